@@ -1,0 +1,1 @@
+"""Order Execution Engine: takes orders for Solana DEX swaps and executes each at most once."""

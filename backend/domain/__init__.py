@@ -1,0 +1,1 @@
+"""What the engine is about, as pure values and decisions: no clock, no randomness, no I/O."""

@@ -1,0 +1,56 @@
+"""What a venue would pay for an order, and the choice between venues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from backend.domain.amounts import Price, Token, format_amount, format_ratio
+
+E9 = 1_000_000_000
+"""Rates are integers of parts per billion: fine enough for both venues' own units."""
+
+
+class Dex(StrEnum):
+    """The exchanges that an order can be routed to."""
+
+    RAYDIUM = "raydium"
+    METEORA = "meteora"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What one pool pays for ``amount_in`` base units, after its fees.
+
+    ``fee_e9`` is the pool's trading fee and ``price_impact_e9`` how much worse than the pool's
+    spot price the trade is apart from the fee, both in parts per billion.
+    """
+
+    dex: Dex
+    pool: str
+    amount_in: int
+    amount_out: int
+    fee_e9: int
+    price_impact_e9: int
+    slot: int
+
+    def to_json(self, token_in: Token, token_out: Token) -> dict[str, str]:
+        """The quote as clients see it: decimal strings in token units, rates as fractions."""
+        price = Price(self.amount_in, token_in.decimals, self.amount_out, token_out.decimals)
+        return {
+            "dex": self.dex.value,
+            "price": str(price),
+            "fee": format_ratio(Fraction(self.fee_e9, E9)),
+            "amountOut": format_amount(self.amount_out, token_out.decimals),
+            "priceImpact": format_ratio(Fraction(self.price_impact_e9, E9)),
+        }
+
+
+def best(quotes: Sequence[Quote]) -> Quote:
+    """The quote that pays most; on a tie the first, so that the choice is repeatable.
+
+    ``quotes`` must not be empty.
+    """
+    return max(quotes, key=lambda quote: quote.amount_out)
