@@ -1,0 +1,32 @@
+"""The exchanges, as pure functions of account bytes: decode, quote, build the swap, read errors.
+
+Each program has a folder under its exchange, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from solders.pubkey import Pubkey
+
+from backend.domain.quotes import Dex
+from backend.venues.hosting import HostedVenue
+from backend.venues.meteora.damm_v2 import DammV2
+from backend.venues.raydium.cpmm import Cpmm
+from backend.venues.venue import Venue
+
+CPMM: Final = Cpmm()
+DAMM_V2: Final = DammV2()
+
+VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2)
+"""Every program that orders are routed to."""
+HOSTED: tuple[HostedVenue, ...] = (CPMM, DAMM_V2)
+"""Those of them that a simulated chain can run."""
+
+BY_PROGRAM: Mapping[Pubkey, HostedVenue] = {venue.program: venue for venue in HOSTED}
+
+
+def venues_of(dex: Dex) -> tuple[Venue, ...]:
+    """The programs of one exchange."""
+    return tuple(venue for venue in VENUES if venue.dex is dex)

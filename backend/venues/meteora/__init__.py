@@ -1,0 +1,1 @@
+"""Meteora's pool programs, one folder each."""

@@ -1,0 +1,1 @@
+"""Raydium's pool programs, one folder each."""

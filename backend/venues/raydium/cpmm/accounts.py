@@ -1,0 +1,108 @@
+"""The accounts of Raydium CPMM: where they are and how they are laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from solders.pubkey import Pubkey
+
+from backend.venues.layout import Layout, key, u8, u16, u64
+
+PROGRAM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
+AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM)
+"""Owns every vault and mints every pool's shares."""
+
+
+def _address(*seeds: bytes) -> Pubkey:
+    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+
+
+def config_address(index: int) -> Pubkey:
+    """Where the fee configuration ``index`` is; the index is the one big-endian number here."""
+    return _address(b"amm_config", index.to_bytes(2, "big"))
+
+
+DEFAULT_CONFIG = config_address(0)
+
+
+def sorted_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
+    """The two mints as a pool orders them: by their bytes."""
+    return (mint_a, mint_b) if bytes(mint_a) < bytes(mint_b) else (mint_b, mint_a)
+
+
+def pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+    """Where a configuration's pool of two mints is."""
+    mint0, mint1 = sorted_mints(mint_a, mint_b)
+    return _address(b"pool", bytes(config), bytes(mint0), bytes(mint1))
+
+
+def vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+    """Where a pool keeps a token."""
+    return _address(b"pool_vault", bytes(pool), bytes(mint))
+
+
+def lp_mint_address(pool: Pubkey) -> Pubkey:
+    """The mint of a pool's shares."""
+    return _address(b"pool_lp_mint", bytes(pool))
+
+
+def observation_address(pool: Pubkey) -> Pubkey:
+    """Where a pool's price history is; a swap writes to it."""
+    return _address(b"observation", bytes(pool))
+
+
+SWAP_DISABLED = 4
+"""The bit of ``PoolState.status`` that switches swaps off."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A pool. The fees named here lie in the vaults and are not part of the reserves."""
+
+    amm_config: Annotated[Pubkey, key(8)]
+    pool_creator: Annotated[Pubkey, key(40)]
+    vault0: Annotated[Pubkey, key(72)]
+    vault1: Annotated[Pubkey, key(104)]
+    lp_mint: Annotated[Pubkey, key(136)]
+    mint0: Annotated[Pubkey, key(168)]
+    mint1: Annotated[Pubkey, key(200)]
+    token_program0: Annotated[Pubkey, key(232)]
+    token_program1: Annotated[Pubkey, key(264)]
+    observation: Annotated[Pubkey, key(296)]
+    auth_bump: Annotated[int, u8(328)]
+    status: Annotated[int, u8(329)]
+    lp_decimals: Annotated[int, u8(330)]
+    lp_supply: Annotated[int, u64(333)]
+    open_time: Annotated[int, u64(373)]
+    recent_epoch: Annotated[int, u64(381)] = 0
+    protocol_fees0: Annotated[int, u64(341)] = 0
+    protocol_fees1: Annotated[int, u64(349)] = 0
+    fund_fees0: Annotated[int, u64(357)] = 0
+    fund_fees1: Annotated[int, u64(365)] = 0
+    creator_fee_on: Annotated[int, u8(389)] = 0
+    enable_creator_fee: Annotated[int, u8(390)] = 0
+    creator_fees0: Annotated[int, u64(397)] = 0
+    creator_fees1: Annotated[int, u64(405)] = 0
+
+
+POOL_STATE = Layout(PoolState, "Raydium CPMM pool", 637, bytes.fromhex("f7ede3f5d7c3de46"))
+
+
+@dataclass(frozen=True, slots=True)
+class AmmConfig:
+    """The fee rates that many pools share, in parts per million."""
+
+    bump: Annotated[int, u8(8)]
+    disable_create_pool: Annotated[int, u8(9)]
+    index: Annotated[int, u16(10)]
+    trade_fee_rate: Annotated[int, u64(12)]
+    protocol_fee_rate: Annotated[int, u64(20)]
+    fund_fee_rate: Annotated[int, u64(28)]
+    create_pool_fee: Annotated[int, u64(36)]
+    protocol_owner: Annotated[Pubkey, key(44)]
+    fund_owner: Annotated[Pubkey, key(76)]
+    creator_fee_rate: Annotated[int, u64(108)]
+
+
+AMM_CONFIG = Layout(AmmConfig, "Raydium CPMM config", 236, bytes.fromhex("daf42168cbcb2b6f"))

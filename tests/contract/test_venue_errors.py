@@ -1,0 +1,98 @@
+"""How every venue sorts the errors of its program by the reaction that they permit."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.domain.errors import EngineError, Rejected, Transient
+from backend.venues import CPMM, DAMM_V2
+from backend.venues.venue import Venue
+
+CPMM_ERRORS = (CPMM, (6005, "ExceededSlippage"), (6000, "NotApproved"))
+DAMM_ERRORS = (DAMM_V2, (6002, "ExceededSlippage"), (6003, "PoolDisabled"))
+
+
+def log(number: int, name: str) -> list[str]:
+    return [
+        "Program log: Instruction: Swap",
+        f"Program log: AnchorError occurred. Error Code: {name}. Error Number: {number}. "
+        "Error Message: …",
+    ]
+
+
+def check(error: EngineError, kind: type[EngineError], code: str) -> None:
+    assert type(error) is kind
+    assert error.code == code
+    assert error.reason
+
+
+@pytest.mark.parametrize(("venue", "slipped", "closed"), [CPMM_ERRORS, DAMM_ERRORS])
+def test_slippage_may_pass_and_a_closed_pool_may_not(
+    venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
+) -> None:
+    number, name = slipped
+    check(venue.error(number, log(number, name)), Transient, "slippage")
+    check(venue.error(number, []), Transient, "slippage")
+    number, name = closed
+    check(venue.error(number, log(number, name)), Rejected, "pool_disabled")
+
+
+@pytest.mark.parametrize(("venue", "slipped", "closed"), [CPMM_ERRORS, DAMM_ERRORS])
+def test_the_name_of_an_error_counts_before_its_number(
+    venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
+) -> None:
+    check(venue.error(slipped[0], log(slipped[0], closed[1])), Rejected, "pool_disabled")
+    check(venue.error(9_999, log(9_999, slipped[1])), Transient, "slippage")
+    check(venue.error(slipped[0], log(slipped[0], "New")), Rejected, "program_error")
+
+
+@pytest.mark.parametrize("venue", [CPMM, DAMM_V2])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (1, "insufficient_funds"),
+        (17, "account_frozen"),
+        (2001, "bad_accounts"),
+        (2003, "bad_accounts"),
+        (2006, "bad_accounts"),
+        (2012, "bad_accounts"),
+        (3005, "bad_accounts"),
+        (3012, "missing_account"),
+        (31_337, "program_error"),
+    ],
+)
+def test_errors_of_the_programs_below_are_final(venue: Venue, number: int, code: str) -> None:
+    check(venue.error(number, ["Program log: Error: insufficient funds"]), Rejected, code)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (2505, "zero_output"),
+        (6002, "no_liquidity"),
+        (6006, "zero_output"),
+        (6007, "unsupported_mint"),
+        (6008, "bad_accounts"),
+        (6011, "amount_too_large"),
+        (6012, "no_liquidity"),
+    ],
+)
+def test_final_errors_of_raydium_cpmm(number: int, code: str) -> None:
+    check(CPMM.error(number, []), Rejected, code)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [
+        (6000, Rejected, "amount_too_large"),
+        (6006, Rejected, "zero_output"),
+        (6015, Transient, "slippage"),
+        (6018, Rejected, "bad_instruction"),
+        (6023, Rejected, "no_liquidity"),
+        (6025, Rejected, "pool_disabled"),
+        (6049, Rejected, "bad_instruction"),
+        (6069, Rejected, "zero_output"),
+    ],
+)
+def test_errors_of_meteora_damm_v2(number: int, kind: type[EngineError], code: str) -> None:
+    check(DAMM_V2.error(number, []), kind, code)

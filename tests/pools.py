@@ -1,0 +1,144 @@
+"""Pools for tests: built from their records, and seen the way a node shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from solders.pubkey import Pubkey
+
+from backend.venues import CPMM, DAMM_V2
+from backend.venues.meteora.damm_v2.accounts import (
+    BaseFee,
+    PoolState,
+    RateLimiter,
+    Volatility,
+)
+from backend.venues.meteora.damm_v2.curve import Range
+from backend.venues.meteora.damm_v2.fees import Schedule
+from backend.venues.meteora.damm_v2.market import Market, write_market
+from backend.venues.meteora.damm_v2.pool import DammPool
+from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
+from backend.venues.raydium.cpmm.pool import CpmmPool
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, new_account
+from backend.venues.venue import Account, Accounts
+
+SOL = Pubkey.from_string("So11111111111111111111111111111111111111112")
+USDC = Pubkey.from_string("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
+
+FEE_E9 = 3_000_000
+NOW = Clock(slot=1_000, epoch=5, leader_epoch=6, unix_time=1_790_000_000)
+
+CLIFF = 100_000_000
+LIMITER = RateLimiter(increment_bps=100, duration=60, max_fee_bps=5_000, reference_amount=1_000)
+VOLATILITY = Volatility(
+    is_on=1,
+    max_accumulator=350_000,
+    fee_control=40_000,
+    bin_step=1,
+    filter_period=10,
+    decay_period=120,
+    reduction=5_000,
+    last_update=1_000,
+    bin_step_q64=2**64 // 10_000,
+    sqrt_price_reference=2**64,
+    accumulator=100_000,
+    reference=20_000,
+)
+
+
+def clock_account(clock: Clock = NOW) -> Account:
+    """The clock as the node shows it."""
+    return new_account(SYSVAR_OWNER, CLOCK.write(clock))
+
+
+def seen(pool: CpmmPool | DammPool, clock: Clock = NOW) -> dict[Pubkey, Account | None]:
+    """The accounts that a quote of ``pool`` is made from, under ``clock``."""
+    return {**pool.accounts(), CLOCK_SYSVAR: clock_account(clock)}
+
+
+def patched(accounts: Accounts, key: Pubkey, offset: int, new: bytes) -> Accounts:
+    """The accounts with some bytes of one of them overwritten."""
+    account = accounts[key]
+    assert account is not None
+    data = account.data[:offset] + new + account.data[offset + len(new) :]
+    return {**accounts, key: replace(account, data=data)}
+
+
+def cpmm_pool(
+    reserve0: int = 50_000 * 10**9,
+    reserve1: int = 5_000_000 * 10**6,
+    *,
+    fees0: tuple[int, int, int] = (0, 0, 0),
+    fees1: tuple[int, int, int] = (0, 0, 0),
+    creator_fee_on: int | None = None,
+    creator_fee_rate: int = 500,
+    trade_fee_rate: int = 3_000,
+) -> CpmmPool:
+    """A pool of SOL and USDC with ``fees`` of the protocol, the fund and the creator in its vaults.
+
+    ``creator_fee_on`` switches the creator's fee on, in one of its three modes.
+    """
+    pool = CPMM.create(SOL, USDC, reserve0, reserve1, fee_e9=FEE_E9)
+    state = replace(
+        pool.state,
+        protocol_fees0=fees0[0],
+        fund_fees0=fees0[1],
+        creator_fees0=fees0[2],
+        protocol_fees1=fees1[0],
+        fund_fees1=fees1[1],
+        creator_fees1=fees1[2],
+        creator_fee_on=creator_fee_on or 0,
+        enable_creator_fee=int(creator_fee_on is not None),
+    )
+    config = replace(pool.config, trade_fee_rate=trade_fee_rate, creator_fee_rate=creator_fee_rate)
+    sides = (pool.sides[0].moved(sum(fees0)), pool.sides[1].moved(sum(fees1)))
+    config_account = new_account(CPMM.program, AMM_CONFIG.write(config))
+    return replace(
+        pool,
+        clock=NOW,
+        state=state,
+        config=config,
+        sides=sides,
+        account=new_account(CPMM.program, POOL_STATE.write(state)),
+        config_account=config_account,
+    )
+
+
+def damm_pool(
+    state: PoolState,
+    *,
+    fee: BaseFee | None = None,
+    schedule: Schedule | None = None,
+    volatility: Volatility | None = None,
+    clock: Clock = NOW,
+    owed: tuple[int, int] = (0, 0),
+) -> DammPool:
+    """A pool in ``state`` whose vaults hold its reserves and what it owes of fees."""
+    template = DAMM_V2.create(state.mint_a, state.mint_b, 10**12, 10**12, fee_e9=FEE_E9)
+    old = template.market
+    market = Market(
+        state, fee or old.base_fee, schedule or old.schedule, volatility or old.volatility, clock
+    )
+    (side_a, side_b), (a, b) = template.sides, market.amounts()
+    sides = (
+        side_a.moved(a + owed[0] - side_a.balance),
+        side_b.moved(b + owed[1] - side_b.balance),
+    )
+    account = new_account(DAMM_V2.program, write_market(market))
+    return replace(template, market=market, sides=sides, account=account)
+
+
+def damm_state(curve: Range) -> PoolState:
+    """A pool of SOL and USDC with all its liquidity in ``curve``."""
+    state = DAMM_V2.create(SOL, USDC, 10**12, 10**12, fee_e9=FEE_E9).market.state
+    amount_a, amount_b = curve.amounts()
+    return replace(
+        state,
+        liquidity=curve.liquidity,
+        sqrt_price=curve.sqrt_price,
+        init_sqrt_price=curve.sqrt_price,
+        sqrt_min_price=curve.sqrt_min,
+        sqrt_max_price=curve.sqrt_max,
+        amount_a=amount_a,
+        amount_b=amount_b,
+    )
