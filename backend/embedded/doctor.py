@@ -1,0 +1,63 @@
+"""What a person needs to know when the embedded servers do not start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from backend.domain.errors import EngineError
+from backend.embedded.account import account_for
+from backend.embedded.binaries import Program, find_postgres, find_valkey
+from backend.embedded.child import command_line
+from backend.embedded.folders import holder
+from backend.embedded.leftover import named_in
+from backend.embedded.postgres import data_major
+
+
+def doctor(data_dir: Path) -> list[tuple[str, str]]:
+    """Rows of a name and a finding; looks only, changes nothing, never raises ``EngineError``."""
+    data_dir = data_dir.absolute()
+    return [
+        ("data directory", f"{data_dir}" + ("" if data_dir.is_dir() else " (not there yet)")),
+        ("servers run as", _finding(lambda: account_for(data_dir).name)),
+        ("PostgreSQL", _finding(lambda: _program(find_postgres(data_major(data_dir))))),
+        ("PostgreSQL data", _finding(lambda: _data(data_major(data_dir)))),
+        ("Valkey", _finding(lambda: _program(find_valkey()))),
+        *_running(data_dir),
+        ("logs", str(data_dir / "logs")),
+    ]
+
+
+def _running(data_dir: Path) -> Iterator[tuple[str, str]]:
+    held_by = holder(data_dir)
+    if held_by is None:
+        yield "held by", "nobody"
+    else:
+        pid, run_dir = held_by
+        yield "held by", _process(pid)
+        yield "sockets", ", ".join(sorted(str(path) for path in run_dir.glob("*.sock"))) or "none"
+    for name, pid_file in (
+        ("postgres", data_dir / "postgres" / "postmaster.pid"),
+        ("valkey", data_dir / "valkey" / "valkey.pid"),
+    ):
+        server = named_in(pid_file)
+        yield f"{name} process", "none" if server is None else _process(server)
+
+
+def _process(pid: int) -> str:
+    return f"{pid} {command_line(pid) or '(gone)'}"
+
+
+def _program(program: Program) -> str:
+    return f"{program.version} from {program.origin}: {program.path}"
+
+
+def _data(major: int | None) -> str:
+    return "none yet" if major is None else f"written by version {major}"
+
+
+def _finding(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except EngineError as error:
+        return error.reason

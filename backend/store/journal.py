@@ -1,0 +1,179 @@
+"""The journal: every transition of every order, in group commits, fenced by the lease's epoch.
+
+The transitions of the many orders that one process drives go into one statement: it moves each
+order that is still where its driver left it (same epoch, same seq), writes its event, and commits
+once. Whoever recorded a transition resumes when its row is committed, or learns that the lease
+was lost. Nothing is published before that.
+
+Leases run on the database's clock, so that a worker whose own clock is wrong cannot hold an order
+longer than it should, nor take one early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from time import perf_counter
+from uuid import UUID
+
+from backend import observe
+from backend.coalesce import Coalescer
+from backend.domain.lifecycle import Step
+from backend.domain.orders import Held, Signed
+from backend.domain.quotes import Dex
+from backend.store.database import BUSY, GONE, Connection, Pool
+
+ROWS_MAX = 500
+RETRY_S = 0.1
+
+_RECORD = """
+WITH input AS (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[], $7::text[],
+        $8::jsonb[], $9::text[], $10::bytea[], $11::bigint[], $12::numeric[], $13::numeric[],
+        $14::text[], $15::int[], $16::bool[]
+    ) AS i(id, epoch, seq, status, attempt, data, dex, route, tx_hash, signed_tx,
+           last_valid_height, amount_out, executed_price, last_error, wait_ms, kept)
+), moved AS (
+    UPDATE orders o SET
+        status = i.status::order_status,
+        seq = o.seq + 1,
+        attempts = i.attempt,
+        dex = coalesce(i.dex, o.dex),
+        route = coalesce(i.route, o.route),
+        tx_hash = CASE i.status WHEN 'routing' THEN NULL ELSE coalesce(i.tx_hash, o.tx_hash) END,
+        signed_tx = i.signed_tx,
+        last_valid_height = i.last_valid_height,
+        amount_out = i.amount_out,
+        executed_price = i.executed_price,
+        last_error = coalesce(i.last_error, o.last_error),
+        lease_until = CASE WHEN i.kept THEN now() + $17::interval END,
+        next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $18::interval,
+        updated_at = now()
+    FROM input i
+    WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open
+    RETURNING o.id, o.seq, o.status, o.attempts, i.data
+), logged AS (
+    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, seq, status, clock_timestamp(), attempts, data FROM moved
+)
+SELECT id, pg_current_xact_id()::text::bigint AS txid FROM moved
+"""
+
+_RECORDED = """
+SELECT o.id FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
+JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq + 1
+"""
+
+
+class LostLease(Exception):
+    """Another worker holds the order now: stop driving it, and write nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of one order, with what is known from it on. ``data`` is JSON text.
+
+    ``wait_ms`` gives the order back: nobody drives it before that time has passed.
+    """
+
+    order: Held
+    step: Step
+    data: str
+    dex: Dex | None = None
+    route: str | None = None
+    signed: Signed | None = None
+    amount_out: int | None = None
+    executed_price: str | None = None
+    last_error: str | None = None
+    wait_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """How long a lease lasts, and how long a job may lie unclaimed before it is sent again."""
+
+    lease: timedelta
+    rekick: timedelta
+
+
+class Journal:
+    """Records transitions in group commits; ``run`` must be running.
+
+    ``committed`` is told the id of each transaction that moved an order.
+    """
+
+    def __init__(self, pool: Pool, *, terms: LeaseTerms, committed: Callable[[int], None]) -> None:
+        self._pool = pool
+        self._terms = terms
+        self._committed = committed
+        self._writes: Coalescer[Transition, None] = Coalescer(
+            self._write, items_max=ROWS_MAX, calls_max=2, company=100
+        )
+        self.run = self._writes.run
+        self.idle = self._writes.idle
+
+    async def record(self, transition: Transition) -> None:
+        """Store one transition; returns when it is committed.
+
+        While PostgreSQL is away it waits. Raises ``LostLease`` if the order is not where the
+        caller left it: then nothing was stored.
+        """
+        await self._writes.ask(transition)
+
+    async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
+        started = perf_counter()
+        columns = _columns(transitions)
+        in_doubt = False
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    stored = await self._commit(connection, columns)
+                    if in_doubt:
+                        # The connection broke in an earlier try: it may have committed.
+                        rows = await connection.fetch(_RECORDED, *columns[:3])
+                        stored |= {row["id"] for row in rows}
+                break
+            except BUSY:
+                continue
+            except GONE as error:
+                in_doubt = True
+                observe.database_gone(error)
+                await asyncio.sleep(RETRY_S)
+        observe.journal_committed(len(transitions), perf_counter() - started)
+        return [None if t.order.id in stored else LostLease(str(t.order.id)) for t in transitions]
+
+    async def _commit(self, connection: Connection, columns: Sequence[list[object]]) -> set[UUID]:
+        rows = await connection.fetch(_RECORD, *columns, self._terms.lease, self._terms.rekick)
+        if rows:
+            self._committed(rows[0]["txid"])
+        return {row["id"] for row in rows}
+
+
+def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
+    rows = [
+        (
+            t.order.id,
+            t.order.epoch,
+            t.order.seq,
+            t.step.status.value,
+            t.step.attempt,
+            t.data,
+            t.dex,
+            t.route,
+            None if t.signed is None else t.signed.signature,
+            None if t.signed is None else t.signed.wire,
+            None if t.signed is None else t.signed.last_valid_height,
+            None if t.amount_out is None else Decimal(t.amount_out),
+            None if t.executed_price is None else Decimal(t.executed_price),
+            t.last_error,
+            t.wait_ms,
+            t.wait_ms is None and not t.step.status.is_end,
+        )
+        for t in transitions
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]

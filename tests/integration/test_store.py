@@ -1,0 +1,297 @@
+"""The store on a real PostgreSQL: intake, leases, journal, feed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from uuid import UUID
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from backend.domain.errors import Reused
+from backend.domain.lifecycle import Happening, Status, advance
+from backend.domain.orders import Held, NewOrder, Signed
+from backend.domain.quotes import Dex
+from backend.store.feed import Feed, Position
+from backend.store.intake import NewBatch
+from backend.store.journal import LostLease, Transition
+from backend.store.migrations import MigrationError, migrate
+from backend.store.orders import Filter
+from tests.integration.stores import LONG, NONE, Store, new_order, open_store
+
+
+async def accepted(store: Store) -> UUID:
+    return (await store.intake.accept(new_order())).id
+
+
+async def claimed(store: Store) -> Held:
+    order = await store.leases.claim(await accepted(store))
+    assert order is not None
+    return order
+
+
+def routed(order: Held) -> Transition:
+    step = advance(order.status, order.attempt, Happening.ROUTED)
+    return Transition(order, step, '{"dex":"raydium"}', dex=Dex.RAYDIUM, route="{}")
+
+
+async def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    assert await migrate(database_url) == []
+
+
+async def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("INSERT INTO migrations (name) VALUES ('9999_future')")
+    await connection.close()
+    with pytest.raises(MigrationError, match="9999_future"):
+        await migrate(database_url)
+
+
+async def test_an_accepted_order_is_stored_with_its_first_event(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order_id = await accepted(store)
+        record = await store.orders.get("local", order_id)
+        assert record is not None
+        assert (record.status, record.seq, record.amount_in) == (Status.PENDING, 1, 10**9)
+        [event] = await store.feed.of_order(order_id, 0)
+        assert (event.seq, event.status) == (1, Status.PENDING)
+        assert '"amountIn": "1"' in event.data
+
+
+async def test_another_owner_does_not_see_an_order(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order_id = await accepted(store)
+        assert await store.orders.get("somebody", order_id) is None
+        assert await store.orders.page("somebody", Filter(), before=None, limit=9) == []
+
+
+NAMED = [partial(new_order, client_order_id="mine"), partial(new_order, idempotency_key="mine")]
+
+
+@pytest.mark.parametrize("named", NAMED)
+async def test_many_requests_with_one_name_store_one_order(
+    database_url: str, named: Callable[..., NewOrder]
+) -> None:
+    async with open_store(database_url) as store:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(store.intake.accept(named())) for _ in range(50)]
+        answers = [task.result() for task in tasks]
+        assert len({answer.id for answer in answers}) == 1
+        assert [answer.replayed for answer in answers].count(False) == 1
+        assert (await store.orders.load()).open == 1
+
+
+@pytest.mark.parametrize("named", NAMED)
+async def test_a_name_cannot_stand_for_another_request(
+    database_url: str, named: Callable[..., NewOrder]
+) -> None:
+    async with open_store(database_url) as store:
+        await store.intake.accept(named())
+        with pytest.raises(Reused, match="another"):
+            await store.intake.accept(named(b"other"))
+        assert (await store.orders.load()).open == 1
+
+
+async def test_a_batch_is_stored_whole_or_not_at_all(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        await store.intake.accept(new_order(b"other", client_order_id="taken"))
+        batch = NewBatch(uuid7(), "local", "key", b"batch", '{"orders": []}')
+        orders = [new_order(), new_order(client_order_id="taken")]
+        with pytest.raises(Reused):
+            await store.intake.accept_batch(batch, orders)
+        assert (await store.orders.load()).open == 1
+        assert await store.intake.accept_batch(batch, orders[:1]) is None
+        assert await store.intake.accept_batch(batch, [new_order()]) == batch.response
+        assert await store.intake.earlier_batch(batch) == batch.response
+        assert (await store.orders.load()).open == 2
+
+
+async def test_only_one_of_many_claims_gets_the_order(database_url: str) -> None:
+    async with open_store(database_url) as one, open_store(database_url) as other:
+        order_id = await accepted(one)
+        async with asyncio.TaskGroup() as group:
+            claims = [
+                group.create_task(store.leases.claim(order_id))
+                for store in (one, other)
+                for _ in range(10)
+            ]
+        held = [task.result() for task in claims if task.result() is not None]
+        assert len(held) == 1
+        assert [event.seq for event in await one.feed.of_order(order_id, 0)] == [1, 2]
+
+
+async def test_a_transition_moves_the_order_and_writes_its_event(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order = await claimed(store)
+        await store.journal.record(routed(order))
+        record = await store.orders.get("local", order.id)
+        assert record is not None
+        assert (record.status, record.seq, record.dex) == (Status.BUILDING, 3, Dex.RAYDIUM)
+        assert len(store.committed) == 3
+
+
+async def test_a_transition_is_stored_once_however_often_it_is_recorded(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order = await claimed(store)
+        await store.journal.record(routed(order))
+        with pytest.raises(LostLease):
+            await store.journal.record(routed(order))
+        assert len(await store.feed.of_order(order.id, 0)) == 3
+
+
+async def test_a_worker_whose_lease_was_taken_over_writes_nothing(database_url: str) -> None:
+    async with open_store(database_url, NONE) as store:
+        late = await claimed(store)
+        taker = await store.leases.claim(late.id)
+        assert taker is not None
+        assert taker.epoch == late.epoch + 1
+        with pytest.raises(LostLease):
+            await store.journal.record(routed(late))
+        await store.journal.record(routed(taker))
+        assert await store.leases.renew([late]) == set()
+        assert await store.leases.renew([taker]) == {taker.id}
+
+
+async def test_an_order_that_waits_for_its_next_attempt_cannot_be_claimed(
+    database_url: str,
+) -> None:
+    async with open_store(database_url, NONE) as store:
+        order = await claimed(store)
+        step = advance(order.status, order.attempt, Happening.TRANSIENT)
+        await store.journal.record(Transition(order, step, "{}", last_error="x", wait_ms=60_000))
+        assert await store.leases.claim(order.id) is None
+        assert await store.leases.overdue(10) == []
+        await store.pool.execute("UPDATE orders SET next_attempt_at = now(), kick_at = now()")
+        assert await store.leases.overdue(10) == [order.id]
+        again = await store.leases.claim(order.id)
+        assert again is not None
+        assert (again.attempt, again.status) == (2, Status.ROUTING)
+
+
+async def test_a_claim_brings_back_what_was_signed(database_url: str) -> None:
+    signed = Signed("5sig", b"bytes", 1234)
+    async with open_store(database_url, NONE) as store:
+        order = await claimed(store)
+        await store.journal.record(routed(order))
+        building = replace(order, status=Status.BUILDING, seq=3)
+        step = advance(building.status, 1, Happening.SIGNED)
+        await store.journal.record(Transition(building, step, "{}", signed=signed))
+        again = await store.leases.claim(order.id)
+        assert again is not None
+        assert (again.signed, again.dex, again.status) == (signed, Dex.RAYDIUM, Status.SUBMITTED)
+
+
+async def test_the_sweep_finds_what_nobody_drives_and_does_not_find_it_twice(
+    database_url: str,
+) -> None:
+    async with open_store(database_url) as store:
+        lost = await accepted(store)
+        driven = await claimed(store)
+        assert await store.leases.overdue(10) == []
+        await store.pool.execute("UPDATE orders SET kick_at = now()")
+        assert await store.leases.overdue(10) == [lost]
+        assert await store.leases.overdue(10) == []
+        await store.leases.release([driven])
+        assert await store.leases.overdue(10) == [driven.id]
+
+
+async def test_the_database_refuses_a_status_without_its_facts(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        await accepted(store)
+        change = "UPDATE orders SET status = $1::text::order_status"
+        for status in ("submitted", "confirmed", "failed"):
+            with pytest.raises(asyncpg.CheckViolationError):
+                await store.pool.execute(change, status)
+
+
+async def test_events_cannot_be_changed(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        await accepted(store)
+        for change in ("UPDATE order_events SET seq = 7", "DELETE FROM order_events"):
+            with pytest.raises(asyncpg.RaiseError, match="append-only"):
+                await store.pool.execute(change)
+
+
+async def test_a_broken_connection_does_not_lose_or_double_a_transition(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        orders = [await claimed(store) for _ in range(20)]
+        other = await asyncpg.connect(database_url)
+        async with asyncio.TaskGroup() as group:
+            records = [group.create_task(store.journal.record(routed(o))) for o in orders]
+            await other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await other.close()
+        assert all(record.done() for record in records)
+        for order in orders:
+            assert [e.seq for e in await store.feed.of_order(order.id, 0)] == [1, 2, 3]
+
+
+async def read_all(feed: Feed, after: Position, step: int) -> list[tuple[UUID, int]]:
+    seen: list[tuple[UUID, int]] = []
+    while True:
+        events, after = await feed.read(after, step)
+        if not events:
+            return seen
+        seen += [(event.order_id, event.seq) for event in events]
+
+
+async def test_the_feed_has_every_event_once_however_it_is_paged(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        start = await store.feed.head()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(30):
+                group.create_task(claimed(store))
+        await store.readable()
+        for step in (1, 7, 1000):
+            seen = await read_all(store.feed, start, step)
+            assert len(seen) == len(set(seen)) == 60
+        assert [seq for _, seq in seen].count(1) == 30
+
+
+async def test_the_feed_waits_for_a_transaction_that_may_still_write_below(
+    database_url: str,
+) -> None:
+    async with open_store(database_url, LONG) as store:
+        start = await store.feed.head()
+        slow = await asyncpg.connect(database_url)
+        transaction = slow.transaction()
+        await transaction.start()
+        await slow.execute("SELECT pg_current_xact_id()")
+        await accepted(store)
+        assert await store.feed.read(start, 10) == ([], start)
+        await transaction.commit()
+        await slow.close()
+        await store.readable()
+        events, _ = await store.feed.read(start, 10)
+        assert len(events) == 1
+
+
+@pytest.mark.parametrize("position", [Position(7), Position(7, UUID(int=5), 3)])
+def test_a_position_survives_text(position: Position) -> None:
+    assert Position.parse(str(position)) == position
+
+
+@pytest.mark.parametrize("text", ["", "x", "1-2", "-1", "1-" + "0" * 32 + "-x", "9" * 30, "\u0661"])
+def test_what_is_no_position_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Position.parse(text)
+
+
+async def test_a_page_is_newest_first_and_filters_compose(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        ids = [await accepted(store) for _ in range(5)]
+        await store.leases.claim(ids[2])
+        page = await store.orders.page("local", Filter(), before=None, limit=3)
+        assert [record.id for record in page] == ids[:1:-1]
+        rest = await store.orders.page("local", Filter(), before=page[-1].id, limit=3)
+        assert [record.id for record in rest] == ids[1::-1]
+        routing = Filter(statuses=(Status.ROUTING,), token_in="SOL")
+        [found] = await store.orders.page("local", routing, before=None, limit=3)
+        assert found.id == ids[2]
+        assert await store.orders.counts() == {Status.PENDING: 4, Status.ROUTING: 1}
