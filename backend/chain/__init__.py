@@ -1,0 +1,1 @@
+"""A Solana chain as the engine knows it: JSON-RPC, signed transactions, and what became of them."""

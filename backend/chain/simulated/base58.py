@@ -1,0 +1,34 @@
+"""Base58 for what has no type of its own: instruction data, transactions in the old encoding."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_DIGITS: Final = {letter: digit for digit, letter in enumerate(_ALPHABET)}
+
+
+def decode(text: str) -> bytes:
+    """The bytes of a text; it costs the square of its length, so bound it first.
+
+    Raises ``ValueError`` for letters that are not of the alphabet.
+    """
+    number = 0
+    for letter in text:
+        digit = _DIGITS.get(letter)
+        if digit is None:
+            raise ValueError(f"{letter!r} is not a base58 letter")
+        number = number * 58 + digit
+    zeros = len(text) - len(text.lstrip("1"))
+    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def encode(data: bytes) -> str:
+    """The text of some bytes."""
+    number = int.from_bytes(data, "big")
+    letters = ""
+    while number:
+        number, digit = divmod(number, 58)
+        letters = _ALPHABET[digit] + letters
+    zeros = len(data) - len(data.lstrip(b"\0"))
+    return "1" * zeros + letters

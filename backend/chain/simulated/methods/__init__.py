@@ -1,0 +1,1 @@
+"""The JSON-RPC methods of the node, by what they are about."""
