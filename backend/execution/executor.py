@@ -1,0 +1,247 @@
+"""The executor: drives orders, each from where it is to its end.
+
+The sequence, for an order that nobody disturbs:
+
+1. claim it: a compare-and-set takes the lease (``pending → routing``);
+2. route: ask both venues, choose, check the minimum (``→ building``);
+3. build: make and sign the transaction, and store it (``→ submitted``);
+4. send it, watch its signature, read the fill from the chain (``→ confirmed``).
+
+A failed attempt is stored with the time of the next one, and the order is given back; whoever
+claims it then goes on. An order that is found half-way is taken up where ``recover`` says. Every
+write carries the claim's epoch: when another worker has taken over, ``LostLease`` ends the drive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from uuid import UUID
+
+from backend import observe
+from backend.domain.amounts import Price, format_amount
+from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
+from backend.domain.lifecycle import Fate, Happening, Recovery, Status, advance, backoff_ms, recover
+from backend.domain.orders import Held, Signed
+from backend.domain.quotes import Dex
+from backend.execution.keeper import Keeper
+from backend.execution.submission import Submission
+from backend.routing import Router
+from backend.store.journal import Journal, LostLease, Transition
+from backend.store.leases import Leases
+
+_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost; nothing had been sent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How often an order is tried, and how long it waits in between."""
+
+    attempts_max: int
+    backoff_ms: int
+    backoff_jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What driving an order takes."""
+
+    journal: Journal
+    router: Router
+    submission: Submission
+    policy: Policy
+    random: Random
+
+
+class Executor:
+    """Drives any number of orders at once."""
+
+    def __init__(self, leases: Leases, keeper: Keeper, means: Means) -> None:
+        self._leases = leases
+        self._keeper = keeper
+        self._means = means
+
+    async def run(self, order_id: str) -> None:
+        """Drive an order as far as it goes now; nothing happens if it is not to be had.
+
+        Raises ``RetryLater`` if an attempt failed and the next one has its time.
+        """
+        observe.bind(order_id)
+        order = await self._leases.claim(UUID(order_id))
+        if order is None:
+            return
+        with self._keeper.keep(order):
+            try:
+                await _Drive(self._means, order).go()
+            except LostLease:
+                observe.lease_lost()
+
+
+class _Drive:
+    """One order under this worker's lease, from its claim until it ends or is given back."""
+
+    def __init__(self, means: Means, order: Held) -> None:
+        self._means = means
+        self._order = order
+        self._since = asyncio.get_running_loop().time()
+
+    async def go(self) -> None:
+        try:
+            if self._order.status is Status.SUBMITTED:
+                await self._resume()
+            else:
+                await self._execute()
+        except (LostLease, RetryLater):
+            raise
+        except Rejected as error:
+            await self._fail(error)
+        except Transient as error:
+            await self._retry(Happening.TRANSIENT, error)
+        except Exception as error:
+            # Once bytes may have left, only the chain ends an order: the job is repeated.
+            if self._order.status is Status.SUBMITTED:
+                raise
+            observe.job_failed(error)
+            fault = Transient("internal_error", f"an unexpected {type(error).__name__}")
+            await self._retry(Happening.TRANSIENT, fault)
+
+    async def _execute(self) -> None:
+        if recover(self._order.status) is Recovery.ROUTE_AGAIN:
+            await self._record(Happening.INTERRUPTED, _INTERRUPTED)
+        route = await self._means.router.route(self._order.terms)
+        facts = route.to_json(self._order.terms)
+        await self._record(Happening.ROUTED, facts, dex=route.quote.dex, route=_json(facts))
+        signed = await self._means.submission.sign(
+            self._order.id, self._order.attempt, self._order.terms, route
+        )
+        await self._record(Happening.SIGNED, {"txHash": signed.signature}, signed=signed)
+        await self._means.submission.send(signed)
+        await self._settle(signed, await self._means.submission.settled(signed))
+
+    async def _resume(self) -> None:
+        """Take up an order whose transaction may have been sent: the chain is asked first."""
+        signed = self._order.signed
+        assert signed is not None, "a submitted order has its transaction"
+        fate = await self._means.submission.look(signed)
+        if recover(self._order.status, fate) is Recovery.RESEND:
+            await self._means.submission.send(signed)
+            fate = await self._means.submission.settled(signed)
+        await self._settle(signed, fate)
+
+    async def _settle(self, signed: Signed, fate: Fate) -> None:
+        match fate:
+            case Fate.LANDED:
+                await self._confirm(signed)
+            case Fate.REVERTED:
+                error = await self._means.submission.reverted(signed)
+                if isinstance(error, Rejected):
+                    await self._fail(error)
+                else:
+                    await self._retry(Happening.REVERTED, error, signed)
+            case Fate.DEAD:
+                reason = "the transaction was never included and cannot be any more"
+                await self._retry(Happening.UNLANDED, Transient("not_landed", reason), signed)
+            case Fate.OPEN:
+                raise AssertionError("a watch ends when the fate is known")
+
+    async def _confirm(self, signed: Signed) -> None:
+        terms = self._order.terms
+        fill = await self._means.submission.filled(signed, terms)
+        price = Price(
+            terms.amount_in, terms.token_in.decimals, fill.amount_out, terms.token_out.decimals
+        )
+        facts = {
+            "dex": self._order.dex,
+            "txHash": signed.signature,
+            "executedPrice": str(price),
+            "amountOut": format_amount(fill.amount_out, terms.token_out.decimals),
+            "slot": fill.slot,
+        }
+        await self._record(
+            Happening.LANDED, facts, amount_out=fill.amount_out, executed_price=str(price)
+        )
+        observe.order_ended(self._order.status, self._order.dex or "", "")
+
+    async def _fail(self, error: EngineError) -> None:
+        await self._record(Happening.REJECTED, _failure(error), last_error=str(error))
+        observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
+
+    async def _retry(
+        self, what: Happening, error: EngineError, signed: Signed | None = None
+    ) -> None:
+        """Give the order back until its next attempt is due, or end it if that was the last."""
+        failed_attempt = self._order.attempt
+        facts = _failure(error, signed)
+        policy = self._means.policy
+        if failed_attempt < policy.attempts_max:
+            wait_ms = backoff_ms(
+                failed_attempt,
+                base_ms=policy.backoff_ms,
+                jitter=policy.backoff_jitter,
+                chance=self._means.random.random(),
+            )
+            facts["waitMs"] = wait_ms
+            await self._record(what, facts, last_error=str(error), wait_ms=wait_ms)
+            observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
+            raise RetryLater(wait_ms / 1000)
+        facts["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
+        await self._record(what, facts, last_error=f"{error.code}: {facts['reason']}")
+        observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
+
+    async def _record(
+        self,
+        what: Happening,
+        facts: Mapping[str, object],
+        *,
+        dex: Dex | None = None,
+        route: str | None = None,
+        signed: Signed | None = None,
+        amount_out: int | None = None,
+        executed_price: str | None = None,
+        last_error: str | None = None,
+        wait_ms: int | None = None,
+    ) -> None:
+        """Store what happened; afterwards the order is where that leads."""
+        order = self._order
+        step = advance(
+            order.status, order.attempt, what, attempts_max=self._means.policy.attempts_max
+        )
+        await self._means.journal.record(
+            Transition(
+                order,
+                step,
+                _json(facts),
+                dex=dex,
+                route=route,
+                signed=signed,
+                amount_out=amount_out,
+                executed_price=executed_price,
+                last_error=last_error,
+                wait_ms=wait_ms,
+            )
+        )
+        now = asyncio.get_running_loop().time()
+        observe.order_moved(order.status, now - self._since)
+        self._since = now
+        self._order = replace(
+            order,
+            status=step.status,
+            seq=order.seq + 1,
+            attempt=step.attempt,
+            dex=dex or order.dex,
+            signed=signed,
+        )
+
+
+def _failure(error: EngineError, signed: Signed | None = None) -> dict[str, object]:
+    facts: dict[str, object] = {"code": error.code, "reason": error.reason}
+    if signed is not None:
+        facts["txHash"] = signed.signature
+    return facts
+
+
+def _json(facts: Mapping[str, object]) -> str:
+    return json.dumps(facts, separators=(",", ":"))

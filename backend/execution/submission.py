@@ -1,0 +1,219 @@
+"""Submission: a transaction from signing to the chain's last word on it.
+
+Sends, status polls and fetches of many orders go out together. What is sent is always the stored
+bytes, again and again until they land or never can: an error after a send proves nothing, so the
+only answers are those of the chain. A signature is dead when a search of the history, made after
+the last valid block height was final, does not find it; no count of polls and no time-out is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from solders.pubkey import Pubkey
+
+from backend import observe
+from backend.chain.outcomes import fill, onchain_error
+from backend.chain.results import Blockhash, Commitment, Landed, SignatureStatus
+from backend.chain.rpc import BATCH_MAX, Rpc
+from backend.chain.transactions import Budget, Swap, build, wrap_seed
+from backend.chain.wallet import Wallet
+from backend.coalesce import Coalescer
+from backend.domain.errors import EngineError
+from backend.domain.lifecycle import Fate
+from backend.domain.orders import Fill, Signed, Terms
+from backend.routing import Route
+
+BLOCKHASH_AGE_S = 1.0
+"""A blockhash is good for about a minute: sharing one for a second costs little of that."""
+HEIGHT_S = 0.5
+CALLS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the chain is asked, and how often what it has not shown is sent again."""
+
+    poll_s: float
+    resend_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    signed: Signed
+    sent_at: float
+    fate: asyncio.Future[Fate]
+
+
+class Submission:
+    """One wallet's transactions; ``run`` must be running."""
+
+    def __init__(
+        self, rpc: Rpc, wallet: Wallet, *, pace: Pace, budget: Budget, preflight: bool
+    ) -> None:
+        self._rpc = rpc
+        self._wallet = wallet
+        self._pace = pace
+        self._budget = budget
+        self._preflight = preflight
+        self._recent: tuple[float, Blockhash] | None = None
+        self._refresh = asyncio.Lock()
+        self._watched: dict[str, _Watch] = {}
+        self._some = asyncio.Event()
+        self._height_at = 0.0
+        self._sends: Coalescer[bytes, str] = Coalescer(
+            rpc.send_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+        )
+        self._fetches: Coalescer[str, Landed | None] = Coalescer(
+            rpc.get_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+        )
+
+    async def run(self) -> None:
+        """Send, watch and fetch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sends.run())
+            tasks.create_task(self._fetches.run())
+            tasks.create_task(self._watch())
+
+    async def sign(self, order_id: UUID, attempt: int, terms: Terms, route: Route) -> Signed:
+        """The signed swap of a route. Nothing is sent.
+
+        Raises ``Transient`` or ``Rejected``, also for what a preflight shows.
+        """
+        swap = Swap(
+            route.pool,
+            Pubkey.from_string(terms.token_in.mint),
+            Pubkey.from_string(terms.token_out.mint),
+            terms.amount_in,
+            route.min_amount_out,
+            wrap_seed(order_id, attempt),
+        )
+        signed = build(swap, self._wallet, await self._blockhash(), self._budget)
+        if self._preflight:
+            shown = await self._rpc.simulate_transaction(signed.wire)
+            if shown.err is not None:
+                raise onchain_error(shown.err, shown.logs)
+        return signed
+
+    async def send(self, signed: Signed) -> None:
+        """Send the stored bytes. Whatever the node answers, only ``settled`` tells the outcome."""
+        try:
+            await self._sends.ask(signed.wire)
+        except EngineError as error:
+            observe.send_unanswered(error.code, error.reason)
+
+    async def look(self, signed: Signed) -> Fate:
+        """What the chain shows of a signature now; waits for a chain that does not answer."""
+        while True:
+            try:
+                height = await self._rpc.get_block_height(Commitment.FINALIZED)
+                found = await self._search([signed.signature])
+                return _fate(found[0], is_over=height > signed.last_valid_height)
+            except EngineError as error:
+                observe.watcher_failed("look", error)
+                await asyncio.sleep(self._pace.resend_s)
+
+    async def settled(self, signed: Signed) -> Fate:
+        """Watch a signature, sending its bytes again, until it is landed, reverted or dead."""
+        loop = asyncio.get_running_loop()
+        watch = _Watch(signed, loop.time(), loop.create_future())
+        self._watched[signed.signature] = watch
+        self._some.set()
+        try:
+            return await watch.fate
+        finally:
+            self._watched.pop(signed.signature, None)
+
+    async def filled(self, signed: Signed, terms: Terms) -> Fill:
+        """What a landed transaction paid out, as the chain has it."""
+        landed = await self._transaction(signed.signature)
+        return fill(landed, self._wallet.address, Pubkey.from_string(terms.token_out.mint))
+
+    async def reverted(self, signed: Signed) -> EngineError:
+        """Why a transaction failed on chain, as the reaction it permits."""
+        landed = await self._transaction(signed.signature)
+        return onchain_error(landed.err, landed.logs)
+
+    async def _blockhash(self) -> Blockhash:
+        async with self._refresh:
+            now = asyncio.get_running_loop().time()
+            if self._recent is None or now - self._recent[0] > BLOCKHASH_AGE_S:
+                self._recent = now, await self._rpc.get_latest_blockhash()
+            return self._recent[1]
+
+    async def _transaction(self, signature: str) -> Landed:
+        while True:
+            try:
+                landed = await self._fetches.ask(signature)
+                if landed is not None:
+                    return landed
+            except EngineError as error:
+                observe.watcher_failed("transaction", error)
+            await asyncio.sleep(self._pace.poll_s)
+
+    async def _watch(self) -> None:
+        while True:
+            if not self._watched:
+                self._some.clear()
+                await self._some.wait()
+            await asyncio.sleep(self._pace.poll_s)
+            try:
+                await self._poll(list(self._watched.values()))
+            except EngineError as error:
+                observe.watcher_failed("poll", error)
+
+    async def _poll(self, watched: Sequence[_Watch]) -> None:
+        found = await self._rpc.get_signature_statuses([w.signed.signature for w in watched])
+        waiting = _settle(watched, found)
+        now = asyncio.get_running_loop().time()
+        if waiting and now >= self._height_at:
+            self._height_at = now + HEIGHT_S
+            height = await self._rpc.get_block_height(Commitment.FINALIZED)
+            over = [w for w in waiting if height > w.signed.last_valid_height]
+            if over:
+                self._recent = None  # signed long ago, or the chain has jumped ahead of it
+                found = await self._search([w.signed.signature for w in over])
+                _settle(over, found, is_over=True)
+        await self._resend([w for w in waiting if not w.fate.done()], now)
+
+    async def _search(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
+        return await self._rpc.get_signature_statuses(signatures, search_history=True)
+
+    async def _resend(self, waiting: Sequence[_Watch], now: float) -> None:
+        late = [w for w in waiting if now - w.sent_at >= self._pace.resend_s]
+        for watch in late:
+            watch.sent_at = now
+            self._sends.put(watch.signed.wire).add_done_callback(_note)
+        if late:
+            observe.resent(len(late))
+
+
+def _note(sent: asyncio.Future[str]) -> None:
+    error = None if sent.cancelled() else sent.exception()
+    if isinstance(error, EngineError):
+        observe.send_unanswered(error.code, error.reason)
+
+
+def _fate(status: SignatureStatus | None, *, is_over: bool) -> Fate:
+    if status is None:
+        return Fate.DEAD if is_over else Fate.OPEN
+    if status.commitment is Commitment.PROCESSED:
+        return Fate.OPEN  # its block may still vanish
+    return Fate.LANDED if status.err is None else Fate.REVERTED
+
+
+def _settle(
+    watched: Sequence[_Watch], found: Sequence[SignatureStatus | None], *, is_over: bool = False
+) -> list[_Watch]:
+    """Tell those whose fate is known; the others."""
+    waiting = []
+    for watch, status in zip(watched, found, strict=True):
+        fate = _fate(status, is_over=is_over)
+        if fate is Fate.OPEN:
+            waiting.append(watch)
+        elif not watch.fate.done():
+            watch.fate.set_result(fate)
+    return waiting

@@ -1,0 +1,80 @@
+"""The queue of jobs as the rest of the engine uses it: send ids, receive ids."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import UUID
+
+from taskiq.acks import AcknowledgeType
+from taskiq.kicker import AsyncKicker
+from taskiq.receiver import Receiver
+
+from backend import observe
+from backend.domain.errors import RetryLater, Transient
+from backend.jobs.broker import StreamBroker
+from backend.jobs.retry import RetryMiddleware
+
+TASK = "execute_order"
+
+
+class Jobs:
+    """Sends one job for each order, carrying nothing but its id."""
+
+    def __init__(self, broker: StreamBroker) -> None:
+        self._broker = broker
+
+    async def send(self, order_ids: Iterable[UUID], *, by: str) -> None:
+        """Put a job for each order on the queue, soon. A job that is lost is the sweep's to send.
+
+        ``by`` says who asks: ``intake`` or ``sweep``.
+        """
+        sent = 0
+        try:
+            for order_id in order_ids:
+                kicker: AsyncKicker[[str], None] = AsyncKicker(TASK, self._broker, {})
+                await kicker.kiq(str(order_id))
+                sent += 1
+        except Transient as error:
+            observe.jobs_not_sent(1, error)
+        observe.jobs_sent(sent, by)
+
+
+async def receive(
+    broker: StreamBroker,
+    execute: Callable[[str], Awaitable[None]],
+    retries: RetryMiddleware,
+    *,
+    jobs_max: int,
+    stop: asyncio.Event,
+    shutdown_s: float,
+) -> None:
+    """Run ``execute`` for every job that comes until ``stop``, up to ``jobs_max`` at once.
+
+    Returns when all have ended, or ``shutdown_s`` after ``stop`` with some still running.
+    """
+    broker.add_middlewares(retries)
+
+    async def execute_order(order_id: str) -> None:
+        await execute(order_id)
+
+    broker.register_task(execute_order, TASK)
+    broker.is_worker_process = True
+    logging.getLogger("taskiq.receiver.receiver").addFilter(_is_news)
+    receiver = Receiver(
+        broker,
+        validate_params=False,
+        run_startup=False,
+        max_async_tasks=jobs_max,
+        # The message has told what it had to: from here on the lease says who drives the order.
+        ack_type=AcknowledgeType.WHEN_RECEIVED,
+        wait_tasks_timeout=shutdown_s,
+    )
+    await receiver.listen(stop)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a log line of taskiq tells of an error: a planned retry and a stop are none."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, RetryLater | asyncio.CancelledError)
