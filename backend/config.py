@@ -125,6 +125,13 @@ class Settings(BaseSettings):
         10, ge=0, le=300, description="How long a stopping worker finishes what runs."
     )
 
+    crash_at: str = Field(
+        "",
+        pattern="^((claimed|quoted|stored|sent|settled):[1-9][0-9]{0,5})?$",
+        description="For failure tests: `point:n` kills a worker when an order reaches"
+        " `claimed`, `quoted`, `stored`, `sent` or `settled` for the n-th time.",
+    )
+
     slippage_bps: int = Field(
         50, ge=0, le=10_000, description="Slippage of an order that names none, in basis points."
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import Tokens
 from backend.events import Bell, channel
-from backend.execution.executor import Executor, Means, Policy
+from backend.execution.executor import Executor, Means, Point, Policy
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Pace, Submission
 from backend.jobs.broker import StreamBroker
@@ -143,7 +144,9 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
             settings.attempts_max, round(settings.backoff_s * 1000), settings.backoff_jitter
         )
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        means = Means(journal, common.router, submission, policy, random)
+        means = Means(
+            journal, common.router, submission, policy, random, _crasher(settings.crash_at)
+        )
         retries = RetryMiddleware(
             attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
@@ -154,7 +157,7 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
                 ready()
                 await receive(
                     common.broker,
-                    Executor(leases, keeper, means).run,
+                    Executor(keeper, means).run,
                     retries,
                     jobs_max=settings.orders_in_flight_max,
                     stop=stop,
@@ -215,6 +218,21 @@ async def _wallet(settings: Settings, rpc: Rpc) -> Wallet:
     return load_wallet(settings.wallet_file)
 
 
+def _crasher(crash_at: str) -> Callable[[Point], None]:
+    """Ends this process, as ``kill -9`` does, when a point is reached for the n-th time."""
+    name, _, times = crash_at.partition(":")
+    left = int(times or 0)
+
+    def reached(point: Point) -> None:
+        nonlocal left
+        if point == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
 def _required(url: str | None, name: str) -> str:
     if not url:
         raise ConfigurationError(f"{name} must be set for this command (`up` needs none)")
@@ -230,12 +248,20 @@ async def _running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncItera
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
+                await _end(tasks)
     except BaseExceptionGroup as group_error:
         if len(group_error.exceptions) == 1:
             raise group_error.exceptions[0] from None
         raise
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel these until they have heard it: redis-py swallows it while it connects."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.1)
 
 
 async def _within(doing: Coroutine[Any, Any, None], seconds: float) -> None:

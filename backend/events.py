@@ -46,7 +46,9 @@ class Bell:
             self._rung.clear()
             try:
                 await self._redis.publish(self._name, str(self._txid))
+                _heed()
             except (RedisError, OSError) as error:
+                _heed()
                 observe.redis_gone("ring", error)
                 await asyncio.sleep(RETRY_S)
 
@@ -57,8 +59,10 @@ async def listen(redis: Redis, name: str, heard: Callable[[int], None]) -> None:
         try:
             async with redis.pubsub(ignore_subscribe_messages=True) as bell:
                 await bell.subscribe(name)
+                _heed()
                 await _hear(bell, heard)
         except (RedisError, OSError) as error:
+            _heed()
             observe.redis_gone("listen", error)
             await asyncio.sleep(RETRY_S)
 
@@ -68,3 +72,10 @@ async def _hear(bell: Any, heard: Callable[[int], None]) -> None:
         message = await bell.get_message(timeout=30)
         if message is not None:
             heard(int(message["data"]))
+
+
+def _heed() -> None:
+    """Be cancelled if that was asked for: redis-py swallows it while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
@@ -26,6 +26,8 @@ from backend.domain.orders import Event, NewOrder, OrderType, Record, Terms
 from backend.engine import Front
 
 Json = dict[str, Any]
+WHOLE = ["pending", "routing", "building", "submitted", "confirmed"]
+"""The life of an order that nothing disturbs."""
 DEADLINE_S = 60
 
 
@@ -80,7 +82,6 @@ class Scenario:
     front: Front
     node: aiohttp.ClientSession
     workers: Workers
-    ids: list[UUID] = field(default_factory=list)
 
     def terms(
         self,
@@ -109,9 +110,7 @@ class Scenario:
                 )
                 for terms in wanted
             ]
-        ids = [task.result().id for task in tasks]
-        self.ids += ids
-        return ids
+        return [task.result().id for task in tasks]
 
     async def order(self, *wanted: Terms) -> list[UUID]:
         """Orders as the API takes them: stored, and a job for each."""
@@ -151,6 +150,13 @@ class Scenario:
         """Every transaction that a block contains."""
         entries: list[Json] = (await self.control("ledger?limit=10000"))["transactions"]
         return entries
+
+    async def executed(self) -> dict[str, Json]:
+        """What the node's ledger says was swapped, by signature: each once."""
+        swaps = [entry for entry in await self.ledger() if entry["err"] is None]
+        by_signature = {entry["signature"]: entry for entry in swaps}
+        assert len(by_signature) == len(swaps)
+        return by_signature
 
     async def control(
         self, path: str, body: Json | None = None, *, method: str | None = None

@@ -80,7 +80,7 @@ def onchain_error(err: Json, logs: Sequence[str], venues: Iterable[Venue] = VENU
     """
     if isinstance(err, dict) and "InstructionError" in err:
         return _instruction_error(err["InstructionError"], logs, venues)
-    return _by_word(next(iter(err)) if isinstance(err, dict) and err else err)
+    return _by_word(next(iter(err), "") if isinstance(err, dict) else str(err))
 
 
 def preflight_error(err: Json, logs: Sequence[str]) -> EngineError:
@@ -94,7 +94,7 @@ def preflight_error(err: Json, logs: Sequence[str]) -> EngineError:
     return error
 
 
-def _by_word(word: Json) -> EngineError:
+def _by_word(word: str) -> EngineError:
     if word in _PASSING:
         return Transient(*_PASSING[word])
     if word in _REFUSED:

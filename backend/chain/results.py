@@ -90,7 +90,7 @@ def read_blockhash(result: Json) -> Blockhash:
     """``getLatestBlockhash``."""
     value = result["value"]
     return Blockhash(
-        Hash.from_string(value["blockhash"]),
+        Hash(bytes(Pubkey.from_string(value["blockhash"]))),  # it raises ``ValueError``
         int(value["lastValidBlockHeight"]),
         int(result["context"]["slot"]),
     )

@@ -207,9 +207,9 @@ class Rpc:
         if len(batch) == 1:  # some nodes and proxies count an array as a costlier request
             return [await self._exchange(method, batch[0])]
         answers = await self._exchange(method, batch)
-        if isinstance(answers, dict):  # the batch was refused as a whole
+        if not isinstance(answers, list):  # the batch was refused as a whole
             return [answers] * len(batch)
-        by_id = {a.get("id"): a for a in answers if isinstance(a, dict)}
+        by_id = {a["id"]: a for a in answers if isinstance(a, dict) and _is_number(a.get("id"))}
         return [by_id.get(number, {}) for number in range(len(batch))]
 
     async def _exchange(self, method: str, body: Json) -> Json:
@@ -246,6 +246,10 @@ class Rpc:
                 if len(content) > self._response_bytes_max:
                     raise ReadFailed("node_error", "the node's answer is too large")
             return bytes(content)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int)
 
 
 def _text(wire: bytes) -> str:

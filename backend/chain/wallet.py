@@ -66,7 +66,8 @@ def load_wallet(path: Path) -> Wallet:
 def _keypair(path: Path, text: bytes) -> Keypair:
     # No cause is chained: the text of a decoding error would quote the key.
     try:
-        secret = bytes(json.loads(text))
+        numbers = json.loads(text)
+        secret = bytes(numbers if isinstance(numbers, list) else [])
         keypair = Keypair.from_bytes(secret)
     except (ValueError, TypeError, RecursionError):
         raise _refused(path, "is not a keypair: a JSON array of 64 bytes") from None

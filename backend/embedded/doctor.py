@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from backend.embedded.postgres import data_major
 
 def doctor(data_dir: Path) -> list[tuple[str, str]]:
     """Rows of a name and a finding; looks only, changes nothing, never raises ``EngineError``."""
-    data_dir = data_dir.absolute()
+    data_dir = data_dir.resolve()
     return [
-        ("data directory", f"{data_dir}" + ("" if data_dir.is_dir() else " (not there yet)")),
+        ("data directory", f"{data_dir} {_state(data_dir)}"),
         ("servers run as", _finding(lambda: account_for(data_dir).name)),
         ("PostgreSQL", _finding(lambda: _program(find_postgres(data_major(data_dir))))),
         ("PostgreSQL data", _finding(lambda: _data(data_major(data_dir)))),
@@ -28,20 +29,28 @@ def doctor(data_dir: Path) -> list[tuple[str, str]]:
     ]
 
 
+def _state(data_dir: Path) -> str:
+    if os.access(data_dir, os.W_OK | os.X_OK):
+        return "(usable)"
+    return "(of another user)" if os.access(data_dir, os.F_OK) else "(not there)"
+
+
 def _running(data_dir: Path) -> Iterator[tuple[str, str]]:
-    held_by = holder(data_dir)
-    if held_by is None:
-        yield "held by", "nobody"
-    else:
-        pid, run_dir = held_by
-        yield "held by", _process(pid)
-        yield "sockets", ", ".join(sorted(str(path) for path in run_dir.glob("*.sock"))) or "none"
+    yield "held by", _finding(lambda: _holder(data_dir))
     for name, pid_file in (
         ("postgres", data_dir / "postgres" / "postmaster.pid"),
         ("valkey", data_dir / "valkey" / "valkey.pid"),
     ):
         server = named_in(pid_file)
         yield f"{name} process", "none" if server is None else _process(server)
+
+
+def _holder(data_dir: Path) -> str:
+    found = holder(data_dir)
+    if found is None:
+        return "nobody"
+    pid, run_dir = found
+    return f"{_process(pid)}, with its sockets in {run_dir}"
 
 
 def _process(pid: int) -> str:

@@ -24,7 +24,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,19 @@ def default_data_dir() -> Path:
     """Where data lies when nobody says otherwise; needs neither HOME nor an entry in passwd."""
     if os.geteuid() == 0:
         return _SYSTEM_DATA_DIR
-    if os.environ.get("HOME") or os.environ.get("XDG_DATA_HOME"):
-        return Path(platformdirs.user_data_dir(_NAME))
-    try:
-        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
-    except KeyError:
-        home = Path("/nonexistent")
-    if os.access(home, os.W_OK | os.X_OK):
-        return home / ".local" / "share" / _NAME
+    for folder in _homes():
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if os.access(existing, os.W_OK | os.X_OK):
+            return folder
     return Path(tempfile.gettempdir()) / f"{_NAME}-data-{os.geteuid()}"
+
+
+def _homes() -> Iterator[Path]:
+    if os.environ.get("HOME") or os.environ.get("XDG_DATA_HOME"):
+        yield Path(platformdirs.user_data_dir(_NAME)).absolute()
+    with suppress(KeyError):
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        yield home / ".local" / "share" / _NAME
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def held(data_dir: Path) -> Iterator[Place]:
 
     Raises ``Rejected`` if another process holds it or it cannot be used; never waits.
     """
-    data_dir = data_dir.absolute()
+    data_dir = data_dir.resolve()
     is_new = _create(data_dir)
     lock = _lock(data_dir)
     try:
@@ -93,15 +97,20 @@ def held(data_dir: Path) -> Iterator[Place]:
 
 
 def holder(data_dir: Path) -> tuple[int, Path] | None:
-    """The process that holds ``data_dir`` and its run folder; None if it is free."""
+    """The process that holds ``data_dir`` and its run folder; None if it is free.
+
+    Raises ``Rejected`` if that may not be known.
+    """
     try:
         with (data_dir / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         pid, run_dir = _holder_lines(data_dir)
         return (int(pid), Path(run_dir)) if pid.isdecimal() else (0, Path(run_dir))
-    except OSError:
+    except FileNotFoundError:
         pass
+    except OSError as error:
+        raise Rejected("data_dir_unusable", f"{error.filename}: {error.strerror}") from error
     return None
 
 
@@ -173,7 +182,7 @@ def _let_in(account: Account, data_dir: Path, *, is_ours: bool) -> None:
 
 def _run_dir(data_dir: Path, account: Account) -> Path:
     """A folder for sockets: short, the servers' own, and the same at each start if it can be."""
-    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
     name = f"{_NAME}-{account.uid}-{digest}"
     for base in _run_bases(account):
         if len(os.fsencode(base / name / _LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:

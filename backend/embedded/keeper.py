@@ -121,4 +121,4 @@ def one_error() -> Iterator[None]:
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
     if first is not None:
-        raise first
+        raise first from first.__cause__  # without the group as its context

@@ -136,7 +136,7 @@ class Postgres:
         for stale in self._place.run_dir.glob(".s.PGSQL.5432*"):
             stale.unlink()
         pid = named_in(self._pid_file)
-        if False and pid is not None and self._is_another(pid):
+        if pid is not None and self._is_another(pid):
             lines = self._pid_file.read_text().split("\n")
             self._pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]))
 

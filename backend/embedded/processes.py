@@ -79,14 +79,16 @@ async def _run(
     addresses: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for stage in stages:
-            programs = [_Process(command, logs) for command in stage(dict(addresses))]
+            programs = [OurProcess(command, logs) for command in stage(dict(addresses))]
             await stack.enter_async_context(kept(programs, tell=tell, hurry=hurry))
             addresses |= {program.name: program.address for program in programs}
         on_ready(addresses)
         await asyncio.Event().wait()
 
 
-class _Process:
+class OurProcess:
+    """One command that can be started again and again; ``address`` is what it said it has."""
+
     def __init__(self, command: Command, logs: Path) -> None:
         self._command = command
         self._log = logs / f"{command.name}.log"
@@ -95,6 +97,7 @@ class _Process:
         self.address = ""
 
     async def start(self) -> Process:
+        """Starts it and waits for its ``ready``. Raises ``Transient`` with its log's last lines."""
         child.bound_log(self._log)
         already = self._log.stat().st_size if self._log.exists() else 0
         process = await child.spawn(

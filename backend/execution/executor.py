@@ -16,22 +16,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from random import Random
+from typing import Protocol, TypedDict, Unpack
 from uuid import UUID
 
 from backend import observe
 from backend.domain.amounts import Price, format_amount
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
 from backend.domain.lifecycle import Fate, Happening, Recovery, Status, advance, backoff_ms, recover
-from backend.domain.orders import Held, Signed
+from backend.domain.orders import Held, Signed, Terms
 from backend.domain.quotes import Dex
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Submission
-from backend.routing import Router
+from backend.routing import Route
 from backend.store.journal import Journal, LostLease, Transition
-from backend.store.leases import Leases
 
 _INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost; nothing had been sent"}
 
@@ -45,22 +46,47 @@ class Policy:
     backoff_jitter: float
 
 
+class Router(Protocol):
+    """Who chooses between the venues."""
+
+    async def route(self, terms: Terms) -> Route:
+        """The best way to fill an order now. Raises ``Rejected`` or ``Transient``."""
+        ...
+
+
+class Point(StrEnum):
+    """Points of a drive at which the worlds inside and outside of the process differ."""
+
+    CLAIMED = "claimed"
+    QUOTED = "quoted"
+    STORED = "stored"
+    """The intent is stored, nothing was sent."""
+    SENT = "sent"
+    """It was sent, and nobody has noted an answer."""
+    SETTLED = "settled"
+    """The chain has executed it, and the order does not know."""
+
+
+def _pass(point: Point) -> None:
+    """Go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What driving an order takes."""
+    """What driving an order takes. ``reached`` is told of each point, and may end the process."""
 
     journal: Journal
     router: Router
     submission: Submission
     policy: Policy
     random: Random
+    reached: Callable[[Point], None] = _pass
 
 
 class Executor:
     """Drives any number of orders at once."""
 
-    def __init__(self, leases: Leases, keeper: Keeper, means: Means) -> None:
-        self._leases = leases
+    def __init__(self, keeper: Keeper, means: Means) -> None:
         self._keeper = keeper
         self._means = means
 
@@ -70,14 +96,27 @@ class Executor:
         Raises ``RetryLater`` if an attempt failed and the next one has its time.
         """
         observe.bind(order_id)
-        order = await self._leases.claim(UUID(order_id))
+        order = await self._keeper.claim(UUID(order_id))
         if order is None:
             return
-        with self._keeper.keep(order):
-            try:
+        try:
+            with self._keeper.keep(order):
+                self._means.reached(Point.CLAIMED)
                 await _Drive(self._means, order).go()
-            except LostLease:
-                observe.lease_lost()
+        except LostLease:
+            observe.lease_lost()
+
+
+class Known(TypedDict, total=False):
+    """What is known of an order from a transition on."""
+
+    dex: Dex
+    route: str
+    signed: Signed
+    amount_out: int
+    executed_price: str
+    last_error: str
+    wait_ms: int
 
 
 class _Drive:
@@ -112,13 +151,16 @@ class _Drive:
         if recover(self._order.status) is Recovery.ROUTE_AGAIN:
             await self._record(Happening.INTERRUPTED, _INTERRUPTED)
         route = await self._means.router.route(self._order.terms)
+        self._means.reached(Point.QUOTED)
         facts = route.to_json(self._order.terms)
         await self._record(Happening.ROUTED, facts, dex=route.quote.dex, route=_json(facts))
         signed = await self._means.submission.sign(
             self._order.id, self._order.attempt, self._order.terms, route
         )
         await self._record(Happening.SIGNED, {"txHash": signed.signature}, signed=signed)
+        self._means.reached(Point.STORED)
         await self._means.submission.send(signed)
+        self._means.reached(Point.SENT)
         await self._settle(signed, await self._means.submission.settled(signed))
 
     async def _resume(self) -> None:
@@ -150,6 +192,7 @@ class _Drive:
     async def _confirm(self, signed: Signed) -> None:
         terms = self._order.terms
         fill = await self._means.submission.filled(signed, terms)
+        self._means.reached(Point.SETTLED)
         price = Price(
             terms.amount_in, terms.token_in.decimals, fill.amount_out, terms.token_out.decimals
         )
@@ -192,37 +235,14 @@ class _Drive:
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _record(
-        self,
-        what: Happening,
-        facts: Mapping[str, object],
-        *,
-        dex: Dex | None = None,
-        route: str | None = None,
-        signed: Signed | None = None,
-        amount_out: int | None = None,
-        executed_price: str | None = None,
-        last_error: str | None = None,
-        wait_ms: int | None = None,
+        self, what: Happening, facts: Mapping[str, object], **known: Unpack[Known]
     ) -> None:
         """Store what happened; afterwards the order is where that leads."""
         order = self._order
         step = advance(
             order.status, order.attempt, what, attempts_max=self._means.policy.attempts_max
         )
-        await self._means.journal.record(
-            Transition(
-                order,
-                step,
-                _json(facts),
-                dex=dex,
-                route=route,
-                signed=signed,
-                amount_out=amount_out,
-                executed_price=executed_price,
-                last_error=last_error,
-                wait_ms=wait_ms,
-            )
-        )
+        await self._means.journal.record(Transition(order, step, _json(facts), **known))
         now = asyncio.get_running_loop().time()
         observe.order_moved(order.status, now - self._since)
         self._since = now
@@ -231,8 +251,8 @@ class _Drive:
             status=step.status,
             seq=order.seq + 1,
             attempt=step.attempt,
-            dex=dex or order.dex,
-            signed=signed,
+            dex=known.get("dex") or order.dex,
+            signed=known.get("signed"),
         )
 
 

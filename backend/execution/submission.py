@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from solders.pubkey import Pubkey
 
 from backend import observe
 from backend.chain.outcomes import fill, onchain_error
-from backend.chain.results import Blockhash, Commitment, Landed, SignatureStatus
-from backend.chain.rpc import BATCH_MAX, Rpc
+from backend.chain.results import Blockhash, Commitment, Landed, SignatureStatus, Simulation
+from backend.chain.rpc import BATCH_MAX
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
 from backend.chain.wallet import Wallet
 from backend.coalesce import Coalescer
@@ -31,6 +32,38 @@ BLOCKHASH_AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""
 HEIGHT_S = 0.5
 CALLS_MAX = 8
+
+
+class Node(Protocol):
+    """The part of a node's JSON-RPC that a submission needs; each call is as ``Rpc`` has it."""
+
+    async def get_latest_blockhash(self) -> Blockhash:
+        """The blockhash to sign with."""
+        ...
+
+    async def get_block_height(self, commitment: Commitment) -> int:
+        """How many blocks the chain has."""
+        ...
+
+    async def simulate_transaction(self, wire: bytes) -> Simulation:
+        """What a signed transaction would do now."""
+        ...
+
+    async def get_signature_statuses(
+        self, signatures: Sequence[str], *, search_history: bool = False
+    ) -> list[SignatureStatus | None]:
+        """What became of each signature."""
+        ...
+
+    async def get_transactions(
+        self, signatures: Sequence[str]
+    ) -> list[Landed | EngineError | None]:
+        """Each transaction as its block contains it."""
+        ...
+
+    async def send_transactions(self, wires: Sequence[bytes]) -> list[str | EngineError]:
+        """Send signed transactions."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +85,24 @@ class Submission:
     """One wallet's transactions; ``run`` must be running."""
 
     def __init__(
-        self, rpc: Rpc, wallet: Wallet, *, pace: Pace, budget: Budget, preflight: bool
+        self, node: Node, wallet: Wallet, *, pace: Pace, budget: Budget, preflight: bool
     ) -> None:
-        self._rpc = rpc
+        self._node = node
         self._wallet = wallet
         self._pace = pace
         self._budget = budget
         self._preflight = preflight
         self._recent: tuple[float, Blockhash] | None = None
         self._refresh = asyncio.Lock()
-        self._watched: dict[str, _Watch] = {}
+        # By watch, not by signature: two drives may watch one signature until the older one ends.
+        self._watched: dict[_Watch, None] = {}
         self._some = asyncio.Event()
         self._height_at = 0.0
         self._sends: Coalescer[bytes, str] = Coalescer(
-            rpc.send_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+            node.send_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
         )
         self._fetches: Coalescer[str, Landed | None] = Coalescer(
-            rpc.get_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+            node.get_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
         )
 
     async def run(self) -> None:
@@ -93,7 +127,7 @@ class Submission:
         )
         signed = build(swap, self._wallet, await self._blockhash(), self._budget)
         if self._preflight:
-            shown = await self._rpc.simulate_transaction(signed.wire)
+            shown = await self._node.simulate_transaction(signed.wire)
             if shown.err is not None:
                 raise onchain_error(shown.err, shown.logs)
         return signed
@@ -109,7 +143,7 @@ class Submission:
         """What the chain shows of a signature now; waits for a chain that does not answer."""
         while True:
             try:
-                height = await self._rpc.get_block_height(Commitment.FINALIZED)
+                height = await self._node.get_block_height(Commitment.FINALIZED)
                 found = await self._search([signed.signature])
                 return _fate(found[0], is_over=height > signed.last_valid_height)
             except EngineError as error:
@@ -120,12 +154,12 @@ class Submission:
         """Watch a signature, sending its bytes again, until it is landed, reverted or dead."""
         loop = asyncio.get_running_loop()
         watch = _Watch(signed, loop.time(), loop.create_future())
-        self._watched[signed.signature] = watch
+        self._watched[watch] = None
         self._some.set()
         try:
             return await watch.fate
         finally:
-            self._watched.pop(signed.signature, None)
+            del self._watched[watch]
 
     async def filled(self, signed: Signed, terms: Terms) -> Fill:
         """What a landed transaction paid out, as the chain has it."""
@@ -141,7 +175,7 @@ class Submission:
         async with self._refresh:
             now = asyncio.get_running_loop().time()
             if self._recent is None or now - self._recent[0] > BLOCKHASH_AGE_S:
-                self._recent = now, await self._rpc.get_latest_blockhash()
+                self._recent = now, await self._node.get_latest_blockhash()
             return self._recent[1]
 
     async def _transaction(self, signature: str) -> Landed:
@@ -161,17 +195,17 @@ class Submission:
                 await self._some.wait()
             await asyncio.sleep(self._pace.poll_s)
             try:
-                await self._poll(list(self._watched.values()))
+                await self._poll(list(self._watched))
             except EngineError as error:
                 observe.watcher_failed("poll", error)
 
     async def _poll(self, watched: Sequence[_Watch]) -> None:
-        found = await self._rpc.get_signature_statuses([w.signed.signature for w in watched])
+        found = await self._node.get_signature_statuses([w.signed.signature for w in watched])
         waiting = _settle(watched, found)
         now = asyncio.get_running_loop().time()
         if waiting and now >= self._height_at:
             self._height_at = now + HEIGHT_S
-            height = await self._rpc.get_block_height(Commitment.FINALIZED)
+            height = await self._node.get_block_height(Commitment.FINALIZED)
             over = [w for w in waiting if height > w.signed.last_valid_height]
             if over:
                 self._recent = None  # signed long ago, or the chain has jumped ahead of it
@@ -180,7 +214,7 @@ class Submission:
         await self._resend([w for w in waiting if not w.fate.done()], now)
 
     async def _search(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return await self._rpc.get_signature_statuses(signatures, search_history=True)
+        return await self._node.get_signature_statuses(signatures, search_history=True)
 
     async def _resend(self, waiting: Sequence[_Watch], now: float) -> None:
         late = [w for w in waiting if now - w.sent_at >= self._pace.resend_s]

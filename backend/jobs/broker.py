@@ -43,6 +43,7 @@ class StreamBroker(RedisStreamBroker):
         self._outbox: Coalescer[bytes, None] = Coalescer(
             self._send, items_max=BATCH_MAX, waiting_max=OUTBOX_MAX
         )
+        self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(self._acknowledge, items_max=BATCH_MAX)
 
     async def run(self) -> None:
@@ -50,6 +51,14 @@ class StreamBroker(RedisStreamBroker):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._outbox.run())
             tasks.create_task(self._acks.run())
+
+    def until(self, stop: asyncio.Event) -> None:
+        """Let ``listen`` end when ``stop`` is set.
+
+        Cancelling it is not enough: a client whose own time-out comes at the same moment turns
+        the cancellation into that time-out.
+        """
+        self._stop = stop
 
     async def startup(self) -> None:
         """Declare the consumer group, if Redis is there."""
@@ -94,10 +103,10 @@ class StreamBroker(RedisStreamBroker):
         return [None] * len(ids)
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Jobs as they come, for ever: new ones, and those that a dead worker left."""
+        """Jobs as they come: new ones, and those that a dead worker left."""
         loop = asyncio.get_running_loop()
         reclaim_at = loop.time()
-        while True:
+        while not self._stop.is_set():
             entries: list[Entry] = []
             try:
                 if loop.time() >= reclaim_at:

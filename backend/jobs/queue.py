@@ -61,6 +61,7 @@ async def receive(
 
     broker.register_task(execute_order, TASK)
     broker.is_worker_process = True
+    broker.until(stop)
     logging.getLogger("taskiq.receiver.receiver").addFilter(_is_news)
     receiver = Receiver(
         broker,

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from backend.domain.amounts import Price, parse_amount
-from backend.domain.lifecycle import Status
-from tests.scenario import Life, Scenario, scenario
+from tests.scenario import WHOLE, scenario
 
 RESEND = {"resend_s": 0.1}
-WHOLE = ["pending", "routing", "building", "submitted", "confirmed"]
-
-
-async def executed(engine: Scenario) -> dict[str, dict[str, object]]:
-    """What the node's ledger says was swapped, by signature."""
-    swaps = [entry for entry in await engine.ledger() if entry["err"] is None]
-    by_signature = {str(entry["signature"]): entry for entry in swaps}
-    assert len(by_signature) == len(swaps)
-    return by_signature
 
 
 async def test_a_market_order_is_executed_and_every_source_agrees(
@@ -40,7 +29,7 @@ async def test_a_market_order_is_executed_and_every_source_agrees(
         assert building["dex"] == confirmed["dex"] == life.record.dex == best["dex"]
         assert submitted["txHash"] == confirmed["txHash"] == life.record.tx_hash
 
-        swap = (await executed(engine))[submitted["txHash"]]
+        swap = (await engine.executed())[submitted["txHash"]]
         amount_out = parse_amount(confirmed["amountOut"], 6)
         assert (swap["amount_in"], swap["amount_out"]) == (str(10**10), str(amount_out))
         assert life.record.amount_out == amount_out
@@ -61,7 +50,7 @@ async def test_every_kind_of_pair_is_executed(
         [order_id] = await engine.order(terms)
         life = await engine.life(order_id)
         assert life.statuses == WHOLE
-        [swap] = (await executed(engine)).values()
+        [swap] = (await engine.executed()).values()
         assert swap["amount_out"] == str(life.record.amount_out)
 
 
@@ -72,7 +61,7 @@ async def test_equal_orders_at_the_same_moment_are_different_transactions(
         twins = [engine.terms("5", pair=("USDC", "JUP"))] * 20
         lives = await engine.lives(await engine.order(*twins))
         assert {tuple(life.statuses) for life in lives} == {tuple(WHOLE)}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
+        assert set(await engine.executed()) == {life.record.tx_hash for life in lives}
         assert len({life.record.tx_hash for life in lives}) == 20
 
 
@@ -104,7 +93,7 @@ async def test_a_price_that_moved_is_retried_and_after_three_attempts_the_order_
         assert failed["code"] == "slippage"
         assert life.record.last_error == f"slippage: {failed['reason']}"
         assert "attempt 3 of 3" in failed["reason"]
-        assert await executed(engine) == {}
+        assert await engine.executed() == {}
         assert len(await engine.ledger()) == 3
 
 
@@ -119,7 +108,7 @@ async def test_a_price_that_moved_once_is_met_by_a_new_attempt(
         assert life.record.attempts == 2
         first, second = life.facts("submitted")
         assert first["txHash"] != second["txHash"] == life.record.tx_hash
-        assert set(await executed(engine)) == {second["txHash"]}
+        assert set(await engine.executed()) == {second["txHash"]}
         retry = life.facts("routing")[1]
         assert (retry["code"], retry["txHash"]) == ("slippage", first["txHash"])
 
@@ -169,46 +158,6 @@ async def test_with_both_venues_down_for_a_moment_the_order_is_retried_and_confi
         assert life.statuses == ["pending", "routing", *WHOLE[1:]]
 
 
-async def test_a_lost_answer_to_the_send_does_not_double_or_lose_the_swap(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir, given=RESEND) as engine:
-        await engine.fault(fault="lose_response", mode="close", count=5)
-        await engine.fault(fault="lose_response", mode="error", count=5)
-        lives = await engine.lives(await engine.order(*[engine.terms("1")] * 10))
-        assert {tuple(life.statuses) for life in lives} == {tuple(WHOLE)}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
-
-
-async def test_a_dropped_transaction_is_sent_again_with_the_same_bytes(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir, given=RESEND) as engine:
-        await engine.fault(fault="drop", count=3)
-        [order_id] = await engine.order(engine.terms("1"))
-        life = await engine.life(order_id)
-        assert life.statuses == WHOLE
-        assert set(await executed(engine)) == {life.facts("submitted")[0]["txHash"]}
-
-
-async def test_a_transaction_that_can_never_land_any_more_is_replaced(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir, given=RESEND) as engine:
-        dropping = await engine.fault(fault="drop")
-        [order_id] = await engine.order(engine.terms("1"))
-        await engine.is_in(order_id, Status.SUBMITTED)
-        await engine.control("advance", {"blocks": 200})
-        await engine.reaches(order_id, lambda events: len(events) > 4)
-        await engine.heal(dropping)
-        life = await engine.life(order_id)
-        assert life.statuses == [*WHOLE[:-1], *WHOLE[1:]]
-        first, second = life.facts("submitted")
-        assert life.facts("routing")[1]["code"] == "not_landed"
-        assert set(await executed(engine)) == {second["txHash"]}
-        assert first["txHash"] != second["txHash"]
-
-
 async def test_a_wallet_without_the_tokens_fails_the_order_for_good(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
@@ -218,95 +167,3 @@ async def test_a_wallet_without_the_tokens_fails_the_order_for_good(
         life = await engine.life(order_id)
         assert life.statuses == [*WHOLE[:-1], "failed"]
         assert life.facts("failed")[0]["code"] == "insufficient_funds"
-
-
-async def test_a_node_that_is_busy_costs_attempts_but_not_the_order(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir) as engine:
-        busy = ["getMultipleAccounts", "getSignatureStatuses", "getTransaction"]
-        await engine.fault(fault="http", status=429, methods=busy, count=4)
-        lives = await engine.lives(await engine.order(*[engine.terms("1")] * 5))
-        assert {life.statuses[-1] for life in lives} == {"confirmed"}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
-
-
-async def test_an_order_whose_job_was_lost_is_found_by_the_sweep(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    given = {"rekick_s": 0.1, "sweep_s": 0.05}
-    async with scenario(database_url, redis_url, data_dir, given=given) as engine:
-        [order_id] = await engine.accept(engine.terms("1"))
-        assert (await engine.life(order_id)).statuses == WHOLE
-
-
-async def test_jobs_that_come_several_times_execute_the_order_once(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir, workers=2) as engine:
-        ids = await engine.accept(*[engine.terms("1")] * 20)
-        for _ in range(5):
-            await engine.front.jobs.send(ids, by="intake")
-        lives = await engine.lives(ids)
-        assert {tuple(life.statuses) for life in lives} == {tuple(WHOLE)}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
-
-
-async def test_two_workers_share_many_orders_and_execute_each_once(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir, workers=2) as engine:
-        pairs = [("SOL", "USDC"), ("USDC", "SOL"), ("JUP", "USDC"), ("BONK", "SOL")]
-        wanted = [engine.terms("3", pair=pairs[n % 4], slippage_bps=500) for n in range(200)]
-        lives = await engine.lives(await engine.order(*wanted))
-        assert {life.statuses[-1] for life in lives} == {"confirmed"}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
-        assert all(_is_in_order(life) for life in lives)
-
-
-def _is_in_order(life: Life) -> bool:
-    times: list[datetime] = [event.at for event in life.events]
-    seqs = [event.seq for event in life.events]
-    return times == sorted(times) and seqs == list(range(1, len(seqs) + 1))
-
-
-async def test_a_worker_that_stops_hands_its_orders_to_the_next_one(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    given = {"sweep_s": 0.05, "lease_s": 300}
-    async with scenario(database_url, redis_url, data_dir, given=given) as engine:
-        late = await engine.fault(fault="late_landing", by_seconds=3600)
-        ids = await engine.order(*[engine.terms("1")] * 10)
-        for order_id in ids:
-            await engine.is_in(order_id, Status.SUBMITTED)
-        await engine.workers.stop()
-        await engine.workers.start()
-        await engine.heal(late)
-        await engine.control("advance", {"blocks": 200})
-        lives = await engine.lives(ids)
-        assert {life.statuses[-1] for life in lives} == {"confirmed"}
-        assert set(await executed(engine)) == {life.record.tx_hash for life in lives}
-
-
-async def test_what_is_no_job_on_the_queue_does_not_stop_the_worker(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with scenario(database_url, redis_url, data_dir) as engine:
-        await engine.front.redis.xadd("order-engine:jobs", {"nonsense": "x"})
-        await engine.front.redis.xadd("order-engine:jobs", {"data": "not json"})
-        await engine.front.redis.xadd("order-engine:jobs", {"data": b"\xff\x00"})
-        [order_id] = await engine.order(engine.terms("1"))
-        assert (await engine.life(order_id)).statuses == WHOLE
-
-
-async def test_a_redis_that_lost_everything_gets_its_group_back(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    given = {"rekick_s": 0.2, "sweep_s": 0.05}
-    async with scenario(database_url, redis_url, data_dir, given=given) as engine:
-        await engine.front.redis.flushdb()
-        [order_id] = await engine.order(engine.terms("1"))
-        assert (await engine.life(order_id)).statuses == WHOLE
-        async with asyncio.timeout(30):
-            while await engine.front.redis.xlen("order-engine:jobs"):
-                await asyncio.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -20,8 +21,20 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--profile", type=Profile, default=Profile.DEMO)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--slot-seconds", type=float, default=SimulatedOptions().slot_s)
+    parser.add_argument("--confirmed-slots", type=int)
+    parser.add_argument("--finalized-slots", type=int)
     given = parser.parse_args()
-    options = SimulatedOptions(profile=given.profile, seed=given.seed)
+    options = SimulatedOptions(
+        profile=given.profile,
+        seed=given.seed,
+        slot_s=given.slot_seconds,
+        confirmed_slots=given.confirmed_slots,
+        finalized_slots=given.finalized_slots,
+    )
+    # Most of what is made here stays (history) or is gone at once (transactions): looking through
+    # all of it often finds nothing.
+    gc.set_threshold(100_000, 50, 50)
     asyncio.run(_run(options, given.port, given.data_dir))
 
 

@@ -53,8 +53,8 @@ class Chain:
         self.pools: Final = Pools(options, self.clock, self._factors)
         self._mints = genesis.mints()
         self.bank: Final = Bank(self._accounts())
-        kept_from = self.clock.slot() - SLOTS_KEPT
-        self.history: Final = History(self.ledger.statuses(kept_from))
+        self._opened_in = self.clock.slot()
+        self.history: Final = History(self.ledger.statuses(self._opened_in - SLOTS_KEPT))
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -125,12 +125,14 @@ class Chain:
     def forget(self, blocks: int) -> list[bytes]:
         """The last blocks never were. Returns the transactions that were in them.
 
-        Raises ``ValueError`` if one of them is confirmed.
+        Raises ``ValueError`` if one of them is confirmed, or of before the node was started.
         """
         first = self.clock.slot() - blocks + 1
         if blocks < 1 or first <= self.slot_at(Commitment.CONFIRMED):
             depth = self.options.depth_of(finalized=False)
             raise ValueError(f"only the last {depth} blocks are not confirmed yet")
+        if first <= self._opened_in:
+            raise ValueError("the way back to before the node was started is not kept")
         wires = self.ledger.wires(first)
         changed = self.bank.forget(first)
         self.ledger.forget(first, self.bank.snapshot(changed))
@@ -143,6 +145,10 @@ class Chain:
     def is_pools(self, key: Pubkey) -> bool:
         """Whether an account belongs to a pool."""
         return self.pools.dex_of(key) is not None
+
+    def is_stored(self, key: Pubkey) -> bool:
+        """Whether an account is, or would be, one that transactions and decrees may change."""
+        return key not in self._mints and self.pools.peek(key, self.clock.slot()) is None
 
     def put(self, changes: Changes) -> None:
         """Accounts change by decree, outside of any transaction."""

@@ -20,6 +20,7 @@ from backend.chain.simulated.options import BLOCKHASH_BLOCKS
 
 _FIRST_SLOT: Final = 1_000
 _STAMP_BYTES: Final = 8
+_HEIGHTS_MAX: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class ChainClock:
         self._salt = sha256(b"blockhash %d" % seed).digest()
         self._now = now
         self._least = _FIRST_SLOT
+        self._heights: dict[Hash, int] = {}
 
     def never_before(self, slot: int) -> None:
         """The slot is at least this one from now on, whatever the time of day says."""
@@ -99,6 +101,7 @@ class ChainClock:
     def fork(self, blocks: int) -> None:
         """The last ``blocks`` blocks never were: heights and blockhashes from there are new."""
         kept = self.height(self.slot()) - blocks
+        self._heights.clear()
         self.course = replace(
             self.course,
             skipped=self.course.skipped + blocks,
@@ -114,9 +117,14 @@ class ChainClock:
 
     def height_of(self, blockhash: Hash) -> int | None:
         """The height of the block with this hash; ``None`` if no block of this chain has it."""
-        height = int.from_bytes(bytes(blockhash)[-_STAMP_BYTES:], "little")
-        if height > self.height(self.slot()) or self.blockhash(height) != blockhash:
-            return None
+        height = self._heights.get(blockhash)
+        if height is None:
+            height = int.from_bytes(bytes(blockhash)[-_STAMP_BYTES:], "little")
+            if height > self.height(self.slot()) or self.blockhash(height) != blockhash:
+                return None
+            if len(self._heights) >= _HEIGHTS_MAX:
+                self._heights.clear()
+            self._heights[blockhash] = height
         return height
 
     def is_valid(self, blockhash: Hash, slot: int) -> bool:

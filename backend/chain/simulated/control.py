@@ -7,7 +7,7 @@ answered 400 with a sentence, what is not there 404.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Final, Literal, TypeVar
 
 from aiohttp import web
@@ -182,6 +182,8 @@ class Control:
         except ValueError:
             raise _Wrong(400, "owner: is not an address in base58") from None
         key, account = self._gift(owner, token_of(order.token), order.amount)
+        if not self._node.chain.is_stored(key):
+            raise _Wrong(400, "owner: that account belongs to the chain itself")
         self._node.chain.put({key: account})
         return {"account": str(key)}
 
@@ -189,14 +191,15 @@ class Control:
         key, mint = owner, Pubkey.from_string(what.mint)
         if what != SOL:
             key = ata(owner, mint)
-        account = self._node.chain.account(key)
-        if account is not None:
-            amount += account.lamports if what == SOL else token.amount_of(account)
-        if amount > _GIFT_MAX:
+        account = self._node.chain.account(key) or (
+            Account(SYSTEM_PROGRAM, 0, b"") if what == SOL else token_account(mint, owner, 0)
+        )
+        held = account.lamports if what == SOL else token.amount_of(account)
+        if held + amount > _GIFT_MAX:
             raise _Wrong(400, f"amount: an account may not hold more than {_GIFT_MAX}")
         if what == SOL:
-            return key, Account(SYSTEM_PROGRAM, amount, b"")
-        return key, token_account(mint, owner, amount)
+            return key, replace(account, lamports=held + amount)
+        return key, token.with_amount(account, held + amount)
 
     def _advance(self, _request: web.BaseRequest, body: bytes) -> Answer:
         self._node.chain.clock.skip(_read(_Advance, body).blocks)

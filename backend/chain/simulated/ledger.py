@@ -21,6 +21,15 @@ from backend.chain.simulated.parsing import Parsed
 from backend.chain.simulated.runtime import Err, Holding, Outcome
 from backend.venues.venue import Account
 
+_LOCK_S: Final = 0.5
+_PRAGMAS: Final = """
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -65536;
+BEGIN EXCLUSIVE;
+COMMIT;
+"""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS accounts (
@@ -82,16 +91,25 @@ _ENTRY: Final = (
 )
 
 
+class LedgerInUse(Exception):
+    """Another process has the file open."""
+
+
 class Ledger:
-    """A SQLite file that one process has open. Every method is done when it returns."""
+    """A SQLite file that one process has open. Every method is done when it returns.
+
+    Raises ``LedgerInUse``.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._sql = sqlite3.connect(path, isolation_level=None)
-        self._sql.execute("PRAGMA journal_mode = WAL")
-        self._sql.execute("PRAGMA synchronous = OFF")
-        self._sql.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._sql.execute("PRAGMA cache_size = -65536")
-        self._sql.executescript(_SCHEMA)
+        self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_S)
+        try:
+            self._sql.executescript(_PRAGMAS + _SCHEMA)
+        except sqlite3.OperationalError as error:
+            self._sql.close()
+            if "locked" in str(error):
+                raise LedgerInUse(f"another node has {path} open") from None
+            raise
 
     def close(self) -> None:
         """Let go of the file."""

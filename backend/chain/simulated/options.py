@@ -54,7 +54,7 @@ class SimulatedOptions:
     def __post_init__(self) -> None:
         assert 1 <= self.sol_price <= 1_000_000
         assert 10_000 <= self.depth_usd <= 1_000_000_000
-        assert 0.01 <= self.slot_s <= 10
+        assert 0.01 <= self.slot_s <= 3_600
 
     @property
     def timing(self) -> Timing:

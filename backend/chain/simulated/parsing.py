@@ -11,7 +11,7 @@ from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.hash import Hash
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
-from solders.transaction import VersionedTransaction
+from solders.transaction import SanitizeError, VersionedTransaction
 
 from backend.chain.simulated import base58
 
@@ -64,7 +64,7 @@ def parse(wire: bytes) -> Parsed:
     try:
         transaction = VersionedTransaction.from_bytes(wire)
         transaction.sanitize()
-    except Exception as error:  # noqa: BLE001 - the library raises types of its own
+    except (ValueError, SanitizeError) as error:
         raise Malformed(f"failed to deserialize VersionedTransaction: {error}") from None
     message = transaction.message
     if isinstance(message, MessageV0) and message.address_table_lookups:

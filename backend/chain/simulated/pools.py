@@ -75,6 +75,7 @@ class _Hosted:
 
     @property
     def name(self) -> str:
+        """What its price is a function of, besides the time."""
         return f"{self.dex}/{self.base.symbol}/{self.quote.symbol}"
 
 

@@ -11,7 +11,7 @@ from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.pubkey import Pubkey
 
 from backend.chain.simulated.bank import Changes
-from backend.chain.simulated.parsing import Call, Parsed
+from backend.chain.simulated.parsing import Parsed
 from backend.chain.simulated.programs import ata, memo, system, token
 from backend.chain.simulated.programs.context import (
     Context,
@@ -133,17 +133,23 @@ def execute(parsed: Parsed, view: View) -> Outcome:
     )
 
 
-def logs_of(calls: Sequence[Call], err: Err | None, lines: Sequence[str]) -> list[str]:
-    """The log of a transaction; ``lines`` are those of the instruction that failed."""
-    failed_at = len(calls)
+def logs_of(programs: Sequence[Pubkey], err: Err | None, lines: Sequence[str]) -> list[str]:
+    """The log of a transaction by what its instructions call; ``lines`` are those of the
+    instruction that failed."""
+    failed_at = len(programs)
     if isinstance(err, dict) and isinstance(at := err.get("InstructionError"), list):
         failed_at = at[0]
-    logs = []
-    for call in calls[:failed_at]:
-        logs += [f"Program {call.program} invoke [1]", f"Program {call.program} success"]
-    if failed_at < len(calls):
-        logs += [f"Program {calls[failed_at].program} invoke [1]", *lines]
+    logs: list[str] = []
+    for program in programs[:failed_at]:
+        logs += _lines(program)
+    if failed_at < len(programs):
+        logs += (_lines(programs[failed_at])[0], *lines)
     return logs
+
+
+@lru_cache(1_024)
+def _lines(program: Pubkey) -> tuple[str, str]:
+    return f"Program {program} invoke [1]", f"Program {program} success"
 
 
 def _pay(parsed: Parsed, ctx: Context) -> dict[Pubkey, Account | None]:

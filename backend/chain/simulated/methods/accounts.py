@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -64,7 +64,7 @@ class AccountMethods:
         options = params.options(1)
         return {
             "context": context(self._chain, options),
-            "value": [render(self._read(key), options) for key in keys],
+            "value": [render(account, options) for account in self._read_all(keys)],
         }
 
     def balance(self, params: Params) -> Json:
@@ -93,14 +93,17 @@ class AccountMethods:
         return rent_exempt(params.number(0, _DATA_MAX))
 
     def _read(self, key: Pubkey) -> Account | None:
-        dex = self._chain.pools.dex_of(key)
-        if dex is not None:
-            down = self._faults.strike(Down, lambda fault: fault.venue == dex)
-            if down is not None and down.mode == "timeout":
-                raise Silence
-            if down is not None:
-                raise RpcError(INTERNAL, f"Internal error: accounts of {dex} cannot be read")
-        return self._chain.account(key)
+        return self._read_all([key])[0]
+
+    def _read_all(self, keys: Sequence[Pubkey]) -> list[Account | None]:
+        """The accounts, unless one belongs to a venue that is down: then none of them."""
+        dexes = {self._chain.pools.dex_of(key) for key in keys}
+        down = self._faults.strike(Down, lambda fault: fault.venue in dexes)
+        if down is not None and down.mode == "timeout":
+            raise Silence
+        if down is not None:
+            raise RpcError(INTERNAL, f"Internal error: accounts of {down.venue} cannot be read")
+        return [self._chain.account(key) for key in keys]
 
 
 def render(account: Account | None, options: Options) -> Json:

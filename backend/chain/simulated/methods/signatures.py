@@ -6,6 +6,9 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from solders.message import MessageV0
+from solders.transaction import VersionedTransaction
+
 from backend.chain.results import Commitment
 from backend.chain.simulated import base58
 from backend.chain.simulated.blocks import Blocks
@@ -21,13 +24,12 @@ from backend.chain.simulated.methods.params import (
     context,
     signature,
 )
-from backend.chain.simulated.parsing import parse
 from backend.chain.simulated.runtime import Holding, logs_of
 from backend.venues.spl import TOKEN_PROGRAM
 
 SIGNATURES_MAX: Final = 256
 _ENCODINGS: Final = ("json", "base64", "base58")
-_V0: Final = 0x80
+_TOKEN_PROGRAM: Final = str(TOKEN_PROGRAM)
 
 
 class SignatureMethods:
@@ -85,8 +87,8 @@ class SignatureMethods:
         }
 
     def _landed(self, receipt: Receipt, encoding: str, version: int | None) -> Json:
-        parsed = parse(receipt.wire)
-        is_v0 = receipt.wire[1 + 64 * receipt.wire[0]] >= _V0
+        message = VersionedTransaction.from_bytes(receipt.wire).message
+        is_v0 = isinstance(message, MessageV0)
         if is_v0 and version is None:
             raise RpcError(
                 UNSUPPORTED_VERSION,
@@ -94,6 +96,8 @@ class SignatureMethods:
                 "the request again with the following configuration parameter: "
                 '"maxSupportedTransactionVersion": 0',
             )
+        keys = message.account_keys
+        programs = [keys[each.program_id_index] for each in message.instructions]
         before, after = receipt.lamports
         landed = {
             "blockTime": self._chain.clock.unix_time(receipt.slot),
@@ -103,7 +107,7 @@ class SignatureMethods:
                 "fee": receipt.fee,
                 "innerInstructions": [],
                 "loadedAddresses": {"readonly": [], "writable": []},
-                "logMessages": logs_of(parsed.calls, receipt.err, receipt.lines),
+                "logMessages": logs_of(programs, receipt.err, receipt.lines),
                 "postBalances": after,
                 "postTokenBalances": _balances(receipt.tokens, lambda held: held.after),
                 "preBalances": before,
@@ -125,7 +129,7 @@ def _balances(tokens: Sequence[Holding], amount: Callable[[Holding], int | None]
             "accountIndex": held.place,
             "mint": held.mint,
             "owner": held.owner,
-            "programId": str(TOKEN_PROGRAM),
+            "programId": _TOKEN_PROGRAM,
             "uiTokenAmount": ui_amount(held.mint, holds),
         }
         for held in tokens
@@ -138,7 +142,7 @@ def _encoded(wire: bytes, encoding: str) -> Json:
         return [b64encode(wire).decode(), encoding]
     if encoding == "base58":
         return [base58.encode(wire), encoding]
-    transaction = parse(wire).transaction
+    transaction = VersionedTransaction.from_bytes(wire)
     message = transaction.message
     return {
         "signatures": [str(each) for each in transaction.signatures],

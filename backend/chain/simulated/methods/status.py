@@ -10,11 +10,10 @@ from backend.chain.clusters import SIMULATED_GENESIS_HASH
 from backend.chain.simulated.chain import Chain
 from backend.chain.simulated.methods.params import (
     API_VERSION,
-    INVALID_PARAMS,
     Json,
     Params,
-    RpcError,
     context,
+    pubkey,
 )
 from backend.chain.simulated.options import BLOCKHASH_BLOCKS
 
@@ -64,10 +63,7 @@ class StatusMethods:
     def is_blockhash_valid(self, params: Params) -> Json:
         """``isBlockhashValid``."""
         where = context(self._chain, params.options(1))
-        try:
-            blockhash = Hash.from_string(params.text(0))
-        except ValueError:
-            raise RpcError(INVALID_PARAMS, "Invalid param: Invalid") from None
+        blockhash = Hash(bytes(pubkey(params.text(0))))  # both are 32 bytes
         return {"context": where, "value": self._chain.clock.is_valid(blockhash, where["slot"])}
 
     def prioritization_fees(self, params: Params) -> Json:

@@ -30,6 +30,7 @@ class _Complaint:
     text: str
 
     def raise_(self) -> Never:
+        """Fail with it, and log it as Anchor does."""
         fail(
             self.number,
             f"Program log: AnchorError occurred. Error Code: {self.name}. "

@@ -1,0 +1,139 @@
+"""The application: the table of routes on Quart, and what becomes of errors.
+
+Every answer is made in one place, so that whatever goes wrong is a problem document: never HTML,
+never a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import cast
+
+from hypercorn.typing import HTTPScope
+from quart import Quart, Response, has_request_context, request, websocket
+from quart.wrappers import Websocket
+from werkzeug.routing.exceptions import WebsocketMismatch
+
+from backend import observe
+from backend.api.calls import (
+    Access,
+    Answer,
+    Api,
+    Call,
+    Route,
+    SocketRoute,
+    args_of,
+    headers_of,
+    problem_answer,
+)
+from backend.api.problems import Problem, problem_of
+from backend.api.routes import ROUTES, SOCKETS
+
+UNKNOWN = "unknown"
+"""The route of what no route was found for, in metrics."""
+
+
+def create_app(api: Api) -> Quart:
+    """The application over an open engine, without its entrance."""
+    app = Quart(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    for route in ROUTES:
+        app.add_url_rule(route.path, _endpoint(route), _view(api, route), methods=[route.method])
+    for socket in SOCKETS:
+        app.add_websocket(socket.path, _endpoint(socket), _socket_view(api, socket))
+        app.add_url_rule(socket.path, f"GET {socket.path}", _no_socket, methods=["GET"])
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+async def answer(
+    api: Api, route: Route, scope: HTTPScope, *, name: str = "", body: bytes = b""
+) -> Answer:
+    """What a route answers to a request, whatever happens."""
+    started = perf_counter()
+    try:
+        headers = headers_of(scope["headers"])
+        owner = "" if route.access is Access.OPEN else api.keys.owner(headers)
+        call = Call(
+            owner,
+            scope["path"],
+            headers,
+            args_of(scope["query_string"]),
+            scope["scheme"],
+            name,
+            body,
+        )
+        found = await route.view(api, call)
+    except Exception as error:  # noqa: BLE001 - the edge of the process
+        found = failure(route.path, scope["path"], error)
+    observe.request_answered(route.path, found.status, perf_counter() - started)
+    return found
+
+
+def failure(route: str, path: str, error: Exception) -> Answer:
+    """The answer to a request that failed; an error of ours is logged."""
+    problem = problem_of(error)
+    if problem.status == 500:
+        observe.request_failed(route, error)
+    return problem_answer(problem, path)
+
+
+def _endpoint(route: Route | SocketRoute) -> str:
+    return f"{route.method if isinstance(route, Route) else 'WS'} {route.path}"
+
+
+def _view(api: Api, route: Route) -> Callable[..., Awaitable[Response]]:
+    async def view(name: str = "") -> Response:
+        body = await request.body if route.doc.body is not None else b""
+        scope = cast(HTTPScope, request.scope)
+        return _response(await answer(api, route, scope, name=name, body=body))
+
+    return view
+
+
+def _socket_view(api: Api, route: SocketRoute) -> Callable[..., Awaitable[Response | None]]:
+    async def view(name: str = "") -> Response | None:
+        socket: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
+        scope = socket.scope
+        try:
+            headers = headers_of(scope["headers"])
+            args = args_of(scope["query_string"])
+            call = Call(
+                api.keys.socket_owner(headers, args),
+                scope["path"],
+                headers,
+                args,
+                scope["scheme"],
+                name,
+            )
+            await route.view(api, call, socket)
+        except Exception as error:  # noqa: BLE001 - before the socket was accepted
+            return _response(failure(route.path, scope["path"], error))
+        return None
+
+    return view
+
+
+async def _no_socket(name: str = "") -> Response:
+    """A plain GET of a WebSocket's address."""
+    raise Problem(
+        426,
+        "websocket_required",
+        "this is the address of a WebSocket",
+        headers={"Upgrade": "websocket"},
+    )
+
+
+async def _failed(error: Exception) -> Response:
+    """What the framework itself refuses, before there is a view."""
+    path = request.path if has_request_context() else websocket.path
+    if isinstance(error, WebsocketMismatch):
+        error = Problem(400, "not_a_websocket", "this is not the address of a WebSocket")
+    found = failure(UNKNOWN, path, error)
+    observe.request_answered(UNKNOWN, found.status, 0)
+    return _response(found)
+
+
+def _response(found: Answer) -> Response:
+    return Response(found.body, found.status, dict(found.headers), content_type=found.content_type)

@@ -1,0 +1,166 @@
+"""What a view is given and what it gives back, and the table entry that says who may call it.
+
+Views know nothing of the web framework: they take a ``Call`` and return an ``Answer``, or raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from quart.wrappers import Websocket
+
+from backend.api.auth import Keys
+from backend.api.limits import Gate
+from backend.api.outbox import Sockets
+from backend.api.problems import CONTENT_TYPE, BadField, Problem, invalid
+from backend.api.stats import Stats
+from backend.api.tail import Tail
+from backend.api.wire import encode
+from backend.engine import Front
+
+JSON = "application/json"
+PARAMETERS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything that views work with."""
+
+    front: Front
+    keys: Keys
+    gate: Gate
+    tail: Tail
+    sockets: Sockets
+    stats: Stats
+    document: str
+    """The OpenAPI document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. Header names are in lower case; ``name`` is the variable part of the path."""
+
+    owner: str
+    path: str
+    headers: Mapping[str, str]
+    args: Mapping[str, list[str]]
+    scheme: str = "http"
+    name: str = ""
+    body: bytes = b""
+
+    def arg(self, name: str) -> str | None:
+        """The query parameter of this name, the last one if there are several."""
+        values = self.args.get(name)
+        return values[-1] if values else None
+
+    def socket_url(self, path: str) -> str:
+        """The absolute WebSocket address of a path, as this client reaches us."""
+        host = self.headers.get("host")
+        if host is None:
+            return path
+        scheme = self.headers.get("x-forwarded-proto", self.scheme)
+        return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{host}{path}"
+
+
+class Answer(NamedTuple):
+    """What is sent back."""
+
+    status: int
+    body: str | bytes
+    headers: Mapping[str, str] = {}
+    content_type: str = JSON
+
+
+class Access(Enum):
+    """Who may call a route."""
+
+    OWNER = "owner"
+    """Whoever has a key, when keys are configured."""
+    OPEN = "open"
+    """Everybody: health checks, metrics and documents, which tell nothing of any order."""
+
+
+class Counted(Enum):
+    """What a call counts against its owner's rate."""
+
+    ORDERS = "orders"
+    """Each order that it brings."""
+    NOTHING = "nothing"
+    """It stores nothing."""
+
+
+View = Callable[[Api, Call], Awaitable[Answer]]
+SocketView = Callable[[Api, Call, Websocket], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What the OpenAPI document says of a route; schemas are named as they are there."""
+
+    summary: str
+    tag: str
+    answer: str | None = None
+    body: str | None = None
+    status: int = 200
+    problems: tuple[int, ...] = ()
+    parameters: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    media: str = JSON
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path: its view, its policy and its documentation."""
+
+    method: str
+    path: str
+    view: View
+    doc: Doc
+    access: Access = Access.OWNER
+    counts: Counted = Counted.NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """One WebSocket path."""
+
+    path: str
+    view: SocketView
+    doc: Doc
+    access: Access = Access.OWNER
+    counts: Counted = Counted.NOTHING
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI's headers by name, in lower case; the last one wins."""
+    return {name.decode("latin1").lower(): value.decode("latin1") for name, value in raw}
+
+
+def args_of(query_string: bytes) -> dict[str, list[str]]:
+    """The parameters of a query string. Raises ``Problem`` (400) if they are too many."""
+    if not query_string:
+        return {}
+    try:
+        return parse_qs(
+            query_string.decode("latin1"),
+            keep_blank_values=True,
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except ValueError:
+        reason = f"has more than {PARAMETERS_MAX} parameters"
+        raise invalid([BadField("query", "invalid_parameter", reason)], 400) from None
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """A value as an answer."""
+    return Answer(status, encode(value))
+
+
+def problem_answer(problem: Problem, path: str) -> Answer:
+    """A problem as an answer to a request for ``path``."""
+    return Answer(problem.status, encode(problem.to_json(path)), problem.headers, CONTENT_TYPE)

@@ -1,0 +1,131 @@
+"""Problems: every error that a client sees, as RFC 9457 ``application/problem+json``.
+
+``code`` is a stable word for programs, ``detail`` a sentence for people. What is wrong with a
+field is told with the field's name as the client wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+from werkzeug.exceptions import HTTPException
+
+from backend.domain.errors import InvalidInput, Rejected, Reused, Transient
+
+CONTENT_TYPE = "application/problem+json"
+ERRORS_MAX = 20
+"""Most bad fields that one problem lists."""
+RETRY_AFTER_S = 1
+
+_OF_HTTP = {
+    HTTPStatus.NOT_FOUND: ("not_found", "nothing is served at this path"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this path does not take this method"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error", "an error of ours; it has been logged"),
+}
+_NAMES = {"idempotency_key_reused": "Idempotency-Key", "client_order_id_reused": "clientOrderId"}
+"""The names that clients know of what can be reused."""
+
+
+class BadField(NamedTuple):
+    """What is wrong with one field; the empty name is the whole."""
+
+    field: str
+    code: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+class Problem(Exception):
+    """An error as the client gets it; ``members`` are extension members of its own."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[BadField] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+        self.members = members or {}
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed at another time."""
+        return self.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+    def to_json(self, instance: str | None = None) -> dict[str, object]:
+        """The members of the problem document; ``instance`` is the path of the request."""
+        problem: dict[str, object] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if instance is not None:
+            problem["instance"] = instance
+        if self.errors:
+            problem["errors"] = [error._asdict() for error in self.errors]
+        return {**problem, **self.members}
+
+
+def invalid(errors: Sequence[BadField], status: int = 422) -> Problem:
+    """The problem of a request whose fields are wrong; ``errors`` must not be empty."""
+    shown = errors[:ERRORS_MAX]
+    codes = {error.code for error in errors}
+    code = codes.pop() if len(codes) == 1 else "invalid_fields"
+    return Problem(status, code, "; ".join(map(str, shown)), errors=shown)
+
+
+def later(code: str, detail: str, *, status: int = 503, after_s: int = RETRY_AFTER_S) -> Problem:
+    """The problem of a request that may succeed in ``after_s`` seconds."""
+    return Problem(status, code, detail, headers={"Retry-After": str(after_s)})
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error of the engine or of the framework is to a client.
+
+    What is neither is an error of ours, of which nothing is told.
+    """
+    match error:
+        case Problem():
+            return error
+        case InvalidInput(field=field, code=code, reason=reason):
+            return invalid([BadField(field, code, reason)])
+        case Reused(code=code, reason=reason):
+            return invalid([BadField(_NAMES[code], code, reason)])
+        case _:
+            return _of_others(error)
+
+
+def _of_others(error: Exception) -> Problem:
+    match error:
+        case Rejected(code=code, reason=reason):
+            return Problem(422, code, reason)
+        case Transient(code=code, reason=reason):
+            return later(code, reason)
+        case HTTPException(code=int(status)):
+            return _of_http(error, status)
+        case _:
+            return Problem(500, *_OF_HTTP[HTTPStatus.INTERNAL_SERVER_ERROR])
+
+
+def _of_http(error: HTTPException, status: int) -> Problem:
+    phrase = HTTPStatus(status)
+    code, detail = _OF_HTTP.get(phrase, (phrase.name.lower(), phrase.description or phrase.phrase))
+    headers = {
+        name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
+    }
+    return Problem(status, code, detail, headers=headers)

@@ -1,0 +1,145 @@
+"""The API process: the application on Hypercorn, from an open socket to the last goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from hypercorn.asyncio import serve as serve_asgi
+from hypercorn.config import Config
+from hypercorn.protocol import ws_stream
+
+from backend import observe
+from backend.api.app import create_app
+from backend.api.auth import Keys
+from backend.api.calls import Api
+from backend.api.cursors import stream_cursor
+from backend.api.entrance import Entrance
+from backend.api.limits import Gate, Rate
+from backend.api.openapi import document
+from backend.api.outbox import Sockets
+from backend.api.routes import ROUTES, SOCKETS
+from backend.api.stats import Stats
+from backend.api.tail import Tail
+from backend.api.wire import encode
+from backend.config import Settings
+from backend.engine import Front, open_front
+from backend.events import channel, listen
+
+BACKLOG: Final = 2048
+KEEP_ALIVE_S: Final = 60.0
+GOODBYE_S: Final = 6.0
+"""How long all sockets together may take to say goodbye."""
+GRACE_S: Final = 3.0
+"""How long requests may then take to end."""
+KEEP_ALIVE_PROBE_S: Final = 20
+STUCK_MS: Final = 30_000
+"""How long a connection may take nothing of what it was sent before the system drops it."""
+
+
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    listening: socket.socket | None = None,
+) -> None:
+    """Serve until ``stop``, then say goodbye to everybody.
+
+    ``ready`` is told the address once it can be used. ``listening`` is a socket that is open
+    already; it is closed in the end. Raises ``OSError`` if the address is taken, and what
+    ``open_front`` raises.
+    """
+    with listening or socket.create_server((settings.host, settings.port)) as opened:
+        async with open_front(settings) as front:
+            await _serve(_api(front), opened, ready=ready, stop=stop)
+
+
+def _api(front: Front) -> Api:
+    settings = front.settings
+    prefix = f"order-engine:{front.journal_id}:rate:"
+    return Api(
+        front=front,
+        keys=Keys(settings.api_keys),
+        gate=Gate(
+            front.orders,
+            Rate(front.redis, settings.rate_limit, prefix),
+            open_orders_max=settings.open_orders_max,
+        ),
+        tail=Tail(front.feed, lambda position: stream_cursor(front.journal_id, position)),
+        sockets=Sockets(settings.sockets_max),
+        stats=Stats(front.counts, front.journal_id, front.now),
+        document=encode(document(ROUTES, SOCKETS, settings.batch_orders_max)),
+    )
+
+
+async def _serve(
+    api: Api, opened: socket.socket, *, ready: Callable[[str], None], stop: asyncio.Event
+) -> None:
+    front = api.front
+    host, port = opened.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    app = create_app(api)
+
+    @app.before_serving
+    async def started() -> None:
+        observe.started("api", address=address)
+        ready(address)
+
+    async def drained() -> None:
+        await stop.wait()
+        api.gate.is_draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await api.sockets.drain()
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [
+            tasks.create_task(api.gate.run()),
+            tasks.create_task(api.tail.run()),
+            tasks.create_task(listen(front.redis, channel(front.journal_id), api.tail.heard)),
+        ]
+        serving = tasks.create_task(
+            serve_asgi(Entrance(app, api), _config(api, opened), shutdown_trigger=drained)
+        )
+        await asyncio.wait([serving])
+        for task in running:
+            task.cancel()
+
+
+def _config(api: Api, opened: socket.socket) -> Config:
+    _tune(opened)
+    _refuse_compression()
+    config = Config()
+    config.bind = [f"fd://{opened.detach()}"]
+    config.backlog = BACKLOG
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_max_requests = 1_000_000_000
+    config.graceful_timeout = GRACE_S
+    config.websocket_max_message_size = api.front.settings.body_bytes_max
+    return config
+
+
+def _tune(opened: socket.socket) -> None:
+    """What the connections inherit: small frames at once, and an end for peers that are gone.
+
+    The server's own pings would keep every closed WebSocket's task alive until the next one.
+    """
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_PROBE_S)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+
+
+def _refuse_compression() -> None:
+    """Hypercorn takes every offer of permessage-deflate, which costs more than the frame."""
+    ws_stream.server_extensions_handshake = lambda *_: None  # type: ignore[attr-defined]

@@ -1,0 +1,178 @@
+"""What the dashboard costs: CPU, frames, time from key to screen, idle CPU, memory.
+
+The dashboard runs as it does for people, in a pseudo-terminal of 120x40, and follows a server that
+speaks the API's stream and lists. The server is this process; what is measured is the dashboard.
+
+``updates`` spreads transitions over all rows, every one of which goes on for ever; ``arrivals``
+makes new orders at that rate instead, each with five transitions, and the oldest are dropped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import sys
+import tempfile
+import termios
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
+from time import monotonic
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from tui_bench_server import Load, serving
+
+ROOT = Path(__file__).parent.parent
+COLUMNS, LINES = 120, 40
+WARM_S = 3
+_CURSOR = re.compile(r"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*▶")
+
+
+@dataclass(slots=True)
+class Measured:
+    """What was seen of one run."""
+
+    load: Load
+    cpu: float
+    frames: float
+    keys_ms: list[float]
+    memory_mb: float
+    events: float
+
+
+class Terminal:
+    """The dashboard in a pseudo-terminal."""
+
+    def __init__(self, url: str, home: str) -> None:
+        environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        environ |= {"XDG_CONFIG_HOME": home, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execve(  # noqa: S606 - it is our own
+                sys.executable, [sys.executable, "-m", "tui", "--url", url], environ
+            )
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        self.frames = 0
+        self._row = 0
+        self._seen = asyncio.Event()
+        self._rest = ""
+        asyncio.get_running_loop().add_reader(self.fd, self._read)
+
+    def _read(self) -> None:
+        try:
+            text = os.read(self.fd, 1 << 20).decode(errors="replace")
+        except OSError:  # it is gone
+            asyncio.get_running_loop().remove_reader(self.fd)
+            return
+        if "\x1b[?2026$p" in text:
+            os.write(self.fd, b"\x1b[?2026;2$y")  # we can tell frames apart
+        self.frames += text.count("\x1b[?2026h")
+        if any(int(found[1]) == self._row for found in _CURSOR.finditer(self._rest + text)):
+            self._seen.set()
+        self._rest = text[-40:]
+
+    async def press(self, key: bytes, row: int) -> float:
+        """Press a key; the milliseconds until the cursor is drawn in a row of the screen."""
+        self._row, self._rest = row, ""
+        self._seen.clear()
+        began = monotonic()
+        os.write(self.fd, key)
+        async with asyncio.timeout(10):
+            await self._seen.wait()
+        return (monotonic() - began) * 1_000
+
+    async def close(self) -> None:
+        """Leave the dashboard."""
+        os.write(self.fd, b"q")
+        await asyncio.to_thread(os.waitpid, self.pid, 0)
+        asyncio.get_running_loop().remove_reader(self.fd)
+        os.close(self.fd)
+
+
+async def measure(load: Load, seconds: float) -> Measured:
+    """Run the dashboard under a load."""
+    with tempfile.TemporaryDirectory() as home:
+        async with serving(load) as url:
+            terminal = Terminal(url, home)
+            process = psutil.Process(terminal.pid)
+            await asyncio.sleep(WARM_S + load.rows / 10_000)
+            began, frames, cpu, sent = monotonic(), terminal.frames, _cpu_s(process), load.sent
+            keys_ms: list[float] = []
+            steps = cycle([(b"j", 6), (b"k", 5)])
+            while monotonic() - began < seconds:
+                if load.rate:
+                    keys_ms.append(await terminal.press(*next(steps)))
+                await asyncio.sleep(0.2)
+            took = monotonic() - began
+            measured = Measured(
+                load,
+                (_cpu_s(process) - cpu) / took,
+                (terminal.frames - frames) / took,
+                sorted(keys_ms),
+                process.memory_info().rss / 2**20,
+                (load.sent - sent) / took,
+            )
+            await terminal.close()
+    return measured
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def report(results: list[Measured]) -> Table:
+    """The results as a table."""
+    table = Table(title=f"the dashboard in {COLUMNS}x{LINES}")
+    for title in ("load", "rows", "events/s", "CPU", "frames/s", "key p50", "key p95", "memory"):
+        table.add_column(title, justify="left" if title == "load" else "right")
+    for each in results:
+        keys = each.keys_ms
+        table.add_row(
+            each.load.name if each.load.rate else "idle",
+            f"{each.load.rows:,}",
+            f"{each.events:,.0f}",
+            f"{each.cpu:.1%}",
+            f"{each.frames:.1f}",
+            f"{keys[len(keys) // 2]:.1f} ms" if keys else "",
+            f"{keys[len(keys) * 95 // 100]:.1f} ms" if keys else "",
+            f"{each.memory_mb:.0f} MB",
+        )
+    return table
+
+
+async def main() -> None:
+    """Measure what is asked for, and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=10, help="how long each run is measured")
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 50_000])
+    parser.add_argument("--rates", type=int, nargs="*", default=[500, 5_000])
+    parser.add_argument("--loads", nargs="*", default=["updates", "arrivals"])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    loads = [Load("idle", max(options.rows), 0)]
+    loads += [
+        Load(name, rows, rate)
+        for name in options.loads
+        for rows in options.rows
+        for rate in options.rates
+    ]
+    results = [await measure(load, options.seconds) for load in loads]
+    if options.json:
+        print(json.dumps([asdict(each) for each in results]))
+    else:
+        Console(width=100).print(report(results))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,122 @@
+"""The rules of the house that no linter checks. Imports are checked by ``scripts/check``."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LINES_MAX = 300
+FUNCTION_LINES_MAX = 40
+# A broad except is right where the failure of one must not end the others, and nowhere else.
+EDGES = (
+    "backend/api/",  # one request: its client is told
+    "backend/execution/",  # one order: it is retried
+    "backend/jobs/",  # one look of the sweep: the next may succeed
+    "backend/triggers.py",  # one watched price
+    "backend/coalesce.py",  # nothing ends here: those who asked get the error
+)
+
+SOURCES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for folder in ("backend", "tui", "scripts", "tests")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
+TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
+PRODUCT = [name for name in SOURCES if name.startswith(("backend/", "tui/"))]
+BACKEND = [name for name in SOURCES if name.startswith("backend/")]
+SHELL_SCRIPTS = [
+    path
+    for folder in ("scripts", ".ci")
+    for path in sorted((ROOT / folder).iterdir())
+    if path.is_file() and path.read_bytes().startswith(b"#!/usr/bin/env bash\n")
+]
+
+Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert function.end_lineno is not None
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    docstring = function.body[0]
+    assert docstring.end_lineno is not None
+    return lines - (docstring.end_lineno - docstring.lineno + 1)
+
+
+def public(tree: ast.Module | ast.ClassDef) -> Iterator[Documented]:
+    """The public functions and classes of a module, and the public methods of its classes."""
+    for node in tree.body:
+        if not isinstance(node, Documented) or node.name.startswith("_"):
+            continue
+        yield node
+        if isinstance(node, ast.ClassDef):
+            yield from public(node)
+
+
+def is_overload(node: Documented) -> bool:
+    return any(ast.unparse(each).endswith("overload") for each in node.decorator_list)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_file_is_short_enough_to_read_in_one_go(name: str) -> None:
+    lines = len(SOURCES[name].splitlines())
+    assert lines <= LINES_MAX
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_function_fits_on_a_screen(name: str) -> None:
+    lengths = {each.name: lines_without_docstring(each) for each in functions(TREES[name])}
+    assert {each: n for each, n in lengths.items() if n > FUNCTION_LINES_MAX} == {}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_nothing_is_left_for_later(name: str) -> None:
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+    assert [line for line in SOURCES[name].splitlines() if marks.search(line)] == []
+
+
+@pytest.mark.parametrize("name", PRODUCT)
+def test_a_module_says_what_lives_in_it(name: str) -> None:
+    assert ast.get_docstring(TREES[name])
+
+
+@pytest.mark.parametrize("name", BACKEND)
+def test_what_is_public_has_a_contract(name: str) -> None:
+    bare = [
+        node.name
+        for node in public(TREES[name])
+        if not ast.get_docstring(node) and not is_overload(node)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCT if not name.startswith(EDGES)])
+def test_errors_are_caught_by_name(name: str) -> None:
+    broad = [
+        handler.lineno
+        for handler in ast.walk(TREES[name])
+        if isinstance(handler, ast.ExceptHandler)
+        and (handler.type is None or ast.unparse(handler.type) == "Exception")
+    ]
+    assert broad == []
+
+
+@pytest.mark.parametrize("path", SHELL_SCRIPTS, ids=lambda path: path.name)
+def test_a_shell_script_is_sound_and_can_be_run(path: Path) -> None:
+    checked = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "set -euo pipefail" in path.read_text()
+    assert path.stat().st_mode & 0o111 == 0o111
