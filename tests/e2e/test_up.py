@@ -1,0 +1,174 @@
+"""The whole engine as its users start it: one command, real processes, really killed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.e2e.up import START_S, Up, command, environment, running_up
+from tests.processes import is_running, until
+from tests.scenario import WHOLE
+
+Json = dict[str, Any]
+ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
+INSTANT = ("--profile", "instant")
+
+
+async def post(up: Up, body: Json) -> Json:
+    async with up.http.post("/api/orders/execute", json=body) as response:
+        assert response.status == 202
+        answer: Json = await response.json()
+        return answer
+
+
+async def listen(up: Up, path: str, first: Json | None = None) -> list[Json]:
+    """Every message of a socket until the server closes it."""
+    async with asyncio.timeout(START_S), up.http.ws_connect(path) as socket:
+        if first is not None:
+            await socket.send_json(first)
+        messages = [message.json() async for message in socket]
+        assert socket.close_code == 1000
+        return messages
+
+
+async def database(data_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
+    """The embedded PostgreSQL, by the socket that its pid file names."""
+    lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
+    return await asyncpg.connect(user="postgres", database="postgres", host=lines[4])
+
+
+async def test_an_order_is_seen_in_every_way_and_all_agree(data_dir: Path) -> None:
+    async with running_up(data_dir, *INSTANT) as up:
+        answer = await post(up, ORDER)
+        assert answer["status"] == "queued"
+        order_id = answer["orderId"]
+        events = await listen(up, answer["ws_url"])
+        assert [event["status"] for event in events] == WHOLE
+        assert [event["seq"] for event in events] == [1, 2, 3, 4, 5]
+        building, submitted, confirmed = events[2:]
+        assert {quote["dex"] for quote in building["quotes"]} == {"raydium", "meteora"}
+        assert building["dex"] == confirmed["dex"]
+
+        assert await listen(up, f"/api/orders/upgrade/{order_id}") == events
+        assert await listen(up, f"/api/orders/upgrade/{order_id}?after=3") == events[3:]
+        queued, *life = await listen(up, "/api/orders/execute", ORDER)
+        assert queued["status"] == "queued"
+        assert [event["status"] for event in life] == WHOLE
+
+        entry = await up.control(f"ledger/{submitted['txHash']}")
+        assert entry["err"] is None
+        totals = await up.control("totals")
+        assert totals["swaps"] == 2
+        connection = await database(data_dir)
+        row = await connection.fetchrow("SELECT * FROM orders WHERE id = $1", order_id)
+        await connection.close()
+        assert row is not None
+        assert (row["status"], row["dex"]) == ("confirmed", confirmed["dex"])
+        assert (row["tx_hash"], row["seq"]) == (confirmed["txHash"], 5)
+        assert str(row["executed_price"]) == confirmed["executedPrice"]
+        assert str(row["amount_out"]) == entry["amount_out"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_when_asked_and_leaves_no_process(
+    data_dir: Path, number: signal.Signals
+) -> None:
+    async with running_up(data_dir, *INSTANT, "--workers", "2") as up:
+        children = up.children()
+        names = {part for child in children for part in child.cmdline()}
+        assert {"api", "worker", "chain"} <= names
+        for _ in range(20):
+            await post(up, ORDER)
+        assert await up.stop(number) == 0
+        assert [child for child in children if child.is_running()] == []
+
+
+async def test_what_was_accepted_before_a_stop_ends_after_the_next_start(data_dir: Path) -> None:
+    async with running_up(data_dir, "--profile", "demo") as up:
+        ids = [(await post(up, ORDER))["orderId"] for _ in range(10)]
+        assert await up.stop() == 0
+    async with running_up(data_dir, "--profile", "demo") as up:
+        for order_id in ids:
+            events = await listen(up, f"/api/orders/upgrade/{order_id}")
+            assert events[-1]["status"] == "confirmed"
+            assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        totals = await up.control("totals")
+        assert totals["swaps"] == len(ids)
+
+
+async def test_a_killed_worker_is_replaced_and_its_orders_are_executed_once(
+    data_dir: Path,
+) -> None:
+    short = {
+        "ORDER_ENGINE_LEASE_S": "1",
+        "ORDER_ENGINE_SWEEP_S": "0.2",
+        "ORDER_ENGINE_REKICK_S": "1",
+    }
+    async with running_up(data_dir, "--profile", "demo", **short) as up:
+        ids = [(await post(up, ORDER))["orderId"] for _ in range(20)]
+        up.child("worker").kill()
+        ends = [(await listen(up, f"/api/orders/upgrade/{each}"))[-1] for each in ids]
+        assert {end["status"] for end in ends} == {"confirmed"}
+        totals = await up.control("totals")
+        assert totals["swaps"] == len(ids)
+
+
+async def test_when_it_is_killed_everything_it_started_dies_with_it(data_dir: Path) -> None:
+    async with running_up(data_dir, *INSTANT) as up:
+        children = up.children()
+        assert len(children) >= 5
+        up.process.kill()
+        await up.process.wait()
+        await until(lambda: not any(is_running(child.pid) for child in children))
+
+
+async def run(*arguments: str, **given: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments),
+        env=environment(**given),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(START_S):
+        output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "sentence"),
+    [
+        (("api", "--port", "70000"), {}, "ORDER_ENGINE_PORT is 70000"),
+        (("api",), {"ORDER_ENGINE_LEASE_S": "soon"}, "ORDER_ENGINE_LEASE_S is 'soon'"),
+        (("api", "--port", "0"), {}, "DATABASE_URL must be set"),
+        (("worker",), {"DATABASE_URL": "postgresql:///x"}, "REDIS_URL must be set"),
+        (("up", "--workers", "0"), {}, "ORDER_ENGINE_WORKERS is 0"),
+        (("migrate",), {}, "DATABASE_URL must be set"),
+        (
+            ("migrate",),
+            {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},
+            "a server that is needed does not answer",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_said_in_a_sentence(
+    arguments: tuple[str, ...], given: dict[str, str], sentence: str
+) -> None:
+    code, output = await run(*arguments, **given)
+    assert code == 1
+    assert sentence in output
+    assert "Traceback" not in output
+
+
+async def test_the_smoke_test_ends_well_and_shows_every_order(data_dir: Path) -> None:
+    arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *INSTANT, "--smoke")
+    code, output = await run(*arguments)
+    assert code == 0, output
+    assert "20 of 20 orders ended as they should" in output
+    assert output.count("confirmed") == 18
+    assert output.count("min_out_not_met") == 2
