@@ -1,4 +1,4 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | chaos``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui | chaos``.
 
 Each process prints ``ready …`` on standard output once it can be used, logs to standard error,
 and stops on SIGTERM or Ctrl-C.
@@ -29,9 +29,11 @@ from backend.chaos.schedule import plan
 from backend.chaos.show import Screen
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
-from backend.launch import launch
+from backend.launch import Companion, dashboard, launch
+from backend.smoke import run as smoke_test
 from backend.store.database import GONE
 from backend.store.migrations import MigrationError, migrate
+from tui.cli import main as tui
 
 Serve = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 PROFILES = click.Choice([profile.value for profile in Profile])
@@ -153,9 +155,16 @@ def up(
 ) -> None:
     """Start everything, with embedded servers for what is not configured."""
     settings = _settings(port=port, data_dir=data_dir, profile=profile, workers=workers, seed=seed)
+    companion: Companion | None = smoke_test if smoke else None
+    if companion is None and not headless and sys.stdin.isatty() and sys.stdout.isatty():
+        companion = dashboard
+
+    def tell(notice: embedded.Notice) -> None:
+        if companion is not dashboard:  # which has the screen for itself
+            click.echo(str(notice), err=True)
 
     async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        await launch(settings, stop=stop, hurry=hurry, smoke_test=smoke)
+        await launch(settings, stop=stop, hurry=hurry, companion=companion, tell=tell)
 
     _run("up", run)
 
@@ -189,6 +198,9 @@ def chaos(
         with _plain_errors():
             if not asyncio.run(run_chaos(seed, turns, screen)):
                 sys.exit(1)
+
+
+main.add_command(tui, "tui")
 
 
 def _settings(**given: object) -> Settings:

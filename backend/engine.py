@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +34,7 @@ from backend.events import Bell, channel
 from backend.execution.executor import Executor, Means, Point, Policy
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Pace, Submission
+from backend.groups import running
 from backend.jobs.broker import StreamBroker
 from backend.jobs.queue import Jobs, receive
 from backend.jobs.retry import RetryMiddleware
@@ -104,7 +105,7 @@ async def open_front(settings: Settings) -> AsyncIterator[Front]:
         intake = Intake(
             common.pool, rekick=timedelta(seconds=settings.rekick_s), committed=common.bell.ring
         )
-        async with _running(intake.run):
+        async with running(intake.run):
             yield Front(
                 settings=settings,
                 tokens=common.tokens,
@@ -152,8 +153,8 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
         jobs = Jobs(common.broker)
-        async with _running(leases.run, journal.run, keeper.run, submission.run, retries.run):
-            async with _running(lambda: _sweep(leases, jobs, settings, random)):
+        async with running(leases.run, journal.run, keeper.run, submission.run, retries.run):
+            async with running(lambda: _sweep(leases, jobs, settings, random)):
                 ready()
                 await receive(
                     common.broker,
@@ -198,7 +199,7 @@ async def _open_common(settings: Settings) -> AsyncIterator[Common]:
         broker = StreamBroker(redis_url, consumer=consumer)
         await broker.startup()
         stack.push_async_callback(broker.shutdown)
-        await stack.enter_async_context(_running(router.run, bell.run, broker.run))
+        await stack.enter_async_context(running(router.run, bell.run, broker.run))
         yield Common(settings, Tokens(), pool, redis, rpc, router, broker, feed, journal_id, bell)
 
 
@@ -237,31 +238,6 @@ def _required(url: str | None, name: str) -> str:
     if not url:
         raise ConfigurationError(f"{name} must be set for this command (`up` needs none)")
     return url
-
-
-@asynccontextmanager
-async def _running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """These run in the background while the block does, and end it if one of them fails."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run()) for run in runs]
-            try:
-                yield
-            finally:
-                await _end(tasks)
-    except BaseExceptionGroup as group_error:
-        if len(group_error.exceptions) == 1:
-            raise group_error.exceptions[0] from None
-        raise
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel these until they have heard it: redis-py swallows it while it connects."""
-    waiting = set(tasks)
-    while waiting:
-        for task in waiting:
-            task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.1)
 
 
 async def _within(doing: Coroutine[Any, Any, None], seconds: float) -> None:

@@ -8,29 +8,41 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from backend import embedded, smoke
+from backend import embedded
 from backend.config import Settings, env_name
 from backend.domain.errors import Rejected
 from backend.embedded import processes
-from backend.embedded.notices import Notice
+from backend.embedded.child import dies_with_us
+from backend.embedded.notices import Tell
 from backend.embedded.processes import Command
+from backend.groups import running
 from backend.store.migrations import migrate
+
+Companion = Callable[[str], Coroutine[Any, Any, bool]]
+"""What runs beside the engine, given the API's address; whether it went well."""
 
 
 async def launch(
-    settings: Settings, *, stop: asyncio.Event, hurry: asyncio.Event, smoke_test: bool
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    companion: Companion | None = None,
+    tell: Tell,
 ) -> None:
-    """Run everything until ``stop``; with ``smoke_test``, until 20 orders have ended.
+    """Run everything until ``stop``, or until the companion has ended.
 
     Raises ``Rejected`` or ``Transient`` if something cannot be started, and ``Rejected``
-    (``smoke``) if an order did not end as it should.
+    (``companion``) if the companion did not end well.
     """
     data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
     with _listen(settings.host, settings.port) as api_socket:
@@ -38,7 +50,7 @@ async def launch(
             data_dir,
             database_url=settings.database_url,
             redis_url=settings.redis_url,
-            tell=_tell,
+            tell=tell,
             hurry=hurry,
         ) as servers:
             await migrate(servers.database_url)
@@ -48,9 +60,8 @@ async def launch(
                 "REDIS_URL": servers.redis_url,
                 **_environment(settings),
             }
-            await _supervise(
-                _Plan(settings, env, data_dir, api_socket), stop, hurry, smoke_test=smoke_test
-            )
+            plan = _Plan(settings, env, data_dir, api_socket)
+            await _supervise(plan, stop, hurry, companion, tell)
 
 
 class _Plan:
@@ -89,7 +100,11 @@ class _Plan:
 
 
 async def _supervise(
-    plan: _Plan, stop: asyncio.Event, hurry: asyncio.Event, *, smoke_test: bool
+    plan: _Plan,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    companion: Companion | None,
+    tell: Tell,
 ) -> None:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -97,29 +112,38 @@ async def _supervise(
         click.echo(f"ready {addresses['api']}")
         ready.set_result(addresses["api"])
 
-    async with asyncio.TaskGroup() as group:
-        test = group.create_task(_smoke(ready, stop)) if smoke_test else None
-        try:
-            await processes.run(
-                [plan.chain, plan.workers, plan.api_process],
-                logs=plan.data_dir / "logs",
-                stop=stop,
-                hurry=hurry,
-                on_ready=on_ready,
-                tell=_tell,
-            )
-        finally:
-            if test is not None and not ready.done():
-                test.cancel()
-    if test is not None and not test.cancelled() and not test.result():
-        raise Rejected("smoke", "not every order ended as it should")
+    went_well = True
+
+    async def accompany() -> None:
+        nonlocal went_well
+        if companion is not None:
+            went_well = await companion(await ready)
+            stop.set()
+
+    async with running(accompany):
+        await processes.run(
+            [plan.chain, plan.workers, plan.api_process],
+            logs=plan.data_dir / "logs",
+            stop=stop,
+            hurry=hurry,
+            on_ready=on_ready,
+            tell=tell,
+        )
+    if not went_well:
+        raise Rejected("companion", "it did not end well: see above")
 
 
-async def _smoke(ready: asyncio.Future[str], stop: asyncio.Event) -> bool:
+async def dashboard(url: str) -> bool:
+    """Show the dashboard on this terminal until it is left."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tui", "--url", url, preexec_fn=dies_with_us(signal.SIGTERM)
+    )
     try:
-        return await smoke.run(await ready)
+        return await process.wait() == 0
     finally:
-        stop.set()
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
 
 
 def _command(
@@ -160,7 +184,3 @@ def _free_port(host: str) -> int:
     with socket.create_server((host, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
-
-
-def _tell(notice: Notice) -> None:
-    click.echo(str(notice), err=True)

@@ -109,10 +109,15 @@ def _socket_view(api: Api, route: SocketRoute) -> Callable[..., Awaitable[Respon
             )
             await route.view(api, call, socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
-            return _response(failure(route.path, scope["path"], error))
+            return _response(_last(failure(route.path, scope["path"], error)))
         return None
 
     return view
+
+
+def _last(found: Answer) -> Answer:
+    """The answer to a refused upgrade: the server cannot read another request behind it."""
+    return found._replace(headers={**found.headers, "Connection": "close"})
 
 
 async def _no_socket(name: str = "") -> Response:
@@ -127,12 +132,13 @@ async def _no_socket(name: str = "") -> Response:
 
 async def _failed(error: Exception) -> Response:
     """What the framework itself refuses, before there is a view."""
-    path = request.path if has_request_context() else websocket.path
+    is_socket = not has_request_context()
+    path = websocket.path if is_socket else request.path
     if isinstance(error, WebsocketMismatch):
         error = Problem(400, "not_a_websocket", "this is not the address of a WebSocket")
     found = failure(UNKNOWN, path, error)
     observe.request_answered(UNKNOWN, found.status, 0)
-    return _response(found)
+    return _response(_last(found) if is_socket else found)
 
 
 def _response(found: Answer) -> Response:

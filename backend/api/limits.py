@@ -8,6 +8,7 @@ orders are let in: it is a protection, not a promise.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from math import ceil
 
 from redis.asyncio import Redis
@@ -15,11 +16,13 @@ from redis.exceptions import RedisError
 
 from backend import observe
 from backend.api.problems import later
+from backend.coalesce import Coalescer
 from backend.domain.errors import Transient
 from backend.store.orders import Orders
 
 SAMPLE_S = 1.0
-REDIS_TIMEOUT_S = 0.25
+REDIS_TIMEOUT_S = 0.5
+QUESTIONS_MAX = 500
 
 # One key an owner: the time at which everything let in so far would have come at an even rate.
 # Whoever is not too far ahead of that time is let in, with all its orders, and moves it on.
@@ -41,29 +44,43 @@ return 0
 class Rate:
     """At most ``per_second`` orders a second of one owner, a second's worth of them at once.
 
-    A batch is let in as a whole when one order is, and paid for by waiting afterwards.
+    A batch is let in as a whole when one order is, and paid for by waiting afterwards. Whoever
+    asks at the same time asks in one round trip; ``run`` must be running.
     """
 
     def __init__(self, redis: Redis, per_second: int, prefix: str) -> None:
+        self._redis = redis
         self._per_second = per_second
         self._prefix = prefix
         self._script = redis.register_script(_GCRA)
+        self._questions: Coalescer[tuple[str, int], int] = Coalescer(
+            self._ask, items_max=QUESTIONS_MAX
+        )
+        self.run = self._questions.run
 
     async def admit(self, owner: str, orders: int) -> None:
         """Count new orders. Raises ``Problem`` (429) if the owner has to wait."""
         if not self._per_second:
             return
-        try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S):
-                wait_us = await self._script(
-                    keys=[f"{self._prefix}{owner}"], args=[self._per_second, orders]
-                )
-        except (RedisError, OSError, TimeoutError) as error:
-            observe.redis_gone("limit", error)
-            return
+        wait_us = await self._questions.ask((owner, orders))
         if wait_us > 0:
             detail = f"more than {self._per_second} orders a second"
             raise later("rate_limited", detail, status=429, after_s=ceil(wait_us / 1_000_000))
+
+    async def _ask(self, questions: Sequence[tuple[str, int]]) -> list[int]:
+        """How long each has to wait, in microseconds."""
+        try:
+            async with (
+                asyncio.timeout(REDIS_TIMEOUT_S),
+                self._redis.pipeline(transaction=False) as pipe,
+            ):
+                for owner, orders in questions:
+                    key = f"{self._prefix}{owner}"
+                    await self._script(keys=[key], args=[self._per_second, orders], client=pipe)
+                return [int(wait_us) for wait_us in await pipe.execute()]
+        except (RedisError, OSError, TimeoutError) as error:
+            observe.redis_gone("limit", error)
+            return [0] * len(questions)
 
 
 class Gate:
@@ -77,7 +94,12 @@ class Gate:
         self.is_draining = False
 
     async def run(self) -> None:
-        """Keep counting the open orders until cancelled."""
+        """Keep counting the open orders, and answer whose turn it is, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rate.run())
+            tasks.create_task(self._sample())
+
+    async def _sample(self) -> None:
         while True:
             try:
                 self._open_orders = (await self._orders.load()).open

@@ -34,6 +34,7 @@ _REASONS: Final = {
 }
 _UNKNOWN: Final = "is not a known field"
 _TYPES: Final = ", ".join(OrderType)
+_KINDS: Final = frozenset(OrderType)
 
 
 def is_printable(text: str, length_max: int) -> bool:
@@ -205,7 +206,7 @@ def _short(name: str) -> str:
 
 def _check_type(body: OrderBody, errors: list[BadField]) -> None:
     kind = OrderType.MARKET.value if body.type is None else body.type.lower()
-    if kind not in set(OrderType):
+    if kind not in _KINDS:
         errors.append(BadField("type", "invalid_field", f"must be one of {_TYPES}"))
     elif kind != OrderType.MARKET:
         reason = f"{kind} orders are not supported yet"

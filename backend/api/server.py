@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -120,12 +121,20 @@ def _config(api: Api, opened: socket.socket) -> Config:
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
+    for name in ("hypercorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_is_news)
     config.include_server_header = False
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = 1_000_000_000
     config.graceful_timeout = GRACE_S
     config.websocket_max_message_size = api.front.settings.body_bytes_max
     return config
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the server tells of more than a peer that took nothing for too long."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, OSError) and error.errno == errno.ETIMEDOUT)
 
 
 def _tune(opened: socket.socket) -> None:

@@ -201,5 +201,5 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Frame": _array(ref("Event"), minItems=1),
     "Heartbeat": _object({"heartbeat": _object({"at": _TIME, "cursor": _CURSOR})}),
-    "Bye": _object({"bye": _object({"reason": _TEXT, "cursor": _CURSOR})}),
+    "Bye": _object({"bye": _object({"reason": _TEXT})}),
 }

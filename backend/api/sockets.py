@@ -186,8 +186,11 @@ class _Streaming:
                 await self._live()
 
     def bye(self, why: Leaving) -> str:
-        """Why the stream ends, and where to go on."""
-        return encode({"bye": {"reason": why.reason, "cursor": self._cursor()}})
+        """Why the stream ends.
+
+        It names no place: whether the last frame is on its way only its reader will know.
+        """
+        return encode({"bye": {"reason": why.reason}})
 
     async def _catch_up(self) -> None:
         """Send all that can be read now, a page at a time, as fast as the client reads."""

@@ -69,11 +69,12 @@ async def spawn(
             user=switched.uid if switched else None,
             group=switched.gid if switched else None,
             extra_groups=[] if switched else None,
-            preexec_fn=_dies_with_us(death_signal),
+            preexec_fn=dies_with_us(death_signal),
         )
 
 
-def _dies_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:
+def dies_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a child does before it runs to get ``death_signal`` when this process ends."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from backend.domain.errors import EngineError
 from backend.embedded import child
 from backend.embedded.notices import Notice, Tell, What
+from backend.groups import one_error
 
 RESTART_S_MIN = 0.05
 RESTART_S_MAX = 5.0
@@ -108,17 +109,3 @@ async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         async with asyncio.TaskGroup() as group:
             for work in works:
                 group.create_task(work)
-
-
-@contextmanager
-def one_error() -> Iterator[None]:
-    """Raises the first error of a task group by itself: what follows it is its consequence."""
-    first: BaseException | None = None
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        first = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-    if first is not None:
-        raise first from first.__cause__  # without the group as its context

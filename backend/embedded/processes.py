@@ -20,9 +20,10 @@ from pathlib import Path
 
 from backend.domain.errors import Transient
 from backend.embedded import child
-from backend.embedded.keeper import kept, one_error
+from backend.embedded.keeper import kept
 from backend.embedded.leftover import POLL_S
 from backend.embedded.notices import Tell
+from backend.groups import one_error
 
 _READY = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)
 

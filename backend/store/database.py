@@ -17,10 +17,13 @@ GONE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg's word for a connection that was ended under it
     asyncpg.OperatorInterventionError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # a full disk, no memory, too many connections
+    asyncpg.PostgresSystemError,  # a file that cannot be read or written
 )
-"""What a call raises when the server is not there, is going away, or does not answer."""
+"""What a call raises when the server is not there, is going away, does not answer, or cannot work
+now through no fault of the statement."""
 
 BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """What a statement raises when it lost to another and had no effect: run it again."""

@@ -56,16 +56,16 @@ WITH input AS (
         updated_at = now()
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open
-    RETURNING o.id, o.seq, o.status, o.attempts, i.data
+    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, status, clock_timestamp(), attempts, data FROM moved
 )
-SELECT id, pg_current_xact_id()::text::bigint AS txid FROM moved
+SELECT id, epoch, pg_current_xact_id()::text::bigint AS txid FROM moved
 """
 
 _RECORDED = """
-SELECT o.id FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
+SELECT o.id, o.epoch FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
 JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq + 1
 """
 
@@ -136,7 +136,7 @@ class Journal:
                     if in_doubt:
                         # The connection broke in an earlier try: it may have committed.
                         rows = await connection.fetch(_RECORDED, *columns[:3])
-                        stored |= {row["id"] for row in rows}
+                        stored |= {(row["id"], row["epoch"]) for row in rows}
                 break
             except BUSY:
                 continue
@@ -145,13 +145,17 @@ class Journal:
                 observe.database_gone(error)
                 await asyncio.sleep(RETRY_S)
         observe.journal_committed(len(transitions), perf_counter() - started)
-        return [None if t.order.id in stored else LostLease(str(t.order.id)) for t in transitions]
+        # By epoch too: two drives of one order may have come together, of which one has lost it.
+        orders = [transition.order for transition in transitions]
+        return [None if (o.id, o.epoch) in stored else LostLease(str(o.id)) for o in orders]
 
-    async def _commit(self, connection: Connection, columns: Sequence[list[object]]) -> set[UUID]:
+    async def _commit(
+        self, connection: Connection, columns: Sequence[list[object]]
+    ) -> set[tuple[UUID, int]]:
         rows = await connection.fetch(_RECORD, *columns, self._terms.lease, self._terms.rekick)
         if rows:
             self._committed(rows[0]["txid"])
-        return {row["id"] for row in rows}
+        return {(row["id"], row["epoch"]) for row in rows}
 
 
 def _columns(transitions: Sequence[Transition]) -> list[list[object]]:

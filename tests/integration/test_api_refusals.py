@@ -15,6 +15,8 @@ from tests.integration.apis import ORDER, Api, Json, events, open_api
 
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
+FORM = "application/x-www-form-urlencoded"
+"""What ``curl -d`` calls everything."""
 AS_JSON = {"Content-Type": "application/json"}
 
 
@@ -84,9 +86,7 @@ async def test_what_is_no_json_is_malformed(database_url: str, redis_url: str, p
         assert await stored(api) == 0
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
-)
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", ""])
 @pytest.mark.parametrize("path", [EXECUTE, BATCH, "/api/quotes"])
 async def test_another_content_type_is_not_supported(
     database_url: str, redis_url: str, path: str, kind: str
@@ -98,8 +98,22 @@ async def test_another_content_type_is_not_supported(
         assert await stored(api) == 0
 
 
+@pytest.mark.parametrize("origin", ["Origin", "Referer", "Sec-Fetch-Site"])
+async def test_what_a_page_of_another_site_can_send_unasked_is_not_taken(
+    database_url: str, redis_url: str, origin: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        headers = {"Content-Type": FORM, origin: "https://elsewhere.example"}
+        status, _ = await refused(api, EXECUTE, json.dumps(ORDER).encode(), headers)
+        assert status == 415
+        status, _ = await refused(api, EXECUTE, b"tokenIn=SOL", {"Content-Type": FORM})
+        assert status == 415
+        assert await stored(api) == 0
+
+
 @pytest.mark.parametrize(
-    "kind", ["application/json; charset=utf-8", "Application/JSON", "a/b+json"]
+    "kind",
+    ["application/json; charset=utf-8", "Application/JSON", "a/b+json", FORM],
 )
 async def test_json_by_any_of_its_names_is_taken(
     database_url: str, redis_url: str, kind: str

@@ -1,0 +1,32 @@
+"""How fast the engine of a chaos run is, and how long it may therefore take to recover."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+LEASE_S: Final = 2.0
+SWEEP_S: Final = 0.3
+REKICK_S: Final = 1.0
+BACKOFF_S: Final = 0.2
+SETTINGS: Final[Mapping[str, str]] = {
+    "lease_s": str(LEASE_S),
+    "sweep_s": str(SWEEP_S),
+    "rekick_s": str(REKICK_S),
+    "backoff_s": str(BACKOFF_S),
+    "resend_s": "0.3",
+    "rpc_timeout_s": "2",
+    "quote_timeout_s": "1",
+    "shutdown_s": "1",
+}
+"""Short times, so that a run sees many recoveries; the rules are those of the defaults."""
+RETRIES_S: Final = 3 * BACKOFF_S * 1.1
+"""All the waits between three attempts."""
+MACHINE_S: Final = 3.0
+"""What starting a process again and working off what has piled up may take on a small machine."""
+BOUND_S: Final = LEASE_S + REKICK_S + SWEEP_S * 1.1 + RETRIES_S + MACHINE_S
+"""How long after the last fault an order may take to end."""
+SLOT_S: Final = 0.1
+CONFIRMED_SLOTS: Final = 2
+FINALIZED_SLOTS: Final = 3
+"""Of the simulated chain: a transaction expires 15 s after it was signed."""

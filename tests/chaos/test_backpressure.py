@@ -1,0 +1,178 @@
+"""Back-pressure, seen from outside of real processes: what is too much is refused, what was
+accepted is untouched, and who does not read costs little."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket as sockets
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import asyncpg
+import psutil
+
+from backend.chaos.system import System
+
+EXECUTE = "/api/orders/execute"
+BATCH = "/api/orders/batch"
+ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
+WAIT_S = 60
+MEGABYTE = 1_048_576
+
+
+@asynccontextmanager
+async def engine(
+    data_dir: Path, **given: str
+) -> AsyncIterator[tuple[System, aiohttp.ClientSession]]:
+    """An engine whose workers do not run, and a client of it."""
+    system = System(data_dir, given, workers=1)
+    async with system.running():
+        await system.units["worker-1"].stop()
+        async with aiohttp.ClientSession(system.api_url) as session:
+            yield system, session
+
+
+async def post(
+    session: aiohttp.ClientSession, key: str | None = None
+) -> tuple[int, str | None, Any]:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    async with session.post(EXECUTE, json=ORDER, headers=headers) as response:
+        answer = await response.json(content_type=None)
+        return response.status, response.headers.get("Retry-After"), answer
+
+
+async def stored(system: System, where: str = "true") -> int:
+    connection = await asyncpg.connect(system.database_url)
+    try:
+        count: int = await connection.fetchval(f"SELECT count(*) FROM orders WHERE {where}")  # noqa: S608
+        return count
+    finally:
+        await connection.close()
+
+
+async def test_without_workers_orders_come_in_up_to_the_bound_and_end_when_there_are_some(
+    data_dir: Path,
+) -> None:
+    bound = 100
+    async with engine(data_dir, open_orders_max=str(bound)) as (system, session):
+        accepted = 0
+        async with asyncio.timeout(WAIT_S):
+            while (answer := await post(session))[0] == 202:
+                accepted += 1
+        assert answer[:2] == (503, "1")
+        assert answer[2]["code"] == "overloaded"
+        assert accepted >= bound
+        assert (await post(session))[0] == 503
+        assert await stored(system, "open") == accepted
+
+        await system.units["worker-1"].start()
+        async with asyncio.timeout(WAIT_S):
+            while await stored(system, "open"):
+                await asyncio.sleep(0.05)
+            while (await post(session))[0] == 503:
+                await asyncio.sleep(0.1)
+        assert await stored(system, "status = 'confirmed'") >= accepted
+
+
+async def test_a_killed_database_is_answered_at_once_and_nothing_is_half_accepted(
+    data_dir: Path,
+) -> None:
+    async with engine(data_dir) as (system, session):
+        told = {(await post(session, f"before-{n}"))[2]["orderId"] for n in range(20)}
+        await system.units["postgres"].kill()
+        for n in range(20):
+            started = monotonic()
+            status, wait, problem = await post(session, f"after-{n}")
+            assert (status, wait) == (503, "1"), problem
+            assert monotonic() - started < 2
+        await system.units["postgres"].start()
+        async with asyncio.timeout(WAIT_S):
+            for n in range(20):
+                while (answer := await post(session, f"after-{n}"))[0] == 503:
+                    await asyncio.sleep(0.05)
+                told.add(answer[2]["orderId"])
+        assert len(told) == 40
+        assert await stored(system) == 40
+
+
+async def test_readers_that_read_nothing_are_closed_and_cost_little_memory(data_dir: Path) -> None:
+    readers, most_mb = 10, 150
+    async with engine(data_dir) as (system, session), AsyncExitStack() as stack:
+        api = psutil.Process(system.units["api"].pid)
+        await fill(session)
+        before = api.memory_info().rss
+        for _ in range(readers):
+            await stack.enter_async_context(raw_socket(system.api_url, "/api/orders/stream"))
+        async with asyncio.timeout(2 * WAIT_S):
+            while await too_slow(session) < readers:
+                await fill(session)
+                assert api.memory_info().rss - before < most_mb * MEGABYTE
+
+
+async def fill(session: aiohttp.ClientSession) -> None:
+    """Store a thousand orders."""
+    async with session.post(BATCH, json={"orders": [ORDER] * 1_000}) as response:
+        assert response.status == 202
+
+
+async def too_slow(session: aiohttp.ClientSession) -> int:
+    """How many sockets were closed because their readers fell behind."""
+    async with session.get("/metrics") as response:
+        lines = (await response.text()).splitlines()
+    [line] = [line for line in lines if line.startswith("websockets_too_slow_total ")]
+    return int(float(line.split()[1]))
+
+
+async def test_ten_thousand_idle_subscribers_are_held_and_others_are_served(data_dir: Path) -> None:
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    subscribers = min(10_000, files_max - 1_000)
+    async with engine(data_dir) as (system, session), AsyncExitStack() as stack:
+        _, _, answer = await post(session)
+        path = f"/api/orders/upgrade/{answer['orderId']}"
+        gate = asyncio.Semaphore(200)
+        held = []
+
+        async def subscribe() -> None:
+            async with gate:
+                held.append(await stack.enter_async_context(raw_socket(system.api_url, path)))
+
+        async with asyncio.timeout(5 * WAIT_S), asyncio.TaskGroup() as group:
+            for _ in range(subscribers):
+                group.create_task(subscribe())
+        assert len(held) == subscribers
+        status, _, other = await post(session)
+        assert status == 202
+        async with session.ws_connect(f"/api/orders/upgrade/{other['orderId']}") as socket:
+            assert (await socket.receive_json())["status"] == "pending"
+        assert not any(reader.at_eof() for reader, _ in held)
+
+
+@asynccontextmanager
+async def raw_socket(
+    url: str, path: str
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A WebSocket that is open and reads nothing by itself."""
+    address = urlsplit(url)
+    raw = sockets.socket()
+    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4_096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (address.hostname, address.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=4_096)
+    key = b64encode(b"sixteen letters!").decode()
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        "".encode()
+    )
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()

@@ -1,0 +1,228 @@
+"""The documents: every route has a policy and is described, and answers are as described."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import cast
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from backend.api.app import create_app
+from backend.api.calls import Access, Counted
+from backend.api.calls import Api as Parts
+from backend.api.openapi import document
+from backend.api.routes import ROUTES, SOCKETS
+from tests.bad_orders import BAD_ORDERS
+from tests.integration.apis import ORDER, Api, Json, at_least, events, hello, open_api, open_driver
+from tests.integration.apis import streamed as read_stream
+
+OPEN = {
+    *("/healthz", "/livez", "/readyz", "/metrics", "/openapi.json"),
+    *("/docs", "/docs/<name>", "/static/<path:name>"),
+}
+DOCUMENT = cast(Json, json.loads(json.dumps(document(ROUTES, SOCKETS, 1_000))))
+
+
+def holds(name: str, value: object) -> None:
+    """Assert that a value has the documented shape."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
+
+
+def references(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+        return own.union(*map(references, node.values()))
+    return set().union(*map(references, node)) if isinstance(node, list) else set()
+
+
+def test_every_route_that_is_served_has_a_policy() -> None:
+    app = create_app(cast(Parts, None))
+    served = {
+        (rule.rule, "WS" if rule.websocket else method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods or {"GET"}
+        if method not in {"HEAD", "OPTIONS"}
+    }
+    sockets = {(route.path, "WS") for route in SOCKETS}
+    refusals = {(route.path, "GET") for route in SOCKETS}
+    assert served == {(route.path, route.method) for route in ROUTES} | sockets | refusals
+
+
+def test_only_operations_and_documents_are_open_to_everybody() -> None:
+    assert {route.path for route in ROUTES if route.access is Access.OPEN} == OPEN
+    assert {route.access for route in SOCKETS} == {Access.OWNER}
+
+
+def test_whatever_takes_orders_counts_them() -> None:
+    counted = {(route.path, route.counts) for route in (*ROUTES, *SOCKETS)}
+    taking = {path for path, counts in counted if counts is Counted.ORDERS}
+    assert taking == {"/api/orders/execute", "/api/orders/batch"}
+
+
+def test_the_document_describes_every_route_and_nothing_else() -> None:
+    described = {
+        (re.sub(r"{(\w+)}", "<>", path), method)
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+    }
+    routes = {(route.path, route.method.lower()) for route in ROUTES}
+    routes |= {(route.path, "get") for route in SOCKETS}
+    assert described == {(re.sub(r"<[\w:]+>", "<>", path), method) for path, method in routes}
+
+
+def test_the_document_refers_to_nothing_that_it_has_not() -> None:
+    names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert references(DOCUMENT) <= names
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_the_examples_of_the_document_are_what_it_says() -> None:
+    found = 0
+    for item in DOCUMENT["paths"].values():
+        for operation in item.values():
+            contents = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for content in contents:
+                for media in content.get("content", {}).values():
+                    if "example" in media:
+                        found += 1
+                        holds(media["schema"]["$ref"].rpartition("/")[2], media["example"])
+    assert found > 20
+
+
+@pytest.mark.parametrize("name", ["zero as text", "unknown field", "nothing", "slippage true"])
+def test_the_documented_body_refuses_what_the_api_refuses(name: str) -> None:
+    with pytest.raises(AssertionError):
+        assert_order(json.loads(BAD_ORDERS[name].text))
+
+
+def assert_order(value: object) -> None:
+    schema = {"$ref": "#/components/schemas/OrderBody", "components": DOCUMENT["components"]}
+    found = Draft202012Validator(schema).is_valid(value)
+    # A schema cannot say everything: amounts in text are checked by the API alone.
+    text = isinstance(value, dict) and isinstance(value.get("amount"), str)
+    assert found
+    assert not text
+
+
+async def test_answers_have_the_documented_shapes(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as do:
+        async with api.stream() as socket:
+            greeting = await hello(socket)
+            holds("Hello", {"hello": greeting})
+            queued = await api.post("/api/orders/execute", {**ORDER, "clientOrderId": "a"})
+            holds("Queued", queued)
+            orders = [dict(ORDER), {**ORDER, "clientOrderId": "a"}, {"amount": 0}]
+            batch = await api.post("/api/orders/batch", {"orders": orders})
+            holds("Batch", batch)
+            done = await api.order()
+            await do.confirm(done)
+            failed = await api.order()
+            await do.fail(await do.retry(await do.claim(failed)))
+            holds("Frame", await read_stream(socket, at_least(11)))
+        listed = await api.get("/api/orders")
+        holds("OrderList", listed)
+        for shown in listed["orders"]:
+            holds("Order", await api.get(f"/api/orders/{shown['orderId']}"))
+            holds("OrderEvents", await api.get(f"/api/orders/{shown['orderId']}/events"))
+        async with api.follow(failed) as one:
+            for event in await events(one):
+                holds("Event", event)
+        holds("Stats", await api.get("/api/stats"))
+        holds("Health", await api.get("/healthz"))
+        for problem in await problems(api):
+            holds("Problem", problem)
+
+
+async def problems(api: Api) -> list[Json]:
+    return [
+        await api.get("/readyz", 503),
+        await api.get("/nowhere", 404),
+        await api.get("/api/orders/stream", 426),
+        await api.get("/api/orders?limit=x", 400),
+        await api.post("/api/orders/execute", {}, 422),
+        await api.post("/api/orders/batch", {"orders": [7]}, 422),
+        await api.post("/api/quotes", dict(ORDER), 503),
+    ]
+
+
+async def test_the_docs_need_nothing_from_elsewhere(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url) as api:
+        async with api.session.get("/docs") as response:
+            page = await response.text()
+            policy = response.headers["Content-Security-Policy"]
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.content_type == "text/html"
+        assert "default-src 'self'" in policy
+        linked = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert len(linked) == 4
+        for path in linked:
+            if path.startswith("data:"):
+                continue
+            assert path.startswith("/docs/")
+            async with api.session.get(path) as response:
+                assert response.status == 200
+                assert response.content_type in {"text/css", "text/javascript"}
+                assert await response.read()
+        async with api.session.get("/openapi.json") as response:
+            assert await response.json() == DOCUMENT
+
+
+async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
+    database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "static"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "client.html").write_text("<!doctype html>")
+    (folder / "deep" / "client.js").write_text("1")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+    monkeypatch.setattr("backend.api.ops.STATIC", folder)
+    async with open_api(database_url, redis_url) as api:
+        kinds = {"client.html": "text/html", "deep/client.js": "text/javascript"}
+        for name, kind in kinds.items():
+            async with api.session.get(f"/static/{name}") as response:
+                assert (response.status, response.content_type) == (200, kind)
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+                assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        host, port = api.url.removeprefix("http://").split(":")
+        for name in (
+            "../secret.txt",
+            "%2e%2e/secret.txt",
+            "link.txt",
+            "deep",
+            "",
+            "%00",
+            "x" * 300,
+        ):
+            status = await raw_status(host, int(port), f"/static/{name}")
+            assert status == 404, name
+
+
+async def raw_status(host: str, port: int, path: str) -> int:
+    """The status of a GET whose path no client has tidied."""
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    line = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return int(line.split()[1])
+
+
+async def test_metrics_count_requests_by_route_and_never_by_order(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        order_id = await api.order()
+        await api.get(f"/api/orders/{order_id}")
+        async with api.session.get("/metrics") as response:
+            text = await response.text()
+            assert response.content_type == "text/plain"
+        assert 'http_requests_total{route="/api/orders/execute",status="202"}' in text
+        assert 'http_requests_total{route="/api/orders/<name>",status="200"}' in text
+        assert str(order_id) not in text

@@ -1,0 +1,280 @@
+"""Who may come in, how many, how fast; and what happens while a part is away or the end is near."""
+
+from __future__ import annotations
+
+import asyncio
+from math import ceil
+from pathlib import Path
+from time import monotonic
+from uuid import UUID
+
+import aiohttp
+import pytest
+
+from tests.integration.apis import (
+    NO_NODE,
+    ORDER,
+    WAIT_S,
+    Api,
+    at_least,
+    cuttable,
+    events,
+    hello,
+    open_api,
+    open_driver,
+    streamed,
+    until,
+)
+
+EXECUTE = "/api/orders/execute"
+KEYS = "anna:anna-key-0123456789,bert:bert-key-0123456789"
+ANNA = {"Authorization": "Bearer anna-key-0123456789"}
+BERT = {"X-API-Key": "bert-key-0123456789"}
+BAD_KEYS = [
+    {},
+    {"Authorization": "Bearer "},
+    {"Authorization": "Bearer anna-key"},
+    {"Authorization": "Basic anna-key-0123456789"},
+    {"X-API-Key": "anna"},
+    {"X-API-Key": "anna:anna-key-0123456789"},
+    {"X-API-Key": "\u043a\u043b\u044e\u0447"},
+]
+
+
+async def posting(api: Api, headers: dict[str, str] | None = None) -> tuple[int, str | None]:
+    """The status of a posted order, and how long to wait if it says so."""
+    async with api.session.post(EXECUTE, json=dict(ORDER), headers=headers) as response:
+        return response.status, response.headers.get("Retry-After")
+
+
+@pytest.mark.parametrize("headers", BAD_KEYS, ids=str)
+async def test_without_a_known_key_nothing_is_served(
+    database_url: str, redis_url: str, headers: dict[str, str]
+) -> None:
+    async with open_api(database_url, redis_url, api_keys=KEYS) as api:
+        nobody = UUID(int=0)
+        for method, path in (
+            ("POST", EXECUTE),
+            ("POST", "/api/orders/batch"),
+            ("POST", "/api/quotes"),
+            ("GET", "/api/orders"),
+            ("GET", f"/api/orders/{nobody}"),
+            ("GET", f"/api/orders/{nobody}/events"),
+            ("GET", "/api/stats"),
+        ):
+            async with api.session.request(method, path, headers=headers) as response:
+                assert response.status == 401, path
+                assert response.headers["WWW-Authenticate"].startswith("Bearer")
+                assert (await response.json(content_type=None))["code"] == "unauthorized"
+        for path in (EXECUTE, "/api/orders/stream", f"/api/orders/upgrade/{nobody}"):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await api.session.ws_connect(path, headers=headers)
+            assert refused.value.status == 401, path
+
+
+async def test_operations_need_no_key(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, api_keys=KEYS) as api:
+        for path in ("/healthz", "/livez", "/metrics", "/openapi.json", "/docs"):
+            async with api.session.get(path) as response:
+                assert response.status == 200, path
+
+
+async def test_an_owner_sees_only_its_own_orders(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, api_keys=KEYS) as api:
+        stream = "/api/orders/stream?access_token={}-key-0123456789"
+        async with (
+            api.session.ws_connect(stream.format("anna")) as of_anna,
+            api.session.ws_connect(stream.format("bert")) as of_bert,
+        ):
+            await hello(of_anna)
+            await hello(of_bert)
+            body = {**ORDER, "clientOrderId": "same name"}
+            anna = await api.post(EXECUTE, body, headers=ANNA)
+            bert = await api.post(EXECUTE, body, headers=BERT)
+            assert anna["orderId"] != bert["orderId"]
+            for socket, order in ((of_anna, anna), (of_bert, bert)):
+                [event] = await streamed(socket, at_least(1))
+                assert event["orderId"] == order["orderId"]
+        path = f"/api/orders/{anna['orderId']}"
+        for foreign in (path, f"{path}/events"):
+            async with api.session.get(foreign, headers=BERT) as response:
+                assert response.status == 404
+            async with api.session.get(foreign, headers=ANNA) as response:
+                assert response.status == 200
+        upgrade = f"/api/orders/upgrade/{anna['orderId']}"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await api.session.ws_connect(upgrade, headers=BERT)
+        assert refused.value.status == 404
+        async with api.session.ws_connect(upgrade, headers=ANNA) as socket:
+            assert len(await events(socket, 1)) == 1
+        async with api.session.get("/api/orders", headers=BERT) as response:
+            [listed] = (await response.json())["orders"]
+            assert listed["orderId"] == bert["orderId"]
+
+
+async def test_no_more_orders_come_in_than_the_rate_allows(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url, rate_limit=10) as api:
+        started = monotonic()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(posting(api)) for _ in range(200)]
+        took_s = monotonic() - started
+        answers = [task.result() for task in tasks]
+        accepted = [status for status, _ in answers].count(202)
+        assert 10 <= accepted <= 10 + ceil(took_s * 10)
+        assert {answer for answer in answers if answer[0] != 202} == {(429, "1")}
+        page = await api.get("/api/orders?limit=500")
+        assert len(page["orders"]) == accepted
+
+        async def is_let_in() -> bool:
+            return (await posting(api))[0] == 202
+
+        await until(is_let_in)
+
+
+async def test_every_owner_has_a_rate_of_its_own(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, rate_limit=1, api_keys=KEYS) as api:
+        assert (await posting(api, ANNA))[0] == 202
+        assert (await posting(api, ANNA))[0] == 429
+        assert (await posting(api, BERT))[0] == 202
+
+
+async def test_a_batch_is_paid_for_by_waiting(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, rate_limit=10) as api:
+        await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 100})
+        status, after_s = await posting(api)
+        assert status == 429
+        assert after_s is not None
+        assert 5 <= int(after_s) <= 10
+
+
+async def test_a_socket_is_limited_as_well(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, rate_limit=1) as api:
+        assert (await posting(api))[0] == 202
+        async with api.session.ws_connect(EXECUTE) as socket:
+            await socket.send_json(dict(ORDER))
+            [problem] = await events(socket)
+        assert problem["code"] == "rate_limited"
+        assert socket.close_code == 1013
+
+
+async def test_without_redis_orders_are_accepted_and_told(database_url: str) -> None:
+    nowhere = "redis://127.0.0.1:9/0"
+    async with open_api(database_url, nowhere, rate_limit=1) as api:
+        async with api.stream() as socket:
+            await hello(socket)
+            orders = [await api.order() for _ in range(3)]
+            found = await streamed(socket, at_least(3))
+        assert {event["orderId"] for event in found} == {str(order_id) for order_id in orders}
+        checks = (await api.get("/readyz", 503))["checks"]
+        assert checks["database"] == {"ok": True}
+        assert checks["redis"]["ok"] is False
+
+
+async def test_above_the_most_open_orders_new_ones_are_refused(
+    database_url: str, redis_url: str
+) -> None:
+    async with (
+        open_api(database_url, redis_url, open_orders_max=3) as api,
+        open_driver(database_url, redis_url) as do,
+    ):
+        answer = await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 3})
+
+        async def is_full() -> bool:
+            return await posting(api) == (503, "1")
+
+        async def is_open() -> bool:
+            return (await posting(api))[0] == 202
+
+        await until(is_full)
+        problem = await api.post(EXECUTE, dict(ORDER), 503)
+        assert problem["code"] == "overloaded"
+        for shown in (await api.get("/api/orders?status=pending"))["orders"]:
+            await do.confirm(UUID(shown["orderId"]))
+        await until(is_open)
+        first = await api.get(f"/api/orders/{answer['orders'][0]['orderId']}")
+        assert first["status"] == "confirmed"
+
+
+async def test_without_the_database_the_answer_comes_at_once_and_orders_when_it_is_back(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with (
+        cuttable(database_url, data_dir) as wire,
+        open_api(wire.url, redis_url) as api,
+    ):
+        order_id = await api.order()
+        async with api.stream() as stream, api.follow(order_id) as one:
+            await hello(stream)
+            await events(one, 1)
+            earlier = await api.order()
+            await streamed(stream, lambda found: str(earlier) in str(found))
+            await wire.cut()
+            started = monotonic()
+            for path in ("/api/orders", f"/api/orders/{order_id}", "/api/stats"):
+                problem = await api.get(path, 503)
+                assert problem["code"] == "database_unavailable"
+            for path in (EXECUTE, "/api/orders/batch"):
+                body = dict(ORDER) if path == EXECUTE else {"orders": [dict(ORDER)]}
+                async with api.session.post(path, json=body) as response:
+                    assert (response.status, response.headers["Retry-After"]) == (503, "1")
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await api.session.ws_connect(f"/api/orders/upgrade/{order_id}")
+            assert refused.value.status == 503
+            assert monotonic() - started < 5
+            assert await api.get("/healthz") == {"status": "ok"}
+            assert (await api.get("/readyz", 503))["checks"]["database"]["ok"] is False
+            await wire.mend()
+
+            async def is_back() -> bool:
+                return (await posting(api))[0] == 202
+
+            await until(is_back)
+            later = await api.order()
+            found = await streamed(stream, lambda found: str(later) in str(found))
+            assert str(earlier) not in {event["orderId"] for event in found}
+
+
+async def test_a_server_is_ready_when_all_that_it_needs_answers(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        problem = await api.get("/readyz", 503)
+        assert problem["code"] == "not_ready"
+        assert problem["detail"] == "no answer from: node"
+        assert problem["checks"]["database"] == problem["checks"]["redis"] == {"ok": True}
+        assert problem["checks"]["node"]["reason"]
+
+
+async def test_a_stopping_server_answers_what_it_has_begun(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+
+        async def keep_posting() -> set[tuple[int, str | None]]:
+            answers: set[tuple[int, str | None]] = set()
+            try:
+                while True:
+                    answers.add(await posting(api))
+                    begun.set()
+            except aiohttp.ClientConnectionError:
+                return answers
+
+        begun = asyncio.Event()
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(keep_posting()) for _ in range(8)]
+            await begun.wait()
+            api.stop.set()
+        answers = {answer for task in tasks for answer in task.result()}
+        assert answers <= {(202, None), (503, "1")}
+
+
+async def test_the_address_that_is_told_is_the_real_one(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url, solana_rpc_url=NO_NODE) as api:
+        assert not api.url.endswith(":0")
+        async with (
+            aiohttp.ClientSession() as other,
+            other.get(f"{api.url}/livez") as response,
+        ):
+            assert await response.json() == {"status": "ok"}

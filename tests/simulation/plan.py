@@ -1,0 +1,167 @@
+"""What a seed stands for: settings, orders, and everything that goes wrong, with its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from backend.execution.executor import Point
+from tests.simulation.chain import Rules
+from tests.simulation.postgres import Clock
+from tests.simulation.worker import Terms
+
+
+class Trouble(StrEnum):
+    """What lasts for a while."""
+
+    DATABASE_DOWN = "database down"
+    DATABASE_ROUGH = "database loses requests and answers"
+    DATABASE_BUSY = "database busy"
+    DATABASE_FULL = "database full"
+    NODE_DOWN = "node down"
+    NODE_ROUGH = "node loses requests and answers"
+    NODE_BUSY = "node busy"
+    VENUES_CLOSED = "venues closed"
+    DROPPED = "transactions dropped"
+    REVERTED = "transactions revert"
+    SLOW = "transactions land late"
+    UNTOLD = "statuses told late"
+    STANDING = "no blocks"
+    QUEUE_DOWN = "queue down, its messages lost"
+    QUEUE_ROUGH = "queue loses, doubles and delays"
+
+
+class Blow(StrEnum):
+    """What befalls one worker."""
+
+    KILL = "kill"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A trouble that lasts; ``strength`` is between 0 and 1."""
+
+    at: float
+    trouble: Trouble
+    lasts_s: float
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A blow to a worker: at a time, or ``steps`` after it next reaches a ``point``.
+
+    A paused worker goes on after ``lasts_s``, one that is gone has a successor after it.
+    """
+
+    at: float
+    blow: Blow
+    worker: int
+    lasts_s: float
+    point: Point | None
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """The chain's last blocks are replaced."""
+
+    at: float
+    blocks: int
+
+
+Fault = Spell | Strike | Fork
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole schedule."""
+
+    terms: Terms
+    rules: Rules
+    clock: Clock
+    workers: int
+    orders: tuple[float, ...]
+    """When each is accepted."""
+    refused: float
+    """The part of orders that no venue takes, or that the chain refuses for good."""
+    faults: tuple[Fault, ...]
+    heal_at: float
+
+    @property
+    def is_kept_well(self) -> bool:
+        """Whether the database is always there."""
+        spells = [fault for fault in self.faults if isinstance(fault, Spell)]
+        return not any(spell.trouble.name.startswith("DATABASE") for spell in spells)
+
+
+def plan_of(seed: int) -> Plan:
+    """The schedule of a seed."""
+    random = Random(f"plan {seed}")
+    lasts_s = random.uniform(8, 40)
+    workers = random.choice((1, 2, 2, 3))
+    faults = [_fault(random, workers, lasts_s) for _ in range(random.randint(1, 9))]
+    return Plan(
+        terms=_terms(random),
+        rules=_rules(random),
+        clock=Clock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
+        workers=workers,
+        orders=tuple(sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))),
+        refused=random.choice((0, 0, 0.1)),
+        faults=tuple(sorted(faults, key=lambda fault: fault.at)),
+        heal_at=lasts_s,
+    )
+
+
+def _terms(random: Random) -> Terms:
+    return Terms(
+        lease_s=random.uniform(3, 9),
+        sweep_s=random.uniform(0.5, 2),
+        rekick_s=random.uniform(1, 5),
+        attempts_max=random.choice((1, 2, 3, 3, 3)),
+        backoff_s=random.uniform(0.2, 1),
+        backoff_jitter=random.choice((0, 0.1, 1)),
+        poll_s=random.uniform(0.3, 0.8),
+        resend_s=random.uniform(1, 3),
+        shutdown_s=random.choice((0, 0, 1, 4)),
+        preflight=random.random() < 0.2,
+    )
+
+
+def _rules(random: Random) -> Rules:
+    finalized = random.randint(3, 12)
+    valid = random.randint(12, 40)
+    return Rules(
+        slot_s=0.4,
+        valid_blocks=valid,
+        confirmed_blocks=random.randint(1, 3),
+        finalized_blocks=finalized,
+        remembered_blocks=valid,
+    )
+
+
+def _fault(random: Random, workers: int, until: float) -> Fault:
+    at = random.uniform(0, until)
+    match random.random():
+        case chance if chance < 0.4:
+            return _strike(random, at, workers)
+        case chance if chance < 0.5:
+            return Fork(at, random.randint(1, 3))
+        case _:
+            trouble = random.choice(tuple(Trouble))
+            return Spell(at, trouble, random.uniform(0.5, 15), random.random())
+
+
+def _strike(random: Random, at: float, workers: int) -> Strike:
+    blow = random.choice((Blow.KILL, Blow.KILL, Blow.PAUSE, Blow.PAUSE, Blow.STOP))
+    return Strike(
+        at,
+        blow,
+        worker=random.randrange(workers),
+        lasts_s=random.uniform(0.2, 20),
+        point=random.choice((None, *Point)),
+        steps=random.choice((0, 0, random.randint(1, 8), random.randint(1, 300))),
+    )

@@ -1,0 +1,160 @@
+"""One simulated worker: the real parts, wired as in production, on modelled servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from backend.chain.transactions import Budget
+from backend.domain.errors import RetryLater
+from backend.domain.lifecycle import backoff_ms
+from backend.domain.tokens import Tokens
+from backend.execution.executor import Executor, Means, Point, Policy
+from backend.execution.keeper import Keeper
+from backend.execution.submission import Node, Pace, Submission
+from backend.jobs.broker import StreamBroker
+from backend.jobs.queue import Jobs, receive
+from backend.jobs.retry import RetryMiddleware
+from backend.jobs.sweep import sweep
+from backend.store.database import Pool
+from backend.store.journal import Journal, LeaseTerms
+from backend.store.leases import Leases
+from tests.simulation.jobs import Broker
+from tests.simulation.market import Market
+from tests.simulation.node import WALLET
+
+TOKENS = Tokens()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The settings that the workers of a schedule share."""
+
+    lease_s: float
+    sweep_s: float
+    rekick_s: float
+    attempts_max: int
+    backoff_s: float
+    backoff_jitter: float
+    poll_s: float
+    resend_s: float
+    shutdown_s: float
+    preflight: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The servers as one process reaches them."""
+
+    pool: Pool
+    node: Node
+    market: Market
+    broker: Broker
+    random: Random
+    reached: Callable[[Point], None]
+    failed: Callable[[Exception], None]
+    """Told what a job ended with that nobody planned."""
+
+
+class Worker:
+    """A worker process; ``run`` is its life."""
+
+    def __init__(self, terms: Terms, outside: Outside) -> None:
+        self._terms = terms
+        self._outside = outside
+        self._stop = asyncio.Event()
+        pool = outside.pool
+        lease = LeaseTerms(timedelta(seconds=terms.lease_s), timedelta(seconds=terms.rekick_s))
+        self._leases = Leases(pool, terms=lease, tokens=TOKENS, committed=_unheard)
+        self._journal = Journal(pool, terms=lease, committed=_unheard)
+        self._keeper = Keeper(self._leases, lease_s=terms.lease_s)
+        self._submission = Submission(
+            outside.node,
+            WALLET,
+            pace=Pace(terms.poll_s, terms.resend_s),
+            budget=Budget(),
+            preflight=terms.preflight,
+        )
+        self._policy = Policy(
+            terms.attempts_max, round(terms.backoff_s * 1000), terms.backoff_jitter
+        )
+
+    def stop(self) -> None:
+        """What SIGTERM does."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until stopped, then finish what runs or hand it back."""
+        outside, terms = self._outside, self._terms
+        broker = cast(StreamBroker, outside.broker)
+        jobs = Jobs(broker)
+        retries = RetryMiddleware(
+            attempts_max=terms.attempts_max,
+            backoff_s=lambda failures: _backoff_s(self._policy, failures),
+        )
+        means = Means(
+            self._journal,
+            outside.market,
+            self._submission,
+            self._policy,
+            outside.random,
+            outside.reached,
+        )
+
+        async def send(found: Sequence[UUID]) -> None:
+            await jobs.send(found, by="sweep")
+
+        async def sweeping() -> None:
+            await sweep(self._leases, send, interval_s=terms.sweep_s, random=outside.random)
+
+        executor = Executor(self._keeper, means)
+
+        async def execute(order_id: str) -> None:
+            try:
+                await executor.run(order_id)
+            except (RetryLater, asyncpg.PostgresError):
+                raise
+            except Exception as error:
+                outside.failed(error)
+                raise
+
+        runs = (self._leases.run, self._journal.run, self._keeper.run, self._submission.run)
+        async with running(*runs, retries.run):
+            async with running(sweeping):
+                await receive(
+                    broker,
+                    execute,
+                    retries,
+                    jobs_max=1_000,
+                    stop=self._stop,
+                    shutdown_s=terms.shutdown_s,
+                )
+            await self._keeper.hand_back(self._journal.idle)
+
+
+def _backoff_s(policy: Policy, failures: int) -> float:
+    return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
+
+
+def _unheard(txid: int) -> None:
+    """Nobody reads the feed here."""
+
+
+@asynccontextmanager
+async def running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """These run in the background while the block does."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run()) for run in runs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

@@ -1,0 +1,141 @@
+"""The command of the dashboard: what it follows or plays, and how it is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic, time_ns
+from uuid import UUID
+
+import click
+
+from tui import terminal
+from tui.app import Dashboard
+from tui.client import Client
+from tui.desk import Desk
+from tui.feed import Feed
+from tui.marks import ASCII, UNICODE, wants_ascii
+from tui.model import ORDERS_MAX
+from tui.plain import Plain
+from tui.record import BadRecording, Recorder, Replay
+from tui.settings import Settings, default_path
+
+DEFAULT_URL = "http://127.0.0.1:3000"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the dashboard is to run; ``replay`` wins over ``url``."""
+
+    url: str = DEFAULT_URL
+    key: str | None = None
+    is_plain: bool = False
+    is_ascii: bool = False
+    record: Path | None = None
+    replay: Path | None = None
+    speed: float = 1
+
+
+@click.command()
+@click.option(
+    "--url", envvar="ORDER_ENGINE_URL", default=DEFAULT_URL, show_default=True, help="The API."
+)
+@click.option("--key", envvar="ORDER_ENGINE_API_KEY", help="The API key, if the API asks for one.")
+@click.option("--plain", "is_plain", is_flag=True, help="Lines on standard output, for pipes.")
+@click.option("--ascii", "is_ascii", is_flag=True, help="No shapes beyond ASCII.")
+@click.option("--record", type=click.Path(path_type=Path), help="Write all that comes to a file.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Show a recording instead of a server.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="How fast a recording is played; 0 is at once.",
+)
+def main(
+    url: str,
+    key: str | None,
+    is_plain: bool,
+    is_ascii: bool,
+    record: Path | None,
+    replay: Path | None,
+    speed: float,
+) -> None:
+    """Follow the orders of an engine in the terminal."""
+    sys.exit(run(Options(url, key, is_plain, is_ascii, record, replay, speed)))
+
+
+def run(options: Options) -> int:
+    """Show the dashboard until it is left; the exit status."""
+    try:
+        return _run_plain(options) if options.is_plain else _run_dashboard(options)
+    except (BadRecording, OSError) as error:
+        click.echo(f"order-engine tui: {error}", err=True)
+        return 1
+
+
+def _run_dashboard(options: Options) -> int:
+    path = default_path()
+    desk = _desk(options, Settings.load(path))
+
+    def connect(url: str) -> Desk:
+        return _desk(replace(options, url=url, record=None), desk.settings)
+
+    app = Dashboard(
+        desk,
+        connect=connect if options.replay is None else None,
+        terminal_fd=terminal.standard_input(),
+    )
+    app.run()
+    with suppress(OSError):  # settings are a comfort
+        desk.settings.save(path)
+    return app.return_code or 0
+
+
+def _run_plain(options: Options) -> int:
+    desk = _desk(options, Settings())
+    try:
+        asyncio.run(Plain(desk, click.echo).run())
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 0
+
+
+def _desk(options: Options, settings: Settings) -> Desk:
+    client, recording = None, ""
+    if options.replay is not None:
+        source: Feed | Replay = Replay(options.replay, speed=options.speed, time_s=monotonic)
+        recording = f"recording {options.replay.name} at {options.speed:g}x"
+    else:
+        client = Client(options.url, key=options.key)
+        source = Feed(client, now_ms=_now_ms, random=SystemRandom(), orders_max=ORDERS_MAX)
+    is_ascii = options.is_ascii or wants_ascii(sys.stdout.encoding or "ascii")
+    return Desk(
+        source=source,
+        client=client,
+        marks=ASCII if is_ascii else UNICODE,
+        zone=datetime.fromtimestamp(_now_ms() / 1_000, tz=UTC).astimezone().tzinfo or UTC,
+        settings=settings,
+        new_id=_new_id,
+        recording=recording,
+        recorder=None if options.record is None else Recorder(options.record),
+    )
+
+
+def _now_ms() -> int:
+    return time_ns() // 1_000_000
+
+
+def _new_id() -> str:
+    return str(UUID(int=SystemRandom().getrandbits(128), version=4))

@@ -1,0 +1,70 @@
+"""What the parts of the dashboard share: the model and its view, and who they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from decimal import Decimal
+
+from tui.client import Client
+from tui.cursor import Cursor
+from tui.marks import Marks
+from tui.messages import Message, Note
+from tui.model import Model
+from tui.record import Recorder
+from tui.settings import Settings
+from tui.source import Source
+from tui.view import View
+
+
+def _nobody() -> None:
+    """Nobody draws yet."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One dashboard. ``client`` is none while a recording is shown; ``recording`` describes it."""
+
+    source: Source
+    client: Client | None
+    marks: Marks
+    zone: tzinfo
+    settings: Settings
+    new_id: Callable[[], str]
+    recording: str = ""
+    recorder: Recorder | None = None
+    model: Model = field(default_factory=Model)
+    wake: Callable[[], None] = field(default=_nobody)
+    """Called when the model changed."""
+    view: View = field(init=False)
+    cursor: Cursor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.view = View(
+            self.model, sort=self.settings.sort, is_descending=self.settings.is_descending
+        )
+        self.cursor = Cursor(self.view)
+
+    def put(self, message: Message, at_ms: int) -> None:
+        """Take a message into the model, and into the recording if there is one."""
+        if self.recorder is not None:
+            self.recorder.write(message, at_ms)
+        self.model.apply(message, at_ms)
+        self.wake()
+
+    def note(self, text: str, role: str = "") -> None:
+        """Add a line to the log."""
+        self.put(Note(text, role), self.source.now_ms())
+
+    @property
+    def server_ms(self) -> int:
+        """The server's time, which orders are stamped with."""
+        return self.model.link.server_ms(self.source.now_ms())
+
+    def last_price(self, pair: str) -> Decimal | None:
+        """What a pair was last traded at, as far as the newest orders show."""
+        for order in reversed(self.model.ordered[-2_000:]):
+            if order.pair.name == pair and order.price is not None:
+                return order.price
+        return None

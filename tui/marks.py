@@ -1,0 +1,108 @@
+"""The signs of the dashboard: a status is always a shape and a word and a colour, never one alone.
+
+Two sets: one for terminals that draw geometric shapes one cell wide, one of ASCII for all others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+STATUSES: Final = (
+    "pending",
+    "routing",
+    "building",
+    "submitted",
+    "confirmed",
+    "failed",
+    "cancelled",
+    "expired",
+)
+"""In the order of an order's life; the digits 1 to 8 switch them on and off."""
+ENDS: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """One set of signs; each is one cell wide."""
+
+    is_ascii: bool
+    status: Mapping[str, str]
+    spark: str
+    full: str
+    half: str
+    empty: str
+    rail: str
+    cursor: str
+    winner: str
+    retry: str
+    up: str
+    down: str
+    paused: str
+    lost: str
+    quiet: str
+    enter: str
+    dot: str
+    arrow: str
+    line: str
+    dash: str
+    more: str
+
+
+UNICODE: Final = Marks(
+    is_ascii=False,
+    status=dict(zip(STATUSES, "◌◔◑◕●✕⊘◷", strict=True)),
+    spark="▁▂▃▄▅▆▇█",
+    full="█",
+    half="▌",
+    empty="░",
+    rail="▏",
+    cursor="▶",
+    winner="▸",
+    retry="↻",
+    up="▲",
+    down="▼",
+    paused="‖",
+    lost="○",
+    quiet="◔",
+    enter="⏎",
+    dot="·",
+    arrow="→",
+    line="─",
+    dash="–",  # noqa: RUF001 - the shorter dash is meant
+    more="…",
+)
+
+ASCII: Final = Marks(
+    is_ascii=True,
+    status=dict(zip(STATUSES, ".>=~*x-o", strict=True)),
+    spark="_.:-=+*#",
+    full="#",
+    half="+",
+    empty="-",
+    rail="|",
+    cursor=">",
+    winner=">",
+    retry="^",
+    up="^",
+    down="v",
+    paused="=",
+    lost="o",
+    quiet=".",
+    enter="ret",
+    dot=".",
+    arrow=">",
+    line="-",
+    dash="-",
+    more="~",
+)
+
+
+def wants_ascii(encoding: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether this terminal would draw the shapes wrong: no UTF-8, or two cells wide as in CJK."""
+    if encoding.lower().replace("-", "") != "utf8":
+        return True
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
+    return locale[:2].lower() in {"zh", "ja", "ko"}

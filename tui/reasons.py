@@ -1,0 +1,64 @@
+"""What an error code means to the person who placed the order, and what that person can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class Advice(NamedTuple):
+    """A code in plain words, and what to do about it."""
+
+    meaning: str
+    action: str
+
+
+_RESUBMIT: Final = "R resubmits it with a fresh quote"
+_WAIT: Final = "nothing was spent; wait a little, then R resubmits it"
+_TELL: Final = "nothing to be done here: show the order (Y copies it) to whoever runs the engine"
+
+_KNOWN: Final[Mapping[str, Advice]] = {
+    "slippage": Advice(
+        "the price moved past your limit while the transaction was under way",
+        f"{_RESUBMIT}; a wider slippage lets more of them pass",
+    ),
+    "min_out_not_met": Advice(
+        "no venue offers as much as your minimum out",
+        "lower the minimum, or wait for a better price",
+    ),
+    "not_landed": Advice(
+        "the chain never took the transaction, and cannot any more: nothing was spent", _RESUBMIT
+    ),
+    "venues_unavailable": Advice("neither exchange could be asked for a price", _WAIT),
+    "venue_timeout": Advice("the exchange did not answer in time", _WAIT),
+    "no_pool": Advice(
+        "no exchange trades this pair", "choose another pair: / pair:SOL shows which ones trade"
+    ),
+    "no_route": Advice("no exchange can fill this order", "try a smaller amount or another pair"),
+    "no_liquidity": Advice("the pool is empty", "try a smaller amount or another pair"),
+    "not_open": Advice("the pool is not open yet", "try again once it has opened"),
+    "pool_disabled": Advice("the exchange has switched off swaps in this pool", _WAIT),
+    "amount_too_large": Advice("the pool does not hold that much", "split it into smaller orders"),
+    "zero_output": Advice("the amount is so small that nothing would be paid out", "send more"),
+    "insufficient_funds": Advice(
+        "the wallet does not hold what the swap takes", "fund the wallet, then R resubmits it"
+    ),
+    "account_frozen": Advice("a token account of the wallet is frozen", _TELL),
+    "missing_account": Advice("a token account of the wallet does not exist", _RESUBMIT),
+    "rate_limited": Advice("the node asks for fewer requests", _WAIT),
+    "node_unavailable": Advice("the Solana node does not answer", _WAIT),
+    "node_behind": Advice("the Solana node lags behind the chain", _WAIT),
+    "node_busy": Advice("the chain was too busy to take the transaction", _RESUBMIT),
+    "node_error": Advice("the Solana node failed", _WAIT),
+    "blockhash_not_found": Advice("the node did not know the transaction's block yet", _RESUBMIT),
+    "out_of_compute": Advice("the swap needed more compute than was paid for", _TELL),
+    "failed_on_chain": Advice("the exchange's program refused the swap", _RESUBMIT),
+    "program_error": Advice("the exchange's program refused the swap", _TELL),
+    "interrupted": Advice("its worker was lost before anything was sent; it goes on", "just wait"),
+    "internal_error": Advice("the engine met a fault of its own", _TELL),
+}
+
+
+def advice(code: str) -> Advice:
+    """What a code means and what to do; a code that is not known gets the general advice."""
+    return _KNOWN.get(code, Advice("", _RESUBMIT))

@@ -1,0 +1,1 @@
+"""What fills the terminal, or stands before it: the dashboard itself and its dialogs."""

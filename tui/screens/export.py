@@ -1,0 +1,91 @@
+"""Where the orders that are shown are to be written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label
+
+from tui.desk import Desk
+from tui.export import FORMATS, default_name, export
+from tui.format import clean
+from tui.orders import Order
+from tui.widgets.choice import Choice
+
+
+class ExportScreen(ModalScreen[None]):
+    """Asks for a file and a format, and writes the orders there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close"),
+        Binding("ctrl+s", "write", "Write"),
+    ]
+
+    def __init__(self, desk: Desk, orders: Sequence[Order]) -> None:
+        super().__init__()
+        self._desk = desk
+        self._orders = orders
+
+    def compose(self) -> ComposeResult:
+        """A format and a file."""
+        name = default_name(self._desk.source.now_ms(), FORMATS[0])
+        with Vertical(id="dialog") as dialog:
+            dialog.border_title = f"Export {len(self._orders):,} orders"
+            with Horizontal(classes="row"):
+                yield Label("Format", classes="title")
+                yield Choice({each: each for each in FORMATS}, FORMATS[0], id="format")
+            with Horizontal(classes="row"):
+                yield Label("File", classes="title")
+                yield Input(str(Path.cwd() / name), id="path", compact=True)
+            yield Label(id="outcome", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Write ^s", id="write", compact=True)
+
+    def on_mount(self) -> None:
+        """Enter writes."""
+        self.query_one(Input).focus()
+
+    def on_choice_changed(self) -> None:
+        """The name follows the format."""
+        field, ending = self.query_one(Input), self.query_one(Choice).value
+        if field.value.strip():
+            field.value = str(Path(field.value.strip()).with_suffix(f".{ending}"))
+
+    def on_input_submitted(self) -> None:
+        """Write them."""
+        self.action_write()
+
+    def on_button_pressed(self) -> None:
+        """Write them."""
+        self.action_write()
+
+    def action_write(self) -> None:
+        """Write the orders."""
+        self.run_worker(self._write(), exclusive=True)
+
+    async def _write(self) -> None:
+        path = self._path
+        try:
+            count = await asyncio.to_thread(export, self._orders, path)
+        except FileExistsError:
+            self._say(f"{path} is there already: choose another name")
+        except (OSError, ValueError) as error:
+            self._say(str(error))
+        else:
+            self._desk.note(f"{count:,} orders written to {path}", "confirmed")
+            self.notify(f"{count:,} orders written to {path}", markup=False)
+            self.dismiss()
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.query_one(Input).value.strip()).expanduser()
+
+    def _say(self, text: str) -> None:
+        self.query_one("#outcome", Label).update(clean(text))

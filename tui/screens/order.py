@@ -1,0 +1,53 @@
+"""One order in full, over the whole terminal."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from tui.desk import Desk
+from tui.widgets.panels import Side
+
+_TICK_S = 0.25
+
+
+class OrderScreen(ModalScreen[None]):
+    """Shows the order at the cursor; the keys that move the cursor work here too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close"),
+        Binding("right_square_bracket", "app.failed(1)", "Next failed"),
+        Binding("left_square_bracket", "app.failed(-1)", "Previous failed"),
+        Binding("j", "app.step(1)", "Next order"),
+        Binding("k", "app.step(-1)", "Previous order"),
+        Binding("y", "app.copy('id')", "Copy the id"),
+        Binding("Y", "app.copy('json')", "Copy as JSON"),
+        Binding("t", "app.copy('tx')", "Copy the signature"),
+        Binding("R", "app.resubmit", "Resubmit"),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._page = Side(desk, id="page", can_focus=True)
+
+    def compose(self) -> ComposeResult:
+        """The page."""
+        yield self._page
+
+    def on_mount(self) -> None:
+        """Keep it up to date."""
+        self._page.focus()
+        self.set_interval(_TICK_S, self.paint)
+        self.call_after_refresh(self.paint)
+
+    def paint(self) -> None:
+        """Draw what changed."""
+        order = self._desk.cursor.order
+        self._page.paint(order)
+        if order is not None:
+            self._page.border_title = f"order {order.id}"
+            self._page.border_subtitle = "esc back  ] next failed  j k orders  y copy"
