@@ -154,12 +154,12 @@ class Submission:
         """Watch a signature, sending its bytes again, until it is landed, reverted or dead."""
         loop = asyncio.get_running_loop()
         watch = _Watch(signed, loop.time(), loop.create_future())
-        self._watched[signed.signature] = watch
+        self._watched[watch] = None
         self._some.set()
         try:
             return await watch.fate
         finally:
-            self._watched.pop(signed.signature, None)
+            del self._watched[watch]
 
     async def filled(self, signed: Signed, terms: Terms) -> Fill:
         """What a landed transaction paid out, as the chain has it."""
@@ -195,7 +195,7 @@ class Submission:
                 await self._some.wait()
             await asyncio.sleep(self._pace.poll_s)
             try:
-                await self._poll(list(self._watched.values()))
+                await self._poll(list(self._watched))
             except EngineError as error:
                 observe.watcher_failed("poll", error)
 
