@@ -5,7 +5,9 @@ the controller starts, before the first worker or when the first test asks; it e
 standard input does, so also when the controller is killed. Servers that cannot be started are an
 error, never a skip.
 
-- ``database_url``: a clone of a database that is migrated once a run; dropped after the test.
+- ``database_url``: a database of this xdist worker, a clone of one that is migrated once a run. It
+  is emptied before each test, and cloned again if a test changed its schema: making and dropping
+  one for every test would take most of the run.
 - ``redis_url``: a logical database (``?db=n``) that no other running test uses; emptied before and
   after. Keys and streams are separate; pub/sub channels are one for the whole server, so a test
   that uses one has to choose its name.
@@ -18,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,10 @@ ROOT = Path(__file__).parent.parent
 REDIS_DATABASES = 1_000
 SERVER_OPTIONS = (f"--redis-databases={REDIS_DATABASES}", "--connections-max=1000")
 TEMPLATE = "order_engine_template"
+MIGRATIONS = ROOT / "backend" / "store" / "migrations"
 _TEMPLATE_LOCK = 7_301
+_IS_THERE = "SELECT 1 FROM pg_database WHERE datname = $1"
+_END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +97,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-async def database_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
+async def database_url(pytestconfig: pytest.Config) -> str:
     base = server_urls(pytestconfig)["database_url"]
+    name = f"test_{os.getpid()}"
+    url = _database(base, name)
     admin = await asyncpg.connect(base)
-    name = f"test_{secrets.token_hex(6)}"
     try:
         await _ensure_template(admin, base)
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        yield _database(base, name)
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        if await admin.fetchval(_IS_THERE, name) and not await _is_emptied(admin, url, name):
+            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        if not await admin.fetchval(_IS_THERE, name):
+            await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     finally:
         await admin.close()
+    return url
 
 
 async def _ensure_template(admin: asyncpg.Connection[asyncpg.Record], base: str) -> None:
@@ -118,9 +125,28 @@ async def _ensure_template(admin: asyncpg.Connection[asyncpg.Record], base: str)
         await admin.execute(f"DROP DATABASE IF EXISTS {partial}")
         await admin.execute(f"CREATE DATABASE {partial}")
         await migrate(_database(base, partial))
+        # These tests kill processes, not the machine: the disk need not hear of every commit.
+        await admin.execute("ALTER SYSTEM SET fsync = off")
+        await admin.execute("SELECT pg_reload_conf()")
         await admin.execute(f"ALTER DATABASE {partial} RENAME TO {TEMPLATE}")
     finally:
         await admin.execute("SELECT pg_advisory_unlock($1)", _TEMPLATE_LOCK)
+
+
+async def _is_emptied(admin: asyncpg.Connection[asyncpg.Record], url: str, name: str) -> bool:
+    """Empty the database that an earlier test used, unless that test changed its schema."""
+    await admin.execute(_END_OTHERS, name)
+    connection = await asyncpg.connect(url)
+    try:
+        names = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+        if names != {path.stem for path in MIGRATIONS.glob("*.sql")}:
+            return False
+        # Events cannot be removed while triggers are on.
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("TRUNCATE orders, order_events, batches")
+        return True
+    finally:
+        await connection.close()
 
 
 def _database(base: str, name: str) -> str:
