@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -17,8 +17,16 @@ async def running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterat
             try:
                 yield
             finally:
-                for task in tasks:
-                    task.cancel()
+                await _end(tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel these until they have heard it: redis-py swallows it while it connects."""
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=0.1)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from backend import embedded
+from backend.api.server import listen_on
 from backend.config import Settings, env_name
 from backend.domain.errors import Rejected
 from backend.embedded import processes
@@ -26,6 +27,9 @@ from backend.embedded.notices import Tell
 from backend.embedded.processes import Command
 from backend.groups import running
 from backend.store.migrations import migrate
+
+API_STOP_S = 15
+"""How long the API may take to say goodbye to its clients and close its parts."""
 
 Companion = Callable[[str], Coroutine[Any, Any, bool]]
 """What runs beside the engine, given the API's address; whether it went well."""
@@ -45,7 +49,7 @@ async def launch(
     (``companion``) if the companion did not end well.
     """
     data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
-    with _listen(settings.host, settings.port) as api_socket:
+    with listen_on(settings.host, settings.port) as api_socket:
         async with embedded.servers(
             data_dir,
             database_url=settings.database_url,
@@ -91,8 +95,12 @@ class _Plan:
         ]
 
     def api_process(self, ready: Mapping[str, str]) -> list[Command]:
+        """The API on the socket that is open already, so that nobody is refused while it restarts."""
         fd = self.api.fileno()
-        return [_command("api", ("api", "--fd", str(fd)), self._with_chain(ready), fds=(fd,))]
+        argv = ("api", "--fd", str(fd))
+        return [
+            _command("api", argv, self._with_chain(ready), stop_timeout_s=API_STOP_S, fds=(fd,))
+        ]
 
     def _with_chain(self, ready: Mapping[str, str]) -> dict[str, str]:
         url = self.settings.solana_rpc_url or ready["chain"]
@@ -167,17 +175,6 @@ def _environment(settings: Settings) -> dict[str, str]:
     """The settings that children read from their environment, as they were given here."""
     names = ("host", "profile", "seed", "sol_price")
     return {env_name(name): str(getattr(settings, name)) for name in names}
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """The API's socket: it stays open while the API restarts, so nobody is refused."""
-    try:
-        listening = socket.create_server((host, port), backlog=2048)
-    except OSError as error:
-        reason = f"cannot listen on {host}:{port}: {error.strerror}"
-        raise Rejected("port_in_use", reason) from None
-    listening.set_inheritable(True)
-    return listening
 
 
 def _free_port(host: str) -> int:

@@ -6,9 +6,9 @@ An order that comes by POST, in a batch or over a WebSocket takes the same way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from backend.api.calls import Answer, Api, Call
@@ -26,6 +26,8 @@ TRIES = 3
 _CURL = "application/x-www-form-urlencoded"
 _FROM_A_PAGE = ("origin", "referer", "sec-fetch-site", "cookie")
 REPEATED = {"Idempotent-Replayed": "true"}
+
+Stored = TypeVar("Stored")
 
 
 class Taken(NamedTuple):
@@ -62,10 +64,22 @@ async def take(api: Api, call: Call, raw: object) -> Taken:
     front = api.front
     wanted = read_order(raw, front.tokens, front.settings.slippage_bps)
     order = _new_order(api, call, wanted, key=_idempotency_key(call))
-    accepted = await front.intake.accept(order)
+    accepted = await _told(front.intake.accept(order))
     if not accepted.replayed:
         await front.jobs.send([accepted.id], by="intake")
     return Taken(accepted.id, _answer(call, accepted, wanted.client_order_id))
+
+
+async def _told(storing: Awaitable[Stored]) -> Stored:
+    """What was stored. An answer that was lost on the way is told as what it is."""
+    try:
+        return await storing
+    except Transient as error:
+        reason = (
+            f"{error.reason}; whether it was stored is not known, so repeat it with the same"
+            " Idempotency-Key or clientOrderId"
+        )
+        raise Transient(error.code, reason) from error
 
 
 def _new_order(
@@ -113,10 +127,11 @@ async def batch(api: Api, call: Call) -> Answer:
     read = await _read_all(api, raw)
     new_batch = NewBatch(api.front.new_id(), call.owner, key, _digest(read), "")
     for _ in range(TRIES):
+        places = await _places(api, call, new_batch.id, read)
+        # In this order: if the names are those of the same batch, then that is found as well.
         earlier = await api.front.intake.earlier_batch(new_batch)
         if earlier is not None:
             return Answer(202, earlier, REPEATED)
-        places = await _places(api, call, new_batch.id, read)
         if not places.new:
             return _nothing_new(places)
         try:
@@ -217,7 +232,8 @@ async def _store(api: Api, call: Call, new_batch: NewBatch, places: _Places) -> 
             "orders": places.answers,
         }
     )
-    earlier = await front.intake.accept_batch(new_batch._replace(response=response), places.new)
+    new_batch = new_batch._replace(response=response)
+    earlier = await _told(front.intake.accept_batch(new_batch, places.new))
     if earlier is not None:
         return Answer(202, earlier, REPEATED)
     await front.jobs.send([order.id for order in places.new], by="intake")

@@ -62,7 +62,7 @@ class Call:
         host = self.headers.get("host")
         if host is None:
             return path
-        scheme = self.headers.get("x-forwarded-proto", self.scheme)
+        scheme = self.headers.get("x-forwarded-proto", self.scheme).partition(",")[0].strip()
         return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{host}{path}"
 
 

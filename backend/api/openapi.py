@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
-from backend.api.calls import JSON, Access, Doc, Route, SocketRoute
+from backend.api.calls import JSON, Access, Counted, Doc, Route, SocketRoute
 from backend.api.problems import CONTENT_TYPE
 from backend.api.schemas import KEY_MAX, OrderBody, SwapBody
 from backend.api.shapes import SCHEMAS, Schema, ref
@@ -114,11 +114,9 @@ def document(routes: Sequence[Route], sockets: Sequence[SocketRoute], batch_max:
     """The whole document; ``batch_max`` is the most orders that a batch may have."""
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
-        operation = _operation(route.path, route.doc, route.access)
-        paths.setdefault(_path(route.path), {})[route.method.lower()] = operation
+        paths.setdefault(_path(route.path), {})[route.method.lower()] = _operation(route)
     for socket in sockets:
-        operation = _operation(socket.path, socket.doc, socket.access, is_socket=True)
-        paths.setdefault(_path(socket.path), {})["get"] = operation
+        paths.setdefault(_path(socket.path), {})["get"] = _operation(socket)
     return {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": _version(), "description": _ABOUT},
@@ -165,14 +163,16 @@ def _schemas(batch_max: int) -> dict[str, object]:
     return {**bodies["$defs"], "BatchBody": batch, **SCHEMAS}
 
 
-def _operation(path: str, doc: Doc, access: Access, *, is_socket: bool = False) -> Schema:
+def _operation(route: Route | SocketRoute) -> Schema:
+    doc = route.doc
+    good = _upgraded(doc) if isinstance(route, SocketRoute) else _answered(doc)
     operation: Schema = {
         "summary": doc.summary,
         "tags": [doc.tag],
-        "parameters": _parameters(path, doc),
-        "responses": _socket_responses(doc) if is_socket else _responses(doc),
+        "parameters": _parameters(route.path, doc),
+        "responses": {**good, **_problems(route)},
         # Keys are asked for only where they are configured.
-        "security": [] if access is Access.OPEN else [{}, {"bearer": []}, {"apiKey": []}],
+        "security": [] if route.access is Access.OPEN else [{}, {"bearer": []}, {"apiKey": []}],
     }
     if doc.note:
         operation["description"] = doc.note
@@ -196,7 +196,7 @@ def _parameters(path: str, doc: Doc) -> list[Schema]:
     return found
 
 
-def _responses(doc: Doc) -> Schema:
+def _answered(doc: Doc) -> Schema:
     media = doc.media if doc.answer is None else JSON
     content = {"schema": {"type": "string"}} if doc.answer is None else _content(doc.answer)
     good: Schema = {
@@ -204,21 +204,34 @@ def _responses(doc: Doc) -> Schema:
         "headers": {name: _header(name) for name in doc.headers},
         "content": {media: content},
     }
-    return {str(doc.status): good, **_problems(doc)}
+    return {str(doc.status): good}
 
 
-def _socket_responses(doc: Doc) -> Schema:
-    return {"101": {"description": "WebSocket: " + doc.note}, **_problems(doc)}
+def _upgraded(doc: Doc) -> Schema:
+    return {"101": {"description": f"WebSocket: {doc.note}"}}
 
 
-def _problems(doc: Doc) -> Schema:
+def _problems(route: Route | SocketRoute) -> Schema:
+    """What its policy and its form can answer, besides what it says itself."""
+    found = {500, *route.doc.problems}
+    if route.access is Access.OWNER:
+        found.add(401)
+    if isinstance(route, SocketRoute):
+        found |= {400, 403, 426, 503}
+    elif route.counts is Counted.ORDERS:
+        found.add(429)
+    if route.doc.body is not None:
+        found |= {400, 408, 413, 415, 422}
+    if "<" in route.path:
+        found.add(404)
+    return {str(status): _problem(status) for status in sorted(found)}
+
+
+def _problem(status: int) -> Schema:
     return {
-        str(status): {
-            "description": HTTPStatus(status).phrase,
-            "headers": {"Retry-After": _header("Retry-After")} if status in {429, 503} else {},
-            "content": {CONTENT_TYPE: {"schema": ref("Problem"), "example": _PROBLEM}},
-        }
-        for status in sorted({*doc.problems, 500})
+        "description": HTTPStatus(status).phrase,
+        "headers": {"Retry-After": _header("Retry-After")} if status in {429, 503} else {},
+        "content": {CONTENT_TYPE: {"schema": ref("Problem"), "example": _PROBLEM}},
     }
 
 

@@ -63,7 +63,7 @@ class Parameters:
     def many(self, name: str, read: Callable[[str], Value]) -> list[Value]:
         """A parameter that may be repeated, or list its values with commas."""
         texts = [text for value in self._call.args.get(name, ()) for text in value.split(",")]
-        values = [self._read(name, text, read) for text in texts if text]
+        values = [self._read(name, text, read) for text in texts]
         return [value for value in values if value is not None]
 
     def _read(self, name: str, text: str, read: Callable[[str], Value]) -> Value | None:

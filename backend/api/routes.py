@@ -11,9 +11,8 @@ from typing import Final
 from backend.api import accept, market, ops, reading, sockets
 from backend.api.calls import Access, Counted, Doc, Route, SocketRoute
 
-_READING: Final = (401, 503)
-_POSTING: Final = (400, 401, 408, 413, 415, 422, 503)
-_OPENING: Final = (400, 401, 426, 503)
+_DATABASE: Final = (503,)
+"""What every route answers that needs PostgreSQL, while it is away."""
 
 EXECUTE: Final = Route(
     "POST",
@@ -25,7 +24,7 @@ EXECUTE: Final = Route(
         answer="Queued",
         body="OrderBody",
         status=202,
-        problems=(*_POSTING, 429),
+        problems=_DATABASE,
         parameters=("Idempotency-Key",),
         headers=("Location", "Idempotent-Replayed"),
         note="Answered when the order is stored. Follow it on the WebSocket that `ws_url` names.",
@@ -42,7 +41,7 @@ BATCH: Final = Route(
         answer="Batch",
         body="BatchBody",
         status=202,
-        problems=(*_POSTING, 429),
+        problems=_DATABASE,
         parameters=("Idempotency-Key",),
         headers=("Idempotent-Replayed",),
         note="The valid orders are stored together, all or none; each place of the answer is that"
@@ -58,7 +57,7 @@ LIST: Final = Route(
         "List orders, the newest first",
         "orders",
         answer="OrderList",
-        problems=(400, *_READING),
+        problems=(400, *_DATABASE),
         parameters=("status", "batchId", "dex", "tokenIn", "tokenOut", "limit", "cursor"),
         headers=("Link",),
     ),
@@ -67,7 +66,7 @@ ORDER: Final = Route(
     "GET",
     "/api/orders/<name>",
     reading.get_order,
-    Doc("Show an order", "orders", answer="Order", problems=(404, *_READING)),
+    Doc("Show an order", "orders", answer="Order", problems=_DATABASE),
 )
 EVENTS: Final = Route(
     "GET",
@@ -77,7 +76,7 @@ EVENTS: Final = Route(
         "Show what has happened to an order",
         "orders",
         answer="OrderEvents",
-        problems=(400, 404, *_READING),
+        problems=(400, *_DATABASE),
         parameters=("after",),
     ),
 )
@@ -89,7 +88,7 @@ STATS: Final = Route(
         "Count orders by status, all owners together",
         "orders",
         answer="Stats",
-        problems=_READING,
+        problems=_DATABASE,
         note="True at `cursor`, which the stream takes as `after`.",
     ),
 )
@@ -102,7 +101,7 @@ QUOTES: Final = Route(
         "market",
         answer="Quotes",
         body="SwapBody",
-        problems=_POSTING,
+        problems=(503,),
     ),
 )
 
@@ -155,14 +154,14 @@ ROUTES: Final = (
         "GET",
         "/docs/<name>",
         ops.docs_file,
-        Doc("The files of that page", "documents", media="*/*", problems=(404,)),
+        Doc("The files of that page", "documents", media="*/*"),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/static/<path:name>",
         ops.static_file,
-        Doc("The browser client", "documents", media="*/*", problems=(404,)),
+        Doc("The browser client", "documents", media="*/*"),
         Access.OPEN,
     ),
 )
@@ -174,7 +173,7 @@ SOCKETS: Final = (
         Doc(
             "Follow an order, or place one and follow it",
             "sockets",
-            problems=(404, *_OPENING),
+            problems=(404,),
             parameters=("orderId", "after", "Idempotency-Key"),
             note="with `orderId`, each message is an Event, from the first one or the one behind"
             " `after`; closed with 1000 after the last. Without, the first message is an OrderBody"
@@ -189,7 +188,6 @@ SOCKETS: Final = (
         Doc(
             "Follow an order",
             "sockets",
-            problems=(404, *_OPENING),
             parameters=("after",),
             note="each message is an Event; closed with 1000 after the last, with 1001 when this"
             " server stops, with 1013 if the reader is too slow.",
@@ -201,7 +199,6 @@ SOCKETS: Final = (
         Doc(
             "Follow many orders",
             "sockets",
-            problems=_OPENING,
             parameters=("batchId", "orderId", "status", "dex", "after"),
             note="first a Hello, then Frames: arrays of Events whose last one has a `cursor`; a"
             " Heartbeat when there is nothing to tell; a Bye before close code 1001 (this server"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
@@ -29,18 +30,34 @@ from backend.api.stats import Stats
 from backend.api.tail import Tail
 from backend.api.wire import encode
 from backend.config import Settings
+from backend.domain.errors import Rejected
 from backend.engine import Front, open_front
 from backend.events import channel, listen
+from backend.groups import running
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 60.0
-GOODBYE_S: Final = 6.0
+GOODBYE_S: Final = 3.0
 """How long all sockets together may take to say goodbye."""
-GRACE_S: Final = 3.0
+GRACE_S: Final = 2.0
 """How long requests may then take to end."""
 KEEP_ALIVE_PROBE_S: Final = 20
 STUCK_MS: Final = 30_000
 """How long a connection may take nothing of what it was sent before the system drops it."""
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A listening socket that child processes can take over; port 0 is any free one.
+
+    Raises ``Rejected`` (``address_in_use``) with a sentence.
+    """
+    try:
+        opened = socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        reason = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
+        raise Rejected("address_in_use", reason) from None
+    opened.set_inheritable(True)
+    return opened
 
 
 async def serve(
@@ -53,10 +70,10 @@ async def serve(
     """Serve until ``stop``, then say goodbye to everybody.
 
     ``ready`` is told the address once it can be used. ``listening`` is a socket that is open
-    already; it is closed in the end. Raises ``OSError`` if the address is taken, and what
+    already; it is closed in the end. Raises ``Rejected`` if the address is taken, and what
     ``open_front`` raises.
     """
-    with listening or socket.create_server((settings.host, settings.port)) as opened:
+    with listening or listen_on(settings.host, settings.port) as opened:
         async with open_front(settings) as front:
             await _serve(_api(front), opened, ready=ready, stop=stop)
 
@@ -99,18 +116,11 @@ async def _serve(
             async with asyncio.timeout(GOODBYE_S):
                 await api.sockets.drain()
 
-    async with asyncio.TaskGroup() as tasks:
-        running = [
-            tasks.create_task(api.gate.run()),
-            tasks.create_task(api.tail.run()),
-            tasks.create_task(listen(front.redis, channel(front.journal_id), api.tail.heard)),
-        ]
-        serving = tasks.create_task(
-            serve_asgi(Entrance(app, api), _config(api, opened), shutdown_trigger=drained)
-        )
-        await asyncio.wait([serving])
-        for task in running:
-            task.cancel()
+    def hear() -> Coroutine[Any, Any, None]:
+        return listen(front.redis, channel(front.journal_id), api.tail.heard)
+
+    async with running(api.gate.run, api.tail.run, hear):
+        await serve_asgi(Entrance(app, api), _config(api, opened), shutdown_trigger=drained)
 
 
 def _config(api: Api, opened: socket.socket) -> Config:

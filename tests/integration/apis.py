@@ -7,6 +7,7 @@ store, so that nothing of what the API tells is made up.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -85,10 +86,17 @@ async def open_api(database_url: str, redis_url: str, **given: object) -> AsyncI
             **given,
         }
     )
+    async with served(settings) as api:
+        yield api
+
+
+@asynccontextmanager
+async def served(settings: Settings, listening: socket.socket | None = None) -> AsyncIterator[Api]:
+    """A running API with these settings, on a socket that is open already if one is given."""
     stop = asyncio.Event()
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(settings, ready=url.set_result, stop=stop))
+        tasks.create_task(serve(settings, ready=url.set_result, stop=stop, listening=listening))
         try:
             async with asyncio.timeout(WAIT_S):
                 address = await url
@@ -182,33 +190,35 @@ async def open_driver(database_url: str, redis_url: str) -> AsyncIterator[Driver
                     run.cancel()
 
 
-async def events(socket: aiohttp.ClientWebSocketResponse, count: int | None = None) -> list[Json]:
+async def events(
+    web_socket: aiohttp.ClientWebSocketResponse, count: int | None = None
+) -> list[Json]:
     """The next events of one order's socket: so many, or all until it is closed."""
     found: list[Json] = []
     async with asyncio.timeout(WAIT_S):
         while count is None or len(found) < count:
-            message = await socket.receive()
+            message = await web_socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                assert count is None, f"closed with {socket.close_code} after {found}"
+                assert count is None, f"closed with {web_socket.close_code} after {found}"
                 break
             found.append(message.json())
     return found
 
 
-async def hello(socket: aiohttp.ClientWebSocketResponse) -> Json:
+async def hello(web_socket: aiohttp.ClientWebSocketResponse) -> Json:
     """The first frame of a stream."""
     async with asyncio.timeout(WAIT_S):
-        return dict((await socket.receive_json())["hello"])
+        return dict((await web_socket.receive_json())["hello"])
 
 
 async def streamed(
-    socket: aiohttp.ClientWebSocketResponse, is_enough: Callable[[list[Json]], bool]
+    web_socket: aiohttp.ClientWebSocketResponse, is_enough: Callable[[list[Json]], bool]
 ) -> list[Json]:
     """The events of a stream's next frames, until there are enough."""
     found: list[Json] = []
     async with asyncio.timeout(WAIT_S):
         while not is_enough(found):
-            frame = await socket.receive_json()
+            frame = await web_socket.receive_json()
             if isinstance(frame, list):
                 found += frame
     return found

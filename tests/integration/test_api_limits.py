@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from math import ceil
 from pathlib import Path
+from socket import create_server
 from time import monotonic
 from uuid import UUID
 
 import aiohttp
 import pytest
 
+from backend.config import Settings
 from tests.integration.apis import (
     NO_NODE,
     ORDER,
@@ -22,6 +24,7 @@ from tests.integration.apis import (
     hello,
     open_api,
     open_driver,
+    served,
     streamed,
     until,
 )
@@ -181,18 +184,17 @@ async def test_above_the_most_open_orders_new_ones_are_refused(
     ):
         answer = await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 3})
 
-        async def is_full() -> bool:
-            return await posting(api) == (503, "1")
+        async def refused_as(status: int) -> bool:
+            async with api.session.post(EXECUTE, json={}) as response:
+                return response.status == status
 
-        async def is_open() -> bool:
-            return (await posting(api))[0] == 202
-
-        await until(is_full)
+        await until(lambda: refused_as(503))
+        assert await posting(api) == (503, "1")
         problem = await api.post(EXECUTE, dict(ORDER), 503)
         assert problem["code"] == "overloaded"
-        for shown in (await api.get("/api/orders?status=pending"))["orders"]:
-            await do.confirm(UUID(shown["orderId"]))
-        await until(is_open)
+        await do.confirm(UUID(answer["orders"][0]["orderId"]))
+        await until(lambda: refused_as(422))
+        assert (await posting(api))[0] == 202
         first = await api.get(f"/api/orders/{answer['orders'][0]['orderId']}")
         assert first["status"] == "confirmed"
 
@@ -278,3 +280,14 @@ async def test_the_address_that_is_told_is_the_real_one(database_url: str, redis
             other.get(f"{api.url}/livez") as response,
         ):
             assert await response.json() == {"status": "ok"}
+
+
+async def test_a_socket_that_is_open_already_is_served(database_url: str, redis_url: str) -> None:
+    with create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        settings = Settings.load(
+            database_url=database_url, redis_url=redis_url, solana_rpc_url=NO_NODE
+        )
+        async with served(settings, listening) as api:
+            assert api.url == f"http://127.0.0.1:{port}"
+            assert await api.get("/healthz") == {"status": "ok"}
