@@ -95,12 +95,10 @@ class _Plan:
         ]
 
     def api_process(self, ready: Mapping[str, str]) -> list[Command]:
-        """The API on the socket that is open already, so that nobody is refused while it restarts."""
-        fd = self.api.fileno()
+        # On a socket that stays open here: nobody is refused while the API restarts.
+        fd, env = self.api.fileno(), self._with_chain(ready)
         argv = ("api", "--fd", str(fd))
-        return [
-            _command("api", argv, self._with_chain(ready), stop_timeout_s=API_STOP_S, fds=(fd,))
-        ]
+        return [_command("api", argv, env, stop_timeout_s=API_STOP_S, fds=(fd,))]
 
     def _with_chain(self, ready: Mapping[str, str]) -> dict[str, str]:
         url = self.settings.solana_rpc_url or ready["chain"]

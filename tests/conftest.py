@@ -33,11 +33,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis.asyncio as redis
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parent.parent
 REDIS_DATABASES = 1_000
 SERVER_OPTIONS = (f"--redis-databases={REDIS_DATABASES}", "--connections-max=1000")
 TEMPLATE = "order_engine_template"
+TOGETHER = "tests/browser/"
 MIGRATIONS = ROOT / "backend" / "store" / "migrations"
 _TEMPLATE_LOCK = 7_301
 _IS_THERE = "SELECT 1 FROM pg_database WHERE datname = $1"
@@ -78,6 +80,22 @@ def server_urls(config: pytest.Config) -> dict[str, str]:
         assert line, f"the servers of the test run do not start; see {data_dir}/logs"
         config.stash[SERVERS] = RunningServers(process, data_dir, json.loads(line))
     return config.stash[SERVERS].urls
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each test to whichever worker is free, and all that share a browser to one of them.
+
+    The mark ``xdist_group`` is for that, but has no effect with pytest 9.2 and xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """xdist's hook in the controller, before tests are distributed."""
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

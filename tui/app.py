@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import ClassVar, Final
@@ -32,7 +31,6 @@ from tui.screens.reasons import ReasonsScreen
 from tui.screens.resubmit import ResubmitScreen
 from tui.widgets.ink import THEMES, colours
 
-_TERMINAL_S: Final = 1
 _HISTORY_S: Final = 0.1
 """How long the cursor rests on an order before its steps are asked for."""
 
@@ -48,12 +46,10 @@ class Dashboard(App[None]):
         desk: Desk,
         *,
         connect: Callable[[str], Desk] | None = None,
-        terminal_fd: int | None = None,
     ) -> None:
         super().__init__()
         self.desk = desk
         self._connect = connect
-        self._terminal_fd = terminal_fd
         self._has_mouse = True
         for theme in THEMES:
             self.register_theme(theme)
@@ -70,9 +66,6 @@ class Dashboard(App[None]):
         """Show the desk, and begin to feed it."""
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._show_desk()
-        if self._terminal_fd is not None:
-            self.set_interval(_TERMINAL_S, self._check_terminal)
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.exit)
 
     @property
     def main(self) -> MainScreen:
@@ -94,11 +87,6 @@ class Dashboard(App[None]):
             except BadRecording as error:
                 self.exit(return_code=1, message=str(error))
             desk.recording = "recording over" if desk.recording else ""
-
-    def _check_terminal(self) -> None:
-        assert self._terminal_fd is not None
-        if terminal.is_gone(self._terminal_fd):
-            self.exit()
 
     def _keep_theme(self, _: object) -> None:
         self.desk.settings.theme = self.theme

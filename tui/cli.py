@@ -90,14 +90,18 @@ def _run_dashboard(options: Options) -> int:
     def connect(url: str) -> Desk:
         return _desk(replace(options, url=url, record=None), desk.settings)
 
-    app = Dashboard(
-        desk,
-        connect=connect if options.replay is None else None,
-        terminal_fd=terminal.standard_input(),
-    )
+    def leave() -> None:
+        if desk.recorder is not None:
+            desk.recorder.close()
+        with suppress(OSError):  # settings are a comfort
+            desk.settings.save(path)
+
+    app = Dashboard(desk, connect=connect if options.replay is None else None)
+    standard_input = terminal.standard_input()
+    if standard_input is not None:
+        terminal.watch(standard_input, leave)
     app.run()
-    with suppress(OSError):  # settings are a comfort
-        desk.settings.save(path)
+    leave()
     return app.return_code or 0
 
 

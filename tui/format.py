@@ -95,6 +95,8 @@ def exact(text: str) -> str:
 
 def compact(value: Decimal) -> str:
     """A large number as ``1.23M``."""
+    if abs(value) >= 10**15:
+        return f"{value:.1e}"
     for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
         if abs(value) >= unit:
             scaled = value / unit

@@ -39,7 +39,8 @@ class Log:
         code = order.trouble.code if order.trouble else "no reason given"
         tries = f" after {order.attempt} attempts" if order.attempt > 1 else ""
         where = f" ({order.dex})" if order.dex else ""
-        self.say(order.updated_ms, "failed", f"{order.short_id} {code}{tries}{where}")
+        what = f"{order.short_id} {order.pair.side} {order.pair.name}"
+        self.say(order.updated_ms, "failed", f"{what} {code}{tries}{where}")
 
     def resumed(self, away_ms: int, at_ms: int) -> None:
         """The connection is back after ``away_ms``: what happened meanwhile follows."""

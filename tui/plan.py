@@ -108,7 +108,7 @@ class Plan:
         return terms
 
     def _amount(self, random: Random) -> Decimal:
-        step = Decimal(1).scaleb(-_places(self.high))
+        step = Decimal(1).scaleb(-max(_places(self.high), _decimals(self.low)))
         steps = int((self.high - self.low) / step)
         return (self.low + random.randint(0, steps) * step).quantize(step)
 
@@ -117,8 +117,8 @@ def parse(form: Form) -> Plan:
     """The plan that a form means; raises ``BadPlan``."""
     reader = _Reader(form)
     kind = reader.choice("type", TYPES)
-    low = reader.number("low") or Decimal(0)
-    high = reader.number("high") or Decimal(0)
+    low = reader.number("low", decimals=_PLACES_MAX) or Decimal(0)
+    high = reader.number("high", decimals=_PLACES_MAX) or Decimal(0)
     if low > high and not reader.errors:
         reader.errors["high"] = "must not be below the lowest amount"
     slippage = reader.number("slippage", least=Decimal(0), most=Decimal(100)) or Decimal(0)
@@ -162,6 +162,7 @@ class _Reader:
         *,
         least: Decimal | None = None,
         most: Decimal | None = None,
+        decimals: int = _DIGITS_MAX,
         is_optional: bool = False,
     ) -> Decimal | None:
         """A decimal; more than 0 unless ``least`` says otherwise."""
@@ -174,6 +175,8 @@ class _Reader:
             value = Decimal("NaN")
         if not value.is_finite() or abs(value.adjusted()) > _DIGITS_MAX:
             return self._wrong(field, "must be a number", None)
+        if _decimals(value) > decimals:
+            return self._wrong(field, f"must have at most {decimals} decimals", None)
         if value < (least or 0) or (least is None and not value):
             return self._wrong(field, "must be more than 0", None)
         if most is not None and value > most:
@@ -225,6 +228,11 @@ def curl(url: str, orders: Sequence[WireTerms], key: str) -> str:
         f" -H 'Content-Type: application/json' -H {shlex.quote(f'Idempotency-Key: {key}')}"
         f" -d {shlex.quote(body)}"
     )
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def _places(high: Decimal) -> int:

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Final
 
 from tui import format as as_text
-from tui.batches import Batch
 from tui.format import SECOND_MS, Line, Span
 from tui.link import State
 from tui.marks import STATUSES, Marks
@@ -42,23 +41,23 @@ class Scene:
 def summary(scene: Scene) -> list[Line]:
     """Three lines, or two where there is little room."""
     speed = [*_flow(scene), *_quality(scene)]
-    routing = [_share(scene), _savings(scene)]
+    routing = _routing(scene)
     if scene.is_wide:
         return [
             _joined([_link(scene), *speed], scene.cells),
             _joined([_counts(scene)], scene.cells),
-            _joined([_shown(scene), *routing, _batch(scene)], scene.cells),
+            _joined([_paused(scene), *routing, _batch(scene), _left(scene)], scene.cells),
         ]
     return [
         _joined([_link(scene), *speed, _batch(scene)], scene.cells),
-        _joined([_counts(scene), _shown(scene), *routing], scene.cells),
+        _joined([_counts(scene), _paused(scene), *routing], scene.cells),
     ]
 
 
 def _joined(parts: Iterable[Line], cells: int) -> Line:
     """The parts that fit, with room between them."""
     line: Line = [Span(" ")]
-    gap = Span("    " if cells >= _WIDE else "  ")
+    gap = Span("   " if cells >= _WIDE else "  ")
     for part in parts:
         if not part:
             continue
@@ -159,16 +158,10 @@ def _count(scene: Scene, digit: int, status: str, count: int) -> Line:
     return [Span(f"{digit}", "muted", action), Span(f"{mark}{number}", role, action), Span(" ")]
 
 
-def _shown(scene: Scene) -> Line:
-    view, marks = scene.view, scene.marks
-    line: Line = []
-    if view.is_paused:
-        line.append(Span(f"{marks.paused} paused +{view.held:,}", "paused", "screen.pause"))
-    if not view.filter.is_empty and scene.is_wide:
-        gap = [Span("  ")] if line else []
-        matching = f"{len(view):,} of {len(scene.model.orders):,} match"
-        line += [*gap, Span(matching, "accent", "screen.clear_filter")]
-    return line
+def _paused(scene: Scene) -> Line:
+    if not scene.view.is_paused:
+        return []
+    return [Span(f"{scene.marks.paused} paused +{scene.view.held:,}", "paused", "screen.pause")]
 
 
 def _share(scene: Scene) -> Line:
@@ -190,16 +183,20 @@ def _share(scene: Scene) -> Line:
     ]
 
 
-def _savings(scene: Scene) -> Line:
+def _routing(scene: Scene) -> list[Line]:
     failing = scene.model.tally.health.failing(scene.model.link.server_ms(scene.now_ms))
     if failing:
-        return _degraded(scene, failing)
+        return [_degraded(scene, failing), _share(scene)]
+    return [_share(scene), _savings(scene)]
+
+
+def _savings(scene: Scene) -> Line:
     savings = scene.model.tally.savings
     if savings.bps is None:
         return []
     if not scene.is_wide:
         return [Span("saved ", "muted"), Span(f"{savings.bps:.1f}bps", "good")]
-    words = f"{savings.bps:.1f} bps avg {scene.marks.dot} ${savings.dollars:,.2f}"
+    words = f"{savings.bps:.1f} bps {scene.marks.dot} ${savings.dollars:,.2f}"
     return [Span("routing saved ", "muted"), Span(words, "good")]
 
 
@@ -225,12 +222,14 @@ def _batch(scene: Scene) -> Line:
     line.append(Span(done))
     if batch.failed:
         line.append(Span(f" {marks.status['failed']}{batch.failed:,}", "failed"))
-    return line + _left(scene, batch)
+    return line
 
 
-def _left(scene: Scene, batch: Batch) -> Line:
-    rate = scene.model.tally.rates.rate(scene.model.link.server_ms(scene.now_ms))
-    if batch.is_over or not rate or not scene.is_wide:
+def _left(scene: Scene) -> Line:
+    now_ms = scene.model.link.server_ms(scene.now_ms)
+    batch = scene.model.tally.batches.current(now_ms)
+    rate = scene.model.tally.rates.rate(now_ms)
+    if batch is None or batch.is_over or not rate:
         return []
     left_s = Decimal(batch.total - batch.ended) / rate
-    return [Span(f" {scene.marks.dot} {left_s:.0f}s left", "muted")]
+    return [Span(f"{left_s:.0f} s left", "muted")]

@@ -59,6 +59,14 @@ class NotDone(Exception):
     """A fault did not take effect."""
 
 
+class _Count:
+    number = 0
+
+    def must_be_some(self) -> None:
+        if not self.number:
+            raise NotDone("there was no job to do it to")
+
+
 @asynccontextmanager
 async def _killed(system: System, stroke: Stroke) -> AsyncIterator[None]:
     unit = system.units[stroke.target]
@@ -117,13 +125,15 @@ async def _flushed(system: System, stroke: Stroke) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _doubled_jobs(system: System, stroke: Stroke) -> AsyncIterator[None]:
+    done = _Count()
     async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
-        copying = tasks.create_task(_copy_jobs(redis))
+        copying = tasks.create_task(_copy_jobs(redis, done))
         yield
         copying.cancel()
+    done.must_be_some()
 
 
-async def _copy_jobs(redis: Redis) -> None:
+async def _copy_jobs(redis: Redis, done: _Count) -> None:
     last: Any = b"$"
     while True:
         found: Any = await redis.xread({STREAM: last}, block=1_000, count=1_000)
@@ -132,30 +142,34 @@ async def _copy_jobs(redis: Redis) -> None:
             last = entry_id
             if _COPY not in fields:
                 await redis.xadd(STREAM, {**fields, _COPY: b"1"})
+                done.number += 1
 
 
 @asynccontextmanager
 async def _lost_jobs(system: System, stroke: Stroke) -> AsyncIterator[None]:
     """Jobs are taken by Redis and thrown away; workers that want to read are turned away."""
+    done = _Count()
     async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
-        await redis.acl_setuser(
-            "default", enabled=True, nopass=True, commands=["-xreadgroup", "-xautoclaim"]
-        )
+        await _allow_reading(redis, "-")
         await redis.client_kill_filter(_type="normal", skipme=True)
-        losing = tasks.create_task(_lose_jobs(redis))
+        losing = tasks.create_task(_lose_jobs(redis, done))
         try:
             yield
         finally:
             losing.cancel()
-            await redis.xtrim(STREAM, maxlen=0, approximate=False)
-            await redis.acl_setuser(
-                "default", enabled=True, nopass=True, commands=["+xreadgroup", "+xautoclaim"]
-            )
+            done.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
+            await _allow_reading(redis, "+")
+    done.must_be_some()
 
 
-async def _lose_jobs(redis: Redis) -> None:
+async def _allow_reading(redis: Redis, sign: str) -> None:
+    commands = [f"{sign}xreadgroup", f"{sign}xautoclaim"]
+    await redis.acl_setuser("default", enabled=True, nopass=True, commands=commands)
+
+
+async def _lose_jobs(redis: Redis, done: _Count) -> None:
     while True:
-        await redis.xtrim(STREAM, maxlen=0, approximate=False)
+        done.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
         await asyncio.sleep(_LOOK_S)
 
 

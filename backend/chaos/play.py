@@ -17,7 +17,7 @@ from backend.chaos import collect
 from backend.chaos.audit import Cell, Facts, Step, Violation, audit
 from backend.chaos.collect import Database, Mark
 from backend.chaos.faults import strike
-from backend.chaos.pace import BOUND_S
+from backend.chaos.pace import bound_s
 from backend.chaos.schedule import Turn
 from backend.chaos.strokes import Stroke
 from backend.chaos.system import System
@@ -221,7 +221,7 @@ def _result(
     if answered + len(seen.refused) < seen.asked:
         what = f"{seen.asked - answered} requests were never answered"
         violations.append(Violation(Cell.STUCK, what))
-    if recovery_s > BOUND_S:
+    if recovery_s > bound_s(len(database.rows)):
         what = f"an order took {recovery_s:.1f} s after the last fault to end"
         violations.append(Violation(Cell.STUCK, what))
     return Result(

@@ -27,6 +27,7 @@ async def run(seed: int, turns: Sequence[Turn], screen: Screen) -> bool:
     """
     data_dir = _new_folder()
     is_good = False
+    screen.starting(data_dir, len(turns))
     try:
         is_good = await _run(data_dir, seed, turns, screen)
     finally:

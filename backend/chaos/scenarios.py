@@ -47,16 +47,50 @@ def _worker_killed(draw: Draw) -> Iterator[Stroke]:
         yield Stroke(last, Kind.KILL, worker, draw.seconds(0.1, 0.3))
 
 
+def _killed_recovering(draw: Draw) -> Iterator[Stroke]:
+    """The second time when the leases of the first have just run out."""
+    first = draw.at(0.5, 0.8)
+    for at in (first, first + LEASE_S + draw.seconds(0.1, 0.5)):
+        for worker in ("worker-1", "worker-2"):
+            yield Stroke(round(at, 2), Kind.KILL, worker, 0.1)
+
+
+def _everything_killed(draw: Draw) -> Iterator[Stroke]:
+    for at in draw.spread(1):
+        for name in ("postgres", "valkey", "api", "worker-1", "worker-2"):
+            yield Stroke(at, Kind.KILL, name, draw.seconds(0.1, 0.5))
+
+
 def _worker_dies_at(point: Point) -> Strokes:
     def strokes(draw: Draw) -> Iterator[Stroke]:
-        for times in (draw.number(1, 2), draw.number(3, 6)):
-            yield Stroke(0, Kind.CRASH, f"{point}:{times}", draw.post_s + 2)
+        for times in (draw.number(1, 2), draw.number(3, 5)):
+            yield Stroke(0, Kind.CRASH, f"{point}:{times}", draw.post_s + 4)
+        # One less to share the orders with.
+        yield Stroke(0.01, Kind.KILL, draw.worker(), round(draw.post_s * 0.3, 2))
 
     return strokes
 
 
 def _worker_paused(draw: Draw) -> Iterator[Stroke]:
     yield Stroke(draw.at(0.1, 0.3), Kind.PAUSE, draw.worker(), LEASE_S * draw.seconds(1.6, 2))
+
+
+def _paused_quoting(draw: Draw) -> Iterator[Stroke]:
+    """It wakes up with a quote in its hand, while what others have sent has yet to land."""
+    slow = _fault("slow", by_seconds=0.5, methods=["getMultipleAccounts"])
+    late = _fault("late_landing", by_seconds=3)
+    at = draw.at(0.6, 0.7)
+    asleep_s = LEASE_S * draw.seconds(1.9, 2.2)
+    for fault in (slow, late):
+        yield Stroke(0, Kind.NODE, fault, round(at + asleep_s, 2))
+    yield Stroke(at, Kind.PAUSE, draw.worker(), asleep_s)
+
+
+def _worker_dozing(draw: Draw) -> Iterator[Stroke]:
+    """So many blocks pass that what had landed is in no recent status any more."""
+    for worker, at in zip(("worker-1", "worker-2"), draw.spread(2), strict=True):
+        yield Stroke(at, Kind.PAUSE, worker, LEASE_S * draw.seconds(0.5, 0.7))
+        yield Stroke(round(at + LEASE_S * 0.15, 2), Kind.ADVANCE, "1000")
 
 
 def _clock_ahead(draw: Draw) -> Iterator[Stroke]:
@@ -169,6 +203,7 @@ def _venue_down(draw: Draw) -> Iterator[Stroke]:
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "quiet": Scenario("nothing is broken", _quiet),
     "worker_killed": Scenario("workers are killed at random, then both at once", _worker_killed),
+    "worker_killed_again": Scenario("and killed again while they recover", _killed_recovering),
     **{
         f"worker_killed_{point}": Scenario(
             f"workers die when an order is {point}",
@@ -178,6 +213,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         for point in Point
     },
     "worker_paused": Scenario("a worker sleeps past its lease and goes on", _worker_paused),
+    "worker_paused_quoting": Scenario(
+        "a worker sleeps past its lease between a quote and its order", _paused_quoting
+    ),
+    "worker_dozing": Scenario(
+        "a worker sleeps while 1,000 blocks pass, and still has its lease", _worker_dozing
+    ),
     "worker_clock_ahead": Scenario("a worker's clock is ahead by 30 s", _clock_ahead),
     "api_killed_accepting": Scenario("the API is killed while it accepts", _api_killed_accepting),
     "api_killed_streaming": Scenario("the API is killed while it streams", _api_killed_streaming),
@@ -198,11 +239,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "chain_forked": Scenario("the node forgets its newest blocks", _chain_forked),
     "swaps_reverted": Scenario("swaps fail on chain", _swaps_reverted),
     "venue_down": Scenario("one venue cannot be read, or both", _venue_down),
+    "everything_killed": Scenario("all of it but the node at one moment", _everything_killed),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: no lease of a minute is waited for",
         _worker_terminated,
         orders_min=BURST_ORDERS,
-        settings=MappingProxyType({"lease_s": "60"}),
+        # As by default, a job that waits in a long queue is not sent again every second.
+        settings=MappingProxyType({"lease_s": "60", "rekick_s": "5"}),
         is_burst=True,
     ),
 }

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from backend.chaos.audit import Cell, Violation
-from backend.chaos.pace import BOUND_S, LEASE_S
+from backend.chaos.pace import LEASE_S, bound_s
 from backend.chaos.play import Result
 from backend.chaos.scenarios import SCENARIOS
-from backend.chaos.schedule import Turn
+from backend.chaos.schedule import SHORT_ORDERS, Turn
 
 VIOLATIONS_SHOWN: Final = 20
 
@@ -37,6 +37,10 @@ class Screen:
             self._say(f"{turn.number}. {turn.scenario}: {turn.orders} orders in {turn.post_s:g} s")
             for stroke in turn.strokes:
                 self._say(f"   {stroke}")
+
+    def starting(self, data_dir: Path, turns: int) -> None:
+        """A run begins."""
+        self._say(f"starting everything in {data_dir}; {turns} turns follow")
 
     def turn(self, number: int, turns: int, result: Result) -> None:
         """One turn is over."""
@@ -63,8 +67,9 @@ class Screen:
         table = Table(
             title=f"Chaos: {sum(result.orders for result in results):,} orders,"
             f" {sum(result.struck for result in results):,} faults, {seconds:.0f} s",
-            caption=f"recovery: longest time from the last fault to an order's end;"
-            f" at most {BOUND_S:.1f} s, of which the lease is {LEASE_S:g} s",
+            caption=f"recovery: longest time from the last fault to an order's end; for"
+            f" {SHORT_ORDERS} orders at most {bound_s(SHORT_ORDERS):.1f} s, of which the lease is"
+            f" {LEASE_S:g} s",
         )
         table.add_column("scenario")
         for column in ("orders", "confirmed", "faults", *Cell, "recovery"):

@@ -67,7 +67,6 @@ class Unit:
                 try:
                     self._process = await self._program.start()
                 except EngineError:
-                    self.deaths += 1
                     await asyncio.sleep(START_AGAIN_S)
         self._changed.set()
         if not self._is_wanted:
@@ -142,7 +141,7 @@ class System:
 
     @property
     def deaths(self) -> Mapping[str, int]:
-        """How often each process ended, or could not be started, although nobody killed it."""
+        """How often each process ended although nobody had killed it."""
         return {unit.name: unit.deaths for unit in self.units.values() if unit.deaths}
 
     def worker_names(self) -> list[str]:

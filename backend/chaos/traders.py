@@ -188,13 +188,12 @@ async def watch(
 
 
 def _take(frame: Json | list[Json], told: list[Step]) -> str | None:
-    """Note what a frame tells; the cursor behind it."""
+    """Note what a frame tells; the cursor behind it, if it names one."""
     if isinstance(frame, list):
         told.extend(step_of(event) for event in frame)
-        cursor: str = frame[-1]["cursor"]
-        return cursor
-    control = next(iter(frame.values()))
-    return str(control["cursor"])
+        return str(frame[-1]["cursor"])
+    cursor = next(iter(frame.values())).get("cursor")
+    return None if cursor is None else str(cursor)
 
 
 async def cursor_now(session: aiohttp.ClientSession, url: str) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from taskiq.acks import AcknowledgeType
+from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 from taskiq.receiver import Receiver
 
 from backend import observe
-from backend.domain.errors import RetryLater, Transient
+from backend.domain.errors import RetryLater
 from backend.jobs.broker import StreamBroker
 from backend.jobs.retry import RetryMiddleware
 
@@ -36,8 +37,8 @@ class Jobs:
                 kicker: AsyncKicker[[str], None] = AsyncKicker(TASK, self._broker, {})
                 await kicker.kiq(str(order_id))
                 sent += 1
-        except Transient as error:
-            observe.jobs_not_sent(1, error)
+        except SendTaskError as error:
+            observe.jobs_not_sent(1, error.__cause__ or error)
         observe.jobs_sent(sent, by)
 
 

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from taskiq import SmartRetryMiddleware, TaskiqMessage, TaskiqResult
+from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 
 from backend import observe
@@ -74,5 +75,9 @@ class RetryMiddleware(SmartRetryMiddleware):
                     pass
                 continue
             _, _, kicker, args = heapq.heappop(self._due)
-            await kicker.kiq(*args)
-            observe.jobs_sent(1, "retry")
+            try:
+                await kicker.kiq(*args)
+            except SendTaskError as error:
+                observe.jobs_not_sent(1, error.__cause__ or error)  # the sweep will
+            else:
+                observe.jobs_sent(1, "retry")

@@ -24,6 +24,6 @@ def test_a_run_breaks_what_it_says_audits_it_and_leaves_nothing_behind() -> None
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "80 orders" in done.stdout
-    assert "2 faults" in done.stdout
+    assert "3 faults" in done.stdout
     assert "everything together: ok" in done.stdout
     assert "data and logs are in" not in done.stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.chaos.pace import BOUND_S, LEASE_S
+from backend.chaos.pace import LEASE_S, bound_s
 from backend.chaos.scenarios import SCENARIOS
 from backend.chaos.schedule import plan
 from backend.chaos.strokes import Kind
@@ -49,5 +49,5 @@ def test_a_paused_worker_sleeps_past_its_lease() -> None:
 
 def test_handing_over_may_not_wait_for_the_lease() -> None:
     [turn] = plan(1, ["worker_terminated"])
-    assert float(turn.settings["lease_s"]) > 2 * BOUND_S
+    assert float(turn.settings["lease_s"]) > 2 * bound_s(turn.orders)
     assert turn.orders >= 1_000

@@ -42,7 +42,7 @@ def audit(plan: Plan, database: Database, chain: Chain, healed_at: float) -> Ite
     for row in database.rows.values():
         landings = [each for each in chain.landed.values() if each.transaction.order_id == row.id]
         swaps = [each for each in landings if each.err is None]
-        for problem in (*_ending(row, swaps), *_history(row, landings, plan)):
+        for problem in (*ending(row, swaps), *history(row, landings, plan.terms.attempts_max)):
             yield f"{problem}: order {row.id.int & 0xFFFF} is {row.status}"
         for problem in _pace(plan, row, healed_at):
             yield f"{problem}: order {row.id.int & 0xFFFF}"
@@ -72,7 +72,8 @@ def longest_s(plan: Plan) -> float:
     return plan.terms.attempts_max * (attempt + wait_s) + quick
 
 
-def _ending(row: Row, swaps: list[Landing]) -> Iterator[str]:
+def ending(row: Row, swaps: list[Landing]) -> Iterator[str]:
+    """What is wrong with how an order ended, given the swaps that were executed for it."""
     if row.open:
         yield "stuck"
     if row.lease_until is not None:
@@ -87,12 +88,13 @@ def _ending(row: Row, swaps: list[Landing]) -> Iterator[str]:
             yield "untrue (that was not executed)"
 
 
-def _history(row: Row, landings: list[Landing], plan: Plan) -> Iterator[str]:
+def history(row: Row, landings: list[Landing], attempts_max: int) -> Iterator[str]:
+    """What is wrong with an order's events, given all that landed of it."""
     entries = row.events
     if [entry.seq for entry in entries] != list(range(1, row.seq + 1)):
         yield "a gap in its events"
     for before, after in pairwise(entries):
-        if not _is_step(before, after, plan.terms.attempts_max):
+        if not _is_step(before, after, attempts_max):
             yield f"no step: {before.status} {before.attempt} to {after.status} {after.attempt}"
     if any(entry.epoch != entry.epoch_due for entry in entries):
         yield "written by somebody who had lost the lease"

@@ -14,7 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import Terms
+from backend.domain.orders import Held, Signed, Terms
+from backend.domain.quotes import Dex
 
 
 class Key(NamedTuple):
@@ -86,6 +87,17 @@ class Row:
     @property
     def open(self) -> bool:
         return not self.status.is_end
+
+    def held(self) -> Held:
+        """What a claim returns."""
+        signed = None
+        if self.signed_tx is not None:
+            assert self.tx_hash is not None
+            assert self.last_valid_height is not None
+            signed = Signed(self.tx_hash, self.signed_tx, self.last_valid_height)
+        dex = None if self.dex is None else Dex(self.dex)
+        place = self.status, self.seq, self.attempts, self.epoch
+        return Held(self.id, self.terms, *place, dex, signed)
 
     def is_free(self, now: float) -> bool:
         """Whether nobody holds it."""

@@ -11,6 +11,7 @@ from random import Random
 from taskiq import AckableMessage, AsyncBroker
 from taskiq.message import BrokerMessage
 
+from backend.domain.errors import Transient
 from tests.simulation.loop import Process
 from tests.simulation.trace import Trace
 
@@ -22,6 +23,8 @@ class Moods:
     """What befalls messages, as parts of 1."""
 
     is_down: bool = False
+    is_full: bool = False
+    """No process takes jobs to send any more: too many wait in it."""
     lost: float = 0.0
     doubled: float = 0.0
     late: float = 0.0
@@ -107,6 +110,8 @@ class Broker(AsyncBroker):
 
     async def kick(self, message: BrokerMessage) -> None:
         """Send a job."""
+        if self._queue.moods.is_full:
+            raise Transient("overloaded", "too much work is waiting in this process")
         self._queue.put(message.message)
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:

@@ -29,6 +29,7 @@ class Trouble(StrEnum):
     UNTOLD = "statuses told late"
     STANDING = "no blocks"
     QUEUE_DOWN = "queue down, its messages lost"
+    QUEUE_FULL = "too many jobs wait to be sent"
     QUEUE_ROUGH = "queue loses, doubles and delays"
 
 

@@ -167,7 +167,7 @@ def _sweep(server: Server, args: Args, who: str) -> list[Record]:
 
 def _record(server: Server, args: Args, who: str) -> list[Record]:
     *columns, lease, rekick = args
-    writes = [_write(values) for values in zip(*columns, strict=True)]
+    writes = writes_of(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds)
     for write in writes:
@@ -182,6 +182,11 @@ def _recorded(server: Server, args: Args, who: str) -> list[Record]:
     found = server.database.recorded(keys, args[2])
     server.trace.note(who, "finds recorded", found)
     return _stand(server, found)
+
+
+def writes_of(columns: Sequence[Sequence[Any]]) -> list[Write]:
+    """The rows that the journal writes, from the columns of its statement."""
+    return [_write(values) for values in zip(*columns, strict=True)]
 
 
 def _write(values: Sequence[Any]) -> Write:

@@ -121,4 +121,4 @@ def test_the_chain_may_fork_at_any_moment() -> None:
 
 def test_some_fork_takes_back_what_was_only_processed() -> None:
     with MUTATIONS["confirmation"]():
-        assert [at for at in MOMENTS_MS if simulate(2, forked_at(at)).problems] != []
+        assert any(simulate(2, forked_at(at)).problems for at in MOMENTS_MS)

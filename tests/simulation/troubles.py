@@ -82,6 +82,10 @@ def _queue_down(world: World, strength: float) -> None:
         world.queue.match()
 
 
+def _queue_full(world: World, strength: float) -> None:
+    world.queue.moods.is_full = strength > 0
+
+
 def _queue_rough(world: World, strength: float) -> None:
     moods = world.queue.moods
     moods.lost = strength / 2
@@ -103,5 +107,6 @@ _TROUBLES: dict[Trouble, Callable[[World, float], None]] = {
     Trouble.UNTOLD: _untold,
     Trouble.STANDING: _standing,
     Trouble.QUEUE_DOWN: _queue_down,
+    Trouble.QUEUE_FULL: _queue_full,
     Trouble.QUEUE_ROUGH: _queue_rough,
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +19,7 @@ from backend.domain.tokens import Tokens
 from backend.execution.executor import Executor, Means, Point, Policy
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Node, Pace, Submission
+from backend.groups import running
 from backend.jobs.broker import StreamBroker
 from backend.jobs.queue import Jobs, receive
 from backend.jobs.retry import RetryMiddleware
@@ -76,15 +76,25 @@ class Worker:
         self._leases = Leases(pool, terms=lease, tokens=TOKENS, committed=_unheard)
         self._journal = Journal(pool, terms=lease, committed=_unheard)
         self._keeper = Keeper(self._leases, lease_s=terms.lease_s)
+        pace = Pace(terms.poll_s, terms.resend_s)
         self._submission = Submission(
-            outside.node,
-            WALLET,
-            pace=Pace(terms.poll_s, terms.resend_s),
-            budget=Budget(),
-            preflight=terms.preflight,
+            outside.node, WALLET, pace=pace, budget=Budget(), preflight=terms.preflight
         )
-        self._policy = Policy(
-            terms.attempts_max, round(terms.backoff_s * 1000), terms.backoff_jitter
+        policy = Policy(terms.attempts_max, round(terms.backoff_s * 1000), terms.backoff_jitter)
+        self._retries = RetryMiddleware(
+            attempts_max=terms.attempts_max,
+            backoff_s=lambda failures: _backoff_s(policy, failures),
+        )
+        self._executor = Executor(
+            self._keeper,
+            Means(
+                self._journal,
+                outside.market,
+                self._submission,
+                policy,
+                outside.random,
+                outside.reached,
+            ),
         )
 
     def stop(self) -> None:
@@ -93,51 +103,36 @@ class Worker:
 
     async def run(self) -> None:
         """Work until stopped, then finish what runs or hand it back."""
-        outside, terms = self._outside, self._terms
-        broker = cast(StreamBroker, outside.broker)
-        jobs = Jobs(broker)
-        retries = RetryMiddleware(
-            attempts_max=terms.attempts_max,
-            backoff_s=lambda failures: _backoff_s(self._policy, failures),
-        )
-        means = Means(
-            self._journal,
-            outside.market,
-            self._submission,
-            self._policy,
-            outside.random,
-            outside.reached,
-        )
+        runs = (self._leases.run, self._journal.run, self._keeper.run, self._submission.run)
+        async with running(*runs, self._retries.run):
+            async with running(self._sweep):
+                await receive(
+                    cast(StreamBroker, self._outside.broker),
+                    self._execute,
+                    self._retries,
+                    jobs_max=1_000,
+                    stop=self._stop,
+                    shutdown_s=self._terms.shutdown_s,
+                )
+            await self._keeper.hand_back(self._journal.idle)
+
+    async def _execute(self, order_id: str) -> None:
+        try:
+            await self._executor.run(order_id)
+        except (RetryLater, asyncpg.PostgresError):
+            raise
+        except Exception as error:
+            self._outside.failed(error)
+            raise
+
+    async def _sweep(self) -> None:
+        jobs = Jobs(cast(StreamBroker, self._outside.broker))
 
         async def send(found: Sequence[UUID]) -> None:
             await jobs.send(found, by="sweep")
 
-        async def sweeping() -> None:
-            await sweep(self._leases, send, interval_s=terms.sweep_s, random=outside.random)
-
-        executor = Executor(self._keeper, means)
-
-        async def execute(order_id: str) -> None:
-            try:
-                await executor.run(order_id)
-            except (RetryLater, asyncpg.PostgresError):
-                raise
-            except Exception as error:
-                outside.failed(error)
-                raise
-
-        runs = (self._leases.run, self._journal.run, self._keeper.run, self._submission.run)
-        async with running(*runs, retries.run):
-            async with running(sweeping):
-                await receive(
-                    broker,
-                    execute,
-                    retries,
-                    jobs_max=1_000,
-                    stop=self._stop,
-                    shutdown_s=terms.shutdown_s,
-                )
-            await self._keeper.hand_back(self._journal.idle)
+        random = self._outside.random
+        await sweep(self._leases, send, interval_s=self._terms.sweep_s, random=random)
 
 
 def _backoff_s(policy: Policy, failures: int) -> float:
@@ -146,15 +141,3 @@ def _backoff_s(policy: Policy, failures: int) -> float:
 
 def _unheard(txid: int) -> None:
     """Nobody reads the feed here."""
-
-
-@asynccontextmanager
-async def running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """These run in the background while the block does."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run()) for run in runs]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()

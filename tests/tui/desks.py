@@ -6,7 +6,8 @@ that is down, and an API process that is killed and comes back.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC
 from functools import cache
@@ -26,6 +27,7 @@ from tui.settings import Settings
 from tui.source import Put
 
 RECORDING = Path(__file__).parent / "recordings" / "demo.jsonl.gz"
+WAIT_S = 30
 WIDE, NARROW = (120, 40), (80, 24)
 
 
@@ -130,3 +132,10 @@ def row_texts(pilot: Pilot[None]) -> list[str]:
 def notices(pilot: Pilot[None]) -> list[str]:
     """What was said in passing."""
     return [each.message for each in pilot.app._notifications]
+
+
+async def comes(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    """Waits until something is so, and drawn."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await pilot.pause(0.02)

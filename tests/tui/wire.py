@@ -77,7 +77,7 @@ def event(number: int, seq: int, status: str, ms: int, **facts: object) -> WireE
 
 
 def life(
-    number: int, statuses: Sequence[str] = CONFIRMED, *, start_ms: int = 0, **terms: object
+    number: int, statuses: Sequence[str] = CONFIRMED, *, start_ms: int = 0, **terms: Any
 ) -> list[WireEvent]:
     """The transitions of an order, a tenth of a second apart."""
     return [

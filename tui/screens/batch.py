@@ -192,6 +192,7 @@ class BatchScreen(SendingScreen):
         reason = await self._quoting.learn(made)
         if reason:
             self.say(reason)
+        self._explain()
         return not reason
 
     def orders(self) -> Sequence[WireTerms] | None:

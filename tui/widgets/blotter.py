@@ -257,11 +257,13 @@ class Blotter(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def _reveal(self) -> None:
-        top, y = self.scroll_offset.y, self.cursor.y
-        if y < top:
+        top, y, height = self.scroll_offset.y, self.cursor.y, self._height
+        if not top - height < y < top + 2 * height - 1:
+            self.scroll_to(y=y - height // 2, animate=False)  # a leap: show what is around
+        elif y < top:
             self.scroll_to(y=y, animate=False)
-        elif y >= top + self._height:
-            self.scroll_to(y=y - self._height + 1, animate=False)
+        elif y >= top + height:
+            self.scroll_to(y=y - height + 1, animate=False)
 
 
 def next_column(key: str, shown: Iterable[Column]) -> Column:

@@ -47,17 +47,17 @@ DARK: Final = {
     "status-confirmed": "#4fd8b8",
     "status-failed": "#ff9f68",
     "status-ended": "#b7b1c9",
-    "tone-muted": "#96a1b0",
+    "tone-muted": "#a0abb9",
 }
 LIGHT: Final = {
     "status-pending": "#4a5a6e",
     "status-routing": "#1f55b5",
     "status-building": "#005f87",
     "status-submitted": "#7a5200",
-    "status-confirmed": "#006b57",
-    "status-failed": "#a83a00",
+    "status-confirmed": "#00604e",
+    "status-failed": "#9e3600",
     "status-ended": "#5b5470",
-    "tone-muted": "#5c6673",
+    "tone-muted": "#4f5965",
 }
 
 THEMES: Final = (
@@ -102,7 +102,7 @@ def colours(theme: Theme) -> dict[str, str]:
     return shades | (DARK if theme.dark else LIGHT)
 
 
-_SHADES: Final = {"tone-cursor": 0.18, "tone-line": 0.28}
+_SHADES: Final = {"tone-cursor": 0.15, "tone-line": 0.28}
 _PAPER: Final = {
     True: (Color(0, 0, 0), Color(255, 255, 255)),
     False: (Color(255, 255, 255), Color(0, 0, 0)),

@@ -132,12 +132,14 @@ def hint(desk: Desk) -> list[str]:
 
 
 def place(desk: Desk) -> str:
-    """Where the cursor is: ``row 7 of 2,012, following``."""
-    rows = len(desk.view)
-    if not rows:
-        return "no rows"
+    """Where the cursor is: ``row 7 of 38 (2,012 in all)``."""
+    rows, orders = len(desk.view), len(desk.model.orders)
+    if not orders:
+        return "no orders"
     following = f" {desk.marks.dot} following" if desk.cursor.is_following else ""
-    return f"row {desk.cursor.y + 1:,} of {rows:,}{following}"
+    filtered = "" if desk.view.filter.is_empty else f" ({orders:,} in all)"
+    row = f"row {desk.cursor.y + 1:,} of {rows:,}" if rows else "no rows"
+    return f"{row}{filtered}{following}"
 
 
 def entry_spans(desk: Desk, entry: Entry) -> Line:

@@ -1,0 +1,136 @@
+"""Numbers and times in fixed columns, and text from outside."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui import format as as_text
+from tui.columns import COLUMNS, columns_for
+from tui.pairs import pair, tokens
+from tui.reasons import advice
+
+NUMBERS = st.decimals(
+    min_value=Decimal("1e-12"), max_value=Decimal("1.8e19"), allow_nan=False, allow_infinity=False
+)
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "0"),
+        (9_999, "9,999"),
+        (12_345, "12.3s"),
+        (99_999, "100.0s"),
+        (100_000, "1m40s"),
+        (250_000, "4m10s"),
+        (3_000_000, "50m"),
+        (11_520_000, "3h12m"),
+        (90_000_000, "25h"),
+        (900_000_000, "10d"),
+        (-5, "0"),
+    ],
+)
+def test_a_length_of_time_is_short(ms: int, text: str) -> None:
+    assert as_text.span_ms(ms) == text
+
+
+@given(st.integers(0, 10**12))
+def test_a_length_of_time_fits_its_column(ms: int) -> None:
+    assert len(as_text.span_ms(ms)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("12.5", "12.500"),
+        ("1460.2", "1,460.2"),
+        ("123456", "123,456"),
+        ("20480000", "20.48M"),
+        ("0.0004", "4.0e-4"),
+        ("0", "0.000"),
+        ("18446744073709551615", "1.8e+19"),
+    ],
+)
+def test_an_amount_is_short(value: str, text: str) -> None:
+    assert as_text.amount(Decimal(value)) == text
+
+
+@given(NUMBERS)
+def test_an_amount_and_a_price_fit_their_columns(value: Decimal) -> None:
+    assert len(as_text.amount(value)) <= 8
+    assert len(as_text.price(value)) <= 9
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("142.3071", "142.3071"),
+        ("0.9134", "0.9134"),
+        ("1234.5", "1,234.50"),
+        ("0.00213", "0.002130"),
+        ("0.0000002019", "2.019e-7"),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_size(value: str, text: str) -> None:
+    assert as_text.price(Decimal(value)) == text
+
+
+def test_text_from_outside_moves_no_cursor_and_turns_no_line_around() -> None:
+    assert as_text.clean("a\x1b[2Jb\u202ec\r\nd\x9b") == "a?[2Jb?c??d?"
+
+
+@given(st.text(max_size=80), st.integers(-3, 60))
+def test_wrapped_text_fits(text: str, columns: int) -> None:
+    assert all(len(line) <= max(columns, 1) for line in as_text.wrap(text, columns))
+
+
+def test_a_time_on_the_wire_is_exact_to_the_millisecond() -> None:
+    assert as_text.parse_at("2026-11-21T16:09:00.123999Z") == 1_795_277_340_123
+    assert as_text.parse_at("2026-11-21T17:09:00.123999+01:00") == 1_795_277_340_123
+
+
+def test_a_sparkline_is_as_high_as_its_numbers() -> None:
+    assert as_text.sparkline([0, 1, 4, 8], "_12345678") == "_148"
+    assert as_text.sparkline([0, 0], "_12345678") == "__"
+
+
+@pytest.mark.parametrize(
+    ("token_in", "token_out", "name", "side"),
+    [
+        ("SOL", "USDC", "SOL/USDC", "sell"),
+        ("USDC", "SOL", "SOL/USDC", "buy"),
+        ("SOL", "BONK", "BONK/SOL", "buy"),
+        ("JUP", "RAY", "RAY/JUP", "buy"),
+        ("RAY", "JUP", "RAY/JUP", "sell"),
+    ],
+)
+def test_a_swap_is_a_side_of_a_pair(token_in: str, token_out: str, name: str, side: str) -> None:
+    swap = pair(token_in, token_out)
+    assert (swap.name, swap.side) == (name, side)
+    assert tokens(name, side) == (token_in, token_out)
+
+
+def test_both_sides_of_a_pair_have_prices_that_compare() -> None:
+    assert pair("SOL", "USDC").price(Decimal(2), Decimal(200)) == 100
+    assert pair("USDC", "SOL").price(Decimal(200), Decimal(2)) == 100
+
+
+@pytest.mark.parametrize("cells", range(10, 160))
+def test_the_columns_that_fit_are_shown(cells: int) -> None:
+    shown = columns_for(cells, ["tries", "gap"])
+    taken = sum(column.cells + 1 for column in shown)
+    assert taken <= cells
+    assert [column.key for column in shown] == [key for key in COLUMNS if COLUMNS[key] in shown]
+
+
+def test_all_needed_columns_fit_into_eighty() -> None:
+    keys = {column.key for column in columns_for(79)}
+    assert keys >= {"time", "pair", "side", "amount", "status", "dex", "price", "bps", "took"}
+
+
+def test_a_code_that_is_not_known_gets_general_advice() -> None:
+    assert "R resubmits" in advice("never_heard_of").action

@@ -1,0 +1,195 @@
+"""The command in a real terminal: it starts, it leaves, and it goes when the terminal goes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.processes import until
+from tests.tui.desks import RECORDING
+from tui.marks import wants_ascii
+
+WAIT_S = 60
+NOWHERE = "http://127.0.0.1:9"
+
+
+class Dashboard:
+    """The command on one side of a pseudo-terminal; this is the other side."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self.process = process
+        self.master = master
+        self.output = b""
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self.output += os.read(self.master, 65_536)
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self.master)
+
+    async def shows(self, text: str) -> None:
+        await until(lambda: text.encode() in self.output)
+
+    def hang_up(self) -> None:
+        """The terminal is closed."""
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        self.master = -1
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(WAIT_S):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def terminal(
+    home: Path, *arguments: str, before: Callable[[], object] | None = None, **environ: str
+) -> AsyncIterator[Dashboard]:
+    master, slave = pty.openpty()
+    os.set_blocking(master, False)
+
+    def prepare() -> None:
+        os.setsid()
+        import fcntl
+        import termios
+
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        if before is not None:
+            before()
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", *arguments),
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(home), **environ},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        preexec_fn=prepare,
+    )
+    os.close(slave)
+    dashboard = Dashboard(process, master)
+    try:
+        yield dashboard
+    finally:
+        if dashboard.master >= 0:
+            dashboard.hang_up()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def ignore_hang_up() -> object:
+    return signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+async def test_q_leaves_the_terminal_as_it_was_and_keeps_the_settings(tmp_path: Path) -> None:
+    async with terminal(tmp_path, "--replay", str(RECORDING), "--speed", "0") as dashboard:
+        await dashboard.shows("confirmed")
+        os.write(dashboard.master, b"sq")
+        assert await dashboard.ended() == 0
+        assert b"\x1b[?1049l" in dashboard.output
+        assert b"Traceback" not in dashboard.output
+    saved = (tmp_path / "order-engine" / "dashboard.json").read_text()
+    assert '"sort": "pair"' in saved
+
+
+@pytest.mark.parametrize("before", [None, ignore_hang_up], ids=["told", "untold"])
+async def test_it_goes_when_the_terminal_goes(
+    tmp_path: Path, before: Callable[[], object] | None
+) -> None:
+    async with terminal(tmp_path, "--url", NOWHERE, before=before) as dashboard:
+        await dashboard.shows("offline")
+        dashboard.hang_up()
+        await dashboard.ended()
+
+
+async def test_a_recording_that_is_none_is_told_in_a_sentence(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"recording":1}\nnonsense\n')
+    async with terminal(tmp_path, "--replay", str(bad)) as dashboard:
+        assert await dashboard.ended() == 1
+        await dashboard.shows("line 2")
+        assert b"Traceback" not in dashboard.output
+
+
+async def plain(*arguments: str, **environ: str) -> tuple[int, list[str], str]:
+    """The exit status, the lines on standard output, and standard error."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", "--plain", *arguments),
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(WAIT_S):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode().splitlines(), err.decode()
+
+
+async def test_plain_writes_a_line_for_each_transition() -> None:
+    status, lines, errors = await plain("--replay", str(RECORDING), "--speed", "0", TZ="UTC")
+    assert (status, errors) == (0, "")
+    assert sum(" confirmed " in line for line in lines) == 434
+    assert sum(" failed " in line for line in lines) == 19
+    assert any("insufficient_funds: the wallet does not hold" in line for line in lines)
+    assert any(line.endswith("resumed after 2.20s, 60 events replayed") for line in lines)
+
+
+async def test_plain_can_do_without_shapes() -> None:
+    _, lines, _ = await plain("--ascii", "--replay", str(RECORDING), "--speed", "0")
+    assert lines
+    assert all(line.isascii() for line in lines)
+
+
+async def test_plain_ends_quietly_when_nobody_reads_any_more() -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m tui --plain --replay {RECORDING} --speed 0 | head -1",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(WAIT_S):
+        out, err = await process.communicate()
+    assert (len(out.splitlines()), err) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "environ", "is_ascii"),
+    [
+        ("utf-8", {"LANG": "en_US.UTF-8"}, False),
+        ("UTF8", {}, False),
+        ("ascii", {}, True),
+        ("latin-1", {"LANG": "en_US"}, True),
+        ("utf-8", {"LANG": "ja_JP.UTF-8"}, True),
+        ("utf-8", {"LANG": "ja_JP.UTF-8", "LC_ALL": "C.UTF-8"}, False),
+    ],
+)
+def test_shapes_are_left_out_where_they_would_be_drawn_wrong(
+    encoding: str, environ: dict[str, str], is_ascii: bool
+) -> None:
+    assert wants_ascii(encoding, environ) is is_ascii
+
+
+def test_the_model_and_the_client_know_no_terminal_and_no_backend() -> None:
+    import subprocess
+
+    code = (
+        "import sys, tui.model, tui.client, tui.feed, tui.record, tui.view, tui.plan, tui.summary;"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'textual', 'backend'}))"
+    )
+    found: Any = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
