@@ -23,6 +23,7 @@ from backend import embedded, engine, observe
 from backend.api.server import serve as serve_api
 from backend.chain.simulated.options import SimulatedOptions
 from backend.chain.simulated.server import serve as serve_chain
+from backend.chaos.pace import MACHINE_S
 from backend.chaos.run import run as run_chaos
 from backend.chaos.scenarios import SCENARIOS
 from backend.chaos.schedule import plan
@@ -176,6 +177,13 @@ def up(
 @click.option(
     "--scenario", "names", multiple=True, type=click.Choice(list(SCENARIOS)), help="Only these."
 )
+@click.option(
+    "--machine-s",
+    type=click.FloatRange(min=0),
+    default=MACHINE_S,
+    show_default=True,
+    help="Seconds that a busy machine may add to a recovery.",
+)
 @click.option("--list", "is_list", is_flag=True, help="Show the scenarios.")
 @click.option("--show-schedule", is_flag=True, help="Show what would be broken when.")
 def chaos(
@@ -183,11 +191,12 @@ def chaos(
     orders: int | None,
     minutes: float | None,
     names: tuple[str, ...],
+    machine_s: float,
     is_list: bool,
     show_schedule: bool,
 ) -> None:
     """Break everything while orders run, and audit what became of each."""
-    screen = Screen()
+    screen = Screen(machine_s)
     turns = plan(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
     if is_list:
         screen.scenarios()
@@ -196,7 +205,7 @@ def chaos(
     else:
         observe.configure("error", "console")
         with _plain_errors():
-            if not asyncio.run(run_chaos(seed, turns, screen)):
+            if not asyncio.run(run_chaos(seed, turns, screen, machine_s)):
                 sys.exit(1)
 
 

@@ -117,3 +117,4 @@ class Gate:
         if self._open_orders >= self._open_orders_max:
             raise later("overloaded", f"{self._open_orders} orders are open already")
         await self._rate.admit(owner, orders)
+        self._open_orders += orders  # until the next sample has counted them

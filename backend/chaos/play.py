@@ -60,8 +60,11 @@ class Result:
 class Stage:
     """Where turns are played: a running system, and a session for its clients."""
 
-    def __init__(self, system: System, session: aiohttp.ClientSession, seed: int) -> None:
+    def __init__(
+        self, system: System, session: aiohttp.ClientSession, seed: int, machine_s: float
+    ) -> None:
         self._system = system
+        self._machine_s = machine_s
         self._session = session
         self._seed = seed
 
@@ -93,7 +96,8 @@ class Stage:
             database = await collect.database(self._system.database_url, mark.at)
             await _heard(seen, len(database.journal))
         facts = await self.facts(mark, database, seen, {"the stream": seen.stream})
-        return _result(turn, facts, database, seen, struck, healed_at)
+        bound = bound_s(len(database.rows), self._machine_s)
+        return _result(turn, facts, database, seen, struck, healed_at, bound)
 
     async def facts(
         self, mark: Mark, database: Database, seen: Seen, streams: dict[str, Sequence[Step]]
@@ -207,7 +211,13 @@ async def _until_told(told: Sequence[Step], events: int) -> None:
 
 
 def _result(
-    turn: Turn, facts: Facts, database: Database, seen: Seen, struck: int, healed_at: datetime
+    turn: Turn,
+    facts: Facts,
+    database: Database,
+    seen: Seen,
+    struck: int,
+    healed_at: datetime,
+    within_s: float,
 ) -> Result:
     recovery_s = 0.0
     ends = dict.fromkeys((Status.CONFIRMED, Status.FAILED), 0)
@@ -221,7 +231,7 @@ def _result(
     if answered + len(seen.refused) < seen.asked:
         what = f"{seen.asked - answered} requests were never answered"
         violations.append(Violation(Cell.STUCK, what))
-    if recovery_s > bound_s(len(database.rows)):
+    if recovery_s > within_s:
         what = f"an order took {recovery_s:.1f} s after the last fault to end"
         violations.append(Violation(Cell.STUCK, what))
     return Result(

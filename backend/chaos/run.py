@@ -20,7 +20,7 @@ from backend.chaos.system import System
 WORKERS: Final = 2
 
 
-async def run(seed: int, turns: Sequence[Turn], screen: Screen) -> bool:
+async def run(seed: int, turns: Sequence[Turn], screen: Screen, machine_s: float) -> bool:
     """Play the turns and show what became of them; whether every promise was kept.
 
     The data and logs of a run that failed are kept, and it is said where.
@@ -29,7 +29,7 @@ async def run(seed: int, turns: Sequence[Turn], screen: Screen) -> bool:
     is_good = False
     screen.starting(data_dir, len(turns))
     try:
-        is_good = await _run(data_dir, seed, turns, screen)
+        is_good = await _run(data_dir, seed, turns, screen, machine_s)
     finally:
         if is_good:
             shutil.rmtree(data_dir, ignore_errors=True)
@@ -44,14 +44,16 @@ def _new_folder() -> Path:
     return folder
 
 
-async def _run(data_dir: Path, seed: int, turns: Sequence[Turn], screen: Screen) -> bool:
+async def _run(
+    data_dir: Path, seed: int, turns: Sequence[Turn], screen: Screen, machine_s: float
+) -> bool:
     loop = asyncio.get_running_loop()
     started = loop.time()
     system = System(data_dir, {"seed": str(seed)}, workers=WORKERS)
     results: list[Result] = []
     connector = aiohttp.TCPConnector(limit=0)
     async with system.running(), aiohttp.ClientSession(connector=connector) as session:
-        stage = Stage(system, session, seed)
+        stage = Stage(system, session, seed, machine_s)
         mark = await stage.mark()
         for number, turn in enumerate(turns, start=1):
             results.append(await stage.play(turn))

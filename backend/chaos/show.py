@@ -21,7 +21,8 @@ VIOLATIONS_SHOWN: Final = 20
 class Screen:
     """Where it is shown."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, machine_s: float, console: Console | None = None) -> None:
+        self._machine_s = machine_s
         self._console = console or Console()
         if not self._console.is_terminal:
             self._console.width = 140
@@ -64,11 +65,12 @@ class Screen:
 
     def table(self, results: Sequence[Result], seconds: float) -> None:
         """All results, a line for each scenario."""
+        within_s = bound_s(SHORT_ORDERS, self._machine_s)
         table = Table(
             title=f"Chaos: {sum(result.orders for result in results):,} orders,"
             f" {sum(result.struck for result in results):,} faults, {seconds:.0f} s",
             caption=f"recovery: longest time from the last fault to an order's end; for"
-            f" {SHORT_ORDERS} orders at most {bound_s(SHORT_ORDERS):.1f} s, of which the lease is"
+            f" {SHORT_ORDERS} orders at most {within_s:.1f} s, of which the lease is"
             f" {LEASE_S:g} s",
         )
         table.add_column("scenario")

@@ -32,6 +32,8 @@ BLOCKHASH_AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""
 HEIGHT_S = 0.5
 CALLS_MAX = 8
+RETRY_S = 0.25
+"""How long a node that did not answer is left alone."""
 
 
 class Node(Protocol):
@@ -198,6 +200,7 @@ class Submission:
                 await self._poll(list(self._watched))
             except EngineError as error:
                 observe.watcher_failed("poll", error)
+                await asyncio.sleep(RETRY_S)
 
     async def _poll(self, watched: Sequence[_Watch]) -> None:
         found = await self._node.get_signature_statuses([w.signed.signature for w in watched])

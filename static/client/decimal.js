@@ -24,7 +24,9 @@ function aligned(a, b) {
   return [raised(x), raised(y)];
 }
 
+/** The quotient to the nearest integer, halves away from zero; the denominator is positive. */
 function rounded(numerator, denominator) {
+  if (numerator < 0n) return -rounded(-numerator, denominator);
   return (numerator * 2n + denominator) / (denominator * 2n);
 }
 
@@ -55,7 +57,7 @@ export function product(a, b, places) {
 /** By how many basis points `a` is more than `b`, to a tenth; null if `b` is 0. */
 export function bpsAbove(a, b) {
   const [x, y] = aligned(a, b);
-  return y === 0n ? null : Number(((x - y) * 100_000n) / y) / 10;
+  return y === 0n ? null : Number(rounded((x - y) * 100_000n, y)) / 10;
 }
 
 /** -1, 0 or 1, as `a` is less than, equal to or more than `b`. */

@@ -47,6 +47,7 @@ let viewCostMs = 0;
 let isNewView = true;
 let matches = parseFilter("");
 let isFrameAsked = false;
+let viewTimer = null;
 
 function draw() {
   if (isFrameAsked) return;
@@ -56,10 +57,15 @@ function draw() {
     const at = performance.now();
     // However many orders there are, finding those to show takes a small part of the time.
     if (isNewView || at - viewAt > Math.max(VIEW_MS, 20 * viewCostMs)) chooseView(at);
-    else if (viewVersion !== book.version) setTimeout(draw, VIEW_MS);
+    else if (viewVersion !== book.version) viewTimer ??= setTimeout(drawLater, VIEW_MS);
     table.paint(now());
     detail.paint();
   });
+}
+
+function drawLater() {
+  viewTimer = null;
+  draw();
 }
 
 function chooseView(at) {
@@ -107,7 +113,7 @@ setInterval(() => {
   if (isStill) return;
   stripVersion = book.version;
   strip.paint(summary(book.byAge, now()));
-  news.tell(strip.counts);
+  if (feed.state.name === "live") news.tell(strip.counts);
 }, STRIP_MS);
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => strip.repaint());
@@ -172,7 +178,7 @@ detail.addEventListener("again", ({ detail: order }) => {
   const { pair, type, amountIn, slippageBps, minAmountOut } = order;
   const amounts = { count: "1", low: amountIn, high: amountIn, of: "in" };
   const limits = { slippage: String(slippageBps), minimum: minAmountOut ?? "" };
-  form.fill({ ...amounts, ...limits, type, pairs: [pair.name], side: pair.side });
+  form.fill({ ...amounts, ...limits, type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side });
   go({ order: null });
   part("form-card").open = true;
   part("low").focus();

@@ -133,6 +133,7 @@ export class News {
   /** The connection changed. */
   connection(name) {
     const words = { live: "Connected to the server.", offline: "The connection is lost." }[name];
+    if (name === "loading") this.#told = null; // what is stored is no news
     if (words === undefined || name === this.#connection) return;
     this.#connection = name;
     this.say(words);
