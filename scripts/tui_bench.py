@@ -32,7 +32,7 @@ from tui_bench_server import Load, serving
 
 ROOT = Path(__file__).parent.parent
 COLUMNS, LINES = 120, 40
-WARM_S = 3
+WARM_S = 2
 _CURSOR = re.compile(r"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*▶")
 
 
@@ -63,6 +63,7 @@ class Terminal:
         self.frames = 0
         self._row = 0
         self._seen = asyncio.Event()
+        self._live = asyncio.Event()
         self._rest = ""
         asyncio.get_running_loop().add_reader(self.fd, self._read)
 
@@ -77,6 +78,8 @@ class Terminal:
         self.frames += text.count("\x1b[?2026h")
         if any(int(found[1]) == self._row for found in _CURSOR.finditer(self._rest + text)):
             self._seen.set()
+        if "● live" in text:
+            self._live.set()
         self._rest = text[-40:]
 
     async def press(self, key: bytes, row: int) -> float:
@@ -88,6 +91,12 @@ class Terminal:
         async with asyncio.timeout(10):
             await self._seen.wait()
         return (monotonic() - began) * 1_000
+
+    async def loaded(self) -> None:
+        """Wait until everything that is stored was loaded, and a moment more."""
+        async with asyncio.timeout(120):
+            await self._live.wait()
+        await asyncio.sleep(WARM_S)
 
     async def close(self) -> None:
         """Leave the dashboard."""
@@ -103,7 +112,7 @@ async def measure(load: Load, seconds: float) -> Measured:
         async with serving(load) as url:
             terminal = Terminal(url, home)
             process = psutil.Process(terminal.pid)
-            await asyncio.sleep(WARM_S + load.rows / 10_000)
+            await terminal.loaded()
             began, frames, cpu, sent = monotonic(), terminal.frames, _cpu_s(process), load.sent
             keys_ms: list[float] = []
             steps = cycle([(b"j", 6), (b"k", 5)])

@@ -95,7 +95,7 @@ async def test_a_server_with_keys_asks_for_one(
         await screen.part("key").fill(KEY)
         await page.keyboard.press("Enter")
         await expect(screen.badge).to_have_text("● live")
-        await screen.place_many(3)
+        await screen.place_many(3, of="in")
         await expect(screen.rows("pending")).to_have_count(3)
         await page.reload()
         await expect(screen.rows("pending")).to_have_count(3)

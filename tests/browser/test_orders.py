@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.screen import Screen
+from tests.e2e.up import Up
 from tests.scenario import WHOLE
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -174,3 +175,13 @@ async def test_the_keyboard_reaches_every_row(screen: Screen) -> None:
     await expect(screen.part("detail-title")).to_be_focused()
     await screen.page.keyboard.press("Escape")
     await expect(screen.page.locator("tr[aria-rowindex='201'] a")).to_be_focused()
+
+
+async def test_what_clients_write_is_shown_as_text(screen: Screen, up: Up) -> None:
+    name = "<img src=x onerror=alert(1)><b>=1+1"
+    order = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1", "clientOrderId": name}
+    async with up.http.post("/api/orders/execute", json=order) as response:
+        order_id = (await response.json())["orderId"]
+    await screen.open(f"?order={order_id}")
+    await expect(screen.part("detail-facts")).to_contain_text(name)
+    assert await screen.page.locator("img, #detail b").count() == 0

@@ -102,15 +102,18 @@ class Plan:
 def plan_of(seed: int) -> Plan:
     """The schedule of a seed."""
     random = Random(f"plan {seed}")
-    lasts_s = random.uniform(8, 40)
+    terms = _terms(random)
+    lasts_s = random.uniform(6, 25)
     workers = random.choice((1, 2, 2, 3))
-    faults = [_fault(random, workers, lasts_s) for _ in range(random.randint(1, 9))]
+    faults = [_fault(random, terms, workers, lasts_s) for _ in range(random.randint(2, 10))]
     return Plan(
-        terms=_terms(random),
+        terms=terms,
         rules=_rules(random),
         clock=Clock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
         workers=workers,
-        orders=tuple(sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))),
+        orders=tuple(
+            sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))
+        ),
         refused=random.choice((0, 0, 0.1)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         heal_at=lasts_s,
@@ -144,25 +147,27 @@ def _rules(random: Random) -> Rules:
     )
 
 
-def _fault(random: Random, workers: int, until: float) -> Fault:
+def _fault(random: Random, terms: Terms, workers: int, until: float) -> Fault:
     at = random.uniform(0, until)
     match random.random():
-        case chance if chance < 0.4:
-            return _strike(random, at, workers)
         case chance if chance < 0.5:
+            return _strike(random, terms, at, workers)
+        case chance if chance < 0.55:
             return Fork(at, random.randint(1, 3))
         case _:
             trouble = random.choice(tuple(Trouble))
-            return Spell(at, trouble, random.uniform(0.5, 15), random.random())
+            return Spell(at, trouble, random.uniform(0.5, 10), random.random())
 
 
-def _strike(random: Random, at: float, workers: int) -> Strike:
+def _strike(random: Random, terms: Terms, at: float, workers: int) -> Strike:
     blow = random.choice((Blow.KILL, Blow.KILL, Blow.PAUSE, Blow.PAUSE, Blow.STOP))
+    short_s = random.uniform(0.1, 2)
     return Strike(
         at,
         blow,
         worker=random.randrange(workers),
-        lasts_s=random.uniform(0.2, 20),
-        point=random.choice((None, *Point)),
-        steps=random.choice((0, 0, random.randint(1, 8), random.randint(1, 300))),
+        # A pause is of interest when somebody else has taken over, and most while they work.
+        lasts_s=random.choice((short_s, terms.lease_s + 2 * short_s)),
+        point=random.choice((None, *Point, *Point)),
+        steps=random.choice((0, random.randint(1, 8), random.randint(1, 40))),
     )
