@@ -7,6 +7,7 @@ that is down, and an API process that is killed and comes back.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -139,3 +140,7 @@ async def comes(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():
             await pilot.pause(0.02)
+
+
+def statuses(pilot: Pilot[None]) -> Counter[str]:
+    return Counter(order.status for order in dashboard(pilot).desk.view.all())

@@ -20,6 +20,7 @@ from tests.tui.desks import (
     screen_text,
     settled,
     shown,
+    statuses,
 )
 from tui.marks import STATUSES
 from tui.screens.batch import BatchScreen
@@ -31,10 +32,6 @@ from tui.screens.reasons import ReasonsScreen
 from tui.screens.resubmit import ResubmitScreen
 
 MIDDLE_MS = 26_600
-
-
-def statuses(pilot: Pilot[None]) -> Counter[str]:
-    return Counter(order.status for order in dashboard(pilot).desk.view.all())
 
 
 def cursor_row(pilot: Pilot[None]) -> str:

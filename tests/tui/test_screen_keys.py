@@ -15,6 +15,7 @@ from tests.tui.desks import (
     screen_text,
     settled,
     shown,
+    statuses,
 )
 from tui import keys
 from tui.app import Dashboard
