@@ -17,6 +17,8 @@ from backend.domain.errors import EngineError
 
 CHECK_TIMEOUT_S = 2.0
 STATIC = Path(__file__).parents[2] / "static"
+_KINDS = {".yaml": "application/yaml", ".http": "text/plain"}
+"""What Python 3.11 has no name for."""
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 _STATIC_HEADERS = {
@@ -144,7 +146,8 @@ async def _file(path: Path, headers: dict[str, str]) -> Answer:
         body = await asyncio.to_thread(path.read_bytes)
     except (OSError, ValueError):
         raise _no_file() from None
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    guessed = _KINDS.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    kind = guessed or "application/octet-stream"
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
     return Answer(200, body, headers, kind)

@@ -231,7 +231,9 @@ class Rpc:
         except TimeoutError:
             raise ReadFailed("node_timeout", f"no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise ReadFailed("node_unreachable", f"the connection failed: {error!r}") from None
+            # Without the error's own words: they name the node's address, and clients hear this.
+            reason = f"the connection to the node failed ({type(error).__name__})"
+            raise ReadFailed("node_unreachable", reason) from None
         except (ValueError, RecursionError):
             raise ReadFailed("node_error", "the node answers something that is not JSON") from None
 

@@ -18,8 +18,7 @@ async def hold_the_rules(screen: Screen) -> None:
     assert results.violations_count == 0, results.generate_report()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("light", 1280), ("dark", 1280)])
 async def test_nothing_violates_the_rules_of_accessibility(
     screen: Screen, scheme: Literal["light", "dark"], width: int
 ) -> None:

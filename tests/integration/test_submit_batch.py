@@ -17,7 +17,7 @@ from tests.integration.apis import NO_NODE, Json
 from tests.integration.whole import whole_engine
 
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "submit_batch.py"
-WAIT_S = 60
+WAIT_S = 120
 
 
 @asynccontextmanager
