@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
@@ -31,6 +32,7 @@ from tui.screens.reasons import ReasonsScreen
 from tui.screens.resubmit import ResubmitScreen
 from tui.widgets.ink import THEMES, colours
 
+_TIDY_S: Final = 60
 _HISTORY_S: Final = 0.1
 """How long the cursor rests on an order before its steps are asked for."""
 
@@ -66,6 +68,7 @@ class Dashboard(App[None]):
         """Show the desk, and begin to feed it."""
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._show_desk()
+        self.set_interval(_TIDY_S, self._tidy)
 
     @property
     def main(self) -> MainScreen:
@@ -87,6 +90,10 @@ class Dashboard(App[None]):
             except BadRecording as error:
                 self.exit(return_code=1, message=str(error))
             desk.recording = "recording over" if desk.recording else ""
+
+    def _tidy(self) -> None:
+        if not self.desk.model.tally.in_flight:
+            gc.collect()
 
     def _keep_theme(self, _: object) -> None:
         self.desk.settings.theme = self.theme

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,9 @@ from tui.record import BadRecording, Recorder, Replay
 from tui.settings import Settings, default_path
 
 DEFAULT_URL = "http://127.0.0.1:3000"
+_GC_THRESHOLDS = (20_000, 20, 1_000)
+"""Orders are in no cycles: to look through tens of thousands of them for garbage takes long enough
+to be felt. The dashboard has that done while nothing happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ def _run_dashboard(options: Options) -> int:
         with suppress(OSError):  # settings are a comfort
             desk.settings.save(path)
 
+    gc.set_threshold(*_GC_THRESHOLDS)
     app = Dashboard(desk, connect=connect if options.replay is None else None)
     standard_input = terminal.standard_input()
     if standard_input is not None:

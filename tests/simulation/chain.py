@@ -44,7 +44,7 @@ class Mood:
     reverted: float = 0.0
     refused: float = 0.0
     """It reverts for a reason that no new attempt would change."""
-    lands_after_s: tuple[float, float] = (0.2, 1.5)
+    lands_within_s: float = 1.5
     late: float = 0.0
     """Its status is told some time after it landed."""
     late_s: float = 20.0
@@ -121,7 +121,7 @@ class Chain:
         if self._random.random() < self.mood.dropped:
             self.told("is dropped", transaction)
         elif self.height(now) <= transaction.last_valid_height:
-            due = self._time(now) + self._random.uniform(*self.mood.lands_after_s)
+            due = self._time(now) + self._random.uniform(0.2, 1) * self.mood.lands_within_s
             self._pending[transaction.signature] = due, transaction
         return transaction
 
@@ -185,7 +185,7 @@ class Chain:
             del self.landed[signature]
             self.told("is forked away", landing.transaction)
             if self._random.random() < 0.5:
-                due = self._time(now) + self._random.uniform(*self.mood.lands_after_s)
+                due = self._time(now) + self._random.uniform(0.2, 1) * self.mood.lands_within_s
                 self._pending[signature] = due, landing.transaction
 
     def stand(self, now: float) -> None:

@@ -33,6 +33,10 @@ class Trouble(StrEnum):
     QUEUE_ROUGH = "queue loses, doubles and delays"
 
 
+OFTEN = (Trouble.DATABASE_ROUGH, Trouble.DATABASE_ROUGH, Trouble.NODE_ROUGH, Trouble.DROPPED)
+"""What leaves the most doubts about what has happened."""
+
+
 class Blow(StrEnum):
     """What befalls one worker."""
 
@@ -87,6 +91,8 @@ class Plan:
     workers: int
     orders: tuple[float, ...]
     """When each is accepted."""
+    lands_within_s: float
+    """How long a transaction takes to land, at most, when nothing is wrong."""
     refused: float
     """The part of orders that no venue takes, or that the chain refuses for good."""
     faults: tuple[Fault, ...]
@@ -111,9 +117,8 @@ def plan_of(seed: int) -> Plan:
         rules=_rules(random),
         clock=Clock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
         workers=workers,
-        orders=tuple(
-            sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))
-        ),
+        orders=tuple(sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))),
+        lands_within_s=random.choice((1.5, 1.5, 6)),
         refused=random.choice((0, 0, 0.1)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         heal_at=lasts_s,
@@ -150,12 +155,12 @@ def _rules(random: Random) -> Rules:
 def _fault(random: Random, terms: Terms, workers: int, until: float) -> Fault:
     at = random.uniform(0, until)
     match random.random():
-        case chance if chance < 0.5:
+        case chance if chance < 0.45:
             return _strike(random, terms, at, workers)
         case chance if chance < 0.55:
             return Fork(at, random.randint(1, 3))
         case _:
-            trouble = random.choice(tuple(Trouble))
+            trouble = random.choice((*Trouble, *OFTEN))
             return Spell(at, trouble, random.uniform(0.5, 10), random.random())
 
 

@@ -41,6 +41,7 @@ PLAN = Plan(
     clock=Clock(0, 1),
     workers=1,
     orders=(0.05,),
+    lands_within_s=1.5,
     refused=0,
     faults=(),
     heal_at=0.1,

@@ -60,7 +60,7 @@ def _reverted(world: World, strength: float) -> None:
 
 
 def _slow(world: World, strength: float) -> None:
-    world.chain.mood.lands_after_s = (0.2, 1.5 + strength * 20)
+    world.chain.mood.lands_within_s = world.plan.lands_within_s + strength * 20
 
 
 def _untold(world: World, strength: float) -> None:

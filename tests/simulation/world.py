@@ -54,6 +54,7 @@ class World:
         self.chain = Chain(plan.rules, self._random(seed, "chain"))
         self.chain.told = self._told
         self.chain.mood.refused = plan.refused
+        self.chain.mood.lands_within_s = plan.lands_within_s
         self.node_weather = Weather(slowest_s=0.03)
         self.node_load = Load()
         self.venues_weather = Weather(slowest_s=0.2)
