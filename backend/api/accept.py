@@ -66,6 +66,7 @@ async def take(api: Api, call: Call, raw: object) -> Taken:
     order = _new_order(api, call, wanted, key=_idempotency_key(call))
     accepted = await _told(front.intake.accept(order))
     if not accepted.replayed:
+        api.gate.took(1)
         await front.jobs.send([accepted.id], by="intake")
     return Taken(accepted.id, _answer(call, accepted, wanted.client_order_id))
 
@@ -236,6 +237,7 @@ async def _store(api: Api, call: Call, new_batch: NewBatch, places: _Places) -> 
     earlier = await _told(front.intake.accept_batch(new_batch, places.new))
     if earlier is not None:
         return Answer(202, earlier, REPEATED)
+    api.gate.took(len(places.new))
     await front.jobs.send([order.id for order in places.new], by="intake")
     return Answer(202, response)
 

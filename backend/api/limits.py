@@ -117,4 +117,7 @@ class Gate:
         if self._open_orders >= self._open_orders_max:
             raise later("overloaded", f"{self._open_orders} orders are open already")
         await self._rate.admit(owner, orders)
-        self._open_orders += orders  # until the next sample has counted them
+
+    def took(self, orders: int) -> None:
+        """Count orders that were stored, until the next sample has."""
+        self._open_orders += orders

@@ -66,3 +66,12 @@ def test_a_claim_under_way_is_handed_back_too() -> None:
         assert outcome.problems == ()
         handed |= {line.count("order") for line in lines_with(outcome, "A1", "releases")}
     assert len(handed) > 3
+
+
+def test_a_worker_that_can_send_no_jobs_lives_on() -> None:
+    full = Spell(0.06, Trouble.QUEUE_FULL, 4, strength=1)
+    reverted = Spell(0, Trouble.REVERTED, 2, strength=1)
+    outcome = simulate(3, replace(PLAN, faults=(full, reverted), heal_at=5))
+    assert outcome.problems == ()
+    assert lines_with(outcome, "reverts")
+    assert [process.name for process in outcome.world.processes] == ["A1"]
