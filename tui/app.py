@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.types import CSSPathType
 
 from tui import terminal
-from tui.client import Refused, Unreachable
+from tui.client import Client, Refused, Unreachable
 from tui.columns import COLUMNS
 from tui.desk import Desk
 from tui.export import record
@@ -35,6 +35,7 @@ from tui.widgets.ink import THEMES, colours
 _TIDY_S: Final = 60
 _HISTORY_S: Final = 0.1
 """How long the cursor rests on an order before its steps are asked for."""
+_HISTORY_RETRY_S: Final = 2
 
 
 class Dashboard(App[None]):
@@ -53,6 +54,7 @@ class Dashboard(App[None]):
         self.desk = desk
         self._connect = connect
         self._has_mouse = True
+        self._asked = ""
         for theme in THEMES:
             self.register_theme(theme)
         if desk.settings.theme in self.available_themes:
@@ -78,6 +80,7 @@ class Dashboard(App[None]):
     def _show_desk(self) -> None:
         screen = MainScreen(self.desk)
         self.desk.wake = screen.wake
+        self.desk.ask = self._ask
         self.push_screen(screen)
         self.run_worker(self._follow(self.desk), group="source", exclusive=True)
 
@@ -100,20 +103,20 @@ class Dashboard(App[None]):
 
     # One order
 
-    async def on_main_screen_chosen(self, message: MainScreen.Chosen) -> None:
-        """Ask for the steps of the order at the cursor."""
-        if self.desk.client is not None:
-            self.run_worker(self._tell(message.order), group="history", exclusive=True)
+    def _ask(self, order: Order) -> None:
+        """Ask for the steps of an order, unless that is being done."""
+        if self.desk.client is not None and order.id != self._asked:
+            self._asked = order.id
+            self.run_worker(self._tell(self.desk.client, order), group="history", exclusive=True)
 
-    async def _tell(self, order: Order) -> None:
+    async def _tell(self, client: Client, order: Order) -> None:
         await asyncio.sleep(_HISTORY_S)
-        client = self.desk.client
-        assert client is not None
         try:
             events = await client.history(order.id)
+            self.desk.put(History(order.id, events), self.desk.source.now_ms())
         except (Refused, Unreachable):
-            return  # it is asked again while the cursor stays there
-        self.desk.put(History(order.id, events), self.desk.source.now_ms())
+            await asyncio.sleep(_HISTORY_RETRY_S)
+        self._asked = ""
 
     def action_open(self) -> None:
         """Show the order at the cursor in full."""

@@ -88,6 +88,10 @@ def run(options: Options) -> int:
 
 
 def _run_dashboard(options: Options) -> int:
+    standard_input = terminal.find()
+    if standard_input is None:
+        click.echo("order-engine tui: this is no terminal; --plain writes lines instead", err=True)
+        return 2
     path = default_path()
     desk = _desk(options, Settings.load(path))
 
@@ -102,9 +106,7 @@ def _run_dashboard(options: Options) -> int:
 
     gc.set_threshold(*_GC_THRESHOLDS)
     app = Dashboard(desk, connect=connect if options.replay is None else None)
-    standard_input = terminal.standard_input()
-    if standard_input is not None:
-        terminal.watch(standard_input, leave)
+    terminal.watch(standard_input, leave)
     app.run()
     leave()
     return app.return_code or 0

@@ -12,6 +12,7 @@ from tui.cursor import Cursor
 from tui.marks import Marks
 from tui.messages import Message, Note
 from tui.model import Model
+from tui.orders import Order
 from tui.record import Recorder
 from tui.settings import Settings
 from tui.source import Source
@@ -20,6 +21,10 @@ from tui.view import View
 
 def _nobody() -> None:
     """Nobody draws yet."""
+
+
+def _nobody_asks(_order: Order) -> None:
+    """There is nobody to ask."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,8 @@ class Desk:
     model: Model = field(default_factory=Model)
     wake: Callable[[], None] = field(default=_nobody)
     """Called when the model changed."""
+    ask: Callable[[Order], None] = field(default=_nobody_asks)
+    """Called when the steps of an order are to be shown and are not known."""
     view: View = field(init=False)
     cursor: Cursor = field(init=False)
 
@@ -48,10 +55,17 @@ class Desk:
 
     def put(self, message: Message, at_ms: int) -> None:
         """Take a message into the model, and into the recording if there is one."""
-        if self.recorder is not None:
-            self.recorder.write(message, at_ms)
         self.model.apply(message, at_ms)
+        if self.recorder is not None:
+            self._record(self.recorder, message, at_ms)
         self.wake()
+
+    def _record(self, recorder: Recorder, message: Message, at_ms: int) -> None:
+        try:
+            recorder.write(message, at_ms)
+        except OSError as error:
+            self.recorder = None
+            self.note(f"nothing more is recorded: {error}", "warn")
 
     def note(self, text: str, role: str = "") -> None:
         """Add a line to the log."""

@@ -104,7 +104,12 @@ class Replay:
             wait_s = max(due_s - self._time_s(), 0)
         await asyncio.sleep(wait_s)
         self._at_ms = recorded.at_ms
-        put(recorded.message, recorded.at_ms)
+        try:
+            put(recorded.message, recorded.at_ms)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadRecording(
+                f"the message of {recorded.at_ms} makes no sense: {error!r}"
+            ) from None
 
 
 def _message(line: dict[str, object], number: int) -> Iterator[Recorded]:

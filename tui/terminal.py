@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 from collections.abc import Callable
 from threading import Thread
+from time import sleep
 from typing import Final
 
-_LOOK_MS: Final = 1_000
+_LOOK_S: Final = 1
 _HUNG_UP: Final = 128 + signal.SIGHUP
 
 MOUSE_ON: Final = "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"
 MOUSE_OFF: Final = "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
 
 
-def standard_input() -> int | None:
-    """The terminal that keys come from, if there is one."""
-    stream = sys.__stdin__
+def find() -> int | None:
+    """The terminal that keys come from, if there is one and it can be drawn on too."""
     try:
-        number = None if stream is None else stream.fileno()
+        keys, screen = sys.__stdin__, sys.__stderr__
+        if keys is not None and screen is not None and keys.isatty() and screen.isatty():
+            return keys.fileno()
     except (OSError, ValueError):
-        return None
-    return number if number is not None and os.isatty(number) else None
+        pass  # it is closed
+    return None
 
 
 def watch(terminal: int, leave: Callable[[], None]) -> None:
@@ -38,10 +39,8 @@ def watch(terminal: int, leave: Callable[[], None]) -> None:
 
 
 def _watch(terminal: int, leave: Callable[[], None]) -> None:
-    hang_up = select.poll()
-    hang_up.register(terminal, 0)
-    while not hang_up.poll(_LOOK_MS) and not _is_gone(terminal):
-        pass
+    while not _is_gone(terminal):
+        sleep(_LOOK_S)
     leave()
     os._exit(_HUNG_UP)
 

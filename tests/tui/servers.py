@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from tests.conftest import ROOT
 from tests.integration.apis import NO_NODE, WAIT_S, Driver
 from tests.processes import until
+from tests.tui.desks import settled
 from tui.app import Dashboard
 from tui.client import Client
 from tui.desk import Desk
@@ -149,4 +150,5 @@ async def live(url: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilo
     app = Dashboard(live_desk(Client(url)))
     async with app.run_test(size=size) as pilot:
         await until(lambda: app.desk.model.link.state is State.LIVE)
+        await settled(pilot)
         yield pilot

@@ -17,8 +17,20 @@ from textual.widgets import Button, Input, Label
 from tests.conftest import ROOT
 from tests.integration.apis import open_driver
 from tests.processes import until
-from tests.tui.desks import Still, comes, dashboard, desk, press, recorded, settled, shown
-from tests.tui.servers import ApiProcess, live, running
+from tests.tui.desks import (
+    Still,
+    comes,
+    dashboard,
+    desk,
+    press,
+    recorded,
+    screen_text,
+    settled,
+    shown,
+)
+from tests.tui.servers import TERMS, ApiProcess, live, live_desk, running
+from tui.app import Dashboard
+from tui.client import Client
 from tui.screens.batch import BatchScreen
 from tui.screens.main import MainScreen
 from tui.widgets.choice import Choice
@@ -104,7 +116,10 @@ async def test_a_server_that_is_gone_is_told_in_the_dialog(api: ApiProcess) -> N
         await fill(pilot, of="in")
         await api.kill()
         await pilot.press("ctrl+s")
-        await comes(pilot, lambda: "unreachable" in said(pilot))
+        await comes(pilot, lambda: "unreachable" in said(pilot) or "offline" in said(pilot))
+        await comes(pilot, lambda: dashboard(pilot).desk.model.link.state == "offline")
+        await pilot.press("ctrl+s")
+        await comes(pilot, lambda: "offline, nothing was sent" in said(pilot))
 
 
 async def test_failures_are_sent_again_as_a_new_batch(
@@ -232,10 +247,6 @@ async def test_the_orders_that_are_shown_are_exported(tmp_path: Path) -> None:
 async def test_another_server_can_be_followed(
     api: ApiProcess, other_database_url: str, redis_url: str
 ) -> None:
-    from tests.tui.servers import live_desk
-    from tui.app import Dashboard
-    from tui.client import Client
-
     async with running(other_database_url, redis_url) as other:
         app = Dashboard(live_desk(Client(other.url)), connect=lambda url: live_desk(Client(url)))
         async with app.run_test(size=(80, 24)) as pilot:
@@ -246,3 +257,18 @@ async def test_another_server_can_be_followed(
             await pilot.press("enter")
             await comes(pilot, lambda: app.desk.model.link.url == api.url)
             await comes(pilot, lambda: app.desk.model.link.state == "live")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+async def test_the_steps_of_a_stored_order_are_asked_for_when_it_is_shown(
+    api: ApiProcess, database_url: str, redis_url: str, size: tuple[int, int]
+) -> None:
+    async with open_driver(database_url, redis_url) as driver, Client(api.url) as client:
+        order_id = await client.place(TERMS, key="one")
+        await driver.confirm(UUID(order_id))
+        async with live(api.url, size) as pilot:
+            order = dashboard(pilot).desk.model.orders[order_id]
+            assert not order.is_told
+            await pilot.press("enter")
+            await comes(pilot, lambda: order.is_told)
+            await comes(pilot, lambda: "+0" in screen_text(pilot))

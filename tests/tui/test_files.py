@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.desks import recorded
+from tests.tui.desks import Still, desk, recorded
 from tests.tui.dumps import dump
 from tui.export import export
 from tui.messages import Events
 from tui.model import Model
-from tui.record import BadRecording, Recorder, read
+from tui.record import BadRecording, Recorder, Replay, read
 from tui.settings import Settings
 
 
@@ -96,6 +96,25 @@ def test_a_file_that_is_no_recording_is_refused(
     path.write_text("".join(lines))
     with pytest.raises(BadRecording, match=place):
         list(read(path))
+
+
+async def test_a_recording_whose_messages_make_no_sense_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text('{"recording":1}\n{"at":5,"is":"events","events":[{"orderId":"x"}]}\n')
+    replay, made = Replay(path, speed=0, time_s=lambda: 0), Model()
+    with pytest.raises(BadRecording, match="the message of 5"):
+        await replay.run(made.apply)
+
+
+def test_a_disk_that_is_full_ends_the_recording_and_nothing_else() -> None:
+    [first, *_] = recorded()
+    shown = desk(Still([first]))
+    shown.recorder = Recorder(Path("/dev/full"))
+    for each in recorded():
+        shown.put(each.message, each.at_ms)
+    assert shown.recorder is None
+    assert "nothing more is recorded" in shown.model.log.entries[0].text
+    assert shown.model.tally.counts["confirmed"] == 434
 
 
 def test_the_recording_of_the_tests_is_of_a_real_session() -> None:

@@ -138,6 +138,18 @@ async def plain(*arguments: str, **environ: str) -> tuple[int, list[str], str]:
     return process.returncode, out.decode().splitlines(), err.decode()
 
 
+async def test_without_a_terminal_it_says_so() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tui", "--replay", str(RECORDING)),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    assert (process.returncode, b"--plain" in errors) == (2, True)
+
+
 async def test_plain_writes_a_line_for_each_transition() -> None:
     status, lines, errors = await plain("--replay", str(RECORDING), "--speed", "0", TZ="UTC")
     assert (status, errors) == (0, "")

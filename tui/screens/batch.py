@@ -32,12 +32,13 @@ _CHOICES: Final = {
     "type": {each: each for each in plan.TYPES},
     "of": {"base": "base token", "in": "token in"},
 }
-_ROW_OF: Final = {"limit": "type", "low": "amount", "high": "amount", "of": "amount"} | {
-    "slippage": "protect",
-    "minimum": "protect",
-    "pace": "count",
+_ROW_OF: Final = {"low": "amount", "high": "amount"}
+_HINTS: Final = {
+    "limit": "quote tokens for one base token",
+    "minimum": "nothing: the slippage alone protects",
+    "pairs": "BASE/QUOTE, spaces between",
+    "seed": "same seed, same orders",
 }
-_HINTS: Final = {"pairs": "BASE/QUOTE, spaces between", "seed": "same seed, same orders"}
 
 
 class BatchScreen(SendingScreen):
@@ -75,7 +76,7 @@ class BatchScreen(SendingScreen):
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "New order" if self._single else "New batch"
             for name, title, widgets in self._asked():
-                with Horizontal(classes="row"):
+                with Horizontal(id=f"row-{name}", classes="row"):
                     yield Label(title, classes="title")
                     yield from widgets
                     hint = _HINTS.get(name, "")
@@ -86,17 +87,21 @@ class BatchScreen(SendingScreen):
             yield from self._buttons()
 
     def _asked(self) -> Iterator[tuple[str, str, list[Widget]]]:
+        """Each row leaves room beside its fields for what is wrong with them."""
         if not self._single:
-            yield "count", "Count", [self._field("count", 8), Label("sent"), self._pick("pace")]
+            yield "count", "Count", [self._field("count", 8)]
+            yield "pace", "Sent", [self._pick("pace")]
         yield "pairs", "Pair" if self._single else "Pairs", [self._field("pairs", 30)]
         yield "side", "Side", [self._pick("side")]
-        yield "type", "Type", [self._pick("type"), Label("price"), self._field("limit", 10)]
-        amounts: list[Widget] = [self._field("low", 9)]
-        if not self._single:
-            amounts += [Label("to"), self._field("high", 9), Label("of"), self._pick("of")]
-        yield "amount", "Amount", amounts
-        protection = [self._field("slippage", 7), Label("%   at least out")]
-        yield "protect", "Slippage", [*protection, self._field("minimum", 10)]
+        yield "type", "Type", [self._pick("type")]
+        yield "limit", "Price", [self._field("limit", 10)]
+        if self._single:
+            yield "amount", "Amount", [self._field("low", 9)]
+        else:
+            yield "amount", "Amount", [self._field("low", 9), Label("to"), self._field("high", 9)]
+            yield "of", "Of the", [self._pick("of")]
+        yield "slippage", "Slippage", [self._field("slippage", 7), Label("%")]
+        yield "minimum", "Min out", [self._field("minimum", 10)]
         if not self._single:
             yield "seed", "Seed", [self._field("seed", 10)]
 
@@ -163,6 +168,7 @@ class BatchScreen(SendingScreen):
             label.set_class(row in shown, "-wrong")
 
     def _explain(self) -> None:
+        self.query_one("#row-limit").display = self._values()["type"] == "limit"
         made = self._plan()
         totals, preview = "", ""
         if made is not None:

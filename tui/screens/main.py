@@ -8,7 +8,6 @@ from typing import ClassVar, Final
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -17,7 +16,6 @@ from tui.desk import Desk
 from tui.filters import Filter
 from tui.link import State
 from tui.marks import STATUSES
-from tui.orders import Order
 from tui.widgets.blotter import Blotter, next_column
 from tui.widgets.filterbar import FilterBar
 from tui.widgets.panels import Keys, LogPane, Side, StatusLine, Summary, hint
@@ -71,13 +69,6 @@ class MainScreen(Screen[None]):
             for digit, status in enumerate(STATUSES, start=1)
         ),
     ]
-
-    class Chosen(Message):
-        """The cursor is on an order whose steps are not known."""
-
-        def __init__(self, order: Order) -> None:
-            super().__init__()
-            self.order = order
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -134,10 +125,7 @@ class MainScreen(Screen[None]):
         self._strip.paint()
         self._log.paint()
         self._status.paint()
-        order = self._desk.cursor.order
-        self._side.paint(order)
-        if order is not None and not order.is_told and self._side.display:
-            self.post_message(self.Chosen(order))
+        self._side.paint(self._desk.cursor.order)
 
     def _paint(self) -> bool:
         view, now_ms = self._desk.view, self._desk.server_ms

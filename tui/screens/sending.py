@@ -11,6 +11,7 @@ from textual.widgets import Button, Label
 
 from tui.desk import Desk
 from tui.format import clean, seconds
+from tui.link import State
 from tui.messages import WireTerms
 from tui.sending import Outcome, place, send
 
@@ -55,6 +56,8 @@ class SendingScreen(ModalScreen[None]):
             return
         if self.desk.client is None:
             self.say("a recording is shown: nothing can be sent")
+        elif self.desk.model.link.state is State.OFFLINE:
+            self.say(f"offline, nothing was sent: {self.desk.model.link.reason}")
         else:
             self.run_worker(self._submit(), group="send", exclusive=True)
 

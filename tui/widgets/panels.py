@@ -52,6 +52,8 @@ class Side(Lines):
             self._drawn = None
             self.show([])
             return
+        if not order.is_told:
+            desk.ask(order)
         now_ms = desk.view.now_ms(desk.server_ms)
         drawn = (order, order.version, cells, 0 if order.is_end else now_ms)
         if drawn != self._drawn:
