@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from decimal import Decimal
@@ -65,6 +66,8 @@ class Desk:
             recorder.write(message, at_ms)
         except OSError as error:
             self.recorder = None
+            with suppress(OSError):
+                recorder.close()
             self.note(f"nothing more is recorded: {error}", "warn")
 
     def note(self, text: str, role: str = "") -> None:

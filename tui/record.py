@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
@@ -38,7 +39,12 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self._file = _open(path, "wt")
-        self._write({"recording": _VERSION})
+        try:
+            self._write({"recording": _VERSION})
+        except OSError:
+            with suppress(OSError):
+                self.close()
+            raise
 
     def write(self, message: Message, at_ms: int) -> None:
         """Add a message."""

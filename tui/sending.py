@@ -1,9 +1,9 @@
-"""Sends orders in batches, each under a name of its own, so that no silence can double them."""
+"""Sends orders, each under a name of its own, so that no silence and no repeat can double them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -12,6 +12,8 @@ from tui.messages import WireProblem, WireTerms
 from tui.orders import Order
 
 _TRIES: Final = 4
+_UNSURE: Final = "database_unavailable"
+"""The refusal after which nobody knows whether the orders were stored."""
 _RETRY_S: Final = 0.5
 
 _T = TypeVar("_T")
@@ -63,7 +65,8 @@ async def send(
 ) -> Outcome:
     """Send orders, ``pace`` a second or all at once (0); ``progress`` is told after each batch.
 
-    A refusal of a whole batch, or a server that does not answer, leaves the rest unsent.
+    They have names (``named``), so that what is left can be sent again without a doubt. A refusal
+    of a whole batch, or a server that does not answer, leaves the rest unsent.
     """
     outcome = Outcome(len(orders))
     size = min(pace or BATCH_ORDERS_MAX, BATCH_ORDERS_MAX)
@@ -114,12 +117,21 @@ async def _asked(ask: Callable[[], Awaitable[_T]]) -> _T:
             return await ask()
         except Unreachable:
             await asyncio.sleep(_RETRY_S)
+        except Refused as refusal:
+            if refusal.code != _UNSURE:
+                raise
+            await asyncio.sleep(_RETRY_S)
     return await ask()
 
 
 def _left(terms: WireTerms, problem: WireProblem) -> Left:
     detail = problem.get("detail") or problem.get("title") or ""
     return Left(terms, problem.get("code", "refused"), detail)
+
+
+def named(orders: Iterable[WireTerms], new_id: Callable[[], str]) -> list[WireTerms]:
+    """The orders with a name for each: sent again, by whatever way, they are the same orders."""
+    return [{**order, "clientOrderId": new_id()} for order in orders]
 
 
 def terms_of(order: Order, *, slippage_bps: int | None = None) -> WireTerms:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,7 @@ from tui.client import Client, Refused, Unreachable
 from tui.link import State
 from tui.messages import WireTerms
 from tui.model import Model
+from tui.sending import named, send
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -185,6 +187,24 @@ async def test_a_batch_is_posted_once_however_often_it_is_asked_for(api: ApiProc
             place["orderId"] for place in first.places
         ]
         assert len(await listed(api.url)) == 3
+
+
+async def test_orders_that_are_sent_again_in_another_batch_are_still_the_same(
+    api: ApiProcess,
+) -> None:
+    ids = count(1)
+    orders = named([TERMS] * 30, lambda: f"mine-{next(ids)}")
+    async with Client(api.url) as client:
+        for sent in (orders[:20], orders):
+            outcome = await send(
+                client,
+                sent,
+                pace=0,
+                new_id=lambda: f"batch-{next(ids)}",
+                progress=lambda outcome: None,
+            )
+            assert (outcome.accepted, outcome.left) == (len(sent), [])
+        assert len(await listed(api.url)) == 30
 
 
 async def test_what_is_refused_is_told_in_its_place(api: ApiProcess) -> None:

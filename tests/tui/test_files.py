@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -106,15 +107,23 @@ async def test_a_recording_whose_messages_make_no_sense_is_refused(tmp_path: Pat
         await replay.run(made.apply)
 
 
-def test_a_disk_that_is_full_ends_the_recording_and_nothing_else() -> None:
-    [first, *_] = recorded()
-    shown = desk(Still([first]))
-    shown.recorder = Recorder(Path("/dev/full"))
+def test_a_recording_that_cannot_go_on_ends_and_nothing_else(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    shown = desk(Still(recorded()))
+    shown.recorder = Recorder(pipe)
+    os.close(reader)
     for each in recorded():
         shown.put(each.message, each.at_ms)
     assert shown.recorder is None
     assert "nothing more is recorded" in shown.model.log.entries[0].text
     assert shown.model.tally.counts["confirmed"] == 434
+
+
+def test_a_disk_that_is_full_from_the_start_refuses_the_recording() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        Recorder(Path("/dev/full"))
 
 
 def test_the_recording_of_the_tests_is_of_a_real_session() -> None:

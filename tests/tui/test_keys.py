@@ -12,6 +12,7 @@ from textual.screen import Screen
 from tests.tui.desks import (
     NARROW,
     Still,
+    comes,
     dashboard,
     desk,
     press,
@@ -213,8 +214,7 @@ async def test_failures_can_be_walked_while_one_is_shown_in_full() -> None:
         second = dashboard(pilot).desk.cursor.order
         assert first is not second
         assert second is not None
-        await pilot.pause(0.3)
-        assert f"order {second.id}" in screen_text(pilot)
+        await comes(pilot, lambda: f"order {second.id}" in screen_text(pilot))
 
 
 async def test_a_reason_filters_to_its_orders() -> None:

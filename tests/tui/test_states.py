@@ -115,6 +115,8 @@ async def test_a_server_with_another_journal() -> None:
     source = Still([*EMPTY, *now(Events(life(1)))])
     async with shown(desk(source)) as pilot:
         source.play(hello(5_000, was_reset=True))
+        await pilot.pause(0.1)
+        assert [row[1:9] for row in row_texts(pilot)] == ["00000001"]
         source.play(now(Page([stored(life(7))], is_last=True, is_all=True), ms=5_001))
         await settled(pilot)
         assert "restarted with another journal" in screen_text(pilot)

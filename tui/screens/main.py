@@ -141,6 +141,9 @@ class MainScreen(Screen[None]):
         return is_late
 
     def _may_rebuild(self) -> bool:
+        model = self._desk.model
+        if model.link.state is State.LOADING and not model.orders and len(self._desk.view):
+            return False  # better the last rows of another journal than none for a moment
         return monotonic() >= self._next_rebuild_s
 
     def rebuild(self) -> None:

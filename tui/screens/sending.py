@@ -13,7 +13,7 @@ from tui.desk import Desk
 from tui.format import clean, seconds
 from tui.link import State
 from tui.messages import WireTerms
-from tui.sending import Outcome, place, send
+from tui.sending import Outcome, named, place, send
 
 _REASONS_MAX: Final = 3
 
@@ -77,7 +77,7 @@ class SendingScreen(ModalScreen[None]):
         try:
             if not self._left and not await self.prepare():
                 return
-            orders = self._left or self.orders()
+            orders = self._left or named(self.orders() or (), self.desk.new_id)
             if not orders:
                 return
             began_ms = self.desk.source.now_ms()
