@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -154,7 +155,8 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
         )
         jobs = Jobs(common.broker)
         async with running(leases.run, journal.run, keeper.run, submission.run, retries.run):
-            async with running(lambda: _sweep(leases, jobs, settings, random)):
+            sweeping = partial(sweep, leases, jobs, interval_s=settings.sweep_s, random=random)
+            async with running(sweeping):
                 ready()
                 await receive(
                     common.broker,
@@ -169,13 +171,6 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
 
 def _backoff_s(policy: Policy, failures: int) -> float:
     return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
-
-
-async def _sweep(leases: Leases, jobs: Jobs, settings: Settings, random: Random) -> None:
-    async def send(found: Any) -> None:
-        await jobs.send(found, by="sweep")
-
-    await sweep(leases, send, interval_s=settings.sweep_s, random=random)
 
 
 @asynccontextmanager

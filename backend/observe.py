@@ -227,6 +227,11 @@ def send_unanswered(code: str, reason: str) -> None:
     _log.info("send unanswered", code=code, reason=reason)
 
 
+def landed_untold(signature: str) -> None:
+    """A node tells that a transaction landed, and does not show it."""
+    _log.warning("node does not show a landed transaction", signature=signature)
+
+
 def watcher_failed(doing: str, error: BaseException) -> None:
     """The chain could not be asked; it is asked again."""
     _log.warning("chain does not answer", doing=doing, error=repr(error))

@@ -18,11 +18,13 @@ from backend.api.schemas import KEY_MAX, Wanted, is_printable, read_batch, read_
 from backend.api.wire import decode, encode, instant
 from backend.domain.errors import Reused, Transient
 from backend.domain.orders import Accepted, NewOrder
-from backend.store.intake import NewBatch
+from backend.store.intake import NewBatch, unavailable
 
 BREATH_ORDERS = 100
 """After so many orders of a batch others get their turn."""
 TRIES = 3
+STORED_S = 5.0
+"""How long a client waits for PostgreSQL to store its order."""
 _CURL = "application/x-www-form-urlencoded"
 _FROM_A_PAGE = ("origin", "referer", "sec-fetch-site", "cookie")
 REPEATED = {"Idempotent-Replayed": "true"}
@@ -72,15 +74,17 @@ async def take(api: Api, call: Call, raw: object) -> Taken:
 
 
 async def _told(storing: Awaitable[Stored]) -> Stored:
-    """What was stored. An answer that was lost on the way is told as what it is."""
+    """What was stored. An answer that was lost on the way, or is too late, is told as what it is."""
     try:
-        return await storing
-    except Transient as error:
+        async with asyncio.timeout(STORED_S):
+            return await storing
+    except (Transient, TimeoutError) as cause:
+        error = cause if isinstance(cause, Transient) else unavailable()
         reason = (
             f"{error.reason}; whether it was stored is not known, so repeat it with the same"
             " Idempotency-Key or clientOrderId"
         )
-        raise Transient(error.code, reason) from error
+        raise Transient(error.code, reason) from cause
 
 
 def _new_order(
@@ -234,7 +238,9 @@ async def _store(api: Api, call: Call, new_batch: NewBatch, places: _Places) -> 
         }
     )
     new_batch = new_batch._replace(response=response)
-    earlier = await _told(front.intake.accept_batch(new_batch, places.new))
+    # Shielded: to break off a transaction may take longer than the transaction.
+    storing = asyncio.shield(front.intake.accept_batch(new_batch, places.new))
+    earlier = await _told(storing)
     if earlier is not None:
         return Answer(202, earlier, REPEATED)
     api.gate.took(len(places.new))

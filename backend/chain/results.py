@@ -7,7 +7,7 @@ Every reader takes decoded JSON and raises ``KeyError``, ``TypeError``, ``ValueE
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -39,6 +39,14 @@ class Blockhash:
 
 
 @dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest block of a commitment: its slot, and how many blocks the chain has with it."""
+
+    slot: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """What a transaction would do now. ``err`` is the node's error as JSON, ``None`` if none."""
 
@@ -55,6 +63,17 @@ class SignatureStatus:
     slot: int
     err: Json
     commitment: Commitment
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """What became of signatures, in the order of the question, as it was in ``slot``.
+
+    ``None`` where no block that was searched has it.
+    """
+
+    slot: int
+    found: Sequence[SignatureStatus | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +115,11 @@ def read_blockhash(result: Json) -> Blockhash:
     )
 
 
+def read_tip(result: Json) -> Tip:
+    """``getEpochInfo``."""
+    return Tip(int(result["absoluteSlot"]), int(result["blockHeight"]))
+
+
 def read_account(value: Json) -> Account | None:
     """One account in base64; ``None`` where there is none."""
     if value is None:
@@ -128,12 +152,12 @@ def read_simulation(result: Json) -> Simulation:
     )
 
 
-def read_statuses(result: Json, expected: int) -> list[SignatureStatus | None]:
+def read_statuses(result: Json, expected: int) -> Statuses:
     """``getSignatureStatuses``."""
-    statuses = [read_status(value) for value in result["value"]]
-    if len(statuses) != expected:
+    found = [read_status(value) for value in result["value"]]
+    if len(found) != expected:
         raise ValueError("the answer has another length than the question")
-    return statuses
+    return Statuses(int(result["context"]["slot"]), found)
 
 
 def read_status(value: Json) -> SignatureStatus | None:

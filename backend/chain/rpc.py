@@ -26,12 +26,14 @@ from backend.chain.results import (
     Commitment,
     Json,
     Landed,
-    SignatureStatus,
     Simulation,
+    Statuses,
+    Tip,
     read_accounts,
     read_blockhash,
     read_simulation,
     read_statuses,
+    read_tip,
 )
 from backend.domain.errors import EngineError
 from backend.venues.venue import Account
@@ -102,9 +104,9 @@ class Rpc:
         """The blockhash to sign with, and how long what is signed with it can land."""
         return await self._read("getLatestBlockhash", [{"commitment": commitment}], read_blockhash)
 
-    async def get_block_height(self, commitment: Commitment) -> int:
-        """How many blocks the chain has."""
-        return await self._read("getBlockHeight", [{"commitment": commitment}], int)
+    async def get_epoch_info(self, commitment: Commitment) -> Tip:
+        """Where the chain is: slot and height of one block, which no two calls would give."""
+        return await self._read("getEpochInfo", [{"commitment": commitment}], read_tip)
 
     async def get_balance(self, owner: Pubkey) -> int:
         """The lamports of an account."""
@@ -135,15 +137,17 @@ class Rpc:
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
-    ) -> list[SignatureStatus | None]:
-        """What became of each signature; ``None`` where no block that was searched has it."""
-        statuses: list[SignatureStatus | None] = []
+    ) -> Statuses:
+        """What became of each signature; of many, as of the oldest slot that an answer is of."""
+        parts: list[Statuses] = []
         options = {"searchTransactionHistory": search_history}
         for at in range(0, len(signatures), SIGNATURES_MAX):
             chunk = list(signatures[at : at + SIGNATURES_MAX])
             reader = partial(read_statuses, expected=len(chunk))
-            statuses += await self._read("getSignatureStatuses", [chunk, options], reader)
-        return statuses
+            parts.append(await self._read("getSignatureStatuses", [chunk, options], reader))
+        return Statuses(
+            min((part.slot for part in parts), default=0), [s for part in parts for s in part.found]
+        )
 
     async def get_transactions(
         self, signatures: Sequence[str]

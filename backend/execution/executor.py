@@ -32,8 +32,10 @@ from backend.domain.quotes import Dex
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Submission
 from backend.routing import Route
+from backend.store.database import GONE
 from backend.store.journal import Journal, LostLease, Transition
 
+CLAIM_AGAIN_S = 1.0
 _INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost; nothing had been sent"}
 
 
@@ -93,10 +95,15 @@ class Executor:
     async def run(self, order_id: str) -> None:
         """Drive an order as far as it goes now; nothing happens if it is not to be had.
 
-        Raises ``RetryLater`` if an attempt failed and the next one has its time.
+        Raises ``RetryLater`` if an attempt failed and the next one has its time, or if PostgreSQL
+        did not answer the claim.
         """
         observe.bind(order_id)
-        order = await self._keeper.claim(UUID(order_id))
+        try:
+            order = await self._keeper.claim(UUID(order_id))
+        except GONE as error:
+            observe.database_gone(error)
+            raise RetryLater(CLAIM_AGAIN_S) from None
         if order is None:
             return
         try:

@@ -2,8 +2,9 @@
 
 Sends, status polls and fetches of many orders go out together. What is sent is always the stored
 bytes, again and again until they land or never can: an error after a send proves nothing, so the
-only answers are those of the chain. A signature is dead when a search of the history, made after
-the last valid block height was final, does not find it; no count of polls and no time-out is.
+only answers are those of the chain. A signature is dead when its last valid block height is final
+and a search of the history does not find it, on a node that has come as far: behind one address
+there may be several nodes, some of them late. No count of polls and no time-out is enough.
 """
 
 from __future__ import annotations
@@ -18,8 +19,16 @@ from solders.pubkey import Pubkey
 
 from backend import observe
 from backend.chain.outcomes import fill, onchain_error
-from backend.chain.results import Blockhash, Commitment, Landed, SignatureStatus, Simulation
-from backend.chain.rpc import BATCH_MAX
+from backend.chain.results import (
+    Blockhash,
+    Commitment,
+    Landed,
+    SignatureStatus,
+    Simulation,
+    Statuses,
+    Tip,
+)
+from backend.chain.rpc import BATCH_MAX, SIGNATURES_MAX
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
 from backend.chain.wallet import Wallet
 from backend.coalesce import Coalescer
@@ -30,10 +39,12 @@ from backend.routing import Route
 
 BLOCKHASH_AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""
-HEIGHT_S = 0.5
+TIP_S = 0.5
 CALLS_MAX = 8
 RETRY_S = 0.25
 """How long a node that did not answer is left alone."""
+FETCH_S_MAX = 5.0
+"""How long a node that does not show a landed transaction is left alone, at most."""
 
 
 class Node(Protocol):
@@ -43,8 +54,8 @@ class Node(Protocol):
         """The blockhash to sign with."""
         ...
 
-    async def get_block_height(self, commitment: Commitment) -> int:
-        """How many blocks the chain has."""
+    async def get_epoch_info(self, commitment: Commitment) -> Tip:
+        """Where the chain is."""
         ...
 
     async def simulate_transaction(self, wire: bytes) -> Simulation:
@@ -53,7 +64,7 @@ class Node(Protocol):
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
-    ) -> list[SignatureStatus | None]:
+    ) -> Statuses:
         """What became of each signature."""
         ...
 
@@ -99,19 +110,21 @@ class Submission:
         # By watch, not by signature: two drives may watch one signature until the older one ends.
         self._watched: dict[_Watch, None] = {}
         self._some = asyncio.Event()
-        self._height_at = 0.0
+        self._tip_at = 0.0
         self._sends: Coalescer[bytes, str] = Coalescer(
             node.send_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
         )
         self._fetches: Coalescer[str, Landed | None] = Coalescer(
             node.get_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
         )
+        self._looks: Coalescer[Signed, Fate] = Coalescer(self._look, items_max=SIGNATURES_MAX)
 
     async def run(self) -> None:
         """Send, watch and fetch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sends.run())
             tasks.create_task(self._fetches.run())
+            tasks.create_task(self._looks.run())
             tasks.create_task(self._watch())
 
     async def sign(self, order_id: UUID, attempt: int, terms: Terms, route: Route) -> Signed:
@@ -145,9 +158,7 @@ class Submission:
         """What the chain shows of a signature now; waits for a chain that does not answer."""
         while True:
             try:
-                height = await self._node.get_block_height(Commitment.FINALIZED)
-                found = await self._search([signed.signature])
-                return _fate(found[0], is_over=height > signed.last_valid_height)
+                return await self._looks.ask(signed)
             except EngineError as error:
                 observe.watcher_failed("look", error)
                 await asyncio.sleep(self._pace.resend_s)
@@ -181,14 +192,34 @@ class Submission:
             return self._recent[1]
 
     async def _transaction(self, signature: str) -> Landed:
+        """A landed transaction. Nothing else says what it paid out, so this is not given up."""
+        wait_s = self._pace.poll_s
         while True:
             try:
                 landed = await self._fetches.ask(signature)
                 if landed is not None:
                     return landed
+                if wait_s >= FETCH_S_MAX:
+                    observe.landed_untold(signature)
             except EngineError as error:
                 observe.watcher_failed("transaction", error)
-            await asyncio.sleep(self._pace.poll_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, FETCH_S_MAX)
+
+    async def _look(self, signed: Sequence[Signed]) -> list[Fate]:
+        tip = await self._node.get_epoch_info(Commitment.FINALIZED)
+        return await self._fates(signed, tip)
+
+    async def _fates(self, signed: Sequence[Signed], tip: Tip) -> list[Fate]:
+        """What a search of the history shows that is made after ``tip`` was final."""
+        statuses = await self._node.get_signature_statuses(
+            [each.signature for each in signed], search_history=True
+        )
+        is_late = statuses.slot < tip.slot
+        return [
+            _fate(status, is_over=tip.height > each.last_valid_height and not is_late)
+            for each, status in zip(signed, statuses.found, strict=True)
+        ]
 
     async def _watch(self) -> None:
         while True:
@@ -203,23 +234,19 @@ class Submission:
                 await asyncio.sleep(RETRY_S)
 
     async def _poll(self, watched: Sequence[_Watch]) -> None:
-        found = await self._node.get_signature_statuses([w.signed.signature for w in watched])
-        waiting = _settle(watched, found)
+        statuses = await self._node.get_signature_statuses([w.signed.signature for w in watched])
+        waiting = _settle(watched, [_fate(status) for status in statuses.found])
         now = asyncio.get_running_loop().time()
-        if waiting and now >= self._height_at:
-            self._height_at = now + HEIGHT_S
-            height = await self._node.get_block_height(Commitment.FINALIZED)
-            over = [w for w in waiting if height > w.signed.last_valid_height]
+        if waiting and now >= self._tip_at:
+            self._tip_at = now + TIP_S
+            tip = await self._node.get_epoch_info(Commitment.FINALIZED)
+            over = [w for w in waiting if tip.height > w.signed.last_valid_height]
             if over:
                 self._recent = None  # signed long ago, or the chain has jumped ahead of it
-                found = await self._search([w.signed.signature for w in over])
-                _settle(over, found, is_over=True)
-        await self._resend([w for w in waiting if not w.fate.done()], now)
+                _settle(over, await self._fates([w.signed for w in over], tip))
+        self._resend([w for w in waiting if not w.fate.done()], now)
 
-    async def _search(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
-        return await self._node.get_signature_statuses(signatures, search_history=True)
-
-    async def _resend(self, waiting: Sequence[_Watch], now: float) -> None:
+    def _resend(self, waiting: Sequence[_Watch], now: float) -> None:
         late = [w for w in waiting if now - w.sent_at >= self._pace.resend_s]
         for watch in late:
             watch.sent_at = now
@@ -234,7 +261,7 @@ def _note(sent: asyncio.Future[str]) -> None:
         observe.send_unanswered(error.code, error.reason)
 
 
-def _fate(status: SignatureStatus | None, *, is_over: bool) -> Fate:
+def _fate(status: SignatureStatus | None, *, is_over: bool = False) -> Fate:
     if status is None:
         return Fate.DEAD if is_over else Fate.OPEN
     if status.commitment is Commitment.PROCESSED:
@@ -242,13 +269,10 @@ def _fate(status: SignatureStatus | None, *, is_over: bool) -> Fate:
     return Fate.LANDED if status.err is None else Fate.REVERTED
 
 
-def _settle(
-    watched: Sequence[_Watch], found: Sequence[SignatureStatus | None], *, is_over: bool = False
-) -> list[_Watch]:
+def _settle(watched: Sequence[_Watch], fates: Sequence[Fate]) -> list[_Watch]:
     """Tell those whose fate is known; the others."""
     waiting = []
-    for watch, status in zip(watched, found, strict=True):
-        fate = _fate(status, is_over=is_over)
+    for watch, fate in zip(watched, fates, strict=True):
         if fate is Fate.OPEN:
             waiting.append(watch)
         elif not watch.fate.done():

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
+from redis.exceptions import RedisError
 from taskiq.acks import AcknowledgeType
 from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
@@ -18,6 +19,7 @@ from backend.jobs.broker import StreamBroker
 from backend.jobs.retry import RetryMiddleware
 
 TASK = "execute_order"
+DEEP_JOBS = 1_000
 
 
 class Jobs:
@@ -40,6 +42,14 @@ class Jobs:
         except SendTaskError as error:
             observe.jobs_not_sent(1, error.__cause__ or error)
         observe.jobs_sent(sent, by)
+
+    async def is_deep(self) -> bool:
+        """Whether many jobs wait, or nobody knows how many."""
+        try:
+            return await self._broker.depth() >= DEEP_JOBS
+        except (RedisError, OSError) as error:
+            observe.redis_gone("count", error)
+            return True
 
 
 async def receive(

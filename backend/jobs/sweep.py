@@ -7,7 +7,7 @@ open, due and not leased is found here, by any worker, within one interval.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Protocol
 from uuid import UUID
@@ -25,14 +25,24 @@ class Overdue(Protocol):
         ...
 
 
-async def sweep(
-    orders: Overdue,
-    send: Callable[[Sequence[UUID]], Awaitable[None]],
-    *,
-    interval_s: float,
-    random: Random,
-) -> None:
-    """Look every ``interval_s``, give or take a tenth so that workers spread out, for ever."""
+class Queue(Protocol):
+    """Where jobs are sent."""
+
+    async def send(self, order_ids: Iterable[UUID], *, by: str) -> None:
+        """Put a job for each order on the queue."""
+        ...
+
+    async def is_deep(self) -> bool:
+        """Whether so many jobs wait that most of what is overdue waits among them."""
+        ...
+
+
+async def sweep(orders: Overdue, queue: Queue, *, interval_s: float, random: Random) -> None:
+    """Look every ``interval_s``, give or take a tenth so that workers spread out, for ever.
+
+    If one look is not enough for all, the next one follows at once, unless the queue is deep:
+    then what is overdue mostly waits there, and sending all of it again would not end it sooner.
+    """
     while True:
         try:
             found = await orders.overdue(SWEPT_MAX)
@@ -41,6 +51,6 @@ async def sweep(
             found = []
         if found:
             observe.swept(len(found))
-            await send(found)
-        if len(found) < SWEPT_MAX:
+            await queue.send(found, by="sweep")
+        if len(found) < SWEPT_MAX or await queue.is_deep():
             await asyncio.sleep(interval_s * random.uniform(0.9, 1.1))

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.store.database import GONE, Pool
+from backend.store.database import COMMAND_TIMEOUT_S, GONE, Pool
 from backend.store.feed import Position
 from backend.store.intake import unavailable
+
+COUNT_S = 60
+"""How long counting all orders may take; it is done once."""
 
 # A statement sees one snapshot: its orders, without what its events beyond the place did to them.
 _ALL = """
@@ -66,7 +69,7 @@ class Counts:
         """
         async with self._turn:
             if self._as_of is None:
-                rows = await self._fetch(_ALL)
+                rows = await self._fetch(_ALL, timeout_s=COUNT_S)
             else:
                 rows = await self._fetch(_SINCE, self._as_of.txid)
             for row in rows:
@@ -77,8 +80,10 @@ class Counts:
             self._as_of = Position(rows[0]["txid"])
             return {status: self._counts[status] for status in Status}, self._as_of
 
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
+    async def _fetch(
+        self, query: str, *args: object, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> Sequence[asyncpg.Record]:
         try:
-            return await self._pool.fetch(query, *args)
+            return await self._pool.fetch(query, *args, timeout=timeout_s)
         except GONE as error:
             raise unavailable() from error

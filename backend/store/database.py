@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 CONNECT_TIMEOUT_S = 10
-COMMAND_TIMEOUT_S = 30
+COMMAND_TIMEOUT_S = 5
 
 GONE = (
     OSError,

@@ -102,6 +102,29 @@ async def test_a_killed_database_is_answered_at_once_and_nothing_is_half_accepte
         assert await stored(system) == 40
 
 
+async def test_a_database_that_stands_still_is_answered_for_while_it_does(data_dir: Path) -> None:
+    async with engine(data_dir) as (system, session):
+        told = {(await post(session, "before"))[2]["orderId"]}
+        server = psutil.Process(system.units["postgres"].pid)
+        still = [server, *server.children(recursive=True)]
+        for process in still:
+            process.suspend()
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(post(session, f"meanwhile-{n}")) for n in range(5)]
+        for each in asked:
+            status, wait, problem = each.result()
+            assert (status, wait, problem["code"]) == (503, "1", "database_unavailable")
+        for process in still:
+            process.resume()
+        async with asyncio.timeout(WAIT_S):
+            for n in range(5):
+                while (answer := await post(session, f"meanwhile-{n}"))[0] == 503:
+                    await asyncio.sleep(0.05)
+                told.add(answer[2]["orderId"])
+        assert len(told) == 6
+        assert await stored(system) == 6
+
+
 async def test_readers_that_read_nothing_are_closed_and_cost_little_memory(data_dir: Path) -> None:
     readers, most_mb = 10, 150
     async with engine(data_dir) as (system, session), AsyncExitStack() as stack:

@@ -108,7 +108,7 @@ class Market:
         assert await self.rpc.send_transactions([signed.wire]) == [signed.signature]
 
     async def status(self, signature: str) -> SignatureStatus | None:
-        [status] = await self.rpc.get_signature_statuses([signature])
+        [status] = (await self.rpc.get_signature_statuses([signature])).found
         return status
 
     async def settled(self, signature: str) -> SignatureStatus:

@@ -122,7 +122,7 @@ async def test_a_failed_read_had_no_effect_and_the_same_of_a_send_is_unknown(
 ) -> None:
     async with node(handler) as rpc:
         with pytest.raises(ReadFailed) as read:
-            await rpc.get_block_height(Commitment.CONFIRMED)
+            await rpc.get_epoch_info(Commitment.CONFIRMED)
         [sent] = await rpc.send_transactions([transaction(1)[1]])
 
     assert isinstance(read.value, Transient)
@@ -238,13 +238,16 @@ async def test_statuses_are_asked_for_in_chunks_that_a_node_accepts() -> None:
     def answer(call: Json) -> Json:
         asked.append(len(call["params"][0]))
         value = [{"slot": 5, "err": None, "confirmationStatus": None}, None]
-        return {"result": {"context": {"slot": 9}, "value": (value * 128)[: asked[-1]]}}
+        slot = 10 - len(asked)
+        return {"result": {"context": {"slot": slot}, "value": (value * 128)[: asked[-1]]}}
 
     async with node(answering(answer)) as rpc:
         statuses = await rpc.get_signature_statuses(["x"] * (SIGNATURES_MAX + 3))
 
     assert asked == [SIGNATURES_MAX, 3]
-    assert [s and s.commitment for s in (statuses[0], statuses[-2])] == [Commitment.FINALIZED, None]
+    assert statuses.slot == 8  # the oldest
+    first, last = statuses.found[0], statuses.found[-2]
+    assert [s and s.commitment for s in (first, last)] == [Commitment.FINALIZED, None]
 
 
 async def test_an_answer_shorter_than_the_question_is_no_answer() -> None:
@@ -284,16 +287,17 @@ async def test_every_exchange_is_told_with_its_outcome() -> None:
         assert seconds >= 0
         told.append((method, outcome))
 
-    async with node(answering(lambda _: {"result": 5}), on_call=on_call) as rpc:
-        await rpc.get_block_height(Commitment.CONFIRMED)
+    tip = {"result": {"absoluteSlot": 7, "blockHeight": 5}}
+    async with node(answering(lambda _: tip), on_call=on_call) as rpc:
+        await rpc.get_epoch_info(Commitment.CONFIRMED)
     async with node(answering(lambda _: error(-32005)), on_call=on_call) as rpc:
         with pytest.raises(Transient):
-            await rpc.get_block_height(Commitment.CONFIRMED)
+            await rpc.get_epoch_info(Commitment.CONFIRMED)
     async with node(status_handler(429), on_call=on_call) as rpc:
         await rpc.send_transactions([transaction(1)[1]])
 
     assert told == [
-        ("getBlockHeight", "ok"),
-        ("getBlockHeight", "refused"),
+        ("getEpochInfo", "ok"),
+        ("getEpochInfo", "refused"),
         ("sendTransaction", "rate_limited"),
     ]

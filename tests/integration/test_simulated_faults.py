@@ -100,7 +100,7 @@ async def test_a_node_that_answers_http_errors_is_busy_and_not_gone(
     await node.fault(fault="http", status=status, retry_after_seconds=1.5, count=2)
 
     with pytest.raises(ReadFailed) as read:
-        await node.rpc.get_block_height(Commitment.CONFIRMED)
+        await node.rpc.get_epoch_info(Commitment.CONFIRMED)
     [sent] = await node.rpc.send_transactions([signed.wire])
 
     assert isinstance(sent, SendUnanswered)
@@ -121,10 +121,10 @@ async def test_an_http_error_can_be_for_some_methods_only(node: Market) -> None:
 
 async def test_slow_reads_run_into_the_clients_time_out(tmp_path: Path) -> None:
     async with market(tmp_path, timeout_s=0.1) as node:
-        await node.fault(fault="slow", by_seconds=5, methods=["getBlockHeight"])
+        await node.fault(fault="slow", by_seconds=5, methods=["getEpochInfo"])
 
         with pytest.raises(Transient) as error:
-            await node.rpc.get_block_height(Commitment.CONFIRMED)
+            await node.rpc.get_epoch_info(Commitment.CONFIRMED)
 
         assert error.value.code == "node_timeout"
         await node.rpc.get_latest_blockhash()

@@ -126,7 +126,8 @@ async def test_a_doubled_signature_lands_once(node: Market) -> None:
 async def test_a_transaction_is_dead_once_its_blockhash_is_too_old(node: Market) -> None:
     signed = await node.signed()
     await node.control("advance", {"blocks": 150})
-    assert await node.rpc.get_block_height(Commitment.FINALIZED) == signed.last_valid_height
+    tip = await node.rpc.get_epoch_info(Commitment.FINALIZED)
+    assert tip.height == signed.last_valid_height
     assert (await node.rpc.simulate_transaction(signed.wire)).err is None
 
     await node.control("advance", {"blocks": 1})

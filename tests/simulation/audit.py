@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from backend.domain.lifecycle import ATTEMPTS_MAX, TABLE, Status
-from backend.execution.submission import HEIGHT_S
+from backend.execution.submission import TIP_S
 from tests.simulation import node, postgres
 from tests.simulation.chain import Chain, Landing, Transaction
 from tests.simulation.database import Database, Entry, Row
@@ -60,7 +60,7 @@ def standstill_s(plan: Plan, status: Status) -> float:
     total_s = found_s + lost_s + SLACK_S
     if status is Status.SUBMITTED:
         end_s = (rules.valid_blocks + rules.finalized_blocks + 2) * rules.slot_s
-        total_s += end_s + HEIGHT_S + terms.poll_s + terms.resend_s
+        total_s += end_s + TIP_S + terms.poll_s + terms.resend_s
     return total_s * 1.02  # the database's clock is not that of the chain
 
 

@@ -141,7 +141,7 @@ class Chain:
         """Where a signature landed, if that is told."""
         self.advance(now)
         landing = self.landed.get(signature)
-        if landing is None:
+        if landing is None or landing.height > self.height(now):
             return None
         is_final = self.commitment(now, landing) is Commitment.FINALIZED
         if now < landing.told_at and not (search and is_final):

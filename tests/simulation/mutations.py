@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
-from uuid import UUID
 
-from backend.chain.results import Commitment, SignatureStatus
-from backend.domain.errors import EngineError
+from backend.chain.results import Commitment, SignatureStatus, Tip
 from backend.domain.lifecycle import Fate, Happening
 from backend.domain.orders import Signed
 from backend.execution import executor
@@ -57,9 +55,7 @@ def forgets_the_seq() -> AbstractContextManager[object]:
 def never_sweeps() -> AbstractContextManager[object]:
     """Nobody looks for orders that nobody drives."""
 
-    async def rest(
-        orders: object, send: Callable[[Sequence[UUID]], object], **settings: object
-    ) -> None:
+    async def rest(orders: object, queue: object, **settings: object) -> None:
         await asyncio.Event().wait()
 
     return patch.object(worker, "sweep", rest)
@@ -68,33 +64,45 @@ def never_sweeps() -> AbstractContextManager[object]:
 def buries_without_a_look() -> AbstractContextManager[object]:
     """A transaction is dead when its height has passed, whether it has landed or not."""
 
-    async def search(
-        submission: Submission, signatures: Sequence[str]
-    ) -> list[SignatureStatus | None]:
-        return [None] * len(signatures)
+    async def fates(submission: Submission, signed: Sequence[Signed], tip: Tip) -> list[Fate]:
+        return [
+            execution._fate(None, is_over=tip.height > each.last_valid_height) for each in signed
+        ]
 
-    return patch.object(Submission, "_search", search)
+    return patch.object(Submission, "_fates", fates)
+
+
+def believes_a_node_that_is_behind() -> AbstractContextManager[object]:
+    """A search that does not find a transaction counts, however late the node is that made it."""
+    fates = Submission._fates
+
+    async def fates_of_any(
+        submission: Submission, signed: Sequence[Signed], tip: Tip
+    ) -> list[Fate]:
+        return await fates(submission, signed, Tip(0, tip.height))
+
+    return patch.object(Submission, "_fates", fates_of_any)
 
 
 def searches_before_it_reads_the_height() -> AbstractContextManager[object]:
     """A transaction may land between the search that misses it and the end of its time."""
 
-    async def look(submission: Any, signed: Signed) -> Fate:
-        while True:
-            try:
-                found = await submission._search([signed.signature])
-                height = await submission._node.get_block_height(Commitment.FINALIZED)
-                return execution._fate(found[0], is_over=height > signed.last_valid_height)
-            except EngineError:
-                await asyncio.sleep(submission._pace.resend_s)
+    async def look(submission: Any, signed: Sequence[Signed]) -> list[Fate]:
+        names = [each.signature for each in signed]
+        statuses = await submission._node.get_signature_statuses(names, search_history=True)
+        tip = await submission._node.get_epoch_info(Commitment.FINALIZED)
+        return [
+            execution._fate(status, is_over=tip.height > each.last_valid_height)
+            for each, status in zip(signed, statuses.found, strict=True)
+        ]
 
-    return patch.object(Submission, "look", look)
+    return patch.object(Submission, "_look", look)
 
 
 def trusts_a_block_that_may_vanish() -> AbstractContextManager[object]:
     """A transaction has landed as soon as any block has it."""
 
-    def fate(status: SignatureStatus | None, *, is_over: bool) -> Fate:
+    def fate(status: SignatureStatus | None, *, is_over: bool = False) -> Fate:
         if status is None:
             return Fate.DEAD if is_over else Fate.OPEN
         return Fate.LANDED if status.err is None else Fate.REVERTED
@@ -107,6 +115,7 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "epoch check": forgets_the_epoch,
     "sweep": never_sweeps,
     "last look": buries_without_a_look,
+    "slot of the look": believes_a_node_that_is_behind,
     "seq check": forgets_the_seq,
     "height first": searches_before_it_reads_the_height,
     "confirmation": trusts_a_block_that_may_vanish,

@@ -11,8 +11,9 @@ from backend.chain.results import (
     Blockhash,
     Commitment,
     Landed,
-    SignatureStatus,
     Simulation,
+    Statuses,
+    Tip,
     TokenBalance,
 )
 from backend.chain.wallet import paper_wallet
@@ -27,9 +28,15 @@ WALLET = paper_wallet()
 
 @dataclass(slots=True)
 class Load:
-    """How often the node has no time for a request."""
+    """How often the node has no time for a request.
+
+    Behind its address may be another node, for a part of the requests, that has ``stalled`` at some
+    time and has seen nothing since.
+    """
 
     busy: float = 0.0
+    stalled: float = 0.0
+    stalled_at: float = 0.0
 
 
 class Node:
@@ -52,8 +59,12 @@ class Node:
     async def get_latest_blockhash(self) -> Blockhash:
         return await self._ask(lambda: self._chain.blockhash(self._now()))
 
-    async def get_block_height(self, commitment: Commitment) -> int:
-        return await self._ask(lambda: self._chain.height(self._now(), commitment))
+    async def get_epoch_info(self, commitment: Commitment) -> Tip:
+        def look(now: float) -> Tip:
+            height = self._chain.height(now, commitment)
+            return Tip(height, height)
+
+        return await self._ask(lambda: look(self._seen_s()))
 
     async def simulate_transaction(self, wire: bytes) -> Simulation:
         err = "BlockhashNotFound" if self._random.random() < self._chain.mood.reverted else None
@@ -62,10 +73,11 @@ class Node:
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
-    ) -> list[SignatureStatus | None]:
-        def look() -> list[SignatureStatus | None]:
-            now = self._now()
-            return [self._chain.status(now, each, search=search_history) for each in signatures]
+    ) -> Statuses:
+        def look() -> Statuses:
+            now = self._seen_s()
+            found = [self._chain.status(now, each, search=search_history) for each in signatures]
+            return Statuses(self._chain.height(now), found)
 
         return await self._ask(look)
 
@@ -85,6 +97,11 @@ class Node:
             return await self._ask(take)
         except ReadFailed as failure:
             return [unanswered(failure)] * len(wires)
+
+    def _seen_s(self) -> float:
+        """The time up to which the node that answers this request has seen the chain."""
+        is_stalled = self._random.random() < self._load.stalled
+        return self._load.stalled_at if is_stalled else self._now()
 
     async def _ask(self, serve: Callable[[], Answer]) -> Answer:
         def attend() -> Answer:

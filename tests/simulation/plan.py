@@ -22,6 +22,7 @@ class Trouble(StrEnum):
     NODE_DOWN = "node down"
     NODE_ROUGH = "node loses requests and answers"
     NODE_BUSY = "node busy"
+    NODE_STALLED = "one of two nodes has stalled"
     VENUES_CLOSED = "venues closed"
     DROPPED = "transactions dropped"
     REVERTED = "transactions revert"
@@ -161,7 +162,7 @@ def _fault(random: Random, terms: Terms, workers: int, until: float) -> Fault:
             return Fork(at, random.randint(1, 3))
         case _:
             trouble = random.choice((*Trouble, *OFTEN))
-            return Spell(at, trouble, random.uniform(0.5, 10), random.random())
+            return Spell(at, trouble, random.uniform(0.5, random.choice((8, 20))), random.random())
 
 
 def _strike(random: Random, terms: Terms, at: float, workers: int) -> Strike:

@@ -46,6 +46,12 @@ def _node_busy(world: World, strength: float) -> None:
     world.node_load.busy = strength
 
 
+def _node_stalled(world: World, strength: float) -> None:
+    # Mostly most requests: else another answer soon shows what the stalled node does not.
+    world.node_load.stalled = min(strength * 2, 0.95)
+    world.node_load.stalled_at = world.loop.time()
+
+
 def _venues_closed(world: World, strength: float) -> None:
     world.offers.closed = strength
 
@@ -100,6 +106,7 @@ _TROUBLES: dict[Trouble, Callable[[World, float], None]] = {
     Trouble.NODE_DOWN: _node_down,
     Trouble.NODE_ROUGH: _node_rough,
     Trouble.NODE_BUSY: _node_busy,
+    Trouble.NODE_STALLED: _node_stalled,
     Trouble.VENUES_CLOSED: _venues_closed,
     Trouble.DROPPED: _dropped,
     Trouble.REVERTED: _reverted,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import cast
-from uuid import UUID
 
 import asyncpg
 
@@ -127,12 +126,8 @@ class Worker:
 
     async def _sweep(self) -> None:
         jobs = Jobs(cast(StreamBroker, self._outside.broker))
-
-        async def send(found: Sequence[UUID]) -> None:
-            await jobs.send(found, by="sweep")
-
         random = self._outside.random
-        await sweep(self._leases, send, interval_s=self._terms.sweep_s, random=random)
+        await sweep(self._leases, jobs, interval_s=self._terms.sweep_s, random=random)
 
 
 def _backoff_s(policy: Policy, failures: int) -> float:

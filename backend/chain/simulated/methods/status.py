@@ -18,6 +18,7 @@ from backend.chain.simulated.methods.params import (
 from backend.chain.simulated.options import BLOCKHASH_BLOCKS
 
 _FEES_SLOTS = 150
+_EPOCH_SLOTS = 432_000
 
 
 class StatusMethods:
@@ -30,6 +31,7 @@ class StatusMethods:
         """By name."""
         return {
             "getBlockHeight": self.block_height,
+            "getEpochInfo": self.epoch_info,
             "getGenesisHash": lambda _: SIMULATED_GENESIS_HASH,
             "getHealth": lambda _: "ok",
             "getLatestBlockhash": self.latest_blockhash,
@@ -46,6 +48,18 @@ class StatusMethods:
     def block_height(self, params: Params) -> Json:
         """``getBlockHeight``."""
         return self._chain.clock.height(self.slot(params))
+
+    def epoch_info(self, params: Params) -> Json:
+        """``getEpochInfo``: epochs are as long as those of mainnet."""
+        slot = self.slot(params)
+        return {
+            "absoluteSlot": slot,
+            "blockHeight": self._chain.clock.height(slot),
+            "epoch": slot // _EPOCH_SLOTS,
+            "slotIndex": slot % _EPOCH_SLOTS,
+            "slotsInEpoch": _EPOCH_SLOTS,
+            "transactionCount": None,
+        }
 
     def latest_blockhash(self, params: Params) -> Json:
         """``getLatestBlockhash``: the newest one that has the commitment."""
