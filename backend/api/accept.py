@@ -74,7 +74,7 @@ async def take(api: Api, call: Call, raw: object) -> Taken:
 
 
 async def _told(storing: Awaitable[Stored]) -> Stored:
-    """What was stored. An answer that was lost on the way, or is too late, is told as what it is."""
+    """What was stored. An answer that is lost or too late is told as what it is."""
     try:
         async with asyncio.timeout(STORED_S):
             return await storing
