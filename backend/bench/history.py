@@ -17,14 +17,14 @@ OWNER: Final = "history"
 ORDERS_AT_ONCE: Final = 50_000
 ORDERS_IN_TRANSACTION: Final = 20
 
-QUOTES: Final = (
-    '[{"dex": "raydium", "pool": "58oQChx4yWmvKdwLLZzBi4ChoCc2fqCUWBkwMihLYQo2",'
-    ' "amountOut": "249.361842", "minAmountOut": "224.425657", "feeBps": 25,'
-    ' "priceImpactBps": 1}, {"dex": "meteora",'
-    ' "pool": "5rCf1DM8LjKTw4YqhnoLcngyZYeNnQqztScTogYHAS6",'
-    ' "amountOut": "249.112401", "minAmountOut": "224.201160", "feeBps": 30,'
-    ' "priceImpactBps": 1}]'
+ROUTED: Final = (
+    '{"dex":"meteora","minAmountOut":"224.425657","quotes":['
+    '{"dex":"raydium","price":"249.06278058","amountOut":"249.062780","fee":"0.003",'
+    '"priceImpact":"0.000001725"},'
+    '{"dex":"meteora","price":"249.361842","amountOut":"249.361842","fee":"0.002",'
+    '"priceImpact":"0.000001738"}]}'
 )
+"""What an order's route is, and the data of the event that says so."""
 
 _ORDERS: Final = """
 INSERT INTO orders (
@@ -33,7 +33,7 @@ INSERT INTO orders (
     updated_at
 )
 SELECT past.id, $3, sha256(past.id::text::bytea), 'market', 'SOL', 'USDC',
-       1000000000 + n, 1000, 'confirmed', 5, 1, 'raydium', $4::text::jsonb->0, past.signature,
+       1000000000 + n, 1000, 'confirmed', 5, 1, 'meteora', $4::text::jsonb, past.signature,
        249361842 + n % 1000, 249.361842, 1, past.at, past.at, past.at
 FROM (
     SELECT n, past_order_id(n) AS id, past_order_at(n) AS at,
@@ -54,10 +54,10 @@ FROM generate_series($1::bigint, $2::bigint) AS n CROSS JOIN (VALUES
     (1, 'pending', '{"type":"market","tokenIn":"SOL","tokenOut":"USDC",'
         '"amountIn":"1.000000001","slippageBps":1000}'::jsonb),
     (2, 'routing', '{}'),
-    (3, 'building', jsonb_build_object('dex', 'raydium', 'quotes', $5::text::jsonb)),
-    (4, 'submitted', '{"txHash":"","lastValidBlockHeight":151}'),
-    (5, 'confirmed', '{"txHash":"","dex":"raydium","executedPrice":"249.361842",'
-        '"amountOut":"249.361842","slot":1234,"feeLamports":5001}')
+    (3, 'building', $5::text::jsonb),
+    (4, 'submitted', '{"txHash":""}'),
+    (5, 'confirmed', '{"txHash":"","dex":"meteora","executedPrice":"249.361842",'
+        '"amountOut":"249.361842","slot":1234}')
 ) AS step(seq, status, data)
 ORDER BY n, step.seq
 """
@@ -84,10 +84,10 @@ async def fill(database_url: str, orders: int, told: Callable[[int], None]) -> N
         await connection.execute(_FUNCTIONS)
         for first in range(1, orders + 1, ORDERS_AT_ONCE):
             last = min(orders, first + ORDERS_AT_ONCE - 1)
-            await connection.execute(_ORDERS, first, last, OWNER, QUOTES, timeout=600)
+            await connection.execute(_ORDERS, first, last, OWNER, ROUTED, timeout=600)
             groups = orders // ORDERS_IN_TRANSACTION + 2
             await connection.execute(
-                _EVENTS, first, last, ORDERS_IN_TRANSACTION, groups, QUOTES, timeout=600
+                _EVENTS, first, last, ORDERS_IN_TRANSACTION, groups, ROUTED, timeout=600
             )
             told(last)
         await connection.execute("DROP FUNCTION past_order_id(bigint), past_order_at(bigint)")

@@ -16,7 +16,7 @@ from backend.bench.client import Answers
 from backend.bench.figures import Figures, delays, difference_percent
 from backend.bench.rig import Rig, rig
 from backend.bench.servers import own_database
-from backend.bench.sockets import Heard, OrderSockets, heard_all, streams
+from backend.bench.sockets import Heard, heard_all, on_order_sockets, streams
 from backend.bench.system import Layout
 from backend.config import Profile
 from backend.embedded import Servers
@@ -184,11 +184,18 @@ class Bench:
         self, made: Rig, session: aiohttp.ClientSession, count: int
     ) -> Figures:
         heard = Heard(made.offset_s)
-        sockets = OrderSockets(session, made.system.api_url, heard)
         bodies = orders.bodies(made.random, self.load.orders[Mode.STREAM])
-        await sockets.open(count)
-        _, figures = await made.measured(lambda: sockets.place(bodies, self.load.stream_rate))
-        await sockets.close()
+        _, figures = await made.measured(
+            lambda: on_order_sockets(
+                session,
+                made.system.api_url,
+                bodies,
+                count=count,
+                rate=self.load.stream_rate,
+                heard=heard,
+            )
+        )
+        figures.pop("orders_per_s")  # between the rounds sockets are opened
         return {**delays("event_to_socket", heard.delays_s), **figures}
 
     async def _on_streams(

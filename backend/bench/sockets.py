@@ -103,49 +103,49 @@ async def heard_all(heard: Heard, answers: Answers) -> None:
         await asyncio.sleep(0.05)
 
 
-class OrderSockets:
-    """So many open sockets, on each of which one order at a time is placed and followed."""
+async def on_order_sockets(
+    session: aiohttp.ClientSession,
+    url: str,
+    orders: Sequence[Json],
+    *,
+    count: int,
+    rate: float,
+    heard: Heard,
+) -> Answers:
+    """Open ``count`` sockets, place an order on each at ``rate`` a second, follow all to their
+    ends, and begin again with new sockets.
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, heard: Heard) -> None:
-        self._session = session
-        self._url = url + EXECUTE
-        self._heard = heard
-        self._open: asyncio.Queue[aiohttp.ClientWebSocketResponse] = asyncio.Queue()
+    It begins no more when the time is over in which all ``orders`` could have been placed. Raises
+    ``Rejected`` if one is refused.
+    """
+    loop = asyncio.get_running_loop()
+    answers = Answers(loop.time())
+    for at in range(0, len(orders), count):
+        if loop.time() > answers.first_s + len(orders) / rate:
+            break
+        chosen = orders[at : at + count]
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            sockets = [
+                await stack.enter_async_context(session.ws_connect(url + EXECUTE)) for _ in chosen
+            ]
+            start = loop.time()
+            for number, (socket, order) in enumerate(zip(sockets, chosen, strict=True)):
+                await asyncio.sleep(max(0.0, start + number / rate - loop.time()))
+                group.create_task(_place(socket, order, answers, heard))
+    return answers
 
-    async def open(self, count: int) -> None:
-        """Open so many."""
-        for _ in range(count):
-            self._open.put_nowait(await self._session.ws_connect(self._url))
 
-    async def close(self) -> None:
-        """Close those that are open."""
-        while not self._open.empty():
-            await self._open.get_nowait().close()
-
-    async def place(self, orders: Sequence[Json], rate: float) -> Answers:
-        """Place these at ``rate`` a second, or as sockets come free if that is slower."""
-        loop = asyncio.get_running_loop()
-        answers = Answers(loop.time())
-        async with asyncio.TaskGroup() as group:
-            for number, order in enumerate(orders):
-                early_s = answers.first_s + number / rate - loop.time()
-                if early_s > 0:
-                    await asyncio.sleep(early_s)
-                socket = await self._open.get()
-                group.create_task(self._one(socket, order, answers))
-        return answers
-
-    async def _one(
-        self, socket: aiohttp.ClientWebSocketResponse, order: Json, answers: Answers
-    ) -> None:
-        since = asyncio.get_running_loop().time()
-        await socket.send_json(order)
-        queued: Any = await socket.receive_json(timeout=HEARD_S_MAX)
-        if "orderId" not in queued:
-            raise Rejected("order_refused", f"an order was refused: {queued}")
-        answers.delays_s.append(asyncio.get_running_loop().time() - since)
-        answers.since[queued["orderId"]] = since
-        async with asyncio.timeout(HEARD_S_MAX):
-            async for message in socket:
-                self._heard.take([_told(message.json())])
-        self._open.put_nowait(await self._session.ws_connect(self._url))
+async def _place(
+    socket: aiohttp.ClientWebSocketResponse, order: Json, answers: Answers, heard: Heard
+) -> None:
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    await socket.send_json(order)
+    queued: Any = await socket.receive_json(timeout=HEARD_S_MAX)
+    if "orderId" not in queued:
+        raise Rejected("order_refused", f"an order was refused: {queued}")
+    answers.delays_s.append(loop.time() - since)
+    answers.since[queued["orderId"]] = since
+    async with asyncio.timeout(HEARD_S_MAX):
+        async for message in socket:
+            heard.take([_told(message.json())])
