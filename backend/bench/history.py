@@ -1,7 +1,9 @@
 """A past: orders that ended long ago, with all their events, made by the database itself.
 
-They look like the engine's own: ids in the order of time, transactions of some orders each, and
-columns and data as large as those of real orders.
+They look like the engine's own: ids in the order of time, columns and data as large as those of
+real orders, and events in the order in which workers write them, one step of some orders at a
+time. That order matters: runs of small events fill the gaps that large ones leave at the ends of
+pages, and gaps that were left would be filled by the orders that are measured, page after page.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from backend.store.migrations import migrate
 OWNER: Final = "history"
 ORDERS_AT_ONCE: Final = 50_000
 ORDERS_IN_TRANSACTION: Final = 20
+ENDED_FILL_PERCENT: Final = 85
+"""How full the pages of ended orders are: their updates took the room that was left for them.
+Emptier ones would draw new orders in between the old."""
 
 ROUTED: Final = (
     '{"dex":"meteora","minAmountOut":"224.425657","quotes":['
@@ -59,7 +64,13 @@ FROM generate_series($1::bigint, $2::bigint) AS n CROSS JOIN (VALUES
     (5, 'confirmed', '{"txHash":"","dex":"meteora","executedPrice":"249.361842",'
         '"amountOut":"249.361842","slot":1234}')
 ) AS step(seq, status, data)
-ORDER BY n, step.seq
+ORDER BY n / $3, step.seq, n
+"""
+
+# No vacuum of theirs may run beside what is measured.
+_PREPARE: Final = f"""
+ALTER TABLE orders SET (fillfactor = {ENDED_FILL_PERCENT}, autovacuum_enabled = off);
+ALTER TABLE order_events SET (autovacuum_enabled = off);
 """
 
 _FUNCTIONS: Final = """
@@ -82,6 +93,7 @@ async def fill(database_url: str, orders: int, told: Callable[[int], None]) -> N
     try:
         await connection.execute("SET synchronous_commit = off")
         await connection.execute(_FUNCTIONS)
+        await connection.execute(_PREPARE)
         for first in range(1, orders + 1, ORDERS_AT_ONCE):
             last = min(orders, first + ORDERS_AT_ONCE - 1)
             await connection.execute(_ORDERS, first, last, OWNER, ROUTED, timeout=600)
@@ -91,7 +103,12 @@ async def fill(database_url: str, orders: int, told: Callable[[int], None]) -> N
             )
             told(last)
         await connection.execute("DROP FUNCTION past_order_id(bigint), past_order_at(bigint)")
-        await connection.execute("VACUUM (ANALYZE) orders, order_events", timeout=600)
+        await connection.execute("ALTER TABLE orders SET (fillfactor = 50)")
+        await connection.execute("SET synchronous_commit = on")
+        await connection.execute("ANALYZE orders, order_events", timeout=600)
+        # The first to read a page writes it again.
+        await connection.fetchval("SELECT count(*) FROM orders", timeout=600)
+        await connection.fetchval("SELECT count(*) FROM order_events", timeout=600)
         await connection.execute("CHECKPOINT", timeout=600)
     finally:
         await connection.close()
