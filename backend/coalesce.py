@@ -1,8 +1,8 @@
 """Many waiters, one call: the group commit, and everything else that is cheaper together.
 
 Whoever asks gets an answer of its own; behind the scenes all who ask while a call is under way
-wait for the next one and share it. So a call carries one item when the system is idle and
-hundreds when it is busy, without a timer and without anybody waiting for company.
+wait for the next one and share it. So a call carries one item when the system is idle, at once,
+and hundreds when it is busy: then, where calls are dear, it may also wait a moment for company.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 from backend.domain.errors import Transient
 
+BUSY_ITEMS = 5
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -24,7 +26,8 @@ class Coalescer(Generic[Item, Answer]):
     ``act`` gets items in the order in which they were asked and returns as many answers in the
     same order; an answer that is an exception is raised to its asker, and an exception that
     ``act`` raises is raised to all of them. At most ``calls_max`` calls run at once; any but the
-    first starts only when ``company`` items wait. ``linger_s`` lets a call wait for company first.
+    first starts only when ``company`` items wait. While calls carry ``BUSY_ITEMS`` or more, each
+    waits ``linger_s`` for others to join.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Coalescer(Generic[Item, Answer]):
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._calls = 0
+        self._carried = 0
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -97,9 +101,10 @@ class Coalescer(Generic[Item, Answer]):
     async def _call(self) -> None:
         taken: list[tuple[Item, asyncio.Future[Answer]]] = []
         try:
-            if self._linger_s and len(self._waiting) < self._items_max:
+            if self._linger_s and BUSY_ITEMS <= self._carried < self._items_max:
                 await asyncio.sleep(self._linger_s)
             self._take(taken)
+            self._carried = len(taken)
             if taken:
                 _settle(taken, await self._act([item for item, _ in taken]))
         except asyncio.CancelledError:

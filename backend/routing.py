@@ -25,6 +25,9 @@ from backend.venues.venue import Account, Pool, Venue
 KEYS_MAX = 100
 """Most accounts that a node returns in one answer."""
 READS_AT_ONCE = 2
+READ_COMPANY = 50
+LINGER_S = 0.01
+"""A read costs the same for one order as for a thousand; each may wait this long for the others."""
 
 Pair = tuple[Pubkey, Pubkey]
 
@@ -174,7 +177,11 @@ class Desk:
         self._pools = pools
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
-            self._read, items_max=100_000, calls_max=READS_AT_ONCE
+            self._read,
+            items_max=100_000,
+            calls_max=READS_AT_ONCE,
+            company=READ_COMPANY,
+            linger_s=LINGER_S,
         )
         self.run = self._reads.run
 

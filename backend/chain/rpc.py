@@ -8,7 +8,6 @@ the 50 KiB that a node accepts in one request.
 from __future__ import annotations
 
 import asyncio
-import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
+import orjson
 from solders.pubkey import Pubkey
 
 from backend.chain.answers import Value, landed_of, sent_of, value_of
@@ -44,6 +44,9 @@ SIGNATURES_MAX: Final = 256
 """Most signatures in one getSignatureStatuses, by the protocol."""
 BATCH_MAX: Final = 28
 """Most calls in one batch: 28 of the largest transactions in base64 fit 50 KiB."""
+
+FETCHED_MAX: Final = 100
+"""Most transactions that are asked for in one batch: that many questions fit 50 KiB as well."""
 
 _READ_SIZE: Final = 1 << 16
 _ENCODING: Final = "base64"
@@ -159,8 +162,8 @@ class Rpc:
             "maxSupportedTransactionVersion": 1,
         }
         answers: list[Landed | EngineError | None] = []
-        for at in range(0, len(signatures), BATCH_MAX):
-            calls = [[signature, options] for signature in signatures[at : at + BATCH_MAX]]
+        for at in range(0, len(signatures), FETCHED_MAX):
+            calls = [[signature, options] for signature in signatures[at : at + FETCHED_MAX]]
             try:
                 items = await self._exchange_batch("getTransaction", calls)
             except EngineError as failure:
@@ -220,7 +223,7 @@ class Rpc:
         """One HTTP exchange. Raises ``ReadFailed``; what that means is up to the caller."""
         start = monotonic()
         try:
-            answer = await self._post(json.dumps(body, separators=(",", ":")).encode())
+            answer = await self._post(orjson.dumps(body))
         except ReadFailed as failure:
             self._on_call(method, failure.code, monotonic() - start)
             raise
@@ -231,14 +234,14 @@ class Rpc:
     async def _post(self, body: bytes) -> Json:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return json.loads(await self._fetch(body))
+                return orjson.loads(await self._fetch(body))
         except TimeoutError:
             raise ReadFailed("node_timeout", f"no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             # Without the error's own words: they name the node's address, and clients hear this.
             reason = f"the connection to the node failed ({type(error).__name__})"
             raise ReadFailed("node_unreachable", reason) from None
-        except (ValueError, RecursionError):
+        except ValueError:
             raise ReadFailed("node_error", "the node answers something that is not JSON") from None
 
     async def _fetch(self, body: bytes) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 
 U64_MAX = 2**64 - 1
 BPS = 10_000
@@ -100,24 +99,20 @@ class Price:
     amount_out: int
     decimals_out: int
 
-    def ratio(self) -> Fraction:
-        """Token-out units per token-in unit."""
-        return Fraction(
+    def __str__(self) -> str:
+        """The ratio rounded down to 12 significant digits, in plain notation."""
+        return format_ratio(
             self.amount_out * 10**self.decimals_in, self.amount_in * 10**self.decimals_out
         )
 
-    def __str__(self) -> str:
-        """The ratio rounded down to 12 significant digits, in plain notation."""
-        return format_ratio(self.ratio())
 
-
-def format_ratio(ratio: Fraction, digits: int = _PRICE_DIGITS) -> str:
+def format_ratio(numerator: int, denominator: int, digits: int = _PRICE_DIGITS) -> str:
     """A non-negative ratio rounded down to ``digits`` significant digits, in plain notation."""
-    if not ratio:
+    if not numerator:
         return "0"
-    magnitude = len(str(ratio.numerator)) - len(str(ratio.denominator))
+    magnitude = len(str(numerator)) - len(str(denominator))
     places = max(digits - magnitude, 0)
-    scaled = ratio.numerator * 10**places // ratio.denominator
+    scaled = numerator * 10**places // denominator
     extra = len(str(scaled)) - digits
     if 0 < extra <= places:
         scaled //= 10**extra

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
 
 from backend.domain.amounts import Price, Token, format_amount, format_ratio
 
@@ -42,9 +41,9 @@ class Quote:
         return {
             "dex": self.dex.value,
             "price": str(price),
-            "fee": format_ratio(Fraction(self.fee_e9, E9)),
+            "fee": format_ratio(self.fee_e9, E9),
             "amountOut": format_amount(self.amount_out, token_out.decimals),
-            "priceImpact": format_ratio(Fraction(self.price_impact_e9, E9)),
+            "priceImpact": format_ratio(self.price_impact_e9, E9),
         }
 
 

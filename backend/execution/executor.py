@@ -15,13 +15,14 @@ write carries the claim's epoch: when another worker has taken over, ``LostLease
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Protocol, TypedDict, Unpack
 from uuid import UUID
+
+import orjson
 
 from backend import observe
 from backend.domain.amounts import Price, format_amount
@@ -271,4 +272,4 @@ def _failure(error: EngineError, signed: Signed | None = None) -> dict[str, obje
 
 
 def _json(facts: Mapping[str, object]) -> str:
-    return json.dumps(facts, separators=(",", ":"))
+    return orjson.dumps(facts).decode()

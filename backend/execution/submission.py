@@ -28,7 +28,7 @@ from backend.chain.results import (
     Statuses,
     Tip,
 )
-from backend.chain.rpc import BATCH_MAX, SIGNATURES_MAX
+from backend.chain.rpc import BATCH_MAX, FETCHED_MAX, SIGNATURES_MAX
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
 from backend.chain.wallet import Wallet
 from backend.coalesce import Coalescer
@@ -41,6 +41,7 @@ BLOCKHASH_AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""
 TIP_S = 0.5
 CALLS_MAX = 8
+LINGER_S = 0.005
 RETRY_S = 0.25
 """How long a node that did not answer is left alone."""
 FETCH_S_MAX = 5.0
@@ -112,10 +113,18 @@ class Submission:
         self._some = asyncio.Event()
         self._tip_at = 0.0
         self._sends: Coalescer[bytes, str] = Coalescer(
-            node.send_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+            node.send_transactions,
+            items_max=BATCH_MAX,
+            calls_max=CALLS_MAX,
+            company=BATCH_MAX,
+            linger_s=LINGER_S,
         )
         self._fetches: Coalescer[str, Landed | None] = Coalescer(
-            node.get_transactions, items_max=BATCH_MAX, calls_max=CALLS_MAX
+            node.get_transactions,
+            items_max=FETCHED_MAX,
+            calls_max=CALLS_MAX,
+            company=FETCHED_MAX,
+            linger_s=LINGER_S,
         )
         self._looks: Coalescer[Signed, Fate] = Coalescer(self._look, items_max=SIGNATURES_MAX)
 
@@ -222,16 +231,21 @@ class Submission:
         ]
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        took_s = 0.0
         while True:
             if not self._watched:
                 self._some.clear()
                 await self._some.wait()
-            await asyncio.sleep(self._pace.poll_s)
+            # At most half of the time is spent on asking, however many are watched.
+            await asyncio.sleep(max(self._pace.poll_s, took_s))
+            began = loop.time()
             try:
                 await self._poll(list(self._watched))
             except EngineError as error:
                 observe.watcher_failed("poll", error)
                 await asyncio.sleep(RETRY_S)
+            took_s = min(loop.time() - began, RETRY_S)
 
     async def _poll(self, watched: Sequence[_Watch]) -> None:
         statuses = await self._node.get_signature_statuses([w.signed.signature for w in watched])

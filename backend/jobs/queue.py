@@ -27,6 +27,7 @@ class Jobs:
 
     def __init__(self, broker: StreamBroker) -> None:
         self._broker = broker
+        self._kicker: AsyncKicker[[str], None] = AsyncKicker(TASK, broker, {})
 
     async def send(self, order_ids: Iterable[UUID], *, by: str) -> None:
         """Put a job for each order on the queue, soon. A job that is lost is the sweep's to send.
@@ -36,8 +37,8 @@ class Jobs:
         sent = 0
         try:
             for order_id in order_ids:
-                kicker: AsyncKicker[[str], None] = AsyncKicker(TASK, self._broker, {})
-                await kicker.kiq(str(order_id))
+                name = str(order_id)
+                await self._kicker.with_task_id(name).kiq(name)
                 sent += 1
         except SendTaskError as error:
             observe.jobs_not_sent(1, error.__cause__ or error)

@@ -36,6 +36,10 @@ else:
     Connection = asyncpg.pool.PoolConnectionProxy
 
 
+async def _keep(connection: object) -> None:
+    """Leave a connection as it is between two uses: nothing here sets what would need a reset."""
+
+
 @asynccontextmanager
 async def connect(url: str, *, connections_max: int) -> AsyncIterator[Pool]:
     """A pool of connections, closed at the end.
@@ -49,6 +53,7 @@ async def connect(url: str, *, connections_max: int) -> AsyncIterator[Pool]:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=0,
+        reset=_keep,
         server_settings={"application_name": "order-engine", "jit": "off"},
     )
     try:

@@ -6,12 +6,13 @@ repeats an ``Idempotency-Key`` or a client order id gets the order that the firs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
+
+import orjson
 
 from backend import observe
 from backend.coalesce import Coalescer
@@ -21,6 +22,7 @@ from backend.domain.orders import Accepted, NewOrder
 from backend.store.database import BUSY, GONE, Connection, Pool
 
 ROWS_MAX = 500
+LINGER_S = 0.003
 
 _INSERT = """
 WITH input AS (
@@ -79,7 +81,7 @@ class Intake:
         self._rekick = rekick
         self._committed = committed
         self._inserts: Coalescer[NewOrder, Accepted] = Coalescer(
-            self._accept, items_max=ROWS_MAX, calls_max=2, company=100
+            self._accept, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
         )
         self.run = self._inserts.run
 
@@ -248,4 +250,4 @@ def _facts(order: NewOrder) -> str:
         facts["batchId"] = str(order.batch_id)
     if order.client_order_id is not None:
         facts["clientOrderId"] = order.client_order_id
-    return json.dumps(facts, separators=(",", ":"))
+    return orjson.dumps(facts).decode()

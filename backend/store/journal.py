@@ -28,6 +28,8 @@ from backend.store.database import BUSY, GONE, Connection, Pool
 
 ROWS_MAX = 500
 RETRY_S = 0.1
+LINGER_S = 0.005
+"""A commit of many costs little more than one of few; each transition may wait this long for it."""
 
 _RECORD = """
 WITH input AS (
@@ -112,7 +114,7 @@ class Journal:
         self._terms = terms
         self._committed = committed
         self._writes: Coalescer[Transition, None] = Coalescer(
-            self._write, items_max=ROWS_MAX, calls_max=2, company=100
+            self._write, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
         )
         self.run = self._writes.run
         self.idle = self._writes.idle

@@ -18,7 +18,7 @@ from backend.domain.orders import Held, OrderType, Signed, Terms
 from backend.domain.quotes import Dex
 from backend.domain.tokens import Tokens
 from backend.store.database import Pool
-from backend.store.journal import LeaseTerms
+from backend.store.journal import LINGER_S, LeaseTerms
 
 ROWS_MAX = 500
 _CLAIMED = advance(Status.PENDING, 1, Happening.CLAIMED)
@@ -85,7 +85,7 @@ class Leases:
         self._tokens = tokens
         self._committed = committed
         self._claims: Coalescer[UUID, Held | None] = Coalescer(
-            self._claim, items_max=ROWS_MAX, calls_max=2, company=100
+            self._claim, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
         )
         self.run = self._claims.run
 

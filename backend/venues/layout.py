@@ -16,6 +16,9 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 
+POOLS_REMEMBERED = 1_024
+"""Addresses of pools that are kept: each takes a search by hashing to find."""
+
 R = TypeVar("R")
 
 LAMPORTS_PER_BYTE = 6_960

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from backend.coalesce import Coalescer
+from backend.coalesce import BUSY_ITEMS, Coalescer
 from backend.domain.errors import Transient
 
 Act = Callable[[Sequence[int]], Awaitable[Sequence[int | Exception]]]
@@ -109,6 +109,29 @@ async def test_a_second_call_starts_only_with_company() -> None:
         assert not first.done()
         gate.set()
         assert await first == 0
+
+
+async def test_a_busy_coalescer_waits_for_company_and_an_idle_one_does_not() -> None:
+    calls: list[int] = []
+
+    async def act(items: Sequence[int]) -> Sequence[int]:
+        calls.append(len(items))
+        return items
+
+    coalescer: Coalescer[int, int] = Coalescer(act, items_max=100, linger_s=0.05)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(coalescer.run())
+        for number in range(2):
+            await coalescer.ask(number)
+        assert calls == [1, 1]
+        await ask_all(coalescer, BUSY_ITEMS)
+        first = coalescer.put(1)
+        await asyncio.sleep(0.01)
+        assert not first.done()
+        second = coalescer.put(2)
+        assert [await first, await second] == [1, 2]
+        assert calls == [1, 1, BUSY_ITEMS, 2]
+        running.cancel()
 
 
 async def test_too_many_waiters_are_turned_away() -> None:

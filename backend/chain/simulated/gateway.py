@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from backend.chain.simulated.faults import Http, Slow
@@ -40,8 +40,8 @@ class Gateway:
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One HTTP request with one call or a batch."""
         try:
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError):
+            body = orjson.loads(await request.read())
+        except ValueError:
             return _json(_error(None, RpcError(PARSE_ERROR, "Parse error")))
         calls = body if isinstance(body, list) else [body]
         methods = frozenset(_method(call) for call in calls)
@@ -127,5 +127,4 @@ def _error(number: Json, error: RpcError) -> Json:
 
 
 def _json(content: Json) -> web.Response:
-    body = json.dumps(content, separators=(",", ":")).encode()
-    return web.Response(body=body, content_type="application/json")
+    return web.Response(body=orjson.dumps(content), content_type="application/json")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from solders.pubkey import Pubkey
 
 from backend.chain.simulated.bank import Changes
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS transactions (
     slot INTEGER NOT NULL,
     err TEXT,
     wire BLOB NOT NULL,
-    receipt TEXT NOT NULL,
+    receipt BLOB NOT NULL,
     owner TEXT, pool TEXT, mint_in TEXT, mint_out TEXT, amount_in TEXT, amount_out TEXT
 );
 CREATE INDEX IF NOT EXISTS transactions_slot ON transactions (slot);
@@ -188,7 +189,7 @@ class Ledger:
         if row is None:
             return None
         slot, err, wire, text = row
-        fee, units, lines, lamports, holdings = json.loads(text)
+        fee, units, lines, lamports, holdings = orjson.loads(text)
         tokens = [Holding(*item) for item in holdings]
         return Receipt(slot, _err(err), wire, fee, units, lines, tuple(lamports), tokens)
 
@@ -243,10 +244,8 @@ class Ledger:
 
 def _row(slot: int, item: Executed) -> tuple[str | int | bytes | None, ...]:
     parsed, outcome, swap = item.parsed, item.outcome, item.outcome.swap
-    receipt = json.dumps(
-        (parsed.fee, outcome.units, outcome.lines, outcome.lamports, outcome.tokens),
-        separators=(",", ":"),
-    )
+    tokens = [tuple(held) for held in outcome.tokens]
+    receipt = orjson.dumps((parsed.fee, outcome.units, outcome.lines, outcome.lamports, tokens))
     err = None if outcome.err is None else json.dumps(outcome.err)
     row = (parsed.signature, slot, err, parsed.wire, receipt)
     if swap is None:

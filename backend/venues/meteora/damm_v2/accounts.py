@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import Layout, key, u8, u16, u32, u64, u128, u256
+from backend.venues.layout import POOLS_REMEMBERED, Layout, key, u8, u16, u32, u64, u128, u256
 
 PROGRAM = Pubkey.from_string("cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG")
 
@@ -26,6 +27,7 @@ AUTHORITY = _address(b"pool_authority")
 EVENT_AUTHORITY = _address(b"__event_authority")
 
 
+@lru_cache(POOLS_REMEMBERED)
 def pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Where the one pool of two mints that belongs to no configuration is."""
     smaller, larger = sorted((bytes(mint_a), bytes(mint_b)))

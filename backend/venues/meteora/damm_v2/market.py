@@ -125,10 +125,13 @@ class Market:
         lp_fee = shares.claiming + shares.compounding
         # Rounded down: the providers lose what is less than one part of their liquidity.
         per_liquidity = floor_div(shares.claiming * Q128, s.liquidity)
-        s = replace(s, amount_a=a, amount_b=b, sqrt_price=trade.sqrt_price, layout_version=1)
         if self._fee_on_a(sells_a):
             s = replace(
                 s,
+                amount_a=a,
+                amount_b=b,
+                sqrt_price=trade.sqrt_price,
+                layout_version=1,
                 protocol_fee_a=s.protocol_fee_a + shares.protocol,
                 fee_a_per_liquidity=s.fee_a_per_liquidity + per_liquidity,
                 total_lp_fee_a=s.total_lp_fee_a + lp_fee,
@@ -137,6 +140,10 @@ class Market:
         else:
             s = replace(
                 s,
+                amount_a=a,
+                amount_b=b,
+                sqrt_price=trade.sqrt_price,
+                layout_version=1,
                 protocol_fee_b=s.protocol_fee_b + shares.protocol,
                 fee_b_per_liquidity=s.fee_b_per_liquidity + per_liquidity,
                 total_lp_fee_b=s.total_lp_fee_b + lp_fee,

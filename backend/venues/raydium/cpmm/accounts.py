@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import Layout, key, u8, u16, u64
+from backend.venues.layout import POOLS_REMEMBERED, Layout, key, u8, u16, u64
 
 PROGRAM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM)
@@ -31,6 +32,7 @@ def sorted_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
     return (mint_a, mint_b) if bytes(mint_a) < bytes(mint_b) else (mint_b, mint_a)
 
 
+@lru_cache(POOLS_REMEMBERED)
 def pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Where a configuration's pool of two mints is."""
     mint0, mint1 = sorted_mints(mint_a, mint_b)
