@@ -1,6 +1,6 @@
 """Pictures of the browser client in front of an engine with a few hundred orders, in both themes.
 
-    python scripts/client_pictures.py FOLDER
+    .venv/bin/python scripts/client_pictures.py FOLDER
 
 It starts an engine of its own, and needs Chromium.
 """
