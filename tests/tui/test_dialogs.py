@@ -93,6 +93,7 @@ async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: ApiProcess
         assert f"{refused} x unknown_token: " in said(pilot)
         label = str(pilot.app.screen.query_one("#submit", Button).label)
         assert label == f"Send the rest ({refused}) ^s"
+        await comes(pilot, lambda: label in screen_text(pilot))
         desk = dashboard(pilot).desk
         await comes(pilot, lambda: len(desk.model.orders) == accepted)
         await fill(pilot, pairs="SOL/USDC")
@@ -159,7 +160,10 @@ async def test_a_dry_run_shows_the_quotes_of_the_api(
         chain = {"SOLANA_RPC_URL": url}
         async with running(database_url, redis_url, **chain) as api, live(api.url) as pilot:
             await pilot.press("n")
-            await fill(pilot, pairs="SOL/USDC")
+            await fill(pilot, pairs="SOL/USDC", minimum="1000000")
+            await pilot.press("f4")
+            await comes(pilot, lambda: "below the minimum" in said(pilot))
+            await fill(pilot, minimum="")
             await pilot.press("f4")
             await comes(pilot, lambda: " bps" in said(pilot))
             assert "raydium" in said(pilot)
