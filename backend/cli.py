@@ -1,4 +1,5 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui | chaos``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
+chaos | bench``.
 
 Each process prints ``ready …`` on standard output once it can be used, logs to standard error,
 and stops on SIGTERM or Ctrl-C.
@@ -21,6 +22,7 @@ from prometheus_client import start_http_server
 
 from backend import embedded, engine, observe
 from backend.api.server import serve as serve_api
+from backend.bench.command import bench
 from backend.chain.simulated.options import SimulatedOptions
 from backend.chain.simulated.server import serve as serve_chain
 from backend.chaos.pace import MACHINE_S
@@ -209,6 +211,7 @@ def chaos(
                 sys.exit(1)
 
 
+main.add_command(bench)
 main.add_command(tui, "tui")
 
 

@@ -15,13 +15,18 @@ from uuid import UUID
 from backend import observe
 
 SWEPT_MAX = 1_000
+DEEP_S = 60.0
+"""How much longer the job of a new order may lie in a deep queue before it is sent again."""
 
 
 class Overdue(Protocol):
     """Where orders that nobody drives are found."""
 
-    async def overdue(self, limit: int) -> Sequence[UUID]:
-        """Up to ``limit`` of them; those returned count as kicked."""
+    async def overdue(self, limit: int, patience_s: float) -> Sequence[UUID]:
+        """Up to ``limit`` of them, those that nobody ever drove only ``patience_s`` later.
+
+        Those returned count as kicked.
+        """
         ...
 
 
@@ -40,17 +45,17 @@ class Queue(Protocol):
 async def sweep(orders: Overdue, queue: Queue, *, interval_s: float, random: Random) -> None:
     """Look every ``interval_s``, give or take a tenth so that workers spread out, for ever.
 
-    If one look is not enough for all, the next one follows at once, unless the queue is deep:
-    then what is overdue mostly waits there, and sending all of it again would not end it sooner.
+    While the queue is deep, new orders mostly wait in it, and sending their jobs again would not
+    end them sooner: they get more time. If one look is not enough, the next follows at once.
     """
     while True:
         try:
-            found = await orders.overdue(SWEPT_MAX)
+            found = await orders.overdue(SWEPT_MAX, DEEP_S if await queue.is_deep() else 0)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
             observe.sweep_failed(error)
             found = []
         if found:
             observe.swept(len(found))
             await queue.send(found, by="sweep")
-        if len(found) < SWEPT_MAX or await queue.is_deep():
+        if len(found) < SWEPT_MAX:
             await asyncio.sleep(interval_s * random.uniform(0.9, 1.1))

@@ -7,6 +7,7 @@ takes the database's clock as the time.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -66,6 +67,7 @@ UPDATE orders SET kick_at = now() + $2::interval
 WHERE id IN (
     SELECT id FROM orders
     WHERE open AND kick_at <= now() AND (lease_until IS NULL OR lease_until < now())
+      AND (status <> 'pending' OR kick_at <= now() - $3::interval)
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id
@@ -116,13 +118,15 @@ class Leases:
         async with self._pool.acquire() as connection:
             await connection.execute(_RELEASE, *_keys(orders))
 
-    async def overdue(self, limit: int) -> list[UUID]:
+    async def overdue(self, limit: int, patience_s: float = 0) -> list[UUID]:
         """Orders that wait for nobody: open, due, not leased, and not kicked for a while.
 
-        Those returned count as kicked.
+        Those that nobody ever drove only ``patience_s`` later. Those returned count as kicked.
         """
         async with self._pool.acquire() as connection:
-            rows = await connection.fetch(_SWEEP, limit, self._terms.rekick)
+            rows = await connection.fetch(
+                _SWEEP, limit, self._terms.rekick, timedelta(seconds=patience_s)
+            )
         return [row["id"] for row in rows]
 
     def _held(self, row: asyncpg.Record) -> Held:

@@ -199,6 +199,19 @@ async def test_the_sweep_finds_what_nobody_drives_and_does_not_find_it_twice(
         assert await store.leases.overdue(10) == [driven.id]
 
 
+async def test_a_new_order_is_left_alone_for_longer_while_the_queue_is_deep(
+    database_url: str,
+) -> None:
+    async with open_store(database_url) as store:
+        waiting = await accepted(store)
+        left = await claimed(store)
+        await store.leases.release([left])
+        await store.pool.execute("UPDATE orders SET kick_at = now() - interval '59 s'")
+        assert await store.leases.overdue(10, patience_s=60) == [left.id]
+        await store.pool.execute("UPDATE orders SET kick_at = now() - interval '61 s'")
+        assert set(await store.leases.overdue(10, patience_s=60)) == {waiting, left.id}
+
+
 async def test_the_database_refuses_a_status_without_its_facts(database_url: str) -> None:
     async with open_store(database_url) as store:
         await accepted(store)

@@ -93,8 +93,9 @@ class Both:
         await self.store.leases.release(held)
 
     async def sweep(self) -> None:
-        found = await self.store.leases.overdue(1_000)
-        assert set(found) == set(self.model.sweep(self.now, 1_000, REKICK_S))
+        patience_s = self.random.choice((0, REKICK_S))
+        found = await self.store.leases.overdue(1_000, patience_s)
+        assert set(found) == set(self.model.sweep(self.now, 1_000, REKICK_S, patience_s))
 
     async def record(self) -> None:
         """Some write what they believe to be the next step, all in one statement."""

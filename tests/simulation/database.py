@@ -168,9 +168,14 @@ class Database:
                 row.lease_until = None
                 row.kick_at = now
 
-    def sweep(self, now: float, limit: int, rekick_s: float) -> list[UUID]:
+    def sweep(self, now: float, limit: int, rekick_s: float, patience_s: float) -> list[UUID]:
         """``_SWEEP``: those that wait for nobody."""
-        due = [r for r in self.rows.values() if r.open and r.kick_at <= now and r.is_free(now)]
+
+        def is_due(row: Row) -> bool:
+            least_s = patience_s if row.status is Status.PENDING else 0
+            return row.open and row.kick_at <= now - least_s and row.is_free(now)
+
+        due = [row for row in self.rows.values() if is_due(row)]
         found = sorted(due, key=lambda row: row.id)[:limit]
         for row in found:
             row.kick_at = now + rekick_s

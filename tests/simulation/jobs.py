@@ -53,6 +53,11 @@ class Queue:
             is_late = self._random.random() < moods.late
             self._in(self._random.uniform(0.0005, moods.late_s if is_late else 0.005), message)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for a worker."""
+        return len(self._waiting)
+
     def flush(self) -> None:
         """Lose what waits."""
         self._waiting.clear()
@@ -107,6 +112,10 @@ class Broker(AsyncBroker):
 
     def until(self, stop: asyncio.Event) -> None:
         """Listening ends with its reader: nothing here comes between it and a cancellation."""
+
+    async def depth(self) -> int:
+        """How many jobs wait."""
+        return self._queue.waiting
 
     async def kick(self, message: BrokerMessage) -> None:
         """Send a job."""

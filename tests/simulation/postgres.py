@@ -158,8 +158,10 @@ def _release(server: Server, args: Args, who: str) -> list[Record]:
 
 
 def _sweep(server: Server, args: Args, who: str) -> list[Record]:
-    limit, rekick = args
-    found = server.database.sweep(server.now(), limit, rekick.total_seconds())
+    limit, rekick, patience = args
+    found = server.database.sweep(
+        server.now(), limit, rekick.total_seconds(), patience.total_seconds()
+    )
     if found:
         server.trace.note(who, "sweeps", found)
     return _ids(found)

@@ -110,7 +110,7 @@ class OrderLife(RuleBasedStateMachine):
 
     @rule()
     def the_sweep_looks(self) -> None:
-        self.jobs += len(self.database.sweep(self.now, 10, REKICK_S))
+        self.jobs += len(self.database.sweep(self.now, 10, REKICK_S, 0))
 
     @precondition(lambda self: self.drives)
     @rule(worker=WORKERS)

@@ -1,0 +1,42 @@
+"""The benchmark from its command line: every mode once, so small that only its form matters."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from backend.bench.modes import Mode
+from tests.conftest import ROOT
+from tests.e2e.up import command, environment
+
+RUN_S = 240
+
+
+def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
+    done = subprocess.run(
+        command("bench", "all", "--quick", "--json", "-"),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["isGood"] is True
+    assert list(report["modes"]) == [mode.value for mode in Mode]
+    for mode in report["modes"].values():
+        assert mode["wrong"] == []
+        assert len(mode["runs"]) == 1
+    figures = {name: mode["figures"] for name, mode in report["modes"].items()}
+    for name in ("single", "rate", "batch", "demo"):
+        assert figures[name]["orders_per_s"]["median"] > 0
+        assert figures[name]["not_confirmed"]["median"] == 0
+        assert figures[name]["rows_per_order"]["median"] == 6
+        assert figures[name]["wal_bytes_per_order"]["median"] > 1_000
+        assert figures[name]["calibration_ms"]["median"] > 0
+    assert figures["rate"]["end_to_end_p99_ms"]["median"] > 0
+    assert figures["stream"]["5_streams_of_all_event_to_socket_p99_ms"]["median"] > 0
+    assert "batch_difference_percent" in figures["history"]
+    assert figures["pgbench"]["50_rows_2_connections_transitions_per_s"]["median"] > 0

@@ -1,0 +1,96 @@
+"""The benchmark's arithmetic, and what it reads of processes."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+
+import pytest
+
+from backend.bench import usage
+from backend.bench.figures import (
+    Spread,
+    calibration_ms,
+    delays,
+    difference_percent,
+    percentile,
+    row,
+    shown,
+    spreads,
+)
+from backend.bench.usage import Stat, parse_stat, parse_status, ticks_of
+
+STAT = "42 (a (strange) name) S 7 42 42 0 -1 4194560 9 8 7 6 150 50 30 20 20 0 1 0 99 1 2"
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0, 1), (0.01, 1), (0.5, 50), (0.99, 99), (0.991, 100), (1, 100)]
+)
+def test_a_percentile_is_a_sample_that_so_many_do_not_exceed(share: float, expected: int) -> None:
+    samples = [float(n) for n in range(100, 0, -1)]
+    assert percentile(samples, share) == expected
+
+
+def test_a_percentile_of_one_sample_is_it() -> None:
+    assert {percentile([3.0], share) for share in (0, 0.5, 0.99, 1)} == {3.0}
+
+
+def test_delays_are_told_in_milliseconds() -> None:
+    found = delays("post", [0.001, 0.002, 0.003])
+    assert found == pytest.approx({"post_p50_ms": 2, "post_p99_ms": 3, "post_max_ms": 3})
+    assert delays("post", []) == {}
+
+
+def test_runs_are_told_by_their_median_and_how_far_they_lie_apart() -> None:
+    runs = [{"rate": 3.0, "only_once": 7.0}, {"rate": 1.0}, {"rate": 2.0}]
+    assert spreads(runs) == {"rate": Spread(2, 1, 3), "only_once": Spread(7, 7, 7)}
+    assert list(spreads(runs)) == ["rate", "only_once"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (6, "6"), (0.333, "0.33"), (9.99, "9.99"), (41.26, "41.3"), (12_345.6, "12,346")],
+)
+def test_a_number_is_shown_with_the_digits_that_count(value: float, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_a_row_names_the_figure_and_shows_a_spread_only_of_several_runs() -> None:
+    assert row("post_p99_ms", Spread(2, 1, 3), 3) == ("post p99 ms", "2", "1 to 3")
+    assert row("post_p99_ms", Spread(2, 2, 2), 1) == ("post p99 ms", "2", "")
+
+
+def test_a_difference_is_in_percent_of_the_base() -> None:
+    assert difference_percent(90, 100) == pytest.approx(-10)
+
+
+def test_the_calibration_is_the_median_of_its_times() -> None:
+    steps = count()
+    assert calibration_ms(lambda: next(steps) ** 2 / 1_000) == pytest.approx(9)
+
+
+def test_a_stat_is_read_behind_a_name_that_holds_anything() -> None:
+    assert parse_stat(STAT) == Stat(parent=7, own_ticks=200, ended_ticks=50)
+
+
+def test_a_process_costs_what_its_children_cost_too() -> None:
+    stats = {1: Stat(0, 1, 2), 5: Stat(1, 10, 20), 6: Stat(5, 100, 0), 9: Stat(0, 1_000, 0)}
+    assert ticks_of(1, stats) == 133
+    assert ticks_of(6, stats) == 100
+    assert ticks_of(77, stats) == 0
+
+
+def test_memory_is_read_in_bytes() -> None:
+    found = parse_status("Name:\tpython\nVmHWM:\t   12 kB\nVmRSS:\t   10 kB\nThreads:\t3\n")
+    assert found == {"VmHWM": 12 * 1_024, "VmRSS": 10 * 1_024}
+
+
+def test_this_process_is_found() -> None:
+    ourselves = os.getpid()
+    used = usage.cpu_s({"tests": [ourselves], "nobody": [2**22 + 1]})
+    assert used["tests"] > 0
+    assert used["client"] > 0
+    assert "nobody" not in used
+    usage.forget_peaks([ourselves])
+    now, most = (usage.memory_bytes([ourselves], what) for what in ("VmRSS", "VmHWM"))
+    assert 0 < now <= most + 2**20
