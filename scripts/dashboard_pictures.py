@@ -1,6 +1,6 @@
 """Pictures of the dashboard at a moment of a recording, as SVG, and as PNG where Chromium is.
 
-    python scripts/dashboard_pictures.py FOLDER
+    .venv/bin/python scripts/dashboard_pictures.py FOLDER
 
 A picture is a function of the recording: made again, it is the same to the byte.
 """

@@ -143,7 +143,8 @@ class Dashboard(App[None]):
         texts = {"id": order.id, "tx": order.tx_hash, "json": json.dumps(record(order), indent=2)}
         text = texts[what]
         if text is None:
-            self.notify("it was not signed yet", timeout=2)
+            yet = "" if order.is_end else " yet"
+            self.notify(f"it was not signed{yet}", timeout=2)
         else:
             self.copy_to_clipboard(text)
             shown = text if what != "json" else f"order {order.short_id} as JSON"

@@ -168,7 +168,7 @@ class Client:
         return content
 
 
-_QUOTED: Final = ("tokenIn", "tokenOut", "amount", "slippageBps")
+_QUOTED: Final = ("tokenIn", "tokenOut", "amount", "slippageBps", "minAmountOut")
 
 
 @contextmanager

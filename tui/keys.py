@@ -41,7 +41,7 @@ OTHERS: Final = (
     Key("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),
     Key("r", "", "", "connect again now"),
     Key("escape", "", "", "clear the filter, close a dialog"),
-    Key("ctrl+p", "", "", "palette: themes, columns, screenshot, connect and everything above"),
+    Key("ctrl+p", "", "", "palette: all of this, and themes, columns, screenshot, connect"),
     Key("q", "", "", "quit; settings are kept"),
 )
 

@@ -130,7 +130,7 @@ class Model:
 
     def _lost(self, message: Lost, at_ms: int) -> None:
         if self.link.state is not State.OFFLINE:
-            text = f"connection lost, showing the last known state: {message.reason}"
+            text = f"offline, showing the last known state: {message.reason}"
             self.log.say(self.link.server_ms(at_ms), "warn", text)
         self.link.lost(message, at_ms)
 

@@ -134,8 +134,10 @@ def named(orders: Iterable[WireTerms], new_id: Callable[[], str]) -> list[WireTe
     return [{**order, "clientOrderId": new_id()} for order in orders]
 
 
-def terms_of(order: Order, *, slippage_bps: int | None = None) -> WireTerms:
-    """What an order asked for, to be asked for again."""
+def terms_of(
+    order: Order, *, slippage_bps: int | None = None, is_floor_kept: bool = True
+) -> WireTerms:
+    """What an order asked for, to be asked for again; its minimum out only if that is kept."""
     terms = WireTerms(
         tokenIn=order.token_in,
         tokenOut=order.token_out,
@@ -143,7 +145,7 @@ def terms_of(order: Order, *, slippage_bps: int | None = None) -> WireTerms:
         slippageBps=order.slippage_bps if slippage_bps is None else slippage_bps,
         type=order.type,
     )
-    if order.min_amount_out is not None:
+    if order.min_amount_out is not None and is_floor_kept:
         terms["minAmountOut"] = order.min_amount_out
     if order.limit_price is not None:
         terms["limitPrice"] = order.limit_price

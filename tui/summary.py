@@ -229,7 +229,8 @@ def _left(scene: Scene) -> Line:
     now_ms = scene.model.link.server_ms(scene.now_ms)
     batch = scene.model.tally.batches.current(now_ms)
     rate = scene.model.tally.rates.rate(now_ms)
-    if batch is None or batch.is_over or not rate:
+    is_offline = scene.model.link.state is State.OFFLINE
+    if batch is None or batch.is_over or is_offline or not rate:
         return []
     left_s = Decimal(batch.total - batch.ended) / rate
     return [Span(f"{left_s:.0f} s left", "muted")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import termios
 from collections.abc import Callable
 from threading import Thread
 from time import sleep
@@ -46,8 +47,9 @@ def _watch(terminal: int, leave: Callable[[], None]) -> None:
 
 
 def _is_gone(terminal: int) -> bool:
+    # Asked for its settings, not for its processes: under ``su -c`` it is not our controlling one.
     try:
-        os.tcgetpgrp(terminal)
-    except OSError:
+        termios.tcgetattr(terminal)
+    except termios.error:
         return True
     return False

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from backend.api.calls import JSON, Access, Counted, Doc, Route, SocketRoute
 from backend.api.problems import CONTENT_TYPE
+from backend.api.queries import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
 from backend.api.schemas import KEY_MAX, OrderBody, SwapBody
 from backend.api.shapes import SCHEMAS, Schema, ref
 from backend.domain.lifecycle import Status
@@ -81,25 +82,39 @@ _PROBLEM: Final[Schema] = {
 _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "status": (
         "query",
-        "Only these statuses; repeated, or with commas.",
+        "Only these statuses, in any case; repeated, or with commas.",
         {"type": "array", "items": {"type": "string", "enum": [s.value for s in Status]}},
     ),
     "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
-    "orderId": ("query", "Only this order.", {"type": "string", "format": "uuid"}),
-    "dex": ("query", "Only what is routed there.", {"type": "string", "enum": [*Dex]}),
+    "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
+    "orderId (many)": (
+        "query",
+        "Only these orders; repeated, or with commas.",
+        {
+            "type": "array",
+            "items": {"type": "string", "format": "uuid"},
+            "maxItems": ORDER_IDS_MAX,
+        },
+    ),
+    "dex": ("query", "Only what is routed there; in any case.", {"type": "string", "enum": [*Dex]}),
     "tokenIn": ("query", "Only orders that sell this token.", {"type": "string"}),
     "tokenOut": ("query", "Only orders that buy this token.", {"type": "string"}),
     "limit": (
         "query",
         "The size of a page.",
-        {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
     ),
     "cursor": ("query", "`next` of the page before.", {"type": "string"}),
-    "after": ("query", "Go on behind this `seq`, or this cursor of a stream.", {"type": "string"}),
+    "after": ("query", "Go on behind this cursor of a stream.", {"type": "string", "minLength": 1}),
+    "after (seq)": (
+        "query",
+        "Only what is behind this `seq`.",
+        {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
+    ),
     "Idempotency-Key": (
         "header",
         "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",
-        {"type": "string", "minLength": 1, "maxLength": KEY_MAX},
+        {"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[ -~]+$"},
     ),
 }
 _HEADERS: Final[dict[str, str]] = {
@@ -190,8 +205,9 @@ def _parameters(path: str, doc: Doc) -> list[Schema]:
     found: list[Schema] = []
     if "name>" in path:
         found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
-    for name in doc.parameters:
-        where, about, schema = _PARAMETERS[name]
+    for key in doc.parameters:
+        where, about, schema = _PARAMETERS[key]
+        name = key.partition(" ")[0]  # what tells two of the same name apart stands behind it
         found.append({"name": name, "in": where, "description": about, "schema": schema})
     return found
 

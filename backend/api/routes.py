@@ -77,7 +77,7 @@ EVENTS: Final = Route(
         "orders",
         answer="OrderEvents",
         problems=(400, *_DATABASE),
-        parameters=("after",),
+        parameters=("after (seq)",),
     ),
 )
 STATS: Final = Route(
@@ -174,7 +174,7 @@ SOCKETS: Final = (
             "Follow an order, or place one and follow it",
             "sockets",
             problems=(404,),
-            parameters=("orderId", "after", "Idempotency-Key"),
+            parameters=("orderId", "after (seq)", "Idempotency-Key"),
             note="with `orderId`, each message is an Event, from the first one or the one behind"
             " `after`; closed with 1000 after the last. Without, the first message is an OrderBody"
             " and is answered by Queued, or by a Problem and close code 1008 (1013 if it may"
@@ -188,7 +188,7 @@ SOCKETS: Final = (
         Doc(
             "Follow an order",
             "sockets",
-            parameters=("after",),
+            parameters=("after (seq)",),
             note="each message is an Event; closed with 1000 after the last, with 1001 when this"
             " server stops, with 1013 if the reader is too slow.",
         ),
@@ -199,7 +199,7 @@ SOCKETS: Final = (
         Doc(
             "Follow many orders",
             "sockets",
-            parameters=("batchId", "orderId", "status", "dex", "after"),
+            parameters=("batchId", "orderId (many)", "status", "dex", "after"),
             note="first a Hello, then Frames: arrays of Events whose last one has a `cursor`; a"
             " Heartbeat when there is nothing to tell; a Bye before close code 1001 (this server"
             " stops) or 1013 (the reader is too slow). Connect again with the newest cursor as"

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from backend.api.problems import BadField, Problem, invalid
+from backend.api.wire import DIGITS_MAX
 from backend.domain.amounts import BPS, Token, parse_amount, parse_decimal
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderType, Terms
@@ -54,17 +55,16 @@ def _name(value: object) -> str:
     return value
 
 
-Amount = Annotated[
-    str | int | Decimal,
-    PlainValidator(_number),
-    WithJsonSchema(
-        {
-            "type": ["string", "number"],
-            "description": "A decimal amount in token units, exact in either form.",
-            "examples": ["1.5"],
-        }
-    ),
-]
+_POSITIVE: Final = r"^\+?(?=[.0]*[1-9])([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_AMOUNT: Final[dict[str, object]] = {
+    "type": ["string", "number"],
+    "pattern": _POSITIVE,
+    "maxLength": DIGITS_MAX,
+    "exclusiveMinimum": 0,
+    "description": "A decimal amount in token units, exact in either form.",
+    "examples": ["1.5"],
+}
+Amount = Annotated[str | int | Decimal, PlainValidator(_number), WithJsonSchema(_AMOUNT)]
 Name = Annotated[
     str,
     PlainValidator(_name),
@@ -76,18 +76,33 @@ TokenName = Annotated[
     str,
     Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),
 ]
+_KIND: Final[dict[str, object]] = {
+    "enum": [*OrderType],
+    "description": "In any case. Limit and sniper orders are refused for now.",
+}
+KindName = Annotated[str, Field(strict=True, json_schema_extra=_KIND)]
+Moment = Annotated[str, Field(strict=True, json_schema_extra={"format": "date-time"})]
+
+
+def _as_it_is_checked(schema: dict[str, Any]) -> None:
+    """What is required may not be null; anywhere else ``null`` is as good as nothing."""
+    properties = schema["properties"]
+    for each in properties.values():
+        del each["title"], each["default"]
+    for name in ("tokenIn", "tokenOut"):
+        properties[name] = properties[name]["anyOf"][0]
+    schema["required"] = ["tokenIn", "tokenOut"]
+    schema["oneOf"] = [
+        {"required": [name], "properties": {name: {"type": ["string", "number"]}}}
+        for name in ("amount", "amountIn")
+    ]
 
 
 class SwapBody(BaseModel):
     """What is to be swapped. Exactly one of ``amount`` and ``amountIn`` is required."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        alias_generator=to_camel,
-        json_schema_extra={
-            "required": ["tokenIn", "tokenOut"],
-            "oneOf": [{"required": ["amount"]}, {"required": ["amountIn"]}],
-        },
+        extra="forbid", alias_generator=to_camel, json_schema_extra=_as_it_is_checked
     )
 
     token_in: TokenName | None = None
@@ -101,9 +116,9 @@ class SwapBody(BaseModel):
 class OrderBody(SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
-    type: Annotated[str, Field(strict=True, examples=["market"])] | None = None
+    type: KindName | None = None
     limit_price: Amount | None = None
-    expires_at: Annotated[str, Field(strict=True)] | None = None
+    expires_at: Moment | None = None
     client_order_id: Name | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from backend.domain.amounts import BPS
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
@@ -48,11 +49,18 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+_CODE: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[a-z0-9_]+$",
+    "description": "A stable word for programs.",
+}
+_POSITIVE: Final[Schema] = {"type": "integer", "minimum": 1}
+
 _ROUTE: Final[Schema] = {
     "dex": _DEX,
-    "quotes": _array(ref("Quote")),
+    "quotes": _array(ref("Quote"), minItems=1),
     "minAmountOut": _AMOUNT,
-    "unavailable": _array(ref("Unavailable")),
+    "unavailable": _array(ref("Unavailable"), minItems=1),
 }
 
 _ORDER: Final[Schema] = {
@@ -79,6 +87,56 @@ _ORDER: Final[Schema] = {
     "updatedAt": _TIME,
 }
 
+_ASKED: Final[Schema] = {
+    "type": _TYPE,
+    "tokenIn": _TEXT,
+    "tokenOut": _TEXT,
+    "amountIn": _AMOUNT,
+    "minAmountOut": _AMOUNT,
+    "slippageBps": {"type": "integer", "minimum": 0, "maximum": BPS},
+    "batchId": _ID,
+    "clientOrderId": _TEXT,
+}
+_LANDED: Final[Schema] = {
+    "dex": _DEX,
+    "txHash": _TEXT,
+    "executedPrice": _AMOUNT,
+    "amountOut": _AMOUNT,
+    "slot": _WHOLE,
+}
+
+
+def _event(status: Schema, known: Schema, *optional: str) -> Schema:
+    """An event of a status, with what is known then."""
+    envelope: Schema = {
+        "orderId": _ID,
+        "seq": _POSITIVE,
+        "status": status,
+        "at": _TIME,
+        "attempt": _POSITIVE,
+        "cursor": _CURSOR,
+    }
+    return _object({**envelope, **known}, optional=("cursor", *optional))
+
+
+def _only(status: Status) -> Schema:
+    return {"const": status.value}
+
+
+_RETRIED: Final[Schema] = {"code": _CODE, "reason": _TEXT, "waitMs": _WHOLE, "txHash": _TEXT}
+_FAILED: Final[Schema] = {"code": _CODE, "reason": _TEXT, "txHash": _TEXT}
+_EVENTS: Final[dict[str, Schema]] = {
+    "PendingEvent": _event(
+        _only(Status.PENDING), _ASKED, "minAmountOut", "batchId", "clientOrderId"
+    ),
+    "RoutingEvent": _event(_only(Status.ROUTING), _RETRIED, *_RETRIED),
+    "BuildingEvent": _event(_only(Status.BUILDING), _ROUTE, "unavailable"),
+    "SubmittedEvent": _event(_only(Status.SUBMITTED), {"txHash": _TEXT}),
+    "ConfirmedEvent": _event(_only(Status.CONFIRMED), _LANDED),
+    "FailedEvent": _event(_only(Status.FAILED), _FAILED, "txHash"),
+    "WithdrawnEvent": _event({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
+}
+
 SCHEMAS: Final[dict[str, Schema]] = {
     "Problem": _object(
         {
@@ -86,10 +144,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "title": _TEXT,
             "status": _WHOLE,
             "detail": _TEXT,
-            "code": {"type": "string", "description": "A stable word for programs."},
+            "code": _CODE,
             "instance": _TEXT,
             "errors": _array(
-                _object({"field": _TEXT, "code": _TEXT, "reason": _TEXT}), minItems=1, maxItems=20
+                _object({"field": _TEXT, "code": _CODE, "reason": _TEXT}), minItems=1, maxItems=20
             ),
         },
         optional=("instance", "errors"),
@@ -132,18 +190,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Order": _object(_ORDER),
     "OrderList": _object({"orders": _array(ref("Order")), "next": _or_null(_CURSOR)}),
     "OrderEvents": _object({"orderId": _ID, "events": _array(ref("Event"))}),
-    "Event": _object(
-        {
-            "orderId": _ID,
-            "seq": {"type": "integer", "minimum": 1},
-            "status": _STATUS,
-            "at": _TIME,
-            "attempt": {"type": "integer", "minimum": 1},
-            "cursor": _CURSOR,
-        },
-        optional=("cursor",),
-        is_open=True,
-    ),
+    "Event": {"oneOf": [ref(name) for name in _EVENTS]},
+    **_EVENTS,
     "Quote": _object(
         {
             "dex": _DEX,
@@ -153,7 +201,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "priceImpact": _AMOUNT,
         }
     ),
-    "Unavailable": _object({"dex": _DEX, "code": _TEXT, "reason": _TEXT}),
+    "Unavailable": _object({"dex": _DEX, "code": _CODE, "reason": _TEXT}),
     "Route": _object(_ROUTE, optional=("unavailable",)),
     "Quotes": _object(
         {
@@ -194,7 +242,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
                     "at": _TIME,
                     "cursor": _CURSOR,
                     "reset": _TRUE_OR_FALSE,
-                    "heartbeatS": {"type": "number"},
+                    "heartbeatS": {"type": "number", "exclusiveMinimum": 0},
                 }
             )
         }

@@ -9,7 +9,8 @@ import { newKey, Refused, Unreachable } from "./api.js";
 import { bpsAbove, short } from "./decimal.js";
 import { count, counted, element, signed } from "./format.js";
 import { symbol } from "./order.js";
-import { needsPrices, orders, PRESETS, tokensOf } from "./plan.js";
+import { needsPrices, orders, tokensOf } from "./plan.js";
+import { Presets } from "./presets.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_AFTER_MS = 350;
@@ -30,6 +31,7 @@ const PLACES = {
 export class OrderForm extends EventTarget {
   #form;
   #client;
+  #presets = new Presets();
   #prices = {};
   #timer;
   #quoting = new AbortController();
@@ -41,8 +43,9 @@ export class OrderForm extends EventTarget {
     this.#form = form;
     this.#client = client;
     const preset = form.elements.preset;
-    preset.append(...Object.keys(PRESETS).map((name) => element("option", {}, name)));
-    preset.addEventListener("change", () => this.fill(PRESETS[preset.value]));
+    preset.addEventListener("change", () => this.#choosePreset(preset.value));
+    this.#part("preset-save").addEventListener("click", () => this.#savePreset());
+    this.#part("preset-forget").addEventListener("click", () => this.#forgetPreset());
     form.addEventListener("input", (event) => {
       if (event.target !== preset) this.#changed();
     });
@@ -50,7 +53,8 @@ export class OrderForm extends EventTarget {
       event.preventDefault();
       this.#submit();
     });
-    this.fill(PRESETS[preset.value]);
+    this.#listPresets();
+    this.#choosePreset(preset.value);
   }
 
   /** Put values into the fields; those that are not given stay. */
@@ -71,6 +75,36 @@ export class OrderForm extends EventTarget {
 
   #part(name) {
     return this.#form.querySelector(`#${name}`);
+  }
+
+  // Presets
+
+  #listPresets() {
+    const options = (names) => names.map((name) => element("option", {}, name));
+    const { given, saved } = this.#presets;
+    const own = saved.length > 0 ? [element("optgroup", { label: "Saved" }, ...options(saved))] : [];
+    this.#part("preset").replaceChildren(...options(given), ...own);
+  }
+
+  #choosePreset(name) {
+    this.#form.elements.preset.value = name;
+    this.#part("preset-forget").hidden = !this.#presets.saved.includes(name);
+    this.fill(this.#presets.get(name));
+  }
+
+  #savePreset() {
+    const { name, isKept } = this.#presets.save(this.#read());
+    this.#listPresets();
+    this.#choosePreset(name);
+    const until = isKept ? "" : " until this page is closed: this browser keeps nothing";
+    this.#part("outcome").replaceChildren(`Saved as “${name}”${until}.`);
+  }
+
+  #forgetPreset() {
+    this.#presets.forget(this.#part("preset").value);
+    this.#listPresets();
+    this.#part("preset-forget").hidden = true;
+    this.#part("preset").focus();
   }
 
   #choosePairs(pairs) {
@@ -97,6 +131,7 @@ export class OrderForm extends EventTarget {
     this.#part("low-label").textContent = isMany ? "Amount from" : "Amount";
     this.#part("slippage-percent").textContent = `= ${Number(elements.slippage.value) / 100} %`;
     if (!this.#isSending) this.#part("place").textContent = `Place ${counted(total, "order")}`;
+    this.#part("preview").classList.add("stale");
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#preview(), QUOTE_AFTER_MS);
   }
@@ -117,6 +152,7 @@ export class OrderForm extends EventTarget {
       if (signal.aborted) return;
       this.#explain(error, this.#part("preview"));
     }
+    this.#part("preview").classList.remove("stale");
   }
 
   async #learnPrices(form, signal) {

@@ -14,8 +14,10 @@ import { Feed } from "./feed.js";
 import { BadFilter, parseFilter } from "./filter.js";
 import { OrderForm } from "./form.js";
 import { count, counted, write } from "./format.js";
-import { Badge, News, Strip } from "./strip.js";
+import { Pause } from "./pause.js";
 import { summary } from "./stats.js";
+import { recall, remember } from "./storage.js";
+import { Badge, News, Strip } from "./strip.js";
 import { Table } from "./table.js";
 
 const VIEW_MS = 200;
@@ -26,7 +28,7 @@ const KEY = "order-engine-key";
 const part = (id) => document.getElementById(id);
 
 const client = new Client();
-client.key = sessionStorage.getItem(KEY);
+client.key = recall("sessionStorage", KEY);
 const book = new Book();
 const feed = new Feed(client, book);
 const form = new OrderForm(part("order-form"), client);
@@ -36,6 +38,7 @@ const badge = new Badge(part("badge"), part("retry"));
 const strip = new Strip(part("strip"));
 const news = new News(part("news"));
 
+const pause = new Pause();
 const now = () => Date.now() + feed.skewMs;
 
 // What is shown, and drawing it
@@ -58,7 +61,8 @@ function draw() {
     // However many orders there are, finding those to show takes a small part of the time.
     if (isNewView || at - viewAt > Math.max(VIEW_MS, 20 * viewCostMs)) chooseView(at);
     else if (viewVersion !== book.version) viewTimer ??= setTimeout(drawLater, VIEW_MS);
-    table.paint(now());
+    table.paint(pause.now(now()));
+    describePause();
     detail.paint();
   });
 }
@@ -69,13 +73,13 @@ function drawLater() {
 }
 
 function chooseView(at) {
-  if (isNewView || viewVersion !== book.version) {
-    const nowMs = now();
+  if (isNewView || (viewVersion !== book.version && !pause.isOn)) {
+    const nowMs = pause.now(now());
     const { statuses } = strip;
     const isShown = (order) =>
       (statuses.size === 0 || statuses.has(order.status)) && matches(order, nowMs);
     const { key, isDescending } = table.sort;
-    view = book.byAge.filter(isShown);
+    view = pause.orders(book.byAge).filter(isShown);
     if (key !== "order") view = sorted(view, key, isDescending, nowMs);
     else if (isDescending) view.reverse();
     table.show(view);
@@ -88,13 +92,19 @@ function chooseView(at) {
 }
 
 function describeView() {
-  const of = book.isComplete ? "" : ` (the newest of ${count(Math.max(feed.total, book.size))})`;
-  const shown = `${count(view.length)} of ${counted(book.size, "order")}${of}`;
+  const known = pause.orders(book.byAge).length;
+  const of = book.isComplete ? "" : ` (the newest of ${count(Math.max(feed.total, known))})`;
+  const shown = `${count(view.length)} of ${counted(known, "order")}${of}`;
   write(part("shown"), shown);
   part("nothing").hidden = view.length > 0;
   const empty = book.size === 0 ? "No orders yet. The form places one." : "No order matches.";
   write(part("nothing"), feed.state.name === "loading" ? "Loading…" : empty);
   part("to-top").hidden = table.isFollowing || table.sort.key !== "order";
+}
+
+function describePause() {
+  write(part("pause"), pause.isOn ? `Go on (${count(pause.held)} held)` : "Pause");
+  part("pause").classList.toggle("primary", pause.isOn);
 }
 
 function changeView() {
@@ -132,10 +142,12 @@ feed.addEventListener("state", () => {
 feed.addEventListener("page", draw);
 feed.addEventListener("events", ({ detail: events }) => {
   detail.take(events);
+  pause.held += events.length;
   draw();
 });
 feed.addEventListener("reset", () => {
   detail.close();
+  pause.end();
   changeView();
   news.say("The server has another journal: everything is loaded anew.");
 });
@@ -147,7 +159,7 @@ feed.addEventListener("key", () => {
 });
 part("key-dialog").addEventListener("close", () => {
   client.key = part("key").value;
-  sessionStorage.setItem(KEY, client.key);
+  remember("sessionStorage", KEY, client.key);
   feed.retryNow();
 });
 part("retry").addEventListener("click", () => feed.retryNow());
@@ -162,6 +174,11 @@ part("to-top").addEventListener("click", () => table.toTop());
 part("filter").addEventListener("input", () => {
   applyFilter();
   history.replaceState(null, "", address({ batch: null }));
+});
+part("pause").addEventListener("click", () => {
+  if (pause.isOn) pause.end();
+  else pause.begin(book.byAge, now());
+  changeView();
 });
 part("csv").addEventListener("click", () => {
   const url = URL.createObjectURL(new Blob([csv(view)], { type: "text/csv" }));
@@ -225,6 +242,7 @@ function visit() {
 }
 
 async function showBatches(ids) {
+  pause.end(); // what is held may be what is asked for
   part("filter").value = `batch:${ids.join(",")}`;
   applyFilter();
   await Promise.allSettled(ids.map(loadBatch));

@@ -63,6 +63,11 @@ export class Order {
     this.id = id;
   }
 
+  /** The order as it is now, which stays so. */
+  copy() {
+    return Object.assign(new Order(this.id), this);
+  }
+
   /** Eight letters that tell it from others: the first ones of an id are its time. */
   get shortId() {
     return this.id.slice(-8);

@@ -54,7 +54,7 @@ export class Table extends EventTarget {
     this.#view = view;
     this.#table.setAttribute("aria-rowcount", view.length + 1);
     if (anchor !== null) {
-      const now = view.indexOf(anchor.order);
+      const now = view.findIndex(({ id }) => id === anchor.order.id);
       if (now >= 0 && now !== anchor.index) {
         this.#layOut();
         this.#scroller.scrollTop += (now - anchor.index) * this.#rowPx;

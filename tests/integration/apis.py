@@ -139,7 +139,10 @@ class Driver:
         )
 
     async def land(self, held: Held) -> Held:
-        data = '{"dex":"raydium","executedPrice":"100","amountOut":"150","slot":7}'
+        data = (
+            '{"dex":"raydium","executedPrice":"100","amountOut":"150","slot":7,'
+            f'"txHash":"signature-{held.attempt}"}}'
+        )
         return await self._record(
             held, Happening.LANDED, data, amount_out=150_000_000, executed_price="100.50"
         )

@@ -181,6 +181,7 @@ async def test_an_idempotency_key_must_be_printable(
 @pytest.mark.parametrize(
     ("query", "field", "code"),
     [
+        ("status=", "status", "invalid_parameter"),
         ("status=done", "status", "invalid_parameter"),
         ("status=pending,nope", "status", "invalid_parameter"),
         ("batchId=1", "batchId", "invalid_parameter"),

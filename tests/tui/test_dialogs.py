@@ -35,6 +35,8 @@ from tui.screens.batch import BatchScreen
 from tui.screens.main import MainScreen
 from tui.widgets.choice import Choice
 
+WIDE = (120, 40)
+
 
 @pytest.fixture
 async def api(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
@@ -93,6 +95,7 @@ async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: ApiProcess
         assert f"{refused} x unknown_token: " in said(pilot)
         label = str(pilot.app.screen.query_one("#submit", Button).label)
         assert label == f"Send the rest ({refused}) ^s"
+        await comes(pilot, lambda: label in screen_text(pilot))
         desk = dashboard(pilot).desk
         await comes(pilot, lambda: len(desk.model.orders) == accepted)
         await fill(pilot, pairs="SOL/USDC")
@@ -127,7 +130,7 @@ async def test_failures_are_sent_again_as_a_new_batch(
 ) -> None:
     async with open_driver(database_url, redis_url) as driver, live(api.url) as pilot:
         await pilot.press("n")
-        await fill(pilot, count="6", of="in")
+        await fill(pilot, count="6", of="in", minimum="1000")
         await pilot.press("ctrl+s")
         desk = dashboard(pilot).desk
         await comes(pilot, lambda: len(desk.model.orders) == 6)
@@ -137,11 +140,13 @@ async def test_failures_are_sent_again_as_a_new_batch(
         failed = [order.amount_in for order in desk.model.ordered[:4]]
         await press(pilot, "R")
         pilot.app.screen.query_one("#slippage", Input).value = "1.5"
+        pilot.app.screen.query_one("#minimum", Choice).value = "none"
         await pilot.press("ctrl+s")
         await comes(pilot, lambda: len(desk.model.orders) == 10)
         again = desk.model.ordered[6:]
         assert sorted(order.amount_in for order in again) == sorted(failed)
-        assert {order.slippage_bps for order in again} == {150}
+        assert {(order.slippage_bps, order.min_amount_out) for order in again} == {(150, None)}
+        assert {order.min_amount_out for order in desk.model.ordered[:4]} == {"1000"}
 
 
 async def test_a_dry_run_shows_the_quotes_of_the_api(
@@ -159,7 +164,10 @@ async def test_a_dry_run_shows_the_quotes_of_the_api(
         chain = {"SOLANA_RPC_URL": url}
         async with running(database_url, redis_url, **chain) as api, live(api.url) as pilot:
             await pilot.press("n")
-            await fill(pilot, pairs="SOL/USDC")
+            await fill(pilot, pairs="SOL/USDC", minimum="1000000")
+            await pilot.press("f4")
+            await comes(pilot, lambda: "below the minimum" in said(pilot))
+            await fill(pilot, minimum="")
             await pilot.press("f4")
             await comes(pilot, lambda: " bps" in said(pilot))
             assert "raydium" in said(pilot)
@@ -259,7 +267,7 @@ async def test_another_server_can_be_followed(
             await comes(pilot, lambda: app.desk.model.link.state == "live")
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("size", [(80, 24), WIDE], ids=["80x24", "120x40"])
 async def test_the_steps_of_a_stored_order_are_asked_for_when_it_is_shown(
     api: ApiProcess, database_url: str, redis_url: str, size: tuple[int, int]
 ) -> None:
@@ -268,7 +276,8 @@ async def test_the_steps_of_a_stored_order_are_asked_for_when_it_is_shown(
         await driver.confirm(UUID(order_id))
         async with live(api.url, size) as pilot:
             order = dashboard(pilot).desk.model.orders[order_id]
-            assert not order.is_told
+            # Where there is room beside the table it is shown, and asked for, at once.
+            assert not order.is_told or size == WIDE
             await pilot.press("enter")
             await comes(pilot, lambda: order.is_told)
             await comes(pilot, lambda: "+0" in screen_text(pilot))

@@ -91,7 +91,8 @@ async def test_offline_keeps_the_last_rows_and_counts_down(size: tuple[int, int]
         text = screen_text(pilot)
         assert "offline 1 s · retry in 2 s · r now" in text
         assert [row.split()[0] for row in row_texts(pilot)] == [row.split()[0] for row in rows]
-        assert "connection lost" in text
+        assert "offline, showing the last known state" in text
+        assert " s left" not in text
 
 
 async def test_rows_are_dimmed_while_offline() -> None:

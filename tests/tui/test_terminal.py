@@ -54,7 +54,11 @@ class Dashboard:
 
 @asynccontextmanager
 async def terminal(
-    home: Path, *arguments: str, before: Callable[[], object] | None = None, **environ: str
+    home: Path,
+    *arguments: str,
+    before: Callable[[], object] | None = None,
+    is_controlling: bool = True,
+    **environ: str,
 ) -> AsyncIterator[Dashboard]:
     master, slave = pty.openpty()
     os.set_blocking(master, False)
@@ -64,7 +68,8 @@ async def terminal(
         import fcntl
         import termios
 
-        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        if is_controlling:
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
         if before is not None:
             before()
 
@@ -110,6 +115,13 @@ async def test_it_goes_when_the_terminal_goes(
 ) -> None:
     async with terminal(tmp_path, "--url", NOWHERE, before=before) as dashboard:
         await dashboard.shows("offline")
+        dashboard.hang_up()
+        await dashboard.ended()
+
+
+async def test_a_terminal_of_another_session_is_as_good(tmp_path: Path) -> None:
+    async with terminal(tmp_path, "--url", NOWHERE, is_controlling=False) as dashboard:
+        await dashboard.shows("offline 3 s")  # longer than it takes to look for the terminal
         dashboard.hang_up()
         await dashboard.ended()
 

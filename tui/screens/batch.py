@@ -35,7 +35,7 @@ _CHOICES: Final = {
 _ROW_OF: Final = {"low": "amount", "high": "amount"}
 _HINTS: Final = {
     "limit": "quote tokens for one base token",
-    "minimum": "nothing: the slippage alone protects",
+    "minimum": "empty: the slippage alone protects",
     "pairs": "BASE/QUOTE, spaces between",
     "seed": "same seed, same orders",
 }

@@ -16,6 +16,8 @@ from tui.screens.sending import SendingScreen
 from tui.sending import terms_of
 from tui.widgets.choice import Choice
 
+_MINIMUM = {"same": "as it was", "none": "none: the slippage alone protects"}
+
 
 class ResubmitScreen(SendingScreen):
     """Asks which failures are meant, and sends them as a new batch."""
@@ -26,7 +28,7 @@ class ResubmitScreen(SendingScreen):
         self._one = [selected] if selected is not None else []
 
     def compose(self) -> ComposeResult:
-        """Which ones, and with which slippage."""
+        """Which ones, and how they are protected now."""
         options = {"one": f"this order ({self._one[0].short_id})"} if self._one else {}
         options["all"] = f"all {len(self._failures):,} failed orders shown"
         with Vertical(id="dialog") as dialog:
@@ -38,13 +40,17 @@ class ResubmitScreen(SendingScreen):
                 yield Label("Slippage", classes="title")
                 yield Input(placeholder="as it was", id="slippage", compact=True)
                 yield Label("%", classes="hint")
+            with Horizontal(classes="row") as row:
+                row.display = any(order.min_amount_out for order in self._failures)
+                yield Label("Min out", classes="title")
+                yield Choice(_MINIMUM, "same", id="minimum")
             yield Label(id="outcome", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Submit ^s", id="submit", compact=True)
 
     def on_mount(self) -> None:
         """Arrows choose, ^s sends."""
-        self.query_one(Choice).focus()
+        self.query_one("#which", Choice).focus()
 
     def orders(self) -> Sequence[WireTerms] | None:
         """The terms of the failed orders."""
@@ -53,8 +59,12 @@ class ResubmitScreen(SendingScreen):
         except ValueError as error:
             self.say(str(error))
             return None
-        chosen = self._one if self.query_one(Choice).value == "one" else self._failures
-        return [terms_of(order, slippage_bps=slippage_bps) for order in chosen]
+        is_one = self.query_one("#which", Choice).value == "one"
+        is_floor_kept = self.query_one("#minimum", Choice).value == "same"
+        return [
+            terms_of(order, slippage_bps=slippage_bps, is_floor_kept=is_floor_kept)
+            for order in (self._one if is_one else self._failures)
+        ]
 
     def on_choice_changed(self) -> None:
         """Other orders are meant."""

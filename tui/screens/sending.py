@@ -64,7 +64,7 @@ class SendingScreen(ModalScreen[None]):
     def changed(self) -> None:
         """The orders are other ones: those that were left are not sent any more."""
         self._left = []
-        self.query_one("#submit", Button).label = "Submit ^s"
+        self._call_it("Submit ^s")
 
     def say(self, *lines: str) -> None:
         """Say what became of it."""
@@ -111,4 +111,9 @@ class SendingScreen(ModalScreen[None]):
         if outcome.retry_after_s is not None:
             lines.append(f"try again after {outcome.retry_after_s:.0f} s")
         self.say(*lines)
-        self.query_one("#submit", Button).label = f"Send the rest ({len(self._left):,}) ^s"
+        self._call_it(f"Send the rest ({len(self._left):,}) ^s")
+
+    def _call_it(self, label: str) -> None:
+        button = self.query_one("#submit", Button)
+        button.label = label
+        button.refresh(layout=True)  # a longer label needs more room
