@@ -153,10 +153,9 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
             attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
-        jobs = Jobs(common.broker)
+        looks = partial(sweep, leases, Jobs(common.broker), interval_s=settings.sweep_s)
         async with running(leases.run, journal.run, keeper.run, submission.run, retries.run):
-            sweeping = partial(sweep, leases, jobs, interval_s=settings.sweep_s, random=random)
-            async with running(sweeping):
+            async with running(partial(looks, random=random)):
                 ready()
                 await receive(
                     common.broker,

@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.domain.orders import NewOrder, OrderType, Terms
+from backend.domain.lifecycle import Happening, advance
+from backend.domain.orders import Held, NewOrder, OrderType, Terms
+from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, Tokens
 from backend.store.database import Pool, connect
 from backend.store.feed import Feed
 from backend.store.intake import Intake
-from backend.store.journal import Journal, LeaseTerms
+from backend.store.journal import Journal, LeaseTerms, Transition
 from backend.store.leases import Leases
 from backend.store.orders import Orders
 
@@ -77,3 +80,18 @@ async def open_store(url: str, terms: LeaseTerms = LONG) -> AsyncIterator[Store]
             finally:
                 for task in tasks:
                     task.cancel()
+
+
+async def accepted(store: Store) -> UUID:
+    return (await store.intake.accept(new_order())).id
+
+
+async def claimed(store: Store) -> Held:
+    order = await store.leases.claim(await accepted(store))
+    assert order is not None
+    return order
+
+
+def routed(order: Held) -> Transition:
+    step = advance(order.status, order.attempt, Happening.ROUTED)
+    return Transition(order, step, '{"dex":"raydium"}', dex=Dex.RAYDIUM, route="{}")

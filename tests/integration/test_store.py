@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
@@ -13,30 +12,23 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from backend.domain.errors import Reused
-from backend.domain.lifecycle import Happening, Status, advance
-from backend.domain.orders import Held, NewOrder, Signed
+from backend.domain.lifecycle import Status
+from backend.domain.orders import NewOrder
 from backend.domain.quotes import Dex
 from backend.store.feed import Feed, Position
 from backend.store.intake import NewBatch
-from backend.store.journal import LostLease, Transition
+from backend.store.journal import LostLease
 from backend.store.migrations import MigrationError, migrate
 from backend.store.orders import Filter
-from tests.integration.stores import LONG, NONE, Store, new_order, open_store
-
-
-async def accepted(store: Store) -> UUID:
-    return (await store.intake.accept(new_order())).id
-
-
-async def claimed(store: Store) -> Held:
-    order = await store.leases.claim(await accepted(store))
-    assert order is not None
-    return order
-
-
-def routed(order: Held) -> Transition:
-    step = advance(order.status, order.attempt, Happening.ROUTED)
-    return Transition(order, step, '{"dex":"raydium"}', dex=Dex.RAYDIUM, route="{}")
+from tests.integration.stores import (
+    LONG,
+    NONE,
+    accepted,
+    claimed,
+    new_order,
+    open_store,
+    routed,
+)
 
 
 async def test_migrating_twice_changes_nothing(database_url: str) -> None:
@@ -110,20 +102,6 @@ async def test_a_batch_is_stored_whole_or_not_at_all(database_url: str) -> None:
         assert (await store.orders.load()).open == 2
 
 
-async def test_only_one_of_many_claims_gets_the_order(database_url: str) -> None:
-    async with open_store(database_url) as one, open_store(database_url) as other:
-        order_id = await accepted(one)
-        async with asyncio.TaskGroup() as group:
-            claims = [
-                group.create_task(store.leases.claim(order_id))
-                for store in (one, other)
-                for _ in range(10)
-            ]
-        held = [task.result() for task in claims if task.result() is not None]
-        assert len(held) == 1
-        assert [event.seq for event in await one.feed.of_order(order_id, 0)] == [1, 2]
-
-
 async def test_a_transition_moves_the_order_and_writes_its_event(database_url: str) -> None:
     async with open_store(database_url) as store:
         order = await claimed(store)
@@ -154,62 +132,6 @@ async def test_a_worker_whose_lease_was_taken_over_writes_nothing(database_url: 
         await store.journal.record(routed(taker))
         assert await store.leases.renew([late]) == set()
         assert await store.leases.renew([taker]) == {taker.id}
-
-
-async def test_an_order_that_waits_for_its_next_attempt_cannot_be_claimed(
-    database_url: str,
-) -> None:
-    async with open_store(database_url, NONE) as store:
-        order = await claimed(store)
-        step = advance(order.status, order.attempt, Happening.TRANSIENT)
-        await store.journal.record(Transition(order, step, "{}", last_error="x", wait_ms=60_000))
-        assert await store.leases.claim(order.id) is None
-        assert await store.leases.overdue(10) == []
-        await store.pool.execute("UPDATE orders SET next_attempt_at = now(), kick_at = now()")
-        assert await store.leases.overdue(10) == [order.id]
-        again = await store.leases.claim(order.id)
-        assert again is not None
-        assert (again.attempt, again.status) == (2, Status.ROUTING)
-
-
-async def test_a_claim_brings_back_what_was_signed(database_url: str) -> None:
-    signed = Signed("5sig", b"bytes", 1234)
-    async with open_store(database_url, NONE) as store:
-        order = await claimed(store)
-        await store.journal.record(routed(order))
-        building = replace(order, status=Status.BUILDING, seq=3)
-        step = advance(building.status, 1, Happening.SIGNED)
-        await store.journal.record(Transition(building, step, "{}", signed=signed))
-        again = await store.leases.claim(order.id)
-        assert again is not None
-        assert (again.signed, again.dex, again.status) == (signed, Dex.RAYDIUM, Status.SUBMITTED)
-
-
-async def test_the_sweep_finds_what_nobody_drives_and_does_not_find_it_twice(
-    database_url: str,
-) -> None:
-    async with open_store(database_url) as store:
-        lost = await accepted(store)
-        driven = await claimed(store)
-        assert await store.leases.overdue(10) == []
-        await store.pool.execute("UPDATE orders SET kick_at = now()")
-        assert await store.leases.overdue(10) == [lost]
-        assert await store.leases.overdue(10) == []
-        await store.leases.release([driven])
-        assert await store.leases.overdue(10) == [driven.id]
-
-
-async def test_a_new_order_is_left_alone_for_longer_while_the_queue_is_deep(
-    database_url: str,
-) -> None:
-    async with open_store(database_url) as store:
-        waiting = await accepted(store)
-        left = await claimed(store)
-        await store.leases.release([left])
-        await store.pool.execute("UPDATE orders SET kick_at = now() - interval '59 s'")
-        assert await store.leases.overdue(10, patience_s=60) == [left.id]
-        await store.pool.execute("UPDATE orders SET kick_at = now() - interval '61 s'")
-        assert set(await store.leases.overdue(10, patience_s=60)) == {waiting, left.id}
 
 
 async def test_the_database_refuses_a_status_without_its_facts(database_url: str) -> None:
