@@ -26,7 +26,7 @@ class Coalescer(Generic[Item, Answer]):
     ``act`` gets items in the order in which they were asked and returns as many answers in the
     same order; an answer that is an exception is raised to its asker, and an exception that
     ``act`` raises is raised to all of them. At most ``calls_max`` calls run at once; any but the
-    first starts only when ``company`` items wait. While calls carry ``BUSY_ITEMS`` or more, each
+    first starts only when ``company`` items wait. While calls carry ``busy`` items or more, each
     waits ``linger_s`` for others to join.
     """
 
@@ -38,6 +38,7 @@ class Coalescer(Generic[Item, Answer]):
         calls_max: int = 1,
         company: int = 1,
         linger_s: float = 0,
+        busy: int = BUSY_ITEMS,
         waiting_max: int = 200_000,
     ) -> None:
         self._act = act
@@ -45,6 +46,7 @@ class Coalescer(Generic[Item, Answer]):
         self._calls_max = calls_max
         self._company = company
         self._linger_s = linger_s
+        self._busy = busy
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._calls = 0
@@ -101,7 +103,7 @@ class Coalescer(Generic[Item, Answer]):
     async def _call(self) -> None:
         taken: list[tuple[Item, asyncio.Future[Answer]]] = []
         try:
-            if self._linger_s and BUSY_ITEMS <= self._carried < self._items_max:
+            if self._linger_s and self._busy <= self._carried < self._items_max:
                 await asyncio.sleep(self._linger_s)
             self._take(taken)
             self._carried = len(taken)

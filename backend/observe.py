@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextvars import ContextVar
+from functools import cache
 
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
@@ -45,6 +47,18 @@ _slow = Counter("websockets_too_slow", "Sockets closed because their reader fell
 _delivered = Counter("events_read", "Events read from the journal for subscribers")
 
 
+_order_id: ContextVar[str] = ContextVar("order_id")
+
+
+def _name_order(
+    logger: object, method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    order_id = _order_id.get(None)
+    if order_id is not None:
+        event["order_id"] = order_id
+    return event
+
+
 def configure(level: str, style: str) -> None:
     """Log from ``level`` on, to standard error, as ``json``, ``console`` or ``auto``."""
     as_json = style == "json" or (style == "auto" and not sys.stderr.isatty())
@@ -52,7 +66,7 @@ def configure(level: str, style: str) -> None:
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     )
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _name_order,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -85,7 +99,7 @@ def metrics() -> tuple[bytes, str]:
 
 def bind(order_id: str) -> None:
     """Put the order's id into every line that this task logs from now on."""
-    structlog.contextvars.bind_contextvars(order_id=order_id)
+    _order_id.set(order_id)
 
 
 def started(process: str, **facts: object) -> None:
@@ -108,9 +122,14 @@ def orders_stored(count: int) -> None:
     _stored.inc(count)
 
 
+@cache
+def _time_in(state: str) -> Histogram:
+    return _in_state.labels(state)
+
+
 def order_moved(left: str, seconds: float) -> None:
     """An order left a state after a time in it."""
-    _in_state.labels(left).observe(seconds)
+    _time_in(left).observe(seconds)
 
 
 def order_ended(status: str, dex: str, code: str, reason: str = "") -> None:

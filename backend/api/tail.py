@@ -25,7 +25,9 @@ from backend.store.feed import Feed, Position
 PAGE_EVENTS = 1_000
 """Most events in one frame."""
 PAUSE_S = 0.01
-"""Least time between two looks: events that come together are sent together."""
+"""Least time between two looks that find many events: what comes together is sent together."""
+SHORT_PAUSE_S = 0.004
+MANY_EVENTS = 20
 CHASE_S = 0.005
 CHASE_MAX_S = 1.0
 IDLE_S = 0.25
@@ -195,8 +197,8 @@ class Tail:
                 if self._position is None:
                     self._position = await self._feed.head()
                     self._awake.set()
-                await self._chase()
-                await asyncio.sleep(PAUSE_S)
+                found = await self._chase()
+                await asyncio.sleep(PAUSE_S if found >= MANY_EVENTS else SHORT_PAUSE_S)
                 await self._ring()
             except Transient as error:
                 observe.database_gone(error)
@@ -209,31 +211,36 @@ class Tail:
         except TimeoutError:
             pass
 
-    async def _chase(self) -> None:
-        """Read until what was rung for has been told, or has been waited for long enough."""
+    async def _chase(self) -> int:
+        """Read until what was rung for has been told, or has been waited for long enough.
+
+        Returns how many events that were.
+        """
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + CHASE_MAX_S
+        found = 0
         while True:
             self._rung.clear()
             target = self._target
-            await self._read()
+            found += await self._read()
             if self.position.txid >= target or loop.time() > give_up_at:
-                return
+                return found
             # A transaction may have ended without an event: then the head has passed it.
             if (await self._feed.head()).txid > target:
-                await self._read()
-                return
+                return found + await self._read()
             await asyncio.sleep(CHASE_S)
 
-    async def _read(self) -> None:
+    async def _read(self) -> int:
+        found = 0
         while True:
             events, behind = await self._feed.read(self.position, PAGE_EVENTS)
             if events:
                 self._tell(events)
                 observe.events_read(len(events))
                 self._position = behind
+            found += len(events)
             if len(events) < PAGE_EVENTS:
-                return
+                return found
 
     def _tell(self, events: Sequence[Event]) -> None:
         page = self.page(events)

@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from solders.hash import Hash
 from solders.pubkey import Pubkey
@@ -76,8 +76,7 @@ class Statuses:
     found: Sequence[SignatureStatus | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenBalance:
+class TokenBalance(NamedTuple):
     """What a token account held; ``mint`` and ``owner`` in base58."""
 
     mint: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from backend.domain.amounts import Price, Token, format_amount, format_ratio
 
@@ -41,10 +42,15 @@ class Quote:
         return {
             "dex": self.dex.value,
             "price": str(price),
-            "fee": format_ratio(self.fee_e9, E9),
+            "fee": _rate(self.fee_e9),
             "amountOut": format_amount(self.amount_out, token_out.decimals),
             "priceImpact": format_ratio(self.price_impact_e9, E9),
         }
+
+
+@lru_cache(1_024)
+def _rate(e9: int) -> str:
+    return format_ratio(e9, E9)
 
 
 def best(quotes: Sequence[Quote]) -> Quote:

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from taskiq import AckableMessage
 from taskiq.message import BrokerMessage
+from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
 from backend import observe
@@ -44,6 +45,7 @@ class StreamBroker(RedisStreamBroker):
 
     def __init__(self, url: str, *, consumer: str) -> None:
         super().__init__(url, queue_name=STREAM, consumer_group_name=GROUP, consumer_name=consumer)
+        self.with_serializer(ORJSONSerializer())
         self._redis: Redis = Redis(connection_pool=self.connection_pool)
         self._add = self._redis.register_script(_ADD)
         self._outbox: Coalescer[bytes, None] = Coalescer(
@@ -51,7 +53,7 @@ class StreamBroker(RedisStreamBroker):
         )
         self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(
-            self._acknowledge, items_max=BATCH_MAX, linger_s=ACK_LINGER_S
+            self._acknowledge, items_max=BATCH_MAX, linger_s=ACK_LINGER_S, busy=1
         )
 
     async def run(self) -> None:

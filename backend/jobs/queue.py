@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from redis.exceptions import RedisError
-from taskiq.acks import AcknowledgeType
 from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
-from taskiq.receiver import Receiver
 
 from backend import observe
 from backend.domain.errors import RetryLater
 from backend.jobs.broker import StreamBroker
+from backend.jobs.receiver import JobReceiver
 from backend.jobs.retry import RetryMiddleware
 
 TASK = "execute_order"
@@ -75,16 +74,7 @@ async def receive(
     broker.is_worker_process = True
     broker.until(stop)
     logging.getLogger("taskiq.receiver.receiver").addFilter(_is_news)
-    receiver = Receiver(
-        broker,
-        validate_params=False,
-        run_startup=False,
-        max_async_tasks=jobs_max,
-        # The message has told what it had to: from here on the lease says who drives the order.
-        ack_type=AcknowledgeType.WHEN_RECEIVED,
-        wait_tasks_timeout=shutdown_s,
-    )
-    await receiver.listen(stop)
+    await JobReceiver(broker, jobs_max=jobs_max, shutdown_s=shutdown_s).listen(stop)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -87,6 +87,8 @@ class Receipt:
     tokens: Sequence[Holding]
 
 
+_RECENT_MAX: Final = 20_000
+
 _ENTRY: Final = (
     "number, signature, slot, err, owner, pool, mint_in, mint_out, amount_in, amount_out"
 )
@@ -103,6 +105,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
+        self._recent: dict[str, Receipt] = {}
         self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_S)
         try:
             self._sql.executescript(_PRAGMAS + _SCHEMA)
@@ -148,9 +151,14 @@ class Ledger:
             self._sql.execute("ROLLBACK")
             raise
         self._sql.execute("COMMIT")
+        for item in executed:
+            self._recent[item.parsed.signature] = _receipt(slot, item)
+        while len(self._recent) > _RECENT_MAX:
+            del self._recent[next(iter(self._recent))]
 
     def forget(self, slot: int, accounts: Changes) -> None:
         """The blocks from ``slot`` on never were; ``accounts`` are as they were before."""
+        self._recent.clear()
         self._sql.execute("BEGIN")
         try:
             self._sql.execute("DELETE FROM transactions WHERE slot >= ?", (slot,))
@@ -182,7 +190,10 @@ class Ledger:
         return None if row is None else (row[0], _err(row[1]))
 
     def receipt(self, signature: str) -> Receipt | None:
-        """Everything about a transaction."""
+        """Everything about a transaction; a recent one is at hand."""
+        recent = self._recent.get(signature)
+        if recent is not None:
+            return recent
         row = self._sql.execute(
             "SELECT slot, err, wire, receipt FROM transactions WHERE signature = ?", (signature,)
         ).fetchone()
@@ -240,6 +251,13 @@ class Ledger:
             "SELECT count(*), count(err), count(pool) FILTER (WHERE err IS NULL) FROM transactions"
         ).fetchone()
         return {"transactions": total, "failed": failed, "swaps": swaps, "tokens": tokens}
+
+
+def _receipt(slot: int, item: Executed) -> Receipt:
+    parsed, done = item.parsed, item.outcome
+    return Receipt(
+        slot, done.err, parsed.wire, parsed.fee, done.units, done.lines, done.lamports, done.tokens
+    )
 
 
 def _row(slot: int, item: Executed) -> tuple[str | int | bytes | None, ...]:
