@@ -13,8 +13,9 @@ from uuid import UUID
 
 from backend.api.calls import Answer, Api, Call
 from backend.api.cursors import stream_cursor
+from backend.api.fields import KEY_MAX, is_printable
 from backend.api.problems import BadField, Problem, invalid, problem_of
-from backend.api.schemas import KEY_MAX, Wanted, is_printable, read_batch, read_order
+from backend.api.schemas import Wanted, read_batch, read_order
 from backend.api.wire import decode, encode, instant
 from backend.domain.errors import Reused, Transient
 from backend.domain.orders import Accepted, NewOrder

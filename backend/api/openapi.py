@@ -10,9 +10,10 @@ from typing import Final
 from pydantic.json_schema import models_json_schema
 
 from backend.api.calls import JSON, Access, Counted, Doc, Route, SocketRoute
+from backend.api.fields import KEY_MAX
 from backend.api.problems import CONTENT_TYPE
 from backend.api.queries import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
-from backend.api.schemas import KEY_MAX, OrderBody, SwapBody
+from backend.api.schemas import OrderBody, SwapBody
 from backend.api.shapes import SCHEMAS, Schema, ref
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex

@@ -9,23 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from backend.api.fields import (
+    NAME_MAX,
+    Amount,
+    BasisPoints,
+    KindName,
+    Moment,
+    Name,
+    TokenName,
+    is_printable,
+)
 from backend.api.problems import BadField, Problem, invalid
-from backend.api.wire import DIGITS_MAX
-from backend.domain.amounts import BPS, Token, parse_amount, parse_decimal
+from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderType, Terms
 from backend.domain.tokens import Tokens
-
-NAME_MAX = 64
-"""Longest client order id."""
-KEY_MAX = 128
-"""Longest idempotency key."""
 
 _REASONS: Final = {
     "string_type": ("invalid_field", "must be a string"),
@@ -36,52 +40,6 @@ _REASONS: Final = {
 _UNKNOWN: Final = "is not a known field"
 _TYPES: Final = ", ".join(OrderType)
 _KINDS: Final = frozenset(OrderType)
-
-
-def is_printable(text: str, length_max: int) -> bool:
-    """Whether a name can be stored and logged as it is: printable ASCII, not too long."""
-    return 0 < len(text) <= length_max and text.isascii() and text.isprintable()
-
-
-def _number(value: object) -> str | int | Decimal:
-    if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
-        return value
-    raise ValueError("must be a decimal number, as a string or a number")
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not is_printable(value, NAME_MAX):
-        raise ValueError(f"must be 1 to {NAME_MAX} printable ASCII characters")
-    return value
-
-
-_POSITIVE: Final = r"^\+?(?=[.0]*[1-9])([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_AMOUNT: Final[dict[str, object]] = {
-    "type": ["string", "number"],
-    "pattern": _POSITIVE,
-    "maxLength": DIGITS_MAX,
-    "exclusiveMinimum": 0,
-    "description": "A decimal amount in token units, exact in either form.",
-    "examples": ["1.5"],
-}
-Amount = Annotated[str | int | Decimal, PlainValidator(_number), WithJsonSchema(_AMOUNT)]
-Name = Annotated[
-    str,
-    PlainValidator(_name),
-    WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": "^[ -~]+$"}
-    ),
-]
-TokenName = Annotated[
-    str,
-    Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),
-]
-_KIND: Final[dict[str, object]] = {
-    "enum": [*OrderType],
-    "description": "In any case. Limit and sniper orders are refused for now.",
-}
-KindName = Annotated[str, Field(strict=True, json_schema_extra=_KIND)]
-Moment = Annotated[str, Field(strict=True, json_schema_extra={"format": "date-time"})]
 
 
 def _as_it_is_checked(schema: dict[str, Any]) -> None:
@@ -110,7 +68,7 @@ class SwapBody(BaseModel):
     amount: Amount | None = None
     amount_in: Amount | None = None
     min_amount_out: Amount | None = None
-    slippage_bps: Annotated[int, Field(strict=True, ge=0, le=BPS)] | None = None
+    slippage_bps: BasisPoints | None = None
 
 
 class OrderBody(SwapBody):
