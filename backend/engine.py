@@ -35,6 +35,7 @@ from backend.events import Bell, channel
 from backend.execution.executor import Executor, Means, Point, Policy
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Pace, Submission
+from backend.execution.unsent import Unsent
 from backend.groups import running
 from backend.jobs.broker import StreamBroker
 from backend.jobs.queue import Jobs, receive
@@ -52,6 +53,7 @@ from backend.venues import VENUES
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.005}
 DATABASE_CONNECTIONS_MAX = 10
+UNSENT_MAX = 1_000
 
 
 def new_id() -> UUID:
@@ -153,15 +155,17 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
             attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
+        unsent = Unsent(UNSENT_MAX)
         looks = partial(sweep, leases, Jobs(common.broker), interval_s=settings.sweep_s)
         async with running(leases.run, journal.run, keeper.run, submission.run, retries.run):
             async with running(partial(looks, random=random)):
                 ready()
                 await receive(
                     common.broker,
-                    Executor(keeper, means).run,
+                    Executor(keeper, means, unsent).run,
                     retries,
                     jobs_max=settings.orders_in_flight_max,
+                    room=unsent.room,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,
                 )

@@ -32,6 +32,7 @@ from backend.domain.orders import Held, Signed, Terms
 from backend.domain.quotes import Dex
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Submission
+from backend.execution.unsent import Unsent
 from backend.routing import Route
 from backend.store.database import GONE
 from backend.store.journal import Journal, LostLease, Transition
@@ -89,9 +90,10 @@ class Means:
 class Executor:
     """Drives any number of orders at once."""
 
-    def __init__(self, keeper: Keeper, means: Means) -> None:
+    def __init__(self, keeper: Keeper, means: Means, unsent: Unsent) -> None:
         self._keeper = keeper
         self._means = means
+        self._unsent = unsent
 
     async def run(self, order_id: str) -> None:
         """Drive an order as far as it goes now; nothing happens if it is not to be had.
@@ -100,19 +102,20 @@ class Executor:
         did not answer the claim.
         """
         observe.bind(order_id)
-        try:
-            order = await self._keeper.claim(UUID(order_id))
-        except GONE as error:
-            observe.database_gone(error)
-            raise RetryLater(CLAIM_AGAIN_S) from None
-        if order is None:
-            return
-        try:
-            with self._keeper.keep(order):
-                self._means.reached(Point.CLAIMED)
-                await _Drive(self._means, order).go()
-        except LostLease:
-            observe.lease_lost()
+        with self._unsent.one() as sent:
+            try:
+                order = await self._keeper.claim(UUID(order_id))
+            except GONE as error:
+                observe.database_gone(error)
+                raise RetryLater(CLAIM_AGAIN_S) from None
+            if order is None:
+                return
+            try:
+                with self._keeper.keep(order):
+                    self._means.reached(Point.CLAIMED)
+                    await _Drive(self._means, order, sent).go()
+            except LostLease:
+                observe.lease_lost()
 
 
 class Known(TypedDict, total=False):
@@ -130,9 +133,10 @@ class Known(TypedDict, total=False):
 class _Drive:
     """One order under this worker's lease, from its claim until it ends or is given back."""
 
-    def __init__(self, means: Means, order: Held) -> None:
+    def __init__(self, means: Means, order: Held, sent: Callable[[], None]) -> None:
         self._means = means
         self._order = order
+        self._sent = sent
         self._since = asyncio.get_running_loop().time()
 
     async def go(self) -> None:
@@ -168,6 +172,7 @@ class _Drive:
         await self._record(Happening.SIGNED, {"txHash": signed.signature}, signed=signed)
         self._means.reached(Point.STORED)
         await self._means.submission.send(signed)
+        self._sent()
         self._means.reached(Point.SENT)
         await self._settle(signed, await self._means.submission.settled(signed))
 
@@ -175,6 +180,7 @@ class _Drive:
         """Take up an order whose transaction may have been sent: the chain is asked first."""
         signed = self._order.signed
         assert signed is not None, "a submitted order has its transaction"
+        self._sent()
         fate = await self._means.submission.look(signed)
         if recover(self._order.status, fate) is Recovery.RESEND:
             await self._means.submission.send(signed)

@@ -58,10 +58,12 @@ async def receive(
     retries: RetryMiddleware,
     *,
     jobs_max: int,
+    room: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
     shutdown_s: float,
 ) -> None:
-    """Run ``execute`` for every job that comes until ``stop``, up to ``jobs_max`` at once.
+    """Run ``execute`` for every job that comes until ``stop``, up to ``jobs_max`` at once, each
+    when there is ``room``.
 
     Returns when all have ended, or ``shutdown_s`` after ``stop`` with some still running.
     """
@@ -74,7 +76,7 @@ async def receive(
     broker.is_worker_process = True
     broker.until(stop)
     logging.getLogger("taskiq.receiver.receiver").addFilter(_is_news)
-    await JobReceiver(broker, jobs_max=jobs_max, shutdown_s=shutdown_s).listen(stop)
+    await JobReceiver(broker, jobs_max=jobs_max, room=room, shutdown_s=shutdown_s).listen(stop)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

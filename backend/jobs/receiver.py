@@ -8,6 +8,8 @@ time to stop, and a message becomes a job in one step.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 from taskiq.acks import AcknowledgeType
 from taskiq.receiver import Receiver
@@ -18,9 +20,16 @@ from backend.jobs.broker import StreamBroker
 
 
 class JobReceiver(Receiver):
-    """Runs up to ``jobs_max`` jobs at once."""
+    """Runs up to ``jobs_max`` jobs at once; waits for ``room`` before it takes another."""
 
-    def __init__(self, broker: StreamBroker, *, jobs_max: int, shutdown_s: float) -> None:
+    def __init__(
+        self,
+        broker: StreamBroker,
+        *,
+        jobs_max: int,
+        room: Callable[[], Awaitable[None]],
+        shutdown_s: float,
+    ) -> None:
         super().__init__(
             broker,
             validate_params=False,
@@ -30,6 +39,7 @@ class JobReceiver(Receiver):
             ack_type=AcknowledgeType.WHEN_RECEIVED,
         )
         self._free = asyncio.Semaphore(jobs_max)
+        self._room = room
         self._shutdown_s = shutdown_s
         self._jobs: set[asyncio.Task[None]] = set()
 
@@ -45,12 +55,14 @@ class JobReceiver(Receiver):
             await asyncio.wait(self._jobs, timeout=self._shutdown_s)
 
     async def _begin_all(self) -> None:
-        async for message in self.broker.listen():
-            await self._free.acquire()
-            # In no group: a job may run on when this has returned, until its order is handed back.
-            job = asyncio.create_task(self.callback(message))  # noqa: TID251
-            self._jobs.add(job)
-            job.add_done_callback(self._ended)
+        async with aclosing(self.broker.listen()) as messages:
+            async for message in messages:
+                await self._free.acquire()
+                await self._room()
+                # In no group: a job may run on after this, until its order is handed back.
+                job = asyncio.create_task(self.callback(message))  # noqa: TID251
+                self._jobs.add(job)
+                job.add_done_callback(self._ended)
 
     def _ended(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)

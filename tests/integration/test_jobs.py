@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from taskiq import AckableMessage
 
 from backend.domain.errors import RetryLater
+from backend.execution.unsent import Unsent
 from backend.jobs.broker import GROUP, STREAM, StreamBroker
 from backend.jobs.queue import Jobs, receive
 from backend.jobs.retry import RetryMiddleware
@@ -35,14 +36,18 @@ async def open_broker(url: str, consumer: str = "me") -> AsyncIterator[StreamBro
 
 @asynccontextmanager
 async def receiving(
-    broker: StreamBroker, execute: Callable[[str], Awaitable[None]], *, attempts_max: int = 3
+    broker: StreamBroker,
+    execute: Callable[[str], Awaitable[None]],
+    *,
+    attempts_max: int = 3,
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
+    room = Unsent(2_000).room
     retries = RetryMiddleware(attempts_max=attempts_max, backoff_s=lambda failures: 0.01 * failures)
     async with asyncio.TaskGroup() as group:
         timers = group.create_task(retries.run())
         worker = group.create_task(
-            receive(broker, execute, retries, jobs_max=2_000, stop=stop, shutdown_s=5)
+            receive(broker, execute, retries, jobs_max=2_000, room=room, stop=stop, shutdown_s=5)
         )
         try:
             yield

@@ -138,6 +138,7 @@ def _terms(random: Random) -> Terms:
         resend_s=random.uniform(1, 3),
         shutdown_s=random.choice((0, 0, 1, 4)),
         preflight=random.random() < 0.2,
+        unsent_max=random.choice((1, 2, 1_000)),
     )
 
 

@@ -30,6 +30,7 @@ PLAN = Plan(
         resend_s=1,
         shutdown_s=0,
         preflight=False,
+        unsent_max=1_000,
     ),
     rules=Rules(
         slot_s=0.4,

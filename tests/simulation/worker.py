@@ -18,6 +18,7 @@ from backend.domain.tokens import Tokens
 from backend.execution.executor import Executor, Means, Point, Policy
 from backend.execution.keeper import Keeper
 from backend.execution.submission import Node, Pace, Submission
+from backend.execution.unsent import Unsent
 from backend.groups import running
 from backend.jobs.broker import StreamBroker
 from backend.jobs.queue import Jobs, receive
@@ -47,6 +48,7 @@ class Terms:
     resend_s: float
     shutdown_s: float
     preflight: bool
+    unsent_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Worker:
             attempts_max=terms.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
+        self._unsent = Unsent(terms.unsent_max)
         self._executor = Executor(
             self._keeper,
             Means(
@@ -94,6 +97,7 @@ class Worker:
                 outside.random,
                 outside.reached,
             ),
+            self._unsent,
         )
 
     def stop(self) -> None:
@@ -110,6 +114,7 @@ class Worker:
                     self._execute,
                     self._retries,
                     jobs_max=1_000,
+                    room=self._unsent.room,
                     stop=self._stop,
                     shutdown_s=self._terms.shutdown_s,
                 )
