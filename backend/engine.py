@@ -144,9 +144,7 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
             budget=Budget(unit_price=settings.priority_fee_microlamports),
             preflight=wallet.address != paper_wallet().address,
         )
-        policy = Policy(
-            settings.attempts_max, round(settings.backoff_s * 1000), settings.backoff_jitter
-        )
+        policy = _policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
         means = Means(
             journal, common.router, submission, policy, random, _crasher(settings.crash_at)
@@ -170,6 +168,11 @@ async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.E
                     shutdown_s=settings.shutdown_s,
                 )
             await keeper.hand_back(journal.idle)
+
+
+def _policy(settings: Settings) -> Policy:
+    wait_ms = round(settings.backoff_s * 1000)
+    return Policy(settings.attempts_max, wait_ms, settings.backoff_jitter)
 
 
 def _backoff_s(policy: Policy, failures: int) -> float:
