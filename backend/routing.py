@@ -26,7 +26,7 @@ KEYS_MAX = 100
 """Most accounts that a node returns in one answer."""
 READS_AT_ONCE = 2
 READ_COMPANY = 50
-LINGER_S = 0.01
+LINGER_S = 0.005
 """A read costs the same for one order as for a thousand; each may wait this long for the others."""
 
 Pair = tuple[Pubkey, Pubkey]

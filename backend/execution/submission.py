@@ -41,7 +41,7 @@ BLOCKHASH_AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""
 TIP_S = 0.5
 CALLS_MAX = 8
-LINGER_S = 0.005
+LINGER_S = 0.003
 RETRY_S = 0.25
 """How long a node that did not answer is left alone."""
 FETCH_S_MAX = 5.0

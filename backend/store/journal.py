@@ -28,7 +28,7 @@ from backend.store.database import BUSY, GONE, Connection, Pool
 
 ROWS_MAX = 500
 RETRY_S = 0.1
-LINGER_S = 0.005
+LINGER_S = 0.003
 """A commit of many costs little more than one of few; each transition may wait this long for it."""
 
 _RECORD = """
