@@ -6,6 +6,7 @@ other setting is ``ORDER_ENGINE_`` and its name. The table in the README is made
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -187,6 +188,20 @@ def env_name(field: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return ENV_PREFIX + field.upper()
+
+
+def environment(inherited: Mapping[str, str], **settings: object) -> dict[str, str]:
+    """The environment of a process of ours that is to have these settings and no others."""
+    ours = {env_name(name) for name in Settings.model_fields}
+    others = {
+        name: value
+        for name, value in inherited.items()
+        if name not in ours and not name.startswith(ENV_PREFIX)
+    }
+    return {
+        **others,
+        **{env_name(name): str(value) for name, value in settings.items()},
+    }
 
 
 def _sentences(error: ValidationError) -> str:

@@ -135,17 +135,9 @@ class Bench:
             return Outcome(_without_memory(figures), await made.lost())
 
     async def _rate(self) -> Outcome:
+        count, rate = self.load.orders[Mode.RATE], self.load.single_rate
         async with self._rig() as made, aiohttp.ClientSession() as session:
-            heard = Heard(made.offset_s)
-            requests = made.requests(self.load.orders[Mode.RATE])
-
-            async def act() -> Answers:
-                answers = await made.client.post(requests, self.load.single_rate)
-                await heard_all(heard, answers)
-                return answers
-
-            async with streams(session, made.system.api_url, 1, heard):
-                answers, figures = await made.measured(act)
+            heard, answers, figures = await _followed(made, session, 1, count, rate)
             end_to_end_s = heard.end_to_end_s(answers)
             return Outcome(
                 {
@@ -175,7 +167,10 @@ class Bench:
                 figures |= _named(f"{count}_order_sockets", found)
             wrong: list[str] = []
             for count in self.load.streams:
-                heard, answers, found = await self._on_streams(made, session, count)
+                heard, answers, found = await _followed(
+                    made, session, count, self.load.orders[Mode.STREAM], self.load.stream_rate
+                )
+                found |= delays("event_to_socket", heard.delays_s)
                 figures |= _named(f"{count}_streams_of_all", found)
                 wrong += _unheard(len(answers.since.keys() - heard.confirmed_s.keys()))
             return Outcome(figures, await made.lost() + wrong)
@@ -197,21 +192,6 @@ class Bench:
         )
         figures.pop("orders_per_s")  # between the rounds sockets are opened
         return {**delays("event_to_socket", heard.delays_s), **figures}
-
-    async def _on_streams(
-        self, made: Rig, session: aiohttp.ClientSession, count: int
-    ) -> tuple[Heard, Answers, Figures]:
-        heard = Heard(made.offset_s)
-        requests = made.requests(self.load.orders[Mode.STREAM])
-
-        async def act() -> Answers:
-            answers = await made.client.post(requests, self.load.stream_rate)
-            await heard_all(heard, answers)
-            return answers
-
-        async with streams(session, made.system.api_url, count, heard):
-            answers, figures = await made.measured(act)
-        return heard, answers, {**delays("event_to_socket", heard.delays_s), **figures}
 
     async def _history(self) -> Outcome:
         past_url = await self.history()
@@ -277,6 +257,23 @@ _STREAMED: Final = (
     *(f"event_to_socket_{each}_ms" for each in ("p50", "p99", "max")),
     *("orders_per_s", "cpu_us_per_order_api", "cpu_us_per_order_client", "calibration_ms"),
 )
+
+
+async def _followed(
+    made: Rig, session: aiohttp.ClientSession, sockets: int, count: int, rate: float
+) -> tuple[Heard, Answers, dict[str, float]]:
+    """Post ``count`` orders at ``rate`` a second while so many streams of everything are heard."""
+    heard = Heard(made.offset_s)
+    requests = made.requests(count)
+
+    async def act() -> Answers:
+        answers = await made.client.post(requests, rate)
+        await heard_all(heard, answers)
+        return answers
+
+    async with streams(session, made.system.api_url, sockets, heard):
+        answers, figures = await made.measured(act)
+    return heard, answers, figures
 
 
 def _named(name: str, figures: Figures) -> dict[str, float]:

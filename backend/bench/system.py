@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.bench.servers import server_pids
-from backend.config import ENV_PREFIX, Profile
+from backend.config import Profile, environment
 from backend.domain.errors import Transient
 from backend.embedded import child
 from backend.embedded.processes import Command, OurProcess
@@ -25,9 +25,7 @@ from backend.store.migrations import migrate
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2_048
-UNLIMITED: Final = "10000000"
-
-_URLS: Final = ("DATABASE_URL", "REDIS_URL", "SOLANA_RPC_URL")
+UNLIMITED: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class System:
 async def started(layout: Layout, database_url: str, redis_url: str) -> AsyncIterator[System]:
     """Everything is started over an empty ledger, and killed in the end."""
     await migrate(database_url)
-    starting = _Starting(layout, {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+    starting = _Starting(layout, {"database_url": database_url, "redis_url": redis_url})
     try:
         with socket.create_server((HOST, 0), backlog=BACKLOG) as api:
             api.set_inheritable(True)
@@ -92,9 +90,9 @@ class _Starting:
 
     async def all(self, api: socket.socket) -> str:
         """The node first, then what asks it; the node's address."""
-        ledger = self._layout.data_dir / Path(self._urls["DATABASE_URL"].partition("?")[0]).name
+        ledger = self._layout.data_dir / Path(self._urls["database_url"].partition("?")[0]).name
         chain = await self._one("chain", ("chain", "--port", "0", "--data-dir", str(ledger)))
-        self._urls["SOLANA_RPC_URL"] = chain.address
+        self._urls["solana_rpc_url"] = chain.address
         fd = api.fileno()
         async with asyncio.TaskGroup() as group:
             for number in range(1, self._layout.workers + 1):
@@ -118,21 +116,13 @@ class _Starting:
         return program
 
     def _environment(self) -> dict[str, str]:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(ENV_PREFIX) and name not in _URLS
-        }
-        settings = {
-            "PROFILE": self._layout.profile,
-            "SEED": str(self._layout.seed),
-            "RATE_LIMIT": "0",
-            "OPEN_ORDERS_MAX": UNLIMITED,
-            "BATCH_ORDERS_MAX": "10000",
-            "BODY_BYTES_MAX": "16777216",
-        }
-        return {
-            **inherited,
-            **{ENV_PREFIX + name: value for name, value in settings.items()},
+        return environment(
+            os.environ,
+            profile=self._layout.profile,
+            seed=self._layout.seed,
+            rate_limit=0,
+            open_orders_max=UNLIMITED,
+            batch_orders_max=10_000,
+            body_bytes_max=16 << 20,
             **self._urls,
-        }
+        )

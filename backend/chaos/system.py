@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from backend.chaos.pace import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
-from backend.config import ENV_PREFIX, Profile
+from backend.config import Profile, environment
 from backend.domain.errors import EngineError
 from backend.embedded import child
 from backend.embedded.folders import held
@@ -231,14 +231,15 @@ class System:
         module: tuple[str, ...] = ("backend.cli",),
         fds: tuple[int, ...] = (),
     ) -> OurProcess:
-        settings = {"profile": Profile.INSTANT, **self._given, **(given or {})}
-        env = {k: v for k, v in os.environ.items() if not k.startswith(ENV_PREFIX)}
-        env |= {ENV_PREFIX + name.upper(): value for name, value in settings.items()}
-        env |= {
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
-            "SOLANA_RPC_URL": self.chain_url,
+        settings = {
+            "profile": Profile.INSTANT,
+            **self._given,
+            **(given or {}),
+            "database_url": self.database_url,
+            "redis_url": self.redis_url,
+            "solana_rpc_url": self.chain_url,
         }
+        env = environment(os.environ, **settings)
         command = Command(
             name, (sys.executable, "-m", *module, *argv), env, stop_timeout_s=15, pass_fds=fds
         )
