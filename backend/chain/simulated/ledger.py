@@ -7,7 +7,6 @@ nothing waits for the disk. Pools are not here: they follow from the time.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -138,21 +137,22 @@ class Ledger:
 
     def commit(self, slot: int, executed: Sequence[Executed], accounts: Changes) -> None:
         """A block: what was executed in it, and the accounts that it left different."""
+        receipts = [_receipt(slot, item) for item in executed]
         self._sql.execute("BEGIN")
         try:
             self._sql.executemany(
                 "INSERT INTO transactions (signature, slot, err, wire, receipt, owner, pool, "
                 "mint_in, mint_out, amount_in, amount_out) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_row(slot, item) for item in executed],
+                [_row(item, receipt) for item, receipt in zip(executed, receipts, strict=True)],
             )
             self._store(accounts)
         except BaseException:
             self._sql.execute("ROLLBACK")
             raise
         self._sql.execute("COMMIT")
-        for item in executed:
-            self._recent[item.parsed.signature] = _receipt(slot, item)
+        for item, receipt in zip(executed, receipts, strict=True):
+            self._recent[item.parsed.signature] = receipt
         while len(self._recent) > _RECENT_MAX:
             del self._recent[next(iter(self._recent))]
 
@@ -260,12 +260,12 @@ def _receipt(slot: int, item: Executed) -> Receipt:
     )
 
 
-def _row(slot: int, item: Executed) -> tuple[str | int | bytes | None, ...]:
-    parsed, outcome, swap = item.parsed, item.outcome, item.outcome.swap
-    tokens = [tuple(held) for held in outcome.tokens]
-    receipt = orjson.dumps((parsed.fee, outcome.units, outcome.lines, outcome.lamports, tokens))
-    err = None if outcome.err is None else json.dumps(outcome.err)
-    row = (parsed.signature, slot, err, parsed.wire, receipt)
+def _row(item: Executed, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
+    parsed, swap = item.parsed, item.outcome.swap
+    tokens = [tuple(held) for held in receipt.tokens]
+    rest = orjson.dumps((receipt.fee, receipt.units, receipt.lines, receipt.lamports, tokens))
+    err = None if receipt.err is None else orjson.dumps(receipt.err).decode()
+    row = (parsed.signature, receipt.slot, err, receipt.wire, rest)
     if swap is None:
         return (*row, str(parsed.keys[0]), None, None, None, None, None)
     return (
@@ -285,5 +285,5 @@ def _entry(row: Sequence[Any]) -> Entry:
 
 
 def _err(text: str | None) -> Err | None:
-    err: Err | None = None if text is None else json.loads(text)
+    err: Err | None = None if text is None else orjson.loads(text)
     return err
