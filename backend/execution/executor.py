@@ -103,11 +103,7 @@ class Executor:
         """
         observe.bind(order_id)
         with self._unsent.one() as sent:
-            try:
-                order = await self._keeper.claim(UUID(order_id))
-            except GONE as error:
-                observe.database_gone(error)
-                raise RetryLater(CLAIM_AGAIN_S) from None
+            order = await self._claim(order_id)
             if order is None:
                 return
             try:
@@ -116,6 +112,13 @@ class Executor:
                     await _Drive(self._means, order, sent).go()
             except LostLease:
                 observe.lease_lost()
+
+    async def _claim(self, order_id: str) -> Held | None:
+        try:
+            return await self._keeper.claim(UUID(order_id))
+        except GONE as error:
+            observe.database_gone(error)
+            raise RetryLater(CLAIM_AGAIN_S) from None
 
 
 class Known(TypedDict, total=False):

@@ -118,7 +118,6 @@ class StreamBroker(RedisStreamBroker):
             try:
                 if loop.time() >= reclaim_at:
                     reclaim_at = loop.time() + RECLAIM_S
-                    observe.queue_depth(await self.depth())
                     entries = await self._reclaim()
                 entries = entries or await self._read()
             except ResponseError as error:

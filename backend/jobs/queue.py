@@ -46,10 +46,12 @@ class Jobs:
     async def is_deep(self) -> bool:
         """Whether many jobs wait, or nobody knows how many."""
         try:
-            return await self._broker.depth() >= DEEP_JOBS
+            waiting = await self._broker.depth()
         except (RedisError, OSError) as error:
             observe.redis_gone("count", error)
             return True
+        observe.queue_depth(waiting)
+        return waiting >= DEEP_JOBS
 
 
 async def receive(
