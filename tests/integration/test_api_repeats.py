@@ -32,10 +32,16 @@ async def total(api: Api) -> int:
     return len(orders)
 
 
+NAMED: dict[str, tuple[dict[str, str] | None, dict[str, str]]] = {
+    "header": ({"Idempotency-Key": "key"}, {}),
+    "field": (None, {"clientOrderId": "name"}),
+}
+"""The two ways to name an order, as headers and as fields of its body."""
+
+
 @pytest.mark.parametrize("by", ["header", "field"])
 async def test_a_repeat_gets_the_first_answer(database_url: str, redis_url: str, by: str) -> None:
-    headers = {"Idempotency-Key": "key"} if by == "header" else None
-    fields = {"clientOrderId": "name"} if by == "field" else {}
+    headers, fields = NAMED[by]
     async with open_api(database_url, redis_url) as api:
         first = await posted(api, EXECUTE, order(**fields), headers)
         again = await posted(api, EXECUTE, order(**fields, amount=1.50), headers)
@@ -48,8 +54,7 @@ async def test_a_repeat_gets_the_first_answer(database_url: str, redis_url: str,
 async def test_a_name_cannot_be_used_for_another_request(
     database_url: str, redis_url: str, by: str
 ) -> None:
-    headers = {"Idempotency-Key": "key"} if by == "header" else None
-    fields = {"clientOrderId": "name"} if by == "field" else {}
+    headers, fields = NAMED[by]
     async with open_api(database_url, redis_url) as api:
         await api.post(EXECUTE, order(**fields), headers=headers)
         problem = await api.post(EXECUTE, order(**fields, amount=2), 422, headers)
@@ -65,8 +70,7 @@ async def test_a_name_cannot_be_used_for_another_request(
 async def test_many_repeats_at_once_store_one_order(
     database_url: str, redis_url: str, by: str
 ) -> None:
-    headers = {"Idempotency-Key": "key"} if by == "header" else None
-    fields = {"clientOrderId": "name"} if by == "field" else {}
+    headers, fields = NAMED[by]
     async with open_api(database_url, redis_url) as api:
         async with asyncio.TaskGroup() as group:
             tasks = [
