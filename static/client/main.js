@@ -120,11 +120,14 @@ let stripVersion = -1;
 setInterval(() => {
   badge.paint(feed.state, book.size);
   const isStill = stripVersion === book.version && strip.counts.perSecond === 0;
-  if (isStill) return;
-  stripVersion = book.version;
-  strip.paint(summary(book.byAge, now()));
+  if (!isStill) paintStrip();
   if (feed.state.name === "live") news.tell(strip.counts);
 }, STRIP_MS);
+
+function paintStrip() {
+  stripVersion = book.version;
+  strip.paint(summary(book.byAge, now()));
+}
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => strip.repaint());
 addEventListener("resize", () => strip.repaint());
@@ -134,7 +137,8 @@ addEventListener("resize", () => strip.repaint());
 feed.addEventListener("state", () => {
   const { name } = feed.state;
   badge.paint(feed.state, book.size);
-  news.connection(name);
+  if (name === "live") paintStrip(); // all that comes from here on is news
+  news.connection(name, strip.counts);
   form.allow(name === "offline" || name === "connecting" ? "No connection to the server." : "");
   describeView();
   draw();

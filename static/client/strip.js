@@ -116,9 +116,10 @@ export class Badge {
 /** Tells screen readers what happened, in summary: never each event. */
 export class News {
   #region;
-  #told = null;
+  #told = { confirmed: 0, failed: 0 };
   #toldAt = 0;
   #connection = "";
+  #isLoading = true;
 
   constructor(region) {
     this.#region = region;
@@ -130,10 +131,14 @@ export class News {
     this.#toldAt = performance.now();
   }
 
-  /** The connection changed. */
-  connection(name) {
+  /** The connection changed; what is stored when it begins is no news. */
+  connection(name, { byStatus }) {
     const words = { live: "Connected to the server.", offline: "The connection is lost." }[name];
-    if (name === "loading") this.#told = null; // what is stored is no news
+    if (name === "loading") this.#isLoading = true;
+    if (name === "live" && this.#isLoading) {
+      this.#told = byStatus;
+      this.#isLoading = false;
+    }
     if (words === undefined || name === this.#connection) return;
     this.#connection = name;
     this.say(words);
@@ -142,13 +147,12 @@ export class News {
   /** Say how many orders ended since this was last said, every few seconds. */
   tell({ byStatus, inFlight }) {
     const { confirmed, failed } = byStatus;
-    if (this.#told === null) this.#told = { confirmed, failed };
     const news = [
       [confirmed - this.#told.confirmed, "confirmed"],
       [failed - this.#told.failed, "failed"],
     ].filter(([number]) => number > 0);
     if (news.length === 0 || performance.now() - this.#toldAt < QUIET_NEWS_MS) return;
-    this.#told = { confirmed, failed };
+    this.#told = byStatus;
     const words = news.map(([number, what]) => `${counted(number, "order")} ${what}`);
     this.say(`${words.join(", ")}; ${count(inFlight)} in flight.`);
   }
