@@ -33,6 +33,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis.asyncio as redis
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +106,9 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure() -> None:
+    # A busy machine is no reason for a failure.
+    settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any")
     # Else Python 3.11 makes a loop for whoever first asks for the current one, which nobody closes.
     asyncio.set_event_loop(None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from backend.domain.amounts import U64_MAX
@@ -29,10 +28,6 @@ from backend.venues.meteora.damm_v2.pool import DammPool
 from backend.venues.raydium.cpmm.curve import Rates
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from tests.pools import NOW, cpmm_pool, damm_pool, damm_state
-
-# A busy machine is no reason for a failure.
-settings.register_profile("order-engine", deadline=None)
-settings.load_profile("order-engine")
 
 Q64 = 2**64
 _HELD_MAX = 2**60

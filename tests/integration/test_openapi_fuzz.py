@@ -44,7 +44,6 @@ def fuzz(url: str, operation: Operation, mode: GenerationMode) -> int:
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.explicit, Phase.generate],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.wire import BEGAN_MS, CONFIRMED, hello, life, order_id
@@ -43,7 +43,6 @@ def add(made: Model, number: int, statuses: tuple[str, ...] = CONFIRMED) -> None
     )
 
 
-@settings(deadline=None)
 @given(
     steps=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 5)), max_size=40),
     words=st.sampled_from(FILTERS),

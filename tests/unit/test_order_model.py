@@ -51,7 +51,7 @@ WAIT_MS = 500
 RULES = Rules(
     slot_s=0.5, valid_blocks=12, confirmed_blocks=2, finalized_blocks=5, remembered_blocks=12
 )
-SETTINGS = settings(max_examples=150, stateful_step_count=40, deadline=None)
+SETTINGS = settings(max_examples=150, stateful_step_count=40)
 WORKERS = st.sampled_from(["A", "B"])
 ROUNDS_MAX = 300
 """How many times somebody looks after the order once nothing goes wrong any more."""
