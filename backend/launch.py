@@ -25,6 +25,7 @@ from backend.embedded import processes
 from backend.embedded.child import dies_with_us
 from backend.embedded.notices import Tell
 from backend.embedded.processes import Command
+from backend.execution.keeper import HAND_BACK_S
 from backend.groups import running
 from backend.store.migrations import migrate
 
@@ -88,7 +89,7 @@ class _Plan:
 
     def workers(self, ready: Mapping[str, str]) -> list[Command]:
         env = self._with_chain(ready)
-        stop_s = self.settings.shutdown_s + 5
+        stop_s = self.settings.shutdown_s + HAND_BACK_S + 5
         return [
             _command(f"worker-{n}", ("worker",), env, stop_timeout_s=stop_s)
             for n in range(1, self.settings.workers + 1)

@@ -10,6 +10,7 @@ import yaml
 
 from backend.cli import main
 from backend.config import Settings, env_name
+from backend.execution.keeper import HAND_BACK_S
 
 FILE = Path(__file__).parent.parent.parent / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -64,6 +65,11 @@ def test_the_image_copies_only_what_is_there() -> None:
     ]
     assert copied
     assert [source for source in copied if not (FILE.parent / source).exists()] == []
+
+
+def test_a_worker_is_not_killed_while_it_may_still_hand_back_its_orders() -> None:
+    grace_s = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > Settings.model_fields["shutdown_s"].default + HAND_BACK_S
 
 
 @pytest.mark.parametrize("name", SERVICES)
