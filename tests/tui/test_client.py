@@ -174,8 +174,14 @@ async def test_many_pages_are_loaded_while_orders_come(api: ApiProcess, driver: 
 async def test_what_is_too_old_to_be_loaded_is_still_counted(api: ApiProcess) -> None:
     async with Client(api.url) as client:
         await post(client, 700, "many")
+        async with following(api.url) as earlier:
+            await earlier.sees(lambda model: model.tally.counts["pending"] == 700)
+            # Whoever comes after an event that was told live is not told of these any more.
+            await earlier.sees(lambda model: model.link.state is State.LIVE)
+            await post(client, 1, "one")
+            await earlier.sees(lambda model: model.tally.counts["pending"] == 701)
         async with following(api.url, orders_max=500) as follower:
-            await follower.sees(lambda model: model.tally.counts["pending"] == 700)
+            await follower.sees(lambda model: model.tally.counts["pending"] == 701)
             assert len(follower.model.orders) == 500
 
 
