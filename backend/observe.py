@@ -90,6 +90,8 @@ def configure(level: str, style: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    # Its pool tells of a server that is away by a traceback a try; we tell it in a line.
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def metrics() -> tuple[bytes, str]:
