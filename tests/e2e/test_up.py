@@ -28,7 +28,7 @@ async def post(up: Up, body: Json) -> Json:
 
 async def listen(up: Up, path: str, first: Json | None = None) -> list[Json]:
     """Every message of a socket until the server closes it."""
-    async with asyncio.timeout(START_S), up.http.ws_connect(path) as socket:
+    async with asyncio.timeout(START_S), up.http.ws_connect(path, autoclose=False) as socket:
         if first is not None:
             await socket.send_json(first)
         messages = [message.json() async for message in socket]

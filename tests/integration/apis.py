@@ -194,15 +194,16 @@ async def open_driver(database_url: str, redis_url: str) -> AsyncIterator[Driver
 
 
 async def events(
-    web_socket: aiohttp.ClientWebSocketResponse, count: int | None = None
+    web_socket: aiohttp.ClientWebSocketResponse, count: int | None = None, *, code: int = 1000
 ) -> list[Json]:
-    """The next events of one order's socket: so many, or all until it is closed."""
+    """The next events of one order's socket: so many, or all until it is closed with ``code``."""
     found: list[Json] = []
     async with asyncio.timeout(WAIT_S):
         while count is None or len(found) < count:
             message = await web_socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                assert count is None, f"closed with {web_socket.close_code} after {found}"
+                # Not the socket's own code: that tells whether our answer still reached the server.
+                assert (count, message.data) == (None, code), f"{message} after {found}"
                 break
             found.append(message.json())
     return found

@@ -40,7 +40,7 @@ async def test_a_reader_that_is_too_slow_is_told_and_closed_while_others_go_on(
     async with open_api(database_url, redis_url) as api, open_store(database_url) as store:
         async with (
             narrow_session(api) as narrow,
-            narrow.ws_connect("/api/orders/stream") as slow,
+            narrow.ws_connect("/api/orders/stream", autoclose=False) as slow,
             api.stream() as socket,
         ):
             await hello(socket)
@@ -52,7 +52,7 @@ async def test_a_reader_that_is_too_slow_is_told_and_closed_while_others_go_on(
             assert len(set(keys(reading.result()))) == count
             async with asyncio.timeout(WAIT_S):
                 got: list[Any] = [message.json() async for message in slow]
-        assert slow.close_code == 1013
+            assert slow.close_code == 1013
         assert got[-1]["bye"]["reason"] == "too_slow"
         seen = [event for frame in got if isinstance(frame, list) for event in frame]
         assert len(seen) < count

@@ -41,11 +41,10 @@ async def test_a_subscriber_sees_the_whole_life_in_order_and_a_normal_close(
         order_id = await api.order()
         async with api.session.ws_connect(path.format(order_id)) as socket:
             await do.confirm(order_id)
-            life = await events(socket)
+            life = await events(socket, code=1000)
         assert [event["status"] for event in life] == WHOLE_LIFE
         assert seqs(life) == [1, 2, 3, 4, 5]
         assert {event["orderId"] for event in life} == {str(order_id)}
-        assert socket.close_code == 1000
         assert life[2]["quotes"][0]["dex"] == "raydium"
         assert life[3]["txHash"] == "signature-1"
         assert life[4]["executedPrice"] == "100"
@@ -86,8 +85,7 @@ async def test_an_order_that_has_ended_is_told_and_closed_at_once(
         order_id = await api.order()
         await do.confirm(order_id)
         async with api.follow(order_id, after) as socket:
-            assert seqs(await events(socket)) == list(range(after + 1, 6))
-        assert socket.close_code == 1000
+            assert seqs(await events(socket, code=1000)) == list(range(after + 1, 6))
 
 
 async def test_many_subscribers_at_every_moment_see_the_same_life(
@@ -127,14 +125,16 @@ async def test_a_retried_order_tells_why_and_with_which_attempt(
 async def test_an_order_and_its_life_travel_on_one_socket(
     database_url: str, redis_url: str
 ) -> None:
-    async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as do:
-        async with api.session.ws_connect("/api/orders/execute") as socket:
-            await socket.send_json(dict(ORDER))
-            answer = await socket.receive_json()
-            assert answer["status"] == "queued"
-            await do.confirm(UUID(answer["orderId"]))
-            assert seqs(await events(socket)) == [1, 2, 3, 4, 5]
-        assert socket.close_code == 1000
+    async with (
+        open_api(database_url, redis_url) as api,
+        open_driver(database_url, redis_url) as do,
+        api.session.ws_connect("/api/orders/execute") as socket,
+    ):
+        await socket.send_json(dict(ORDER))
+        answer = await socket.receive_json()
+        assert answer["status"] == "queued"
+        await do.confirm(UUID(answer["orderId"]))
+        assert seqs(await events(socket, code=1000)) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,8 @@ async def test_a_bad_order_on_a_socket_is_a_problem_and_a_refusal(
     async with open_api(database_url, redis_url) as api:
         async with api.session.ws_connect("/api/orders/execute") as socket:
             await socket.send_str(message)
-            [problem] = await events(socket)
+            [problem] = await events(socket, code=1008)
         assert problem["code"] == code
-        assert socket.close_code == 1008
         assert (await api.get("/api/orders"))["orders"] == []
 
 
@@ -218,9 +217,8 @@ async def test_a_stopping_server_sends_its_sockets_away(database_url: str, redis
         ):
             await events(one, 1)
             api.stop.set()
-            assert await events(one) == []
-            assert await events(two) == []
-        assert (one.close_code, two.close_code) == (1001, 1001)
+            assert await events(one, code=1001) == []
+            assert await events(two, code=1001) == []
 
 
 async def test_frames_are_not_compressed(database_url: str, redis_url: str) -> None:

@@ -241,10 +241,10 @@ async def test_a_stopping_server_says_goodbye(database_url: str, redis_url: str)
             api.stop.set()
             async with asyncio.timeout(WAIT_S):
                 bye = await socket.receive_json()
-                await socket.receive()
+                closing = await socket.receive()
         assert keys(found) == [(str(order_id), 1)]
         assert bye == {"bye": {"reason": "shutting_down"}}
-        assert socket.close_code == 1001
+        assert closing.data == 1001
 
 
 async def test_an_order_is_told_though_nobody_rings(database_url: str, redis_url: str) -> None:
