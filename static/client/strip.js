@@ -116,10 +116,9 @@ export class Badge {
 /** Tells screen readers what happened, in summary: never each event. */
 export class News {
   #region;
-  #told = { confirmed: 0, failed: 0 };
+  #told = null;
   #toldAt = 0;
   #connection = "";
-  #isLoading = true;
 
   constructor(region) {
     this.#region = region;
@@ -134,11 +133,8 @@ export class News {
   /** The connection changed; what is stored when it begins is no news. */
   connection(name, { byStatus }) {
     const words = { live: "Connected to the server.", offline: "The connection is lost." }[name];
-    if (name === "loading") this.#isLoading = true;
-    if (name === "live" && this.#isLoading) {
-      this.#told = byStatus;
-      this.#isLoading = false;
-    }
+    if (name === "loading") this.#told = null;
+    if (name === "live") this.#told ??= byStatus;
     if (words === undefined || name === this.#connection) return;
     this.#connection = name;
     this.say(words);
