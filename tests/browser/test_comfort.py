@@ -93,7 +93,7 @@ async def test_a_paused_view_stands_still_and_misses_nothing(screen: Screen) -> 
     await pause.click()
     shown, rows = await screen.shown(), await screen.rows().all_inner_texts()
     [batch_id] = await screen.place_many(20, seed="3")
-    # Five of each, and two more of each attempt that the moving price cost.
+    # Five of each, and three more of each attempt that the moving price cost.
     await expect(pause).to_have_text(re.compile(r"Go on \(1\d\d held\)"))
     assert await screen.rows().all_inner_texts() == rows
     assert await screen.shown() == shown

@@ -34,7 +34,7 @@ SCROLL = """
 })
 """
 LONG_MS = 100
-TRIES = 6
+TRIES = 3
 """A machine that is busy with something else makes any task long, but not every time."""
 
 
