@@ -32,6 +32,7 @@ from backend.chaos.schedule import plan
 from backend.chaos.show import Screen
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
+from backend.garbage import seek_rarely
 from backend.launch import Companion, dashboard, launch
 from backend.smoke import run as smoke_test
 from backend.store.database import GONE
@@ -225,6 +226,7 @@ def _settings(**given: object) -> Settings:
 
 
 def _ready(url: str) -> None:
+    seek_rarely()
     click.echo(f"ready {url}")
     sys.stdout.flush()
 

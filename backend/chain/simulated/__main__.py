@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from backend.chain.simulated.options import SimulatedOptions
 from backend.chain.simulated.server import serve
 from backend.config import Profile
+from backend.garbage import seek_rarely
 
 
 def main() -> None:
@@ -32,9 +32,6 @@ def main() -> None:
         confirmed_slots=given.confirmed_slots,
         finalized_slots=given.finalized_slots,
     )
-    # Most of what is made here stays (history) or is gone at once (transactions): looking through
-    # all of it often finds nothing.
-    gc.set_threshold(100_000, 50, 50)
     asyncio.run(_run(options, given.port, given.data_dir))
 
 
@@ -47,6 +44,7 @@ async def _run(options: SimulatedOptions, port: int, data_dir: Path) -> None:
 
 
 def _say_ready(port: int) -> None:
+    seek_rarely()
     sys.stdout.write(f"ready http://127.0.0.1:{port}\n")
     sys.stdout.flush()
 
