@@ -1,8 +1,8 @@
 """Routing: what each venue would pay for an order, and which of them gets it.
 
 Pools are read for many orders at once: whoever asks while a read is under way shares the next
-one. Each venue is read by itself, under its own time-out, so that one that is slow or down costs
-an order nothing but that venue's quote.
+one, and whoever asks a moment after it shares that. Each venue is read by itself, under its own
+time-out, so that one that is slow or down costs an order nothing but that venue's quote.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def _code(missing: Sequence[NoQuote]) -> str:
 class Router:
     """Quotes orders on every venue; ``run`` must be running.
 
-    ``pools`` names pools to use instead of the venues' default ones.
+    A quote is of a pool as it was asked for at most ``age_s`` ago. ``pools`` names pools to use
+    instead of the venues' default ones.
     """
 
     def __init__(
@@ -125,11 +126,12 @@ class Router:
         node: AccountReader,
         *,
         timeout_s: float,
+        age_s: float = 0,
         pools: Mapping[Dex, Mapping[Pair, Pubkey]] | None = None,
     ) -> None:
         given = pools or {}
         self._desks = [
-            Desk(venue, node, timeout_s=timeout_s, pools=given.get(venue.dex, {}))
+            Desk(venue, node, timeout_s=timeout_s, age_s=age_s, pools=given.get(venue.dex, {}))
             for venue in venues
         ]
 
@@ -168,13 +170,16 @@ class Desk:
         node: AccountReader,
         *,
         timeout_s: float,
+        age_s: float,
         pools: Mapping[Pair, Pubkey],
     ) -> None:
         self.dex = venue.dex
         self._venue = venue
         self._node = node
         self._timeout_s = timeout_s
+        self._age_s = age_s
         self._pools = pools
+        self._recent: dict[Pubkey, tuple[float, Pool]] = {}
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
             self._read,
@@ -188,17 +193,27 @@ class Desk:
     def read(self, mint_in: Pubkey, mint_out: Pubkey) -> asyncio.Future[Pool]:
         """The pool of two tokens as it is now; it raises ``Rejected`` or ``Transient``."""
         key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
-        pool = self._pools.get(key)
-        return self._reads.put(pool or self._venue.pool_address(*key))
+        address = self._pools.get(key) or self._venue.pool_address(*key)
+        loop = asyncio.get_running_loop()
+        asked_at, pool = self._recent.get(address, (0.0, None))
+        if pool is None or loop.time() - asked_at >= self._age_s:
+            return self._reads.put(address)
+        known: asyncio.Future[Pool] = loop.create_future()
+        known.set_result(pool)
+        return known
 
     async def _read(self, asked: Sequence[Pubkey]) -> list[Pool | Exception]:
         wanted = list(dict.fromkeys(asked))
+        now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout_s):
                 pools = await self._pools_of(wanted)
         except TimeoutError:
             reason = f"{self.dex} did not answer within {self._timeout_s:g} s"
             return [Transient("venue_timeout", reason)] * len(asked)
+        for address, pool in pools.items():
+            if not isinstance(pool, Exception):
+                self._recent[address] = now, pool
         return [pools[address] for address in asked]
 
     async def _pools_of(self, wanted: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:

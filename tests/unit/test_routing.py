@@ -56,8 +56,8 @@ class MemoryNode:
 
 
 @asynccontextmanager
-async def router_on(node: MemoryNode) -> AsyncIterator[Router]:
-    router = Router(VENUES, node, timeout_s=5)
+async def router_on(node: MemoryNode, age_s: float = 0) -> AsyncIterator[Router]:
+    router = Router(VENUES, node, timeout_s=5, age_s=age_s)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(router.run())
         try:
@@ -162,6 +162,26 @@ async def test_orders_that_ask_together_share_a_read() -> None:
             for _ in range(500):
                 group.create_task(router.route(terms()))
     assert len(node.reads) <= 4
+
+
+@pytest.mark.parametrize(("age_s", "reads"), [(0.0, 2), (3_600.0, 0)])
+async def test_a_pool_is_read_again_once_it_is_too_old_to_be_quoted(
+    age_s: float, reads: int
+) -> None:
+    node = MemoryNode(pools(Random(1)))
+    async with router_on(node, age_s) as router:
+        first = await router.route(terms())
+        node.reads.clear()
+        assert await router.route(terms()) == first
+    assert len(node.reads) == reads
+
+
+async def test_a_pool_that_could_not_be_read_is_read_again() -> None:
+    node = MemoryNode(pools(Random(1)), down=Dex.RAYDIUM)
+    async with router_on(node, 3_600) as router:
+        assert len((await router.route(terms())).quotes) == 1
+        node.down = None
+        assert len((await router.route(terms())).quotes) == 2
 
 
 async def test_tokens_without_a_pool_are_rejected() -> None:
