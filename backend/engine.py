@@ -32,8 +32,9 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import Tokens
 from backend.events import Bell, channel
-from backend.execution.executor import Executor, Means, Point, Policy
+from backend.execution.executor import Executor
 from backend.execution.keeper import Keeper
+from backend.execution.means import Means, Point, Policy
 from backend.execution.submission import Pace, Submission
 from backend.execution.unsent import Unsent
 from backend.groups import running
@@ -55,7 +56,7 @@ POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.005}
 DATABASE_CONNECTIONS_MAX = 10
 UNSENT_MAX = 1_000
 QUOTE_AGE_S = 0.02
-"""How old a pool may be that is quoted: a twentieth of a slot, in which no pool of a chain moves."""
+"""How old a pool may be that is quoted: a twentieth of a slot, within which no real pool moves."""
 
 
 def new_id() -> UUID:

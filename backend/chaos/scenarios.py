@@ -10,7 +10,7 @@ from typing import Final
 
 from backend.chaos.pace import LEASE_S
 from backend.chaos.strokes import Draw, Kind, Stroke
-from backend.execution.executor import Point
+from backend.execution.means import Point
 
 Strokes = Callable[[Draw], Iterator[Stroke]]
 

@@ -4,7 +4,8 @@ The sequence, for an order that nobody disturbs:
 
 1. claim it: a compare-and-set takes the lease (``pending → routing``);
 2. route: ask both venues, choose, check the minimum (``→ building``);
-3. build: make and sign the transaction, and store it (``→ submitted``);
+3. build: make and sign the transaction, and store it (``→ submitted``), with the route in one
+   commit unless the node is asked in between what the transaction would do;
 4. send it, watch its signature, read the fill from the chain (``→ confirmed``).
 
 A failed attempt is stored with the time of the next one, and the order is given back; whoever
@@ -16,10 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from random import Random
-from typing import Protocol, TypedDict, Unpack
+from dataclasses import replace
+from typing import TypedDict, Unpack
 from uuid import UUID
 
 import orjson
@@ -27,64 +26,26 @@ import orjson
 from backend import observe
 from backend.domain.amounts import Price, format_amount
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
-from backend.domain.lifecycle import Fate, Happening, Recovery, Status, advance, backoff_ms, recover
-from backend.domain.orders import Held, Signed, Terms
+from backend.domain.lifecycle import (
+    Fate,
+    Happening,
+    Recovery,
+    Status,
+    Step,
+    advance,
+    backoff_ms,
+    recover,
+)
+from backend.domain.orders import Held, Signed
 from backend.domain.quotes import Dex
 from backend.execution.keeper import Keeper
-from backend.execution.submission import Submission
+from backend.execution.means import Means, Point
 from backend.execution.unsent import Unsent
-from backend.routing import Route
 from backend.store.database import GONE
-from backend.store.journal import Journal, LostLease, Transition
+from backend.store.journal import LostLease, Passed, Transition
 
 CLAIM_AGAIN_S = 1.0
 _INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost; nothing had been sent"}
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How often an order is tried, and how long it waits in between."""
-
-    attempts_max: int
-    backoff_ms: int
-    backoff_jitter: float
-
-
-class Router(Protocol):
-    """Who chooses between the venues."""
-
-    async def route(self, terms: Terms) -> Route:
-        """The best way to fill an order now. Raises ``Rejected`` or ``Transient``."""
-        ...
-
-
-class Point(StrEnum):
-    """Points of a drive at which the worlds inside and outside of the process differ."""
-
-    CLAIMED = "claimed"
-    QUOTED = "quoted"
-    STORED = "stored"
-    """The intent is stored, nothing was sent."""
-    SENT = "sent"
-    """It was sent, and nobody has noted an answer."""
-    SETTLED = "settled"
-    """The chain has executed it, and the order does not know."""
-
-
-def _pass(point: Point) -> None:
-    """Go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What driving an order takes. ``reached`` is told of each point, and may end the process."""
-
-    journal: Journal
-    router: Router
-    submission: Submission
-    policy: Policy
-    random: Random
-    reached: Callable[[Point], None] = _pass
 
 
 class Executor:
@@ -140,6 +101,7 @@ class _Drive:
         self._means = means
         self._order = order
         self._sent = sent
+        self._passed: tuple[Held, Passed, Known] | None = None
         self._since = asyncio.get_running_loop().time()
 
     async def go(self) -> None:
@@ -168,7 +130,11 @@ class _Drive:
         route = await self._means.router.route(self._order.terms)
         self._means.reached(Point.QUOTED)
         facts = route.to_json(self._order.terms)
-        await self._record(Happening.ROUTED, facts, dex=route.quote.dex, route=_json(facts))
+        chosen: Known = {"dex": route.quote.dex, "route": _json(facts)}
+        if self._means.submission.preflights:
+            await self._record(Happening.ROUTED, facts, **chosen)
+        else:  # nobody is asked before it is signed, so there is nothing to tell in between
+            self._pass(Happening.ROUTED, facts, **chosen)
         signed = await self._means.submission.sign(
             self._order.id, self._order.attempt, self._order.terms, route
         )
@@ -251,15 +217,33 @@ class _Drive:
         await self._record(what, facts, last_error=f"{error.code}: {facts['reason']}")
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
+    def _pass(self, what: Happening, facts: Mapping[str, object], **known: Unpack[Known]) -> None:
+        """Something happened, and more does at once: it is stored with that."""
+        step = self._step(what)
+        self._passed = self._order, Passed(step, _json(facts)), known
+        self._move(step, known)
+
     async def _record(
         self, what: Happening, facts: Mapping[str, object], **known: Unpack[Known]
     ) -> None:
         """Store what happened; afterwards the order is where that leads."""
+        step = self._step(what)
+        if self._passed is None:
+            transition = Transition(self._order, step, _json(facts), **known)
+        else:
+            order, via, before = self._passed
+            both: Known = {**before, **known}
+            transition = Transition(order, step, _json(facts), via, **both)
+        await self._means.journal.record(transition)
+        self._passed = None
+        self._move(step, known)
+
+    def _step(self, what: Happening) -> Step:
+        order, most = self._order, self._means.policy.attempts_max
+        return advance(order.status, order.attempt, what, attempts_max=most)
+
+    def _move(self, step: Step, known: Known) -> None:
         order = self._order
-        step = advance(
-            order.status, order.attempt, what, attempts_max=self._means.policy.attempts_max
-        )
-        await self._means.journal.record(Transition(order, step, _json(facts), **known))
         now = asyncio.get_running_loop().time()
         observe.order_moved(order.status, now - self._since)
         self._since = now

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from solders.pubkey import Pubkey
@@ -96,7 +96,10 @@ class _Watch:
 
 
 class Submission:
-    """One wallet's transactions; ``run`` must be running."""
+    """One wallet's transactions; ``run`` must be running.
+
+    ``preflights`` says whether ``sign`` asks the node what the transaction would do.
+    """
 
     def __init__(
         self, node: Node, wallet: Wallet, *, pace: Pace, budget: Budget, preflight: bool
@@ -105,7 +108,7 @@ class Submission:
         self._wallet = wallet
         self._pace = pace
         self._budget = budget
-        self._preflight = preflight
+        self.preflights: Final = preflight
         self._recent: tuple[float, Blockhash] | None = None
         self._refresh = asyncio.Lock()
         # By watch, not by signature: two drives may watch one signature until the older one ends.
@@ -150,7 +153,7 @@ class Submission:
             wrap_seed(order_id, attempt),
         )
         signed = build(swap, self._wallet, await self._blockhash(), self._budget)
-        if self._preflight:
+        if self.preflights:
             shown = await self._node.simulate_transaction(signed.wire)
             if shown.err is not None:
                 raise onchain_error(shown.err, shown.logs)

@@ -34,15 +34,16 @@ LINGER_S = 0.003
 _RECORD = """
 WITH input AS (
     SELECT * FROM unnest(
-        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[], $7::text[],
-        $8::jsonb[], $9::text[], $10::bytea[], $11::bigint[], $12::numeric[], $13::numeric[],
-        $14::text[], $15::int[], $16::bool[]
-    ) AS i(id, epoch, seq, status, attempt, data, dex, route, tx_hash, signed_tx,
+        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
+        $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
+        $14::bigint[], $15::numeric[], $16::numeric[], $17::text[], $18::int[], $19::bool[]
+    ) AS i(id, epoch, seq, via, via_attempt, via_data,
+           status, attempt, data, dex, route, tx_hash, signed_tx,
            last_valid_height, amount_out, executed_price, last_error, wait_ms, kept)
 ), moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
-        seq = o.seq + 1,
+        seq = o.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END,
         attempts = i.attempt,
         dex = coalesce(i.dex, o.dex),
         route = coalesce(i.route, o.route),
@@ -52,23 +53,28 @@ WITH input AS (
         amount_out = i.amount_out,
         executed_price = i.executed_price,
         last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $17::interval END,
+        lease_until = CASE WHEN i.kept THEN now() + $20::interval END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $18::interval,
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
         updated_at = now()
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open
-    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data
+    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data, i.via, i.via_attempt, i.via_data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, seq - 1, via::order_status, clock_timestamp(), via_attempt, via_data
+    FROM moved WHERE via IS NOT NULL
+    UNION ALL
     SELECT id, seq, status, clock_timestamp(), attempts, data FROM moved
 )
 SELECT id, epoch, pg_current_xact_id()::text::bigint AS txid FROM moved
 """
 
 _RECORDED = """
-SELECT o.id, o.epoch FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
-JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq + 1
+SELECT o.id, o.epoch
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
+JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
+    AND o.seq = i.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END
 """
 
 
@@ -77,15 +83,25 @@ class LostLease(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
-    """One step of one order, with what is known from it on. ``data`` is JSON text.
+class Passed:
+    """A step that an order took on the way to where a transition leads. ``data`` is JSON text."""
 
+    step: Step
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """Where an order goes from where it is stored, with what is known from there on.
+
+    ``data`` is JSON text. ``via`` is a step on the way, which gets its event in the same commit.
     ``wait_ms`` gives the order back: nobody drives it before that time has passed.
     """
 
     order: Held
     step: Step
     data: str
+    via: Passed | None = None
     dex: Dex | None = None
     route: str | None = None
     signed: Signed | None = None
@@ -137,7 +153,7 @@ class Journal:
                     stored = await self._commit(connection, columns)
                     if in_doubt:
                         # The connection broke in an earlier try: it may have committed.
-                        rows = await connection.fetch(_RECORDED, *columns[:3])
+                        rows = await connection.fetch(_RECORDED, *columns[:4])
                         stored |= {(row["id"], row["epoch"]) for row in rows}
                 break
             except BUSY:
@@ -166,6 +182,7 @@ def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
             t.order.id,
             t.order.epoch,
             t.order.seq,
+            *((None, None, None) if t.via is None else _via(t.via)),
             t.step.status.value,
             t.step.attempt,
             t.data,
@@ -183,3 +200,7 @@ def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
         for t in transitions
     ]
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _via(passed: Passed) -> tuple[object, ...]:
+    return passed.step.status.value, passed.step.attempt, passed.data

@@ -6,7 +6,7 @@ from backend.chaos.pace import LEASE_S, bound_s
 from backend.chaos.scenarios import SCENARIOS
 from backend.chaos.schedule import plan
 from backend.chaos.strokes import Kind
-from backend.execution.executor import Point
+from backend.execution.means import Point
 
 ALL = tuple(SCENARIOS)
 

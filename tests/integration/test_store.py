@@ -12,12 +12,12 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from backend.domain.errors import Reused
-from backend.domain.lifecycle import Status
-from backend.domain.orders import NewOrder
+from backend.domain.lifecycle import Happening, Status, advance
+from backend.domain.orders import NewOrder, Signed
 from backend.domain.quotes import Dex
 from backend.store.feed import Feed, Position
 from backend.store.intake import NewBatch
-from backend.store.journal import LostLease
+from backend.store.journal import LostLease, Passed, Transition
 from backend.store.migrations import MigrationError, migrate
 from backend.store.orders import Filter
 from tests.integration.stores import (
@@ -119,6 +119,24 @@ async def test_a_transition_is_stored_once_however_often_it_is_recorded(database
         with pytest.raises(LostLease):
             await store.journal.record(routed(order))
         assert len(await store.feed.of_order(order.id, 0)) == 3
+
+
+async def test_a_step_on_the_way_has_its_event_in_the_same_commit(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order = await claimed(store)
+        step = advance(Status.BUILDING, order.attempt, Happening.SIGNED)
+        signed = Signed("5" * 88, b"wire", 151)
+        via = Passed(routed(order).step, '{"dex":"raydium"}')
+        await store.journal.record(Transition(order, step, "{}", via, Dex.RAYDIUM, "{}", signed))
+        record = await store.orders.get("local", order.id)
+        assert record is not None
+        assert (record.status, record.seq, record.dex) == (Status.SUBMITTED, 4, Dex.RAYDIUM)
+        *_, building, submitted = await store.feed.of_order(order.id, 0)
+        assert (building.seq, building.status) == (3, Status.BUILDING)
+        assert (submitted.seq, submitted.status) == (4, Status.SUBMITTED)
+        assert building.txid == submitted.txid
+        assert building.at <= submitted.at
+        assert building.data == '{"dex": "raydium"}'
 
 
 async def test_a_worker_whose_lease_was_taken_over_writes_nothing(database_url: str) -> None:

@@ -21,7 +21,7 @@ from backend.domain.lifecycle import TABLE, Happening, Status, advance
 from backend.domain.orders import Held, Signed
 from backend.domain.quotes import Dex
 from backend.store import journal
-from backend.store.journal import LeaseTerms, LostLease, Transition
+from backend.store.journal import LeaseTerms, LostLease, Passed, Transition
 from tests.integration.stores import TERMS, Store, new_order, open_store
 from tests.simulation.database import Database, Key
 from tests.simulation.postgres import writes_of
@@ -114,16 +114,22 @@ class Both:
                 self.beliefs.append(_after(transition))
 
     def transition(self, held: Held) -> Transition:
-        happenings = [what for status, what in TABLE if status is held.status]
+        via = None
+        at = held.status
+        if at is Status.ROUTING and self.random.random() < 0.5:
+            via = Passed(advance(at, held.attempt, Happening.ROUTED), '"on the way"')
+            at = via.step.status
+        happenings = [what for status, what in TABLE if status is at]
         what = self.random.choice([each for each in happenings if each is not Happening.CLAIMED])
-        step = advance(held.status, held.attempt, what)
+        step = advance(at, held.attempt, what)
         is_end = step.status is Status.CONFIRMED
         return Transition(
             held,
             step,
             f'"{what.value}"',
-            dex=Dex.METEORA if what is Happening.ROUTED else None,
-            route="{}" if what is Happening.ROUTED else None,
+            via,
+            dex=Dex.METEORA if via or what is Happening.ROUTED else None,
+            route="{}" if via or what is Happening.ROUTED else None,
             signed=SIGNED if what is Happening.SIGNED else None,
             amount_out=5 if is_end else None,
             executed_price="2.5" if is_end else None,
@@ -234,7 +240,7 @@ def _after(transition: Transition) -> Held:
     return replace(
         order,
         status=step.status,
-        seq=order.seq + 1,
+        seq=order.seq + (1 if transition.via is None else 2),
         attempt=step.attempt,
         dex=transition.dex or order.dex,
         signed=transition.signed,

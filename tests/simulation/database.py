@@ -31,6 +31,9 @@ class Write(NamedTuple):
     id: UUID
     epoch: int
     seq: int
+    via: Status | None
+    via_attempt: int | None
+    via_data: str | None
     status: Status
     attempt: int
     data: str
@@ -195,12 +198,14 @@ class Database:
             _move(self.rows[order_id], write, now, lease_s, rekick_s)
         return list(moving)
 
-    def recorded(self, keys: Sequence[Key], seqs: Sequence[int]) -> list[UUID]:
+    def recorded(
+        self, keys: Sequence[Key], seqs: Sequence[int], vias: Sequence[str | None]
+    ) -> list[UUID]:
         """``_RECORDED``: those that have moved on from a seq under the same epoch."""
         found = []
-        for key, seq in zip(keys, seqs, strict=True):
+        for key, seq, via in zip(keys, seqs, vias, strict=True):
             row = self.rows.get(key.id)
-            if row is not None and self.is_at(row, key.epoch, seq + 1):
+            if row is not None and self.is_at(row, key.epoch, seq + (1 if via is None else 2)):
                 found.append(row.id)
         return found
 
@@ -211,6 +216,12 @@ class Database:
 
 def _move(row: Row, write: Write, now: float, lease_s: float, rekick_s: float) -> None:
     wait_s = (write.wait_ms or 0) / 1000
+    if write.via is not None:
+        assert write.via_attempt is not None
+        assert write.via_data is not None
+        row.status, row.attempts = write.via, write.via_attempt
+        row.seq += 1
+        row.note(now, write.via_data, write.epoch)
     row.status = write.status
     row.seq += 1
     row.attempts = write.attempt

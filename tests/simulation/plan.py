@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from backend.execution.executor import Point
+from backend.execution.means import Point
 from tests.simulation.chain import Rules
 from tests.simulation.postgres import Clock
 from tests.simulation.worker import Terms
@@ -137,7 +137,7 @@ def _terms(random: Random) -> Terms:
         poll_s=random.uniform(0.3, 0.8),
         resend_s=random.uniform(1, 3),
         shutdown_s=random.choice((0, 0, 1, 4)),
-        preflight=random.random() < 0.2,
+        preflight=random.random() < 0.5,
         unsent_max=random.choice((1, 2, 1_000)),
     )
 

@@ -181,7 +181,7 @@ def _record(server: Server, args: Args, who: str) -> list[Record]:
 
 def _recorded(server: Server, args: Args, who: str) -> list[Record]:
     keys = [Key(*values) for values in zip(args[0], args[1], strict=True)]
-    found = server.database.recorded(keys, args[2])
+    found = server.database.recorded(keys, args[2], args[3])
     server.trace.note(who, "finds recorded", found)
     return _stand(server, found)
 
@@ -192,12 +192,16 @@ def writes_of(columns: Sequence[Sequence[Any]]) -> list[Write]:
 
 
 def _write(values: Sequence[Any]) -> Write:
-    order_id, epoch, seq, status, attempt, data, dex, _, tx_hash, signed_tx, *rest = values
+    order_id, epoch, seq, via, via_attempt, via_data, *step = values
+    status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
     height, amount_out, price, last_error, wait_ms, kept = rest
     return Write(
         order_id,
         epoch,
         seq,
+        None if via is None else Status(via),
+        via_attempt,
+        via_data,
         Status(status),
         attempt,
         data,

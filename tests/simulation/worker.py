@@ -15,8 +15,9 @@ from backend.chain.transactions import Budget
 from backend.domain.errors import RetryLater
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import Tokens
-from backend.execution.executor import Executor, Means, Point, Policy
+from backend.execution.executor import Executor
 from backend.execution.keeper import Keeper
+from backend.execution.means import Means, Point, Policy
 from backend.execution.submission import Node, Pace, Submission
 from backend.execution.unsent import Unsent
 from backend.groups import running

@@ -10,7 +10,7 @@ from random import Random
 from typing import cast
 from uuid import UUID
 
-from backend.execution.executor import Point
+from backend.execution.means import Point
 from backend.jobs.broker import StreamBroker
 from backend.jobs.queue import Jobs
 from tests.simulation.audit import Witness
