@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import uvloop
 from prometheus_client import start_http_server
 
 from backend import embedded, engine, observe
@@ -61,7 +62,7 @@ def api(host: str | None, port: int | None, fd: int | None) -> None:
     async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
         await serve_api(settings, ready=_ready, stop=stop, listening=listening)
 
-    _run("api", run)
+    _run("api", run, uvloop.new_event_loop)
 
 
 @main.command()
@@ -80,7 +81,7 @@ def worker(metrics_port: int | None) -> None:
             server.server_close()
             thread.join()
 
-    _run("worker", run)
+    _run("worker", run, uvloop.new_event_loop)
 
 
 @main.command()
@@ -115,7 +116,7 @@ def chain(
             stop=stop,
         )
 
-    _run("chain", run)
+    _run("chain", run, uvloop.new_event_loop)
 
 
 @main.command("migrate")
@@ -231,8 +232,14 @@ def _ready(url: str) -> None:
     sys.stdout.flush()
 
 
-def _run(process: str, serve: Serve) -> None:
-    """Run a process until it ends or is asked to stop; asked again, it hurries."""
+def _run(
+    process: str, serve: Serve, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> None:
+    """Run a process until it ends or is asked to stop; asked again, it hurries.
+
+    Those that serve run on uvloop. The one that starts them does not: uvloop starts no process
+    in a group of its own.
+    """
 
     async def main_task() -> None:
         stop, hurry = asyncio.Event(), asyncio.Event()
@@ -246,8 +253,8 @@ def _run(process: str, serve: Serve) -> None:
             loop.add_signal_handler(number, ask)
         await serve(stop, hurry)
 
-    with _plain_errors():
-        asyncio.run(main_task())
+    with _plain_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main_task())
 
 
 @contextmanager
