@@ -101,8 +101,9 @@ async def _connected(url: str, count: int) -> AsyncIterator[list[facts.Connectio
 async def _drive(connection: facts.Connection, groups: Sequence[Sequence[Columns]]) -> None:
     for life in groups:
         for columns in life:
-            moved = await connection.fetch(journal._RECORD, *columns, LEASE, REKICK)
-            assert len(moved) == len(columns[0]), "every order is where it was left"
+            count = len(columns[0])
+            moved = await connection.fetch(journal._RECORD, *columns, LEASE, REKICK, count)
+            assert len(moved) == count, "every order is where it was left"
 
 
 def _life(ids: Sequence[UUID]) -> list[Columns]:

@@ -21,7 +21,7 @@ from backend.bench.system import Layout, System, started
 from backend.domain.errors import Transient
 from backend.embedded import Servers
 
-POLL_S: Final = 0.1
+POLL_S: Final = 0.25
 STALLED_S: Final = 60.0
 """How long no order may end before the run is given up: longer than a lease and its sweep."""
 

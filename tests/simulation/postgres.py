@@ -168,7 +168,7 @@ def _sweep(server: Server, args: Args, who: str) -> list[Record]:
 
 
 def _record(server: Server, args: Args, who: str) -> list[Record]:
-    *columns, lease, rekick = args
+    *columns, lease, rekick, _ = args
     writes = writes_of(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds)
