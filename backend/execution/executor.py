@@ -4,8 +4,8 @@ The sequence, for an order that nobody disturbs:
 
 1. claim it: a compare-and-set takes the lease (``pending → routing``);
 2. route: ask both venues, choose, check the minimum (``→ building``);
-3. build: make and sign the transaction, and store it (``→ submitted``), with the route in one
-   commit unless the node is asked in between what the transaction would do;
+3. build: make and sign the transaction, and store it (``→ submitted``): in one commit with the
+   route, unless the node is asked in between what the transaction would do;
 4. send it, watch its signature, read the fill from the chain (``→ confirmed``).
 
 A failed attempt is stored with the time of the next one, and the order is given back; whoever
@@ -133,7 +133,7 @@ class _Drive:
         chosen: Known = {"dex": route.quote.dex, "route": _json(facts)}
         if self._means.submission.preflights:
             await self._record(Happening.ROUTED, facts, **chosen)
-        else:  # nobody is asked before it is signed, so there is nothing to tell in between
+        else:  # it is signed at once, so there is nothing to tell in between
             self._pass(Happening.ROUTED, facts, **chosen)
         signed = await self._means.submission.sign(
             self._order.id, self._order.attempt, self._order.terms, route
