@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     quote_timeout_s: float = Field(
         2, gt=0, le=60, description="How long each venue may take to quote."
     )
+    quote_age_s: float = Field(
+        0.02, ge=0, le=1, description="How old a pool may be that is quoted; 0 reads it each time."
+    )
     rpc_timeout_s: float = Field(
         5, gt=0, le=120, description="How long the node may take to answer."
     )

@@ -55,8 +55,6 @@ from backend.venues import VENUES
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.005}
 DATABASE_CONNECTIONS_MAX = 10
 UNSENT_MAX = 1_000
-QUOTE_AGE_S = 0.02
-"""How old a pool may be that is quoted: a twentieth of a slot, within which no real pool moves."""
 
 
 def new_id() -> UUID:
@@ -195,7 +193,7 @@ async def _open_common(settings: Settings) -> AsyncIterator[Common]:
         rpc = await stack.enter_async_context(
             Rpc(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
-        router = Router(VENUES, rpc, timeout_s=settings.quote_timeout_s, age_s=QUOTE_AGE_S)
+        router = Router(VENUES, rpc, timeout_s=settings.quote_timeout_s, age_s=settings.quote_age_s)
         feed = Feed(pool)
         journal_id = await feed.journal_id()
         bell = Bell(redis, channel(journal_id))

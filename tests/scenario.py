@@ -208,7 +208,7 @@ async def scenario(
             redis_url=redis_url,
             solana_rpc_url=node_url,
             profile=Profile.INSTANT,
-            **{"shutdown_s": 0, **(given or {})},
+            **{"shutdown_s": 0, "quote_age_s": 0, **(given or {})},
         )
         async with (
             engine.open_front(settings) as front,

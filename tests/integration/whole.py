@@ -40,11 +40,10 @@ async def whole_engine(
             "redis_url": redis_url,
             "solana_rpc_url": node_url,
             "profile": Profile.INSTANT,
+            "quote_age_s": 0,  # what the node is told to do is seen by the very next order
         }
         quick = {"backoff_s": 0.01, "shutdown_s": 0}
         async with Workers(Settings.load(**parts, **quick)) as workers:
             await workers.start()
-            async with open_api(
-                database_url, redis_url, solana_rpc_url=node_url, profile=Profile.INSTANT, **given
-            ) as api:
+            async with open_api(**{**parts, **given}) as api:
                 yield Whole(api, node)
