@@ -36,14 +36,13 @@ async def whole_engine(
 ) -> AsyncIterator[Whole]:
     async with running_node(data_dir) as node_url, aiohttp.ClientSession(node_url) as node:
         parts = {
-            "database_url": database_url,
-            "redis_url": redis_url,
             "solana_rpc_url": node_url,
             "profile": Profile.INSTANT,
             "quote_age_s": 0,  # what the node is told to do is seen by the very next order
         }
         quick = {"backoff_s": 0.01, "shutdown_s": 0}
-        async with Workers(Settings.load(**parts, **quick)) as workers:
+        servers = {"database_url": database_url, "redis_url": redis_url}
+        async with Workers(Settings.load(**servers, **parts, **quick)) as workers:
             await workers.start()
-            async with open_api(**{**parts, **given}) as api:
+            async with open_api(database_url, redis_url, **{**parts, **given}) as api:
                 yield Whole(api, node)
