@@ -191,7 +191,7 @@ class Desk:
         self.run = self._reads.run
 
     def read(self, mint_in: Pubkey, mint_out: Pubkey) -> asyncio.Future[Pool]:
-        """The pool of two tokens as it is now; it raises ``Rejected`` or ``Transient``."""
+        """The pool of two tokens, no older than asked for; raises ``Rejected`` or ``Transient``."""
         key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
         address = self._pools.get(key) or self._venue.pool_address(*key)
         loop = asyncio.get_running_loop()

@@ -186,7 +186,7 @@ def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
             t.order.id,
             t.order.epoch,
             t.order.seq,
-            *((None, None, None) if t.via is None else _via(t.via)),
+            *_via(t.via),
             t.step.status.value,
             t.step.attempt,
             t.data,
@@ -206,5 +206,7 @@ def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _via(passed: Passed) -> tuple[object, ...]:
+def _via(passed: Passed | None) -> tuple[str | None, int | None, str | None]:
+    if passed is None:
+        return None, None, None
     return passed.step.status.value, passed.step.attempt, passed.data
