@@ -35,10 +35,9 @@ from backend.coalesce import Coalescer
 from backend.domain.errors import EngineError
 from backend.domain.lifecycle import Fate
 from backend.domain.orders import Fill, Signed, Terms
+from backend.execution.blockhash import RecentBlockhash
 from backend.routing import Route
 
-BLOCKHASH_AGE_S = 1.0
-"""A blockhash is good for about a minute: sharing one for a second costs little of that."""
 TIP_S = 0.5
 CALLS_MAX = 8
 LINGER_S = 0.003
@@ -109,8 +108,7 @@ class Submission:
         self._pace = pace
         self._budget = budget
         self.preflights: Final = preflight
-        self._recent: tuple[float, Blockhash] | None = None
-        self._refresh = asyncio.Lock()
+        self._blockhash = RecentBlockhash(node.get_latest_blockhash)
         # By watch, not by signature: two drives may watch one signature until the older one ends.
         self._watched: dict[_Watch, None] = {}
         self._some = asyncio.Event()
@@ -152,7 +150,7 @@ class Submission:
             route.min_amount_out,
             wrap_seed(order_id, attempt),
         )
-        signed = build(swap, self._wallet, await self._blockhash(), self._budget)
+        signed = build(swap, self._wallet, await self._blockhash.get(), self._budget)
         if self.preflights:
             shown = await self._node.simulate_transaction(signed.wire)
             if shown.err is not None:
@@ -195,13 +193,6 @@ class Submission:
         """Why a transaction failed on chain, as the reaction it permits."""
         landed = await self._transaction(signed.signature)
         return onchain_error(landed.err, landed.logs)
-
-    async def _blockhash(self) -> Blockhash:
-        async with self._refresh:
-            now = asyncio.get_running_loop().time()
-            if self._recent is None or now - self._recent[0] > BLOCKHASH_AGE_S:
-                self._recent = now, await self._node.get_latest_blockhash()
-            return self._recent[1]
 
     async def _transaction(self, signature: str) -> Landed:
         """A landed transaction. Nothing else says what it paid out, so this is not given up."""
@@ -259,7 +250,7 @@ class Submission:
             tip = await self._node.get_epoch_info(Commitment.FINALIZED)
             over = [w for w in waiting if tip.height > w.signed.last_valid_height]
             if over:
-                self._recent = None  # signed long ago, or the chain has jumped ahead of it
+                self._blockhash.forget()  # signed long ago, or the chain has jumped ahead of it
                 _settle(over, await self._fates([w.signed for w in over], tip))
         self._resend([w for w in waiting if not w.fate.done()], now)
 

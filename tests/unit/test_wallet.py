@@ -70,6 +70,11 @@ def test_a_file_that_is_not_there_or_not_a_file_is_refused(tmp_path: Path) -> No
             load_wallet(path)
 
 
+@pytest.mark.parametrize("message", [b"", b"pay", bytes(range(256)) * 5])
+def test_a_wallet_signs_as_its_keypair_does(message: bytes) -> None:
+    assert Wallet(KEYPAIR).sign(message) == KEYPAIR.sign_message(message)
+
+
 def test_a_wallet_shows_its_address_only() -> None:
     wallet = Wallet(KEYPAIR)
 
