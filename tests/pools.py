@@ -79,8 +79,7 @@ def cpmm_pool(
     ``creator_fee_on`` switches the creator's fee on, in one of its three modes.
     """
     pool = CPMM.create(SOL, USDC, reserve0, reserve1, fee_e9=FEE_E9)
-    state = replace(
-        pool.state,
+    state = pool.state._replace(
         protocol_fees0=fees0[0],
         fund_fees0=fees0[1],
         creator_fees0=fees0[2],
@@ -132,8 +131,7 @@ def damm_state(curve: Range) -> PoolState:
     """A pool of SOL and USDC with all its liquidity in ``curve``."""
     state = DAMM_V2.create(SOL, USDC, 10**12, 10**12, fee_e9=FEE_E9).market.state
     amount_a, amount_b = curve.amounts()
-    return replace(
-        state,
+    return state._replace(
         liquidity=curve.liquidity,
         sqrt_price=curve.sqrt_price,
         init_sqrt_price=curve.sqrt_price,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import strategies as st
 
 from backend.domain.amounts import U64_MAX
@@ -131,8 +129,7 @@ def damm_pools(draw: st.DrawFn, *, with_limiter: bool = True) -> DammPool:
     is_limited = isinstance(schedule, RateLimiter)
     collects = draw(st.sampled_from([CollectFee.ONLY_B] if is_limited else list(CollectFee)))
     is_product = collects is CollectFee.COMPOUNDING
-    state = replace(
-        damm_state(curve),
+    state = damm_state(curve)._replace(
         collect_fee_mode=int(collects),
         compounding_fee_bps=draw(st.integers(0, 10_000)) if is_product else 0,
         activation_point=NOW.unix_time - draw(st.integers(0, 86_400)),
@@ -141,7 +138,7 @@ def damm_pools(draw: st.DrawFn, *, with_limiter: bool = True) -> DammPool:
         protocol_fee_b=draw(st.integers(0, 10**9)),
     )
     if is_product:
-        state = replace(state, amount_a=draw(reserves), amount_b=draw(reserves))
+        state = state._replace(amount_a=draw(reserves), amount_b=draw(reserves))
     return damm_pool(
         state,
         fee=fee,

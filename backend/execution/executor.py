@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TypedDict, Unpack
 from uuid import UUID
 
@@ -247,11 +246,13 @@ class _Drive:
         now = asyncio.get_running_loop().time()
         observe.order_moved(order.status, now - self._since)
         self._since = now
-        self._order = replace(
-            order,
+        self._order = Held(
+            id=order.id,
+            terms=order.terms,
             status=step.status,
             seq=order.seq + 1,
             attempt=step.attempt,
+            epoch=order.epoch,
             dex=known.get("dex") or order.dex,
             signed=known.get("signed"),
         )

@@ -83,7 +83,8 @@ def key(offset: int) -> Place:
 class Layout(Generic[R]):
     """How one kind of account keeps a record whose fields are annotated with their places.
 
-    ``record`` is a dataclass in which every field is ``Annotated[int or Pubkey, place]``.
+    Every field of ``record`` is ``Annotated[int or Pubkey, place]``. It is a dataclass, or a named
+    tuple if it is wide and changes with every swap: that replaces some of its fields much faster.
     """
 
     def __init__(

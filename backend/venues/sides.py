@@ -47,7 +47,15 @@ class Side:
 
     def moved(self, change: int) -> Side:
         """The side after the vault's balance changed."""
-        return replace(self, balance=self.balance + change)
+        return Side(
+            self.mint,
+            self.token_program,
+            self.vault,
+            self.balance + change,
+            self.vault_account,
+            self.mint_account,
+            self.fee,
+        )
 
     def at_epoch(self, epoch: int) -> Side:
         """The side under the transfer fee of ``epoch``."""

@@ -54,11 +54,13 @@ async def test_what_a_killed_node_said_is_still_true_afterwards(tmp_path: Path) 
         sol, usdc = await node.held(SOL), await node.held(USDC)
         recent = await node.rpc.get_latest_blockhash(Commitment.PROCESSED)
         entries = await node.entries()
+        told = await node.rpc.get_transactions([each.signature for each in signed[:2]])
         child.kill()
         await child.wait()
 
     async with process(tmp_path) as (_, url), client(url) as node:
         assert await node.entries() == entries
+        assert await node.rpc.get_transactions([each.signature for each in signed[:2]]) == told
         assert {e["signature"] for e in entries} == {each.signature for each in signed[:2]}
         assert [await node.held(SOL), await node.held(USDC)] == [sol, usdc]
         again = await node.rpc.get_latest_blockhash(Commitment.PROCESSED)

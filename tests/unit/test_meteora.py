@@ -55,8 +55,7 @@ def pool_of(a: int = 50_000 * 10**9, b: int = 5_000_000 * 10**6) -> DammPool:
 
 
 def limited_pool(clock: Clock = NOW) -> DammPool:
-    state = replace(
-        damm_state(full_range(10**12, 10**12)),
+    state = damm_state(full_range(10**12, 10**12))._replace(
         collect_fee_mode=int(CollectFee.ONLY_B),
         activation_point=NOW.unix_time,
     )
@@ -110,7 +109,7 @@ def test_an_incomplete_limiter_is_refused(limiter: RateLimiter) -> None:
 def test_the_fee_is_taken_in_the_token_that_the_mode_names(
     mode: CollectFee, mint: Pubkey, taken_in: Pubkey, on_input: bool
 ) -> None:
-    state = replace(damm_state(full_range(10**12, 10**12)), collect_fee_mode=int(mode))
+    state = damm_state(full_range(10**12, 10**12))._replace(collect_fee_mode=int(mode))
     pool = damm_pool(state)
     trade = pool.market.trade(10**9, sells_a=mint == SOL)
     assert (trade.net_in < 10**9) == on_input
@@ -127,8 +126,7 @@ def test_the_fee_is_taken_in_the_token_that_the_mode_names(
 
 
 def test_a_compounding_fee_joins_the_reserve() -> None:
-    state = replace(
-        damm_state(full_range(10**12, 10**12)),
+    state = damm_state(full_range(10**12, 10**12))._replace(
         collect_fee_mode=int(CollectFee.COMPOUNDING),
         compounding_fee_bps=5_000,
     )
@@ -143,7 +141,7 @@ def test_the_whole_fee_is_capped_by_the_version_of_the_pool() -> None:
     state = damm_state(full_range(10**12, 10**12))
     fee = BaseFee(999_000_000)
     assert damm_pool(state, fee=fee).quote(SOL, 10**6).fee_e9 == 990_000_000
-    old = replace(state, fee_version=0)
+    old = state._replace(fee_version=0)
     assert damm_pool(old, fee=fee).quote(SOL, 10**6).fee_e9 == 500_000_000
 
 
@@ -172,7 +170,7 @@ def test_a_price_outside_of_the_range_is_refused(mint: Pubkey, code: str) -> Non
 @pytest.mark.parametrize("mode", list(CollectFee))
 def test_an_empty_pool_is_refused(mode: CollectFee) -> None:
     state = damm_state(full_range(10**12, 10**12))
-    empty = replace(state, collect_fee_mode=int(mode), liquidity=0, amount_a=0, amount_b=0)
+    empty = state._replace(collect_fee_mode=int(mode), liquidity=0, amount_a=0, amount_b=0)
     with pytest.raises(Rejected, match="no_liquidity"):
         damm_pool(empty).quote(SOL, 10**6)
 
@@ -185,22 +183,22 @@ def test_a_vault_that_holds_too_little_is_refused() -> None:
 
 
 def test_a_counter_of_fees_that_would_overflow_is_refused() -> None:
-    state = replace(damm_state(full_range(10**12, 10**12)), total_protocol_fee_b=U64_MAX)
+    state = damm_state(full_range(10**12, 10**12))._replace(total_protocol_fee_b=U64_MAX)
     with pytest.raises(Rejected, match="amount_too_large"):
         damm_pool(state).quote(SOL, 10**9)
 
 
 def test_reserves_of_an_old_layout_follow_from_the_price() -> None:
     state = damm_state(full_range(10**12, 10**12))
-    old = damm_pool(replace(state, amount_a=0, amount_b=0, layout_version=0))
+    old = damm_pool(state._replace(amount_a=0, amount_b=0, layout_version=0))
     new = damm_pool(state)
     assert old.quote(SOL, 10**9) == new.quote(SOL, 10**9)
     assert old.swapped(SOL, 10**9)[1].market == new.swapped(SOL, 10**9)[1].market
 
 
 def test_activation_by_slot_looks_at_the_slot() -> None:
-    state = replace(
-        damm_state(full_range(10**12, 10**12)), activation_type=BY_SLOT, activation_point=50
+    state = damm_state(full_range(10**12, 10**12))._replace(
+        activation_type=BY_SLOT, activation_point=50
     )
     pool = damm_pool(state, clock=Clock(slot=49, unix_time=10**9))
     with pytest.raises(Rejected, match="not_open"):
@@ -274,8 +272,8 @@ def test_a_price_move_stops_at_the_end_of_the_range() -> None:
 
 
 def test_a_constant_product_moves_along_its_curve() -> None:
-    state = replace(
-        damm_state(full_range(10**12, 10**12)), collect_fee_mode=int(CollectFee.COMPOUNDING)
+    state = damm_state(full_range(10**12, 10**12))._replace(
+        collect_fee_mode=int(CollectFee.COMPOUNDING)
     )
     pool = damm_pool(state)
     a, b = pool.at_price(SOL, 4, 1).market.amounts()

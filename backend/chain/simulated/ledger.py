@@ -18,7 +18,8 @@ from solders.pubkey import Pubkey
 
 from backend.chain.simulated.bank import Changes
 from backend.chain.simulated.parsing import Parsed
-from backend.chain.simulated.runtime import Err, Holding, Outcome
+from backend.chain.simulated.receipts import Receipt, read_receipt, receipt_of, written
+from backend.chain.simulated.runtime import Err, Outcome
 from backend.venues.venue import Account
 
 _LOCK_S: Final = 0.5
@@ -72,20 +73,6 @@ class Entry:
     amount_out: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The rest of a transaction: what a node tells of it besides."""
-
-    slot: int
-    err: Err | None
-    wire: bytes
-    fee: int
-    units: int
-    lines: Sequence[str]
-    lamports: tuple[Sequence[int], Sequence[int]]
-    tokens: Sequence[Holding]
-
-
 _RECENT_MAX: Final = 20_000
 
 _ENTRY: Final = (
@@ -137,7 +124,7 @@ class Ledger:
 
     def commit(self, slot: int, executed: Sequence[Executed], accounts: Changes) -> None:
         """A block: what was executed in it, and the accounts that it left different."""
-        receipts = [_receipt(slot, item) for item in executed]
+        receipts = [receipt_of(slot, item.parsed, item.outcome) for item in executed]
         self._sql.execute("BEGIN")
         try:
             self._sql.executemany(
@@ -200,9 +187,7 @@ class Ledger:
         if row is None:
             return None
         slot, err, wire, text = row
-        fee, units, lines, lamports, holdings = orjson.loads(text)
-        tokens = [Holding(*item) for item in holdings]
-        return Receipt(slot, _err(err), wire, fee, units, lines, tuple(lamports), tokens)
+        return read_receipt(slot, _err(err), wire, text)
 
     def entry(self, signature: str) -> Entry | None:
         """One transaction of the ledger."""
@@ -253,19 +238,10 @@ class Ledger:
         return {"transactions": total, "failed": failed, "swaps": swaps, "tokens": tokens}
 
 
-def _receipt(slot: int, item: Executed) -> Receipt:
-    parsed, done = item.parsed, item.outcome
-    return Receipt(
-        slot, done.err, parsed.wire, parsed.fee, done.units, done.lines, done.lamports, done.tokens
-    )
-
-
 def _row(item: Executed, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
     parsed, swap = item.parsed, item.outcome.swap
-    tokens = [tuple(held) for held in receipt.tokens]
-    rest = orjson.dumps((receipt.fee, receipt.units, receipt.lines, receipt.lamports, tokens))
     err = None if receipt.err is None else orjson.dumps(receipt.err).decode()
-    row = (parsed.signature, receipt.slot, err, receipt.wire, rest)
+    row = (parsed.signature, receipt.slot, err, receipt.wire, written(receipt, item.outcome.lines))
     if swap is None:
         return (*row, str(parsed.keys[0]), None, None, None, None, None)
     return (

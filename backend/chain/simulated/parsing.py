@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.hash import Hash
@@ -20,6 +20,11 @@ _UNITS_MAX: Final = 1_400_000
 _UNITS_EACH: Final = 200_000
 _LAMPORTS_PER_SIGNATURE: Final = 5_000
 _MICRO: Final = 1_000_000
+_SIGNATURE_BYTES: Final = 64
+_VERSIONED: Final = 0x80
+"""The bit of a message's first byte that says that its version follows."""
+
+Version: TypeAlias = Literal[0, "legacy"]
 
 
 class Malformed(Exception):
@@ -48,6 +53,17 @@ class Parsed:
     calls: Sequence[Call]
     unit_limit: int
     fee: int
+
+    @property
+    def version(self) -> Version:
+        """The version of its message."""
+        after_signatures = 1 + _SIGNATURE_BYTES * self.wire[0]
+        return 0 if self.wire[after_signatures] & _VERSIONED else "legacy"
+
+    @property
+    def programs(self) -> list[Pubkey]:
+        """What its instructions call, in order."""
+        return [call.program for call in self.calls]
 
     def is_signed(self) -> bool:
         """Whether every signature fits; this is most of what a transaction costs."""

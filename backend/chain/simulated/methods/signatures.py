@@ -6,14 +6,12 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from solders.message import MessageV0
 from solders.transaction import VersionedTransaction
 
 from backend.chain.results import Commitment
 from backend.chain.simulated import base58
 from backend.chain.simulated.blocks import Blocks
 from backend.chain.simulated.chain import Chain
-from backend.chain.simulated.ledger import Receipt
 from backend.chain.simulated.methods.accounts import ui_amount
 from backend.chain.simulated.methods.params import (
     INVALID_PARAMS,
@@ -24,7 +22,8 @@ from backend.chain.simulated.methods.params import (
     context,
     signature,
 )
-from backend.chain.simulated.runtime import Holding, logs_of
+from backend.chain.simulated.receipts import Receipt
+from backend.chain.simulated.runtime import Holding
 from backend.venues.spl import TOKEN_PROGRAM
 
 SIGNATURES_MAX: Final = 256
@@ -87,17 +86,13 @@ class SignatureMethods:
         }
 
     def _landed(self, receipt: Receipt, encoding: str, version: int | None) -> Json:
-        message = VersionedTransaction.from_bytes(receipt.wire).message
-        is_v0 = isinstance(message, MessageV0)
-        if is_v0 and version is None:
+        if receipt.version == 0 and version is None:
             raise RpcError(
                 UNSUPPORTED_VERSION,
                 "Transaction version (0) is not supported by the requesting client. Please try "
                 "the request again with the following configuration parameter: "
                 '"maxSupportedTransactionVersion": 0',
             )
-        keys = message.account_keys
-        programs = [keys[each.program_id_index] for each in message.instructions]
         before, after = receipt.lamports
         landed = {
             "blockTime": self._chain.clock.unix_time(receipt.slot),
@@ -107,7 +102,7 @@ class SignatureMethods:
                 "fee": receipt.fee,
                 "innerInstructions": [],
                 "loadedAddresses": {"readonly": [], "writable": []},
-                "logMessages": logs_of(programs, receipt.err, receipt.lines),
+                "logMessages": receipt.logs,
                 "postBalances": after,
                 "postTokenBalances": _balances(receipt.tokens, lambda held: held.after),
                 "preBalances": before,
@@ -119,7 +114,7 @@ class SignatureMethods:
             "transaction": _encoded(receipt.wire, encoding),
         }
         if version is not None:
-            landed["version"] = 0 if is_v0 else "legacy"
+            landed["version"] = receipt.version
         return landed
 
 

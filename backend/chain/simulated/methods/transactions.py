@@ -161,12 +161,11 @@ def _parsed(params: Params, options: Options) -> Parsed:
 
 
 def _simulated(parsed: Parsed, err: Err | None, outcome: Outcome | None) -> dict[str, Json]:
-    programs = [call.program for call in parsed.calls]
     return {
         "accounts": None,
         "err": err,
         "innerInstructions": None,
-        "logs": [] if outcome is None else logs_of(programs, err, outcome.lines),
+        "logs": [] if outcome is None else logs_of(parsed.programs, err, outcome.lines),
         "returnData": None,
         "unitsConsumed": 0 if outcome is None else outcome.units,
     }

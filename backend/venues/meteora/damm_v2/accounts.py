@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from solders.pubkey import Pubkey
 
@@ -68,8 +68,7 @@ _SIZE = 1112
 _DISCRIMINATOR = bytes.fromhex("f19a6d0411b16dbc")
 
 
-@dataclass(frozen=True, slots=True)
-class PoolState:
+class PoolState(NamedTuple):
     """A pool. Square roots of prices are Q64.64, b per a; the liquidity is Q64.64 too.
 
     The fees owed to the protocol and to liquidity providers lie in the vaults and are not part

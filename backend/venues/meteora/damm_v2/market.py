@@ -126,8 +126,7 @@ class Market:
         # Rounded down: the providers lose what is less than one part of their liquidity.
         per_liquidity = floor_div(shares.claiming * Q128, s.liquidity)
         if self._fee_on_a(sells_a):
-            s = replace(
-                s,
+            s = s._replace(
                 amount_a=a,
                 amount_b=b,
                 sqrt_price=trade.sqrt_price,
@@ -138,8 +137,7 @@ class Market:
                 total_protocol_fee_a=s.total_protocol_fee_a + shares.protocol,
             )
         else:
-            s = replace(
-                s,
+            s = s._replace(
                 amount_a=a,
                 amount_b=b,
                 sqrt_price=trade.sqrt_price,
@@ -151,7 +149,7 @@ class Market:
             )
         before, now = self.state.sqrt_price, self.clock.unix_time
         volatility = moved(self.volatility, before, trade.sqrt_price, now)
-        return replace(self, state=s, volatility=volatility)
+        return Market(s, self.base_fee, self.schedule, volatility, self.clock)
 
     def at_price(self, numerator: int, denominator: int) -> Market:
         """The market with its depth kept, at ``numerator / denominator`` b for one a.
@@ -169,7 +167,7 @@ class Market:
         else:
             a, b = along_product(a, b, numerator, denominator)
             sqrt = sqrt_price_of(a, b)
-        state = replace(self.state, sqrt_price=sqrt, amount_a=a, amount_b=b, layout_version=1)
+        state = self.state._replace(sqrt_price=sqrt, amount_a=a, amount_b=b, layout_version=1)
         return replace(self, state=state)
 
     def amounts(self) -> tuple[int, int]:

@@ -63,7 +63,7 @@ class DammPool:
         market = self.market.after(trade, sells_a=sells_a)
         into, out_of = trade.amount_in, -trade.amount_out
         sides = self._moved(into, out_of) if sells_a else self._moved(out_of, into)
-        return paid_out, replace(self, market=market, sides=sides)
+        return paid_out, DammPool(self.address, self.slot, market, sides, self.account)
 
     def swap(
         self, trader: Trader, mint_in: Pubkey, amount_in: int, min_amount_out: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from solders.pubkey import Pubkey
 
@@ -58,8 +58,7 @@ SWAP_DISABLED = 4
 """The bit of ``PoolState.status`` that switches swaps off."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolState:
+class PoolState(NamedTuple):
     """A pool. The fees named here lie in the vaults and are not part of the reserves."""
 
     amm_config: Annotated[Pubkey, key(8)]

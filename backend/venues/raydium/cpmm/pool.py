@@ -110,8 +110,7 @@ class CpmmPool:
         )
         change_in, change_out = trade.arrived, -curve.amount_out
         if trade.way.index_in == 0:
-            state = replace(
-                s,
+            state = s._replace(
                 recent_epoch=self.clock.epoch,
                 protocol_fees0=s.protocol_fees0 + curve.protocol_fee,
                 fund_fees0=s.fund_fees0 + curve.fund_fee,
@@ -120,8 +119,7 @@ class CpmmPool:
             )
             changes = (change_in, change_out)
         else:
-            state = replace(
-                s,
+            state = s._replace(
                 recent_epoch=self.clock.epoch,
                 protocol_fees1=s.protocol_fees1 + curve.protocol_fee,
                 fund_fees1=s.fund_fees1 + curve.fund_fee,
@@ -129,7 +127,17 @@ class CpmmPool:
                 creator_fees0=s.creator_fees0 + creator_out,
             )
             changes = (change_out, change_in)
-        return trade.paid_out, replace(self, state=state, sides=self._moved(*changes))
+        after = CpmmPool(
+            self.address,
+            self.slot,
+            self.clock,
+            state,
+            self.config,
+            self._moved(*changes),
+            self.account,
+            self.config_account,
+        )
+        return trade.paid_out, after
 
     def swap(
         self, trader: Trader, mint_in: Pubkey, amount_in: int, min_amount_out: int
