@@ -49,17 +49,19 @@ WITH free AS (
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
 
+# "Not false" for the reason that the journal has.
 _RENEW = """
 UPDATE orders o SET lease_until = now() + $3::interval
 FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
-WHERE o.id = i.id AND o.epoch = i.epoch AND o.open AND o.lease_until IS NOT NULL
+WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
+    AND o.lease_until IS NOT NULL
 RETURNING o.id
 """
 
 _RELEASE = """
 UPDATE orders o SET lease_until = NULL, kick_at = now()
 FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
-WHERE o.id = i.id AND o.epoch = i.epoch AND o.open
+WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
 _SWEEP = """

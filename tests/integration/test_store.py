@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
@@ -11,10 +12,12 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
+from backend.bench.history import fill
 from backend.domain.errors import Reused
 from backend.domain.lifecycle import Happening, Status, advance
 from backend.domain.orders import NewOrder, Signed
 from backend.domain.quotes import Dex
+from backend.store import journal, leases
 from backend.store.feed import Feed, Position
 from backend.store.intake import NewBatch
 from backend.store.journal import LostLease, Passed, Transition
@@ -52,6 +55,25 @@ async def test_an_accepted_order_is_stored_with_its_first_event(database_url: st
         [event] = await store.feed.of_order(order_id, 0)
         assert (event.seq, event.status) == (1, Status.PENDING)
         assert '"amountIn": "1"' in event.data
+
+
+@pytest.mark.parametrize("statement", [journal._RECORD, leases._RENEW, leases._RELEASE])
+async def test_held_orders_are_looked_up_by_id_where_none_was_open_when_last_counted(
+    database_url: str, statement: str
+) -> None:
+    """Of an index of open orders that is taken for empty it would read all, for every row."""
+    await fill(database_url, 2_000, lambda _: None)  # all ended, and counted then
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE it AS {statement}")
+    nulls = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement))))
+    rows = await connection.fetch(f"EXPLAIN EXECUTE it ({nulls})")
+    await connection.close()
+
+    plan = "\n".join(row[0] for row in rows)
+    assert "orders_pkey" in plan
+    assert "orders_open" not in plan
+    assert "Seq Scan on orders" not in plan
 
 
 async def test_another_owner_does_not_see_an_order(database_url: str) -> None:
