@@ -241,7 +241,7 @@ class Ledger:
 def _row(item: Executed, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
     parsed, swap = item.parsed, item.outcome.swap
     err = None if receipt.err is None else orjson.dumps(receipt.err).decode()
-    row = (parsed.signature, receipt.slot, err, receipt.wire, written(receipt, item.outcome.lines))
+    row = (parsed.signature, receipt.slot, err, receipt.wire, written(parsed, item.outcome))
     if swap is None:
         return (*row, str(parsed.keys[0]), None, None, None, None, None)
     return (

@@ -28,37 +28,32 @@ class Receipt:
 
 def receipt_of(slot: int, parsed: Parsed, done: Outcome) -> Receipt:
     """The receipt of a transaction that was just executed."""
-    return Receipt(
-        slot=slot,
-        err=done.err,
-        wire=parsed.wire,
-        version=parsed.version,
-        fee=parsed.fee,
-        units=done.units,
-        logs=logs_of(parsed.programs, done.err, done.lines),
-        lamports=done.lamports,
-        tokens=done.tokens,
-    )
+    return _receipt(slot, parsed, done.err, done.units, done.lines, done.lamports, done.tokens)
 
 
-def written(receipt: Receipt, lines: Sequence[str]) -> bytes:
-    """What the wire, the slot and the error do not tell, as JSON; ``lines`` make the log."""
-    tokens = [tuple(held) for held in receipt.tokens]
-    return orjson.dumps((receipt.fee, receipt.units, lines, receipt.lamports, tokens))
+def written(parsed: Parsed, done: Outcome) -> bytes:
+    """What the wire, the slot and the error do not tell, as JSON."""
+    tokens = [tuple(held) for held in done.tokens]
+    return orjson.dumps((parsed.fee, done.units, done.lines, done.lamports, tokens))
 
 
 def read_receipt(slot: int, err: Err | None, wire: bytes, rest: bytes) -> Receipt:
     """The receipt of which ``rest`` was ``written``."""
-    parsed = parse(wire)
-    fee, units, lines, lamports, tokens = orjson.loads(rest)
+    _, units, lines, lamports, tokens = orjson.loads(rest)
+    holdings = [Holding(*held) for held in tokens]
+    return _receipt(slot, parse(wire), err, units, lines, tuple(lamports), holdings)
+
+
+def _receipt(
+    slot: int,
+    parsed: Parsed,
+    err: Err | None,
+    units: int,
+    lines: Sequence[str],
+    lamports: tuple[Sequence[int], Sequence[int]],
+    tokens: Sequence[Holding],
+) -> Receipt:
+    logs = logs_of(parsed.programs, err, lines)
     return Receipt(
-        slot=slot,
-        err=err,
-        wire=wire,
-        version=parsed.version,
-        fee=fee,
-        units=units,
-        logs=logs_of(parsed.programs, err, lines),
-        lamports=tuple(lamports),
-        tokens=[Holding(*held) for held in tokens],
+        slot, err, parsed.wire, parsed.version, parsed.fee, units, logs, lamports, tokens
     )
