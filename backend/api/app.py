@@ -13,6 +13,7 @@ from typing import cast
 from hypercorn.typing import HTTPScope
 from quart import Quart, Response, has_request_context, request, websocket
 from quart.wrappers import Websocket
+from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from backend import observe
@@ -94,7 +95,8 @@ def _view(api: Api, route: Route) -> Callable[..., Awaitable[Response]]:
 
 def _socket_view(api: Api, route: SocketRoute) -> Callable[..., Awaitable[Response | None]]:
     async def view(name: str = "") -> Response | None:
-        socket: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
+        # Typed as a Websocket by Quart 0.22, as a proxy by 0.23: in both it is one.
+        socket = cast("LocalProxy[Websocket]", websocket)._get_current_object()
         scope = socket.scope
         try:
             headers = headers_of(scope["headers"])
