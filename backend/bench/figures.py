@@ -10,10 +10,15 @@ from math import ceil
 from statistics import median
 from typing import Final, NamedTuple
 
+import orjson
+
 Figures = Mapping[str, float]
 
 CALIBRATION_STEPS: Final = 200_000
 CALIBRATION_TIMES: Final = 5
+REST_S: Final = 0.005
+RESTS: Final = 15
+_DOCUMENT: Final = orjson.dumps([{"number": each, "text": str(each)} for each in range(20)])
 
 
 class Spread(NamedTuple):
@@ -83,3 +88,27 @@ def calibration_ms(now_s: Callable[[], float]) -> float:
             total += step & 7
         times.append((now_s() - started) * 1_000)
     return median(times)
+
+
+def after_rest_factor(now_s: Callable[[], float]) -> float:
+    """How many times as long a piece of work takes after ``REST_S`` as when it has just been done.
+
+    The rest is spent reading the clock, so this is not the price of waking up: it is high where
+    neighbours on the same machine take the processor's caches. Then whatever is done seldom is
+    dear, which no loop shows.
+    """
+    seldom, often = [], []
+    for _ in range(RESTS):
+        until = now_s() + REST_S
+        while now_s() < until:
+            pass
+        times = [_work_s(now_s) for _ in range(4)]
+        seldom.append(times[0])
+        often.append(times[-1])
+    return median(seldom) / median(often)
+
+
+def _work_s(now_s: Callable[[], float]) -> float:
+    started = now_s()
+    orjson.dumps({str(each["number"]): each["text"] for each in orjson.loads(_DOCUMENT)})
+    return now_s() - started

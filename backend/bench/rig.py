@@ -15,7 +15,7 @@ import asyncpg
 from backend.bench import facts, orders, usage
 from backend.bench.client import Answers, Client, connected
 from backend.bench.facts import Connection
-from backend.bench.figures import calibration_ms, delays
+from backend.bench.figures import after_rest_factor, calibration_ms, delays
 from backend.bench.servers import own_database, own_redis
 from backend.bench.system import Layout, System, started
 from backend.domain.errors import Transient
@@ -67,6 +67,7 @@ class Rig:
         """
         loop = asyncio.get_running_loop()
         calibration = [calibration_ms(loop.time)]
+        after_rest = [after_rest_factor(loop.time)]
         usage.forget_peaks(self.system.pids["worker"])
         before = await self._sample()
         answers = await act()
@@ -74,6 +75,7 @@ class Rig:
         open_max = await self._until_ended()
         after = await self._sample()
         calibration.append(calibration_ms(loop.time))
+        after_rest.append(after_rest_factor(loop.time))
         totals = await facts.totals(self.connection, before.at_s + self.offset_s)
         made = totals.orders or 1
         took_s = totals.last_s - (answers.first_s + self.offset_s)
@@ -92,6 +94,7 @@ class Rig:
             "open_orders_max": float(open_max),
             "worker_growth_kib": growth / 1_024,
             "calibration_ms": sum(calibration) / 2,
+            "after_rest_factor": sum(after_rest) / 2,
         }
         return answers, figures
 

@@ -36,6 +36,7 @@ def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
         assert figures[name]["rows_per_order"]["median"] == 6
         assert figures[name]["wal_bytes_per_order"]["median"] > 1_000
         assert figures[name]["calibration_ms"]["median"] > 0
+        assert figures[name]["after_rest_factor"]["median"] > 0
     assert figures["rate"]["end_to_end_p99_ms"]["median"] > 0
     assert figures["stream"]["5_streams_of_all_event_to_socket_p99_ms"]["median"] > 0
     assert "batch_difference_percent" in figures["history"]

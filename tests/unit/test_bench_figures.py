@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from backend.bench import usage
 from backend.bench.figures import (
     Spread,
+    after_rest_factor,
     calibration_ms,
     delays,
     difference_percent,
@@ -67,6 +69,19 @@ def test_a_difference_is_in_percent_of_the_base() -> None:
 def test_the_calibration_is_the_median_of_its_times() -> None:
     steps = count()
     assert calibration_ms(lambda: next(steps) ** 2 / 1_000) == pytest.approx(9)
+
+
+def test_work_after_a_rest_is_compared_with_work_that_was_just_done() -> None:
+    def moments() -> Iterator[float]:
+        now_s = 0.0
+        while True:
+            for lasts_s in (1.0, 0.004, 0.002, 0.001, 0.0005):  # the rest, and the work four times
+                yield now_s
+                now_s += lasts_s
+                yield now_s
+
+    clock = moments()
+    assert after_rest_factor(lambda: next(clock)) == pytest.approx(8)
 
 
 def test_a_stat_is_read_behind_a_name_that_holds_anything() -> None:
