@@ -3,6 +3,8 @@
 Whoever asks gets an answer of its own; behind the scenes all who ask while a call is under way
 wait for the next one and share it. So a call carries one item when the system is idle, at once,
 and hundreds when it is busy: then, where calls are dear, it may also wait a moment for company.
+Where a call is the first of many, those that follow each other closely can be kept apart: what goes
+together from there on shares all the others.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class Coalescer(Generic[Item, Answer]):
     same order; an answer that is an exception is raised to its asker, and an exception that
     ``act`` raises is raised to all of them. At most ``calls_max`` calls run at once; any but the
     first starts only when ``company`` items wait. While calls carry ``busy`` items or more, each
-    waits ``linger_s`` for others to join.
+    waits ``linger_s`` for others to join. A call whose first item comes in the first half of
+    ``apart_s`` after the call before it waits for the end of that time, unless it is full already.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Coalescer(Generic[Item, Answer]):
         calls_max: int = 1,
         company: int = 1,
         linger_s: float = 0,
+        apart_s: float = 0,
         busy: int = BUSY_ITEMS,
         waiting_max: int = 200_000,
     ) -> None:
@@ -46,11 +50,13 @@ class Coalescer(Generic[Item, Answer]):
         self._calls_max = calls_max
         self._company = company
         self._linger_s = linger_s
+        self._apart_s = apart_s
         self._busy = busy
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._calls = 0
         self._carried = 0
+        self._not_before = 0.0
         self._changed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,10 +109,13 @@ class Coalescer(Generic[Item, Answer]):
     async def _call(self) -> None:
         taken: list[tuple[Item, asyncio.Future[Answer]]] = []
         try:
-            if self._linger_s and self._busy <= self._carried < self._items_max:
-                await asyncio.sleep(self._linger_s)
+            wait_s = self._wait_s()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
             self._take(taken)
             self._carried = len(taken)
+            if self._apart_s:
+                self._not_before = asyncio.get_running_loop().time() + self._apart_s
             if taken:
                 _settle(taken, await self._act([item for item, _ in taken]))
         except asyncio.CancelledError:
@@ -120,6 +129,14 @@ class Coalescer(Generic[Item, Answer]):
             self._changed.set()
             if not self._calls and not self._waiting:
                 self._idle.set()
+
+    def _wait_s(self) -> float:
+        if self._linger_s and self._busy <= self._carried < self._items_max:
+            return self._linger_s
+        if self._apart_s and len(self._waiting) < self._items_max:
+            early_s = self._not_before - asyncio.get_running_loop().time()
+            return early_s if early_s > self._apart_s / 2 else 0
+        return 0
 
     def _take(self, taken: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         while self._waiting and len(taken) < self._items_max:

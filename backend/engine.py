@@ -52,7 +52,7 @@ from backend.store.leases import Leases
 from backend.store.orders import Orders
 from backend.venues import VENUES
 
-POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.005}
+POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
 DATABASE_CONNECTIONS_MAX = 10
 UNSENT_MAX = 1_000
 

@@ -26,8 +26,8 @@ PAGE_EVENTS = 1_000
 """Most events in one frame."""
 PAUSE_S = 0.01
 """Least time between two looks that find many events: what comes together is sent together."""
-SHORT_PAUSE_S = 0.004
-MANY_EVENTS = 20
+SHORT_PAUSE_S = 0.002
+MANY_EVENTS = 8
 CHASE_S = 0.005
 CHASE_MAX_S = 1.0
 IDLE_S = 0.25

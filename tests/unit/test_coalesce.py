@@ -134,6 +134,32 @@ async def test_a_busy_coalescer_waits_for_company_and_an_idle_one_does_not() -> 
         running.cancel()
 
 
+@pytest.mark.looptime
+async def test_calls_that_follow_closely_are_kept_apart_unless_they_are_full() -> None:
+    now = asyncio.get_running_loop().time
+    began = now()
+    calls: list[tuple[float, list[int]]] = []
+
+    async def act(items: Sequence[int]) -> Sequence[int]:
+        calls.append((now() - began, list(items)))
+        return items
+
+    coalescer: Coalescer[int, int] = Coalescer(act, items_max=3, apart_s=10)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(coalescer.run())
+        await coalescer.ask(1)
+        await asyncio.sleep(3)
+        early = coalescer.put(2)
+        await asyncio.sleep(1)
+        assert [await coalescer.ask(3), await early] == [3, 2]
+        assert calls == [(0, [1]), (10, [2, 3])]
+        assert await ask_all(coalescer, 3) == [0, 1, 2]
+        await asyncio.sleep(6)
+        await coalescer.ask(4)
+        assert calls[2:] == [(10, [0, 1, 2]), (16, [4])]
+        running.cancel()
+
+
 async def test_too_many_waiters_are_turned_away() -> None:
     async def act(items: Sequence[int]) -> Sequence[int]:
         return items
