@@ -31,7 +31,7 @@ RECLAIM_S = 5.0
 RECLAIM_IDLE_MS = 10_000
 RETRY_S = 0.5
 OUTBOX_MAX = 200_000
-SEND_APART_S = 0.012
+SEND_APART_S = 0.015
 """How far sends that follow each other closely are kept apart. Orders that reach a worker together
 are claimed, quoted, sent, watched and committed together, so each waits here, and at no step."""
 ACK_LINGER_S = 0.05
