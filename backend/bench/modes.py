@@ -110,8 +110,8 @@ class Bench:
     history: Callable[[], Awaitable[str]]
     shared: Callable[[], Awaitable[Rig]]
 
-    async def run(self, mode: Mode) -> Outcome:
-        """One run. Raises ``EngineError`` if it cannot be brought to its end."""
+    async def run(self, mode: Mode, number: int) -> Outcome:
+        """The run of this number. Raises ``EngineError`` if it cannot be brought to its end."""
         match mode:
             case Mode.SINGLE | Mode.BATCH:
                 return await self._posted(mode, self.load.orders[mode])
@@ -122,7 +122,7 @@ class Bench:
             case Mode.STREAM:
                 return await self._stream()
             case Mode.HISTORY:
-                return await self._history()
+                return await self._history(number)
             case Mode.PGBENCH:
                 return await self._pgbench()
 
@@ -193,17 +193,19 @@ class Bench:
         figures.pop("orders_per_s")  # between the rounds sockets are opened
         return {**delays("event_to_socket", heard.delays_s), **figures}
 
-    async def _history(self) -> Outcome:
+    async def _history(self, number: int) -> Outcome:
         past_url = await self.history()
         count = self.load.orders[Mode.HISTORY]
+        urls = {"empty": None, "with_history": past_url}
         figures: dict[str, float] = {}
         wrong: list[str] = []
         for mode in self.load.history_modes:
-            empty = await self._posted(mode, count)
-            past = await self._posted(mode, count, past_url)
-            rate, base = past.figures["orders_per_s"], empty.figures["orders_per_s"]
+            # Each comes first in every other run: neither is always the one behind the copying.
+            names = sorted(urls, reverse=number % 2 == 0)
+            of = {name: await self._posted(mode, count, urls[name]) for name in names}
+            rate, base = (of[each].figures["orders_per_s"] for each in ("with_history", "empty"))
             figures[f"{mode}_difference_percent"] = difference_percent(rate, base)
-            for name, outcome in (("empty", empty), ("with_history", past)):
+            for name, outcome in of.items():
                 figures |= {f"{mode}_{name}_{key}": outcome.figures[key] for key in _COMPARED}
                 wrong += outcome.wrong
         return Outcome(figures, wrong)
@@ -249,6 +251,7 @@ class Bench:
 _COMPARED: Final = (
     "orders_per_s",
     "post_p99_ms",
+    "cpu_us_per_order_worker",
     "cpu_us_per_order_postgres",
     "wal_bytes_per_order",
     "calibration_ms",

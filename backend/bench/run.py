@@ -72,7 +72,7 @@ async def run(asked: Asked, given: Given, screen: Screen) -> dict[str, object]:
             result = Result(mode)
             for number in range(1, asked.repeats + 1):
                 screen.running(f"{mode}, run {number} of {asked.repeats}")
-                outcome = await bench.run(mode)
+                outcome = await bench.run(mode, number)
                 result.runs.append(outcome.figures)
                 result.wrong += outcome.wrong
             screen.mode(mode, result.runs, result.wrong)
