@@ -3,8 +3,8 @@
 Whoever asks gets an answer of its own; behind the scenes all who ask while a call is under way
 wait for the next one and share it. So a call carries one item when the system is idle, at once,
 and hundreds when it is busy: then, where calls are dear, it may also wait a moment for company.
-Where a call is the first of many, those that follow each other closely can be kept apart: what goes
-together from there on shares all the others.
+Where a call is the first of many, those that follow each other closely can be kept apart: what
+starts together shares the rest.
 """
 
 from __future__ import annotations
@@ -110,12 +110,11 @@ class Coalescer(Generic[Item, Answer]):
         taken: list[tuple[Item, asyncio.Future[Answer]]] = []
         try:
             wait_s = self._wait_s()
-            if wait_s > 0:
+            if wait_s:
                 await asyncio.sleep(wait_s)
             self._take(taken)
             self._carried = len(taken)
-            if self._apart_s:
-                self._not_before = asyncio.get_running_loop().time() + self._apart_s
+            self._not_before = asyncio.get_running_loop().time() + self._apart_s
             if taken:
                 _settle(taken, await self._act([item for item, _ in taken]))
         except asyncio.CancelledError:
@@ -133,10 +132,10 @@ class Coalescer(Generic[Item, Answer]):
     def _wait_s(self) -> float:
         if self._linger_s and self._busy <= self._carried < self._items_max:
             return self._linger_s
-        if self._apart_s and len(self._waiting) < self._items_max:
-            early_s = self._not_before - asyncio.get_running_loop().time()
-            return early_s if early_s > self._apart_s / 2 else 0
-        return 0
+        if len(self._waiting) >= self._items_max:
+            return 0
+        early_s = self._not_before - asyncio.get_running_loop().time()
+        return early_s if early_s > self._apart_s / 2 else 0
 
     def _take(self, taken: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         while self._waiting and len(taken) < self._items_max:

@@ -33,7 +33,7 @@ RETRY_S = 0.5
 OUTBOX_MAX = 200_000
 SEND_APART_S = 0.015
 """How far sends that follow each other closely are kept apart. Orders that reach a worker together
-are claimed, quoted, sent, watched and committed together, so each waits here, and at no step."""
+are claimed, quoted, sent, watched and committed together: one wait here shares every step."""
 ACK_LINGER_S = 0.05
 
 # One command for all: a pipeline of as many costs a client several times as much.
