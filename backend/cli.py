@@ -21,23 +21,24 @@ import click
 import uvloop
 from prometheus_client import start_http_server
 
-from backend import embedded, engine, observe
-from backend.api.server import serve as serve_api
-from backend.bench.command import bench
-from backend.chain.simulated.options import SimulatedOptions
-from backend.chain.simulated.server import serve as serve_chain
-from backend.chaos.pace import MACHINE_S
-from backend.chaos.run import run as run_chaos
-from backend.chaos.scenarios import SCENARIOS
-from backend.chaos.schedule import plan
-from backend.chaos.show import Screen
+from backend import embedded, engine
+from backend.api.server.process import serve as serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
-from backend.garbage import seek_rarely
-from backend.launch import Companion, dashboard, launch
-from backend.smoke import run as smoke_test
+from backend.embedded.launcher import Companion, dashboard, launch
+from backend.runtime import observe
+from backend.runtime.gc_tuning import seek_rarely
+from backend.simulator.options import SimulatedOptions
+from backend.simulator.server import serve as serve_chain
 from backend.store.database import GONE
 from backend.store.migrations import MigrationError, migrate
+from backend.trials.bench.command import bench
+from backend.trials.chaos.report import Screen
+from backend.trials.chaos.run import run as run_chaos
+from backend.trials.chaos.scenarios import SCENARIOS
+from backend.trials.chaos.schedule import plan
+from backend.trials.chaos.timing import MACHINE_S
+from backend.trials.smoke import run as smoke_test
 from tui.cli import main as tui
 
 Serve = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]

@@ -23,33 +23,33 @@ from uuid import UUID
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from backend import observe
-from backend.chain.clusters import SIMULATED_GENESIS_HASH, cluster
-from backend.chain.rpc import Rpc
+from backend.chain.rpc_client import Rpc
 from backend.chain.transactions import Budget
 from backend.chain.wallet import Wallet, load_wallet, paper_wallet
+from backend.chain.wire import SIMULATED_GENESIS_HASH, cluster
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import Tokens
-from backend.events import Bell, channel
+from backend.execution.context import Means, Point, Policy
 from backend.execution.executor import Executor
-from backend.execution.keeper import Keeper
-from backend.execution.means import Means, Point, Policy
+from backend.execution.lease_renewer import Keeper
 from backend.execution.submission import Pace, Submission
-from backend.execution.unsent import Unsent
-from backend.groups import running
-from backend.jobs.broker import StreamBroker
-from backend.jobs.queue import Jobs, receive
-from backend.jobs.retry import RetryMiddleware
-from backend.jobs.sweep import sweep
-from backend.routing import Router
+from backend.execution.unsent_limiter import Unsent
+from backend.queue.broker import StreamBroker
+from backend.queue.jobs import Jobs, receive
+from backend.queue.retry import RetryMiddleware
+from backend.queue.sweep import sweep
+from backend.routing.router import Router
+from backend.runtime import observe
+from backend.runtime.background import running
+from backend.runtime.notifier import Bell, channel
 from backend.store.counts import Counts
 from backend.store.database import Pool, connect
 from backend.store.feed import Feed
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeaseTerms
 from backend.store.leases import Leases
-from backend.store.orders import Orders
+from backend.store.queries import Orders
 from backend.venues import VENUES
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}

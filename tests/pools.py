@@ -7,16 +7,11 @@ from dataclasses import replace
 from solders.pubkey import Pubkey
 
 from backend.venues import CPMM, DAMM_V2
-from backend.venues.meteora.damm_v2.accounts import (
-    BaseFee,
-    PoolState,
-    RateLimiter,
-    Volatility,
-)
+from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimiter, Volatility
 from backend.venues.meteora.damm_v2.curve import Range
 from backend.venues.meteora.damm_v2.fees import Schedule
-from backend.venues.meteora.damm_v2.market import Market, write_market
 from backend.venues.meteora.damm_v2.pool import DammPool
+from backend.venues.meteora.damm_v2.pricing import Market, write_market
 from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, new_account

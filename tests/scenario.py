@@ -17,13 +17,13 @@ from uuid import UUID
 import aiohttp
 
 from backend import engine
-from backend.chain.simulated.options import SimulatedOptions
-from backend.chain.simulated.server import serve
 from backend.config import Profile, Settings
 from backend.domain.amounts import parse_amount
 from backend.domain.lifecycle import Status
 from backend.domain.orders import Event, NewOrder, OrderType, Record, Terms
 from backend.engine import Front
+from backend.simulator.options import SimulatedOptions
+from backend.simulator.server import serve
 
 Json = dict[str, Any]
 WHOLE = ["pending", "routing", "building", "submitted", "confirmed"]

@@ -17,9 +17,8 @@ FUNCTION_LINES_MAX = 40
 EDGES = (
     "backend/api/",  # one request: its client is told
     "backend/execution/",  # one order: it is retried
-    "backend/jobs/",  # one look of the sweep: the next may succeed
-    "backend/triggers.py",  # one watched price
-    "backend/coalesce.py",  # nothing ends here: those who asked get the error
+    "backend/queue/",  # one look of the sweep: the next may succeed
+    "backend/runtime/coalescer.py",  # nothing ends here: those who asked get the error
 )
 
 SOURCES = {

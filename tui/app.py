@@ -14,14 +14,12 @@ from textual.screen import Screen
 from textual.types import CSSPathType
 
 from tui import terminal
-from tui.client import Client, Refused, Unreachable
-from tui.columns import COLUMNS
-from tui.desk import Desk
-from tui.export import record
-from tui.feed import Feed
-from tui.messages import History
-from tui.orders import Order
-from tui.record import BadRecording
+from tui.connection.client import Client, Refused, Unreachable
+from tui.connection.feed import Feed
+from tui.connection.recording import BadRecording
+from tui.model.messages import History
+from tui.model.orders import Order
+from tui.output.export import record
 from tui.screens.batch import BatchScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
@@ -30,7 +28,9 @@ from tui.screens.main import MainScreen
 from tui.screens.order import OrderScreen
 from tui.screens.reasons import ReasonsScreen
 from tui.screens.resubmit import ResubmitScreen
-from tui.widgets.ink import THEMES, colours
+from tui.session import Desk
+from tui.table.columns import COLUMNS
+from tui.widgets.theme import THEMES, colours
 
 _TIDY_S: Final = 60
 _HISTORY_S: Final = 0.1

@@ -17,14 +17,14 @@ import click
 
 from tui import terminal
 from tui.app import Dashboard
-from tui.client import Client
-from tui.desk import Desk
-from tui.feed import Feed
-from tui.marks import ASCII, UNICODE, wants_ascii
-from tui.model import ORDERS_MAX
-from tui.plain import Plain
-from tui.record import BadRecording, Recorder, Replay
+from tui.connection.client import Client
+from tui.connection.feed import Feed
+from tui.connection.recording import BadRecording, Recorder, Replay
+from tui.console import Plain
+from tui.model.model import ORDERS_MAX
+from tui.session import Desk
 from tui.settings import Settings, default_path
+from tui.text.symbols import ASCII, UNICODE, wants_ascii
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 _GC_THRESHOLDS = (20_000, 20, 1_000)

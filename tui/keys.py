@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from tui.format import Line, Span, width
+from tui.text.format import Line, Span, width
 
 
 class Key(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from backend.api.cursors import stream_cursor
-from backend.api.wire import encode, instant
+from backend.api.wire.cursors import stream_cursor
+from backend.api.wire.json import encode, instant
 from backend.store.counts import Counts
 
 KEPT_S = 0.25

@@ -14,8 +14,8 @@ from typing import Final
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.failures import SendUnanswered
-from backend.chain.results import Json, Landed
+from backend.chain.rpc_errors import SendUnanswered
+from backend.chain.rpc_results import Json, Landed
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import Fill
 from backend.venues import VENUES

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +13,9 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from backend.chain.wire import PAPER_WALLET_SEED
 from backend.domain.errors import Rejected
 
-_PAPER_SEED: Final = sha256(b"order-engine paper wallet").digest()
 _FILE_BYTES_MAX: Final = 4_096
 
 
@@ -46,7 +45,7 @@ class Wallet:
 
 def paper_wallet() -> Wallet:
     """The wallet that the simulated node funds. Everybody knows its key: play money only."""
-    return Wallet(Keypair.from_seed(_PAPER_SEED))
+    return Wallet(Keypair.from_seed(PAPER_WALLET_SEED))
 
 
 def load_wallet(path: Path) -> Wallet:

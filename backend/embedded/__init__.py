@@ -5,8 +5,8 @@ needed. ``servers`` holds a data directory and runs both servers over it; ``proc
 ours. Nothing of either outlives the parent, however it ends.
 """
 
+from backend.embedded.data_dir import default_data_dir
 from backend.embedded.doctor import doctor
-from backend.embedded.folders import default_data_dir
 from backend.embedded.notices import Notice, Tell, What
 from backend.embedded.servers import Servers, servers
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from backend.domain.errors import EngineError
 from backend.embedded.account import account_for
 from backend.embedded.binaries import Program, find_postgres, find_valkey
-from backend.embedded.child import command_line
-from backend.embedded.folders import holder
-from backend.embedded.leftover import named_in
+from backend.embedded.child_process import command_line
+from backend.embedded.data_dir import holder
 from backend.embedded.postgres import data_major
+from backend.embedded.stale_process import named_in
 
 
 def doctor(data_dir: Path) -> list[tuple[str, str]]:

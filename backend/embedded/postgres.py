@@ -25,10 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.domain.errors import Rejected, Transient
-from backend.embedded import child
+from backend.embedded import child_process as child
 from backend.embedded.binaries import Program, find_postgres, reachable
-from backend.embedded.folders import Place
-from backend.embedded.leftover import POLL_S, end_leftover, is_running, named_in
+from backend.embedded.data_dir import Place
+from backend.embedded.stale_process import POLL_S, end_leftover, is_running, named_in
 
 INITDB_S_MAX = 120.0
 START_S_MAX = 300.0  # replaying max_wal_size after a crash takes its time

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.embedded.folders import held
-from backend.embedded.keeper import Startable, kept
+from backend.embedded.data_dir import held
 from backend.embedded.notices import Tell, untold
 from backend.embedded.postgres import Postgres
+from backend.embedded.supervisor import Startable, kept
 from backend.embedded.valkey import Valkey
 
 

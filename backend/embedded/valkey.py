@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.domain.errors import Transient
-from backend.embedded import child
+from backend.embedded import child_process as child
 from backend.embedded.binaries import find_valkey, reachable
-from backend.embedded.folders import Place
-from backend.embedded.leftover import POLL_S, end_leftover
+from backend.embedded.data_dir import Place
+from backend.embedded.stale_process import POLL_S, end_leftover
 
 START_S_MAX = 60.0
 PING_S_MAX = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from backend.chain.results import Blockhash
+from backend.chain.rpc_results import Blockhash
 
 AGE_S = 1.0
 """A blockhash is good for about a minute: sharing one for a second costs little of that."""

@@ -22,7 +22,6 @@ from uuid import UUID
 
 import orjson
 
-from backend import observe
 from backend.domain.amounts import Price, format_amount
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
 from backend.domain.lifecycle import (
@@ -37,9 +36,10 @@ from backend.domain.lifecycle import (
 )
 from backend.domain.orders import Held, Signed
 from backend.domain.quotes import Dex
-from backend.execution.keeper import Keeper
-from backend.execution.means import Means, Point
-from backend.execution.unsent import Unsent
+from backend.execution.context import Means, Point
+from backend.execution.lease_renewer import Keeper
+from backend.execution.unsent_limiter import Unsent
+from backend.runtime import observe
 from backend.store.database import GONE
 from backend.store.journal import LostLease, Passed, Transition
 

@@ -17,26 +17,19 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
-from backend import observe
 from backend.chain.outcomes import fill, onchain_error
-from backend.chain.results import (
-    Blockhash,
-    Commitment,
-    Landed,
-    SignatureStatus,
-    Simulation,
-    Statuses,
-    Tip,
-)
-from backend.chain.rpc import BATCH_MAX, FETCHED_MAX, SIGNATURES_MAX
+from backend.chain.rpc_client import BATCH_MAX, FETCHED_MAX, SIGNATURES_MAX
+from backend.chain.rpc_results import Blockhash, Landed, SignatureStatus, Simulation, Statuses, Tip
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
 from backend.chain.wallet import Wallet
-from backend.coalesce import Coalescer
+from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from backend.domain.lifecycle import Fate
 from backend.domain.orders import Fill, Signed, Terms
 from backend.execution.blockhash import RecentBlockhash
-from backend.routing import Route
+from backend.routing.route import Route
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
 
 TIP_S = 0.5
 CALLS_MAX = 8

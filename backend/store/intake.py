@@ -14,11 +14,11 @@ from uuid import UUID
 
 import orjson
 
-from backend import observe
-from backend.coalesce import Coalescer
 from backend.domain.amounts import format_amount
 from backend.domain.errors import Reused, Transient
 from backend.domain.orders import Accepted, NewOrder
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
 from backend.store.database import BUSY, GONE, Connection, Pool
 
 ROWS_MAX = 500

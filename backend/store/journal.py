@@ -19,11 +19,11 @@ from decimal import Decimal
 from time import perf_counter
 from uuid import UUID
 
-from backend import observe
-from backend.coalesce import Coalescer
 from backend.domain.lifecycle import Step
 from backend.domain.orders import Held, Signed
 from backend.domain.quotes import Dex
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
 from backend.store.database import BUSY, GONE, Connection, Pool
 
 ROWS_MAX = 500

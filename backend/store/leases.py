@@ -12,11 +12,11 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.coalesce import Coalescer
 from backend.domain.lifecycle import Happening, Status, advance
 from backend.domain.orders import Held, OrderType, Signed, Terms
 from backend.domain.quotes import Dex
 from backend.domain.tokens import Tokens
+from backend.runtime.coalescer import Coalescer
 from backend.store.database import Pool
 from backend.store.journal import LINGER_S, LeaseTerms
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.chaos.audit import Cell, Facts, Row, Step, Swap, audit
 from backend.domain.lifecycle import Status
+from backend.trials.chaos.audit import Cell, Facts, Row, Step, Swap, audit
 
 SOL, USDC = "sol", "usdc"
 GOOD = [

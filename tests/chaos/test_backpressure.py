@@ -18,7 +18,7 @@ import aiohttp
 import asyncpg
 import psutil
 
-from backend.chaos.system import System
+from backend.trials.chaos.system import System
 
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from backend.chaos.pace import LEASE_S, bound_s
-from backend.chaos.scenarios import SCENARIOS
-from backend.chaos.schedule import plan
-from backend.chaos.strokes import Kind
-from backend.execution.means import Point
+from backend.execution.context import Point
+from backend.trials.chaos.faults import Kind
+from backend.trials.chaos.scenarios import SCENARIOS
+from backend.trials.chaos.schedule import plan
+from backend.trials.chaos.timing import LEASE_S, bound_s
 
 ALL = tuple(SCENARIOS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 
-from backend.bench.modes import Mode
+from backend.trials.bench.modes import Mode
 from tests.conftest import ROOT
 from tests.e2e.up import command, environment
 

@@ -13,7 +13,7 @@ from typing import TypedDict, cast
 
 import pytest
 
-from backend.venues.meteora.damm_v2.market import read_market, write_market
+from backend.venues.meteora.damm_v2.pricing import read_market, write_market
 from backend.venues.raydium.cpmm.curve import Rates, exact_in, exact_out
 from backend.venues.spl import Clock
 

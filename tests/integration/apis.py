@@ -19,13 +19,13 @@ from uuid import UUID
 import aiohttp
 from redis.asyncio import Redis
 
-from backend.api.server import serve
+from backend.api.server.process import serve
 from backend.config import Settings
 from backend.domain.lifecycle import Happening, advance
 from backend.domain.orders import Held, Signed
 from backend.domain.quotes import Dex
 from backend.domain.tokens import Tokens
-from backend.events import Bell, channel
+from backend.runtime.notifier import Bell, channel
 from backend.store.database import connect
 from backend.store.feed import Feed
 from backend.store.journal import Journal, Transition

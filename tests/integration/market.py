@@ -18,15 +18,15 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.outcomes import fill
-from backend.chain.results import Landed, SignatureStatus
-from backend.chain.rpc import Rpc
-from backend.chain.simulated.options import SimulatedOptions
+from backend.chain.rpc_client import Rpc
+from backend.chain.rpc_results import Landed, SignatureStatus
 from backend.chain.transactions import Budget, Swap, build, token_address, wrap_seed
 from backend.chain.wallet import Wallet, paper_wallet
 from backend.config import Profile
 from backend.domain.amounts import Token
 from backend.domain.orders import Fill, Signed
 from backend.domain.tokens import SOL, USDC
+from backend.simulator.options import SimulatedOptions
 from backend.venues import CPMM
 from backend.venues.hosting import HostedVenue
 from backend.venues.spl import TOKEN_ACCOUNT

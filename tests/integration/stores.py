@@ -20,7 +20,7 @@ from backend.store.feed import Feed
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeaseTerms, Transition
 from backend.store.leases import Leases
-from backend.store.orders import Orders
+from backend.store.queries import Orders
 
 TERMS = Terms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 LONG = LeaseTerms(lease=timedelta(seconds=60), rekick=timedelta(seconds=60))

@@ -11,11 +11,11 @@ from typing import cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from backend.api.app import create_app
-from backend.api.calls import Access, Counted
-from backend.api.calls import Api as Parts
-from backend.api.openapi import document
-from backend.api.routes import ROUTES, SOCKETS
+from backend.api.context import Api as Parts
+from backend.api.documents.openapi import document
+from backend.api.route import Access, Counted
+from backend.api.server.app import create_app
+from backend.api.server.route_table import ROUTES, SOCKETS
 from tests.integration.apis import ORDER, Api, Json, at_least, events, hello, open_api, open_driver
 from tests.integration.apis import streamed as read_stream
 
@@ -166,7 +166,7 @@ async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
     (folder / "deep" / "client.js").write_text("1")
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
-    monkeypatch.setattr("backend.api.ops.STATIC", folder)
+    monkeypatch.setattr("backend.api.routes.operations.STATIC", folder)
     async with open_api(database_url, redis_url) as api:
         kinds = {"client.html": "text/html", "deep/client.js": "text/javascript"}
         for name, kind in kinds.items():

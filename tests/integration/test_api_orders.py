@@ -9,7 +9,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-from backend.jobs.broker import STREAM
+from backend.queue.broker import STREAM
 from tests.integration.apis import ORDER, Api, Json, open_api, open_driver, until
 
 EXECUTE = "/api/orders/execute"

@@ -189,7 +189,7 @@ async def test_each_filter_narrows_the_stream(
 async def test_a_quiet_stream_beats_with_a_cursor_that_is_good(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.api.sockets.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("backend.api.sockets.views.HEARTBEAT_S", 0.05)
     async with open_api(database_url, redis_url) as api:
         async with api.stream() as all_of_them, api.stream(status="failed") as socket:
             await hello(all_of_them)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, ValidationError
 
-from backend.api.routes import SOCKETS
+from backend.api.server.route_table import SOCKETS
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
 from tests.integration.apis import Api, Json
@@ -33,7 +33,7 @@ ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 async def engine(
     database_url: str, redis_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    monkeypatch.setattr("backend.api.sockets.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("backend.api.sockets.views.HEARTBEAT_S", 0.05)
     async with whole_engine(database_url, redis_url, data_dir) as whole:
         yield whole
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 from taskiq import AckableMessage
 
 from backend.domain.errors import RetryLater
-from backend.execution.unsent import Unsent
-from backend.jobs.broker import GROUP, STREAM, StreamBroker
-from backend.jobs.queue import Jobs, receive
-from backend.jobs.retry import RetryMiddleware
+from backend.execution.unsent_limiter import Unsent
+from backend.queue.broker import GROUP, STREAM, StreamBroker
+from backend.queue.jobs import Jobs, receive
+from backend.queue.retry import RetryMiddleware
 
 IDS = [UUID(int=n) for n in range(1, 1001)]
 

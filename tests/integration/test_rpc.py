@@ -16,9 +16,9 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from backend.chain.failures import ReadFailed, SendUnanswered
-from backend.chain.results import Commitment
-from backend.chain.rpc import BATCH_MAX, SIGNATURES_MAX, Rpc
+from backend.chain.rpc_client import BATCH_MAX, SIGNATURES_MAX, Rpc
+from backend.chain.rpc_errors import ReadFailed, SendUnanswered
+from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, Rejected, Transient, Unknown
 
 Json = Any

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from backend.chain.outcomes import onchain_error
-from backend.chain.results import Commitment
-from backend.chain.simulated.options import SimulatedOptions
+from backend.chain.wire import Commitment
 from backend.config import Profile
 from backend.domain.tokens import JUP, SOL, USDC, USDT
+from backend.simulator.options import SimulatedOptions
 from backend.venues import CPMM, DAMM_V2
 from tests.integration.market import STILL, Market, market, mint
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from backend.chain.failures import ReadFailed, SendUnanswered
 from backend.chain.outcomes import onchain_error
-from backend.chain.results import Commitment
+from backend.chain.rpc_errors import ReadFailed, SendUnanswered
+from backend.chain.wire import Commitment
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import USDC
 from backend.venues import CPMM, DAMM_V2

@@ -9,7 +9,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import fill, onchain_error
-from backend.chain.results import Commitment
+from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT

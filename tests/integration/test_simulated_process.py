@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aiohttp
 
-from backend.chain.results import Commitment
-from backend.chain.rpc import Rpc
+from backend.chain.rpc_client import Rpc
+from backend.chain.wire import Commitment
 from backend.domain.tokens import SOL, USDC
 from backend.venues import CPMM
 from tests.conftest import ROOT
@@ -24,7 +24,7 @@ async def process(data_dir: Path) -> AsyncIterator[tuple[asyncio.subprocess.Proc
     """A node in a process of its own, and its URL; it is killed at the end if it still runs."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "backend.chain.simulated", "--profile", "instant", "--data-dir", str(data_dir)),
+        *("-m", "backend.simulator", "--profile", "instant", "--data-dir", str(data_dir)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -13,11 +13,10 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.clusters import SIMULATED_GENESIS_HASH
-from backend.chain.results import Commitment
-from backend.chain.simulated import base58
 from backend.chain.transactions import token_address
+from backend.chain.wire import SIMULATED_GENESIS_HASH, Commitment
 from backend.domain.tokens import SOL, USDC
+from backend.simulator.wire import base58
 from backend.venues import CPMM
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, MINT, TOKEN_ACCOUNT
 from tests.integration.market import STILL, Market, market, mint

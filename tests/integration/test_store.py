@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from uuid_utils.compat import uuid7
 
-from backend.bench.history import fill
 from backend.domain.errors import Reused
 from backend.domain.lifecycle import Happening, Status, advance
 from backend.domain.orders import NewOrder, Signed
@@ -22,7 +21,8 @@ from backend.store.feed import Feed, Position
 from backend.store.intake import NewBatch
 from backend.store.journal import LostLease, Passed, Transition
 from backend.store.migrations import MigrationError, migrate
-from backend.store.orders import Filter
+from backend.store.queries import Filter
+from backend.trials.bench.past_orders import fill
 from tests.integration.stores import (
     LONG,
     NONE,

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from backend.domain.errors import Transient
-from backend.embedded import Notice, What, processes
-from backend.embedded.processes import Command, Stage
+from backend.embedded import Notice, What
+from backend.embedded import engine_processes as processes
+from backend.embedded.engine_processes import Command, Stage
 from tests.processes import WAIT_S, is_running, until
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,8 +16,9 @@ from uuid import UUID
 from solders.hash import Hash
 from solders.transaction import VersionedTransaction
 
-from backend.chain.results import Blockhash, Commitment, Json, SignatureStatus
+from backend.chain.rpc_results import Blockhash, Json, SignatureStatus
 from backend.chain.transactions import wrap_seed
+from backend.chain.wire import Commitment
 from backend.venues.spl import MEMO_PROGRAM
 
 FIRST_HEIGHT = 1_000

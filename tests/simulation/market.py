@@ -13,7 +13,7 @@ from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderType, Terms
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, USDC
-from backend.routing import Route
+from backend.routing.route import Route
 from backend.venues import CPMM
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Trader

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from backend.chain.results import Commitment, SignatureStatus, Tip
+from backend.chain.rpc_results import SignatureStatus, Tip
+from backend.chain.wire import Commitment
 from backend.domain.lifecycle import Fate, Happening
 from backend.domain.orders import Signed
 from backend.execution import executor

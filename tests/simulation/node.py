@@ -6,17 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from backend.chain.failures import ReadFailed, unanswered
-from backend.chain.results import (
-    Blockhash,
-    Commitment,
-    Landed,
-    Simulation,
-    Statuses,
-    Tip,
-    TokenBalance,
-)
+from backend.chain.rpc_errors import ReadFailed, unanswered
+from backend.chain.rpc_results import Blockhash, Landed, Simulation, Statuses, Tip, TokenBalance
 from backend.chain.wallet import paper_wallet
+from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from backend.domain.tokens import JUP
 from tests.simulation.chain import Chain, Landing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from backend.execution.means import Point
+from backend.execution.context import Point
 from tests.simulation.chain import Rules
 from tests.simulation.postgres import Clock
 from tests.simulation.worker import Terms

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from backend.execution.means import Point
+from backend.execution.context import Point
 from tests.simulation.chain import Rules
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.plan import Blow, Fork, Plan, Spell, Strike, Trouble

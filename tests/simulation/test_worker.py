@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backend.execution.means import Point
+from backend.execution.context import Point
 from tests.simulation.plan import Blow, Spell, Strike, Trouble
 from tests.simulation.schedule import Outcome, simulate
 from tests.simulation.test_every_step import PLAN

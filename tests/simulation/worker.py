@@ -15,16 +15,16 @@ from backend.chain.transactions import Budget
 from backend.domain.errors import RetryLater
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import Tokens
+from backend.execution.context import Means, Point, Policy
 from backend.execution.executor import Executor
-from backend.execution.keeper import Keeper
-from backend.execution.means import Means, Point, Policy
+from backend.execution.lease_renewer import Keeper
 from backend.execution.submission import Node, Pace, Submission
-from backend.execution.unsent import Unsent
-from backend.groups import running
-from backend.jobs.broker import StreamBroker
-from backend.jobs.queue import Jobs, receive
-from backend.jobs.retry import RetryMiddleware
-from backend.jobs.sweep import sweep
+from backend.execution.unsent_limiter import Unsent
+from backend.queue.broker import StreamBroker
+from backend.queue.jobs import Jobs, receive
+from backend.queue.retry import RetryMiddleware
+from backend.queue.sweep import sweep
+from backend.runtime.background import running
 from backend.store.database import Pool
 from backend.store.journal import Journal, LeaseTerms
 from backend.store.leases import Leases

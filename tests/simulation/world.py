@@ -10,9 +10,9 @@ from random import Random
 from typing import cast
 from uuid import UUID
 
-from backend.execution.means import Point
-from backend.jobs.broker import StreamBroker
-from backend.jobs.queue import Jobs
+from backend.execution.context import Point
+from backend.queue.broker import StreamBroker
+from backend.queue.jobs import Jobs
 from tests.simulation.audit import Witness
 from tests.simulation.chain import Chain, Transaction
 from tests.simulation.database import Database

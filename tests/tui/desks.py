@@ -20,12 +20,12 @@ from rich.console import Console
 from textual.pilot import Pilot
 
 from tui.app import Dashboard
-from tui.client import Client
-from tui.desk import Desk
-from tui.marks import ASCII, UNICODE
-from tui.record import Recorded, read
+from tui.connection.client import Client
+from tui.connection.recording import Recorded, read
+from tui.connection.source import Put
+from tui.session import Desk
 from tui.settings import Settings
-from tui.source import Put
+from tui.text.symbols import ASCII, UNICODE
 
 RECORDING = Path(__file__).parent / "recordings" / "demo.jsonl.gz"
 WAIT_S = 30

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from tui.model import Model
-from tui.orders import Order
+from tui.model.model import Model
+from tui.model.orders import Order
 
 
 def dump(model: Model) -> str:

@@ -20,15 +20,15 @@ from tests.integration.apis import NO_NODE, WAIT_S, Driver
 from tests.processes import until
 from tests.tui.desks import settled
 from tui.app import Dashboard
-from tui.client import Client
-from tui.desk import Desk
-from tui.feed import Feed
-from tui.link import State
-from tui.marks import UNICODE
-from tui.messages import Message, WireTerms
-from tui.model import Model
-from tui.record import Recorded
+from tui.connection.client import Client
+from tui.connection.feed import Feed
+from tui.connection.recording import Recorded
+from tui.model.connection_state import State
+from tui.model.messages import Message, WireTerms
+from tui.model.model import Model
+from tui.session import Desk
 from tui.settings import Settings
+from tui.text.symbols import UNICODE
 
 TERMS: WireTerms = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 

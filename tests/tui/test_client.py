@@ -14,11 +14,11 @@ import pytest
 from tests.integration.apis import Driver, open_driver, until
 from tests.tui.dumps import dump
 from tests.tui.servers import TERMS, ApiProcess, Follower, drive, following, running
-from tui.client import Client, Refused, Unreachable
-from tui.link import State
-from tui.messages import WireTerms
-from tui.model import Model
-from tui.sending import named, send
+from tui.connection.client import Client, Refused, Unreachable
+from tui.connection.order_sender import named, send
+from tui.model.connection_state import State
+from tui.model.messages import WireTerms
+from tui.model.model import Model
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -8,13 +8,13 @@ import pytest
 
 from tests.tui.desks import recorded
 from tests.tui.wire import BEGAN_MS, CONFIRMED, event, hello, life, order_id, stored
-from tui.detail import detail
-from tui.format import plain
-from tui.marks import ASCII, UNICODE, Marks
-from tui.messages import Events, Page, WireEvent
-from tui.model import Model
-from tui.orders import Order
-from tui.timeline import Paper
+from tui.model.messages import Events, Page, WireEvent
+from tui.model.model import Model
+from tui.model.orders import Order
+from tui.output.order_detail import detail
+from tui.output.timeline import Paper
+from tui.text.format import plain
+from tui.text.symbols import ASCII, UNICODE, Marks
 
 RETRIED: list[WireEvent] = [
     *life(1, CONFIRMED[:4], clientOrderId="mine", batchId="00000000-3fa9", minAmountOut="100.5"),

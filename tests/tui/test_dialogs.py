@@ -30,7 +30,7 @@ from tests.tui.desks import (
 )
 from tests.tui.servers import TERMS, ApiProcess, live, live_desk, running
 from tui.app import Dashboard
-from tui.client import Client
+from tui.connection.client import Client
 from tui.screens.batch import BatchScreen
 from tui.screens.main import MainScreen
 from tui.widgets.choice import Choice
@@ -153,7 +153,7 @@ async def test_a_dry_run_shows_the_quotes_of_the_api(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     node = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "backend.chain.simulated"),
+        *(sys.executable, "-m", "backend.simulator"),
         *("--data-dir", str(data_dir), "--profile", "instant"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,

@@ -12,10 +12,10 @@ import pytest
 
 from tests.tui.desks import Still, desk, recorded
 from tests.tui.dumps import dump
-from tui.export import export
-from tui.messages import Events
-from tui.model import Model
-from tui.record import BadRecording, Recorder, Replay, read
+from tui.connection.recording import BadRecording, Recorder, Replay, read
+from tui.model.messages import Events
+from tui.model.model import Model
+from tui.output.export import export
 from tui.settings import Settings
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.wire import BEGAN_MS, CONFIRMED, event, life
-from tui.filters import BadFilter, Filter, complete
-from tui.orders import Order
+from tui.model.filters import BadFilter, Filter, complete
+from tui.model.orders import Order
 
 NOW_MS = BEGAN_MS + 10_000
 

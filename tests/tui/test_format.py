@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui import format as as_text
-from tui.columns import COLUMNS, columns_for
-from tui.pairs import pair, tokens
-from tui.reasons import advice
+from tui.model.pairs import pair, tokens
+from tui.output.failure_advice import advice
+from tui.table.columns import COLUMNS, columns_for
+from tui.text import format as as_text
 
 NUMBERS = st.decimals(
     min_value=Decimal("1e-12"), max_value=Decimal("1.8e19"), allow_nan=False, allow_infinity=False

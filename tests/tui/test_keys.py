@@ -23,7 +23,6 @@ from tests.tui.desks import (
     shown,
     statuses,
 )
-from tui.marks import STATUSES
 from tui.screens.batch import BatchScreen
 from tui.screens.export import ExportScreen
 from tui.screens.help import HelpScreen
@@ -31,6 +30,7 @@ from tui.screens.main import MainScreen
 from tui.screens.order import OrderScreen
 from tui.screens.reasons import ReasonsScreen
 from tui.screens.resubmit import ResubmitScreen
+from tui.text.symbols import STATUSES
 
 MIDDLE_MS = 26_600
 

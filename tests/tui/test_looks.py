@@ -11,7 +11,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 from tests.tui.desks import NARROW, WIDE, Still, dashboard, desk, press, recorded, shown
-from tui.widgets.ink import DARK, LIGHT, THEMES, colours
+from tui.widgets.theme import DARK, LIGHT, THEMES, colours
 
 MIDDLE_MS = 26_600
 ALL = {**BUILTIN_THEMES, **{theme.name: theme for theme in THEMES}}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.wire import BEGAN_MS, CONFIRMED, at, event, hello, life, order_id, stored
-from tui.link import State
-from tui.messages import (
+from tui.model.connection_state import State
+from tui.model.messages import (
     Events,
     Heartbeat,
     History,
@@ -21,7 +21,7 @@ from tui.messages import (
     WireEvent,
     WireStats,
 )
-from tui.model import Model
+from tui.model.model import Model
 
 FAILED = ("pending", "routing", "failed")
 

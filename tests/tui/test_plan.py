@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui import plan
-from tui.messages import WireTerms
-from tui.plan import DEFAULTS, BadPlan
+from tui.model import batch_plan as plan
+from tui.model.batch_plan import DEFAULTS, BadPlan
+from tui.model.messages import WireTerms
 from tui.settings import Form
 
 PRICES = {"SOL/USDC": Decimal("142.5"), "JUP/USDC": Decimal("0.9"), "BONK/SOL": Decimal("2e-7")}

@@ -18,8 +18,8 @@ from tests.tui.desks import (
     shown,
 )
 from tests.tui.wire import BEGAN_MS, at, event, hello, life, stored
-from tui.messages import Connecting, Events, Heartbeat, Lost, Message, Page, Totals
-from tui.record import Recorded
+from tui.connection.recording import Recorded
+from tui.model.messages import Connecting, Events, Heartbeat, Lost, Message, Page, Totals
 
 MIDDLE_MS = 26_600
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.processes import until
 from tests.tui.desks import RECORDING
-from tui.marks import wants_ascii
+from tui.text.symbols import wants_ascii
 
 WAIT_S = 60
 NOWHERE = "http://127.0.0.1:9"

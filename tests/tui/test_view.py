@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.wire import BEGAN_MS, CONFIRMED, hello, life, order_id
-from tui.columns import COLUMNS
-from tui.cursor import Cursor
-from tui.filters import Filter
-from tui.messages import Events, Page
-from tui.model import Model
-from tui.view import View
+from tui.model.filters import Filter
+from tui.model.messages import Events, Page
+from tui.model.model import Model
+from tui.table.columns import COLUMNS
+from tui.table.cursor import Cursor
+from tui.table.view import View
 
 NOW_MS = BEGAN_MS + 60_000
 FAILED = ("pending", "routing", "failed")

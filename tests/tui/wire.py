@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from tui.messages import Connected, Connecting, WireEvent, WireOrder
-from tui.record import Recorded
+from tui.connection.recording import Recorded
+from tui.model.messages import Connected, Connecting, WireEvent, WireOrder
 
 BEGAN_MS = 1_795_000_000_000
 ROUTE: dict[str, object] = {

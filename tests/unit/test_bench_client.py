@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from backend.bench import orders
-from backend.bench.client import connected
 from backend.domain.errors import Rejected
+from backend.trials.bench import order_bodies as orders
+from backend.trials.bench.load_client import connected
 
 ANSWER = '{{"status":"queued","orderId":"{}","ws_url":"ws://x?orderId=7"}}'
 

@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from backend.bench import usage
-from backend.bench.figures import (
+from backend.trials.bench import process_usage as usage
+from backend.trials.bench.figures import (
     Spread,
     after_rest_factor,
     calibration_ms,
@@ -20,7 +20,7 @@ from backend.bench.figures import (
     shown,
     spreads,
 )
-from backend.bench.usage import Stat, parse_stat, parse_status, ticks_of
+from backend.trials.bench.process_usage import Stat, parse_stat, parse_status, ticks_of
 
 STAT = "42 (a (strange) name) S 7 42 42 0 -1 4194560 9 8 7 6 150 50 30 20 20 0 1 0 99 1 2"
 

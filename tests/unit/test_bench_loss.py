@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.bench.facts import Stored, lost
+from backend.trials.bench.verification import Stored, lost
 
 GOOD = [Stored("a", "confirmed", False, "sig-a"), Stored("b", "failed", False, None)]
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from backend.coalesce import BUSY_ITEMS, Coalescer
 from backend.domain.errors import Transient
+from backend.runtime.coalescer import BUSY_ITEMS, Coalescer
 
 Act = Callable[[Sequence[int]], Awaitable[Sequence[int | Exception]]]
 

@@ -10,7 +10,7 @@ import yaml
 
 from backend.cli import main
 from backend.config import Settings, env_name
-from backend.execution.keeper import HAND_BACK_S
+from backend.execution.lease_renewer import HAND_BACK_S
 
 FILE = Path(__file__).parent.parent.parent / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())

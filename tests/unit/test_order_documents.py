@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from backend.api.openapi import document
-from backend.api.problems import Problem
-from backend.api.routes import ROUTES, SOCKETS
-from backend.api.schemas import read_order
-from backend.api.wire import decode
+from backend.api.documents.openapi import document
+from backend.api.server.route_table import ROUTES, SOCKETS
+from backend.api.wire.json import decode
+from backend.api.wire.problems import Problem
+from backend.api.wire.request_schemas import read_order
 from backend.domain.tokens import Tokens
 from tests.bad_orders import BAD_ORDERS
 

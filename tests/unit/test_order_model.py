@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from backend.chain.results import Commitment
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
+from backend.chain.wire import Commitment
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
     Fate,

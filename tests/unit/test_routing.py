@@ -17,7 +17,8 @@ from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderType, Terms
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, SOL, USDC
-from backend.routing import NoQuote, Router, choose
+from backend.routing.route import NoQuote, choose
+from backend.routing.router import Router
 from backend.venues import CPMM, DAMM_V2, VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.spl import CLOCK_SYSVAR

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.api.problems import Problem
-from backend.api.schemas import Wanted, read_batch, read_order, read_quote
-from backend.api.wire import decode
+from backend.api.wire.json import decode
+from backend.api.wire.problems import Problem
+from backend.api.wire.request_schemas import Wanted, read_batch, read_order, read_quote
 from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderType
 from backend.domain.tokens import KNOWN, SOL, USDC, Tokens

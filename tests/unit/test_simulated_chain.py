@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.results import Blockhash
-from backend.chain.simulated import base58
-from backend.chain.simulated.chain import Chain
-from backend.chain.simulated.ledger import LedgerInUse
-from backend.chain.simulated.options import SimulatedOptions
-from backend.chain.simulated.parsing import Malformed, Parsed, parse
-from backend.chain.simulated.runtime import Outcome, Refused
+from backend.chain.rpc_results import Blockhash
 from backend.chain.transactions import Budget, Swap, build, wrap_seed
 from backend.chain.wallet import paper_wallet
+from backend.simulator.chain.chain import Chain
+from backend.simulator.chain.ledger import LedgerInUse
+from backend.simulator.options import SimulatedOptions
+from backend.simulator.programs.runtime import Outcome, Refused
+from backend.simulator.wire import base58
+from backend.simulator.wire.transaction_parser import Malformed, Parsed, parse
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedVenue
 from tests.pools import SOL, USDC

@@ -7,11 +7,11 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.simulated.clock import ChainClock, Course
-from backend.chain.simulated.prices import BANDS, moved, reference, wandered_e9
 from backend.domain.amounts import BPS
 from backend.domain.quotes import E9, Dex
 from backend.domain.tokens import BONK, SOL, USDC
+from backend.simulator.market.prices import BANDS, moved, reference, wandered_e9
+from backend.simulator.state.clock import ChainClock, Course
 
 BPS_A_SECOND = 5
 

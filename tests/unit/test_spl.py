@@ -13,7 +13,7 @@ from solders.token.state import TokenAccount as SoldersTokenAccount
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
 from backend.venues.layout import rent_exempt
-from backend.venues.sides import read_side
+from backend.venues.pool_side import read_side
 from backend.venues.spl import (
     CLOCK,
     MINT,

@@ -16,14 +16,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.outcomes import fill, onchain_error
-from backend.chain.results import Blockhash, Landed, TokenBalance
-from backend.chain.transactions import (
-    WIRE_BYTES_MAX,
-    Budget,
-    Swap,
-    build,
-    wrap_seed,
-)
+from backend.chain.rpc_results import Blockhash, Landed, TokenBalance
+from backend.chain.transactions import WIRE_BYTES_MAX, Budget, Swap, build, wrap_seed
 from backend.chain.wallet import paper_wallet
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import Fill, Signed

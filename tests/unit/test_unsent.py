@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from backend.execution.unsent import Unsent
+from backend.execution.unsent_limiter import Unsent
 
 
 async def test_there_is_room_again_when_one_was_sent_or_has_ended() -> None:

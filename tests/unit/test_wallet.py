@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from backend.chain.clusters import SIMULATED_GENESIS_HASH, cluster
 from backend.chain.wallet import Wallet, load_wallet, paper_wallet
+from backend.chain.wire import SIMULATED_GENESIS_HASH, cluster
 from backend.domain.errors import Rejected
 
 KEYPAIR = Keypair.from_seed(bytes(range(32)))

@@ -12,14 +12,14 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
-from tui import plan
-from tui.desk import Desk
-from tui.format import rate
-from tui.messages import WireTerms
-from tui.plan import BadPlan, Plan
-from tui.quoting import Quoting, in_words
-from tui.screens.sending import SendingScreen
+from tui.model import batch_plan as plan
+from tui.model.batch_plan import BadPlan, Plan
+from tui.model.messages import WireTerms
+from tui.quotes import Quoting, in_words
+from tui.screens.submit_dialog import SendingScreen
+from tui.session import Desk
 from tui.settings import PRESETS_MAX, Form
+from tui.text.format import rate
 from tui.widgets.choice import Choice
 
 _SHOWN: Final = 3

@@ -13,10 +13,10 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
-from tui.desk import Desk
-from tui.export import FORMATS, default_name, export
-from tui.format import clean
-from tui.orders import Order
+from tui.model.orders import Order
+from tui.output.export import FORMATS, default_name, export
+from tui.session import Desk
+from tui.text.format import clean
 from tui.widgets.choice import Choice
 
 

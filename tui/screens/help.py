@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from tui import filters, keys
-from tui.format import Line, Span
-from tui.marks import STATUSES, Marks
+from tui import keys
+from tui.model import filters
+from tui.text.format import Line, Span
+from tui.text.symbols import STATUSES, Marks
 from tui.widgets.lines import Lines
 
 

@@ -11,15 +11,15 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tui.columns import COLUMNS, Column
-from tui.desk import Desk
-from tui.filters import Filter
-from tui.link import State
-from tui.marks import STATUSES
+from tui.model.connection_state import State
+from tui.model.filters import Filter
+from tui.session import Desk
+from tui.table.columns import COLUMNS, Column
+from tui.text.symbols import STATUSES
 from tui.widgets.blotter import Blotter, next_column
-from tui.widgets.filterbar import FilterBar
+from tui.widgets.filter_bar import FilterBar
+from tui.widgets.frame_scheduler import Pump
 from tui.widgets.panels import Keys, LogPane, Side, StatusLine, Summary, hint
-from tui.widgets.pump import Pump
 
 _TICK_S: Final = 0.5
 _REBUILD_SHARE: Final = 10

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from tui.desk import Desk
+from tui.session import Desk
 from tui.widgets.panels import Side
 
 _TICK_S = 0.25

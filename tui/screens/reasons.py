@@ -14,9 +14,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList
 from textual.widgets.option_list import Option
 
-from tui.format import clean
-from tui.orders import Order
-from tui.reasons import advice
+from tui.model.orders import Order
+from tui.output.failure_advice import advice
+from tui.text.format import clean
 
 
 class ReasonsScreen(ModalScreen[str]):

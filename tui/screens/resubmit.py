@@ -9,11 +9,11 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label
 
-from tui.desk import Desk
-from tui.messages import WireTerms
-from tui.orders import Order
-from tui.screens.sending import SendingScreen
-from tui.sending import terms_of
+from tui.connection.order_sender import terms_of
+from tui.model.messages import WireTerms
+from tui.model.orders import Order
+from tui.screens.submit_dialog import SendingScreen
+from tui.session import Desk
 from tui.widgets.choice import Choice
 
 _MINIMUM = {"same": "as it was", "none": "none: the slippage alone protects"}

@@ -19,13 +19,13 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.columns import COLUMNS, Column
-from tui.cursor import Cursor
-from tui.marks import Marks
-from tui.orders import Order
-from tui.view import View
-from tui.widgets.ink import INK, plain_bars
+from tui.model.orders import Order
+from tui.table.columns import COLUMNS, Column
+from tui.table.cursor import Cursor
+from tui.table.view import View
+from tui.text.symbols import Marks
 from tui.widgets.rows import PARTS, Rows
+from tui.widgets.theme import INK, plain_bars
 
 _HEADER: Final = 1
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.widgets.ink import INK, Pen
+from tui.widgets.theme import INK, Pen
 
 
 class Choice(Widget, can_focus=True):

@@ -11,8 +11,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.format import Line
-from tui.widgets.ink import INK, Pen, plain_bars
+from tui.text.format import Line
+from tui.widgets.theme import INK, Pen, plain_bars
 
 
 class Lines(ScrollView):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from tui import keys
-from tui.desk import Desk
-from tui.detail import detail
-from tui.format import Line, Span, clock, width
-from tui.link import State
-from tui.log import Entry
-from tui.marks import STATUSES
-from tui.orders import Order
-from tui.summary import Scene, summary
-from tui.timeline import Paper
+from tui.model.activity_log import Entry
+from tui.model.connection_state import State
+from tui.model.orders import Order
+from tui.output.order_detail import detail
+from tui.output.summary import Scene, summary
+from tui.output.timeline import Paper
+from tui.session import Desk
+from tui.text.format import Line, Span, clock, width
+from tui.text.symbols import STATUSES
 from tui.widgets.lines import Lines
 
 LOG_LINES: Final = 5

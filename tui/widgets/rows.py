@@ -9,12 +9,12 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.columns import Column, columns_for
-from tui.format import fit
-from tui.marks import Marks
-from tui.orders import Order
-from tui.view import View
-from tui.widgets.ink import Pen
+from tui.model.orders import Order
+from tui.table.columns import Column, columns_for
+from tui.table.view import View
+from tui.text.format import fit
+from tui.text.symbols import Marks
+from tui.widgets.theme import Pen
 
 PARTS: Final = frozenset(
     {

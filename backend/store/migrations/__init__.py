@@ -7,7 +7,7 @@ from importlib import resources
 
 import asyncpg
 
-from backend import observe
+from backend.runtime import observe
 from backend.store.database import CONNECT_TIMEOUT_S
 
 _LOCK = 0x6F65_6531  # any number that no other program in this database locks

@@ -10,8 +10,8 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex, Quote
 from backend.venues.meteora.damm_v2.accounts import AUTHORITY, EVENT_AUTHORITY, PROGRAM
-from backend.venues.meteora.damm_v2.market import Market, Trade, write_market
-from backend.venues.sides import (
+from backend.venues.meteora.damm_v2.pricing import Market, Trade, write_market
+from backend.venues.pool_side import (
     Side,
     check_amount,
     check_balance,

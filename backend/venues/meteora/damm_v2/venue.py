@@ -25,10 +25,10 @@ from backend.venues.meteora.damm_v2.accounts import (
     vault_address,
 )
 from backend.venues.meteora.damm_v2.curve import full_range
-from backend.venues.meteora.damm_v2.market import Market, read_market, write_market
 from backend.venues.meteora.damm_v2.pool import EXACT_IN, SWAP2, DammPool
-from backend.venues.reactions import Known, Reactions, final, slippage
-from backend.venues.sides import Side, mints_to_read, read_side
+from backend.venues.meteora.damm_v2.pricing import Market, read_market, write_market
+from backend.venues.pool_side import Side, mints_to_read, read_side
+from backend.venues.program_errors import Known, Reactions, final, slippage
 from backend.venues.spl import (
     CLOCK,
     CLOCK_SYSVAR,

@@ -9,6 +9,14 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.pool_side import (
+    Side,
+    along_product,
+    check_amount,
+    check_balance,
+    check_output,
+    price_impact_e9,
+)
 from backend.venues.raydium.cpmm.accounts import (
     AUTHORITY,
     POOL_STATE,
@@ -18,14 +26,6 @@ from backend.venues.raydium.cpmm.accounts import (
     PoolState,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, Rates, Swap, exact_in
-from backend.venues.sides import (
-    Side,
-    along_product,
-    check_amount,
-    check_balance,
-    check_output,
-    price_impact_e9,
-)
 from backend.venues.spl import Clock
 from backend.venues.venue import Account, Trader
 

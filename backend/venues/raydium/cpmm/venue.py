@@ -12,6 +12,8 @@ from backend.domain.amounts import U64_MAX
 from backend.domain.errors import EngineError, Rejected
 from backend.domain.quotes import E9, Dex
 from backend.venues.hosting import SwapCall
+from backend.venues.pool_side import Side, mints_to_read, read_side
+from backend.venues.program_errors import Reactions, final, slippage
 from backend.venues.raydium.cpmm.accounts import (
     AMM_CONFIG,
     AUTHORITY,
@@ -29,16 +31,7 @@ from backend.venues.raydium.cpmm.accounts import (
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE
 from backend.venues.raydium.cpmm.pool import SWAP_BASE_INPUT, CpmmPool
-from backend.venues.reactions import Reactions, final, slippage
-from backend.venues.sides import Side, mints_to_read, read_side
-from backend.venues.spl import (
-    CLOCK,
-    CLOCK_SYSVAR,
-    TOKEN_PROGRAM,
-    Clock,
-    new_account,
-    token_account,
-)
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR, TOKEN_PROGRAM, Clock, new_account, token_account
 from backend.venues.venue import Account, Accounts, Trader
 
 _CLOSED = "swaps are switched off in this pool, or it is not open yet"

@@ -1,0 +1,1 @@
+"""HTTP views: what each address does."""

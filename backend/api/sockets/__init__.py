@@ -1,0 +1,1 @@
+"""WebSocket views: one order's events, and the stream of many orders."""

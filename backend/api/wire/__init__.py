@@ -1,0 +1,1 @@
+"""The wire format: requests, responses, problems, cursors and JSON."""

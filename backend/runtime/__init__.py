@@ -1,0 +1,1 @@
+"""What every process stands on: coalescing, background tasks, notifications, logs, metrics."""

@@ -1,0 +1,1 @@
+"""The market of the simulated chain: reference prices, and the pools that follow them."""

@@ -1,0 +1,1 @@
+"""State of the simulated chain: the clock, accounts and the mempool."""

@@ -1,0 +1,1 @@
+"""Bytes from the network: transactions and base58 text, checked before use."""

@@ -1,0 +1,1 @@
+"""What tries the engine from outside: the benchmark, the chaos run and the smoke test."""
