@@ -1,8 +1,8 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
 chaos | bench``.
 
-Each process prints ``ready …`` on standard output once it can be used, logs to standard error,
-and stops on SIGTERM or Ctrl-C.
+Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
+and shuts down gracefully on SIGTERM or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ import uvloop
 from prometheus_client import start_http_server
 
 from backend import embedded, engine
-from backend.api.server.process import serve as serve_api
+from backend.api.server.process import serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
-from backend.embedded.launcher import Companion, dashboard, launch
+from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
 from backend.runtime import observe
-from backend.runtime.gc_tuning import seek_rarely
-from backend.simulator.options import SimulatedOptions
+from backend.runtime.gc_tuning import tune_gc
+from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve as serve_chain
-from backend.store.database import GONE
+from backend.store.database import CONNECTION_ERRORS
 from backend.store.migrations import MigrationError, migrate
 from backend.trials.bench.command import bench
-from backend.trials.chaos.report import Screen
-from backend.trials.chaos.run import run as run_chaos
+from backend.trials.chaos.report import ChaosReport
+from backend.trials.chaos.run import run_chaos
 from backend.trials.chaos.scenarios import SCENARIOS
-from backend.trials.chaos.schedule import plan
+from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import MACHINE_S
-from backend.trials.smoke import run as smoke_test
+from backend.trials.smoke import run_smoke_test
 from tui.cli import main as tui
 
-Serve = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
-PROFILES = click.Choice([profile.value for profile in Profile])
+ProcessMain = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
+PROFILE_CHOICE = click.Choice([profile.value for profile in Profile])
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,43 +53,43 @@ def main() -> None:
 
 @main.command()
 @click.option("--host", help="Address to listen on.")
-@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
-@click.option("--fd", type=int, help="A listening socket that is already open.")
+@click.option("--port", type=int, help="Port to listen on; 0 picks a free one.")
+@click.option("--fd", type=int, help="File descriptor of an open listening socket.")
 def api(host: str | None, port: int | None, fd: int | None) -> None:
     """Serve the HTTP and WebSocket API."""
-    settings = _settings(host=host, port=port)
-    listening = None if fd is None else socket.socket(fileno=fd)
+    settings = _load_settings(host=host, port=port)
+    listener = None if fd is None else socket.socket(fileno=fd)
 
-    async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        await serve_api(settings, ready=_ready, stop=stop, listening=listening)
+    async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
+        await serve_api(settings, on_ready=_report_ready, stop=stop, listener=listener)
 
-    _run("api", run, uvloop.new_event_loop)
+    _run_process("api", run, uvloop.new_event_loop)
 
 
 @main.command()
-@click.option("--metrics-port", type=int, help="Port of /metrics; 0 takes a free one.")
+@click.option("--metrics-port", type=int, help="Port of /metrics; 0 picks a free one.")
 def worker(metrics_port: int | None) -> None:
-    """Drive orders."""
-    settings = _settings(metrics_port=metrics_port)
+    """Execute orders from the queue."""
+    settings = _load_settings(metrics_port=metrics_port)
 
-    async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         server, thread = start_http_server(settings.metrics_port, addr=settings.host)
         url = f"http://{settings.host}:{server.server_port}/metrics"
         try:
-            await engine.work(settings, ready=lambda: _ready(url), stop=stop)
+            await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
         finally:
             await asyncio.to_thread(server.shutdown)
             server.server_close()
             thread.join()
 
-    _run("worker", run, uvloop.new_event_loop)
+    _run_process("worker", run, uvloop.new_event_loop)
 
 
 @main.command()
-@click.option("--port", "chain_port", type=int, help="Port to listen on; 0 takes a free one.")
+@click.option("--port", "chain_port", type=int, help="Port to listen on; 0 picks a free one.")
 @click.option("--host", help="Address to listen on.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the ledger is kept.")
-@click.option("--profile", type=PROFILES, help="As slow as a real node, or as fast as it can.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Data folder of the ledger.")
+@click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
 @click.option("--seed", type=int, help="Seed of prices and faults.")
 def chain(
     chain_port: int | None,
@@ -99,57 +99,57 @@ def chain(
     seed: int | None,
 ) -> None:
     """Simulate a Solana node."""
-    settings = _settings(
+    settings = _load_settings(
         chain_port=chain_port, host=host, data_dir=data_dir, profile=profile, seed=seed
     )
-    options = SimulatedOptions(
+    options = SimulatorOptions(
         profile=settings.profile, seed=settings.seed, sol_price=settings.sol_price
     )
     folder = (settings.data_dir or embedded.default_data_dir()) / "chain"
 
-    async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
+    async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         await serve_chain(
             options,
             host=settings.host,
             port=settings.chain_port,
             data_dir=folder,
-            ready=lambda port: _ready(f"http://{settings.host}:{port}"),
+            ready=lambda port: _report_ready(f"http://{settings.host}:{port}"),
             stop=stop,
         )
 
-    _run("chain", run, uvloop.new_event_loop)
+    _run_process("chain", run, uvloop.new_event_loop)
 
 
 @main.command("migrate")
 def migrate_command() -> None:
-    """Bring the database up to date."""
-    settings = _settings()
+    """Apply all pending database migrations."""
+    settings = _load_settings()
     if settings.database_url is None:
         raise click.ClickException("DATABASE_URL must be set (`up` migrates its own database)")
     url = settings.database_url
-    with _plain_errors():
+    with _report_user_errors():
         applied = asyncio.run(migrate(url))
     click.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
 
 
 @main.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to look at.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to inspect.")
 def doctor(data_dir: Path | None) -> None:
-    """Show what the embedded servers would use, and what is wrong."""
-    settings = _settings(data_dir=data_dir)
-    with _plain_errors():
-        for name, value in embedded.doctor(settings.data_dir or embedded.default_data_dir()):
+    """Show what the embedded servers use, and why they do not start."""
+    settings = _load_settings(data_dir=data_dir)
+    with _report_user_errors():
+        for name, value in embedded.diagnose(settings.data_dir or embedded.default_data_dir()):
             click.echo(f"{name:<28}{value}")
 
 
 @main.command()
-@click.option("--port", type=int, help="Port of the API; 0 takes a free one.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is kept.")
-@click.option("--profile", type=PROFILES, help="As slow as a real node, or as fast as it can.")
-@click.option("--workers", type=int, help="Worker processes.")
+@click.option("--port", type=int, help="Port of the API; 0 picks a free one.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Data folder of all processes.")
+@click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
+@click.option("--workers", type=int, help="Number of worker processes.")
 @click.option("--seed", type=int, help="Seed of the simulated node.")
-@click.option("--headless", is_flag=True, help="Keep serving without a dashboard.")
-@click.option("--smoke", is_flag=True, help="Run 20 orders to their end, show them, and stop.")
+@click.option("--headless", is_flag=True, help="Run without the dashboard.")
+@click.option("--smoke", is_flag=True, help="Execute 20 orders, show their results, and stop.")
 def up(
     port: int | None,
     data_dir: Path | None,
@@ -159,28 +159,36 @@ def up(
     headless: bool,
     smoke: bool,
 ) -> None:
-    """Start everything, with embedded servers for what is not configured."""
-    settings = _settings(port=port, data_dir=data_dir, profile=profile, workers=workers, seed=seed)
-    companion: Companion | None = smoke_test if smoke else None
-    if companion is None and not headless and sys.stdin.isatty() and sys.stdout.isatty():
-        companion = dashboard
+    """Start all processes, with embedded servers where no URL is configured."""
+    settings = _load_settings(
+        port=port, data_dir=data_dir, profile=profile, workers=workers, seed=seed
+    )
+    foreground: ForegroundTask | None = run_smoke_test if smoke else None
+    if foreground is None and not headless and sys.stdin.isatty() and sys.stdout.isatty():
+        foreground = run_dashboard
 
-    def tell(notice: embedded.Notice) -> None:
-        if companion is not dashboard:  # which has the screen for itself
+    def on_notice(notice: embedded.Notice) -> None:
+        if foreground is not run_dashboard:  # the dashboard owns the terminal
             click.echo(str(notice), err=True)
 
-    async def run(stop: asyncio.Event, hurry: asyncio.Event) -> None:
-        await launch(settings, stop=stop, hurry=hurry, companion=companion, tell=tell)
+    async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
+        await launch_engine(
+            settings, stop=stop, force_stop=force_stop, foreground=foreground, on_notice=on_notice
+        )
 
-    _run("up", run)
+    _run_process("up", run)
 
 
 @main.command()
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the schedule.")
-@click.option("--orders", type=int, help="Orders of the whole run, shared out evenly.")
-@click.option("--minutes", type=float, help="How long to go on; without it, each scenario once.")
+@click.option("--orders", type=int, help="Orders of the whole run, spread evenly.")
+@click.option("--minutes", type=float, help="Duration; without it, each scenario runs once.")
 @click.option(
-    "--scenario", "names", multiple=True, type=click.Choice(list(SCENARIOS)), help="Only these."
+    "--scenario",
+    "names",
+    multiple=True,
+    type=click.Choice(list(SCENARIOS)),
+    help="Run only these scenarios.",
 )
 @click.option(
     "--machine-s",
@@ -189,8 +197,8 @@ def up(
     show_default=True,
     help="Seconds that a busy machine may add to a recovery.",
 )
-@click.option("--list", "is_list", is_flag=True, help="Show the scenarios.")
-@click.option("--show-schedule", is_flag=True, help="Show what would be broken when.")
+@click.option("--list", "is_list", is_flag=True, help="List the scenarios.")
+@click.option("--show-schedule", is_flag=True, help="Show the schedule of faults.")
 def chaos(
     seed: int,
     orders: int | None,
@@ -200,17 +208,17 @@ def chaos(
     is_list: bool,
     show_schedule: bool,
 ) -> None:
-    """Break everything while orders run, and audit what became of each."""
-    screen = Screen(machine_s)
-    turns = plan(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
+    """Inject faults while orders run, and audit the outcome of every order."""
+    report = ChaosReport(machine_s)
+    turns = plan_turns(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
     if is_list:
-        screen.scenarios()
+        report.print_scenarios()
     elif show_schedule:
-        screen.schedule(turns)
+        report.print_schedule(turns)
     else:
-        observe.configure("error", "console")
-        with _plain_errors():
-            if not asyncio.run(run_chaos(seed, turns, screen, machine_s)):
+        observe.configure_logging("error", "console")
+        with _report_user_errors():
+            if not asyncio.run(run_chaos(seed, turns, report, machine_s)):
                 sys.exit(1)
 
 
@@ -218,57 +226,59 @@ main.add_command(bench)
 main.add_command(tui, "tui")
 
 
-def _settings(**given: object) -> Settings:
+def _load_settings(**options: object) -> Settings:
     try:
-        settings = Settings.load(**given)
+        settings = Settings.load(**options)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
-    observe.configure(settings.log_level, settings.log_format)
+    observe.configure_logging(settings.log_level, settings.log_format)
     return settings
 
 
-def _ready(url: str) -> None:
-    seek_rarely()
+def _report_ready(url: str) -> None:
+    tune_gc()
     click.echo(f"ready {url}")
     sys.stdout.flush()
 
 
-def _run(
-    process: str, serve: Serve, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+def _run_process(
+    process: str,
+    serve: ProcessMain,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Run a process until it ends or is asked to stop; asked again, it hurries.
+    """Run a process until it ends or gets a stop signal; a second signal forces a fast stop.
 
-    Those that serve run on uvloop. The one that starts them does not: uvloop starts no process
-    in a group of its own.
+    Serving processes run on uvloop. ``up`` does not: uvloop cannot start a child in its own
+    process group.
     """
 
     async def main_task() -> None:
-        stop, hurry = asyncio.Event(), asyncio.Event()
+        stop, force_stop = asyncio.Event(), asyncio.Event()
 
-        def ask() -> None:
-            (hurry if stop.is_set() else stop).set()
-            observe.stopping(process)
+        def request_stop() -> None:
+            (force_stop if stop.is_set() else stop).set()
+            observe.process_stopping(process)
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, ask)
-        await serve(stop, hurry)
+            loop.add_signal_handler(number, request_stop)
+        await serve(stop, force_stop)
 
-    with _plain_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
+    with _report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main_task())
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
-    """What the user can mend is told in a sentence."""
+def _report_user_errors() -> Iterator[None]:
+    """Report errors that the user can fix as a sentence without a traceback."""
     try:
         yield
     except (ConfigurationError, MigrationError) as error:
         raise click.ClickException(str(error)) from None
     except EngineError as error:
         raise click.ClickException(error.reason) from None
-    except GONE as error:
-        raise click.ClickException(f"a server that is needed does not answer: {error}") from None
+    except CONNECTION_ERRORS as error:
+        raise click.ClickException(f"a required server is not responding: {error}") from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The wiring: opens everything that a process needs, and closes it in reverse.
+"""Composition root: opens all services that a process needs, and closes them in reverse order.
 
-The only file that knows all the parts, reads the settings for them, and brings in what decisions
-may not: the clock, randomness and ids.
+The only module that knows all components. It reads their settings, and injects the impure
+dependencies that the domain code must not access itself: clock, randomness and ids.
 """
 
 from __future__ import annotations
@@ -23,194 +23,209 @@ from uuid import UUID
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from backend.chain.rpc_client import Rpc
-from backend.chain.transactions import Budget
-from backend.chain.wallet import Wallet, load_wallet, paper_wallet
-from backend.chain.wire import SIMULATED_GENESIS_HASH, cluster
+from backend.chain.rpc_client import RpcClient
+from backend.chain.transactions import ComputeBudget
+from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
+from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.lifecycle import backoff_ms
-from backend.domain.tokens import Tokens
-from backend.execution.context import Means, Point, Policy
+from backend.domain.tokens import TokenRegistry
+from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor
-from backend.execution.lease_renewer import Keeper
-from backend.execution.submission import Pace, Submission
-from backend.execution.unsent_limiter import Unsent
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.submission import PollIntervals, TransactionSubmitter
+from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import StreamBroker
-from backend.queue.jobs import Jobs, receive
+from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
-from backend.queue.sweep import sweep
+from backend.queue.sweep import run_sweep
 from backend.routing.router import Router
 from backend.runtime import observe
-from backend.runtime.background import running
-from backend.runtime.notifier import Bell, channel
-from backend.store.counts import Counts
-from backend.store.database import Pool, connect
+from backend.runtime.background import run_in_background
+from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.store.counts import StatusCounts
+from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.intake import Intake
-from backend.store.journal import Journal, LeaseTerms
-from backend.store.leases import Leases
-from backend.store.queries import Orders
+from backend.store.journal import Journal, LeasePolicy
+from backend.store.leases import LeaseStore
+from backend.store.queries import OrderQueries
 from backend.venues import VENUES
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
 DATABASE_CONNECTIONS_MAX = 10
-UNSENT_MAX = 1_000
+UNSENT_ORDERS_MAX = 1_000
 
 
 def new_id() -> UUID:
-    """A UUIDv7: ids that are made later sort later."""
+    """A UUIDv7: ids sort by their time of creation."""
     return uuid7()
 
 
 def now() -> datetime:
-    """The time of this machine, for what is shown; nothing is decided by it."""
-    return datetime.now(UTC)  # noqa: TID251 - the one clock that others are given
+    """The clock of this machine, for display only: no decision depends on it."""
+    return datetime.now(UTC)  # noqa: TID251 - the only wall clock, injected elsewhere
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
-    """What API and worker processes share."""
+class SharedServices:
+    """The services that API and worker processes share."""
 
     settings: Settings
-    tokens: Tokens
-    pool: Pool
+    tokens: TokenRegistry
+    pool: DatabasePool
     redis: Redis
-    rpc: Rpc
+    rpc: RpcClient
     router: Router
     broker: StreamBroker
     feed: Feed
     journal_id: UUID
-    bell: Bell
+    notifier: CommitNotifier
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
-    """What the API works with."""
+class ApiServices:
+    """The services of an API process."""
 
     settings: Settings
-    tokens: Tokens
+    tokens: TokenRegistry
     redis: Redis
-    rpc: Rpc
+    rpc: RpcClient
     router: Router
     intake: Intake
-    orders: Orders
-    counts: Counts
+    orders: OrderQueries
+    counts: StatusCounts
     feed: Feed
     journal_id: UUID
-    jobs: Jobs
+    jobs: JobQueue
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
 
 @asynccontextmanager
-async def open_front(settings: Settings) -> AsyncIterator[Front]:
-    """Everything for an API process. Raises what the servers that it needs raise."""
-    async with _open_common(settings) as common:
+async def open_api_services(settings: Settings) -> AsyncIterator[ApiServices]:
+    """Open the services of an API process. Raises connection errors of the servers it needs."""
+    async with _open_shared_services(settings) as shared:
         intake = Intake(
-            common.pool, rekick=timedelta(seconds=settings.rekick_s), committed=common.bell.ring
+            shared.pool,
+            rekick_after=timedelta(seconds=settings.rekick_s),
+            on_commit=shared.notifier.notify,
         )
-        async with running(intake.run):
-            yield Front(
+        async with run_in_background(intake.run):
+            yield ApiServices(
                 settings=settings,
-                tokens=common.tokens,
-                redis=common.redis,
-                rpc=common.rpc,
-                router=common.router,
+                tokens=shared.tokens,
+                redis=shared.redis,
+                rpc=shared.rpc,
+                router=shared.router,
                 intake=intake,
-                orders=Orders(common.pool),
-                counts=Counts(common.pool),
-                feed=common.feed,
-                journal_id=common.journal_id,
-                jobs=Jobs(common.broker),
+                orders=OrderQueries(shared.pool),
+                counts=StatusCounts(shared.pool),
+                feed=shared.feed,
+                journal_id=shared.journal_id,
+                jobs=JobQueue(shared.broker),
                 new_id=new_id,
                 now=now,
             )
-            await _within(common.broker.flushed(), 2)
+            await _run_within(shared.broker.wait_sent(), 2)
 
 
-async def work(settings: Settings, *, ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """Be a worker until ``stop``; then finish what runs, or hand it back."""
-    async with _open_common(settings) as common:
-        wallet = await _wallet(settings, common.rpc)
-        terms = LeaseTerms(
+async def run_worker(
+    settings: Settings, *, on_ready: Callable[[], None], stop: asyncio.Event
+) -> None:
+    """Run a worker until ``stop``; then finish its running orders, or release their leases."""
+    async with _open_shared_services(settings) as shared:
+        lease_policy = LeasePolicy(
             timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s)
         )
-        leases = Leases(common.pool, terms=terms, tokens=common.tokens, committed=common.bell.ring)
-        journal = Journal(common.pool, terms=terms, committed=common.bell.ring)
-        keeper = Keeper(leases, lease_s=settings.lease_s)
-        submission = Submission(
-            common.rpc,
-            wallet,
-            pace=Pace(POLL_S[settings.profile], settings.resend_s),
-            budget=Budget(unit_price=settings.priority_fee_microlamports),
-            preflight=wallet.address != paper_wallet().address,
+        notify = shared.notifier.notify
+        leases = LeaseStore(
+            shared.pool, policy=lease_policy, tokens=shared.tokens, on_commit=notify
         )
-        policy = _policy(settings)
+        journal = Journal(shared.pool, policy=lease_policy, on_commit=notify)
+        renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
+        submitter = _build_submitter(settings, shared, await _select_wallet(settings, shared.rpc))
+        policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        means = Means(
-            journal, common.router, submission, policy, random, _crasher(settings.crash_at)
-        )
+        crash = _build_crash_trigger(settings.crash_at)
+        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash)
         retries = RetryMiddleware(
-            attempts_max=settings.attempts_max,
-            backoff_s=lambda failures: _backoff_s(policy, failures),
+            attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
         )
-        unsent = Unsent(UNSENT_MAX)
-        looks = partial(sweep, leases, Jobs(common.broker), interval_s=settings.sweep_s)
-        async with running(leases.run, journal.run, keeper.run, submission.run, retries.run):
-            async with running(partial(looks, random=random)):
-                ready()
-                await receive(
-                    common.broker,
-                    Executor(keeper, means, unsent).run,
+        unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
+        sweeps = partial(run_sweep, leases, JobQueue(shared.broker), interval_s=settings.sweep_s)
+        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run)
+        async with run_in_background(*runs):
+            async with run_in_background(partial(sweeps, random=random)):
+                on_ready()
+                await run_receiver(
+                    shared.broker,
+                    Executor(renewer, context, unsent_limiter).run,
                     retries,
                     jobs_max=settings.orders_in_flight_max,
-                    room=unsent.room,
+                    wait_for_capacity=unsent_limiter.wait_for_capacity,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,
                 )
-            await keeper.hand_back(journal.idle)
+            await renewer.release_all(journal.wait_idle)
 
 
-def _policy(settings: Settings) -> Policy:
+def _build_submitter(
+    settings: Settings, shared: SharedServices, wallet: Wallet
+) -> TransactionSubmitter:
+    return TransactionSubmitter(
+        shared.rpc,
+        wallet,
+        intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
+        budget=ComputeBudget(unit_price=settings.priority_fee_microlamports),
+        preflight=wallet.address != create_paper_wallet().address,
+    )
+
+
+def _build_retry_policy(settings: Settings) -> RetryPolicy:
     wait_ms = round(settings.backoff_s * 1000)
-    return Policy(settings.attempts_max, wait_ms, settings.backoff_jitter)
+    return RetryPolicy(settings.attempts_max, wait_ms, settings.backoff_jitter)
 
 
-def _backoff_s(policy: Policy, failures: int) -> float:
+def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
 
 
 @asynccontextmanager
-async def _open_common(settings: Settings) -> AsyncIterator[Common]:
-    database_url = _required(settings.database_url, "DATABASE_URL")
-    redis_url = _required(settings.redis_url, "REDIS_URL")
-    rpc_url = _required(settings.solana_rpc_url, "SOLANA_RPC_URL")
+async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServices]:
+    database_url = _require_url(settings.database_url, "DATABASE_URL")
+    redis_url = _require_url(settings.redis_url, "REDIS_URL")
+    rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            connect(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
+            open_pool(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
         rpc = await stack.enter_async_context(
-            Rpc(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
+            RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
-        router = Router(VENUES, rpc, timeout_s=settings.quote_timeout_s, age_s=settings.quote_age_s)
+        router = Router(
+            VENUES, rpc, timeout_s=settings.quote_timeout_s, age_max_s=settings.quote_age_s
+        )
         feed = Feed(pool)
-        journal_id = await feed.journal_id()
-        bell = Bell(redis, channel(journal_id))
+        journal_id = await feed.read_journal_id()
+        notifier = CommitNotifier(redis, channel_name(journal_id))
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         broker = StreamBroker(redis_url, consumer=consumer)
         await broker.startup()
         stack.push_async_callback(broker.shutdown)
-        await stack.enter_async_context(running(router.run, bell.run, broker.run))
-        yield Common(settings, Tokens(), pool, redis, rpc, router, broker, feed, journal_id, bell)
+        await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
+        yield SharedServices(
+            settings, TokenRegistry(), pool, redis, rpc, router, broker, feed, journal_id, notifier
+        )
 
 
-async def _wallet(settings: Settings, rpc: Rpc) -> Wallet:
-    """The wallet to sign with: never the well-known one with real money, nor the other way."""
+async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
+    """The wallet to sign with: the public paper wallet on the simulated node, and only there."""
     genesis = await rpc.get_genesis_hash()
     if genesis == SIMULATED_GENESIS_HASH:
-        return paper_wallet()
-    name = cluster(genesis)
+        return create_paper_wallet()
+    name = get_cluster_name(genesis)
     if not settings.live:
         raise ConfigurationError(
             f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"
@@ -221,30 +236,30 @@ async def _wallet(settings: Settings, rpc: Rpc) -> Wallet:
     return load_wallet(settings.wallet_file)
 
 
-def _crasher(crash_at: str) -> Callable[[Point], None]:
-    """Ends this process, as ``kill -9`` does, when a point is reached for the n-th time."""
-    name, _, times = crash_at.partition(":")
-    left = int(times or 0)
+def _build_crash_trigger(crash_at: str) -> Callable[[Checkpoint], None]:
+    """A callback that ends this process by SIGKILL at the n-th hit of a checkpoint."""
+    name, _, hits = crash_at.partition(":")
+    hits_left = int(hits or 0)
 
-    def reached(point: Point) -> None:
-        nonlocal left
-        if point == name:
-            left -= 1
-            if left == 0:
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        nonlocal hits_left
+        if checkpoint == name:
+            hits_left -= 1
+            if hits_left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return reached
+    return on_checkpoint
 
 
-def _required(url: str | None, name: str) -> str:
+def _require_url(url: str | None, name: str) -> str:
     if not url:
         raise ConfigurationError(f"{name} must be set for this command (`up` needs none)")
     return url
 
 
-async def _within(doing: Coroutine[Any, Any, None], seconds: float) -> None:
+async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await doing
+            await coroutine
     except TimeoutError:
         pass

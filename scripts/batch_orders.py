@@ -1,8 +1,8 @@
-"""The orders of a batch: drawn with a seed, or read from a file.
+"""The orders of a batch: generated from a seed, or read from a file.
 
-Every order is given a ``clientOrderId`` made from the seed and from the orders themselves. The API
-takes an order with a name that it knows for a repeat and answers with the first one, so the same
-command can be given twice, after a crash too, and nothing is bought twice.
+Every order gets a ``clientOrderId`` derived from the seed and from the orders themselves. The API
+returns the existing order when it knows the ``clientOrderId`` already, so the same command can be
+repeated, after a crash too, and nothing is bought twice.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ import click
 
 Order = dict[str, Any]
 
-_GRID = 1_000
-_WHOLE_NUMBERS = frozenset({"slippageBps"})
+_AMOUNT_STEPS = 1_000
+_INTEGER_FIELDS = frozenset({"slippageBps"})
 
 
-class BadInput(click.ClickException):
-    """What was asked for cannot be tried; the text says why."""
+class InvalidInput(click.ClickException):
+    """The options or the file are invalid, or no server responds; exits with 2."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """One of several things, taken as often as its weight says."""
+class WeightedValue:
+    """One of several values, chosen with a probability in proportion to its weight."""
 
     name: str
     weight: float
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What orders are drawn from; amounts are of the token that is sold."""
+class OrderGenerator:
+    """Generates random orders; amounts are of the token that is sold."""
 
     count: int
-    pairs: Sequence[Choice]
-    types: Sequence[Choice]
+    pairs: Sequence[WeightedValue]
+    types: Sequence[WeightedValue]
     side: str
     low: Decimal
     high: Decimal
     slippage_bps: int | None
     min_amount_out: str | None
 
-    def orders(self, seed: int) -> list[Order]:
-        """The orders: the same for the same seed."""
-        random = Random(seed)  # noqa: S311 - orders to play with, not secrets
-        return [self._order(random) for _ in range(self.count)]
+    def generate(self, seed: int) -> list[Order]:
+        """Generate the orders: the same for the same seed."""
+        random = Random(seed)  # noqa: S311 - test orders, not secrets
+        return [self._draw_order(random) for _ in range(self.count)]
 
-    def _order(self, random: Random) -> Order:
-        base, _, quote = _drawn(self.pairs, random).partition("/")
+    def _draw_order(self, random: Random) -> Order:
+        base, _, quote = _pick(self.pairs, random).partition("/")
         is_sale = self.side == "sell" or (self.side == "mixed" and random.random() < 0.5)
         order: Order = {
             "tokenIn": base if is_sale else quote,
             "tokenOut": quote if is_sale else base,
-            "amount": self._amount(random),
-            "type": _drawn(self.types, random),
+            "amount": self._draw_amount(random),
+            "type": _pick(self.types, random),
         }
         if self.slippage_bps is not None:
             order["slippageBps"] = self.slippage_bps
@@ -73,88 +73,88 @@ class Recipe:
             order["minAmountOut"] = self.min_amount_out
         return order
 
-    def _amount(self, random: Random) -> str:
-        step = (self.high - self.low) / _GRID
-        return f"{(self.low + step * random.randint(0, _GRID)).normalize():f}"
+    def _draw_amount(self, random: Random) -> str:
+        step = (self.high - self.low) / _AMOUNT_STEPS
+        return f"{(self.low + step * random.randint(0, _AMOUNT_STEPS)).normalize():f}"
 
 
-def choices(texts: Sequence[str]) -> list[Choice]:
-    """``SOL/USDC``, or ``SOL/USDC:3`` for three times as often; raises ``BadInput``."""
-    return [_choice(text) for text in texts]
+def parse_weighted_values(texts: Sequence[str]) -> list[WeightedValue]:
+    """Parse ``SOL/USDC``, or ``SOL/USDC:3`` for three times as often; raises ``InvalidInput``."""
+    return [_parse_weighted_value(text) for text in texts]
 
 
-def _choice(text: str) -> Choice:
+def _parse_weighted_value(text: str) -> WeightedValue:
     name, _, weight = text.partition(":")
     try:
-        choice = Choice(name, float(weight or 1))
+        value = WeightedValue(name, float(weight or 1))
     except ValueError:
-        raise BadInput(f"{text}: the weight behind the colon must be a number") from None
-    if not name or not 0 < choice.weight < float("inf"):
-        raise BadInput(f"{text}: write NAME or NAME:WEIGHT, with a weight above 0")
-    return choice
+        raise InvalidInput(f"{text}: the weight behind the colon must be a number") from None
+    if not name or not 0 < value.weight < float("inf"):
+        raise InvalidInput(f"{text}: write NAME or NAME:WEIGHT, with a weight above 0")
+    return value
 
 
-def _drawn(among: Sequence[Choice], random: Random) -> str:
-    weights = [choice.weight for choice in among]
-    return random.choices(among, weights)[0].name
+def _pick(values: Sequence[WeightedValue], random: Random) -> str:
+    weights = [value.weight for value in values]
+    return random.choices(values, weights)[0].name
 
 
-def amounts(text: str) -> tuple[Decimal, Decimal]:
-    """``2.5``, or a range such as ``0.5..25``; raises ``BadInput``."""
+def parse_amount_range(text: str) -> tuple[Decimal, Decimal]:
+    """Parse ``2.5``, or a range such as ``0.5..25``; raises ``InvalidInput``."""
     low, _, high = text.partition("..")
     try:
-        found = Decimal(low), Decimal(high or low)
+        amounts = Decimal(low), Decimal(high or low)
     except InvalidOperation:
-        raise BadInput(f"{text}: write an amount as 2.5, or a range as 0.5..25") from None
-    if not 0 < found[0] <= found[1] < Decimal("1e18"):
-        raise BadInput(f"{text}: amounts go from low to high and are above 0")
-    return found
+        raise InvalidInput(f"{text}: write an amount as 2.5, or a range as 0.5..25") from None
+    if not 0 < amounts[0] <= amounts[1] < Decimal("1e18"):
+        raise InvalidInput(f"{text}: amounts go from low to high and are above 0")
+    return amounts
 
 
-def read(path: str) -> list[Order]:
-    """The orders of a CSV or JSON-lines file, or of standard input (``-``); raises ``BadInput``.
+def read_orders(path: str) -> list[Order]:
+    """Read a CSV or JSON-lines file, or standard input (``-``); raises ``InvalidInput``.
 
-    Each line is an order in the words of the API; which format it is shows in the first letter.
+    Each line is an order with the API's field names; a file that begins with ``{`` is JSON lines.
     """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}") from None
+        raise InvalidInput(f"{path} cannot be read: {error}") from None
     lines = [line for line in text.splitlines() if line.strip()]
-    orders = _json_lines(lines) if text.lstrip().startswith("{") else _csv(lines)
+    orders = _parse_json_lines(lines) if text.lstrip().startswith("{") else _parse_csv(lines)
     if not orders:
-        raise BadInput(f"{path} has no orders")
+        raise InvalidInput(f"{path} has no orders")
     return orders
 
 
-def _json_lines(lines: Iterable[str]) -> list[Order]:
+def _parse_json_lines(lines: Iterable[str]) -> list[Order]:
     orders = []
     for number, line in enumerate(lines, 1):
         try:
-            # Numbers stay text: what is written is what is sent.
+            # Numbers stay text, so that they are sent exactly as written.
             order = json.loads(line, parse_float=str)
         except ValueError as error:
-            raise BadInput(f"line {number} is no JSON: {error}") from None
+            raise InvalidInput(f"line {number} is no JSON: {error}") from None
         if not isinstance(order, dict):
-            raise BadInput(f"line {number} is not a JSON object")
+            raise InvalidInput(f"line {number} is not a JSON object")
         orders.append(order)
     return orders
 
 
-def _csv(lines: Iterable[str]) -> list[Order]:
+def _parse_csv(lines: Iterable[str]) -> list[Order]:
     orders = []
     for row in csv.DictReader(lines):
         order: Order = {name: value for name, value in row.items() if name and value}
-        for name in _WHOLE_NUMBERS & order.keys():
+        for name in _INTEGER_FIELDS & order.keys():
             order[name] = int(order[name]) if order[name].isdigit() else order[name]
         orders.append(order)
     return orders
 
 
-def name_all(orders: list[Order], seed: int) -> str:
-    """Give every order a name that a repeat gives it again; the name of them all."""
+def assign_client_order_ids(orders: list[Order], seed: int) -> str:
+    """Set every ``clientOrderId``, the same when repeated; returns their common prefix."""
     text = json.dumps([seed, orders], sort_keys=True)
-    run = f"{seed}-{sha256(text.encode()).hexdigest()[:12]}"
+    prefix = f"{seed}-{sha256(text.encode()).hexdigest()[:12]}"
     for number, order in enumerate(orders):
-        order.setdefault("clientOrderId", f"{run}-{number}")
-    return run
+        order.setdefault("clientOrderId", f"{prefix}-{number}")
+    return prefix

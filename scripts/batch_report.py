@@ -1,4 +1,4 @@
-"""What became of a batch: progress while it runs, and the summary at its end."""
+"""Progress of a batch while it runs, and its summary at the end."""
 
 from __future__ import annotations
 
@@ -27,130 +27,136 @@ STATUSES = {
     "cancelled": "⊘",
     "expired": "◷",
 }
-ENDS = frozenset({"confirmed", "failed", "cancelled", "expired"})
-_REDRAW_S = 0.1
-_LINE_S = 5.0
+TERMINAL_STATUSES = frozenset({"confirmed", "failed", "cancelled", "expired"})
+_REDRAW_INTERVAL_S = 0.1
+_PRINT_INTERVAL_S = 5.0
 _COLOURS = {"confirmed": "cyan", "failed": "red", "submitted": "yellow"}
 
 Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Life:
-    """One order as its events tell it."""
+class OrderProgress:
+    """The state of one order, built from its events."""
 
     order_id: str
     seq: int = 0
     status: str = "pending"
-    began: datetime | None = None
-    ended: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     dex: str | None = None
     code: str | None = None
 
     def apply(self, event: Json) -> bool:
-        """Take an event, whatever came before; whether it is news."""
+        """Apply an event, in whatever order they arrive; false if it is not newer."""
         if event["seq"] <= self.seq:
             return False
         self.seq, self.status = event["seq"], event["status"]
         at = datetime.fromisoformat(event["at"])
         if self.seq == 1:
-            self.began = at
-        if self.status in ENDS:
-            self.ended = at
+            self.started_at = at
+        if self.status in TERMINAL_STATUSES:
+            self.ended_at = at
         self.dex = event.get("dex", self.dex)
         self.code = event.get("code")
         return True
 
     @property
-    def took_s(self) -> float | None:
-        """From the time at which it was stored to its end, by the server's clock."""
-        if self.began is None or self.ended is None:
+    def duration_s(self) -> float | None:
+        """Seconds from acceptance to the end, by the server's clock."""
+        if self.started_at is None or self.ended_at is None:
             return None
-        return (self.ended - self.began).total_seconds()
+        return (self.ended_at - self.started_at).total_seconds()
 
 
 @dataclass(slots=True)
-class Tally:
-    """Everything that is known of a batch."""
+class BatchProgress:
+    """The counts and orders of a batch."""
 
-    wanted: int
+    order_count: int
     accepted: int = 0
-    lives: dict[str, Life] = field(default_factory=dict)
+    orders: dict[str, OrderProgress] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
     retries: int = 0
     reconnects: int = 0
 
     @property
-    def open(self) -> int:
+    def open_count(self) -> int:
         """How many accepted orders have not ended."""
-        return sum(life.status not in ENDS for life in self.lives.values())
+        return sum(order.status not in TERMINAL_STATUSES for order in self.orders.values())
 
-    def is_as_asked(self, status: str) -> bool:
-        """Whether every order was accepted and has this status, or any end for ``ended``."""
-        ends = ENDS if status == "ended" else {status}
-        is_accepted = self.accepted == self.wanted
-        return is_accepted and all(life.status in ends for life in self.lives.values())
+    def has_expected_outcome(self, status: str) -> bool:
+        """Whether all orders were accepted and have this status; ``ended`` is any terminal one."""
+        expected = TERMINAL_STATUSES if status == "ended" else {status}
+        is_accepted = self.accepted == self.order_count
+        return is_accepted and all(order.status in expected for order in self.orders.values())
 
-    def by_status(self) -> Counter[str]:
-        """How many orders have each status."""
-        return Counter(life.status for life in self.lives.values())
+    def count_by_status(self) -> Counter[str]:
+        """Count the orders of each status."""
+        return Counter(order.status for order in self.orders.values())
 
-    def summary(self, wall_s: float) -> Json:
-        """The whole outcome, as ``--json`` prints it."""
-        lives = self.lives.values()
-        confirmed = [life for life in lives if life.status == "confirmed"]
-        by_dex = Counter(life.dex for life in confirmed)
-        took = sorted(life.took_s for life in confirmed if life.took_s is not None)
-        ended = len(lives) - self.open
+    def build_summary(self, wall_s: float) -> Json:
+        """Build the summary that ``--json`` prints."""
+        orders = self.orders.values()
+        confirmed = [order for order in orders if order.status == "confirmed"]
+        by_dex = Counter(order.dex for order in confirmed)
+        durations_s = sorted(
+            order.duration_s for order in confirmed if order.duration_s is not None
+        )
+        ended_count = len(orders) - self.open_count
         return {
-            "orders": self.wanted,
+            "orders": self.order_count,
             "accepted": self.accepted,
             "replayed": self.replayed,
             "refused": dict(self.refused.most_common()),
-            "byStatus": {status: n for status in STATUSES if (n := self.by_status()[status])},
+            "byStatus": {status: n for status in STATUSES if (n := self.count_by_status()[status])},
             "failures": dict(
-                Counter(life.code or "" for life in lives if life.status == "failed").most_common()
+                Counter(
+                    order.code or "" for order in orders if order.status == "failed"
+                ).most_common()
             ),
             "dexShare": {str(dex): round(n / len(confirmed), 4) for dex, n in by_dex.most_common()},
-            "latencyS": {f"p{part}": percentile(took, part) for part in (50, 95, 99)},
+            "latencyS": {
+                f"p{percent}": percentile(durations_s, percent) for percent in (50, 95, 99)
+            },
             "wallS": round(wall_s, 3),
-            "ordersPerS": round(ended / wall_s, 1) if wall_s else None,
+            "ordersPerS": round(ended_count / wall_s, 1) if wall_s else None,
             "retries": self.retries,
             "reconnects": self.reconnects,
         }
 
 
-def percentile(values: Sequence[float], part: int) -> float | None:
-    """The value that ``part`` percent of sorted values do not exceed; none of none."""
-    return values[math.ceil(len(values) * part / 100) - 1] if values else None
+def percentile(values: Sequence[float], percent: int) -> float | None:
+    """The value that ``percent`` percent of the sorted values do not exceed; none if empty."""
+    return values[math.ceil(len(values) * percent / 100) - 1] if values else None
 
 
-def progress(tally: Tally) -> tuple[ProgressBar, Text]:
-    """One frame of the progress: a bar, and how many orders have each status."""
-    done = len(tally.lives) - tally.open + tally.refused.total()
-    bar = ProgressBar(total=tally.wanted, completed=done, width=60)
-    counts = tally.by_status()
-    line = Text(f"{done:,} of {tally.wanted:,} ended  ")
-    for status, mark in STATUSES.items():
+def render_progress(progress: BatchProgress) -> tuple[ProgressBar, Text]:
+    """Render a progress bar, and a line with the count of each status."""
+    ended = len(progress.orders) - progress.open_count + progress.refused.total()
+    bar = ProgressBar(total=progress.order_count, completed=ended, width=60)
+    counts = progress.count_by_status()
+    line = Text(f"{ended:,} of {progress.order_count:,} ended  ")
+    for status, symbol in STATUSES.items():
         if counts[status]:
-            line.append(f" {mark} {status} {counts[status]:,} ", _COLOURS.get(status, "blue"))
-    if refused := tally.refused.total():
+            line.append(f" {symbol} {status} {counts[status]:,} ", _COLOURS.get(status, "blue"))
+    if refused := progress.refused.total():
         line.append(f" refused {refused:,} ", "red")
-    if tally.reconnects:
-        line.append(f" reconnected {tally.reconnects} times")
+    if progress.reconnects:
+        line.append(f" reconnected {progress.reconnects} times")
     return bar, line
 
 
 @asynccontextmanager
-async def shown(tally: Tally) -> AsyncIterator[None]:
-    """Progress on standard error: live on a terminal, a line every few seconds elsewhere."""
+async def display_progress(progress: BatchProgress) -> AsyncIterator[None]:
+    """Show progress on standard error: live on a terminal, else a line every few seconds."""
     console = Console(stderr=True)
 
     async def redraw(live: Live | None) -> None:
         while True:
-            await asyncio.sleep(_REDRAW_S if live else _LINE_S)
-            bar, line = progress(tally)
+            await asyncio.sleep(_REDRAW_INTERVAL_S if live else _PRINT_INTERVAL_S)
+            bar, line = render_progress(progress)
             if live is None:
                 console.print(line)
             else:
@@ -159,13 +165,13 @@ async def shown(tally: Tally) -> AsyncIterator[None]:
     on_terminal = Live(console=console, transient=True, auto_refresh=False)
     with on_terminal if console.is_terminal else nullcontext() as live:
         async with asyncio.TaskGroup() as tasks:
-            drawing = tasks.create_task(redraw(live))
+            redraw_task = tasks.create_task(redraw(live))
             yield
-            drawing.cancel()
+            redraw_task.cancel()
 
 
-def show(summary: Json, console: Console) -> None:
-    """The summary as a table."""
+def print_summary(summary: Json, console: Console) -> None:
+    """Print the summary as a table."""
     table = Table(title=f"{summary['orders']:,} orders", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")

@@ -1,10 +1,10 @@
-"""What the dashboard costs: CPU, frames, time from key to screen, idle CPU, memory.
+"""Benchmark of the dashboard: CPU, frames, latency from key to screen, idle CPU, memory.
 
-The dashboard runs as it does for people, in a pseudo-terminal of 120x40, and follows a server that
-speaks the API's stream and lists. The server is this process; what is measured is the dashboard.
+The dashboard runs unchanged in a pseudo-terminal of 120x40, and follows a server that implements
+the API's stream and lists. The server is this process; what is measured is the dashboard.
 
-``updates`` spreads transitions over all rows, every one of which goes on for ever; ``arrivals``
-makes new orders at that rate instead, each with five transitions, and the oldest are dropped.
+``updates`` spreads transitions over all rows, none of which ever ends; ``arrivals`` makes new
+orders at that rate instead, each with five transitions, and the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from time import monotonic
 import psutil
 from rich.console import Console
 from rich.table import Table
-from tui_bench_server import Load, serving
+from tui_bench_server import LoadProfile, run_server
 
 ROOT = Path(__file__).parent.parent
 COLUMNS, LINES = 120, 40
-WARM_S = 2
+WARM_UP_S = 2
 _CURSOR = re.compile(r"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*▶")
 
 
 @dataclass(slots=True)
-class Measured:
-    """What was seen of one run."""
+class BenchResult:
+    """The measurements of one run."""
 
-    load: Load
+    load: LoadProfile
     cpu: float
     frames: float
     keys_ms: list[float]
@@ -48,7 +48,7 @@ class Measured:
     events: float
 
 
-class Terminal:
+class DashboardTerminal:
     """The dashboard in a pseudo-terminal."""
 
     def __init__(self, url: str, home: str) -> None:
@@ -56,81 +56,83 @@ class Terminal:
         environ |= {"XDG_CONFIG_HOME": home, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(  # noqa: S606 - it is our own
+            os.execve(  # noqa: S606 - the dashboard itself
                 sys.executable, [sys.executable, "-m", "tui", "--url", url], environ
             )
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self.frames = 0
         self._row = 0
-        self._seen = asyncio.Event()
-        self._live = asyncio.Event()
-        self._rest = ""
+        self._cursor_drawn = asyncio.Event()
+        self._live_shown = asyncio.Event()
+        self._tail = ""
         asyncio.get_running_loop().add_reader(self.fd, self._read)
 
     def _read(self) -> None:
         try:
             text = os.read(self.fd, 1 << 20).decode(errors="replace")
-        except OSError:  # it is gone
+        except OSError:  # the process has exited
             asyncio.get_running_loop().remove_reader(self.fd)
             return
         if "\x1b[?2026$p" in text:
-            os.write(self.fd, b"\x1b[?2026;2$y")  # we can tell frames apart
+            os.write(
+                self.fd, b"\x1b[?2026;2$y"
+            )  # supports synchronized output, so that frames can be counted
         self.frames += text.count("\x1b[?2026h")
-        if any(int(found[1]) == self._row for found in _CURSOR.finditer(self._rest + text)):
-            self._seen.set()
+        if any(int(match[1]) == self._row for match in _CURSOR.finditer(self._tail + text)):
+            self._cursor_drawn.set()
         if "● live" in text:
-            self._live.set()
-        self._rest = text[-40:]
+            self._live_shown.set()
+        self._tail = text[-40:]
 
     async def press(self, key: bytes, row: int) -> float:
-        """Press a key; the milliseconds until the cursor is drawn in a row of the screen."""
-        self._row, self._rest = row, ""
-        self._seen.clear()
-        began = monotonic()
+        """Press a key; returns the milliseconds until the cursor is drawn in a screen row."""
+        self._row, self._tail = row, ""
+        self._cursor_drawn.clear()
+        began_s = monotonic()
         os.write(self.fd, key)
         async with asyncio.timeout(10):
-            await self._seen.wait()
-        return (monotonic() - began) * 1_000
+            await self._cursor_drawn.wait()
+        return (monotonic() - began_s) * 1_000
 
-    async def loaded(self) -> None:
-        """Wait until everything that is stored was loaded, and a moment more."""
+    async def wait_until_loaded(self) -> None:
+        """Wait until all stored orders are loaded, and for the warm-up."""
         async with asyncio.timeout(120):
-            await self._live.wait()
-        await asyncio.sleep(WARM_S)
+            await self._live_shown.wait()
+        await asyncio.sleep(WARM_UP_S)
 
     async def close(self) -> None:
-        """Leave the dashboard."""
+        """Quit the dashboard and wait for its process."""
         os.write(self.fd, b"q")
         await asyncio.to_thread(os.waitpid, self.pid, 0)
         asyncio.get_running_loop().remove_reader(self.fd)
         os.close(self.fd)
 
 
-async def measure(load: Load, seconds: float) -> Measured:
-    """Run the dashboard under a load."""
+async def measure(load: LoadProfile, seconds: float) -> BenchResult:
+    """Run the dashboard under a load and measure it."""
     with tempfile.TemporaryDirectory() as home:
-        async with serving(load) as url:
-            terminal = Terminal(url, home)
+        async with run_server(load) as url:
+            terminal = DashboardTerminal(url, home)
             process = psutil.Process(terminal.pid)
-            await terminal.loaded()
-            began, frames, cpu, sent = monotonic(), terminal.frames, _cpu_s(process), load.sent
+            await terminal.wait_until_loaded()
+            began_s, frames, cpu, sent = monotonic(), terminal.frames, _cpu_s(process), load.sent
             keys_ms: list[float] = []
             steps = cycle([(b"j", 6), (b"k", 5)])
-            while monotonic() - began < seconds:
+            while monotonic() - began_s < seconds:
                 if load.rate:
                     keys_ms.append(await terminal.press(*next(steps)))
                 await asyncio.sleep(0.2)
-            took = monotonic() - began
-            measured = Measured(
+            duration_s = monotonic() - began_s
+            result = BenchResult(
                 load,
-                (_cpu_s(process) - cpu) / took,
-                (terminal.frames - frames) / took,
+                (_cpu_s(process) - cpu) / duration_s,
+                (terminal.frames - frames) / duration_s,
                 sorted(keys_ms),
                 process.memory_info().rss / 2**20,
-                (load.sent - sent) / took,
+                (load.sent - sent) / duration_s,
             )
             await terminal.close()
-    return measured
+    return result
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -138,8 +140,8 @@ def _cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def report(results: list[Measured]) -> Table:
-    """The results as a table."""
+def build_table(results: list[BenchResult]) -> Table:
+    """Build a table of the results."""
     table = Table(title=f"the dashboard in {COLUMNS}x{LINES}")
     for title in ("load", "rows", "events/s", "CPU", "frames/s", "key p50", "key p95", "memory"):
         table.add_column(title, justify="left" if title == "load" else "right")
@@ -159,7 +161,7 @@ def report(results: list[Measured]) -> Table:
 
 
 async def main() -> None:
-    """Measure what is asked for, and print it."""
+    """Measure the selected loads and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -169,9 +171,9 @@ async def main() -> None:
     parser.add_argument("--loads", nargs="*", default=["updates", "arrivals"])
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    loads = [Load("idle", max(options.rows), 0)]
+    loads = [LoadProfile("idle", max(options.rows), 0)]
     loads += [
-        Load(name, rows, rate)
+        LoadProfile(name, rows, rate)
         for name in options.loads
         for rows in options.rows
         for rate in options.rates
@@ -180,7 +182,7 @@ async def main() -> None:
     if options.json:
         print(json.dumps([asdict(each) for each in results]))
     else:
-        Console(width=100).print(report(results))
+        Console(width=100).print(build_table(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A server that speaks the part of the API that a dashboard reads, under a chosen load."""
+"""A server that implements the part of the API that a dashboard reads, under a chosen load."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from time import monotonic, time_ns
 from aiohttp import ClientConnectionResetError, web
 
 FRAME_S = 0.05
-_LAG = 200
-"""Orders that come between two transitions of one."""
+_ORDERS_BETWEEN_TRANSITIONS = 200
+"""How many newer orders are created between two transitions of one order."""
 _SIGNATURE = "5VxT9kQe" * 11
 
 Event = dict[str, object]
 
 
-def now() -> str:
-    """The time as it is on the wire."""
-    at = datetime.fromtimestamp(time_ns() / 1e9, tz=UTC)
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+def format_now() -> str:
+    """Format the present time as the API does."""
+    now = datetime.fromtimestamp(time_ns() / 1e9, tz=UTC)
+    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def quotes(n: int) -> dict[str, object]:
-    """What `building` knows: two quotes and the one that is chosen."""
+def build_route(n: int) -> dict[str, object]:
+    """Build the route that a `building` event has: two quotes and the chosen venue."""
     offers = {"raydium": f"142.{n % 9973:04d}", "meteora": f"142.{n * 7 % 9973:04d}"}
     return {
         "dex": max(offers, key=lambda dex: offers[dex]),
@@ -49,7 +49,7 @@ def quotes(n: int) -> dict[str, object]:
 
 @dataclass(slots=True)
 class Order:
-    """An order of the server's."""
+    """An order of the simulated server."""
 
     number: int
     seq: int = 1
@@ -57,15 +57,15 @@ class Order:
 
     @property
     def id(self) -> str:
-        """Ids rise with time, as real ones do."""
+        """The order's id; ids rise with time, as real ones do."""
         return f"01a1ff18-0000-7000-8000-{self.number:012x}"
 
-    def event(self, status: str) -> Event:
-        """Go on to a status."""
+    def advance(self, status: str) -> Event:
+        """Move to a status and build the event."""
         self.seq, self.status = self.seq + 1, status
         facts: dict[str, object] = {}
         if status == "building":
-            facts = quotes(self.number + self.seq)
+            facts = build_route(self.number + self.seq)
         elif status in {"submitted", "confirmed"}:
             facts = {"txHash": _SIGNATURE}
         if status == "confirmed":
@@ -74,26 +74,26 @@ class Order:
             "orderId": self.id,
             "seq": self.seq,
             "status": status,
-            "at": now(),
+            "at": format_now(),
             "attempt": 1,
             **facts,
         }
 
-    def created(self) -> Event:
-        """The first transition."""
+    def first_event(self) -> Event:
+        """Build the first event."""
         return {
             "orderId": self.id,
             "seq": 1,
             "status": "pending",
-            "at": now(),
+            "at": format_now(),
             "attempt": 1,
             **_TERMS,
         }
 
-    def stored(self) -> dict[str, object]:
-        """As a list shows it."""
-        route = quotes(self.number)
-        is_done = self.status == "confirmed"
+    def to_list_entry(self) -> dict[str, object]:
+        """Build the order as the list endpoint returns it."""
+        route = build_route(self.number)
+        is_confirmed = self.status == "confirmed"
         return {
             "orderId": self.id,
             "clientOrderId": None,
@@ -105,13 +105,13 @@ class Order:
             "attempts": 1,
             "dex": route["dex"],
             "route": route,
-            "txHash": _SIGNATURE if is_done else None,
-            "amountOut": "142.1001" if is_done else None,
-            "executedPrice": "142.1001" if is_done else None,
+            "txHash": _SIGNATURE if is_confirmed else None,
+            "amountOut": "142.1001" if is_confirmed else None,
+            "executedPrice": "142.1001" if is_confirmed else None,
             "lastError": None,
             "nextAttemptAt": None,
-            "createdAt": now(),
-            "updatedAt": now(),
+            "createdAt": format_now(),
+            "updatedAt": format_now(),
         }
 
 
@@ -125,77 +125,77 @@ _TERMS = {
 
 
 @dataclass(slots=True)
-class Load:
-    """What the server does: how many rows there are, and how many transitions a second."""
+class LoadProfile:
+    """The load: how many orders are stored, and how many transitions there are a second."""
 
     name: str
     rows: int
     rate: int
     sent: int = 0
 
-    def batches(self) -> Iterator[list[Event]]:
-        """The transitions of a twentieth of a second, again and again."""
+    def generate_batches(self) -> Iterator[list[Event]]:
+        """Generate the transitions of each twentieth of a second, without end."""
         size = max(round(self.rate * FRAME_S), 1)
-        events = self._updates() if self.name == "updates" else self._arrivals()
+        events = self._generate_updates() if self.name == "updates" else self._generate_arrivals()
         while True:
             yield [next(events) for _ in range(size)]
 
-    def orders(self) -> list[Order]:
-        """What is stored at the start."""
+    def initial_orders(self) -> list[Order]:
+        """Build the orders that are stored at the start."""
         status, seq = ("routing", 2) if self.name == "updates" else ("confirmed", 5)
         return [Order(number, seq, status) for number in range(1, self.rows + 1)]
 
-    def _updates(self) -> Iterator[Event]:
-        orders = self.orders()
+    def _generate_updates(self) -> Iterator[Event]:
+        orders = self.initial_orders()
         steps = {"routing": "building", "building": "submitted", "submitted": "routing"}
-        for at in cycle(range(len(orders))):
-            order = orders[at * 7919 % len(orders)]
-            yield order.event(steps[order.status])
+        for number in cycle(range(len(orders))):
+            order = orders[number * 7919 % len(orders)]
+            yield order.advance(steps[order.status])
 
-    def _arrivals(self) -> Iterator[Event]:
-        going: deque[Order] = deque()
+    def _generate_arrivals(self) -> Iterator[Event]:
+        open_orders: deque[Order] = deque()
         for number in count(self.rows + 1):
-            going.append(Order(number))
-            yield going[-1].created()
+            open_orders.append(Order(number))
+            yield open_orders[-1].first_event()
             for lag, status in enumerate(("routing", "building", "submitted", "confirmed"), 1):
-                if len(going) > lag * _LAG:
-                    yield going[-1 - lag * _LAG].event(status)
-            if len(going) > 4 * _LAG:
-                going.popleft()
+                if len(open_orders) > lag * _ORDERS_BETWEEN_TRANSITIONS:
+                    yield open_orders[-1 - lag * _ORDERS_BETWEEN_TRANSITIONS].advance(status)
+            if len(open_orders) > 4 * _ORDERS_BETWEEN_TRANSITIONS:
+                open_orders.popleft()
 
 
-def server(load: Load) -> web.Application:
-    """The part of the API that a dashboard reads."""
-    stored = load.orders()
+def build_app(load: LoadProfile) -> web.Application:
+    """Build the part of the API that a dashboard reads."""
+    orders = load.initial_orders()
 
-    async def orders(request: web.Request) -> web.Response:
-        end = int(request.query.get("cursor", len(stored)))
+    async def list_orders(request: web.Request) -> web.Response:
+        end = int(request.query.get("cursor", len(orders)))
         start = max(end - int(request.query["limit"]), 0)
-        page = [order.stored() for order in reversed(stored[start:end])]
+        page = [order.to_list_entry() for order in reversed(orders[start:end])]
         return web.json_response({"orders": page, "next": str(start) if start else None})
 
     async def stats(_: web.Request) -> web.Response:
-        total = len(stored)
-        body = {"at": now(), "cursor": "0", "total": total, "open": 0, "byStatus": {}}
+        total = len(orders)
+        body = {"at": format_now(), "cursor": "0", "total": total, "open": 0, "byStatus": {}}
         return web.json_response(body)
 
     async def stream(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        hello = {"epoch": "e", "cursor": "0", "at": now(), "reset": False, "heartbeatS": 5}
+        hello = {"epoch": "e", "cursor": "0", "at": format_now(), "reset": False, "heartbeatS": 5}
         await socket.send_json({"hello": hello})
-        await _pump(socket, load)
+        await _stream_events(socket, load)
         return socket
 
     app = web.Application()
-    app.router.add_get("/api/orders", orders)
+    app.router.add_get("/api/orders", list_orders)
     app.router.add_get("/api/stats", stats)
     app.router.add_get("/api/orders/stream", stream)
     return app
 
 
-async def _pump(socket: web.WebSocketResponse, load: Load) -> None:
-    began, frames = monotonic(), load.batches()
+async def _stream_events(socket: web.WebSocketResponse, load: LoadProfile) -> None:
+    began_s, frames = monotonic(), load.generate_batches()
     for number in count():
         if socket.closed:
             return
@@ -206,16 +206,16 @@ async def _pump(socket: web.WebSocketResponse, load: Load) -> None:
                 await socket.send_str(json.dumps(events, separators=(",", ":")))
                 load.sent += len(events)
             elif number % 80 == 0:
-                await socket.send_json({"heartbeat": {"at": now(), "cursor": str(number)}})
+                await socket.send_json({"heartbeat": {"at": format_now(), "cursor": str(number)}})
         except ClientConnectionResetError:
             return
-        await asyncio.sleep(max(began + number * FRAME_S - monotonic(), 0))
+        await asyncio.sleep(max(began_s + number * FRAME_S - monotonic(), 0))
 
 
 @asynccontextmanager
-async def serving(load: Load) -> AsyncIterator[str]:
-    """A server on a free port."""
-    runner = web.AppRunner(server(load), shutdown_timeout=1)
+async def run_server(load: LoadProfile) -> AsyncIterator[str]:
+    """Run the server on a free port; yields its URL."""
+    runner = web.AppRunner(build_app(load), shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

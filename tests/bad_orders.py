@@ -1,6 +1,6 @@
-"""Orders that must be refused: what is sent, and which field is told to be wrong, how.
+"""Orders that must be refused, each with the field, the code and the reason of its error.
 
-As JSON text, because much of it could not be written as a Python value.
+As JSON text, because many of them have no equivalent Python value.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ class BadOrder(NamedTuple):
     code: str = "invalid_field"
 
 
-def _with(members: str) -> str:
+def _swap(members: str) -> str:
     return f'{{"tokenIn":"SOL","tokenOut":"USDC",{members}}}'
 
 
 def _amount(number: str) -> str:
-    return _with(f'"amount":{number}')
+    return _swap(f'"amount":{number}')
 
 
-def _and(members: str) -> str:
-    return _with(f'"amount":1,{members}')
+def _order(members: str) -> str:
+    return _swap(f'"amount":1,{members}')
 
 
-_WHOLE = "must be a whole number"
-_KNOWN = "is not a known field"
-_NUMBER = "must be a decimal number"
+_WHOLE_NUMBER = "must be a whole number"
+_UNKNOWN_FIELD = "is not a known field"
+_DECIMAL_NUMBER = "must be a decimal number"
 _PRINTABLE = "must be 1 to 64 printable ASCII characters"
-_SUPPORTED = "not supported yet"
-_MINT = "is not a mint address"
+_NOT_SUPPORTED = "not supported yet"
+_NOT_A_MINT = "is not a mint address"
 
 BAD_ORDERS = {
     "nothing": BadOrder("{}", "tokenIn", "is required", "missing_field"),
@@ -50,14 +50,19 @@ BAD_ORDERS = {
     "no amount": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"USDC"}', "amount", "is required", "missing_field"
     ),
-    "both amounts": BadOrder(_and('"amountIn":1'), "amountIn", "another name of amount"),
-    "unknown field": BadOrder(_and('"side":"buy"'), "side", _KNOWN, "unknown_field"),
+    "both amounts": BadOrder(_order('"amountIn":1'), "amountIn", "another name of amount"),
+    "unknown field": BadOrder(_order('"side":"buy"'), "side", _UNKNOWN_FIELD, "unknown_field"),
     "field in snake case": BadOrder(
-        '{"token_in":"SOL","tokenOut":"USDC","amount":1}', "token_in", _KNOWN, "unknown_field"
+        '{"token_in":"SOL","tokenOut":"USDC","amount":1}',
+        "token_in",
+        _UNKNOWN_FIELD,
+        "unknown_field",
     ),
-    "field with NUL": BadOrder(_and(r'"a\u0000b":1'), r"a\x00b", _KNOWN, "unknown_field"),
-    "field with surrogate": BadOrder(_and(r'"\ud800":1'), r"\ud800", _KNOWN, "unknown_field"),
-    "long field": BadOrder(_and(f'"{"x" * 5_000}":1'), "x" * 64, _KNOWN, "unknown_field"),
+    "field with NUL": BadOrder(_order(r'"a\u0000b":1'), r"a\x00b", _UNKNOWN_FIELD, "unknown_field"),
+    "field with surrogate": BadOrder(
+        _order(r'"\ud800":1'), r"\ud800", _UNKNOWN_FIELD, "unknown_field"
+    ),
+    "long field": BadOrder(_order(f'"{"x" * 5_000}":1'), "x" * 64, _UNKNOWN_FIELD, "unknown_field"),
     "same token": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"sol","amount":1}', "tokenOut", "the same token", "same_token"
     ),
@@ -89,10 +94,16 @@ BAD_ORDERS = {
         "unknown_token",
     ),
     "mint that is none": BadOrder(
-        f'{{"tokenIn":"{"0" * 44}","tokenOut":"USDC","amount":1}}', "tokenIn", _MINT, "invalid_mint"
+        f'{{"tokenIn":"{"0" * 44}","tokenOut":"USDC","amount":1}}',
+        "tokenIn",
+        _NOT_A_MINT,
+        "invalid_mint",
     ),
     "mint too long": BadOrder(
-        f'{{"tokenIn":"{"4" * 45}","tokenOut":"USDC","amount":1}}', "tokenIn", _MINT, "invalid_mint"
+        f'{{"tokenIn":"{"4" * 45}","tokenOut":"USDC","amount":1}}',
+        "tokenIn",
+        _NOT_A_MINT,
+        "invalid_mint",
     ),
     "zero": BadOrder(_amount("0"), "amount", "must be greater than 0"),
     "zero as text": BadOrder(_amount('"0.000"'), "amount", "must be greater than 0"),
@@ -104,51 +115,68 @@ BAD_ORDERS = {
     "huge exponent": BadOrder(_amount("1e400"), "amount", "out of range"),
     "huge exponent as text": BadOrder(_amount('"1e999999999"'), "amount", "out of range"),
     "tiny exponent": BadOrder(_amount("1e-400"), "amount", "out of range"),
-    "endless exponent": BadOrder(_amount(f"1e{'9' * 30}"), "amount", _NUMBER),
+    "endless exponent": BadOrder(_amount(f"1e{'9' * 30}"), "amount", _DECIMAL_NUMBER),
     "endless integer": BadOrder(_amount("9" * 5_000), "amount", "at most 40 characters"),
     "endless decimals": BadOrder(_amount(f"0.{'1' * 5_000}"), "amount", "at most 40 characters"),
     "too many decimals": BadOrder(_amount('"0.0000000001"'), "amount", "more than 9 decimals"),
     "beyond 64 bits": BadOrder(_amount("18446744073.709551616"), "amount", "64-bit"),
-    "word": BadOrder(_amount('"lots"'), "amount", _NUMBER),
-    "underscore": BadOrder(_amount('"1_000"'), "amount", _NUMBER),
-    "space": BadOrder(_amount('" 1"'), "amount", _NUMBER),
-    "other digits": BadOrder(_amount('"\u0661"'), "amount", _NUMBER),
-    "empty amount": BadOrder(_amount('""'), "amount", _NUMBER),
-    "true": BadOrder(_amount("true"), "amount", _NUMBER),
-    "list": BadOrder(_amount("[1]"), "amount", _NUMBER),
-    "amountIn of zero": BadOrder(_with('"amountIn":0'), "amountIn", "must be greater than 0"),
-    "minimum of zero": BadOrder(_and('"minAmountOut":"0"'), "minAmountOut", "greater than 0"),
+    "word": BadOrder(_amount('"lots"'), "amount", _DECIMAL_NUMBER),
+    "underscore": BadOrder(_amount('"1_000"'), "amount", _DECIMAL_NUMBER),
+    "space": BadOrder(_amount('" 1"'), "amount", _DECIMAL_NUMBER),
+    "other digits": BadOrder(_amount('"\u0661"'), "amount", _DECIMAL_NUMBER),
+    "empty amount": BadOrder(_amount('""'), "amount", _DECIMAL_NUMBER),
+    "true": BadOrder(_amount("true"), "amount", _DECIMAL_NUMBER),
+    "list": BadOrder(_amount("[1]"), "amount", _DECIMAL_NUMBER),
+    "amountIn of zero": BadOrder(_swap('"amountIn":0'), "amountIn", "must be greater than 0"),
+    "minimum of zero": BadOrder(_order('"minAmountOut":"0"'), "minAmountOut", "greater than 0"),
     "minimum too fine": BadOrder(
-        _and('"minAmountOut":"0.0000001"'), "minAmountOut", "more than 6 decimals"
+        _order('"minAmountOut":"0.0000001"'),
+        "minAmountOut",
+        "more than 6 decimals",
     ),
-    "slippage negative": BadOrder(_and('"slippageBps":-1'), "slippageBps", "greater than or equal"),
+    "slippage negative": BadOrder(
+        _order('"slippageBps":-1'), "slippageBps", "greater than or equal"
+    ),
     "slippage above 10000": BadOrder(
-        _and('"slippageBps":10001'), "slippageBps", "less than or equal"
+        _order('"slippageBps":10001'), "slippageBps", "less than or equal"
     ),
-    "slippage fractional": BadOrder(_and('"slippageBps":0.5'), "slippageBps", _WHOLE),
-    "slippage as text": BadOrder(_and('"slippageBps":"50"'), "slippageBps", _WHOLE),
-    "slippage true": BadOrder(_and('"slippageBps":true'), "slippageBps", _WHOLE),
-    "slippage NaN": BadOrder(_and('"slippageBps":NaN'), "slippageBps", _WHOLE),
-    "slippage endless": BadOrder(_and(f'"slippageBps":{"9" * 5_000}'), "slippageBps", _WHOLE),
-    "unknown type": BadOrder(_and('"type":"stop"'), "type", "must be one of market"),
-    "numeric type": BadOrder(_and('"type":1'), "type", "must be a string"),
+    "slippage fractional": BadOrder(_order('"slippageBps":0.5'), "slippageBps", _WHOLE_NUMBER),
+    "slippage as text": BadOrder(_order('"slippageBps":"50"'), "slippageBps", _WHOLE_NUMBER),
+    "slippage true": BadOrder(_order('"slippageBps":true'), "slippageBps", _WHOLE_NUMBER),
+    "slippage NaN": BadOrder(_order('"slippageBps":NaN'), "slippageBps", _WHOLE_NUMBER),
+    "slippage endless": BadOrder(
+        _order(f'"slippageBps":{"9" * 5_000}'), "slippageBps", _WHOLE_NUMBER
+    ),
+    "unknown type": BadOrder(_order('"type":"stop"'), "type", "must be one of market"),
+    "numeric type": BadOrder(_order('"type":1'), "type", "must be a string"),
     "limit": BadOrder(
-        _and('"type":"limit","limitPrice":"99"'), "type", _SUPPORTED, "type_not_supported"
+        _order('"type":"limit","limitPrice":"99"'),
+        "type",
+        _NOT_SUPPORTED,
+        "type_not_supported",
     ),
-    "sniper": BadOrder(_and('"type":"Sniper"'), "type", _SUPPORTED, "type_not_supported"),
+    "sniper": BadOrder(_order('"type":"Sniper"'), "type", _NOT_SUPPORTED, "type_not_supported"),
     "limit price of a market order": BadOrder(
-        _and('"limitPrice":1'), "limitPrice", _SUPPORTED, "type_not_supported"
+        _order('"limitPrice":1'),
+        "limitPrice",
+        _NOT_SUPPORTED,
+        "type_not_supported",
     ),
     "expiry of a market order": BadOrder(
-        _and('"expiresAt":"2030-01-01T00:00:00Z"'), "expiresAt", _SUPPORTED, "type_not_supported"
+        _order('"expiresAt":"2030-01-01T00:00:00Z"'),
+        "expiresAt",
+        _NOT_SUPPORTED,
+        "type_not_supported",
     ),
-    "empty name": BadOrder(_and('"clientOrderId":""'), "clientOrderId", _PRINTABLE),
-    "long name": BadOrder(_and(f'"clientOrderId":"{"x" * 65}"'), "clientOrderId", _PRINTABLE),
-    "name with NUL": BadOrder(_and(r'"clientOrderId":"a\u0000"'), "clientOrderId", _PRINTABLE),
-    "name with newline": BadOrder(_and(r'"clientOrderId":"a\n"'), "clientOrderId", _PRINTABLE),
-    "name with surrogate": BadOrder(_and(r'"clientOrderId":"\ud800"'), "clientOrderId", _PRINTABLE),
-    "name in Cyrillic": BadOrder(_and('"clientOrderId":"\u0437"'), "clientOrderId", _PRINTABLE),
-    "numeric name": BadOrder(_and('"clientOrderId":7'), "clientOrderId", _PRINTABLE),
+    "empty name": BadOrder(_order('"clientOrderId":""'), "clientOrderId", _PRINTABLE),
+    "long name": BadOrder(_order(f'"clientOrderId":"{"x" * 65}"'), "clientOrderId", _PRINTABLE),
+    "name with NUL": BadOrder(_order(r'"clientOrderId":"a\u0000"'), "clientOrderId", _PRINTABLE),
+    "name with newline": BadOrder(_order(r'"clientOrderId":"a\n"'), "clientOrderId", _PRINTABLE),
+    "name with surrogate": BadOrder(
+        _order(r'"clientOrderId":"\ud800"'), "clientOrderId", _PRINTABLE
+    ),
+    "name in Cyrillic": BadOrder(_order('"clientOrderId":"\u0437"'), "clientOrderId", _PRINTABLE),
+    "numeric name": BadOrder(_order('"clientOrderId":7'), "clientOrderId", _PRINTABLE),
     "array": BadOrder("[]", "", "must be a JSON object", "not_an_object"),
     "null": BadOrder("null", "", "must be a JSON object", "not_an_object"),
     "string": BadOrder('"order"', "", "must be a JSON object", "not_an_object"),
@@ -168,4 +196,4 @@ BAD_JSON = {
     "byte order mark": b"\xef\xbb\xbf{}",
     "NUL": b"\0",
 }
-"""Bodies that are no JSON at all."""
+"""Bodies that are not JSON."""

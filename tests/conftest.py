@@ -1,18 +1,19 @@
-"""Real servers for the whole run, and a database of its own for each test.
+"""Fixtures: real servers for the whole run, and a database for each test.
 
-One PostgreSQL and one Valkey serve a run and all its xdist workers. They live in a process that
-the controller starts, before the first worker or when the first test asks; it ends when its
-standard input does, so also when the controller is killed. Servers that cannot be started are an
-error, never a skip.
+One PostgreSQL and one Valkey serve a run with all its xdist workers. They belong to a process that
+the controller starts, before the first worker or for the first test that needs them; it ends when
+its standard input is closed, so also when the controller is killed. Servers that cannot be started
+are an error, never a skip.
 
-- ``database_url``: a database of this xdist worker, a clone of one that is migrated once a run. It
-  is emptied before each test, and cloned again if a test changed its schema: making and dropping
-  one for every test would take most of the run.
-- ``redis_url``: a logical database (``?db=n``) that no other running test uses; emptied before and
-  after. Keys and streams are separate; pub/sub channels are one for the whole server, so a test
-  that uses one has to choose its name.
-- ``data_dir``: a folder with a short path that the servers' user can reach, also as root, where
-  ``tmp_path`` cannot be. For tests that start servers, or ``order-engine up``, of their own.
+- ``database_url``: a database of this xdist worker, a clone of one that is migrated once per run.
+  It is truncated before each test, and cloned again if a test changed its schema: to create and
+  drop one for every test would take most of the run.
+- ``redis_url``: a logical database (``?db=n``) that no other running test uses; flushed before and
+  after. Keys and streams are separate; pub/sub channels belong to the whole server, so a test that
+  uses one has to choose its own name.
+- ``data_dir``: a folder with a short path that the servers' user can read, also when tests run as
+  root, where ``tmp_path`` is unreadable. For tests that start their own servers or
+  ``order-engine up``.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ ROOT = Path(__file__).parent.parent
 REDIS_DATABASES = 1_000
 SERVER_OPTIONS = (f"--redis-databases={REDIS_DATABASES}", "--connections-max=1000")
 TEMPLATE = "order_engine_template"
-TOGETHER = "tests/browser/"
+BROWSER_TESTS = "tests/browser/"
 MIGRATIONS = ROOT / "backend" / "store" / "migrations"
 _TEMPLATE_LOCK = 7_301
-_IS_THERE = "SELECT 1 FROM pg_database WHERE datname = $1"
-_END_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+_DATABASE_EXISTS = "SELECT 1 FROM pg_database WHERE datname = $1"
+_TERMINATE_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class RunningServers:
 SERVERS = pytest.StashKey[RunningServers]()
 
 
-def server_urls(config: pytest.Config) -> dict[str, str]:
-    """The URLs of the run's servers, which are started when they are first asked for."""
+def get_server_urls(config: pytest.Config) -> dict[str, str]:
+    """The URLs of the servers of this run; the first call starts the servers."""
     workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
     if workerinput is not None:
         urls: dict[str, str] = workerinput["server_urls"]
@@ -83,33 +84,33 @@ def server_urls(config: pytest.Config) -> dict[str, str]:
     return config.stash[SERVERS].urls
 
 
-class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each test to whichever worker is free, and all that share a browser to one of them.
+class BrowserScopeScheduler(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each test to a free worker, and all tests that share a browser to the same one.
 
-    The mark ``xdist_group`` is for that, but has no effect with pytest 9.2 and xdist 3.8.
+    The mark ``xdist_group`` is meant for that, but has no effect with pytest 9.2 and xdist 3.8.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+        return BROWSER_TESTS if nodeid.startswith(BROWSER_TESTS) else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowserScopeScheduler:
     """xdist's hook in the controller, before tests are distributed."""
-    return Scheduling(config, log)
+    return BrowserScopeScheduler(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist's hook in the controller, before a worker starts."""
-    node.workerinput["server_urls"] = server_urls(node.config)
+    node.workerinput["server_urls"] = get_server_urls(node.config)
 
 
 def pytest_configure() -> None:
-    # A busy machine is no reason for a failure.
+    # A busy machine must not make tests fail.
     settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any")
-    # Else Python 3.11 makes a loop for whoever first asks for the current one, which nobody closes.
+    # Otherwise Python 3.11 creates a loop for the first caller of get_event_loop; nobody closes it.
     asyncio.set_event_loop(None)
 
 
@@ -120,23 +121,25 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture
 async def database_url(pytestconfig: pytest.Config) -> str:
-    base = server_urls(pytestconfig)["database_url"]
+    base = get_server_urls(pytestconfig)["database_url"]
     name = f"test_{os.getpid()}"
-    url = _database(base, name)
+    url = _build_database_url(base, name)
     admin = await asyncpg.connect(base)
     try:
-        await _ensure_template(admin, base)
-        if await admin.fetchval(_IS_THERE, name) and not await _is_emptied(admin, url, name):
+        await _create_template(admin, base)
+        if await admin.fetchval(_DATABASE_EXISTS, name) and not await _truncate_database(
+            admin, url, name
+        ):
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        if not await admin.fetchval(_IS_THERE, name):
+        if not await admin.fetchval(_DATABASE_EXISTS, name):
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     finally:
         await admin.close()
     return url
 
 
-async def _ensure_template(admin: asyncpg.Connection[asyncpg.Record], base: str) -> None:
-    """Whichever worker comes first migrates; the others wait."""
+async def _create_template(admin: asyncpg.Connection[asyncpg.Record], base: str) -> None:
+    """Create the migrated template database once; other xdist workers wait for it."""
     from backend.store.migrations import migrate
 
     await admin.execute("SELECT pg_advisory_lock($1)", _TEMPLATE_LOCK)
@@ -146,8 +149,8 @@ async def _ensure_template(admin: asyncpg.Connection[asyncpg.Record], base: str)
         partial = f"{TEMPLATE}_partial"
         await admin.execute(f"DROP DATABASE IF EXISTS {partial}")
         await admin.execute(f"CREATE DATABASE {partial}")
-        await migrate(_database(base, partial))
-        # These tests kill processes, not the machine: the disk need not hear of every commit.
+        await migrate(_build_database_url(base, partial))
+        # These tests kill processes, not the machine: commits need no fsync.
         await admin.execute("ALTER SYSTEM SET fsync = off")
         await admin.execute("SELECT pg_reload_conf()")
         await admin.execute(f"ALTER DATABASE {partial} RENAME TO {TEMPLATE}")
@@ -155,9 +158,11 @@ async def _ensure_template(admin: asyncpg.Connection[asyncpg.Record], base: str)
         await admin.execute("SELECT pg_advisory_unlock($1)", _TEMPLATE_LOCK)
 
 
-async def _is_emptied(admin: asyncpg.Connection[asyncpg.Record], url: str, name: str) -> bool:
-    """Empty the database that an earlier test used, unless that test changed its schema."""
-    await admin.execute(_END_OTHERS, name)
+async def _truncate_database(
+    admin: asyncpg.Connection[asyncpg.Record], url: str, name: str
+) -> bool:
+    """Truncate the database of an earlier test; false if that test changed the schema."""
+    await admin.execute(_TERMINATE_CONNECTIONS, name)
     connection = await asyncpg.connect(url)
     try:
         names = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
@@ -171,13 +176,13 @@ async def _is_emptied(admin: asyncpg.Connection[asyncpg.Record], url: str, name:
         await connection.close()
 
 
-def _database(base: str, name: str) -> str:
+def _build_database_url(base: str, name: str) -> str:
     return urlunsplit(urlsplit(base)._replace(path=f"/{name}"))
 
 
 @pytest.fixture
 async def redis_url(pytestconfig: pytest.Config) -> AsyncIterator[str]:
-    base = server_urls(pytestconfig)["redis_url"]
+    base = get_server_urls(pytestconfig)["redis_url"]
     async with redis.from_url(base) as shared:
         count = await shared.incr("tests that asked for a database")
     url = f"{base}?db={1 + count % (REDIS_DATABASES - 1)}"

@@ -1,4 +1,4 @@
-"""Pools for tests: built from their records, and seen the way a node shows them."""
+"""Pools for tests, built from their records, and their accounts as a node returns them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from solders.pubkey import Pubkey
 
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimiter, Volatility
-from backend.venues.meteora.damm_v2.curve import Range
+from backend.venues.meteora.damm_v2.curve import PriceRange
 from backend.venues.meteora.damm_v2.fees import Schedule
 from backend.venues.meteora.damm_v2.pool import DammPool
-from backend.venues.meteora.damm_v2.pricing import Market, write_market
+from backend.venues.meteora.damm_v2.pricing import PoolPricing, write_pricing
 from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
 from backend.venues.raydium.cpmm.pool import CpmmPool
-from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, new_account
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
 from backend.venues.venue import Account, Accounts
 
 SOL = Pubkey.from_string("So11111111111111111111111111111111111111112")
@@ -41,17 +41,19 @@ VOLATILITY = Volatility(
 )
 
 
-def clock_account(clock: Clock = NOW) -> Account:
-    """The clock as the node shows it."""
-    return new_account(SYSVAR_OWNER, CLOCK.write(clock))
+def make_clock_account(clock: Clock = NOW) -> Account:
+    """The clock account as a node returns it."""
+    return make_account(SYSVAR_OWNER, CLOCK.write(clock))
 
 
-def seen(pool: CpmmPool | DammPool, clock: Clock = NOW) -> dict[Pubkey, Account | None]:
-    """The accounts that a quote of ``pool`` is made from, under ``clock``."""
-    return {**pool.accounts(), CLOCK_SYSVAR: clock_account(clock)}
+def encode_quote_accounts(
+    pool: CpmmPool | DammPool, clock: Clock = NOW
+) -> dict[Pubkey, Account | None]:
+    """The accounts that a quote of ``pool`` needs, at ``clock``."""
+    return {**pool.encode_accounts(), CLOCK_SYSVAR: make_clock_account(clock)}
 
 
-def patched(accounts: Accounts, key: Pubkey, offset: int, new: bytes) -> Accounts:
+def patch_account(accounts: Accounts, key: Pubkey, offset: int, new: bytes) -> Accounts:
     """The accounts with some bytes of one of them overwritten."""
     account = accounts[key]
     assert account is not None
@@ -59,7 +61,7 @@ def patched(accounts: Accounts, key: Pubkey, offset: int, new: bytes) -> Account
     return {**accounts, key: replace(account, data=data)}
 
 
-def cpmm_pool(
+def make_cpmm_pool(
     reserve0: int = 50_000 * 10**9,
     reserve1: int = 5_000_000 * 10**6,
     *,
@@ -71,9 +73,9 @@ def cpmm_pool(
 ) -> CpmmPool:
     """A pool of SOL and USDC with ``fees`` of the protocol, the fund and the creator in its vaults.
 
-    ``creator_fee_on`` switches the creator's fee on, in one of its three modes.
+    ``creator_fee_on`` enables the creator's fee, in one of its three modes.
     """
-    pool = CPMM.create(SOL, USDC, reserve0, reserve1, fee_e9=FEE_E9)
+    pool = CPMM.create_pool(SOL, USDC, reserve0, reserve1, fee_e9=FEE_E9)
     state = pool.state._replace(
         protocol_fees0=fees0[0],
         fund_fees0=fees0[1],
@@ -85,20 +87,23 @@ def cpmm_pool(
         enable_creator_fee=int(creator_fee_on is not None),
     )
     config = replace(pool.config, trade_fee_rate=trade_fee_rate, creator_fee_rate=creator_fee_rate)
-    sides = (pool.sides[0].moved(sum(fees0)), pool.sides[1].moved(sum(fees1)))
-    config_account = new_account(CPMM.program, AMM_CONFIG.write(config))
+    sides = (
+        pool.sides[0].with_balance_change(sum(fees0)),
+        pool.sides[1].with_balance_change(sum(fees1)),
+    )
+    config_account = make_account(CPMM.program, AMM_CONFIG.write(config))
     return replace(
         pool,
         clock=NOW,
         state=state,
         config=config,
         sides=sides,
-        account=new_account(CPMM.program, POOL_STATE.write(state)),
+        account=make_account(CPMM.program, POOL_STATE.write(state)),
         config_account=config_account,
     )
 
 
-def damm_pool(
+def make_damm_pool(
     state: PoolState,
     *,
     fee: BaseFee | None = None,
@@ -107,25 +112,25 @@ def damm_pool(
     clock: Clock = NOW,
     owed: tuple[int, int] = (0, 0),
 ) -> DammPool:
-    """A pool in ``state`` whose vaults hold its reserves and what it owes of fees."""
-    template = DAMM_V2.create(state.mint_a, state.mint_b, 10**12, 10**12, fee_e9=FEE_E9)
-    old = template.market
-    market = Market(
+    """A pool in ``state`` whose vaults hold its reserves and the fees that it owes."""
+    template = DAMM_V2.create_pool(state.mint_a, state.mint_b, 10**12, 10**12, fee_e9=FEE_E9)
+    old = template.pricing
+    pricing = PoolPricing(
         state, fee or old.base_fee, schedule or old.schedule, volatility or old.volatility, clock
     )
-    (side_a, side_b), (a, b) = template.sides, market.amounts()
+    (side_a, side_b), (a, b) = template.sides, pricing.reserves()
     sides = (
-        side_a.moved(a + owed[0] - side_a.balance),
-        side_b.moved(b + owed[1] - side_b.balance),
+        side_a.with_balance_change(a + owed[0] - side_a.balance),
+        side_b.with_balance_change(b + owed[1] - side_b.balance),
     )
-    account = new_account(DAMM_V2.program, write_market(market))
-    return replace(template, market=market, sides=sides, account=account)
+    account = make_account(DAMM_V2.program, write_pricing(pricing))
+    return replace(template, pricing=pricing, sides=sides, account=account)
 
 
-def damm_state(curve: Range) -> PoolState:
+def make_damm_state(curve: PriceRange) -> PoolState:
     """A pool of SOL and USDC with all its liquidity in ``curve``."""
-    state = DAMM_V2.create(SOL, USDC, 10**12, 10**12, fee_e9=FEE_E9).market.state
-    amount_a, amount_b = curve.amounts()
+    state = DAMM_V2.create_pool(SOL, USDC, 10**12, 10**12, fee_e9=FEE_E9).pricing.state
+    amount_a, amount_b = curve.reserves()
     return state._replace(
         liquidity=curve.liquidity,
         sqrt_price=curve.sqrt_price,

@@ -1,4 +1,4 @@
-"""What the system shows of other processes, and waiting for it: they do not tell."""
+"""Checks of other processes, and polling until a condition holds: they do not notify."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 import psutil
 
-WAIT_S = 60
+WAIT_TIMEOUT_S = 60
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process still does something; one that is dead and not yet buried does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits until ``condition`` holds; ``TimeoutError`` if it never does."""
-    async with asyncio.timeout(WAIT_S):
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll until ``condition`` holds; ``TimeoutError`` if it never does."""
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         while not condition():
             await asyncio.sleep(0.01)

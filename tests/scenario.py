@@ -1,6 +1,7 @@
-"""A running engine for one test: a real node, a real worker, real servers, and words for orders.
+"""A complete engine for one test: a real node, real workers, real servers, and order helpers.
 
-The node and the worker run inside the test's loop; everything between them is as in production.
+The node and the workers run inside the test's event loop; everything between them is as in
+production.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from backend import engine
 from backend.config import Profile, Settings
 from backend.domain.amounts import parse_amount
 from backend.domain.lifecycle import Status
-from backend.domain.orders import Event, NewOrder, OrderType, Record, Terms
-from backend.engine import Front
-from backend.simulator.options import SimulatedOptions
+from backend.domain.orders import NewOrder, OrderEvent, OrderRecord, OrderTerms, OrderType
+from backend.engine import ApiServices
+from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve
 
 Json = dict[str, Any]
-WHOLE = ["pending", "routing", "building", "submitted", "confirmed"]
-"""The life of an order that nothing disturbs."""
-DEADLINE_S = 60
+HAPPY_PATH = ["pending", "routing", "building", "submitted", "confirmed"]
+"""The statuses of an order without failures."""
+TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
-    """What became of an order: its events, their facts, and its row."""
+class OrderHistory:
+    """The events and the final row of an order."""
 
-    events: Sequence[Event]
-    record: Record
+    events: Sequence[OrderEvent]
+    record: OrderRecord
 
     @property
     def statuses(self) -> list[str]:
         return [event.status.value for event in self.events]
 
-    def facts(self, status: str) -> list[Json]:
+    def event_data(self, status: str) -> list[Json]:
         return [json.loads(event.data) for event in self.events if event.status == status]
 
 
@@ -64,35 +65,37 @@ class Workers:
         await self._group.__aexit__(*exception)
 
     async def start(self) -> None:
-        """One more worker, once it is ready."""
+        """Start one more worker, and wait until it is ready."""
         ready, stop = asyncio.Event(), asyncio.Event()
-        task = self._group.create_task(engine.work(self._settings, ready=ready.set, stop=stop))
+        task = self._group.create_task(
+            engine.run_worker(self._settings, on_ready=ready.set, stop=stop)
+        )
         self._running.append((stop, task))
         await ready.wait()
 
     async def stop(self) -> None:
-        """Stop the worker that has run longest, as SIGTERM does; returns when it is gone."""
+        """Stop the oldest worker, as SIGTERM does; returns when it has ended."""
         stop, task = self._running.pop(0)
         stop.set()
         await task
 
 
 @dataclass(slots=True)
-class Scenario:
-    front: Front
+class EngineHarness:
+    services: ApiServices
     node: aiohttp.ClientSession
     workers: Workers
 
-    def terms(
+    def build_terms(
         self,
         amount: str = "1",
         *,
         pair: tuple[str, str] = ("SOL", "USDC"),
         min_out: str | None = None,
         slippage_bps: int = 50,
-    ) -> Terms:
-        token_in, token_out = (self.front.tokens.find(name, "token") for name in pair)
-        return Terms(
+    ) -> OrderTerms:
+        token_in, token_out = (self.services.tokens.find(name, "token") for name in pair)
+        return OrderTerms(
             OrderType.MARKET,
             token_in,
             token_out,
@@ -101,85 +104,81 @@ class Scenario:
             slippage_bps,
         )
 
-    async def accept(self, *wanted: Terms) -> list[UUID]:
-        """Orders that are stored, and nothing else: no job is sent."""
+    async def store_orders(self, *order_terms: OrderTerms) -> list[UUID]:
+        """Store orders, without sending a job for them."""
+        new_id, intake = self.services.new_id, self.services.intake
+        orders = [NewOrder(new_id(), "local", terms, b"") for terms in order_terms]
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(
-                    self.front.intake.accept(NewOrder(self.front.new_id(), "local", terms, b""))
-                )
-                for terms in wanted
-            ]
+            tasks = [group.create_task(intake.accept(order)) for order in orders]
         return [task.result().id for task in tasks]
 
-    async def order(self, *wanted: Terms) -> list[UUID]:
-        """Orders as the API takes them: stored, and a job for each."""
-        ids = await self.accept(*wanted)
-        await self.front.jobs.send(ids, by="intake")
+    async def place_orders(self, *order_terms: OrderTerms) -> list[UUID]:
+        """Accept orders as the API does: store them, and send a job for each."""
+        ids = await self.store_orders(*order_terms)
+        await self.services.jobs.send(ids, sender="intake")
         return ids
 
-    async def life(self, order_id: UUID) -> Life:
-        """Wait for an order's end."""
-        await self.reaches(order_id, lambda events: events[-1].status.is_end)
-        record = await self.front.orders.get("local", order_id)
+    async def wait_ended(self, order_id: UUID) -> OrderHistory:
+        """Wait until an order has ended."""
+        await self.wait_until(order_id, lambda events: events[-1].status.is_final)
+        record = await self.services.orders.get("local", order_id)
         assert record is not None
-        return Life(await self.front.feed.of_order(order_id, 0), record)
+        return OrderHistory(await self.services.feed.read_order_events(order_id, 0), record)
 
-    async def lives(self, ids: Sequence[UUID]) -> list[Life]:
-        return [await self.life(order_id) for order_id in ids]
+    async def wait_all_ended(self, ids: Sequence[UUID]) -> list[OrderHistory]:
+        return [await self.wait_ended(order_id) for order_id in ids]
 
-    async def reaches(self, order_id: UUID, is_there: Callable[[list[Event]], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not is_there(await self.front.feed.of_order(order_id, 0)):
+    async def wait_until(self, order_id: UUID, is_met: Callable[[list[OrderEvent]], bool]) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            while not is_met(await self.services.feed.read_order_events(order_id, 0)):
                 await asyncio.sleep(0.01)
 
-    async def is_in(self, order_id: UUID, status: Status) -> None:
+    async def wait_status(self, order_id: UUID, status: Status) -> None:
         """Wait until an order has been in ``status``."""
-        await self.reaches(order_id, lambda events: status in {e.status for e in events})
+        await self.wait_until(order_id, lambda events: status in {e.status for e in events})
 
-    async def fault(self, **fault: object) -> int:
-        """Begin a fault; its number."""
-        number: int = (await self.control("faults", fault))["id"]
-        return number
+    async def inject_fault(self, **fault: object) -> int:
+        """Start a fault of the node, and return its id."""
+        fault_id: int = (await self.control_node("faults", fault))["id"]
+        return fault_id
 
-    async def heal(self, number: int | None = None) -> None:
-        """End a fault, or all of them."""
-        await self.control("faults" if number is None else f"faults/{number}", method="DELETE")
+    async def remove_faults(self, fault_id: int | None = None) -> None:
+        """Remove one fault, or all of them."""
+        path = "faults" if fault_id is None else f"faults/{fault_id}"
+        await self.control_node(path, method="DELETE")
 
-    async def ledger(self) -> list[Json]:
-        """Every transaction that a block contains."""
-        entries: list[Json] = (await self.control("ledger?limit=10000"))["transactions"]
+    async def read_ledger(self) -> list[Json]:
+        """All transactions that a block contains."""
+        entries: list[Json] = (await self.control_node("ledger?limit=10000"))["transactions"]
         return entries
 
-    async def executed(self) -> dict[str, Json]:
-        """What the node's ledger says was swapped, by signature: each once."""
-        swaps = [entry for entry in await self.ledger() if entry["err"] is None]
+    async def read_swaps(self) -> dict[str, Json]:
+        """The successful swaps of the node's ledger by signature, each only once."""
+        swaps = [entry for entry in await self.read_ledger() if entry["err"] is None]
         by_signature = {entry["signature"]: entry for entry in swaps}
         assert len(by_signature) == len(swaps)
         return by_signature
 
-    async def control(
+    async def control_node(
         self, path: str, body: Json | None = None, *, method: str | None = None
     ) -> Json:
-        """Tell the node what to do, or ask what it did."""
+        """Send a request to the control API of the node."""
         method = method or ("GET" if body is None else "POST")
         async with self.node.request(method, f"/control/{path}", json=body) as response:
-            answer: Json = await response.json()
-            assert response.status == 200, answer
-            return answer
+            result: Json = await response.json()
+            assert response.status == 200, result
+            return result
 
 
 @asynccontextmanager
-async def running_node(
-    data_dir: Path, options: SimulatedOptions | None = None
-) -> AsyncIterator[str]:
-    """A simulated node; its URL."""
+async def run_node(data_dir: Path, options: SimulatorOptions | None = None) -> AsyncIterator[str]:
+    """Run a simulated node, and yield its URL."""
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as group:
         group.create_task(
             serve(
-                options or SimulatedOptions(profile=Profile.INSTANT, wander=False),
+                options or SimulatorOptions(profile=Profile.INSTANT, has_moving_prices=False),
                 port=0,
                 data_dir=data_dir / "chain",
                 ready=port.set_result,
@@ -193,28 +192,28 @@ async def running_node(
 
 
 @asynccontextmanager
-async def scenario(
+async def open_engine(
     database_url: str,
     redis_url: str,
     data_dir: Path,
     *,
     workers: int = 1,
-    options: SimulatedOptions | None = None,
-    given: Mapping[str, object] | None = None,
-) -> AsyncIterator[Scenario]:
-    async with running_node(data_dir, options) as node_url:
-        settings = Settings.load(
+    options: SimulatorOptions | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[EngineHarness]:
+    async with run_node(data_dir, options) as node_url:
+        engine_settings = Settings.load(
             database_url=database_url,
             redis_url=redis_url,
             solana_rpc_url=node_url,
             profile=Profile.INSTANT,
-            **{"shutdown_s": 0, "quote_age_s": 0, **(given or {})},
+            **{"shutdown_s": 0, "quote_age_s": 0, **(settings or {})},
         )
         async with (
-            engine.open_front(settings) as front,
+            engine.open_api_services(engine_settings) as services,
             aiohttp.ClientSession(node_url) as node,
-            Workers(settings) as crew,
+            Workers(engine_settings) as engine_workers,
         ):
             for _ in range(workers):
-                await crew.start()
-            yield Scenario(front, node, crew)
+                await engine_workers.start()
+            yield EngineHarness(services, node, engine_workers)

@@ -1,4 +1,4 @@
-"""Runs the embedded servers over a folder until standard input ends, as a process of its own.
+"""Runs the embedded servers over a folder until standard input ends, as a separate process.
 
 The test run shares one such process; tests that kill a supervisor start their own.
 """
@@ -22,16 +22,16 @@ async def main() -> None:
     parser.add_argument("--redis-databases", type=int, default=16)
     parser.add_argument("--connections-max", type=int, default=100)
     options = parser.parse_args()
-    async with embedded.servers(
+    async with embedded.run_servers(
         options.data_dir,
         redis_databases=options.redis_databases,
         connections_max=options.connections_max,
     ) as servers:
         print(json.dumps(asdict(servers)), flush=True)  # noqa: T201
-        await end_of_input()
+        await wait_for_end_of_input()
 
 
-async def end_of_input() -> None:
+async def wait_for_end_of_input() -> None:
     has_ended = asyncio.Event()
 
     def read() -> None:

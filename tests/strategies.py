@@ -1,4 +1,4 @@
-"""What properties are tried on: amounts of every size and pools of every kind."""
+"""Hypothesis strategies: amounts of every size and pools of every kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from backend.domain.amounts import U64_MAX
 from backend.venues.meteora.damm_v2.accounts import (
     BaseFee,
     BaseFeeMode,
-    CollectFee,
+    CollectFeeMode,
     PriceSchedule,
     RateLimiter,
     TimeSchedule,
@@ -18,21 +18,21 @@ from backend.venues.meteora.damm_v2.curve import (
     MAX_SQRT_PRICE,
     MIN_SQRT_PRICE,
     Q128,
-    Range,
-    sqrt_price_of,
+    PriceRange,
+    compute_sqrt_price,
 )
 from backend.venues.meteora.damm_v2.fees import Schedule
 from backend.venues.meteora.damm_v2.pool import DammPool
-from backend.venues.raydium.cpmm.curve import Rates
+from backend.venues.raydium.cpmm.curve import FeeRates
 from backend.venues.raydium.cpmm.pool import CpmmPool
-from tests.pools import NOW, cpmm_pool, damm_pool, damm_state
+from tests.pools import NOW, make_cpmm_pool, make_damm_pool, make_damm_state
 
 Q64 = 2**64
-_HELD_MAX = 2**60
+_RESERVE_MAX = 2**60
 
 
 def magnitudes(low: int, high: int) -> st.SearchStrategy[int]:
-    """Integers of every number of bits between two positive bounds, each as likely."""
+    """Integers between two positive bounds, with every number of bits equally likely."""
     bits = st.integers(low.bit_length(), high.bit_length())
     return bits.flatmap(
         lambda n: st.integers(max(low, 2 ** (n - 1)), min(high, 2**n - 1)),
@@ -40,20 +40,20 @@ def magnitudes(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 amounts = magnitudes(1, U64_MAX)
-"""What a trader may put in."""
-reserves = magnitudes(1_000, _HELD_MAX)
-"""What a pool may hold, with room for some more."""
+"""Input amounts of a trader."""
+reserves = magnitudes(1_000, _RESERVE_MAX)
+"""Reserves of a pool, with headroom for more."""
 
 
 @st.composite
-def rates(draw: st.DrawFn) -> Rates:
+def rates(draw: st.DrawFn) -> FeeRates:
     """Fee rates of a Raydium CPMM pool."""
-    return Rates(
+    return FeeRates(
         trade=draw(st.integers(1, 100_000)),
         creator=draw(st.integers(0, 20_000)),
         protocol=120_000,
         fund=40_000,
-        creator_on_input=draw(st.booleans()),
+        is_creator_on_input=draw(st.booleans()),
     )
 
 
@@ -61,7 +61,7 @@ def rates(draw: st.DrawFn) -> Rates:
 def cpmm_pools(draw: st.DrawFn) -> CpmmPool:
     """Raydium CPMM pools with fees in their vaults and every mode of the creator's fee."""
     owed = st.tuples(*[st.integers(0, 10**9)] * 3)
-    return cpmm_pool(
+    return make_cpmm_pool(
         draw(reserves),
         draw(reserves),
         fees0=draw(owed),
@@ -73,15 +73,15 @@ def cpmm_pools(draw: st.DrawFn) -> CpmmPool:
 
 
 @st.composite
-def _curves(draw: st.DrawFn) -> Range:
-    a, b = draw(magnitudes(10**6, _HELD_MAX)), draw(magnitudes(10**6, _HELD_MAX))
-    sqrt = min(max(sqrt_price_of(a, b), MIN_SQRT_PRICE + 1), MAX_SQRT_PRICE - 1)
-    # From a sliver of a range around the price to all that the program permits.
+def _curves(draw: st.DrawFn) -> PriceRange:
+    a, b = draw(magnitudes(10**6, _RESERVE_MAX)), draw(magnitudes(10**6, _RESERVE_MAX))
+    sqrt = min(max(compute_sqrt_price(a, b), MIN_SQRT_PRICE + 1), MAX_SQRT_PRICE - 1)
+    # From a very narrow range around the price to the widest that the program permits.
     below, above = draw(magnitudes(1, Q64)), draw(magnitudes(1, Q64))
     low = max(MIN_SQRT_PRICE, sqrt - 1 - sqrt * below // Q64)
     high = min(MAX_SQRT_PRICE, sqrt + 1 + sqrt * above // Q64)
     liquidity = min(a * sqrt * high // (high - sqrt), b * Q128 // (sqrt - low), 2**127)
-    return Range(max(liquidity, 1), sqrt, low, high)
+    return PriceRange(max(liquidity, 1), sqrt, low, high)
 
 
 @st.composite
@@ -127,9 +127,11 @@ def damm_pools(draw: st.DrawFn, *, with_limiter: bool = True) -> DammPool:
     curve = draw(_curves())
     fee, schedule = draw(_fees(with_limiter=with_limiter))
     is_limited = isinstance(schedule, RateLimiter)
-    collects = draw(st.sampled_from([CollectFee.ONLY_B] if is_limited else list(CollectFee)))
-    is_product = collects is CollectFee.COMPOUNDING
-    state = damm_state(curve)._replace(
+    collects = draw(
+        st.sampled_from([CollectFeeMode.ONLY_B] if is_limited else list(CollectFeeMode))
+    )
+    is_product = collects is CollectFeeMode.COMPOUNDING
+    state = make_damm_state(curve)._replace(
         collect_fee_mode=int(collects),
         compounding_fee_bps=draw(st.integers(0, 10_000)) if is_product else 0,
         activation_point=NOW.unix_time - draw(st.integers(0, 86_400)),
@@ -139,7 +141,7 @@ def damm_pools(draw: st.DrawFn, *, with_limiter: bool = True) -> DammPool:
     )
     if is_product:
         state = state._replace(amount_a=draw(reserves), amount_b=draw(reserves))
-    return damm_pool(
+    return make_damm_pool(
         state,
         fee=fee,
         schedule=schedule,

@@ -1,4 +1,4 @@
-"""The command of the dashboard: what it follows or plays, and how it is shown."""
+"""The ``tui`` command: builds the session from its options and runs the dashboard."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ import click
 
 from tui import terminal
 from tui.app import Dashboard
-from tui.connection.client import Client
+from tui.connection.client import ApiClient
 from tui.connection.feed import Feed
-from tui.connection.recording import BadRecording, Recorder, Replay
-from tui.console import Plain
+from tui.connection.recording import InvalidRecording, Recorder, Replay
+from tui.console import ConsoleOutput
 from tui.model.model import ORDERS_MAX
-from tui.session import Desk
+from tui.session import Session
 from tui.settings import Settings, default_path
-from tui.text.symbols import ASCII, UNICODE, wants_ascii
+from tui.text.symbols import ASCII, UNICODE, needs_ascii
 
 DEFAULT_URL = "http://127.0.0.1:3000"
 _GC_THRESHOLDS = (20_000, 20, 1_000)
-"""Orders are in no cycles: to look through tens of thousands of them for garbage takes long enough
-to be felt. The dashboard has that done while nothing happens."""
+"""Thresholds of the garbage collector. Orders are in no reference cycles, and scanning tens of
+thousands of them takes long enough to delay a frame; the dashboard collects while it is idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the dashboard is to run; ``replay`` wins over ``url``."""
+    """Options of one run; ``replay`` takes precedence over ``url``."""
 
     url: str = DEFAULT_URL
     key: str | None = None
@@ -47,12 +47,18 @@ class Options:
 
 @click.command()
 @click.option(
-    "--url", envvar="ORDER_ENGINE_URL", default=DEFAULT_URL, show_default=True, help="The API."
+    "--url",
+    envvar="ORDER_ENGINE_URL",
+    default=DEFAULT_URL,
+    show_default=True,
+    help="Address of the API.",
 )
-@click.option("--key", envvar="ORDER_ENGINE_API_KEY", help="The API key, if the API asks for one.")
-@click.option("--plain", "is_plain", is_flag=True, help="Lines on standard output, for pipes.")
-@click.option("--ascii", "is_ascii", is_flag=True, help="No shapes beyond ASCII.")
-@click.option("--record", type=click.Path(path_type=Path), help="Write all that comes to a file.")
+@click.option("--key", envvar="ORDER_ENGINE_API_KEY", help="The API key, if the API requires one.")
+@click.option(
+    "--plain", "is_plain", is_flag=True, help="Write lines to standard output, for pipes."
+)
+@click.option("--ascii", "is_ascii", is_flag=True, help="Draw with ASCII characters only.")
+@click.option("--record", type=click.Path(path_type=Path), help="Record every message to a file.")
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -63,7 +69,7 @@ class Options:
     type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="How fast a recording is played; 0 is at once.",
+    help="Replay speed as a multiple of real time; 0 is as fast as possible.",
 )
 def main(
     url: str,
@@ -79,43 +85,43 @@ def main(
 
 
 def run(options: Options) -> int:
-    """Show the dashboard until it is left; the exit status."""
+    """Run the dashboard until the user quits; returns the exit status."""
     try:
         return _run_plain(options) if options.is_plain else _run_dashboard(options)
-    except (BadRecording, OSError) as error:
+    except (InvalidRecording, OSError) as error:
         click.echo(f"order-engine tui: {error}", err=True)
         return 1
 
 
 def _run_dashboard(options: Options) -> int:
-    standard_input = terminal.find()
+    standard_input = terminal.find_terminal()
     if standard_input is None:
         click.echo("order-engine tui: this is no terminal; --plain writes lines instead", err=True)
         return 2
     path = default_path()
-    desk = _desk(options, Settings.load(path))
+    session = _create_session(options, Settings.load(path))
 
-    def connect(url: str) -> Desk:
-        return _desk(replace(options, url=url, record=None), desk.settings)
+    def connect(url: str) -> Session:
+        return _create_session(replace(options, url=url, record=None), session.settings)
 
-    def leave() -> None:
-        if desk.recorder is not None:
-            desk.recorder.close()
-        with suppress(OSError):  # settings are a comfort
-            desk.settings.save(path)
+    def save_state() -> None:
+        if session.recorder is not None:
+            session.recorder.close()
+        with suppress(OSError):  # losing the settings is no reason to fail
+            session.settings.save(path)
 
     gc.set_threshold(*_GC_THRESHOLDS)
-    app = Dashboard(desk, connect=connect if options.replay is None else None)
-    terminal.watch(standard_input, leave)
+    app = Dashboard(session, connect=connect if options.replay is None else None)
+    terminal.watch_terminal(standard_input, save_state)
     app.run()
-    leave()
+    save_state()
     return app.return_code or 0
 
 
 def _run_plain(options: Options) -> int:
-    desk = _desk(options, Settings())
+    session = _create_session(options, Settings())
     try:
-        asyncio.run(Plain(desk, click.echo).run())
+        asyncio.run(ConsoleOutput(session, click.echo).run())
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -123,20 +129,20 @@ def _run_plain(options: Options) -> int:
     return 0
 
 
-def _desk(options: Options, settings: Settings) -> Desk:
+def _create_session(options: Options, settings: Settings) -> Session:
     client, recording = None, ""
     if options.replay is not None:
         source: Feed | Replay = Replay(options.replay, speed=options.speed, time_s=monotonic)
         recording = f"recording {options.replay.name} at {options.speed:g}x"
     else:
-        client = Client(options.url, key=options.key)
+        client = ApiClient(options.url, key=options.key)
         source = Feed(client, now_ms=_now_ms, random=SystemRandom(), orders_max=ORDERS_MAX)
-    is_ascii = options.is_ascii or wants_ascii(sys.stdout.encoding or "ascii")
-    return Desk(
+    is_ascii = options.is_ascii or needs_ascii(sys.stdout.encoding or "ascii")
+    return Session(
         source=source,
         client=client,
-        marks=ASCII if is_ascii else UNICODE,
-        zone=datetime.fromtimestamp(_now_ms() / 1_000, tz=UTC).astimezone().tzinfo or UTC,
+        symbols=ASCII if is_ascii else UNICODE,
+        timezone=datetime.fromtimestamp(_now_ms() / 1_000, tz=UTC).astimezone().tzinfo or UTC,
         settings=settings,
         new_id=_new_id,
         recording=recording,

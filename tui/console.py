@@ -1,4 +1,4 @@
-"""What happens as lines on standard output: for pipes, logs and dumb terminals."""
+"""Plain output: transitions as lines on standard output, for pipes, logs and dumb terminals."""
 
 from __future__ import annotations
 
@@ -7,55 +7,55 @@ from decimal import Decimal
 
 from tui.model.messages import Events, Message, WireEvent
 from tui.model.orders import Order
-from tui.session import Desk
-from tui.text import format as as_text
+from tui.session import Session
+from tui.text.format import format_amount, format_time_of_day, parse_timestamp_ms, sanitize_text
 
 
-class Plain:
-    """Writes a line for each transition, and for each line of the log."""
+class ConsoleOutput:
+    """Writes a line for each transition and for each entry of the activity log."""
 
-    def __init__(self, desk: Desk, write: Callable[[str], None]) -> None:
-        self._desk = desk
+    def __init__(self, session: Session, write: Callable[[str], None]) -> None:
+        self._session = session
         self._write = write
-        self._logged = 0
+        self._written_entries = 0
 
     async def run(self) -> None:
-        """Write until the source ends."""
-        if self._desk.client is None:
-            await self._desk.source.run(self._put)
+        """Write lines until the source ends."""
+        if self._session.client is None:
+            await self._session.source.run(self._handle_message)
             return
-        async with self._desk.client:
-            await self._desk.source.run(self._put)
+        async with self._session.client:
+            await self._session.source.run(self._handle_message)
 
-    def _put(self, message: Message, at_ms: int) -> None:
-        desk = self._desk
-        desk.put(message, at_ms)
+    def _handle_message(self, message: Message, at_ms: int) -> None:
+        session = self._session
+        session.handle_message(message, at_ms)
         if isinstance(message, Events):
             for event in message.events:
-                order = desk.model.orders.get(event["orderId"])
+                order = session.model.orders.get(event["orderId"])
                 if order is not None:
-                    self._write(self._transition(order, event))
-        fresh = desk.model.log.written - self._logged
-        self._logged = desk.model.log.written
-        for entry in list(desk.model.log.entries)[-fresh:] if fresh else ():
-            if entry.role != "failed":  # the transition said it
-                self._write(f"{as_text.clock(entry.at_ms, desk.zone)} ! {entry.text}")
+                    self._write(self._format_transition(order, event))
+        new_count = session.model.log.entry_count - self._written_entries
+        self._written_entries = session.model.log.entry_count
+        for entry in list(session.model.log.entries)[-new_count:] if new_count else ():
+            if entry.role != "failed":  # its transition was written above
+                self._write(f"{format_time_of_day(entry.at_ms, session.timezone)} ! {entry.text}")
 
-    def _transition(self, order: Order, event: WireEvent) -> str:
-        status, at_ms = event["status"], as_text.parse_at(event["at"])
+    def _format_transition(self, order: Order, event: WireEvent) -> str:
+        status, at_ms = event["status"], parse_timestamp_ms(event["at"])
         words = [
-            as_text.clock(at_ms, self._desk.zone),
-            self._desk.marks.status.get(status, "?"),
+            format_time_of_day(at_ms, self._session.timezone),
+            self._session.symbols.status.get(status, "?"),
             order.id,
             f"{status:<9}",
             f"{order.pair.side:<4}",
             order.pair.name,
-            as_text.amount(Decimal(order.amount_in)),
+            format_amount(Decimal(order.amount_in)),
             order.token_in,
         ]
         words += [event["dex"]] if "dex" in event else []
         if "amountOut" in event:
-            words.append(f"for {as_text.amount(Decimal(event['amountOut']))} {order.token_out}")
+            words.append(f"for {format_amount(Decimal(event['amountOut']))} {order.token_out}")
         if "code" in event:
             words.append(f"{event['code']}: {event.get('reason', '')}")
-        return as_text.clean(" ".join(words))
+        return sanitize_text(" ".join(words))

@@ -1,15 +1,15 @@
-"""The keys, in one table: the footer shows the first of them, help shows all."""
+"""The table of key bindings: the footer shows the most important ones, the help page all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from tui.text.format import Line, Span, width
+from tui.text.format import Line, Span, line_width
 
 
-class Key(NamedTuple):
-    """A key: what it is called in the footer, what a click on it does, and what it does."""
+class KeyHelp(NamedTuple):
+    """A key: its label in the footer, the action that a click on it runs, and a description."""
 
     key: str
     label: str
@@ -17,59 +17,63 @@ class Key(NamedTuple):
     meaning: str
 
 
-FOOTER: Final = (
-    Key("n", "New batch", "app.batch", "make a batch of orders"),
-    Key("o", "Order", "app.order", "place a single order"),
-    Key("/", "Filter", "screen.filter", "show only some orders; words add up"),
-    Key("s", "Sort", "screen.sort", "sort by the next column; S turns the order around"),
-    Key("]", "Next failed", "screen.failed(1)", "go to the next failed order; [ to the one before"),
-    Key("f", "Follow", "screen.follow", "stay with the newest order"),
-    Key("space", "Pause", "screen.pause", "hold the view still; the engine goes on"),
-    Key("y", "Copy", "app.copy('id')", "copy the order's id; Y the order as JSON, t its tx"),
-    Key("e", "Export", "app.export", "write the orders that are shown to a file"),
-    Key("?", "Help", "app.help", "show this"),
+FOOTER_KEYS: Final = (
+    KeyHelp("n", "New batch", "app.batch", "make a batch of orders"),
+    KeyHelp("o", "Order", "app.order", "place a single order"),
+    KeyHelp("/", "Filter", "screen.filter", "show only some orders; words add up"),
+    KeyHelp("s", "Sort", "screen.sort", "sort by the next column; S turns the order around"),
+    KeyHelp(
+        "]", "Next failed", "screen.failed(1)", "go to the next failed order; [ to the one before"
+    ),
+    KeyHelp("f", "Follow", "screen.follow", "stay with the newest order"),
+    KeyHelp("space", "Pause", "screen.pause", "hold the view still; the engine goes on"),
+    KeyHelp("y", "Copy", "app.copy('id')", "copy the order's id; Y the order as JSON, t its tx"),
+    KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
+    KeyHelp("?", "Help", "app.help", "show this"),
 )
-"""The most needed first: the footer drops the last ones where there is little room."""
+"""By importance: a narrow footer drops the last ones."""
 
-OTHERS: Final = (
-    Key("1-8", "", "", "switch a status on or off; 0 shows all"),
-    Key("enter", "", "", "show the order in full; escape goes back"),
-    Key("j k g G", "", "", "move, as do arrows, page keys, home and end"),
-    Key("R", "", "", "send failed orders again as a new batch (asks first)"),
-    Key("x", "", "", "failures grouped by reason"),
-    Key("l", "", "", "show or hide the log"),
-    Key("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),
-    Key("r", "", "", "connect again now"),
-    Key("escape", "", "", "clear the filter, close a dialog"),
-    Key("ctrl+p", "", "", "palette: all of this, and themes, columns, screenshot, connect"),
-    Key("q", "", "", "quit; settings are kept"),
+OTHER_KEYS: Final = (
+    KeyHelp("1-8", "", "", "switch a status on or off; 0 shows all"),
+    KeyHelp("enter", "", "", "show the order in full; escape goes back"),
+    KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
+    KeyHelp("R", "", "", "send failed orders again as a new batch (asks first)"),
+    KeyHelp("x", "", "", "failures grouped by reason"),
+    KeyHelp("l", "", "", "show or hide the log"),
+    KeyHelp("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),
+    KeyHelp("r", "", "", "connect again now"),
+    KeyHelp("escape", "", "", "clear the filter, close a dialog"),
+    KeyHelp("ctrl+p", "", "", "palette: all of this, and themes, columns, screenshot, connect"),
+    KeyHelp("q", "", "", "quit; settings are kept"),
 )
 
-_SHORT: Final = {"New batch": "New", "Next failed": "Failed"}
-_PALETTE: Final = Key("^p", "palette", "app.command_palette", "")
+_SHORT_LABELS: Final = {"New batch": "New", "Next failed": "Failed"}
+_PALETTE_KEY: Final = KeyHelp("^p", "palette", "app.command_palette", "")
 
 
-def footer(cells: int) -> Line:
-    """The keys that fit into one line."""
-    end = _shown(_PALETTE)
+def render_footer(cells: int) -> Line:
+    """Render the keys that fit into a line of ``cells`` cells."""
+    end = _render_key(_PALETTE_KEY)
     line: Line = []
-    for key in _needed(cells):
-        item = _shown(key._replace(label=_SHORT.get(key.label, key.label)) if cells < 100 else key)
-        if width([*line, *item, *end]) > cells:
+    for key in _select_keys(cells):
+        item = _render_key(
+            key._replace(label=_SHORT_LABELS.get(key.label, key.label)) if cells < 100 else key
+        )
+        if line_width([*line, *item, *end]) > cells:
             break
         line += item
-    gap = cells - width([*line, *end])
+    gap = cells - line_width([*line, *end])
     return [*line, Span(" " * gap), *end]
 
 
-def _needed(cells: int) -> Iterable[Key]:
-    """All keys, or without those that a small footer can do without."""
+def _select_keys(cells: int) -> Iterable[KeyHelp]:
+    """Return the footer keys; a narrow footer leaves out the less important ones."""
     if cells >= 100:
-        return FOOTER
-    return [key for key in FOOTER if key.key not in {"o", "f", "y", "e"}]
+        return FOOTER_KEYS
+    return [key for key in FOOTER_KEYS if key.key not in {"o", "f", "y", "e"}]
 
 
-def _shown(key: Key) -> Line:
+def _render_key(key: KeyHelp) -> Line:
     return [
         Span(f" {key.key}", "key", key.action),
         Span(f" {key.label} ", "muted", key.action),

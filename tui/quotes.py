@@ -1,4 +1,4 @@
-"""What orders would get: prices to size them by, and a dry run with the API's own quotes."""
+"""Quotes for orders that are being prepared: prices to size them, and a dry run of their routes."""
 
 from __future__ import annotations
 
@@ -6,80 +6,85 @@ from collections.abc import AsyncIterator, Iterable
 from decimal import Decimal
 from typing import Final
 
-from tui.connection.client import Client, Refused, Unreachable
-from tui.model.batch_plan import Plan
-from tui.model.messages import WireRoute, WireTerms
+from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
+from tui.model.batch_plan import BatchPlan
+from tui.model.messages import WireOrderTerms, WireRoute
 from tui.model.orders import BPS
-from tui.model.pairs import pair, tokens
-from tui.session import Desk
-from tui.text import format as as_text
+from tui.model.pairs import resolve_pair, split_pair
+from tui.session import Session
+from tui.text.format import format_amount, format_price
 
-_QUOTED_MAX: Final = 4
+_DRY_RUN_ORDERS_MAX: Final = 4
 
 
-class Quoting:
-    """Asks the API, and remembers the prices that it learnt."""
+class QuoteService:
+    """Requests quotes from the API and caches the prices they give."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._learnt: dict[str, Decimal] = {}
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._quoted_prices: dict[str, Decimal] = {}
 
-    def price(self, name: str) -> Decimal | None:
-        """What a pair costs, in quote tokens for one base token."""
-        return self._desk.last_price(name) or self._learnt.get(name)
+    def find_price(self, name: str) -> Decimal | None:
+        """The last known price of a pair, in quote tokens for one base token."""
+        return self._session.find_last_price(name) or self._quoted_prices.get(name)
 
-    async def learn(self, plan: Plan) -> str:
-        """Ask for the prices that a plan needs; why that did not work, or nothing."""
-        client = self._desk.client
-        missing = [name for name in plan.pairs if self.price(name) is None]
-        if client is None or not plan.of_base:
+    async def load_prices(self, plan: BatchPlan) -> str:
+        """Load the missing prices of a plan; returns the error, or an empty string on success."""
+        client = self._session.client
+        missing = [name for name in plan.pairs if self.find_price(name) is None]
+        if client is None or not plan.is_in_base:
             return ""
         for name in missing:
-            base, quote = tokens(name, "sell")
-            terms = WireTerms(tokenIn=base, tokenOut=quote, amount=f"{plan.high:f}")
+            base, quote = split_pair(name, "sell")
+            terms = WireOrderTerms(tokenIn=base, tokenOut=quote, amount=f"{plan.high:f}")
             try:
-                route = await client.quote(terms)
-            except (Refused, Unreachable) as error:
+                route = await client.fetch_route(terms)
+            except (RequestRefused, ServerUnreachable) as error:
                 return f"no price of {name}: {error}"
-            offered = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
-            self._learnt[name] = offered / plan.high
+            amount_out = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
+            self._quoted_prices[name] = amount_out / plan.high
         return ""
 
-    async def dry_run(self, orders: Iterable[WireTerms]) -> AsyncIterator[str]:
-        """A line for the first order of each pair and side: how it would be routed now."""
-        client = self._desk.client
+    async def dry_run(self, orders: Iterable[WireOrderTerms]) -> AsyncIterator[str]:
+        """Yield a line for the first order of each pair and side: its route at current prices."""
+        client = self._session.client
         if client is None:
             yield "a recording is shown: nothing can be asked"
             return
-        kinds = {(order["tokenIn"], order["tokenOut"]): order for order in reversed(list(orders))}
-        for order in list(kinds.values())[:_QUOTED_MAX]:
-            yield await _asked(client, order, self._desk.marks.arrow)
+        order_by_tokens = {
+            (order["tokenIn"], order["tokenOut"]): order for order in reversed(list(orders))
+        }
+        for order in list(order_by_tokens.values())[:_DRY_RUN_ORDERS_MAX]:
+            yield await _describe_quoted_order(client, order, self._session.symbols.arrow)
 
 
-def in_words(order: WireTerms) -> str:
-    """An order as people say it: ``sell 12.41 SOL/USDC``."""
-    side = pair(order["tokenIn"], order["tokenOut"])
-    given = as_text.amount(Decimal(order["amount"]))
-    if side.side == "sell":
-        return f"sell {given} {side.name}"
-    return f"buy {side.name} with {given} {side.quote}"
+def describe_order(order: WireOrderTerms) -> str:
+    """Describe an order as traders write it: ``sell 12.41 SOL/USDC``."""
+    pair = resolve_pair(order["tokenIn"], order["tokenOut"])
+    amount = format_amount(Decimal(order["amount"]))
+    if pair.side == "sell":
+        return f"sell {amount} {pair.name}"
+    return f"buy {pair.name} with {amount} {pair.quote}"
 
 
-async def _asked(client: Client, order: WireTerms, arrow: str) -> str:
+async def _describe_quoted_order(client: ApiClient, order: WireOrderTerms, arrow: str) -> str:
     try:
-        return f"{in_words(order)}: {_route(order, await client.quote(order), arrow)}"
-    except (Refused, Unreachable) as error:
-        return f"{in_words(order)}: {error}"
+        route = await client.fetch_route(order)
+        return f"{describe_order(order)}: {_describe_route(order, route, arrow)}"
+    except (RequestRefused, ServerUnreachable) as error:
+        return f"{describe_order(order)}: {error}"
 
 
-def _route(order: WireTerms, route: WireRoute, arrow: str) -> str:
-    side = pair(order["tokenIn"], order["tokenOut"])
-    outs = {quote["dex"]: Decimal(quote["amountOut"]) for quote in route["quotes"]}
+def _describe_route(order: WireOrderTerms, route: WireRoute, arrow: str) -> str:
+    pair = resolve_pair(order["tokenIn"], order["tokenOut"])
+    amounts_out = {quote["dex"]: Decimal(quote["amountOut"]) for quote in route["quotes"]}
     offers = []
-    for dex, out in outs.items():
-        price = side.price(Decimal(order["amount"]), out)
-        offers.append(f"{dex} {as_text.price(price) if price else '-'}")
+    for dex, amount_out in amounts_out.items():
+        price = pair.price(Decimal(order["amount"]), amount_out)
+        offers.append(f"{dex} {format_price(price) if price else '-'}")
     offers += [f"{venue['dex']} {venue['code']}" for venue in route.get("unavailable", [])]
-    others = [out for dex, out in outs.items() if dex != route["dex"] and out]
-    gain = f" +{(outs[route['dex']] / max(others) - 1) * BPS:.1f} bps" if others else ""
+    others = [
+        amount_out for dex, amount_out in amounts_out.items() if dex != route["dex"] and amount_out
+    ]
+    gain = f" +{(amounts_out[route['dex']] / max(others) - 1) * BPS:.1f} bps" if others else ""
     return f"{', '.join(offers)} {arrow} {route['dex']}{gain}"

@@ -1,4 +1,4 @@
-"""What the parts of the dashboard share: the model and its view, and who they belong to."""
+"""The session: the model, view, client and settings that the parts of a dashboard share."""
 
 from __future__ import annotations
 
@@ -8,58 +8,61 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from decimal import Decimal
 
-from tui.connection.client import Client
+from tui.connection.client import ApiClient
 from tui.connection.recording import Recorder
-from tui.connection.source import Source
+from tui.connection.source import MessageSource
 from tui.model.messages import Message, Note
 from tui.model.model import Model
 from tui.model.orders import Order
 from tui.settings import Settings
 from tui.table.cursor import Cursor
-from tui.table.view import View
-from tui.text.symbols import Marks
+from tui.table.view import OrderView
+from tui.text.symbols import Symbols
 
 
-def _nobody() -> None:
-    """Nobody draws yet."""
+def _ignore_change() -> None:
+    """Default of ``on_change``: nothing is drawn yet."""
 
 
-def _nobody_asks(_order: Order) -> None:
-    """There is nobody to ask."""
+def _ignore_history_request(_order: Order) -> None:
+    """Default of ``request_history``: there is no server to load it from."""
 
 
 @dataclass(slots=True)
-class Desk:
-    """One dashboard. ``client`` is none while a recording is shown; ``recording`` describes it."""
+class Session:
+    """State of one dashboard.
 
-    source: Source
-    client: Client | None
-    marks: Marks
-    zone: tzinfo
+    ``client`` is ``None`` while a recording is replayed; ``recording`` describes that recording.
+    """
+
+    source: MessageSource
+    client: ApiClient | None
+    symbols: Symbols
+    timezone: tzinfo
     settings: Settings
     new_id: Callable[[], str]
     recording: str = ""
     recorder: Recorder | None = None
     model: Model = field(default_factory=Model)
-    wake: Callable[[], None] = field(default=_nobody)
-    """Called when the model changed."""
-    ask: Callable[[Order], None] = field(default=_nobody_asks)
-    """Called when the steps of an order are to be shown and are not known."""
-    view: View = field(init=False)
+    on_change: Callable[[], None] = field(default=_ignore_change)
+    """Called when the model has changed, to schedule a frame."""
+    request_history: Callable[[Order], None] = field(default=_ignore_history_request)
+    """Called when the steps of an order are to be displayed and have not been loaded."""
+    view: OrderView = field(init=False)
     cursor: Cursor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.view = View(
+        self.view = OrderView(
             self.model, sort=self.settings.sort, is_descending=self.settings.is_descending
         )
         self.cursor = Cursor(self.view)
 
-    def put(self, message: Message, at_ms: int) -> None:
-        """Take a message into the model, and into the recording if there is one."""
+    def handle_message(self, message: Message, at_ms: int) -> None:
+        """Apply a message to the model, and record it if a recorder is open."""
         self.model.apply(message, at_ms)
         if self.recorder is not None:
             self._record(self.recorder, message, at_ms)
-        self.wake()
+        self.on_change()
 
     def _record(self, recorder: Recorder, message: Message, at_ms: int) -> None:
         try:
@@ -68,20 +71,20 @@ class Desk:
             self.recorder = None
             with suppress(OSError):
                 recorder.close()
-            self.note(f"nothing more is recorded: {error}", "warn")
+            self.add_note(f"nothing more is recorded: {error}", "warn")
 
-    def note(self, text: str, role: str = "") -> None:
-        """Add a line to the log."""
-        self.put(Note(text, role), self.source.now_ms())
+    def add_note(self, text: str, role: str = "") -> None:
+        """Add an entry to the activity log."""
+        self.handle_message(Note(text, role), self.source.now_ms())
 
     @property
-    def server_ms(self) -> int:
-        """The server's time, which orders are stamped with."""
-        return self.model.link.server_ms(self.source.now_ms())
+    def server_now_ms(self) -> int:
+        """The current time by the server's clock, which stamps the orders."""
+        return self.model.connection.to_server_ms(self.source.now_ms())
 
-    def last_price(self, pair: str) -> Decimal | None:
-        """What a pair was last traded at, as far as the newest orders show."""
-        for order in reversed(self.model.ordered[-2_000:]):
+    def find_last_price(self, pair: str) -> Decimal | None:
+        """Return the last execution price of a pair among the newest orders."""
+        for order in reversed(self.model.sorted_orders[-2_000:]):
             if order.pair.name == pair and order.price is not None:
                 return order.price
         return None

@@ -1,7 +1,7 @@
-"""What the dashboard remembers between runs: one small JSON file in the user's config folder.
+"""Settings that persist between runs: one small JSON file in the user's config folder.
 
-A file that cannot be read or understood is as good as none: the dashboard starts with defaults
-rather than not at all, and writes a good one when it is left.
+A file that is unreadable or invalid is ignored: the dashboard starts with the defaults rather than
+failing, and writes a valid file when it exits.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ import platformdirs
 
 PRESETS_MAX = 20
 
-Form = dict[str, str]
-"""What is typed into the batch builder, by field."""
+BatchForm = dict[str, str]
+"""The text of each field of the batch builder, by field name."""
 
 
 def default_path() -> Path:
-    """Where the settings of this user are."""
+    """The path of this user's settings file."""
     return platformdirs.user_config_path("order-engine", appauthor=False) / "dashboard.json"
 
 
 @dataclass(slots=True)
 class Settings:
-    """Each has a default; ``columns`` are the optional ones that are switched on."""
+    """The settings; field names are the keys of the file. ``columns``: optional columns shown."""
 
     theme: str = "order-engine-dark"
     sort: str = "time"
     is_descending: bool = True
     columns: list[str] = field(default_factory=list)
-    last_batch: Form = field(default_factory=dict)
-    presets: dict[str, Form] = field(default_factory=dict)
+    last_batch: BatchForm = field(default_factory=dict)
+    presets: dict[str, BatchForm] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Settings:
-        """The settings in a file, or defaults for whatever is missing or makes no sense."""
+        """Load settings from a file, with defaults for values that are missing or invalid."""
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return cls()
-        return cls.of(stored) if isinstance(stored, dict) else cls()
+        return cls.from_mapping(stored) if isinstance(stored, dict) else cls()
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Settings:
-        """The settings in a mapping; a value of the wrong type is left out."""
+    def from_mapping(cls, stored: Mapping[str, Any]) -> Settings:
+        """Build settings from a mapping; values of the wrong type are ignored."""
         settings = cls()
-        for each in fields(cls):
-            value = stored.get(each.name)
-            if isinstance(value, type(getattr(settings, each.name))):
-                setattr(settings, each.name, value)
+        for setting in fields(cls):
+            value = stored.get(setting.name)
+            if isinstance(value, type(getattr(settings, setting.name))):
+                setattr(settings, setting.name, value)
         settings.columns = [name for name in settings.columns if isinstance(name, str)]
-        settings.last_batch = _form(settings.last_batch)
+        settings.last_batch = _to_form(settings.last_batch)
         settings.presets = {
-            str(name): _form(form)
+            str(name): _to_form(form)
             for name, form in list(settings.presets.items())[:PRESETS_MAX]
             if isinstance(form, dict)
         }
         return settings
 
     def save(self, path: Path) -> None:
-        """Write the settings, whole or not at all; raises ``OSError``."""
+        """Write the settings file atomically; raises ``OSError``."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
 
 
-def _form(stored: Mapping[str, Any]) -> Form:
+def _to_form(stored: Mapping[str, Any]) -> BatchForm:
     return {str(name): str(value) for name, value in stored.items()}

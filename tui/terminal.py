@@ -1,4 +1,4 @@
-"""The terminal itself: whether it is still there, and who has its mouse."""
+"""The terminal device: detects it, watches for its hang-up, and switches mouse reporting."""
 
 from __future__ import annotations
 
@@ -11,43 +11,45 @@ from threading import Thread
 from time import sleep
 from typing import Final
 
-_LOOK_S: Final = 1
-_HUNG_UP: Final = 128 + signal.SIGHUP
+_CHECK_INTERVAL_S: Final = 1
+_HANGUP_EXIT_CODE: Final = 128 + signal.SIGHUP
 
 MOUSE_ON: Final = "\x1b[?1000h\x1b[?1003h\x1b[?1015h\x1b[?1006h"
 MOUSE_OFF: Final = "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l"
 
 
-def find() -> int | None:
-    """The terminal that keys come from, if there is one and it can be drawn on too."""
+def find_terminal() -> int | None:
+    """Return the descriptor of the input terminal, if input and output are terminals."""
     try:
         keys, screen = sys.__stdin__, sys.__stderr__
         if keys is not None and screen is not None and keys.isatty() and screen.isatty():
             return keys.fileno()
     except (OSError, ValueError):
-        pass  # it is closed
+        pass  # the stream is closed
     return None
 
 
-def watch(terminal: int, leave: Callable[[], None]) -> None:
-    """End the process when the terminal goes away; ``leave`` is called before, to save things.
+def watch_terminal(terminal: int, save_state: Callable[[], None]) -> None:
+    """Exit the process when the terminal hangs up, after calling ``save_state``.
 
-    Whoever goes on without a terminal burns a processor on reading nothing. And nothing gentler
-    will do: what is still to be written to a dead terminal can block every other thread for ever.
+    Without a terminal the input loop would spin on end of file and use a whole CPU core. A
+    graceful exit is not possible: pending output to a closed terminal can block every other thread
+    for ever.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # this looks for itself, which always works
-    Thread(target=_watch, args=(terminal, leave), daemon=True).start()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the polling thread detects every hang-up
+    Thread(target=_run_watch, args=(terminal, save_state), daemon=True).start()
 
 
-def _watch(terminal: int, leave: Callable[[], None]) -> None:
-    while not _is_gone(terminal):
-        sleep(_LOOK_S)
-    leave()
-    os._exit(_HUNG_UP)
+def _run_watch(terminal: int, save_state: Callable[[], None]) -> None:
+    while not _is_closed(terminal):
+        sleep(_CHECK_INTERVAL_S)
+    save_state()
+    os._exit(_HANGUP_EXIT_CODE)
 
 
-def _is_gone(terminal: int) -> bool:
-    # Asked for its settings, not for its processes: under ``su -c`` it is not our controlling one.
+def _is_closed(terminal: int) -> bool:
+    # Reads the terminal settings and not the process group: under ``su -c`` this is not the
+    # controlling terminal.
     try:
         termios.tcgetattr(terminal)
     except termios.error:

@@ -1,1 +1,1 @@
-"""The API: orders in, their lives out, over HTTP and WebSocket. An ordinary process of many."""
+"""The API: accepts orders and serves their events, over HTTP and WebSocket."""

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.api.admission.api_keys import Keys
-from backend.api.admission.control import Gate
-from backend.api.delivery.feed_tail import Tail
-from backend.api.delivery.send_buffer import Sockets
-from backend.api.stats import Stats
-from backend.engine import Front
+from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.control import AdmissionControl
+from backend.api.delivery.feed_tail import FeedTail
+from backend.api.delivery.open_sockets import OpenSockets
+from backend.api.stats_cache import StatsCache
+from backend.engine import ApiServices
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
-    """Everything that views work with."""
+class ApiContext:
+    """Everything that views work with, one of each per API process."""
 
-    front: Front
-    keys: Keys
-    gate: Gate
-    tail: Tail
-    sockets: Sockets
-    stats: Stats
-    document: str
-    """The OpenAPI document."""
+    services: ApiServices
+    api_keys: ApiKeys
+    admission: AdmissionControl
+    feed_tail: FeedTail
+    open_sockets: OpenSockets
+    stats_cache: StatsCache
+    openapi: str
+    """The OpenAPI document as JSON text."""

@@ -1,6 +1,6 @@
-"""A route: a path with its view, its access policy and its documentation.
+"""Routes: each path with its view, its access policy, its rate cost and its documentation.
 
-Views know nothing of the web framework: they take a request and return a response, or raise.
+Views are independent of the web framework: they take a request, and return a response or raise.
 """
 
 from __future__ import annotations
@@ -11,58 +11,58 @@ from enum import Enum
 
 from quart.wrappers import Websocket
 
-from backend.api.context import Api
-from backend.api.wire.http import JSON, Answer, Call
+from backend.api.context import ApiContext
+from backend.api.wire.http import JSON_CONTENT_TYPE, Request, Response
 
 
 class Access(Enum):
     """Who may call a route."""
 
     OWNER = "owner"
-    """Whoever has a key, when keys are configured."""
+    """Callers with an API key, if keys are configured."""
     OPEN = "open"
-    """Everybody: health checks, metrics and documents, which tell nothing of any order."""
+    """Everybody: health checks, metrics and documents, which reveal nothing about any order."""
 
 
-class Counted(Enum):
-    """What a call counts against its owner's rate."""
+class RateCost(Enum):
+    """What a request costs of its owner's rate limit."""
 
     ORDERS = "orders"
-    """Each order that it brings."""
-    NOTHING = "nothing"
-    """It stores nothing."""
+    """One for each order that it places."""
+    NONE = "none"
+    """Nothing: it stores nothing."""
 
 
-View = Callable[[Api, Call], Awaitable[Answer]]
-SocketView = Callable[[Api, Call, Websocket], Awaitable[None]]
+View = Callable[[ApiContext, Request], Awaitable[Response]]
+SocketView = Callable[[ApiContext, Request, Websocket], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Doc:
-    """What the OpenAPI document says of a route; schemas are named as they are there."""
+class RouteDoc:
+    """The documentation of a route in the OpenAPI document; schemas are given by name."""
 
     summary: str
     tag: str
-    answer: str | None = None
+    response: str | None = None
     body: str | None = None
     status: int = 200
-    problems: tuple[int, ...] = ()
+    problem_statuses: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
-    media: str = JSON
-    note: str = ""
+    media_type: str = JSON_CONTENT_TYPE
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of one path: its view, its policy and its documentation."""
+    """One method of one path."""
 
     method: str
     path: str
     view: View
-    doc: Doc
+    doc: RouteDoc
     access: Access = Access.OWNER
-    counts: Counted = Counted.NOTHING
+    rate_cost: RateCost = RateCost.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,6 @@ class SocketRoute:
 
     path: str
     view: SocketView
-    doc: Doc
+    doc: RouteDoc
     access: Access = Access.OWNER
-    counts: Counted = Counted.NOTHING
+    rate_cost: RateCost = RateCost.NONE

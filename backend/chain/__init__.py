@@ -1,1 +1,1 @@
-"""A Solana chain as the engine knows it: JSON-RPC, signed transactions, and what became of them."""
+"""Access to a Solana chain: the JSON-RPC client, signed transactions and their outcomes."""

@@ -1,7 +1,7 @@
-"""A JSON-RPC client for one Solana node, over one pool of connections.
+"""A JSON-RPC client for one Solana node, over one connection pool.
 
-Every answer is a typed value and every failure an ``EngineError`` that says what may be done.
-Calls that carry one item each (sends, transactions) go out as JSON-RPC batches, small enough for
+Every result is a typed value and every failure an ``EngineError`` whose class says how to react.
+Calls that carry one item each (sends, transactions) are sent as JSON-RPC batches, small enough for
 the 50 KiB that a node accepts in one request.
 """
 
@@ -19,15 +19,22 @@ import aiohttp
 import orjson
 from solders.pubkey import Pubkey
 
-from backend.chain.rpc_errors import ReadFailed, http_failure, unanswered
-from backend.chain.rpc_responses import Value, landed_of, sent_of, value_of
+from backend.chain.rpc_errors import (
+    ReadFailure,
+    Value,
+    classify_http_status,
+    parse_result,
+    parse_send_result,
+    parse_transaction,
+    to_send_failure,
+)
 from backend.chain.rpc_results import (
     Blockhash,
+    ChainTip,
     Json,
-    Landed,
-    Simulation,
-    Statuses,
-    Tip,
+    LandedTransaction,
+    SignatureStatuses,
+    SimulationResult,
     read_accounts,
     read_blockhash,
     read_simulation,
@@ -42,25 +49,24 @@ KEYS_MAX: Final = 100
 """Most accounts in one getMultipleAccounts, by the protocol."""
 SIGNATURES_MAX: Final = 256
 """Most signatures in one getSignatureStatuses, by the protocol."""
-BATCH_MAX: Final = 28
-"""Most calls in one batch: 28 of the largest transactions in base64 fit 50 KiB."""
-
-FETCHED_MAX: Final = 100
-"""Most transactions that are asked for in one batch: that many questions fit 50 KiB as well."""
+SEND_BATCH_MAX: Final = 28
+"""Most sends in one batch: 28 of the largest transactions in base64 fit 50 KiB."""
+FETCH_BATCH_MAX: Final = 100
+"""Most ``getTransaction`` calls in one batch: that many fit 50 KiB as well."""
 
 _READ_SIZE: Final = 1 << 16
 _ENCODING: Final = "base64"
 
-OnCall = Callable[[str, str, float], None]
-"""Told of each exchange: the method, ``ok`` or the code of its error, and the seconds it took."""
+CallObserver = Callable[[str, str, float], None]
+"""Called after each request with the method, ``ok`` or the error code, and the seconds it took."""
 
 
-def _untold(method: str, outcome: str, seconds: float) -> None:
-    """Nobody wants to hear of the calls."""
+def _ignore_call(method: str, outcome: str, seconds: float) -> None:
+    """The default observer: does nothing."""
 
 
-class Rpc:
-    """One node. An async context manager: the pool of connections lives inside it."""
+class RpcClient:
+    """A client of one node. An async context manager that owns the connection pool."""
 
     def __init__(
         self,
@@ -70,7 +76,7 @@ class Rpc:
         connect_timeout_s: float = 2,
         connections_max: int = 32,
         response_bytes_max: int = 16 << 20,
-        on_call: OnCall = _untold,
+        on_call: CallObserver = _ignore_call,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
@@ -98,17 +104,17 @@ class Rpc:
             await self._session.close()
 
     async def get_genesis_hash(self) -> str:
-        """Which chain this is. Raises ``Transient`` or ``Rejected``, as every read does."""
+        """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
         return await self._read("getGenesisHash", [], str)
 
     async def get_latest_blockhash(
         self, commitment: Commitment = Commitment.CONFIRMED
     ) -> Blockhash:
-        """The blockhash to sign with, and how long what is signed with it can land."""
+        """The blockhash to sign with, and the last block height at which it is valid."""
         return await self._read("getLatestBlockhash", [{"commitment": commitment}], read_blockhash)
 
-    async def get_epoch_info(self, commitment: Commitment) -> Tip:
-        """Where the chain is: slot and height of one block, which no two calls would give."""
+    async def get_epoch_info(self, commitment: Commitment) -> ChainTip:
+        """The chain tip: slot and height of the same block, which two calls could not ensure."""
         return await self._read("getEpochInfo", [{"commitment": commitment}], read_tip)
 
     async def get_balance(self, owner: Pubkey) -> int:
@@ -119,7 +125,7 @@ class Rpc:
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey], commitment: Commitment = Commitment.CONFIRMED
     ) -> tuple[int, list[Account | None]]:
-        """The slot, and the accounts of at most 100 keys as they are in it."""
+        """The slot, and the accounts of at most 100 keys as of that slot."""
         assert len(keys) <= KEYS_MAX
         options = {"encoding": _ENCODING, "commitment": commitment}
         return await self._read(
@@ -128,57 +134,60 @@ class Rpc:
             partial(read_accounts, expected=len(keys)),
         )
 
-    async def simulate_transaction(self, wire: bytes) -> Simulation:
-        """What a signed transaction would do now; its signature is not checked."""
+    async def simulate_transaction(self, wire: bytes) -> SimulationResult:
+        """Simulate a signed transaction; its signature is not verified."""
         options = {
             "encoding": _ENCODING,
             "sigVerify": False,
             "replaceRecentBlockhash": False,
             "commitment": Commitment.CONFIRMED,
         }
-        return await self._read("simulateTransaction", [_text(wire), options], read_simulation)
+        return await self._read(
+            "simulateTransaction", [_encode_base64(wire), options], read_simulation
+        )
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
-    ) -> Statuses:
-        """What became of each signature; of many, as of the oldest slot that an answer is of."""
-        parts: list[Statuses] = []
+    ) -> SignatureStatuses:
+        """The status of each signature, as of the oldest slot of the requests that were needed."""
+        parts: list[SignatureStatuses] = []
         options = {"searchTransactionHistory": search_history}
         for at in range(0, len(signatures), SIGNATURES_MAX):
             chunk = list(signatures[at : at + SIGNATURES_MAX])
             reader = partial(read_statuses, expected=len(chunk))
             parts.append(await self._read("getSignatureStatuses", [chunk, options], reader))
-        return Statuses(
-            min((part.slot for part in parts), default=0), [s for part in parts for s in part.found]
+        return SignatureStatuses(
+            min((part.slot for part in parts), default=0),
+            [s for part in parts for s in part.entries],
         )
 
     async def get_transactions(
         self, signatures: Sequence[str]
-    ) -> list[Landed | EngineError | None]:
-        """Each transaction as its block contains it, ``None`` if none does, or its error."""
+    ) -> list[LandedTransaction | EngineError | None]:
+        """Fetch landed transactions: ``None`` where no block contains one, or the error for it."""
         options = {
             "encoding": _ENCODING,
             "commitment": Commitment.CONFIRMED,
             "maxSupportedTransactionVersion": 1,
         }
-        answers: list[Landed | EngineError | None] = []
-        for at in range(0, len(signatures), FETCHED_MAX):
-            calls = [[signature, options] for signature in signatures[at : at + FETCHED_MAX]]
+        results: list[LandedTransaction | EngineError | None] = []
+        for at in range(0, len(signatures), FETCH_BATCH_MAX):
+            calls = [[signature, options] for signature in signatures[at : at + FETCH_BATCH_MAX]]
             try:
-                items = await self._exchange_batch("getTransaction", calls)
+                responses = await self._exchange_batch("getTransaction", calls)
             except EngineError as failure:
-                answers += [failure] * len(calls)
+                results += [failure] * len(calls)
             else:
-                answers += [landed_of(item) for item in items]
-        return answers
+                results += [parse_transaction(response) for response in responses]
+        return results
 
     async def send_transactions(
         self, wires: Sequence[bytes], *, skip_preflight: bool = True
     ) -> list[str | EngineError]:
-        """Send signed transactions: for each its signature, or what went wrong with it.
+        """Send signed transactions; returns the signature or the error of each.
 
-        ``Rejected`` says that these bytes never land; ``Unknown`` that only the chain can tell.
-        A transaction that the node has processed already is a success.
+        ``Rejected`` means that these bytes can never land, ``OutcomeUnknown`` that only the chain
+        can show whether they do. A transaction that the node has already processed is a success.
         """
         options = {
             "encoding": _ENCODING,
@@ -186,74 +195,77 @@ class Rpc:
             "preflightCommitment": Commitment.CONFIRMED,
             "maxRetries": 0,
         }
-        answers: list[str | EngineError] = []
-        for at in range(0, len(wires), BATCH_MAX):
-            chunk = wires[at : at + BATCH_MAX]
-            calls = [[_text(wire), options] for wire in chunk]
+        results: list[str | EngineError] = []
+        for at in range(0, len(wires), SEND_BATCH_MAX):
+            chunk = wires[at : at + SEND_BATCH_MAX]
+            calls = [[_encode_base64(wire), options] for wire in chunk]
             try:
-                items = await self._exchange_batch("sendTransaction", calls)
+                responses = await self._exchange_batch("sendTransaction", calls)
             except EngineError as failure:
-                answers += [unanswered(failure)] * len(chunk)
+                results += [to_send_failure(failure)] * len(chunk)
             else:
-                answers += [sent_of(item, wire) for item, wire in zip(items, chunk, strict=True)]
-        return answers
+                results += [
+                    parse_send_result(response, wire)
+                    for response, wire in zip(responses, chunk, strict=True)
+                ]
+        return results
 
     async def _read(
         self, method: str, params: list[Json], reader: Callable[[Json], Value]
     ) -> Value:
         call = {"jsonrpc": "2.0", "id": 0, "method": method, "params": params}
-        answer = await self._exchange(method, call)
-        return value_of(answer, reader)
+        response = await self._exchange(method, call)
+        return parse_result(response, reader)
 
     async def _exchange_batch(self, method: str, calls: list[list[Json]]) -> list[Json]:
-        """One answer object for each call, in order; an empty one where the node left it out."""
+        """One response object per call, in order; an empty one where the node omitted it."""
         batch = [
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             for number, params in enumerate(calls)
         ]
-        if len(batch) == 1:  # some nodes and proxies count an array as a costlier request
+        if len(batch) == 1:  # some nodes and proxies rate an array as a more expensive request
             return [await self._exchange(method, batch[0])]
-        answers = await self._exchange(method, batch)
-        if not isinstance(answers, list):  # the batch was refused as a whole
-            return [answers] * len(batch)
-        by_id = {a["id"]: a for a in answers if isinstance(a, dict) and _is_number(a.get("id"))}
+        responses = await self._exchange(method, batch)
+        if not isinstance(responses, list):  # the batch was refused as a whole
+            return [responses] * len(batch)
+        by_id = {r["id"]: r for r in responses if isinstance(r, dict) and _is_number(r.get("id"))}
         return [by_id.get(number, {}) for number in range(len(batch))]
 
     async def _exchange(self, method: str, body: Json) -> Json:
-        """One HTTP exchange. Raises ``ReadFailed``; what that means is up to the caller."""
+        """Perform one HTTP request. Raises ``ReadFailure``, which a send reclassifies."""
         start = monotonic()
         try:
-            answer = await self._post(orjson.dumps(body))
-        except ReadFailed as failure:
+            response = await self._post(orjson.dumps(body))
+        except ReadFailure as failure:
             self._on_call(method, failure.code, monotonic() - start)
             raise
-        refused = isinstance(answer, dict) and answer.get("error") is not None
-        self._on_call(method, "refused" if refused else "ok", monotonic() - start)
-        return answer
+        is_refused = isinstance(response, dict) and response.get("error") is not None
+        self._on_call(method, "refused" if is_refused else "ok", monotonic() - start)
+        return response
 
     async def _post(self, body: bytes) -> Json:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return orjson.loads(await self._fetch(body))
         except TimeoutError:
-            raise ReadFailed("node_timeout", f"no answer within {self._timeout_s:g} s") from None
+            raise ReadFailure("node_timeout", f"no response within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            # Without the error's own words: they name the node's address, and clients hear this.
+            # Without the error's own message: it contains the node's address, and clients see this.
             reason = f"the connection to the node failed ({type(error).__name__})"
-            raise ReadFailed("node_unreachable", reason) from None
+            raise ReadFailure("node_unreachable", reason) from None
         except ValueError:
-            raise ReadFailed("node_error", "the node answers something that is not JSON") from None
+            raise ReadFailure("node_error", "the node's response is not JSON") from None
 
     async def _fetch(self, body: bytes) -> bytes:
         assert self._session is not None, "used outside of its context"
         async with self._session.post(self._url, data=body) as response:
             if response.status != 200:
-                raise http_failure(response.status, response.headers.get("Retry-After"))
+                raise classify_http_status(response.status, response.headers.get("Retry-After"))
             content = bytearray()
-            async for piece in response.content.iter_chunked(_READ_SIZE):
-                content += piece
+            async for chunk in response.content.iter_chunked(_READ_SIZE):
+                content += chunk
                 if len(content) > self._response_bytes_max:
-                    raise ReadFailed("node_error", "the node's answer is too large")
+                    raise ReadFailure("node_error", "the node's response is too large")
             return bytes(content)
 
 
@@ -261,5 +273,5 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int)
 
 
-def _text(wire: bytes) -> str:
+def _encode_base64(wire: bytes) -> str:
     return b64encode(wire).decode()

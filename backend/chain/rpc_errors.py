@@ -1,28 +1,34 @@
-"""What a node's refusals and silences mean: which reaction each of them permits.
+"""Parsing of JSON-RPC responses, and classification of their errors by the permitted reaction.
 
-A read that failed had no effect, so it is ``Transient``. The same failure of a send is
-``Unknown``: the bytes left, and the node may have passed them on before the answer was lost.
-Only what shows that these bytes can never land is ``Rejected``.
+A failed read had no effect, so it is ``Transient``. The same failure of a send is
+``OutcomeUnknown``: the bytes were sent, and the node may have forwarded them before the response
+was lost. Only an error which shows that these bytes can never land is ``Rejected``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeVar
 
-from backend.domain.errors import EngineError, Rejected, Transient, Unknown
+from solders.transaction import VersionedTransaction
+
+from backend.chain.outcomes import classify_onchain_error
+from backend.chain.rpc_results import Json, LandedTransaction, read_transaction
+from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
+
+Value = TypeVar("Value")
 
 
-class ReadFailed(Transient):
-    """A read did not work; ``retry_after_s`` is how long the node asked to be left alone."""
+class ReadFailure(Transient):
+    """A read failed; ``retry_after_s`` is the backoff that the node asked for, if any."""
 
     def __init__(self, code: str, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(code, reason)
         self.retry_after_s = retry_after_s
 
 
-class SendUnanswered(Unknown):
-    """A send got no clear answer; ``retry_after_s`` is how long the node asked to be left alone."""
+class SendOutcomeUnknown(OutcomeUnknown):
+    """A send got no conclusive response; ``retry_after_s`` is the backoff the node asked for."""
 
     def __init__(self, code: str, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(code, reason)
@@ -44,46 +50,104 @@ _READ_CODES: Final[Mapping[int, str]] = {
     -32016: "node_behind",
     -32603: "node_error",
 }
-_REFUSED: Final = frozenset({-32600, -32601, _INVALID_PARAMS, _SIGNATURE_FAILED, -32010, -32015})
-"""The request itself is wrong: the node answers the same every time."""
+_REQUEST_ERRORS: Final = frozenset(
+    {-32600, -32601, _INVALID_PARAMS, _SIGNATURE_FAILED, -32010, -32015}
+)
+"""The request itself is invalid: the node returns the same error every time."""
 
 
-def http_failure(status: int, retry_after: str | None) -> ReadFailed:
-    """What an HTTP status other than 200 means for a read."""
-    wait_s = _seconds(retry_after)
+def classify_http_status(status: int, retry_after: str | None) -> ReadFailure:
+    """Classify an HTTP status other than 200 for a read."""
+    wait_s = _parse_retry_after_s(retry_after)
     if status == 429:
-        return ReadFailed("rate_limited", "the node answers 429: too many requests", wait_s)
+        return ReadFailure("rate_limited", "the node returns 429: too many requests", wait_s)
     if status in {401, 403}:
-        return ReadFailed("node_forbidden", f"the node answers {status}: check its URL and key")
-    return ReadFailed("node_unavailable", f"the node answers HTTP {status}", wait_s)
+        return ReadFailure("node_forbidden", f"the node returns {status}: check its URL and key")
+    return ReadFailure("node_unavailable", f"the node returns HTTP {status}", wait_s)
 
 
-def _seconds(retry_after: str | None) -> float | None:
+def _parse_retry_after_s(retry_after: str | None) -> float | None:
     try:
         return max(float(retry_after), 0.0) if retry_after else None
     except ValueError:
-        return None  # a date: the caller's own backoff is as good
+        return None  # an HTTP date: the caller's own backoff serves as well
 
 
-def read_failure(code: int, message: str) -> EngineError:
-    """What a JSON-RPC error means for a read."""
-    if code in _REFUSED:
+def classify_read_error(code: int, message: str) -> EngineError:
+    """Classify a JSON-RPC error of a read."""
+    if code in _REQUEST_ERRORS:
         return Rejected("node_refused", f"the node refuses the request ({code}): {message}")
-    return ReadFailed(_READ_CODES.get(code, "node_error"), f"the node says ({code}): {message}")
+    name = _READ_CODES.get(code, "node_error")
+    return ReadFailure(name, f"the node reports ({code}): {message}")
 
 
-def send_failure(code: int, message: str) -> EngineError:
-    """What a JSON-RPC error other than a failed preflight means for a send."""
+def classify_send_error(code: int, message: str) -> EngineError:
+    """Classify a JSON-RPC error of a send, other than a failed preflight."""
     if code == _SIGNATURE_FAILED:
         return Rejected("signature_failure", f"the node refuses the signature: {message}")
     if code == _INVALID_PARAMS:
-        return Rejected("invalid_transaction", f"the node cannot take the transaction: {message}")
-    word = _READ_CODES.get(code, "node_error")
-    return SendUnanswered(word, f"the node says ({code}): {message}")
+        return Rejected("invalid_transaction", f"the node cannot read the transaction: {message}")
+    name = _READ_CODES.get(code, "node_error")
+    return SendOutcomeUnknown(name, f"the node reports ({code}): {message}")
 
 
-def unanswered(failure: EngineError) -> EngineError:
-    """A failed exchange, seen by somebody who sent a transaction in it."""
-    if isinstance(failure, ReadFailed):
-        return SendUnanswered(failure.code, failure.reason, failure.retry_after_s)
-    return SendUnanswered(failure.code, failure.reason)
+def to_send_failure(failure: EngineError) -> EngineError:
+    """Convert the failure of a request that carried a transaction: its outcome is unknown."""
+    if isinstance(failure, ReadFailure):
+        return SendOutcomeUnknown(failure.code, failure.reason, failure.retry_after_s)
+    return SendOutcomeUnknown(failure.code, failure.reason)
+
+
+def classify_preflight_error(err: Json, logs: Sequence[str]) -> EngineError:
+    """Classify a send that the node refused after simulating it.
+
+    An error that may pass stays unknown: another node may hold the same bytes.
+    """
+    error = classify_onchain_error(err, logs)
+    if isinstance(error, Transient):
+        return SendOutcomeUnknown(error.code, error.reason)
+    return error
+
+
+def parse_result(response: Json, reader: Callable[[Json], Value]) -> Value:
+    """Parse the result of a read. Raises its error as ``ReadFailure`` or ``Rejected``."""
+    try:
+        error = response.get("error")
+        if error is not None:
+            raise classify_read_error(int(error["code"]), str(error.get("message")))
+        return reader(response["result"])
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        raise ReadFailure("node_error", "the node's response is malformed") from None
+
+
+def parse_transaction(response: Json) -> LandedTransaction | EngineError | None:
+    """Parse a landed transaction: ``None`` if no block contains it; an error is returned."""
+    try:
+        return parse_result(response, read_transaction)
+    except EngineError as failure:
+        return failure
+
+
+def parse_send_result(response: Json, wire: bytes) -> str | EngineError:
+    """Parse the response to a send: the accepted signature, or the classified error."""
+    signature = str(VersionedTransaction.from_bytes(wire).signatures[0])
+    try:
+        error = response.get("error")
+        if error is None:
+            is_accepted = response["result"] == signature
+            return signature if is_accepted else _malformed_send_response()
+        code, message = int(error["code"]), str(error.get("message"))
+        if code != PREFLIGHT_FAILED:
+            return classify_send_error(code, message)
+        data = error.get("data") or {}
+        if data.get("err") == "AlreadyProcessed":
+            return signature
+        return classify_preflight_error(data.get("err"), data.get("logs") or ())
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return _malformed_send_response()
+
+
+def _malformed_send_response() -> EngineError:
+    return to_send_failure(
+        ReadFailure("node_error", "the node's response to the send is malformed")
+    )

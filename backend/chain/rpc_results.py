@@ -1,7 +1,7 @@
-"""The answers of a node as typed values, and how they are read from its JSON.
+"""Results of a node's JSON-RPC methods as typed values, and their readers.
 
 Every reader takes decoded JSON and raises ``KeyError``, ``TypeError``, ``ValueError`` or
-``IndexError`` where it is not what a node sends; ``Rpc`` turns those into one error.
+``IndexError`` where it is malformed; ``RpcClient`` converts those into one error.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from backend.chain.wire import Commitment
 from backend.venues.venue import Account
 
 Json: TypeAlias = Any
-"""JSON from outside, not yet read."""
+"""Decoded JSON from the node, not yet validated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blockhash:
-    """A recent blockhash; what is signed with it can land while height ≤ ``last_valid_height``."""
+    """A recent blockhash; transactions signed with it can land up to ``last_valid_height``."""
 
     hash: Hash
     last_valid_height: int
@@ -31,16 +31,16 @@ class Blockhash:
 
 
 @dataclass(frozen=True, slots=True)
-class Tip:
-    """The newest block of a commitment: its slot, and how many blocks the chain has with it."""
+class ChainTip:
+    """The newest block at a commitment: its slot and its block height."""
 
     slot: int
     height: int
 
 
 @dataclass(frozen=True, slots=True)
-class Simulation:
-    """What a transaction would do now. ``err`` is the node's error as JSON, ``None`` if none."""
+class SimulationResult:
+    """The result of a simulated transaction. ``err`` is the node's error as JSON, if any."""
 
     err: Json
     logs: tuple[str, ...]
@@ -50,7 +50,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True)
 class SignatureStatus:
-    """A transaction that a block contains. ``err`` is the node's error as JSON, else ``None``."""
+    """The status of a transaction in a block. ``err`` is the node's error as JSON, if any."""
 
     slot: int
     err: Json
@@ -58,18 +58,18 @@ class SignatureStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Statuses:
-    """What became of signatures, in the order of the question, as it was in ``slot``.
+class SignatureStatuses:
+    """The statuses of signatures as of ``slot``, in the order of the request.
 
-    ``None`` where no block that was searched has it.
+    An entry is ``None`` where no block that was searched contains the signature.
     """
 
     slot: int
-    found: Sequence[SignatureStatus | None]
+    entries: Sequence[SignatureStatus | None]
 
 
 class TokenBalance(NamedTuple):
-    """What a token account held; ``mint`` and ``owner`` in base58."""
+    """The balance of a token account; ``mint`` and ``owner`` are in base58."""
 
     mint: str
     owner: str
@@ -77,11 +77,11 @@ class TokenBalance(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
-    """A transaction as a block contains it, with the balances before and after it.
+class LandedTransaction:
+    """A transaction in a block, with the balances before and after it.
 
-    Lamports are in the order of the message's accounts, of which the first paid the fee; token
-    balances are by the index of their account.
+    Lamports are in the order of the message's accounts, the first of which paid the fee; token
+    balances are keyed by the index of their account.
     """
 
     slot: int
@@ -97,22 +97,22 @@ class Landed:
 
 
 def read_blockhash(result: Json) -> Blockhash:
-    """``getLatestBlockhash``."""
+    """Read the result of ``getLatestBlockhash``."""
     value = result["value"]
     return Blockhash(
-        Hash(bytes(Pubkey.from_string(value["blockhash"]))),  # it raises ``ValueError``
+        Hash(bytes(Pubkey.from_string(value["blockhash"]))),  # ``Pubkey`` raises ``ValueError``
         int(value["lastValidBlockHeight"]),
         int(result["context"]["slot"]),
     )
 
 
-def read_tip(result: Json) -> Tip:
-    """``getEpochInfo``."""
-    return Tip(int(result["absoluteSlot"]), int(result["blockHeight"]))
+def read_tip(result: Json) -> ChainTip:
+    """Read the result of ``getEpochInfo``."""
+    return ChainTip(int(result["absoluteSlot"]), int(result["blockHeight"]))
 
 
 def read_account(value: Json) -> Account | None:
-    """One account in base64; ``None`` where there is none."""
+    """Read one account in base64; ``None`` where there is none."""
     if value is None:
         return None
     data, encoding = value["data"]
@@ -124,18 +124,18 @@ def read_account(value: Json) -> Account | None:
 
 
 def read_accounts(result: Json, expected: int) -> tuple[int, list[Account | None]]:
-    """``getMultipleAccounts``: the slot, and an account or ``None`` for each key."""
+    """Read ``getMultipleAccounts``: the slot, and an account or ``None`` for each key."""
     accounts = [read_account(value) for value in result["value"]]
     if len(accounts) != expected:
-        raise ValueError("the answer has another length than the question")
+        raise ValueError("the result has a different length than the request")
     return int(result["context"]["slot"]), accounts
 
 
-def read_simulation(result: Json) -> Simulation:
-    """``simulateTransaction``."""
+def read_simulation(result: Json) -> SimulationResult:
+    """Read the result of ``simulateTransaction``."""
     value = result["value"]
     units = value.get("unitsConsumed")
-    return Simulation(
+    return SimulationResult(
         value["err"],
         tuple(map(str, value.get("logs") or ())),
         None if units is None else int(units),
@@ -143,24 +143,24 @@ def read_simulation(result: Json) -> Simulation:
     )
 
 
-def read_statuses(result: Json, expected: int) -> Statuses:
-    """``getSignatureStatuses``."""
-    found = [read_status(value) for value in result["value"]]
-    if len(found) != expected:
-        raise ValueError("the answer has another length than the question")
-    return Statuses(int(result["context"]["slot"]), found)
+def read_statuses(result: Json, expected: int) -> SignatureStatuses:
+    """Read the result of ``getSignatureStatuses``."""
+    entries = [read_status(value) for value in result["value"]]
+    if len(entries) != expected:
+        raise ValueError("the result has a different length than the request")
+    return SignatureStatuses(int(result["context"]["slot"]), entries)
 
 
 def read_status(value: Json) -> SignatureStatus | None:
-    """One signature's status; nodes that forgot how deep a block is say ``null``: finalized."""
+    """Read one signature's status; a commitment of ``null`` means that its block is finalized."""
     if value is None:
         return None
     commitment = value.get("confirmationStatus") or Commitment.FINALIZED
     return SignatureStatus(int(value["slot"]), value["err"], Commitment(commitment))
 
 
-def read_landed(result: Json) -> Landed | None:
-    """``getTransaction`` in base64; ``None`` while no block contains the signature."""
+def read_transaction(result: Json) -> LandedTransaction | None:
+    """Read ``getTransaction`` in base64; ``None`` while no block contains the signature."""
     if result is None:
         return None
     meta = result["meta"]
@@ -168,7 +168,7 @@ def read_landed(result: Json) -> Landed | None:
     if encoding != "base64":
         raise ValueError("not base64")
     units = meta.get("computeUnitsConsumed")
-    return Landed(
+    return LandedTransaction(
         slot=int(result["slot"]),
         err=meta["err"],
         fee_lamports=int(meta["fee"]),

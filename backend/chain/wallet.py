@@ -1,4 +1,4 @@
-"""The keypair that pays and signs. It is never shown: not by ``repr``, not in an error."""
+"""The wallet that pays and signs. Its key is never exposed: not by ``repr``, not in an error."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FILE_BYTES_MAX: Final = 4_096
 
 
 class Wallet:
-    """A key with its address at hand.
+    """A signing key and its address.
 
-    libsodium signs with it: twice as fast as the keypair itself, and with the same signatures, for
-    Ed25519 has one for each message.
+    libsodium signs with it: twice as fast as the solders keypair, and with identical signatures,
+    because Ed25519 is deterministic.
     """
 
     __slots__ = ("_key", "address")
@@ -36,49 +36,49 @@ class Wallet:
         return f"Wallet({self.address})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a wallet is not copied out of its process")
+        raise TypeError("a wallet must not leave its process")
 
     def sign(self, message: bytes) -> Signature:
-        """The signature of a message's bytes."""
+        """Sign the bytes of a message."""
         return Signature(self._key.sign(message).signature)
 
 
-def paper_wallet() -> Wallet:
-    """The wallet that the simulated node funds. Everybody knows its key: play money only."""
+def create_paper_wallet() -> Wallet:
+    """Create the wallet that the simulated node funds. Its key is public: play money only."""
     return Wallet(Keypair.from_seed(PAPER_WALLET_SEED))
 
 
 def load_wallet(path: Path) -> Wallet:
-    """The wallet of a file that ``solana-keygen`` wrote: a JSON array of 64 bytes.
+    """Load the wallet from a ``solana-keygen`` file: a JSON array of 64 bytes.
 
-    Raises ``Rejected`` (``wallet_file``) if it cannot be read, is not that, or may be read by
-    anybody but its owner.
+    Raises ``Rejected`` (``wallet_file``) if the file cannot be read, has another format, or is
+    readable by anyone but its owner.
     """
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise _refused(path, "is not a file")
+                raise _make_file_error(path, "is not a file")
             if status.st_mode & 0o077:
-                raise _refused(path, "can be read by others: chmod 600 it")
+                raise _make_file_error(path, "can be read by others: chmod 600 it")
             text = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise _refused(path, f"cannot be read: {error.strerror}") from None
-    return Wallet(_keypair(path, text))
+        raise _make_file_error(path, f"cannot be read: {error.strerror}") from None
+    return Wallet(_parse_keypair(path, text))
 
 
-def _keypair(path: Path, text: bytes) -> Keypair:
-    # No cause is chained: the text of a decoding error would quote the key.
+def _parse_keypair(path: Path, text: bytes) -> Keypair:
+    # No cause is chained: the message of a decoding error would quote the key.
     try:
         numbers = json.loads(text)
         secret = bytes(numbers if isinstance(numbers, list) else [])
         keypair = Keypair.from_bytes(secret)
     except (ValueError, TypeError, RecursionError):
-        raise _refused(path, "is not a keypair: a JSON array of 64 bytes") from None
+        raise _make_file_error(path, "is not a keypair: a JSON array of 64 bytes") from None
     if bytes(Keypair.from_seed(secret[:32])) != secret:
-        raise _refused(path, "holds a secret key and the address of another")
+        raise _make_file_error(path, "holds a secret key and the address of another")
     return keypair
 
 
-def _refused(path: Path, reason: str) -> Rejected:
+def _make_file_error(path: Path, reason: str) -> Rejected:
     return Rejected("wallet_file", f"the wallet file {path} {reason}")

@@ -1,6 +1,6 @@
-"""Wire types of Solana JSON-RPC that the client and the simulated node share, and the clusters.
+"""Wire types of Solana JSON-RPC shared by the client and the simulated node, and the clusters.
 
-A cluster is told by the hash of its genesis: that is what tells play money from money.
+A cluster is identified by its genesis hash: that is what separates play money from real money.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 from solders.hash import Hash
 
 SIMULATED_GENESIS_HASH: Final = str(Hash(sha256(b"order-engine simulated chain").digest()))
-"""The chain of the simulated node, whatever its seed."""
+"""The genesis hash of the simulated node's chain, independent of its seed."""
 
 PAPER_WALLET_SEED: Final = sha256(b"order-engine paper wallet").digest()
-"""The seed of the wallet that the simulated node funds. Everybody knows it: play money only."""
+"""The seed of the wallet that the simulated node funds. It is public: play money only."""
 
 CLUSTERS: Final = {
     SIMULATED_GENESIS_HASH: "simulated",
@@ -25,13 +25,13 @@ CLUSTERS: Final = {
 
 
 class Commitment(StrEnum):
-    """How sure the cluster is: ``processed`` may vanish, ``finalized`` never does."""
+    """The commitment level of a block: ``processed`` may be rolled back, ``finalized`` never is."""
 
     PROCESSED = "processed"
     CONFIRMED = "confirmed"
     FINALIZED = "finalized"
 
 
-def cluster(genesis_hash: str) -> str:
-    """The name of the chain with this genesis; ``unknown`` for any other."""
+def get_cluster_name(genesis_hash: str) -> str:
+    """The name of the cluster with this genesis hash; ``unknown`` for any other."""
     return CLUSTERS.get(genesis_hash, "unknown")

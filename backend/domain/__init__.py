@@ -1,1 +1,1 @@
-"""What the engine is about, as pure values and decisions: no clock, no randomness, no I/O."""
+"""The domain model as pure values and decisions: no clock, no randomness, no I/O."""

@@ -1,7 +1,8 @@
-"""Amounts are integers of base units of a named token; prices are exact ratios of two amounts.
+"""Token amounts as integers of base units, and prices as exact ratios of two amounts.
 
-No float appears here or anywhere above. Text and JSON numbers become integers once, at the
-edge, through ``parse_amount``; integers become text once, through ``format_amount``.
+No float is used here or in any layer above. Text and JSON numbers are converted to integers once,
+at the API boundary, by ``parse_amount``; integers are converted to text once, by
+``format_amount``.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from decimal import Decimal, InvalidOperation
 
 U64_MAX = 2**64 - 1
 BPS = 10_000
-"""Basis points in one."""
+"""Basis points in a whole."""
 
 _DIGITS_MAX = 40
-"""No amount that fits 64 bits needs more; it also bounds the work a hostile exponent can cause."""
+"""No 64-bit amount needs more digits; it also bounds the work that a hostile exponent can cause."""
 _PRICE_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as the chain knows it: its mint (base58) and the decimals of one unit."""
+    """A token on the chain: its symbol, its mint address (base58) and its decimals."""
 
     symbol: str
     mint: str
@@ -28,24 +29,24 @@ class Token:
 
 
 def floor_div(numerator: int, denominator: int) -> int:
-    """The quotient rounded down: the one who receives it loses the remainder."""
+    """The quotient rounded down: the receiver loses the remainder."""
     return numerator // denominator
 
 
 def ceil_div(numerator: int, denominator: int) -> int:
-    """The quotient rounded up: the one who pays it loses the remainder."""
+    """The quotient rounded up: the payer loses the remainder."""
     return -(-numerator // denominator)
 
 
 def parse_decimal(value: str | int | Decimal) -> Decimal:
-    """A finite decimal from text or a JSON number.
+    """Parse a finite decimal from text or a JSON number.
 
     Raises ``ValueError`` with a reason for anything that is not a plain finite number.
     """
     if isinstance(value, str) and (not value.isascii() or len(value) > _DIGITS_MAX):
         raise ValueError("must be a decimal number of at most 40 characters")
     if isinstance(value, str) and ("_" in value or value != value.strip()):
-        raise ValueError("must be a decimal number")  # Python alone would take it
+        raise ValueError("must be a decimal number")  # ``Decimal`` itself would accept it
     try:
         number = Decimal(value)
     except InvalidOperation:
@@ -58,7 +59,7 @@ def parse_decimal(value: str | int | Decimal) -> Decimal:
 
 
 def parse_amount(value: str | int | Decimal, decimals: int) -> int:
-    """Base units of an amount in token units, exactly.
+    """Convert an amount in token units to base units, exactly.
 
     Raises ``ValueError`` with a reason if it is not a number, not positive, has more decimals
     than the token, or does not fit 64 bits.
@@ -74,8 +75,8 @@ def parse_amount(value: str | int | Decimal, decimals: int) -> int:
         scale: int = 10**shift
         units *= scale
     else:
-        units, lost = divmod(units, 10**-shift)
-        if lost:
+        units, remainder = divmod(units, 10**-shift)
+        if remainder:
             raise ValueError(f"has more than {decimals} decimals")
     if units > U64_MAX:
         raise ValueError("is more than a 64-bit amount of base units")
@@ -83,16 +84,16 @@ def parse_amount(value: str | int | Decimal, decimals: int) -> int:
 
 
 def format_amount(base_units: int, decimals: int) -> str:
-    """An amount in token units as a plain decimal, without trailing zeros."""
-    whole, part = divmod(base_units, 10**decimals)
-    if not part:
+    """Format base units as a plain decimal in token units, without trailing zeros."""
+    whole, fraction = divmod(base_units, 10**decimals)
+    if not fraction:
         return str(whole)
-    return f"{whole}.{part:0{decimals}d}".rstrip("0")
+    return f"{whole}.{fraction:0{decimals}d}".rstrip("0")
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Token out per one token in: an exact ratio of two amounts."""
+    """The price of a trade, token out per one token in, as an exact ratio of two amounts."""
 
     amount_in: int
     decimals_in: int
@@ -107,22 +108,22 @@ class Price:
 
 
 def format_ratio(numerator: int, denominator: int, digits: int = _PRICE_DIGITS) -> str:
-    """A non-negative ratio rounded down to ``digits`` significant digits, in plain notation."""
+    """Format a non-negative ratio, rounded down to ``digits`` significant digits, as a decimal."""
     if not numerator:
         return "0"
     magnitude = len(str(numerator)) - len(str(denominator))
-    places = max(digits - magnitude, 0)
-    scaled = numerator * 10**places // denominator
-    extra = len(str(scaled)) - digits
-    if 0 < extra <= places:
-        scaled //= 10**extra
-        places -= extra
-    return format_amount(scaled, places)
+    decimals = max(digits - magnitude, 0)
+    scaled = numerator * 10**decimals // denominator
+    excess = len(str(scaled)) - digits
+    if 0 < excess <= decimals:
+        scaled //= 10**excess
+        decimals -= excess
+    return format_amount(scaled, decimals)
 
 
-def min_out(amount_out: int, slippage_bps: int) -> int:
-    """The least that a quote of ``amount_out`` may pay: rounded down, and never below 1.
+def compute_min_out(amount_out: int, slippage_bps: int) -> int:
+    """Compute the minimum output for a quote under a slippage tolerance: rounded down, at least 1.
 
-    A limit of 0 is no limit: Meteora DAMM v2 would keep the input and pay nothing.
+    A minimum of 0 is no protection: Meteora DAMM v2 would take the input and pay nothing.
     """
     return max(floor_div(amount_out * (BPS - slippage_bps), BPS), 1)

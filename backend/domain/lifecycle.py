@@ -1,14 +1,15 @@
-"""The life of an order: one table, and the only code that decides a status.
+"""The order lifecycle: the transition table, and the only code that decides an order's status.
 
 Two rules:
 
-- Everything that affects a transition is in this file, and nothing here acts: callers tell
-  what happened, ``advance`` answers with the step to store, and the journal stores it. A
-  happening that the table does not list is refused and changes nothing.
+- Every decision about a transition is made in this file, and this file has no side effects:
+  callers report a cause, ``advance`` returns the step to store, and the journal stores it. A
+  cause that the table does not list for the current status raises and changes nothing.
 - An order has at most one transaction that could still land. ``submitted`` is stored, with the
-  signature and the signed bytes, *before* the bytes are sent; it is left only when the chain
-  shows that the transaction landed or that it never can. So a crash anywhere leaves either an
-  order that sent nothing, or one whose signature tells what became of it (``recover``).
+  signature and the signed bytes, *before* the bytes are sent; the order leaves it only when the
+  chain shows that the transaction landed or that it never can. So a crash at any point leaves
+  either an order that sent nothing, or one whose signature resolves its outcome
+  (``choose_recovery``).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ATTEMPTS_MAX = 3
 
 
 class Status(StrEnum):
-    """Where an order is; the last four are ends."""
+    """The status of an order; the last four are final."""
 
     PENDING = "pending"
     ROUTING = "routing"
@@ -33,23 +34,23 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
     @property
-    def is_end(self) -> bool:
-        """Whether nothing can happen to the order any more."""
-        return self in ENDS
+    def is_final(self) -> bool:
+        """Whether no further transition is possible."""
+        return self in FINAL_STATUSES
 
 
-ENDS = frozenset({Status.CONFIRMED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+FINAL_STATUSES = frozenset({Status.CONFIRMED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
 
 
-class Happening(StrEnum):
-    """What can happen to an order; the words are those of the diagram."""
+class Cause(StrEnum):
+    """The cause of a transition; the values label the arrows of the diagram."""
 
     CLAIMED = "claimed by a worker"
     ROUTED = "route chosen"
     SIGNED = "signed and stored"
     LANDED = "landed and succeeded"
     REVERTED = "landed and failed on chain"
-    UNLANDED = "can never land any more"
+    SIGNATURE_EXPIRED = "can never land any more"
     TRANSIENT = "transient error"
     INTERRUPTED = "worker lost before signing"
     REJECTED = "rejected"
@@ -58,38 +59,38 @@ class Happening(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Where a happening leads; with ``retries``, only while attempts remain, else to ``failed``."""
+class TransitionRule:
+    """The target status of a cause; if retryable, only while attempts remain, else ``failed``."""
 
     to: Status
-    retries: bool = False
+    is_retryable: bool = False
 
 
-_RETRY = Rule(Status.ROUTING, retries=True)
-_FAIL = Rule(Status.FAILED)
+_RETRY_RULE = TransitionRule(Status.ROUTING, is_retryable=True)
+_FAIL_RULE = TransitionRule(Status.FAILED)
 
-TABLE: dict[tuple[Status, Happening], Rule] = {
-    (Status.PENDING, Happening.CLAIMED): Rule(Status.ROUTING),
-    (Status.PENDING, Happening.CANCELLED): Rule(Status.CANCELLED),
-    (Status.PENDING, Happening.TIMED_OUT): Rule(Status.EXPIRED),
-    (Status.ROUTING, Happening.ROUTED): Rule(Status.BUILDING),
-    (Status.ROUTING, Happening.TRANSIENT): _RETRY,
-    (Status.ROUTING, Happening.REJECTED): _FAIL,
-    (Status.BUILDING, Happening.SIGNED): Rule(Status.SUBMITTED),
-    (Status.BUILDING, Happening.TRANSIENT): _RETRY,
-    (Status.BUILDING, Happening.REJECTED): _FAIL,
-    # Our crash is not the order's failure: it costs no attempt.
-    (Status.BUILDING, Happening.INTERRUPTED): Rule(Status.ROUTING),
-    (Status.SUBMITTED, Happening.LANDED): Rule(Status.CONFIRMED),
-    # Slippage may pass with a fresh quote. What can never pass is REJECTED.
-    (Status.SUBMITTED, Happening.REVERTED): _RETRY,
-    (Status.SUBMITTED, Happening.REJECTED): _FAIL,
-    (Status.SUBMITTED, Happening.UNLANDED): _RETRY,
+TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
+    (Status.PENDING, Cause.CLAIMED): TransitionRule(Status.ROUTING),
+    (Status.PENDING, Cause.CANCELLED): TransitionRule(Status.CANCELLED),
+    (Status.PENDING, Cause.TIMED_OUT): TransitionRule(Status.EXPIRED),
+    (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),
+    (Status.ROUTING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.ROUTING, Cause.REJECTED): _FAIL_RULE,
+    (Status.BUILDING, Cause.SIGNED): TransitionRule(Status.SUBMITTED),
+    (Status.BUILDING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.BUILDING, Cause.REJECTED): _FAIL_RULE,
+    # A crash of a worker is not the order's failure: it uses up no attempt.
+    (Status.BUILDING, Cause.INTERRUPTED): TransitionRule(Status.ROUTING),
+    (Status.SUBMITTED, Cause.LANDED): TransitionRule(Status.CONFIRMED),
+    # Slippage may pass with a fresh quote. A failure that can never pass is REJECTED.
+    (Status.SUBMITTED, Cause.REVERTED): _RETRY_RULE,
+    (Status.SUBMITTED, Cause.REJECTED): _FAIL_RULE,
+    (Status.SUBMITTED, Cause.SIGNATURE_EXPIRED): _RETRY_RULE,
 }
 
 
 class IllegalTransition(AssertionError):
-    """A caller reported a happening that cannot happen in this status: a bug of ours."""
+    """A caller reported a cause that the table does not list for this status: a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +103,16 @@ class Step:
 
 
 def advance(
-    status: Status, attempt: int, what: Happening, *, attempts_max: int = ATTEMPTS_MAX
+    status: Status, attempt: int, cause: Cause, *, attempts_max: int = ATTEMPTS_MAX
 ) -> Step:
-    """The step that ``what`` causes for an order in ``status`` on its ``attempt`` (from 1).
+    """Determine the step for ``cause`` on an order in ``status`` on its ``attempt`` (from 1).
 
     Raises ``IllegalTransition`` if the table does not list it.
     """
-    rule = TABLE.get((status, what))
+    rule = TRANSITIONS.get((status, cause))
     if rule is None:
-        raise IllegalTransition(f"{what.name} cannot happen to an order that is {status}")
-    if not rule.retries:
+        raise IllegalTransition(f"{cause.name} is no transition of an order that is {status}")
+    if not rule.is_retryable:
         return Step(rule.to, attempt)
     if attempt >= attempts_max:
         return Step(Status.FAILED, attempt)
@@ -119,28 +120,28 @@ def advance(
 
 
 def backoff_ms(failed_attempt: int, *, base_ms: int, jitter: float, chance: float) -> int:
-    """How long to wait after ``failed_attempt`` (from 1): ``base_ms`` · 2ⁿ⁻¹, give or take.
+    """Compute the backoff after ``failed_attempt`` (from 1): ``base_ms`` · 2ⁿ⁻¹, with jitter.
 
-    ``jitter`` is the largest deviation as a fraction of the wait and ``chance``, from 0 to 1, a
-    random number that the caller brings: 0.5 is no deviation at all.
+    ``jitter`` is the largest deviation as a fraction of the backoff. ``chance`` is a random number
+    from 0 to 1 supplied by the caller: 0.5 means no deviation.
     """
     wait_ms: int = base_ms * 2 ** (failed_attempt - 1)
     return round(wait_ms * (1 + jitter * (2 * chance - 1)))
 
 
-class Fate(StrEnum):
-    """What the chain shows of a signature."""
+class SignatureOutcome(StrEnum):
+    """The outcome of a signature, as far as the chain shows it."""
 
     LANDED = "landed"
     REVERTED = "reverted"
-    OPEN = "open"
+    UNRESOLVED = "unresolved"
     """Not seen, and still able to land."""
-    DEAD = "dead"
-    """Not seen by a search made after the last valid block height was final: it never can."""
+    EXPIRED = "expired"
+    """Not seen by a search made after the last valid block height was final: it can never land."""
 
 
-class Recovery(StrEnum):
-    """What the next holder of an order does first."""
+class RecoveryAction(StrEnum):
+    """The first action of a worker that claims an order in progress."""
 
     ROUTE = "route"
     ROUTE_AGAIN = "route again"
@@ -149,41 +150,41 @@ class Recovery(StrEnum):
     NEW_ATTEMPT = "new attempt"
 
 
-def recover(status: Status, fate: Fate | None = None) -> Recovery:
-    """What to do with a claimed order that is in ``status``, given its signature's ``fate``.
+def choose_recovery(status: Status, outcome: SignatureOutcome | None = None) -> RecoveryAction:
+    """Choose the action for a claimed order in ``status``, given the outcome of its signature.
 
-    ``fate`` must be known for a submitted order. No answer but ``NEW_ATTEMPT`` lets a submitted
-    order be signed again, and only ``DEAD`` leads there.
+    ``outcome`` is required for a submitted order. Only ``NEW_ATTEMPT`` lets a submitted order be
+    signed again, and only ``SignatureOutcome.EXPIRED`` leads to it.
     """
     match status:
         case Status.ROUTING:
-            return Recovery.ROUTE
+            return RecoveryAction.ROUTE
         case Status.BUILDING:
-            return Recovery.ROUTE_AGAIN
+            return RecoveryAction.ROUTE_AGAIN
         case Status.SUBMITTED:
-            assert fate is not None, "ask the chain before deciding about a submitted order"
-            return _SUBMITTED[fate]
+            assert outcome is not None, "check the chain before deciding about a submitted order"
+            return _SUBMITTED_RECOVERY[outcome]
         case _:
-            raise IllegalTransition(f"an order that is {status} has nothing to recover")
+            raise IllegalTransition(f"an order that is {status} needs no recovery")
 
 
-_SUBMITTED = {
-    Fate.LANDED: Recovery.SETTLE,
-    Fate.REVERTED: Recovery.SETTLE,
-    Fate.OPEN: Recovery.RESEND,
-    Fate.DEAD: Recovery.NEW_ATTEMPT,
+_SUBMITTED_RECOVERY = {
+    SignatureOutcome.LANDED: RecoveryAction.SETTLE,
+    SignatureOutcome.REVERTED: RecoveryAction.SETTLE,
+    SignatureOutcome.UNRESOLVED: RecoveryAction.RESEND,
+    SignatureOutcome.EXPIRED: RecoveryAction.NEW_ATTEMPT,
 }
 
 
-def diagram() -> Iterator[str]:
-    """The table as the lines of a Mermaid state diagram."""
+def render_diagram() -> Iterator[str]:
+    """Render the table as the lines of a Mermaid state diagram."""
     yield "stateDiagram-v2"
     yield f"    [*] --> {Status.PENDING}"
-    for (status, what), rule in TABLE.items():
-        words = f"{what}, attempts remain" if rule.retries else what.value
-        yield f"    {status} --> {rule.to}: {words}"
-    for status in sorted({s for (s, _), rule in TABLE.items() if rule.retries}):
+    for (status, cause), rule in TRANSITIONS.items():
+        label = f"{cause}, attempts remain" if rule.is_retryable else cause.value
+        yield f"    {status} --> {rule.to}: {label}"
+    for status in sorted({s for (s, _), rule in TRANSITIONS.items() if rule.is_retryable}):
         yield f"    {status} --> {Status.FAILED}: no attempts remain"
     for status in Status:
-        if status.is_end:
+        if status.is_final:
             yield f"    {status} --> [*]"

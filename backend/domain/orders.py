@@ -1,4 +1,4 @@
-"""Orders: what a client asked for, and what a worker holds while it drives one."""
+"""Orders as clients request them, as workers lease them, and as they are stored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.domain.quotes import Dex
 
 
 class OrderType(StrEnum):
-    """When an order is executed: at once, at a price, or when its pool opens."""
+    """When an order is executed: immediately, at a price, or when its pool opens."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -22,9 +22,12 @@ class OrderType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What is to be swapped. Amounts are base units; ``slippage_bps`` guards against the quote,
-    ``min_amount_out`` is the client's own floor."""
+class OrderTerms:
+    """What an order swaps. Amounts are base units.
+
+    ``slippage_bps`` is the tolerance relative to the quote, ``min_amount_out`` the client's own
+    minimum.
+    """
 
     type: OrderType
     token_in: Token
@@ -42,15 +45,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order about to be accepted.
+    """An order that is about to be stored.
 
-    ``idempotency_key`` and ``client_order_id`` each name one request of their owner for ever;
-    ``request_hash`` tells a repeat from another request under the same name.
+    ``idempotency_key`` and ``client_order_id`` each identify one request of their owner forever;
+    ``request_hash`` distinguishes an idempotent retry from a different request under the same key.
     """
 
     id: UUID
     owner: str
-    terms: Terms
+    terms: OrderTerms
     request_hash: bytes
     client_order_id: str | None = None
     idempotency_key: str | None = None
@@ -58,19 +61,19 @@ class NewOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """An order that is stored. ``replayed`` if an earlier request with the same name stored it."""
+class AcceptedOrder:
+    """A stored order. ``is_replay`` if an earlier request with the same key stored it."""
 
     id: UUID
     created_at: datetime
-    replayed: bool = False
+    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed transaction, as it is stored before it is sent.
+class SignedTransaction:
+    """A signed transaction, stored before it is sent.
 
-    ``last_valid_height`` is the block height after which it can never land.
+    ``last_valid_height`` is the last block height at which it can land.
     """
 
     signature: str
@@ -79,22 +82,22 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An order under a worker's lease. ``epoch`` fences every write the worker makes for it."""
+class LeasedOrder:
+    """An order under a worker's lease. ``epoch`` fences every write of the worker for it."""
 
     id: UUID
-    terms: Terms
+    terms: OrderTerms
     status: Status
     seq: int
     attempt: int
     epoch: int
     dex: Dex | None = None
-    signed: Signed | None = None
+    signed: SignedTransaction | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """What the chain says was received, in base units of the token out."""
+    """The executed amount as the chain shows it, in base units of the token out."""
 
     amount_out: int
     slot: int
@@ -102,10 +105,10 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One transition as it was stored. ``data`` is what that status knows, as JSON text.
+class OrderEvent:
+    """One stored transition. ``data`` holds the details of the new status as JSON text.
 
-    ``txid`` is the transaction that wrote it; ``dex`` is where its order is routed by now.
+    ``txid`` is the database transaction that wrote it; ``dex`` is the order's current route.
     """
 
     order_id: UUID
@@ -121,8 +124,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """An order as it is stored. Tokens are symbols, amounts base units, ``route`` JSON text."""
+class OrderRecord:
+    """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text."""
 
     id: UUID
     client_order_id: str | None

@@ -1,4 +1,4 @@
-"""What a venue would pay for an order, and the choice between venues."""
+"""Quotes of venues for an order, and the choice between them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from functools import lru_cache
 from backend.domain.amounts import Price, Token, format_amount, format_ratio
 
 E9 = 1_000_000_000
-"""Rates are integers of parts per billion: fine enough for both venues' own units."""
+"""Rates are integers of parts per billion: fine enough for the rate units of every venue."""
 
 
 class Dex(StrEnum):
-    """The exchanges that an order can be routed to."""
+    """An exchange that an order can be routed to."""
 
     RAYDIUM = "raydium"
     METEORA = "meteora"
@@ -24,8 +24,8 @@ class Dex(StrEnum):
 class Quote:
     """What one pool pays for ``amount_in`` base units, after its fees.
 
-    ``fee_e9`` is the pool's trading fee and ``price_impact_e9`` how much worse than the pool's
-    spot price the trade is apart from the fee, both in parts per billion.
+    ``fee_e9`` is the pool's trading fee; ``price_impact_e9`` is how much worse than the pool's
+    spot price the trade is, apart from the fee. Both are in parts per billion.
     """
 
     dex: Dex
@@ -37,24 +37,24 @@ class Quote:
     slot: int
 
     def to_json(self, token_in: Token, token_out: Token) -> dict[str, str]:
-        """The quote as clients see it: decimal strings in token units, rates as fractions."""
+        """Convert to JSON for clients: decimal strings in token units, rates as fractions."""
         price = Price(self.amount_in, token_in.decimals, self.amount_out, token_out.decimals)
         return {
             "dex": self.dex.value,
             "price": str(price),
-            "fee": _rate(self.fee_e9),
+            "fee": _format_rate(self.fee_e9),
             "amountOut": format_amount(self.amount_out, token_out.decimals),
             "priceImpact": format_ratio(self.price_impact_e9, E9),
         }
 
 
 @lru_cache(1_024)
-def _rate(e9: int) -> str:
+def _format_rate(e9: int) -> str:
     return format_ratio(e9, E9)
 
 
-def best(quotes: Sequence[Quote]) -> Quote:
-    """The quote that pays most; on a tie the first, so that the choice is repeatable.
+def best_quote(quotes: Sequence[Quote]) -> Quote:
+    """The quote that pays most; on a tie the first, so that the choice is deterministic.
 
     ``quotes`` must not be empty.
     """

@@ -1,4 +1,4 @@
-"""The tokens that the engine knows, by symbol and by mint address."""
+"""The tokens that the engine trades, by symbol and by mint address."""
 
 from __future__ import annotations
 
@@ -14,29 +14,25 @@ JUP = Token("JUP", "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN", 6)
 BONK = Token("BONK", "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263", 5)
 RAY = Token("RAY", "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R", 6)
 
-KNOWN = (SOL, USDC, USDT, JUP, BONK, RAY)
+KNOWN_TOKENS = (SOL, USDC, USDT, JUP, BONK, RAY)
 
 _BASE58 = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 
 
-class Tokens:
-    """A fixed set of tokens, looked up by symbol (any case) or by mint."""
+class TokenRegistry:
+    """A fixed set of tokens with lookup by symbol (case-insensitive) or by mint."""
 
-    def __init__(self, tokens: Iterable[Token] = KNOWN) -> None:
+    def __init__(self, tokens: Iterable[Token] = KNOWN_TOKENS) -> None:
         self._all = tuple(tokens)
-        self._by_name = {t.symbol.upper(): t for t in self._all}
+        self._by_symbol = {t.symbol.upper(): t for t in self._all}
         self._by_mint = {t.mint: t for t in self._all}
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self._all)
 
-    def by_mint(self, mint: str) -> Token:
-        """The token with this mint; ``KeyError`` if there is none."""
-        return self._by_mint[mint]
-
     def find(self, name: str, field: str) -> Token:
-        """The token that a client named; raises ``InvalidInput`` that says what is wrong."""
-        token = self._by_name.get(name.upper()) or self._by_mint.get(name)
+        """Find the token that the client named in ``field``; raises ``InvalidInput`` if none."""
+        token = self._by_symbol.get(name.upper()) or self._by_mint.get(name)
         if token is not None:
             return token
         if len(name) < 32:

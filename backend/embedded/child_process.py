@@ -1,16 +1,15 @@
-"""One operating-system process of ours: started so that it dies with us, stopped by a deadline.
+"""Child processes: started so that they die with their parent, stopped within a deadline.
 
-On Linux the kernel itself ends a child whose parent is gone (``PR_SET_PDEATHSIG``), so that not
-even ``kill -9`` of the parent leaves an orphan. Three things about that signal decide how this
-file looks:
+On Linux the kernel signals a child when its parent exits (``PR_SET_PDEATHSIG``), so not even
+``kill -9`` of the parent leaves an orphan. Three properties of that signal shape this module:
 
 - It is sent when the *thread* that forked ends, so children are started from the main thread only.
 - A change of user clears it, so it is set after the change: that is where ``preexec_fn`` runs.
-- A parent that dies between the fork and the setting is not noticed by the kernel, so the child
-  looks for it once.
+- The kernel does not signal if the parent dies between the fork and the ``prctl`` call, so the
+  child checks its parent once.
 
-Other systems have no such signal: there an orphan is found, by its pid file and its command line,
-and ended by the next start over the same data.
+Other systems have no such signal: there the next start over the same data finds an orphan by its
+pid file and its command line, and stops it.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from typing import Any
 from backend.embedded.account import Account
 
 LOG_BYTES_MAX = 10 * 1024 * 1024
-HURRY_S = 0.5
+FORCED_STOP_S = 0.5
 _PR_SET_PDEATHSIG = 1
 
-Step = tuple[signal.Signals, float]
-"""A signal that asks a process to stop, and the seconds it is given to obey."""
+StopStep = tuple[signal.Signals, float]
+"""A signal that requests a process to stop, and the seconds to wait for its exit."""
 
 
-async def spawn(
+async def spawn_process(
     argv: Sequence[str | Path],
     *,
     log: Path,
@@ -48,12 +47,13 @@ async def spawn(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Process:
-    """Starts ``argv`` in a process group of its own; all that it prints is appended to ``log``.
+    """Start ``argv`` in its own process group; append its output to ``log``.
 
-    It gets ``death_signal`` when this process ends in any way. Call from the main thread only.
+    The child gets ``death_signal`` when this process ends in any way. Call from the main thread
+    only.
     """
     assert threading.current_thread() is threading.main_thread(), (
-        "a child dies with the thread that started it: start it from the main thread"
+        "the parent death signal follows the starting thread: start children from the main thread"
     )
     switched = account if account is not None and account.is_switched else None
     with log.open("ab") as output:
@@ -69,110 +69,112 @@ async def spawn(
             user=switched.uid if switched else None,
             group=switched.gid if switched else None,
             extra_groups=[] if switched else None,
-            preexec_fn=dies_with_us(death_signal),
+            preexec_fn=build_parent_death_hook(death_signal),
         )
 
 
-def dies_with_us(death_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it runs to get ``death_signal`` when this process ends."""
+def build_parent_death_hook(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """Build a ``preexec_fn`` that makes a child get ``death_signal`` when this process ends."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
-    def arrange() -> None:
+    def set_death_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 
-    return arrange
+    return set_death_signal
 
 
-async def stop(process: Process, steps: Sequence[Step], hurry: asyncio.Event) -> bool:
-    """Sends each signal in turn and waits its time, then SIGKILL; whether that was needed.
+async def stop_process(
+    process: Process, steps: Sequence[StopStep], force_stop: asyncio.Event
+) -> bool:
+    """Send each signal and wait its time, then SIGKILL; return whether SIGKILL was needed.
 
-    Once ``hurry`` is set each step lasts at most half a second. What is left of the process's
-    group is ended too.
+    Once ``force_stop`` is set, each step lasts at most half a second. The rest of the process group
+    is killed too.
     """
     for number, seconds in steps:
         if process.returncode is not None:
             break
         process.send_signal(number)
-        if await _exits(process, seconds, hurry):
+        if await _wait_for_exit(process, seconds, force_stop):
             break
     is_killed = process.returncode is None
-    await end(process)
+    await kill_group(process)
     return is_killed
 
 
-async def end(process: Process) -> None:
-    """SIGKILL to what is left of the process and its group; returns when the process is gone."""
-    # macOS answers EPERM for a group of zombies.
+async def kill_group(process: Process) -> None:
+    """Send SIGKILL to the process and its group; return when the process has exited."""
+    # macOS returns EPERM for a group of zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
-async def _exits(process: Process, seconds: float, hurry: asyncio.Event) -> bool:
+async def _wait_for_exit(process: Process, seconds: float, force_stop: asyncio.Event) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await _first(process.wait(), hurry.wait())
-        async with asyncio.timeout(HURRY_S):
+            await _wait_for_first(process.wait(), force_stop.wait())
+        async with asyncio.timeout(FORCED_STOP_S):
             await process.wait()
     except TimeoutError:
         return False
     return True
 
 
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    is_done = asyncio.Event()
+async def _wait_for_first(*waits: Coroutine[Any, Any, object]) -> None:
+    first_done = asyncio.Event()
 
-    async def one(wait: Coroutine[Any, Any, object]) -> None:
+    async def signal_when_done(wait: Coroutine[Any, Any, object]) -> None:
         await wait
-        is_done.set()
+        first_done.set()
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(wait)) for wait in waits]
-        await is_done.wait()
+        tasks = [group.create_task(signal_when_done(wait)) for wait in waits]
+        await first_done.wait()
         for task in tasks:
             task.cancel()
 
 
-def ending(process: Process) -> str:
-    """How a process that is gone ended, for people."""
+def describe_exit(process: Process) -> str:
+    """Describe how an exited process ended, for log and error messages."""
     code = process.returncode
-    assert code is not None, "ask only about a process that is gone"
+    assert code is not None, "the process is still running"
     if code >= 0:
         return f"ended with code {code}"
     return f"ended by {signal.Signals(-code).name}"
 
 
-def command_line(pid: int) -> str:
-    """The command of a running process, its arguments joined by spaces; empty if there is none."""
+def read_command_line(pid: int) -> str:
+    """Read the command line of a process, joined by spaces; empty if there is no such process."""
     if sys.platform == "linux":
         try:
             raw = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return ""
         return os.fsdecode(raw).replace("\0", " ").strip()
-    answer = subprocess.run(  # noqa: S603  (a number is its only argument)
+    completed = subprocess.run(  # noqa: S603  (a number is its only argument)
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,
         timeout=10,
     )
-    return answer.stdout.strip()
+    return completed.stdout.strip()
 
 
-def bound_log(log: Path) -> None:
-    """Empties a log that has grown past ``LOG_BYTES_MAX``; called before each start."""
+def truncate_large_log(log: Path) -> None:
+    """Empty a log file larger than ``LOG_BYTES_MAX``; called before each start."""
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         os.truncate(log, 0)
 
 
-def log_tail(log: Path, lines: int = 5) -> str:
-    """The last lines of a log, to be shown beside an error."""
+def read_log_tail(log: Path, lines: int = 5) -> str:
+    """Read the last lines of a log file, to be shown with an error."""
     if not log.exists():
         return ""
     with log.open("rb") as file:

@@ -1,10 +1,8 @@
-"""Our own processes, as ``order-engine up`` runs them: stages that start in order and stop in
-the reverse one.
+"""The engine's processes under ``order-engine up``: stages that start in order and stop in reverse.
 
-A process says that it can be used with one line on standard output, ``ready <address>``, or
-``ready`` alone if it has no address. Its output goes into its log file, and the line is read from
-there: no pipe stands between it and the disk, so it can neither block on a supervisor that is
-slow nor fail on one that is gone.
+A process reports readiness with one line on standard output, ``ready <address>``, or ``ready``
+alone if it has no address. Its output goes to its log file, and the line is read from there: with
+no pipe in between, it can neither block on a slow supervisor nor fail on an exited one.
 """
 
 from __future__ import annotations
@@ -19,21 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.domain.errors import Transient
-from backend.embedded import child_process as child
-from backend.embedded.notices import Tell
-from backend.embedded.stale_process import POLL_S
-from backend.embedded.supervisor import kept
-from backend.runtime.background import one_error
+from backend.embedded import child_process
+from backend.embedded.stale_process import POLL_INTERVAL_S
+from backend.embedded.supervisor import NoticeHandler, supervise
+from backend.runtime.background import raise_single_error
 
-_READY = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)
+_READY_LINE = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """One process: what to run, its whole environment, and how long it may take.
+class ProcessCommand:
+    """Command line of one process, its complete environment, and its timeouts.
 
-    ``pass_fds`` stay open in it under the same numbers: a listening socket among them keeps its
-    address, and the connections waiting on it, while the process behind it is started again.
+    ``pass_fds`` stay open in the child under the same numbers: a listening socket among them keeps
+    its address and its pending connections while the process is restarted.
     """
 
     name: str
@@ -44,64 +41,70 @@ class Command:
     pass_fds: tuple[int, ...] = ()
 
 
-Stage = Callable[[Mapping[str, str]], Sequence[Command]]
-"""The commands of a stage, given the addresses of those that are ready, by name."""
+Stage = Callable[[Mapping[str, str]], Sequence[ProcessCommand]]
+"""Returns the commands of a stage, given the addresses of the ready processes by name."""
 
 
-async def run(
+async def run_stages(
     stages: Sequence[Stage],
     *,
-    logs: Path,
+    log_dir: Path,
     stop: asyncio.Event,
-    hurry: asyncio.Event,
+    force_stop: asyncio.Event,
     on_ready: Callable[[Mapping[str, str]], None],
-    tell: Tell,
+    on_notice: NoticeHandler,
 ) -> None:
-    """Starts ``stages`` one after the other and keeps them running until ``stop`` is set.
+    """Start ``stages`` one after the other and keep them running until ``stop`` is set.
 
-    ``on_ready`` gets all addresses once every process is ready. Stopping goes backwards through
-    the stages: SIGTERM, the process's own time, SIGKILL; once ``hurry`` is set its time is half a
+    ``on_ready`` gets all addresses once every process is ready. The stages stop in reverse order:
+    SIGTERM, the process's stop timeout, SIGKILL; once ``force_stop`` is set the timeout is half a
     second. Raises ``Transient`` if a process dies or is not ready in time on its first start.
     """
-    with one_error():
+    with raise_single_error():
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(_run(stages, logs, hurry, on_ready, tell))
+            supervision = group.create_task(
+                _supervise_stages(stages, log_dir, force_stop, on_ready, on_notice)
+            )
             await stop.wait()
-            running.cancel()
+            supervision.cancel()
 
 
-async def _run(
+async def _supervise_stages(
     stages: Sequence[Stage],
-    logs: Path,
-    hurry: asyncio.Event,
+    log_dir: Path,
+    force_stop: asyncio.Event,
     on_ready: Callable[[Mapping[str, str]], None],
-    tell: Tell,
+    on_notice: NoticeHandler,
 ) -> None:
     addresses: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for stage in stages:
-            programs = [OurProcess(command, logs) for command in stage(dict(addresses))]
-            await stack.enter_async_context(kept(programs, tell=tell, hurry=hurry))
+            programs = [EngineProcess(command, log_dir) for command in stage(dict(addresses))]
+            await stack.enter_async_context(
+                supervise(programs, on_notice=on_notice, force_stop=force_stop)
+            )
             addresses |= {program.name: program.address for program in programs}
         on_ready(addresses)
         await asyncio.Event().wait()
 
 
-class OurProcess:
-    """One command that can be started again and again; ``address`` is what it said it has."""
+class EngineProcess:
+    """A restartable engine process; ``address`` is the one it reported when it was ready."""
 
-    def __init__(self, command: Command, logs: Path) -> None:
+    def __init__(self, command: ProcessCommand, log_dir: Path) -> None:
         self._command = command
-        self._log = logs / f"{command.name}.log"
+        self._log = log_dir / f"{command.name}.log"
         self.name = command.name
-        self.stopping: tuple[child.Step, ...] = ((signal.SIGTERM, command.stop_timeout_s),)
+        self.stop_steps: tuple[child_process.StopStep, ...] = (
+            (signal.SIGTERM, command.stop_timeout_s),
+        )
         self.address = ""
 
     async def start(self) -> Process:
-        """Starts it and waits for its ``ready``. Raises ``Transient`` with its log's last lines."""
-        child.bound_log(self._log)
-        already = self._log.stat().st_size if self._log.exists() else 0
-        process = await child.spawn(
+        """Start it and wait for its ``ready`` line; ``Transient`` carries its last log lines."""
+        child_process.truncate_large_log(self._log)
+        log_offset = self._log.stat().st_size if self._log.exists() else 0
+        process = await child_process.spawn_process(
             self._command.argv,
             log=self._log,
             env=self._command.env,
@@ -111,25 +114,27 @@ class OurProcess:
         try:
             async with asyncio.timeout(self._command.ready_timeout_s):
                 while process.returncode is None:
-                    if self._is_ready(already):
+                    if self._is_ready(log_offset):
                         return process
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(POLL_INTERVAL_S)
         except TimeoutError:
-            await child.end(process)
-            raise self._failure("is not ready in time") from None
+            await child_process.kill_group(process)
+            raise self._build_start_error("is not ready in time") from None
         except BaseException:
-            await child.end(process)
+            await child_process.kill_group(process)
             raise
-        raise self._failure(child.ending(process))
+        raise self._build_start_error(child_process.describe_exit(process))
 
-    def _is_ready(self, already: int) -> bool:
+    def _is_ready(self, log_offset: int) -> bool:
         with self._log.open("rb") as log:
-            log.seek(already)
-            found = _READY.search(log.read(child.LOG_BYTES_MAX))
-        if found is not None:
-            self.address = (found[1] or b"").decode()
-        return found is not None
+            log.seek(log_offset)
+            match = _READY_LINE.search(log.read(child_process.LOG_BYTES_MAX))
+        if match is not None:
+            self.address = (match[1] or b"").decode()
+        return match is not None
 
-    def _failure(self, what: str) -> Transient:
-        tail = child.log_tail(self._log)
-        return Transient("process_did_not_start", f"{self.name} {what}; {self._log} ends:\n{tail}")
+    def _build_start_error(self, reason: str) -> Transient:
+        tail = child_process.read_log_tail(self._log)
+        return Transient(
+            "process_did_not_start", f"{self.name} {reason}; {self._log} ends:\n{tail}"
+        )

@@ -1,7 +1,7 @@
-"""``order-engine up``: every process of the engine on one machine, under one supervisor.
+"""``order-engine up``: all processes of the engine on one machine, under one supervisor.
 
-What is configured is used; what is not is started here: PostgreSQL and Valkey from their wheels,
-and the simulated node. If this process is killed, everything it started dies with it.
+Servers without a configured URL are started here: embedded PostgreSQL and Valkey, and the simulated
+node. If this process is killed, all its children die with it.
 """
 
 from __future__ import annotations
@@ -18,59 +18,59 @@ from typing import Any
 import click
 
 from backend import embedded
-from backend.api.server.process import listen_on
-from backend.config import Settings, env_name
+from backend.api.server.process import open_listener
+from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected
-from backend.embedded import engine_processes as processes
-from backend.embedded.child_process import dies_with_us
-from backend.embedded.engine_processes import Command
-from backend.embedded.notices import Tell
-from backend.execution.lease_renewer import HAND_BACK_S
-from backend.runtime.background import running
+from backend.embedded import engine_processes
+from backend.embedded.child_process import build_parent_death_hook
+from backend.embedded.engine_processes import ProcessCommand
+from backend.embedded.supervisor import NoticeHandler
+from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
+from backend.runtime.background import run_in_background
 from backend.store.migrations import migrate
 
-API_STOP_S = 15
-"""How long the API may take to say goodbye to its clients and close its parts."""
+API_STOP_TIMEOUT_S = 15
+"""Timeout of the API's graceful shutdown: close the clients' sockets and its own services."""
 
-Companion = Callable[[str], Coroutine[Any, Any, bool]]
-"""What runs beside the engine, given the API's address; whether it went well."""
+ForegroundTask = Callable[[str], Coroutine[Any, Any, bool]]
+"""Runs beside the engine, given the API's URL, and ends it on return; returns its success."""
 
 
-async def launch(
+async def launch_engine(
     settings: Settings,
     *,
     stop: asyncio.Event,
-    hurry: asyncio.Event,
-    companion: Companion | None = None,
-    tell: Tell,
+    force_stop: asyncio.Event,
+    foreground: ForegroundTask | None = None,
+    on_notice: NoticeHandler,
 ) -> None:
-    """Run everything until ``stop``, or until the companion has ended.
+    """Run all processes until ``stop`` is set or the foreground task has ended.
 
-    Raises ``Rejected`` or ``Transient`` if something cannot be started, and ``Rejected``
-    (``companion``) if the companion did not end well.
+    Raises ``Rejected`` or ``Transient`` if a process cannot be started, and ``Rejected`` if the
+    foreground task failed.
     """
     data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
-    with listen_on(settings.host, settings.port) as api_socket:
-        async with embedded.servers(
+    with open_listener(settings.host, settings.port) as api_socket:
+        async with embedded.run_servers(
             data_dir,
             database_url=settings.database_url,
             redis_url=settings.redis_url,
-            tell=tell,
-            hurry=hurry,
+            on_notice=on_notice,
+            force_stop=force_stop,
         ) as servers:
             await migrate(servers.database_url)
             env = {
                 **os.environ,
                 "DATABASE_URL": servers.database_url,
                 "REDIS_URL": servers.redis_url,
-                **_environment(settings),
+                **_child_environment(settings),
             }
-            plan = _Plan(settings, env, data_dir, api_socket)
-            await _supervise(plan, stop, hurry, companion, tell)
+            plan = _StagePlan(settings, env, data_dir, api_socket)
+            await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
 
 
-class _Plan:
-    """What runs, in the order in which it starts."""
+class _StagePlan:
+    """Builds the commands of each stage."""
 
     def __init__(
         self, settings: Settings, env: Mapping[str, str], data_dir: Path, api: socket.socket
@@ -79,39 +79,41 @@ class _Plan:
         self.env = env
         self.data_dir = data_dir
         self.api = api
-        self.chain_port = settings.chain_port or _free_port(settings.host)
+        self.chain_port = settings.chain_port or _find_free_port(settings.host)
 
-    def chain(self, _: Mapping[str, str]) -> list[Command]:
+    def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
         if self.settings.solana_rpc_url is not None:
             return []
         argv = ("chain", "--port", str(self.chain_port), "--data-dir", str(self.data_dir))
-        return [_command("chain", argv, self.env)]
+        return [_build_engine_command("chain", argv, self.env)]
 
-    def workers(self, ready: Mapping[str, str]) -> list[Command]:
-        env = self._with_chain(ready)
-        stop_s = self.settings.shutdown_s + HAND_BACK_S + 5
+    def worker_commands(self, ready: Mapping[str, str]) -> list[ProcessCommand]:
+        env = self._add_chain_url(ready)
+        stop_s = self.settings.shutdown_s + RELEASE_TIMEOUT_S + 5
         return [
-            _command(f"worker-{n}", ("worker",), env, stop_timeout_s=stop_s)
+            _build_engine_command(f"worker-{n}", ("worker",), env, stop_timeout_s=stop_s)
             for n in range(1, self.settings.workers + 1)
         ]
 
-    def api_process(self, ready: Mapping[str, str]) -> list[Command]:
-        # On a socket that stays open here: nobody is refused while the API restarts.
-        fd, env = self.api.fileno(), self._with_chain(ready)
+    def api_commands(self, ready: Mapping[str, str]) -> list[ProcessCommand]:
+        # The socket stays open in this process: no connection is refused while the API restarts.
+        fd, env = self.api.fileno(), self._add_chain_url(ready)
         argv = ("api", "--fd", str(fd))
-        return [_command("api", argv, env, stop_timeout_s=API_STOP_S, fds=(fd,))]
+        return [
+            _build_engine_command("api", argv, env, stop_timeout_s=API_STOP_TIMEOUT_S, fds=(fd,))
+        ]
 
-    def _with_chain(self, ready: Mapping[str, str]) -> dict[str, str]:
+    def _add_chain_url(self, ready: Mapping[str, str]) -> dict[str, str]:
         url = self.settings.solana_rpc_url or ready["chain"]
         return {**self.env, "SOLANA_RPC_URL": url}
 
 
-async def _supervise(
-    plan: _Plan,
+async def _supervise_plan(
+    plan: _StagePlan,
     stop: asyncio.Event,
-    hurry: asyncio.Event,
-    companion: Companion | None,
-    tell: Tell,
+    force_stop: asyncio.Event,
+    foreground: ForegroundTask | None,
+    on_notice: NoticeHandler,
 ) -> None:
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -119,31 +121,38 @@ async def _supervise(
         click.echo(f"ready {addresses['api']}")
         ready.set_result(addresses["api"])
 
-    went_well = True
+    has_succeeded = True
 
-    async def accompany() -> None:
-        nonlocal went_well
-        if companion is not None:
-            went_well = await companion(await ready)
+    async def run_foreground() -> None:
+        nonlocal has_succeeded
+        if foreground is not None:
+            has_succeeded = await foreground(await ready)
             stop.set()
 
-    async with running(accompany):
-        await processes.run(
-            [plan.chain, plan.workers, plan.api_process],
-            logs=plan.data_dir / "logs",
+    async with run_in_background(run_foreground):
+        await engine_processes.run_stages(
+            [plan.chain_commands, plan.worker_commands, plan.api_commands],
+            log_dir=plan.data_dir / "logs",
             stop=stop,
-            hurry=hurry,
+            force_stop=force_stop,
             on_ready=on_ready,
-            tell=tell,
+            on_notice=on_notice,
         )
-    if not went_well:
-        raise Rejected("companion", "it did not end well: see above")
+    if not has_succeeded:
+        raise Rejected(
+            "foreground_task_failed", "the smoke test or the dashboard failed: see above"
+        )
 
 
-async def dashboard(url: str) -> bool:
-    """Show the dashboard on this terminal until it is left."""
+async def run_dashboard(url: str) -> bool:
+    """Show the dashboard on this terminal until the user quits it."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tui", "--url", url, preexec_fn=dies_with_us(signal.SIGTERM)
+        sys.executable,
+        "-m",
+        "tui",
+        "--url",
+        url,
+        preexec_fn=build_parent_death_hook(signal.SIGTERM),
     )
     try:
         return await process.wait() == 0
@@ -153,15 +162,15 @@ async def dashboard(url: str) -> bool:
             await process.wait()
 
 
-def _command(
+def _build_engine_command(
     name: str,
     argv: tuple[str, ...],
     env: Mapping[str, str],
     *,
     stop_timeout_s: float = 10,
     fds: tuple[int, ...] = (),
-) -> Command:
-    return Command(
+) -> ProcessCommand:
+    return ProcessCommand(
         name,
         (sys.executable, "-m", "backend.cli", *argv),
         env,
@@ -170,13 +179,13 @@ def _command(
     )
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings that children read from their environment, as they were given here."""
+def _child_environment(settings: Settings) -> dict[str, str]:
+    """Return this process's settings as environment variables of the children."""
     names = ("host", "profile", "seed", "sol_price")
-    return {env_name(name): str(getattr(settings, name)) for name in names}
+    return {get_variable_name(name): str(getattr(settings, name)) for name in names}
 
 
-def _free_port(host: str) -> int:
+def _find_free_port(host: str) -> int:
     with socket.create_server((host, 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

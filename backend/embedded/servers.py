@@ -1,4 +1,4 @@
-"""Both embedded servers, for as long as somebody is inside."""
+"""Runs both embedded servers for the duration of a context."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.embedded.data_dir import held
-from backend.embedded.notices import Tell, untold
-from backend.embedded.postgres import Postgres
-from backend.embedded.supervisor import Startable, kept
-from backend.embedded.valkey import Valkey
+from backend.embedded.data_dir import hold_data_dir
+from backend.embedded.postgres import PostgresServer
+from backend.embedded.supervisor import NoticeHandler, SupervisedProgram, ignore_notice, supervise
+from backend.embedded.valkey import ValkeyServer
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
-    """Where the servers accept connections."""
+class ServerUrls:
+    """The URLs at which the servers accept connections."""
 
     database_url: str
     redis_url: str
 
 
 @asynccontextmanager
-async def servers(
+async def run_servers(
     data_dir: Path,
     *,
     database_url: str | None = None,
     redis_url: str | None = None,
-    tell: Tell = untold,
-    hurry: asyncio.Event | None = None,
+    on_notice: NoticeHandler = ignore_notice,
+    force_stop: asyncio.Event | None = None,
     redis_databases: int = 16,
     connections_max: int = 100,
-) -> AsyncIterator[Servers]:
-    """Holds ``data_dir`` and runs the servers whose URL is not given; the others pass through.
+) -> AsyncIterator[ServerUrls]:
+    """Lock ``data_dir`` and run the servers whose URL is not given; given URLs are passed through.
 
-    One that dies is started again at the same address. Once ``hurry`` is set, stopping takes at
-    most about a second. Raises ``Rejected`` if the data directory is held by another process or
+    A server that dies is restarted at the same address. Once ``force_stop`` is set, stopping takes
+    at most about a second. Raises ``Rejected`` if the data directory is held by another process or
     a program is missing, ``Transient`` if a server does not start.
     """
-    with held(data_dir) as place:
-        postgres = Postgres(place, connections_max)
-        valkey = Valkey(place, redis_databases)
-        programs: list[Startable] = []
+    with hold_data_dir(data_dir) as directory:
+        postgres = PostgresServer(directory, connections_max)
+        valkey = ValkeyServer(directory, redis_databases)
+        programs: list[SupervisedProgram] = []
         if database_url is None:
             programs.append(postgres)
         if redis_url is None:
             programs.append(valkey)
-        async with kept(programs, tell=tell, hurry=hurry or asyncio.Event()):
-            yield Servers(database_url or postgres.url, redis_url or valkey.url)
+        async with supervise(
+            programs, on_notice=on_notice, force_stop=force_stop or asyncio.Event()
+        ):
+            yield ServerUrls(database_url or postgres.url, redis_url or valkey.url)

@@ -1,111 +1,147 @@
-"""Keeps programs running: started together, restarted when they die, stopped on leaving.
+"""Supervision of programs: started together, restarted when they die, stopped on exit.
 
-The one loop behind the embedded servers and behind the processes of ``order-engine up``.
+Used for the embedded servers and for the processes of ``order-engine up``. It neither logs nor
+prints: each event is a ``Notice`` to the caller's ``NoticeHandler``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from backend.domain.errors import EngineError
-from backend.embedded import child_process as child
-from backend.embedded.notices import Notice, Tell, What
-from backend.runtime.background import one_error
+from backend.embedded import child_process
+from backend.runtime.background import raise_single_error
 
-RESTART_S_MIN = 0.05
-RESTART_S_MAX = 5.0
-STEADY_S = 10.0
+RESTART_DELAY_S_MIN = 0.05
+RESTART_DELAY_S_MAX = 5.0
+STABLE_RUN_S = 10.0
 
 
-class Startable(Protocol):
-    """Something that can be started again and again."""
+class NoticeKind(StrEnum):
+    """Events in the lifecycle of a supervised process."""
+
+    READY = "is ready"
+    DIED = "died"
+    """Exited unexpectedly; it is restarted."""
+    STOPPED = "stopped"
+    KILLED = "was killed"
+    """It did not stop within its timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event of ``process``; ``str()`` gives a readable sentence."""
+
+    process: str
+    kind: NoticeKind
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.process} {self.kind}" + (f": {self.detail}" if self.detail else "")
+
+
+NoticeHandler = Callable[[Notice], None]
+
+
+def ignore_notice(_: Notice) -> None:
+    """Discard a notice."""
+
+
+class SupervisedProgram(Protocol):
+    """A program that the supervisor can start repeatedly."""
 
     @property
     def name(self) -> str:
-        """What it is called in notices."""
+        """Its name in notices."""
 
     @property
-    def stopping(self) -> Sequence[child.Step]:
-        """How it is asked to stop."""
+    def stop_steps(self) -> Sequence[child_process.StopStep]:
+        """The signals that stop it gracefully, each with its timeout."""
 
     async def start(self) -> Process:
-        """Starts it and waits until it is ready; raises ``EngineError`` and leaves nothing."""
+        """Start it and wait until it is ready; on ``EngineError`` no process is left."""
 
 
 @asynccontextmanager
-async def kept(
-    programs: Sequence[Startable], *, tell: Tell, hurry: asyncio.Event
+async def supervise(
+    programs: Sequence[SupervisedProgram], *, on_notice: NoticeHandler, force_stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """All of ``programs``: ready at the beginning, running while inside, gone at the end.
+    """Start ``programs``, keep them running during the context, and stop them on exit.
 
-    One that dies is started again, at once and then ever more slowly, up to every 5 s.
+    A program that dies is restarted with exponential backoff, up to 5 s.
     """
-    keepers = [_Keeper(program, tell, hurry) for program in programs]
+    supervisors = [_ProgramSupervisor(program, on_notice, force_stop) for program in programs]
     watchers: list[asyncio.Task[None]] = []
-    with one_error():
+    with raise_single_error():
         async with asyncio.TaskGroup() as group:
             try:
-                await _together(keeper.start() for keeper in keepers)
-                watchers = [group.create_task(keeper.watch()) for keeper in keepers]
+                await _run_concurrently(supervisor.start() for supervisor in supervisors)
+                watchers = [group.create_task(supervisor.watch()) for supervisor in supervisors]
                 yield
             finally:
                 for watcher in watchers:
                     watcher.cancel()
                 if watchers:
                     await asyncio.wait(watchers)
-                await _together(keeper.stop() for keeper in keepers)
+                await _run_concurrently(supervisor.stop() for supervisor in supervisors)
 
 
-class _Keeper:
-    def __init__(self, program: Startable, tell: Tell, hurry: asyncio.Event) -> None:
+class _ProgramSupervisor:
+    def __init__(
+        self, program: SupervisedProgram, on_notice: NoticeHandler, force_stop: asyncio.Event
+    ) -> None:
         self._program = program
-        self._tell = tell
-        self._hurry = hurry
+        self._on_notice = on_notice
+        self._force_stop = force_stop
         self._process: Process | None = None
 
     async def start(self) -> None:
         self._process = await self._program.start()
-        self._say(What.READY)
+        self._notify(NoticeKind.READY)
 
     async def watch(self) -> None:
-        wait_s = RESTART_S_MIN
+        wait_s = RESTART_DELAY_S_MIN
         while True:
-            wait_s = await self._until_death(wait_s)
+            wait_s = await self._wait_for_exit(wait_s)
             await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RESTART_S_MAX)
+            wait_s = min(wait_s * 2, RESTART_DELAY_S_MAX)
             try:
                 await self.start()
             except EngineError as error:
-                self._say(What.DIED, error.reason)
+                self._notify(NoticeKind.DIED, error.reason)
 
-    async def _until_death(self, wait_s: float) -> float:
-        """How long to wait before the next start."""
+    async def _wait_for_exit(self, wait_s: float) -> float:
+        """Wait until the process exits; return the delay before the next start."""
         if self._process is None:
             return wait_s
         loop = asyncio.get_running_loop()
         since = loop.time()
         await self._process.wait()
-        await child.end(self._process)
-        self._say(What.DIED, child.ending(self._process))
+        await child_process.kill_group(self._process)
+        self._notify(NoticeKind.DIED, child_process.describe_exit(self._process))
         self._process = None
-        return RESTART_S_MIN if loop.time() - since > STEADY_S else wait_s
+        return RESTART_DELAY_S_MIN if loop.time() - since > STABLE_RUN_S else wait_s
 
     async def stop(self) -> None:
         if self._process is None:
             return
-        is_killed = await child.stop(self._process, self._program.stopping, self._hurry)
-        self._say(What.KILLED if is_killed else What.STOPPED)
+        is_killed = await child_process.stop_process(
+            self._process, self._program.stop_steps, self._force_stop
+        )
+        self._notify(NoticeKind.KILLED if is_killed else NoticeKind.STOPPED)
 
-    def _say(self, what: What, detail: str = "") -> None:
-        self._tell(Notice(self._program.name, what, detail))
+    def _notify(self, kind: NoticeKind, detail: str = "") -> None:
+        self._on_notice(Notice(self._program.name, kind, detail))
 
 
-async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    with one_error():
+async def _run_concurrently(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
+    with raise_single_error():
         async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
+            for coroutine in coroutines:
+                group.create_task(coroutine)

@@ -1,8 +1,8 @@
-"""The embedded Valkey (or Redis): a Unix socket, an append-only file, nothing else.
+"""The embedded Valkey (or Redis) server: a Unix socket, an append-only file, nothing else.
 
-Every write is in the file before it is answered and on the disk a second later, so ``kill -9``
-loses nothing and a power cut at most a second. That is enough: what it holds are hints and
-notices, and PostgreSQL holds the truth.
+Every write is in the file before its reply and is synced to disk within a second, so ``kill -9``
+loses nothing and a power failure at most a second. That is sufficient: it holds only hints and
+notifications, PostgreSQL is the source of truth.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.domain.errors import Transient
-from backend.embedded import child_process as child
-from backend.embedded.binaries import find_valkey, reachable
-from backend.embedded.data_dir import Place
-from backend.embedded.stale_process import POLL_S, end_leftover
+from backend.embedded import child_process
+from backend.embedded.binaries import ensure_executable, find_valkey
+from backend.embedded.data_dir import DataDirectory
+from backend.embedded.stale_process import POLL_INTERVAL_S, stop_stale_process
 
-START_S_MAX = 60.0
-PING_S_MAX = 5.0
+START_TIMEOUT_S = 60.0
+PING_TIMEOUT_S = 5.0
 
 
-class Valkey:
-    """Valkey over ``place``; ``start`` may be called again whenever it has died."""
+class ValkeyServer:
+    """Valkey over ``directory``; ``start`` may be called again after it died."""
 
     name = "valkey"
-    stopping: tuple[child.Step, ...] = ((signal.SIGTERM, 10.0),)
+    stop_steps: tuple[child_process.StopStep, ...] = ((signal.SIGTERM, 10.0),)
 
-    def __init__(self, place: Place, databases: int) -> None:
-        self._place = place
+    def __init__(self, directory: DataDirectory, databases: int) -> None:
+        self._directory = directory
         self._databases = databases
-        self._data = place.data_dir / "valkey"
+        self._data = directory.data_dir / "valkey"
         self._pid_file = self._data / "valkey.pid"
-        self._socket = place.run_dir / "valkey.sock"
-        self._log = place.logs / "valkey.log"
+        self._socket = directory.run_dir / "valkey.sock"
+        self._log = directory.log_dir / "valkey.log"
 
     @property
     def url(self) -> str:
-        """Where it accepts connections; the same after a restart."""
+        """The URL of its socket; unchanged by a restart."""
         return f"unix://{self._socket}"
 
     async def start(self) -> Process:
-        """Starts it and waits until it answers.
+        """Start it and wait until it responds to PING.
 
-        Raises ``Rejected`` without a fitting program, ``Transient`` if it does not start.
+        Raises ``Rejected`` without a suitable program, ``Transient`` if it does not start.
         """
-        account = self._place.account
-        program = reachable(find_valkey(), account, self._place.data_dir / "servers")
-        child.bound_log(self._log)
+        account = self._directory.account
+        program = ensure_executable(find_valkey(), account, self._directory.data_dir / "servers")
+        child_process.truncate_large_log(self._log)
         if not self._data.exists():
             self._data.mkdir(mode=0o700)
-            account.owns(self._data)
-        await end_leftover(self._pid_file, f"-server --dir {self._data}", self.stopping)
+            account.chown(self._data)
+        await stop_stale_process(self._pid_file, f"-server --dir {self._data}", self.stop_steps)
         self._socket.unlink(missing_ok=True)
-        process = await child.spawn(
+        process = await child_process.spawn_process(
             [program.path, *self._arguments()],
             log=self._log,
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
@@ -72,37 +72,42 @@ class Valkey:
         yield from ("--port", "0", "--unixsocket", self._socket, "--unixsocketperm", "700")
         yield from ("--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
         yield from ("--databases", str(self._databases))
-        yield from ("--set-proc-title", "no")  # its command line is how it is found again
+        yield from ("--set-proc-title", "no")  # ``stale_process`` identifies it by its command line
 
     async def _wait_until_ready(self, process: Process) -> None:
         try:
-            async with asyncio.timeout(START_S_MAX):
+            async with asyncio.timeout(START_TIMEOUT_S):
                 while process.returncode is None:
-                    if await self._answers():
+                    if await self._is_responding():
                         return
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(POLL_INTERVAL_S)
         except TimeoutError:
-            await child.end(process)
-            raise self._failure(f"Valkey is not ready after {START_S_MAX:.0f} s") from None
+            await child_process.kill_group(process)
+            raise self._build_start_error(
+                f"Valkey is not ready after {START_TIMEOUT_S:.0f} s"
+            ) from None
         except BaseException:
-            await child.end(process)
+            await child_process.kill_group(process)
             raise
-        raise self._failure(f"Valkey {child.ending(process)} while starting")
+        raise self._build_start_error(
+            f"Valkey {child_process.describe_exit(process)} while starting"
+        )
 
-    async def _answers(self) -> bool:
-        """Whether it answers a PING; while it still loads its data it does not."""
+    async def _is_responding(self) -> bool:
+        """Whether it responds to PING; it does not while it loads its data."""
         try:
-            async with asyncio.timeout(PING_S_MAX):
+            async with asyncio.timeout(PING_TIMEOUT_S):
                 reader, writer = await asyncio.open_unix_connection(self._socket)
                 writer.write(b"PING\r\n")
-                answer = await reader.readline()
+                response = await reader.readline()
                 writer.close()
                 await writer.wait_closed()
-        except OSError:  # a time-out is one too
+        except OSError:  # includes TimeoutError
             return False
-        return answer.startswith(b"+PONG")
+        return response.startswith(b"+PONG")
 
-    def _failure(self, what: str) -> Transient:
+    def _build_start_error(self, reason: str) -> Transient:
         return Transient(
-            "valkey_did_not_start", f"{what}; {self._log} ends:\n{child.log_tail(self._log)}"
+            "valkey_did_not_start",
+            f"{reason}; {self._log} ends:\n{child_process.read_log_tail(self._log)}",
         )

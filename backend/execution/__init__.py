@@ -1,1 +1,1 @@
-"""Execution: one order from its claim to its end, and its transaction from signing to landing."""
+"""Order execution: from the claim of an order to its final status, including its transaction."""

@@ -1,4 +1,4 @@
-"""The blockhash that transactions are signed with, asked for once for all of a moment."""
+"""A cache of the recent blockhash that transactions are signed with."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections.abc import Awaitable, Callable
 
 from backend.chain.rpc_results import Blockhash
 
-AGE_S = 1.0
-"""A blockhash is good for about a minute: sharing one for a second costs little of that."""
+MAX_AGE_S = 1.0
+"""A blockhash is valid for about a minute: an age of one second costs little of that."""
 
 
-class RecentBlockhash:
-    """Remembers what ``ask`` answered at most ``AGE_S`` ago."""
+class BlockhashCache:
+    """Caches the result of ``fetch`` for ``MAX_AGE_S``."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Blockhash]]) -> None:
-        self._ask = ask
-        self._known: tuple[float, Blockhash] | None = None
-        self._asking = asyncio.Lock()
+    def __init__(self, fetch: Callable[[], Awaitable[Blockhash]]) -> None:
+        self._fetch = fetch
+        self._cached: tuple[float, Blockhash] | None = None
+        self._fetch_lock = asyncio.Lock()
 
     async def get(self) -> Blockhash:
-        """The blockhash to sign with. Raises what ``ask`` raises."""
-        known = self._fresh()
-        if known is not None:
-            return known
-        async with self._asking:
-            known = self._fresh()  # from whoever asked while this one waited
-            if known is None:
-                asked_at = asyncio.get_running_loop().time()
-                known = await self._ask()
-                self._known = asked_at, known
-            return known
+        """The blockhash to sign with. Raises what ``fetch`` raises."""
+        cached = self._get_fresh()
+        if cached is not None:
+            return cached
+        async with self._fetch_lock:
+            cached = self._get_fresh()  # another caller may have fetched it meanwhile
+            if cached is None:
+                fetched_at = asyncio.get_running_loop().time()
+                cached = await self._fetch()
+                self._cached = fetched_at, cached
+            return cached
 
-    def forget(self) -> None:
-        """Ask again at the next call."""
-        self._known = None
+    def invalidate(self) -> None:
+        """Drop the cached blockhash, so that the next ``get`` fetches one."""
+        self._cached = None
 
-    def _fresh(self) -> Blockhash | None:
-        if self._known is None:
+    def _get_fresh(self) -> Blockhash | None:
+        if self._cached is None:
             return None
-        asked_at, blockhash = self._known
-        is_old = asyncio.get_running_loop().time() - asked_at > AGE_S
+        fetched_at, blockhash = self._cached
+        is_old = asyncio.get_running_loop().time() - fetched_at > MAX_AGE_S
         return None if is_old else blockhash

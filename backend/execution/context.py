@@ -1,4 +1,4 @@
-"""What driving an order takes, and the points of a drive that failure tests stop at."""
+"""The dependencies of order execution, and the checkpoints at which failure tests stop it."""
 
 from __future__ import annotations
 
@@ -8,53 +8,56 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
-from backend.domain.orders import Terms
-from backend.execution.submission import Submission
+from backend.domain.orders import OrderTerms
+from backend.execution.submission import TransactionSubmitter
 from backend.routing.route import Route
 from backend.store.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """How often an order is tried, and how long it waits in between."""
+class RetryPolicy:
+    """The number of attempts of an order, and the backoff between them."""
 
     attempts_max: int
     backoff_ms: int
     backoff_jitter: float
 
 
-class Router(Protocol):
-    """Who chooses between the venues."""
+class OrderRouter(Protocol):
+    """Chooses between the venues."""
 
-    async def route(self, terms: Terms) -> Route:
-        """The best way to fill an order now. Raises ``Rejected`` or ``Transient``."""
+    async def route(self, terms: OrderTerms) -> Route:
+        """The best route to fill an order now. Raises ``Rejected`` or ``Transient``."""
         ...
 
 
-class Point(StrEnum):
-    """Points of a drive at which the worlds inside and outside of the process differ."""
+class Checkpoint(StrEnum):
+    """Points of an execution at which a crash leaves a different state behind."""
 
     CLAIMED = "claimed"
     QUOTED = "quoted"
     STORED = "stored"
-    """The intent is stored, nothing was sent."""
+    """The signed transaction is stored, but not sent."""
     SENT = "sent"
-    """It was sent, and nobody has noted an answer."""
+    """The transaction was sent, and its outcome is not stored."""
     SETTLED = "settled"
-    """The chain has executed it, and the order does not know."""
+    """The transaction has landed, and its outcome is not stored."""
 
 
-def _pass(point: Point) -> None:
-    """Go on."""
+def _ignore_checkpoint(point: Checkpoint) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What driving an order takes. ``reached`` is told of each point, and may end the process."""
+class ExecutionContext:
+    """The dependencies of order execution.
+
+    ``on_checkpoint`` is called at each checkpoint, and may end the process.
+    """
 
     journal: Journal
-    router: Router
-    submission: Submission
-    policy: Policy
+    router: OrderRouter
+    submitter: TransactionSubmitter
+    policy: RetryPolicy
     random: Random
-    reached: Callable[[Point], None] = _pass
+    on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint

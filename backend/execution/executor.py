@@ -1,16 +1,17 @@
-"""The executor: drives orders, each from where it is to its end.
+"""The executor: takes each order from its current status to a final one.
 
-The sequence, for an order that nobody disturbs:
+The sequence for an order without failures:
 
-1. claim it: a compare-and-set takes the lease (``pending → routing``);
-2. route: ask both venues, choose, check the minimum (``→ building``);
-3. build: make and sign the transaction, and store it (``→ submitted``): in one commit with the
-   route, unless the node is asked in between what the transaction would do;
-4. send it, watch its signature, read the fill from the chain (``→ confirmed``).
+1. claim: a compare-and-set takes the lease (``pending → routing``);
+2. route: quote both venues, choose the best, check the minimum (``→ building``);
+3. build: create and sign the transaction, and store it (``→ submitted``): in one commit with the
+   route, unless a preflight simulates the transaction in between;
+4. send it, poll its signature, read the fill from the chain (``→ confirmed``).
 
-A failed attempt is stored with the time of the next one, and the order is given back; whoever
-claims it then goes on. An order that is found half-way is taken up where ``recover`` says. Every
-write carries the claim's epoch: when another worker has taken over, ``LostLease`` ends the drive.
+A failed attempt is stored with the time of the next one, and the lease is released; the worker
+that claims the order then continues. An order that is claimed half-way continues where
+``choose_recovery`` says. Every write carries the epoch of the claim: when another worker has
+claimed the order since, ``LeaseLost`` ends the execution.
 """
 
 from __future__ import annotations
@@ -25,160 +26,164 @@ import orjson
 from backend.domain.amounts import Price, format_amount
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
 from backend.domain.lifecycle import (
-    Fate,
-    Happening,
-    Recovery,
+    Cause,
+    RecoveryAction,
+    SignatureOutcome,
     Status,
     Step,
     advance,
     backoff_ms,
-    recover,
+    choose_recovery,
 )
-from backend.domain.orders import Held, Signed
+from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.execution.context import Means, Point
-from backend.execution.lease_renewer import Keeper
-from backend.execution.unsent_limiter import Unsent
+from backend.execution.context import Checkpoint, ExecutionContext
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
-from backend.store.database import GONE
-from backend.store.journal import LostLease, Passed, Transition
+from backend.store.database import CONNECTION_ERRORS
+from backend.store.journal import IntermediateStep, LeaseLost, Transition
 
-CLAIM_AGAIN_S = 1.0
-_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost; nothing had been sent"}
+CLAIM_RETRY_S = 1.0
+_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
 
 
 class Executor:
-    """Drives any number of orders at once."""
+    """Executes any number of orders concurrently."""
 
-    def __init__(self, keeper: Keeper, means: Means, unsent: Unsent) -> None:
-        self._keeper = keeper
-        self._means = means
-        self._unsent = unsent
+    def __init__(
+        self, renewer: LeaseRenewer, context: ExecutionContext, unsent_limiter: UnsentLimiter
+    ) -> None:
+        self._renewer = renewer
+        self._context = context
+        self._unsent_limiter = unsent_limiter
 
     async def run(self, order_id: str) -> None:
-        """Drive an order as far as it goes now; nothing happens if it is not to be had.
+        """Execute an order to its end or its next retry; do nothing if it cannot be claimed.
 
-        Raises ``RetryLater`` if an attempt failed and the next one has its time, or if PostgreSQL
-        did not answer the claim.
+        Raises ``RetryLater`` if an attempt failed and another one is due later, or if PostgreSQL
+        is unavailable for the claim.
         """
-        observe.bind(order_id)
-        with self._unsent.one() as sent:
+        observe.bind_order_id(order_id)
+        with self._unsent_limiter.count_order() as on_sent:
             order = await self._claim(order_id)
             if order is None:
                 return
             try:
-                with self._keeper.keep(order):
-                    self._means.reached(Point.CLAIMED)
-                    await _Drive(self._means, order, sent).go()
-            except LostLease:
+                with self._renewer.keep_lease(order):
+                    self._context.on_checkpoint(Checkpoint.CLAIMED)
+                    await _OrderDrive(self._context, order, on_sent).run()
+            except LeaseLost:
                 observe.lease_lost()
 
-    async def _claim(self, order_id: str) -> Held | None:
+    async def _claim(self, order_id: str) -> LeasedOrder | None:
         try:
-            return await self._keeper.claim(UUID(order_id))
-        except GONE as error:
-            observe.database_gone(error)
-            raise RetryLater(CLAIM_AGAIN_S) from None
+            return await self._renewer.claim(UUID(order_id))
+        except CONNECTION_ERRORS as error:
+            observe.database_unavailable(error)
+            raise RetryLater(CLAIM_RETRY_S) from None
 
 
-class Known(TypedDict, total=False):
-    """What is known of an order from a transition on."""
+class TransitionFields(TypedDict, total=False):
+    """The fields of an order that a transition sets."""
 
     dex: Dex
     route: str
-    signed: Signed
+    signed: SignedTransaction
     amount_out: int
     executed_price: str
     last_error: str
     wait_ms: int
 
 
-class _Drive:
-    """One order under this worker's lease, from its claim until it ends or is given back."""
+class _OrderDrive:
+    """The execution of one claimed order, until it ends or its lease is released."""
 
-    def __init__(self, means: Means, order: Held, sent: Callable[[], None]) -> None:
-        self._means = means
+    def __init__(
+        self, context: ExecutionContext, order: LeasedOrder, on_sent: Callable[[], None]
+    ) -> None:
+        self._context = context
         self._order = order
-        self._sent = sent
-        self._passed: tuple[Held, Passed, Known] | None = None
-        self._since = asyncio.get_running_loop().time()
+        self._on_sent = on_sent
+        self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
+        self._status_since = asyncio.get_running_loop().time()
 
-    async def go(self) -> None:
+    async def run(self) -> None:
         try:
             if self._order.status is Status.SUBMITTED:
                 await self._resume()
             else:
                 await self._execute()
-        except (LostLease, RetryLater):
+        except (LeaseLost, RetryLater):
             raise
         except Rejected as error:
             await self._fail(error)
         except Transient as error:
-            await self._retry(Happening.TRANSIENT, error)
+            await self._retry(Cause.TRANSIENT, error)
         except Exception as error:
-            # Once bytes may have left, only the chain ends an order: the job is repeated.
+            # Once the transaction may have been sent, only the chain decides: repeat the job.
             if self._order.status is Status.SUBMITTED:
                 raise
             observe.job_failed(error)
-            fault = Transient("internal_error", f"an unexpected {type(error).__name__}")
-            await self._retry(Happening.TRANSIENT, fault)
+            failure = Transient("internal_error", f"an unexpected {type(error).__name__}")
+            await self._retry(Cause.TRANSIENT, failure)
 
     async def _execute(self) -> None:
-        if recover(self._order.status) is Recovery.ROUTE_AGAIN:
-            await self._record(Happening.INTERRUPTED, _INTERRUPTED)
-        route = await self._means.router.route(self._order.terms)
-        self._means.reached(Point.QUOTED)
-        facts = route.to_json(self._order.terms)
-        chosen: Known = {"dex": route.quote.dex, "route": _json(facts)}
-        if self._means.submission.preflights:
-            await self._record(Happening.ROUTED, facts, **chosen)
-        else:  # it is signed at once, so there is nothing to tell in between
-            self._pass(Happening.ROUTED, facts, **chosen)
-        signed = await self._means.submission.sign(
+        if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
+            await self._record(Cause.INTERRUPTED, _INTERRUPTED)
+        route = await self._context.router.route(self._order.terms)
+        self._context.on_checkpoint(Checkpoint.QUOTED)
+        data = route.to_json(self._order.terms)
+        route_fields: TransitionFields = {"dex": route.quote.dex, "route": _encode_json(data)}
+        if self._context.submitter.has_preflight:
+            await self._record(Cause.ROUTED, data, **route_fields)
+        else:  # it is signed at once, so both steps share one commit
+            self._defer(Cause.ROUTED, data, **route_fields)
+        signed = await self._context.submitter.sign(
             self._order.id, self._order.attempt, self._order.terms, route
         )
-        await self._record(Happening.SIGNED, {"txHash": signed.signature}, signed=signed)
-        self._means.reached(Point.STORED)
-        await self._means.submission.send(signed)
-        self._sent()
-        self._means.reached(Point.SENT)
-        await self._settle(signed, await self._means.submission.settled(signed))
+        await self._record(Cause.SIGNED, {"txHash": signed.signature}, signed=signed)
+        self._context.on_checkpoint(Checkpoint.STORED)
+        await self._context.submitter.send(signed)
+        self._on_sent()
+        self._context.on_checkpoint(Checkpoint.SENT)
+        await self._finish(signed, await self._context.submitter.await_outcome(signed))
 
     async def _resume(self) -> None:
-        """Take up an order whose transaction may have been sent: the chain is asked first."""
+        """Continue an order whose transaction may have been sent: query the chain first."""
         signed = self._order.signed
         assert signed is not None, "a submitted order has its transaction"
-        self._sent()
-        fate = await self._means.submission.look(signed)
-        if recover(self._order.status, fate) is Recovery.RESEND:
-            await self._means.submission.send(signed)
-            fate = await self._means.submission.settled(signed)
-        await self._settle(signed, fate)
+        self._on_sent()
+        outcome = await self._context.submitter.check_outcome(signed)
+        if choose_recovery(self._order.status, outcome) is RecoveryAction.RESEND:
+            await self._context.submitter.send(signed)
+            outcome = await self._context.submitter.await_outcome(signed)
+        await self._finish(signed, outcome)
 
-    async def _settle(self, signed: Signed, fate: Fate) -> None:
-        match fate:
-            case Fate.LANDED:
+    async def _finish(self, signed: SignedTransaction, outcome: SignatureOutcome) -> None:
+        match outcome:
+            case SignatureOutcome.LANDED:
                 await self._confirm(signed)
-            case Fate.REVERTED:
-                error = await self._means.submission.reverted(signed)
+            case SignatureOutcome.REVERTED:
+                error = await self._context.submitter.fetch_revert_error(signed)
                 if isinstance(error, Rejected):
                     await self._fail(error)
                 else:
-                    await self._retry(Happening.REVERTED, error, signed)
-            case Fate.DEAD:
+                    await self._retry(Cause.REVERTED, error, signed)
+            case SignatureOutcome.EXPIRED:
                 reason = "the transaction was never included and cannot be any more"
-                await self._retry(Happening.UNLANDED, Transient("not_landed", reason), signed)
-            case Fate.OPEN:
-                raise AssertionError("a watch ends when the fate is known")
+                await self._retry(Cause.SIGNATURE_EXPIRED, Transient("not_landed", reason), signed)
+            case SignatureOutcome.UNRESOLVED:
+                raise AssertionError("await_outcome returned an unresolved outcome")
 
-    async def _confirm(self, signed: Signed) -> None:
+    async def _confirm(self, signed: SignedTransaction) -> None:
         terms = self._order.terms
-        fill = await self._means.submission.filled(signed, terms)
-        self._means.reached(Point.SETTLED)
+        fill = await self._context.submitter.fetch_fill(signed, terms)
+        self._context.on_checkpoint(Checkpoint.SETTLED)
         price = Price(
             terms.amount_in, terms.token_in.decimals, fill.amount_out, terms.token_out.decimals
         )
-        facts = {
+        data = {
             "dex": self._order.dex,
             "txHash": signed.signature,
             "executedPrice": str(price),
@@ -186,84 +191,88 @@ class _Drive:
             "slot": fill.slot,
         }
         await self._record(
-            Happening.LANDED, facts, amount_out=fill.amount_out, executed_price=str(price)
+            Cause.LANDED, data, amount_out=fill.amount_out, executed_price=str(price)
         )
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _fail(self, error: EngineError) -> None:
-        await self._record(Happening.REJECTED, _failure(error), last_error=str(error))
+        await self._record(Cause.REJECTED, _describe_failure(error), last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _retry(
-        self, what: Happening, error: EngineError, signed: Signed | None = None
+        self, cause: Cause, error: EngineError, signed: SignedTransaction | None = None
     ) -> None:
-        """Give the order back until its next attempt is due, or end it if that was the last."""
+        """Release the order until its next attempt is due, or fail it after the last attempt."""
         failed_attempt = self._order.attempt
-        facts = _failure(error, signed)
-        policy = self._means.policy
+        data = _describe_failure(error, signed)
+        policy = self._context.policy
         if failed_attempt < policy.attempts_max:
             wait_ms = backoff_ms(
                 failed_attempt,
                 base_ms=policy.backoff_ms,
                 jitter=policy.backoff_jitter,
-                chance=self._means.random.random(),
+                chance=self._context.random.random(),
             )
-            facts["waitMs"] = wait_ms
-            await self._record(what, facts, last_error=str(error), wait_ms=wait_ms)
+            data["waitMs"] = wait_ms
+            await self._record(cause, data, last_error=str(error), wait_ms=wait_ms)
             observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
             raise RetryLater(wait_ms / 1000)
-        facts["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
-        await self._record(what, facts, last_error=f"{error.code}: {facts['reason']}")
+        data["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
+        await self._record(cause, data, last_error=f"{error.code}: {data['reason']}")
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
-    def _pass(self, what: Happening, facts: Mapping[str, object], **known: Unpack[Known]) -> None:
-        """Something happened, and more does at once: it is stored with that."""
-        step = self._step(what)
-        self._passed = self._order, Passed(step, _json(facts)), known
-        self._move(step, known)
+    def _defer(
+        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
+    ) -> None:
+        """Take a step that is stored in one commit with the next one."""
+        step = self._next_step(cause)
+        self._deferred = self._order, IntermediateStep(step, _encode_json(data)), fields
+        self._apply_step(step, fields)
 
     async def _record(
-        self, what: Happening, facts: Mapping[str, object], **known: Unpack[Known]
+        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
     ) -> None:
-        """Store what happened; afterwards the order is where that leads."""
-        step = self._step(what)
-        if self._passed is None:
-            transition = Transition(self._order, step, _json(facts), **known)
+        """Store the step that follows from ``cause``, with any deferred step before it."""
+        step = self._next_step(cause)
+        if self._deferred is None:
+            transition = Transition(self._order, step, _encode_json(data), **fields)
         else:
-            order, via, before = self._passed
-            both: Known = {**before, **known}
-            transition = Transition(order, step, _json(facts), via, **both)
-        await self._means.journal.record(transition)
-        self._passed = None
-        self._move(step, known)
+            order, via, earlier_fields = self._deferred
+            merged_fields: TransitionFields = {**earlier_fields, **fields}
+            transition = Transition(order, step, _encode_json(data), via, **merged_fields)
+        await self._context.journal.record(transition)
+        self._deferred = None
+        self._apply_step(step, fields)
 
-    def _step(self, what: Happening) -> Step:
-        order, most = self._order, self._means.policy.attempts_max
-        return advance(order.status, order.attempt, what, attempts_max=most)
+    def _next_step(self, cause: Cause) -> Step:
+        order, attempts_max = self._order, self._context.policy.attempts_max
+        return advance(order.status, order.attempt, cause, attempts_max=attempts_max)
 
-    def _move(self, step: Step, known: Known) -> None:
+    def _apply_step(self, step: Step, fields: TransitionFields) -> None:
         order = self._order
         now = asyncio.get_running_loop().time()
-        observe.order_moved(order.status, now - self._since)
-        self._since = now
-        self._order = Held(
+        observe.order_status_changed(order.status, now - self._status_since)
+        self._status_since = now
+        self._order = LeasedOrder(
             id=order.id,
             terms=order.terms,
             status=step.status,
             seq=order.seq + 1,
             attempt=step.attempt,
             epoch=order.epoch,
-            dex=known.get("dex") or order.dex,
-            signed=known.get("signed"),
+            dex=fields.get("dex") or order.dex,
+            signed=fields.get("signed"),
         )
 
 
-def _failure(error: EngineError, signed: Signed | None = None) -> dict[str, object]:
-    facts: dict[str, object] = {"code": error.code, "reason": error.reason}
+def _describe_failure(
+    error: EngineError, signed: SignedTransaction | None = None
+) -> dict[str, object]:
+    data: dict[str, object] = {"code": error.code, "reason": error.reason}
     if signed is not None:
-        facts["txHash"] = signed.signature
-    return facts
+        data["txHash"] = signed.signature
+    return data
 
 
-def _json(facts: Mapping[str, object]) -> str:
-    return orjson.dumps(facts).decode()
+def _encode_json(data: Mapping[str, object]) -> str:
+    return orjson.dumps(data).decode()

@@ -1,7 +1,7 @@
-"""The keeper: takes the leases of the orders that this worker drives, renews them, and knows them.
+"""The lease renewer: claims and renews the leases of the orders that this worker executes.
 
-Most orders end long before half of their lease is over and are never renewed. A drive whose lease
-was lost is stopped at once; had it gone on, its next write would have been refused.
+Most orders end long before half of their lease has passed and are never renewed. The execution of
+an order whose lease was lost is cancelled at once; its next write would be rejected anyway.
 """
 
 from __future__ import annotations
@@ -12,136 +12,142 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from backend.domain.orders import Held
+from backend.domain.orders import LeasedOrder
 from backend.runtime import observe
-from backend.store.journal import LostLease
-from backend.store.leases import Leases
+from backend.store.journal import LeaseLost
+from backend.store.leases import LeaseStore
 
 RENEWALS_PER_LEASE = 3
-RENEWED_MAX = 1_000
-HAND_BACK_S = 10.0
+RENEW_BATCH_MAX = 1_000
+RELEASE_TIMEOUT_S = 10.0
 RETRY_S = 0.1
 
 
 @dataclass(slots=True, eq=False)
-class _Kept:
-    order: Held
+class _HeldLease:
+    order: LeasedOrder
     task: asyncio.Task[object]
     renewed_at: float
     is_lost: bool = False
 
-    def lose(self) -> None:
+    def cancel_lost(self) -> None:
+        """Mark the lease as lost, and cancel the execution."""
         self.is_lost = True
         self.task.cancel()
 
 
-class Keeper:
-    """The orders in this worker's hands; ``run`` must be running."""
+class LeaseRenewer:
+    """Holds the leases of this worker; ``run`` must be running."""
 
-    def __init__(self, leases: Leases, *, lease_s: float) -> None:
-        self._leases = leases
-        self._every_s = lease_s / RENEWALS_PER_LEASE
-        self._kept: dict[UUID, _Kept] = {}
-        self._claims = 0
-        self._answered = asyncio.Event()
+    def __init__(self, leases: LeaseStore, *, lease_s: float) -> None:
+        self._lease_store = leases
+        self._interval_s = lease_s / RENEWALS_PER_LEASE
+        self._held_leases: dict[UUID, _HeldLease] = {}
+        self._claims_running = 0
+        self._claim_ended = asyncio.Event()
         self._is_closing = False
 
-    async def claim(self, order_id: UUID) -> Held | None:
-        """Take an order, to be kept at once; ``None`` if it is not to be had.
+    async def claim(self, order_id: UUID) -> LeasedOrder | None:
+        """Claim an order, whose lease must be kept at once; ``None`` if it cannot be claimed.
 
-        Raises what asyncpg raises.
+        Raises what ``LeaseStore.claim`` raises.
         """
         if self._is_closing:
             return None
-        self._claims += 1
+        self._claims_running += 1
         try:
-            return await self._leases.claim(order_id)
+            return await self._lease_store.claim(order_id)
         finally:
-            self._claims -= 1
-            self._answered.set()
+            self._claims_running -= 1
+            self._claim_ended.set()
 
     @contextmanager
-    def keep(self, order: Held) -> Iterator[None]:
+    def keep_lease(self, order: LeasedOrder) -> Iterator[None]:
         """Renew the order's lease while the block runs.
 
-        Raises ``LostLease`` out of the block once the lease is known to be lost.
+        Raises ``LeaseLost`` out of the block once the lease is known to be lost.
         """
         task = asyncio.current_task()
         assert task is not None
-        if order.id in self._kept:
-            # This very worker has claimed it again: an earlier drive has lost it, and must not
-            # live on in the shadow of the new one.
-            self._kept[order.id].lose()
-        kept = self._kept[order.id] = _Kept(order, task, asyncio.get_running_loop().time())
-        observe.in_flight(len(self._kept))
+        if order.id in self._held_leases:
+            # This worker has claimed the order again: the earlier execution has lost its lease,
+            # and must not go on beside the new one.
+            self._held_leases[order.id].cancel_lost()
+        lease = self._held_leases[order.id] = _HeldLease(
+            order, task, asyncio.get_running_loop().time()
+        )
+        observe.orders_in_flight(len(self._held_leases))
         try:
             yield
         except asyncio.CancelledError:
-            if kept.is_lost and task.uncancel() == 0:
-                raise LostLease(str(order.id)) from None
+            if lease.is_lost and task.uncancel() == 0:
+                raise LeaseLost(str(order.id)) from None
             raise
         finally:
-            if self._kept.get(order.id) is kept:
-                del self._kept[order.id]
-            observe.in_flight(len(self._kept))
+            if self._held_leases.get(order.id) is lease:
+                del self._held_leases[order.id]
+            observe.orders_in_flight(len(self._held_leases))
 
     async def run(self) -> None:
-        """Renew until cancelled."""
+        """Renew leases until cancelled."""
         while True:
-            await asyncio.sleep(self._every_s)
-            before = asyncio.get_running_loop().time() - self._every_s / 2
-            aging = [kept for kept in self._kept.values() if kept.renewed_at < before]
-            for at in range(0, len(aging), RENEWED_MAX):
-                await self._renew(aging[at : at + RENEWED_MAX])
+            await asyncio.sleep(self._interval_s)
+            renewed_before = asyncio.get_running_loop().time() - self._interval_s / 2
+            due = [
+                lease for lease in self._held_leases.values() if lease.renewed_at < renewed_before
+            ]
+            for start in range(0, len(due), RENEW_BATCH_MAX):
+                await self._renew(due[start : start + RENEW_BATCH_MAX])
 
-    async def _renew(self, aging: Sequence[_Kept]) -> None:
+    async def _renew(self, due: Sequence[_HeldLease]) -> None:
         now = asyncio.get_running_loop().time()
         try:
-            held = await self._leases.renew([kept.order for kept in aging])
-        except Exception as error:  # noqa: BLE001 - while PostgreSQL is away, the epoch guards us
-            observe.database_gone(error)
+            renewed = await self._lease_store.renew([lease.order for lease in due])
+        except Exception as error:  # noqa: BLE001 - without PostgreSQL, the epoch still fences
+            observe.database_unavailable(error)
             return
-        observe.leases_renewed(len(held))
-        for kept in aging:
-            if kept.order.id in held:
-                kept.renewed_at = now
-            elif self._kept.get(kept.order.id) is kept:
-                kept.lose()
+        observe.leases_renewed(len(renewed))
+        for lease in due:
+            if lease.order.id in renewed:
+                lease.renewed_at = now
+            elif self._held_leases.get(lease.order.id) is lease:
+                lease.cancel_lost()
 
-    async def hand_back(self, written: Callable[[], Awaitable[None]]) -> None:
-        """Stop driving everything, and give it back for other workers to take at once.
+    async def release_all(self, wait_journal_idle: Callable[[], Awaitable[None]]) -> None:
+        """Cancel all executions, and release their leases for other workers to claim at once.
 
-        ``written`` returns when the journal has stored what it was already given: a transition
-        stored after the release would take the lease again. After ``HAND_BACK_S`` without
-        PostgreSQL it gives up: the leases end by themselves.
+        ``wait_journal_idle`` returns when the journal has stored all submitted transitions: a
+        transition that is stored after the release would take the lease again. Without PostgreSQL
+        it gives up after ``RELEASE_TIMEOUT_S``: the leases expire by themselves.
         """
         self._is_closing = True
-        kept: list[_Kept] = []
+        leases: list[_HeldLease] = []
         try:
-            async with asyncio.timeout(HAND_BACK_S):
-                while self._claims:  # whoever is answered keeps its order before this goes on
-                    self._answered.clear()
-                    await self._answered.wait()
-                kept = list(self._kept.values())
-                await self._end(kept)
-                await written()
-                await self._release([each.order for each in kept])
+            async with asyncio.timeout(RELEASE_TIMEOUT_S):
+                # A claimed order calls keep_lease before this continues.
+                while self._claims_running:
+                    self._claim_ended.clear()
+                    await self._claim_ended.wait()
+                leases = list(self._held_leases.values())
+                await self._cancel(leases)
+                await wait_journal_idle()
+                await self._release([lease.order for lease in leases])
         except TimeoutError as error:
-            observe.database_gone(error)
+            observe.database_unavailable(error)
             return
-        observe.orders_handed_back(len(kept))
+        observe.orders_released(len(leases))
 
-    async def _end(self, kept: Sequence[_Kept]) -> None:
-        for each in kept:
-            each.task.cancel()
-        if kept:
-            await asyncio.wait([each.task for each in kept])
+    async def _cancel(self, leases: Sequence[_HeldLease]) -> None:
+        for lease in leases:
+            lease.task.cancel()
+        if leases:
+            await asyncio.wait([lease.task for lease in leases])
 
-    async def _release(self, orders: Sequence[Held]) -> None:
+    async def _release(self, orders: Sequence[LeasedOrder]) -> None:
         while orders:
             try:
-                return await self._leases.release(orders)
-            except Exception as error:  # noqa: BLE001 - to release twice does no harm
-                observe.database_gone(error)
+                return await self._lease_store.release(orders)
+            except Exception as error:  # noqa: BLE001 - a second release is harmless
+                observe.database_unavailable(error)
                 await asyncio.sleep(RETRY_S)
         return None

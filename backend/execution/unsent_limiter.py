@@ -1,8 +1,8 @@
-"""The orders on their way to the chain: begun and not sent yet.
+"""A limit on the orders that a worker has started and not sent to the chain yet.
 
-A worker can hold any number that wait for the chain, but works on these. Beyond some hundreds,
-more of them at once make none faster: they only wait for each other, in memory instead of in the
-queue, where another worker could take them.
+A worker can hold any number of orders that wait for the chain, but the unsent ones use its CPU.
+Beyond some hundreds of them, more concurrency makes none faster: they only wait for each other, in
+memory instead of in the queue, where another worker could take them.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Unsent:
-    """Counts them; ``most`` is when no more should be begun."""
+class UnsentLimiter:
+    """Counts unsent orders, and holds new ones back while there are ``orders_max``."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, orders_max: int) -> None:
+        self._orders_max = orders_max
         self._count = 0
-        self._fewer = asyncio.Event()
+        self._capacity_freed = asyncio.Event()
 
-    async def room(self) -> None:
-        """Return when another one may begin."""
-        while self._count >= self._most:
-            self._fewer.clear()
-            await self._fewer.wait()
+    async def wait_for_capacity(self) -> None:
+        """Return when another order may start."""
+        while self._count >= self._orders_max:
+            self._capacity_freed.clear()
+            await self._capacity_freed.wait()
 
     @contextmanager
-    def one(self) -> Iterator[Callable[[], None]]:
-        """Counts one while the block runs, or until what it is given is called."""
+    def count_order(self) -> Iterator[Callable[[], None]]:
+        """Count an order until the block ends, or until the yielded callback is called."""
         is_counted = True
         self._count += 1
 
-        def sent() -> None:
+        def mark_sent() -> None:
             nonlocal is_counted
             if is_counted:
                 is_counted = False
                 self._count -= 1
-                self._fewer.set()
+                self._capacity_freed.set()
 
         try:
-            yield sent
+            yield mark_sent
         finally:
-            sent()
+            mark_sent()

@@ -1,1 +1,1 @@
-"""Jobs: hints that an order wants to be driven. The orders themselves are in PostgreSQL."""
+"""The job queue: hints that an order needs a worker. The orders themselves are in PostgreSQL."""

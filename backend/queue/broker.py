@@ -1,9 +1,9 @@
-"""The job queue: taskiq's Redis stream broker, with its round trips coalesced.
+"""The message broker: taskiq's Redis stream broker, with coalesced round trips.
 
-Jobs are sent, and acknowledged, many in one pipeline; what is acknowledged is deleted, so that
-the stream's length is the queue's. Messages of a dead worker are reclaimed by a timer. A broken
-connection, or a Redis that lost its data, is met by trying again: a job that is lost on the way
-costs its order a moment, until the sweep sends another one.
+Jobs are sent and acknowledged many in one round trip; acknowledged messages are deleted, so that
+the length of the stream is the length of the queue. Messages of a dead worker are reclaimed at an
+interval. A dead connection, or a Redis that lost its data, is handled by retries: a lost job
+delays its order until the sweep sends another one.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ BLOCK_MS = 1_000
 RECLAIM_S = 5.0
 RECLAIM_IDLE_MS = 10_000
 RETRY_S = 0.5
-OUTBOX_MAX = 200_000
-SEND_APART_S = 0.015
-"""How far sends that follow each other closely are kept apart. Orders that reach a worker together
-are claimed, quoted, sent, watched and committed together: one wait here shares every step."""
-ACK_LINGER_S = 0.05
+SEND_QUEUE_MAX = 200_000
+SEND_INTERVAL_S = 0.015
+"""Shortest time between two sends in close succession. Orders that reach a worker together are
+claimed, quoted, sent, polled and committed together: one delay here is shared by every step."""
+ACK_DELAY_S = 0.05
 
-# One command for all: a pipeline of as many costs a client several times as much.
-_ADD = "for i = 1, #ARGV do redis.call('XADD', KEYS[1], '*', 'data', ARGV[i]) end"
+# One script call for all jobs: a pipeline of as many commands costs a client several times more.
+_ADD_JOBS = "for i = 1, #ARGV do redis.call('XADD', KEYS[1], '*', 'data', ARGV[i]) end"
 
-Entry = tuple[bytes, dict[bytes, bytes] | None]
+StreamEntry = tuple[bytes, dict[bytes, bytes] | None]
 
 
 class StreamBroker(RedisStreamBroker):
@@ -49,114 +49,117 @@ class StreamBroker(RedisStreamBroker):
         super().__init__(url, queue_name=STREAM, consumer_group_name=GROUP, consumer_name=consumer)
         self.with_serializer(ORJSONSerializer())
         self._redis: Redis = Redis(connection_pool=self.connection_pool)
-        self._add = self._redis.register_script(_ADD)
-        self._outbox: Coalescer[bytes, None] = Coalescer(
-            self._send, items_max=BATCH_MAX, waiting_max=OUTBOX_MAX, apart_s=SEND_APART_S
+        self._add = self._redis.register_script(_ADD_JOBS)
+        self._sends: Coalescer[bytes, None] = Coalescer(
+            self._send_batch,
+            items_max=BATCH_MAX,
+            waiting_max=SEND_QUEUE_MAX,
+            min_interval_s=SEND_INTERVAL_S,
         )
         self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(
-            self._acknowledge, items_max=BATCH_MAX, linger_s=ACK_LINGER_S, busy=1
+            self._acknowledge_batch, items_max=BATCH_MAX, max_delay_s=ACK_DELAY_S, busy_items=1
         )
 
     async def run(self) -> None:
         """Send jobs and acknowledgements until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._outbox.run())
+            tasks.create_task(self._sends.run())
             tasks.create_task(self._acks.run())
 
-    def until(self, stop: asyncio.Event) -> None:
-        """Let ``listen`` end when ``stop`` is set.
+    def stop_on(self, stop: asyncio.Event) -> None:
+        """Make ``listen`` end when ``stop`` is set.
 
-        Cancelling it is not enough: a client whose own time-out comes at the same moment turns
-        the cancellation into that time-out.
+        Cancelling it is not enough: a client whose own timeout expires at the same time turns
+        the cancellation into that timeout.
         """
         self._stop = stop
 
     async def startup(self) -> None:
-        """Declare the consumer group, if Redis is there."""
+        """Declare the consumer group, if Redis is available."""
         try:
             await super().startup()
         except (RedisError, OSError) as error:
-            observe.redis_gone("declare", error)
+            observe.redis_unavailable("declare group", error)
 
     async def kick(self, message: BrokerMessage) -> None:
-        """Put a job into the outbox; returns before Redis has it.
+        """Add a job to the send queue; returns before Redis has it.
 
-        Raises ``Transient`` (``overloaded``) if the outbox is full.
+        Raises ``Transient`` (``overloaded``) if the send queue is full.
         """
-        self._outbox.put(message.message)
+        self._sends.submit_nowait(message.message)
 
-    async def flushed(self) -> None:
-        """Return when what is in the outbox now has been sent, or was lost to a dead Redis."""
-        await self._outbox.idle()
+    async def wait_sent(self) -> None:
+        """Return when the send queue is empty: its jobs were sent, or Redis did not accept them."""
+        await self._sends.wait_idle()
 
-    async def depth(self) -> int:
-        """How many jobs wait. Raises what redis raises."""
+    async def count_jobs(self) -> int:
+        """The number of jobs on the queue. Raises ``RedisError`` or ``OSError``."""
         return int(await self._redis.xlen(STREAM))
 
-    async def _send(self, messages: Sequence[bytes]) -> list[None]:
+    async def _send_batch(self, messages: Sequence[bytes]) -> list[None]:
         try:
             await self._add(keys=[STREAM], args=messages)
         except (RedisError, OSError) as error:
             observe.jobs_not_sent(len(messages), error)
         return [None] * len(messages)
 
-    async def _acknowledge(self, ids: Sequence[bytes]) -> list[None]:
+    async def _acknowledge_batch(self, ids: Sequence[bytes]) -> list[None]:
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.xack(STREAM, GROUP, *ids)
                 pipe.xdel(STREAM, *ids)
                 await pipe.execute()
         except (RedisError, OSError) as error:
-            observe.redis_gone("acknowledge", error)
+            observe.redis_unavailable("acknowledge", error)
         return [None] * len(ids)
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Jobs as they come: new ones, and those that a dead worker left."""
+        """Receive jobs: new ones, and those that a dead worker left unacknowledged."""
         loop = asyncio.get_running_loop()
         reclaim_at = loop.time()
         while not self._stop.is_set():
-            entries: list[Entry] = []
+            entries: list[StreamEntry] = []
             try:
                 if loop.time() >= reclaim_at:
                     reclaim_at = loop.time() + RECLAIM_S
                     entries = await self._reclaim()
-                entries = entries or await self._read()
+                entries = entries or await self._read_new()
             except ResponseError as error:
-                # The group is gone with the data of a Redis that was restarted or flushed.
-                observe.redis_gone("read", error)
-                await self._restore()
+                # Redis was restarted or flushed, and lost the consumer group with its data.
+                observe.redis_unavailable("read", error)
+                await self._recreate_group()
             except (RedisError, OSError) as error:
-                observe.redis_gone("read", error)
+                observe.redis_unavailable("read", error)
                 await asyncio.sleep(RETRY_S)
             for entry_id, fields in entries:
                 if fields is None or b"data" not in fields:
-                    observe.job_unreadable(fields)
-                    self._acks.put(entry_id)
+                    observe.unreadable_job_dropped(fields)
+                    self._acks.submit_nowait(entry_id)
                     continue
-                yield AckableMessage(data=fields[b"data"], ack=self._ack(entry_id))
+                yield AckableMessage(data=fields[b"data"], ack=self._build_ack(entry_id))
 
-    async def _read(self) -> list[Entry]:
-        fetched: Any = await self._redis.xreadgroup(
+    async def _read_new(self) -> list[StreamEntry]:
+        response: Any = await self._redis.xreadgroup(
             GROUP, self.consumer_name, {STREAM: ">"}, block=BLOCK_MS, count=READ_MAX
         )
-        return [entry for _, entries in fetched or () for entry in entries]
+        return [entry for _, entries in response or () for entry in entries]
 
-    async def _reclaim(self) -> list[Entry]:
+    async def _reclaim(self) -> list[StreamEntry]:
         claimed: Any = await self._redis.xautoclaim(
             STREAM, GROUP, self.consumer_name, RECLAIM_IDLE_MS, count=READ_MAX
         )
         return list(claimed[1])
 
-    async def _restore(self) -> None:
+    async def _recreate_group(self) -> None:
         try:
             await self._declare_consumer_group()
         except (RedisError, OSError) as error:
-            observe.redis_gone("declare", error)
+            observe.redis_unavailable("declare group", error)
         await asyncio.sleep(RETRY_S / 10)
 
-    def _ack(self, entry_id: bytes) -> Callable[[], Awaitable[None]]:
+    def _build_ack(self, entry_id: bytes) -> Callable[[], Awaitable[None]]:
         async def ack() -> None:
-            self._acks.put(entry_id)
+            self._acks.submit_nowait(entry_id)
 
         return ack

@@ -1,4 +1,4 @@
-"""The queue of jobs as the rest of the engine uses it: send ids, receive ids."""
+"""The job queue as the rest of the engine uses it: send order ids, receive order ids."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from backend.queue.receiver import JobReceiver
 from backend.queue.retry import RetryMiddleware
 from backend.runtime import observe
 
-TASK = "execute_order"
-DEEP_JOBS = 1_000
+TASK_NAME = "execute_order"
+DEEP_QUEUE_JOBS = 1_000
 
 
-class Jobs:
-    """Sends one job for each order, carrying nothing but its id."""
+class JobQueue:
+    """Sends jobs; a job carries only the id of its order."""
 
     def __init__(self, broker: StreamBroker) -> None:
         self._broker = broker
-        self._kicker: AsyncKicker[[str], None] = AsyncKicker(TASK, broker, {})
+        self._kicker: AsyncKicker[[str], None] = AsyncKicker(TASK_NAME, broker, {})
 
-    async def send(self, order_ids: Iterable[UUID], *, by: str) -> None:
-        """Put a job for each order on the queue, soon. A job that is lost is the sweep's to send.
+    async def send(self, order_ids: Iterable[UUID], *, sender: str) -> None:
+        """Send a job for each order, in the background. The sweep resends a lost job.
 
-        ``by`` says who asks: ``intake`` or ``sweep``.
+        ``sender`` is ``intake`` or ``sweep``, for the metrics.
         """
         sent = 0
         try:
@@ -41,47 +41,49 @@ class Jobs:
                 sent += 1
         except SendTaskError as error:
             observe.jobs_not_sent(1, error.__cause__ or error)
-        observe.jobs_sent(sent, by)
+        observe.jobs_sent(sent, sender)
 
     async def is_deep(self) -> bool:
-        """Whether many jobs wait, or nobody knows how many."""
+        """Whether many jobs wait on the queue, or their number is unknown."""
         try:
-            waiting = await self._broker.depth()
+            waiting = await self._broker.count_jobs()
         except (RedisError, OSError) as error:
-            observe.redis_gone("count", error)
+            observe.redis_unavailable("count", error)
             return True
-        observe.queue_depth(waiting)
-        return waiting >= DEEP_JOBS
+        observe.queue_depth_measured(waiting)
+        return waiting >= DEEP_QUEUE_JOBS
 
 
-async def receive(
+async def run_receiver(
     broker: StreamBroker,
     execute: Callable[[str], Awaitable[None]],
     retries: RetryMiddleware,
     *,
     jobs_max: int,
-    room: Callable[[], Awaitable[None]],
+    wait_for_capacity: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
     shutdown_s: float,
 ) -> None:
-    """Run ``execute`` for every job that comes until ``stop``, up to ``jobs_max`` at once, each
-    when there is ``room``.
+    """Run ``execute`` for every received job until ``stop``, at most ``jobs_max`` at once, each
+    after ``wait_for_capacity``.
 
-    Returns when all have ended, or ``shutdown_s`` after ``stop`` with some still running.
+    Returns when all jobs have ended, or ``shutdown_s`` after ``stop`` with some still running.
     """
     broker.add_middlewares(retries)
 
     async def execute_order(order_id: str) -> None:
         await execute(order_id)
 
-    broker.register_task(execute_order, TASK)
+    broker.register_task(execute_order, TASK_NAME)
     broker.is_worker_process = True
-    broker.until(stop)
-    logging.getLogger("taskiq.receiver.receiver").addFilter(_is_news)
-    await JobReceiver(broker, jobs_max=jobs_max, room=room, shutdown_s=shutdown_s).listen(stop)
+    broker.stop_on(stop)
+    logging.getLogger("taskiq.receiver.receiver").addFilter(_is_unexpected)
+    await JobReceiver(
+        broker, jobs_max=jobs_max, wait_for_capacity=wait_for_capacity, shutdown_s=shutdown_s
+    ).listen(stop)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a log line of taskiq tells of an error: a planned retry and a stop are none."""
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not issubclass(kind, RetryLater | asyncio.CancelledError)
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Whether a log line of taskiq reports more than a planned retry or a cancellation."""
+    error_type = record.exc_info[0] if record.exc_info else None
+    return error_type is None or not issubclass(error_type, RetryLater | asyncio.CancelledError)

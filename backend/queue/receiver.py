@@ -1,8 +1,8 @@
-"""The receiver: taskiq's, with a shorter way in for messages.
+"""The job receiver: taskiq's receiver with a shorter path from a message to its job.
 
-Taskiq's own makes two tasks and waits twice for each message before its job begins, so that it
-can be stopped in between. Here the reading of messages is one task, which is cancelled when it is
-time to stop, and a message becomes a job in one step.
+Taskiq's own receiver creates two tasks and waits twice for each message before its job starts, so
+that it can be stopped in between. Here one task reads messages, which is cancelled at shutdown,
+and each message becomes a job in one step.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from taskiq.receiver import Receiver
 
 from backend.queue.broker import StreamBroker
 from backend.runtime import observe
-from backend.runtime.background import running
+from backend.runtime.background import run_in_background
 
 
 class JobReceiver(Receiver):
-    """Runs up to ``jobs_max`` jobs at once; waits for ``room`` before it takes another."""
+    """Runs at most ``jobs_max`` jobs at once, each after ``wait_for_capacity``."""
 
     def __init__(
         self,
         broker: StreamBroker,
         *,
         jobs_max: int,
-        room: Callable[[], Awaitable[None]],
+        wait_for_capacity: Callable[[], Awaitable[None]],
         shutdown_s: float,
     ) -> None:
         super().__init__(
@@ -35,38 +35,38 @@ class JobReceiver(Receiver):
             validate_params=False,
             run_startup=False,
             max_async_tasks=jobs_max,
-            # The message has told what it had to: from here on the lease says who drives the order.
+            # The message has served its purpose: the lease decides which worker executes it.
             ack_type=AcknowledgeType.WHEN_RECEIVED,
         )
-        self._free = asyncio.Semaphore(jobs_max)
-        self._room = room
+        self._slots = asyncio.Semaphore(jobs_max)
+        self._wait_for_capacity = wait_for_capacity
         self._shutdown_s = shutdown_s
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def listen(self, finish_event: asyncio.Event) -> None:
-        """Run jobs as they come until ``finish_event``.
+        """Run received jobs until ``finish_event``.
 
-        Returns when all have ended, or ``shutdown_s`` later with some still running. A message
-        that was read and not begun stays unacknowledged, for another worker.
+        Returns when all jobs have ended, or ``shutdown_s`` later with some still running. A message
+        that was read but not started stays unacknowledged, for another worker.
         """
-        async with running(self._begin_all):
+        async with run_in_background(self._start_jobs):
             await finish_event.wait()
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=self._shutdown_s)
 
-    async def _begin_all(self) -> None:
+    async def _start_jobs(self) -> None:
         async with aclosing(self.broker.listen()) as messages:
             async for message in messages:
-                await self._free.acquire()
-                await self._room()
-                # In no group: a job may run on after this, until its order is handed back.
+                await self._slots.acquire()
+                await self._wait_for_capacity()
+                # In no task group: a job may outlive the receiver, until its lease is released.
                 job = asyncio.create_task(self.callback(message))  # noqa: TID251
                 self._jobs.add(job)
-                job.add_done_callback(self._ended)
+                job.add_done_callback(self._finish_job)
 
-    def _ended(self, job: asyncio.Task[None]) -> None:
+    def _finish_job(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)
-        self._free.release()
+        self._slots.release()
         error = None if job.cancelled() else job.exception()
         if error is not None:
             observe.job_failed(error)

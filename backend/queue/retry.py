@@ -1,9 +1,9 @@
-"""Retries: taskiq's middleware, with waits that a restart neither forgets nor repeats.
+"""Retries: taskiq's retry middleware, with waits that survive a restart.
 
-``SmartRetryMiddleware`` counts attempts and keeps labels. What it cannot do on a Redis broker is
-wait, so that is done here. An order that is to be tried again has the time in its row, where no
-worker may claim it before; a timer in this process sends the job when that time has come, and if
-the process is gone by then, the sweep of any other does.
+``SmartRetryMiddleware`` counts attempts and keeps labels. It cannot delay a message on a Redis
+broker, so the delay is here. An order that is to be retried has the time of its next attempt in
+its row, and no worker may claim it before. A timer in this process sends the job at that time; if
+the process has ended by then, the sweep of another worker does.
 """
 
 from __future__ import annotations
@@ -23,49 +23,49 @@ from backend.runtime import observe
 
 
 class RetryMiddleware(SmartRetryMiddleware):
-    """Sends a failed job again when its wait is over; ``run`` must be running.
+    """Resends a failed job after its delay; ``run`` must be running.
 
-    ``backoff_s`` tells the wait after the n-th failure (from 1) for errors that bring none.
+    ``backoff_s`` returns the delay after the n-th failure (from 1) for errors that have none.
     """
 
     def __init__(self, *, attempts_max: int, backoff_s: Callable[[int], float]) -> None:
         super().__init__(default_retry_count=attempts_max, default_retry_label=True)
         self._backoff_s = backoff_s
-        self._order = count()
-        self._due: list[tuple[float, int, AsyncKicker[Any, Any], tuple[Any, ...]]] = []
+        self._sequence = count()
+        self._delayed: list[tuple[float, int, AsyncKicker[Any, Any], tuple[Any, ...]]] = []
         self._changed = asyncio.Event()
 
     async def on_error(
         self, message: TaskiqMessage, result: TaskiqResult[Any], exception: BaseException
     ) -> None:
-        """Take the wait from the error that brings one."""
+        """Take the delay from a ``RetryLater``; report any other error."""
         message.labels.pop("delay", None)
         if isinstance(exception, RetryLater):
             message.labels["delay"] = exception.wait_s
         elif isinstance(exception, Exception):
             observe.job_failed(exception)
         else:
-            return  # the worker stops; its orders are handed back
+            return  # the worker shuts down and releases its leases
         await super().on_error(message, result, exception)
 
     def make_delay(self, message: TaskiqMessage, retries: int) -> float:
-        """Seconds to wait: what the error brought, else the backoff of this failure."""
+        """Seconds to wait: the delay of the error, or else the backoff of this failure."""
         wait_s = message.labels.pop("delay", None)
         return self._backoff_s(retries) if wait_s is None else float(wait_s)
 
     async def on_send(
         self, kicker: AsyncKicker[Any, Any], message: TaskiqMessage, delay: float
     ) -> None:
-        """Arm the timer that sends the job."""
-        at = asyncio.get_running_loop().time() + delay
-        heapq.heappush(self._due, (at, next(self._order), kicker, tuple(message.args)))
+        """Start the timer that sends the job."""
+        due_at = asyncio.get_running_loop().time() + delay
+        heapq.heappush(self._delayed, (due_at, next(self._sequence), kicker, tuple(message.args)))
         self._changed.set()
 
     async def run(self) -> None:
-        """Send what is due until cancelled."""
+        """Send due jobs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            wait_s = self._due[0][0] - loop.time() if self._due else None
+            wait_s = self._delayed[0][0] - loop.time() if self._delayed else None
             if wait_s is None or wait_s > 0:
                 self._changed.clear()
                 try:
@@ -74,10 +74,10 @@ class RetryMiddleware(SmartRetryMiddleware):
                 except TimeoutError:
                     pass
                 continue
-            _, _, kicker, args = heapq.heappop(self._due)
+            _, _, kicker, args = heapq.heappop(self._delayed)
             try:
                 await kicker.kiq(*args)
             except SendTaskError as error:
-                observe.jobs_not_sent(1, error.__cause__ or error)  # the sweep will
+                observe.jobs_not_sent(1, error.__cause__ or error)  # the sweep resends it
             else:
                 observe.jobs_sent(1, "retry")

@@ -1,7 +1,7 @@
-"""The sweep: finds the orders that nobody drives, and sends their jobs again.
+"""The sweep: finds orders that no worker executes, and sends their jobs again.
 
-It is what makes the queue a hint: whatever becomes of messages and workers, an order that is
-open, due and not leased is found here, by any worker, within one interval.
+It makes the queue a mere hint: whatever happens to messages and workers, every worker finds an
+order that is open, due and not leased here within one interval.
 """
 
 from __future__ import annotations
@@ -14,48 +14,52 @@ from uuid import UUID
 
 from backend.runtime import observe
 
-SWEPT_MAX = 1_000
-DEEP_S = 60.0
-"""How much longer the job of a new order may lie in a deep queue before it is sent again."""
+SWEEP_BATCH_MAX = 1_000
+DEEP_QUEUE_GRACE_S = 60.0
+"""How much longer a pending order waits in a deep queue before its job is sent again."""
 
 
-class Overdue(Protocol):
-    """Where orders that nobody drives are found."""
+class OverdueOrders(Protocol):
+    """The store that finds overdue orders."""
 
-    async def overdue(self, limit: int, patience_s: float) -> Sequence[UUID]:
-        """Up to ``limit`` of them, those that nobody ever drove only ``patience_s`` later.
+    async def find_overdue(self, limit: int, pending_grace_s: float) -> Sequence[UUID]:
+        """Up to ``limit`` overdue orders; pending ones only ``pending_grace_s`` later.
 
-        Those returned count as kicked.
+        The returned orders count as sent to the queue.
         """
         ...
 
 
-class Queue(Protocol):
-    """Where jobs are sent."""
+class SweepQueue(Protocol):
+    """The queue that jobs are sent to."""
 
-    async def send(self, order_ids: Iterable[UUID], *, by: str) -> None:
-        """Put a job for each order on the queue."""
+    async def send(self, order_ids: Iterable[UUID], *, sender: str) -> None:
+        """Send a job for each order."""
         ...
 
     async def is_deep(self) -> bool:
-        """Whether so many jobs wait that most of what is overdue waits among them."""
+        """Whether so many jobs wait that most overdue orders have a job among them."""
         ...
 
 
-async def sweep(orders: Overdue, queue: Queue, *, interval_s: float, random: Random) -> None:
-    """Look every ``interval_s``, give or take a tenth so that workers spread out, for ever.
+async def run_sweep(
+    orders: OverdueOrders, queue: SweepQueue, *, interval_s: float, random: Random
+) -> None:
+    """Sweep every ``interval_s``, with 10 % of jitter to spread the workers out, until cancelled.
 
-    While the queue is deep, new orders mostly wait in it, and sending their jobs again would not
-    end them sooner: they get more time. If one look is not enough, the next follows at once.
+    While the queue is deep, pending orders mostly have a job in it, and sending another would not
+    execute them sooner: they get more time. If a sweep fills its batch, the next follows at once.
     """
     while True:
         try:
-            found = await orders.overdue(SWEPT_MAX, DEEP_S if await queue.is_deep() else 0)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next look may succeed
+            overdue = await orders.find_overdue(
+                SWEEP_BATCH_MAX, DEEP_QUEUE_GRACE_S if await queue.is_deep() else 0
+            )
+        except Exception as error:  # noqa: BLE001 - the next sweep may succeed after any error
             observe.sweep_failed(error)
-            found = []
-        if found:
-            observe.swept(len(found))
-            await queue.send(found, by="sweep")
-        if len(found) < SWEPT_MAX:
+            overdue = []
+        if overdue:
+            observe.orders_swept(len(overdue))
+            await queue.send(overdue, sender="sweep")
+        if len(overdue) < SWEEP_BATCH_MAX:
             await asyncio.sleep(interval_s * random.uniform(0.9, 1.1))

@@ -1,1 +1,1 @@
-"""Routing: reads the pools of every venue, quotes an order on each, chooses the best route."""
+"""Routing: reads the pools of every venue, quotes an order on each and chooses the best quote."""

@@ -1,7 +1,7 @@
-"""Reads the pools of one venue for many orders at once.
+"""Reads the pools of one venue, coalescing the reads of many orders.
 
-Orders that ask while a read is under way share the next one, and orders that ask a moment after it
-share its result.
+Orders that arrive while a read is in flight share the next one; orders that arrive shortly after
+a read share its result.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from backend.runtime.coalescer import Coalescer
 from backend.venues.venue import Account, Pool, Venue
 
 KEYS_MAX = 100
-"""Most accounts that a node returns in one answer."""
-READS_AT_ONCE = 2
-READ_COMPANY = 50
-LINGER_S = 0.005
-"""A read costs the same for one order as for a thousand; each may wait this long for the others."""
+"""Most accounts that a node returns in one response."""
+CONCURRENT_READS_MAX = 2
+READ_BATCH_TARGET = 50
+READ_DELAY_MAX_S = 0.005
+"""A read costs the same for one order as for a thousand, so each may wait this long for others."""
 
-Pair = tuple[Pubkey, Pubkey]
+MintPair = tuple[Pubkey, Pubkey]
 
 
 class AccountReader(Protocol):
-    """The part of a node's JSON-RPC that quotes need."""
+    """The part of a node's JSON-RPC client that quotes need."""
 
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey]
     ) -> tuple[int, list[Account | None]]:
-        """The slot, and the accounts of at most 100 keys as they are in it."""
+        """The slot, and the accounts of at most 100 keys as of that slot."""
         ...
 
 
-class Desk:
-    """Reads the pools of one venue, for all who ask together; ``run`` must be running."""
+class PoolReader:
+    """Reads the pools of one venue for concurrent callers; ``run`` must be running."""
 
     def __init__(
         self,
@@ -45,102 +45,107 @@ class Desk:
         node: AccountReader,
         *,
         timeout_s: float,
-        age_s: float,
-        pools: Mapping[Pair, Pubkey],
+        age_max_s: float,
+        pools: Mapping[MintPair, Pubkey],
     ) -> None:
         self.dex = venue.dex
         self._venue = venue
         self._node = node
         self._timeout_s = timeout_s
-        self._age_s = age_s
+        self._age_max_s = age_max_s
         self._pools = pools
         self._recent: dict[Pubkey, tuple[float, Pool]] = {}
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
             self._read,
             items_max=100_000,
-            calls_max=READS_AT_ONCE,
-            company=READ_COMPANY,
-            linger_s=LINGER_S,
+            calls_max=CONCURRENT_READS_MAX,
+            batch_target=READ_BATCH_TARGET,
+            max_delay_s=READ_DELAY_MAX_S,
         )
         self.run = self._reads.run
 
     def read(self, mint_in: Pubkey, mint_out: Pubkey) -> asyncio.Future[Pool]:
-        """The pool of two tokens, no older than asked for; raises ``Rejected`` or ``Transient``."""
-        key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
-        address = self._pools.get(key) or self._venue.pool_address(*key)
-        loop = asyncio.get_running_loop()
-        asked_at, pool = self._recent.get(address, (0.0, None))
-        if pool is None or loop.time() - asked_at >= self._age_s:
-            return self._reads.put(address)
-        known: asyncio.Future[Pool] = loop.create_future()
-        known.set_result(pool)
-        return known
+        """Read the pool of two tokens, at most ``age_max_s`` old.
 
-    async def _read(self, asked: Sequence[Pubkey]) -> list[Pool | Exception]:
-        wanted = list(dict.fromkeys(asked))
+        The future raises ``Rejected`` or ``Transient``.
+        """
+        key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
+        address = self._pools.get(key) or self._venue.derive_pool_address(*key)
+        loop = asyncio.get_running_loop()
+        requested_at, pool = self._recent.get(address, (0.0, None))
+        if pool is None or loop.time() - requested_at >= self._age_max_s:
+            return self._reads.submit_nowait(address)
+        cached: asyncio.Future[Pool] = loop.create_future()
+        cached.set_result(pool)
+        return cached
+
+    async def _read(self, requests: Sequence[Pubkey]) -> list[Pool | Exception]:
+        addresses = list(dict.fromkeys(requests))
         now = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout_s):
-                pools = await self._pools_of(wanted)
+                pools = await self._read_pools(addresses)
         except TimeoutError:
-            reason = f"{self.dex} did not answer within {self._timeout_s:g} s"
-            return [Transient("venue_timeout", reason)] * len(asked)
+            reason = f"{self.dex} did not respond within {self._timeout_s:g} s"
+            return [Transient("venue_timeout", reason)] * len(requests)
         for address, pool in pools.items():
             if not isinstance(pool, Exception):
                 self._recent[address] = now, pool
-        return [pools[address] for address in asked]
+        return [pools[address] for address in requests]
 
-    async def _pools_of(self, wanted: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:
-        unknown = [address for address in wanted if address not in self._accounts]
-        pools = await self._learn(unknown)
-        for group in _groups(wanted, self._accounts):
+    async def _read_pools(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:
+        unknown = [address for address in addresses if address not in self._accounts]
+        pools = await self._discover_accounts(unknown)
+        for group in _group_by_account_count(addresses, self._accounts):
             keys = list(dict.fromkeys(key for pool in group for key in self._accounts[pool]))
             try:
-                slot, found = await self._node.get_multiple_accounts(keys)
+                slot, values = await self._node.get_multiple_accounts(keys)
             except EngineError as error:
                 pools.update(dict.fromkeys(group, error))
                 continue
-            accounts = dict(zip(keys, found, strict=True))
+            accounts = dict(zip(keys, values, strict=True))
             for address in group:
                 try:
-                    pools[address] = self._venue.decode(address, accounts, slot)
+                    pools[address] = self._venue.decode_pool(address, accounts, slot)
                 except EngineError as error:
                     pools[address] = error
         return pools
 
-    async def _learn(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:
-        """Which accounts each pool is quoted from: the pool itself says so, once.
+    async def _discover_accounts(
+        self, addresses: Sequence[Pubkey]
+    ) -> dict[Pubkey, Pool | Exception]:
+        """Load which accounts each pool is quoted from: its own account names them, for good.
 
-        Returns the errors of those that cannot be quoted.
+        Returns the errors of the pools that cannot be quoted.
         """
         errors: dict[Pubkey, Pool | Exception] = {}
         for at in range(0, len(addresses), KEYS_MAX):
             chunk = addresses[at : at + KEYS_MAX]
-            _, found = await self._node.get_multiple_accounts(chunk)
-            for address, account in zip(chunk, found, strict=True):
+            _, values = await self._node.get_multiple_accounts(chunk)
+            for address, account in zip(chunk, values, strict=True):
                 try:
                     if account is None:
                         raise Rejected("no_pool", f"{self.dex} has no pool of these tokens")
-                    self._accounts[address] = self._venue.accounts_of(address, account)
+                    self._accounts[address] = self._venue.list_accounts(address, account)
                 except EngineError as error:
                     errors[address] = error
         return errors
 
 
-def _groups(
-    wanted: Sequence[Pubkey], accounts: Mapping[Pubkey, Sequence[Pubkey]]
+def _group_by_account_count(
+    addresses: Sequence[Pubkey], accounts: Mapping[Pubkey, Sequence[Pubkey]]
 ) -> list[list[Pubkey]]:
-    """The known pools, in groups whose accounts fit one answer."""
+    """Group the known pools so that the accounts of each group fit one response."""
     groups: list[list[Pubkey]] = []
-    room = 0
-    for address in wanted:
+    capacity = 0
+    for address in addresses:
         if address not in accounts:
             continue
-        needs = len(accounts[address])
-        if needs > room:
+        count = len(accounts[address])
+        if count > capacity:
             groups.append([])
-            room = KEYS_MAX
+            capacity = KEYS_MAX
         groups[-1].append(address)
-        room -= needs
+        capacity -= count
     return groups

@@ -1,4 +1,4 @@
-"""A route: the quote that pays most, the minimum amount out, and the quotes passed over."""
+"""The route of an order: the best quote, the minimum amount out, and the alternatives."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.domain.amounts import format_amount, min_out
+from backend.domain.amounts import compute_min_out, format_amount
 from backend.domain.errors import EngineError, Rejected, Transient
-from backend.domain.orders import Terms
-from backend.domain.quotes import Dex, Quote, best
+from backend.domain.orders import OrderTerms
+from backend.domain.quotes import Dex, Quote, best_quote
 from backend.venues.venue import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class NoQuote:
-    """Why a venue gave no quote."""
+class MissingQuote:
+    """A venue without a quote, and the error that explains it."""
 
     dex: Dex
     error: EngineError
 
     def to_json(self) -> dict[str, str]:
-        """As clients see it."""
+        """Convert to JSON for clients."""
         return {"dex": self.dex.value, "code": self.error.code, "reason": self.error.reason}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The chosen quote, the pool it is of, and what was passed over.
+    """The chosen quote with its pool, all quotes, and the venues without one.
 
-    ``min_amount_out`` is what the chain will be told to insist on, in base units.
+    ``min_amount_out`` is the minimum output that the transaction enforces, in base units.
     """
 
     quote: Quote
     pool: Pool
     quotes: tuple[Quote, ...]
-    missing: tuple[NoQuote, ...]
+    missing: tuple[MissingQuote, ...]
     min_amount_out: int
 
-    def to_json(self, terms: Terms) -> dict[str, Any]:
-        """As clients see it."""
+    def to_json(self, terms: OrderTerms) -> dict[str, Any]:
+        """Convert to JSON for clients."""
         out = terms.token_out
         route: dict[str, Any] = {
             "dex": self.quote.dex.value,
@@ -51,34 +51,36 @@ class Route:
         return route
 
 
-def choose(terms: Terms, quotes: Sequence[Quote], missing: Sequence[NoQuote]) -> tuple[Quote, int]:
-    """The quote that pays most, and the least amount out to insist on.
+def choose_quote(
+    terms: OrderTerms, quotes: Sequence[Quote], missing: Sequence[MissingQuote]
+) -> tuple[Quote, int]:
+    """Choose the quote that pays most, and determine the minimum output to enforce.
 
-    Raises ``Rejected`` if no venue can fill the order as asked, ``Transient`` if one that could
-    not be asked might.
+    Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue that is
+    unavailable might.
     """
-    unheard = [venue for venue in missing if not isinstance(venue.error, Rejected)]
+    unavailable = [venue for venue in missing if not isinstance(venue.error, Rejected)]
     if not quotes:
-        if unheard:
-            raise Transient("venues_unavailable", _reasons(missing))
-        raise Rejected(_code(missing), _reasons(missing))
-    chosen = best(quotes)
+        if unavailable:
+            raise Transient("venues_unavailable", _join_reasons(missing))
+        raise Rejected(_get_common_code(missing), _join_reasons(missing))
+    chosen = best_quote(quotes)
     floor = terms.min_amount_out or 1
     if chosen.amount_out < floor:
         offer = format_amount(chosen.amount_out, terms.token_out.decimals)
-        wanted = format_amount(floor, terms.token_out.decimals)
+        minimum = format_amount(floor, terms.token_out.decimals)
         symbol = terms.token_out.symbol
-        reason = f"the best offer, {offer} {symbol} on {chosen.dex}, is below the minimum {wanted}"
-        if unheard:
-            raise Transient("min_out_not_met", f"{reason}; {_reasons(unheard)}")
+        reason = f"the best offer, {offer} {symbol} on {chosen.dex}, is below the minimum {minimum}"
+        if unavailable:
+            raise Transient("min_out_not_met", f"{reason}; {_join_reasons(unavailable)}")
         raise Rejected("min_out_not_met", reason)
-    return chosen, max(floor, min_out(chosen.amount_out, terms.slippage_bps))
+    return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
 
 
-def _reasons(missing: Sequence[NoQuote]) -> str:
+def _join_reasons(missing: Sequence[MissingQuote]) -> str:
     return "; ".join(f"{venue.dex}: {venue.error.reason}" for venue in missing)
 
 
-def _code(missing: Sequence[NoQuote]) -> str:
+def _get_common_code(missing: Sequence[MissingQuote]) -> str:
     codes = {venue.error.code for venue in missing}
     return codes.pop() if len(codes) == 1 else "no_route"

@@ -1,1 +1,1 @@
-"""What every process stands on: coalescing, background tasks, notifications, logs, metrics."""
+"""Shared runtime services: coalescing, background tasks, commit notifications, logs, metrics."""

@@ -1,4 +1,4 @@
-"""Task groups as the rest of the engine uses them: what runs in the background, and one error."""
+"""Task group helpers: background tasks for the length of a block, and a single error to raise."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from typing import Any
 
 
 @asynccontextmanager
-async def running(*runs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """These run in the background while the block does, and end it if one of them fails."""
-    with one_error():
+async def run_in_background(
+    *functions: Callable[[], Coroutine[Any, Any, None]],
+) -> AsyncIterator[None]:
+    """Run functions as background tasks of a block, which is cancelled if one of them fails."""
+    with raise_single_error():
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run()) for run in runs]
+            tasks = [group.create_task(function()) for function in functions]
             try:
                 yield
             finally:
-                await _end(tasks)
+                await _cancel_and_wait(tasks)
 
 
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel these until they have heard it: redis-py swallows it while it connects."""
-    waiting = set(tasks)
-    while waiting:
-        for task in waiting:
+async def _cancel_and_wait(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks repeatedly until they end: redis-py swallows a cancellation while connecting."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        _, waiting = await asyncio.wait(waiting, timeout=0.1)
+        _, pending = await asyncio.wait(pending, timeout=0.1)
 
 
 @contextmanager
-def one_error() -> Iterator[None]:
-    """Raises the first error of a task group by itself: what follows it is its consequence."""
+def raise_single_error() -> Iterator[None]:
+    """Raise only the first error of a task group: the other errors are its consequences."""
     first: BaseException | None = None
     try:
         yield

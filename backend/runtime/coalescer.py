@@ -1,10 +1,10 @@
-"""Many waiters, one call: the group commit, and everything else that is cheaper together.
+"""Coalescing: many waiters share one call, as in a group commit.
 
-Whoever asks gets an answer of its own; behind the scenes all who ask while a call is under way
-wait for the next one and share it. So a call carries one item when the system is idle, at once,
-and hundreds when it is busy: then, where calls are dear, it may also wait a moment for company.
-Where a call is the first of many, those that follow each other closely can be kept apart: what
-starts together shares the rest.
+Each caller submits one item and gets its own result. Items that are submitted while a call runs
+wait for the next call and share it. So a call carries one item, without delay, when the system is
+idle, and hundreds of items when it is busy; where calls are expensive, it may also wait a short
+time for more items. Where a call is the first of a chain of steps, calls that follow each other
+closely can be spaced out: items that start together share the later steps as well.
 """
 
 from __future__ import annotations
@@ -19,138 +19,139 @@ from backend.domain.errors import Transient
 BUSY_ITEMS = 5
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class Coalescer(Generic[Item, Answer]):
-    """Answers single questions by calls that take many.
+class Coalescer(Generic[Item, Result]):
+    """Serves single items by calls that take many.
 
-    ``act`` gets items in the order in which they were asked and returns as many answers in the
-    same order; an answer that is an exception is raised to its asker, and an exception that
-    ``act`` raises is raised to all of them. At most ``calls_max`` calls run at once; any but the
-    first starts only when ``company`` items wait. While calls carry ``busy`` items or more, each
-    waits ``linger_s`` for others to join. A call whose first item comes in the first half of
-    ``apart_s`` after the call before it waits for the end of that time, unless it is full already.
+    ``call`` gets items in the order of their submission and returns as many results in the same
+    order; a result that is an exception is raised to its caller, and an exception that ``call``
+    raises is raised to all callers of the batch. At most ``calls_max`` calls run at once; any but
+    the first starts only when ``batch_target`` items wait. While calls carry ``busy_items`` items
+    or more, each waits ``max_delay_s`` for more items. A call whose first item comes in the first
+    half of ``min_interval_s`` after the previous call waits for the end of that interval, unless
+    its batch is full already.
     """
 
     def __init__(
         self,
-        act: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
         items_max: int,
         calls_max: int = 1,
-        company: int = 1,
-        linger_s: float = 0,
-        apart_s: float = 0,
-        busy: int = BUSY_ITEMS,
+        batch_target: int = 1,
+        max_delay_s: float = 0,
+        min_interval_s: float = 0,
+        busy_items: int = BUSY_ITEMS,
         waiting_max: int = 200_000,
     ) -> None:
-        self._act = act
+        self._call = call
         self._items_max = items_max
         self._calls_max = calls_max
-        self._company = company
-        self._linger_s = linger_s
-        self._apart_s = apart_s
-        self._busy = busy
+        self._batch_target = batch_target
+        self._max_delay_s = max_delay_s
+        self._min_interval_s = min_interval_s
+        self._busy_items = busy_items
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
-        self._calls = 0
-        self._carried = 0
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._calls_running = 0
+        self._last_batch_items = 0
         self._not_before = 0.0
-        self._changed = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def waiting(self) -> int:
-        """How many items wait for a call."""
+        """The number of items that wait for a call."""
         return len(self._waiting)
 
-    async def ask(self, item: Item) -> Answer:
-        """The answer to one item.
+    async def submit(self, item: Item) -> Result:
+        """Submit one item and wait for its result.
 
         Raises ``Transient`` (``overloaded``) if too many wait already.
         """
-        return await self.put(item)
+        return await self.submit_nowait(item)
 
-    def put(self, item: Item) -> asyncio.Future[Answer]:
-        """Ask without waiting: the future of the answer. Raises as ``ask`` does."""
+    def submit_nowait(self, item: Item) -> asyncio.Future[Result]:
+        """Submit one item; returns the future of its result. Raises as ``submit`` does."""
         if len(self._waiting) >= self._waiting_max:
             raise Transient("overloaded", "too much work is waiting in this process")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._idle.clear()
-        self._changed.set()
+        self._wake_up.set()
         return future
 
-    async def idle(self) -> None:
-        """Return when nothing waits and no call is under way."""
+    async def wait_idle(self) -> None:
+        """Return when no item waits and no call runs."""
         await self._idle.wait()
 
     async def run(self) -> None:
-        """Make the calls until cancelled; whoever still waits then is cancelled too."""
+        """Make the calls until cancelled, which also cancels all callers that still wait."""
         try:
-            async with asyncio.TaskGroup() as calls:
+            async with asyncio.TaskGroup() as tasks:
                 while True:
-                    await self._changed.wait()
-                    self._changed.clear()
-                    while self._may_start():
-                        self._calls += 1
-                        calls.create_task(self._call())
+                    await self._wake_up.wait()
+                    self._wake_up.clear()
+                    while self._can_start():
+                        self._calls_running += 1
+                        tasks.create_task(self._run_call())
         finally:
             for _, future in self._waiting:
                 future.cancel()
             self._waiting.clear()
 
-    def _may_start(self) -> bool:
-        needed = 1 if self._calls == 0 else self._company
-        return self._calls < self._calls_max and len(self._waiting) >= needed
+    def _can_start(self) -> bool:
+        items_min = 1 if self._calls_running == 0 else self._batch_target
+        return self._calls_running < self._calls_max and len(self._waiting) >= items_min
 
-    async def _call(self) -> None:
-        taken: list[tuple[Item, asyncio.Future[Answer]]] = []
+    async def _run_call(self) -> None:
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
         try:
-            wait_s = self._wait_s()
-            if wait_s:
-                await asyncio.sleep(wait_s)
-            self._take(taken)
-            self._carried = len(taken)
-            self._not_before = asyncio.get_running_loop().time() + self._apart_s
-            if taken:
-                _settle(taken, await self._act([item for item, _ in taken]))
+            delay_s = self._compute_delay()
+            if delay_s:
+                await asyncio.sleep(delay_s)
+            self._take_batch(batch)
+            self._last_batch_items = len(batch)
+            self._not_before = asyncio.get_running_loop().time() + self._min_interval_s
+            if batch:
+                _set_results(batch, await self._call([item for item, _ in batch]))
         except asyncio.CancelledError:
-            for _, future in taken:
+            for _, future in batch:
                 future.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - it belongs to the askers, who all get it
-            _settle(taken, [error] * len(taken))
+        except Exception as error:  # noqa: BLE001 - every caller of the batch gets it
+            _set_results(batch, [error] * len(batch))
         finally:
-            self._calls -= 1
-            self._changed.set()
-            if not self._calls and not self._waiting:
+            self._calls_running -= 1
+            self._wake_up.set()
+            if not self._calls_running and not self._waiting:
                 self._idle.set()
 
-    def _wait_s(self) -> float:
-        if self._linger_s and self._busy <= self._carried < self._items_max:
-            return self._linger_s
+    def _compute_delay(self) -> float:
+        if self._max_delay_s and self._busy_items <= self._last_batch_items < self._items_max:
+            return self._max_delay_s
         if len(self._waiting) >= self._items_max:
             return 0
-        early_s = self._not_before - asyncio.get_running_loop().time()
-        return early_s if early_s > self._apart_s / 2 else 0
+        wait_s = self._not_before - asyncio.get_running_loop().time()
+        return wait_s if wait_s > self._min_interval_s / 2 else 0
 
-    def _take(self, taken: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
-        while self._waiting and len(taken) < self._items_max:
+    def _take_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        while self._waiting and len(batch) < self._items_max:
             item, future = self._waiting.popleft()
-            if not future.done():  # its asker may have given up
-                taken.append((item, future))
+            if not future.done():  # its caller may have been cancelled
+                batch.append((item, future))
 
 
-def _settle(
-    taken: Sequence[tuple[Item, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]
+def _set_results(
+    batch: Sequence[tuple[Item, asyncio.Future[Result]]], results: Sequence[Result | Exception]
 ) -> None:
-    for (_, future), answer in zip(taken, answers, strict=True):
+    for (_, future), result in zip(batch, results, strict=True):
         if future.done():
             continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
+        if isinstance(result, Exception):
+            future.set_exception(result)
         else:
-            future.set_result(answer)
+            future.set_result(result)

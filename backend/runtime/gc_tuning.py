@@ -1,8 +1,8 @@
-"""Python's search for cycles of garbage, as a process wants it that holds thousands of orders.
+"""Tuning of Python's cyclic garbage collector for processes that hold thousands of live orders.
 
-Orders and their tasks are in no cycles: they go when nothing points at them. The search, which
-stops the process, walks through all of them and finds nothing, and as Python sets it, it does so
-again for every 700 objects that stay: a third of a busy worker's time.
+Orders and their tasks form no reference cycles: reference counting alone frees them. The cyclic
+collector stops the process, traverses all of them and finds nothing; with Python's default
+thresholds it does so for every 700 surviving objects, which takes a third of a busy worker's time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Final
 _THRESHOLDS: Final = (10_000, 50, 50)
 
 
-def seek_rarely() -> None:
-    """From here on, leave alone what is there now, and look through the rest less often."""
+def tune_gc() -> None:
+    """Exclude the objects that exist now from collection, and collect the rest less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

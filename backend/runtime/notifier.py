@@ -1,8 +1,8 @@
-"""The doorbell: workers ring after a commit, so that readers of the feed look at once.
+"""Commit notifications: a message on Redis after each commit, so that feed readers poll at once.
 
-A ring carries nothing but the id of the transaction that wrote events: the events themselves are
-read from the journal. So a lost ring costs a reader its next look, a fraction of a second later,
-and never an event; and with Redis away the feed goes on.
+A notification carries only the id of the transaction that wrote events: the events themselves are
+read from the journal. A lost notification delays a reader until its next poll, a fraction of a
+second later, and never loses an event; without Redis the feed continues by polling.
 """
 
 from __future__ import annotations
@@ -18,67 +18,67 @@ from redis.exceptions import RedisError
 from backend.runtime import observe
 
 RETRY_S = 0.5
-PAUSE_S = 0.004
-"""Least time between two rings of a process: each costs every reader more than it costs us."""
+MIN_INTERVAL_S = 0.004
+"""Shortest time between two notifications of a process: each one costs every reader a query."""
 
 
-def channel(journal_id: UUID) -> str:
-    """The name of the channel on which a journal's commits are rung."""
+def channel_name(journal_id: UUID) -> str:
+    """The name of the Redis channel for the commit notifications of a journal."""
     return f"order-engine:{journal_id}:committed"
 
 
-class Bell:
-    """Rings for commits of this process; ``run`` must be running."""
+class CommitNotifier:
+    """Publishes the commits of this process; ``run`` must be running."""
 
     def __init__(self, redis: Redis, name: str) -> None:
         self._redis = redis
         self._name = name
-        self._rung = asyncio.Event()
+        self._commit_pending = asyncio.Event()
         self._txid = 0
 
-    def ring(self, txid: int) -> None:
-        """Tell readers of the transaction ``txid``, soon; returns at once."""
+    def notify(self, txid: int) -> None:
+        """Publish the transaction id ``txid`` soon; returns at once."""
         self._txid = max(self._txid, txid)
-        self._rung.set()
+        self._commit_pending.set()
 
     async def run(self) -> None:
-        """Publish the newest ring until cancelled; those within ``PAUSE_S`` are one."""
+        """Publish until cancelled; commits within ``MIN_INTERVAL_S`` share one notification."""
         while True:
-            await self._rung.wait()
-            self._rung.clear()
+            await self._commit_pending.wait()
+            self._commit_pending.clear()
             try:
                 await self._redis.publish(self._name, str(self._txid))
-                _heed()
-                await asyncio.sleep(PAUSE_S)
+                _raise_if_cancelled()
+                await asyncio.sleep(MIN_INTERVAL_S)
             except (RedisError, OSError) as error:
-                _heed()
-                observe.redis_gone("ring", error)
+                _raise_if_cancelled()
+                observe.redis_unavailable("publish", error)
                 await asyncio.sleep(RETRY_S)
 
 
-async def listen(redis: Redis, name: str, heard: Callable[[int], None]) -> None:
-    """Call ``heard`` with the transaction id of each ring until cancelled; reconnects."""
+async def listen_for_commits(redis: Redis, name: str, on_commit: Callable[[int], None]) -> None:
+    """Call ``on_commit`` with the transaction id of each notification; reconnects on errors."""
     while True:
         try:
-            async with redis.pubsub(ignore_subscribe_messages=True) as bell:
-                await bell.subscribe(name)
-                _heed()
-                await _hear(bell, heard)
+            async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                await pubsub.subscribe(name)
+                _raise_if_cancelled()
+                await _receive_notifications(pubsub, on_commit)
         except (RedisError, OSError) as error:
-            _heed()
-            observe.redis_gone("listen", error)
+            _raise_if_cancelled()
+            observe.redis_unavailable("listen", error)
             await asyncio.sleep(RETRY_S)
 
 
-async def _hear(bell: Any, heard: Callable[[int], None]) -> None:
+async def _receive_notifications(pubsub: Any, on_commit: Callable[[int], None]) -> None:
     while True:
-        message = await bell.get_message(timeout=30)
+        message = await pubsub.get_message(timeout=30)
         if message is not None:
-            heard(int(message["data"]))
+            on_commit(int(message["data"]))
 
 
-def _heed() -> None:
-    """Be cancelled if that was asked for: redis-py swallows it while it connects."""
+def _raise_if_cancelled() -> None:
+    """Raise a pending cancellation: redis-py swallows it while it connects."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

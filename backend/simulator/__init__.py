@@ -1,6 +1,6 @@
-"""A Solana node that runs on this machine: its own process, its own state, play money.
+"""A simulated Solana node: a process of its own, with its own state and worthless tokens.
 
-It speaks JSON-RPC with the real shapes, limits and error codes, executes real transactions, and
-can be told over ``/control`` to do to a client what real nodes do on bad days. Its ledger is kept
-apart from everything of the engine, so it is the witness of what really happened.
+It serves JSON-RPC with the response shapes, limits and error codes of a real node, executes real
+transactions, and injects the faults of real nodes on request over ``/control``. Its ledger is
+independent of the engine, so it is evidence of what really happened on the chain.
 """

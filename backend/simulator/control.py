@@ -1,7 +1,7 @@
-"""Telling the node what to do to its clients, and asking it what really happened.
+"""The control interface of the node: inject faults, control the chain and read its ledger.
 
-None of this exists on a real node. Requests and answers are JSON; what cannot be done is
-answered 400 with a sentence, what is not there 404.
+No real node has it. Requests and responses are JSON; an invalid request gets status 400 with a
+sentence, an unknown path or resource 404.
 """
 
 from __future__ import annotations
@@ -18,110 +18,110 @@ from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL
+from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.faults import (
-    FAULT,
-    MoveBps,
-    MovedPrice,
-    Pair,
-    TokenName,
-    token_of,
-    tokens_of,
+    FAULT_ADAPTER,
+    PriceMove,
+    PriceMoveBps,
+    TokenPair,
+    TokenSymbol,
+    find_token,
+    resolve_pair,
 )
-from backend.simulator.node import Node
+from backend.simulator.node import SimulatorNode
 from backend.simulator.programs import token
-from backend.simulator.wire.paper_wallet import PAPER_WALLET
-from backend.simulator.wire.transaction_parser import parse
-from backend.venues.spl import SYSTEM_PROGRAM, ata, token_account
+from backend.simulator.wire.transaction_parser import parse_transaction
+from backend.venues.spl import SYSTEM_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account
 
-_PAGE_MAX: Final = 10_000
-_GIFT_MAX: Final = 2**62
-"""What one account may be given: more would not fit the columns of the ledger."""
+_PAGE_ENTRIES_MAX: Final = 10_000
+_BALANCE_MAX: Final = 2**62
+"""The limit of an account balance: larger ones could overflow the columns of the ledger."""
 _BLOCKS_MAX: Final = 1_000_000
 
-Answer = Mapping[str, object]
+JsonObject = Mapping[str, object]
 
 
-class _Order(BaseModel):
+class _ControlRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Price(_Order):
-    """Move the price of the first of a pair in the second, for good or for the next swaps."""
+class _PriceRequest(_ControlRequest):
+    """Move the price of a pair, permanently or for the next swaps only."""
 
-    pair: Pair
-    bps: MoveBps
+    pair: TokenPair
+    bps: PriceMoveBps
     venue: Dex | None = None
     when: Literal["now", "before_swaps"] = "now"
     count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
-class _Fund(_Order):
-    """Give base units of a token to an owner."""
+class _FundRequest(_ControlRequest):
+    """Credit an owner with base units of a token."""
 
     owner: str
-    token: TokenName
-    amount: Annotated[int, Field(ge=1, le=_GIFT_MAX)]
+    token: TokenSymbol
+    amount: Annotated[int, Field(ge=1, le=_BALANCE_MAX)]
 
 
-class _Advance(_Order):
+class _AdvanceRequest(_ControlRequest):
     blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
 
 
-class _Fork(_Order):
-    """Forget the last blocks; their transactions land again, or never were sent."""
+class _ForkRequest(_ControlRequest):
+    """Roll the last blocks back; their transactions land again or are dropped."""
 
     blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
     reland: bool = False
 
 
-class _Page(_Order):
+class _PageRequest(_ControlRequest):
     after: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=1, le=_PAGE_MAX)] = 1_000
+    limit: Annotated[int, Field(ge=1, le=_PAGE_ENTRIES_MAX)] = 1_000
 
 
-Model = TypeVar("Model", bound=BaseModel)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-class _Wrong(Exception):
+class _RequestRejected(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
-class Control:
-    """The orders that one node takes, by method and path."""
+class ControlHandler:
+    """Handles the control requests to one node, by method and path."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: SimulatorNode) -> None:
         self._node = node
-        self._routes: Mapping[tuple[str, str], Callable[[web.BaseRequest, bytes], Answer]] = {
+        self._routes: Mapping[tuple[str, str], Callable[[web.BaseRequest, bytes], JsonObject]] = {
             ("GET", "state"): lambda _request, _body: self.state(),
-            ("GET", "totals"): lambda _request, _body: node.chain.ledger.totals(),
-            ("GET", "ledger"): self._ledger,
-            ("GET", "faults"): lambda _request, _body: {"faults": node.faults.listed()},
-            ("POST", "faults"): self._arm,
-            ("DELETE", "faults"): self._clear,
-            ("POST", "price"): self._price,
-            ("POST", "fund"): self._fund,
-            ("POST", "advance"): self._advance,
-            ("POST", "fork"): self._fork,
-            ("POST", "halt"): self._halt,
-            ("POST", "resume"): self._resume,
+            ("GET", "totals"): lambda _request, _body: node.chain.ledger.compute_totals(),
+            ("GET", "ledger"): self._list_entries,
+            ("GET", "faults"): lambda _request, _body: {"faults": node.faults.list_armed()},
+            ("POST", "faults"): self._arm_fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "price"): self._move_price,
+            ("POST", "fund"): self._fund_account,
+            ("POST", "advance"): self._advance_blocks,
+            ("POST", "fork"): self._fork_chain,
+            ("POST", "halt"): self._halt_chain,
+            ("POST", "resume"): self._resume_chain,
         }
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One request under ``/control``."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Handle a request under ``/control``."""
         body = await request.read()
         try:
-            content = self._do(request, body)
-        except _Wrong as wrong:
-            return web.json_response({"error": str(wrong)}, status=wrong.status)
+            content = self._dispatch(request, body)
+        except _RequestRejected as error:
+            return web.json_response({"error": str(error)}, status=error.status)
         except (ValidationError, ValueError) as error:
-            return web.json_response({"error": _sentence(error)}, status=400)
+            return web.json_response({"error": _format_error(error)}, status=400)
         return web.json_response(content)
 
-    def state(self) -> Answer:
-        """Where the chain is and how it was set up."""
+    def state(self) -> JsonObject:
+        """The state of the chain and its options."""
         chain, options = self._node.chain, self._node.options
         slot = chain.clock.slot()
         return {
@@ -129,124 +129,132 @@ class Control:
             "height": chain.clock.height(slot),
             "confirmedSlot": chain.slot_at(Commitment.CONFIRMED),
             "finalizedSlot": chain.slot_at(Commitment.FINALIZED),
-            "isHalted": chain.clock.course.halted_at is not None,
-            "pending": len(self._node.blocks.mempool),
-            "faults": len(self._node.faults.listed()),
+            "isHalted": chain.clock.state.halted_at is not None,
+            "pending": len(self._node.block_producer.mempool),
+            "faults": len(self._node.faults.list_armed()),
             "wallet": str(PAPER_WALLET.pubkey()),
             "profile": options.profile,
             "seed": options.seed,
-            "wander": options.wander,
+            "wander": options.has_moving_prices,
         }
 
-    def _do(self, request: web.BaseRequest, body: bytes) -> Answer:
-        name, _, rest = request.path.removeprefix("/control/").partition("/")
-        if rest and (request.method, name) == ("GET", "ledger"):
-            return self._entry(rest)
-        if rest and (request.method, name) == ("DELETE", "faults"):
-            return self._end(rest)
+    def _dispatch(self, request: web.BaseRequest, body: bytes) -> JsonObject:
+        name, _, resource_id = request.path.removeprefix("/control/").partition("/")
+        if resource_id and (request.method, name) == ("GET", "ledger"):
+            return self._find_entry(resource_id)
+        if resource_id and (request.method, name) == ("DELETE", "faults"):
+            return self._disarm_fault(resource_id)
         route = self._routes.get((request.method, name))
-        if route is None or rest:
-            raise _Wrong(404, f"there is no {request.method} {request.path}")
+        if route is None or resource_id:
+            raise _RequestRejected(404, f"there is no {request.method} {request.path}")
         return route(request, body)
 
-    def _arm(self, _request: web.BaseRequest, body: bytes) -> Answer:
-        return {"id": self._node.faults.arm(FAULT.validate_json(body))}
+    def _arm_fault(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        return {"id": self._node.faults.arm(FAULT_ADAPTER.validate_json(body))}
 
-    def _end(self, number: str) -> Answer:
-        if not number.isdecimal() or not self._node.faults.end(int(number)):
-            raise _Wrong(404, "there is no such fault")
+    def _disarm_fault(self, fault_id: str) -> JsonObject:
+        if not fault_id.isdecimal() or not self._node.faults.disarm(int(fault_id)):
+            raise _RequestRejected(404, "there is no such fault")
         return {}
 
-    def _clear(self, _request: web.BaseRequest, _body: bytes) -> Answer:
+    def _clear_faults(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
         self._node.faults.clear()
         return {}
 
-    def _price(self, _request: web.BaseRequest, body: bytes) -> Answer:
-        order = _read(_Price, body)
-        if order.when == "before_swaps":
-            fault = MovedPrice(
+    def _move_price(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        parameters = _parse_body(_PriceRequest, body)
+        if parameters.when == "before_swaps":
+            fault = PriceMove(
                 fault="moved_price",
-                pair=order.pair,
-                venue=order.venue,
-                bps=order.bps,
-                count=order.count,
+                pair=parameters.pair,
+                venue=parameters.venue,
+                bps=parameters.bps,
+                count=parameters.count,
             )
             return {"id": self._node.faults.arm(fault)}
-        base, quote = tokens_of(order.pair)
-        return {"pools": self._node.chain.move_price(base, quote, order.venue, order.bps)}
+        base, quote = resolve_pair(parameters.pair)
+        return {"pools": self._node.chain.move_price(base, quote, parameters.venue, parameters.bps)}
 
-    def _fund(self, _request: web.BaseRequest, body: bytes) -> Answer:
-        order = _read(_Fund, body)
+    def _fund_account(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        parameters = _parse_body(_FundRequest, body)
         try:
-            owner = Pubkey.from_string(order.owner)
+            owner = Pubkey.from_string(parameters.owner)
         except ValueError:
-            raise _Wrong(400, "owner: is not an address in base58") from None
-        key, account = self._gift(owner, token_of(order.token), order.amount)
-        if not self._node.chain.is_stored(key):
-            raise _Wrong(400, "owner: that account belongs to the chain itself")
-        self._node.chain.put({key: account})
+            raise _RequestRejected(400, "owner: is not an address in base58") from None
+        key, account = self._build_funded_account(
+            owner, find_token(parameters.token), parameters.amount
+        )
+        if not self._node.chain.is_mutable_account(key):
+            raise _RequestRejected(400, "owner: that account belongs to the chain itself")
+        self._node.chain.override_accounts({key: account})
         return {"account": str(key)}
 
-    def _gift(self, owner: Pubkey, what: Token, amount: int) -> tuple[Pubkey, Account]:
-        key, mint = owner, Pubkey.from_string(what.mint)
-        if what != SOL:
-            key = ata(owner, mint)
-        account = self._node.chain.account(key) or (
-            Account(SYSTEM_PROGRAM, 0, b"") if what == SOL else token_account(mint, owner, 0)
+    def _build_funded_account(
+        self, owner: Pubkey, funded_token: Token, amount: int
+    ) -> tuple[Pubkey, Account]:
+        key, mint = owner, Pubkey.from_string(funded_token.mint)
+        if funded_token != SOL:
+            key = derive_ata(owner, mint)
+        account = self._node.chain.get_account(key) or (
+            Account(SYSTEM_PROGRAM, 0, b"")
+            if funded_token == SOL
+            else make_token_account(mint, owner, 0)
         )
-        held = account.lamports if what == SOL else token.amount_of(account)
-        if held + amount > _GIFT_MAX:
-            raise _Wrong(400, f"amount: an account may not hold more than {_GIFT_MAX}")
-        if what == SOL:
-            return key, replace(account, lamports=held + amount)
-        return key, token.with_amount(account, held + amount)
+        balance = account.lamports if funded_token == SOL else token.read_amount(account)
+        if balance + amount > _BALANCE_MAX:
+            raise _RequestRejected(400, f"amount: an account may not hold more than {_BALANCE_MAX}")
+        if funded_token == SOL:
+            return key, replace(account, lamports=balance + amount)
+        return key, token.with_amount(account, balance + amount)
 
-    def _advance(self, _request: web.BaseRequest, body: bytes) -> Answer:
-        self._node.chain.clock.skip(_read(_Advance, body).blocks)
-        return self._course_changed()
+    def _advance_blocks(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        self._node.chain.clock.skip_blocks(_parse_body(_AdvanceRequest, body).blocks)
+        return self._save_clock_state()
 
-    def _halt(self, _request: web.BaseRequest, _body: bytes) -> Answer:
+    def _halt_chain(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
         self._node.chain.clock.halt()
-        return self._course_changed()
+        return self._save_clock_state()
 
-    def _resume(self, _request: web.BaseRequest, _body: bytes) -> Answer:
+    def _resume_chain(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
         self._node.chain.clock.resume()
-        return self._course_changed()
+        return self._save_clock_state()
 
-    def _fork(self, _request: web.BaseRequest, body: bytes) -> Answer:
-        order = _read(_Fork, body)
-        wires = self._node.chain.forget(order.blocks)
-        if order.reland:
+    def _fork_chain(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        parameters = _parse_body(_ForkRequest, body)
+        transactions = self._node.chain.roll_back(parameters.blocks)
+        if parameters.reland:
             now = self._node.chain.clock.time()
-            for wire in wires:
-                self._node.blocks.enqueue(parse(wire), self._node.chain.clock.next_slot_at(now))
-        return {"forgotten": len(wires), **self._course_changed()}
+            for wire in transactions:
+                self._node.block_producer.enqueue(
+                    parse_transaction(wire), self._node.chain.clock.next_slot_time(now)
+                )
+        return {"forgotten": len(transactions), **self._save_clock_state()}
 
-    def _course_changed(self) -> Answer:
-        self._node.chain.remember_course()
-        self._node.blocks.wake()
+    def _save_clock_state(self) -> JsonObject:
+        self._node.chain.save_clock_state()
+        self._node.block_producer.wake()
         return self.state()
 
-    def _ledger(self, request: web.BaseRequest, _body: bytes) -> Answer:
-        page = _Page.model_validate(dict(request.query))
-        entries = self._node.chain.ledger.entries(page.after, page.limit)
+    def _list_entries(self, request: web.BaseRequest, _body: bytes) -> JsonObject:
+        page = _PageRequest.model_validate(dict(request.query))
+        entries = self._node.chain.ledger.list_entries(page.after, page.limit)
         return {
             "transactions": [asdict(entry) for entry in entries],
             "next": entries[-1].number if entries else page.after,
         }
 
-    def _entry(self, signature: str) -> Answer:
-        entry = self._node.chain.ledger.entry(signature)
+    def _find_entry(self, signature: str) -> JsonObject:
+        entry = self._node.chain.ledger.find_entry(signature)
         if entry is None:
-            raise _Wrong(404, "no block has this signature")
+            raise _RequestRejected(404, "no block has this signature")
         return asdict(entry)
 
 
-def _read(model: type[Model], body: bytes) -> Model:
+def _parse_body(model: type[ModelT], body: bytes) -> ModelT:
     return model.model_validate_json(body)
 
 
-def _sentence(error: ValueError) -> str:
+def _format_error(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     problems = error.errors(include_url=False, include_context=False, include_input=False)

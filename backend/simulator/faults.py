@@ -1,4 +1,4 @@
-"""What the node has been told to do to its clients, and for how long."""
+"""The faults that the node injects, their limits, and the registry of the armed ones."""
 
 from __future__ import annotations
 
@@ -12,35 +12,37 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
 from backend.domain.quotes import Dex
-from backend.domain.tokens import Tokens
+from backend.domain.tokens import TokenRegistry
 
 FAULTS_MAX: Final = 1_000
-_TOKENS: Final = Tokens()
+_TOKENS: Final = TokenRegistry()
 
 Seconds = Annotated[float, Field(ge=0, le=3_600)]
-MoveBps = Annotated[int, Field(ge=-9_000, le=90_000)]
+PriceMoveBps = Annotated[int, Field(ge=-9_000, le=90_000)]
 
 
-def token_of(name: str) -> Token:
-    """The token of a symbol or a mint. Raises ``ValueError`` with a sentence."""
+def find_token(name: str) -> Token:
+    """The token with a symbol or mint address. Raises ``ValueError`` with a sentence."""
     try:
         return _TOKENS.find(name, "token")
     except InvalidInput as error:
         raise ValueError(error.reason) from None
 
 
-TokenName = Annotated[str, AfterValidator(lambda name: token_of(name).symbol), Field(max_length=44)]
-Pair = tuple[TokenName, TokenName]
-"""Two tokens by symbol: the price of the first in the second."""
+TokenSymbol = Annotated[
+    str, AfterValidator(lambda name: find_token(name).symbol), Field(max_length=44)
+]
+TokenPair = tuple[TokenSymbol, TokenSymbol]
+"""Base and quote token by symbol: the price is that of the first in the second."""
 
 
-def tokens_of(pair: Pair) -> tuple[Token, Token]:
-    """The tokens of a pair that was validated."""
-    return token_of(pair[0]), token_of(pair[1])
+def resolve_pair(pair: TokenPair) -> tuple[Token, Token]:
+    """The tokens of a validated pair."""
+    return find_token(pair[0]), find_token(pair[1])
 
 
-class _Fault(BaseModel):
-    """A fault strikes ``count`` times or for ``seconds``, each time with ``probability``."""
+class _BaseFault(BaseModel):
+    """A fault is triggered ``count`` times or for ``seconds``, each time with ``probability``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,35 +51,35 @@ class _Fault(BaseModel):
     probability: Annotated[float, Field(gt=0, le=1)] = 1
 
 
-class Drop(_Fault):
+class TransactionDrop(_BaseFault):
     """A sent transaction is accepted and never lands."""
 
     fault: Literal["drop"]
 
 
-class LateLanding(_Fault):
-    """A sent transaction lands later than it would."""
+class LateLanding(_BaseFault):
+    """A sent transaction lands later than it would otherwise."""
 
     fault: Literal["late_landing"]
     by_seconds: Seconds
 
 
-class Fail(_Fault):
-    """A swap fails on chain, for the reason given."""
+class SwapFailure(_BaseFault):
+    """A swap fails on chain for ``reason``."""
 
     fault: Literal["fail"]
     reason: Literal["slippage", "funds", "compute"] = "slippage"
 
 
-class LoseResponse(_Fault):
-    """A send is accepted and its answer lost: the connection closes, or the node answers 500."""
+class ResponseLoss(_BaseFault):
+    """A send is accepted but its response lost: the connection closes, or the status is 500."""
 
     fault: Literal["lose_response"]
     mode: Literal["close", "error"] = "close"
 
 
-class Http(_Fault):
-    """The node answers an HTTP error to some methods, or to all."""
+class HttpFailure(_BaseFault):
+    """Requests with some methods, or all requests, get an HTTP error."""
 
     fault: Literal["http"]
     status: Literal[429, 500, 502, 503] = 503
@@ -85,111 +87,119 @@ class Http(_Fault):
     retry_after_seconds: Seconds | None = None
 
 
-class Slow(_Fault):
-    """Answers to some methods, or to all, come later."""
+class SlowResponse(_BaseFault):
+    """Responses to some methods, or all responses, are delayed."""
 
     fault: Literal["slow"]
     by_seconds: Seconds
     methods: frozenset[str] | None = None
 
 
-class Down(_Fault):
-    """The accounts of one venue cannot be read: an error, or no answer at all."""
+class VenueOutage(_BaseFault):
+    """The accounts of one venue cannot be read: an error, or no response at all."""
 
     fault: Literal["down"]
     venue: Dex
     mode: Literal["error", "timeout"] = "error"
 
 
-class LateStatus(_Fault):
-    """The status of a transaction is not told until some time after it landed."""
+class LateStatus(_BaseFault):
+    """The status of a transaction is not visible until some time after it landed."""
 
     fault: Literal["late_status"]
     by_seconds: Seconds
 
 
-class MovedPrice(_Fault):
-    """A swap meets another price than it was quoted; afterwards the price is what it was."""
+class PriceMove(_BaseFault):
+    """A swap executes at a moved price; afterwards the price is the previous one."""
 
     fault: Literal["moved_price"]
-    pair: Pair | None = None
+    pair: TokenPair | None = None
     venue: Dex | None = None
-    bps: MoveBps
+    bps: PriceMoveBps
 
 
 Fault = Annotated[
-    Drop | LateLanding | Fail | LoseResponse | Http | Slow | Down | LateStatus | MovedPrice,
+    TransactionDrop
+    | LateLanding
+    | SwapFailure
+    | ResponseLoss
+    | HttpFailure
+    | SlowResponse
+    | VenueOutage
+    | LateStatus
+    | PriceMove,
     Field(discriminator="fault"),
 ]
-FAULT: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
+FAULT_ADAPTER: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
 
-Kind = TypeVar("Kind", bound=_Fault)
+FaultT = TypeVar("FaultT", bound=_BaseFault)
 
 
 @dataclass(slots=True)
-class _Armed:
-    fault: _Fault
-    until: float | None
-    left: int | None
+class _ArmedFault:
+    fault: _BaseFault
+    ends_at: float | None
+    remaining: int | None
 
 
-class Faults:
-    """The faults that are armed, in the order in which they were. ``now`` is in seconds."""
+class FaultRegistry:
+    """The armed faults in the order in which they were armed. ``now`` returns seconds."""
 
     def __init__(self, seed: int, now: Callable[[], float]) -> None:
         self._random = Random(seed)  # noqa: S311 - a repeatable choice, not a secret
         self._now = now
-        self._armed: dict[int, _Armed] = {}
-        self._given = 0
+        self._armed: dict[int, _ArmedFault] = {}
+        self._last_id = 0
 
-    def arm(self, fault: _Fault) -> int:
-        """Begin a fault; the number by which it is ended. Raises ``ValueError`` if too many are."""
-        self._expire()
+    def arm(self, fault: _BaseFault) -> int:
+        """Arm a fault. Returns its id. Raises ``ValueError`` if too many are armed."""
+        self._remove_expired()
         if len(self._armed) >= FAULTS_MAX:
             raise ValueError(f"no more than {FAULTS_MAX} faults at once")
-        self._given += 1
-        until = None if fault.seconds is None else self._now() + fault.seconds
-        self._armed[self._given] = _Armed(fault, until, fault.count)
-        return self._given
+        self._last_id += 1
+        ends_at = None if fault.seconds is None else self._now() + fault.seconds
+        self._armed[self._last_id] = _ArmedFault(fault, ends_at, fault.count)
+        return self._last_id
 
-    def end(self, number: int) -> bool:
-        """End a fault; ``False`` if there is none of this number."""
-        return self._armed.pop(number, None) is not None
+    def disarm(self, fault_id: int) -> bool:
+        """Disarm a fault; ``False`` if there is none with this id."""
+        return self._armed.pop(fault_id, None) is not None
 
     def clear(self) -> None:
-        """End them all."""
+        """Disarm all faults."""
         self._armed.clear()
 
-    def listed(self) -> list[dict[str, object]]:
-        """Every armed fault with its number and how often it may still strike."""
-        self._expire()
+    def list_armed(self) -> list[dict[str, object]]:
+        """Every armed fault with its id and how often it can still be triggered."""
+        self._remove_expired()
         return [
-            {"id": number, "left": armed.left, **armed.fault.model_dump(mode="json")}
-            for number, armed in self._armed.items()
+            {"id": fault_id, "left": armed.remaining, **armed.fault.model_dump(mode="json")}
+            for fault_id, armed in self._armed.items()
         ]
 
-    def strike(
-        self, kind: type[Kind], fits: Callable[[Kind], bool] = lambda _: True
-    ) -> Kind | None:
-        """The first fault of a kind that fits and strikes this time."""
+    def trigger(
+        self, kind: type[FaultT], matches: Callable[[FaultT], bool] = lambda _: True
+    ) -> FaultT | None:
+        """The first armed fault of a kind that matches and whose probability hits this time."""
         if not self._armed:
             return None
-        self._expire()
-        for number, armed in self._armed.items():
+        self._remove_expired()
+        for fault_id, armed in self._armed.items():
             fault = armed.fault
-            if not isinstance(fault, kind) or not fits(fault):
+            if not isinstance(fault, kind) or not matches(fault):
                 continue
             if fault.probability < 1 and self._random.random() >= fault.probability:
                 continue
-            if armed.left is not None:
-                armed.left -= 1
-                if not armed.left:
-                    del self._armed[number]
+            if armed.remaining is not None:
+                armed.remaining -= 1
+                if not armed.remaining:
+                    del self._armed[fault_id]
             return fault
         return None
 
-    def _expire(self) -> None:
+    def _remove_expired(self) -> None:
         now = self._now()
-        for number, armed in list(self._armed.items()):
-            if armed.until is not None and armed.until < now:
-                del self._armed[number]
+        for fault_id, armed in list(self._armed.items()):
+            if armed.ends_at is not None and armed.ends_at < now:
+                del self._armed[fault_id]

@@ -1,4 +1,4 @@
-"""The node: one chain, its blocks, its faults and its methods."""
+"""The node: a chain with its block producer, its faults and its RPC methods."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from backend.simulator.chain.block_producer import Blocks
+from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
-from backend.simulator.faults import Faults
+from backend.simulator.faults import FaultRegistry
 from backend.simulator.methods.accounts import AccountMethods
 from backend.simulator.methods.params import Json, Params
 from backend.simulator.methods.signatures import SignatureMethods
 from backend.simulator.methods.status import StatusMethods
 from backend.simulator.methods.transactions import TransactionMethods
-from backend.simulator.options import SimulatedOptions
+from backend.simulator.options import SimulatorOptions
 
-Method = Callable[[Params], Json]
+RpcMethod = Callable[[Params], Json]
 
 
-class Node:
-    """Everything but the network. ``now`` is the time of day in seconds since 1970."""
+class SimulatorNode:
+    """The node without its server. ``now`` returns the time of day in seconds since 1970."""
 
-    def __init__(self, options: SimulatedOptions, folder: Path, now: Callable[[], float]) -> None:
+    def __init__(self, options: SimulatorOptions, data_dir: Path, now: Callable[[], float]) -> None:
         self.options: Final = options
-        self.chain: Final = Chain(options, folder, now)
-        self.faults: Final = Faults(options.seed, now)
-        self.blocks: Final = Blocks(self.chain, self.faults)
-        self.methods: Final[Mapping[str, Method]] = {
-            **StatusMethods(self.chain).methods(),
-            **AccountMethods(self.chain, self.faults).methods(),
-            **TransactionMethods(self.chain, self.blocks, self.faults).methods(),
-            **SignatureMethods(self.chain, self.blocks).methods(),
+        self.chain: Final = Chain(options, data_dir, now)
+        self.faults: Final = FaultRegistry(options.seed, now)
+        self.block_producer: Final = BlockProducer(self.chain, self.faults)
+        self.methods: Final[Mapping[str, RpcMethod]] = {
+            **StatusMethods(self.chain).list_methods(),
+            **AccountMethods(self.chain, self.faults).list_methods(),
+            **TransactionMethods(self.chain, self.block_producer, self.faults).list_methods(),
+            **SignatureMethods(self.chain, self.block_producer).list_methods(),
         }

@@ -1,4 +1,4 @@
-"""What a simulated chain is told when it starts."""
+"""The options of a simulated chain, fixed when the node starts."""
 
 from __future__ import annotations
 
@@ -6,46 +6,47 @@ from dataclasses import dataclass
 from typing import Final
 
 BLOCKHASH_BLOCKS: Final = 150
-"""How many blocks a blockhash is valid after the one that it belongs to."""
+"""How many blocks after its own a blockhash stays valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things take, in seconds, and how many slots until a block is sure.
+    """The latencies of a node, in seconds, and the slots until a block is confirmed or finalized.
 
-    A sent transaction lands ``landing_min_s`` to ``landing_max_s`` later, with ``by_slot`` at the
-    next start of a slot, else as soon as the entry under way is closed.
+    A sent transaction lands ``landing_min_s`` to ``landing_max_s`` later; with ``is_slot_aligned``
+    at the next start of a slot, otherwise within the slot.
     """
 
     read_s: float
     landing_min_s: float
     landing_max_s: float
-    by_slot: bool
+    is_slot_aligned: bool
     confirmed_slots: int
     finalized_slots: int
 
 
 PROFILES: Final = {
-    # Landing and one more slot to be confirmed: 2 to 3 s after the send.
-    "demo": Timing(0.2, 1.6, 2.2, by_slot=True, confirmed_slots=1, finalized_slots=32),
-    "instant": Timing(0, 0.002, 0.002, by_slot=False, confirmed_slots=0, finalized_slots=0),
+    # Landing plus one more slot until confirmed: 2 to 3 s after the send.
+    "demo": Timing(0.2, 1.6, 2.2, is_slot_aligned=True, confirmed_slots=1, finalized_slots=32),
+    "instant": Timing(0, 0.002, 0.002, is_slot_aligned=False, confirmed_slots=0, finalized_slots=0),
 }
-"""Timings by the name of a profile; the names are those of ``config.Profile``."""
+"""Timings by profile name; the names are those of ``config.Profile``."""
 
 
 @dataclass(frozen=True, slots=True)
-class SimulatedOptions:
-    """A chain. Prices are a function of ``seed`` and the slot; ``wander`` 0 keeps them still.
+class SimulatorOptions:
+    """The options of one chain.
 
-    ``sol_price`` is dollars for one SOL, ``depth_usd`` what each side of a pool is worth.
-    ``confirmed_slots`` and ``finalized_slots`` replace those of the profile.
+    Prices are a function of ``seed`` and the slot, or constant without ``has_moving_prices``.
+    ``sol_price`` is the price of one SOL in dollars, ``depth_usd`` the value of each side of a
+    pool. ``confirmed_slots`` and ``finalized_slots`` override those of the profile.
     """
 
     profile: str = "demo"
     seed: int = 1
     sol_price: int = 100
     depth_usd: int = 200_000_000
-    wander: bool = True
+    has_moving_prices: bool = True
     slot_s: float = 0.4
     confirmed_slots: int | None = None
     finalized_slots: int | None = None
@@ -58,12 +59,12 @@ class SimulatedOptions:
 
     @property
     def timing(self) -> Timing:
-        """The profile's timing."""
+        """The timing of the profile."""
         return PROFILES[self.profile]
 
-    def depth_of(self, *, finalized: bool) -> int:
-        """How many slots must follow a block until it is confirmed or finalized."""
+    def confirmation_depth(self, *, is_finalized: bool) -> int:
+        """How many slots must follow a block until it is confirmed, or finalized."""
         timing = self.timing
-        given = self.finalized_slots if finalized else self.confirmed_slots
-        usual = timing.finalized_slots if finalized else timing.confirmed_slots
-        return usual if given is None else given
+        override = self.finalized_slots if is_finalized else self.confirmed_slots
+        default = timing.finalized_slots if is_finalized else timing.confirmed_slots
+        return default if override is None else override

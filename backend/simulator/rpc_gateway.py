@@ -1,4 +1,4 @@
-"""JSON-RPC over HTTP: one call or a batch of them in a body, and what faults do to the answer."""
+"""JSON-RPC over HTTP: single calls and batches, with the faults that affect responses."""
 
 from __future__ import annotations
 
@@ -9,64 +9,66 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from backend.simulator.faults import Http, Slow
+from backend.simulator.faults import HttpFailure, SlowResponse
 from backend.simulator.methods.params import (
     INVALID_REQUEST,
-    NO_METHOD,
+    METHOD_NOT_FOUND,
     PARSE_ERROR,
     Json,
-    Lost,
+    NoResponse,
     Params,
+    ResponseLost,
     RpcError,
-    Silence,
 )
-from backend.simulator.node import Node
+from backend.simulator.node import SimulatorNode
 
 BODY_BYTES_MAX: Final = 50 * 1024
-"""What a real node takes in one request unless it is told otherwise."""
+"""The default limit of a real node for the body of a request."""
 
-_SILENCE_S: Final = 60
+_NO_RESPONSE_S: Final = 60
 _ACCOUNT_READS: Final = frozenset(
     {"getAccountInfo", "getBalance", "getMultipleAccounts", "getTokenAccountBalance"}
 )
 
 
-class Gateway:
-    """Answers requests to one node."""
+class RpcGateway:
+    """Handles the JSON-RPC requests to one node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: SimulatorNode) -> None:
         self._node = node
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """One HTTP request with one call or a batch."""
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Handle an HTTP request with one call or a batch of calls."""
         try:
             body = orjson.loads(await request.read())
         except ValueError:
-            return _json(_error(None, RpcError(PARSE_ERROR, "Parse error")))
+            return _json_response(_error_response(None, RpcError(PARSE_ERROR, "Parse error")))
         calls = body if isinstance(body, list) else [body]
-        methods = frozenset(_method(call) for call in calls)
-        broken = self._broken(methods)
-        if broken is not None:
-            return broken
-        await self._delay(methods)
+        methods = frozenset(_method_name(call) for call in calls)
+        error_response = self._inject_http_failure(methods)
+        if error_response is not None:
+            return error_response
+        await self._delay_response(methods)
         if not calls:
-            return _json(_error(None, RpcError(INVALID_REQUEST, "Invalid request")))
+            return _json_response(
+                _error_response(None, RpcError(INVALID_REQUEST, "Invalid request"))
+            )
         try:
-            answers = self._call_each(calls)
-        except Silence:
-            await asyncio.sleep(_SILENCE_S)
+            responses = self._execute_calls(calls)
+        except NoResponse:
+            await asyncio.sleep(_NO_RESPONSE_S)
             return web.Response(status=504)
-        except Lost as loss:
-            if loss.closes and request.transport is not None:
+        except ResponseLost as error:
+            if error.is_connection_closed and request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        return _json(answers if isinstance(body, list) else answers[0])
+        return _json_response(responses if isinstance(body, list) else responses[0])
 
-    def _broken(self, methods: frozenset[str]) -> web.Response | None:
-        def fits(fault: Http) -> bool:
+    def _inject_http_failure(self, methods: frozenset[str]) -> web.Response | None:
+        def matches(fault: HttpFailure) -> bool:
             return fault.methods is None or not methods.isdisjoint(fault.methods)
 
-        fault = self._node.faults.strike(Http, fits)
+        fault = self._node.faults.trigger(HttpFailure, matches)
         if fault is None:
             return None
         headers = {}
@@ -74,57 +76,57 @@ class Gateway:
             headers["Retry-After"] = f"{fault.retry_after_seconds:g}"
         return web.Response(status=fault.status, headers=headers)
 
-    async def _delay(self, methods: frozenset[str]) -> None:
-        def fits(fault: Slow) -> bool:
+    async def _delay_response(self, methods: frozenset[str]) -> None:
+        def matches(fault: SlowResponse) -> bool:
             return fault.methods is None or not methods.isdisjoint(fault.methods)
 
-        slow = self._node.faults.strike(Slow, fits)
-        wait_s = 0 if slow is None else slow.by_seconds
+        fault = self._node.faults.trigger(SlowResponse, matches)
+        wait_s = 0 if fault is None else fault.by_seconds
         if not methods.isdisjoint(_ACCOUNT_READS):
             wait_s += self._node.options.timing.read_s
         if wait_s:
             await asyncio.sleep(wait_s)
 
-    def _call_each(self, calls: Sequence[Json]) -> list[Json]:
-        """Every call is made even if the answer to one of them is lost: they came together."""
-        answers = []
-        loss: Lost | None = None
+    def _execute_calls(self, calls: Sequence[Json]) -> list[Json]:
+        """Execute every call of a batch, even if the response to one of them is lost."""
+        responses = []
+        error: ResponseLost | None = None
         for call in calls:
             try:
-                answers.append(self._call(call))
-            except Lost as lost:
-                loss = lost
-        if loss is not None:
-            raise loss
-        return answers
+                responses.append(self._execute_call(call))
+            except ResponseLost as response_lost:
+                error = response_lost
+        if error is not None:
+            raise error
+        return responses
 
-    def _call(self, call: Json) -> Json:
-        number = call.get("id") if isinstance(call, dict) else None
+    def _execute_call(self, call: Json) -> Json:
+        call_id = call.get("id") if isinstance(call, dict) else None
         try:
-            return {"jsonrpc": "2.0", "result": self._result(call), "id": number}
+            return {"jsonrpc": "2.0", "result": self._invoke_method(call), "id": call_id}
         except RpcError as error:
-            return _error(number, error)
+            return _error_response(call_id, error)
 
-    def _result(self, call: Json) -> Json:
+    def _invoke_method(self, call: Json) -> Json:
         if not isinstance(call, dict) or call.get("jsonrpc") != "2.0":
             raise RpcError(INVALID_REQUEST, "Invalid request")
-        method = self._node.methods.get(_method(call))
+        method = self._node.methods.get(_method_name(call))
         if method is None:
-            raise RpcError(NO_METHOD, "Method not found")
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
         return method(Params(call.get("params")))
 
 
-def _method(call: Json) -> str:
+def _method_name(call: Json) -> str:
     name = call.get("method") if isinstance(call, dict) else None
     return name if isinstance(name, str) else ""
 
 
-def _error(number: Json, error: RpcError) -> Json:
+def _error_response(call_id: Json, error: RpcError) -> Json:
     content = {"code": error.code, "message": error.message}
     if error.data is not None:
         content["data"] = error.data
-    return {"jsonrpc": "2.0", "error": content, "id": number}
+    return {"jsonrpc": "2.0", "error": content, "id": call_id}
 
 
-def _json(content: Json) -> web.Response:
+def _json_response(content: Json) -> web.Response:
     return web.Response(body=orjson.dumps(content), content_type="application/json")

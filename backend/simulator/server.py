@@ -1,4 +1,4 @@
-"""The network side of the node: one port for JSON-RPC and for ``/control``."""
+"""The HTTP server of the node: one port for JSON-RPC and ``/control``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Final
 
 from aiohttp import web
 
-from backend.simulator.control import Control
-from backend.simulator.node import Node
-from backend.simulator.options import SimulatedOptions
-from backend.simulator.rpc_gateway import BODY_BYTES_MAX, Gateway
+from backend.simulator.control import ControlHandler
+from backend.simulator.node import SimulatorNode
+from backend.simulator.options import SimulatorOptions
+from backend.simulator.rpc_gateway import BODY_BYTES_MAX, RpcGateway
 
 _SHUTDOWN_S: Final = 1.0
-_BACKLOG: Final = 1_024
+_ACCEPT_BACKLOG: Final = 1_024
 
 
-def wall_clock() -> float:
+def read_wall_clock() -> float:
     """Seconds since 1970 that never go back while the process runs."""
     return _STARTED_AT + time.monotonic()
 
@@ -29,7 +29,7 @@ _STARTED_AT: Final = time.clock_gettime(time.CLOCK_REALTIME) - time.monotonic()
 
 
 async def serve(
-    options: SimulatedOptions,
+    options: SimulatorOptions,
     *,
     host: str = "127.0.0.1",
     port: int,
@@ -37,43 +37,45 @@ async def serve(
     ready: Callable[[int], None],
     stop: asyncio.Event,
 ) -> None:
-    """Run the node until ``stop``; ``ready`` is told the port once it can be asked.
+    """Run the node until ``stop``; ``ready`` is called with the port once it accepts requests.
 
-    Its state is in ``data_dir``, which only one node may have open.
+    Its state is in ``data_dir``, which only one node can have open.
     """
-    node = Node(options, data_dir, wall_clock)
+    node = SimulatorNode(options, data_dir, read_wall_clock)
     try:
-        runner = web.ServerRunner(_server(node), shutdown_timeout=_SHUTDOWN_S)
+        runner = web.ServerRunner(_build_server(node), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, backlog=_BACKLOG)
+            site = web.TCPSite(runner, host, port, backlog=_ACCEPT_BACKLOG)
             await site.start()
             ready(runner.addresses[0][1])
-            await _make_blocks(node, stop)
+            await _produce_blocks(node, stop)
         finally:
             await runner.cleanup()
     finally:
         node.chain.close()
 
 
-async def _make_blocks(node: Node, stop: asyncio.Event) -> None:
+async def _produce_blocks(node: SimulatorNode, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
-        blocks = tasks.create_task(node.blocks.run())
+        producer = tasks.create_task(node.block_producer.run())
         await stop.wait()
-        blocks.cancel()
+        producer.cancel()
 
 
-def _server(node: Node) -> web.Server:
-    gateway, control = Gateway(node), Control(node)
+def _build_server(node: SimulatorNode) -> web.Server:
+    gateway, control = RpcGateway(node), ControlHandler(node)
 
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith("/control/"):
-            return await control.answer(request)
+            return await control.handle(request)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
-        return await gateway.answer(request)
+        return await gateway.handle(request)
 
-    request = partial(
+    request_factory = partial(
         web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=BODY_BYTES_MAX
     )
-    return web.Server(answer, request_factory=request, access_log=None, handler_cancellation=True)
+    return web.Server(
+        handle, request_factory=request_factory, access_log=None, handler_cancellation=True
+    )

@@ -1,1 +1,1 @@
-"""PostgreSQL, the truth: orders, the journal of their transitions, and the feed read from it."""
+"""PostgreSQL storage: orders, the journal of their transitions, and the feed read from it."""

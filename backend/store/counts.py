@@ -1,7 +1,7 @@
-"""How many orders have each status, as of a place in the feed, however many orders there are.
+"""The number of orders in each status, at a position in the feed, for any number of orders.
 
-They are counted once; from then on only the events since the last look are read. Each tells what
-its order has become, and the event before it what it was until then.
+All orders are counted once; afterwards only the events since the previous read are read. Each
+event has the new status of its order, and the event before it has the old one.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from collections.abc import Sequence
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.store.database import COMMAND_TIMEOUT_S, GONE, Pool
-from backend.store.feed import Position
-from backend.store.intake import unavailable
+from backend.store.database import (
+    COMMAND_TIMEOUT_S,
+    CONNECTION_ERRORS,
+    DatabasePool,
+    unavailable_error,
+)
+from backend.store.feed import FeedPosition
 
-COUNT_S = 60
-"""How long counting all orders may take; it is done once."""
+COUNT_TIMEOUT_S = 60
+"""Timeout of the count of all orders, which runs once."""
 
-# A statement sees one snapshot: its orders, without what its events beyond the place did to them.
-_ALL = """
+# A statement sees one snapshot: its orders, minus the effect of its events beyond the position.
+_COUNT_ALL = """
 WITH head AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid
 ), later AS (
@@ -38,7 +42,7 @@ UNION ALL
 SELECT (SELECT txid FROM head), NULL, NULL, 0
 """
 
-_SINCE = """
+_COUNT_CHANGES_SINCE = """
 WITH head AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid
 )
@@ -53,37 +57,37 @@ SELECT (SELECT txid FROM head), NULL, NULL, 0
 """
 
 
-class Counts:
-    """Counts orders, all owners together."""
+class StatusCounts:
+    """Maintains the number of orders in each status, over all owners."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: DatabasePool) -> None:
         self._pool = pool
         self._counts: Counter[Status] = Counter()
-        self._as_of: Position | None = None
-        self._turn = asyncio.Lock()
+        self._position: FeedPosition | None = None
+        self._lock = asyncio.Lock()
 
-    async def read(self) -> tuple[dict[Status, int], Position]:
-        """The number of orders of each status, and the place in the feed at which it is true.
+    async def read(self) -> tuple[dict[Status, int], FeedPosition]:
+        """The number of orders in each status, and the feed position at which it holds.
 
-        Raises ``Transient`` while PostgreSQL is away.
+        Raises ``Transient`` while PostgreSQL is unavailable.
         """
-        async with self._turn:
-            if self._as_of is None:
-                rows = await self._fetch(_ALL, timeout_s=COUNT_S)
+        async with self._lock:
+            if self._position is None:
+                rows = await self._fetch(_COUNT_ALL, timeout_s=COUNT_TIMEOUT_S)
             else:
-                rows = await self._fetch(_SINCE, self._as_of.txid)
+                rows = await self._fetch(_COUNT_CHANGES_SINCE, self._position.txid)
             for row in rows:
                 if row["is_now"] is not None:
                     self._counts[Status(row["is_now"])] += row["n"]
                 if row["was"] is not None:
                     self._counts[Status(row["was"])] -= row["n"]
-            self._as_of = Position(rows[0]["txid"])
-            return {status: self._counts[status] for status in Status}, self._as_of
+            self._position = FeedPosition(rows[0]["txid"])
+            return {status: self._counts[status] for status in Status}, self._position
 
     async def _fetch(
         self, query: str, *args: object, timeout_s: float = COMMAND_TIMEOUT_S
     ) -> Sequence[asyncpg.Record]:
         try:
             return await self._pool.fetch(query, *args, timeout=timeout_s)
-        except GONE as error:
-            raise unavailable() from error
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what their failures mean."""
+"""Connections to PostgreSQL, and the classification of their errors."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from backend.domain.errors import Transient
+
 CONNECT_TIMEOUT_S = 10
 COMMAND_TIMEOUT_S = 5
 
-GONE = (
+CONNECTION_ERRORS = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # asyncpg's word for a connection that was ended under it
+    asyncpg.InternalClientError,  # asyncpg raises it when a connection closes during a call
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,  # a full disk, no memory, too many connections
     asyncpg.PostgresSystemError,  # a file that cannot be read or written
 )
-"""What a call raises when the server is not there, is going away, does not answer, or cannot work
-now through no fault of the statement."""
+"""Errors of a call when the server is unreachable, shuts down, times out, or fails for a reason
+other than the statement."""
 
-BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""What a statement raises when it lost to another and had no effect: run it again."""
+RETRYABLE_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+"""Errors of a statement that lost a conflict and had no effect: run it again."""
 
 if TYPE_CHECKING:  # generic for the type checker only
-    Pool = asyncpg.Pool[asyncpg.Record]
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    DatabasePool = asyncpg.Pool[asyncpg.Record]
+    DatabaseConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:
-    Pool = asyncpg.Pool
-    Connection = asyncpg.pool.PoolConnectionProxy
+    DatabasePool = asyncpg.Pool
+    DatabaseConnection = asyncpg.pool.PoolConnectionProxy
 
 
-async def _keep(connection: object) -> None:
-    """Leave a connection as it is between two uses: nothing here sets what would need a reset."""
+async def _skip_reset(connection: object) -> None:
+    """Skip the reset of a released connection: no code here changes session state."""
 
 
 @asynccontextmanager
-async def connect(url: str, *, connections_max: int) -> AsyncIterator[Pool]:
-    """A pool of connections, closed at the end.
+async def open_pool(url: str, *, connections_max: int) -> AsyncIterator[DatabasePool]:
+    """Open a pool of connections for the length of a block.
 
     Raises ``OSError`` or ``asyncpg.PostgresError`` if the server cannot be reached.
     """
@@ -53,7 +55,7 @@ async def connect(url: str, *, connections_max: int) -> AsyncIterator[Pool]:
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
         max_inactive_connection_lifetime=0,
-        reset=_keep,
+        reset=_skip_reset,
         server_settings={"application_name": "order-engine", "jit": "off"},
     )
     try:
@@ -64,3 +66,8 @@ async def connect(url: str, *, connections_max: int) -> AsyncIterator[Pool]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+def unavailable_error() -> Transient:
+    """The error for a client whose request failed because PostgreSQL is unavailable."""
+    return Transient("database_unavailable", "the database does not answer; try again shortly")

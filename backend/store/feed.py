@@ -1,10 +1,10 @@
-"""The feed: every transition of every order, in one order, read from the journal itself.
+"""The feed: all events of all orders in one total order, read from the journal itself.
 
 Events are read in the order of the transactions that wrote them, and only up to the oldest
-transaction that still runs: below that nothing can appear late. So a reader that goes on from
-its last position misses nothing and sees nothing twice, whatever was restarted in between, and
-a reader of one order sees its ``seq`` without a gap, because an order's next transition starts
-after the last one is committed.
+transaction that still runs: below it nothing can appear late. So a reader that continues from its
+last position misses no event and sees none twice, across any restart. A reader of one order sees
+its ``seq`` without a gap, because an order's next transition starts after the commit of the
+previous one.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import Event
+from backend.domain.orders import OrderEvent
 from backend.domain.quotes import Dex
-from backend.store.database import GONE, Pool
-from backend.store.intake import unavailable
+from backend.store.database import CONNECTION_ERRORS, DatabasePool, unavailable_error
 
-_NIL = UUID(int=0)
+_NIL_ID = UUID(int=0)
 
-# LIMIT 1 keeps the look-up of each order an index scan, however wrong the statistics are.
-_READ = """
+# LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
+_READ_EVENTS = """
 SELECT * FROM (
     SELECT order_id, seq, status, at, attempt, data, txid FROM order_events
     WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3)
@@ -35,30 +34,30 @@ SELECT * FROM (
 ORDER BY txid, order_id, seq
 """
 
-_OF_ORDER = """
+_READ_ORDER_EVENTS = """
 SELECT e.*, o.owner, o.batch_id, o.dex FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE e.order_id = $1 AND e.seq > $2 ORDER BY e.seq
 """
 
-_NAME = "SELECT id, oid FROM journal, pg_database WHERE datname = current_database()"
+_READ_JOURNAL_ID = "SELECT id, oid FROM journal, pg_database WHERE datname = current_database()"
 
-_HEAD = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid"
+_READ_HEAD = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid"
 
 
-class Position(NamedTuple):
-    """A place in the feed: just after this event, or before all of its transaction."""
+class FeedPosition(NamedTuple):
+    """A position in the feed: just after an event, or before all events of a transaction."""
 
     txid: int
-    order_id: UUID = _NIL
+    order_id: UUID = _NIL_ID
     seq: int = 0
 
     def __str__(self) -> str:
-        """The place as text, for a cursor."""
+        """The position as text, for a cursor."""
         return f"{self.txid}-{self.order_id.hex}-{self.seq}" if self.seq else str(self.txid)
 
     @classmethod
-    def parse(cls, text: str) -> Position:
-        """The place from its text; ``ValueError`` if it is not one."""
+    def parse(cls, text: str) -> FeedPosition:
+        """Parse a position from its text. Raises ``ValueError``."""
         if not text.isascii() or len(text) > 80:
             raise ValueError("not a position")
         match text.split("-"):
@@ -74,47 +73,51 @@ class Position(NamedTuple):
 
 
 class Feed:
-    """Reads events from the journal. Reads raise ``Transient`` while PostgreSQL is away."""
+    """Reads events from the journal. Raises ``Transient`` while PostgreSQL is unavailable."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: DatabasePool) -> None:
         self._pool = pool
 
-    async def journal_id(self) -> UUID:
-        """The name of this journal: positions of another one mean nothing here.
+    async def read_journal_id(self) -> UUID:
+        """The id of this journal: positions of another journal are invalid here.
 
-        A copy of a database has another name than its original.
+        A copy of a database has a different id than its original.
         """
-        row = await self._pool.fetchrow(_NAME)
+        row = await self._pool.fetchrow(_READ_JOURNAL_ID)
         assert row is not None
         return uuid5(row["id"], str(row["oid"]))
 
-    async def head(self) -> Position:
-        """The place behind everything that can be read now."""
-        rows = await self._fetch(_HEAD)
-        return Position(rows[0]["txid"])
+    async def read_head(self) -> FeedPosition:
+        """The position after all events that can be read now."""
+        rows = await self._fetch(_READ_HEAD)
+        return FeedPosition(rows[0]["txid"])
 
-    async def read(self, after: Position, limit: int) -> tuple[list[Event], Position]:
-        """Up to ``limit`` events after a place, and the place behind the last of them."""
-        rows = await self._fetch(_READ, after.txid, after.order_id, after.seq, limit)
+    async def read_events(
+        self, after: FeedPosition, limit: int
+    ) -> tuple[list[OrderEvent], FeedPosition]:
+        """Up to ``limit`` events after a position, and the position after the last of them."""
+        rows = await self._fetch(_READ_EVENTS, after.txid, after.order_id, after.seq, limit)
         if not rows:
             return [], after
         last = rows[-1]
-        return [_event(row) for row in rows], Position(last["txid"], last["order_id"], last["seq"])
+        return [_parse_event(row) for row in rows], FeedPosition(
+            last["txid"], last["order_id"], last["seq"]
+        )
 
-    async def of_order(self, order_id: UUID, after: int) -> list[Event]:
-        """The transitions of one order after ``after`` (a seq), in order."""
-        rows = await self._fetch(_OF_ORDER, order_id, after)
-        return [_event(row) for row in rows]
+    async def read_order_events(self, order_id: UUID, after: int) -> list[OrderEvent]:
+        """The events of one order with a ``seq`` above ``after``, in order."""
+        rows = await self._fetch(_READ_ORDER_EVENTS, order_id, after)
+        return [_parse_event(row) for row in rows]
 
     async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
         try:
             return await self._pool.fetch(query, *args)
-        except GONE as error:
-            raise unavailable() from error
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error
 
 
-def _event(row: asyncpg.Record) -> Event:
-    return Event(
+def _parse_event(row: asyncpg.Record) -> OrderEvent:
+    return OrderEvent(
         order_id=row["order_id"],
         seq=row["seq"],
         status=Status(row["status"]),

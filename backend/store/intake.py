@@ -1,7 +1,7 @@
-"""Accepting orders: each is stored, with its first event, before anybody hears ``202``.
+"""Intake of orders: each order is stored, with its first event, before its client gets ``202``.
 
-Orders that arrive together are stored together (one statement, one commit). A request that
-repeats an ``Idempotency-Key`` or a client order id gets the order that the first one stored.
+Orders that arrive together are stored in one statement and one commit (group commit). A request
+that repeats an ``Idempotency-Key`` or a client order id gets the order of the first request.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from uuid import UUID
 import orjson
 
 from backend.domain.amounts import format_amount
-from backend.domain.errors import Reused, Transient
-from backend.domain.orders import Accepted, NewOrder
+from backend.domain.errors import IdempotencyKeyReused
+from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.store.database import BUSY, GONE, Connection, Pool
+from backend.store.database import (
+    CONNECTION_ERRORS,
+    RETRYABLE_ERRORS,
+    DatabaseConnection,
+    DatabasePool,
+    unavailable_error,
+)
 
 ROWS_MAX = 500
-LINGER_S = 0.003
+COMMIT_DELAY_S = 0.003
 
-_INSERT = """
+_INSERT_ORDERS = """
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
@@ -46,7 +52,7 @@ WITH input AS (
 SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """
 
-_FIND = """
+_FIND_ORDERS = """
 SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at
 FROM unnest($1::text[], $2::text[]) AS i(owner, name)
 JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
@@ -61,7 +67,7 @@ VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING RETURNING id
 
 
 class NewBatch(NamedTuple):
-    """A batch about to be accepted; ``response`` is the answer to give, now and on a repeat."""
+    """A batch to store; ``response`` is the response to return now and for every repeat."""
 
     id: UUID
     owner: str
@@ -73,147 +79,163 @@ class NewBatch(NamedTuple):
 class Intake:
     """Stores new orders in group commits; ``run`` must be running.
 
-    ``committed`` is told the id of each transaction that stored an order.
+    ``on_commit`` is called with the id of each transaction that stored an order.
     """
 
-    def __init__(self, pool: Pool, *, rekick: timedelta, committed: Callable[[int], None]) -> None:
+    def __init__(
+        self, pool: DatabasePool, *, rekick_after: timedelta, on_commit: Callable[[int], None]
+    ) -> None:
         self._pool = pool
-        self._rekick = rekick
-        self._committed = committed
-        self._inserts: Coalescer[NewOrder, Accepted] = Coalescer(
-            self._accept, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
+        self._rekick_after = rekick_after
+        self._on_commit = on_commit
+        self._inserts: Coalescer[NewOrder, AcceptedOrder] = Coalescer(
+            self._accept,
+            items_max=ROWS_MAX,
+            calls_max=2,
+            batch_target=200,
+            max_delay_s=COMMIT_DELAY_S,
         )
         self.run = self._inserts.run
 
-    async def accept(self, order: NewOrder) -> Accepted:
-        """Store one order, or find the one that an earlier request with its name stored.
+    async def accept(self, order: NewOrder) -> AcceptedOrder:
+        """Store one order, or find the order that an earlier request with the same key stored.
 
-        Raises ``Reused`` if that was another request, ``Transient`` if it may not be stored.
+        Raises ``IdempotencyKeyReused`` if that request was different, and ``Transient`` if
+        PostgreSQL is unavailable; in that case the order may be stored.
         """
-        return await self._inserts.ask(order)
+        return await self._inserts.submit(order)
 
-    async def _accept(self, orders: Sequence[NewOrder]) -> list[Accepted | Exception]:
+    async def _accept(self, orders: Sequence[NewOrder]) -> list[AcceptedOrder | Exception]:
         while True:
             try:
                 async with self._pool.acquire() as connection:
                     stored = await self._insert(connection, orders)
                     missing = [order for order in orders if order.id not in stored]
-                    found = await _find(connection, missing) if missing else {}
-                return [stored.get(order.id) or _repeat(order, found) for order in orders]
-            except BUSY:
-                continue  # two statements waited for each other's names
-            except GONE as error:
-                raise unavailable() from error
+                    existing_orders = await _find_orders(connection, missing) if missing else {}
+                return [
+                    stored.get(order.id) or _resolve_repeat(order, existing_orders)
+                    for order in orders
+                ]
+            except RETRYABLE_ERRORS:
+                continue  # a deadlock: two statements waited for each other's keys
+            except CONNECTION_ERRORS as error:
+                raise unavailable_error() from error
 
     async def accept_batch(self, batch: NewBatch, orders: Sequence[NewOrder]) -> str | None:
         """Store a batch and its orders in one transaction.
 
-        Returns ``None`` if it was stored, or the response that an earlier request with its key
-        got. Raises ``Reused`` if that was another request, or if an order's client order id is
-        taken; ``Transient`` if it may not be stored. Then nothing of the batch is stored.
+        Returns ``None`` if it was stored, or the response to an earlier request with its key.
+        Raises ``IdempotencyKeyReused`` if that request was different, or if the client order id
+        of an order is in use; then nothing of the batch is stored. Raises ``Transient`` if
+        PostgreSQL is unavailable; in that case the whole batch may be stored.
         """
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 if await connection.fetchval(_INSERT_BATCH, *batch) is None:
-                    return await _batch_response(connection, batch)
+                    return await _read_batch_response(connection, batch)
                 stored = await self._insert(connection, orders)
                 for order in orders:
                     if order.id not in stored:
-                        raise _reused(order)
+                        raise _build_reuse_error(order)
                 return None
-        except GONE as error:
-            raise unavailable() from error
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error
 
-    async def earlier_batch(self, batch: NewBatch) -> str | None:
+    async def find_batch_response(self, batch: NewBatch) -> str | None:
         """The response to an earlier request with the batch's key; raises as ``accept_batch``."""
         if batch.idempotency_key is None:
             return None
         try:
             async with self._pool.acquire() as connection:
-                return await _batch_response(connection, batch)
-        except GONE as error:
-            raise unavailable() from error
+                return await _read_batch_response(connection, batch)
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error
 
-    async def taken(self, orders: Sequence[NewOrder]) -> dict[UUID, Accepted | Reused]:
-        """Those of ``orders`` whose client order id an earlier request has, with what it got."""
+    async def find_existing(
+        self, orders: Sequence[NewOrder]
+    ) -> dict[UUID, AcceptedOrder | IdempotencyKeyReused]:
+        """The orders whose client order id an earlier request used, with the result for each."""
         try:
             async with self._pool.acquire() as connection:
-                found = await _find(connection, orders)
-        except GONE as error:
-            raise unavailable() from error
-        answers: dict[UUID, Accepted | Reused] = {}
+                existing_orders = await _find_orders(connection, orders)
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error
+        results: dict[UUID, AcceptedOrder | IdempotencyKeyReused] = {}
         for order in orders:
-            if (order.owner, "client_order_id", order.client_order_id) in found:
-                answers[order.id] = _repeat(order, found)
-        return answers
+            if (order.owner, "client_order_id", order.client_order_id) in existing_orders:
+                results[order.id] = _resolve_repeat(order, existing_orders)
+        return results
 
     async def _insert(
-        self, connection: Connection, orders: Sequence[NewOrder]
-    ) -> dict[UUID, Accepted]:
-        rows = await connection.fetch(_INSERT, *_columns(orders), self._rekick)
+        self, connection: DatabaseConnection, orders: Sequence[NewOrder]
+    ) -> dict[UUID, AcceptedOrder]:
+        rows = await connection.fetch(_INSERT_ORDERS, *_to_columns(orders), self._rekick_after)
         if rows:
-            self._committed(rows[0]["txid"])
+            self._on_commit(rows[0]["txid"])
         observe.orders_stored(len(rows))
-        return {row["id"]: Accepted(row["id"], row["created_at"]) for row in rows}
+        return {row["id"]: AcceptedOrder(row["id"], row["created_at"]) for row in rows}
 
 
-def unavailable() -> Transient:
-    """The error for a client whose request PostgreSQL did not answer."""
-    return Transient("database_unavailable", "the database does not answer; try again shortly")
-
-
-class _Existing(NamedTuple):
+class _ExistingOrder(NamedTuple):
     id: UUID
     created_at: datetime
     request_hash: bytes
 
 
-_Found = dict[tuple[str, str, str | None], _Existing]
+_ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
 
 
-async def _find(connection: Connection, orders: Sequence[NewOrder]) -> _Found:
-    found: _Found = {}
+async def _find_orders(
+    connection: DatabaseConnection, orders: Sequence[NewOrder]
+) -> _ExistingOrders:
+    existing_orders: _ExistingOrders = {}
     for column in ("client_order_id", "idempotency_key"):
         named = [(o.owner, getattr(o, column)) for o in orders if getattr(o, column) is not None]
         if not named:
             continue
         owners, names = zip(*named, strict=True)
-        for row in await connection.fetch(_FIND.format(column=column), owners, names):
-            existing = _Existing(row["id"], row["created_at"], row["request_hash"])
-            found[row["owner"], column, row[column]] = existing
-    return found
+        for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
+            existing = _ExistingOrder(row["id"], row["created_at"], row["request_hash"])
+            existing_orders[row["owner"], column, row[column]] = existing
+    return existing_orders
 
 
-def _repeat(order: NewOrder, found: _Found) -> Accepted | Reused:
+def _resolve_repeat(
+    order: NewOrder, existing_orders: _ExistingOrders
+) -> AcceptedOrder | IdempotencyKeyReused:
     for column in ("idempotency_key", "client_order_id"):
-        existing = found.get((order.owner, column, getattr(order, column)))
+        existing = existing_orders.get((order.owner, column, getattr(order, column)))
         if existing is not None and existing.request_hash != order.request_hash:
-            return _reused(order, column)
+            return _build_reuse_error(order, column)
         if existing is not None:
-            return Accepted(existing.id, existing.created_at, replayed=True)
-    # The same id came twice: an answer that was lost on the way, not another order.
+            return AcceptedOrder(existing.id, existing.created_at, is_replay=True)
+    # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
     raise AssertionError(f"order {order.id} was neither stored nor found")
 
 
-def _reused(order: NewOrder, column: str = "client_order_id") -> Reused:
+def _build_reuse_error(order: NewOrder, column: str = "client_order_id") -> IdempotencyKeyReused:
     if column == "idempotency_key":
-        return Reused("idempotency_key_reused", "this Idempotency-Key came with another request")
-    return Reused(
+        return IdempotencyKeyReused(
+            "idempotency_key_reused", "this Idempotency-Key was used with a different request"
+        )
+    return IdempotencyKeyReused(
         "client_order_id_reused",
-        f"clientOrderId {order.client_order_id!r} already names another order",
+        f"clientOrderId {order.client_order_id!r} is already used by a different order",
     )
 
 
-async def _batch_response(connection: Connection, batch: NewBatch) -> str | None:
+async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) -> str | None:
     row = await connection.fetchrow(_FIND_BATCH, batch.owner, batch.idempotency_key)
     if row is None:
         return None
     if row["request_hash"] != batch.request_hash:
-        raise Reused("idempotency_key_reused", "this Idempotency-Key came with another request")
+        raise IdempotencyKeyReused(
+            "idempotency_key_reused", "this Idempotency-Key was used with a different request"
+        )
     return str(row["response"])
 
 
-def _columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
+def _to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
     rows = [
         (
             o.id,
@@ -228,16 +250,16 @@ def _columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
             Decimal(o.terms.amount_in),
             None if o.terms.min_amount_out is None else Decimal(o.terms.min_amount_out),
             o.terms.slippage_bps,
-            _facts(o),
+            _encode_event_data(o),
         )
         for o in orders
     ]
     return tuple(map(list, zip(*rows, strict=True)))
 
 
-def _facts(order: NewOrder) -> str:
+def _encode_event_data(order: NewOrder) -> str:
     terms = order.terms
-    facts: dict[str, object] = {
+    data: dict[str, object] = {
         "type": terms.type.value,
         "tokenIn": terms.token_in.symbol,
         "tokenOut": terms.token_out.symbol,
@@ -245,9 +267,9 @@ def _facts(order: NewOrder) -> str:
         "slippageBps": terms.slippage_bps,
     }
     if terms.min_amount_out is not None:
-        facts["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
+        data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
     if order.batch_id is not None:
-        facts["batchId"] = str(order.batch_id)
+        data["batchId"] = str(order.batch_id)
     if order.client_order_id is not None:
-        facts["clientOrderId"] = order.client_order_id
-    return orjson.dumps(facts).decode()
+        data["clientOrderId"] = order.client_order_id
+    return orjson.dumps(data).decode()

@@ -1,12 +1,12 @@
-"""The journal: every transition of every order, in group commits, fenced by the lease's epoch.
+"""The journal: all transitions of all orders, in group commits, fenced by the lease epoch.
 
-The transitions of the many orders that one process drives go into one statement: it moves each
-order that is still where its driver left it (same epoch, same seq), writes its event, and commits
-once. Whoever recorded a transition resumes when its row is committed, or learns that the lease
-was lost. Nothing is published before that.
+The transitions of the many orders that one process executes go into one statement: it updates
+each order whose row still has the expected epoch and seq, writes the event, and commits once. The
+caller that recorded a transition resumes when its row is committed, or gets an error because the
+lease was lost. Nothing is published before the commit.
 
-Leases run on the database's clock, so that a worker whose own clock is wrong cannot hold an order
-longer than it should, nor take one early.
+Leases use the database's clock, so that a worker whose own clock is wrong can neither hold an
+order too long nor take one too early.
 """
 
 from __future__ import annotations
@@ -20,22 +20,27 @@ from time import perf_counter
 from uuid import UUID
 
 from backend.domain.lifecycle import Step
-from backend.domain.orders import Held, Signed
+from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.store.database import BUSY, GONE, Connection, Pool
+from backend.store.database import (
+    CONNECTION_ERRORS,
+    RETRYABLE_ERRORS,
+    DatabaseConnection,
+    DatabasePool,
+)
 
 ROWS_MAX = 500
 RETRY_S = 0.1
-LINGER_S = 0.003
-"""A commit of many costs little more than one of few; each transition may wait this long for it."""
+COMMIT_DELAY_S = 0.003
+"""How long transitions wait for a group commit: its cost hardly grows with the number of rows."""
 
-# The limit is the number of rows. PostgreSQL takes one that it does not know for a tenth of what it
-# expects, so for one row: it looks each order up by its id, and plans that once for all times.
-# "Not false", since no index is of that: where PostgreSQL last counted in a quiet hour it takes the
-# index of open orders for empty, and would compare all that are open with every row.
-_RECORD = """
+# The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
+# rows, here as one row: so it finds each order by its id, and keeps that generic plan.
+# "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
+# the partial index of open orders for empty, and would join every row with all open orders.
+_RECORD_TRANSITIONS = """
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
@@ -75,7 +80,7 @@ WITH input AS (
 SELECT id, epoch, pg_current_xact_id()::text::bigint AS txid FROM moved
 """
 
-_RECORDED = """
+_FIND_RECORDED = """
 SELECT o.id, o.epoch
 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
 JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
@@ -83,13 +88,13 @@ JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
 """
 
 
-class LostLease(Exception):
-    """Another worker holds the order now: stop driving it, and write nothing more."""
+class LeaseLost(Exception):
+    """Another worker has the lease of the order: stop executing it, and write nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """A step that an order took on the way to where a transition leads. ``data`` is JSON text."""
+class IntermediateStep:
+    """A step between an order's stored step and that of a transition. ``data`` is JSON text."""
 
     step: Step
     data: str
@@ -97,19 +102,19 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where an order goes from where it is stored, with what is known from there on.
+    """The next step of an order after its stored step, with the fields to store.
 
-    ``data`` is JSON text. ``via`` is a step on the way, which gets its event in the same commit.
-    ``wait_ms`` gives the order back: nobody drives it before that time has passed.
+    ``data`` is JSON text. ``via`` is an intermediate step, whose event is in the same commit.
+    ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
     """
 
-    order: Held
+    order: LeasedOrder
     step: Step
     data: str
-    via: Passed | None = None
+    via: IntermediateStep | None = None
     dex: Dex | None = None
     route: str | None = None
-    signed: Signed | None = None
+    signed: SignedTransaction | None = None
     amount_out: int | None = None
     executed_price: str | None = None
     last_error: str | None = None
@@ -117,78 +122,86 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseTerms:
-    """How long a lease lasts, and how long a job may lie unclaimed before it is sent again."""
+class LeasePolicy:
+    """The duration of a lease, and the time after which the job of an unclaimed order is resent."""
 
-    lease: timedelta
-    rekick: timedelta
+    duration: timedelta
+    rekick_after: timedelta
 
 
 class Journal:
     """Records transitions in group commits; ``run`` must be running.
 
-    ``committed`` is told the id of each transaction that moved an order.
+    ``on_commit`` is called with the id of each transaction that updated an order.
     """
 
-    def __init__(self, pool: Pool, *, terms: LeaseTerms, committed: Callable[[int], None]) -> None:
+    def __init__(
+        self, pool: DatabasePool, *, policy: LeasePolicy, on_commit: Callable[[int], None]
+    ) -> None:
         self._pool = pool
-        self._terms = terms
-        self._committed = committed
+        self._policy = policy
+        self._on_commit = on_commit
         self._writes: Coalescer[Transition, None] = Coalescer(
-            self._write, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
+            self._write,
+            items_max=ROWS_MAX,
+            calls_max=2,
+            batch_target=200,
+            max_delay_s=COMMIT_DELAY_S,
         )
         self.run = self._writes.run
-        self.idle = self._writes.idle
+        self.wait_idle = self._writes.wait_idle
 
     async def record(self, transition: Transition) -> None:
         """Store one transition; returns when it is committed.
 
-        While PostgreSQL is away it waits. Raises ``LostLease`` if the order is not where the
-        caller left it: then nothing was stored.
+        Retries while PostgreSQL is unavailable. Raises ``LeaseLost`` if the order has another
+        epoch or seq than the caller's; then nothing was stored.
         """
-        await self._writes.ask(transition)
+        await self._writes.submit(transition)
 
     async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
-        started = perf_counter()
-        columns = _columns(transitions)
-        in_doubt = False
+        started_at = perf_counter()
+        columns = _to_columns(transitions)
+        is_in_doubt = False
         while True:
             try:
                 async with self._pool.acquire() as connection:
                     stored = await self._commit(connection, columns)
-                    if in_doubt:
-                        # The connection broke in an earlier try: it may have committed.
-                        rows = await connection.fetch(_RECORDED, *columns[:4])
+                    if is_in_doubt:
+                        # The connection broke in an earlier attempt, which may have committed.
+                        rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
                         stored |= {(row["id"], row["epoch"]) for row in rows}
                 break
-            except BUSY:
+            except RETRYABLE_ERRORS:
                 continue
-            except GONE as error:
-                in_doubt = True
-                observe.database_gone(error)
+            except CONNECTION_ERRORS as error:
+                is_in_doubt = True
+                observe.database_unavailable(error)
                 await asyncio.sleep(RETRY_S)
-        observe.journal_committed(len(transitions), perf_counter() - started)
-        # By epoch too: two drives of one order may have come together, of which one has lost it.
+        observe.journal_committed(len(transitions), perf_counter() - started_at)
+        # By epoch too: a batch may contain two claims of one order, of which the older is lost.
         orders = [transition.order for transition in transitions]
-        return [None if (o.id, o.epoch) in stored else LostLease(str(o.id)) for o in orders]
+        return [None if (o.id, o.epoch) in stored else LeaseLost(str(o.id)) for o in orders]
 
     async def _commit(
-        self, connection: Connection, columns: Sequence[list[object]]
+        self, connection: DatabaseConnection, columns: Sequence[list[object]]
     ) -> set[tuple[UUID, int]]:
-        terms, count = self._terms, len(columns[0])
-        rows = await connection.fetch(_RECORD, *columns, terms.lease, terms.rekick, count)
+        policy, count = self._policy, len(columns[0])
+        rows = await connection.fetch(
+            _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after, count
+        )
         if rows:
-            self._committed(rows[0]["txid"])
+            self._on_commit(rows[0]["txid"])
         return {(row["id"], row["epoch"]) for row in rows}
 
 
-def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
+def _to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
     rows = [
         (
             t.order.id,
             t.order.epoch,
             t.order.seq,
-            *_via(t.via),
+            *_flatten_via(t.via),
             t.step.status.value,
             t.step.attempt,
             t.data,
@@ -201,14 +214,14 @@ def _columns(transitions: Sequence[Transition]) -> list[list[object]]:
             None if t.executed_price is None else Decimal(t.executed_price),
             t.last_error,
             t.wait_ms,
-            t.wait_ms is None and not t.step.status.is_end,
+            t.wait_ms is None and not t.step.status.is_final,
         )
         for t in transitions
     ]
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _via(passed: Passed | None) -> tuple[str | None, int | None, str | None]:
-    if passed is None:
+def _flatten_via(via: IntermediateStep | None) -> tuple[str | None, int | None, str | None]:
+    if via is None:
         return None, None, None
-    return passed.step.status.value, passed.step.attempt, passed.data
+    return via.step.status.value, via.step.attempt, via.data

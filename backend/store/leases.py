@@ -1,7 +1,7 @@
-"""Leases: who drives an order, for how long, and how an order that nobody drives is found.
+"""Leases: which worker executes an order, for how long, and which orders no worker executes.
 
-A claim is one compare-and-set that takes the lease and raises the order's epoch. Everything here
-takes the database's clock as the time.
+A claim is one compare-and-set that takes the lease and increments the order's epoch. All times
+here are those of the database's clock.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.domain.lifecycle import Happening, Status, advance
-from backend.domain.orders import Held, OrderType, Signed, Terms
+from backend.domain.lifecycle import Cause, Status, advance
+from backend.domain.orders import LeasedOrder, OrderTerms, OrderType, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.domain.tokens import Tokens
+from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
-from backend.store.database import Pool
-from backend.store.journal import LINGER_S, LeaseTerms
+from backend.store.database import DatabasePool
+from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
 
 ROWS_MAX = 500
-_CLAIMED = advance(Status.PENDING, 1, Happening.CLAIMED)
+_CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 _CLAIM = """
 WITH free AS (
@@ -49,7 +49,7 @@ WITH free AS (
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
 
-# "Not false" for the reason that the journal has.
+# "IS NOT FALSE" for the reason given in the journal.
 _RENEW = """
 UPDATE orders o SET lease_until = now() + $3::interval
 FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
@@ -64,7 +64,7 @@ FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
-_SWEEP = """
+_FIND_OVERDUE = """
 UPDATE orders SET kick_at = now() + $2::interval
 WHERE id IN (
     SELECT id FROM orders
@@ -76,69 +76,79 @@ RETURNING id
 """
 
 
-class Leases:
-    """Takes, keeps and returns leases; ``run`` must be running for ``claim``."""
+class LeaseStore:
+    """Claims, renews and releases leases; ``run`` must be running for ``claim``."""
 
     def __init__(
-        self, pool: Pool, *, terms: LeaseTerms, tokens: Tokens, committed: Callable[[int], None]
+        self,
+        pool: DatabasePool,
+        *,
+        policy: LeasePolicy,
+        tokens: TokenRegistry,
+        on_commit: Callable[[int], None],
     ) -> None:
         self._pool = pool
-        self._terms = terms
+        self._policy = policy
         self._tokens = tokens
-        self._committed = committed
-        self._claims: Coalescer[UUID, Held | None] = Coalescer(
-            self._claim, items_max=ROWS_MAX, calls_max=2, company=200, linger_s=LINGER_S
+        self._on_commit = on_commit
+        self._claims: Coalescer[UUID, LeasedOrder | None] = Coalescer(
+            self._claim_batch,
+            items_max=ROWS_MAX,
+            calls_max=2,
+            batch_target=200,
+            max_delay_s=COMMIT_DELAY_S,
         )
         self.run = self._claims.run
 
-    async def claim(self, order_id: UUID) -> Held | None:
-        """Take the order if it is open, due and nobody holds it; a pending one starts routing.
+    async def claim(self, order_id: UUID) -> LeasedOrder | None:
+        """Claim an order if it is open, due and not leased; a pending order starts routing.
 
-        ``None`` if it is not to be had, now or ever. Raises what asyncpg raises (``GONE``).
+        Returns ``None`` if the order cannot be claimed. Raises ``CONNECTION_ERRORS``.
         """
-        return await self._claims.ask(order_id)
+        return await self._claims.submit(order_id)
 
-    async def _claim(self, ids: Sequence[UUID]) -> list[Held | None]:
+    async def _claim_batch(self, ids: Sequence[UUID]) -> list[LeasedOrder | None]:
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(
-                _CLAIM, list(set(ids)), _CLAIMED.status.value, self._terms.lease
+                _CLAIM, list(set(ids)), _CLAIM_STEP.status.value, self._policy.duration
             )
         if rows:
-            self._committed(rows[0]["txid"])
-        held = {row["id"]: self._held(row) for row in rows}
-        # Two jobs of one order may have come together: one of them drives it.
-        return [held.pop(order_id, None) for order_id in ids]
+            self._on_commit(rows[0]["txid"])
+        claimed = {row["id"]: self._parse_order(row) for row in rows}
+        # A batch may contain two jobs of one order: only one of them gets it.
+        return [claimed.pop(order_id, None) for order_id in ids]
 
-    async def renew(self, orders: Sequence[Held]) -> set[UUID]:
-        """Keep these for another lease; the ids of those that are still held."""
+    async def renew(self, orders: Sequence[LeasedOrder]) -> set[UUID]:
+        """Extend the leases of orders, and return the ids of those that still had them."""
         async with self._pool.acquire() as connection:
-            rows = await connection.fetch(_RENEW, *_keys(orders), self._terms.lease)
+            rows = await connection.fetch(_RENEW, *_to_key_columns(orders), self._policy.duration)
         return {row["id"] for row in rows}
 
-    async def release(self, orders: Sequence[Held]) -> None:
-        """Hand these back now, so that another worker takes them without waiting."""
+    async def release(self, orders: Sequence[LeasedOrder]) -> None:
+        """Release the leases of orders, so that another worker can claim them at once."""
         async with self._pool.acquire() as connection:
-            await connection.execute(_RELEASE, *_keys(orders))
+            await connection.execute(_RELEASE, *_to_key_columns(orders))
 
-    async def overdue(self, limit: int, patience_s: float = 0) -> list[UUID]:
-        """Orders that wait for nobody: open, due, not leased, and not kicked for a while.
+    async def find_overdue(self, limit: int, pending_grace_s: float = 0) -> list[UUID]:
+        """Orders that no worker executes: open, not leased, and past the time of their next job.
 
-        Those that nobody ever drove only ``patience_s`` later. Those returned count as kicked.
+        Pending orders are overdue only ``pending_grace_s`` later. The returned orders count as
+        sent to the queue.
         """
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(
-                _SWEEP, limit, self._terms.rekick, timedelta(seconds=patience_s)
+                _FIND_OVERDUE, limit, self._policy.rekick_after, timedelta(seconds=pending_grace_s)
             )
         return [row["id"] for row in rows]
 
-    def _held(self, row: asyncpg.Record) -> Held:
+    def _parse_order(self, row: asyncpg.Record) -> LeasedOrder:
         signed = None
         if row["signed_tx"] is not None:
-            signed = Signed(row["tx_hash"], row["signed_tx"], row["last_valid_height"])
+            signed = SignedTransaction(row["tx_hash"], row["signed_tx"], row["last_valid_height"])
         min_amount_out = row["min_amount_out"]
-        return Held(
+        return LeasedOrder(
             id=row["id"],
-            terms=Terms(
+            terms=OrderTerms(
                 type=OrderType(row["type"]),
                 token_in=self._tokens.find(row["token_in"], "token_in"),
                 token_out=self._tokens.find(row["token_out"], "token_out"),
@@ -155,5 +165,5 @@ class Leases:
         )
 
 
-def _keys(orders: Sequence[Held]) -> tuple[list[UUID], list[int]]:
+def _to_key_columns(orders: Sequence[LeasedOrder]) -> tuple[list[UUID], list[int]]:
     return [order.id for order in orders], [order.epoch for order in orders]

@@ -1,4 +1,4 @@
-"""Reading orders: one, a page of many, and how many there are of each status."""
+"""Queries for orders: one order, a page of orders, and counts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import OrderType, Record
+from backend.domain.orders import OrderRecord, OrderType
 from backend.domain.quotes import Dex
-from backend.store.database import GONE, Pool
-from backend.store.intake import unavailable
+from backend.store.database import CONNECTION_ERRORS, DatabasePool, unavailable_error
 
 _COLUMNS = """
 id, client_order_id, batch_id, type, token_in, token_out, amount_in, min_amount_out, slippage_bps,
@@ -23,8 +22,8 @@ next_attempt_at, created_at, updated_at
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which orders: each part that is set narrows them."""
+class OrderFilter:
+    """Conditions on orders: an order must match every field that is set."""
 
     statuses: tuple[Status, ...] = ()
     batch_id: UUID | None = None
@@ -33,35 +32,35 @@ class Filter:
     token_out: str | None = None
 
 
-class Load(NamedTuple):
-    """How many orders are open, and how many of them nobody has claimed yet."""
+class OpenOrders(NamedTuple):
+    """The number of open orders, and of those that no worker has claimed yet."""
 
     open: int
     pending: int
 
 
-class Orders:
-    """Reads orders of an owner. Every method raises ``Transient`` while PostgreSQL is away."""
+class OrderQueries:
+    """Reads orders. Every method raises ``Transient`` while PostgreSQL is unavailable."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: DatabasePool) -> None:
         self._pool = pool
 
-    async def get(self, owner: str, order_id: UUID) -> Record | None:
-        """One order of this owner."""
+    async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
+        """One order of an owner, or ``None``."""
         rows = await self._fetch(
             f"SELECT {_COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
             order_id,
             owner,
         )
-        return _record(rows[0]) if rows else None
+        return _parse_record(rows[0]) if rows else None
 
-    async def page(
-        self, owner: str, which: Filter, *, before: UUID | None, limit: int
-    ) -> list[Record]:
-        """The newest orders of this owner, or the newest older than ``before``."""
+    async def list_page(
+        self, owner: str, which: OrderFilter, *, before: UUID | None, limit: int
+    ) -> list[OrderRecord]:
+        """The newest orders of an owner, newest first; with ``before``, only older ones."""
         args: list[object] = [owner]
         tests = ["owner = $1"]
-        for test, value in _tests(which, before):
+        for test, value in _build_conditions(which, before):
             args.append(value)
             tests.append(test.format(f"${len(args)}"))
         args.append(limit)
@@ -70,33 +69,33 @@ class Orders:
             f" ORDER BY id DESC LIMIT ${len(args)}",
             *args,
         )
-        return [_record(row) for row in rows]
+        return [_parse_record(row) for row in rows]
 
-    async def counts(self) -> dict[Status, int]:
-        """How many orders have each status, all owners together."""
+    async def count_by_status(self) -> dict[Status, int]:
+        """The number of orders in each status, over all owners."""
         rows = await self._fetch("SELECT status, count(*) AS n FROM orders GROUP BY status")
         return {Status(row["status"]): row["n"] for row in rows}
 
-    async def load(self) -> Load:
-        """How many orders are open."""
+    async def count_open(self) -> OpenOrders:
+        """The number of open orders, and of pending ones among them."""
         rows = await self._fetch(
             "SELECT count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending"
             " FROM orders WHERE open"
         )
-        return Load(rows[0]["open"], rows[0]["pending"])
+        return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
     async def ping(self) -> None:
-        """Return if PostgreSQL answers."""
+        """Return if PostgreSQL responds."""
         await self._fetch("SELECT 1")
 
     async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
         try:
             return await self._pool.fetch(query, *args)
-        except GONE as error:
-            raise unavailable() from error
+        except CONNECTION_ERRORS as error:
+            raise unavailable_error() from error
 
 
-def _tests(which: Filter, before: UUID | None) -> list[tuple[str, object]]:
+def _build_conditions(which: OrderFilter, before: UUID | None) -> list[tuple[str, object]]:
     tests: list[tuple[str, object]] = []
     if which.statuses:
         statuses = [status.value for status in which.statuses]
@@ -110,7 +109,7 @@ def _tests(which: Filter, before: UUID | None) -> list[tuple[str, object]]:
     return tests
 
 
-def _record(row: asyncpg.Record) -> Record:
+def _parse_record(row: asyncpg.Record) -> OrderRecord:
     values = dict(row)
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
@@ -118,4 +117,4 @@ def _record(row: asyncpg.Record) -> Record:
     values["type"] = OrderType(values["type"])
     values["status"] = Status(values["status"])
     values["dex"] = None if values["dex"] is None else Dex(values["dex"])
-    return Record(**values)
+    return OrderRecord(**values)

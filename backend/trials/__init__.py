@@ -1,1 +1,1 @@
-"""What tries the engine from outside: the benchmark, the chaos run and the smoke test."""
+"""Black-box trials of the engine: the benchmark, the chaos run and the smoke test."""

@@ -1,7 +1,6 @@
-"""The smoke test: 20 mixed orders through a running engine, as any client would send them.
+"""The smoke test: sends 20 mixed orders to a running engine, like any client.
 
-It knows nothing of the engine but its API, and says of each order what became of it and whether
-that is what should have.
+It uses only the public API, and shows for each order how it ended and whether that was expected.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-ORDER_S: Final = 60.0
-"""How long an order may take to end."""
+ORDER_TIMEOUT_S: Final = 60.0
+"""Timeout of one order."""
 
 _PAIRS: Final = (
     ("SOL", "USDC", "10"),
@@ -34,85 +33,88 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """An order, and how it should end: ``confirmed``, or ``failed`` with this code."""
+class SmokeOrder:
+    """An order and its expected end: ``confirmed``, or ``failed`` with ``code``."""
 
     body: Json
     status: str = "confirmed"
     code: str | None = None
 
-    def is_met_by(self, last: Json) -> bool:
-        """Whether the order's last event is the end that was wanted."""
-        return last["status"] == self.status and last.get("code") == self.code
+    def is_satisfied_by(self, last_event: Json) -> bool:
+        """Whether the order's last event is the expected end."""
+        return last_event["status"] == self.status and last_event.get("code") == self.code
 
 
-def orders() -> list[Wanted]:
-    """Two of each pair, one with limits of its own, and two that no venue can fill."""
-    wanted = []
+def build_orders() -> list[SmokeOrder]:
+    """Build two orders for each pair, one with explicit limits, and two that no venue can fill."""
+    orders = []
     for token_in, token_out, amount in _PAIRS:
         body = {"tokenIn": token_in, "tokenOut": token_out, "amount": amount}
-        wanted += [Wanted(body), Wanted({**body, "slippageBps": 200, "minAmountOut": "0.00001"})]
+        orders += [
+            SmokeOrder(body),
+            SmokeOrder({**body, "slippageBps": 200, "minAmountOut": "0.00001"}),
+        ]
     for token_in, amount in (("SOL", "1"), ("RAY", "5")):
         body = {"tokenIn": token_in, "tokenOut": "USDC", "amount": amount}
-        wanted.append(Wanted({**body, "minAmountOut": "1000000"}, "failed", "min_out_not_met"))
-    return wanted
+        orders.append(SmokeOrder({**body, "minAmountOut": "1000000"}, "failed", "min_out_not_met"))
+    return orders
 
 
-async def run(url: str) -> bool:
-    """Send the orders to the engine at ``url``, show what became of them; whether all is well."""
-    wanted = orders()
+async def run_smoke_test(url: str) -> bool:
+    """Run the orders on the engine at ``url``, print them, and return whether all ended well."""
+    orders = build_orders()
     async with aiohttp.ClientSession(url) as session, asyncio.TaskGroup() as group:
-        following = [group.create_task(_follow(session, want.body)) for want in wanted]
-    lives = [task.result() for task in following]
-    met = [want.is_met_by(life[-1]) for want, life in zip(wanted, lives, strict=True)]
-    _show(wanted, lives, met)
-    return all(met)
+        tasks = [group.create_task(_place_and_follow(session, order.body)) for order in orders]
+    histories = [task.result() for task in tasks]
+    checks = [
+        order.is_satisfied_by(events[-1]) for order, events in zip(orders, histories, strict=True)
+    ]
+    _print_table(orders, histories, checks)
+    return all(checks)
 
 
-async def _follow(session: aiohttp.ClientSession, body: Json) -> list[Json]:
-    """Post one order and watch it to its end; its events."""
+async def _place_and_follow(session: aiohttp.ClientSession, order: Json) -> list[Json]:
+    """Post one order and follow it to its end; return its events."""
     try:
-        async with asyncio.timeout(ORDER_S):
-            async with session.post("/api/orders/execute", json=body) as response:
-                answer = await response.json(content_type=None)
+        async with asyncio.timeout(ORDER_TIMEOUT_S):
+            async with session.post("/api/orders/execute", json=order) as response:
+                body = await response.json(content_type=None)
                 if response.status != 202:
-                    return [
-                        {"status": "refused", "code": answer["code"], "reason": answer["detail"]}
-                    ]
-            async with session.ws_connect(answer["ws_url"]) as socket:
+                    return [{"status": "refused", "code": body["code"], "reason": body["detail"]}]
+            async with session.ws_connect(body["ws_url"]) as socket:
                 return [message.json() async for message in socket]
     except TimeoutError:
         return [{"status": "unfinished", "code": "timeout"}]
 
 
-def _show(wanted: list[Wanted], lives: list[list[Json]], met: list[bool]) -> None:
-    table = Table(title=f"{sum(met)} of {len(met)} orders ended as they should")
+def _print_table(orders: list[SmokeOrder], histories: list[list[Json]], checks: list[bool]) -> None:
+    table = Table(title=f"{sum(checks)} of {len(checks)} orders ended as they should")
     for column in ("order", "pair", "status", "DEX", "executed price", "latency", "signature", ""):
         table.add_column(
             column, justify="right" if column in {"executed price", "latency"} else "left"
         )
-    for want, life, is_met in zip(wanted, lives, met, strict=True):
-        table.add_row(*_row(want, life), "ok" if is_met else "NOT AS WANTED")
+    for order, events, is_expected in zip(orders, histories, checks, strict=True):
+        table.add_row(*_build_row(order, events), "ok" if is_expected else "NOT AS EXPECTED")
     console = Console()
     if not console.is_terminal:
         console.width = 210  # room for whole signatures in a log
     console.print(table)
 
 
-def _row(want: Wanted, life: list[Json]) -> list[str]:
-    last = life[-1]
-    known = {key: value for event in life for key, value in event.items()}
+def _build_row(order: SmokeOrder, events: list[Json]) -> list[str]:
+    last = events[-1]
+    merged = {key: value for event in events for key, value in event.items()}
     latency = ""
-    if len(life) > 1:
-        took = datetime.fromisoformat(last["at"]) - datetime.fromisoformat(life[0]["at"])
-        latency = f"{took.total_seconds():.3f} s"
+    if len(events) > 1:
+        duration = datetime.fromisoformat(last["at"]) - datetime.fromisoformat(events[0]["at"])
+        latency = f"{duration.total_seconds():.3f} s"
     status = last["status"] + (f" ({last['code']})" if last.get("code") else "")
     return [
-        str(known.get("orderId", ""))[-12:],
-        f"{want.body['tokenIn']}/{want.body['tokenOut']}",
+        str(merged.get("orderId", ""))[-12:],
+        f"{order.body['tokenIn']}/{order.body['tokenOut']}",
         status,
-        str(known.get("dex", "")),
+        str(merged.get("dex", "")),
         str(last.get("executedPrice", "")),
         latency,
-        str(known.get("txHash", "")),
+        str(merged.get("txHash", "")),
     ]

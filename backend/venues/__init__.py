@@ -1,6 +1,7 @@
-"""The exchanges, as pure functions of account bytes: decode, quote, build the swap, read errors.
+"""The exchange programs as pure functions of account bytes: decode, quote, build swaps, classify
+errors.
 
-Each program has a folder under its exchange, and a line here.
+Each program has a folder under its exchange, and is registered here.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ DAMM_V2: Final = DammV2()
 
 VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2)
 """Every program that orders are routed to."""
-HOSTED: tuple[HostedVenue, ...] = (CPMM, DAMM_V2)
-"""Those of them that a simulated chain can run."""
+HOSTED_VENUES: tuple[HostedVenue, ...] = (CPMM, DAMM_V2)
+"""The programs that the simulated chain can run."""
 
-BY_PROGRAM: Mapping[Pubkey, HostedVenue] = {venue.program: venue for venue in HOSTED}
+VENUES_BY_PROGRAM: Mapping[Pubkey, HostedVenue] = {venue.program: venue for venue in HOSTED_VENUES}
 
 
-def venues_of(dex: Dex) -> tuple[Venue, ...]:
+def find_venues(dex: Dex) -> tuple[Venue, ...]:
     """The programs of one exchange."""
     return tuple(venue for venue in VENUES if venue.dex is dex)

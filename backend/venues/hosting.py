@@ -1,6 +1,6 @@
-"""What a node needs of a venue besides: to create its pools, read swaps and write pools back.
+"""The extension of the venue interface for hosting: create pools, parse swaps, encode pools.
 
-Clients of a chain only look at pools. Whoever stands in for the chain holds them.
+The engine only reads pools. A simulated chain also owns them, so it needs these operations.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from typing import Protocol, Self
 from solders.pubkey import Pubkey
 
 from backend.venues.spl import Clock
-from backend.venues.venue import Account, Accounts, Pool, Trader, Venue
+from backend.venues.venue import Account, Accounts, Pool, SwapAccounts, Venue
 
 
 @dataclass(frozen=True, slots=True)
-class SwapCall:
-    """A swap instruction, read."""
+class ParsedSwap:
+    """A swap instruction in parsed form."""
 
     pool: Pubkey
     mint_in: Pubkey
     amount_in: int
     min_amount_out: int
-    trader: Trader
+    trader: SwapAccounts
 
 
 class HostedPool(Pool, Protocol):
-    """A pool that can be written back as accounts."""
+    """A pool that can be encoded as accounts."""
 
     @property
     def mints(self) -> tuple[Pubkey, Pubkey]:
         """The pool's two tokens, in its own order."""
         ...
 
-    def accounts(self) -> dict[Pubkey, Account]:
-        """Every account that belongs to the pool, as it is now: its own, its vaults, its config."""
+    def encode_accounts(self) -> dict[Pubkey, Account]:
+        """Encode every account of the pool in its current state: own, vaults and config."""
         ...
 
-    def at_price(self, mint: Pubkey, numerator: int, denominator: int) -> Self:
-        """The pool with its depth kept and its price moved.
+    def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> Self:
+        """The pool at another price, with the same depth.
 
         One base unit of ``mint`` is then worth ``numerator / denominator`` base units of the
-        other token, as nearly as the pool's price range and its integers permit.
+        other token, as closely as the pool's price range and integer arithmetic permit.
         """
         ...
 
-    def at_time(self, clock: Clock) -> Self:
-        """The same pool under another clock."""
+    def with_clock(self, clock: Clock) -> Self:
+        """The same pool at another cluster time."""
         ...
 
 
 class HostedVenue(Venue, Protocol):
-    """A venue whose pools can be created and whose swaps can be read."""
+    """A venue whose pools can be created and whose swap instructions can be parsed."""
 
-    def create(
+    def create_pool(
         self,
         mint_a: Pubkey,
         mint_b: Pubkey,
@@ -64,20 +64,20 @@ class HostedVenue(Venue, Protocol):
         fee_e9: int,
         open_time: int = 0,
     ) -> HostedPool:
-        """The venue's default pool of two SPL tokens, with these reserves.
+        """Create the venue's default pool of two SPL tokens, with these reserves.
 
         Its price is ``amount_b / amount_a`` base units of b for one of a. Its only fee is
         ``fee_e9`` parts per billion of each trade, and it opens at ``open_time``.
-        Raises ``ValueError`` if the venue cannot have such a pool.
+        Raises ``ValueError`` if the venue does not permit such a pool.
         """
         ...
 
-    def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> SwapCall:
-        """The swap that an instruction with the accounts ``keys`` asks for.
+    def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
+        """Parse the swap instruction with the accounts ``keys``.
 
-        ``accounts`` must hold the trader's input account: its mint is the direction of a swap
-        where the instruction does not say. Raises ``Rejected`` (``bad_instruction``) for
-        anything but a swap as ``Pool.swap`` builds it; whether its other accounts are the
-        pool's own is seen by building it again.
+        ``accounts`` must contain the trader's input account: its mint determines the direction
+        where the instruction does not name it. Raises ``Rejected`` (``bad_instruction``) for
+        anything but a swap as ``Pool.swap_instruction`` builds it; whether the other accounts
+        are the pool's own is checked by building the instruction again.
         """
         ...

@@ -1,8 +1,8 @@
-"""Account data as records: each field of a record names its own place in the bytes.
+"""Declarative layouts of account data: each field of a record declares its offset in the bytes.
 
-A layout is written down once and serves both ways. Reading takes the fields that the engine
-knows; writing puts them back over the bytes they came from, so that what it does not know
-survives unchanged. All integers are little-endian.
+One layout serves decoding and encoding. Reading extracts the declared fields; writing puts them
+back over the original bytes, so that undeclared fields survive unchanged. All integers are
+little-endian.
 """
 
 from __future__ import annotations
@@ -16,75 +16,76 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 
-POOLS_REMEMBERED = 1_024
-"""Addresses of pools that are kept: each takes a search by hashing to find."""
+POOL_ADDRESS_CACHE_MAX = 1_024
+"""Most pool addresses that are cached: deriving one takes a search over hashes."""
 
 R = TypeVar("R")
 
 LAMPORTS_PER_BYTE = 6_960
-"""What an account must hold for each byte to be exempt from rent."""
-_ACCOUNT_OVERHEAD = 128
+"""The lamports per byte that make an account exempt from rent."""
+_ACCOUNT_OVERHEAD_BYTES = 128
 
 
-def rent_exempt(size: int) -> int:
-    """The lamports that an account of ``size`` bytes of data must hold."""
-    return (_ACCOUNT_OVERHEAD + size) * LAMPORTS_PER_BYTE
+def compute_rent_exemption(size: int) -> int:
+    """Compute the lamports that exempt an account with ``size`` bytes of data from rent."""
+    return (_ACCOUNT_OVERHEAD_BYTES + size) * LAMPORTS_PER_BYTE
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a field is: the offset from the start of the account and the size in bytes."""
+class FieldSpec:
+    """The position of a field: its offset from the start of the account and its size in bytes."""
 
     offset: int
     size: int
     is_signed: bool = False
 
 
-def u8(offset: int) -> Place:
-    """An unsigned byte."""
-    return Place(offset, 1)
+def u8(offset: int) -> FieldSpec:
+    """An unsigned integer of 8 bits."""
+    return FieldSpec(offset, 1)
 
 
-def u16(offset: int) -> Place:
+def u16(offset: int) -> FieldSpec:
     """An unsigned integer of 16 bits."""
-    return Place(offset, 2)
+    return FieldSpec(offset, 2)
 
 
-def u32(offset: int) -> Place:
+def u32(offset: int) -> FieldSpec:
     """An unsigned integer of 32 bits."""
-    return Place(offset, 4)
+    return FieldSpec(offset, 4)
 
 
-def u64(offset: int) -> Place:
+def u64(offset: int) -> FieldSpec:
     """An unsigned integer of 64 bits."""
-    return Place(offset, 8)
+    return FieldSpec(offset, 8)
 
 
-def i64(offset: int) -> Place:
+def i64(offset: int) -> FieldSpec:
     """A signed integer of 64 bits."""
-    return Place(offset, 8, is_signed=True)
+    return FieldSpec(offset, 8, is_signed=True)
 
 
-def u128(offset: int) -> Place:
+def u128(offset: int) -> FieldSpec:
     """An unsigned integer of 128 bits."""
-    return Place(offset, 16)
+    return FieldSpec(offset, 16)
 
 
-def u256(offset: int) -> Place:
+def u256(offset: int) -> FieldSpec:
     """An unsigned integer of 256 bits."""
-    return Place(offset, 32)
+    return FieldSpec(offset, 32)
 
 
-def key(offset: int) -> Place:
+def key(offset: int) -> FieldSpec:
     """A public key."""
-    return Place(offset, 32)
+    return FieldSpec(offset, 32)
 
 
 class Layout(Generic[R]):
-    """How one kind of account keeps a record whose fields are annotated with their places.
+    """The layout of one account type for a record whose fields are annotated with their position.
 
-    Every field of ``record`` is ``Annotated[int or Pubkey, place]``. It is a dataclass, or a named
-    tuple if it is wide and changes with every swap: that replaces some of its fields much faster.
+    Every field of ``record`` is ``Annotated[int or Pubkey, FieldSpec]``. The record is a dataclass,
+    or a named tuple if it is wide and changes with every swap: a named tuple replaces some of its
+    fields much faster.
     """
 
     def __init__(
@@ -95,16 +96,16 @@ class Layout(Generic[R]):
         self.discriminator = discriminator
         self._record = record
         hints = get_type_hints(record, include_extras=True)
-        self._places = tuple((f, h.__metadata__[0], h.__origin__) for f, h in hints.items())
-        ends = sorted((p.offset, p.offset + p.size) for _, p, _ in self._places)
-        assert all(a[1] <= b[0] for a, b in pairwise(ends)), "fields overlap"
-        assert ends[-1][1] <= size
-        assert ends[0][0] >= len(discriminator)
+        self._fields = tuple((f, h.__metadata__[0], h.__origin__) for f, h in hints.items())
+        spans = sorted((s.offset, s.offset + s.size) for _, s, _ in self._fields)
+        assert all(a[1] <= b[0] for a, b in pairwise(spans)), "fields overlap"
+        assert spans[-1][1] <= size
+        assert spans[0][0] >= len(discriminator)
 
     def read(self, data: bytes) -> R:
-        """The record in ``data``, which may be longer than the layout.
+        """Decode the record in ``data``, which may be longer than the layout.
 
-        Raises ``Rejected`` (``bad_pool``) if it is shorter or of another kind.
+        Raises ``Rejected`` (``bad_pool``) if it is shorter or of another account type.
         """
         if len(data) < self.size:
             raise Rejected(
@@ -114,26 +115,26 @@ class Layout(Generic[R]):
             raise Rejected("bad_pool", f"the account is not a {self.name}")
         return self._record(
             *[
-                Pubkey(data[place.offset : place.offset + 32])
+                Pubkey(data[spec.offset : spec.offset + 32])
                 if kind is Pubkey
                 else int.from_bytes(
-                    data[place.offset : place.offset + place.size],
+                    data[spec.offset : spec.offset + spec.size],
                     "little",
-                    signed=place.is_signed,
+                    signed=spec.is_signed,
                 )
-                for _, place, kind in self._places
+                for _, spec, kind in self._fields
             ]
         )
 
     def write(self, record: R, over: bytes = b"") -> bytes:
-        """``record`` as account data, over the bytes that it was read from (or zeros)."""
+        """Encode ``record`` as account data, over the bytes that it was read from (or zeros)."""
         data = bytearray(over or bytes(self.size))
         data[: len(self.discriminator)] = self.discriminator
-        for name, place, kind in self._places:
+        for name, spec, kind in self._fields:
             value = getattr(record, name)
-            data[place.offset : place.offset + place.size] = (
+            data[spec.offset : spec.offset + spec.size] = (
                 bytes(value)
                 if kind is Pubkey
-                else value.to_bytes(place.size, "little", signed=place.is_signed)
+                else value.to_bytes(spec.size, "little", signed=spec.is_signed)
             )
         return bytes(data)

@@ -1,6 +1,6 @@
-"""One side of a pool: the vault that holds a token and what its mint does to transfers.
+"""One side of a pool: the vault of a token and the transfer fee of its mint.
 
-Also the checks and measures that every exact-in swap shares.
+Also the checks and calculations that every exact-in swap shares.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from backend.venues.spl import (
     TOKEN_ACCOUNT,
     TOKEN_PROGRAMS,
     TransferFee,
-    transfer_fee,
+    read_transfer_fee,
     with_amount,
 )
 from backend.venues.venue import Account, Accounts
 
-_USABLE = 1
+_STATE_INITIALIZED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PoolSide:
     """One of a pool's two tokens: the vault's balance and the token's transfer fee, if any.
 
-    ``vault_account`` and ``mint_account`` are as they were read; only a Token-2022 mint is.
+    ``vault_account`` and ``mint_account`` are as they were read; only Token-2022 mints are read.
     """
 
     mint: Pubkey
@@ -41,14 +41,14 @@ class Side:
     mint_account: Account | None = None
     fee: TransferFee | None = None
 
-    def received(self, amount: int) -> int:
-        """What arrives of a transfer of ``amount``."""
-        return amount if self.fee is None else amount - self.fee.of(amount)
+    def compute_received(self, amount: int) -> int:
+        """Compute what the recipient of a transfer of ``amount`` receives."""
+        return amount if self.fee is None else amount - self.fee.compute(amount)
 
-    def moved(self, change: int) -> Side:
-        """The side after the vault's balance changed."""
-        # Written out: it runs twice in every swap, and ``replace`` takes more than twice as long.
-        return Side(
+    def with_balance_change(self, change: int) -> PoolSide:
+        """The side after a change of the vault's balance."""
+        # Spelled out: it runs twice in every swap, and ``replace`` takes more than twice as long.
+        return PoolSide(
             self.mint,
             self.token_program,
             self.vault,
@@ -58,26 +58,26 @@ class Side:
             self.fee,
         )
 
-    def at_epoch(self, epoch: int) -> Side:
-        """The side under the transfer fee of ``epoch``."""
+    def with_epoch(self, epoch: int) -> PoolSide:
+        """The side with the transfer fee of ``epoch``."""
         if self.mint_account is None:
             return self
-        return replace(self, fee=transfer_fee(self.mint, self.mint_account, epoch))
+        return replace(self, fee=read_transfer_fee(self.mint, self.mint_account, epoch))
 
-    def account(self) -> Account:
-        """The vault's account as it is now."""
+    def encode_vault(self) -> Account:
+        """Encode the vault's account in its current state."""
         return with_amount(self.vault_account, self.balance)
 
 
-def read_side(
+def read_pool_side(
     mint: Pubkey,
     token_program: Pubkey,
     vault: Pubkey,
     authority: Pubkey,
     accounts: Accounts,
     epoch: int,
-) -> Side:
-    """The side that a pool's account names, from the accounts of its vault and mint.
+) -> PoolSide:
+    """Read the side that a pool's account names from the accounts of its vault and mint.
 
     Raises ``Rejected`` (``bad_pool``, ``unsupported_mint``).
     """
@@ -86,56 +86,56 @@ def read_side(
         raise Rejected("bad_pool", f"the vault {vault} does not exist")
     if token_program not in TOKEN_PROGRAMS or account.owner != token_program:
         raise Rejected("bad_pool", f"the vault {vault} is not a token account")
-    held = TOKEN_ACCOUNT.read(account.data)
-    if held.mint != mint or held.owner != authority or held.state != _USABLE:
+    token = TOKEN_ACCOUNT.read(account.data)
+    if token.mint != mint or token.owner != authority or token.state != _STATE_INITIALIZED:
         raise Rejected("bad_pool", f"the vault {vault} is not the pool's or cannot be used")
-    side = Side(mint, token_program, vault, held.amount, account)
+    side = PoolSide(mint, token_program, vault, token.amount, account)
     if token_program != TOKEN_2022_PROGRAM:
         return side
     mint_account = accounts.get(mint)
-    fee = transfer_fee(mint, mint_account, epoch)
+    fee = read_transfer_fee(mint, mint_account, epoch)
     return replace(side, mint_account=mint_account, fee=fee)
 
 
-def mints_to_read(*sides: tuple[Pubkey, Pubkey]) -> list[Pubkey]:
-    """Which of these mints, each with its token program, decide what a transfer moves."""
+def select_token_2022_mints(*sides: tuple[Pubkey, Pubkey]) -> list[Pubkey]:
+    """Select the Token-2022 mints, which may charge for transfers, from mints and programs."""
     return [mint for mint, program in sides if program == TOKEN_2022_PROGRAM]
 
 
 def check_amount(amount: int) -> None:
-    """Raises ``Rejected`` if ``amount`` cannot be the input of a swap."""
+    """Check that ``amount`` can be the input of a swap; raises ``Rejected``."""
     if amount <= 0:
-        raise Rejected("zero_output", "nothing is put in")
+        raise Rejected("zero_output", "the input amount must be greater than 0")
     if amount > U64_MAX:
         raise Rejected("amount_too_large", "the amount does not fit 64 bits")
 
 
 def check_balance(amount: int) -> None:
-    """Raises ``Rejected`` if a vault cannot come to hold ``amount``."""
+    """Check that a vault can hold ``amount``; raises ``Rejected``."""
     if amount > U64_MAX:
         raise Rejected("amount_too_large", "the pool cannot hold that much")
 
 
 def check_output(amount: int) -> None:
-    """Raises ``Rejected`` if a swap would pay nothing."""
+    """Check that a swap pays something; raises ``Rejected``."""
     if amount <= 0:
         raise Rejected("zero_output", "the amount is too small: the pool would pay nothing")
 
 
-def price_impact_e9(at_spot: int, paid: int) -> int:
-    """How much less was paid than at the spot price, in parts per billion, rounded down.
+def compute_price_impact_e9(at_spot: int, paid: int) -> int:
+    """Compute how much less was paid than at the spot price, in parts per billion, rounded down.
 
-    Both are before fees and in the same unit, of whatever scale. Never below 0: rounding can
-    not make a trade look better than the spot price.
+    Both arguments are before fees and in the same unit, of any scale. The result is never below
+    0, so that rounding cannot make a trade look better than the spot price.
     """
     return max(floor_div((at_spot - paid) * E9, at_spot), 0)
 
 
-def along_product(x: int, y: int, numerator: int, denominator: int) -> tuple[int, int]:
-    """The reserves on the curve x · y = k at which one x is worth ``numerator / denominator`` y.
+def move_along_product(x: int, y: int, numerator: int, denominator: int) -> tuple[int, int]:
+    """Move reserves along x · y = k to where one x is worth ``numerator / denominator`` y.
 
-    From x · y = k and y / x = price follows x = √(k / price). k never falls, so depth is kept
-    over any number of moves. Raises ``Rejected`` (``amount_too_large``).
+    From x · y = k and y / x = price follows x = √(k / price). k never falls, so the depth survives
+    any number of moves. Raises ``Rejected`` (``amount_too_large``).
     """
     k = x * y
     new_x = max(isqrt(floor_div(k * denominator, numerator)), 1)

@@ -1,7 +1,7 @@
-"""Which reaction a program's error permits.
+"""Classification of a program's errors by the reaction they permit.
 
 Anchor programs write the name of an error into the logs. Its number means different things in
-different builds of one program, so the name decides and the number only where there is none.
+different builds of one program, so the name decides, and the number only where there is no name.
 """
 
 from __future__ import annotations
@@ -14,56 +14,60 @@ from backend.domain.errors import EngineError, Rejected, Transient
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """An error of a program: its number and name there, and what it means here."""
+class ProgramError:
+    """An error of a program: its number and name, and the engine error it maps to."""
 
     number: int
     name: str
-    error: type[EngineError]
+    kind: type[EngineError]
     code: str
     reason: str
 
 
-def slippage(number: int, name: str) -> Known:
-    """The price moved past the limit: a new quote and a new transaction may do better."""
-    return Known(number, name, Transient, "slippage", "the pool would pay less than the minimum")
+def slippage_error(number: int, name: str) -> ProgramError:
+    """Define an error for a price past the limit: a new quote and transaction may succeed."""
+    return ProgramError(
+        number, name, Transient, "slippage", "the pool would pay less than the minimum"
+    )
 
 
-def final(number: int, name: str, code: str, reason: str) -> Known:
-    """An error that the same order would meet again."""
-    return Known(number, name, Rejected, code, reason)
+def final_error(number: int, name: str, code: str, reason: str) -> ProgramError:
+    """Define an error that the same order would meet again."""
+    return ProgramError(number, name, Rejected, code, reason)
 
 
-_ANCHOR = (
-    final(2001, "ConstraintHasOne", "bad_accounts", "an account is not the pool's"),
-    final(2003, "ConstraintRaw", "bad_accounts", "an account is not the pool's"),
-    final(2006, "ConstraintSeeds", "bad_accounts", "an account has the wrong address"),
-    final(2012, "ConstraintAddress", "bad_accounts", "an account has the wrong address"),
-    final(3005, "AccountNotEnoughKeys", "bad_accounts", "an account is missing"),
-    final(3012, "AccountNotInitialized", "missing_account", "a token account does not exist"),
+_ANCHOR_ERRORS = (
+    final_error(2001, "ConstraintHasOne", "bad_accounts", "an account is not the pool's"),
+    final_error(2003, "ConstraintRaw", "bad_accounts", "an account is not the pool's"),
+    final_error(2006, "ConstraintSeeds", "bad_accounts", "an account has the wrong address"),
+    final_error(2012, "ConstraintAddress", "bad_accounts", "an account has the wrong address"),
+    final_error(3005, "AccountNotEnoughKeys", "bad_accounts", "an account is missing"),
+    final_error(3012, "AccountNotInitialized", "missing_account", "a token account does not exist"),
 )
-# The token programs and the system program have no names, and their errors pass through.
-_TOKEN = (
-    final(1, "InsufficientFunds", "insufficient_funds", "the wallet does not hold the amount"),
-    final(17, "AccountFrozen", "account_frozen", "a token account is frozen"),
+# The token programs and the system program log no error names, and their errors pass through.
+_TOKEN_ERRORS = (
+    final_error(
+        1, "InsufficientFunds", "insufficient_funds", "the wallet does not hold the amount"
+    ),
+    final_error(17, "AccountFrozen", "account_frozen", "a token account is frozen"),
 )
 
-_NAME = re.compile(r"Error Code: (\w+)\.")
+_ERROR_NAME = re.compile(r"Error Code: (\w+)\.")
 
 
-class Reactions:
-    """The errors of one program, together with those of the programs below it."""
+class ProgramErrors:
+    """The errors of one program, together with those of the programs that it calls."""
 
-    def __init__(self, *own: Known) -> None:
-        known = (*_TOKEN, *_ANCHOR, *own)
-        self._by_name = {each.name: each for each in known}
-        self._by_number = {each.number: each for each in known}
+    def __init__(self, *own_errors: ProgramError) -> None:
+        errors = (*_TOKEN_ERRORS, *_ANCHOR_ERRORS, *own_errors)
+        self._by_name = {error.name: error for error in errors}
+        self._by_number = {error.number: error for error in errors}
 
-    def of(self, number: int, logs: Sequence[str]) -> EngineError:
-        """The error as ``Transient`` or ``Rejected``; one that is not known is final."""
-        names = [found[1] for line in logs for found in _NAME.finditer(line)]
-        known = self._by_name.get(names[-1]) if names else self._by_number.get(number)
-        if known is None:
+    def classify(self, number: int, logs: Sequence[str]) -> EngineError:
+        """Classify an error as ``Transient`` or ``Rejected``; an unknown one is final."""
+        names = [match[1] for line in logs for match in _ERROR_NAME.finditer(line)]
+        error = self._by_name.get(names[-1]) if names else self._by_number.get(number)
+        if error is None:
             name = f" ({names[-1]})" if names else ""
             return Rejected("program_error", f"the exchange's program failed with {number}{name}")
-        return known.error(known.code, known.reason)
+        return error.kind(error.code, error.reason)

@@ -1,8 +1,8 @@
-"""The token programs as far as a swap meets them: token accounts, mints, transfer fees, the clock.
+"""The parts of the token programs that swaps use: token accounts, mints, transfer fees, the clock.
 
-A mint of Token-2022 can change what a transfer does. The extensions that change nothing are
-passed over, the transfer fee is computed, and every other one, known or not, makes the mint
-unsupported: a quote that could be wrong is no quote.
+A mint of Token-2022 can change the effect of a transfer. Extensions that change nothing are
+ignored, the transfer fee is computed, and every other extension, known or unknown, makes the mint
+unsupported: no quote is better than one that could be wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, ceil_div
 from backend.domain.errors import Rejected
-from backend.venues.layout import Layout, i64, key, rent_exempt, u8, u16, u32, u64
+from backend.venues.layout import Layout, compute_rent_exemption, i64, key, u8, u16, u32, u64
 from backend.venues.venue import Account
 
 TOKEN_PROGRAM = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
@@ -29,18 +29,18 @@ SYSVAR_OWNER = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
 CLOCK_SYSVAR = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
 INSTRUCTIONS_SYSVAR = Pubkey.from_string("Sysvar1nstructions1111111111111111111111111")
 
-_INITIALIZED = 1
+_STATE_INITIALIZED = 1
 
 
-def ata(owner: Pubkey, mint: Pubkey, token_program: Pubkey = TOKEN_PROGRAM) -> Pubkey:
-    """The address of the associated token account of ``owner`` for ``mint``."""
+def derive_ata(owner: Pubkey, mint: Pubkey, token_program: Pubkey = TOKEN_PROGRAM) -> Pubkey:
+    """Derive the address of the associated token account of ``owner`` for ``mint``."""
     seeds = [bytes(owner), bytes(token_program), bytes(mint)]
     return Pubkey.find_program_address(seeds, ATA_PROGRAM)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The cluster's clock as programs see it; fees and opening times go by it."""
+    """The clock sysvar, which determines fees and opening times."""
 
     slot: Annotated[int, u64(0)] = 0
     epoch_start: Annotated[int, i64(8)] = 0
@@ -54,12 +54,12 @@ CLOCK = Layout(Clock, "clock", 40)
 
 @dataclass(frozen=True, slots=True)
 class TokenAccount:
-    """A holding of one token. ``native_reserve`` is the rent that a wrapped SOL account keeps."""
+    """A token account. ``native_reserve`` is the rent reserve of a wrapped SOL account."""
 
     mint: Annotated[Pubkey, key(0)]
     owner: Annotated[Pubkey, key(32)]
     amount: Annotated[int, u64(64)] = 0
-    state: Annotated[int, u8(108)] = _INITIALIZED
+    state: Annotated[int, u8(108)] = _STATE_INITIALIZED
     is_native: Annotated[int, u32(109)] = 0
     native_reserve: Annotated[int, u64(113)] = 0
 
@@ -69,7 +69,7 @@ TOKEN_ACCOUNT = Layout(TokenAccount, "token account", 165)
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """A token: how many base units exist and how many decimals one unit has."""
+    """A mint: its supply in base units and the decimals of one token unit."""
 
     supply: Annotated[int, u64(36)]
     decimals: Annotated[int, u8(44)]
@@ -79,16 +79,16 @@ class Mint:
 MINT = Layout(Mint, "mint", 82)
 
 
-def new_account(owner: Pubkey, data: bytes) -> Account:
-    """An account of a program that holds just enough lamports to stay."""
-    return Account(owner, rent_exempt(len(data)), data)
+def make_account(owner: Pubkey, data: bytes) -> Account:
+    """Make an account of a program that holds just the rent exemption."""
+    return Account(owner, compute_rent_exemption(len(data)), data)
 
 
-def token_account(
+def make_token_account(
     mint: Pubkey, owner: Pubkey, amount: int, token_program: Pubkey = TOKEN_PROGRAM
 ) -> Account:
-    """A new token account; one of wrapped SOL also holds its amount in lamports."""
-    rent = rent_exempt(TOKEN_ACCOUNT.size)
+    """Make a token account; one of wrapped SOL also holds its amount in lamports."""
+    rent = compute_rent_exemption(TOKEN_ACCOUNT.size)
     record = TokenAccount(mint, owner, amount)
     lamports = rent
     if mint == NATIVE_MINT:
@@ -98,7 +98,7 @@ def token_account(
 
 
 def with_amount(account: Account, amount: int) -> Account:
-    """The token account holding ``amount`` instead, its lamports too if it is of wrapped SOL."""
+    """The token account with another amount, and the same change in lamports if wrapped SOL."""
     record = TOKEN_ACCOUNT.read(account.data)
     if record.amount == amount:
         return account
@@ -109,12 +109,12 @@ def with_amount(account: Account, amount: int) -> Account:
 
 @dataclass(frozen=True, slots=True)
 class TransferFee:
-    """What Token-2022 withholds of a transfer."""
+    """The fee that Token-2022 withholds from a transfer."""
 
     maximum: Annotated[int, u64(0)]
     bps: Annotated[int, u16(8)]
 
-    def of(self, amount: int) -> int:
+    def compute(self, amount: int) -> int:
         """min(⌈amount · bps / 10,000⌉, maximum): rounded up, the receiver loses the remainder."""
         return min(ceil_div(amount * self.bps, BPS), self.maximum)
 
@@ -127,27 +127,27 @@ class _FeeConfig:
 _FEE_CONFIG = Layout(_FeeConfig, "transfer fee extension", 108)
 _FEE = Layout(TransferFee, "transfer fee", 10)
 
-_TRANSFER_FEE = 1
-_DEFAULT_STATE = 6
-_PAUSABLE = 26
-# These change who may close, delegate or describe a token, or how it is displayed, and not what
-# a transfer moves: close authority, interest (display), permanent delegate, metadata, groups,
-# scaled amounts (display).
-_HARMLESS = frozenset({3, 10, 12, 18, 19, 20, 21, 22, 23, 25})
-# Confidential transfer, its fee and its mint and burn, and the transfer hook: harmless as long as
+_TRANSFER_FEE_EXTENSION = 1
+_DEFAULT_STATE_EXTENSION = 6
+_PAUSABLE_EXTENSION = 26
+# These affect who may close, delegate or describe a token, or how it is displayed, but not the
+# amount that a transfer moves: close authority, interest (display), permanent delegate, metadata,
+# groups, scaled amounts (display).
+_HARMLESS_EXTENSIONS = frozenset({3, 10, 12, 18, 19, 20, 21, 22, 23, 25})
+# Confidential transfer, its fee, its mint and burn, and the transfer hook are harmless as long as
 # their whole configuration is null.
-_HARMLESS_IF_NULL = frozenset({4, 14, 16, 24})
-_FROZEN = 2
-_PAUSED_AT = 32
-_EXTENSIONS_FROM = 166
-_ACCOUNT_TYPE_AT = 165
+_HARMLESS_IF_NULL_EXTENSIONS = frozenset({4, 14, 16, 24})
+_STATE_FROZEN = 2
+_PAUSED_OFFSET = 32
+_EXTENSIONS_OFFSET = 166
+_ACCOUNT_TYPE_OFFSET = 165
 _ACCOUNT_TYPE_MINT = 1
 
 
-def transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> TransferFee | None:
-    """What the token withholds of transfers in ``epoch``; none for most tokens.
+def read_transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> TransferFee | None:
+    """Read the fee that a token withholds from transfers in ``epoch``; ``None`` for most tokens.
 
-    Raises ``Rejected`` (``unsupported_mint``) if a transfer would do anything else as well.
+    Raises ``Rejected`` (``unsupported_mint``) if a transfer would have any other effect.
     """
     if account is None or account.owner not in TOKEN_PROGRAMS:
         raise Rejected("unsupported_mint", f"{mint} is not the mint of a token")
@@ -156,8 +156,8 @@ def transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> TransferF
     if account.owner == TOKEN_PROGRAM:
         return None
     fee = None
-    for kind, value in _extensions(mint, account.data):
-        if kind == _TRANSFER_FEE:
+    for kind, value in _iterate_extensions(mint, account.data):
+        if kind == _TRANSFER_FEE_EXTENSION:
             config = _FEE_CONFIG.read(value)
             fee = _FEE.read(value[98:] if epoch >= config.newer_from else value[80:])
         elif not _is_harmless(kind, value):
@@ -166,25 +166,25 @@ def transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> TransferF
 
 
 def _is_harmless(kind: int, value: bytes) -> bool:
-    if kind == _DEFAULT_STATE:
-        return value[:1] != bytes([_FROZEN])
-    if kind == _PAUSABLE:
-        return not any(value[_PAUSED_AT:])
-    return kind in _HARMLESS or (kind in _HARMLESS_IF_NULL and not any(value))
+    if kind == _DEFAULT_STATE_EXTENSION:
+        return value[:1] != bytes([_STATE_FROZEN])
+    if kind == _PAUSABLE_EXTENSION:
+        return not any(value[_PAUSED_OFFSET:])
+    return kind in _HARMLESS_EXTENSIONS or (kind in _HARMLESS_IF_NULL_EXTENSIONS and not any(value))
 
 
-def _extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]]:
+def _iterate_extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]]:
     if len(data) == MINT.size:
         return
-    if len(data) < _EXTENSIONS_FROM or data[_ACCOUNT_TYPE_AT] != _ACCOUNT_TYPE_MINT:
+    if len(data) < _EXTENSIONS_OFFSET or data[_ACCOUNT_TYPE_OFFSET] != _ACCOUNT_TYPE_MINT:
         raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
-    at = _EXTENSIONS_FROM
-    while at + 4 <= len(data):
-        kind = int.from_bytes(data[at : at + 2], "little")
-        size = int.from_bytes(data[at + 2 : at + 4], "little")
-        at += 4 + size
+    offset = _EXTENSIONS_OFFSET
+    while offset + 4 <= len(data):
+        kind = int.from_bytes(data[offset : offset + 2], "little")
+        size = int.from_bytes(data[offset + 2 : offset + 4], "little")
+        offset += 4 + size
         if kind == 0:
             return
-        if at > len(data):
+        if offset > len(data):
             raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
-        yield kind, data[at - size : at]
+        yield kind, data[offset - size : offset]

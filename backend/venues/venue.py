@@ -1,7 +1,7 @@
-"""What every venue can do: account bytes and an amount in, a quote or an instruction out.
+"""The interface of every venue: account bytes and an amount in, a quote or an instruction out.
 
-Nothing here reads the chain. The caller reads the accounts that ``accounts_of`` names in one
-call (so that they are of one slot) and hands them to ``decode``.
+Venues perform no I/O. The caller reads the accounts that ``list_accounts`` names in one RPC call,
+so that they are of one slot, and passes them to ``decode_pool``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Accounts = Mapping[Pubkey, Account | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Trader:
-    """The accounts that a swap moves tokens between, and their owner."""
+class SwapAccounts:
+    """The trader's accounts in a swap: the input and output token accounts, and their owner."""
 
     owner: Pubkey
     account_in: Pubkey
@@ -40,7 +40,7 @@ class Trader:
 
 
 class Pool(Protocol):
-    """One pool as it was in one slot, immutable."""
+    """An immutable snapshot of one pool as of one slot."""
 
     @property
     def address(self) -> Pubkey:
@@ -52,20 +52,20 @@ class Pool(Protocol):
         ...
 
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
-        """What the pool pays for ``amount_in`` base units, exactly as its program would.
+        """Quote what the pool pays for ``amount_in`` base units, exactly as its program would.
 
-        Raises ``Rejected`` if it would not swap: not open, disabled, nothing paid out, too large.
+        Raises ``Rejected`` if it would not swap: not open, disabled, zero output, too large.
         """
         ...
 
-    def swapped(self, mint_in: Pubkey, amount_in: int) -> tuple[int, Self]:
+    def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, Self]:
         """The amount paid out and the pool after the swap; raises as ``quote`` does."""
         ...
 
-    def swap(
-        self, trader: Trader, mint_in: Pubkey, amount_in: int, min_amount_out: int
+    def swap_instruction(
+        self, trader: SwapAccounts, mint_in: Pubkey, amount_in: int, min_amount_out: int
     ) -> Instruction:
-        """The instruction that swaps exactly ``amount_in`` or fails below ``min_amount_out``."""
+        """Build the instruction that swaps exactly ``amount_in``, or fails below the minimum."""
         ...
 
 
@@ -82,25 +82,25 @@ class Venue(Protocol):
         """The program's address."""
         ...
 
-    def pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
-        """Where the venue's default pool of two tokens is, in either order."""
+    def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+        """Derive the address of the venue's default pool of two tokens, in either order."""
         ...
 
-    def accounts_of(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
-        """Every account that a quote is made from, as the pool's own account names them.
+    def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
+        """List the accounts that a quote needs, as named by the pool's own account.
 
-        They do not change in a pool's life. Raises ``Rejected`` (``bad_pool``).
+        They never change for a pool. Raises ``Rejected`` (``bad_pool``).
         """
         ...
 
-    def decode(self, pool: Pubkey, accounts: Accounts, slot: int) -> Pool:
-        """The pool from the bytes of ``accounts_of``.
+    def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> Pool:
+        """Decode the pool from the accounts that ``list_accounts`` names.
 
-        Raises ``Rejected`` (``no_pool``, ``bad_pool``, ``unsupported_mint``) where the accounts
-        are not those of a pool that this module can quote exactly.
+        Raises ``Rejected`` (``no_pool``, ``bad_pool``, ``unsupported_mint``) unless they are the
+        accounts of a pool that can be quoted exactly.
         """
         ...
 
-    def error(self, code: int, logs: Sequence[str]) -> EngineError:
-        """A program error as the reaction it permits; the name in the logs counts first."""
+    def classify_error(self, code: int, logs: Sequence[str]) -> EngineError:
+        """Classify a program error; the error name in the logs takes precedence over the code."""
         ...

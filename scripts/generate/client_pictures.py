@@ -1,8 +1,8 @@
-"""Pictures of the browser client in front of an engine with a few hundred orders, in both themes.
+"""Takes screenshots of the browser client with a few hundred orders, in both colour schemes.
 
     .venv/bin/python scripts/generate/client_pictures.py FOLDER
 
-It starts an engine of its own, and needs Chromium.
+Starts an engine of its own; needs Chromium.
 """
 
 from __future__ import annotations
@@ -17,51 +17,53 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from playwright.async_api import async_playwright
 
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
-from tests.browser.screen import Screen
-from tests.e2e.up import running_up
+from tests.browser.client_page import ClientPage
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
+from tests.e2e.up import run_up
 
 VIEWPORT = {"width": 1200, "height": 680}
 WAIT_S = 2.0
 
 
-async def busy(screen: Screen) -> None:
-    """Bring the page to a moment at which there is something to see."""
-    await screen.open()
-    await screen.place_many(15, preset="three pairs", minimum="1000000")
-    ended = screen.page.locator("#in-flight").get_by_text("0", exact=True)
-    await screen.place_many(300, preset="three pairs", minimum="", seed="4")
+async def place_sample_orders(client: ClientPage) -> None:
+    """Place orders until the page shows failed, confirmed and running ones."""
+    await client.open()
+    await client.place_orders(15, preset="three pairs", minimum="1000000")
+    ended = client.page.locator("#in-flight").get_by_text("0", exact=True)
+    await client.place_orders(300, preset="three pairs", minimum="", seed="4")
     await ended.wait_for()
-    await screen.place_many(5, preset="a few")
-    await screen.rows("submitted").first.wait_for()
+    await client.place_orders(5, preset="a few")
+    await client.rows("submitted").first.wait_for()
 
 
-async def pictures(folder: Path, data_dir: Path) -> None:
-    """The form in the light, an order in the dark."""
+async def take_screenshots(folder: Path, data_dir: Path) -> None:
+    """Take one screenshot of the form in light, and one of an order's detail in dark colours."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        async with running_up(data_dir, "--profile", "demo", "--headless") as up:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS
+        )
+        async with run_up(data_dir, "--profile", "demo", "--headless") as up:
             page = await browser.new_page(color_scheme="light")
             await page.set_viewport_size(VIEWPORT)  # type: ignore[arg-type]
-            screen = Screen(page, up.url)
-            await busy(screen)
+            client = ClientPage(page, up.url)
+            await place_sample_orders(client)
             await page.screenshot(path=folder / "client-light.png")
             await page.emulate_media(color_scheme="dark")
-            await screen.rows("confirmed").nth(2).locator("a").click()
+            await client.rows("confirmed").nth(2).locator("a").click()
             await asyncio.sleep(WAIT_S)
             await page.screenshot(path=folder / "client-dark.png")
         await browser.close()
 
 
 def main() -> None:
-    """Make them."""
+    """Take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="oe-") as data_dir:
         Path(data_dir).chmod(0o711)  # the servers may run as another user
-        asyncio.run(pictures(folder, Path(data_dir)))
+        asyncio.run(take_screenshots(folder, Path(data_dir)))
 
 
 if __name__ == "__main__":

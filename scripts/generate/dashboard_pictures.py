@@ -1,8 +1,8 @@
-"""Pictures of the dashboard at a moment of a recording, as SVG, and as PNG where Chromium is.
+"""Renders pictures of the dashboard from a recording, as SVG, and as PNG if there is Chromium.
 
     .venv/bin/python scripts/generate/dashboard_pictures.py FOLDER
 
-A picture is a function of the recording: made again, it is the same to the byte.
+A picture is a function of the recording: rendered again, the SVG is byte-identical.
 """
 
 from __future__ import annotations
@@ -20,56 +20,60 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tui.app import Dashboard
-from tui.connection.recording import Recorded, read
-from tui.connection.source import Put
-from tui.session import Desk
+from tui.connection.recording import RecordedMessage, read_recording
+from tui.connection.source import MessageHandler
+from tui.session import Session
 from tui.settings import Settings
 from tui.text.symbols import UNICODE
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "tui" / "recordings" / "demo.jsonl.gz"
-MOMENT_MS = 10_250
+FROZEN_AT_MS = 10_250
 SETTLE_S = 1.2
-_TO_A_RETRY = ["j"] * 7
+_KEYS_TO_RETRY = ["j"] * 7
 PICTURES = {
-    "dashboard": ((120, 40), "order-engine-dark", _TO_A_RETRY),
-    "dashboard-light": ((120, 40), "order-engine-light", _TO_A_RETRY),
-    "dashboard-small": ((80, 24), "order-engine-dark", _TO_A_RETRY),
+    "dashboard": ((120, 40), "order-engine-dark", _KEYS_TO_RETRY),
+    "dashboard-light": ((120, 40), "order-engine-light", _KEYS_TO_RETRY),
+    "dashboard-small": ((80, 24), "order-engine-dark", _KEYS_TO_RETRY),
     "dashboard-batch": ((80, 24), "order-engine-dark", ["n"]),
-    "dashboard-order": ((80, 24), "order-engine-dark", [*_TO_A_RETRY, "enter"]),
+    "dashboard-order": ((80, 24), "order-engine-dark", [*_KEYS_TO_RETRY, "enter"]),
 }
 """A name for each picture: the size of the terminal, the theme, and the keys that are pressed."""
 
 
-class Moment:
-    """A recording up to a moment, at which time stands still."""
+class FrozenRecording:
+    """A message source with the start of a recording, whose clock stands still at its end."""
 
     def __init__(self, path: Path, after_ms: int) -> None:
-        messages = list(read(path))
+        messages = list(read_recording(path))
         self._at_ms = messages[0].at_ms + after_ms
-        self._messages: list[Recorded] = [each for each in messages if each.at_ms <= self._at_ms]
+        self._messages: list[RecordedMessage] = [
+            each for each in messages if each.at_ms <= self._at_ms
+        ]
 
     def now_ms(self) -> int:
-        """The moment."""
+        """Return the time at which the clock stands."""
         return self._at_ms
 
-    async def run(self, put: Put) -> None:
-        """Tell everything at once."""
+    async def run(self, put: MessageHandler) -> None:
+        """Pass on all messages at once."""
         for each in self._messages:
             put(each.message, each.at_ms)
 
 
-async def svg(moment: Moment, size: tuple[int, int], theme: str, keys: list[str]) -> str:
-    """The dashboard as an SVG."""
-    desk = Desk(
-        source=moment,
+async def render_svg(
+    source: FrozenRecording, size: tuple[int, int], theme: str, keys: list[str]
+) -> str:
+    """Render the dashboard as an SVG after some keys were pressed."""
+    session = Session(
+        source=source,
         client=None,
-        marks=UNICODE,
-        zone=UTC,
+        symbols=UNICODE,
+        timezone=UTC,
         settings=Settings(theme=theme),
         new_id=lambda: "not used",
     )
-    app = Dashboard(desk)
+    app = Dashboard(session)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(SETTLE_S)
         await pilot.press(*keys)
@@ -77,15 +81,15 @@ async def svg(moment: Moment, size: tuple[int, int], theme: str, keys: list[str]
         return re.sub(r"terminal-\d+", "terminal", app.export_screenshot(simplify=True))
 
 
-def png(picture: str, path: Path, chromium: str) -> None:
-    """Draw an SVG with a browser, with a font of this machine."""
-    [size] = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', picture)
+def render_png(svg: str, path: Path, chromium: str) -> None:
+    """Render an SVG to a PNG with Chromium, in a font that is installed here."""
+    [size] = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     width, height = (round(float(each)) + 1 for each in size)
-    drawn = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
-    drawn = drawn.replace("Fira Code", "DejaVu Sans Mono")
+    body = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    body = body.replace("Fira Code", "DejaVu Sans Mono")
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
-        page.write_text(f'<body style="margin:0">{drawn}</body>', encoding="utf-8")
+        page.write_text(f'<body style="margin:0">{body}</body>', encoding="utf-8")
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         window = f"--window-size={width},{height}"
         subprocess.run(
@@ -97,24 +101,25 @@ def png(picture: str, path: Path, chromium: str) -> None:
 
 
 def main() -> None:
-    """Make the pictures that are asked for."""
+    """Render the selected pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("names", nargs="*", help=f"which: {', '.join(PICTURES)}; all by default")
     parser.add_argument("--recording", type=Path, default=RECORDING)
-    parser.add_argument("--moment-ms", type=int, default=MOMENT_MS, help="how far it is played")
+    parser.add_argument("--moment-ms", type=int, default=FROZEN_AT_MS, help="how far it is played")
     parser.add_argument("--svg-only", action="store_true", help="make no PNG")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     chromium = None if options.svg_only else shutil.which("chromium")
     for name in options.names or PICTURES:
         size, theme, keys = PICTURES[name]
-        picture = asyncio.run(svg(Moment(options.recording, options.moment_ms), size, theme, keys))
+        source = FrozenRecording(options.recording, options.moment_ms)
+        svg = asyncio.run(render_svg(source, size, theme, keys))
         path = options.folder / f"{name}.svg"
-        path.write_text(picture, encoding="utf-8")
+        path.write_text(svg, encoding="utf-8")
         print(path)
         if chromium is not None:
-            png(picture, path.with_suffix(".png"), chromium)
+            render_png(svg, path.with_suffix(".png"), chromium)
             print(path.with_suffix(".png"))
 
 

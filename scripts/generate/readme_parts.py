@@ -1,7 +1,7 @@
-"""Writes the parts of README.md that are made from code: the lifecycle and the settings.
+"""Writes the sections of README.md that are generated from code: the lifecycle and the settings.
 
-A part stands between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
-written, and a part that is not up to date is an error.
+A section is between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
+written, and an outdated section is an error.
 """
 
 from __future__ import annotations
@@ -12,48 +12,52 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from backend.config import Settings, env_name
+from backend.config import Settings, get_variable_name
 from backend.domain import lifecycle
 
-README = Path(__file__).parents[2] / "README.md"
-MARKED = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ROOT = Path(__file__).parents[2]
+PAGES = {"README.md": {"lifecycle"}, "backend/SETTINGS.md": {"settings"}}
+SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Brings README.md up to date, or with ``--check`` says whether it is."""
+    """Update the pages, or with ``--check`` fail if one is outdated."""
     is_check = sys.argv[1:] == ["--check"]
-    now = README.read_text(encoding="utf-8")
-    fresh = MARKED.sub(_part, now)
-    if missing := set(PARTS) - {match[2] for match in MARKED.finditer(now)}:
-        sys.exit(f"README.md has no place for: {', '.join(sorted(missing))}")
-    if is_check and fresh != now:
-        sys.exit(
-            "README.md is not up to date: run .venv/bin/python scripts/generate/readme_parts.py"
-        )
-    if fresh != now:
-        README.write_text(fresh, encoding="utf-8")
+    for page, sections in PAGES.items():
+        path = ROOT / page
+        old_text = path.read_text(encoding="utf-8")
+        new_text = SECTION.sub(_replace_section, old_text)
+        if missing := sections - {match[2] for match in SECTION.finditer(old_text)}:
+            sys.exit(f"{page} has no place for: {', '.join(sorted(missing))}")
+        if is_check and new_text != old_text:
+            sys.exit(
+                f"{page} is not up to date: run .venv/bin/python scripts/generate/readme_parts.py"
+            )
+        if new_text != old_text:
+            path.write_text(new_text, encoding="utf-8")
 
 
-def _part(match: re.Match[str]) -> str:
-    lines = "\n".join(PARTS[match[2]]())
+def _replace_section(match: re.Match[str]) -> str:
+    lines = "\n".join(SECTIONS[match[2]]())
     return f"{match[1]}{lines}\n{match[3]}"
 
 
-def _lifecycle() -> Iterator[str]:
+def _render_lifecycle() -> Iterator[str]:
     yield "```mermaid"
-    yield from lifecycle.diagram()
+    yield from lifecycle.render_diagram()
     yield "```"
 
 
-def _settings() -> Iterator[str]:
+def _render_settings() -> Iterator[str]:
     yield "| variable | default | what |"
     yield "|---|---|---|"
     for name, field in Settings.model_fields.items():
-        yield f"| `{env_name(name)}` | {_shown(field.default)} | {field.description} |"
+        default = _format_default(field.default)
+        yield f"| `{get_variable_name(name)}` | {default} | {field.description} |"
 
 
-def _shown(default: object) -> str:
-    """A default as one writes it into the environment; nothing for one that is unset."""
+def _format_default(default: object) -> str:
+    """Format a default as it is written into the environment; empty if there is none."""
     match default:
         case None | "" | ():
             return ""
@@ -65,7 +69,7 @@ def _shown(default: object) -> str:
             return f"`{default}`"
 
 
-PARTS = {"lifecycle": _lifecycle, "settings": _settings}
+SECTIONS = {"lifecycle": _render_lifecycle, "settings": _render_settings}
 
 if __name__ == "__main__":
     main()

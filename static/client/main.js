@@ -1,227 +1,233 @@
 /**
- * The page: what comes from the server goes into the book, and the book is drawn.
+ * The page: connects the event feed, the order store and the views.
  *
- * Events only mark that something changed; drawing happens at most once a frame. Which orders are
- * shown is found a few times a second, and the strip of counts twice a second: both go over all
- * orders, the rows in sight do not.
+ * Events only schedule a frame, so that the page is rendered at most once a frame. The orders to
+ * show are filtered and sorted a few times a second, and the summary is computed twice a second:
+ * both are linear in the number of orders, rendering the visible rows is not.
  */
 
-import { Client } from "./api.js";
-import { Book } from "./book.js";
-import { csv, sorted } from "./columns.js";
-import { Detail } from "./detail.js";
-import { Feed } from "./feed.js";
-import { BadFilter, parseFilter } from "./filter.js";
-import { OrderForm } from "./form.js";
-import { count, counted, write } from "./format.js";
-import { Pause } from "./pause.js";
-import { summary } from "./stats.js";
-import { recall, remember } from "./storage.js";
-import { Badge, News, Strip } from "./strip.js";
-import { Table } from "./table.js";
+import { ApiClient } from "./connection/api.js";
+import { EventFeed } from "./connection/feed.js";
+import { FilterError, parseFilter } from "./model/filter.js";
+import { OrderStore } from "./model/order_store.js";
+import { PausedView } from "./model/paused_view.js";
+import { readStored, writeStored } from "./model/storage.js";
+import { summarize } from "./model/summary.js";
+import { formatCsv, sortOrders } from "./view/columns.js";
+import { formatCount, formatCounted, setText } from "./view/format.js";
+import { OrderDetail } from "./view/order_detail.js";
+import { OrderForm } from "./view/order_form.js";
+import { OrderTable } from "./view/order_table.js";
+import { Announcer, ConnectionBadge, SummaryBar } from "./view/summary_bar.js";
 
-const VIEW_MS = 200;
-const STRIP_MS = 500;
-const TICK_MS = 250;
-const KEY = "order-engine-key";
+const VIEW_INTERVAL_MS = 200;
+const SUMMARY_INTERVAL_MS = 500;
+const CLOCK_INTERVAL_MS = 250;
+const STORAGE_KEY = "order-engine-key";
 
-const part = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
-const client = new Client();
-client.key = recall("sessionStorage", KEY);
-const book = new Book();
-const feed = new Feed(client, book);
-const form = new OrderForm(part("order-form"), client);
-const table = new Table(part("scroller"), part("orders"));
-const detail = new Detail(part("detail"), client, book);
-const badge = new Badge(part("badge"), part("retry"));
-const strip = new Strip(part("strip"));
-const news = new News(part("news"));
+const client = new ApiClient();
+client.key = readStored("sessionStorage", STORAGE_KEY);
+const store = new OrderStore();
+const feed = new EventFeed(client, store);
+const orderForm = new OrderForm(byId("order-form"), client);
+const orderTable = new OrderTable(byId("scroller"), byId("orders"));
+const detail = new OrderDetail(byId("detail"), client, store);
+const connectionBadge = new ConnectionBadge(byId("badge"), byId("retry"));
+const summaryBar = new SummaryBar(byId("summary"));
+const announcer = new Announcer(byId("announcements"));
 
-const pause = new Pause();
-const now = () => Date.now() + feed.skewMs;
+const pausedView = new PausedView();
+const serverNow = () => Date.now() + feed.skewMs;
 
-// What is shown, and drawing it
+// Rendering
 
-let view = [];
+let viewOrders = [];
 let viewVersion = -1;
-let viewAt = 0;
-let viewCostMs = 0;
-let isNewView = true;
-let matches = parseFilter("");
-let isFrameAsked = false;
-let viewTimer = null;
+let viewUpdatedAt = 0;
+let viewUpdateMs = 0;
+let isViewStale = true;
+let isMatch = parseFilter("");
+let isFrameScheduled = false;
+let frameTimer = null;
 
-function draw() {
-  if (isFrameAsked) return;
-  isFrameAsked = true;
+function scheduleFrame() {
+  if (isFrameScheduled) return;
+  isFrameScheduled = true;
   requestAnimationFrame(() => {
-    isFrameAsked = false;
-    const at = performance.now();
-    // However many orders there are, finding those to show takes a small part of the time.
-    if (isNewView || at - viewAt > Math.max(VIEW_MS, 20 * viewCostMs)) chooseView(at);
-    else if (viewVersion !== book.version) viewTimer ??= setTimeout(drawLater, VIEW_MS);
-    table.paint(pause.now(now()));
-    describePause();
+    isFrameScheduled = false;
+    const frameAt = performance.now();
+    // Updates of the view take at most a twentieth of the time, however many orders there are.
+    const intervalMs = Math.max(VIEW_INTERVAL_MS, 20 * viewUpdateMs);
+    if (isViewStale || frameAt - viewUpdatedAt > intervalMs) updateView(frameAt);
+    else if (viewVersion !== store.version) frameTimer ??= setTimeout(onFrameTimer, VIEW_INTERVAL_MS);
+    orderTable.paint(pausedView.selectTime(serverNow()));
+    paintPauseButton();
     detail.paint();
   });
 }
 
-function drawLater() {
-  viewTimer = null;
-  draw();
+function onFrameTimer() {
+  frameTimer = null;
+  scheduleFrame();
 }
 
-function chooseView(at) {
-  if (isNewView || (viewVersion !== book.version && !pause.isOn)) {
-    const nowMs = pause.now(now());
-    const { statuses } = strip;
+function updateView(frameAt) {
+  if (isViewStale || (viewVersion !== store.version && !pausedView.isPaused)) {
+    const nowMs = pausedView.selectTime(serverNow());
+    const { statuses } = summaryBar;
     const isShown = (order) =>
-      (statuses.size === 0 || statuses.has(order.status)) && matches(order, nowMs);
-    const { key, isDescending } = table.sort;
-    view = pause.orders(book.byAge).filter(isShown);
-    if (key !== "order") view = sorted(view, key, isDescending, nowMs);
-    else if (isDescending) view.reverse();
-    table.show(view);
-    describeView();
+      (statuses.size === 0 || statuses.has(order.status)) && isMatch(order, nowMs);
+    const { key, isDescending } = orderTable.sort;
+    viewOrders = pausedView.selectOrders(store.oldestFirst).filter(isShown);
+    if (key !== "order") viewOrders = sortOrders(viewOrders, key, isDescending, nowMs);
+    else if (isDescending) viewOrders.reverse();
+    orderTable.setOrders(viewOrders);
+    paintViewState();
   }
-  isNewView = false;
-  viewVersion = book.version;
-  viewAt = at;
-  viewCostMs = performance.now() - at;
+  isViewStale = false;
+  viewVersion = store.version;
+  viewUpdatedAt = frameAt;
+  viewUpdateMs = performance.now() - frameAt;
 }
 
-function describeView() {
-  const known = pause.orders(book.byAge).length;
-  const of = book.isComplete ? "" : ` (the newest of ${count(Math.max(feed.total, known))})`;
-  const shown = `${count(view.length)} of ${counted(known, "order")}${of}`;
-  write(part("shown"), shown);
-  part("nothing").hidden = view.length > 0;
-  const empty = book.size === 0 ? "No orders yet. The form places one." : "No order matches.";
-  write(part("nothing"), feed.state.name === "loading" ? "Loading…" : empty);
-  part("to-top").hidden = table.isFollowing || table.sort.key !== "order";
+function paintViewState() {
+  const known = pausedView.selectOrders(store.oldestFirst).length;
+  const total = formatCount(Math.max(feed.total, known));
+  const newest = store.isComplete ? "" : ` (the newest of ${total})`;
+  const shown = `${formatCount(viewOrders.length)} of ${formatCounted(known, "order")}${newest}`;
+  setText(byId("shown"), shown);
+  byId("empty-message").hidden = viewOrders.length > 0;
+  const empty = store.size === 0 ? "No orders yet. The form places one." : "No order matches.";
+  setText(byId("empty-message"), feed.state.name === "loading" ? "Loading…" : empty);
+  byId("to-top").hidden = orderTable.isFollowing || orderTable.sort.key !== "order";
 }
 
-function describePause() {
-  write(part("pause"), pause.isOn ? `Go on (${count(pause.held)} held)` : "Pause");
-  part("pause").classList.toggle("primary", pause.isOn);
+function paintPauseButton() {
+  const goOn = `Go on (${formatCount(pausedView.heldEvents)} held)`;
+  setText(byId("pause"), pausedView.isPaused ? goOn : "Pause");
+  byId("pause").classList.toggle("primary", pausedView.isPaused);
 }
 
-function changeView() {
-  isNewView = true;
-  draw();
+function invalidateView() {
+  isViewStale = true;
+  scheduleFrame();
 }
 
 setInterval(() => {
-  if (strip.counts.inFlight > 0) draw(); // their time goes on
-}, TICK_MS);
+  if (summaryBar.counts.inFlight > 0) scheduleFrame(); // their durations change
+}, CLOCK_INTERVAL_MS);
 
-let stripVersion = -1;
+let summaryVersion = -1;
 setInterval(() => {
-  badge.paint(feed.state, book.size);
-  const isStill = stripVersion === book.version && strip.counts.perSecond === 0;
-  if (!isStill) paintStrip();
-  if (feed.state.name === "live") news.tell(strip.counts);
-}, STRIP_MS);
+  connectionBadge.paint(feed.state, store.size);
+  const isUnchanged = summaryVersion === store.version && summaryBar.counts.perSecond === 0;
+  if (!isUnchanged) paintSummary();
+  if (feed.state.name === "live") announcer.announceProgress(summaryBar.counts);
+}, SUMMARY_INTERVAL_MS);
 
-function paintStrip() {
-  stripVersion = book.version;
-  strip.paint(summary(book.byAge, now()));
+function paintSummary() {
+  summaryVersion = store.version;
+  summaryBar.paint(summarize(store.oldestFirst, serverNow()));
 }
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => strip.repaint());
-addEventListener("resize", () => strip.repaint());
+const darkScheme = matchMedia("(prefers-color-scheme: dark)");
+darkScheme.addEventListener("change", () => summaryBar.repaintCharts());
+addEventListener("resize", () => summaryBar.repaintCharts());
 
-// The server
+// Events of the feed
 
 feed.addEventListener("state", () => {
   const { name } = feed.state;
-  badge.paint(feed.state, book.size);
-  if (name === "live") paintStrip(); // all that comes from here on is news
-  news.connection(name, strip.counts);
-  form.allow(name === "offline" || name === "connecting" ? "No connection to the server." : "");
-  describeView();
-  draw();
+  connectionBadge.paint(feed.state, store.size);
+  if (name === "live") paintSummary(); // the announcer counts from here on
+  announcer.announceConnection(name, summaryBar.counts);
+  const isDisconnected = name === "offline" || name === "connecting";
+  orderForm.setBlocked(isDisconnected ? "No connection to the server." : "");
+  paintViewState();
+  scheduleFrame();
 });
-feed.addEventListener("page", draw);
+feed.addEventListener("page", scheduleFrame);
 feed.addEventListener("events", ({ detail: events }) => {
-  detail.take(events);
-  pause.held += events.length;
-  draw();
+  detail.addEvents(events);
+  pausedView.heldEvents += events.length;
+  scheduleFrame();
 });
 feed.addEventListener("reset", () => {
   detail.close();
-  pause.end();
-  changeView();
-  news.say("The server has another journal: everything is loaded anew.");
+  pausedView.end();
+  invalidateView();
+  announcer.announce("The server has another journal: everything is loaded anew.");
 });
 feed.addEventListener("key", () => {
-  if (part("key-dialog").open) return;
-  write(part("key-message"), client.key === null ? "" : "It does not take this key.");
-  part("key").value = "";
-  part("key-dialog").showModal();
+  if (byId("key-dialog").open) return;
+  setText(byId("key-message"), client.key === null ? "" : "It does not take this key.");
+  byId("key").value = "";
+  byId("key-dialog").showModal();
 });
-part("key-dialog").addEventListener("close", () => {
-  client.key = part("key").value;
-  remember("sessionStorage", KEY, client.key);
+byId("key-dialog").addEventListener("close", () => {
+  client.key = byId("key").value;
+  writeStored("sessionStorage", STORAGE_KEY, client.key);
   feed.retryNow();
 });
-part("retry").addEventListener("click", () => feed.retryNow());
+byId("retry").addEventListener("click", () => feed.retryNow());
 
-// The reader
+// Input of the user
 
-table.addEventListener("sort", changeView);
-table.addEventListener("paint", draw);
-table.addEventListener("open", ({ detail: id }) => go({ order: id }));
-strip.addEventListener("change", changeView);
-part("to-top").addEventListener("click", () => table.toTop());
-part("filter").addEventListener("input", () => {
+orderTable.addEventListener("sort", invalidateView);
+orderTable.addEventListener("paint", scheduleFrame);
+orderTable.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
+summaryBar.addEventListener("change", invalidateView);
+byId("to-top").addEventListener("click", () => orderTable.scrollToTop());
+byId("filter").addEventListener("input", () => {
   applyFilter();
-  history.replaceState(null, "", address({ batch: null }));
+  history.replaceState(null, "", buildUrl({ batch: null }));
 });
-part("pause").addEventListener("click", () => {
-  if (pause.isOn) pause.end();
-  else pause.begin(book.byAge, now());
-  changeView();
+byId("pause").addEventListener("click", () => {
+  if (pausedView.isPaused) pausedView.end();
+  else pausedView.begin(store.oldestFirst, serverNow());
+  invalidateView();
 });
-part("csv").addEventListener("click", () => {
-  const url = URL.createObjectURL(new Blob([csv(view)], { type: "text/csv" }));
+byId("csv").addEventListener("click", () => {
+  const url = URL.createObjectURL(new Blob([formatCsv(viewOrders)], { type: "text/csv" }));
   const link = Object.assign(document.createElement("a"), { href: url, download: "orders.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 });
-detail.addEventListener("paint", draw);
+detail.addEventListener("paint", scheduleFrame);
 detail.addEventListener("close", () => {
-  go({ order: null });
-  table.focus();
+  navigate({ order: null });
+  orderTable.focus();
 });
 detail.addEventListener("again", ({ detail: order }) => {
   const { pair, type, amountIn, slippageBps, minAmountOut } = order;
   const amounts = { count: "1", low: amountIn, high: amountIn, of: "in" };
   const limits = { slippage: String(slippageBps), minimum: minAmountOut ?? "" };
-  form.fill({ ...amounts, ...limits, type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side });
-  go({ order: null });
-  part("form-card").open = true;
-  part("low").focus();
+  const pairs = [`${pair.base}/${pair.quote}`];
+  orderForm.fill({ ...amounts, ...limits, type, pairs, side: pair.side });
+  navigate({ order: null });
+  byId("form-card").open = true;
+  byId("low").focus();
 });
-form.addEventListener("placed", ({ detail: id }) => go({ order: id }));
+orderForm.addEventListener("placed", ({ detail: id }) => navigate({ order: id }));
 
 function applyFilter() {
   try {
-    matches = parseFilter(part("filter").value);
-    write(part("filter-error"), "");
-    part("filter").removeAttribute("aria-invalid");
-    changeView();
+    isMatch = parseFilter(byId("filter").value);
+    setText(byId("filter-error"), "");
+    byId("filter").removeAttribute("aria-invalid");
+    invalidateView();
   } catch (error) {
-    if (!(error instanceof BadFilter)) throw error;
-    write(part("filter-error"), error.message);
-    part("filter").setAttribute("aria-invalid", "true");
+    if (!(error instanceof FilterError)) throw error;
+    setText(byId("filter-error"), error.message);
+    byId("filter").setAttribute("aria-invalid", "true");
   }
 }
 
 // Addresses: ?order=<id> and ?batch=<id>
 
-function address(changes) {
+function buildUrl(changes) {
   const url = new URL(location.href);
   for (const [name, value] of Object.entries(changes)) {
     if (value === null) url.searchParams.delete(name);
@@ -230,49 +236,49 @@ function address(changes) {
   return url;
 }
 
-function go(changes) {
-  history.pushState(null, "", address(changes));
-  visit();
+function navigate(changes) {
+  history.pushState(null, "", buildUrl(changes));
+  showLocation();
 }
 
-function visit() {
+function showLocation() {
   const { searchParams } = new URL(location.href);
   const id = searchParams.get("order");
   if (id === null) detail.close();
   else detail.open(id);
-  table.select(id);
+  orderTable.select(id);
   const batches = searchParams.getAll("batch");
   if (batches.length > 0) showBatches(batches);
 }
 
 async function showBatches(ids) {
-  pause.end(); // what is held may be what is asked for
-  part("filter").value = `batch:${ids.join(",")}`;
+  pausedView.end(); // the batch may be among the held events
+  byId("filter").value = `batch:${ids.join(",")}`;
   applyFilter();
   await Promise.allSettled(ids.map(loadBatch));
-  draw();
+  scheduleFrame();
 }
 
 async function loadBatch(batchId) {
   let next = null;
   do {
     const query = next === null ? {} : { cursor: next };
-    const page = await client.orders({ batchId, limit: 500, ...query });
-    book.store(page.orders);
+    const page = await client.listOrders({ batchId, limit: 500, ...query });
+    store.storePage(page.orders);
     ({ next } = page);
   } while (next !== null);
 }
 
-addEventListener("popstate", visit);
+addEventListener("popstate", showLocation);
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[href^='?']");
   const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented);
   if (link === null || !isPlain) return;
   event.preventDefault();
   history.pushState(null, "", link.getAttribute("href"));
-  visit();
+  showLocation();
 });
 
-part("form-card").open = matchMedia("(min-width: 60rem)").matches;
-visit();
+byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
+showLocation();
 feed.run();

@@ -1,8 +1,8 @@
-"""The browser client in a real Chromium against a real engine, one of each for all tests here.
+"""Tests of the browser client in a real Chromium against a real engine, one of each for all tests.
 
 Chromium is the system's: ``apt-get install --no-install-recommends chromium``. Where it is missing
-these tests are skipped, in CI they fail. A page may reach its own server and nothing else, and
-whatever its console reports fails its test.
+these tests are skipped, in CI they fail. A test also fails if its page sends a request to another
+server, or if its console reports an error.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from tests.browser.screen import Screen
-from tests.e2e.up import Up, running_up
+from tests.browser.client_page import ClientPage
+from tests.e2e.up import RunningUp, run_up
 
 CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = (
+CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -29,7 +29,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Whatever is asked of another machine fails at once, and is seen.
+    # Requests to other machines fail at once, and are recorded.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
 
@@ -47,14 +47,16 @@ def chromium() -> Path:
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def browser(chromium: Path) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        launched = await playwright.chromium.launch(
+            executable_path=chromium, args=CHROMIUM_ARGUMENTS
+        )
         yield launched
         await launched.close()
 
 
 @pytest.fixture(scope="package")
 def engine_folder() -> Iterator[Path]:
-    """Short, and open to the user that the servers run as."""
+    """A folder with a short path (Unix sockets), accessible to the user that the servers run as."""
     folder = Path(tempfile.mkdtemp(prefix="oe-"))
     folder.chmod(0o711)
     yield folder
@@ -62,16 +64,16 @@ def engine_folder() -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def up(chromium: Path, engine_folder: Path) -> AsyncIterator[Up]:
-    async with running_up(engine_folder, "--profile", "instant", "--headless") as running:
+async def up(chromium: Path, engine_folder: Path) -> AsyncIterator[RunningUp]:
+    async with run_up(engine_folder, "--profile", "instant", "--headless") as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def screen(browser: Browser, up: Up) -> AsyncIterator[Screen]:
+async def client(browser: Browser, up: RunningUp) -> AsyncIterator[ClientPage]:
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
-    shown = Screen(page, up.url)
-    yield shown
+    client = ClientPage(page, up.url)
+    yield client
     await page.close()
-    assert shown.foreign == []
-    assert shown.complaints == []
+    assert client.foreign_requests == []
+    assert client.console_errors == []

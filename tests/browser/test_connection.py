@@ -1,4 +1,4 @@
-"""The connection of the page: it is lost, it comes back, and no event is missed or told twice."""
+"""The connection of the page: it is lost and reopened, and no event is missed or duplicated."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.screen import Screen
-from tests.e2e.up import Up, running_up
+from tests.browser.client_page import ClientPage
+from tests.e2e.up import RunningUp, run_up
 from tests.integration.apis import open_api
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-BADGES = """
+RECORD_BADGES = """
 window.badges = [];
 addEventListener("DOMContentLoaded", () => {
   const badge = document.getElementById("badge");
@@ -24,61 +24,65 @@ addEventListener("DOMContentLoaded", () => {
   new MutationObserver(note).observe(badge, { attributes: true });
 });
 """
-NETWORK = re.compile("WebSocket connection to|net::ERR_|status of 5")
+NETWORK_ERROR = re.compile("WebSocket connection to|net::ERR_|status of 5")
 ORDERS = 150
 KEY = "a-key-of-sixteen-letters-or-more"
 
 
-async def test_a_killed_api_leaves_no_gap_and_the_badge_tells_the_truth(
-    screen: Screen, up: Up
+async def test_a_killed_api_leaves_no_gap_and_the_badge_shows_each_state(
+    client: ClientPage, up: RunningUp
 ) -> None:
-    await screen.page.add_init_script(BADGES)
-    await screen.open()
+    await client.page.add_init_script(RECORD_BADGES)
+    await client.open()
     batches: list[str] = []
-    for sockets in (2, 3):
-        batches += await screen.place_many(ORDERS, seed=str(sockets))
+    for socket_count in (2, 3):
+        batches += await client.place_orders(ORDERS, seed=str(socket_count))
         up.child("api").kill()
-        await expect(screen.badge).not_to_have_attribute("data-state", "live")
-        await expect(screen.badge).to_have_text("● live")
-        assert len(screen.sockets) >= sockets
-        assert all("after=" in url for url in screen.sockets[1:])
-    await screen.part("filter").fill(f"batch:{','.join(batches)} status:confirmed,failed")
-    await expect(screen.part("shown")).to_contain_text(f"{2 * ORDERS} of ")
+        await expect(client.badge).not_to_have_attribute("data-state", "live")
+        await expect(client.badge).to_have_text("● live")
+        assert len(client.socket_urls) >= socket_count
+        assert all("after=" in url for url in client.socket_urls[1:])
+    await client.element("filter").fill(f"batch:{','.join(batches)} status:confirmed,failed")
+    await expect(client.element("shown")).to_contain_text(f"{2 * ORDERS} of ")
 
     seqs = defaultdict(list)
-    for event in screen.events:
+    for event in client.events:
         seqs[event["orderId"]].append(event["seq"])
     assert len(seqs) >= 2 * ORDERS
-    assert [found for found in seqs.values() if found != [*range(1, len(found) + 1)]] == []
-    states = await screen.page.evaluate("badges")
+    assert [each for each in seqs.values() if each != [*range(1, len(each) + 1)]] == []
+    states = await client.page.evaluate("badges")
     assert states[:2] == ["loading", "live"]
     assert states.count("live") == 3
     assert "offline" in states
-    # The browser itself tells that the server was gone.
-    screen.complaints = [text for text in screen.complaints if not NETWORK.search(text)]
+    # The browser itself logs that the server was unreachable.
+    client.console_errors = [
+        text for text in client.console_errors if not NETWORK_ERROR.search(text)
+    ]
 
 
-async def test_an_engine_with_another_journal_is_loaded_anew(
+async def test_an_engine_with_another_journal_is_loaded_again(
     browser: Browser, data_dir: Path
 ) -> None:
     arguments = ("--profile", "instant", "--headless")
     page = await browser.new_page()
-    async with running_up(data_dir / "first", *arguments) as first:
-        screen = Screen(page, first.url)
-        await screen.open()
-        await screen.place_many(20)
-        await expect(screen.rows("confirmed").nth(5)).to_be_visible()
+    async with run_up(data_dir / "first", *arguments) as first:
+        client = ClientPage(page, first.url)
+        await client.open()
+        await client.place_orders(20)
+        await expect(client.rows("confirmed").nth(5)).to_be_visible()
         port = str(urlsplit(first.url).port)
-    await expect(screen.badge).to_contain_text("○ offline")
-    await expect(screen.part("place")).to_be_disabled()
-    await screen.part("retry").click()
-    assert await screen.rows().count() > 5
-    async with running_up(data_dir / "second", *arguments, "--port", port):
-        await expect(screen.badge).to_have_text("● live")
-        await expect(screen.part("shown")).to_have_text("0 of 0 orders")
-        await expect(screen.part("nothing")).to_have_text("No orders yet. The form places one.")
-        await screen.place_many(5)
-        await expect(screen.rows("confirmed")).to_have_count(5)
+    await expect(client.badge).to_contain_text("○ offline")
+    await expect(client.element("place")).to_be_disabled()
+    await client.element("retry").click()
+    assert await client.rows().count() > 5
+    async with run_up(data_dir / "second", *arguments, "--port", port):
+        await expect(client.badge).to_have_text("● live")
+        await expect(client.element("shown")).to_have_text("0 of 0 orders")
+        await expect(client.element("empty-message")).to_have_text(
+            "No orders yet. The form places one."
+        )
+        await client.place_orders(5)
+        await expect(client.rows("confirmed")).to_have_count(5)
     await page.close()
 
 
@@ -87,16 +91,16 @@ async def test_a_server_with_keys_asks_for_one(
 ) -> None:
     page = await browser.new_page()
     async with open_api(database_url, redis_url, api_keys=(f"me:{KEY}",)) as api:
-        screen = Screen(page, api.url)
+        client = ClientPage(page, api.url)
         await page.goto(f"{api.url}/static/client.html")
-        await screen.part("key").fill("wrong")
+        await client.element("key").fill("wrong")
         await page.keyboard.press("Enter")
-        await expect(screen.part("key-message")).to_have_text("It does not take this key.")
-        await screen.part("key").fill(KEY)
+        await expect(client.element("key-message")).to_have_text("It does not take this key.")
+        await client.element("key").fill(KEY)
         await page.keyboard.press("Enter")
-        await expect(screen.badge).to_have_text("● live")
-        await screen.place_many(3, of="in")
-        await expect(screen.rows("pending")).to_have_count(3)
+        await expect(client.badge).to_have_text("● live")
+        await client.place_orders(3, of="in")
+        await expect(client.rows("pending")).to_have_count(3)
         await page.reload()
-        await expect(screen.rows("pending")).to_have_count(3)
+        await expect(client.rows("pending")).to_have_count(3)
         await page.close()

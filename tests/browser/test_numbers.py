@@ -1,4 +1,4 @@
-"""The page's arithmetic on decimals, against that of Python."""
+"""The page's decimal arithmetic, compared with Python's."""
 
 from __future__ import annotations
 
@@ -7,54 +7,55 @@ from random import Random
 
 import pytest
 
-from tests.browser.screen import Screen
+from tests.browser.client_page import ClientPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 COMPUTE = """
 async (pairs) => {
-  const { bpsAbove, compare, product, ratio } = await import("/static/client/decimal.js");
+  const { compare, differenceBps, divide, multiply } =
+    await import("/static/client/model/decimal.js");
   return pairs.map(([a, b]) =>
-    [ratio(a, b, 12), product(a, b, 6), compare(a, b), bpsAbove(a, b)]);
+    [divide(a, b, 12), multiply(a, b, 6), compare(a, b), differenceBps(a, b)]);
 }
 """
 SHORTEN = """
 async (texts) => {
-  const { short } = await import("/static/client/decimal.js");
-  return texts.map((text) => short(text));
+  const { formatShort } = await import("/static/client/model/decimal.js");
+  return texts.map((text) => formatShort(text));
 }
 """
 
 
-def amount(random: Random) -> str:
+def random_amount(random: Random) -> str:
     places = random.choice((0, 2, 5, 6, 9))
     return f"{Decimal(random.randint(1, 10 ** random.randint(1, 18))).scaleb(-places):f}"
 
 
-def rounded(value: Decimal, places: int) -> str:
+def round_half_up(value: Decimal, places: int) -> str:
     return f"{value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):f}"
 
 
-async def test_what_is_derived_from_amounts_is_exact(screen: Screen) -> None:
-    await screen.open()
+async def test_what_is_derived_from_amounts_is_exact(client: ClientPage) -> None:
+    await client.open()
     random = Random(7)
-    pairs = [(amount(random), amount(random)) for _ in range(500)]
-    found = await screen.page.evaluate(COMPUTE, pairs)
+    pairs = [(random_amount(random), random_amount(random)) for _ in range(500)]
+    results = await client.page.evaluate(COMPUTE, pairs)
     with localcontext() as context:
         context.prec = 100
-        for (left, right), (ratio, product, order, bps) in zip(pairs, found, strict=True):
+        for (left, right), (quotient, product, sign, bps) in zip(pairs, results, strict=True):
             a, b = Decimal(left), Decimal(right)
-            assert ratio == rounded(a / b, 12)
-            assert product == rounded(a * b, 6)
-            assert order == (a > b) - (a < b)
+            assert quotient == round_half_up(a / b, 12)
+            assert product == round_half_up(a * b, 6)
+            assert sign == (a > b) - (a < b)
             exact = (a / b - 1) * 10_000
-            # To a tenth, and in as many digits as a double has.
+            # Rounded to a tenth, and precise to as many digits as a double has.
             assert abs(Decimal(bps) - exact) <= Decimal("0.05") + abs(exact) / 10**12
 
 
-async def test_numbers_are_short_for_the_eye(screen: Screen) -> None:
-    await screen.open()
-    wanted = {
+async def test_displayed_numbers_are_short(client: ClientPage) -> None:
+    await client.open()
+    expected = {
         "0": "0",
         "100": "100",
         "1234567.891": "1,234,568",
@@ -64,4 +65,4 @@ async def test_numbers_are_short_for_the_eye(screen: Screen) -> None:
         "0.000201": "0.000201",
         "0.000019867236": "1.9867e-5",
     }
-    assert await screen.page.evaluate(SHORTEN, list(wanted)) == list(wanted.values())
+    assert await client.page.evaluate(SHORTEN, list(expected)) == list(expected.values())

@@ -1,4 +1,4 @@
-"""A chaos run from its command line: real processes, one scenario, and its table."""
+"""A chaos run from the command line: real processes, one scenario, and its table of results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 RUN_S = 120
 
 
-def test_a_run_breaks_what_it_says_audits_it_and_leaves_nothing_behind() -> None:
-    done = subprocess.run(
+def test_a_run_injects_its_faults_audits_and_leaves_nothing_behind() -> None:
+    completed = subprocess.run(
         [
             *(sys.executable, "-m", "backend.cli", "chaos", "--seed", "3"),
             *("--scenario", "worker_killed_stored"),
@@ -22,8 +22,8 @@ def test_a_run_breaks_what_it_says_audits_it_and_leaves_nothing_behind() -> None
         timeout=RUN_S,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "80 orders" in done.stdout
-    assert "3 faults" in done.stdout
-    assert "everything together: ok" in done.stdout
-    assert "data and logs are in" not in done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "80 orders" in completed.stdout
+    assert "3 faults" in completed.stdout
+    assert "everything together: ok" in completed.stdout
+    assert "data and logs are in" not in completed.stdout

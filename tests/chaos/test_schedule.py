@@ -1,31 +1,33 @@
-"""The schedule follows from the seed, and leaves nothing out."""
+"""The schedule is derived from the seed, and covers every scenario and fault."""
 
 from __future__ import annotations
 
-from backend.execution.context import Point
-from backend.trials.chaos.faults import Kind
+from backend.execution.context import Checkpoint
+from backend.trials.chaos.faults import FaultKind
 from backend.trials.chaos.scenarios import SCENARIOS
-from backend.trials.chaos.schedule import plan
-from backend.trials.chaos.timing import LEASE_S, bound_s
+from backend.trials.chaos.schedule import plan_turns
+from backend.trials.chaos.timing import LEASE_S, recovery_bound_s
 
 ALL = tuple(SCENARIOS)
 
 
 def test_the_same_seed_gives_the_same_schedule() -> None:
-    assert plan(7, ALL) == plan(7, ALL)
-    assert plan(7, ALL, orders=20_000, minutes=20) == plan(7, ALL, orders=20_000, minutes=20)
+    assert plan_turns(7, ALL) == plan_turns(7, ALL)
+    assert plan_turns(7, ALL, orders=20_000, minutes=20) == plan_turns(
+        7, ALL, orders=20_000, minutes=20
+    )
 
 
 def test_another_seed_gives_another_schedule() -> None:
-    assert plan(7, ALL) != plan(8, ALL)
+    assert plan_turns(7, ALL) != plan_turns(8, ALL)
 
 
-def test_the_short_run_plays_every_scenario_once() -> None:
-    assert [turn.scenario for turn in plan(1, ALL)] == list(ALL)
+def test_the_short_run_has_every_scenario_once() -> None:
+    assert [turn.scenario for turn in plan_turns(1, ALL)] == list(ALL)
 
 
-def test_a_long_run_plays_every_scenario_equally_often_and_shares_the_orders_out() -> None:
-    turns = plan(1, ALL, orders=20_000, minutes=20)
+def test_a_long_run_has_every_scenario_equally_often_and_distributes_the_orders() -> None:
+    turns = plan_turns(1, ALL, orders=20_000, minutes=20)
     counts = {name: sum(turn.scenario == name for turn in turns) for name in ALL}
     assert len(set(counts.values())) == 1
     assert counts["quiet"] > 1
@@ -33,21 +35,26 @@ def test_a_long_run_plays_every_scenario_equally_often_and_shares_the_orders_out
 
 
 def test_every_kind_of_fault_is_used() -> None:
-    assert {stroke.kind for turn in plan(1, ALL) for stroke in turn.strokes} == set(Kind)
+    assert {fault.kind for turn in plan_turns(1, ALL) for fault in turn.faults} == set(FaultKind)
 
 
-def test_a_worker_dies_at_every_named_point() -> None:
-    crashes = [s.target for turn in plan(1, ALL) for s in turn.strokes if s.kind is Kind.CRASH]
-    assert {crash.partition(":")[0] for crash in crashes} == set(Point)
+def test_a_worker_crashes_at_every_checkpoint() -> None:
+    crashes = [
+        fault.target
+        for turn in plan_turns(1, ALL)
+        for fault in turn.faults
+        if fault.kind is FaultKind.CRASH
+    ]
+    assert {crash.partition(":")[0] for crash in crashes} == set(Checkpoint)
 
 
-def test_a_paused_worker_sleeps_past_its_lease() -> None:
+def test_a_paused_worker_outlasts_its_lease() -> None:
     for seed in range(20):
-        [turn] = plan(seed, ["worker_paused"])
-        assert all(stroke.for_s > LEASE_S for stroke in turn.strokes)
+        [turn] = plan_turns(seed, ["worker_paused"])
+        assert all(fault.duration_s > LEASE_S for fault in turn.faults)
 
 
-def test_handing_over_may_not_wait_for_the_lease() -> None:
-    [turn] = plan(1, ["worker_terminated"])
-    assert float(turn.settings["lease_s"]) > 2 * bound_s(turn.orders)
+def test_a_handover_may_not_wait_for_the_lease() -> None:
+    [turn] = plan_turns(1, ["worker_terminated"])
+    assert float(turn.settings["lease_s"]) > 2 * recovery_bound_s(turn.orders)
     assert turn.orders >= 1_000

@@ -1,4 +1,4 @@
-"""How every venue sorts the errors of its program by the reaction that they permit."""
+"""How every venue classifies the errors of its program by the reaction that they permit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CPMM_ERRORS = (CPMM, (6005, "ExceededSlippage"), (6000, "NotApproved"))
 DAMM_ERRORS = (DAMM_V2, (6002, "ExceededSlippage"), (6003, "PoolDisabled"))
 
 
-def log(number: int, name: str) -> list[str]:
+def make_logs(number: int, name: str) -> list[str]:
     return [
         "Program log: Instruction: Swap",
         f"Program log: AnchorError occurred. Error Code: {name}. Error Number: {number}. "
@@ -20,7 +20,7 @@ def log(number: int, name: str) -> list[str]:
     ]
 
 
-def check(error: EngineError, kind: type[EngineError], code: str) -> None:
+def assert_error(error: EngineError, kind: type[EngineError], code: str) -> None:
     assert type(error) is kind
     assert error.code == code
     assert error.reason
@@ -31,19 +31,25 @@ def test_slippage_may_pass_and_a_closed_pool_may_not(
     venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
 ) -> None:
     number, name = slipped
-    check(venue.error(number, log(number, name)), Transient, "slippage")
-    check(venue.error(number, []), Transient, "slippage")
+    assert_error(venue.classify_error(number, make_logs(number, name)), Transient, "slippage")
+    assert_error(venue.classify_error(number, []), Transient, "slippage")
     number, name = closed
-    check(venue.error(number, log(number, name)), Rejected, "pool_disabled")
+    assert_error(venue.classify_error(number, make_logs(number, name)), Rejected, "pool_disabled")
 
 
 @pytest.mark.parametrize(("venue", "slipped", "closed"), [CPMM_ERRORS, DAMM_ERRORS])
 def test_the_name_of_an_error_counts_before_its_number(
     venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
 ) -> None:
-    check(venue.error(slipped[0], log(slipped[0], closed[1])), Rejected, "pool_disabled")
-    check(venue.error(9_999, log(9_999, slipped[1])), Transient, "slippage")
-    check(venue.error(slipped[0], log(slipped[0], "New")), Rejected, "program_error")
+    assert_error(
+        venue.classify_error(slipped[0], make_logs(slipped[0], closed[1])),
+        Rejected,
+        "pool_disabled",
+    )
+    assert_error(venue.classify_error(9_999, make_logs(9_999, slipped[1])), Transient, "slippage")
+    assert_error(
+        venue.classify_error(slipped[0], make_logs(slipped[0], "New")), Rejected, "program_error"
+    )
 
 
 @pytest.mark.parametrize("venue", [CPMM, DAMM_V2])
@@ -62,7 +68,9 @@ def test_the_name_of_an_error_counts_before_its_number(
     ],
 )
 def test_errors_of_the_programs_below_are_final(venue: Venue, number: int, code: str) -> None:
-    check(venue.error(number, ["Program log: Error: insufficient funds"]), Rejected, code)
+    assert_error(
+        venue.classify_error(number, ["Program log: Error: insufficient funds"]), Rejected, code
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +86,7 @@ def test_errors_of_the_programs_below_are_final(venue: Venue, number: int, code:
     ],
 )
 def test_final_errors_of_raydium_cpmm(number: int, code: str) -> None:
-    check(CPMM.error(number, []), Rejected, code)
+    assert_error(CPMM.classify_error(number, []), Rejected, code)
 
 
 @pytest.mark.parametrize(
@@ -95,4 +103,4 @@ def test_final_errors_of_raydium_cpmm(number: int, code: str) -> None:
     ],
 )
 def test_errors_of_meteora_damm_v2(number: int, kind: type[EngineError], code: str) -> None:
-    check(DAMM_V2.error(number, []), kind, code)
+    assert_error(DAMM_V2.classify_error(number, []), kind, code)

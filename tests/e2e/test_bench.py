@@ -1,4 +1,4 @@
-"""The benchmark from its command line: every mode once, so small that only its form matters."""
+"""The benchmark from its command line: every mode once, with a minimal load."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import subprocess
 
 from backend.trials.bench.modes import Mode
 from tests.conftest import ROOT
-from tests.e2e.up import command, environment
+from tests.e2e.up import build_command, build_environment
 
-RUN_S = 240
+RUN_TIMEOUT_S = 240
 
 
 def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
-    done = subprocess.run(
-        command("bench", "all", "--quick", "--json", "-"),
+    completed = subprocess.run(
+        build_command("bench", "all", "--quick", "--json", "-"),
         cwd=ROOT,
-        env=environment(),
+        env=build_environment(),
         capture_output=True,
         text=True,
-        timeout=RUN_S,
+        timeout=RUN_TIMEOUT_S,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    report = json.loads(completed.stdout)
     assert report["isGood"] is True
     assert list(report["modes"]) == [mode.value for mode in Mode]
     for mode in report["modes"].values():

@@ -1,4 +1,4 @@
-"""The whole engine as its users start it: one command, real processes, really killed."""
+"""The whole engine as users start it: one command, real processes, real kills."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tests.e2e.up import START_S, Up, command, environment, running_up
-from tests.processes import is_running, until
-from tests.scenario import WHOLE
+from tests.e2e.up import START_TIMEOUT_S, RunningUp, build_command, build_environment, run_up
+from tests.processes import is_running, wait_until
+from tests.scenario import HAPPY_PATH
 
 Json = dict[str, Any]
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
 INSTANT = ("--profile", "instant")
 
 
-async def post(up: Up, body: Json) -> Json:
+async def post_order(up: RunningUp, body: Json) -> Json:
     async with up.http.post("/api/orders/execute", json=body) as response:
         assert response.status == 202
-        answer: Json = await response.json()
-        return answer
+        accepted: Json = await response.json()
+        return accepted
 
 
-async def listen(up: Up, path: str, first: Json | None = None) -> list[Json]:
-    """Every message of a socket until the server closes it."""
-    async with asyncio.timeout(START_S), up.http.ws_connect(path, autoclose=False) as socket:
+async def receive_all(up: RunningUp, path: str, first: Json | None = None) -> list[Json]:
+    """Receive every message of a socket until the server closes it."""
+    async with (
+        asyncio.timeout(START_TIMEOUT_S),
+        up.http.ws_connect(path, autoclose=False) as socket,
+    ):
         if first is not None:
             await socket.send_json(first)
         messages = [message.json() async for message in socket]
@@ -36,35 +39,35 @@ async def listen(up: Up, path: str, first: Json | None = None) -> list[Json]:
         return messages
 
 
-async def database(data_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
-    """The embedded PostgreSQL, by the socket that its pid file names."""
+async def connect_database(data_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect to the embedded PostgreSQL through the socket that its pid file names."""
     lines = (data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
     return await asyncpg.connect(user="postgres", database="postgres", host=lines[4])
 
 
-async def test_an_order_is_seen_in_every_way_and_all_agree(data_dir: Path) -> None:
-    async with running_up(data_dir, *INSTANT) as up:
-        answer = await post(up, ORDER)
-        assert answer["status"] == "queued"
-        order_id = answer["orderId"]
-        events = await listen(up, answer["ws_url"])
-        assert [event["status"] for event in events] == WHOLE
+async def test_an_order_looks_the_same_through_every_interface(data_dir: Path) -> None:
+    async with run_up(data_dir, *INSTANT) as up:
+        accepted = await post_order(up, ORDER)
+        assert accepted["status"] == "queued"
+        order_id = accepted["orderId"]
+        events = await receive_all(up, accepted["ws_url"])
+        assert [event["status"] for event in events] == HAPPY_PATH
         assert [event["seq"] for event in events] == [1, 2, 3, 4, 5]
         building, submitted, confirmed = events[2:]
         assert {quote["dex"] for quote in building["quotes"]} == {"raydium", "meteora"}
         assert building["dex"] == confirmed["dex"]
 
-        assert await listen(up, f"/api/orders/upgrade/{order_id}") == events
-        assert await listen(up, f"/api/orders/upgrade/{order_id}?after=3") == events[3:]
-        queued, *life = await listen(up, "/api/orders/execute", ORDER)
+        assert await receive_all(up, f"/api/orders/upgrade/{order_id}") == events
+        assert await receive_all(up, f"/api/orders/upgrade/{order_id}?after=3") == events[3:]
+        queued, *socket_events = await receive_all(up, "/api/orders/execute", ORDER)
         assert queued["status"] == "queued"
-        assert [event["status"] for event in life] == WHOLE
+        assert [event["status"] for event in socket_events] == HAPPY_PATH
 
         entry = await up.control(f"ledger/{submitted['txHash']}")
         assert entry["err"] is None
         totals = await up.control("totals")
         assert totals["swaps"] == 2
-        connection = await database(data_dir)
+        connection = await connect_database(data_dir)
         row = await connection.fetchrow("SELECT * FROM orders WHERE id = $1", order_id)
         await connection.close()
         assert row is not None
@@ -78,23 +81,23 @@ async def test_an_order_is_seen_in_every_way_and_all_agree(data_dir: Path) -> No
 async def test_it_stops_when_asked_and_leaves_no_process(
     data_dir: Path, number: signal.Signals
 ) -> None:
-    async with running_up(data_dir, *INSTANT, "--workers", "2") as up:
+    async with run_up(data_dir, *INSTANT, "--workers", "2") as up:
         children = up.children()
         names = {part for child in children for part in child.cmdline()}
         assert {"api", "worker", "chain"} <= names
         for _ in range(20):
-            await post(up, ORDER)
+            await post_order(up, ORDER)
         assert await up.stop(number) == 0
         assert [child for child in children if child.is_running()] == []
 
 
 async def test_what_was_accepted_before_a_stop_ends_after_the_next_start(data_dir: Path) -> None:
-    async with running_up(data_dir, "--profile", "demo") as up:
-        ids = [(await post(up, ORDER))["orderId"] for _ in range(10)]
+    async with run_up(data_dir, "--profile", "demo") as up:
+        ids = [(await post_order(up, ORDER))["orderId"] for _ in range(10)]
         assert await up.stop() == 0
-    async with running_up(data_dir, "--profile", "demo") as up:
+    async with run_up(data_dir, "--profile", "demo") as up:
         for order_id in ids:
-            events = await listen(up, f"/api/orders/upgrade/{order_id}")
+            events = await receive_all(up, f"/api/orders/upgrade/{order_id}")
             assert events[-1]["status"] == "confirmed"
             assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
         totals = await up.control("totals")
@@ -109,39 +112,39 @@ async def test_a_killed_worker_is_replaced_and_its_orders_are_executed_once(
         "ORDER_ENGINE_SWEEP_S": "0.2",
         "ORDER_ENGINE_REKICK_S": "1",
     }
-    async with running_up(data_dir, "--profile", "demo", **short) as up:
-        ids = [(await post(up, ORDER))["orderId"] for _ in range(20)]
+    async with run_up(data_dir, "--profile", "demo", **short) as up:
+        ids = [(await post_order(up, ORDER))["orderId"] for _ in range(20)]
         up.child("worker").kill()
-        ends = [(await listen(up, f"/api/orders/upgrade/{each}"))[-1] for each in ids]
+        ends = [(await receive_all(up, f"/api/orders/upgrade/{each}"))[-1] for each in ids]
         assert {end["status"] for end in ends} == {"confirmed"}
         totals = await up.control("totals")
         assert totals["swaps"] == len(ids)
 
 
 async def test_when_it_is_killed_everything_it_started_dies_with_it(data_dir: Path) -> None:
-    async with running_up(data_dir, *INSTANT) as up:
+    async with run_up(data_dir, *INSTANT) as up:
         children = up.children()
         assert len(children) >= 5
         up.process.kill()
         await up.process.wait()
-        await until(lambda: not any(is_running(child.pid) for child in children))
+        await wait_until(lambda: not any(is_running(child.pid) for child in children))
 
 
-async def run(*arguments: str, **given: str) -> tuple[int, str]:
+async def run_command(*arguments: str, **settings: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *command(*arguments),
-        env=environment(**given),
+        *build_command(*arguments),
+        env=build_environment(**settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(START_S):
+    async with asyncio.timeout(START_TIMEOUT_S):
         output, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given", "sentence"),
+    ("arguments", "settings", "sentence"),
     [
         (("api", "--port", "70000"), {}, "ORDER_ENGINE_PORT is 70000"),
         (("api",), {"ORDER_ENGINE_LEASE_S": "soon"}, "ORDER_ENGINE_LEASE_S is 'soon'"),
@@ -152,14 +155,14 @@ async def run(*arguments: str, **given: str) -> tuple[int, str]:
         (
             ("migrate",),
             {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},
-            "a server that is needed does not answer",
+            "a required server is not responding",
         ),
     ],
 )
-async def test_what_is_wrong_is_said_in_a_sentence(
-    arguments: tuple[str, ...], given: dict[str, str], sentence: str
+async def test_a_configuration_error_is_explained_in_a_sentence(
+    arguments: tuple[str, ...], settings: dict[str, str], sentence: str
 ) -> None:
-    code, output = await run(*arguments, **given)
+    code, output = await run_command(*arguments, **settings)
     assert code == 1
     assert sentence in output
     assert "Traceback" not in output
@@ -167,7 +170,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(
 
 async def test_the_smoke_test_ends_well_and_shows_every_order(data_dir: Path) -> None:
     arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *INSTANT, "--smoke")
-    code, output = await run(*arguments)
+    code, output = await run_command(*arguments)
     assert code == 0, output
     assert "20 of 20 orders ended as they should" in output
     assert output.count("confirmed") == 18

@@ -15,70 +15,70 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-START_S = 60
+START_TIMEOUT_S = 60
 
 
-def command(*arguments: str) -> tuple[str, ...]:
+def build_command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "backend.cli", *arguments)
 
 
-def environment(**given: str) -> dict[str, str]:
-    """This process's environment without settings of the engine, and with those given."""
-    wanted = ("DATABASE_URL", "REDIS_URL", "SOLANA_RPC_URL", "ORDER_ENGINE_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(wanted)}
-    return {**kept, **given}
+def build_environment(**settings: str) -> dict[str, str]:
+    """This process's environment without the engine's settings, plus ``settings``."""
+    prefixes = ("DATABASE_URL", "REDIS_URL", "SOLANA_RPC_URL", "ORDER_ENGINE_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    return {**inherited, **settings}
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class RunningUp:
     process: Process
     url: str
     data_dir: Path
     http: aiohttp.ClientSession
 
     def children(self) -> list[psutil.Process]:
-        """Every process that was started, at any depth."""
+        """All descendant processes."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def child(self, command_name: str) -> psutil.Process:
-        """One of the engine's own processes: ``api``, ``worker``, ``chain``."""
-        [found] = [p for p in self.children() if command_name in p.cmdline()[1:4]]
-        return found
+        """One of the engine's processes: ``api``, ``worker``, ``chain``."""
+        [process] = [p for p in self.children() if command_name in p.cmdline()[1:4]]
+        return process
 
     async def control(self, path: str) -> dict[str, object]:
-        """Ask the simulated node."""
+        """Query the control API of the simulated node."""
         log = (self.data_dir / "logs" / "chain.log").read_text()
         ready = [line for line in log.splitlines() if line.startswith("ready ")]
         node = ready[-1].split()[1]
         async with self.http.get(f"{node}/control/{path}") as response:
             assert response.status == 200
-            answer: dict[str, object] = await response.json()
-            return answer
+            body: dict[str, object] = await response.json()
+            return body
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; its exit code."""
+        """Send a stop signal; return the exit code."""
         self.process.send_signal(number)
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(START_TIMEOUT_S):
             return await self.process.wait()
 
 
 @asynccontextmanager
-async def running_up(data_dir: Path, *arguments: str, **given: str) -> AsyncIterator[Up]:
+async def run_up(data_dir: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningUp]:
     process = await asyncio.create_subprocess_exec(
-        *command("up", "--port", "0", "--data-dir", str(data_dir), *arguments),
-        env=environment(**given),
+        *build_command("up", "--port", "0", "--data-dir", str(data_dir), *arguments),
+        env=build_environment(**settings),
         stdout=PIPE,
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode()
         assert line.startswith("ready http://127.0.0.1:"), line
         url = line.split()[1]
         async with aiohttp.ClientSession(url) as http:
-            yield Up(process, url, data_dir, http)
+            yield RunningUp(process, url, data_dir, http)
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
-        process._transport.close()  # type: ignore[attr-defined]  # its pipe has no other end
+        process._transport.close()  # type: ignore[attr-defined]  # closes its pipe

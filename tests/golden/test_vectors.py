@@ -1,7 +1,7 @@
-"""Every vector is met to the last unit.
+"""Every golden vector is reproduced to the last unit.
 
-The vectors were made by others: by the order of operations of Raydium's program, and by Meteora's
-own library. Each file says so at its beginning.
+The vectors have independent sources: the order of operations of Raydium's program, and Meteora's
+own library. Each file names its source at its beginning.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TypedDict, cast
 
 import pytest
 
-from backend.venues.meteora.damm_v2.pricing import read_market, write_market
-from backend.venues.raydium.cpmm.curve import Rates, exact_in, exact_out
+from backend.venues.meteora.damm_v2.pricing import read_pricing, write_pricing
+from backend.venues.raydium.cpmm.curve import FeeRates, swap_exact_in, swap_exact_out
 from backend.venues.spl import Clock
 
 HERE = Path(__file__).parent
@@ -42,43 +42,48 @@ class _DammInput(TypedDict):
     has_referral: bool
 
 
-class _Cpmm(TypedDict):
+class _CpmmVector(TypedDict):
     input: _CpmmInput
     expected: dict[str, str]
 
 
-class _Damm(TypedDict):
+class _DammVector(TypedDict):
     input: _DammInput
     expected: dict[str, str]
 
 
-def _vectors(name: str) -> list[object]:
+def _load_vectors(name: str) -> list[object]:
     content = json.loads((HERE / name).read_text())
     assert content["source"]
     return cast("list[object]", content["vectors"])
 
 
-CPMM = cast("list[_Cpmm]", _vectors("raydium_cpmm.json"))
-DAMM = cast("list[_Damm]", _vectors("meteora_damm_v2.json"))
+CPMM_VECTORS = cast("list[_CpmmVector]", _load_vectors("raydium_cpmm.json"))
+DAMM_VECTORS = cast("list[_DammVector]", _load_vectors("meteora_damm_v2.json"))
 
 
 def test_no_vector_was_lost() -> None:
-    assert len(CPMM) == 120
-    assert len(DAMM) == 80
+    assert len(CPMM_VECTORS) == 120
+    assert len(DAMM_VECTORS) == 80
 
 
-@pytest.mark.parametrize("vector", CPMM, ids=range(len(CPMM)))
-def test_raydium_cpmm_agrees_with_the_program(vector: _Cpmm) -> None:
-    given = vector["input"]
-    rates = Rates(
-        given["trade_fee_rate"],
-        given["creator_fee_rate"],
-        given["protocol_fee_rate"],
-        given["fund_fee_rate"],
-        given["creator_fee_on_input"],
+@pytest.mark.parametrize("vector", CPMM_VECTORS, ids=range(len(CPMM_VECTORS)))
+def test_raydium_cpmm_agrees_with_the_program(vector: _CpmmVector) -> None:
+    vector_input = vector["input"]
+    rates = FeeRates(
+        vector_input["trade_fee_rate"],
+        vector_input["creator_fee_rate"],
+        vector_input["protocol_fee_rate"],
+        vector_input["fund_fee_rate"],
+        vector_input["creator_fee_on_input"],
     )
-    curve = {"in": exact_in, "out": exact_out}[given["side"]]
-    swap = curve(int(given["amount"]), int(given["reserve_in"]), int(given["reserve_out"]), rates)
+    swap_exact = {"in": swap_exact_in, "out": swap_exact_out}[vector_input["side"]]
+    swap = swap_exact(
+        int(vector_input["amount"]),
+        int(vector_input["reserve_in"]),
+        int(vector_input["reserve_out"]),
+        rates,
+    )
     assert vector["expected"] == {
         "inputAmount": str(swap.amount_in),
         "outputAmount": str(swap.amount_out),
@@ -91,14 +96,14 @@ def test_raydium_cpmm_agrees_with_the_program(vector: _Cpmm) -> None:
     }
 
 
-@pytest.mark.parametrize("vector", DAMM, ids=range(len(DAMM)))
-def test_meteora_damm_v2_agrees_with_the_library(vector: _Damm) -> None:
-    given, expected = vector["input"], vector["expected"]
-    assert given["side"] == "in"
-    assert not given["has_referral"]
-    clock = Clock(slot=given["point"], unix_time=given["ts"])
-    market = read_market(base64.b64decode(given["pool_b64"]), clock)
-    trade = market.trade(int(given["amount"]), sells_a=given["a_to_b"])
+@pytest.mark.parametrize("vector", DAMM_VECTORS, ids=range(len(DAMM_VECTORS)))
+def test_meteora_damm_v2_agrees_with_the_library(vector: _DammVector) -> None:
+    vector_input, expected = vector["input"], vector["expected"]
+    assert vector_input["side"] == "in"
+    assert not vector_input["has_referral"]
+    clock = Clock(slot=vector_input["point"], unix_time=vector_input["ts"])
+    pricing = read_pricing(base64.b64decode(vector_input["pool_b64"]), clock)
+    trade = pricing.compute_trade(int(vector_input["amount"]), sells_a=vector_input["a_to_b"])
     if "error" in expected:
         assert trade.amount_out == int(expected["reference_amount_out"]) == 0
         return
@@ -111,7 +116,7 @@ def test_meteora_damm_v2_agrees_with_the_library(vector: _Damm) -> None:
     }
 
 
-@pytest.mark.parametrize("vector", DAMM, ids=range(len(DAMM)))
-def test_a_foreign_pool_account_survives_decoding_and_encoding(vector: _Damm) -> None:
+@pytest.mark.parametrize("vector", DAMM_VECTORS, ids=range(len(DAMM_VECTORS)))
+def test_a_foreign_pool_account_survives_decoding_and_encoding(vector: _DammVector) -> None:
     data = base64.b64decode(vector["input"]["pool_b64"])
-    assert write_market(read_market(data, Clock()), data) == data
+    assert write_pricing(read_pricing(data, Clock()), data) == data

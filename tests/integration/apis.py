@@ -1,7 +1,7 @@
-"""The API as a client sees it: a real server on a free port, and orders that are really driven.
+"""A real API server with a client, and a driver that moves orders as a worker does.
 
-``Driver`` stands where a worker would: it takes leases and records transitions through the same
-store, so that nothing of what the API tells is made up.
+``OrderDriver`` takes leases and records transitions through the same store as a worker, so that
+the API serves real events.
 """
 
 from __future__ import annotations
@@ -9,31 +9,29 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import aiohttp
 from redis.asyncio import Redis
 
-from backend.api.server.process import serve
+from backend.api.server.process import serve_api
 from backend.config import Settings
-from backend.domain.lifecycle import Happening, advance
-from backend.domain.orders import Held, Signed
+from backend.domain.lifecycle import Cause, advance
+from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.domain.tokens import Tokens
-from backend.runtime.notifier import Bell, channel
-from backend.store.database import connect
+from backend.domain.tokens import TokenRegistry
+from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.store.database import open_pool
 from backend.store.feed import Feed
 from backend.store.journal import Journal, Transition
-from backend.store.leases import Leases
-from tests.integration.stores import LONG
+from backend.store.leases import LeaseStore
+from tests.integration.stores import LONG_LEASES
 
-NO_NODE = "http://127.0.0.1:9"
-"""A port that nobody listens on."""
+UNREACHABLE_NODE = "http://127.0.0.1:9"
+"""The URL of a port that nothing listens on."""
 ORDER: Mapping[str, Any] = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 WAIT_S = 30
 
@@ -41,7 +39,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class RunningApi:
     """A running API, and a client of it."""
 
     session: aiohttp.ClientSession
@@ -60,65 +58,71 @@ class Api:
             assert response.status == status, await response.text()
             return dict(await response.json(content_type=None))
 
-    async def order(self, **fields: object) -> UUID:
-        """The id of a new order."""
-        answer = await self.post("/api/orders/execute", {**ORDER, **fields})
-        return UUID(answer["orderId"])
+    async def place_order(self, **fields: object) -> UUID:
+        """Place an order; return its id."""
+        response = await self.post("/api/orders/execute", {**ORDER, **fields})
+        return UUID(response["orderId"])
 
-    def follow(self, order_id: UUID, after: int = 0) -> Any:
+    def open_order_socket(self, order_id: UUID, after: int = 0) -> Any:
         """The socket of one order, as a context manager."""
         return self.session.ws_connect(f"/api/orders/upgrade/{order_id}?after={after}")
 
-    def stream(self, **parameters: str) -> Any:
+    def open_stream(self, **parameters: str) -> Any:
         """The stream, as a context manager."""
         return self.session.ws_connect("/api/orders/stream", params=parameters)
 
 
 @asynccontextmanager
-async def open_api(database_url: str, redis_url: str, **given: object) -> AsyncIterator[Api]:
+async def open_api(
+    database_url: str, redis_url: str, **overrides: object
+) -> AsyncIterator[RunningApi]:
     """A running API on a free port; everything it opened is closed in the end."""
     settings = Settings.load(
         **{
             "database_url": database_url,
             "redis_url": redis_url,
-            "solana_rpc_url": NO_NODE,
+            "solana_rpc_url": UNREACHABLE_NODE,
             "port": 0,
-            **given,
+            **overrides,
         }
     )
-    async with served(settings) as api:
+    async with run_api(settings) as api:
         yield api
 
 
 @asynccontextmanager
-async def served(settings: Settings, listening: socket.socket | None = None) -> AsyncIterator[Api]:
-    """A running API with these settings, on a socket that is open already if one is given."""
+async def run_api(
+    settings: Settings, listener: socket.socket | None = None
+) -> AsyncIterator[RunningApi]:
+    """A running API with these settings, on a free port or on an open listening socket."""
     stop = asyncio.Event()
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(serve(settings, ready=url.set_result, stop=stop, listening=listening))
+        tasks.create_task(
+            serve_api(settings, on_ready=url.set_result, stop=stop, listener=listener)
+        )
         try:
             async with asyncio.timeout(WAIT_S):
                 address = await url
             async with aiohttp.ClientSession(address) as session:
-                yield Api(session, address, stop)
+                yield RunningApi(session, address, stop)
         finally:
             stop.set()
 
 
-class Driver:
-    """Moves orders as a worker does, and rings as a worker does."""
+class OrderDriver:
+    """Moves orders and sends commit notifications as a worker does."""
 
-    def __init__(self, leases: Leases, journal: Journal) -> None:
+    def __init__(self, leases: LeaseStore, journal: Journal) -> None:
         self._leases = leases
         self._journal = journal
 
-    async def claim(self, order_id: UUID) -> Held:
-        held = await self._leases.claim(order_id)
-        assert held is not None
-        return held
+    async def claim(self, order_id: UUID) -> LeasedOrder:
+        leased = await self._leases.claim(order_id)
+        assert leased is not None
+        return leased
 
-    async def route(self, held: Held, dex: Dex = Dex.RAYDIUM) -> Held:
+    async def route(self, leased: LeasedOrder, dex: Dex = Dex.RAYDIUM) -> LeasedOrder:
         quote = {
             "dex": dex.value,
             "price": "100",
@@ -130,161 +134,117 @@ class Driver:
             f'{{"dex":"{dex}","quotes":[{str(quote).replace(chr(39), chr(34))}],'
             '"minAmountOut":"149"}'
         )
-        return await self._record(held, Happening.ROUTED, data, dex=dex, route=data)
+        return await self._record(leased, Cause.ROUTED, data, dex=dex, route=data)
 
-    async def sign(self, held: Held) -> Held:
-        signed = Signed(f"signature-{held.attempt}", b"bytes", 1234)
+    async def sign(self, leased: LeasedOrder) -> LeasedOrder:
+        signed = SignedTransaction(f"signature-{leased.attempt}", b"bytes", 1234)
         return await self._record(
-            held, Happening.SIGNED, f'{{"txHash":"{signed.signature}"}}', signed=signed
+            leased, Cause.SIGNED, f'{{"txHash":"{signed.signature}"}}', signed=signed
         )
 
-    async def land(self, held: Held) -> Held:
+    async def land(self, leased: LeasedOrder) -> LeasedOrder:
         data = (
             '{"dex":"raydium","executedPrice":"100","amountOut":"150","slot":7,'
-            f'"txHash":"signature-{held.attempt}"}}'
+            f'"txHash":"signature-{leased.attempt}"}}'
         )
         return await self._record(
-            held, Happening.LANDED, data, amount_out=150_000_000, executed_price="100.50"
+            leased, Cause.LANDED, data, amount_out=150_000_000, executed_price="100.50"
         )
 
-    async def fail(self, held: Held) -> Held:
+    async def fail(self, leased: LeasedOrder) -> LeasedOrder:
         data = '{"code":"no_pool","reason":"raydium has no pool of these tokens"}'
         return await self._record(
-            held, Happening.REJECTED, data, last_error="no_pool: raydium has no pool"
+            leased, Cause.REJECTED, data, last_error="no_pool: raydium has no pool"
         )
 
-    async def retry(self, held: Held) -> Held:
+    async def retry(self, leased: LeasedOrder) -> LeasedOrder:
         data = '{"code":"venue_timeout","reason":"nobody answered","waitMs":0}'
-        await self._record(held, Happening.TRANSIENT, data, last_error="x: y", wait_ms=0)
-        return await self.claim(held.id)
+        await self._record(leased, Cause.TRANSIENT, data, last_error="x: y", wait_ms=0)
+        return await self.claim(leased.id)
 
     async def confirm(self, order_id: UUID) -> None:
-        """The whole life of an order that nobody disturbs: five events with the first."""
-        held = await self.claim(order_id)
+        """Execute an order without a failure: five events, with the one of its placement."""
+        leased = await self.claim(order_id)
         for step in (self.route, self.sign, self.land):
-            held = await step(held)
+            leased = await step(leased)
 
-    async def _record(self, held: Held, what: Happening, data: str, **facts: Any) -> Held:
-        step = advance(held.status, held.attempt, what)
-        await self._journal.record(Transition(held, step, data, **facts))
+    async def _record(
+        self, leased: LeasedOrder, cause: Cause, data: str, **changes: Any
+    ) -> LeasedOrder:
+        step = advance(leased.status, leased.attempt, cause)
+        await self._journal.record(Transition(leased, step, data, **changes))
         return replace(
-            held,
+            leased,
             status=step.status,
-            seq=held.seq + 1,
+            seq=leased.seq + 1,
             attempt=step.attempt,
-            dex=facts.get("dex", held.dex),
-            signed=facts.get("signed"),
+            dex=changes.get("dex", leased.dex),
+            signed=changes.get("signed"),
         )
 
 
 @asynccontextmanager
-async def open_driver(database_url: str, redis_url: str) -> AsyncIterator[Driver]:
-    """A worker's hands over the same database and Redis."""
-    async with connect(database_url, connections_max=3) as pool, Redis.from_url(redis_url) as redis:
-        bell = Bell(redis, channel(await Feed(pool).journal_id()))
-        leases = Leases(pool, terms=LONG, tokens=Tokens(), committed=bell.ring)
-        journal = Journal(pool, terms=LONG, committed=bell.ring)
+async def open_driver(database_url: str, redis_url: str) -> AsyncIterator[OrderDriver]:
+    """An order driver on the same database and Redis as the API."""
+    async with (
+        open_pool(database_url, connections_max=3) as pool,
+        Redis.from_url(redis_url) as redis,
+    ):
+        notifier = CommitNotifier(redis, channel_name(await Feed(pool).read_journal_id()))
+        leases = LeaseStore(
+            pool, policy=LONG_LEASES, tokens=TokenRegistry(), on_commit=notifier.notify
+        )
+        journal = Journal(pool, policy=LONG_LEASES, on_commit=notifier.notify)
         async with asyncio.TaskGroup() as tasks:
-            runs = [tasks.create_task(run()) for run in (bell.run, leases.run, journal.run)]
+            runs = [tasks.create_task(run()) for run in (notifier.run, leases.run, journal.run)]
             try:
-                yield Driver(leases, journal)
+                yield OrderDriver(leases, journal)
             finally:
                 for run in runs:
                     run.cancel()
 
 
-async def events(
+async def receive_events(
     web_socket: aiohttp.ClientWebSocketResponse, count: int | None = None, *, code: int = 1000
 ) -> list[Json]:
-    """The next events of one order's socket: so many, or all until it is closed with ``code``."""
-    found: list[Json] = []
+    """The next events of an order's socket: ``count``, or all until it is closed with ``code``."""
+    events: list[Json] = []
     async with asyncio.timeout(WAIT_S):
-        while count is None or len(found) < count:
+        while count is None or len(events) < count:
             message = await web_socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                # Not the socket's own code: that tells whether our answer still reached the server.
-                assert (count, message.data) == (None, code), f"{message} after {found}"
+                # Not ``close_code``: that depends on whether our close frame reached the server.
+                assert (count, message.data) == (None, code), f"{message} after {events}"
                 break
-            found.append(message.json())
-    return found
+            events.append(message.json())
+    return events
 
 
-async def hello(web_socket: aiohttp.ClientWebSocketResponse) -> Json:
+async def receive_hello(web_socket: aiohttp.ClientWebSocketResponse) -> Json:
     """The first frame of a stream."""
     async with asyncio.timeout(WAIT_S):
         return dict((await web_socket.receive_json())["hello"])
 
 
-async def streamed(
+async def receive_stream(
     web_socket: aiohttp.ClientWebSocketResponse, is_enough: Callable[[list[Json]], bool]
 ) -> list[Json]:
-    """The events of a stream's next frames, until there are enough."""
-    found: list[Json] = []
+    """The events of the stream's next frames, until there are enough."""
+    events: list[Json] = []
     async with asyncio.timeout(WAIT_S):
-        while not is_enough(found):
+        while not is_enough(events):
             frame = await web_socket.receive_json()
             if isinstance(frame, list):
-                found += frame
-    return found
+                events += frame
+    return events
 
 
-def at_least(count: int) -> Callable[[list[Json]], bool]:
-    return lambda found: len(found) >= count
+def has_at_least(count: int) -> Callable[[list[Json]], bool]:
+    return lambda events: len(events) >= count
 
 
-class Wire:
-    """The way to a database, which can be cut and mended."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        parts = urlsplit(url)
-        [host] = parse_qs(parts.query)["host"]
-        self._target = next(Path(host).glob(".s.PGSQL.*[0-9]"))
-        self._path = folder / self._target.name
-        query = f"host={quote(str(folder))}"
-        self.url = urlunsplit(parts._replace(query=query))
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def mend(self) -> None:
-        self._server = await asyncio.start_unix_server(self._relay, self._path)
-
-    async def cut(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        self._path.unlink(missing_ok=True)
-        for writer in tuple(self._writers):
-            writer.transport.abort()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self._target)
-        both = {writer, back}
-        self._writers |= both
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_copy(reader, back))
-            tasks.create_task(_copy(there, writer))
-        self._writers -= both
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
-
-
-@asynccontextmanager
-async def cuttable(database_url: str, folder: Path) -> AsyncIterator[Wire]:
-    wire = Wire(database_url, folder)
-    await wire.mend()
-    try:
-        yield wire
-    finally:
-        await wire.cut()
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Waits until ``condition`` holds, where nothing tells of it."""
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Poll until ``condition`` holds."""
     async with asyncio.timeout(WAIT_S):
         while not await condition():
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The store's parts on a real database, as the tests here open them."""
+"""The components of the store on a real database, for integration tests."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.domain.lifecycle import Happening, advance
-from backend.domain.orders import Held, NewOrder, OrderType, Terms
+from backend.domain.lifecycle import Cause, advance
+from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.quotes import Dex
-from backend.domain.tokens import SOL, USDC, Tokens
-from backend.store.database import Pool, connect
+from backend.domain.tokens import SOL, USDC, TokenRegistry
+from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.intake import Intake
-from backend.store.journal import Journal, LeaseTerms, Transition
-from backend.store.leases import Leases
-from backend.store.queries import Orders
+from backend.store.journal import Journal, LeasePolicy, Transition
+from backend.store.leases import LeaseStore
+from backend.store.queries import OrderQueries
 
-TERMS = Terms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
-LONG = LeaseTerms(lease=timedelta(seconds=60), rekick=timedelta(seconds=60))
-NONE = LeaseTerms(lease=timedelta(0), rekick=timedelta(0))
-"""Leases that are over at once, and jobs that are overdue at once."""
+ORDER_TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
+LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))
+EXPIRED_LEASES = LeasePolicy(duration=timedelta(0), rekick_after=timedelta(0))
+"""Leases that expire at once, and jobs that are overdue at once."""
 
 
 def new_order(
@@ -34,43 +34,43 @@ def new_order(
     client_order_id: str | None = None,
     idempotency_key: str | None = None,
 ) -> NewOrder:
-    return NewOrder(uuid7(), "local", TERMS, request, client_order_id, idempotency_key)
+    return NewOrder(uuid7(), "local", ORDER_TERMS, request, client_order_id, idempotency_key)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    pool: Pool
+    pool: DatabasePool
     intake: Intake
     journal: Journal
-    leases: Leases
-    orders: Orders
+    leases: LeaseStore
+    orders: OrderQueries
     feed: Feed
-    committed: list[int]
-    """The transactions that rang the bell."""
+    committed_txids: list[int]
+    """The transaction ids that were reported as committed."""
 
-    async def readable(self) -> None:
-        """Return when everything committed can be read from the feed.
+    async def wait_readable(self) -> None:
+        """Return when all committed events can be read from the feed.
 
-        The tests share a server, and a transaction of another one holds the feed back.
+        The tests share a server, and an open transaction of another test holds the feed back.
         """
         async with asyncio.timeout(30):
-            while (await self.feed.head()).txid <= max(self.committed):
+            while (await self.feed.read_head()).txid <= max(self.committed_txids):
                 await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def open_store(url: str, terms: LeaseTerms = LONG) -> AsyncIterator[Store]:
-    committed: list[int] = []
-    ring = committed.append
-    async with connect(url, connections_max=5) as pool:
+async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterator[Store]:
+    committed_txids: list[int] = []
+    on_commit = committed_txids.append
+    async with open_pool(url, connections_max=5) as pool:
         store = Store(
             pool,
-            Intake(pool, rekick=terms.rekick, committed=ring),
-            Journal(pool, terms=terms, committed=ring),
-            Leases(pool, terms=terms, tokens=Tokens(), committed=ring),
-            Orders(pool),
+            Intake(pool, rekick_after=policy.rekick_after, on_commit=on_commit),
+            Journal(pool, policy=policy, on_commit=on_commit),
+            LeaseStore(pool, policy=policy, tokens=TokenRegistry(), on_commit=on_commit),
+            OrderQueries(pool),
             Feed(pool),
-            committed,
+            committed_txids,
         )
         async with asyncio.TaskGroup() as group:
             runs = [store.intake.run, store.journal.run, store.leases.run]
@@ -82,16 +82,16 @@ async def open_store(url: str, terms: LeaseTerms = LONG) -> AsyncIterator[Store]
                     task.cancel()
 
 
-async def accepted(store: Store) -> UUID:
+async def accept_order(store: Store) -> UUID:
     return (await store.intake.accept(new_order())).id
 
 
-async def claimed(store: Store) -> Held:
-    order = await store.leases.claim(await accepted(store))
+async def claim_order(store: Store) -> LeasedOrder:
+    order = await store.leases.claim(await accept_order(store))
     assert order is not None
     return order
 
 
-def routed(order: Held) -> Transition:
-    step = advance(order.status, order.attempt, Happening.ROUTED)
+def build_routed(order: LeasedOrder) -> Transition:
+    step = advance(order.status, order.attempt, Cause.ROUTED)
     return Transition(order, step, '{"dex":"raydium"}', dex=Dex.RAYDIUM, route="{}")

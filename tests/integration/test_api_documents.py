@@ -1,4 +1,4 @@
-"""The documents: every route has a policy and is described, and answers are as described."""
+"""The documents: every route has a policy and is described, and responses are as described."""
 
 from __future__ import annotations
 
@@ -11,36 +11,45 @@ from typing import cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from backend.api.context import Api as Parts
-from backend.api.documents.openapi import document
-from backend.api.route import Access, Counted
+from backend.api.context import ApiContext
+from backend.api.documents.openapi import build_openapi
+from backend.api.route import Access, RateCost
 from backend.api.server.app import create_app
 from backend.api.server.route_table import ROUTES, SOCKETS
-from tests.integration.apis import ORDER, Api, Json, at_least, events, hello, open_api, open_driver
-from tests.integration.apis import streamed as read_stream
+from tests.integration.apis import (
+    ORDER,
+    Json,
+    RunningApi,
+    has_at_least,
+    open_api,
+    open_driver,
+    receive_events,
+    receive_hello,
+)
+from tests.integration.apis import receive_stream as read_stream
 
-OPEN = {
+OPEN_PATHS = {
     *("/healthz", "/livez", "/readyz", "/metrics", "/openapi.json"),
     *("/docs", "/docs/<name>", "/static/<path:name>"),
 }
-DOCUMENT = cast(Json, json.loads(json.dumps(document(ROUTES, SOCKETS, 1_000))))
+DOCUMENT = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
 
 
-def holds(name: str, value: object) -> None:
-    """Assert that a value has the documented shape."""
+def assert_valid(name: str, value: object) -> None:
+    """Assert that a value matches its schema."""
     schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
     Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(value)
 
 
-def references(node: object) -> set[str]:
+def find_references(node: object) -> set[str]:
     if isinstance(node, dict):
         own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
-        return own.union(*map(references, node.values()))
-    return set().union(*map(references, node)) if isinstance(node, list) else set()
+        return own.union(*map(find_references, node.values()))
+    return set().union(*map(find_references, node)) if isinstance(node, list) else set()
 
 
 def test_every_route_that_is_served_has_a_policy() -> None:
-    app = create_app(cast(Parts, None))
+    app = create_app(cast(ApiContext, None))
     served = {
         (rule.rule, "WS" if rule.websocket else method)
         for rule in app.url_map.iter_rules()
@@ -53,13 +62,13 @@ def test_every_route_that_is_served_has_a_policy() -> None:
 
 
 def test_only_operations_and_documents_are_open_to_everybody() -> None:
-    assert {route.path for route in ROUTES if route.access is Access.OPEN} == OPEN
+    assert {route.path for route in ROUTES if route.access is Access.OPEN} == OPEN_PATHS
     assert {route.access for route in SOCKETS} == {Access.OWNER}
 
 
-def test_whatever_takes_orders_counts_them() -> None:
-    counted = {(route.path, route.counts) for route in (*ROUTES, *SOCKETS)}
-    taking = {path for path, counts in counted if counts is Counted.ORDERS}
+def test_every_route_that_places_orders_is_rate_limited() -> None:
+    counted = {(route.path, route.rate_cost) for route in (*ROUTES, *SOCKETS)}
+    taking = {path for path, rate_cost in counted if rate_cost is RateCost.ORDERS}
     assert taking == {"/api/orders/execute", "/api/orders/batch"}
 
 
@@ -76,54 +85,57 @@ def test_the_document_describes_every_route_and_nothing_else() -> None:
 
 def test_the_document_refers_to_nothing_that_it_has_not() -> None:
     names = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
-    assert references(DOCUMENT) <= names
+    assert find_references(DOCUMENT) <= names
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
 
 
 def test_the_examples_of_the_document_are_what_it_says() -> None:
-    found = 0
+    count = 0
     for item in DOCUMENT["paths"].values():
         for operation in item.values():
             contents = [operation.get("requestBody", {}), *operation["responses"].values()]
             for content in contents:
                 for media in content.get("content", {}).values():
                     if "example" in media:
-                        found += 1
-                        holds(media["schema"]["$ref"].rpartition("/")[2], media["example"])
-    assert found > 20
+                        count += 1
+                        assert_valid(media["schema"]["$ref"].rpartition("/")[2], media["example"])
+    assert count > 20
 
 
-async def test_answers_have_the_documented_shapes(database_url: str, redis_url: str) -> None:
-    async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as do:
-        async with api.stream() as socket:
-            greeting = await hello(socket)
-            holds("Hello", {"hello": greeting})
+async def test_responses_match_their_schemas(database_url: str, redis_url: str) -> None:
+    async with (
+        open_api(database_url, redis_url) as api,
+        open_driver(database_url, redis_url) as driver,
+    ):
+        async with api.open_stream() as socket:
+            greeting = await receive_hello(socket)
+            assert_valid("Hello", {"hello": greeting})
             queued = await api.post("/api/orders/execute", {**ORDER, "clientOrderId": "a"})
-            holds("Queued", queued)
+            assert_valid("Queued", queued)
             orders = [dict(ORDER), {**ORDER, "clientOrderId": "a"}, {"amount": 0}]
             batch = await api.post("/api/orders/batch", {"orders": orders})
-            holds("Batch", batch)
-            done = await api.order()
-            await do.confirm(done)
-            failed = await api.order()
-            await do.fail(await do.retry(await do.claim(failed)))
-            holds("Frame", await read_stream(socket, at_least(11)))
+            assert_valid("Batch", batch)
+            confirmed = await api.place_order()
+            await driver.confirm(confirmed)
+            failed = await api.place_order()
+            await driver.fail(await driver.retry(await driver.claim(failed)))
+            assert_valid("Frame", await read_stream(socket, has_at_least(11)))
         listed = await api.get("/api/orders")
-        holds("OrderList", listed)
-        for shown in listed["orders"]:
-            holds("Order", await api.get(f"/api/orders/{shown['orderId']}"))
-            holds("OrderEvents", await api.get(f"/api/orders/{shown['orderId']}/events"))
-        async with api.follow(failed) as one:
-            for event in await events(one):
-                holds("Event", event)
-        holds("Stats", await api.get("/api/stats"))
-        holds("Health", await api.get("/healthz"))
-        for problem in await problems(api):
-            holds("Problem", problem)
+        assert_valid("OrderList", listed)
+        for order in listed["orders"]:
+            assert_valid("Order", await api.get(f"/api/orders/{order['orderId']}"))
+            assert_valid("OrderEvents", await api.get(f"/api/orders/{order['orderId']}/events"))
+        async with api.open_order_socket(failed) as one:
+            for event in await receive_events(one):
+                assert_valid("Event", event)
+        assert_valid("Stats", await api.get("/api/stats"))
+        assert_valid("Health", await api.get("/healthz"))
+        for problem in await collect_problems(api):
+            assert_valid("Problem", problem)
 
 
-async def problems(api: Api) -> list[Json]:
+async def collect_problems(api: RunningApi) -> list[Json]:
     return [
         await api.get("/readyz", 503),
         await api.get("/nowhere", 404),
@@ -135,7 +147,7 @@ async def problems(api: Api) -> list[Json]:
     ]
 
 
-async def test_the_docs_need_nothing_from_elsewhere(database_url: str, redis_url: str) -> None:
+async def test_the_docs_page_needs_no_other_site(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url) as api:
         async with api.session.get("/docs") as response:
             page = await response.text()
@@ -161,14 +173,19 @@ async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
     database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "static"
-    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "er").mkdir(parents=True)
     (folder / "client.html").write_text("<!doctype html>")
     (folder / "deep" / "client.js").write_text("1")
+    (folder / "deep" / "er" / "module.js").write_text("1")
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
-    monkeypatch.setattr("backend.api.routes.operations.STATIC", folder)
+    monkeypatch.setattr("backend.api.routes.static_files.STATIC_DIR", folder)
     async with open_api(database_url, redis_url) as api:
-        kinds = {"client.html": "text/html", "deep/client.js": "text/javascript"}
+        kinds = {
+            "client.html": "text/html",
+            "deep/client.js": "text/javascript",
+            "deep/er/module.js": "text/javascript",
+        }
         for name, kind in kinds.items():
             async with api.session.get(f"/static/{name}") as response:
                 assert (response.status, response.content_type) == (200, kind)
@@ -178,18 +195,21 @@ async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
         for name in (
             "../secret.txt",
             "%2e%2e/secret.txt",
+            "deep/../../secret.txt",
+            "deep/%2e%2e/%2e%2e/secret.txt",
+            "deep/er",
             "link.txt",
             "deep",
             "",
             "%00",
             "x" * 300,
         ):
-            status = await raw_status(host, int(port), f"/static/{name}")
+            status = await get_raw_status(host, int(port), f"/static/{name}")
             assert status == 404, name
 
 
-async def raw_status(host: str, port: int, path: str) -> int:
-    """The status of a GET whose path no client has tidied."""
+async def get_raw_status(host: str, port: int, path: str) -> int:
+    """The status of a GET whose path no client library has normalized."""
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     line = await reader.readline()
@@ -202,7 +222,7 @@ async def test_metrics_count_requests_by_route_and_never_by_order(
     database_url: str, redis_url: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
-        order_id = await api.order()
+        order_id = await api.place_order()
         await api.get(f"/api/orders/{order_id}")
         async with api.session.get("/metrics") as response:
             text = await response.text()

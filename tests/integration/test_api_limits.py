@@ -1,4 +1,4 @@
-"""Who may come in, how many, how fast; and what happens while a part is away or the end is near."""
+"""Authentication, rate limits and overload; behaviour during outages and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pytest
 
 from backend.config import Settings
 from tests.integration.apis import (
-    NO_NODE,
     ORDER,
+    UNREACHABLE_NODE,
     WAIT_S,
-    Api,
-    at_least,
-    cuttable,
-    events,
-    hello,
+    RunningApi,
+    has_at_least,
     open_api,
     open_driver,
-    served,
-    streamed,
-    until,
+    receive_events,
+    receive_hello,
+    receive_stream,
+    run_api,
+    wait_until,
 )
+from tests.integration.database_proxy import open_database_proxy
 
 EXECUTE = "/api/orders/execute"
 KEYS = "anna:anna-key-0123456789,bert:bert-key-0123456789"
@@ -44,8 +44,10 @@ BAD_KEYS = [
 ]
 
 
-async def posting(api: Api, headers: dict[str, str] | None = None) -> tuple[int, str | None]:
-    """The status of a posted order, and how long to wait if it says so."""
+async def post_order(
+    api: RunningApi, headers: dict[str, str] | None = None
+) -> tuple[int, str | None]:
+    """Post an order; return the status and the ``Retry-After`` header of the response."""
     async with api.session.post(EXECUTE, json=dict(ORDER), headers=headers) as response:
         return response.status, response.headers.get("Retry-After")
 
@@ -55,21 +57,21 @@ async def test_without_a_known_key_nothing_is_served(
     database_url: str, redis_url: str, headers: dict[str, str]
 ) -> None:
     async with open_api(database_url, redis_url, api_keys=KEYS) as api:
-        nobody = UUID(int=0)
+        unknown_order = UUID(int=0)
         for method, path in (
             ("POST", EXECUTE),
             ("POST", "/api/orders/batch"),
             ("POST", "/api/quotes"),
             ("GET", "/api/orders"),
-            ("GET", f"/api/orders/{nobody}"),
-            ("GET", f"/api/orders/{nobody}/events"),
+            ("GET", f"/api/orders/{unknown_order}"),
+            ("GET", f"/api/orders/{unknown_order}/events"),
             ("GET", "/api/stats"),
         ):
             async with api.session.request(method, path, headers=headers) as response:
                 assert response.status == 401, path
                 assert response.headers["WWW-Authenticate"].startswith("Bearer")
                 assert (await response.json(content_type=None))["code"] == "unauthorized"
-        for path in (EXECUTE, "/api/orders/stream", f"/api/orders/upgrade/{nobody}"):
+        for path in (EXECUTE, "/api/orders/stream", f"/api/orders/upgrade/{unknown_order}"):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await api.session.ws_connect(path, headers=headers)
             assert refused.value.status == 401, path
@@ -89,14 +91,14 @@ async def test_an_owner_sees_only_its_own_orders(database_url: str, redis_url: s
             api.session.ws_connect(stream.format("anna")) as of_anna,
             api.session.ws_connect(stream.format("bert")) as of_bert,
         ):
-            await hello(of_anna)
-            await hello(of_bert)
+            await receive_hello(of_anna)
+            await receive_hello(of_bert)
             body = {**ORDER, "clientOrderId": "same name"}
             anna = await api.post(EXECUTE, body, headers=ANNA)
             bert = await api.post(EXECUTE, body, headers=BERT)
             assert anna["orderId"] != bert["orderId"]
             for socket, order in ((of_anna, anna), (of_bert, bert)):
-                [event] = await streamed(socket, at_least(1))
+                [event] = await receive_stream(socket, has_at_least(1))
                 assert event["orderId"] == order["orderId"]
         path = f"/api/orders/{anna['orderId']}"
         for foreign in (path, f"{path}/events"):
@@ -109,7 +111,7 @@ async def test_an_owner_sees_only_its_own_orders(database_url: str, redis_url: s
             await api.session.ws_connect(upgrade, headers=BERT)
         assert refused.value.status == 404
         async with api.session.ws_connect(upgrade, headers=ANNA) as socket:
-            assert len(await events(socket, 1)) == 1
+            assert len(await receive_events(socket, 1)) == 1
         async with api.session.get("/api/orders", headers=BERT) as response:
             [listed] = (await response.json())["orders"]
             assert listed["orderId"] == bert["orderId"]
@@ -121,32 +123,32 @@ async def test_no_more_orders_come_in_than_the_rate_allows(
     async with open_api(database_url, redis_url, rate_limit=10) as api:
         started = monotonic()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(posting(api)) for _ in range(200)]
-        took_s = monotonic() - started
-        answers = [task.result() for task in tasks]
-        accepted = [status for status, _ in answers].count(202)
-        assert 10 <= accepted <= 10 + ceil(took_s * 10)
-        assert {answer for answer in answers if answer[0] != 202} == {(429, "1")}
+            tasks = [group.create_task(post_order(api)) for _ in range(200)]
+        elapsed_s = monotonic() - started
+        responses = [task.result() for task in tasks]
+        accepted = [status for status, _ in responses].count(202)
+        assert 10 <= accepted <= 10 + ceil(elapsed_s * 10)
+        assert {response for response in responses if response[0] != 202} == {(429, "1")}
         page = await api.get("/api/orders?limit=500")
         assert len(page["orders"]) == accepted
 
         async def is_let_in() -> bool:
-            return (await posting(api))[0] == 202
+            return (await post_order(api))[0] == 202
 
-        await until(is_let_in)
+        await wait_until(is_let_in)
 
 
 async def test_every_owner_has_a_rate_of_its_own(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url, rate_limit=1, api_keys=KEYS) as api:
-        assert (await posting(api, ANNA))[0] == 202
-        assert (await posting(api, ANNA))[0] == 429
-        assert (await posting(api, BERT))[0] == 202
+        assert (await post_order(api, ANNA))[0] == 202
+        assert (await post_order(api, ANNA))[0] == 429
+        assert (await post_order(api, BERT))[0] == 202
 
 
 async def test_a_batch_is_paid_for_by_waiting(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url, rate_limit=10) as api:
         await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 100})
-        status, after_s = await posting(api)
+        status, after_s = await post_order(api)
         assert status == 429
         assert after_s is not None
         assert 5 <= int(after_s) <= 10
@@ -154,64 +156,64 @@ async def test_a_batch_is_paid_for_by_waiting(database_url: str, redis_url: str)
 
 async def test_a_socket_is_limited_as_well(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url, rate_limit=1) as api:
-        assert (await posting(api))[0] == 202
+        assert (await post_order(api))[0] == 202
         async with api.session.ws_connect(EXECUTE) as socket:
             await socket.send_json(dict(ORDER))
-            [problem] = await events(socket, code=1013)
+            [problem] = await receive_events(socket, code=1013)
         assert problem["code"] == "rate_limited"
 
 
-async def test_without_redis_orders_are_accepted_and_told(database_url: str) -> None:
+async def test_without_redis_orders_are_accepted_and_streamed(database_url: str) -> None:
     nowhere = "redis://127.0.0.1:9/0"
     async with open_api(database_url, nowhere, rate_limit=1) as api:
-        async with api.stream() as socket:
-            await hello(socket)
-            orders = [await api.order() for _ in range(3)]
-            found = await streamed(socket, at_least(3))
-        assert {event["orderId"] for event in found} == {str(order_id) for order_id in orders}
+        async with api.open_stream() as socket:
+            await receive_hello(socket)
+            orders = [await api.place_order() for _ in range(3)]
+            events = await receive_stream(socket, has_at_least(3))
+        assert {event["orderId"] for event in events} == {str(order_id) for order_id in orders}
         checks = (await api.get("/readyz", 503))["checks"]
         assert checks["database"] == {"ok": True}
         assert checks["redis"]["ok"] is False
 
 
-async def test_above_the_most_open_orders_new_ones_are_refused(
+async def test_above_the_limit_of_open_orders_new_ones_are_refused(
     database_url: str, redis_url: str
 ) -> None:
     async with (
         open_api(database_url, redis_url, open_orders_max=3) as api,
-        open_driver(database_url, redis_url) as do,
+        open_driver(database_url, redis_url) as driver,
     ):
-        answer = await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 3})
+        batch = await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 3})
 
-        async def refused_as(status: int) -> bool:
+        async def is_refused_with(status: int) -> bool:
             async with api.session.post(EXECUTE, json={}) as response:
                 return response.status == status
 
-        await until(lambda: refused_as(503))
-        assert await posting(api) == (503, "1")
+        await wait_until(lambda: is_refused_with(503))
+        assert await post_order(api) == (503, "1")
         problem = await api.post(EXECUTE, dict(ORDER), 503)
         assert problem["code"] == "overloaded"
-        await do.confirm(UUID(answer["orders"][0]["orderId"]))
-        await until(lambda: refused_as(422))
-        assert (await posting(api))[0] == 202
-        first = await api.get(f"/api/orders/{answer['orders'][0]['orderId']}")
+        await driver.confirm(UUID(batch["orders"][0]["orderId"]))
+        await wait_until(lambda: is_refused_with(422))
+        assert (await post_order(api))[0] == 202
+        first = await api.get(f"/api/orders/{batch['orders'][0]['orderId']}")
         assert first["status"] == "confirmed"
 
 
-async def test_without_the_database_the_answer_comes_at_once_and_orders_when_it_is_back(
+async def test_without_the_database_requests_fail_at_once_and_recover_when_it_is_back(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     async with (
-        cuttable(database_url, data_dir) as wire,
-        open_api(wire.url, redis_url) as api,
+        open_database_proxy(database_url, data_dir) as proxy,
+        open_api(proxy.url, redis_url) as api,
     ):
-        order_id = await api.order()
-        async with api.stream() as stream, api.follow(order_id) as one:
-            await hello(stream)
-            await events(one, 1)
-            earlier = await api.order()
-            await streamed(stream, lambda found: str(earlier) in str(found))
-            await wire.cut()
+        order_id = await api.place_order()
+        async with api.open_stream() as stream, api.open_order_socket(order_id) as one:
+            await receive_hello(stream)
+            await receive_events(one, 1)
+            earlier = await api.place_order()
+            await receive_stream(stream, lambda events: str(earlier) in str(events))
+            await proxy.cut()
             started = monotonic()
             for path in ("/api/orders", f"/api/orders/{order_id}", "/api/stats"):
                 problem = await api.get(path, 503)
@@ -226,53 +228,55 @@ async def test_without_the_database_the_answer_comes_at_once_and_orders_when_it_
             assert monotonic() - started < 5
             assert await api.get("/healthz") == {"status": "ok"}
             assert (await api.get("/readyz", 503))["checks"]["database"]["ok"] is False
-            await wire.mend()
+            await proxy.restore()
 
             async def is_back() -> bool:
-                return (await posting(api))[0] == 202
+                return (await post_order(api))[0] == 202
 
-            await until(is_back)
-            later = await api.order()
-            found = await streamed(stream, lambda found: str(later) in str(found))
-            assert str(earlier) not in {event["orderId"] for event in found}
+            await wait_until(is_back)
+            later = await api.place_order()
+            events = await receive_stream(stream, lambda events: str(later) in str(events))
+            assert str(earlier) not in {event["orderId"] for event in events}
 
 
-async def test_a_server_is_ready_when_all_that_it_needs_answers(
+async def test_a_server_is_ready_when_all_its_dependencies_respond(
     database_url: str, redis_url: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
         problem = await api.get("/readyz", 503)
         assert problem["code"] == "not_ready"
-        assert problem["detail"] == "no answer from: node"
+        assert problem["detail"] == "no response from: node"
         assert problem["checks"]["database"] == problem["checks"]["redis"] == {"ok": True}
         assert problem["checks"]["node"]["reason"]
 
 
-async def test_a_stopping_server_answers_what_it_has_begun(
+async def test_a_stopping_server_completes_running_requests(
     database_url: str, redis_url: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
 
         async def keep_posting() -> set[tuple[int, str | None]]:
-            answers: set[tuple[int, str | None]] = set()
+            responses: set[tuple[int, str | None]] = set()
             try:
                 while True:
-                    answers.add(await posting(api))
-                    begun.set()
+                    responses.add(await post_order(api))
+                    has_first_response.set()
             except aiohttp.ClientConnectionError:
-                return answers
+                return responses
 
-        begun = asyncio.Event()
+        has_first_response = asyncio.Event()
         async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
             tasks = [group.create_task(keep_posting()) for _ in range(8)]
-            await begun.wait()
+            await has_first_response.wait()
             api.stop.set()
-        answers = {answer for task in tasks for answer in task.result()}
-        assert answers <= {(202, None), (503, "1")}
+        responses = {response for task in tasks for response in task.result()}
+        assert responses <= {(202, None), (503, "1")}
 
 
-async def test_the_address_that_is_told_is_the_real_one(database_url: str, redis_url: str) -> None:
-    async with open_api(database_url, redis_url, solana_rpc_url=NO_NODE) as api:
+async def test_the_address_that_is_reported_is_the_real_one(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url, solana_rpc_url=UNREACHABLE_NODE) as api:
         assert not api.url.endswith(":0")
         async with (
             aiohttp.ClientSession() as other,
@@ -282,11 +286,11 @@ async def test_the_address_that_is_told_is_the_real_one(database_url: str, redis
 
 
 async def test_a_socket_that_is_open_already_is_served(database_url: str, redis_url: str) -> None:
-    with create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    with create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         settings = Settings.load(
-            database_url=database_url, redis_url=redis_url, solana_rpc_url=NO_NODE
+            database_url=database_url, redis_url=redis_url, solana_rpc_url=UNREACHABLE_NODE
         )
-        async with served(settings, listening) as api:
+        async with run_api(settings, listener) as api:
             assert api.url == f"http://127.0.0.1:{port}"
             assert await api.get("/healthz") == {"status": "ok"}

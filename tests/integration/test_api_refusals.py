@@ -1,4 +1,4 @@
-"""Bad requests: each is answered with what is wrong, and none of them stores anything."""
+"""Bad requests: each response names the error, and none of them stores anything."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from yarl import URL
 
 from tests.bad_orders import BAD_JSON, BAD_ORDERS
-from tests.integration.apis import ORDER, Api, Json, events, open_api
+from tests.integration.apis import ORDER, Json, RunningApi, open_api, receive_events
 
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
-FORM = "application/x-www-form-urlencoded"
-"""What ``curl -d`` calls everything."""
-AS_JSON = {"Content-Type": "application/json"}
+FORM_TYPE = "application/x-www-form-urlencoded"
+"""The content type that ``curl -d`` sends by default."""
+JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-async def refused(
-    api: Api, path: str, body: object, headers: Mapping[str, str] = AS_JSON
+async def post_bad(
+    api: RunningApi, path: str, body: object, headers: Mapping[str, str] = JSON_HEADERS
 ) -> tuple[int, Json]:
-    """The status and the problem that a request gets."""
+    """Post a bad request; return the status and the problem of the response."""
     async with api.session.post(path, data=body, headers=headers) as response:
         assert response.content_type == "application/problem+json"
         problem = await response.json(content_type=None)
@@ -33,7 +33,7 @@ async def refused(
         return response.status, problem
 
 
-async def stored(api: Api) -> int:
+async def count_stored(api: RunningApi) -> int:
     total: int = (await api.get("/api/stats"))["total"]
     return total
 
@@ -43,25 +43,25 @@ async def test_every_bad_order_is_refused_with_its_field_and_stores_nothing(
 ) -> None:
     async with open_api(database_url, redis_url) as api:
         for name, bad in BAD_ORDERS.items():
-            status, problem = await refused(api, EXECUTE, bad.text.encode())
+            status, problem = await post_bad(api, EXECUTE, bad.text.encode())
             assert status == 422, name
             error = problem["errors"][0]
             assert (error["field"], error["code"]) == (bad.field, bad.code), name
             assert bad.words in error["reason"], name
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
-async def test_a_batch_of_bad_orders_tells_each_in_its_place_and_stores_nothing(
+async def test_a_batch_of_bad_orders_has_a_problem_for_each_and_stores_nothing(
     database_url: str, redis_url: str
 ) -> None:
     texts = [bad.text for bad in BAD_ORDERS.values()]
     body = f'{{"orders":[{",".join(texts)}]}}'.encode()
     async with open_api(database_url, redis_url) as api:
-        status, problem = await refused(api, BATCH, body)
+        status, problem = await post_bad(api, BATCH, body)
         assert (status, problem["code"]) == (422, "batch_refused")
-        for place, (name, bad) in zip(problem["orders"], BAD_ORDERS.items(), strict=True):
-            assert place["problem"]["errors"][0]["field"] == bad.field, name
-        assert await stored(api) == 0
+        for entry, (name, bad) in zip(problem["orders"], BAD_ORDERS.items(), strict=True):
+            assert entry["problem"]["errors"][0]["field"] == bad.field, name
+        assert await count_stored(api) == 0
 
 
 async def test_every_bad_order_is_refused_on_a_socket_too(
@@ -71,18 +71,18 @@ async def test_every_bad_order_is_refused_on_a_socket_too(
         for name, bad in BAD_ORDERS.items():
             async with api.session.ws_connect(EXECUTE) as socket:
                 await socket.send_str(bad.text)
-                [problem] = await events(socket, code=1008)
+                [problem] = await receive_events(socket, code=1008)
             assert problem["errors"][0]["field"] == bad.field, name
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize("path", [EXECUTE, BATCH, "/api/quotes"])
 async def test_what_is_no_json_is_malformed(database_url: str, redis_url: str, path: str) -> None:
     async with open_api(database_url, redis_url) as api:
         for name, body in BAD_JSON.items():
-            status, problem = await refused(api, path, body)
+            status, problem = await post_bad(api, path, body)
             assert (status, problem["code"]) == (400, "malformed_json"), name
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", ""])
@@ -92,29 +92,29 @@ async def test_another_content_type_is_not_supported(
 ) -> None:
     async with open_api(database_url, redis_url) as api:
         body = json.dumps(ORDER).encode()
-        status, problem = await refused(api, path, body, {"Content-Type": kind})
+        status, problem = await post_bad(api, path, body, {"Content-Type": kind})
         assert (status, problem["code"]) == (415, "unsupported_media_type")
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize("origin", ["Origin", "Referer", "Sec-Fetch-Site"])
-async def test_what_a_page_of_another_site_can_send_unasked_is_not_taken(
+async def test_what_a_page_of_another_site_can_send_without_preflight_is_refused(
     database_url: str, redis_url: str, origin: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
-        headers = {"Content-Type": FORM, origin: "https://elsewhere.example"}
-        status, _ = await refused(api, EXECUTE, json.dumps(ORDER).encode(), headers)
+        headers = {"Content-Type": FORM_TYPE, origin: "https://elsewhere.example"}
+        status, _ = await post_bad(api, EXECUTE, json.dumps(ORDER).encode(), headers)
         assert status == 415
-        status, _ = await refused(api, EXECUTE, b"tokenIn=SOL", {"Content-Type": FORM})
+        status, _ = await post_bad(api, EXECUTE, b"tokenIn=SOL", {"Content-Type": FORM_TYPE})
         assert status == 415
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize(
     "kind",
-    ["application/json; charset=utf-8", "Application/JSON", "a/b+json", FORM],
+    ["application/json; charset=utf-8", "Application/JSON", "a/b+json", FORM_TYPE],
 )
-async def test_json_by_any_of_its_names_is_taken(
+async def test_json_by_any_of_its_media_types_is_accepted(
     database_url: str, redis_url: str, kind: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
@@ -134,10 +134,10 @@ async def test_a_body_beyond_the_limit_is_too_large(
 
     async with open_api(database_url, redis_url, body_bytes_max=2_000) as api:
         body = chunks() if is_chunked else b" " * 5_000
-        status, problem = await refused(api, path, body)
+        status, problem = await post_bad(api, path, body)
         assert (status, problem["code"]) == (413, "body_too_large")
-        assert await stored(api) == 0
-        status, _ = await refused(api, EXECUTE, b" " * 2_000)
+        assert await count_stored(api) == 0
+        status, _ = await post_bad(api, EXECUTE, b" " * 2_000)
         assert status == 400
 
 
@@ -149,20 +149,20 @@ async def test_a_message_beyond_the_limit_closes_its_socket(
         api.session.ws_connect(EXECUTE) as socket,
     ):
         await socket.send_str(" " * 5_000)
-        assert await events(socket, code=1009) == []
+        assert await receive_events(socket, code=1009) == []
 
 
 @pytest.mark.parametrize("count", [0, 4])
-async def test_a_batch_has_a_least_and_a_most(
+async def test_a_batch_has_a_minimum_and_a_maximum(
     database_url: str, redis_url: str, count: int
 ) -> None:
     async with open_api(database_url, redis_url, batch_orders_max=3) as api:
         body = json.dumps({"orders": [dict(ORDER)] * count}).encode()
-        status, problem = await refused(api, BATCH, body)
+        status, problem = await post_bad(api, BATCH, body)
         assert status == 422
         assert problem["errors"][0]["field"] == "orders"
         assert f"not {count}" in problem["errors"][0]["reason"]
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize("path", [EXECUTE, BATCH])
@@ -172,10 +172,10 @@ async def test_an_idempotency_key_must_be_printable(
 ) -> None:
     async with open_api(database_url, redis_url) as api:
         body = json.dumps(ORDER if path == EXECUTE else {"orders": [dict(ORDER)]}).encode()
-        status, problem = await refused(api, path, body, {**AS_JSON, "Idempotency-Key": key})
+        status, problem = await post_bad(api, path, body, {**JSON_HEADERS, "Idempotency-Key": key})
         assert (status, problem["code"]) == (400, "invalid_idempotency_key")
         assert problem["errors"][0]["field"] == "Idempotency-Key"
-        assert await stored(api) == 0
+        assert await count_stored(api) == 0
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ async def test_an_idempotency_key_must_be_printable(
         ("&".join(f"x{n}=1" for n in range(1_001)), "query", "invalid_parameter"),
     ],
 )
-async def test_a_bad_query_of_the_list_is_told(
+async def test_a_bad_query_of_the_list_is_refused(
     database_url: str, redis_url: str, query: str, field: str, code: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
@@ -224,7 +224,7 @@ async def test_a_bad_query_of_the_list_is_told(
         ("dex=orca", "dex", "invalid_parameter"),
     ],
 )
-async def test_a_bad_query_of_the_stream_is_told_before_the_upgrade(
+async def test_a_bad_query_of_the_stream_is_refused_before_the_upgrade(
     database_url: str, redis_url: str, query: str, field: str, code: str
 ) -> None:
     headers = {
@@ -287,7 +287,7 @@ async def test_what_is_not_served_is_a_problem_and_never_html(
             assert ("Allow" in response.headers) == (status == 405)
 
 
-async def test_a_request_that_is_no_http_harms_nobody(database_url: str, redis_url: str) -> None:
+async def test_what_is_not_http_does_not_affect_others(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url) as api:
         host, port = api.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -1,4 +1,4 @@
-"""A reader that is too slow: told, closed, and able to come back, while others do not notice."""
+"""A reader that is too slow is closed with a reason and can resume; others are not affected."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ from uuid_utils.compat import uuid7
 from backend.store.intake import NewBatch
 from tests.integration.apis import (
     WAIT_S,
-    Api,
     Json,
-    at_least,
-    hello,
+    RunningApi,
+    has_at_least,
     open_api,
-    streamed,
+    receive_hello,
+    receive_stream,
 )
 from tests.integration.stores import Store, new_order, open_store
 
 
-def keys(found: list[Json]) -> list[tuple[str, int]]:
-    return [(event["orderId"], event["seq"]) for event in found]
+def event_keys(events: list[Json]) -> list[tuple[str, int]]:
+    return [(event["orderId"], event["seq"]) for event in events]
 
 
-async def fill(store: Store, count: int) -> None:
-    """Store so many orders at once."""
+async def store_orders(store: Store, count: int) -> None:
+    """Store this many orders in one transaction."""
     batch = NewBatch(uuid7(), "local", None, b"", "{}")
     orders = [new_order() for _ in range(count)]
     assert await store.intake.accept_batch(batch, orders) is None
 
 
-async def test_a_reader_that_is_too_slow_is_told_and_closed_while_others_go_on(
+async def test_a_reader_that_is_too_slow_is_closed_with_a_reason_while_others_go_on(
     database_url: str, redis_url: str
 ) -> None:
     count = 40_000
     async with open_api(database_url, redis_url) as api, open_store(database_url) as store:
         async with (
-            narrow_session(api) as narrow,
+            open_narrow_session(api) as narrow,
             narrow.ws_connect("/api/orders/stream", autoclose=False) as slow,
-            api.stream() as socket,
+            api.open_stream() as socket,
         ):
-            await hello(socket)
-            await hello(slow)
+            await receive_hello(socket)
+            await receive_hello(slow)
             async with asyncio.TaskGroup() as group:
-                reading = group.create_task(streamed(socket, at_least(count)))
+                reader = group.create_task(receive_stream(socket, has_at_least(count)))
                 for _ in range(count // 5_000):
-                    await fill(store, 5_000)
-            assert len(set(keys(reading.result()))) == count
+                    await store_orders(store, 5_000)
+            assert len(set(event_keys(reader.result()))) == count
             async with asyncio.timeout(WAIT_S):
-                got: list[Any] = [message.json() async for message in slow]
+                frames: list[Any] = [message.json() async for message in slow]
             assert slow.close_code == 1013
-        assert got[-1]["bye"]["reason"] == "too_slow"
-        seen = [event for frame in got if isinstance(frame, list) for event in frame]
-        assert len(seen) < count
-        async with api.stream(after=seen[-1]["cursor"]) as socket:
-            await hello(socket)
-            rest = await streamed(socket, at_least(count - len(seen)))
-        everything = keys(seen + rest)
-        assert len(everything) == len(set(everything)) == count
+        assert frames[-1]["bye"]["reason"] == "too_slow"
+        received = [event for frame in frames if isinstance(frame, list) for event in frame]
+        assert len(received) < count
+        async with api.open_stream(after=received[-1]["cursor"]) as socket:
+            await receive_hello(socket)
+            missed_events = await receive_stream(socket, has_at_least(count - len(received)))
+        all_keys = event_keys(received + missed_events)
+        assert len(all_keys) == len(set(all_keys)) == count
 
 
-def narrow_session(api: Api) -> aiohttp.ClientSession:
-    """A client that takes only a little before it has to read."""
+def open_narrow_session(api: RunningApi) -> aiohttp.ClientSession:
+    """A client with a small receive buffer, so that the server soon cannot send."""
 
     def make(address: Any) -> sockets.socket:
         family, kind, protocol, *_ = address

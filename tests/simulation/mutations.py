@@ -1,4 +1,4 @@
-"""What the engine would be without each of the things that keep its promises."""
+"""The engine without one of its safeguards, for each of them."""
 
 from __future__ import annotations
 
@@ -8,116 +8,122 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from backend.chain.rpc_results import SignatureStatus, Tip
+from backend.chain.rpc_results import ChainTip, SignatureStatus
 from backend.chain.wire import Commitment
-from backend.domain.lifecycle import Fate, Happening
-from backend.domain.orders import Signed
-from backend.execution import executor
-from backend.execution import submission as execution
-from backend.execution.submission import Submission
+from backend.domain.lifecycle import Cause, SignatureOutcome
+from backend.domain.orders import SignedTransaction
+from backend.execution import executor, submission
+from backend.execution.submission import TransactionSubmitter
 from tests.simulation import worker
-from tests.simulation.database import Database, Row
+from tests.simulation.model.database import DatabaseModel, OrderRow
 
 
 @contextmanager
-def sends_before_it_stores() -> Iterator[None]:
-    """A transaction is sent, and then stored."""
-    record = executor._Drive._record
+def send_before_recording() -> Iterator[None]:
+    """A transaction is sent before it is stored."""
+    record = executor._OrderDrive._record
 
     async def send_and_record(
-        drive: Any, what: Happening, facts: Mapping[str, object], **known: Any
+        drive: Any, cause: Cause, data: Mapping[str, object], **fields: Any
     ) -> None:
-        if what is Happening.SIGNED:
-            await drive._means.submission.send(known["signed"])
-        await record(drive, what, facts, **known)
+        if cause is Cause.SIGNED:
+            await drive._context.submitter.send(fields["signed"])
+        await record(drive, cause, data, **fields)
 
-    with patch.object(executor._Drive, "_record", send_and_record):
+    with patch.object(executor._OrderDrive, "_record", send_and_record):
         yield
 
 
-def forgets_the_epoch() -> AbstractContextManager[object]:
-    """A write is stored whoever holds the order by now."""
+def skip_epoch_check() -> AbstractContextManager[object]:
+    """A write is stored even if another worker holds the lease by now."""
 
-    def is_at(database: Database, row: Row, epoch: int, seq: int) -> bool:
+    def matches_fence(database: DatabaseModel, row: OrderRow, epoch: int, seq: int) -> bool:
         return row.seq == seq
 
-    return patch.object(Database, "is_at", is_at)
+    return patch.object(DatabaseModel, "matches_fence", matches_fence)
 
 
-def forgets_the_seq() -> AbstractContextManager[object]:
-    """A write is stored wherever its order is by now."""
+def skip_seq_check() -> AbstractContextManager[object]:
+    """A write is stored even if its order has moved on by now."""
 
-    def is_at(database: Database, row: Row, epoch: int, seq: int) -> bool:
+    def matches_fence(database: DatabaseModel, row: OrderRow, epoch: int, seq: int) -> bool:
         return row.epoch == epoch
 
-    return patch.object(Database, "is_at", is_at)
+    return patch.object(DatabaseModel, "matches_fence", matches_fence)
 
 
-def never_sweeps() -> AbstractContextManager[object]:
-    """Nobody looks for orders that nobody drives."""
+def disable_sweep() -> AbstractContextManager[object]:
+    """Overdue orders are never found."""
 
-    async def rest(orders: object, queue: object, **settings: object) -> None:
+    async def wait_forever(orders: object, queue: object, **settings: object) -> None:
         await asyncio.Event().wait()
 
-    return patch.object(worker, "sweep", rest)
+    return patch.object(worker, "run_sweep", wait_forever)
 
 
-def buries_without_a_look() -> AbstractContextManager[object]:
-    """A transaction is dead when its height has passed, whether it has landed or not."""
+def expire_without_status_check() -> AbstractContextManager[object]:
+    """A transaction counts as expired once its height has passed, even if it has landed."""
 
-    async def fates(submission: Submission, signed: Sequence[Signed], tip: Tip) -> list[Fate]:
+    async def find_outcomes(
+        submitter: TransactionSubmitter, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> list[SignatureOutcome]:
         return [
-            execution._fate(None, is_over=tip.height > each.last_valid_height) for each in signed
+            submission._read_outcome(None, is_expired=tip.height > each.last_valid_height)
+            for each in signed
         ]
 
-    return patch.object(Submission, "_fates", fates)
+    return patch.object(TransactionSubmitter, "_find_outcomes", find_outcomes)
 
 
-def believes_a_node_that_is_behind() -> AbstractContextManager[object]:
-    """A search that does not find a transaction counts, however late the node is that made it."""
-    fates = Submission._fates
+def accept_stale_node() -> AbstractContextManager[object]:
+    """A history search without a result counts even if its node is behind."""
+    find_outcomes = TransactionSubmitter._find_outcomes
 
-    async def fates_of_any(
-        submission: Submission, signed: Sequence[Signed], tip: Tip
-    ) -> list[Fate]:
-        return await fates(submission, signed, Tip(0, tip.height))
+    async def find_outcomes_of_any_node(
+        submitter: TransactionSubmitter, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> list[SignatureOutcome]:
+        return await find_outcomes(submitter, signed, ChainTip(0, tip.height))
 
-    return patch.object(Submission, "_fates", fates_of_any)
+    return patch.object(TransactionSubmitter, "_find_outcomes", find_outcomes_of_any_node)
 
 
-def searches_before_it_reads_the_height() -> AbstractContextManager[object]:
-    """A transaction may land between the search that misses it and the end of its time."""
+def check_status_before_height() -> AbstractContextManager[object]:
+    """A transaction may land between the search that misses it and its expiry."""
 
-    async def look(submission: Any, signed: Sequence[Signed]) -> list[Fate]:
-        names = [each.signature for each in signed]
-        statuses = await submission._node.get_signature_statuses(names, search_history=True)
-        tip = await submission._node.get_epoch_info(Commitment.FINALIZED)
+    async def check_batch(
+        submitter: Any, signed: Sequence[SignedTransaction]
+    ) -> list[SignatureOutcome]:
+        signatures = [each.signature for each in signed]
+        statuses = await submitter._node.get_signature_statuses(signatures, search_history=True)
+        tip = await submitter._node.get_epoch_info(Commitment.FINALIZED)
         return [
-            execution._fate(status, is_over=tip.height > each.last_valid_height)
-            for each, status in zip(signed, statuses.found, strict=True)
+            submission._read_outcome(status, is_expired=tip.height > each.last_valid_height)
+            for each, status in zip(signed, statuses.entries, strict=True)
         ]
 
-    return patch.object(Submission, "_look", look)
+    return patch.object(TransactionSubmitter, "_check_batch", check_batch)
 
 
-def trusts_a_block_that_may_vanish() -> AbstractContextManager[object]:
-    """A transaction has landed as soon as any block has it."""
+def accept_processed_commitment() -> AbstractContextManager[object]:
+    """A transaction counts as landed at processed commitment already."""
 
-    def fate(status: SignatureStatus | None, *, is_over: bool = False) -> Fate:
+    def read_outcome(
+        status: SignatureStatus | None, *, is_expired: bool = False
+    ) -> SignatureOutcome:
         if status is None:
-            return Fate.DEAD if is_over else Fate.OPEN
-        return Fate.LANDED if status.err is None else Fate.REVERTED
+            return SignatureOutcome.EXPIRED if is_expired else SignatureOutcome.UNRESOLVED
+        return SignatureOutcome.LANDED if status.err is None else SignatureOutcome.REVERTED
 
-    return patch.object(execution, "_fate", fate)
+    return patch.object(submission, "_read_outcome", read_outcome)
 
 
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
-    "intent before send": sends_before_it_stores,
-    "epoch check": forgets_the_epoch,
-    "sweep": never_sweeps,
-    "last look": buries_without_a_look,
-    "slot of the look": believes_a_node_that_is_behind,
-    "seq check": forgets_the_seq,
-    "height first": searches_before_it_reads_the_height,
-    "confirmation": trusts_a_block_that_may_vanish,
+    "intent before send": send_before_recording,
+    "epoch check": skip_epoch_check,
+    "sweep": disable_sweep,
+    "last look": expire_without_status_check,
+    "slot of the look": accept_stale_node,
+    "seq check": skip_seq_check,
+    "height first": check_status_before_height,
+    "confirmation": accept_processed_commitment,
 }

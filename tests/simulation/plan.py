@@ -1,4 +1,4 @@
-"""What a seed stands for: settings, orders, and everything that goes wrong, with its time."""
+"""Draws a schedule from a seed: settings, orders, and faults with their times."""
 
 from __future__ import annotations
 
@@ -6,40 +6,45 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from backend.execution.context import Point
-from tests.simulation.chain import Rules
-from tests.simulation.postgres import Clock
-from tests.simulation.worker import Terms
+from backend.execution.context import Checkpoint
+from tests.simulation.model.chain import ChainRules
+from tests.simulation.model.postgres import ServerClock
+from tests.simulation.worker import WorkerSettings
 
 
-class Trouble(StrEnum):
-    """What lasts for a while."""
+class OutageKind(StrEnum):
+    """A fault that lasts for a while; the order of the members decides what a seed draws."""
 
     DATABASE_DOWN = "database down"
-    DATABASE_ROUGH = "database loses requests and answers"
+    DATABASE_LOSSY = "database loses requests and responses"
     DATABASE_BUSY = "database busy"
     DATABASE_FULL = "database full"
     NODE_DOWN = "node down"
-    NODE_ROUGH = "node loses requests and answers"
+    NODE_LOSSY = "node loses requests and responses"
     NODE_BUSY = "node busy"
-    NODE_STALLED = "one of two nodes has stalled"
-    VENUES_CLOSED = "venues closed"
-    DROPPED = "transactions dropped"
-    REVERTED = "transactions revert"
-    SLOW = "transactions land late"
-    UNTOLD = "statuses told late"
-    STANDING = "no blocks"
-    QUEUE_DOWN = "queue down, its messages lost"
-    QUEUE_FULL = "too many jobs wait to be sent"
-    QUEUE_ROUGH = "queue loses, doubles and delays"
+    NODE_STALLED = "one of two nodes is stale"
+    VENUES_DOWN = "venues down"
+    TRANSACTIONS_DROPPED = "transactions dropped"
+    TRANSACTIONS_REVERTED = "transactions reverted"
+    LANDING_SLOW = "transactions land late"
+    STATUSES_LATE = "statuses late"
+    CHAIN_STALLED = "chain stalled"
+    QUEUE_DOWN = "queue down and its messages lost"
+    QUEUE_FULL = "queue full"
+    QUEUE_LOSSY = "queue loses, duplicates and delays"
 
 
-OFTEN = (Trouble.DATABASE_ROUGH, Trouble.DATABASE_ROUGH, Trouble.NODE_ROUGH, Trouble.DROPPED)
-"""What leaves the most doubts about what has happened."""
+FREQUENT_OUTAGES = (
+    OutageKind.DATABASE_LOSSY,
+    OutageKind.DATABASE_LOSSY,
+    OutageKind.NODE_LOSSY,
+    OutageKind.TRANSACTIONS_DROPPED,
+)
+"""Drawn more often, as they leave the most uncertainty about outcomes."""
 
 
-class Blow(StrEnum):
-    """What befalls one worker."""
+class WorkerFaultKind(StrEnum):
+    """A fault of one worker."""
 
     KILL = "kill"
     PAUSE = "pause"
@@ -47,87 +52,91 @@ class Blow(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """A trouble that lasts; ``strength`` is between 0 and 1."""
+class Outage:
+    """A fault that lasts; ``strength`` is between 0 and 1."""
 
     at: float
-    trouble: Trouble
-    lasts_s: float
+    kind: OutageKind
+    duration_s: float
     strength: float
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """A blow to a worker: at a time, or ``steps`` after it next reaches a ``point``.
+class WorkerFault:
+    """A fault of a worker: ``steps`` after a time, or after it next reaches a ``checkpoint``.
 
-    A paused worker goes on after ``lasts_s``, one that is gone has a successor after it.
+    A paused worker resumes after ``duration_s``; a killed one is replaced after it.
     """
 
     at: float
-    blow: Blow
+    kind: WorkerFaultKind
     worker: int
-    lasts_s: float
-    point: Point | None
+    duration_s: float
+    checkpoint: Checkpoint | None
     steps: int
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
-    """The chain's last blocks are replaced."""
+class ChainFork:
+    """A fork that replaces the chain's last blocks."""
 
     at: float
     blocks: int
 
 
-Fault = Spell | Strike | Fork
+Fault = Outage | WorkerFault | ChainFork
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A whole schedule."""
 
-    terms: Terms
-    rules: Rules
-    clock: Clock
+    settings: WorkerSettings
+    rules: ChainRules
+    clock: ServerClock
     workers: int
     orders: tuple[float, ...]
-    """When each is accepted."""
-    lands_within_s: float
-    """How long a transaction takes to land, at most, when nothing is wrong."""
-    refused: float
-    """The part of orders that no venue takes, or that the chain refuses for good."""
+    """The time at which each is accepted."""
+    landing_max_s: float
+    """How long a transaction takes to land at most, without faults."""
+    reject_chance: float
+    """The share of orders that all venues reject, or that the chain rejects for good."""
     faults: tuple[Fault, ...]
     heal_at: float
 
     @property
-    def is_kept_well(self) -> bool:
-        """Whether the database is always there."""
-        spells = [fault for fault in self.faults if isinstance(fault, Spell)]
-        return not any(spell.trouble.name.startswith("DATABASE") for spell in spells)
+    def is_database_available(self) -> bool:
+        """Whether the plan has no database outage."""
+        outages = [fault for fault in self.faults if isinstance(fault, Outage)]
+        return not any(outage.kind.name.startswith("DATABASE") for outage in outages)
 
 
-def plan_of(seed: int) -> Plan:
-    """The schedule of a seed."""
+def draw_plan(seed: int) -> Plan:
+    """Draw the plan of a seed. The order of the draws is part of every seed's meaning."""
     random = Random(f"plan {seed}")
-    terms = _terms(random)
-    lasts_s = random.uniform(6, 25)
+    settings = _draw_settings(random)
+    duration_s = random.uniform(6, 25)
     workers = random.choice((1, 2, 2, 3))
-    faults = [_fault(random, terms, workers, lasts_s) for _ in range(random.randint(2, 10))]
+    faults = [
+        _draw_fault(random, settings, workers, duration_s) for _ in range(random.randint(2, 10))
+    ]
     return Plan(
-        terms=terms,
-        rules=_rules(random),
-        clock=Clock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
+        settings=settings,
+        rules=_draw_rules(random),
+        clock=ServerClock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
         workers=workers,
-        orders=tuple(sorted(random.uniform(0, lasts_s * 0.7) for _ in range(random.randint(1, 4)))),
-        lands_within_s=random.choice((1.5, 1.5, 6)),
-        refused=random.choice((0, 0, 0.1)),
+        orders=tuple(
+            sorted(random.uniform(0, duration_s * 0.7) for _ in range(random.randint(1, 4)))
+        ),
+        landing_max_s=random.choice((1.5, 1.5, 6)),
+        reject_chance=random.choice((0, 0, 0.1)),
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
-        heal_at=lasts_s,
+        heal_at=duration_s,
     )
 
 
-def _terms(random: Random) -> Terms:
-    return Terms(
+def _draw_settings(random: Random) -> WorkerSettings:
+    return WorkerSettings(
         lease_s=random.uniform(3, 9),
         sweep_s=random.uniform(0.5, 2),
         rekick_s=random.uniform(1, 5),
@@ -142,10 +151,10 @@ def _terms(random: Random) -> Terms:
     )
 
 
-def _rules(random: Random) -> Rules:
+def _draw_rules(random: Random) -> ChainRules:
     finalized = random.randint(3, 12)
     valid = random.randint(12, 40)
-    return Rules(
+    return ChainRules(
         slot_s=0.4,
         valid_blocks=valid,
         confirmed_blocks=random.randint(1, 3),
@@ -154,27 +163,37 @@ def _rules(random: Random) -> Rules:
     )
 
 
-def _fault(random: Random, terms: Terms, workers: int, until: float) -> Fault:
+def _draw_fault(random: Random, settings: WorkerSettings, workers: int, until: float) -> Fault:
     at = random.uniform(0, until)
     match random.random():
         case chance if chance < 0.45:
-            return _strike(random, terms, at, workers)
+            return _draw_worker_fault(random, settings, at, workers)
         case chance if chance < 0.55:
-            return Fork(at, random.randint(1, 3))
+            return ChainFork(at, random.randint(1, 3))
         case _:
-            trouble = random.choice((*Trouble, *OFTEN))
-            return Spell(at, trouble, random.uniform(0.5, random.choice((8, 20))), random.random())
+            kind = random.choice((*OutageKind, *FREQUENT_OUTAGES))
+            return Outage(at, kind, random.uniform(0.5, random.choice((8, 20))), random.random())
 
 
-def _strike(random: Random, terms: Terms, at: float, workers: int) -> Strike:
-    blow = random.choice((Blow.KILL, Blow.KILL, Blow.PAUSE, Blow.PAUSE, Blow.STOP))
+def _draw_worker_fault(
+    random: Random, settings: WorkerSettings, at: float, workers: int
+) -> WorkerFault:
+    kind = random.choice(
+        (
+            WorkerFaultKind.KILL,
+            WorkerFaultKind.KILL,
+            WorkerFaultKind.PAUSE,
+            WorkerFaultKind.PAUSE,
+            WorkerFaultKind.STOP,
+        )
+    )
     short_s = random.uniform(0.1, 2)
-    return Strike(
+    return WorkerFault(
         at,
-        blow,
+        kind,
         worker=random.randrange(workers),
-        # A pause is of interest when somebody else has taken over, and most while they work.
-        lasts_s=random.choice((short_s, terms.lease_s + 2 * short_s)),
-        point=random.choice((None, *Point, *Point)),
+        # A pause matters once another worker has taken over, and most while that one works.
+        duration_s=random.choice((short_s, settings.lease_s + 2 * short_s)),
+        checkpoint=random.choice((None, *Checkpoint, *Checkpoint)),
         steps=random.choice((0, random.randint(1, 8), random.randint(1, 40))),
     )

@@ -1,4 +1,4 @@
-"""Runs the schedule of a seed: trouble, healing, quiet, and the audit of what came of it."""
+"""Runs the schedule of a seed: faults, healing, recovery, shutdown, and the audit."""
 
 from __future__ import annotations
 
@@ -11,166 +11,170 @@ from uuid import UUID
 
 import structlog
 
-from tests.simulation.audit import audit, longest_s
-from tests.simulation.loop import VirtualLoop
-from tests.simulation.plan import Fault, Fork, Plan, Spell, Strike, Trouble, plan_of
-from tests.simulation.troubles import set_trouble
-from tests.simulation.world import World
+from tests.simulation.audit import audit, order_bound_s
+from tests.simulation.cluster import SimulatedCluster
+from tests.simulation.faults import set_outage
+from tests.simulation.model.virtual_loop import VirtualLoop
+from tests.simulation.plan import ChainFork, Fault, Outage, OutageKind, Plan, WorkerFault, draw_plan
 
-STOP_S = 30.0
-"""How long workers may take to stop, once everything is healthy."""
-AFTERWARDS_S = 10_000.0
-"""How long transactions that are on their way have to land after everything else is over."""
-BURIALS_MAX = 20
+STOP_TIMEOUT_S = 30.0
+"""How long workers may take to stop without faults."""
+FINAL_ADVANCE_S = 10_000.0
+"""How long pending transactions have to land after all else has ended."""
+CANCEL_ROUNDS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a schedule. ``problems`` begin with the name of the promise that was broken."""
+class ScheduleResult:
+    """The result of a schedule. Each violation begins with the name of its kind."""
 
     seed: int
     plan: Plan
-    world: World
+    cluster: SimulatedCluster
     healed_at: float
-    """When everything was healthy, by the database's clock."""
-    recovered_s: float
-    """From then until the last order had ended."""
-    problems: tuple[str, ...]
+    """When all faults had ended, by the database's clock."""
+    recovery_s: float
+    """The time from then until the last order ended."""
+    violations: tuple[str, ...]
 
     def report(self) -> Iterator[str]:
-        """What was broken, and all that led there."""
-        yield from self.problems
-        yield f"{self.plan.terms}"
+        """Yield the violations, the parameters and the trace."""
+        yield from self.violations
+        yield f"{self.plan.settings}"
         yield f"{self.plan.rules}"
-        yield from self.world.trace.lines()
+        yield from self.cluster.trace.lines()
 
 
-def simulate(seed: int, plan: Plan | None = None) -> Outcome:
-    """Run one schedule from its beginning to its audit: the seed's own, or a given one."""
+def simulate(seed: int, plan: Plan | None = None) -> ScheduleResult:
+    """Run one schedule and audit it; ``plan`` replaces the plan of the seed."""
     loop = VirtualLoop()
     try:
-        with _silence():
-            return _Schedule(plan or plan_of(seed), seed, loop).run()
+        with _disable_logging():
+            return _ScheduleRun(plan or draw_plan(seed), seed, loop).run()
     finally:
         loop.close()
 
 
-class _Schedule:
+class _ScheduleRun:
     def __init__(self, plan: Plan, seed: int, loop: VirtualLoop) -> None:
         self._plan = plan
         self._seed = seed
         self._loop = loop
-        self._world = World(plan, seed, loop)
+        self._cluster = SimulatedCluster(plan, seed, loop)
         self._ended = asyncio.Event()
         self._healed_at = 0.0
 
-    def run(self) -> Outcome:
-        loop, world = self._loop, self._world
-        loop.set_exception_handler(self._broken)
-        world.server.changed = self._look
-        for place in world.places:
-            world.start(place)
-        ended_at = loop.run_until_complete(self._live())
-        world.chain.advance(loop.time() + AFTERWARDS_S)
-        self._clear_away()
+    def run(self) -> ScheduleResult:
+        loop, cluster = self._loop, self._cluster
+        loop.set_exception_handler(self._handle_exception)
+        cluster.server.on_statement = self._check_ended
+        for slot in cluster.slots:
+            cluster.start_worker(slot)
+        ended_at = loop.run_until_complete(self._run_timeline())
+        cluster.chain.advance(loop.time() + FINAL_ADVANCE_S)
+        self._cancel_tasks()
         plan, healed_at = self._plan, self._plan.clock.at(self._healed_at)
-        audited = audit(plan, world.database, world.chain, healed_at)
-        problems = (*world.problems, *world.witness.problems, *audited)
-        recovered_s = max(ended_at - self._healed_at, 0)
-        return Outcome(self._seed, plan, world, healed_at, recovered_s, problems)
+        audit_violations = audit(plan, cluster.database, cluster.chain, healed_at)
+        violations = (*cluster.violations, *cluster.send_monitor.violations, *audit_violations)
+        recovery_s = max(ended_at - self._healed_at, 0)
+        return ScheduleResult(self._seed, plan, cluster, healed_at, recovery_s, violations)
 
-    async def _live(self) -> float:
-        """From the first order to the last worker; returns when the last order had ended."""
-        world, loop = self._world, self._loop
+    async def _run_timeline(self) -> float:
+        """Run from the first order to the shutdown; returns when the last order ended."""
+        cluster, loop = self._cluster, self._loop
         orders = [(at, UUID(int=(self._seed << 16) + n)) for n, at in enumerate(self._plan.orders)]
-        happenings: list[tuple[float, UUID | Fault]] = [*orders]
-        happenings += [(fault.at, fault) for fault in self._plan.faults]
-        for at, what in sorted(happenings, key=lambda happening: happening[0]):
+        actions: list[tuple[float, UUID | Fault]] = [*orders]
+        actions += [(fault.at, fault) for fault in self._plan.faults]
+        for at, action in sorted(actions, key=lambda timed: timed[0]):
             await asyncio.sleep(at - loop.time())
-            if isinstance(what, UUID):
-                await world.accept(what)
+            if isinstance(action, UUID):
+                await cluster.accept_order(action)
             else:
-                self._befall(what)
+                self._start_fault(action)
         await asyncio.sleep(self._plan.heal_at - loop.time())
         self._heal()
         try:
-            async with asyncio.timeout(longest_s(self._plan)):
+            async with asyncio.timeout(order_bound_s(self._plan)):
                 await self._ended.wait()
         except TimeoutError:
-            world.trace.note("world", "waits no longer")
+            cluster.trace.add("cluster", "times out")
         ended_at = loop.time()
-        await self._stop()
+        await self._stop_workers()
         return ended_at
 
-    def _befall(self, fault: Fault) -> None:
+    def _start_fault(self, fault: Fault) -> None:
         match fault:
-            case Spell():
-                self._world.trace.note("world", "begins:", fault.trouble, fault.strength)
-                set_trouble(self._world, fault.trouble, fault.strength)
-                self._loop.call_later(fault.lasts_s, self._end, fault)
-            case Strike():
-                self._world.strike(fault)
-            case Fork():
-                self._world.chain.fork(self._loop.time(), fault.blocks)
+            case Outage():
+                self._cluster.trace.add("cluster", "begins:", fault.kind, fault.strength)
+                set_outage(self._cluster, fault.kind, fault.strength)
+                self._loop.call_later(fault.duration_s, self._end_outage, fault)
+            case WorkerFault():
+                self._cluster.schedule_fault(fault)
+            case ChainFork():
+                self._cluster.chain.fork(self._loop.time(), fault.blocks)
 
-    def _end(self, spell: Spell) -> None:
-        self._world.trace.note("world", "ends:", spell.trouble)
-        set_trouble(self._world, spell.trouble, 0)
+    def _end_outage(self, outage: Outage) -> None:
+        self._cluster.trace.add("cluster", "ends:", outage.kind)
+        set_outage(self._cluster, outage.kind, 0)
 
     def _heal(self) -> None:
-        world = self._world
-        world.trace.note("world", "heals")
-        for trouble in Trouble:
-            set_trouble(world, trouble, 0)
+        cluster = self._cluster
+        cluster.trace.add("cluster", "heals")
+        for kind in OutageKind:
+            set_outage(cluster, kind, 0)
         self._healed_at = self._loop.time()
-        world.make_healthy()
-        self._look()
+        cluster.heal()
+        self._check_ended()
 
-    def _look(self) -> None:
-        """Whether it is over: everything is healthy, and every order has ended."""
-        world = self._world
-        if world.is_healthy and not any(row.open for row in world.database.rows.values()):
+    def _check_ended(self) -> None:
+        """Signal the end of recovery: no faults, and every order has ended."""
+        cluster = self._cluster
+        if cluster.is_healthy and not any(row.open for row in cluster.database.rows.values()):
             self._ended.set()
 
-    async def _stop(self) -> None:
-        """Stop the workers as they are stopped every day."""
-        world = self._world
-        world.is_closing = True
-        for place in world.places:
-            if place.worker is not None:
-                place.worker.stop()
+    async def _stop_workers(self) -> None:
+        """Shut all workers down gracefully."""
+        cluster = self._cluster
+        cluster.is_closing = True
+        for slot in cluster.slots:
+            if slot.worker is not None:
+                slot.worker.stop()
         try:
-            async with asyncio.timeout(STOP_S):
-                while any(place.worker is not None for place in world.places):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                while any(slot.worker is not None for slot in cluster.slots):
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            names = [place.process.name for place in world.places if place.worker is not None]
-            world.problems.append(f"broken: {', '.join(names)} did not stop")
+            names = [slot.process.name for slot in cluster.slots if slot.worker is not None]
+            cluster.violations.append(f"broken: {', '.join(names)} did not stop")
 
-    def _clear_away(self) -> None:
-        """End every task that is left, so that nothing of this schedule runs later."""
-        world, loop = self._world, self._loop
-        world.end()
-        for process in world.processes:
-            process.go_on(loop)
-        for _ in range(BURIALS_MAX):
-            left = [task for each in world.processes for task in each.tasks if not task.done()]
-            if not left:
+    def _cancel_tasks(self) -> None:
+        """Cancel all remaining tasks, so that nothing of this schedule runs later."""
+        cluster, loop = self._cluster, self._loop
+        cluster.close()
+        for process in cluster.processes:
+            process.resume(loop)
+        for _ in range(CANCEL_ROUNDS_MAX):
+            remaining = [
+                task for each in cluster.processes for task in each.tasks if not task.done()
+            ]
+            if not remaining:
                 return
-            for task in left:
+            for task in remaining:
                 task.cancel()
             loop.run_until_complete(asyncio.sleep(0))
-        raise AssertionError(f"these do not end: {left}")
+        raise AssertionError(f"tasks that do not end: {remaining}")
 
-    def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        if not self._world.is_over:
+    def _handle_exception(
+        self, loop: asyncio.AbstractEventLoop, context: dict[str, object]
+    ) -> None:
+        if not self._cluster.is_closed:
             error = context.get("exception")
-            self._world.problems.append(f"broken: {context['message']}: {error!r}")
+            self._cluster.violations.append(f"broken: {context['message']}: {error!r}")
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Nobody reads the logs of thousands of engines."""
+def _disable_logging() -> Iterator[None]:
+    """Disable the engines' logs, which would cost most of the time."""
     config = structlog.get_config()
     taskiq = logging.getLogger("taskiq")
     level = taskiq.level

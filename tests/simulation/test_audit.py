@@ -1,4 +1,4 @@
-"""The audit finds what it is there to find: one violation is planted at a time."""
+"""The audit finds every kind of violation: one is planted at a time."""
 
 from __future__ import annotations
 
@@ -9,87 +9,89 @@ import pytest
 
 from backend.domain.lifecycle import Status
 from tests.simulation.audit import audit
-from tests.simulation.chain import Chain, Landing
-from tests.simulation.database import Row
+from tests.simulation.model.chain import ChainModel, Landing
+from tests.simulation.model.database import OrderRow
 from tests.simulation.schedule import simulate
 from tests.simulation.test_every_step import PLAN
 
 
-def opened_again(row: Row, chain: Chain) -> None:
+def reopen_order(row: OrderRow, chain: ChainModel) -> None:
     row.status = Status.SUBMITTED
 
 
-def still_leased(row: Row, chain: Chain) -> None:
+def keep_lease(row: OrderRow, chain: ChainModel) -> None:
     row.lease_until = 1.0
 
 
-def executed_twice(row: Row, chain: Chain) -> None:
-    landing = the_landing(chain)
-    again = replace(landing.transaction, signature=row.events[-1].data)
-    chain.landed["again"] = replace(landing, transaction=again)
+def execute_twice(row: OrderRow, chain: ChainModel) -> None:
+    landing = find_landing(chain)
+    second = replace(landing.transaction, signature=row.events[-1].data)
+    chain.landings["again"] = replace(landing, transaction=second)
 
 
-def said_to_have_failed(row: Row, chain: Chain) -> None:
+def mark_as_failed(row: OrderRow, chain: ChainModel) -> None:
     row.status = Status.FAILED
 
 
-def taken_back(row: Row, chain: Chain) -> None:
-    chain.landed.clear()
+def drop_landing(row: OrderRow, chain: ChainModel) -> None:
+    chain.landings.clear()
 
 
-def told_another_amount(row: Row, chain: Chain) -> None:
+def change_amount(row: OrderRow, chain: ChainModel) -> None:
     assert row.amount_out is not None
     row.amount_out += 1
 
 
-def an_event_lost(row: Row, chain: Chain) -> None:
+def drop_event(row: OrderRow, chain: ChainModel) -> None:
     del row.events[2]
 
 
-def a_step_skipped(row: Row, chain: Chain) -> None:
+def skip_step(row: OrderRow, chain: ChainModel) -> None:
     row.events[2] = replace(row.events[2], status=Status.ROUTING)
 
 
-def written_with_an_old_epoch(row: Row, chain: Chain) -> None:
+def write_with_old_epoch(row: OrderRow, chain: ChainModel) -> None:
     row.events[3] = replace(row.events[3], epoch=0)
 
 
-def never_stored(row: Row, chain: Chain) -> None:
+def drop_signature(row: OrderRow, chain: ChainModel) -> None:
     row.events[3] = replace(row.events[3], data="{}")
     row.events[4] = replace(row.events[4], data="{}")
 
 
-def took_for_ever(row: Row, chain: Chain) -> None:
+def delay_end(row: OrderRow, chain: ChainModel) -> None:
     row.events[4] = replace(row.events[4], at=100.0)
 
 
-def the_landing(chain: Chain) -> Landing:
-    [landing] = chain.landed.values()
+def find_landing(chain: ChainModel) -> Landing:
+    [landing] = chain.landings.values()
     return landing
 
 
 @pytest.mark.parametrize(
-    ("plant", "found"),
+    ("plant", "expected"),
     [
-        (opened_again, "stuck"),
-        (still_leased, "a lease is left"),
-        (executed_twice, "doubled"),
-        (said_to_have_failed, "untrue (it was executed)"),
-        (taken_back, "untrue (that was not executed)"),
-        (told_another_amount, "untrue (that was not executed)"),
-        (an_event_lost, "a gap in its events"),
-        (a_step_skipped, "no step"),
-        (written_with_an_old_epoch, "written by somebody who had lost the lease"),
-        (never_stored, "landed and not in its events"),
-        (took_for_ever, "slow"),
+        (reopen_order, "stuck"),
+        (keep_lease, "unreleased lease"),
+        (execute_twice, "doubled"),
+        (mark_as_failed, "wrong status (failed, but executed)"),
+        (drop_landing, "wrong status (confirmed, but not executed)"),
+        (change_amount, "wrong status (confirmed, but not executed)"),
+        (drop_event, "gap in its events"),
+        (skip_step, "invalid step"),
+        (write_with_old_epoch, "written with a stale epoch"),
+        (drop_signature, "landed without an event"),
+        (delay_end, "slow"),
     ],
 )
-def test_a_planted_violation_is_found(plant: Callable[[Row, Chain], None], found: str) -> None:
-    outcome = simulate(1, PLAN)
-    world = outcome.world
-    [row] = world.database.rows.values()
+def test_a_planted_violation_is_found(
+    plant: Callable[[OrderRow, ChainModel], None], expected: str
+) -> None:
+    result = simulate(1, PLAN)
+    cluster = result.cluster
+    [row] = cluster.database.rows.values()
     assert row.status is Status.CONFIRMED
-    assert list(audit(PLAN, world.database, world.chain, outcome.healed_at)) == []
-    plant(row, world.chain)
-    problems = list(audit(PLAN, world.database, world.chain, outcome.healed_at))
-    assert any(problem.startswith(found) for problem in problems)
+    assert list(audit(PLAN, cluster.database, cluster.chain, result.healed_at)) == []
+    plant(row, cluster.chain)
+    violations = list(audit(PLAN, cluster.database, cluster.chain, result.healed_at))
+    assert any(violation.startswith(expected) for violation in violations)

@@ -1,4 +1,4 @@
-"""One simulated worker: the real parts, wired as in production, on modelled servers."""
+"""One simulated worker: the real components, wired as in production, on modelled servers."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from typing import cast
 
 import asyncpg
 
-from backend.chain.transactions import Budget
+from backend.chain.transactions import ComputeBudget
 from backend.domain.errors import RetryLater
 from backend.domain.lifecycle import backoff_ms
-from backend.domain.tokens import Tokens
-from backend.execution.context import Means, Point, Policy
+from backend.domain.tokens import TokenRegistry
+from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor
-from backend.execution.lease_renewer import Keeper
-from backend.execution.submission import Node, Pace, Submission
-from backend.execution.unsent_limiter import Unsent
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.node_client import NodeClient
+from backend.execution.submission import PollIntervals, TransactionSubmitter
+from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import StreamBroker
-from backend.queue.jobs import Jobs, receive
+from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
-from backend.queue.sweep import sweep
-from backend.runtime.background import running
-from backend.store.database import Pool
-from backend.store.journal import Journal, LeaseTerms
-from backend.store.leases import Leases
-from tests.simulation.jobs import Broker
-from tests.simulation.market import Market
-from tests.simulation.node import WALLET
+from backend.queue.sweep import run_sweep
+from backend.runtime.background import run_in_background
+from backend.store.database import DatabasePool
+from backend.store.journal import Journal, LeasePolicy
+from backend.store.leases import LeaseStore
+from tests.simulation.model.job_queue import BrokerModel
+from tests.simulation.model.node import WALLET
+from tests.simulation.model.venues import RouterModel
 
-TOKENS = Tokens()
+TOKENS = TokenRegistry()
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WorkerSettings:
     """The settings that the workers of a schedule share."""
 
     lease_s: float
@@ -53,73 +54,81 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """The servers as one process reaches them."""
+class WorkerServices:
+    """The clients of the modelled servers of one process, and its hooks."""
 
-    pool: Pool
-    node: Node
-    market: Market
-    broker: Broker
+    pool: DatabasePool
+    node: NodeClient
+    router: RouterModel
+    broker: BrokerModel
     random: Random
-    reached: Callable[[Point], None]
-    failed: Callable[[Exception], None]
-    """Told what a job ended with that nobody planned."""
+    on_checkpoint: Callable[[Checkpoint], None]
+    on_unexpected_error: Callable[[Exception], None]
+    """Called with an error of a job that is neither a retry nor a database error."""
 
 
-class Worker:
-    """A worker process; ``run`` is its life."""
+class SimulatedWorker:
+    """A worker process; ``run`` is its main function."""
 
-    def __init__(self, terms: Terms, outside: Outside) -> None:
-        self._terms = terms
-        self._outside = outside
+    def __init__(self, settings: WorkerSettings, services: WorkerServices) -> None:
+        self._settings = settings
+        self._services = services
         self._stop = asyncio.Event()
-        pool = outside.pool
-        lease = LeaseTerms(timedelta(seconds=terms.lease_s), timedelta(seconds=terms.rekick_s))
-        self._leases = Leases(pool, terms=lease, tokens=TOKENS, committed=_unheard)
-        self._journal = Journal(pool, terms=lease, committed=_unheard)
-        self._keeper = Keeper(self._leases, lease_s=terms.lease_s)
-        pace = Pace(terms.poll_s, terms.resend_s)
-        self._submission = Submission(
-            outside.node, WALLET, pace=pace, budget=Budget(), preflight=terms.preflight
+        pool = services.pool
+        lease = LeasePolicy(
+            timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s)
         )
-        policy = Policy(terms.attempts_max, round(terms.backoff_s * 1000), terms.backoff_jitter)
+        self._leases = LeaseStore(pool, policy=lease, tokens=TOKENS, on_commit=_ignore_commit)
+        self._journal = Journal(pool, policy=lease, on_commit=_ignore_commit)
+        self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
+        intervals = PollIntervals(settings.poll_s, settings.resend_s)
+        self._submitter = TransactionSubmitter(
+            services.node,
+            WALLET,
+            intervals=intervals,
+            budget=ComputeBudget(),
+            preflight=settings.preflight,
+        )
+        policy = RetryPolicy(
+            settings.attempts_max, round(settings.backoff_s * 1000), settings.backoff_jitter
+        )
         self._retries = RetryMiddleware(
-            attempts_max=terms.attempts_max,
+            attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
-        self._unsent = Unsent(terms.unsent_max)
+        self._unsent = UnsentLimiter(settings.unsent_max)
         self._executor = Executor(
-            self._keeper,
-            Means(
+            self._renewer,
+            ExecutionContext(
                 self._journal,
-                outside.market,
-                self._submission,
+                services.router,
+                self._submitter,
                 policy,
-                outside.random,
-                outside.reached,
+                services.random,
+                services.on_checkpoint,
             ),
             self._unsent,
         )
 
     def stop(self) -> None:
-        """What SIGTERM does."""
+        """Begin a graceful shutdown, as on SIGTERM."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Work until stopped, then finish what runs or hand it back."""
-        runs = (self._leases.run, self._journal.run, self._keeper.run, self._submission.run)
-        async with running(*runs, self._retries.run):
-            async with running(self._sweep):
-                await receive(
-                    cast(StreamBroker, self._outside.broker),
+        """Execute jobs until stopped, then finish the running ones or release their leases."""
+        loops = (self._leases.run, self._journal.run, self._renewer.run, self._submitter.run)
+        async with run_in_background(*loops, self._retries.run):
+            async with run_in_background(self._sweep):
+                await run_receiver(
+                    cast(StreamBroker, self._services.broker),
                     self._execute,
                     self._retries,
                     jobs_max=1_000,
-                    room=self._unsent.room,
+                    wait_for_capacity=self._unsent.wait_for_capacity,
                     stop=self._stop,
-                    shutdown_s=self._terms.shutdown_s,
+                    shutdown_s=self._settings.shutdown_s,
                 )
-            await self._keeper.hand_back(self._journal.idle)
+            await self._renewer.release_all(self._journal.wait_idle)
 
     async def _execute(self, order_id: str) -> None:
         try:
@@ -127,18 +136,18 @@ class Worker:
         except (RetryLater, asyncpg.PostgresError):
             raise
         except Exception as error:
-            self._outside.failed(error)
+            self._services.on_unexpected_error(error)
             raise
 
     async def _sweep(self) -> None:
-        jobs = Jobs(cast(StreamBroker, self._outside.broker))
-        random = self._outside.random
-        await sweep(self._leases, jobs, interval_s=self._terms.sweep_s, random=random)
+        jobs = JobQueue(cast(StreamBroker, self._services.broker))
+        random = self._services.random
+        await run_sweep(self._leases, jobs, interval_s=self._settings.sweep_s, random=random)
 
 
-def _backoff_s(policy: Policy, failures: int) -> float:
+def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
 
 
-def _unheard(txid: int) -> None:
-    """Nobody reads the feed here."""
+def _ignore_commit(txid: int) -> None:
+    """The simulation has no subscribers of the feed."""

@@ -1,4 +1,4 @@
-"""A second database, for a server that comes back over another one."""
+"""A second database, for a server that restarts with another journal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.conftest import TEMPLATE
 
 @pytest.fixture
 async def other_database_url(database_url: str) -> AsyncIterator[str]:
-    """An empty database beside the test's own; ``database_url`` has made the template."""
+    """An empty database next to the test's own; ``database_url`` has created the template."""
     name = f"test_other_{os.getpid()}"
     url = urlunsplit(urlsplit(database_url)._replace(path=f"/{name}"))
     admin = await asyncpg.connect(database_url)
     try:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         other = await asyncpg.connect(url)
-        await other.execute("UPDATE journal SET id = gen_random_uuid()")  # it is another one
+        await other.execute("UPDATE journal SET id = gen_random_uuid()")  # another journal
         await other.close()
         yield url
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,4 +1,4 @@
-"""A model as text: two models are the same if this is, byte for byte."""
+"""Dumps a model as text: two models are equal if their dumps are byte-identical."""
 
 from __future__ import annotations
 
@@ -8,25 +8,35 @@ from tui.model.model import Model
 from tui.model.orders import Order
 
 
-def dump(model: Model) -> str:
-    """Everything in a model."""
-    tally, link = model.tally, model.link
+def dump_model(model: Model) -> str:
+    """Dump the whole state of a model."""
+    counters, connection = model.counters, model.connection
     return json.dumps(
         {
-            "orders": [_order(order) for order in model.ordered],
-            "counts": tally.counts,
-            "routed": dict(sorted(tally.routed.items())),
-            "savings": [tally.savings.orders, tally.savings.bps, tally.savings.dollars],
-            "took": tally.rates.took_ms(),
+            "orders": [_dump_order(order) for order in model.sorted_orders],
+            "counts": counters.by_status,
+            "routed": dict(sorted(counters.by_venue.items())),
+            "savings": [
+                counters.savings.order_count,
+                counters.savings.mean_bps,
+                counters.savings.dollars,
+            ],
+            "took": counters.rates.duration_percentiles_ms(),
             "log": list(model.log.entries),
-            "link": [link.state, link.epoch, link.heard_ms, link.ahead_ms, link.reason],
-            "events": model.events,
+            "connection": [
+                connection.status,
+                connection.epoch,
+                connection.last_message_ms,
+                connection.clock_offset_ms,
+                connection.reason,
+            ],
+            "events": model.event_count,
         },
         default=str,
         indent=1,
     )
 
 
-def _order(order: Order) -> dict[str, object]:
-    names = [name for name in Order.__slots__ if name != "trail"]
-    return {name: getattr(order, name) for name in names} | {"trail": list(order.trail)}
+def _dump_order(order: Order) -> dict[str, object]:
+    names = [name for name in Order.__slots__ if name != "steps"]
+    return {name: getattr(order, name) for name in names} | {"steps": list(order.steps)}

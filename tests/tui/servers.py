@@ -1,4 +1,4 @@
-"""A real API process that can be killed and come back, and a dashboard's feed from it."""
+"""A real API process that can be killed and restarted, and dashboards that follow it."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from uuid import UUID
 from textual.pilot import Pilot
 
 from tests.conftest import ROOT
-from tests.integration.apis import NO_NODE, WAIT_S, Driver
-from tests.processes import until
-from tests.tui.desks import settled
+from tests.integration.apis import UNREACHABLE_NODE, WAIT_S, OrderDriver
+from tests.processes import wait_until
+from tests.tui.sessions import wait_until_drawn
 from tui.app import Dashboard
-from tui.connection.client import Client
+from tui.connection.client import ApiClient
 from tui.connection.feed import Feed
-from tui.connection.recording import Recorded
-from tui.model.connection_state import State
-from tui.model.messages import Message, WireTerms
+from tui.connection.recording import RecordedMessage
+from tui.model.connection_state import ConnectionStatus
+from tui.model.messages import Message, WireOrderTerms
 from tui.model.model import Model
-from tui.session import Desk
+from tui.session import Session
 from tui.settings import Settings
 from tui.text.symbols import UNICODE
 
-TERMS: WireTerms = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
+TERMS: WireOrderTerms = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 
 class ApiProcess:
-    """An API over a database; it keeps its port when it is started again."""
+    """An API process; it keeps its port when it is started again."""
 
     def __init__(self, database_url: str, redis_url: str, **environ: str) -> None:
         self.environ = {
             **os.environ,
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
-            "SOLANA_RPC_URL": NO_NODE,
+            "SOLANA_RPC_URL": UNREACHABLE_NODE,
             "PYTHONPATH": str(ROOT),
             **environ,
         }
@@ -50,7 +50,7 @@ class ApiProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        """Start it, and wait until it can be used."""
+        """Start the process, and wait until it is ready."""
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "backend.cli", "api", "--port", self._port),
             env=self.environ,
@@ -65,14 +65,16 @@ class ApiProcess:
         self._port = self.url.rpartition(":")[2]
 
     async def kill(self) -> None:
-        """Kill it, so that it can say goodbye to nobody."""
+        """Kill the process without a graceful shutdown."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
 
 @asynccontextmanager
-async def running(database_url: str, redis_url: str, **environ: str) -> AsyncIterator[ApiProcess]:
+async def run_api_process(
+    database_url: str, redis_url: str, **environ: str
+) -> AsyncIterator[ApiProcess]:
     api = ApiProcess(database_url, redis_url, **environ)
     await api.start()
     try:
@@ -81,13 +83,13 @@ async def running(database_url: str, redis_url: str, **environ: str) -> AsyncIte
         await api.kill()
 
 
-class Follower:
-    """A model that follows a server, and remembers every message as a recording does."""
+class FeedFollower:
+    """A model that follows a server, and keeps every message as a recording does."""
 
-    def __init__(self, client: Client, *, orders_max: int = 50_000) -> None:
+    def __init__(self, client: ApiClient, *, orders_max: int = 50_000) -> None:
         self.client = client
         self.model = Model(orders_max=orders_max)
-        self.messages: list[Recorded] = []
+        self.messages: list[RecordedMessage] = []
         self.feed = Feed(
             client,
             now_ms=lambda: time_ns() // 1_000_000,
@@ -95,30 +97,30 @@ class Follower:
             orders_max=orders_max,
         )
 
-    def put(self, message: Message, at_ms: int) -> None:
-        self.messages.append(Recorded(at_ms, message))
+    def handle_message(self, message: Message, at_ms: int) -> None:
+        self.messages.append(RecordedMessage(at_ms, message))
         self.model.apply(message, at_ms)
 
-    async def sees(self, condition: Callable[[Model], bool]) -> None:
-        """Waits until the model is so."""
-        await until(lambda: condition(self.model))
+    async def wait_until(self, condition: Callable[[Model], bool]) -> None:
+        """Wait until a condition on the model holds."""
+        await wait_until(lambda: condition(self.model))
 
 
 @asynccontextmanager
-async def following(
+async def follow_server(
     url: str, *, key: str | None = None, orders_max: int = 50_000
-) -> AsyncIterator[Follower]:
-    async with Client(url, key=key) as client, asyncio.TaskGroup() as tasks:
-        follower = Follower(client, orders_max=orders_max)
-        task = tasks.create_task(follower.feed.run(follower.put))
+) -> AsyncIterator[FeedFollower]:
+    async with ApiClient(url, key=key) as client, asyncio.TaskGroup() as tasks:
+        follower = FeedFollower(client, orders_max=orders_max)
+        task = tasks.create_task(follower.feed.run(follower.handle_message))
         try:
             yield follower
         finally:
             task.cancel()
 
 
-async def drive(driver: Driver, order_ids: list[str]) -> None:
-    """Bring orders to their ends, every fifth one to a failure."""
+async def drive_orders(driver: OrderDriver, order_ids: list[str]) -> None:
+    """Bring orders to a final status, every fifth one to a failure."""
     for number, order_id in enumerate(order_ids):
         if number % 5 == 4:
             await driver.fail(await driver.claim(UUID(order_id)))
@@ -126,10 +128,10 @@ async def drive(driver: Driver, order_ids: list[str]) -> None:
             await driver.confirm(UUID(order_id))
 
 
-def live_desk(client: Client) -> Desk:
-    """A desk that follows a server."""
+def make_live_session(client: ApiClient) -> Session:
+    """Build a session that follows a server."""
     ids = count(1)
-    return Desk(
+    return Session(
         source=Feed(
             client,
             now_ms=lambda: time_ns() // 1_000_000,
@@ -137,18 +139,20 @@ def live_desk(client: Client) -> Desk:
             orders_max=50_000,
         ),
         client=client,
-        marks=UNICODE,
-        zone=UTC,
+        symbols=UNICODE,
+        timezone=UTC,
         settings=Settings(),
         new_id=lambda: f"{client.url}-{next(ids)}",
     )
 
 
 @asynccontextmanager
-async def live(url: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Pilot[None]]:
-    """The dashboard of a server, once it is live."""
-    app = Dashboard(live_desk(Client(url)))
+async def show_live_dashboard(
+    url: str, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[Pilot[None]]:
+    """Run the dashboard of a server; yields once it is live."""
+    app = Dashboard(make_live_session(ApiClient(url)))
     async with app.run_test(size=size) as pilot:
-        await until(lambda: app.desk.model.link.state is State.LIVE)
-        await settled(pilot)
+        await wait_until(lambda: app.session.model.connection.status is ConnectionStatus.LIVE)
+        await wait_until_drawn(pilot)
         yield pilot

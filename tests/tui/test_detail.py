@@ -1,4 +1,4 @@
-"""One order in full: what each part of it says."""
+"""The detail of one order: the text of each section."""
 
 from __future__ import annotations
 
@@ -6,47 +6,65 @@ from datetime import UTC
 
 import pytest
 
-from tests.tui.desks import recorded
-from tests.tui.wire import BEGAN_MS, CONFIRMED, event, hello, life, order_id, stored
+from tests.tui.sessions import load_recorded_messages
+from tests.tui.wire import (
+    CONFIRMED,
+    START_MS,
+    connection_messages,
+    order_event,
+    order_events,
+    order_id,
+    stored_order,
+)
 from tui.model.messages import Events, Page, WireEvent
 from tui.model.model import Model
 from tui.model.orders import Order
-from tui.output.order_detail import detail
-from tui.output.timeline import Paper
-from tui.text.format import plain
-from tui.text.symbols import ASCII, UNICODE, Marks
+from tui.output.order_detail import render_order_detail
+from tui.output.timeline import TextContext
+from tui.text.format import join_text
+from tui.text.symbols import ASCII, UNICODE, Symbols
 
 RETRIED: list[WireEvent] = [
-    *life(1, CONFIRMED[:4], clientOrderId="mine", batchId="00000000-3fa9", minAmountOut="100.5"),
-    event(1, 5, "routing", 1_400, attempt=2, code="slippage", reason="it moved", waitMs=480),
-    event(1, 6, "building", 1_900, attempt=2),
-    event(1, 7, "submitted", 1_950, attempt=2),
+    *order_events(
+        1, CONFIRMED[:4], clientOrderId="mine", batchId="00000000-3fa9", minAmountOut="100.5"
+    ),
+    order_event(1, 5, "routing", 1_400, attempt=2, code="slippage", reason="it moved", waitMs=480),
+    order_event(1, 6, "building", 1_900, attempt=2),
+    order_event(1, 7, "submitted", 1_950, attempt=2),
 ]
 
 
-def model(*events: WireEvent) -> Model:
-    made = Model()
-    for each in hello():
-        made.apply(each.message, each.at_ms)
-    made.apply(Page([], is_last=True, is_all=True), BEGAN_MS)
-    made.apply(Events(list(events)), BEGAN_MS)
-    return made
+def make_model(*events: WireEvent) -> Model:
+    model = Model()
+    for recorded in connection_messages():
+        model.apply(recorded.message, recorded.at_ms)
+    model.apply(Page([], is_last=True, is_all=True), START_MS)
+    model.apply(Events(list(events)), START_MS)
+    return model
 
 
-def lines(
-    made: Model, order: Order, *, cells: int = 60, after_ms: int = 3_000, marks: Marks = UNICODE
+def render_lines(
+    model: Model,
+    order: Order,
+    *,
+    cells: int = 60,
+    after_ms: int = 3_000,
+    symbols: Symbols = UNICODE,
 ) -> list[str]:
-    paper = Paper(marks, UTC, cells, BEGAN_MS + after_ms)
-    return [plain(line).rstrip() for line in detail(order, made.tally.rates, paper)]
+    context = TextContext(symbols, UTC, cells, START_MS + after_ms)
+    return [
+        join_text(line).rstrip()
+        for line in render_order_detail(order, model.counters.rates, context)
+    ]
 
 
-def about(*events: WireEvent, after_ms: int = 3_000) -> list[str]:
-    made = model(*events)
-    return lines(made, made.orders[order_id(1)], after_ms=after_ms)
+def render_events(*events: WireEvent, after_ms: int = 3_000) -> list[str]:
+    model = make_model(*events)
+    return render_lines(model, model.orders[order_id(1)], after_ms=after_ms)
 
 
 def test_a_timeline_has_a_bar_for_each_step_and_none_for_the_end() -> None:
-    text = about(*life(1))
+    text = render_events(*order_events(1))
     start = text.index(next(line for line in text if line.startswith("TIMELINE")))
     steps = text[start + 1 : start + 6]
     assert [line.split()[1] for line in steps] == list(CONFIRMED)
@@ -54,27 +72,29 @@ def test_a_timeline_has_a_bar_for_each_step_and_none_for_the_end() -> None:
     assert steps[4].split() == ["●", "confirmed", "+400"]
 
 
-def test_a_step_that_goes_on_counts_until_now() -> None:
-    text = about(*life(1, CONFIRMED[:4]), after_ms=2_400)
+def test_the_current_step_lasts_until_now() -> None:
+    text = render_events(*order_events(1, CONFIRMED[:4]), after_ms=2_400)
     submitted = next(line for line in text if line.startswith("◕ submitted  "))
     assert "2,000" in submitted
 
 
-def test_a_slow_step_is_compared_with_the_usual() -> None:
-    made = model(*[each for number in range(2, 30) for each in life(number)], *RETRIED)
-    text = lines(made, made.orders[order_id(1)])
+def test_a_slow_step_is_compared_with_the_median() -> None:
+    model = make_model(
+        *[event for number in range(2, 30) for event in order_events(number)], *RETRIED
+    )
+    text = render_lines(model, model.orders[order_id(1)])
     assert next(line for line in text if line.startswith("◕ submitted  ")).split()[-1] == "10"
 
 
 def test_a_retry_has_its_reason_and_its_wait() -> None:
-    text = about(*RETRIED)
+    text = render_events(*RETRIED)
     assert "  slippage, waits 0.48s" in text
     assert any(line.startswith("↻ attempt 2") for line in text)
     assert "LAST ATTEMPT  slippage" in text
 
 
 def test_both_quotes_are_shown_with_the_winner_marked() -> None:
-    text = about(*RETRIED)
+    text = render_events(*RETRIED)
     assert "▸ meteora     101.0000   0.20%   0.02%" in text
     assert "  raydium     100.0000   0.30%   0.01%" in text
     assert "  meteora pays 100.0 bps more" in text
@@ -82,45 +102,45 @@ def test_both_quotes_are_shown_with_the_winner_marked() -> None:
 
 
 def test_an_executed_order_says_how_it_compares_with_its_quote() -> None:
-    text = about(*life(1))
+    text = render_events(*order_events(1))
     assert "EXECUTED  100.9 USDC on meteora" in text
     assert "  at 100.9000 SOL/USDC" in text
     assert "  9.9 bps worse than its quote" in text
 
 
 def test_a_failure_says_what_it_means_and_what_to_do() -> None:
-    text = about(*life(1, ("pending", "routing", "failed")))
+    text = render_events(*order_events(1, ("pending", "routing", "failed")))
     assert "ERROR  no_pool" in text
     assert "  no exchange trades this pair" in text
     assert "  no pool of these tokens" in text
     assert any(line.startswith("  → choose another pair") for line in text)
 
 
-def test_the_names_of_an_order_are_shown() -> None:
-    text = about(*RETRIED)
+def test_the_identifiers_of_an_order_are_shown() -> None:
+    text = render_events(*RETRIED)
     assert "YOURS  mine" in text
     assert "BATCH  #3fa9  / batch:3fa9" in text
     assert f"ID {order_id(1)}" in text
 
 
 def test_a_stored_order_waits_for_its_steps() -> None:
-    made = model()
-    made.apply(Page([stored(life(1))], is_last=True, is_all=True), BEGAN_MS)
-    text = lines(made, made.orders[order_id(1)])
+    model = make_model()
+    model.apply(Page([stored_order(order_events(1))], is_last=True, is_all=True), START_MS)
+    text = render_lines(model, model.orders[order_id(1)])
     assert "the steps of this order are being loaded" in text
     assert "EXECUTED  100.9 USDC on meteora" in text
 
 
 @pytest.mark.parametrize("cells", [1, 20, 40, 60, 118])
-@pytest.mark.parametrize("marks", [UNICODE, ASCII], ids=["shapes", "ascii"])
-def test_every_order_of_the_recording_can_be_shown(cells: int, marks: Marks) -> None:
-    made = Model()
-    for each in recorded():
-        made.apply(each.message, each.at_ms)
-    for order in made.ordered:
-        text = lines(made, order, cells=cells, marks=marks)
+@pytest.mark.parametrize("symbols", [UNICODE, ASCII], ids=["shapes", "ascii"])
+def test_every_order_of_the_recording_can_be_shown(cells: int, symbols: Symbols) -> None:
+    model = Model()
+    for recorded in load_recorded_messages():
+        model.apply(recorded.message, recorded.at_ms)
+    for order in model.sorted_orders:
+        text = render_lines(model, order, cells=cells, symbols=symbols)
         assert order.id in "\n".join(text)
-        if marks.is_ascii:
+        if symbols.is_ascii:
             assert all(line.isascii() for line in text)
-        if cells >= 60 and not order.trouble:
+        if cells >= 60 and not order.failure:
             assert max(map(len, text)) <= max(cells, 100)

@@ -1,4 +1,4 @@
-"""The words of a filter."""
+"""The filter language."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.wire import BEGAN_MS, CONFIRMED, event, life
-from tui.model.filters import BadFilter, Filter, complete
+from tests.tui.wire import CONFIRMED, START_MS, order_event, order_events
+from tui.model.filters import InvalidFilter, OrderFilter, complete_filter
 from tui.model.orders import Order
 
-NOW_MS = BEGAN_MS + 10_000
+NOW_MS = START_MS + 10_000
 
 
-def order(statuses: tuple[str, ...] = CONFIRMED, **terms: Any) -> Order:
-    made = Order(life(0xABC, statuses)[0]["orderId"])
-    for each in life(0xABC, statuses, **terms):
-        made.apply(each)
-    return made
+def make_order(statuses: tuple[str, ...] = CONFIRMED, **terms: Any) -> Order:
+    order = Order(order_events(0xABC, statuses)[0]["orderId"])
+    for each in order_events(0xABC, statuses, **terms):
+        order.apply_event(each)
+    return order
 
 
-DONE = order(batchId="00-3FA9", clientOrderId="Hedge-7")
-FAILED = order(("pending", "routing", "failed"), tokenIn="USDC", tokenOut="JUP", amountIn="250.5")
-WAITING = order(("pending",))
+DONE = make_order(batchId="00-3FA9", clientOrderId="Hedge-7")
+FAILED = make_order(
+    ("pending", "routing", "failed"), tokenIn="USDC", tokenOut="JUP", amountIn="250.5"
+)
+WAITING = make_order(("pending",))
 
 
 @pytest.mark.parametrize(
@@ -57,8 +59,10 @@ WAITING = order(("pending",))
     ],
 )
 def test_a_filter_matches(text: str, matching: set[Order]) -> None:
-    which = Filter.parse(text)
-    assert {each for each in (DONE, FAILED, WAITING) if which.matches(each, NOW_MS)} == matching
+    order_filter = OrderFilter.parse(text)
+    assert {
+        each for each in (DONE, FAILED, WAITING) if order_filter.matches(each, NOW_MS)
+    } == matching
 
 
 @pytest.mark.parametrize(
@@ -71,23 +75,30 @@ def test_a_filter_matches(text: str, matching: set[Order]) -> None:
         ("!", "! stands before"),
     ],
 )
-def test_a_word_that_means_nothing_is_refused_with_a_reason(text: str, reason: str) -> None:
-    with pytest.raises(BadFilter, match=reason):
-        Filter.parse(text)
+def test_an_invalid_word_is_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(InvalidFilter, match=reason):
+        OrderFilter.parse(text)
 
 
-def test_switched_statuses_and_words_add_up() -> None:
-    which = Filter.parse("pair:JUP").toggled("failed").toggled("pending")
-    assert [each for each in (DONE, FAILED, WAITING) if which.matches(each, NOW_MS)] == [FAILED]
-    assert str(which) == "status:pending,failed pair:JUP"
-    assert which.toggled("failed").toggled("pending").statuses == frozenset()
+def test_switched_statuses_and_words_must_all_match() -> None:
+    order_filter = (
+        OrderFilter.parse("pair:JUP").with_status_toggled("failed").with_status_toggled("pending")
+    )
+    assert [each for each in (DONE, FAILED, WAITING) if order_filter.matches(each, NOW_MS)] == [
+        FAILED
+    ]
+    assert str(order_filter) == "status:pending,failed pair:JUP"
+    assert (
+        order_filter.with_status_toggled("failed").with_status_toggled("pending").statuses
+        == frozenset()
+    )
 
 
 @pytest.mark.parametrize(
-    ("text", "heeds_time"), [(">1s", True), ("!<800ms", True), ("status:failed x", False)]
+    ("text", "is_time_dependent"), [(">1s", True), ("!<800ms", True), ("status:failed x", False)]
 )
-def test_a_filter_knows_whether_time_alone_changes_it(text: str, heeds_time: bool) -> None:
-    assert Filter.parse(text).heeds_time is heeds_time
+def test_a_filter_knows_whether_time_alone_changes_it(text: str, is_time_dependent: bool) -> None:
+    assert OrderFilter.parse(text).is_time_dependent is is_time_dependent
 
 
 @pytest.mark.parametrize(
@@ -102,27 +113,29 @@ def test_a_filter_knows_whether_time_alone_changes_it(text: str, heeds_time: boo
     ],
 )
 def test_the_last_word_is_completed(text: str, whole: str | None) -> None:
-    assert complete(text) == whole
+    assert complete_filter(text) == whole
 
 
 @given(st.text(max_size=30))
 def test_no_text_breaks_a_filter(text: str) -> None:
     try:
-        which = Filter.parse(text)
-    except BadFilter:
+        order_filter = OrderFilter.parse(text)
+    except InvalidFilter:
         return
-    assert which.matches(DONE, NOW_MS) in {True, False}
+    assert order_filter.matches(DONE, NOW_MS) in {True, False}
 
 
 @given(st.lists(st.sampled_from(["status:failed", "!side:sell", "pair:SOL", "<1s", "no_pool"])))
 def test_a_filter_matches_what_each_of_its_words_matches(words: list[str]) -> None:
-    together = Filter.parse(" ".join(words))
+    combined = OrderFilter.parse(" ".join(words))
     for each in (DONE, FAILED, WAITING):
-        one_by_one = all(Filter.parse(word).matches(each, NOW_MS) for word in words)
-        assert together.matches(each, NOW_MS) is one_by_one
+        matches_each = all(OrderFilter.parse(word).matches(each, NOW_MS) for word in words)
+        assert combined.matches(each, NOW_MS) is matches_each
 
 
 def test_a_retried_order_is_found_by_the_reason_of_its_retry() -> None:
-    retried = order(("pending", "routing"))
-    retried.apply(event(0xABC, 3, "routing", 300, attempt=2, code="slippage", reason="moved"))
-    assert Filter.parse("code:slippage attempts>1").matches(retried, NOW_MS)
+    retried = make_order(("pending", "routing"))
+    retried.apply_event(
+        order_event(0xABC, 3, "routing", 300, attempt=2, code="slippage", reason="moved")
+    )
+    assert OrderFilter.parse("code:slippage attempts>1").matches(retried, NOW_MS)

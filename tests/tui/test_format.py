@@ -1,4 +1,4 @@
-"""Numbers and times in fixed columns, and text from outside."""
+"""Formatting of numbers and times for fixed columns, and of untrusted text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.model.pairs import pair, tokens
-from tui.output.failure_advice import advice
-from tui.table.columns import COLUMNS, columns_for
-from tui.text import format as as_text
+from tui.model.pairs import resolve_pair, split_pair
+from tui.output.failure_advice import get_advice
+from tui.table.columns import COLUMNS, select_columns
+from tui.text.format import (
+    draw_sparkline,
+    format_amount,
+    format_duration,
+    format_price,
+    parse_timestamp_ms,
+    sanitize_text,
+    wrap_text,
+)
 
 NUMBERS = st.decimals(
     min_value=Decimal("1e-12"), max_value=Decimal("1.8e19"), allow_nan=False, allow_infinity=False
@@ -34,13 +42,13 @@ NUMBERS = st.decimals(
         (-5, "0"),
     ],
 )
-def test_a_length_of_time_is_short(ms: int, text: str) -> None:
-    assert as_text.span_ms(ms) == text
+def test_a_duration_is_short(ms: int, text: str) -> None:
+    assert format_duration(ms) == text
 
 
 @given(st.integers(0, 10**12))
-def test_a_length_of_time_fits_its_column(ms: int) -> None:
-    assert len(as_text.span_ms(ms)) <= 6
+def test_a_duration_fits_its_column(ms: int) -> None:
+    assert len(format_duration(ms)) <= 6
 
 
 @pytest.mark.parametrize(
@@ -56,13 +64,13 @@ def test_a_length_of_time_fits_its_column(ms: int) -> None:
     ],
 )
 def test_an_amount_is_short(value: str, text: str) -> None:
-    assert as_text.amount(Decimal(value)) == text
+    assert format_amount(Decimal(value)) == text
 
 
 @given(NUMBERS)
 def test_an_amount_and_a_price_fit_their_columns(value: Decimal) -> None:
-    assert len(as_text.amount(value)) <= 8
-    assert len(as_text.price(value)) <= 9
+    assert len(format_amount(value)) <= 8
+    assert len(format_price(value)) <= 9
 
 
 @pytest.mark.parametrize(
@@ -76,26 +84,26 @@ def test_an_amount_and_a_price_fit_their_columns(value: Decimal) -> None:
     ],
 )
 def test_a_price_has_the_decimals_of_its_size(value: str, text: str) -> None:
-    assert as_text.price(Decimal(value)) == text
+    assert format_price(Decimal(value)) == text
 
 
-def test_text_from_outside_moves_no_cursor_and_turns_no_line_around() -> None:
-    assert as_text.clean("a\x1b[2Jb\u202ec\r\nd\x9b") == "a?[2Jb?c??d?"
+def test_untrusted_text_cannot_move_the_cursor_or_reverse_a_line() -> None:
+    assert sanitize_text("a\x1b[2Jb\u202ec\r\nd\x9b") == "a?[2Jb?c??d?"
 
 
 @given(st.text(max_size=80), st.integers(-3, 60))
 def test_wrapped_text_fits(text: str, columns: int) -> None:
-    assert all(len(line) <= max(columns, 1) for line in as_text.wrap(text, columns))
+    assert all(len(line) <= max(columns, 1) for line in wrap_text(text, columns))
 
 
-def test_a_time_on_the_wire_is_exact_to_the_millisecond() -> None:
-    assert as_text.parse_at("2026-11-21T16:09:00.123999Z") == 1_795_277_340_123
-    assert as_text.parse_at("2026-11-21T17:09:00.123999+01:00") == 1_795_277_340_123
+def test_an_api_timestamp_is_parsed_to_the_millisecond() -> None:
+    assert parse_timestamp_ms("2026-11-21T16:09:00.123999Z") == 1_795_277_340_123
+    assert parse_timestamp_ms("2026-11-21T17:09:00.123999+01:00") == 1_795_277_340_123
 
 
 def test_a_sparkline_is_as_high_as_its_numbers() -> None:
-    assert as_text.sparkline([0, 1, 4, 8], "_12345678") == "_148"
-    assert as_text.sparkline([0, 0], "_12345678") == "__"
+    assert draw_sparkline([0, 1, 4, 8], "_12345678") == "_148"
+    assert draw_sparkline([0, 0], "_12345678") == "__"
 
 
 @pytest.mark.parametrize(
@@ -109,28 +117,28 @@ def test_a_sparkline_is_as_high_as_its_numbers() -> None:
     ],
 )
 def test_a_swap_is_a_side_of_a_pair(token_in: str, token_out: str, name: str, side: str) -> None:
-    swap = pair(token_in, token_out)
+    swap = resolve_pair(token_in, token_out)
     assert (swap.name, swap.side) == (name, side)
-    assert tokens(name, side) == (token_in, token_out)
+    assert split_pair(name, side) == (token_in, token_out)
 
 
-def test_both_sides_of_a_pair_have_prices_that_compare() -> None:
-    assert pair("SOL", "USDC").price(Decimal(2), Decimal(200)) == 100
-    assert pair("USDC", "SOL").price(Decimal(200), Decimal(2)) == 100
+def test_both_sides_of_a_pair_have_comparable_prices() -> None:
+    assert resolve_pair("SOL", "USDC").price(Decimal(2), Decimal(200)) == 100
+    assert resolve_pair("USDC", "SOL").price(Decimal(200), Decimal(2)) == 100
 
 
 @pytest.mark.parametrize("cells", range(10, 160))
 def test_the_columns_that_fit_are_shown(cells: int) -> None:
-    shown = columns_for(cells, ["tries", "gap"])
-    taken = sum(column.cells + 1 for column in shown)
-    assert taken <= cells
+    shown = select_columns(cells, ["tries", "gap"])
+    width = sum(column.cells + 1 for column in shown)
+    assert width <= cells
     assert [column.key for column in shown] == [key for key in COLUMNS if COLUMNS[key] in shown]
 
 
 def test_all_needed_columns_fit_into_eighty() -> None:
-    keys = {column.key for column in columns_for(79)}
+    keys = {column.key for column in select_columns(79)}
     assert keys >= {"time", "pair", "side", "amount", "status", "dex", "price", "bps", "took"}
 
 
-def test_a_code_that_is_not_known_gets_general_advice() -> None:
-    assert "R resubmits" in advice("never_heard_of").action
+def test_an_unknown_code_gets_general_advice() -> None:
+    assert "R resubmits" in get_advice("never_heard_of").action

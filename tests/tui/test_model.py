@@ -1,4 +1,4 @@
-"""The model: stored orders and live transitions meet without a gap, and are counted once."""
+"""The model: stored orders and live events are merged without gaps, and counted once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tui.wire import BEGAN_MS, CONFIRMED, at, event, hello, life, order_id, stored
-from tui.model.connection_state import State
+from tests.tui.wire import (
+    CONFIRMED,
+    START_MS,
+    connection_messages,
+    order_event,
+    order_events,
+    order_id,
+    stored_order,
+    timestamp,
+)
+from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import (
     Events,
     Heartbeat,
@@ -26,212 +35,228 @@ from tui.model.model import Model
 FAILED = ("pending", "routing", "failed")
 
 
-def model(*messages: Message, orders_max: int = 50_000) -> Model:
-    made = Model(orders_max=orders_max)
-    for recorded in hello():
-        made.apply(recorded.message, recorded.at_ms)
+def make_model(*messages: Message, orders_max: int = 50_000) -> Model:
+    model = Model(orders_max=orders_max)
+    for recorded in connection_messages():
+        model.apply(recorded.message, recorded.at_ms)
     for message in messages:
-        made.apply(message, BEGAN_MS)
-    return made
+        model.apply(message, START_MS)
+    return model
 
 
-def page(*lives: list[WireEvent], is_last: bool = True, is_all: bool = True) -> Page:
-    return Page([stored(events) for events in reversed(lives)], is_last, is_all)
+def make_page(*histories: list[WireEvent], is_last: bool = True, is_all: bool = True) -> Page:
+    return Page([stored_order(events) for events in reversed(histories)], is_last, is_all)
 
 
-def recount(made: Model) -> Counter[str]:
-    return Counter(order.status for order in made.ordered)
+def recount_statuses(model: Model) -> Counter[str]:
+    return Counter(order.status for order in model.sorted_orders)
 
 
-def test_a_transition_that_is_known_changes_nothing() -> None:
-    made = model(page(), Events(life(1)))
-    order = made.orders[order_id(1)]
+def test_an_event_that_is_known_changes_nothing() -> None:
+    model = make_model(make_page(), Events(order_events(1)))
+    order = model.orders[order_id(1)]
     version = order.version
-    made.apply(Events(life(1)), BEGAN_MS)
-    assert (order.version, made.tally.counts["confirmed"]) == (version, 1)
+    model.apply(Events(order_events(1)), START_MS)
+    assert (order.version, model.counters.by_status["confirmed"]) == (version, 1)
 
 
-def test_transitions_wait_for_the_page_that_shows_their_order() -> None:
-    whole = life(1)
-    made = model(Events(whole[3:]))
-    assert made.orders == {}
-    made.apply(page(whole[:3]), BEGAN_MS)
-    order = made.orders[order_id(1)]
+def test_events_wait_for_the_page_that_contains_their_order() -> None:
+    events = order_events(1)
+    model = make_model(Events(events[3:]))
+    assert model.orders == {}
+    model.apply(make_page(events[:3]), START_MS)
+    order = model.orders[order_id(1)]
     assert (order.status, order.seq, order.amount_out) == ("confirmed", 5, "100.9")
-    assert made.link.state is State.LIVE
+    assert model.connection.status is ConnectionStatus.LIVE
 
 
-def test_a_page_that_is_older_than_what_came_live_changes_nothing() -> None:
-    made = model(Events(life(1)))
-    made.apply(page(life(1)[:2]), BEGAN_MS)
-    assert made.orders[order_id(1)].status == "confirmed"
-    assert made.tally.counts["confirmed"] == 1
+def test_a_page_that_is_older_than_live_events_changes_nothing() -> None:
+    model = make_model(Events(order_events(1)))
+    model.apply(make_page(order_events(1)[:2]), START_MS)
+    assert model.orders[order_id(1)].status == "confirmed"
+    assert model.counters.by_status["confirmed"] == 1
 
 
 @given(st.data())
-def test_pages_and_transitions_in_any_order_give_the_same_orders(data: st.DataObject) -> None:
-    lives = [
-        life(number, data.draw(st.sampled_from((CONFIRMED, FAILED, CONFIRMED[:3]))))
+def test_pages_and_events_in_any_order_give_the_same_orders(data: st.DataObject) -> None:
+    histories = [
+        order_events(number, data.draw(st.sampled_from((CONFIRMED, FAILED, CONFIRMED[:3]))))
         for number in range(1, 6)
     ]
-    heads = [data.draw(st.integers(1, len(events))) for events in lives]
-    shown = [
-        data.draw(st.integers(head, len(events))) for head, events in zip(heads, lives, strict=True)
+    early_counts = [data.draw(st.integers(1, len(events))) for events in histories]
+    page_counts = [
+        data.draw(st.integers(count, len(events)))
+        for count, events in zip(early_counts, histories, strict=True)
     ]
-    late = [events[head:] for head, events in zip(heads, lives, strict=True)]
+    later_events = [events[count:] for count, events in zip(early_counts, histories, strict=True)]
     rest: list[WireEvent] = []
-    while any(late):
-        queue = data.draw(st.sampled_from([queue for queue in late if queue]))
+    while any(later_events):
+        queue = data.draw(st.sampled_from([queue for queue in later_events if queue]))
         rest.append(queue.pop(0))
     split = data.draw(st.integers(0, len(rest)))
-    paged = page(*[events[:seen] for events, seen in zip(lives, shown, strict=True)])
-    made = model(Events(rest[:split]), paged, Events(rest[split:]))
-    # The page shows more than the stream told until then: what the stream tells later is known.
-    for events in lives:
-        order = made.orders[events[0]["orderId"]]
+    paged = make_page(
+        *[events[:count] for events, count in zip(histories, page_counts, strict=True)]
+    )
+    model = make_model(Events(rest[:split]), paged, Events(rest[split:]))
+    # The page is ahead of the stream at that point: the later events of the stream are known.
+    for events in histories:
+        order = model.orders[events[0]["orderId"]]
         assert (order.seq, order.status) == (events[-1]["seq"], events[-1]["status"])
-    assert +Counter(made.tally.counts) == recount(made)
-    assert [order.id for order in made.ordered] == [order_id(number) for number in range(1, 6)]
+    assert +Counter(model.counters.by_status) == recount_statuses(model)
+    assert [order.id for order in model.sorted_orders] == [
+        order_id(number) for number in range(1, 6)
+    ]
 
 
-def test_orders_of_one_moment_are_kept_in_the_order_of_their_ids() -> None:
-    made = model(page(), Events([*life(2), *life(1), *life(3)]))
-    assert [order.id for order in made.ordered] == [order_id(n) for n in (1, 2, 3)]
-    assert made.changes().is_reloaded
+def test_orders_of_the_same_time_are_sorted_by_id() -> None:
+    model = make_model(make_page(), Events([*order_events(2), *order_events(1), *order_events(3)]))
+    assert [order.id for order in model.sorted_orders] == [order_id(n) for n in (1, 2, 3)]
+    assert model.take_changes().is_reloaded
 
 
-def test_changes_are_given_once() -> None:
-    made = model(page())
-    made.changes()
-    made.apply(Events(life(1)), BEGAN_MS)
-    changes = made.changes()
-    assert [order.id for order in changes.added] == [order_id(1)]
-    assert not made.changes()
+def test_changes_are_taken_once() -> None:
+    model = make_model(make_page())
+    model.take_changes()
+    model.apply(Events(order_events(1)), START_MS)
+    changes = model.take_changes()
+    assert [order.id for order in changes.new_orders] == [order_id(1)]
+    assert not model.take_changes()
 
 
-def test_counts_include_orders_that_are_too_old_to_be_kept() -> None:
-    lives = [life(number) for number in range(1, 2_001)]
-    made = model(page(), orders_max=500)
-    for events in lives:
-        made.apply(Events(events), BEGAN_MS)
-    assert 500 <= len(made.orders) <= 1_000
-    assert made.tally.counts["confirmed"] == 2_000
-    assert made.ordered[-1].id == order_id(2_000)
+def test_counts_include_evicted_orders() -> None:
+    histories = [order_events(number) for number in range(1, 2_001)]
+    model = make_model(make_page(), orders_max=500)
+    for events in histories:
+        model.apply(Events(events), START_MS)
+    assert 500 <= len(model.orders) <= 1_000
+    assert model.counters.by_status["confirmed"] == 2_000
+    assert model.sorted_orders[-1].id == order_id(2_000)
 
 
-def test_open_orders_are_never_dropped() -> None:
-    made = model(page(), orders_max=500)
+def test_open_orders_are_never_evicted() -> None:
+    model = make_model(make_page(), orders_max=500)
     for number in range(1, 2_001):
-        made.apply(Events(life(number, CONFIRMED if number % 2 else CONFIRMED[:2])), BEGAN_MS)
-    assert recount(made)["routing"] == 1_000
+        model.apply(
+            Events(order_events(number, CONFIRMED if number % 2 else CONFIRMED[:2])), START_MS
+        )
+    assert recount_statuses(model)["routing"] == 1_000
 
 
-def test_the_server_counts_what_was_never_loaded() -> None:
-    made = model(page(life(9), is_all=False))
+def test_orders_that_were_never_loaded_are_counted_by_the_server() -> None:
+    model = make_model(make_page(order_events(9), is_all=False))
     by_status = {"confirmed": 700, "failed": 30}
     stats: WireStats = {
-        "at": at(0),
+        "at": timestamp(0),
         "cursor": "c",
         "total": 730,
         "open": 0,
         "byStatus": by_status,
     }
-    made.apply(Totals(stats), BEGAN_MS)
-    assert (made.tally.counts["confirmed"], made.tally.counts["failed"]) == (700, 30)
-    made.apply(Events(life(10)), BEGAN_MS)
-    assert made.tally.counts["confirmed"] == 701
+    model.apply(Totals(stats), START_MS)
+    assert (model.counters.by_status["confirmed"], model.counters.by_status["failed"]) == (700, 30)
+    model.apply(Events(order_events(10)), START_MS)
+    assert model.counters.by_status["confirmed"] == 701
 
 
-def test_the_first_transitions_of_an_order_tell_its_terms_and_the_last_its_outcome() -> None:
-    made = model(page(), Events(life(1, batchId="batch-3fa9", clientOrderId="mine")))
-    order = made.orders[order_id(1)]
+def test_the_first_event_of_an_order_has_its_terms_and_the_last_its_outcome() -> None:
+    model = make_model(
+        make_page(), Events(order_events(1, batchId="batch-3fa9", clientOrderId="mine"))
+    )
+    order = model.orders[order_id(1)]
     assert (order.pair.name, order.pair.side) == ("SOL/USDC", "sell")
     assert (order.batch_id, order.client_order_id) == ("batch-3fa9", "mine")
-    assert (order.dex, order.floor_out, order.tx_hash) == ("meteora", "100.5", "signature")
-    assert order.took_ms(0) == 400
-    assert order.slip_bps is not None
-    assert f"{order.slip_bps:.1f}" == "-9.9"
-    assert order.gap_bps == 100
+    assert (order.dex, order.route_min_out, order.tx_hash) == ("meteora", "100.5", "signature")
+    assert order.duration_ms(0) == 400
+    assert order.improvement_bps is not None
+    assert f"{order.improvement_bps:.1f}" == "-9.9"
+    assert order.quote_gap_bps == 100
 
 
-def test_a_stored_order_has_what_its_transitions_told() -> None:
-    events = life(1, batchId="b")
-    live = model(page(), Events(events)).orders[order_id(1)]
-    read = model(page(events)).orders[order_id(1)]
+def test_a_stored_order_equals_the_order_built_from_its_events() -> None:
+    events = order_events(1, batchId="b")
+    live = make_model(make_page(), Events(events)).orders[order_id(1)]
+    read = make_model(make_page(events)).orders[order_id(1)]
     for name in (
         "status",
         "dex",
         "quotes",
-        "floor_out",
+        "route_min_out",
         "amount_out",
         "price",
-        "slip_bps",
-        "gap_bps",
+        "improvement_bps",
+        "quote_gap_bps",
     ):
         assert getattr(read, name) == getattr(live, name), name
-    assert (read.is_told, live.is_told) == (False, True)
+    assert (read.has_full_history, live.has_full_history) == (False, True)
 
 
 def test_a_history_fills_in_the_steps_of_a_stored_order() -> None:
-    events = life(1, FAILED)
-    made = model(page(events), History(order_id(1), events))
-    order = made.orders[order_id(1)]
-    assert [step.status for step in order.trail] == list(FAILED)
-    assert order.trouble is not None
-    assert order.trouble.code == "no_pool"
-    assert made.tally.counts["failed"] == 1
+    events = order_events(1, FAILED)
+    model = make_model(make_page(events), History(order_id(1), events))
+    order = model.orders[order_id(1)]
+    assert [step.status for step in order.steps] == list(FAILED)
+    assert order.failure is not None
+    assert order.failure.code == "no_pool"
+    assert model.counters.by_status["failed"] == 1
 
 
-def test_a_retry_is_told_with_its_reason() -> None:
+def test_a_retry_has_its_reason() -> None:
     events = [
-        *life(1, CONFIRMED[:4]),
-        event(1, 5, "routing", 500, attempt=2, code="slippage", reason="it moved", waitMs=480),
-        event(1, 6, "building", 600, attempt=2),
+        *order_events(1, CONFIRMED[:4]),
+        order_event(
+            1, 5, "routing", 500, attempt=2, code="slippage", reason="it moved", waitMs=480
+        ),
+        order_event(1, 6, "building", 600, attempt=2),
     ]
-    order = model(page(), Events(events)).orders[order_id(1)]
-    steps = list(order.trail)
-    assert (steps[4].attempt, steps[4].trouble) == (2, ("slippage", "it moved", 480))
-    assert order.trouble == ("slippage", "it moved", 480)
+    order = make_model(make_page(), Events(events)).orders[order_id(1)]
+    steps = list(order.steps)
+    assert (steps[4].attempt, steps[4].failure) == (2, ("slippage", "it moved", 480))
+    assert order.failure == ("slippage", "it moved", 480)
 
 
-def test_a_status_that_is_not_known_is_left_out() -> None:
-    made = model(page(), Events([*life(1, CONFIRMED[:2]), event(1, 3, "paused", 300)]))
-    assert made.orders[order_id(1)].status == "routing"
+def test_an_unknown_status_is_ignored() -> None:
+    model = make_model(
+        make_page(), Events([*order_events(1, CONFIRMED[:2]), order_event(1, 3, "paused", 300)])
+    )
+    assert model.orders[order_id(1)].status == "routing"
 
 
-def test_after_a_silence_the_log_says_how_much_was_missed() -> None:
-    made = model(page(), Events(life(1, CONFIRMED[:2])))
-    made.apply(Lost("it closed", 250), BEGAN_MS + 1_000)
-    for recorded in hello(5_000, is_fresh=False):
-        made.apply(recorded.message, recorded.at_ms)
-    made.apply(Events(life(1)[2:]), BEGAN_MS + 5_010)
-    made.apply(Heartbeat(at(9_000)), BEGAN_MS + 9_000)
-    assert made.log.entries[-1].text == "resumed after 4.00s, 3 events replayed"
-    assert made.orders[order_id(1)].status == "confirmed"
+def test_after_a_reconnect_the_log_has_the_number_of_replayed_events() -> None:
+    model = make_model(make_page(), Events(order_events(1, CONFIRMED[:2])))
+    model.apply(Lost("it closed", 250), START_MS + 1_000)
+    for recorded in connection_messages(5_000, is_fresh=False):
+        model.apply(recorded.message, recorded.at_ms)
+    model.apply(Events(order_events(1)[2:]), START_MS + 5_010)
+    model.apply(Heartbeat(timestamp(9_000)), START_MS + 9_000)
+    assert model.log.entries[-1].text == "resumed after 4.00s, 3 events replayed"
+    assert model.orders[order_id(1)].status == "confirmed"
 
 
-def test_another_journal_is_loaded_anew() -> None:
-    made = model(page(), Events(life(1)))
-    made.apply(Lost("it closed", 250), BEGAN_MS)
-    for recorded in hello(5_000, was_reset=True):
-        made.apply(recorded.message, recorded.at_ms)
-    assert (made.orders, sum(made.tally.counts.values())) == ({}, 0)
-    made.apply(page(life(7)), BEGAN_MS + 5_000)
-    assert list(made.orders) == [order_id(7)]
+def test_another_journal_is_loaded_again() -> None:
+    model = make_model(make_page(), Events(order_events(1)))
+    model.apply(Lost("it closed", 250), START_MS)
+    for recorded in connection_messages(5_000, was_reset=True):
+        model.apply(recorded.message, recorded.at_ms)
+    assert (model.orders, sum(model.counters.by_status.values())) == ({}, 0)
+    model.apply(make_page(order_events(7)), START_MS + 5_000)
+    assert list(model.orders) == [order_id(7)]
 
 
-def test_what_was_frozen_stays_as_it_was() -> None:
-    made = model(page(), Events(life(1, CONFIRMED[:3])))
-    order = made.orders[order_id(1)]
-    made.freeze()
-    made.apply(Events(life(1)[3:]), BEGAN_MS)
-    assert (order.status, made.shown(order).status) == ("confirmed", "building")
-    assert [step.status for step in made.shown(order).trail] == list(CONFIRMED[:3])
-    made.thaw()
-    assert made.shown(order) is order
+def test_a_frozen_order_keeps_its_displayed_state() -> None:
+    model = make_model(make_page(), Events(order_events(1, CONFIRMED[:3])))
+    order = model.orders[order_id(1)]
+    model.freeze()
+    model.apply(Events(order_events(1)[3:]), START_MS)
+    assert (order.status, model.get_displayed(order).status) == ("confirmed", "building")
+    assert [step.status for step in model.get_displayed(order).steps] == list(CONFIRMED[:3])
+    model.unfreeze()
+    assert model.get_displayed(order) is order
 
 
-def test_savings_are_what_the_other_venue_would_have_paid_less() -> None:
-    made = model(page(), Events(life(1)), Events(life(2)))
-    assert made.tally.savings.orders == 2
-    assert (made.tally.savings.bps, made.tally.savings.dollars) == (Decimal(100), Decimal(2))
+def test_savings_are_the_advantage_over_the_other_venue() -> None:
+    model = make_model(make_page(), Events(order_events(1)), Events(order_events(2)))
+    assert model.counters.savings.order_count == 2
+    assert (model.counters.savings.mean_bps, model.counters.savings.dollars) == (
+        Decimal(100),
+        Decimal(2),
+    )

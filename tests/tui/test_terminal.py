@@ -1,4 +1,4 @@
-"""The command in a real terminal: it starts, it leaves, and it goes when the terminal goes."""
+"""The command in a real terminal: it starts, quits, and exits when the terminal hangs up."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import until
-from tests.tui.desks import RECORDING
-from tui.text.symbols import wants_ascii
+from tests.processes import wait_until
+from tests.tui.sessions import RECORDING
+from tui.text.symbols import needs_ascii
 
 WAIT_S = 60
 NOWHERE = "http://127.0.0.1:9"
 
 
 class Dashboard:
-    """The command on one side of a pseudo-terminal; this is the other side."""
+    """The command on one side of a pseudo-terminal; this object is the other side."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
         self.process = process
@@ -38,22 +38,22 @@ class Dashboard:
         except OSError:
             asyncio.get_running_loop().remove_reader(self.master)
 
-    async def shows(self, text: str) -> None:
-        await until(lambda: text.encode() in self.output)
+    async def wait_for_output(self, text: str) -> None:
+        await wait_until(lambda: text.encode() in self.output)
 
     def hang_up(self) -> None:
-        """The terminal is closed."""
+        """Close the terminal."""
         asyncio.get_running_loop().remove_reader(self.master)
         os.close(self.master)
         self.master = -1
 
-    async def ended(self) -> int:
+    async def wait_for_exit(self) -> int:
         async with asyncio.timeout(WAIT_S):
             return await self.process.wait()
 
 
 @asynccontextmanager
-async def terminal(
+async def run_in_terminal(
     home: Path,
     *arguments: str,
     before: Callable[[], object] | None = None,
@@ -94,49 +94,51 @@ async def terminal(
         await process.wait()
 
 
-def ignore_hang_up() -> object:
+def ignore_hangup() -> object:
     return signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-async def test_q_leaves_the_terminal_as_it_was_and_keeps_the_settings(tmp_path: Path) -> None:
-    async with terminal(tmp_path, "--replay", str(RECORDING), "--speed", "0") as dashboard:
-        await dashboard.shows("confirmed")
+async def test_q_restores_the_terminal_and_saves_the_settings(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--replay", str(RECORDING), "--speed", "0") as dashboard:
+        await dashboard.wait_for_output("confirmed")
         os.write(dashboard.master, b"sq")
-        assert await dashboard.ended() == 0
+        assert await dashboard.wait_for_exit() == 0
         assert b"\x1b[?1049l" in dashboard.output
         assert b"Traceback" not in dashboard.output
     saved = (tmp_path / "order-engine" / "dashboard.json").read_text()
     assert '"sort": "pair"' in saved
 
 
-@pytest.mark.parametrize("before", [None, ignore_hang_up], ids=["told", "untold"])
-async def test_it_goes_when_the_terminal_goes(
+@pytest.mark.parametrize("before", [None, ignore_hangup], ids=["sighup", "sighup-ignored"])
+async def test_it_exits_when_the_terminal_hangs_up(
     tmp_path: Path, before: Callable[[], object] | None
 ) -> None:
-    async with terminal(tmp_path, "--url", NOWHERE, before=before) as dashboard:
-        await dashboard.shows("offline")
+    async with run_in_terminal(tmp_path, "--url", NOWHERE, before=before) as dashboard:
+        await dashboard.wait_for_output("offline")
         dashboard.hang_up()
-        await dashboard.ended()
+        await dashboard.wait_for_exit()
 
 
-async def test_a_terminal_of_another_session_is_as_good(tmp_path: Path) -> None:
-    async with terminal(tmp_path, "--url", NOWHERE, is_controlling=False) as dashboard:
-        await dashboard.shows("offline 3 s")  # longer than it takes to look for the terminal
+async def test_it_exits_with_a_terminal_of_another_session(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--url", NOWHERE, is_controlling=False) as dashboard:
+        await dashboard.wait_for_output(
+            "offline 3 s"
+        )  # longer than the interval of the terminal check
         dashboard.hang_up()
-        await dashboard.ended()
+        await dashboard.wait_for_exit()
 
 
-async def test_a_recording_that_is_none_is_told_in_a_sentence(tmp_path: Path) -> None:
+async def test_an_invalid_recording_is_reported_in_a_sentence(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"recording":1}\nnonsense\n')
-    async with terminal(tmp_path, "--replay", str(bad)) as dashboard:
-        assert await dashboard.ended() == 1
-        await dashboard.shows("line 2")
+    async with run_in_terminal(tmp_path, "--replay", str(bad)) as dashboard:
+        assert await dashboard.wait_for_exit() == 1
+        await dashboard.wait_for_output("line 2")
         assert b"Traceback" not in dashboard.output
 
 
-async def plain(*arguments: str, **environ: str) -> tuple[int, list[str], str]:
-    """The exit status, the lines on standard output, and standard error."""
+async def run_plain(*arguments: str, **environ: str) -> tuple[int, list[str], str]:
+    """Run with ``--plain``; returns the exit status, the lines of stdout, and stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tui", "--plain", *arguments),
         cwd=ROOT,
@@ -150,7 +152,7 @@ async def plain(*arguments: str, **environ: str) -> tuple[int, list[str], str]:
     return process.returncode, out.decode().splitlines(), err.decode()
 
 
-async def test_without_a_terminal_it_says_so() -> None:
+async def test_without_a_terminal_it_reports_an_error() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tui", "--replay", str(RECORDING)),
         cwd=ROOT,
@@ -162,8 +164,8 @@ async def test_without_a_terminal_it_says_so() -> None:
     assert (process.returncode, b"--plain" in errors) == (2, True)
 
 
-async def test_plain_writes_a_line_for_each_transition() -> None:
-    status, lines, errors = await plain("--replay", str(RECORDING), "--speed", "0", TZ="UTC")
+async def test_plain_output_has_a_line_for_each_transition() -> None:
+    status, lines, errors = await run_plain("--replay", str(RECORDING), "--speed", "0", TZ="UTC")
     assert (status, errors) == (0, "")
     assert sum(" confirmed " in line for line in lines) == 434
     assert sum(" failed " in line for line in lines) == 19
@@ -171,13 +173,13 @@ async def test_plain_writes_a_line_for_each_transition() -> None:
     assert any(line.endswith("resumed after 2.20s, 60 events replayed") for line in lines)
 
 
-async def test_plain_can_do_without_shapes() -> None:
-    _, lines, _ = await plain("--ascii", "--replay", str(RECORDING), "--speed", "0")
+async def test_plain_output_can_be_ascii_only() -> None:
+    _, lines, _ = await run_plain("--ascii", "--replay", str(RECORDING), "--speed", "0")
     assert lines
     assert all(line.isascii() for line in lines)
 
 
-async def test_plain_ends_quietly_when_nobody_reads_any_more() -> None:
+async def test_plain_output_ends_quietly_when_the_pipe_closes() -> None:
     process = await asyncio.create_subprocess_shell(
         f"{sys.executable} -m tui --plain --replay {RECORDING} --speed 0 | head -1",
         cwd=ROOT,
@@ -200,20 +202,21 @@ async def test_plain_ends_quietly_when_nobody_reads_any_more() -> None:
         ("utf-8", {"LANG": "ja_JP.UTF-8", "LC_ALL": "C.UTF-8"}, False),
     ],
 )
-def test_shapes_are_left_out_where_they_would_be_drawn_wrong(
+def test_ascii_is_used_where_shapes_would_be_drawn_wrong(
     encoding: str, environ: dict[str, str], is_ascii: bool
 ) -> None:
-    assert wants_ascii(encoding, environ) is is_ascii
+    assert needs_ascii(encoding, environ) is is_ascii
 
 
-def test_the_model_and_the_client_know_no_terminal_and_no_backend() -> None:
+def test_the_model_and_the_client_import_no_terminal_and_no_backend() -> None:
     import subprocess
 
     code = (
-        "import sys, tui.model, tui.client, tui.feed, tui.record, tui.view, tui.plan, tui.summary;"
+        "import sys, tui.connection.feed, tui.connection.order_sender, tui.connection.recording, "
+        "tui.model.batch_plan, tui.model.model, tui.output.summary, tui.session, tui.table.view;"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'textual', 'backend'}))"
     )
-    found: Any = subprocess.run(
+    result: Any = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Frames made by hand, in the shapes of the API, for what no recording has."""
+"""Hand-made messages in the format of the API, for cases that the recording does not contain."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from tui.connection.recording import Recorded
+from tui.connection.recording import RecordedMessage
 from tui.model.messages import Connected, Connecting, WireEvent, WireOrder
 
-BEGAN_MS = 1_795_000_000_000
+START_MS = 1_795_000_000_000
 ROUTE: dict[str, object] = {
     "dex": "meteora",
     "quotes": [
@@ -30,7 +30,7 @@ ROUTE: dict[str, object] = {
     ],
     "minAmountOut": "100.5",
 }
-FACTS: dict[str, dict[str, object]] = {
+STATUS_FIELDS: dict[str, dict[str, object]] = {
     "pending": {
         "type": "market",
         "tokenIn": "SOL",
@@ -56,51 +56,51 @@ def order_id(number: int) -> str:
     return f"01a1ff18-0000-7000-8000-{number:012x}"
 
 
-def at(ms: int) -> str:
-    moment = datetime.fromtimestamp((BEGAN_MS + ms) / 1_000, tz=UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+def timestamp(ms: int) -> str:
+    time = datetime.fromtimestamp((START_MS + ms) / 1_000, tz=UTC)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def event(number: int, seq: int, status: str, ms: int, **facts: object) -> WireEvent:
+def order_event(number: int, seq: int, status: str, ms: int, **fields: object) -> WireEvent:
     return cast(
         WireEvent,
         {
             "orderId": order_id(number),
             "seq": seq,
             "status": status,
-            "at": at(ms),
+            "at": timestamp(ms),
             "attempt": 1,
-            **FACTS.get(status, {}),
-            **facts,
+            **STATUS_FIELDS.get(status, {}),
+            **fields,
         },
     )
 
 
-def life(
+def order_events(
     number: int, statuses: Sequence[str] = CONFIRMED, *, start_ms: int = 0, **terms: Any
 ) -> list[WireEvent]:
-    """The transitions of an order, a tenth of a second apart."""
+    """Build the events of an order, a tenth of a second apart."""
     return [
-        event(number, seq, status, start_ms + 100 * seq, **(terms if seq == 1 else {}))
+        order_event(number, seq, status, start_ms + 100 * seq, **(terms if seq == 1 else {}))
         for seq, status in enumerate(statuses, start=1)
     ]
 
 
-def stored(events: Sequence[WireEvent]) -> WireOrder:
-    """The order as it is stored after these transitions."""
-    facts: dict[str, Any] = {}
-    for each in events:
-        is_route = each["status"] == "building"
-        facts |= {key: value for key, value in each.items() if not (is_route and key in ROUTE)}
+def stored_order(events: Sequence[WireEvent]) -> WireOrder:
+    """Build the stored order that results from these events."""
+    fields: dict[str, Any] = {}
+    for event in events:
+        is_route = event["status"] == "building"
+        fields |= {key: value for key, value in event.items() if not (is_route and key in ROUTE)}
     route = next((e for e in reversed(events) if e["status"] == "building"), None)
-    shown = {key: facts.get(key) for key in _SHOWN}
-    error = f"{facts['code']}: {facts['reason']}" if "code" in facts else None
+    shown = {key: fields.get(key) for key in _STORED_FIELDS}
+    error = f"{fields['code']}: {fields['reason']}" if "code" in fields else None
     return cast(
         WireOrder,
         shown
         | {
-            "attempts": facts["attempt"],
-            "dex": facts.get("dex") or (route["dex"] if route else None),
+            "attempts": fields["attempt"],
+            "dex": fields.get("dex") or (route["dex"] if route else None),
             "route": None if route is None else {key: route.get(key) for key in ROUTE},
             "lastError": error,
             "nextAttemptAt": None,
@@ -110,7 +110,7 @@ def stored(events: Sequence[WireEvent]) -> WireOrder:
     )
 
 
-_SHOWN = (
+_STORED_FIELDS = (
     "orderId",
     "clientOrderId",
     "batchId",
@@ -128,9 +128,13 @@ _SHOWN = (
 )
 
 
-def hello(ms: int = 0, *, is_fresh: bool = True, was_reset: bool = False) -> list[Recorded]:
-    """A connection is made."""
+def connection_messages(
+    ms: int = 0, *, is_fresh: bool = True, was_reset: bool = False
+) -> list[RecordedMessage]:
+    """Build the messages of a new connection."""
     return [
-        Recorded(BEGAN_MS + ms, Connecting("http://127.0.0.1:3000", 1)),
-        Recorded(BEGAN_MS + ms, Connected("journal", "0", at(ms), is_fresh, was_reset)),
+        RecordedMessage(START_MS + ms, Connecting("http://127.0.0.1:3000", 1)),
+        RecordedMessage(
+            START_MS + ms, Connected("journal", "0", timestamp(ms), is_fresh, was_reset)
+        ),
     ]

@@ -1,4 +1,4 @@
-"""Amounts and prices: exact both ways, and refused with a reason where they are not amounts."""
+"""Amounts and prices: exact in both directions, and refused with a reason if malformed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from backend.domain.amounts import (
     U64_MAX,
     Price,
     ceil_div,
+    compute_min_out,
     floor_div,
     format_amount,
     format_ratio,
-    min_out,
     parse_amount,
 )
 
@@ -26,17 +26,17 @@ decimals = st.integers(0, 18)
 
 
 @given(base_units, decimals)
-def test_an_amount_survives_text(units: int, places: int) -> None:
-    assert parse_amount(format_amount(units, places), places) == units
+def test_an_amount_survives_formatting(units: int, decimals_count: int) -> None:
+    assert parse_amount(format_amount(units, decimals_count), decimals_count) == units
 
 
 @given(base_units, decimals)
-def test_a_json_number_is_as_exact_as_text(units: int, places: int) -> None:
-    assert parse_amount(Decimal(format_amount(units, places)), places) == units
+def test_a_json_number_is_as_exact_as_text(units: int, decimals_count: int) -> None:
+    assert parse_amount(Decimal(format_amount(units, decimals_count)), decimals_count) == units
 
 
 @pytest.mark.parametrize(
-    ("text", "places", "units"),
+    ("text", "decimals_count", "units"),
     [
         ("1", 9, 10**9),
         ("0.000000001", 9, 1),
@@ -47,8 +47,8 @@ def test_a_json_number_is_as_exact_as_text(units: int, places: int) -> None:
         (12, 5, 1_200_000),
     ],
 )
-def test_these_are_amounts(text: str | int, places: int, units: int) -> None:
-    assert parse_amount(text, places) == units
+def test_these_are_amounts(text: str | int, decimals_count: int, units: int) -> None:
+    assert parse_amount(text, decimals_count) == units
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_rounding_is_by_less_than_one(numerator: int, denominator: int) -> None:
 
 @given(base_units, st.integers(0, BPS))
 def test_a_minimum_never_exceeds_the_quote_and_is_never_zero(amount: int, bps: int) -> None:
-    least = min_out(amount, bps)
+    least = compute_min_out(amount, bps)
     assert 1 <= least <= amount
     assert least in {1, amount * (BPS - bps) // BPS}
 
@@ -110,5 +110,8 @@ def test_ratios_are_plain_decimals() -> None:
 
 
 @given(st.integers(0, 10**30), st.integers(1, 10**30), st.integers(1, 10**12))
-def test_a_ratio_is_the_same_whatever_its_terms(over: int, under: int, times: int) -> None:
-    assert format_ratio(over * times, under * times) == format_ratio(over, under)
+def test_a_ratio_is_the_same_whatever_its_terms(
+    numerator: int, denominator: int, factor: int
+) -> None:
+    scaled = format_ratio(numerator * factor, denominator * factor)
+    assert scaled == format_ratio(numerator, denominator)

@@ -1,4 +1,4 @@
-"""What ``compose.yaml`` promises: it scales, waits for what it needs, and stays on this machine."""
+"""``compose.yaml``: it scales, waits for its dependencies, and binds to this machine only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from backend.cli import main
-from backend.config import Settings, env_name
-from backend.execution.lease_renewer import HAND_BACK_S
+from backend.config import Settings, get_variable_name
+from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 
-FILE = Path(__file__).parent.parent.parent / "compose.yaml"
-COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+COMPOSE_FILE = Path(__file__).parent.parent.parent / "compose.yaml"
+COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: each for name, each in SERVICES.items() if each["image"] == "order-engine"}
+ENGINE_SERVICES = {name: each for name, each in SERVICES.items() if each["image"] == "order-engine"}
 
 
 def test_every_part_of_the_engine_is_there() -> None:
@@ -34,42 +34,42 @@ def test_ports_are_open_on_this_machine_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))
-def test_what_keeps_running_tells_its_health(name: str) -> None:
+def test_a_long_running_service_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", ENGINE_SERVICES)
 def test_a_service_waits_for_what_it_needs(name: str) -> None:
-    for needed, condition in OURS[name].get("depends_on", {}).items():
+    for needed, condition in ENGINE_SERVICES[name].get("depends_on", {}).items():
         ends = "healthcheck" not in SERVICES[needed]
-        wanted = "service_completed_successfully" if ends else "service_healthy"
-        assert condition == {"condition": wanted}
+        expected = "service_completed_successfully" if ends else "service_healthy"
+        assert condition == {"condition": expected}
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", ENGINE_SERVICES)
 def test_our_services_run_commands_and_settings_that_exist(name: str) -> None:
-    command, *options = OURS[name]["command"]
+    command, *options = ENGINE_SERVICES[name]["command"]
     known = {flag for param in main.commands[command].params for flag in param.opts}
     assert {option for option in options if option.startswith("--")} <= known
-    settings = {env_name(field) for field in Settings.model_fields}
-    assert set(OURS[name]["environment"]) <= settings
+    settings = {get_variable_name(field) for field in Settings.model_fields}
+    assert set(ENGINE_SERVICES[name]["environment"]) <= settings
 
 
 def test_the_image_copies_only_what_is_there() -> None:
-    recipe: str = COMPOSE["x-app"]["build"]["dockerfile_inline"]
-    copied = [
+    dockerfile: str = COMPOSE["x-app"]["build"]["dockerfile_inline"]
+    copied_paths = [
         source
-        for line in recipe.splitlines()
+        for line in dockerfile.splitlines()
         if line.startswith("COPY ")
         for source in line.split()[1:-1]
     ]
-    assert copied
-    assert [source for source in copied if not (FILE.parent / source).exists()] == []
+    assert copied_paths
+    assert [source for source in copied_paths if not (COMPOSE_FILE.parent / source).exists()] == []
 
 
-def test_a_worker_is_not_killed_while_it_may_still_hand_back_its_orders() -> None:
+def test_a_worker_is_not_killed_while_it_may_still_release_its_leases() -> None:
     grace_s = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
-    assert grace_s > Settings.model_fields["shutdown_s"].default + HAND_BACK_S
+    assert grace_s > Settings.model_fields["shutdown_s"].default + RELEASE_TIMEOUT_S
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -1,4 +1,4 @@
-"""The lifecycle: the table over its whole cross product, and what recovery may never do."""
+"""The lifecycle: the table over its whole cross product, and the limits of recovery."""
 
 from __future__ import annotations
 
@@ -10,63 +10,67 @@ from hypothesis import strategies as st
 
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
-    ENDS,
-    TABLE,
-    Fate,
-    Happening,
+    FINAL_STATUSES,
+    TRANSITIONS,
+    Cause,
     IllegalTransition,
-    Recovery,
+    RecoveryAction,
+    SignatureOutcome,
     Status,
     Step,
     advance,
     backoff_ms,
-    diagram,
-    recover,
+    choose_recovery,
+    render_diagram,
 )
 
 
-@pytest.mark.parametrize(("status", "what"), list(itertools.product(Status, Happening)))
-def test_only_what_the_table_lists_can_happen(status: Status, what: Happening) -> None:
-    rule = TABLE.get((status, what))
+@pytest.mark.parametrize(("status", "cause"), list(itertools.product(Status, Cause)))
+def test_only_what_the_table_lists_can_happen(status: Status, cause: Cause) -> None:
+    rule = TRANSITIONS.get((status, cause))
     if rule is None:
-        with pytest.raises(IllegalTransition, match=what.name):
-            advance(status, 1, what)
-    elif rule.retries:
-        assert advance(status, 1, what) == Step(rule.to, 2, is_retry=True)
+        with pytest.raises(IllegalTransition, match=cause.name):
+            advance(status, 1, cause)
+    elif rule.is_retryable:
+        assert advance(status, 1, cause) == Step(rule.to, 2, is_retry=True)
     else:
-        assert advance(status, 1, what) == Step(rule.to, 1)
+        assert advance(status, 1, cause) == Step(rule.to, 1)
 
 
-@pytest.mark.parametrize("what", Happening)
-@pytest.mark.parametrize("status", sorted(ENDS))
-def test_nothing_happens_to_an_order_that_ended(status: Status, what: Happening) -> None:
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("status", sorted(FINAL_STATUSES))
+def test_nothing_happens_to_an_order_that_ended(status: Status, cause: Cause) -> None:
     with pytest.raises(IllegalTransition):
-        advance(status, 1, what)
+        advance(status, 1, cause)
 
 
-@pytest.mark.parametrize("status", [status for status in Status if not status.is_end])
+@pytest.mark.parametrize("status", [status for status in Status if not status.is_final])
 def test_every_status_can_reach_an_end(status: Status) -> None:
     reached = {status}
     while True:
-        further = {rule.to for (source, _), rule in TABLE.items() if source in reached} | reached
+        further = {
+            rule.to for (source, _), rule in TRANSITIONS.items() if source in reached
+        } | reached
         if further == reached:
             break
         reached = further
-    assert reached & ENDS
+    assert reached & FINAL_STATUSES
 
 
-@pytest.mark.parametrize(("status", "what"), [key for key, rule in TABLE.items() if rule.retries])
-def test_the_last_attempt_fails_instead_of_retrying(status: Status, what: Happening) -> None:
-    assert advance(status, ATTEMPTS_MAX, what) == Step(Status.FAILED, ATTEMPTS_MAX)
-    assert advance(status, 1, what, attempts_max=1) == Step(Status.FAILED, 1)
+@pytest.mark.parametrize(
+    ("status", "cause"), [key for key, rule in TRANSITIONS.items() if rule.is_retryable]
+)
+def test_the_last_attempt_fails_instead_of_retrying(status: Status, cause: Cause) -> None:
+    assert advance(status, ATTEMPTS_MAX, cause) == Step(Status.FAILED, ATTEMPTS_MAX)
+    assert advance(status, 1, cause, attempts_max=1) == Step(Status.FAILED, 1)
 
 
-@given(st.lists(st.sampled_from(Happening), max_size=60))
-def test_attempts_never_exceed_their_maximum(whats: list[Happening]) -> None:
+@given(st.lists(st.sampled_from(Cause), max_size=60))
+def test_attempts_never_exceed_their_maximum(causes: list[Cause]) -> None:
     status, attempt = Status.PENDING, 1
-    for what in whats:
+    for cause in causes:
         try:
-            step = advance(status, attempt, what)
+            step = advance(status, attempt, cause)
         except IllegalTransition:
             continue
         assert attempt <= step.attempt <= ATTEMPTS_MAX
@@ -74,33 +78,33 @@ def test_attempts_never_exceed_their_maximum(whats: list[Happening]) -> None:
 
 
 def test_a_crash_before_signing_costs_no_attempt() -> None:
-    assert advance(Status.BUILDING, 3, Happening.INTERRUPTED) == Step(Status.ROUTING, 3)
+    assert advance(Status.BUILDING, 3, Cause.INTERRUPTED) == Step(Status.ROUTING, 3)
 
 
-def test_a_submitted_order_is_signed_again_only_if_its_transaction_is_dead() -> None:
-    answers = {fate: recover(Status.SUBMITTED, fate) for fate in Fate}
-    assert answers == {
-        Fate.LANDED: Recovery.SETTLE,
-        Fate.REVERTED: Recovery.SETTLE,
-        Fate.OPEN: Recovery.RESEND,
-        Fate.DEAD: Recovery.NEW_ATTEMPT,
+def test_a_submitted_order_is_signed_again_only_if_its_signature_expired() -> None:
+    actions = {outcome: choose_recovery(Status.SUBMITTED, outcome) for outcome in SignatureOutcome}
+    assert actions == {
+        SignatureOutcome.LANDED: RecoveryAction.SETTLE,
+        SignatureOutcome.REVERTED: RecoveryAction.SETTLE,
+        SignatureOutcome.UNRESOLVED: RecoveryAction.RESEND,
+        SignatureOutcome.EXPIRED: RecoveryAction.NEW_ATTEMPT,
     }
 
 
-def test_a_submitted_order_is_not_recovered_without_asking_the_chain() -> None:
-    with pytest.raises(AssertionError, match="ask the chain"):
-        recover(Status.SUBMITTED)
+def test_a_submitted_order_is_not_recovered_without_checking_the_chain() -> None:
+    with pytest.raises(AssertionError, match="check the chain"):
+        choose_recovery(Status.SUBMITTED)
 
 
 def test_an_order_found_before_its_intent_was_stored_is_routed() -> None:
-    assert recover(Status.ROUTING) is Recovery.ROUTE
-    assert recover(Status.BUILDING) is Recovery.ROUTE_AGAIN
+    assert choose_recovery(Status.ROUTING) is RecoveryAction.ROUTE
+    assert choose_recovery(Status.BUILDING) is RecoveryAction.ROUTE_AGAIN
 
 
-@pytest.mark.parametrize("status", [Status.PENDING, *ENDS])
-def test_there_is_nothing_to_recover_where_nobody_drove(status: Status) -> None:
+@pytest.mark.parametrize("status", [Status.PENDING, *FINAL_STATUSES])
+def test_an_order_that_no_worker_executes_needs_no_recovery(status: Status) -> None:
     with pytest.raises(IllegalTransition):
-        recover(status, Fate.OPEN)
+        choose_recovery(status, SignatureOutcome.UNRESOLVED)
 
 
 @given(st.integers(1, 10), st.floats(0, 1), st.floats(0, 1))
@@ -118,6 +122,6 @@ def test_backoff_without_chance_is_half_a_second_one_second_two() -> None:
 
 
 def test_the_diagram_has_every_row_of_the_table() -> None:
-    lines = list(diagram())
-    for (status, what), rule in TABLE.items():
-        assert any(f"{status} --> {rule.to}: {what}" in line for line in lines)
+    lines = list(render_diagram())
+    for (status, cause), rule in TRANSITIONS.items():
+        assert any(f"{status} --> {rule.to}: {cause}" in line for line in lines)

@@ -1,4 +1,4 @@
-"""The documents and the API judge the same orders alike, and tell of the same events."""
+"""The documents and the API accept the same orders and describe the same events."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from backend.api.documents.openapi import document
+from backend.api.documents.openapi import build_openapi
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.wire.json import decode
 from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import read_order
-from backend.domain.tokens import Tokens
+from backend.domain.tokens import TokenRegistry
 from tests.bad_orders import BAD_ORDERS
 
 Json = dict[str, Any]
 
 STATIC = Path(__file__).parent.parent.parent / "static"
-OPEN = cast(Json, json.loads(json.dumps(document(ROUTES, SOCKETS, 1_000))))
-ASYNC: Json = yaml.safe_load((STATIC / "asyncapi.yaml").read_text())
-TOKENS = Tokens()
-UNTOLD = ("unknown_token", "invalid_mint", "same_token", "type_not_supported")
-"""Which tokens there are, and what is supported so far, no schema says."""
-UNTOLD_WORDS = ("decimals", "64-bit", "out of range", "must be a decimal number of at most")
+OPENAPI = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
+ASYNCAPI: Json = yaml.safe_load((STATIC / "asyncapi.yaml").read_text())
+TOKENS = TokenRegistry()
+UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token", "type_not_supported")
+"""No schema can say which tokens exist and which order types are supported so far."""
+UNDOCUMENTED_WORDS = ("decimals", "64-bit", "out of range", "must be a decimal number of at most")
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 
-def documented(value: object) -> bool:
-    """Whether an order is what both documents say; they have to agree."""
-    schema = {"$ref": "#/components/schemas/OrderBody", "components": OPEN["components"]}
-    found = Draft202012Validator(schema).is_valid(value)
-    schema = {"$ref": "#/components/schemas/order", "components": ASYNC["components"]}
-    assert Draft7Validator(schema).is_valid(value) == found
-    return found
+def is_documented(value: object) -> bool:
+    """Whether both documents allow an order; they have to agree."""
+    schema = {"$ref": "#/components/schemas/OrderBody", "components": OPENAPI["components"]}
+    is_valid = Draft202012Validator(schema).is_valid(value)
+    schema = {"$ref": "#/components/schemas/order", "components": ASYNCAPI["components"]}
+    assert Draft7Validator(schema).is_valid(value) == is_valid
+    return is_valid
 
 
-def refusal(text: str) -> Problem | None:
+def read_problem(text: str) -> Problem | None:
     try:
         read_order(decode(text), TOKENS, 50)
     except Problem as problem:
@@ -50,9 +50,10 @@ def refusal(text: str) -> Problem | None:
     return None
 
 
-def is_untold(problem: Problem) -> bool:
+def is_undocumented(problem: Problem) -> bool:
     return all(
-        error.code in UNTOLD or any(words in error.reason for words in UNTOLD_WORDS)
+        error.code in UNDOCUMENTED_CODES
+        or any(words in error.reason for words in UNDOCUMENTED_WORDS)
         for error in problem.errors
     )
 
@@ -76,60 +77,62 @@ def test_an_order_is_taken_if_and_only_if_the_documents_allow_it(
     changed: Mapping[str, object], left_out: set[str]
 ) -> None:
     order = {**{name: each for name, each in ORDER.items() if name not in left_out}, **changed}
-    problem = refusal(json.dumps(order))
-    if problem is None or not is_untold(problem):
-        assert documented(order) == (problem is None), problem
+    problem = read_problem(json.dumps(order))
+    if problem is None or not is_undocumented(problem):
+        assert is_documented(order) == (problem is None), problem
 
 
 @pytest.mark.parametrize("name", ["tokenIn", "tokenOut", "amount"])
 def test_what_is_required_may_not_be_null(name: str) -> None:
     order = {**ORDER, name: None}
-    assert not documented(order)
-    assert refusal(json.dumps(order)) is not None
+    assert not is_documented(order)
+    assert read_problem(json.dumps(order)) is not None
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {*ORDER, "other"}))
 def test_what_may_be_left_out_may_be_null(name: str) -> None:
     order = {**ORDER, name: None}
-    assert documented(order)
-    assert refusal(json.dumps(order)) is None
+    assert is_documented(order)
+    assert read_problem(json.dumps(order)) is None
 
 
-# To Python, other than to JSON Schema, ``$`` is also what stands before a last newline.
-NOT_HERE = {"name with newline"}
+# In Python, unlike in JSON Schema, ``$`` also matches before a final newline.
+UNTESTABLE = {"name with newline"}
 
 
-@pytest.mark.parametrize("name", sorted(BAD_ORDERS.keys() - NOT_HERE))
+@pytest.mark.parametrize("name", sorted(BAD_ORDERS.keys() - UNTESTABLE))
 def test_the_documents_refuse_what_the_api_refuses(name: str) -> None:
     text = BAD_ORDERS[name].text
-    problem = refusal(text)
+    problem = read_problem(text)
     assert problem is not None
     try:
         value = json.loads(text)
         assert json.dumps(value, allow_nan=False)
     except ValueError:  # no JSON, or more digits than Python reads
         return
-    assert not documented(value) or is_untold(problem)
+    assert not is_documented(value) or is_undocumented(problem)
 
 
-def plain(schema: object, document: Json) -> object:
-    """A schema without references, descriptions and the order of its parts."""
+def simplify_schema(schema: object, document: Json) -> object:
+    """A schema with references resolved, without descriptions, its lists sorted."""
     if isinstance(schema, list):
-        return sorted((plain(each, document) for each in schema), key=repr)
+        return sorted((simplify_schema(each, document) for each in schema), key=repr)
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
         node: Any = document
         for step in schema["$ref"].removeprefix("#/").split("/"):
             node = node[step]
-        return plain(node, document)
+        return simplify_schema(node, document)
     names = sorted(schema.keys() - {"description"})
-    return {name: plain(schema[name], document) for name in names}
+    return {name: simplify_schema(schema[name], document) for name in names}
 
 
 @pytest.mark.parametrize(
-    ("told", "streamed"), [("Event", "event"), ("Hello", "hello"), ("Queued", "queued")]
+    ("name", "async_name"), [("Event", "event"), ("Hello", "hello"), ("Queued", "queued")]
 )
-def test_both_documents_know_the_same_messages(told: str, streamed: str) -> None:
-    of_requests = plain(OPEN["components"]["schemas"][told], OPEN)
-    assert of_requests == plain(ASYNC["components"]["schemas"][streamed], ASYNC)
+def test_both_documents_know_the_same_messages(name: str, async_name: str) -> None:
+    openapi_schema = simplify_schema(OPENAPI["components"]["schemas"][name], OPENAPI)
+    assert openapi_schema == simplify_schema(
+        ASYNCAPI["components"]["schemas"][async_name], ASYNCAPI
+    )

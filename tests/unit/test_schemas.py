@@ -1,4 +1,4 @@
-"""Bodies into orders: what is taken, and that whatever is wrong is told with its field."""
+"""Request bodies: what is accepted, and that every error is reported with its field."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 
 from backend.api.wire.json import decode
 from backend.api.wire.problems import Problem
-from backend.api.wire.request_schemas import Wanted, read_batch, read_order, read_quote
+from backend.api.wire.request_schemas import OrderRequest, read_batch, read_order, read_quote
 from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderType
-from backend.domain.tokens import KNOWN, SOL, USDC, Tokens
+from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, TokenRegistry
 from tests.bad_orders import BAD_JSON, BAD_ORDERS, BadOrder
 
-TOKENS = Tokens()
+TOKENS = TokenRegistry()
 ORDER: dict[str, Any] = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 
-def read(**members: object) -> Wanted:
+def read_fields(**members: object) -> OrderRequest:
     return read_order({**ORDER, **members}, TOKENS, 50)
 
 
-def read_text(text: str) -> Wanted:
+def read_text(text: str) -> OrderRequest:
     return read_order(decode(text), TOKENS, 50)
 
 
-def problem_of(text: str) -> Problem:
+def read_problem(text: str) -> Problem:
     with pytest.raises(Problem) as refused:
         read_text(text)
     return refused.value
@@ -37,7 +37,7 @@ def problem_of(text: str) -> Problem:
 
 @pytest.mark.parametrize("bad", BAD_ORDERS.values(), ids=BAD_ORDERS.keys())
 def test_a_bad_order_is_refused_with_its_field_and_the_reason(bad: BadOrder) -> None:
-    problem = problem_of(bad.text)
+    problem = read_problem(bad.text)
     assert problem.status == 422
     error = problem.errors[0]
     assert (error.field, error.code) == (bad.field, bad.code)
@@ -52,8 +52,8 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
     assert (refused.value.status, refused.value.code) == (400, "malformed_json")
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
-    problem = problem_of(
+def test_all_invalid_fields_are_reported_together() -> None:
+    problem = read_problem(
         '{"tokenIn":"DOGE","amount":-1,"minAmountOut":[],"slippageBps":1.5,"type":"stop",'
         '"clientOrderId":"","extra":1}'
     )
@@ -64,14 +64,14 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_a_problem_lists_at_most_twenty_fields() -> None:
-    assert len(problem_of(json.dumps({str(n): n for n in range(1_000)})).errors) == 20
+    assert len(read_problem(json.dumps({str(n): n for n in range(1_000)})).errors) == 20
 
 
 @pytest.mark.parametrize("amount", ['"1.5"', "1.5", "1.50", '"15e-1"', "15e-1", '"+1.5"'])
 def test_an_amount_is_exact_in_every_form(amount: str) -> None:
-    wanted = read_text(f'{{"tokenIn":"SOL","tokenOut":"USDC","amount":{amount}}}')
-    assert wanted.terms.amount_in == 1_500_000_000
-    assert wanted.request_hash == read().request_hash
+    order_request = read_text(f'{{"tokenIn":"SOL","tokenOut":"USDC","amount":{amount}}}')
+    assert order_request.terms.amount_in == 1_500_000_000
+    assert order_request.request_hash == read_fields().request_hash
 
 
 def test_a_number_keeps_digits_that_a_float_would_lose() -> None:
@@ -82,7 +82,7 @@ def test_a_number_keeps_digits_that_a_float_would_lose() -> None:
 @given(
     amount=st.integers(1, 2**64 - 1),
     minimum=st.integers(1, 2**64 - 1),
-    pair=st.permutations(KNOWN),
+    pair=st.permutations(KNOWN_TOKENS),
     slippage=st.integers(0, 10_000),
 )
 def test_whatever_is_valid_arrives_as_it_was_meant(
@@ -117,15 +117,15 @@ def test_whatever_is_valid_arrives_as_it_was_meant(
 )
 def test_no_body_whatsoever_is_more_than_an_order_or_a_problem(value: object) -> None:
     try:
-        wanted = read_text(json.dumps(value))
+        order_request = read_text(json.dumps(value))
     except Problem as problem:
         json.dumps(problem.to_json()).encode()
     else:
-        assert wanted.terms.amount_in > 0
+        assert order_request.terms.amount_in > 0
 
 
-def test_what_is_not_said_has_its_default() -> None:
-    terms = read(minAmountOut=None, slippageBps=None, type=None, clientOrderId=None).terms
+def test_what_is_left_out_has_its_default() -> None:
+    terms = read_fields(minAmountOut=None, slippageBps=None, type=None, clientOrderId=None).terms
     assert terms.slippage_bps == 50
     assert terms.min_amount_out is None
     assert terms.type is OrderType.MARKET
@@ -133,7 +133,10 @@ def test_what_is_not_said_has_its_default() -> None:
 
 
 def test_a_repeat_is_one_however_it_is_written() -> None:
-    assert read(type="MARKET", tokenIn="sol").request_hash == read(tokenOut=USDC.mint).request_hash
+    assert (
+        read_fields(type="MARKET", tokenIn="sol").request_hash
+        == read_fields(tokenOut=USDC.mint).request_hash
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,11 +151,11 @@ def test_a_repeat_is_one_however_it_is_written() -> None:
     ids=lambda other: next(iter(other)),
 )
 def test_another_request_is_not_a_repeat(other: dict[str, object]) -> None:
-    assert read(**other).request_hash != read().request_hash
+    assert read_fields(**other).request_hash != read_fields().request_hash
 
 
 def test_a_changed_default_does_not_make_a_repeat_another_request() -> None:
-    assert read_order(ORDER, TOKENS, 100).request_hash == read().request_hash
+    assert read_order(ORDER, TOKENS, 100).request_hash == read_fields().request_hash
 
 
 @pytest.mark.parametrize("name", ["type", "clientOrderId", "expiresAt"])

@@ -1,4 +1,4 @@
-"""Token accounts, mints, transfer fees and the clock, against what solders makes of them."""
+"""Token accounts, mints, transfer fees and the clock, compared with how solders decodes them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from solders.token.state import TokenAccount as SoldersTokenAccount
 
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
-from backend.venues.layout import rent_exempt
-from backend.venues.pool_side import read_side
+from backend.venues.layout import compute_rent_exemption
+from backend.venues.pool_side import read_pool_side
 from backend.venues.spl import (
     CLOCK,
     MINT,
@@ -25,10 +25,10 @@ from backend.venues.spl import (
     Mint,
     TokenAccount,
     TransferFee,
-    ata,
-    new_account,
-    token_account,
-    transfer_fee,
+    derive_ata,
+    make_account,
+    make_token_account,
+    read_transfer_fee,
     with_amount,
 )
 from backend.venues.venue import Account
@@ -37,7 +37,7 @@ from tests.pools import USDC
 OWNER = Pubkey.from_string("4Nd1mYwJvzj6Y3qJQ9fGq1vL4C6sGqV8m3y2qkQkJv1T")
 
 
-def mint_2022(*extensions: tuple[int, bytes]) -> Account:
+def make_token_2022_mint(*extensions: tuple[int, bytes]) -> Account:
     """A Token-2022 mint with ``extensions``."""
     data = MINT.write(Mint(supply=10**9, decimals=6)).ljust(165, b"\0")
     if extensions:
@@ -46,11 +46,11 @@ def mint_2022(*extensions: tuple[int, bytes]) -> Account:
         data = data[:82]
     for kind, value in extensions:
         data += kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
-    return new_account(TOKEN_2022_PROGRAM, data)
+    return make_account(TOKEN_2022_PROGRAM, data)
 
 
-def fee_config(older: TransferFee, newer: TransferFee, newer_from: int) -> bytes:
-    """The transfer fee extension."""
+def make_fee_config(older: TransferFee, newer: TransferFee, newer_from: int) -> bytes:
+    """The configuration of the transfer fee extension."""
 
     def fee(start: int, value: TransferFee) -> bytes:
         return b"".join(
@@ -62,30 +62,30 @@ def fee_config(older: TransferFee, newer: TransferFee, newer_from: int) -> bytes
 
 
 def test_an_associated_account_is_where_the_program_puts_it() -> None:
-    assert ata(OWNER, USDC) == get_associated_token_address(OWNER, USDC)
-    assert ata(OWNER, USDC, TOKEN_2022_PROGRAM) == get_associated_token_address(
+    assert derive_ata(OWNER, USDC) == get_associated_token_address(OWNER, USDC)
+    assert derive_ata(OWNER, USDC, TOKEN_2022_PROGRAM) == get_associated_token_address(
         OWNER, USDC, TOKEN_2022_PROGRAM
     )
 
 
 def test_a_token_account_is_what_others_read() -> None:
-    account = token_account(USDC, OWNER, 12_345)
+    account = make_token_account(USDC, OWNER, 12_345)
     theirs = SoldersTokenAccount.from_bytes(account.data)
     assert (theirs.mint, theirs.owner, theirs.amount) == (USDC, OWNER, 12_345)
     assert theirs.is_native is None
     assert account.owner == TOKEN_PROGRAM
-    assert account.lamports == rent_exempt(165) == 2_039_280
+    assert account.lamports == compute_rent_exemption(165) == 2_039_280
 
 
 def test_a_wrapped_sol_account_holds_its_amount_in_lamports() -> None:
-    account = token_account(NATIVE_MINT, OWNER, 500)
+    account = make_token_account(NATIVE_MINT, OWNER, 500)
     assert account.lamports == 2_039_280 + 500
     assert SoldersTokenAccount.from_bytes(account.data).is_native == 2_039_280
     assert with_amount(account, 700).lamports == 2_039_280 + 700
 
 
 def test_only_the_amount_of_a_token_account_changes() -> None:
-    account = token_account(USDC, OWNER, 500)
+    account = make_token_account(USDC, OWNER, 500)
     longer = replace(account, data=account.data + b"\x02\x07\x00\x00\x00")
     changed = with_amount(longer, 700)
     assert TOKEN_ACCOUNT.read(changed.data) == TokenAccount(USDC, OWNER, 700)
@@ -121,13 +121,13 @@ def test_the_clock_may_be_before_1970() -> None:
 def test_the_transfer_fee_is_rounded_up_to_its_maximum(
     bps: int, maximum: int, amount: int, withheld: int
 ) -> None:
-    assert TransferFee(maximum, bps).of(amount) == withheld
+    assert TransferFee(maximum, bps).compute(amount) == withheld
 
 
 @pytest.mark.parametrize(("epoch", "bps"), [(9, 100), (10, 200), (11, 200)])
 def test_the_newer_fee_counts_from_its_epoch(epoch: int, bps: int) -> None:
-    config = fee_config(TransferFee(5, 100), TransferFee(6, 200), 10)
-    fee = transfer_fee(USDC, mint_2022((1, config)), epoch)
+    config = make_fee_config(TransferFee(5, 100), TransferFee(6, 200), 10)
+    fee = read_transfer_fee(USDC, make_token_2022_mint((1, config)), epoch)
     assert fee is not None
     assert fee.bps == bps
 
@@ -135,66 +135,73 @@ def test_the_newer_fee_counts_from_its_epoch(epoch: int, bps: int) -> None:
 @pytest.mark.parametrize(
     "mint",
     [
-        new_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6))),
-        mint_2022(),
-        mint_2022((18, bytes(64)), (19, b"name"), (12, bytes([1]) * 32), (10, bytes([1]) * 52)),
-        mint_2022((14, bytes(64)), (4, bytes(65)), (6, b"\x01"), (26, bytes([1]) * 32 + b"\0")),
-        mint_2022((3, bytes(32)), (0, b"")),
+        make_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6))),
+        make_token_2022_mint(),
+        make_token_2022_mint(
+            (18, bytes(64)), (19, b"name"), (12, bytes([1]) * 32), (10, bytes([1]) * 52)
+        ),
+        make_token_2022_mint(
+            (14, bytes(64)), (4, bytes(65)), (6, b"\x01"), (26, bytes([1]) * 32 + b"\0")
+        ),
+        make_token_2022_mint((3, bytes(32)), (0, b"")),
     ],
 )
 def test_a_mint_that_changes_no_transfer_is_supported(mint: Account) -> None:
-    assert transfer_fee(USDC, mint, 0) is None
+    assert read_transfer_fee(USDC, mint, 0) is None
 
 
 @pytest.mark.parametrize(
     "mint",
     [
         None,
-        new_account(OWNER, MINT.write(Mint(1, 6))),
-        new_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6, is_initialized=0))),
-        mint_2022((14, bytes(32) + bytes(OWNER))),
-        mint_2022((4, bytes(OWNER) + bytes(33))),
-        mint_2022((6, b"\x02")),
-        mint_2022((26, bytes(32) + b"\x01")),
-        mint_2022((9, b"")),
-        mint_2022((999, b"")),
-        replace(mint_2022((18, bytes(64))), data=mint_2022((18, bytes(64))).data[:-1]),
-        new_account(TOKEN_2022_PROGRAM, mint_2022((18, b"")).data[:165]),
-        new_account(TOKEN_2022_PROGRAM, MINT.write(Mint(1, 6)).ljust(166, b"\x02")),
+        make_account(OWNER, MINT.write(Mint(1, 6))),
+        make_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6, is_initialized=0))),
+        make_token_2022_mint((14, bytes(32) + bytes(OWNER))),
+        make_token_2022_mint((4, bytes(OWNER) + bytes(33))),
+        make_token_2022_mint((6, b"\x02")),
+        make_token_2022_mint((26, bytes(32) + b"\x01")),
+        make_token_2022_mint((9, b"")),
+        make_token_2022_mint((999, b"")),
+        replace(
+            make_token_2022_mint((18, bytes(64))),
+            data=make_token_2022_mint((18, bytes(64))).data[:-1],
+        ),
+        make_account(TOKEN_2022_PROGRAM, make_token_2022_mint((18, b"")).data[:165]),
+        make_account(TOKEN_2022_PROGRAM, MINT.write(Mint(1, 6)).ljust(166, b"\x02")),
     ],
 )
 def test_a_mint_that_may_change_a_transfer_is_refused(mint: Account | None) -> None:
     with pytest.raises(Rejected) as refusal:
-        transfer_fee(USDC, mint, 0)
+        read_transfer_fee(USDC, mint, 0)
     assert refusal.value.code == "unsupported_mint"
 
 
 def test_a_token_2022_side_charges_for_transfers_by_its_epoch() -> None:
-    config = fee_config(TransferFee(10, 0), TransferFee(10, 100), 4)
+    config = make_fee_config(TransferFee(10, 0), TransferFee(10, 100), 4)
     vault = Pubkey.new_unique()
     accounts = {
-        vault: token_account(USDC, OWNER, 500, TOKEN_2022_PROGRAM),
-        USDC: mint_2022((1, config)),
+        vault: make_token_account(USDC, OWNER, 500, TOKEN_2022_PROGRAM),
+        USDC: make_token_2022_mint((1, config)),
     }
-    side = read_side(USDC, TOKEN_2022_PROGRAM, vault, OWNER, accounts, 3)
-    assert side.received(500) == 500
-    assert side.at_epoch(4).received(500) == 495
-    assert side.at_epoch(4).received(1) == 0
+    side = read_pool_side(USDC, TOKEN_2022_PROGRAM, vault, OWNER, accounts, 3)
+    assert side.compute_received(500) == 500
+    assert side.with_epoch(4).compute_received(500) == 495
+    assert side.with_epoch(4).compute_received(1) == 0
 
 
 @pytest.mark.parametrize(
     "vault",
     [
         None,
-        new_account(OWNER, token_account(USDC, OWNER, 1).data),
-        token_account(NATIVE_MINT, OWNER, 1),
-        token_account(USDC, USDC, 1),
-        new_account(TOKEN_PROGRAM, TOKEN_ACCOUNT.write(TokenAccount(USDC, OWNER, 1, state=2))),
-        new_account(TOKEN_PROGRAM, bytes(164)),
+        make_account(OWNER, make_token_account(USDC, OWNER, 1).data),
+        make_token_account(NATIVE_MINT, OWNER, 1),
+        make_token_account(USDC, USDC, 1),
+        make_account(TOKEN_PROGRAM, TOKEN_ACCOUNT.write(TokenAccount(USDC, OWNER, 1, state=2))),
+        make_account(TOKEN_PROGRAM, bytes(164)),
     ],
 )
 def test_a_vault_that_is_not_the_pools_is_refused(vault: Account | None) -> None:
     address = Pubkey.new_unique()
     with pytest.raises(Rejected) as refusal:
-        read_side(USDC, TOKEN_PROGRAM, address, OWNER, {address: vault}, 0)
+        read_pool_side(USDC, TOKEN_PROGRAM, address, OWNER, {address: vault}, 0)
     assert refusal.value.code == "bad_pool"

@@ -1,4 +1,4 @@
-"""Transactions are built whole, signed for known programs only, and read for what they came to."""
+"""Transactions are built whole and signed for known programs only; their outcomes are read."""
 
 from __future__ import annotations
 
@@ -15,55 +15,61 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.outcomes import fill, onchain_error
-from backend.chain.rpc_results import Blockhash, Landed, TokenBalance
-from backend.chain.transactions import WIRE_BYTES_MAX, Budget, Swap, build, wrap_seed
-from backend.chain.wallet import paper_wallet
+from backend.chain.outcomes import classify_onchain_error, read_fill
+from backend.chain.rpc_results import Blockhash, LandedTransaction, TokenBalance
+from backend.chain.transactions import (
+    WIRE_BYTES_MAX,
+    ComputeBudget,
+    SwapParameters,
+    build_swap,
+    derive_wrap_seed,
+)
+from backend.chain.wallet import create_paper_wallet
 from backend.domain.errors import EngineError, Rejected, Transient
-from backend.domain.orders import Fill, Signed
-from backend.venues import CPMM, DAMM_V2, HOSTED, VENUES
+from backend.domain.orders import Fill, SignedTransaction
+from backend.venues import CPMM, DAMM_V2, HOSTED_VENUES, VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from tests.pools import SOL, USDC
 
 JUP = Pubkey.from_string("JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
-RECENT = Blockhash(Hash(bytes(range(32))), 1_150, 1_000)
-ORDER = UUID(int=42)
+RECENT_BLOCKHASH = Blockhash(Hash(bytes(range(32))), 1_150, 1_000)
+ORDER_ID = UUID(int=42)
 
 
-def pool_of(venue: HostedVenue, a: Pubkey, b: Pubkey) -> HostedPool:
-    return venue.create(a, b, 10**15, 10**14, fee_e9=3_000_000)
+def create_pool(venue: HostedVenue, a: Pubkey, b: Pubkey) -> HostedPool:
+    return venue.create_pool(a, b, 10**15, 10**14, fee_e9=3_000_000)
 
 
-def built(
+def build_transaction(
     venue: HostedVenue = CPMM,
     pair: tuple[Pubkey, Pubkey] = (SOL, USDC),
     *,
-    seed: str = wrap_seed(ORDER, 1),
-) -> Signed:
-    swap = Swap(pool_of(venue, *pair), pair[0], pair[1], 10**9, 1, seed)
-    return build(swap, paper_wallet(), RECENT, Budget())
+    seed: str = derive_wrap_seed(ORDER_ID, 1),
+) -> SignedTransaction:
+    swap = SwapParameters(create_pool(venue, *pair), pair[0], pair[1], 10**9, 1, seed)
+    return build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
 
 
-def message_of(signed: Signed) -> MessageV0:
+def read_message(signed: SignedTransaction) -> MessageV0:
     transaction = VersionedTransaction.from_bytes(signed.wire)
     assert all(transaction.verify_with_results())
     assert isinstance(transaction.message, MessageV0)
     return transaction.message
 
 
-@pytest.mark.parametrize("venue", HOSTED)
+@pytest.mark.parametrize("venue", HOSTED_VENUES)
 @pytest.mark.parametrize("pair", [(SOL, USDC), (USDC, SOL), (USDC, JUP)])
 def test_a_swap_is_one_signed_transaction_that_fits_a_packet(
     venue: HostedVenue, pair: tuple[Pubkey, Pubkey]
 ) -> None:
-    signed = built(venue, pair)
+    signed = build_transaction(venue, pair)
 
-    message = message_of(signed)
+    message = read_message(signed)
     assert signed.signature == str(VersionedTransaction.from_bytes(signed.wire).signatures[0])
-    assert signed.last_valid_height == RECENT.last_valid_height
-    assert message.recent_blockhash == RECENT.hash
-    assert message.account_keys[0] == paper_wallet().address
+    assert signed.last_valid_height == RECENT_BLOCKHASH.last_valid_height
+    assert message.recent_blockhash == RECENT_BLOCKHASH.hash
+    assert message.account_keys[0] == create_paper_wallet().address
     assert message.header.num_required_signatures == 1
     assert len(signed.wire) < WIRE_BYTES_MAX
     programs = [message.account_keys[i.program_id_index] for i in message.instructions]
@@ -74,37 +80,42 @@ def test_a_swap_is_one_signed_transaction_that_fits_a_packet(
 
 
 def test_two_orders_never_share_a_temporary_account() -> None:
-    seeds = {wrap_seed(UUID(int=n), attempt) for n in range(50) for attempt in range(1, 4)}
+    seeds = {derive_wrap_seed(UUID(int=n), attempt) for n in range(50) for attempt in range(1, 4)}
 
     assert len(seeds) == 150
     assert {len(seed) for seed in seeds} == {32}
-    first, second = built(seed=wrap_seed(ORDER, 1)), built(seed=wrap_seed(ORDER, 2))
-    owner = paper_wallet().address
-    temporary = Pubkey.create_with_seed(owner, wrap_seed(ORDER, 1), TOKEN_PROGRAM)
-    assert temporary in message_of(first).account_keys
-    assert temporary not in message_of(second).account_keys
+    first, second = (
+        build_transaction(seed=derive_wrap_seed(ORDER_ID, 1)),
+        build_transaction(seed=derive_wrap_seed(ORDER_ID, 2)),
+    )
+    owner = create_paper_wallet().address
+    temporary = Pubkey.create_with_seed(owner, derive_wrap_seed(ORDER_ID, 1), TOKEN_PROGRAM)
+    assert temporary in read_message(first).account_keys
+    assert temporary not in read_message(second).account_keys
 
 
 def test_equal_orders_are_different_transactions() -> None:
     pair = (USDC, JUP)
-    first, second = (built(pair=pair, seed=wrap_seed(UUID(int=n), 1)) for n in (1, 2))
+    first, second = (
+        build_transaction(pair=pair, seed=derive_wrap_seed(UUID(int=n), 1)) for n in (1, 2)
+    )
 
     assert first.signature != second.signature
 
 
 def test_the_same_order_and_attempt_is_the_same_transaction() -> None:
-    assert built() == built()
+    assert build_transaction() == build_transaction()
 
 
 def test_a_swap_without_a_minimum_is_never_signed() -> None:
-    swap = Swap(pool_of(CPMM, SOL, USDC), SOL, USDC, 10**9, 0, "seed")
+    swap = SwapParameters(create_pool(CPMM, SOL, USDC), SOL, USDC, 10**9, 0, "seed")
 
     with pytest.raises(AssertionError):
-        build(swap, paper_wallet(), RECENT, Budget())
+        build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
 
 
-class OddPool:
-    """A pool that swaps by the instruction it is given."""
+class FixedInstructionPool:
+    """A pool whose swap is a given instruction."""
 
     def __init__(self, pool: HostedPool, instruction: Instruction) -> None:
         self._pool = pool
@@ -113,16 +124,18 @@ class OddPool:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    def swap(self, *_: object) -> Instruction:
+    def swap_instruction(self, *_: object) -> Instruction:
         return self._instruction
 
 
 def test_a_program_that_is_not_known_is_never_signed_for() -> None:
     alien = Instruction(Pubkey(bytes([5] * 32)), b"", [])
-    swap = Swap(OddPool(pool_of(CPMM, SOL, USDC), alien), SOL, USDC, 1, 1, "seed")
+    swap = SwapParameters(
+        FixedInstructionPool(create_pool(CPMM, SOL, USDC), alien), SOL, USDC, 1, 1, "seed"
+    )
 
     with pytest.raises(AssertionError, match="refusing to sign"):
-        build(swap, paper_wallet(), RECENT, Budget())
+        build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
 
 
 def test_a_transaction_that_fits_no_packet_is_rejected() -> None:
@@ -130,20 +143,25 @@ def test_a_transaction_that_fits_no_packet_is_rejected() -> None:
         AccountMeta(Pubkey(bytes([n] * 32)), is_signer=False, is_writable=True)
         for n in range(50, 90)
     ]
-    wide = OddPool(pool_of(CPMM, SOL, USDC), Instruction(CPMM.program, b"", keys))
+    wide = FixedInstructionPool(create_pool(CPMM, SOL, USDC), Instruction(CPMM.program, b"", keys))
 
     with pytest.raises(Rejected) as error:
-        build(Swap(wide, SOL, USDC, 1, 1, "seed"), paper_wallet(), RECENT, Budget())
+        build_swap(
+            SwapParameters(wide, SOL, USDC, 1, 1, "seed"),
+            create_paper_wallet(),
+            RECENT_BLOCKHASH,
+            ComputeBudget(),
+        )
 
     assert error.value.code == "transaction_too_large"
 
 
-def landed(
+def make_landed(
     before: dict[int, TokenBalance],
     after: dict[int, TokenBalance],
     lamports: tuple[Sequence[int], Sequence[int]] = ((), ()),
-) -> Landed:
-    return Landed(
+) -> LandedTransaction:
+    return LandedTransaction(
         slot=77,
         err=None,
         fee_lamports=5_120,
@@ -153,67 +171,84 @@ def landed(
         lamports_after=tuple(lamports[1]),
         tokens_before=before,
         tokens_after=after,
-        wire=built().wire,
+        wire=build_transaction().wire,
     )
 
 
 @given(st.integers(0, 2**63), st.integers(0, 2**63))
-def test_a_fill_is_what_the_owners_accounts_gained(held: int, received: int) -> None:
-    owner, vault = paper_wallet().address, str(CPMM.program)
+def test_a_fill_is_what_the_owners_accounts_gained(balance: int, received: int) -> None:
+    owner, vault = create_paper_wallet().address, str(CPMM.program)
     before = {
-        1: TokenBalance(str(USDC), str(owner), held),
+        1: TokenBalance(str(USDC), str(owner), balance),
         2: TokenBalance(str(USDC), vault, 2**63),
         3: TokenBalance(str(JUP), str(owner), 9),
     }
-    after = {**before, 1: TokenBalance(str(USDC), str(owner), held + received)}
+    after = {**before, 1: TokenBalance(str(USDC), str(owner), balance + received)}
 
-    assert fill(landed(before, after), owner, USDC) == Fill(received, 77, 5_120)
+    assert read_fill(make_landed(before, after), owner, USDC) == Fill(received, 77, 5_120)
 
 
 def test_a_fill_into_a_new_account_is_all_that_it_holds() -> None:
-    owner = paper_wallet().address
+    owner = create_paper_wallet().address
     after = {4: TokenBalance(str(USDC), str(owner), 123)}
 
-    assert fill(landed({}, after), owner, USDC).amount_out == 123
+    assert read_fill(make_landed({}, after), owner, USDC).amount_out == 123
 
 
 def test_a_fill_of_sol_is_the_lamports_and_the_fee_that_they_paid() -> None:
-    count = len(message_of(built()).account_keys)
+    count = len(read_message(build_transaction()).account_keys)
     before, after = [10**9] * count, [10**9 + 500 - 5_120, *[10**9] * (count - 1)]
 
-    filled = fill(landed({}, {}, (before, after)), paper_wallet().address, NATIVE_MINT)
+    filled = read_fill(
+        make_landed({}, {}, (before, after)), create_paper_wallet().address, NATIVE_MINT
+    )
 
     assert filled.amount_out == 500
 
 
-def program_logs(program: Pubkey, code: int, *inner: str) -> list[str]:
+def make_program_logs(program: Pubkey, code: int, *inner: str) -> list[str]:
     return [f"Program {program} invoke [1]", *inner, f"Program {program} failed: custom {code}"]
 
 
-POOR = f"Program {TOKEN_PROGRAM} failed: custom program error: 0x1"
-SLIPPED = "Program log: AnchorError occurred. Error Code: ExceededSlippage. Error Number: {}."
+INSUFFICIENT_FUNDS_LOG = f"Program {TOKEN_PROGRAM} failed: custom program error: 0x1"
+SLIPPAGE_LOG = "Program log: AnchorError occurred. Error Code: ExceededSlippage. Error Number: {}."
 
 
 @pytest.mark.parametrize(
     ("err", "logs", "kind", "code"),
     [
-        (6005, program_logs(CPMM.program, 6005, SLIPPED.format(6005)), Transient, "slippage"),
-        (6002, program_logs(DAMM_V2.program, 6002, SLIPPED.format(6002)), Transient, "slippage"),
-        (6000, program_logs(CPMM.program, 6000), Rejected, "pool_disabled"),
-        (1, program_logs(CPMM.program, 1, POOR), Rejected, "insufficient_funds"),
-        (17, program_logs(TOKEN_2022_PROGRAM, 17), Rejected, "account_frozen"),
-        (4, program_logs(TOKEN_PROGRAM, 4), Rejected, "wrong_owner"),
-        (9, program_logs(TOKEN_PROGRAM, 9), Rejected, "token_error"),
-        (1, program_logs(SYSTEM_PROGRAM, 1), Rejected, "insufficient_funds"),
-        (0, program_logs(SYSTEM_PROGRAM, 0), Rejected, "system_error"),
-        (3, program_logs(NATIVE_MINT, 3), Rejected, "program_error"),
+        (
+            6005,
+            make_program_logs(CPMM.program, 6005, SLIPPAGE_LOG.format(6005)),
+            Transient,
+            "slippage",
+        ),
+        (
+            6002,
+            make_program_logs(DAMM_V2.program, 6002, SLIPPAGE_LOG.format(6002)),
+            Transient,
+            "slippage",
+        ),
+        (6000, make_program_logs(CPMM.program, 6000), Rejected, "pool_disabled"),
+        (
+            1,
+            make_program_logs(CPMM.program, 1, INSUFFICIENT_FUNDS_LOG),
+            Rejected,
+            "insufficient_funds",
+        ),
+        (17, make_program_logs(TOKEN_2022_PROGRAM, 17), Rejected, "account_frozen"),
+        (4, make_program_logs(TOKEN_PROGRAM, 4), Rejected, "wrong_owner"),
+        (9, make_program_logs(TOKEN_PROGRAM, 9), Rejected, "token_error"),
+        (1, make_program_logs(SYSTEM_PROGRAM, 1), Rejected, "insufficient_funds"),
+        (0, make_program_logs(SYSTEM_PROGRAM, 0), Rejected, "system_error"),
+        (3, make_program_logs(NATIVE_MINT, 3), Rejected, "program_error"),
         (6005, [], Transient, "failed_on_chain"),
     ],
 )
 def test_a_program_error_is_read_by_the_program_that_failed_first(
     err: int, logs: list[str], kind: type[EngineError], code: str
 ) -> None:
-    error = onchain_error({"InstructionError": [3, {"Custom": err}]}, logs, VENUES)
+    error = classify_onchain_error({"InstructionError": [3, {"Custom": err}]}, logs, VENUES)
 
     assert type(error) is kind
     assert error.code == code
@@ -242,7 +277,7 @@ def test_a_program_error_is_read_by_the_program_that_failed_first(
 def test_an_error_of_the_runtime_is_read_by_its_word(
     err: object, kind: type[EngineError], code: str
 ) -> None:
-    error = onchain_error(err, [])
+    error = classify_onchain_error(err, [])
 
     assert type(error) is kind
     assert error.code == code

@@ -1,4 +1,4 @@
-"""A wallet signs, and shows its key to nobody."""
+"""A wallet signs, and never exposes its key."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from backend.chain.wallet import Wallet, load_wallet, paper_wallet
-from backend.chain.wire import SIMULATED_GENESIS_HASH, cluster
+from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
+from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.domain.errors import Rejected
 
 KEYPAIR = Keypair.from_seed(bytes(range(32)))
 
 
-def written(folder: Path, text: str, mode: int = 0o600) -> Path:
+def write_wallet_file(folder: Path, text: str, mode: int = 0o600) -> Path:
     path = folder / "wallet.json"
     path.write_text(text)
     path.chmod(mode)
@@ -24,7 +24,7 @@ def written(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 
 def test_a_keygen_file_is_a_wallet(tmp_path: Path) -> None:
-    wallet = load_wallet(written(tmp_path, json.dumps(list(bytes(KEYPAIR)))))
+    wallet = load_wallet(write_wallet_file(tmp_path, json.dumps(list(bytes(KEYPAIR)))))
 
     assert wallet.address == KEYPAIR.pubkey()
     assert wallet.sign(b"message").verify(wallet.address, b"message")
@@ -32,7 +32,7 @@ def test_a_keygen_file_is_a_wallet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666, 0o610])
 def test_a_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> None:
-    path = written(tmp_path, json.dumps(list(bytes(KEYPAIR))), mode)
+    path = write_wallet_file(tmp_path, json.dumps(list(bytes(KEYPAIR))), mode)
 
     with pytest.raises(Rejected, match="chmod 600"):
         load_wallet(path)
@@ -57,7 +57,7 @@ def test_a_file_that_others_may_open_is_refused(tmp_path: Path, mode: int) -> No
 )
 def test_what_is_not_a_keypair_is_refused_without_being_shown(tmp_path: Path, text: str) -> None:
     with pytest.raises(Rejected) as error:
-        load_wallet(written(tmp_path, text))
+        load_wallet(write_wallet_file(tmp_path, text))
 
     assert error.value.code == "wallet_file"
     assert error.value.__cause__ is None
@@ -84,11 +84,11 @@ def test_a_wallet_shows_its_address_only() -> None:
 
 
 def test_the_paper_wallet_is_the_same_everywhere() -> None:
-    assert paper_wallet().address == paper_wallet().address
-    assert str(paper_wallet().address) == "6wj1kR3CiyMBHEe3X7hKytbfJ9ibDqThLtixctcTSbMN"
+    assert create_paper_wallet().address == create_paper_wallet().address
+    assert str(create_paper_wallet().address) == "6wj1kR3CiyMBHEe3X7hKytbfJ9ibDqThLtixctcTSbMN"
 
 
 def test_a_chain_is_known_by_its_genesis() -> None:
-    assert cluster(SIMULATED_GENESIS_HASH) == "simulated"
-    assert cluster("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d") == "mainnet-beta"
-    assert cluster("anything") == "unknown"
+    assert get_cluster_name(SIMULATED_GENESIS_HASH) == "simulated"
+    assert get_cluster_name("5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d") == "mainnet-beta"
+    assert get_cluster_name("anything") == "unknown"

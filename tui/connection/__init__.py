@@ -1,1 +1,1 @@
-"""The connection to the API: HTTP calls, the event feed, recordings and sending orders."""
+"""The connection to the API: HTTP client, event feed, recordings and sending orders."""

@@ -1,7 +1,7 @@
-"""The API as calls: one method for each thing that the dashboard asks for.
+"""The API client: one method for each endpoint that the dashboard uses.
 
-Nothing here is retried or remembered: an answer is returned, a refusal raises ``Refused`` with
-what the server says about it, and silence raises ``Unreachable``.
+Nothing is retried or cached here. A response is returned, a problem document raises
+``RequestRefused``, and a missing response (connection error, timeout) raises ``ServerUnreachable``.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Any, Final, Self, cast
 import aiohttp
 
 from tui.model.messages import (
+    WireBatchEntry,
     WireEvent,
     WireOrder,
-    WirePlace,
+    WireOrderTerms,
     WireProblem,
     WireRoute,
     WireStats,
-    WireTerms,
 )
 
-PAGE_ORDERS: Final = 500
+PAGE_ORDERS_MAX: Final = 500
 BATCH_ORDERS_MAX: Final = 1_000
-_CONNECT_S: Final = 5
-_ANSWER_S: Final = 30
+_CONNECT_TIMEOUT_S: Final = 5
+_RESPONSE_TIMEOUT_S: Final = 30
 _FRAME_BYTES_MAX: Final = 16 * 2**20
 
 
-class Unreachable(Exception):
-    """The server gives no answer; the text says what was tried and how it ended."""
+class ServerUnreachable(Exception):
+    """The server gave no usable response; the text says what was requested and how it failed."""
 
 
-class Refused(Exception):
-    """The server answers with a problem.
+class RequestRefused(Exception):
+    """The server responded with a problem (RFC 9457).
 
-    ``code`` is a word for programs; ``retry_after_s`` is how long it asks to be left alone.
+    ``code`` is machine-readable; ``retry_after_s`` is the wait that the server requires.
     """
 
     def __init__(self, status: int, problem: WireProblem, retry_after_s: float | None) -> None:
@@ -52,15 +52,15 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
-    """What became of a batch: for each order its place, in the order of the request."""
+class BatchResult:
+    """The result of a batch: one entry for each order, in the order of the request."""
 
     batch_id: str | None
-    places: list[WirePlace]
+    entries: list[WireBatchEntry]
 
 
-class Client:
-    """Speaks to one API server; an async context manager."""
+class ApiClient:
+    """Client of one API server; an async context manager."""
 
     def __init__(self, url: str, *, key: str | None = None) -> None:
         self.url = url.rstrip("/")
@@ -70,7 +70,7 @@ class Client:
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
             headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=_ANSWER_S, connect=_CONNECT_S),
+            timeout=aiohttp.ClientTimeout(total=_RESPONSE_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
         )
         return self
 
@@ -83,53 +83,55 @@ class Client:
         if self._http is not None:
             await self._http.close()
 
-    async def stats(self) -> WireStats:
-        """How many orders there are."""
-        return cast(WireStats, await self._ask("GET", "/api/stats"))
+    async def fetch_stats(self) -> WireStats:
+        """Fetch the number of orders by status."""
+        return cast(WireStats, await self._request("GET", "/api/stats"))
 
-    async def page(self, cursor: str | None) -> tuple[list[WireOrder], str | None]:
-        """The newest orders, or those behind a cursor; and the cursor of the next page."""
-        query = {"limit": str(PAGE_ORDERS)} | ({"cursor": cursor} if cursor else {})
-        answer = await self._ask("GET", "/api/orders", query=query)
-        return answer["orders"], answer["next"]
+    async def fetch_orders(self, cursor: str | None) -> tuple[list[WireOrder], str | None]:
+        """Fetch a page of orders, newest first, after a cursor; and the cursor of the next page."""
+        query = {"limit": str(PAGE_ORDERS_MAX)} | ({"cursor": cursor} if cursor else {})
+        response = await self._request("GET", "/api/orders", query=query)
+        return response["orders"], response["next"]
 
-    async def history(self, order_id: str) -> list[WireEvent]:
-        """All transitions of an order."""
-        answer = await self._ask("GET", f"/api/orders/{order_id}/events")
-        return cast(list[WireEvent], answer["events"])
+    async def fetch_events(self, order_id: str) -> list[WireEvent]:
+        """Fetch all events of an order."""
+        response = await self._request("GET", f"/api/orders/{order_id}/events")
+        return cast(list[WireEvent], response["events"])
 
-    async def quote(self, terms: WireTerms) -> WireRoute:
-        """How an order would be routed now."""
-        wanted = {key: value for key, value in terms.items() if key in _QUOTED}
-        return cast(WireRoute, await self._ask("POST", "/api/quotes", body=wanted))
+    async def fetch_route(self, terms: WireOrderTerms) -> WireRoute:
+        """Fetch the route that an order would take at current quotes."""
+        body = {key: value for key, value in terms.items() if key in _QUOTE_FIELDS}
+        return cast(WireRoute, await self._request("POST", "/api/quotes", body=body))
 
-    async def place(self, order: WireTerms, *, key: str) -> str:
-        """Post one order; its id. ``key`` names this request, as in ``post``."""
-        answer = await self._ask(
+    async def place_order(self, order: WireOrderTerms, *, key: str) -> str:
+        """Place one order and return its id. ``key`` is the idempotency key of the request."""
+        response = await self._request(
             "POST", "/api/orders/execute", body=dict(order), headers={"Idempotency-Key": key}
         )
-        return str(answer["orderId"])
+        return str(response["orderId"])
 
-    async def post(self, orders: Sequence[WireTerms], *, key: str) -> Posted:
-        """Post a batch. ``key`` names this request: asked twice, it is answered twice alike."""
+    async def place_batch(self, orders: Sequence[WireOrderTerms], *, key: str) -> BatchResult:
+        """Place a batch. ``key`` is its idempotency key: a retry returns the same result."""
         assert len(orders) <= BATCH_ORDERS_MAX
         headers = {"Idempotency-Key": key}
         try:
-            answer = await self._ask(
+            response = await self._request(
                 "POST", "/api/orders/batch", body={"orders": list(orders)}, headers=headers
             )
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if "orders" not in refusal.problem:
                 raise
-            return Posted(None, refusal.problem["orders"])
-        return Posted(answer["batchId"], answer["orders"])
+            return BatchResult(None, refusal.problem["orders"])
+        return BatchResult(response["batchId"], response["orders"])
 
     @asynccontextmanager
-    async def stream(self, after: str | None) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """The stream of all events, behind a cursor or from now on."""
+    async def open_stream(
+        self, after: str | None
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """Open the WebSocket stream of all events, after a cursor or from now on."""
         query = {"after": after} if after else {}
-        with _explained(self.url):
-            socket = await self._session.ws_connect(
+        with _translate_errors(self.url):
+            socket = await self._http_session.ws_connect(
                 f"{self.url}/api/orders/stream",
                 params=query,
                 max_msg_size=_FRAME_BYTES_MAX,
@@ -141,11 +143,11 @@ class Client:
             await socket.close()
 
     @property
-    def _session(self) -> aiohttp.ClientSession:
-        assert self._http is not None, "a client is used inside its context"
+    def _http_session(self) -> aiohttp.ClientSession:
+        assert self._http is not None, "the client must be used inside its async context"
         return self._http
 
-    async def _ask(
+    async def _request(
         self,
         method: str,
         path: str,
@@ -154,41 +156,41 @@ class Client:
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        with _explained(self.url):
-            async with self._session.request(
+        with _translate_errors(self.url):
+            async with self._http_session.request(
                 method, self.url + path, params=query, json=body, headers=headers
-            ) as answer:
-                text = await answer.text()
-        content = _parsed(text)
-        if answer.status >= 400:
-            wait_s = _seconds(answer.headers.get("Retry-After"))
-            raise Refused(answer.status, cast(WireProblem, content or {}), wait_s)
+            ) as response:
+                text = await response.text()
+        content = _parse_object(text)
+        if response.status >= 400:
+            wait_s = _parse_seconds(response.headers.get("Retry-After"))
+            raise RequestRefused(response.status, cast(WireProblem, content or {}), wait_s)
         if content is None:
-            raise Unreachable(f"{self.url}{path} does not answer as an order engine does")
+            raise ServerUnreachable(f"{self.url}{path} does not answer as an order engine does")
         return content
 
 
-_QUOTED: Final = ("tokenIn", "tokenOut", "amount", "slippageBps", "minAmountOut")
+_QUOTE_FIELDS: Final = ("tokenIn", "tokenOut", "amount", "slippageBps", "minAmountOut")
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.WSServerHandshakeError as error:
         if error.status < 500 and error.status != 404:
             title = f"the server refuses the stream: {error.message}"
-            raise Refused(error.status, {"detail": title}, None) from None
-        raise Unreachable(f"the stream of {url} answers {error.status}") from None
+            raise RequestRefused(error.status, {"detail": title}, None) from None
+        raise ServerUnreachable(f"the stream of {url} answers {error.status}") from None
     except TimeoutError:
-        raise Unreachable(f"{url} does not answer in time") from None
+        raise ServerUnreachable(f"{url} does not answer in time") from None
     except aiohttp.ClientConnectorError:
-        raise Unreachable(f"nothing answers at {url}") from None
+        raise ServerUnreachable(f"nothing answers at {url}") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise Unreachable(f"{url}: {str(error) or type(error).__name__}") from None
+        raise ServerUnreachable(f"{url}: {str(error) or type(error).__name__}") from None
 
 
-def _parsed(text: str) -> dict[str, Any] | None:
+def _parse_object(text: str) -> dict[str, Any] | None:
     try:
         content = json.loads(text)
     except ValueError:
@@ -196,7 +198,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _seconds(header: str | None) -> float | None:
+def _parse_seconds(header: str | None) -> float | None:
     try:
         return None if header is None else float(header)
     except ValueError:

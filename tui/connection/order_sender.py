@@ -1,4 +1,4 @@
-"""Sends orders, each under a name of its own, so that no silence and no repeat can double them."""
+"""Sends orders with client order ids, so that timeouts and retries cannot duplicate them."""
 
 from __future__ import annotations
 
@@ -7,145 +7,154 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from tui.connection.client import BATCH_ORDERS_MAX, Client, Refused, Unreachable
-from tui.model.messages import WireProblem, WireTerms
+from tui.connection.client import BATCH_ORDERS_MAX, ApiClient, RequestRefused, ServerUnreachable
+from tui.model.messages import WireOrderTerms, WireProblem
 from tui.model.orders import Order
 
-_TRIES: Final = 4
-_UNSURE: Final = "database_unavailable"
-"""The refusal after which nobody knows whether the orders were stored."""
+_ATTEMPTS_MAX: Final = 4
+_OUTCOME_UNKNOWN_CODE: Final = "database_unavailable"
+"""The problem after which it is unknown whether the orders were stored."""
 _RETRY_S: Final = 0.5
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """An order that was not accepted, and why."""
+class RefusedOrder:
+    """An order that was not accepted, and the reason."""
 
-    terms: WireTerms
+    terms: WireOrderTerms
     code: str
     reason: str
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What became of the orders so far."""
+class SendOutcome:
+    """The results of the orders sent so far."""
 
     total: int
     accepted: int = 0
-    left: list[Left] = field(default_factory=list)
+    refused: list[RefusedOrder] = field(default_factory=list)
     batches: list[str] = field(default_factory=list)
     retry_after_s: float | None = None
 
-    def stop(self, error: Refused | Unreachable, orders: Sequence[WireTerms]) -> None:
-        """These orders were not sent, or refused together."""
-        code = error.code if isinstance(error, Refused) else "unreachable"
-        reason = error.detail if isinstance(error, Refused) else str(error)
-        self.left += [Left(terms, code, reason) for terms in orders]
-        self.retry_after_s = error.retry_after_s if isinstance(error, Refused) else None
+    def refuse_rest(
+        self, error: RequestRefused | ServerUnreachable, orders: Sequence[WireOrderTerms]
+    ) -> None:
+        """Add orders that were refused together or not sent because of an error."""
+        code = error.code if isinstance(error, RequestRefused) else "unreachable"
+        reason = error.detail if isinstance(error, RequestRefused) else str(error)
+        self.refused += [RefusedOrder(terms, code, reason) for terms in orders]
+        self.retry_after_s = error.retry_after_s if isinstance(error, RequestRefused) else None
 
     @property
-    def reasons(self) -> dict[str, tuple[int, str]]:
-        """For each code, how many orders were refused, and one of the reasons."""
-        found: dict[str, tuple[int, str]] = {}
-        for each in self.left:
-            count, _ = found.get(each.code, (0, ""))
-            found[each.code] = (count + 1, each.reason)
-        return found
+    def refusals_by_code(self) -> dict[str, tuple[int, str]]:
+        """For each code, the number of refused orders and one of the reasons."""
+        refusals: dict[str, tuple[int, str]] = {}
+        for order in self.refused:
+            count, _ = refusals.get(order.code, (0, ""))
+            refusals[order.code] = (count + 1, order.reason)
+        return refusals
 
 
-async def send(
-    client: Client,
-    orders: Sequence[WireTerms],
+async def send_orders(
+    client: ApiClient,
+    orders: Sequence[WireOrderTerms],
     *,
     pace: int,
     new_id: Callable[[], str],
-    progress: Callable[[Outcome], None],
-) -> Outcome:
-    """Send orders, ``pace`` a second or all at once (0); ``progress`` is told after each batch.
+    progress: Callable[[SendOutcome], None],
+) -> SendOutcome:
+    """Send orders, ``pace`` a second or all at once (0); calls ``progress`` after each batch.
 
-    They have names (``named``), so that what is left can be sent again without a doubt. A refusal
-    of a whole batch, or a server that does not answer, leaves the rest unsent.
+    The orders need client order ids (``assign_client_order_ids``), so that unsent ones can be sent
+    again safely. A problem for a whole batch, or an unreachable server, stops the sending.
     """
-    outcome = Outcome(len(orders))
+    outcome = SendOutcome(len(orders))
     size = min(pace or BATCH_ORDERS_MAX, BATCH_ORDERS_MAX)
     loop = asyncio.get_running_loop()
     due_s = loop.time()
-    for at in range(0, len(orders), size):
+    for start in range(0, len(orders), size):
         await asyncio.sleep(max(due_s - loop.time(), 0))
         due_s += 1 if pace else 0
         try:
-            await _send(client, orders[at : at + size], new_id(), outcome)
-        except (Refused, Unreachable) as error:
-            outcome.stop(error, orders[at:])
+            await _send_batch(client, orders[start : start + size], new_id(), outcome)
+        except (RequestRefused, ServerUnreachable) as error:
+            outcome.refuse_rest(error, orders[start:])
             break
         finally:
             progress(outcome)
     return outcome
 
 
-async def place(client: Client, order: WireTerms, *, new_id: Callable[[], str]) -> Outcome:
-    """Send a single order."""
-    outcome, key = Outcome(1), new_id()
+async def send_order(
+    client: ApiClient, order: WireOrderTerms, *, new_id: Callable[[], str]
+) -> SendOutcome:
+    """Send a single order outside any batch."""
+    outcome, key = SendOutcome(1), new_id()
     try:
-        await _asked(lambda: client.place(order, key=key))
+        await _retry_request(lambda: client.place_order(order, key=key))
         outcome.accepted = 1
-    except (Refused, Unreachable) as error:
-        outcome.stop(error, [order])
+    except (RequestRefused, ServerUnreachable) as error:
+        outcome.refuse_rest(error, [order])
     return outcome
 
 
-async def _send(client: Client, orders: Sequence[WireTerms], key: str, outcome: Outcome) -> None:
-    posted = await _asked(lambda: client.post(orders, key=key))
-    if posted.batch_id is not None:
-        outcome.batches.append(posted.batch_id)
-    for terms, place in zip(orders, posted.places, strict=True):
-        if "problem" in place:
-            outcome.left.append(_left(terms, place["problem"]))
+async def _send_batch(
+    client: ApiClient, orders: Sequence[WireOrderTerms], key: str, outcome: SendOutcome
+) -> None:
+    result = await _retry_request(lambda: client.place_batch(orders, key=key))
+    if result.batch_id is not None:
+        outcome.batches.append(result.batch_id)
+    for terms, entry in zip(orders, result.entries, strict=True):
+        if "problem" in entry:
+            outcome.refused.append(_build_refused_order(terms, entry["problem"]))
         else:
             outcome.accepted += 1
 
 
-async def _asked(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """Ask again while there is no answer.
+async def _retry_request(send: Callable[[], Awaitable[_T]]) -> _T:
+    """Repeat a request while its outcome is unknown.
 
-    What was asked may have been done all the same: under the same key the answer is the same.
+    The server may have executed an attempt that timed out: with the same idempotency key every
+    attempt returns the same result.
     """
-    for _ in range(_TRIES - 1):
+    for _ in range(_ATTEMPTS_MAX - 1):
         try:
-            return await ask()
-        except Unreachable:
+            return await send()
+        except ServerUnreachable:
             await asyncio.sleep(_RETRY_S)
-        except Refused as refusal:
-            if refusal.code != _UNSURE:
+        except RequestRefused as refusal:
+            if refusal.code != _OUTCOME_UNKNOWN_CODE:
                 raise
             await asyncio.sleep(_RETRY_S)
-    return await ask()
+    return await send()
 
 
-def _left(terms: WireTerms, problem: WireProblem) -> Left:
+def _build_refused_order(terms: WireOrderTerms, problem: WireProblem) -> RefusedOrder:
     detail = problem.get("detail") or problem.get("title") or ""
-    return Left(terms, problem.get("code", "refused"), detail)
+    return RefusedOrder(terms, problem.get("code", "refused"), detail)
 
 
-def named(orders: Iterable[WireTerms], new_id: Callable[[], str]) -> list[WireTerms]:
-    """The orders with a name for each: sent again, by whatever way, they are the same orders."""
+def assign_client_order_ids(
+    orders: Iterable[WireOrderTerms], new_id: Callable[[], str]
+) -> list[WireOrderTerms]:
+    """Give each order a client order id: sent again on any path, it remains the same order."""
     return [{**order, "clientOrderId": new_id()} for order in orders]
 
 
-def terms_of(
-    order: Order, *, slippage_bps: int | None = None, is_floor_kept: bool = True
-) -> WireTerms:
-    """What an order asked for, to be asked for again; its minimum out only if that is kept."""
-    terms = WireTerms(
+def build_resubmit_terms(
+    order: Order, *, slippage_bps: int | None = None, is_min_out_kept: bool = True
+) -> WireOrderTerms:
+    """Build the terms to send an order again; its minimum out only if ``is_min_out_kept``."""
+    terms = WireOrderTerms(
         tokenIn=order.token_in,
         tokenOut=order.token_out,
         amount=order.amount_in,
         slippageBps=order.slippage_bps if slippage_bps is None else slippage_bps,
         type=order.type,
     )
-    if order.min_amount_out is not None and is_floor_kept:
+    if order.min_amount_out is not None and is_min_out_kept:
         terms["minAmountOut"] = order.min_amount_out
     if order.limit_price is not None:
         terms["limitPrice"] = order.limit_price

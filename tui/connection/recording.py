@@ -1,7 +1,10 @@
-"""Recordings: every message with its time, a line of JSON each; and the same lines as a source.
+"""Recordings: every message with its time as JSON lines, and their replay as a message source.
 
-A recording is a demonstration, a bug report and a test in one: replayed, it gives the very model
-that was seen. ``.gz`` files are compressed.
+A recording serves as a demonstration, a bug report and a test: its replay builds exactly the model
+that was displayed. ``.gz`` files are compressed.
+
+File format: the keys of a line are ``at``, ``is`` (a name of ``KINDS``) and the field names of the
+message class.
 """
 
 from __future__ import annotations
@@ -15,30 +18,30 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
-from tui.connection.source import Put
+from tui.connection.source import MessageHandler
 from tui.model.messages import KINDS, Message
 from tui.text.format import SECOND_MS
 
 _VERSION: Final = 1
-_NAMES: Final = {kind: name for name, kind in KINDS.items()}
+_KIND_NAMES: Final = {kind: name for name, kind in KINDS.items()}
 
 
-class BadRecording(Exception):
-    """A file is not a recording; the text says which line is wrong."""
+class InvalidRecording(Exception):
+    """A file is not a valid recording; the text names the invalid line."""
 
 
-class Recorded(NamedTuple):
-    """A message and the time at which it came."""
+class RecordedMessage(NamedTuple):
+    """A message and the time at which it arrived."""
 
     at_ms: int
     message: Message
 
 
 class Recorder:
-    """Writes messages to a file as they come; raises ``OSError`` if it cannot be written."""
+    """Appends messages to a file as they arrive; raises ``OSError`` if writing fails."""
 
     def __init__(self, path: Path) -> None:
-        self._file = _open(path, "wt")
+        self._file = _open_file(path, "wt")
         try:
             self._write({"recording": _VERSION})
         except OSError:
@@ -47,12 +50,12 @@ class Recorder:
             raise
 
     def write(self, message: Message, at_ms: int) -> None:
-        """Add a message."""
-        line: dict[str, object] = {"at": at_ms, "is": _NAMES[type(message)]}
-        self._write(line | {each.name: getattr(message, each.name) for each in fields(message)})
+        """Append a message."""
+        line: dict[str, object] = {"at": at_ms, "is": _KIND_NAMES[type(message)]}
+        self._write(line | {field.name: getattr(message, field.name) for field in fields(message)})
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the file."""
         self._file.close()
 
     def _write(self, line: dict[str, object]) -> None:
@@ -60,50 +63,52 @@ class Recorder:
         self._file.flush()
 
 
-def read(path: Path) -> Iterator[Recorded]:
-    """The messages of a recording; raises ``BadRecording`` or ``OSError``.
+def read_recording(path: Path) -> Iterator[RecordedMessage]:
+    """Read the messages of a recording; raises ``InvalidRecording`` or ``OSError``.
 
-    A last line that was cut off, as by a kill, is left out.
+    A truncated last line, as a killed process leaves it, is ignored.
     """
-    with _open(path, "rt") as lines:
+    with _open_file(path, "rt") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith("\n"):
                 return
             try:
-                yield from _message(json.loads(line), number)
+                yield from _parse_line(json.loads(line), number)
             except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise BadRecording(f"{path}, line {number}: {error!r}") from None
+                raise InvalidRecording(f"{path}, line {number}: {error!r}") from None
 
 
 class Replay:
-    """Plays a recording at ``speed`` times its own pace; 0 is at once."""
+    """Replays a recording at ``speed`` times real time; 0 is as fast as possible."""
 
     def __init__(self, path: Path, *, speed: float, time_s: Callable[[], float]) -> None:
-        self._messages = read(path)
+        self._messages = read_recording(path)
         self._speed = speed
         self._time_s = time_s
         self._began_s = time_s()
         self._first = next(self._messages, None)
         self._at_ms = 0 if self._first is None else self._first.at_ms
-        self.is_over = False
+        self.is_finished = False
 
     def now_ms(self) -> int:
-        """The time of the recording; it stops at the end."""
-        if self.is_over or not self._speed or self._first is None:
+        """The current time of the recording; it stops at the end."""
+        if self.is_finished or not self._speed or self._first is None:
             return self._at_ms
-        passed_s = (self._time_s() - self._began_s) * self._speed
-        return max(self._at_ms, self._first.at_ms + round(passed_s * SECOND_MS))
+        elapsed_s = (self._time_s() - self._began_s) * self._speed
+        return max(self._at_ms, self._first.at_ms + round(elapsed_s * SECOND_MS))
 
-    async def run(self, put: Put) -> None:
-        """Play to the end."""
+    async def run(self, handle_message: MessageHandler) -> None:
+        """Replay to the end."""
         self._began_s = self._time_s()
         if self._first is not None:
-            await self._play(self._first, self._first.at_ms, put)
+            await self._play_message(self._first, self._first.at_ms, handle_message)
             for recorded in self._messages:
-                await self._play(recorded, self._first.at_ms, put)
-        self.is_over = True
+                await self._play_message(recorded, self._first.at_ms, handle_message)
+        self.is_finished = True
 
-    async def _play(self, recorded: Recorded, began_ms: int, put: Put) -> None:
+    async def _play_message(
+        self, recorded: RecordedMessage, began_ms: int, handle_message: MessageHandler
+    ) -> None:
         wait_s = 0.0
         if self._speed:
             due_s = self._began_s + (recorded.at_ms - began_ms) / SECOND_MS / self._speed
@@ -111,23 +116,23 @@ class Replay:
         await asyncio.sleep(wait_s)
         self._at_ms = recorded.at_ms
         try:
-            put(recorded.message, recorded.at_ms)
+            handle_message(recorded.message, recorded.at_ms)
         except (KeyError, TypeError, ValueError) as error:
-            raise BadRecording(
+            raise InvalidRecording(
                 f"the message of {recorded.at_ms} makes no sense: {error!r}"
             ) from None
 
 
-def _message(line: dict[str, object], number: int) -> Iterator[Recorded]:
+def _parse_line(line: dict[str, object], number: int) -> Iterator[RecordedMessage]:
     if number == 1:
         if line["recording"] != _VERSION:
             raise ValueError(f"a recording of version {line['recording']} is not known")
         return
     at_ms, kind = int(str(line.pop("at"))), str(line.pop("is"))
-    yield Recorded(at_ms, KINDS[kind](**line))  # type: ignore[arg-type]
+    yield RecordedMessage(at_ms, KINDS[kind](**line))  # type: ignore[arg-type]
 
 
-def _open(path: Path, mode: str) -> IO[str]:
+def _open_file(path: Path, mode: str) -> IO[str]:
     if path.suffix == ".gz":
         file = gzip.open(path, mode, encoding="utf-8")  # noqa: SIM115 - the caller closes it
         return cast(IO[str], file)

@@ -1,4 +1,4 @@
-"""Where messages come from: a server that is followed, or a recording that is played."""
+"""The interface of message sources: the feed of a server, or the replay of a recording."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 from tui.model.messages import Message
 
-Put = Callable[[Message, int], None]
-"""Takes a message and the time (Unix time in milliseconds) at which it came."""
+MessageHandler = Callable[[Message, int], None]
+"""Handles a message and the time (Unix time in milliseconds) at which it arrived."""
 
 
-class Source(Protocol):
-    """Gives messages, and tells what time it is for them."""
+class MessageSource(Protocol):
+    """Produces messages, and provides the clock that they are stamped with."""
 
     def now_ms(self) -> int:
-        """Unix time in milliseconds: now, or of the recording."""
+        """Unix time in milliseconds: the current time, or the time of the recording."""
         ...
 
-    async def run(self, put: Put) -> None:
-        """Give every message as it comes, until there are no more."""
+    async def run(self, handle_message: MessageHandler) -> None:
+        """Pass on every message as it arrives, until there are no more."""
         ...

@@ -1,1 +1,1 @@
-"""The model: all that the dashboard knows, changed by messages only; no terminal, no network."""
+"""The model of the dashboard: changed by messages only; it uses no terminal and no network."""

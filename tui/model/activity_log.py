@@ -1,4 +1,4 @@
-"""What is worth a line: failures, the connection, and what the dashboard itself did."""
+"""The activity log: failures, changes of the connection, and actions of the dashboard."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ from typing import Final, NamedTuple
 
 from tui.model.messages import WireEvent
 from tui.model.orders import Order
-from tui.text.format import clean, parse_at, seconds
+from tui.text.format import format_seconds, parse_timestamp_ms, sanitize_text
 
 _ENTRIES_MAX: Final = 500
 
 
-class Entry(NamedTuple):
-    """A line of the log. ``role`` says what it is about: a status, ``warn``, ``muted`` …"""
+class LogEntry(NamedTuple):
+    """An entry of the log. ``role`` is its style: a status, ``warn``, ``muted`` …"""
 
     at_ms: int
     role: str
     text: str
 
 
-class Log:
-    """The last lines; ``written`` counts all there ever were."""
+class ActivityLog:
+    """The latest entries; ``entry_count`` is the number of all entries ever added."""
 
     def __init__(self) -> None:
-        self.entries: deque[Entry] = deque(maxlen=_ENTRIES_MAX)
-        self.written = 0
-        self._resumed: _Resumed | None = None
+        self.entries: deque[LogEntry] = deque(maxlen=_ENTRIES_MAX)
+        self.entry_count = 0
+        self._catch_up: _CatchUp | None = None
 
-    def say(self, at_ms: int, role: str, text: str) -> None:
-        """Add a line, as of ``at_ms`` of the server's time."""
-        self.entries.append(Entry(at_ms, role, clean(text)))
-        self.written += 1
+    def add_entry(self, at_ms: int, role: str, text: str) -> None:
+        """Add an entry with the server time ``at_ms``."""
+        self.entries.append(LogEntry(at_ms, role, sanitize_text(text)))
+        self.entry_count += 1
 
-    def failed(self, order: Order) -> None:
-        """An order failed."""
-        code = order.trouble.code if order.trouble else "no reason given"
+    def add_failure(self, order: Order) -> None:
+        """Add the failure of an order."""
+        code = order.failure.code if order.failure else "no reason given"
         tries = f" after {order.attempt} attempts" if order.attempt > 1 else ""
-        where = f" ({order.dex})" if order.dex else ""
-        what = f"{order.short_id} {order.pair.side} {order.pair.name}"
-        self.say(order.updated_ms, "failed", f"{what} {code}{tries}{where}")
+        venue = f" ({order.dex})" if order.dex else ""
+        subject = f"{order.short_id} {order.pair.side} {order.pair.name}"
+        self.add_entry(order.updated_ms, "failed", f"{subject} {code}{tries}{venue}")
 
-    def resumed(self, away_ms: int, at_ms: int) -> None:
-        """The connection is back after ``away_ms``: what happened meanwhile follows."""
-        self._resumed = _Resumed(away_ms, at_ms)
+    def start_catch_up(self, gap_ms: int, at_ms: int) -> None:
+        """Start counting replayed events after a reconnect; the gap lasted ``gap_ms``."""
+        self._catch_up = _CatchUp(gap_ms, at_ms)
 
-    def happened(self, events: Iterable[WireEvent]) -> None:
-        """Events came; those from the time of the silence are counted."""
-        if self._resumed is not None and self._resumed.takes(events):
-            self.caught_up()
+    def count_replayed(self, events: Iterable[WireEvent]) -> None:
+        """Count events from the time of the disconnect; a newer event ends the count."""
+        if self._catch_up is not None and self._catch_up.count_events(events):
+            self.finish_catch_up()
 
-    def caught_up(self) -> None:
-        """Nothing older follows any more."""
-        if self._resumed is not None:
-            away, events = seconds(self._resumed.away_ms), f"{self._resumed.replayed:,}"
-            text = f"resumed after {away}, {events} events replayed"
-            self.say(self._resumed.until_ms, "confirmed", text)
-            self._resumed = None
+    def finish_catch_up(self) -> None:
+        """Log the number of replayed events: the replay is complete."""
+        if self._catch_up is not None:
+            gap, events = format_seconds(self._catch_up.gap_ms), f"{self._catch_up.replayed:,}"
+            text = f"resumed after {gap}, {events} events replayed"
+            self.add_entry(self._catch_up.until_ms, "confirmed", text)
+            self._catch_up = None
 
 
-class _Resumed:
-    """Counts what happened while the connection was away."""
+class _CatchUp:
+    """Counts the events of the time without a connection."""
 
-    __slots__ = ("away_ms", "replayed", "until_ms")
+    __slots__ = ("gap_ms", "replayed", "until_ms")
 
-    def __init__(self, away_ms: int, until_ms: int) -> None:
-        self.away_ms = away_ms
+    def __init__(self, gap_ms: int, until_ms: int) -> None:
+        self.gap_ms = gap_ms
         self.until_ms = until_ms
         self.replayed = 0
 
-    def takes(self, events: Iterable[WireEvent]) -> bool:
-        """Count the events that are old; whether there are others, so that all were counted."""
+    def count_events(self, events: Iterable[WireEvent]) -> bool:
+        """Count events from before the reconnect; returns whether a newer event ends the replay."""
         for event in events:
-            if parse_at(event["at"]) > self.until_ms:
+            if parse_timestamp_ms(event["at"]) > self.until_ms:
                 return True
             self.replayed += 1
         return False

@@ -1,4 +1,4 @@
-"""How far the batches are."""
+"""Progress of the batches."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 from tui.model.orders import Order
 
-_KEPT_MAX: Final = 500
+_BATCHES_MAX: Final = 500
 _SHOWN_AFTER_END_MS: Final = 60_000
 
 
 @dataclass(slots=True)
 class Batch:
-    """A batch, counted by what became of its orders."""
+    """The progress of a batch: counts of its orders."""
 
     id: str
     total: int = 0
@@ -24,44 +24,44 @@ class Batch:
 
     @property
     def short_id(self) -> str:
-        """Four letters that tell it from others; ``batch:`` filters by them."""
+        """The last four characters of the id; the ``batch:`` filter matches them."""
         return self.id[-4:]
 
     @property
-    def is_over(self) -> bool:
-        """Whether all of its orders ended."""
+    def is_finished(self) -> bool:
+        """Whether all of its orders have ended."""
         return self.ended == self.total
 
 
 class Batches:
-    """The batches that orders belong to, the newest last."""
+    """The progress of all batches, by batch id."""
 
     def __init__(self) -> None:
         self._all: dict[str, Batch] = {}
 
     def get(self, batch_id: str) -> Batch | None:
-        """A batch by its id."""
+        """Return a batch by its id."""
         return self._all.get(batch_id)
 
-    def counted(self, order: Order, *, is_new: bool, was_end: bool) -> None:
-        """An order came or changed."""
+    def count_order(self, order: Order, *, is_new: bool, was_end: bool) -> None:
+        """Update the counts after an order was added (``is_new``) or changed."""
         if order.batch_id is None:
             return
         batch = self._all.get(order.batch_id)
         if batch is None:
             batch = self._all[order.batch_id] = Batch(order.batch_id, first_ms=order.created_ms)
-            if len(self._all) > _KEPT_MAX:
-                del self._all[min(self._all, key=lambda each: self._all[each].first_ms)]
+            if len(self._all) > _BATCHES_MAX:
+                del self._all[min(self._all, key=lambda key: self._all[key].first_ms)]
         batch.total += is_new
         batch.last_ms = max(batch.last_ms, order.updated_ms)
         if order.is_end and not was_end:
             batch.ended += 1
             batch.failed += order.status == "failed"
 
-    def current(self, now_ms: int) -> Batch | None:
-        """The newest batch that runs, or that ended a moment ago."""
+    def get_current(self, now_ms: int) -> Batch | None:
+        """Return the newest running batch, or the newest one if it ended within the last minute."""
         latest = max(self._all.values(), key=lambda batch: batch.first_ms, default=None)
-        running = [batch for batch in self._all.values() if not batch.is_over]
+        running = [batch for batch in self._all.values() if not batch.is_finished]
         if running:
             return max(running, key=lambda batch: batch.first_ms)
         if latest is not None and now_ms - latest.last_ms < _SHOWN_AFTER_END_MS:

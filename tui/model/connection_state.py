@@ -1,4 +1,4 @@
-"""The connection as the model sees it: which state it is in, and whose clock is right."""
+"""State of the connection in the model, and the offset between the server's clock and ours."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 from typing import Final
 
 from tui.model.messages import Connected, Connecting, Heartbeat, Lost
-from tui.text.format import parse_at
+from tui.text.format import parse_timestamp_ms
 
-QUIET_MS: Final = 8_000
-"""A server says something at least every five seconds."""
+INACTIVITY_MIN_MS: Final = 8_000
+"""The server sends a heartbeat at least every five seconds."""
 
 
-class State(StrEnum):
-    """What can be said about the connection."""
+class ConnectionStatus(StrEnum):
+    """Status of the connection."""
 
     CONNECTING = "connecting"
     LOADING = "loading"
@@ -21,65 +21,69 @@ class State(StrEnum):
     OFFLINE = "offline"
 
 
-class Link:
-    """Follows the messages about the connection."""
+class ConnectionState:
+    """State of the connection, updated by the messages about it."""
 
     def __init__(self) -> None:
-        self.state = State.CONNECTING
+        self.status = ConnectionStatus.CONNECTING
         self.url = ""
         self.tries = 0
         self.reason = ""
         self.epoch = ""
-        self.heard_ms = 0
-        self.lost_ms = 0
+        self.last_message_ms = 0
+        self.lost_at_ms = 0
         self.retry_at_ms = 0
-        self.ahead_ms = 0
-        """How far the server's clock is ahead of ours."""
+        self.clock_offset_ms = 0
+        """Server clock minus local clock."""
 
-    def connecting(self, message: Connecting, at_ms: int) -> None:
-        """A connection is being made."""
+    def on_connecting(self, message: Connecting, at_ms: int) -> None:
+        """Handle the start of a connection attempt."""
         self.url, self.tries = message.url, message.tries
-        if not self.lost_ms:
-            self.state = State.CONNECTING
+        if not self.lost_at_ms:
+            self.status = ConnectionStatus.CONNECTING
         self.retry_at_ms = at_ms
 
-    def connected(self, message: Connected, at_ms: int) -> None:
-        """The server said hello."""
+    def on_connected(self, message: Connected, at_ms: int) -> None:
+        """Handle the hello frame of the server."""
         self.epoch = message.epoch
-        self.state = State.LOADING if message.is_fresh else State.LIVE
-        self.lost_ms = 0
-        self._hear(message.server_at, at_ms)
+        self.status = ConnectionStatus.LOADING if message.is_fresh else ConnectionStatus.LIVE
+        self.lost_at_ms = 0
+        self._sync_clock(message.server_at, at_ms)
 
-    def loaded(self) -> None:
-        """Everything that is stored is known."""
-        if self.state is State.LOADING:
-            self.state = State.LIVE
+    def on_loaded(self) -> None:
+        """Handle the end of loading the stored orders."""
+        if self.status is ConnectionStatus.LOADING:
+            self.status = ConnectionStatus.LIVE
 
-    def heard(self, at_ms: int) -> None:
-        """The server said something."""
-        self.heard_ms = at_ms
+    def on_message(self, at_ms: int) -> None:
+        """Handle any message from the server."""
+        self.last_message_ms = at_ms
 
-    def heartbeat(self, message: Heartbeat, at_ms: int) -> None:
-        """The server said that it is there."""
-        self._hear(message.server_at, at_ms)
+    def on_heartbeat(self, message: Heartbeat, at_ms: int) -> None:
+        """Handle a heartbeat of the server."""
+        self._sync_clock(message.server_at, at_ms)
 
-    def lost(self, message: Lost, at_ms: int) -> None:
-        """The connection is gone."""
-        if self.state is not State.OFFLINE:
-            self.lost_ms = at_ms
-        self.state = State.OFFLINE
+    def on_lost(self, message: Lost, at_ms: int) -> None:
+        """Handle a lost connection."""
+        if self.status is not ConnectionStatus.OFFLINE:
+            self.lost_at_ms = at_ms
+        self.status = ConnectionStatus.OFFLINE
         self.reason = message.reason
         self.retry_at_ms = at_ms + message.retry_ms
 
-    def quiet_ms(self, now_ms: int) -> int:
-        """How long the server has said nothing that it should have said; 0 if all is well."""
-        silence = now_ms - self.heard_ms
-        return silence if self.state is State.LIVE and silence >= QUIET_MS else 0
+    def inactive_ms(self, now_ms: int) -> int:
+        """Return the time since the last message if it exceeds the heartbeat interval, else 0."""
+        inactive_ms = now_ms - self.last_message_ms
+        return (
+            inactive_ms
+            if self.status is ConnectionStatus.LIVE and inactive_ms >= INACTIVITY_MIN_MS
+            else 0
+        )
 
-    def server_ms(self, now_ms: int) -> int:
-        """The server's time."""
-        return now_ms + self.ahead_ms
+    def to_server_ms(self, now_ms: int) -> int:
+        """Convert a local time to the server's time."""
+        return now_ms + self.clock_offset_ms
 
-    def _hear(self, server_at: str, at_ms: int) -> None:
-        self.heard_ms = at_ms
-        self.ahead_ms = parse_at(server_at) - at_ms
+    def _sync_clock(self, server_at: str, at_ms: int) -> None:
+        self.last_message_ms = at_ms
+        self.clock_offset_ms = parse_timestamp_ms(server_at) - at_ms

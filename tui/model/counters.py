@@ -1,84 +1,121 @@
-"""What is counted about orders, kept up to date as they change: never by counting them again."""
+"""Counters over all orders, updated incrementally with each change and never recounted."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tui.model.batches import Batches
 from tui.model.orders import Order
 from tui.model.rates import Rates, Savings
-from tui.model.venue_health import Health
-from tui.text.symbols import ENDS, STATUSES
+from tui.text.symbols import END_STATUSES, STATUSES
+
+_QUOTE_SAMPLES_MAX: Final = 20
+_MISSES_MIN: Final = 3
+_RECENT_MS: Final = 15_000
+_TRANSIENT_CODES: Final = frozenset({"venue_timeout", "rate_limited", "slot_not_available"})
 
 
-class Before(NamedTuple):
-    """What is remembered of an order over a change."""
+class OrderBefore(NamedTuple):
+    """The values of an order before a change, for updating the counters after it."""
 
     status: str
     dex: str | None
     updated_ms: int
 
     @classmethod
-    def of(cls, order: Order) -> Before:
-        """An order that is about to change."""
+    def of(cls, order: Order) -> OrderBefore:
+        """Capture the values of an order that is about to change."""
         return cls(order.status, order.dex, order.updated_ms)
 
 
-class Tally:
-    """Counts by status, venue and batch, and samples of speed and savings."""
+class Counters:
+    """Counts by status, venue and batch, and samples of durations and savings."""
 
     def __init__(self) -> None:
         self.rates = Rates()
         self.savings = Savings()
-        self.health = Health()
+        self.venue_health = VenueHealth()
         self.batches = Batches()
-        self.routed: Counter[str] = Counter()
-        self._kept: Counter[str] = Counter()
-        self._gone: Counter[str] = Counter()
+        self.by_venue: Counter[str] = Counter()
+        self._loaded: Counter[str] = Counter()
+        self._not_loaded: Counter[str] = Counter()
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many orders have each status, also of those that are too old to be kept."""
-        return {status: self._kept[status] + self._gone[status] for status in STATUSES}
+    def by_status(self) -> dict[str, int]:
+        """The number of orders in each status, including those not loaded or already evicted."""
+        return {status: self._loaded[status] + self._not_loaded[status] for status in STATUSES}
 
     @property
     def in_flight(self) -> int:
-        """How many orders have not ended."""
-        return sum(n for status, n in self.counts.items() if status not in ENDS)
+        """The number of orders that have not ended."""
+        return sum(n for status, n in self.by_status.items() if status not in END_STATUSES)
 
-    def counted(self, order: Order, before: Before | None) -> None:
-        """An order became known (``before`` is none), or changed."""
-        was_end = before is not None and before.status in ENDS
+    def count_order(self, order: Order, before: OrderBefore | None) -> None:
+        """Count an order that was added (``before`` is ``None``) or has changed."""
+        was_end = before is not None and before.status in END_STATUSES
         if before is not None:
-            self._kept[before.status] -= 1
-        self._kept[order.status] += 1
-        self.batches.counted(order, is_new=before is None, was_end=was_end)
+            self._loaded[before.status] -= 1
+        self._loaded[order.status] += 1
+        self.batches.count_order(order, is_new=before is None, was_end=was_end)
         dex = None if before is None else before.dex
         if dex != order.dex:
-            self.routed[dex or ""] -= dex is not None
-            self.routed[order.dex or ""] += 1
+            self.by_venue[dex or ""] -= dex is not None
+            self.by_venue[order.dex or ""] += 1
         if order.is_end and not was_end:
-            self.rates.ended(order, is_old=before is None)
+            self.rates.record_end(order, is_old=before is None)
             if order.status == "confirmed":
-                self.savings.confirmed(order)
+                self.savings.add_order(order)
 
-    def stepped(self, order: Order, before: Before) -> None:
-        """A live transition: it says how long the last status took, and which venues quote."""
-        self.rates.passed(before.status, order.updated_ms - before.updated_ms)
+    def count_transition(self, order: Order, before: OrderBefore) -> None:
+        """Sample a live transition: the duration of the previous status, and the quoting venues."""
+        self.rates.record_phase(before.status, order.updated_ms - before.updated_ms)
         if order.status == "building":
-            for dex in order.quoted:
-                self.health.quoted(dex, order.updated_ms)
-            for dex, code, _ in order.unavailable:
-                self.health.missed(dex, code, order.updated_ms)
+            for dex in order.quoted_venues:
+                self.venue_health.record_quote(dex, order.updated_ms)
+            for dex, code, _ in order.unavailable_venues:
+                self.venue_health.record_miss(dex, code, order.updated_ms)
 
-    def dropped(self, order: Order) -> None:
-        """An order is not kept any more; it still counts."""
-        self._kept[order.status] -= 1
-        self._gone[order.status] += 1
+    def count_eviction(self, order: Order) -> None:
+        """Move an evicted order to the counts of orders that are not loaded."""
+        self._loaded[order.status] -= 1
+        self._not_loaded[order.status] += 1
 
-    def stored(self, by_status: Mapping[str, int]) -> None:
-        """The server's own counts: what is above ours are orders that were never loaded."""
+    def load_server_counts(self, by_status: Mapping[str, int]) -> None:
+        """Take over the server's counts: the excess over ours are orders that are not loaded."""
         for status in STATUSES:
-            self._gone[status] = max(by_status.get(status, 0) - self._kept[status], 0)
+            self._not_loaded[status] = max(by_status.get(status, 0) - self._loaded[status], 0)
+
+
+class VenueHealth:
+    """The latest quote results of each venue: success or miss, with its time.
+
+    It detects venues that fail to quote, so that the summary can warn while orders are routed
+    elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._results: dict[str, deque[tuple[int, bool]]] = {}
+
+    def record_quote(self, dex: str, at_ms: int) -> None:
+        """Record a quote of a venue."""
+        self._record(dex, at_ms, is_miss=False)
+
+    def record_miss(self, dex: str, code: str, at_ms: int) -> None:
+        """Record a missing quote. A venue that has no pool for the pair has not failed."""
+        if code in _TRANSIENT_CODES or code.startswith("node_"):
+            self._record(dex, at_ms, is_miss=True)
+
+    def list_failing(self, now_ms: int) -> list[str]:
+        """Return the venues for which at least half of the recent quotes failed."""
+        return sorted(dex for dex, results in self._results.items() if _is_failing(results, now_ms))
+
+    def _record(self, dex: str, at_ms: int, *, is_miss: bool) -> None:
+        self._results.setdefault(dex, deque(maxlen=_QUOTE_SAMPLES_MAX)).append((at_ms, is_miss))
+
+
+def _is_failing(results: deque[tuple[int, bool]], now_ms: int) -> bool:
+    recent = [is_miss for at_ms, is_miss in results if now_ms - at_ms < _RECENT_MS]
+    misses = sum(recent)
+    return misses >= _MISSES_MIN and misses * 2 >= len(recent)

@@ -1,4 +1,4 @@
-"""What is shown: a small language in which every word narrows, and words add up.
+"""The filter language: an order has to match every word (the help page shows these lines).
 
 ``status:failed,routing dex:meteora pair:SOL side:buy type:limit batch:3fa9 code:slippage``
     one of the values, for each of these fields (a part of the value is enough)
@@ -25,11 +25,16 @@ from tui.model.orders import Order
 from tui.text.format import MINUTE_MS, SECOND_MS
 from tui.text.symbols import STATUSES
 
-Test = Callable[[Order, int], bool]
+OrderTest = Callable[[Order, int], bool]
 
-_TOOK: Final = re.compile(r"(<=|>=|<|>)(\d+(?:\.\d+)?)(ms|s|m)")
-_COUNT: Final = re.compile(r"(amount|attempts|bps|gap)(<=|>=|<|>)(-?\d+(?:\.\d+)?)")
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {"<": lt, ">": gt, "<=": le, ">=": ge}
+_DURATION_WORD: Final = re.compile(r"(<=|>=|<|>)(\d+(?:\.\d+)?)(ms|s|m)")
+_NUMBER_WORD: Final = re.compile(r"(amount|attempts|bps|gap)(<=|>=|<|>)(-?\d+(?:\.\d+)?)")
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "<": lt,
+    ">": gt,
+    "<=": le,
+    ">=": ge,
+}
 _UNIT_MS: Final = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS}
 
 _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
@@ -39,17 +44,17 @@ _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "side": lambda order: order.pair.side,
     "type": lambda order: order.type,
     "batch": lambda order: (order.batch_id or "").lower(),
-    "code": lambda order: order.trouble.code if order.trouble else "",
+    "code": lambda order: order.failure.code if order.failure else "",
     "id": lambda order: order.id,
     "tx": lambda order: (order.tx_hash or "").lower(),
 }
 _NUMBERS: Final[Mapping[str, Callable[[Order], Decimal | None]]] = {
     "amount": lambda order: Decimal(order.amount_in),
     "attempts": lambda order: Decimal(order.attempt),
-    "bps": lambda order: order.slip_bps,
-    "gap": lambda order: order.gap_bps,
+    "bps": lambda order: order.improvement_bps,
+    "gap": lambda order: order.quote_gap_bps,
 }
-_SUGGESTED: Final = (
+_SUGGESTIONS: Final = (
     *(f"status:{status}" for status in STATUSES),
     "dex:meteora",
     "dex:raydium",
@@ -68,25 +73,25 @@ _SUGGESTED: Final = (
 )
 
 
-class BadFilter(ValueError):
-    """A word of a filter means nothing; the text says which and why."""
+class InvalidFilter(ValueError):
+    """A word of a filter is invalid; the text names it and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which orders to show. ``statuses`` are those switched on by digits; none is all."""
+class OrderFilter:
+    """Selects the orders to show. ``statuses``: switched on by digit keys; empty means all."""
 
     text: str = ""
     statuses: frozenset[str] = frozenset()
-    tests: tuple[Test, ...] = ()
+    tests: tuple[OrderTest, ...] = ()
 
     @classmethod
-    def parse(cls, text: str, statuses: frozenset[str] = frozenset()) -> Filter:
-        """The filter that a text means; raises ``BadFilter``."""
-        return cls(text.strip(), statuses, tuple(_test(word) for word in text.split()))
+    def parse(cls, text: str, statuses: frozenset[str] = frozenset()) -> OrderFilter:
+        """Parse the text of a filter; raises ``InvalidFilter``."""
+        return cls(text.strip(), statuses, tuple(_parse_word(word) for word in text.split()))
 
     def matches(self, order: Order, now_ms: int) -> bool:
-        """Whether an order is shown."""
+        """Return whether an order passes the filter."""
         if self.statuses and order.status not in self.statuses:
             return False
         for test in self.tests:  # noqa: SIM110 - a generator costs more than most tests
@@ -94,62 +99,62 @@ class Filter:
                 return False
         return True
 
-    def toggled(self, status: str) -> Filter:
-        """The same filter with one status switched on or off."""
-        return Filter(self.text, self.statuses ^ {status}, self.tests)
+    def with_status_toggled(self, status: str) -> OrderFilter:
+        """Return the same filter with one status switched on or off."""
+        return OrderFilter(self.text, self.statuses ^ {status}, self.tests)
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is shown."""
+        """Whether every order passes."""
         return not self.tests and not self.statuses
 
     @property
-    def heeds_time(self) -> bool:
-        """Whether an order can come or go while nothing happens to it."""
-        return any(_TOOK.fullmatch(word.lstrip("!")) for word in self.text.lower().split())
+    def is_time_dependent(self) -> bool:
+        """Whether the result for an order can change by the passing of time alone."""
+        return any(_DURATION_WORD.fullmatch(word.lstrip("!")) for word in self.text.lower().split())
 
     def __str__(self) -> str:
-        """Everything that narrows, in words."""
+        """The text of the whole filter, digit-key statuses included."""
         digits = [status for status in STATUSES if status in self.statuses]
         words = [f"status:{','.join(digits)}"] if digits else []
         return " ".join([*words, self.text] if self.text else words)
 
 
-def complete(text: str) -> str | None:
-    """The text with its last word completed, if something fits it."""
+def complete_filter(text: str) -> str | None:
+    """Return the text with its last word completed, if a suggestion matches it."""
     head, space, word = text.rpartition(" ")
     negation = "!" if word.startswith("!") else ""
     start = word.removeprefix("!").lower()
-    fits = next((each for each in _SUGGESTED if start and each.startswith(start)), None)
-    return None if fits is None or fits == start else f"{head}{space}{negation}{fits}"
+    match = next((word for word in _SUGGESTIONS if start and word.startswith(start)), None)
+    return None if match is None or match == start else f"{head}{space}{negation}{match}"
 
 
-def _test(word: str) -> Test:
+def _parse_word(word: str) -> OrderTest:
     if word.startswith("!"):
         if word == "!":
-            raise BadFilter("! stands before the word that it denies")
-        test = _test(word[1:])
+            raise InvalidFilter("! stands before the word that it denies")
+        test = _parse_word(word[1:])
         return lambda order, now_ms: not test(order, now_ms)
     lower = word.lower()
-    if found := _TOOK.fullmatch(lower):
-        return _took(found[1], Decimal(found[2]) * _UNIT_MS[found[3]])
-    if found := _COUNT.fullmatch(lower):
-        return _count(found[1], found[2], Decimal(found[3]))
+    if match := _DURATION_WORD.fullmatch(lower):
+        return _build_duration_test(match[1], Decimal(match[2]) * _UNIT_MS[match[3]])
+    if match := _NUMBER_WORD.fullmatch(lower):
+        return _build_number_test(match[1], match[2], Decimal(match[3]))
     if lower[0] in "<>":
-        raise BadFilter(f"{word}: write a time as >800ms, <2s or >1m")
+        raise InvalidFilter(f"{word}: write a time as >800ms, <2s or >1m")
     field, colon, values = lower.partition(":")
     if not colon:
-        return lambda order, _: lower in _haystack(order)
-    return _field(field, values.split(","))
+        return lambda order, _: lower in _join_searchable_text(order)
+    return _build_field_test(field, values.split(","))
 
 
-def _took(sign: str, limit_ms: Decimal) -> Test:
-    compare = _COMPARE[sign]
-    return lambda order, now_ms: compare(order.took_ms(now_ms), limit_ms)
+def _build_duration_test(sign: str, limit_ms: Decimal) -> OrderTest:
+    compare = _COMPARISONS[sign]
+    return lambda order, now_ms: compare(order.duration_ms(now_ms), limit_ms)
 
 
-def _count(name: str, sign: str, limit: Decimal) -> Test:
-    compare, number = _COMPARE[sign], _NUMBERS[name]
+def _build_number_test(name: str, sign: str, limit: Decimal) -> OrderTest:
+    compare, number = _COMPARISONS[sign], _NUMBERS[name]
 
     def test(order: Order, _: int) -> bool:
         value = number(order)
@@ -158,22 +163,22 @@ def _count(name: str, sign: str, limit: Decimal) -> Test:
     return test
 
 
-def _field(name: str, values: list[str]) -> Test:
+def _build_field_test(name: str, values: list[str]) -> OrderTest:
     read = _FIELDS.get(name)
     if read is None:
-        raise BadFilter(f"{name}: is not a field; there are {', '.join(_FIELDS)}")
+        raise InvalidFilter(f"{name}: is not a field; there are {', '.join(_FIELDS)}")
     if "" in values:
-        raise BadFilter(f"{name}: needs a value")
+        raise InvalidFilter(f"{name}: needs a value")
     if name == "status":
-        unknown = [each for each in values if not any(s.startswith(each) for s in STATUSES)]
+        unknown = [value for value in values if not any(s.startswith(value) for s in STATUSES)]
         if unknown:
-            raise BadFilter(f"{unknown[0]} is not a status; there are {', '.join(STATUSES)}")
-        return lambda order, _: any(order.status.startswith(each) for each in values)
-    return lambda order, _: any(each in read(order) for each in values)
+            raise InvalidFilter(f"{unknown[0]} is not a status; there are {', '.join(STATUSES)}")
+        return lambda order, _: any(order.status.startswith(value) for value in values)
+    return lambda order, _: any(value in read(order) for value in values)
 
 
-def _haystack(order: Order) -> str:
+def _join_searchable_text(order: Order) -> str:
     words = [order.id, order.pair.name, order.tx_hash or "", order.client_order_id or ""]
-    if order.trouble is not None:
-        words += [order.trouble.code, order.trouble.reason]
+    if order.failure is not None:
+        words += [order.failure.code, order.failure.reason]
     return "\n".join(words).lower()

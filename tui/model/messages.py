@@ -1,7 +1,7 @@
-"""What the connection tells the model, and the shapes of the API's JSON inside it.
+"""The messages from the connection to the model, and the types of the API's JSON inside them.
 
-Everything that changes the model is one of these messages, with the time at which it came. So a
-recording of them, replayed, gives the same model; and the model never has to wait for anything.
+The model changes only by these messages, each with the time at which it arrived. The replay of a
+recording therefore builds the same model, and the model never waits for I/O.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final, NotRequired, Required, TypedDict
 
 
 class WireQuote(TypedDict):
-    """What a venue offered."""
+    """The quote of a venue."""
 
     dex: str
     price: str
@@ -21,7 +21,7 @@ class WireQuote(TypedDict):
 
 
 class WireUnavailable(TypedDict):
-    """Why a venue offered nothing."""
+    """A venue without a quote, and the reason."""
 
     dex: str
     code: str
@@ -29,7 +29,7 @@ class WireUnavailable(TypedDict):
 
 
 class WireRoute(TypedDict, total=False):
-    """A route as `building` tells it, and as an order keeps it."""
+    """A route, as in a `building` event and in a stored order."""
 
     dex: Required[str]
     quotes: Required[list[WireQuote]]
@@ -38,7 +38,7 @@ class WireRoute(TypedDict, total=False):
 
 
 class WireEvent(TypedDict, total=False):
-    """One transition; which of the later keys are there depends on the status."""
+    """One event; the optional keys depend on the status."""
 
     orderId: Required[str]
     seq: Required[int]
@@ -68,7 +68,7 @@ class WireEvent(TypedDict, total=False):
 
 
 class WireOrder(TypedDict):
-    """An order as `GET /api/orders` shows it."""
+    """An order as `GET /api/orders` returns it."""
 
     orderId: str
     clientOrderId: str | None
@@ -94,7 +94,7 @@ class WireOrder(TypedDict):
 
 
 class WireStats(TypedDict):
-    """`GET /api/stats`: true at ``cursor``."""
+    """The response of `GET /api/stats`: counts as of ``cursor``."""
 
     at: str
     cursor: str
@@ -103,8 +103,8 @@ class WireStats(TypedDict):
     byStatus: dict[str, int]
 
 
-class WireTerms(TypedDict, total=False):
-    """An order to be posted."""
+class WireOrderTerms(TypedDict, total=False):
+    """Order terms as a request sends them."""
 
     tokenIn: Required[str]
     tokenOut: Required[str]
@@ -117,7 +117,7 @@ class WireTerms(TypedDict, total=False):
 
 
 class WireProblem(TypedDict, total=False):
-    """An error answer, after RFC 9457."""
+    """An error response (RFC 9457)."""
 
     title: str
     status: int
@@ -128,8 +128,8 @@ class WireProblem(TypedDict, total=False):
     orders: list[Any]
 
 
-class WirePlace(TypedDict, total=False):
-    """What became of one order of a batch: it has an id or a problem."""
+class WireBatchEntry(TypedDict, total=False):
+    """The result for one order of a batch: an order id or a problem."""
 
     orderId: str
     clientOrderId: str
@@ -139,7 +139,7 @@ class WirePlace(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """A connection is being made."""
+    """A connection attempt has started."""
 
     url: str
     tries: int
@@ -147,7 +147,7 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The stream said hello. ``is_fresh``: what is known is to be loaded anew."""
+    """The stream is open. ``is_fresh``: the stored orders are loaded next."""
 
     epoch: str
     cursor: str
@@ -158,14 +158,14 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many orders the server has."""
+    """The server's counts of orders."""
 
     stats: WireStats
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of stored orders. ``is_last``: none follows; ``is_all``: there are no older ones."""
+    """A page of stored orders. ``is_last``: no page follows; ``is_all``: no older orders exist."""
 
     orders: list[WireOrder]
     is_last: bool
@@ -174,21 +174,21 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Transitions, in order; ``cursor`` stands behind them."""
+    """Events in feed order."""
 
     events: list[WireEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing happened, and the connection works."""
+    """A heartbeat: no events, and the connection is alive."""
 
     server_at: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is gone, and will be made again after ``retry_ms``."""
+    """The connection is lost; the next attempt follows after ``retry_ms``."""
 
     reason: str
     retry_ms: int
@@ -196,7 +196,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All transitions of one order."""
+    """All events of one order."""
 
     order_id: str
     events: list[WireEvent]
@@ -204,7 +204,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something for the log that the dashboard itself did."""
+    """An entry for the activity log from the dashboard itself."""
 
     text: str
     role: str = ""
@@ -223,4 +223,4 @@ KINDS: Final[dict[str, type[Message]]] = {
     "history": History,
     "note": Note,
 }
-"""The names under which messages are recorded."""
+"""The names of the message classes in recordings; part of the file format, like their fields."""

@@ -1,12 +1,12 @@
-"""Everything the dashboard knows, changed by messages and by nothing else.
+"""The model: all data that the dashboard displays, changed only by messages.
 
 Two rules:
 
-- Stored orders and live transitions meet by ``seq``: whatever is not newer than what is known is
-  left out, and transitions of an order that no page has shown yet wait for its page. So nothing
-  is missed or counted twice, in whatever order pages and transitions come.
-- Nobody is called back: what changed is collected, and whoever draws takes it with ``changes``
-  when it is time to draw. A thousand transitions between two frames cost one frame.
+- Stored orders and live events are merged by ``seq``: an event that is not newer than the known
+  state is ignored, and events of an order that no page has contained yet wait for its page. So no
+  event is lost or counted twice, in whatever order pages and events arrive.
+- There are no callbacks: changes accumulate, and the screen collects them with ``take_changes``
+  when it draws a frame. A thousand events between two frames cost one frame.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
-from tui.model.activity_log import Log
-from tui.model.connection_state import Link, State
-from tui.model.counters import Before, Tally
+from tui.model.activity_log import ActivityLog
+from tui.model.connection_state import ConnectionState, ConnectionStatus
+from tui.model.counters import Counters, OrderBefore
 from tui.model.messages import (
     Connected,
     Connecting,
@@ -38,207 +38,208 @@ from tui.model.orders import Order
 from tui.text.symbols import STATUSES
 
 ORDERS_MAX: Final = 50_000
-"""Orders kept; past it the oldest that have ended go."""
-_SPARE: Final = 500
+"""Orders in memory; beyond it, the oldest ended orders are evicted."""
+_EVICTION_BATCH_MIN: Final = 500
+"""Orders evicted together at least: an eviction copies the whole list."""
 
-by_age = attrgetter("id")
-"""Ids begin with the time of creation."""
+_by_id = attrgetter("id")
+"""Sort key: ids begin with the time of creation."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What happened since somebody last asked."""
+    """The changes since the previous ``take_changes``."""
 
-    added: list[Order] = field(default_factory=list)
-    """New orders, each newer than all others."""
-    changed: set[Order] = field(default_factory=set)
+    new_orders: list[Order] = field(default_factory=list)
+    """New orders, each newer than all orders before it."""
+    changed_orders: set[Order] = field(default_factory=set)
     is_reloaded: bool = False
-    """Orders went away, or came that are not the newest."""
+    """Orders were removed, or added at other positions than the newest."""
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.is_reloaded)
+        return bool(self.new_orders or self.changed_orders or self.is_reloaded)
 
 
 class Model:
-    """The orders, what is counted about them, the connection, and the log."""
+    """The orders, their counters, the connection and the activity log."""
 
     def __init__(self, *, orders_max: int = ORDERS_MAX) -> None:
         self._orders_max = orders_max
-        self.link = Link()
-        self.log = Log()
-        self.events = 0
+        self.connection = ConnectionState()
+        self.log = ActivityLog()
+        self.event_count = 0
         self._frozen: dict[Order, Order] | None = None
         self._changes = Changes()
-        self._forget()
+        self._reset()
         self._handlers: Mapping[type[Message], Callable[[Any, int], None]] = {
-            Connecting: self.link.connecting,
-            Connected: self._connected,
-            Totals: self._totals,
-            Page: self._page,
-            Events: self._events,
-            Heartbeat: self._heartbeat,
-            Lost: self._lost,
-            History: self._history,
-            Note: self._note,
+            Connecting: self.connection.on_connecting,
+            Connected: self._on_connected,
+            Totals: self._on_totals,
+            Page: self._on_page,
+            Events: self._on_events,
+            Heartbeat: self._on_heartbeat,
+            Lost: self._on_lost,
+            History: self._on_history,
+            Note: self._on_note,
         }
 
     def apply(self, message: Message, at_ms: int) -> None:
-        """Take a message that came at ``at_ms`` (Unix time by our clock)."""
+        """Apply a message that arrived at ``at_ms`` (Unix time by the local clock)."""
         self._handlers[type(message)](message, at_ms)
 
-    def changes(self) -> Changes:
-        """What happened since the last time this was asked."""
+    def take_changes(self) -> Changes:
+        """Return the changes since the previous call, and start a new collection."""
         changes, self._changes = self._changes, Changes()
         return changes
 
     def freeze(self) -> None:
-        """From now on keep orders as they are, beside what becomes of them."""
+        """From now on, keep a copy of each order as it is now before it changes."""
         self._frozen = {}
 
-    def thaw(self) -> None:
-        """Forget how orders were."""
+    def unfreeze(self) -> None:
+        """Drop the copies of frozen orders."""
         self._frozen = None
 
-    def shown(self, order: Order) -> Order:
-        """The order, or as it was when the model was frozen."""
+    def get_displayed(self, order: Order) -> Order:
+        """Return the order, or its copy from the time when the model was frozen."""
         return self._frozen.get(order, order) if self._frozen else order
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.orders: dict[str, Order] = {}
-        self.ordered: list[Order] = []
-        self.tally = Tally()
+        self.sorted_orders: list[Order] = []
+        self.counters = Counters()
         self.total = 0
         self.is_complete = False
-        self._held: dict[str, list[WireEvent]] = {}
+        self._early_events: dict[str, list[WireEvent]] = {}
         self._changes = Changes(is_reloaded=True)
 
     # The connection
 
-    def _connected(self, message: Connected, at_ms: int) -> None:
-        lost_ms = self.link.lost_ms
-        self.link.connected(message, at_ms)
+    def _on_connected(self, message: Connected, at_ms: int) -> None:
+        lost_at_ms = self.connection.lost_at_ms
+        self.connection.on_connected(message, at_ms)
         if message.was_reset:
-            self._forget()
+            self._reset()
             text = "the server restarted with another journal, loading it anew"
-            self.log.say(self.link.server_ms(at_ms), "warn", text)
-        elif lost_ms and not message.is_fresh:
-            self.log.resumed(at_ms - lost_ms, self.link.server_ms(at_ms))
+            self.log.add_entry(self.connection.to_server_ms(at_ms), "warn", text)
+        elif lost_at_ms and not message.is_fresh:
+            self.log.start_catch_up(at_ms - lost_at_ms, self.connection.to_server_ms(at_ms))
 
-    def _heartbeat(self, message: Heartbeat, at_ms: int) -> None:
-        self.link.heartbeat(message, at_ms)
-        self.log.caught_up()
+    def _on_heartbeat(self, message: Heartbeat, at_ms: int) -> None:
+        self.connection.on_heartbeat(message, at_ms)
+        self.log.finish_catch_up()
 
-    def _lost(self, message: Lost, at_ms: int) -> None:
-        if self.link.state is not State.OFFLINE:
+    def _on_lost(self, message: Lost, at_ms: int) -> None:
+        if self.connection.status is not ConnectionStatus.OFFLINE:
             text = f"offline, showing the last known state: {message.reason}"
-            self.log.say(self.link.server_ms(at_ms), "warn", text)
-        self.link.lost(message, at_ms)
+            self.log.add_entry(self.connection.to_server_ms(at_ms), "warn", text)
+        self.connection.on_lost(message, at_ms)
 
-    def _note(self, note: Note, at_ms: int) -> None:
-        self.log.say(self.link.server_ms(at_ms), note.role, note.text)
+    def _on_note(self, note: Note, at_ms: int) -> None:
+        self.log.add_entry(self.connection.to_server_ms(at_ms), note.role, note.text)
 
-    # What is stored
+    # Stored orders
 
-    def _totals(self, message: Totals, at_ms: int) -> None:
-        self.link.heard(at_ms)
+    def _on_totals(self, message: Totals, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
         self.total = message.stats["total"]
-        if self.link.state is State.LIVE and not self.is_complete:
-            self.tally.stored(message.stats["byStatus"])
+        if self.connection.status is ConnectionStatus.LIVE and not self.is_complete:
+            self.counters.load_server_counts(message.stats["byStatus"])
 
-    def _page(self, message: Page, at_ms: int) -> None:
-        self.link.heard(at_ms)
+    def _on_page(self, message: Page, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
         for stored in message.orders:
-            self._store(stored)
-        self.ordered.sort(key=by_age)
+            self._apply_stored_order(stored)
+        self.sorted_orders.sort(key=_by_id)
         self._changes.is_reloaded = True
         if message.is_last:
             self.is_complete = message.is_all
-            self._held.clear()
-            self.link.loaded()
-        self._evict()
+            self._early_events.clear()
+            self.connection.on_loaded()
+        self._evict_ended_orders()
 
-    def _store(self, stored: WireOrder) -> None:
+    def _apply_stored_order(self, stored: WireOrder) -> None:
         order = self.orders.get(stored["orderId"])
         if order is None:
             order = self.orders[stored["orderId"]] = Order(stored["orderId"])
-            order.refresh(stored)
-            self.ordered.append(order)
-            self.tally.counted(order, None)
+            order.load_stored(stored)
+            self.sorted_orders.append(order)
+            self.counters.count_order(order, None)
         elif stored["seq"] > order.seq:
-            before = self._keep(order)
-            order.refresh(stored)
-            self._changed(order, before)
-        for event in self._held.pop(order.id, ()):
-            self._advance(order, event)
+            before = self._snapshot_order(order)
+            order.load_stored(stored)
+            self._record_change(order, before)
+        for event in self._early_events.pop(order.id, ()):
+            self._apply_event(order, event)
 
-    def _history(self, message: History, at_ms: int) -> None:
-        self.link.heard(at_ms)
+    def _on_history(self, message: History, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
         order = self.orders.get(message.order_id)
-        if order is not None and not order.is_told:
-            before = self._keep(order)
-            order.retell(message.events)
-            self._changed(order, before)
+        if order is not None and not order.has_full_history:
+            before = self._snapshot_order(order)
+            order.replace_history(message.events)
+            self._record_change(order, before)
 
-    def _evict(self) -> None:
-        surplus = len(self.ordered) - self._orders_max
-        if surplus <= _SPARE:
+    def _evict_ended_orders(self) -> None:
+        surplus = len(self.sorted_orders) - self._orders_max
+        if surplus <= _EVICTION_BATCH_MIN:
             return
-        gone = []
-        for order in self.ordered:
+        evicted = []
+        for order in self.sorted_orders:
             if order.is_end:
-                gone.append(order)
-                if len(gone) == surplus:
+                evicted.append(order)
+                if len(evicted) == surplus:
                     break
-        for order in gone:
+        for order in evicted:
             del self.orders[order.id]
-            self.tally.dropped(order)
-        dropped = set(gone)
-        self.ordered = [order for order in self.ordered if order not in dropped]
+            self.counters.count_eviction(order)
+        evicted_set = set(evicted)
+        self.sorted_orders = [order for order in self.sorted_orders if order not in evicted_set]
         self.is_complete = False
         self._changes.is_reloaded = True
 
-    # What happens
+    # Live events
 
-    def _events(self, message: Events, at_ms: int) -> None:
-        self.link.heard(at_ms)
-        self.events += len(message.events)
+    def _on_events(self, message: Events, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
+        self.event_count += len(message.events)
         for event in message.events:
             order = self.orders.get(event["orderId"])
             if order is not None:
-                self._advance(order, event)
+                self._apply_event(order, event)
             elif event["seq"] == 1:
-                self._create(event)
-            elif self.link.state is State.LOADING:
-                self._held.setdefault(event["orderId"], []).append(event)
-        self.log.happened(message.events)
-        self._evict()
+                self._create_order(event)
+            elif self.connection.status is ConnectionStatus.LOADING:
+                self._early_events.setdefault(event["orderId"], []).append(event)
+        self.log.count_replayed(message.events)
+        self._evict_ended_orders()
 
-    def _create(self, event: WireEvent) -> None:
+    def _create_order(self, event: WireEvent) -> None:
         order = self.orders[event["orderId"]] = Order(event["orderId"])
-        order.apply(event)
-        self.tally.counted(order, None)
-        if not self.ordered or order.id > self.ordered[-1].id:
-            self.ordered.append(order)
-            self._changes.added.append(order)
+        order.apply_event(event)
+        self.counters.count_order(order, None)
+        if not self.sorted_orders or order.id > self.sorted_orders[-1].id:
+            self.sorted_orders.append(order)
+            self._changes.new_orders.append(order)
         else:
-            insort(self.ordered, order, key=by_age)
+            insort(self.sorted_orders, order, key=_by_id)
             self._changes.is_reloaded = True
 
-    def _advance(self, order: Order, event: WireEvent) -> None:
+    def _apply_event(self, order: Order, event: WireEvent) -> None:
         if event["seq"] <= order.seq or event["status"] not in STATUSES:
             return
-        before = self._keep(order)
-        order.apply(event)
-        self._changed(order, before)
-        self.tally.stepped(order, before)
+        before = self._snapshot_order(order)
+        order.apply_event(event)
+        self._record_change(order, before)
+        self.counters.count_transition(order, before)
         if order.status == "failed":
-            self.log.failed(order)
+            self.log.add_failure(order)
 
-    def _keep(self, order: Order) -> Before:
+    def _snapshot_order(self, order: Order) -> OrderBefore:
         if self._frozen is not None and order not in self._frozen:
             self._frozen[order] = order.copy()
-        return Before.of(order)
+        return OrderBefore.of(order)
 
-    def _changed(self, order: Order, before: Before) -> None:
-        self.tally.counted(order, before)
-        self._changes.changed.add(order)
+    def _record_change(self, order: Order, before: OrderBefore) -> None:
+        self.counters.count_order(order, before)
+        self._changes.changed_orders.add(order)

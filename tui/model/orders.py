@@ -1,9 +1,9 @@
-"""One order as the dashboard knows it: what was asked for, where it is, and how it got there.
+"""One order in the model: its terms, its current state and its steps.
 
 Amounts and prices stay the decimal text that the API sent, or become ``Decimal``; nothing is a
-float. An order changes only through ``apply`` (a transition), ``refresh`` (as it is stored) and
-``retell`` (its whole history), and ``version`` rises with each change, so that whoever drew it
-knows when to draw it again.
+float. An order changes only through ``apply_event`` (one event), ``load_stored`` (the stored order)
+and ``replace_history`` (all events). ``version`` increases with each change, so that a drawn row
+can be checked for being up to date.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from sys import intern
 from typing import Any, Final, NamedTuple
 
 from tui.model.messages import WireEvent, WireOrder, WireQuote, WireUnavailable
-from tui.model.pairs import Pair, pair
-from tui.model.step_history import Trail, Trouble
-from tui.text.format import parse_at
-from tui.text.symbols import ENDS
+from tui.model.pairs import Pair, resolve_pair
+from tui.model.step_history import AttemptFailure, StepHistory
+from tui.text.format import parse_timestamp_ms
+from tui.text.symbols import END_STATUSES
 
 BPS: Final = 10_000
 
 
 class Quote(NamedTuple):
-    """What a venue offered. ``fee`` and ``impact`` are fractions, ``price`` is out per one in."""
+    """A venue's quote. ``fee`` and ``impact`` are fractions, ``price`` is out per one in."""
 
     dex: str
     price: Decimal
@@ -33,20 +33,20 @@ class Quote(NamedTuple):
     impact: Decimal
 
 
-class Gap(NamedTuple):
-    """What the chosen venue offered, and by how much that is more than the best of the others."""
+class QuoteGap(NamedTuple):
+    """The amount that the chosen venue quoted, and its advantage over the best other quote."""
 
     amount_out: Decimal
-    gained: Decimal
+    advantage: Decimal
 
     @property
     def bps(self) -> Decimal:
-        """The difference in basis points of the other offer."""
-        return self.gained / (self.amount_out - self.gained) * BPS
+        """The advantage in basis points of the other quote."""
+        return self.advantage / (self.amount_out - self.advantage) * BPS
 
 
 class Order:
-    """An order; ``id`` never changes and sorts by the time of creation."""
+    """An order; ``id`` is immutable and sorts by the time of creation."""
 
     __slots__ = (
         "_quotes",
@@ -58,20 +58,20 @@ class Order:
         "created_ms",
         "dex",
         "executed_price",
-        "floor_out",
+        "failure",
         "id",
         "limit_price",
         "min_amount_out",
+        "route_min_out",
         "seq",
         "slippage_bps",
         "status",
+        "steps",
         "token_in",
         "token_out",
-        "trail",
-        "trouble",
         "tx_hash",
         "type",
-        "unavailable",
+        "unavailable_venues",
         "updated_ms",
         "version",
     )
@@ -92,141 +92,143 @@ class Order:
         self.batch_id: str | None = None
         self.client_order_id: str | None = None
         self.dex: str | None = None
-        self.floor_out: str | None = None
+        self.route_min_out: str | None = None
         self.tx_hash: str | None = None
         self.amount_out: str | None = None
         self.executed_price: str | None = None
-        self.trouble: Trouble | None = None
-        self.unavailable: tuple[tuple[str, str, str], ...] = ()
+        self.failure: AttemptFailure | None = None
+        self.unavailable_venues: tuple[tuple[str, str, str], ...] = ()
         self.created_ms = 0
         self.updated_ms = 0
-        self.trail = Trail()
+        self.steps = StepHistory()
         self._quotes = ""
 
     @property
     def short_id(self) -> str:
-        """Eight letters that tell it from others: the first ones of an id are its time."""
+        """The last eight characters of the id, which are random; the first ones are its time."""
         return self.id[-8:]
 
     @property
     def pair(self) -> Pair:
         """The pair and the side."""
-        return pair(self.token_in, self.token_out)
+        return resolve_pair(self.token_in, self.token_out)
 
     @property
     def is_end(self) -> bool:
-        """Whether nothing can happen to it any more."""
-        return self.status in ENDS
+        """Whether the order has reached a final status."""
+        return self.status in END_STATUSES
 
     @property
-    def is_told(self) -> bool:
-        """Whether every step of it is known."""
-        return len(self.trail) == self.seq
+    def has_full_history(self) -> bool:
+        """Whether all steps of the order are loaded."""
+        return len(self.steps) == self.seq
 
-    def took_ms(self, now_ms: int) -> int:
-        """How long it took, or has taken until now."""
+    def duration_ms(self, now_ms: int) -> int:
+        """Return the time from acceptance to the end, or until now."""
         return max((self.updated_ms if self.is_end else now_ms) - self.created_ms, 0)
 
     @property
     def quotes(self) -> tuple[Quote, ...]:
-        """What the venues offered when they were last asked."""
-        return tuple(_unpacked(line) for line in self._quotes.splitlines())
+        """The quotes of the latest routing."""
+        return tuple(_unpack_quote(line) for line in self._quotes.splitlines())
 
     @property
-    def quoted(self) -> list[str]:
-        """The venues that offered something."""
+    def quoted_venues(self) -> list[str]:
+        """The venues that returned a quote."""
         return [line.partition("\t")[0] for line in self._quotes.splitlines()]
 
     @property
-    def chosen(self) -> Quote | None:
-        """The quote that was taken."""
+    def chosen_quote(self) -> Quote | None:
+        """The quote of the venue that was chosen."""
         return next((quote for quote in self.quotes if quote.dex == self.dex), None)
 
     @property
     def price(self) -> Decimal | None:
-        """What was paid, in quote tokens for one base token."""
+        """The execution price, in quote tokens for one base token."""
         if self.amount_out is None:
             return None
         return self.pair.price(Decimal(self.amount_in), Decimal(self.amount_out))
 
     @property
-    def slip_bps(self) -> Decimal | None:
-        """How much better (+) or worse (-) than the chosen quote it was executed."""
+    def improvement_bps(self) -> Decimal | None:
+        """Price improvement (+) or loss (-) of the execution against the chosen quote."""
         if self.amount_out is None:
             return None
-        quote = self.chosen
+        quote = self.chosen_quote
         if quote is None or not quote.amount_out:
             return None
         return (Decimal(self.amount_out) / quote.amount_out - 1) * BPS
 
     @property
-    def gap(self) -> Gap | None:
-        """How the chosen venue's offer compares with the best of the others."""
+    def quote_gap(self) -> QuoteGap | None:
+        """The chosen venue's quote compared with the best quote of the other venues."""
         quotes = self.quotes
         chosen = [quote.amount_out for quote in quotes if quote.dex == self.dex]
         others = [quote.amount_out for quote in quotes if quote.dex != self.dex]
         if not chosen or not any(others):
             return None
-        return Gap(chosen[0], chosen[0] - max(others))
+        return QuoteGap(chosen[0], chosen[0] - max(others))
 
     @property
-    def gap_bps(self) -> Decimal | None:
-        """How much more the chosen venue offered than the best of the others."""
-        gap = self.gap
+    def quote_gap_bps(self) -> Decimal | None:
+        """The advantage of the chosen quote over the best other one, in basis points."""
+        gap = self.quote_gap
         return None if gap is None else gap.bps
 
     def copy(self) -> Order:
-        """The order as it is now, which later changes do not reach."""
-        other = copy(self)
-        other.trail = self.trail.copy()
-        return other
+        """Return a copy that later changes of the order do not affect."""
+        duplicate = copy(self)
+        duplicate.steps = self.steps.copy()
+        return duplicate
 
-    def apply(self, event: WireEvent) -> None:
-        """Take the next transition."""
+    def apply_event(self, event: WireEvent) -> None:
+        """Apply the next event."""
         self.seq = event["seq"]
         self.status = intern(event["status"])
         self.attempt = event["attempt"]
-        self.updated_ms = parse_at(event["at"])
+        self.updated_ms = parse_timestamp_ms(event["at"])
         self.version += 1
-        trouble = None
+        failure = None
         if "code" in event:
-            trouble = Trouble(
+            failure = AttemptFailure(
                 intern(event["code"]), event.get("reason", ""), event.get("waitMs", 0)
             )
-            self.trouble = trouble
+            self.failure = failure
         elif self.status == "confirmed":
-            self.trouble = None
-        if len(self.trail) == self.seq - 1:
-            self.trail.append(self.status, self.attempt, self.updated_ms, trouble)
+            self.failure = None
+        if len(self.steps) == self.seq - 1:
+            self.steps.append(self.status, self.attempt, self.updated_ms, failure)
         if self.seq == 1:
             self.created_ms = self.updated_ms
-            self._take_terms(event)
+            self._load_terms(event)
         else:
-            self._take_progress(event)
+            self._load_progress(event)
 
-    def refresh(self, stored: WireOrder) -> None:
-        """Take the order as it is stored."""
+    def load_stored(self, stored: WireOrder) -> None:
+        """Replace the state with the stored order."""
         self.seq = stored["seq"]
         self.status = intern(stored["status"])
         self.attempt = stored["attempts"]
-        self.created_ms = parse_at(stored["createdAt"])
-        self.updated_ms = parse_at(stored["updatedAt"])
+        self.created_ms = parse_timestamp_ms(stored["createdAt"])
+        self.updated_ms = parse_timestamp_ms(stored["updatedAt"])
         self.version += 1
-        self._take_terms(stored)
+        self._load_terms(stored)
         if stored["route"] is not None:
-            self._take_progress(stored["route"])
-        self._take_progress({key: stored.get(key) for key in _PROGRESS})
+            self._load_progress(stored["route"])
+        self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
         code, _, reason = (stored["lastError"] or "").partition(": ")
-        self.trouble = Trouble(intern(code), reason) if code and self.status != _DONE else None
+        self.failure = (
+            AttemptFailure(intern(code), reason) if code and self.status != _CONFIRMED else None
+        )
 
-    def retell(self, events: Sequence[WireEvent]) -> None:
-        """Take the whole history; nothing happens if it ends before what is known already."""
+    def replace_history(self, events: Sequence[WireEvent]) -> None:
+        """Rebuild the order from its whole history, unless that ends before the known state."""
         if events and events[-1]["seq"] >= self.seq:
-            self.trail = Trail()
+            self.steps = StepHistory()
             for event in events:
-                self.apply(event)
+                self.apply_event(event)
 
-    def _take_terms(self, terms: WireEvent | WireOrder) -> None:
+    def _load_terms(self, terms: WireEvent | WireOrder) -> None:
         self.type = intern(terms.get("type") or "market")
         self.token_in = intern(terms.get("tokenIn") or "")
         self.token_out = intern(terms.get("tokenOut") or "")
@@ -238,36 +240,38 @@ class Order:
         self.batch_id = intern(batch_id) if batch_id else None
         self.client_order_id = terms.get("clientOrderId")
 
-    def _take_progress(self, facts: Mapping[str, Any]) -> None:
-        if quotes := facts.get("quotes"):
-            self._quotes = "\n".join(map(_packed, quotes))
-            self.floor_out = facts.get("minAmountOut")
-            self.unavailable = tuple(map(_unavailable, facts.get("unavailable") or ()))
-        if dex := facts.get("dex"):
+    def _load_progress(self, progress: Mapping[str, Any]) -> None:
+        if quotes := progress.get("quotes"):
+            self._quotes = "\n".join(map(_pack_quote, quotes))
+            self.route_min_out = progress.get("minAmountOut")
+            self.unavailable_venues = tuple(
+                map(_intern_unavailable_venue, progress.get("unavailable") or ())
+            )
+        if dex := progress.get("dex"):
             self.dex = intern(dex)
-        if (tx_hash := facts.get("txHash")) and tx_hash != self.tx_hash:
+        if (tx_hash := progress.get("txHash")) and tx_hash != self.tx_hash:
             self.tx_hash = tx_hash
-        if amount_out := facts.get("amountOut"):
+        if amount_out := progress.get("amountOut"):
             self.amount_out = amount_out
-            self.executed_price = facts.get("executedPrice")
+            self.executed_price = progress.get("executedPrice")
 
 
-_DONE: Final = "confirmed"
-_PROGRESS: Final = ("dex", "txHash", "amountOut", "executedPrice")
+_CONFIRMED: Final = "confirmed"
+_PROGRESS_FIELDS: Final = ("dex", "txHash", "amountOut", "executedPrice")
 
 
-def _packed(quote: WireQuote) -> str:
-    """A quote as one short line: thousands of these are kept and few are looked at."""
+def _pack_quote(quote: WireQuote) -> str:
+    """Pack a quote into one short line: tens of thousands are held in memory, few are displayed."""
     return "\t".join(
         (quote["dex"], quote["price"], quote["fee"], quote["amountOut"], quote["priceImpact"])
     )
 
 
-def _unpacked(line: str) -> Quote:
+def _unpack_quote(line: str) -> Quote:
     dex, *numbers = line.split("\t")
     price, fee, amount_out, impact = map(Decimal, numbers)
     return Quote(dex, price, fee, amount_out, impact)
 
 
-def _unavailable(venue: WireUnavailable) -> tuple[str, str, str]:
+def _intern_unavailable_venue(venue: WireUnavailable) -> tuple[str, str, str]:
     return intern(venue["dex"]), intern(venue["code"]), venue["reason"]

@@ -1,7 +1,7 @@
-"""Pairs as traders write them: a swap of USDC into SOL is a *buy* of SOL/USDC.
+"""Trading pairs: a swap of USDC into SOL is a *buy* of SOL/USDC.
 
-The API knows what goes in and what comes out. People know a base and a quote: the more money-like
-token of the two is the quote.
+The API has a token in and a token out; traders use a base and a quote token. The quote is the token
+that ranks higher in ``_QUOTE_TOKENS``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-_MONEY: Final = ("USDC", "USDT", "SOL")
-DOLLARS: Final = frozenset({"USDC", "USDT"})
+_QUOTE_TOKENS: Final = ("USDC", "USDT", "SOL")
+DOLLAR_TOKENS: Final = frozenset({"USDC", "USDT"})
 SYMBOL_CELLS: Final = 4
 
 
 class Pair(NamedTuple):
-    """A pair and the side that a swap is on."""
+    """A trading pair and the side of a swap."""
 
     base: str
     quote: str
@@ -24,25 +24,27 @@ class Pair(NamedTuple):
 
     @property
     def name(self) -> str:
-        """As in ``SOL/USDC``."""
+        """The name of the pair, such as ``SOL/USDC``."""
         return f"{self.base}/{self.quote}"
 
     def price(self, amount_in: Decimal, amount_out: Decimal) -> Decimal | None:
-        """Quote tokens for one base token, given what a swap takes and pays."""
-        paid, got = (amount_out, amount_in) if self.side == "sell" else (amount_in, amount_out)
-        return paid / got if got else None
+        """Return the price in quote tokens for one base token; ``None`` without a base amount."""
+        quote_amount, base_amount = (
+            (amount_out, amount_in) if self.side == "sell" else (amount_in, amount_out)
+        )
+        return quote_amount / base_amount if base_amount else None
 
 
 @lru_cache(maxsize=1_024)
-def pair(token_in: str, token_out: str) -> Pair:
-    """The pair and the side of a swap."""
-    if _rank(token_in) < _rank(token_out):
-        return Pair(short(token_out), short(token_in), "buy")
-    return Pair(short(token_in), short(token_out), "sell")
+def resolve_pair(token_in: str, token_out: str) -> Pair:
+    """Return the pair and the side of a swap."""
+    if _rank_token(token_in) < _rank_token(token_out):
+        return Pair(shorten_token(token_out), shorten_token(token_in), "buy")
+    return Pair(shorten_token(token_in), shorten_token(token_out), "sell")
 
 
-def tokens(name: str, side: str) -> tuple[str, str]:
-    """What goes in and what comes out for a side of a pair such as ``SOL/USDC``.
+def split_pair(name: str, side: str) -> tuple[str, str]:
+    """Return the token in and the token out for a side of a pair such as ``SOL/USDC``.
 
     Raises ``ValueError`` if the name is not two tokens.
     """
@@ -52,10 +54,10 @@ def tokens(name: str, side: str) -> tuple[str, str]:
     return (base, quote) if side == "sell" else (quote, base)
 
 
-def short(token: str) -> str:
-    """A symbol, or the first letters of a mint address."""
+def shorten_token(token: str) -> str:
+    """Return a symbol, or the first characters of a mint address."""
     return token if len(token) <= 2 * SYMBOL_CELLS else token[:SYMBOL_CELLS]
 
 
-def _rank(token: str) -> tuple[int, str]:
-    return (_MONEY.index(token) if token in _MONEY else len(_MONEY), token)
+def _rank_token(token: str) -> tuple[int, str]:
+    return (_QUOTE_TOKENS.index(token) if token in _QUOTE_TOKENS else len(_QUOTE_TOKENS), token)

@@ -1,4 +1,4 @@
-"""How fast and how well orders end lately: what the strip and the timeline compare with.
+"""Throughput, durations and savings of recent orders, for the summary and the timeline.
 
 All windows are bounded: a minute of seconds, the last thousand orders.
 """
@@ -10,83 +10,89 @@ from decimal import Decimal
 from typing import Final
 
 from tui.model.orders import Order
-from tui.model.pairs import DOLLARS
+from tui.model.pairs import DOLLAR_TOKENS
 from tui.text.format import SECOND_MS
 
 WINDOW_S: Final = 60
-_SAMPLES: Final = 1_000
-_PHASE_SAMPLES: Final = 300
-_RATE_S: Final = 5
+_SAMPLES_MAX: Final = 1_000
+_PHASE_SAMPLES_MAX: Final = 300
+_RATE_WINDOW_S: Final = 5
 
 
 class Rates:
-    """Counts of ends by the second, and samples of how long orders and their phases took."""
+    """Ended orders per second, and samples of the durations of orders and their phases."""
 
     def __init__(self) -> None:
-        self._ends: Counter[int] = Counter()
-        self._took: deque[int] = deque(maxlen=_SAMPLES)
+        self._ends_by_second: Counter[int] = Counter()
+        self._durations_ms: deque[int] = deque(maxlen=_SAMPLES_MAX)
         self._phases: dict[str, deque[int]] = {}
 
-    def ended(self, order: Order, *, is_old: bool = False) -> None:
-        """An order ended. Old ones come the newest first, and make no room for themselves."""
-        self._ends[order.updated_ms // SECOND_MS] += 1
-        if len(self._ends) > 2 * WINDOW_S:
-            newest = max(self._ends)
-            self._ends = Counter({s: n for s, n in self._ends.items() if newest - s < WINDOW_S})
+    def record_end(self, order: Order, *, is_old: bool = False) -> None:
+        """Record the end of an order.
+
+        Orders loaded from storage (``is_old``) arrive newest first, so they are added at the old
+        end of the samples and evict none.
+        """
+        self._ends_by_second[order.updated_ms // SECOND_MS] += 1
+        if len(self._ends_by_second) > 2 * WINDOW_S:
+            newest = max(self._ends_by_second)
+            self._ends_by_second = Counter(
+                {s: n for s, n in self._ends_by_second.items() if newest - s < WINDOW_S}
+            )
         if order.status != "confirmed":
             return
         if not is_old:
-            self._took.append(order.took_ms(order.updated_ms))
-        elif len(self._took) < _SAMPLES:
-            self._took.appendleft(order.took_ms(order.updated_ms))
+            self._durations_ms.append(order.duration_ms(order.updated_ms))
+        elif len(self._durations_ms) < _SAMPLES_MAX:
+            self._durations_ms.appendleft(order.duration_ms(order.updated_ms))
 
-    def passed(self, status: str, took_ms: int) -> None:
-        """An order left a status after ``took_ms``."""
-        self._phases.setdefault(status, deque(maxlen=_PHASE_SAMPLES)).append(took_ms)
+    def record_phase(self, status: str, duration_ms: int) -> None:
+        """Record that an order left a status after ``duration_ms``."""
+        self._phases.setdefault(status, deque(maxlen=_PHASE_SAMPLES_MAX)).append(duration_ms)
 
-    def per_second(self, now_ms: int, seconds: int) -> list[int]:
-        """Ends in each of the last whole seconds, the latest last."""
+    def ends_per_second(self, now_ms: int, seconds: int) -> list[int]:
+        """Return the ended orders of each of the last full seconds, the latest last."""
         this = now_ms // SECOND_MS
-        return [self._ends[second] for second in range(this - seconds, this)]
+        return [self._ends_by_second[second] for second in range(this - seconds, this)]
 
-    def rate(self, now_ms: int) -> Decimal:
-        """Ends a second, over the last few seconds."""
-        return Decimal(sum(self.per_second(now_ms, _RATE_S))) / _RATE_S
+    def end_rate(self, now_ms: int) -> Decimal:
+        """Return the ended orders per second, averaged over the last few seconds."""
+        return Decimal(sum(self.ends_per_second(now_ms, _RATE_WINDOW_S))) / _RATE_WINDOW_S
 
-    def took_ms(self) -> tuple[int, int] | None:
-        """The median and the 95th percentile of how long confirmed orders took lately."""
-        if not self._took:
+    def duration_percentiles_ms(self) -> tuple[int, int] | None:
+        """Return the median and the 95th percentile of recent durations of confirmed orders."""
+        if not self._durations_ms:
             return None
-        ordered = sorted(self._took)
+        ordered = sorted(self._durations_ms)
         return ordered[len(ordered) // 2], ordered[len(ordered) * 95 // 100]
 
-    def phase_ms(self, status: str) -> int | None:
-        """The median time that orders spend in a status."""
+    def median_phase_ms(self, status: str) -> int | None:
+        """Return the median time that orders spend in a status."""
         samples = self._phases.get(status)
         return sorted(samples)[len(samples) // 2] if samples else None
 
 
 class Savings:
-    """What asking two venues was worth: the chosen quote against the better of the others."""
+    """Savings from routing: the chosen quote compared with the best other quote."""
 
     def __init__(self) -> None:
-        self.orders = 0
+        self.order_count = 0
         self.dollars = Decimal(0)
         self._bps = Decimal(0)
 
-    def confirmed(self, order: Order) -> None:
-        """An order was executed on the chosen venue."""
-        gap = order.gap
+    def add_order(self, order: Order) -> None:
+        """Add an executed order."""
+        gap = order.quote_gap
         if gap is None:
             return
-        self.orders += 1
+        self.order_count += 1
         self._bps += gap.bps
-        if order.token_out in DOLLARS:
-            self.dollars += gap.gained
-        elif order.token_in in DOLLARS:
-            self.dollars += gap.gained * Decimal(order.amount_in) / gap.amount_out
+        if order.token_out in DOLLAR_TOKENS:
+            self.dollars += gap.advantage
+        elif order.token_in in DOLLAR_TOKENS:
+            self.dollars += gap.advantage * Decimal(order.amount_in) / gap.amount_out
 
     @property
-    def bps(self) -> Decimal | None:
-        """The mean over the orders that had two quotes."""
-        return self._bps / self.orders if self.orders else None
+    def mean_bps(self) -> Decimal | None:
+        """The mean advantage over the orders that had at least two quotes."""
+        return self._bps / self.order_count if self.order_count else None

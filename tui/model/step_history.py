@@ -1,7 +1,7 @@
-"""The steps of one order, packed: tens of thousands of orders are kept, and few are looked at.
+"""The steps of an order in packed form: tens of thousands are held in memory, few are displayed.
 
-A step is ten bytes (status, attempt, time); what only a few steps know, the reason of a failed
-attempt, is kept beside them.
+A step is ten bytes (status, attempt, time); the reason of a failed attempt, which only
+few steps have, is stored separately.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from tui.text.symbols import STATUSES
 
 _STEP: Final = Struct("<BBq")
-_CODES: Final = {status: code for code, status in enumerate(STATUSES)}
+_STATUS_CODES: Final = {status: code for code, status in enumerate(STATUSES)}
 
 
-class Trouble(NamedTuple):
-    """Why an attempt ended without success, and how long the next one waits."""
+class AttemptFailure(NamedTuple):
+    """The reason why an attempt failed, and the wait before the next one."""
 
     code: str
     reason: str
@@ -31,36 +31,36 @@ class Step(NamedTuple):
     status: str
     attempt: int
     at_ms: int
-    trouble: Trouble | None
+    failure: AttemptFailure | None
 
 
-class Trail:
-    """The steps of an order, from ``seq`` 1 on, without gaps; empty if they were not fetched."""
+class StepHistory:
+    """The steps of an order, from ``seq`` 1 on, without gaps; empty until they are loaded."""
 
-    __slots__ = ("_packed", "_troubles")
+    __slots__ = ("_failures", "_packed")
 
     def __init__(self) -> None:
         self._packed = b""
-        self._troubles: dict[int, Trouble] | None = None
+        self._failures: dict[int, AttemptFailure] | None = None
 
     def __len__(self) -> int:
         return len(self._packed) // _STEP.size
 
     def __iter__(self) -> Iterator[Step]:
-        troubles = self._troubles or {}
+        failures = self._failures or {}
         for seq, (code, attempt, at_ms) in enumerate(_STEP.iter_unpack(self._packed), start=1):
-            yield Step(seq, STATUSES[code], attempt, at_ms, troubles.get(seq))
+            yield Step(seq, STATUSES[code], attempt, at_ms, failures.get(seq))
 
-    def copy(self) -> Trail:
-        """The same steps, which further ones are not added to."""
-        other = Trail()
+    def copy(self) -> StepHistory:
+        """Return a copy that further steps are not added to."""
+        other = StepHistory()
         other._packed = self._packed
-        other._troubles = None if self._troubles is None else dict(self._troubles)
+        other._failures = None if self._failures is None else dict(self._failures)
         return other
 
-    def append(self, status: str, attempt: int, at_ms: int, trouble: Trouble | None) -> None:
-        """Add the next step."""
-        self._packed += _STEP.pack(_CODES[status], min(attempt, 255), at_ms)
-        if trouble is not None:
-            self._troubles = self._troubles or {}
-            self._troubles[len(self)] = trouble
+    def append(self, status: str, attempt: int, at_ms: int, failure: AttemptFailure | None) -> None:
+        """Append the next step."""
+        self._packed += _STEP.pack(_STATUS_CODES[status], min(attempt, 255), at_ms)
+        if failure is not None:
+            self._failures = self._failures or {}
+            self._failures[len(self)] = failure

@@ -1,1 +1,1 @@
-"""Orders as text: detail, timeline, summary, advice on failures, and exported files."""
+"""Renders orders as text: detail, timeline, summary, advice on failures, and exported files."""

@@ -1,7 +1,7 @@
-"""Orders as a file: CSV for a spreadsheet, or JSON lines for a program.
+"""Exports orders to a file: CSV for a spreadsheet, or JSON lines for a program.
 
-Amounts are the exact text that the API gave. The file appears whole or not at all, and never
-takes the place of another one.
+Amounts are the exact text that the API sent. The file is created atomically and never replaces an
+existing one.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tui.text.format import SECOND_MS
 FORMATS: Final = ("csv", "jsonl")
 
 
-def record(order: Order) -> dict[str, str | int | None]:
-    """An order with the names that the API uses."""
-    trouble = order.trouble
+def order_to_record(order: Order) -> dict[str, str | int | None]:
+    """Convert an order to a record with the field names of the API."""
+    failure = order.failure
     return {
         "orderId": order.id,
         "clientOrderId": order.client_order_id,
@@ -39,38 +39,38 @@ def record(order: Order) -> dict[str, str | int | None]:
         "executedPrice": order.executed_price,
         "amountOut": order.amount_out,
         "txHash": order.tx_hash,
-        "code": trouble.code if trouble else None,
-        "reason": trouble.reason if trouble else None,
-        "createdAt": _at(order.created_ms),
-        "updatedAt": _at(order.updated_ms),
+        "code": failure.code if failure else None,
+        "reason": failure.reason if failure else None,
+        "createdAt": _format_timestamp(order.created_ms),
+        "updatedAt": _format_timestamp(order.updated_ms),
     }
 
 
-def export(orders: Iterable[Order], path: Path) -> int:
-    """Write orders in the format of the path's ending; how many were written.
+def export_orders(orders: Iterable[Order], path: Path) -> int:
+    """Write orders in the format of the path's suffix, and return their number.
 
-    Raises ``OSError``, also if the file is there already, and ``ValueError`` for another ending.
+    Raises ``OSError``, also if the file exists already, and ``ValueError`` for an unknown suffix.
     """
     write = _WRITERS.get(path.suffix.lstrip("."))
     if write is None:
-        raise ValueError(f"the name must end in {' or '.join('.' + each for each in FORMATS)}")
+        raise ValueError(f"the name must end in {' or '.join('.' + suffix for suffix in FORMATS)}")
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
-            count = write(map(record, orders), file)
-        os.link(partial, path)  # unlike a rename it refuses to replace
+            count = write(map(order_to_record, orders), file)
+        os.link(partial, path)  # unlike a rename, a link fails if the file exists
     finally:
         partial.unlink(missing_ok=True)
     return count
 
 
-def default_name(at_ms: int, ending: str) -> str:
-    """A name for a new file."""
+def default_file_name(at_ms: int, suffix: str) -> str:
+    """Return a file name with the time of the export."""
     at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=UTC)
-    return f"orders-{at:%Y%m%d-%H%M%S}.{ending}"
+    return f"orders-{at:%Y%m%d-%H%M%S}.{suffix}"
 
 
-def _at(at_ms: int) -> str:
+def _format_timestamp(at_ms: int) -> str:
     at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -80,17 +80,17 @@ Record = Mapping[str, str | int | None]
 
 def _write_csv(records: Iterable[Record], file: IO[str]) -> int:
     writer = csv.writer(file)
-    writer.writerow(record(Order("")))
+    writer.writerow(order_to_record(Order("")))
     count = 0
-    for count, each in enumerate(records, start=1):  # noqa: B007 - the last number is the count
-        writer.writerow(each.values())
+    for count, fields in enumerate(records, start=1):  # noqa: B007 - the last number is the count
+        writer.writerow(fields.values())
     return count
 
 
 def _write_jsonl(records: Iterable[Record], file: IO[str]) -> int:
     count = 0
-    for count, each in enumerate(records, start=1):  # noqa: B007 - the last number is the count
-        file.write(json.dumps(each) + "\n")
+    for count, fields in enumerate(records, start=1):  # noqa: B007 - the last number is the count
+        file.write(json.dumps(fields) + "\n")
     return count
 
 

@@ -1,4 +1,4 @@
-"""What an error code means to the person who placed the order, and what that person can do."""
+"""Advice for error codes: the meaning for the user who placed the order, and the next action."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Advice(NamedTuple):
-    """A code in plain words, and what to do about it."""
+    """The meaning of an error code, and the recommended action."""
 
     meaning: str
     action: str
@@ -15,9 +15,9 @@ class Advice(NamedTuple):
 
 _RESUBMIT: Final = "R resubmits it with a fresh quote"
 _WAIT: Final = "nothing was spent; wait a little, then R resubmits it"
-_TELL: Final = "nothing to be done here: show the order (Y copies it) to whoever runs the engine"
+_REPORT: Final = "nothing to be done here: show the order (Y copies it) to whoever runs the engine"
 
-_KNOWN: Final[Mapping[str, Advice]] = {
+_ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     "slippage": Advice(
         "the price moved past your limit while the transaction was under way",
         f"{_RESUBMIT}; a wider slippage lets more of them pass",
@@ -43,7 +43,7 @@ _KNOWN: Final[Mapping[str, Advice]] = {
     "insufficient_funds": Advice(
         "the wallet does not hold what the swap takes", "fund the wallet, then R resubmits it"
     ),
-    "account_frozen": Advice("a token account of the wallet is frozen", _TELL),
+    "account_frozen": Advice("a token account of the wallet is frozen", _REPORT),
     "missing_account": Advice("a token account of the wallet does not exist", _RESUBMIT),
     "rate_limited": Advice("the node asks for fewer requests", _WAIT),
     "node_unavailable": Advice("the Solana node does not answer", _WAIT),
@@ -51,14 +51,14 @@ _KNOWN: Final[Mapping[str, Advice]] = {
     "node_busy": Advice("the chain was too busy to take the transaction", _RESUBMIT),
     "node_error": Advice("the Solana node failed", _WAIT),
     "blockhash_not_found": Advice("the node did not know the transaction's block yet", _RESUBMIT),
-    "out_of_compute": Advice("the swap needed more compute than was paid for", _TELL),
+    "out_of_compute": Advice("the swap needed more compute than was paid for", _REPORT),
     "failed_on_chain": Advice("the exchange's program refused the swap", _RESUBMIT),
-    "program_error": Advice("the exchange's program refused the swap", _TELL),
+    "program_error": Advice("the exchange's program refused the swap", _REPORT),
     "interrupted": Advice("its worker was lost before anything was sent; it goes on", "just wait"),
-    "internal_error": Advice("the engine met a fault of its own", _TELL),
+    "internal_error": Advice("the engine met a fault of its own", _REPORT),
 }
 
 
-def advice(code: str) -> Advice:
-    """What a code means and what to do; a code that is not known gets the general advice."""
-    return _KNOWN.get(code, Advice("", _RESUBMIT))
+def get_advice(code: str) -> Advice:
+    """Return the advice for an error code; an unknown code gets the general advice."""
+    return _ADVICE_BY_CODE.get(code, Advice("", _RESUBMIT))

@@ -1,4 +1,4 @@
-"""The strip above the blotter: the connection, how it goes, and what is shown, at a glance."""
+"""The summary above the order table: connection, throughput, status counts and routing."""
 
 from __future__ import annotations
 
@@ -7,173 +7,203 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from tui.model.connection_state import State
+from tui.model.connection_state import ConnectionStatus
 from tui.model.model import Model
-from tui.table.view import View
-from tui.text import format as as_text
-from tui.text.format import SECOND_MS, Line, Span
-from tui.text.symbols import STATUSES, Marks
+from tui.table.view import OrderView
+from tui.text.format import (
+    SECOND_MS,
+    Line,
+    Span,
+    draw_bar,
+    draw_sparkline,
+    format_compact,
+    format_percent,
+    format_rate,
+    format_seconds,
+    line_width,
+)
+from tui.text.symbols import STATUSES, Symbols
 
-_WIDE: Final = 110
-_SPARK_WIDE: Final = 20
-_SPARK_NARROW: Final = 8
-_BATCH_BAR: Final = 8
-_SHARE_BAR: Final = 10
+_WIDE_CELLS: Final = 110
+_SPARKLINE_WIDE_CELLS: Final = 20
+_SPARKLINE_NARROW_CELLS: Final = 8
+_BATCH_BAR_CELLS: Final = 8
+_SHARE_BAR_CELLS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the strip is made from. ``recording`` says so if a recording is shown."""
+class SummaryContext:
+    """The inputs of the summary. ``recording`` describes the recording if one is replayed."""
 
     model: Model
-    view: View
-    marks: Marks
+    view: OrderView
+    symbols: Symbols
     cells: int
     now_ms: int
     recording: str = ""
 
     @property
     def is_wide(self) -> bool:
-        """Whether there is room for words."""
-        return self.cells >= _WIDE
+        """Whether the width allows labels in words."""
+        return self.cells >= _WIDE_CELLS
 
 
-def summary(scene: Scene) -> list[Line]:
-    """Three lines, or two where there is little room."""
-    speed = [*_flow(scene), *_quality(scene)]
-    routing = _routing(scene)
-    if scene.is_wide:
+def render_summary(context: SummaryContext) -> list[Line]:
+    """Render the summary: three lines, or two in a narrow terminal."""
+    speed = [*_render_throughput(context), *_render_quality(context)]
+    routing = _render_routing(context)
+    if context.is_wide:
         return [
-            _joined([_link(scene), *speed], scene.cells),
-            _joined([_counts(scene)], scene.cells),
-            _joined([_paused(scene), *routing, _batch(scene), _left(scene)], scene.cells),
+            _join_parts([_render_connection(context), *speed], context.cells),
+            _join_parts([_render_status_counts(context)], context.cells),
+            _join_parts(
+                [
+                    _render_pause(context),
+                    *routing,
+                    _render_batch(context),
+                    _render_time_left(context),
+                ],
+                context.cells,
+            ),
         ]
     return [
-        _joined([_link(scene), *speed, _batch(scene)], scene.cells),
-        _joined([_counts(scene), _paused(scene), *routing], scene.cells),
+        _join_parts([_render_connection(context), *speed, _render_batch(context)], context.cells),
+        _join_parts(
+            [_render_status_counts(context), _render_pause(context), *routing], context.cells
+        ),
     ]
 
 
-def _joined(parts: Iterable[Line], cells: int) -> Line:
-    """The parts that fit, with room between them."""
+def _join_parts(parts: Iterable[Line], cells: int) -> Line:
+    """Join the parts that fit into the width, with gaps between them."""
     line: Line = [Span(" ")]
-    gap = Span("   " if cells >= _WIDE else "  ")
+    gap = Span("   " if cells >= _WIDE_CELLS else "  ")
     for part in parts:
         if not part:
             continue
         extra = [gap, *part] if len(line) > 1 else part
-        if as_text.width(line) + as_text.width(extra) > cells:
+        if line_width(line) + line_width(extra) > cells:
             continue
         line += extra
     return line
 
 
-def _link(scene: Scene) -> Line:
-    link, marks, now_ms = scene.model.link, scene.marks, scene.now_ms
-    host = link.url.partition("://")[2] or link.url
-    if scene.recording:
-        return [Span(f"{marks.winner} {scene.recording}", "paused")]
-    match link.state:
-        case State.CONNECTING:
-            words = f"{marks.status['pending']} connecting {host} (try {link.tries})"
+def _render_connection(context: SummaryContext) -> Line:
+    connection, symbols, now_ms = context.model.connection, context.symbols, context.now_ms
+    host = connection.url.partition("://")[2] or connection.url
+    if context.recording:
+        return [Span(f"{symbols.winner} {context.recording}", "paused")]
+    match connection.status:
+        case ConnectionStatus.CONNECTING:
+            words = f"{symbols.status['pending']} connecting {host} (try {connection.tries})"
             return [Span(words, "warn")]
-        case State.LOADING:
-            loaded, total = len(scene.model.orders), scene.model.total
-            words = f"{marks.quiet} loading {loaded:,} of {total:,} orders{marks.more}"
+        case ConnectionStatus.LOADING:
+            loaded, total = len(context.model.orders), context.model.total
+            words = f"{symbols.quiet} loading {loaded:,} of {total:,} orders{symbols.more}"
             return [Span(words, "warn")]
-        case State.OFFLINE:
-            return _offline(scene)
-        case State.LIVE if quiet_ms := link.quiet_ms(now_ms):
-            return [Span(f"{marks.quiet} quiet {quiet_ms // SECOND_MS} s", "warn")]
-        case State.LIVE:
-            live = Span(f"{marks.status['confirmed']} live", "confirmed")
-            return [live, Span(f"  {host}", "muted")] if scene.is_wide else [live]
+        case ConnectionStatus.OFFLINE:
+            return _render_offline(context)
+        case ConnectionStatus.LIVE if inactive_ms := connection.inactive_ms(now_ms):
+            return [Span(f"{symbols.quiet} quiet {inactive_ms // SECOND_MS} s", "warn")]
+        case ConnectionStatus.LIVE:
+            live = Span(f"{symbols.status['confirmed']} live", "confirmed")
+            return [live, Span(f"  {host}", "muted")] if context.is_wide else [live]
 
 
-def _offline(scene: Scene) -> Line:
-    link, marks = scene.model.link, scene.marks
-    away = (scene.now_ms - link.lost_ms) // SECOND_MS
-    wait = -(-(link.retry_at_ms - scene.now_ms) // SECOND_MS)
+def _render_offline(context: SummaryContext) -> Line:
+    connection, symbols = context.model.connection, context.symbols
+    away = (context.now_ms - connection.lost_at_ms) // SECOND_MS
+    wait = -(-(connection.retry_at_ms - context.now_ms) // SECOND_MS)
     retry = f"retry in {wait} s" if wait > 0 else "trying"
-    dot = marks.dot
-    text = f"{marks.lost} offline {away} s {dot} {retry} {dot} r now"
+    dot = symbols.dot
+    text = f"{symbols.lost} offline {away} s {dot} {retry} {dot} r now"
     return [Span(text, "offline", "app.retry_now")]
 
 
-def _flow(scene: Scene) -> list[Line]:
-    tally, now_ms = scene.model.tally, scene.model.link.server_ms(scene.now_ms)
-    word, cells = ("in flight", _SPARK_WIDE) if scene.is_wide else ("fly", _SPARK_NARROW)
-    ends = tally.rates.per_second(now_ms, cells)
+def _render_throughput(context: SummaryContext) -> list[Line]:
+    counters, now_ms = context.model.counters, context.model.connection.to_server_ms(context.now_ms)
+    word, cells = (
+        ("in flight", _SPARKLINE_WIDE_CELLS)
+        if context.is_wide
+        else ("fly", _SPARKLINE_NARROW_CELLS)
+    )
+    ends = counters.rates.ends_per_second(now_ms, cells)
     return [
-        [Span(f"{word} ", "muted"), Span(f"{tally.in_flight:,}", "strong")],
+        [Span(f"{word} ", "muted"), Span(f"{counters.in_flight:,}", "strong")],
         [
-            Span(f"{as_text.rate(tally.rates.rate(now_ms)):>6} ", "strong"),
-            Span(as_text.sparkline(ends, scene.marks.spark), "spark"),
+            Span(f"{format_rate(counters.rates.end_rate(now_ms)):>6} ", "strong"),
+            Span(draw_sparkline(ends, context.symbols.spark), "spark"),
         ],
     ]
 
 
-def _quality(scene: Scene) -> list[Line]:
-    counts = scene.model.tally.counts
+def _render_quality(context: SummaryContext) -> list[Line]:
+    counts = context.model.counters.by_status
     ended = counts["confirmed"] + counts["failed"]
     share = Decimal(counts["failed"]) / ended if ended else Decimal(0)
     parts: list[Line] = [
         [
             Span("fail ", "muted"),
-            Span(as_text.percent(share, 1), "failed" if counts["failed"] else ""),
+            Span(format_percent(share, 1), "failed" if counts["failed"] else ""),
         ]
     ]
-    took = scene.model.tally.rates.took_ms()
+    took = context.model.counters.rates.duration_percentiles_ms()
     if took is not None:
         middle, high = took
         parts += [
-            [Span("p50 ", "muted"), Span(as_text.seconds(middle))],
-            [Span("p95 ", "muted"), Span(as_text.seconds(high))],
+            [Span("p50 ", "muted"), Span(format_seconds(middle))],
+            [Span("p95 ", "muted"), Span(format_seconds(high))],
         ]
     return parts
 
 
-def _counts(scene: Scene) -> Line:
+def _render_status_counts(context: SummaryContext) -> Line:
     line: Line = []
-    counts, switched = scene.model.tally.counts, scene.view.filter.statuses
+    counts, switched = context.model.counters.by_status, context.view.filter.statuses
     for digit, status in enumerate(STATUSES, start=1):
         if digit > 6 and not counts[status] and status not in switched:
             continue
-        line += _count(scene, digit, status, counts[status])
+        line += _render_status_count(context, digit, status, counts[status])
     role = "muted" if switched else "chosen"
-    return [*line, Span("0 all", role, "screen.all_statuses")] if scene.is_wide else line[:-1]
+    return [*line, Span("0 all", role, "screen.all_statuses")] if context.is_wide else line[:-1]
 
 
-def _count(scene: Scene, digit: int, status: str, count: int) -> Line:
-    mark, action = scene.marks.status[status], f"screen.toggle_status('{status}')"
-    is_on = status in scene.view.filter.statuses
+def _render_status_count(context: SummaryContext, digit: int, status: str, count: int) -> Line:
+    mark, action = context.symbols.status[status], f"screen.toggle_status('{status}')"
+    is_on = status in context.view.filter.statuses
     role = f"{status} chosen" if is_on else status
-    if scene.is_wide:
+    if context.is_wide:
         return [
             Span(f"{digit} ", "muted", action),
             Span(f"{mark} {status} {count:,}", role, action),
             Span("  "),
         ]
-    number = as_text.compact(Decimal(count)) if count >= 10_000 else f"{count:,}"
+    number = format_compact(Decimal(count)) if count >= 10_000 else f"{count:,}"
     return [Span(f"{digit}", "muted", action), Span(f"{mark}{number}", role, action), Span(" ")]
 
 
-def _paused(scene: Scene) -> Line:
-    if not scene.view.is_paused:
+def _render_pause(context: SummaryContext) -> Line:
+    if not context.view.is_paused:
         return []
-    return [Span(f"{scene.marks.paused} paused +{scene.view.held:,}", "paused", "screen.pause")]
+    return [
+        Span(
+            f"{context.symbols.paused} paused +{context.view.held_back_events:,}",
+            "paused",
+            "screen.pause",
+        )
+    ]
 
 
-def _share(scene: Scene) -> Line:
-    routed = sorted((dex, n) for dex, n in scene.model.tally.routed.items() if dex and n > 0)
+def _render_venue_share(context: SummaryContext) -> Line:
+    routed = sorted((dex, n) for dex, n in context.model.counters.by_venue.items() if dex and n > 0)
     total = sum(n for _, n in routed)
     if len(routed) != 2:
         return [Span(f"{dex} 100%") for dex, _ in routed]
     (first, n), (second, _) = reversed(routed) if routed[0][0] == "meteora" else routed
     share = Decimal(n) / total
-    cells, percent = _SHARE_BAR, int((share * 100).to_integral_value())
-    names = (first, second) if scene.is_wide else (first[:3], second[:3])
-    bar = as_text.bar(share, cells, scene.marks.full, scene.marks.empty)
+    cells, percent = _SHARE_BAR_CELLS, int((share * 100).to_integral_value())
+    names = (first, second) if context.is_wide else (first[:3], second[:3])
+    bar = draw_bar(share, cells, context.symbols.full, context.symbols.empty)
     return [
         Span(f"{names[0]} ", "muted"),
         Span(f"{percent}% "),
@@ -183,54 +213,58 @@ def _share(scene: Scene) -> Line:
     ]
 
 
-def _routing(scene: Scene) -> list[Line]:
-    failing = scene.model.tally.health.failing(scene.model.link.server_ms(scene.now_ms))
+def _render_routing(context: SummaryContext) -> list[Line]:
+    failing = context.model.counters.venue_health.list_failing(
+        context.model.connection.to_server_ms(context.now_ms)
+    )
     if failing:
-        return [_degraded(scene, failing), _share(scene)]
-    return [_share(scene), _savings(scene)]
+        return [_render_failing_venues(context, failing), _render_venue_share(context)]
+    return [_render_venue_share(context), _render_savings(context)]
 
 
-def _savings(scene: Scene) -> Line:
-    savings = scene.model.tally.savings
-    if savings.bps is None:
+def _render_savings(context: SummaryContext) -> Line:
+    savings = context.model.counters.savings
+    if savings.mean_bps is None:
         return []
-    if not scene.is_wide:
-        return [Span("saved ", "muted"), Span(f"{savings.bps:.1f}bps", "good")]
-    words = f"{savings.bps:.1f} bps {scene.marks.dot} ${savings.dollars:,.2f}"
+    if not context.is_wide:
+        return [Span("saved ", "muted"), Span(f"{savings.mean_bps:.1f}bps", "good")]
+    words = f"{savings.mean_bps:.1f} bps {context.symbols.dot} ${savings.dollars:,.2f}"
     return [Span("routing saved ", "muted"), Span(words, "good")]
 
 
-def _degraded(scene: Scene, failing: Sequence[str]) -> Line:
+def _render_failing_venues(context: SummaryContext, failing: Sequence[str]) -> Line:
     words = f"! {' and '.join(failing)} quotes failing"
-    others = [dex for dex in scene.model.tally.routed if dex and dex not in failing]
-    if others and scene.is_wide:
+    others = [dex for dex in context.model.counters.by_venue if dex and dex not in failing]
+    if others and context.is_wide:
         words += f", routing on {' and '.join(sorted(others))} only"
     return [Span(words, "warn")]
 
 
-def _batch(scene: Scene) -> Line:
-    batch = scene.model.tally.batches.current(scene.model.link.server_ms(scene.now_ms))
+def _render_batch(context: SummaryContext) -> Line:
+    batch = context.model.counters.batches.get_current(
+        context.model.connection.to_server_ms(context.now_ms)
+    )
     if batch is None:
         return []
-    marks, action = scene.marks, f"screen.narrow('batch:{batch.short_id}')"
+    symbols, action = context.symbols, f"screen.set_filter('batch:{batch.short_id}')"
     done = f"{batch.ended:,}/{batch.total:,}"
     line = [Span(f"#{batch.short_id} ", "accent", action)]
-    if scene.is_wide:
+    if context.is_wide:
         share = Decimal(batch.ended) / batch.total
-        bar = as_text.bar(share, _BATCH_BAR, marks.full, marks.empty)
+        bar = draw_bar(share, _BATCH_BAR_CELLS, symbols.full, symbols.empty)
         line = [Span("batch ", "muted"), *line, Span(f"{bar} ", "share")]
     line.append(Span(done))
     if batch.failed:
-        line.append(Span(f" {marks.status['failed']}{batch.failed:,}", "failed"))
+        line.append(Span(f" {symbols.status['failed']}{batch.failed:,}", "failed"))
     return line
 
 
-def _left(scene: Scene) -> Line:
-    now_ms = scene.model.link.server_ms(scene.now_ms)
-    batch = scene.model.tally.batches.current(now_ms)
-    rate = scene.model.tally.rates.rate(now_ms)
-    is_offline = scene.model.link.state is State.OFFLINE
-    if batch is None or batch.is_over or is_offline or not rate:
+def _render_time_left(context: SummaryContext) -> Line:
+    now_ms = context.model.connection.to_server_ms(context.now_ms)
+    batch = context.model.counters.batches.get_current(now_ms)
+    rate = context.model.counters.rates.end_rate(now_ms)
+    is_offline = context.model.connection.status is ConnectionStatus.OFFLINE
+    if batch is None or batch.is_finished or is_offline or not rate:
         return []
     left_s = Decimal(batch.total - batch.ended) / rate
     return [Span(f"{left_s:.0f} s left", "muted")]

@@ -1,1 +1,1 @@
-"""What fills the terminal, or stands before it: the dashboard itself and its dialogs."""
+"""Screens of the dashboard: the main screen and the dialogs above it."""

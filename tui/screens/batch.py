@@ -1,4 +1,4 @@
-"""The batch builder, and the same for a single order: fields, and what they mean."""
+"""The batch builder, also used for a single order: form fields, and a preview of their orders."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
-from tui.model import batch_plan as plan
-from tui.model.batch_plan import BadPlan, Plan
-from tui.model.messages import WireTerms
-from tui.quotes import Quoting, in_words
-from tui.screens.submit_dialog import SendingScreen
-from tui.session import Desk
-from tui.settings import PRESETS_MAX, Form
-from tui.text.format import rate
+from tui.model import batch_plan
+from tui.model.batch_plan import BatchPlan, InvalidPlan
+from tui.model.messages import WireOrderTerms
+from tui.quotes import QuoteService, describe_order
+from tui.screens.submit import SubmitScreen
+from tui.session import Session
+from tui.settings import PRESETS_MAX, BatchForm
+from tui.text.format import format_rate
 from tui.widgets.choice import Choice
 
-_SHOWN: Final = 3
-_SAMPLED: Final = 500
-_SINGLE: Final[Form] = {"count": "1", "pace": "0", "seed": "0", "of": "in"}
+_PREVIEW_ORDERS: Final = 3
+_SAMPLE_ORDERS: Final = 500
+_SINGLE_ORDER_FORM: Final[BatchForm] = {"count": "1", "pace": "0", "seed": "0", "of": "in"}
 
 _CHOICES: Final = {
-    "pace": plan.PACES,
-    "side": {each: each for each in plan.SIDES},
-    "type": {each: each for each in plan.TYPES},
+    "pace": batch_plan.PACES,
+    "side": {each: each for each in batch_plan.SIDES},
+    "type": {each: each for each in batch_plan.TYPES},
     "of": {"base": "base token", "in": "token in"},
 }
 _ROW_OF: Final = {"low": "amount", "high": "amount"}
@@ -41,8 +41,8 @@ _HINTS: Final = {
 }
 
 
-class BatchScreen(SendingScreen):
-    """Makes orders from a few fields; with ``single``, one order."""
+class BatchScreen(SubmitScreen):
+    """Builds orders from a few form fields; with ``is_single``, one order."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "preset", "Next preset"),
@@ -51,31 +51,31 @@ class BatchScreen(SendingScreen):
         Binding("f5", "curl", "Copy as curl"),
     ]
 
-    def __init__(self, desk: Desk, *, single: bool = False) -> None:
-        super().__init__(desk)
-        self._single = single
-        self._quoting = Quoting(desk)
+    def __init__(self, session: Session, *, is_single: bool = False) -> None:
+        super().__init__(session)
+        self._is_single = is_single
+        self._quotes = QuoteService(session)
         self._preset = -1
-        self._form: Form = {**plan.DEFAULTS, **desk.settings.last_batch}
-        if single:
+        self._form: BatchForm = {**batch_plan.DEFAULTS, **session.settings.last_batch}
+        if is_single:
             sides = {"side": "sell", "high": self._form["low"]}
-            self._form |= {**_SINGLE, **sides, "pairs": self._form["pairs"].split()[0]}
+            self._form |= {**_SINGLE_ORDER_FORM, **sides, "pairs": self._form["pairs"].split()[0]}
 
     @property
     def is_single(self) -> bool:
         """Whether a single order is placed, outside any batch."""
-        return self._single
+        return self._is_single
 
     @property
     def pace(self) -> int:
         """Orders a second; 0 is all at once."""
-        return int(self._values()["pace"])
+        return int(self._form_values()["pace"])
 
     def compose(self) -> ComposeResult:
-        """A line for each thing that is asked, and what it all means."""
+        """Lay out a row for each field, the preview and the buttons."""
         with Vertical(id="dialog") as dialog:
-            dialog.border_title = "New order" if self._single else "New batch"
-            for name, title, widgets in self._asked():
+            dialog.border_title = "New order" if self._is_single else "New batch"
+            for name, title, widgets in self._rows():
                 with Horizontal(id=f"row-{name}", classes="row"):
                     yield Label(title, classes="title")
                     yield from widgets
@@ -86,132 +86,141 @@ class BatchScreen(SendingScreen):
             yield Label(id="outcome", markup=False)
             yield from self._buttons()
 
-    def _asked(self) -> Iterator[tuple[str, str, list[Widget]]]:
-        """Each row leaves room beside its fields for what is wrong with them."""
-        if not self._single:
-            yield "count", "Count", [self._field("count", 8)]
-            yield "pace", "Sent", [self._pick("pace")]
-        yield "pairs", "Pair" if self._single else "Pairs", [self._field("pairs", 30)]
-        yield "side", "Side", [self._pick("side")]
-        yield "type", "Type", [self._pick("type")]
-        yield "limit", "Price", [self._field("limit", 10)]
-        if self._single:
-            yield "amount", "Amount", [self._field("low", 9)]
+    def _rows(self) -> Iterator[tuple[str, str, list[Widget]]]:
+        """Yield name, title and widgets of each row; its error has room beside the widgets."""
+        if not self._is_single:
+            yield "count", "Count", [self._build_input("count", 8)]
+            yield "pace", "Sent", [self._build_choice("pace")]
+        yield "pairs", "Pair" if self._is_single else "Pairs", [self._build_input("pairs", 30)]
+        yield "side", "Side", [self._build_choice("side")]
+        yield "type", "Type", [self._build_choice("type")]
+        yield "limit", "Price", [self._build_input("limit", 10)]
+        if self._is_single:
+            yield "amount", "Amount", [self._build_input("low", 9)]
         else:
-            yield "amount", "Amount", [self._field("low", 9), Label("to"), self._field("high", 9)]
-            yield "of", "Of the", [self._pick("of")]
-        yield "slippage", "Slippage", [self._field("slippage", 7), Label("%")]
-        yield "minimum", "Min out", [self._field("minimum", 10)]
-        if not self._single:
-            yield "seed", "Seed", [self._field("seed", 10)]
+            yield (
+                "amount",
+                "Amount",
+                [self._build_input("low", 9), Label("to"), self._build_input("high", 9)],
+            )
+            yield "of", "Of the", [self._build_choice("of")]
+        yield "slippage", "Slippage", [self._build_input("slippage", 7), Label("%")]
+        yield "minimum", "Min out", [self._build_input("minimum", 10)]
+        if not self._is_single:
+            yield "seed", "Seed", [self._build_input("seed", 10)]
 
     def on_mount(self) -> None:
-        """Show what the fields mean."""
-        self.query_one("#field-low" if self._single else "#field-count", Input).focus()
-        self._explain()
+        """Focus the first field and show the preview."""
+        self.query_one("#field-low" if self._is_single else "#field-count", Input).focus()
+        self._update_preview()
 
     def _buttons(self) -> ComposeResult:
         labels = {"submit": "Submit ^s", "dry-run": "Dry run f4"}
-        if not self._single:
+        if not self._is_single:
             labels |= {"preset": "Preset f2", "save": "Save f3", "curl": "curl f5"}
         with Horizontal(id="buttons"):
             for name, label in labels.items():
                 yield Button(label, id=name, compact=True)
 
-    def _field(self, name: str, cells: int) -> Input:
+    def _build_input(self, name: str, cells: int) -> Input:
         field = Input(self._form[name], id=f"field-{name}", compact=True)
         field.styles.width = cells
         return field
 
-    def _pick(self, name: str) -> Choice:
+    def _build_choice(self, name: str) -> Choice:
         options = dict(_CHOICES[name])
-        if self._single and name == "side":
+        if self._is_single and name == "side":
             del options["mixed"]
         return Choice(options, self._form[name], id=f"field-{name}")
 
-    # What the fields mean
+    # Preview
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Another value was typed."""
+        """Update the preview: another value was typed."""
         event.stop()
-        self.changed()
-        self._explain()
+        self.discard_refused()
+        self._update_preview()
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
-        """Another option was chosen."""
+        """Update the preview: another option was chosen."""
         event.stop()
-        self.changed()
-        self._explain()
+        self.discard_refused()
+        self._update_preview()
 
-    def _values(self) -> Form:
+    def _form_values(self) -> BatchForm:
         values = dict(self._form)
         for field in (*self.query(Input), *self.query(Choice)):
-            values[_name(field)] = field.value
-        if self._single:
+            values[_field_name(field)] = field.value
+        if self._is_single:
             values["high"] = values["low"]
         return values
 
-    def _plan(self) -> Plan | None:
-        """The plan that the fields mean; what is wrong with them is shown beside them."""
+    def _parse_form(self) -> BatchPlan | None:
+        """Parse the fields into a plan; none after showing errors beside invalid fields."""
         try:
-            made, errors = plan.parse(self._values()), {}
-        except BadPlan as error:
-            made, errors = None, error.errors
+            plan, errors = batch_plan.parse_form(self._form_values()), {}
+        except InvalidPlan as error:
+            plan, errors = None, error.errors
         self._show_errors(errors)
-        return made
+        return plan
 
-    def _show_errors(self, errors: Form) -> None:
+    def _show_errors(self, errors: BatchForm) -> None:
         shown = {_ROW_OF.get(field, field): reason for field, reason in errors.items()}
         for label in self.query(".hint").results(Label):
             row = (label.id or "").removeprefix("error-")
             label.update(shown.get(row, _HINTS.get(row, "")))
             label.set_class(row in shown, "-wrong")
 
-    def _explain(self) -> None:
-        self.query_one("#row-limit").display = self._values()["type"] == "limit"
-        made = self._plan()
+    def _update_preview(self) -> None:
+        self.query_one("#row-limit").display = self._form_values()["type"] == "limit"
+        plan = self._parse_form()
         totals, preview = "", ""
-        if made is not None:
-            totals, preview = self._meaning(made)
+        if plan is not None:
+            totals, preview = self._describe_plan(plan)
         self.query_one("#totals", Label).update(totals)
         self.query_one("#preview", Label).update(preview)
 
-    def _meaning(self, made: Plan) -> tuple[str, str]:
+    def _describe_plan(self, plan: BatchPlan) -> tuple[str, str]:
         try:
-            sample = list(islice(made.orders(self._quoting.price), _SAMPLED))
-        except BadPlan:
-            return f"{made.count:,} orders", "amounts follow when a price is known"
-        shown = f" {self.desk.marks.dot} ".join(in_words(order) for order in sample[:_SHOWN])
-        if self._single:
+            sample = list(islice(plan.generate_orders(self._quotes.find_price), _SAMPLE_ORDERS))
+        except InvalidPlan:
+            return f"{plan.count:,} orders", "amounts follow when a price is known"
+        shown = f" {self.session.symbols.dot} ".join(
+            describe_order(order) for order in sample[:_PREVIEW_ORDERS]
+        )
+        if self._is_single:
             return "", shown
-        speed = self.desk.model.tally.rates.rate(self.desk.server_ms)
-        about = f", about {made.count / speed:.0f} s at {rate(speed)}" if speed else ""
-        return f"{made.count:,} orders of {plan.totals(sample, made.count)}{about}", shown
+        speed = self.session.model.counters.rates.end_rate(self.session.server_now_ms)
+        about = f", about {plan.count / speed:.0f} s at {format_rate(speed)}" if speed else ""
+        return (
+            f"{plan.count:,} orders of {batch_plan.describe_totals(sample, plan.count)}{about}",
+            shown,
+        )
 
-    # What can be done
+    # Actions
 
     async def prepare(self) -> bool:
-        """Ask for the prices of pairs that were not traded yet."""
-        made = self._plan()
-        if made is None:
+        """Load the prices of pairs that were not traded yet."""
+        plan = self._parse_form()
+        if plan is None:
             return False
-        reason = await self._quoting.learn(made)
+        reason = await self._quotes.load_prices(plan)
         if reason:
-            self.say(reason)
-        self._explain()
+            self.show_message(reason)
+        self._update_preview()
         return not reason
 
-    def orders(self) -> Sequence[WireTerms] | None:
-        """The orders that the fields mean."""
-        made = self._plan()
-        if made is None:
+    def build_orders(self) -> Sequence[WireOrderTerms] | None:
+        """Generate the orders of the plan."""
+        plan = self._parse_form()
+        if plan is None:
             return None
-        if not self._single:
-            self.desk.settings.last_batch = self._values()
-        return list(made.orders(self._quoting.price))
+        if not self._is_single:
+            self.session.settings.last_batch = self._form_values()
+        return list(plan.generate_orders(self._quotes.find_price))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Do what the button says."""
+        """Run the action of the button."""
         event.stop()
         actions = {
             "submit": self.action_submit,
@@ -223,31 +232,31 @@ class BatchScreen(SendingScreen):
         actions[event.button.id or ""]()
 
     def action_dry_run(self) -> None:
-        """Ask how the first orders would be routed, without placing any."""
+        """Request quotes for the first orders, without placing any."""
         self.run_worker(self._dry_run(), group="send", exclusive=True)
 
     async def _dry_run(self) -> None:
         if await self.prepare():
-            orders = self.orders() or []
-            self.say("asking for quotes")
-            self.say(*[line async for line in self._quoting.dry_run(orders)])
+            orders = self.build_orders() or []
+            self.show_message("asking for quotes")
+            self.show_message(*[line async for line in self._quotes.dry_run(orders)])
 
     def action_preset(self) -> None:
         """Fill the fields from the next preset."""
-        presets = {**plan.PRESETS, **self.desk.settings.presets}
+        presets = {**batch_plan.PRESETS, **self.session.settings.presets}
         self._preset = (self._preset + 1) % len(presets)
         name = list(presets)[self._preset]
-        for field, value in {**plan.DEFAULTS, **presets[name]}.items():
+        for field, value in {**batch_plan.DEFAULTS, **presets[name]}.items():
             for widget in self.query(f"#field-{field}"):
                 if isinstance(widget, Input | Choice):
                     widget.value = value
         self.query_one("#dialog").border_subtitle = f"preset: {name}"
 
     def action_save(self) -> None:
-        """Keep the fields as a preset."""
-        if self._plan() is None or self._single:
+        """Save the fields as a preset; the oldest one past the limit is dropped."""
+        if self._parse_form() is None or self._is_single:
             return
-        form, presets = self._values(), self.desk.settings.presets
+        form, presets = self._form_values(), self.session.settings.presets
         name = f"{form['count']} {form['side']} {form['pairs']} {form['low']}-{form['high']}"
         presets[name] = form
         while len(presets) > PRESETS_MAX:
@@ -255,12 +264,16 @@ class BatchScreen(SendingScreen):
         self.query_one("#dialog").border_subtitle = f"preset: {name}"
 
     def action_curl(self) -> None:
-        """Copy the first orders as a command."""
-        orders = self.orders()
-        if orders and self.desk.client is not None:
-            self.app.copy_to_clipboard(plan.curl(self.desk.client.url, orders, self.desk.new_id()))
-            self.say("copied as a curl command")
+        """Copy the first orders as a curl command."""
+        orders = self.build_orders()
+        if orders and self.session.client is not None:
+            self.app.copy_to_clipboard(
+                batch_plan.build_curl_command(
+                    self.session.client.url, orders, self.session.new_id()
+                )
+            )
+            self.show_message("copied as a curl command")
 
 
-def _name(field: Widget) -> str:
+def _field_name(field: Widget) -> str:
     return (field.id or "").removeprefix("field-")

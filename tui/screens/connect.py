@@ -1,4 +1,4 @@
-"""Which server to follow."""
+"""The connect dialog: the address of another server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.widgets import Input, Label
 
 
 class ConnectScreen(ModalScreen[str]):
-    """Asks for an address, which is the answer."""
+    """Asks for an address; its result is the URL."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
 
@@ -21,7 +21,7 @@ class ConnectScreen(ModalScreen[str]):
         self._url = url
 
     def compose(self) -> ComposeResult:
-        """The address."""
+        """Lay out the address field."""
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "Connect"
             with Horizontal(classes="row"):
@@ -30,11 +30,11 @@ class ConnectScreen(ModalScreen[str]):
             yield Label(id="outcome", markup=False)
 
     def on_mount(self) -> None:
-        """Enter connects."""
+        """Focus the address field."""
         self.query_one(Input).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Connect."""
+        """Return the URL, or show what is wrong with it."""
         event.stop()
         url = event.value.strip()
         if url.startswith(("http://", "https://")):

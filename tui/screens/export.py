@@ -1,4 +1,4 @@
-"""Where the orders that are shown are to be written."""
+"""The export dialog: writes the filtered orders to a file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
 
 from tui.model.orders import Order
-from tui.output.export import FORMATS, default_name, export
-from tui.session import Desk
-from tui.text.format import clean
+from tui.output.export import FORMATS, default_file_name, export_orders
+from tui.session import Session
+from tui.text.format import sanitize_text
 from tui.widgets.choice import Choice
 
 
@@ -28,14 +28,14 @@ class ExportScreen(ModalScreen[None]):
         Binding("ctrl+s", "write", "Write"),
     ]
 
-    def __init__(self, desk: Desk, orders: Sequence[Order]) -> None:
+    def __init__(self, session: Session, orders: Sequence[Order]) -> None:
         super().__init__()
-        self._desk = desk
+        self._session = session
         self._orders = orders
 
     def compose(self) -> ComposeResult:
-        """A format and a file."""
-        name = default_name(self._desk.source.now_ms(), FORMATS[0])
+        """Lay out the format and the path."""
+        name = default_file_name(self._session.source.now_ms(), FORMATS[0])
         with Vertical(id="dialog") as dialog:
             dialog.border_title = f"Export {len(self._orders):,} orders"
             with Horizontal(classes="row"):
@@ -49,37 +49,37 @@ class ExportScreen(ModalScreen[None]):
                 yield Button("Write ^s", id="write", compact=True)
 
     def on_mount(self) -> None:
-        """Enter writes."""
+        """Focus the path; enter writes."""
         self.query_one(Input).focus()
 
     def on_choice_changed(self) -> None:
-        """The name follows the format."""
-        field, ending = self.query_one(Input), self.query_one(Choice).value
-        if field.value.strip():
-            field.value = str(Path(field.value.strip()).with_suffix(f".{ending}"))
+        """Change the path's suffix to that of the format."""
+        path, file_format = self.query_one(Input), self.query_one(Choice).value
+        if path.value.strip():
+            path.value = str(Path(path.value.strip()).with_suffix(f".{file_format}"))
 
     def on_input_submitted(self) -> None:
-        """Write them."""
+        """Write the orders."""
         self.action_write()
 
     def on_button_pressed(self) -> None:
-        """Write them."""
+        """Write the orders."""
         self.action_write()
 
     def action_write(self) -> None:
-        """Write the orders."""
+        """Write the orders in a worker."""
         self.run_worker(self._write(), exclusive=True)
 
     async def _write(self) -> None:
         path = self._path
         try:
-            count = await asyncio.to_thread(export, self._orders, path)
+            count = await asyncio.to_thread(export_orders, self._orders, path)
         except FileExistsError:
-            self._say(f"{path} is there already: choose another name")
+            self._show_message(f"{path} is there already: choose another name")
         except (OSError, ValueError) as error:
-            self._say(str(error))
+            self._show_message(str(error))
         else:
-            self._desk.note(f"{count:,} orders written to {path}", "confirmed")
+            self._session.add_note(f"{count:,} orders written to {path}", "confirmed")
             self.notify(f"{count:,} orders written to {path}", markup=False)
             self.dismiss()
 
@@ -87,5 +87,5 @@ class ExportScreen(ModalScreen[None]):
     def _path(self) -> Path:
         return Path(self.query_one(Input).value.strip()).expanduser()
 
-    def _say(self, text: str) -> None:
-        self.query_one("#outcome", Label).update(clean(text))
+    def _show_message(self, text: str) -> None:
+        self.query_one("#outcome", Label).update(sanitize_text(text))

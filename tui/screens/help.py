@@ -1,4 +1,4 @@
-"""What the keys, the marks and the words of a filter mean."""
+"""The help page: keys, status symbols, the filter language and the columns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from textual.screen import ModalScreen
 from tui import keys
 from tui.model import filters
 from tui.text.format import Line, Span
-from tui.text.symbols import STATUSES, Marks
-from tui.widgets.lines import Lines
+from tui.text.symbols import STATUSES, Symbols
+from tui.widgets.text_pane import TextPane
 
 
 class HelpScreen(ModalScreen[None]):
-    """Everything on one page, which can be scrolled."""
+    """One scrollable page of help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "Close"),
@@ -24,48 +24,52 @@ class HelpScreen(ModalScreen[None]):
         Binding("k", "scroll(-1)", show=False),
     ]
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, symbols: Symbols) -> None:
         super().__init__()
-        self._marks = marks
+        self._symbols = symbols
 
     def compose(self) -> ComposeResult:
-        """The page."""
-        page = Lines(id="help", can_focus=True)
+        """Lay out the page."""
+        page = TextPane(id="help", can_focus=True)
         page.border_title = "Help"
         page.border_subtitle = "esc closes"
         yield page
 
     def on_mount(self) -> None:
-        """Fill the page."""
-        page = self.query_one(Lines)
-        page.show(help_lines(self._marks))
+        """Render the page and focus it."""
+        page = self.query_one(TextPane)
+        page.show_lines(build_help_lines(self._symbols))
         page.focus()
 
     def action_scroll(self, step: int) -> None:
         """Scroll by a line."""
-        self.query_one(Lines).scroll_relative(y=step, animate=False)
+        self.query_one(TextPane).scroll_relative(y=step, animate=False)
 
 
-def help_lines(marks: Marks) -> list[Line]:
-    """The page, line by line."""
+def build_help_lines(symbols: Symbols) -> list[Line]:
+    """Build the lines of the page."""
     lines: list[Line] = [[Span("KEYS", "title")]]
     lines += [
-        [Span(f"  {key.key:<9}", "key"), Span(key.meaning)] for key in (*keys.FOOTER, *keys.OTHERS)
+        [Span(f"  {key.key:<9}", "key"), Span(key.meaning)]
+        for key in (*keys.FOOTER_KEYS, *keys.OTHER_KEYS)
     ]
     lines += [[], [Span("STATUSES", "title")]]
     lines += [
-        [Span(f"  {digit}  {marks.status[status]} {status:<10}", status), Span(_MEANINGS[status])]
+        [
+            Span(f"  {digit}  {symbols.status[status]} {status:<10}", status),
+            Span(_STATUS_MEANINGS[status]),
+        ]
         for digit, status in enumerate(STATUSES, start=1)
     ]
     lines += [[], [Span("FILTERS", "title")]]
     words = (filters.__doc__ or "").replace("``", "").splitlines()[2:]
     lines += [[Span(f"  {word}", "" if word.startswith(" ") else "key")] for word in words]
     lines += [[], [Span("COLUMNS", "title")]]
-    lines += [[Span(f"  {name:<8}", "key"), Span(text)] for name, text in _COLUMNS.items()]
+    lines += [[Span(f"  {name:<8}", "key"), Span(text)] for name, text in _COLUMN_MEANINGS.items()]
     return lines
 
 
-_MEANINGS = {
+_STATUS_MEANINGS = {
     "pending": "accepted and stored, not taken up yet",
     "routing": "both exchanges are asked; also while a new attempt waits for its time",
     "building": "an exchange is chosen, the transaction is being made",
@@ -75,7 +79,7 @@ _MEANINGS = {
     "cancelled": "withdrawn before it was sent",
     "expired": "its time ran out before it was sent",
 }
-_COLUMNS = {
+_COLUMN_MEANINGS = {
     "Amount": "what goes in, with its token: a buy of SOL/USDC spends USDC",
     "Price": "what was paid, in quote tokens for one base token",
     "bps": "executed against the chosen quote: + is better for you",

@@ -1,4 +1,4 @@
-"""The dashboard: the strip, the blotter, the detail beside it, the log and the keys."""
+"""The main screen: summary, order table, detail of the order at the cursor, log and keys."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Static
 
-from tui.model.connection_state import State
-from tui.model.filters import Filter
-from tui.session import Desk
+from tui.model.connection_state import ConnectionStatus
+from tui.model.filters import OrderFilter
+from tui.session import Session
 from tui.table.columns import COLUMNS, Column
 from tui.text.symbols import STATUSES
-from tui.widgets.blotter import Blotter, next_column
 from tui.widgets.filter_bar import FilterBar
-from tui.widgets.frame_scheduler import Pump
-from tui.widgets.panels import Keys, LogPane, Side, StatusLine, Summary, hint
+from tui.widgets.frame_scheduler import FrameScheduler
+from tui.widgets.order_table import OrderTable, next_column
+from tui.widgets.panels import DetailPane, KeyBar, LogPane, StatusBar, SummaryPane, empty_table_hint
 
 _TICK_S: Final = 0.5
-_REBUILD_SHARE: Final = 10
-"""Times as long as filtering and sorting took is waited before they are done again."""
-_TALL: Final = 30
+_REBUILD_COST_FACTOR: Final = 10
+"""Pause between two rebuilds, in multiples of the last one's duration: bounds their CPU share."""
+_TALL_LINES: Final = 30
 
 
 class MainScreen(Screen[None]):
-    """Everything that is seen when no dialog is open."""
+    """The screen below all dialogs; repaints from the model at a limited frame rate."""
 
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 - as in Textual
         (0, "-tiny"),
@@ -38,7 +38,7 @@ class MainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 - as in Textual
         (0, "-flat"),
         (15, "-short"),
-        (_TALL, "-tall"),
+        (_TALL_LINES, "-tall"),
     ]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter"),
@@ -70,40 +70,44 @@ class MainScreen(Screen[None]):
         ),
     ]
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
-        self._desk = desk
-        self._pump = Pump(self, self._paint)
+        self._session = session
+        self._frames = FrameScheduler(self, self._paint)
         self._next_rebuild_s = 0.0
-        self.blotter = Blotter(
-            desk.view, desk.cursor, desk.marks, lambda: desk.server_ms, desk.settings.columns
+        self.order_table = OrderTable(
+            session.view,
+            session.cursor,
+            session.symbols,
+            lambda: session.server_now_ms,
+            session.settings.columns,
         )
-        self._strip = Summary(desk)
-        self._side = Side(desk)
-        self._log = LogPane(desk)
-        self._status = StatusLine(desk)
-        self._filter = FilterBar()
+        self._summary = SummaryPane(session)
+        self._detail = DetailPane(session)
+        self._log = LogPane(session)
+        self._status = StatusBar(session)
+        self._filter_bar = FilterBar()
 
     def compose(self) -> ComposeResult:
-        """From the top to the bottom."""
-        yield self._strip
+        """Lay out the panes from top to bottom."""
+        yield self._summary
         with Horizontal(id="body"):
-            yield self.blotter
-            yield self._side
+            yield self.order_table
+            yield self._detail
         yield self._log
         yield self._status
-        yield self._filter
-        yield Keys()
+        yield self._filter_bar
+        yield KeyBar()
         yield Static(id="small")
 
     def on_mount(self) -> None:
-        """Start the clock."""
-        self.blotter.focus()
+        """Focus the table and start the half-second tick."""
+        self.order_table.focus()
         self.set_interval(_TICK_S, self._tick)
         self.wake()
 
     def on_resize(self) -> None:
-        """Everything has another size."""
+        """Update the too-small notice, and the panes once they have their new sizes."""
         size = self.app.size
         text = f"needs 60x15, this is {size.width}x{size.height}"
         self.query_one("#small", Static).update(text, layout=False)
@@ -113,55 +117,62 @@ class MainScreen(Screen[None]):
 
     @property
     def is_due(self) -> bool:
-        """Whether something waits to be drawn."""
-        return self._pump.is_due
+        """Whether a frame is scheduled."""
+        return self._frames.is_due
 
     def wake(self) -> None:
-        """The model changed: draw soon."""
-        self._pump.wake()
+        """Schedule a frame: the model changed."""
+        self._frames.wake()
 
     def refresh_panels(self) -> None:
-        """Draw everything around the rows again, as far as it changed."""
-        self._strip.paint()
+        """Repaint the changed lines of all panes around the table."""
+        self._summary.paint()
         self._log.paint()
         self._status.paint()
-        self._side.paint(self._desk.cursor.order)
+        self._detail.paint(self._session.cursor.order)
 
     def _paint(self) -> bool:
-        view, now_ms = self._desk.view, self._desk.server_ms
-        shift = view.absorb(now_ms)
-        if shift.added:
-            self.blotter.grown(shift.added)
-        if shift.changed:
-            self.blotter.changed(shift.changed)
-        is_late = view.is_stale and not self._may_rebuild()
-        if view.is_stale and not is_late:
+        view, now_ms = self._session.view, self._session.server_now_ms
+        row_changes = view.apply_changes(now_ms)
+        if row_changes.new_rows:
+            self.order_table.add_rows(row_changes.new_rows)
+        if row_changes.changed_orders:
+            self.order_table.repaint_orders(row_changes.changed_orders)
+        is_postponed = view.is_stale and not self._can_rebuild()
+        if view.is_stale and not is_postponed:
             self.rebuild()
-        self._side.paint(self._desk.cursor.order)
-        return is_late
+        self._detail.paint(self._session.cursor.order)
+        return is_postponed
 
-    def _may_rebuild(self) -> bool:
-        model = self._desk.model
-        if model.link.state is State.LOADING and not model.orders and len(self._desk.view):
-            return False  # better the last rows of another journal than none for a moment
+    def _can_rebuild(self) -> bool:
+        model = self._session.model
+        if (
+            model.connection.status is ConnectionStatus.LOADING
+            and not model.orders
+            and len(self._session.view)
+        ):
+            # Keep the rows of the previous journal until the first page of the new one is here.
+            return False
         return monotonic() >= self._next_rebuild_s
 
     def rebuild(self) -> None:
-        """Filter and sort again, and draw everything."""
+        """Filter and sort all orders again, and repaint everything."""
         began_s = monotonic()
-        self._desk.view.rebuild(self._desk.server_ms)
-        self._next_rebuild_s = monotonic() + _REBUILD_SHARE * (monotonic() - began_s)
-        self.blotter.hint(hint(self._desk))
-        self.blotter.rebuilt()
+        self._session.view.rebuild(self._session.server_now_ms)
+        self._next_rebuild_s = monotonic() + _REBUILD_COST_FACTOR * (monotonic() - began_s)
+        self.order_table.set_hint(empty_table_hint(self._session))
+        self.order_table.reset_rows()
         self.refresh_panels()
 
     def _tick(self) -> None:
-        view = self._desk.view
-        self.blotter.dim(is_dimmed=self._desk.model.link.state is State.OFFLINE)
-        self.blotter.hint(hint(self._desk))
+        view = self._session.view
+        self.order_table.set_dimmed(
+            is_dimmed=self._session.model.connection.status is ConnectionStatus.OFFLINE
+        )
+        self.order_table.set_hint(empty_table_hint(self._session))
         if not view.is_paused:
-            view.is_stale |= view.filter.heeds_time
-            self.blotter.ticked()
+            view.is_stale |= view.filter.is_time_dependent
+            self.order_table.repaint_running()
         if view.is_stale:
             self.wake()
         self.refresh_panels()
@@ -169,98 +180,100 @@ class MainScreen(Screen[None]):
     # What is shown
 
     def action_filter(self) -> None:
-        """Type a filter."""
-        self._filter.open()
+        """Open the filter bar."""
+        self._filter_bar.open()
 
-    def action_narrow(self, text: str) -> None:
-        """Show what a filter says."""
-        self._filter.fill(text)
+    def action_set_filter(self, text: str) -> None:
+        """Put a text into the filter bar, which applies it."""
+        self._filter_bar.set_text(text)
 
     def action_clear_filter(self) -> None:
-        """Show everything."""
-        self._filter.fill("")
-        self._show(Filter())
-        self.blotter.focus()
+        """Remove the filter, its statuses included."""
+        self._filter_bar.set_text("")
+        self._apply_filter(OrderFilter())
+        self.order_table.focus()
 
     def action_toggle_status(self, status: str) -> None:
-        """Switch a status on or off."""
-        self._show(self._desk.view.filter.toggled(status))
+        """Add a status to the filter, or remove it."""
+        self._apply_filter(self._session.view.filter.with_status_toggled(status))
 
     def action_all_statuses(self) -> None:
-        """Show every status."""
-        self._show(Filter.parse(self._desk.view.filter.text))
+        """Remove the statuses from the filter; its text stays."""
+        self._apply_filter(OrderFilter.parse(self._session.view.filter.text))
 
-    def on_filter_bar_filtered(self, message: FilterBar.Filtered) -> None:
-        """Another filter was typed."""
-        self._show(Filter.parse(message.text, self._desk.view.filter.statuses))
+    def on_filter_bar_changed(self, message: FilterBar.Changed) -> None:
+        """Apply the filter that was typed."""
+        self._apply_filter(OrderFilter.parse(message.text, self._session.view.filter.statuses))
 
-    def on_filter_bar_left(self) -> None:
-        """The rows have the keys again."""
-        self.blotter.focus()
+    def on_filter_bar_closed(self) -> None:
+        """Give the keyboard focus back to the table."""
+        self.order_table.focus()
 
-    def _show(self, which: Filter) -> None:
-        self._desk.view.show(which)
+    def _apply_filter(self, new_filter: OrderFilter) -> None:
+        self._session.view.set_filter(new_filter)
         self.rebuild()
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        self._sort_by(next_column(self._desk.view.sort.key, self.blotter.columns))
+        self._sort_by(next_column(self._session.view.sort_column.key, self.order_table.columns))
 
     def action_reverse(self) -> None:
-        """Turn the order around."""
-        view = self._desk.view
-        view.sort_by(view.sort, is_descending=not view.is_descending)
-        self._sorted()
+        """Reverse the sort direction."""
+        view = self._session.view
+        view.sort_by(view.sort_column, is_descending=not view.is_descending)
+        self._apply_sort()
 
-    def on_blotter_header_clicked(self, message: Blotter.HeaderClicked) -> None:
-        """A click sorts, another one turns the order around."""
-        if message.column.key == self._desk.view.sort.key:
+    def on_order_table_header_clicked(self, message: OrderTable.HeaderClicked) -> None:
+        """Sort by the clicked column; a second click reverses the direction."""
+        if message.column.key == self._session.view.sort_column.key:
             self.action_reverse()
         else:
             self._sort_by(message.column)
 
     def _sort_by(self, column: Column) -> None:
-        self._desk.view.sort_by(column, is_descending=self._desk.view.is_descending)
-        self._sorted()
+        self._session.view.sort_by(column, is_descending=self._session.view.is_descending)
+        self._apply_sort()
 
-    def _sorted(self) -> None:
-        self._desk.settings.sort = self._desk.view.sort.key
-        self._desk.settings.is_descending = self._desk.view.is_descending
+    def _apply_sort(self) -> None:
+        self._session.settings.sort = self._session.view.sort_column.key
+        self._session.settings.is_descending = self._session.view.is_descending
         self.rebuild()
 
     def toggle_column(self, key: str) -> None:
         """Show or hide an optional column."""
-        self.blotter.optional = tuple(set(self.blotter.optional) ^ {COLUMNS[key].key})
-        self._desk.settings.columns = sorted(self.blotter.optional)
-        self.blotter.restyle()
+        self.order_table.optional = tuple(set(self.order_table.optional) ^ {COLUMNS[key].key})
+        self._session.settings.columns = sorted(self.order_table.optional)
+        self.order_table.restyle()
 
     # The cursor
 
     def action_follow(self) -> None:
-        """Stay with the newest order."""
-        self.blotter.follow()
+        """Move the cursor to the newest order, and keep it on the newest."""
+        self.order_table.follow()
 
     def action_failed(self, step: int) -> None:
-        """Go to the next failed order, or to the one before."""
-        y = self._desk.view.find(self._desk.cursor.y, step, lambda order: order.status == "failed")
+        """Move to the next failed order (``step`` 1) or to the previous one (-1)."""
+        y = self._session.view.find_row(
+            self._session.cursor.y, step, lambda order: order.status == "failed"
+        )
         if y is None:
             self.notify(f"no failed order {'below' if step > 0 else 'above'}", timeout=2)
         else:
-            self.blotter.go(y)
+            self.order_table.move_to(y)
 
     def action_pause(self) -> None:
-        """Hold the view still, or let it go on."""
-        view = self._desk.view
+        """Freeze the rows at their present state, or return to live rows."""
+        view = self._session.view
         if view.is_paused:
             view.resume()
         else:
-            view.pause(self._desk.server_ms)
+            view.pause(self._session.server_now_ms)
         self.rebuild()
 
     def action_log(self) -> None:
         """Show or hide the log."""
-        self.toggle_class("-unlogged" if self.size.height >= _TALL else "-logged")
+        self.toggle_class("-unlogged" if self.size.height >= _TALL_LINES else "-logged")
 
-    def on_blotter_moved(self) -> None:
-        """Another order is at the cursor."""
+    def on_order_table_cursor_moved(self) -> None:
+        """Show the order that is at the cursor now."""
         self.refresh_panels()

@@ -1,4 +1,4 @@
-"""One order in full, over the whole terminal."""
+"""The order screen: the order at the cursor in full, over the whole terminal."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from tui.session import Desk
-from tui.widgets.panels import Side
+from tui.session import Session
+from tui.widgets.panels import DetailPane
 
 _TICK_S = 0.25
 
@@ -29,25 +29,25 @@ class OrderScreen(ModalScreen[None]):
         Binding("R", "app.resubmit", "Resubmit"),
     ]
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
-        self._desk = desk
-        self._page = Side(desk, id="page", can_focus=True)
+        self._session = session
+        self._detail = DetailPane(session, id="page", can_focus=True)
 
     def compose(self) -> ComposeResult:
-        """The page."""
-        yield self._page
+        """Lay out the detail pane."""
+        yield self._detail
 
     def on_mount(self) -> None:
-        """Keep it up to date."""
-        self._page.focus()
+        """Repaint four times a second."""
+        self._detail.focus()
         self.set_interval(_TICK_S, self.paint)
         self.call_after_refresh(self.paint)
 
     def paint(self) -> None:
-        """Draw what changed."""
-        order = self._desk.cursor.order
-        self._page.paint(order)
+        """Show the order that is at the cursor now."""
+        order = self._session.cursor.order
+        self._detail.paint(order)
         if order is not None:
-            self._page.border_title = f"order {order.id}"
-            self._page.border_subtitle = "esc back  ] next failed  j k orders  y copy"
+            self._detail.border_title = f"order {order.id}"
+            self._detail.border_subtitle = "esc back  ] next failed  j k orders  y copy"

@@ -1,4 +1,4 @@
-"""Failed orders, sent again as new ones."""
+"""The resubmit dialog: places failed orders again as a new batch."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label
 
-from tui.connection.order_sender import terms_of
-from tui.model.messages import WireTerms
+from tui.connection.order_sender import build_resubmit_terms
+from tui.model.messages import WireOrderTerms
 from tui.model.orders import Order
-from tui.screens.submit_dialog import SendingScreen
-from tui.session import Desk
+from tui.screens.submit import SubmitScreen
+from tui.session import Session
 from tui.widgets.choice import Choice
 
-_MINIMUM = {"same": "as it was", "none": "none: the slippage alone protects"}
+_MINIMUM_OUT_OPTIONS = {"same": "as it was", "none": "none: the slippage alone protects"}
 
 
-class ResubmitScreen(SendingScreen):
-    """Asks which failures are meant, and sends them as a new batch."""
+class ResubmitScreen(SubmitScreen):
+    """Offers the selected failure or all of them, with their limits kept or changed."""
 
-    def __init__(self, desk: Desk, selected: Order | None, failures: Sequence[Order]) -> None:
-        super().__init__(desk)
+    def __init__(self, session: Session, selected: Order | None, failures: Sequence[Order]) -> None:
+        super().__init__(session)
         self._failures = failures
-        self._one = [selected] if selected is not None else []
+        self._selected = [selected] if selected is not None else []
 
     def compose(self) -> ComposeResult:
-        """Which ones, and how they are protected now."""
-        options = {"one": f"this order ({self._one[0].short_id})"} if self._one else {}
+        """Lay out which orders, and the limits of the new ones."""
+        options = {"one": f"this order ({self._selected[0].short_id})"} if self._selected else {}
         options["all"] = f"all {len(self._failures):,} failed orders shown"
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "Resubmit as a new batch, with fresh quotes"
@@ -43,43 +43,43 @@ class ResubmitScreen(SendingScreen):
             with Horizontal(classes="row") as row:
                 row.display = any(order.min_amount_out for order in self._failures)
                 yield Label("Min out", classes="title")
-                yield Choice(_MINIMUM, "same", id="minimum")
+                yield Choice(_MINIMUM_OUT_OPTIONS, "same", id="minimum")
             yield Label(id="outcome", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Submit ^s", id="submit", compact=True)
 
     def on_mount(self) -> None:
-        """Arrows choose, ^s sends."""
+        """Focus the choice of orders."""
         self.query_one("#which", Choice).focus()
 
-    def orders(self) -> Sequence[WireTerms] | None:
-        """The terms of the failed orders."""
+    def build_orders(self) -> Sequence[WireOrderTerms] | None:
+        """Build new terms from those of the failed orders."""
         try:
-            slippage_bps = _bps(self.query_one(Input).value.strip())
+            slippage_bps = _parse_slippage_bps(self.query_one(Input).value.strip())
         except ValueError as error:
-            self.say(str(error))
+            self.show_message(str(error))
             return None
         is_one = self.query_one("#which", Choice).value == "one"
-        is_floor_kept = self.query_one("#minimum", Choice).value == "same"
+        is_min_out_kept = self.query_one("#minimum", Choice).value == "same"
         return [
-            terms_of(order, slippage_bps=slippage_bps, is_floor_kept=is_floor_kept)
-            for order in (self._one if is_one else self._failures)
+            build_resubmit_terms(order, slippage_bps=slippage_bps, is_min_out_kept=is_min_out_kept)
+            for order in (self._selected if is_one else self._failures)
         ]
 
     def on_choice_changed(self) -> None:
-        """Other orders are meant."""
-        self.changed()
+        """Forget the refused orders: the input changed."""
+        self.discard_refused()
 
     def on_input_changed(self) -> None:
-        """Other orders are meant."""
-        self.changed()
+        """Forget the refused orders: the input changed."""
+        self.discard_refused()
 
     def on_button_pressed(self) -> None:
-        """Send them."""
+        """Send the orders."""
         self.action_submit()
 
 
-def _bps(percent: str) -> int | None:
+def _parse_slippage_bps(percent: str) -> int | None:
     if not percent:
         return None
     try:

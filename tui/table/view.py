@@ -1,8 +1,8 @@
-"""Which orders are shown, in which order: the rows of the blotter, without the blotter.
+"""The rows of the order table: the orders that pass the filter, sorted.
 
-Rows are kept sorted upwards and read from the end when the order is downwards, so that a new
-order, the usual change, is one append. Everything else only marks the rows as stale; whoever
-draws decides when to pay for sorting them again.
+Rows are stored in ascending order and read from the end when the order is descending, so that a
+new order, the usual change, is one append. Every other change only marks the rows as stale; the
+screen decides when to spend the time for sorting them again.
 """
 
 from __future__ import annotations
@@ -10,33 +10,33 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any, NamedTuple
 
-from tui.model.filters import Filter
+from tui.model.filters import OrderFilter
 from tui.model.model import Model
 from tui.model.orders import Order
 from tui.table.columns import COLUMNS, Column
 
 
-class Shift(NamedTuple):
-    """What happened to the rows: new ones beside the newest, and orders that changed."""
+class RowChanges(NamedTuple):
+    """Changes of the rows: the number of new rows at the newest end, and changed orders."""
 
-    added: int = 0
-    changed: Set[Order] = frozenset()
+    new_rows: int = 0
+    changed_orders: Set[Order] = frozenset()
 
 
-class View:
-    """The rows; ``is_stale`` says that ``rebuild`` would change them."""
+class OrderView:
+    """The filtered and sorted rows; ``is_stale`` means that ``rebuild`` would change them."""
 
     def __init__(self, model: Model, *, sort: str = "time", is_descending: bool = True) -> None:
-        self.filter = Filter()
-        self.sort: Column = COLUMNS.get(sort, COLUMNS["time"])
+        self.filter = OrderFilter()
+        self.sort_column: Column = COLUMNS.get(sort, COLUMNS["time"])
         self.is_descending = is_descending
         self.is_stale = True
         self._model = model
         self._rows: list[Order] = []
         self._members: set[Order] = set()
-        self._paused: _Paused | None = None
+        self._paused: _PauseState | None = None
         self._keys: dict[Order, tuple[int, tuple[bool, Any, str]]] = {}
-        """What orders were compared by, with the version for which that is true."""
+        """Cached sort keys, each with the version of the order that it was computed from."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -44,136 +44,144 @@ class View:
     def __getitem__(self, y: int) -> Order:
         return self._rows[~y if self.is_descending else y]
 
-    def shown_at(self, y: int) -> Order:
-        """The order of a row as it is shown."""
-        return self._model.shown(self[y])
+    def get_displayed_at(self, y: int) -> Order:
+        """Return the order of a row as it is displayed."""
+        return self._model.get_displayed(self[y])
 
     @property
     def is_paused(self) -> bool:
-        """Whether the rows stay as they are."""
+        """Whether the view is paused."""
         return self._paused is not None
 
     @property
-    def held(self) -> int:
-        """How many transitions the pause holds back."""
-        return self._model.events - self._paused.events if self._paused else 0
+    def held_back_events(self) -> int:
+        """The number of events since the view was paused."""
+        return self._model.event_count - self._paused.event_count if self._paused else 0
 
     def now_ms(self, now_ms: int) -> int:
-        """The time as shown: it stands still while the view is paused."""
+        """Return the displayed time; it stands still while the view is paused."""
         return self._paused.now_ms if self._paused else now_ms
 
     def pause(self, now_ms: int) -> None:
-        """Keep showing what is shown now; the model goes on."""
-        newest = self._model.ordered[-1].id if self._model.ordered else ""
+        """Freeze the rows as they are now; the model continues to change."""
+        newest_id = self._model.sorted_orders[-1].id if self._model.sorted_orders else ""
         self._model.freeze()
-        self._paused = _Paused(now_ms, self._model.events, newest)
+        self._paused = _PauseState(now_ms, self._model.event_count, newest_id)
 
     def resume(self) -> None:
-        """Show what is."""
-        self._model.thaw()
+        """Display the current state again."""
+        self._model.unfreeze()
         self._paused = None
         self.is_stale = True
 
-    def show(self, which: Filter) -> None:
-        """Show other orders."""
-        self.filter = which
+    def set_filter(self, order_filter: OrderFilter) -> None:
+        """Set the filter."""
+        self.filter = order_filter
         self.is_stale = True
 
     def sort_by(self, column: Column, *, is_descending: bool) -> None:
-        """Show them in another order."""
-        self.sort, self.is_descending = column, is_descending
+        """Set the column and the direction to sort by."""
+        self.sort_column, self.is_descending = column, is_descending
         self._keys = {}
         self.is_stale = True
 
-    def absorb(self, now_ms: int) -> Shift:
-        """Take from the model what happened since the last time."""
-        changes = self._model.changes()
+    def apply_changes(self, now_ms: int) -> RowChanges:
+        """Apply the changes of the model since the last call to the rows."""
+        changes = self._model.take_changes()
         if self.is_paused:
-            return Shift()
-        fresh = set(changes.added)
+            return RowChanges()
+        new_orders = set(changes.new_orders)
         matches = self.filter.matches
-        added = [order for order in changes.added if matches(order, now_ms)]
+        added = [order for order in changes.new_orders if matches(order, now_ms)]
         self.is_stale |= changes.is_reloaded
         if not self.filter.is_empty:
             self.is_stale |= any(
                 matches(order, now_ms) != (order in self._members)
-                for order in changes.changed
-                if order not in fresh
+                for order in changes.changed_orders
+                if order not in new_orders
             )
-        if self.sort.key != "time":
-            self.is_stale |= bool(changes.changed or added)
+        if self.sort_column.key != "time":
+            self.is_stale |= bool(changes.changed_orders or added)
         if self.is_stale:
-            return Shift(changed=changes.changed)
+            return RowChanges(changed_orders=changes.changed_orders)
         self._rows += added
         if not self.filter.is_empty:
             self._members.update(added)
-        return Shift(len(added), changes.changed)
+        return RowChanges(len(added), changes.changed_orders)
 
     def rebuild(self, now_ms: int) -> None:
-        """Filter and sort everything again."""
-        self._model.changes()  # they are in what is read now
+        """Filter and sort all orders again."""
+        self._model.take_changes()  # the orders read below include them
         now_ms = self.now_ms(now_ms)
-        shown = self._model.shown
-        orders = self._model.ordered
+        get_displayed = self._model.get_displayed
+        orders = self._model.sorted_orders
         if self._paused is not None:
-            newest = self._paused.newest
-            orders = [order for order in orders if order.id <= newest]
+            newest_id = self._paused.newest_id
+            orders = [order for order in orders if order.id <= newest_id]
         if self.filter.is_empty:
             self._rows = list(orders)
             self._members = set()
         else:
             matches = self.filter.matches
-            self._rows = [order for order in orders if matches(shown(order), now_ms)]
+            self._rows = [order for order in orders if matches(get_displayed(order), now_ms)]
             self._members = set(self._rows)
-        if self.sort.key != "time":
+        if self.sort_column.key != "time":
             if len(self._keys) > 2 * len(orders):
                 self._keys = {}
-            self._rows.sort(key=self._key(shown, now_ms))
+            self._rows.sort(key=self._build_sort_key(get_displayed, now_ms))
         self.is_stale = False
 
-    def index(self, order: Order) -> int | None:
-        """The row of an order, if it is shown."""
+    def find_index(self, order: Order) -> int | None:
+        """Return the row of an order, if it is in the view."""
         if not self.filter.is_empty and order not in self._members:
             return None
         try:
-            at = self._rows.index(order)
+            position = self._rows.index(order)
         except ValueError:
             return None
-        return len(self._rows) - 1 - at if self.is_descending else at
+        return len(self._rows) - 1 - position if self.is_descending else position
 
-    def find(self, start: int, step: int, test: Callable[[Order], bool]) -> int | None:
-        """The next row behind ``start`` (or before it, with ``step`` -1) that passes a test."""
+    def find_row(self, start: int, step: int, test: Callable[[Order], bool]) -> int | None:
+        """Return the next row after ``start`` (before it, with ``step`` -1) that passes a test."""
         stop = len(self) if step > 0 else -1
-        shown = self._model.shown
-        return next((y for y in range(start + step, stop, step) if test(shown(self[y]))), None)
+        get_displayed = self._model.get_displayed
+        return next(
+            (y for y in range(start + step, stop, step) if test(get_displayed(self[y]))), None
+        )
 
-    def all(self) -> list[Order]:
-        """The rows as they are shown, from the top."""
-        return [self._model.shown(self[y]) for y in range(len(self))]
+    def list_displayed(self) -> list[Order]:
+        """Return the orders of all rows as they are displayed, from the top."""
+        return [self._model.get_displayed(self[y]) for y in range(len(self))]
 
-    def _key(self, shown: Callable[[Order], Order], now_ms: int) -> Callable[[Order], Any]:
-        value, top, keys = self.sort.sort, self.is_descending, self._keys
+    def _build_sort_key(
+        self, get_displayed: Callable[[Order], Order], now_ms: int
+    ) -> Callable[[Order], Any]:
+        value, top, keys = self.sort_column.sort_key, self.is_descending, self._keys
 
         def key(order: Order) -> tuple[bool, Any, str]:
-            as_shown = shown(order)
-            known = keys.get(as_shown)
-            if known is not None and known[0] == as_shown.version and as_shown.is_end:
-                return known[1]
-            by = value(as_shown, now_ms)
-            # What has no value is at the bottom either way.
-            found = ((by is not None) == top, by if by is not None else 0, order.id)
-            keys[as_shown] = (as_shown.version, found)
-            return found
+            displayed = get_displayed(order)
+            cached = keys.get(displayed)
+            if cached is not None and cached[0] == displayed.version and displayed.is_end:
+                return cached[1]
+            key_value = value(displayed, now_ms)
+            # Orders without a value sort to the bottom in both directions.
+            sort_key = (
+                (key_value is not None) == top,
+                key_value if key_value is not None else 0,
+                order.id,
+            )
+            keys[displayed] = (displayed.version, sort_key)
+            return sort_key
 
         return key
 
 
-class _Paused:
-    """When the view was paused, and what was there then."""
+class _PauseState:
+    """The time, event count and newest order id at the time of the pause."""
 
-    __slots__ = ("events", "newest", "now_ms")
+    __slots__ = ("event_count", "newest_id", "now_ms")
 
-    def __init__(self, now_ms: int, events: int, newest: str) -> None:
+    def __init__(self, now_ms: int, event_count: int, newest_id: str) -> None:
         self.now_ms = now_ms
-        self.events = events
-        self.newest = newest
+        self.event_count = event_count
+        self.newest_id = newest_id

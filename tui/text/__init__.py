@@ -1,1 +1,1 @@
-"""Text of the dashboard: numbers and times in fixed columns, and the symbols of statuses."""
+"""Text formatting: numbers and times for fixed columns, and the symbols of statuses."""

@@ -1,8 +1,8 @@
-"""Numbers and times as short text for fixed columns, and text as spans with a role.
+"""Formats numbers and times as short text for fixed columns, and text as spans with a role.
 
-A line is a list of spans; what a role looks like is the terminal's business (`widgets/`), so the
-same lines serve the dashboard, the plain output and the tests. Amounts and prices are decimals
-and are rounded here, for the eye only, and nowhere else.
+A line is a list of spans. The style of a role is defined by `widgets/`, so the same lines serve the
+dashboard, the plain output and the tests. Amounts and prices are decimals, and they are rounded
+only here, for display.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 
-_CONTROL: Final = dict.fromkeys(
+_UNSAFE_CHARACTERS: Final = dict.fromkeys(
     (
         *range(32),
         *range(127, 160),
@@ -34,8 +34,8 @@ _CONTROL: Final = dict.fromkeys(
 class Span(NamedTuple):
     """A piece of a line.
 
-    ``role`` says what it is: a status, ``muted``, ``strong``, ``title`` …; ``action`` names what
-    a click on it does.
+    ``role`` selects its style: a status, ``muted``, ``strong``, ``title`` …; ``action`` names the
+    action that a click on it runs.
     """
 
     text: str
@@ -46,39 +46,39 @@ class Span(NamedTuple):
 Line = list[Span]
 
 
-def plain(line: Iterable[Span]) -> str:
-    """The text of a line."""
+def join_text(line: Iterable[Span]) -> str:
+    """Join the spans of a line to plain text."""
     return "".join(span.text for span in line)
 
 
-def width(line: Iterable[Span]) -> int:
-    """How many cells a line takes."""
+def line_width(line: Iterable[Span]) -> int:
+    """Return the number of cells of a line."""
     return sum(len(span.text) for span in line)
 
 
-def clean(text: str) -> str:
-    """Text from outside without anything that could move the cursor or turn the line around."""
-    return text.translate(_CONTROL)
+def sanitize_text(text: str) -> str:
+    """Replace control characters in untrusted text: they could move the cursor or reverse text."""
+    return text.translate(_UNSAFE_CHARACTERS)
 
 
-def shorten(text: str, cells: int, more: str) -> str:
-    """The text, or its two ends if it does not fit."""
+def shorten_text(text: str, cells: int, more: str) -> str:
+    """Shorten a text that is too long to its two ends."""
     if len(text) <= cells:
         return text
     half = (cells - 1) // 2
     return f"{text[:half]}{more}{text[-half:]}"
 
 
-def wrap(text: str, columns: int) -> list[str]:
-    """The text in lines of at most ``columns``, broken at spaces where there are any."""
-    return textwrap.wrap(clean(text), max(columns, 1))
+def wrap_text(text: str, columns: int) -> list[str]:
+    """Wrap a text into lines of at most ``columns``, at spaces where possible."""
+    return textwrap.wrap(sanitize_text(text), max(columns, 1))
 
 
-def amount(value: Decimal, *, is_dollars: bool = False) -> str:
-    """An amount in at most seven cells."""
+def format_amount(value: Decimal, *, is_dollars: bool = False) -> str:
+    """Format an amount in at most seven cells."""
     size = abs(value)
     if size >= 1_000_000:
-        return compact(value)
+        return format_compact(value)
     if size >= 10_000:
         return f"{value:,.0f}"
     if size >= 1_000 or (is_dollars and size >= 1):
@@ -88,13 +88,13 @@ def amount(value: Decimal, *, is_dollars: bool = False) -> str:
     return f"{value:.1e}"
 
 
-def exact(text: str) -> str:
-    """An amount as it is, with its thousands marked."""
+def format_exact(text: str) -> str:
+    """Format an amount exactly, with thousands separators."""
     return f"{Decimal(text):,f}"
 
 
-def compact(value: Decimal) -> str:
-    """A large number as ``1.23M``."""
+def format_compact(value: Decimal) -> str:
+    """Format a large number as ``1.23M``."""
     if abs(value) >= 10**15:
         return f"{value:.1e}"
     for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
@@ -104,11 +104,11 @@ def compact(value: Decimal) -> str:
     return f"{value:.0f}"
 
 
-def price(value: Decimal) -> str:
-    """A price in at most eight cells, with the same decimals for prices of the same size."""
+def format_price(value: Decimal) -> str:
+    """Format a price in at most eight cells, with equal decimals for prices of equal magnitude."""
     size = abs(value)
     if size >= 10_000:
-        return f"{value:,.0f}" if size < 1_000_000 else compact(value)
+        return f"{value:,.0f}" if size < 1_000_000 else format_compact(value)
     if size >= 1_000:
         return f"{value:,.2f}"
     if size >= Decimal("0.1"):
@@ -118,19 +118,19 @@ def price(value: Decimal) -> str:
     return f"{value:.3e}" if size else "0"
 
 
-def bps(value: Decimal) -> str:
-    """A signed number of basis points, whole."""
+def format_bps(value: Decimal) -> str:
+    """Format basis points as a signed whole number."""
     rounded = value.quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
-    return f"{int(rounded):+d}" if abs(rounded) < 1_000 else f"{compact(rounded):>4}"
+    return f"{int(rounded):+d}" if abs(rounded) < 1_000 else f"{format_compact(rounded):>4}"
 
 
-def percent(value: Decimal, places: int = 2) -> str:
-    """A fraction as per cent."""
+def format_percent(value: Decimal, places: int = 2) -> str:
+    """Format a fraction as a percentage."""
     return f"{value * 100:.{places}f}%"
 
 
-def span_ms(ms: int) -> str:
-    """A length of time in at most five cells: ``1,204``, ``12.3s``, ``4m10s``, ``3h12m``."""
+def format_duration(ms: int) -> str:
+    """Format a duration in at most five cells: ``1,204``, ``12.3s``, ``4m10s``, ``3h12m``."""
     ms = max(ms, 0)
     if ms < 10 * SECOND_MS:
         return f"{ms:,}"
@@ -145,23 +145,23 @@ def span_ms(ms: int) -> str:
     return f"{ms // HOUR_MS}h" if ms < 100 * HOUR_MS else f"{ms // DAY_MS}d"
 
 
-def seconds(ms: int) -> str:
-    """A length of time in words: ``1.12s``."""
-    return f"{ms / SECOND_MS:.2f}s" if ms < 10 * SECOND_MS else span_ms(ms)
+def format_seconds(ms: int) -> str:
+    """Format a duration with its unit: ``1.12s``."""
+    return f"{ms / SECOND_MS:.2f}s" if ms < 10 * SECOND_MS else format_duration(ms)
 
 
-def rate(per_second: Decimal) -> str:
-    """A rate: ``41.2/s``."""
+def format_rate(per_second: Decimal) -> str:
+    """Format a rate: ``41.2/s``."""
     return f"{per_second:,.1f}/s" if per_second < 1_000 else f"{per_second:,.0f}/s"
 
 
-def clock(at_ms: int, zone: tzinfo = UTC) -> str:
-    """A time of day."""
-    return datetime.fromtimestamp(at_ms / SECOND_MS, tz=zone).strftime("%H:%M:%S")
+def format_time_of_day(at_ms: int, timezone: tzinfo = UTC) -> str:
+    """Format the time of day."""
+    return datetime.fromtimestamp(at_ms / SECOND_MS, tz=timezone).strftime("%H:%M:%S")
 
 
-def parse_at(text: str) -> int:
-    """Unix time in milliseconds of a timestamp as it is on the wire."""
+def parse_timestamp_ms(text: str) -> int:
+    """Parse an API timestamp to Unix time in milliseconds."""
     at = datetime.fromisoformat(text)
     since = at - _EPOCH if at.tzinfo else at.replace(tzinfo=UTC) - _EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND_MS + since.microseconds // 1_000
@@ -170,21 +170,21 @@ def parse_at(text: str) -> int:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def fit(text: str, columns: int, *, is_right: bool = False) -> str:
-    """The text in exactly ``columns`` cells."""
+def fit_text(text: str, columns: int, *, is_right: bool = False) -> str:
+    """Pad or cut a text to exactly ``columns`` cells."""
     if len(text) > columns:
         return text[:columns]
     return text.rjust(columns) if is_right else text.ljust(columns)
 
 
-def bar(share: Decimal, columns: int, full: str, empty: str) -> str:
-    """A bar that is filled by ``share`` (0 to 1)."""
+def draw_bar(share: Decimal, columns: int, full: str, empty: str) -> str:
+    """Draw a bar that is filled by ``share`` (0 to 1)."""
     filled = int((max(min(share, Decimal(1)), Decimal(0)) * columns).to_integral_value())
     return full * filled + empty * (columns - filled)
 
 
-def sparkline(values: Iterable[int], shapes: str) -> str:
-    """One shape for each value, the tallest for the largest."""
+def draw_sparkline(values: Iterable[int], shapes: str) -> str:
+    """Draw one shape for each value, the tallest for the largest."""
     numbers = list(values)
     top = max(numbers, default=0)
     last = len(shapes) - 1

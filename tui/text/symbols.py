@@ -1,4 +1,4 @@
-"""The signs of the dashboard: a status is always a shape and a word and a colour, never one alone.
+"""The symbols of the dashboard; a status is always drawn as a shape, a word and a colour together.
 
 Two sets: one for terminals that draw geometric shapes one cell wide, one of ASCII for all others.
 """
@@ -20,13 +20,13 @@ STATUSES: Final = (
     "cancelled",
     "expired",
 )
-"""In the order of an order's life; the digits 1 to 8 switch them on and off."""
-ENDS: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
+"""In lifecycle order; the digit keys 1 to 8 switch them on and off."""
+END_STATUSES: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """One set of signs; each is one cell wide."""
+class Symbols:
+    """One set of symbols; each is one cell wide."""
 
     is_ascii: bool
     status: Mapping[str, str]
@@ -51,7 +51,7 @@ class Marks:
     more: str
 
 
-UNICODE: Final = Marks(
+UNICODE: Final = Symbols(
     is_ascii=False,
     status=dict(zip(STATUSES, "◌◔◑◕●✕⊘◷", strict=True)),
     spark="▁▂▃▄▅▆▇█",
@@ -75,7 +75,7 @@ UNICODE: Final = Marks(
     more="…",
 )
 
-ASCII: Final = Marks(
+ASCII: Final = Symbols(
     is_ascii=True,
     status=dict(zip(STATUSES, ".>=~*x-o", strict=True)),
     spark="_.:-=+*#",
@@ -100,8 +100,8 @@ ASCII: Final = Marks(
 )
 
 
-def wants_ascii(encoding: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether this terminal would draw the shapes wrong: no UTF-8, or two cells wide as in CJK."""
+def needs_ascii(encoding: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the terminal cannot draw the shapes: no UTF-8, or double width as in CJK."""
     if encoding.lower().replace("-", "") != "utf8":
         return True
     locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""

@@ -1,1 +1,1 @@
-"""What is drawn: widgets that turn lines and rows into cells of the terminal."""
+"""Widgets of the dashboard: the order table, the panes around it, and their styles."""

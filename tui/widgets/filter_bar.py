@@ -1,4 +1,4 @@
-"""The line in which a filter is typed; what is shown changes while it is typed."""
+"""The filter bar: an input line whose filter is applied while it is typed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
-from tui.model.filters import BadFilter, Filter, complete
+from tui.model.filters import InvalidFilter, OrderFilter, complete_filter
 
 
 class FilterBar(Horizontal):
-    """A filter, shown while there is one; enter keeps it, escape clears it."""
+    """A filter, visible while there is one; enter keeps it, escape clears it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "leave", "Back to the rows", show=False),
+        Binding("down", "close", "Back to the rows", show=False),
     ]
 
-    class Filtered(Message):
-        """Other orders are to be shown."""
+    class Changed(Message):
+        """Posted when the text changed to a valid filter."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
-    class Left(Message):
-        """The rows are to have the keys again."""
+    class Closed(Message):
+        """Posted when the rows should have the keyboard focus again."""
 
     def __init__(self) -> None:
         super().__init__(id="filter-row")
@@ -37,51 +37,51 @@ class FilterBar(Horizontal):
             placeholder="status:failed  dex:meteora  pair:SOL  >800ms  !word",
             id="filter",
             compact=True,
-            suggester=_Words(use_cache=False, case_sensitive=True),
+            suggester=_WordSuggester(use_cache=False, case_sensitive=True),
             select_on_focus=False,
         )
         self._error = Label(id="filter-error", markup=False)
 
     def compose(self) -> ComposeResult:
-        """A slash, the field, and what is wrong with it."""
+        """Lay out a slash, the input and its error."""
         yield Label("/")
         yield self._input
         yield self._error
 
     def open(self) -> None:
-        """Let a filter be typed."""
+        """Show the bar and focus its input."""
         self.add_class("-open")
         self._input.focus()
 
-    def fill(self, text: str) -> None:
-        """Type a filter, as it were."""
+    def set_text(self, text: str) -> None:
+        """Replace the text, as if it had been typed."""
         self._input.value = text
         self.set_class(bool(text), "-open")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Show at once what is asked for."""
+        """Apply a valid filter at once, or show its error."""
         event.stop()
         try:
-            Filter.parse(event.value)
-        except BadFilter as error:
+            OrderFilter.parse(event.value)
+        except InvalidFilter as error:
             self._error.update(str(error))
         else:
             self._error.update("")
-            self.post_message(self.Filtered(event.value))
+            self.post_message(self.Changed(event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter and go back to the rows."""
+        """Keep the filter and return to the rows."""
         event.stop()
-        self.action_leave()
+        self.action_close()
 
-    def action_leave(self) -> None:
-        """Go back to the rows."""
+    def action_close(self) -> None:
+        """Return to the rows; an empty bar is hidden."""
         self.set_class(bool(self._input.value), "-open")
-        self.post_message(self.Left())
+        self.post_message(self.Closed())
 
 
-class _Words(Suggester):
-    """Completes the last word."""
+class _WordSuggester(Suggester):
+    """Completes the last word of a filter."""
 
     async def get_suggestion(self, value: str) -> str | None:
-        return complete(value)
+        return complete_filter(value)

@@ -1,4 +1,4 @@
-"""Frames when there is something to draw, at most fifteen a second, and none otherwise."""
+"""Frame scheduling: frames only when the model changed, at most fifteen a second."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final
 from textual.message_pump import MessagePump
 
 FRAMES_A_SECOND: Final = 15
-_SOON_S: Final = 0.001
-"""A timer of no length never fires."""
+_DELAY_MIN_S: Final = 0.001
+"""Textual never fires a timer of zero length."""
 
 
-class Pump:
-    """Calls ``paint`` soon after ``wake``. It answers whether it left something to be drawn."""
+class FrameScheduler:
+    """Calls ``paint`` soon after ``wake``; if it returns true, another frame is scheduled."""
 
     def __init__(self, owner: MessagePump, paint: Callable[[], bool]) -> None:
         self._owner = owner
@@ -23,13 +23,13 @@ class Pump:
         self._painted_s = 0.0
 
     def wake(self) -> None:
-        """Something changed."""
+        """Schedule a frame, unless one is scheduled."""
         if not self.is_due:
             self.is_due = True
             wait_s = self._painted_s + 1 / FRAMES_A_SECOND - monotonic()
-            self._owner.set_timer(max(wait_s, _SOON_S), self._frame)
+            self._owner.set_timer(max(wait_s, _DELAY_MIN_S), self._paint_frame)
 
-    def _frame(self) -> None:
+    def _paint_frame(self) -> None:
         self.is_due = False
         self._painted_s = monotonic()
         if self._paint():

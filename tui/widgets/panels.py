@@ -1,159 +1,166 @@
-"""The panels around the blotter: each makes its lines from the desk when it is told to."""
+"""The panes around the order table; each renders its lines from the session when painted."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from tui import keys
-from tui.model.activity_log import Entry
-from tui.model.connection_state import State
+from tui.model.activity_log import LogEntry
+from tui.model.connection_state import ConnectionStatus
 from tui.model.orders import Order
-from tui.output.order_detail import detail
-from tui.output.summary import Scene, summary
-from tui.output.timeline import Paper
-from tui.session import Desk
-from tui.text.format import Line, Span, clock, width
+from tui.output.order_detail import render_order_detail
+from tui.output.summary import SummaryContext, render_summary
+from tui.output.timeline import TextContext
+from tui.session import Session
+from tui.text.format import Line, Span, format_time_of_day, line_width
 from tui.text.symbols import STATUSES
-from tui.widgets.lines import Lines
+from tui.widgets.text_pane import TextPane
 
 LOG_LINES: Final = 5
 
 
-class Summary(Lines):
-    """How it goes, at a glance."""
+class SummaryPane(TextPane):
+    """Connection, counts and rates at a glance."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(id="strip")
-        self._desk = desk
+    def __init__(self, session: Session) -> None:
+        super().__init__(id="summary")
+        self._session = session
 
     def paint(self) -> None:
-        """Draw what changed."""
-        desk = self._desk
-        now_ms = desk.source.now_ms()
-        self.show(
-            summary(
-                Scene(desk.model, desk.view, desk.marks, self.size.width, now_ms, desk.recording)
+        """Render the lines anew; only those that differ are repainted."""
+        session = self._session
+        now_ms = session.source.now_ms()
+        self.show_lines(
+            render_summary(
+                SummaryContext(
+                    session.model,
+                    session.view,
+                    session.symbols,
+                    self.size.width,
+                    now_ms,
+                    session.recording,
+                )
             )
         )
 
 
-class Side(Lines):
+class DetailPane(TextPane):
     """The order at the cursor in full."""
 
-    def __init__(self, desk: Desk, *, id: str = "side", can_focus: bool = False) -> None:  # noqa: A002
+    def __init__(self, session: Session, *, id: str = "detail", can_focus: bool = False) -> None:  # noqa: A002
         super().__init__(id=id, can_focus=can_focus)
-        self._desk = desk
-        self._drawn: tuple[Order, int, int, int] | None = None
+        self._session = session
+        self._painted_key: tuple[Order, int, int, int] | None = None
 
     def paint(self, order: Order | None) -> None:
-        """Draw an order, if it is not drawn as it is already."""
-        desk, cells = self._desk, self.scrollable_content_region.width - 1
+        """Render an order, unless its present version and time are shown already."""
+        session, cells = self._session, self.scrollable_content_region.width - 1
         if order is None or cells <= 0:
-            self._drawn = None
-            self.show([])
+            self._painted_key = None
+            self.show_lines([])
             return
-        if not order.is_told:
-            desk.ask(order)
-        now_ms = desk.view.now_ms(desk.server_ms)
-        drawn = (order, order.version, cells, 0 if order.is_end else now_ms)
-        if drawn != self._drawn:
-            if self._drawn is None or self._drawn[0] is not order:
+        if not order.has_full_history:
+            session.request_history(order)
+        now_ms = session.view.now_ms(session.server_now_ms)
+        key = (order, order.version, cells, 0 if order.is_end else now_ms)
+        if key != self._painted_key:
+            if self._painted_key is None or self._painted_key[0] is not order:
                 self.scroll_home(animate=False)
-            self._drawn = drawn
-            paper = Paper(desk.marks, desk.zone, cells, now_ms)
-            self.show(detail(order, desk.model.tally.rates, paper))
+            self._painted_key = key
+            context = TextContext(session.symbols, session.timezone, cells, now_ms)
+            self.show_lines(render_order_detail(order, session.model.counters.rates, context))
 
 
-class LogPane(Lines):
-    """The last things that are worth a line, the newest at the top."""
+class LogPane(TextPane):
+    """The last entries of the log, the newest at the top, and the cursor's position."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(id="log")
-        self._desk = desk
+        self._session = session
 
     def paint(self) -> None:
-        """Draw what changed."""
-        entries = list(self._desk.model.log.entries)[-LOG_LINES:]
-        self.show([self._line(entry) for entry in reversed(entries)])
-        where = place(self._desk)
-        if where != self.border_title:  # setting it draws the border again
-            self.border_title = where
+        """Render the lines anew; only those that differ are repainted."""
+        entries = list(self._session.model.log.entries)[-LOG_LINES:]
+        self.show_lines([self._render_entry(entry) for entry in reversed(entries)])
+        position = format_cursor_position(self._session)
+        if position != self.border_title:  # assigning it repaints the border
+            self.border_title = position
 
-    def _line(self, entry: Entry) -> Line:
+    def _render_entry(self, entry: LogEntry) -> Line:
         return [
-            Span(f" {clock(entry.at_ms, self._desk.zone)} ", "muted"),
-            *entry_spans(self._desk, entry),
+            Span(f" {format_time_of_day(entry.at_ms, self._session.timezone)} ", "muted"),
+            *format_log_entry(self._session, entry),
         ]
 
 
-class StatusLine(Lines):
-    """The last thing worth a line, where there is no room for more, and the place in the rows."""
+class StatusBar(TextPane):
+    """The last log entry and the cursor's position in one line, for small terminals."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(id="status")
-        self._desk = desk
+        self._session = session
 
     def paint(self) -> None:
-        """Draw what changed."""
-        entries = self._desk.model.log.entries
-        line = [Span(" "), *(entry_spans(self._desk, entries[-1]) if entries else [])]
-        where = f"{place(self._desk)}  l log "
+        """Render the lines anew; only those that differ are repainted."""
+        entries = self._session.model.log.entries
+        line = [Span(" "), *(format_log_entry(self._session, entries[-1]) if entries else [])]
+        position = f"{format_cursor_position(self._session)}  l log "
         cells = self.size.width
-        room = cells - len(where) - 2
-        line = _cut(line, room)
-        gap = Span(" " * max(cells - width(line) - len(where), 0))
-        self.show([[*line, gap, Span(where, "muted")]])
+        room = cells - len(position) - 2
+        line = _truncate_line(line, room)
+        gap = Span(" " * max(cells - line_width(line) - len(position), 0))
+        self.show_lines([[*line, gap, Span(position, "muted")]])
 
 
-class Keys(Lines):
-    """The keys, as far as there is room."""
+class KeyBar(TextPane):
+    """The footer with as many keys as fit."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
 
     def on_resize(self) -> None:
-        """There is other room."""
-        self.show([keys.footer(self.size.width)])
+        """Choose the keys that fit."""
+        self.show_lines([keys.render_footer(self.size.width)])
 
 
-def hint(desk: Desk) -> list[str]:
-    """What to say while there are no rows."""
-    model = desk.model
+def empty_table_hint(session: Session) -> list[str]:
+    """Return the text for a table without rows: why it is empty, and what to do."""
+    model = session.model
     if model.orders:
-        orders = f"0 of {len(model.orders):,} match  {desk.view.filter}"
+        orders = f"0 of {len(model.orders):,} match  {session.view.filter}"
         return [orders, "", "Esc clears the filter."]
-    match model.link.state:
-        case State.LIVE:
+    match model.connection.status:
+        case ConnectionStatus.LIVE:
             return ["No orders yet.", "", "n creates a batch, o places a single order."]
-        case State.LOADING:
+        case ConnectionStatus.LOADING:
             return ["loading"]
-        case State.CONNECTING:
-            return [f"connecting to {model.link.url}"]
-        case State.OFFLINE:
-            return [model.link.reason, "", "Trying again; r tries at once."]
+        case ConnectionStatus.CONNECTING:
+            return [f"connecting to {model.connection.url}"]
+        case ConnectionStatus.OFFLINE:
+            return [model.connection.reason, "", "Trying again; r tries at once."]
 
 
-def place(desk: Desk) -> str:
-    """Where the cursor is: ``row 7 of 38 (2,012 in all)``."""
-    rows, orders = len(desk.view), len(desk.model.orders)
+def format_cursor_position(session: Session) -> str:
+    """Format the position of the cursor: ``row 7 of 38 (2,012 in all)``."""
+    rows, orders = len(session.view), len(session.model.orders)
     if not orders:
         return "no orders"
-    following = f" {desk.marks.dot} following" if desk.cursor.is_following else ""
-    filtered = "" if desk.view.filter.is_empty else f" ({orders:,} in all)"
-    row = f"row {desk.cursor.y + 1:,} of {rows:,}" if rows else "no rows"
+    following = f" {session.symbols.dot} following" if session.cursor.is_following else ""
+    filtered = "" if session.view.filter.is_empty else f" ({orders:,} in all)"
+    row = f"row {session.cursor.y + 1:,} of {rows:,}" if rows else "no rows"
     return f"{row}{filtered}{following}"
 
 
-def entry_spans(desk: Desk, entry: Entry) -> Line:
-    """A line of the log without its time."""
-    mark = desk.marks.status[entry.role] if entry.role in STATUSES else "!"
+def format_log_entry(session: Session, entry: LogEntry) -> Line:
+    """Format a log entry without its time."""
+    symbol = session.symbols.status[entry.role] if entry.role in STATUSES else "!"
     if entry.role in {"", "muted"}:
-        mark = desk.marks.dot
-    return [Span(f"{mark} ", entry.role), Span(entry.text)]
+        symbol = session.symbols.dot
+    return [Span(f"{symbol} ", entry.role), Span(entry.text)]
 
 
-def _cut(line: Line, cells: int) -> Line:
-    kept: Line = []
+def _truncate_line(line: Line, cells: int) -> Line:
+    truncated: Line = []
     for span in line:
-        kept.append(span._replace(text=span.text[: max(cells - width(kept), 0)]))
-    return kept
+        truncated.append(span._replace(text=span.text[: max(cells - line_width(truncated), 0)]))
+    return truncated

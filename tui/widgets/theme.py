@@ -1,7 +1,7 @@
-"""Roles become colours: the names that lines use, as component classes of the style sheet.
+"""Themes, and the mapping of text roles to styles: every role is a component class in the sheet.
 
 A status colour is the same in all themes of one brightness, chosen for contrast and for people
-who do not tell red from green; everything else comes from the theme.
+who do not tell red from green; every other colour comes from the theme.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ ROLES: Final = (
     "warn",
     "worse",
 )
-INK: Final = frozenset(f"ink--{role}" for role in ROLES)
+ROLE_CLASSES: Final = frozenset(f"role--{role}" for role in ROLES)
 
-DARK: Final = {
+DARK_COLOURS: Final = {
     "status-pending": "#a3b3c6",
     "status-routing": "#8fb8ff",
     "status-building": "#6fd3ff",
@@ -49,7 +49,7 @@ DARK: Final = {
     "status-ended": "#b7b1c9",
     "tone-muted": "#a0abb9",
 }
-LIGHT: Final = {
+LIGHT_COLOURS: Final = {
     "status-pending": "#4a5a6e",
     "status-routing": "#1f55b5",
     "status-building": "#005f87",
@@ -92,63 +92,65 @@ THEMES: Final = (
 )
 
 
-def colours(theme: Theme) -> dict[str, str]:
-    """The colours that a theme lacks: those of statuses, and shades of its own background."""
-    shown = theme.to_color_system().generate()
-    ground, ink = Color.parse(shown["background"]), Color.parse(shown["foreground"])
-    if ground.ansi is not None or ink.ansi is not None:
-        ground, ink = _PAPER[theme.dark]
-    shades = {name: ground.blend(ink, share).hex for name, share in _SHADES.items()}
-    return shades | (DARK if theme.dark else LIGHT)
+def build_extra_colours(theme: Theme) -> dict[str, str]:
+    """Build the colours a theme lacks: those of statuses, and shades of its own background."""
+    palette = theme.to_color_system().generate()
+    background, foreground = Color.parse(palette["background"]), Color.parse(palette["foreground"])
+    if background.ansi is not None or foreground.ansi is not None:
+        background, foreground = _ANSI_FALLBACK[theme.dark]
+    shades = {
+        name: background.blend(foreground, weight).hex for name, weight in _SHADE_WEIGHTS.items()
+    }
+    return shades | (DARK_COLOURS if theme.dark else LIGHT_COLOURS)
 
 
-_SHADES: Final = {"tone-cursor": 0.15, "tone-line": 0.28}
-_PAPER: Final = {
+_SHADE_WEIGHTS: Final = {"tone-cursor": 0.15, "tone-line": 0.28}
+_ANSI_FALLBACK: Final = {
     True: (Color(0, 0, 0), Color(255, 255, 255)),
     False: (Color(255, 255, 255), Color(0, 0, 0)),
 }
 
 
-class Pen:
-    """The styles of roles on the background of a widget, looked up once each."""
+class RoleStyles:
+    """Cache of the styles of roles on the background of a widget."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._styles: dict[tuple[str, str], Style] = {}
 
     def reset(self) -> None:
-        """The theme or the styles changed."""
+        """Drop all styles: the theme or the style sheet changed."""
         self._styles.clear()
 
-    def style(self, role: str, ground: str = "") -> Style:
-        """The style of a role, on the background of another role if ``ground`` is given."""
-        style = self._styles.get((role, ground))
+    def style(self, role: str, background: str = "") -> Style:
+        """Return the style of a role, on the background of another role if there is one."""
+        style = self._styles.get((role, background))
         if style is None:
             style = self._widget.rich_style
-            for name in (*ground.split(), *role.split()):
-                style += self._widget.get_component_rich_style(_class(name), partial=True)
-            self._styles[role, ground] = style
+            for name in (*background.split(), *role.split()):
+                style += self._widget.get_component_rich_style(_component_class(name), partial=True)
+            self._styles[role, background] = style
         return style
 
-    def of(self, span: Span) -> Style:
-        """The style of a span, which knows what a click does."""
+    def span_style(self, span: Span) -> Style:
+        """Return the style of a span, with its click action."""
         style = self.style(span.role)
         return style + Style(meta={"@click": span.action}) if span.action else style
 
 
-def _class(name: str) -> str:
-    return name if "--" in name else f"ink--{name}"
+def _component_class(name: str) -> str:
+    return name if "--" in name else f"role--{name}"
 
 
-class AsciiBars(ScrollBarRender):
-    """Scrollbars without the shapes that show parts of a cell."""
+class AsciiScrollBarRender(ScrollBarRender):
+    """Scrollbars without the block characters that fill a part of a cell."""
 
     VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
     HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
-def plain_bars(widget: Widget) -> None:
-    """Give a widget such scrollbars, if the terminal needs them."""
+def use_ascii_scrollbars(widget: Widget) -> None:
+    """Give a widget ASCII scrollbars if the terminal needs them."""
     if widget.app.has_class("-ascii"):
         # A class variable of Textual's, set for this scrollbar alone.
-        widget.vertical_scrollbar.renderer = AsciiBars  # type: ignore[misc]
+        widget.vertical_scrollbar.renderer = AsciiScrollBarRender  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""Who may call and how much: API keys, rate limits and the bound on open orders."""
+"""Authentication by API key, rate limits, and the limit on open orders."""

@@ -1,7 +1,7 @@
-"""Who calls: the owner of the key that came with the request.
+"""Authentication: the owner of the API key that a request carries.
 
-Keys are compared as hashes, all of them, so that the time taken tells nothing. Without configured
-keys everybody is one owner, ``local``.
+Keys are compared as hashes, and with every configured key, so that the time taken reveals nothing.
+Without configured keys every caller is one owner, ``local``.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from urllib.parse import urlsplit
 
 from backend.api.wire.problems import Problem
 
-NOBODY = "local"
+DEFAULT_OWNER = "local"
 
 
-class Keys:
-    """The keys that are known; ``pairs`` are ``owner:key``."""
+class ApiKeys:
+    """The configured API keys; ``pairs`` are ``owner:key``."""
 
     def __init__(self, pairs: Iterable[str]) -> None:
-        split = [pair.partition(":") for pair in pairs]
-        self._owners = [(_digest(key), owner) for owner, _, key in split]
+        parts = [pair.partition(":") for pair in pairs]
+        self._owners = [(_hash_key(key), owner) for owner, _, key in parts]
 
-    def owner(self, headers: Mapping[str, str], token: str | None = None) -> str:
+    def authenticate(self, headers: Mapping[str, str], token: str | None = None) -> str:
         """The owner of the key in ``Authorization``, ``X-API-Key`` or ``token``.
 
-        Raises ``Problem`` (401) if there is none or it is not known.
+        Raises ``Problem`` (401) if the key is missing or unknown.
         """
         if not self._owners:
-            return NOBODY
-        given = _digest(_bearer(headers) or headers.get("x-api-key") or token or "")
-        owners = [owner for digest, owner in self._owners if compare_digest(digest, given)]
+            return DEFAULT_OWNER
+        key_hash = _hash_key(_read_bearer_token(headers) or headers.get("x-api-key") or token or "")
+        owners = [owner for digest, owner in self._owners if compare_digest(digest, key_hash)]
         if not owners:
             raise Problem(
                 401,
@@ -41,25 +41,27 @@ class Keys:
             )
         return owners[0]
 
-    def socket_owner(self, headers: Mapping[str, str], args: Mapping[str, Sequence[str]]) -> str:
-        """The owner behind a WebSocket, whose key may also be the parameter ``access_token``.
+    def authenticate_socket(
+        self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]
+    ) -> str:
+        """The owner of a WebSocket, whose key may also be the parameter ``access_token``.
 
-        Browsers ask nobody before they open a socket to another site: where no key protects us,
-        only our own pages may. Raises ``Problem``: 401, or 403 for a page of another site.
+        The same-origin policy of browsers does not cover WebSockets: without keys, only pages of
+        this server may open one. Raises ``Problem``: 401, or 403 for a page of another site.
         """
         origin = headers.get("origin")
         if not self._owners and origin is not None:
             site = urlsplit(origin).netloc
             if site != headers.get("host"):
                 raise Problem(403, "foreign_origin", f"a page of {site[:100]!r} may not do this")
-        tokens = args.get("access_token")
-        return self.owner(headers, tokens[-1] if tokens else None)
+        tokens = query.get("access_token")
+        return self.authenticate(headers, tokens[-1] if tokens else None)
 
 
-def _bearer(headers: Mapping[str, str]) -> str | None:
+def _read_bearer_token(headers: Mapping[str, str]) -> str | None:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None
 
 
-def _digest(key: str) -> bytes:
+def _hash_key(key: str) -> bytes:
     return sha256(key.encode("utf-8", "surrogatepass")).digest()

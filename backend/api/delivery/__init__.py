@@ -1,1 +1,1 @@
-"""How events get from the feed to sockets: one feed reader, one bounded send buffer a socket."""
+"""Delivery of events from the feed to sockets: one feed reader, one send buffer per socket."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document: made from the table of routes, the body models and the answers' shapes."""
+"""The OpenAPI document, built from the route table, the body models and the response schemas."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
-from backend.api.documents.response_schemas import SCHEMAS, Schema, ref
-from backend.api.route import Access, Counted, Doc, Route, SocketRoute
+from backend.api.documents.response_schemas import SCHEMAS, Schema, schema_ref
+from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes.parameters import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
-from backend.api.wire.fields import KEY_MAX
-from backend.api.wire.http import JSON
-from backend.api.wire.problems import CONTENT_TYPE
+from backend.api.wire.fields import KEY_LENGTH_MAX
+from backend.api.wire.http import JSON_CONTENT_TYPE
+from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
 
 _TITLE: Final = "Order Execution Engine"
-_ABOUT: Final = (
+_DESCRIPTION: Final = (
     "Takes orders for Solana DEX swaps, routes each to the better of Raydium and Meteora, and"
     " executes it at most once. Amounts and prices are decimal strings in token units; numbers"
     " are taken too, and read exactly. Errors are RFC 9457 problems."
@@ -116,7 +116,7 @@ _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "Idempotency-Key": (
         "header",
         "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",
-        {"type": "string", "minLength": 1, "maxLength": KEY_MAX, "pattern": "^[ -~]+$"},
+        {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
     ),
 }
 _HEADERS: Final[dict[str, str]] = {
@@ -127,19 +127,23 @@ _HEADERS: Final[dict[str, str]] = {
 }
 
 
-def document(routes: Sequence[Route], sockets: Sequence[SocketRoute], batch_max: int) -> Schema:
-    """The whole document; ``batch_max`` is the most orders that a batch may have."""
+def build_openapi(
+    routes: Sequence[Route], sockets: Sequence[SocketRoute], batch_max: int
+) -> Schema:
+    """Build the document; ``batch_max`` is the most orders that a batch may have."""
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
-        paths.setdefault(_path(route.path), {})[route.method.lower()] = _operation(route)
+        paths.setdefault(_convert_path(route.path), {})[route.method.lower()] = _build_operation(
+            route
+        )
     for socket in sockets:
-        paths.setdefault(_path(socket.path), {})["get"] = _operation(socket)
+        paths.setdefault(_convert_path(socket.path), {})["get"] = _build_operation(socket)
     return {
         "openapi": "3.1.0",
-        "info": {"title": _TITLE, "version": _version(), "description": _ABOUT},
+        "info": {"title": _TITLE, "version": _read_version(), "description": _DESCRIPTION},
         "paths": paths,
         "components": {
-            "schemas": _schemas(batch_max),
+            "schemas": _build_schemas(batch_max),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -148,18 +152,18 @@ def document(routes: Sequence[Route], sockets: Sequence[SocketRoute], batch_max:
     }
 
 
-def _version() -> str:
+def _read_version() -> str:
     try:
         return version("order-engine")
     except PackageNotFoundError:
         return "0"
 
 
-def _path(path: str) -> str:
+def _convert_path(path: str) -> str:
     return path.replace("<path:name>", "{name}").replace("<", "{").replace(">", "}")
 
 
-def _schemas(batch_max: int) -> dict[str, object]:
+def _build_schemas(batch_max: int) -> dict[str, object]:
     _, bodies = models_json_schema(
         [(OrderBody, "validation"), (SwapBody, "validation")],
         ref_template="#/components/schemas/{model}",
@@ -169,7 +173,7 @@ def _schemas(batch_max: int) -> dict[str, object]:
         "properties": {
             "orders": {
                 "type": "array",
-                "items": ref("OrderBody"),
+                "items": schema_ref("OrderBody"),
                 "minItems": 1,
                 "maxItems": batch_max,
             }
@@ -180,78 +184,87 @@ def _schemas(batch_max: int) -> dict[str, object]:
     return {**bodies["$defs"], "BatchBody": batch, **SCHEMAS}
 
 
-def _operation(route: Route | SocketRoute) -> Schema:
+def _build_operation(route: Route | SocketRoute) -> Schema:
     doc = route.doc
-    good = _upgraded(doc) if isinstance(route, SocketRoute) else _answered(doc)
+    success = _build_upgrade(doc) if isinstance(route, SocketRoute) else _build_success(doc)
     operation: Schema = {
         "summary": doc.summary,
         "tags": [doc.tag],
-        "parameters": _parameters(route.path, doc),
-        "responses": {**good, **_problems(route)},
-        # Keys are asked for only where they are configured.
+        "parameters": _build_parameters(route.path, doc),
+        "responses": {**success, **_build_problems(route)},
+        # Keys are required only where they are configured.
         "security": [] if route.access is Access.OPEN else [{}, {"bearer": []}, {"apiKey": []}],
     }
-    if doc.note:
-        operation["description"] = doc.note
+    if doc.description:
+        operation["description"] = doc.description
     if doc.body is not None:
-        operation["requestBody"] = {"required": True, "content": {JSON: _content(doc.body)}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {JSON_CONTENT_TYPE: _build_content(doc.body)},
+        }
     return operation
 
 
-def _content(schema: str) -> Schema:
-    content: Schema = {"schema": ref(schema)}
+def _build_content(schema: str) -> Schema:
+    content: Schema = {"schema": schema_ref(schema)}
     return {**content, "example": _EXAMPLES[schema]} if schema in _EXAMPLES else content
 
 
-def _parameters(path: str, doc: Doc) -> list[Schema]:
-    found: list[Schema] = []
+def _build_parameters(path: str, doc: RouteDoc) -> list[Schema]:
+    parameters: list[Schema] = []
     if "name>" in path:
-        found.append({"name": "name", "in": "path", "required": True, "schema": {"type": "string"}})
+        parameters.append(
+            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+        )
     for key in doc.parameters:
-        where, about, schema = _PARAMETERS[key]
-        name = key.partition(" ")[0]  # what tells two of the same name apart stands behind it
-        found.append({"name": name, "in": where, "description": about, "schema": schema})
-    return found
+        location, description, schema = _PARAMETERS[key]
+        name = key.partition(" ")[0]  # a suffix tells parameters of the same name apart
+        parameters.append(
+            {"name": name, "in": location, "description": description, "schema": schema}
+        )
+    return parameters
 
 
-def _answered(doc: Doc) -> Schema:
-    media = doc.media if doc.answer is None else JSON
-    content = {"schema": {"type": "string"}} if doc.answer is None else _content(doc.answer)
-    good: Schema = {
+def _build_success(doc: RouteDoc) -> Schema:
+    media_type = doc.media_type if doc.response is None else JSON_CONTENT_TYPE
+    content = (
+        {"schema": {"type": "string"}} if doc.response is None else _build_content(doc.response)
+    )
+    success: Schema = {
         "description": HTTPStatus(doc.status).phrase,
-        "headers": {name: _header(name) for name in doc.headers},
-        "content": {media: content},
+        "headers": {name: _build_header(name) for name in doc.headers},
+        "content": {media_type: content},
     }
-    return {str(doc.status): good}
+    return {str(doc.status): success}
 
 
-def _upgraded(doc: Doc) -> Schema:
-    return {"101": {"description": f"WebSocket: {doc.note}"}}
+def _build_upgrade(doc: RouteDoc) -> Schema:
+    return {"101": {"description": f"WebSocket: {doc.description}"}}
 
 
-def _problems(route: Route | SocketRoute) -> Schema:
-    """What its policy and its form can answer, besides what it says itself."""
-    found = {500, *route.doc.problems}
+def _build_problems(route: Route | SocketRoute) -> Schema:
+    """The problem responses that follow from a route's policy, kind and path, and its own."""
+    statuses = {500, *route.doc.problem_statuses}
     if route.access is Access.OWNER:
-        found.add(401)
+        statuses.add(401)
     if isinstance(route, SocketRoute):
-        found |= {400, 403, 426, 503}
-    elif route.counts is Counted.ORDERS:
-        found.add(429)
+        statuses |= {400, 403, 426, 503}
+    elif route.rate_cost is RateCost.ORDERS:
+        statuses.add(429)
     if route.doc.body is not None:
-        found |= {400, 408, 413, 415, 422}
+        statuses |= {400, 408, 413, 415, 422}
     if "<" in route.path:
-        found.add(404)
-    return {str(status): _problem(status) for status in sorted(found)}
+        statuses.add(404)
+    return {str(status): _build_problem(status) for status in sorted(statuses)}
 
 
-def _problem(status: int) -> Schema:
+def _build_problem(status: int) -> Schema:
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": {"Retry-After": _header("Retry-After")} if status in {429, 503} else {},
-        "content": {CONTENT_TYPE: {"schema": ref("Problem"), "example": _PROBLEM}},
+        "headers": {"Retry-After": _build_header("Retry-After")} if status in {429, 503} else {},
+        "content": {PROBLEM_CONTENT_TYPE: {"schema": schema_ref("Problem"), "example": _PROBLEM}},
     }
 
 
-def _header(name: str) -> Schema:
+def _build_header(name: str) -> Schema:
     return {"description": _HEADERS[name], "schema": {"type": "string"}}

@@ -1,4 +1,4 @@
-"""The shapes of what the API answers, as JSON Schema; tests hold real answers against them."""
+"""JSON Schemas of the API's responses; tests validate real responses against them."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ Schema = dict[str, object]
 
 _ID: Final[Schema] = {"type": "string", "format": "uuid"}
 _TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
-_TEXT: Final[Schema] = {"type": "string"}
-_TRUE_OR_FALSE: Final[Schema] = {"type": "boolean"}
+_NON_NEGATIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 0}
+_STRING: Final[Schema] = {"type": "string"}
+_BOOLEAN: Final[Schema] = {"type": "boolean"}
 _AMOUNT: Final[Schema] = {
     "type": "string",
     "pattern": r"^\d+(\.\d+)?$",
     "description": "A decimal in token units.",
 }
 _STATUS: Final[Schema] = {"type": "string", "enum": [status.value for status in Status]}
-_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
+_ORDER_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
 _DEX: Final[Schema] = {"type": "string", "enum": [dex.value for dex in Dex]}
 _CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}
 
 
-def _object(properties: Schema, *, optional: tuple[str, ...] = (), is_open: bool = False) -> Schema:
+def _object_schema(
+    properties: Schema, *, optional: tuple[str, ...] = (), is_extensible: bool = False
+) -> Schema:
     schema: Schema = {
         "type": "object",
         "properties": properties,
         "required": [name for name in properties if name not in optional],
     }
-    return schema if is_open else {**schema, "additionalProperties": False}
+    return schema if is_extensible else {**schema, "additionalProperties": False}
 
 
-def _array(items: Schema, **bounds: int) -> Schema:
+def _array_schema(items: Schema, **bounds: int) -> Schema:
     return {"type": "array", "items": items, **bounds}
 
 
-def _or_null(schema: Schema) -> Schema:
+def _nullable_schema(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def ref(name: str) -> Schema:
+def schema_ref(name: str) -> Schema:
     """A reference to a schema of the OpenAPI document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -54,145 +56,154 @@ _CODE: Final[Schema] = {
     "pattern": "^[a-z0-9_]+$",
     "description": "A stable word for programs.",
 }
-_POSITIVE: Final[Schema] = {"type": "integer", "minimum": 1}
+_POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
 
 _ROUTE: Final[Schema] = {
     "dex": _DEX,
-    "quotes": _array(ref("Quote"), minItems=1),
+    "quotes": _array_schema(schema_ref("Quote"), minItems=1),
     "minAmountOut": _AMOUNT,
-    "unavailable": _array(ref("Unavailable"), minItems=1),
+    "unavailable": _array_schema(schema_ref("Unavailable"), minItems=1),
 }
 
 _ORDER: Final[Schema] = {
     "orderId": _ID,
-    "clientOrderId": _or_null(_TEXT),
-    "batchId": _or_null(_ID),
-    "type": _TYPE,
-    "tokenIn": _TEXT,
-    "tokenOut": _TEXT,
+    "clientOrderId": _nullable_schema(_STRING),
+    "batchId": _nullable_schema(_ID),
+    "type": _ORDER_TYPE,
+    "tokenIn": _STRING,
+    "tokenOut": _STRING,
     "amountIn": _AMOUNT,
-    "minAmountOut": _or_null(_AMOUNT),
-    "slippageBps": _WHOLE,
+    "minAmountOut": _nullable_schema(_AMOUNT),
+    "slippageBps": _NON_NEGATIVE_INTEGER,
     "status": _STATUS,
-    "seq": _WHOLE,
-    "attempts": _WHOLE,
-    "dex": _or_null(_DEX),
-    "route": _or_null(ref("Route")),
-    "txHash": _or_null(_TEXT),
-    "amountOut": _or_null(_AMOUNT),
-    "executedPrice": _or_null(_AMOUNT),
-    "lastError": _or_null(_TEXT),
-    "nextAttemptAt": _or_null(_TIME),
+    "seq": _NON_NEGATIVE_INTEGER,
+    "attempts": _NON_NEGATIVE_INTEGER,
+    "dex": _nullable_schema(_DEX),
+    "route": _nullable_schema(schema_ref("Route")),
+    "txHash": _nullable_schema(_STRING),
+    "amountOut": _nullable_schema(_AMOUNT),
+    "executedPrice": _nullable_schema(_AMOUNT),
+    "lastError": _nullable_schema(_STRING),
+    "nextAttemptAt": _nullable_schema(_TIME),
     "createdAt": _TIME,
     "updatedAt": _TIME,
 }
 
-_ASKED: Final[Schema] = {
-    "type": _TYPE,
-    "tokenIn": _TEXT,
-    "tokenOut": _TEXT,
+_ORDER_TERMS: Final[Schema] = {
+    "type": _ORDER_TYPE,
+    "tokenIn": _STRING,
+    "tokenOut": _STRING,
     "amountIn": _AMOUNT,
     "minAmountOut": _AMOUNT,
     "slippageBps": {"type": "integer", "minimum": 0, "maximum": BPS},
     "batchId": _ID,
-    "clientOrderId": _TEXT,
+    "clientOrderId": _STRING,
 }
-_LANDED: Final[Schema] = {
+_FILL: Final[Schema] = {
     "dex": _DEX,
-    "txHash": _TEXT,
+    "txHash": _STRING,
     "executedPrice": _AMOUNT,
     "amountOut": _AMOUNT,
-    "slot": _WHOLE,
+    "slot": _NON_NEGATIVE_INTEGER,
 }
 
 
-def _event(status: Schema, known: Schema, *optional: str) -> Schema:
-    """An event of a status, with what is known then."""
+def _event_schema(status: Schema, added: Schema, *optional: str) -> Schema:
+    """The schema of an event: the envelope and the properties that this status adds."""
     envelope: Schema = {
         "orderId": _ID,
-        "seq": _POSITIVE,
+        "seq": _POSITIVE_INTEGER,
         "status": status,
         "at": _TIME,
-        "attempt": _POSITIVE,
+        "attempt": _POSITIVE_INTEGER,
         "cursor": _CURSOR,
     }
-    return _object({**envelope, **known}, optional=("cursor", *optional))
+    return _object_schema({**envelope, **added}, optional=("cursor", *optional))
 
 
-def _only(status: Status) -> Schema:
+def _status_const(status: Status) -> Schema:
     return {"const": status.value}
 
 
-_RETRIED: Final[Schema] = {"code": _CODE, "reason": _TEXT, "waitMs": _WHOLE, "txHash": _TEXT}
-_FAILED: Final[Schema] = {"code": _CODE, "reason": _TEXT, "txHash": _TEXT}
+_RETRY: Final[Schema] = {
+    "code": _CODE,
+    "reason": _STRING,
+    "waitMs": _NON_NEGATIVE_INTEGER,
+    "txHash": _STRING,
+}
+_FAILURE: Final[Schema] = {"code": _CODE, "reason": _STRING, "txHash": _STRING}
 _EVENTS: Final[dict[str, Schema]] = {
-    "PendingEvent": _event(
-        _only(Status.PENDING), _ASKED, "minAmountOut", "batchId", "clientOrderId"
+    "PendingEvent": _event_schema(
+        _status_const(Status.PENDING), _ORDER_TERMS, "minAmountOut", "batchId", "clientOrderId"
     ),
-    "RoutingEvent": _event(_only(Status.ROUTING), _RETRIED, *_RETRIED),
-    "BuildingEvent": _event(_only(Status.BUILDING), _ROUTE, "unavailable"),
-    "SubmittedEvent": _event(_only(Status.SUBMITTED), {"txHash": _TEXT}),
-    "ConfirmedEvent": _event(_only(Status.CONFIRMED), _LANDED),
-    "FailedEvent": _event(_only(Status.FAILED), _FAILED, "txHash"),
-    "WithdrawnEvent": _event({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
+    "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
+    "BuildingEvent": _event_schema(_status_const(Status.BUILDING), _ROUTE, "unavailable"),
+    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": _STRING}),
+    "ConfirmedEvent": _event_schema(_status_const(Status.CONFIRMED), _FILL),
+    "FailedEvent": _event_schema(_status_const(Status.FAILED), _FAILURE, "txHash"),
+    "WithdrawnEvent": _event_schema({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
 }
 
 SCHEMAS: Final[dict[str, Schema]] = {
-    "Problem": _object(
+    "Problem": _object_schema(
         {
             "type": {"type": "string", "format": "uri-reference"},
-            "title": _TEXT,
-            "status": _WHOLE,
-            "detail": _TEXT,
+            "title": _STRING,
+            "status": _NON_NEGATIVE_INTEGER,
+            "detail": _STRING,
             "code": _CODE,
-            "instance": _TEXT,
-            "errors": _array(
-                _object({"field": _TEXT, "code": _CODE, "reason": _TEXT}), minItems=1, maxItems=20
+            "instance": _STRING,
+            "errors": _array_schema(
+                _object_schema({"field": _STRING, "code": _CODE, "reason": _STRING}),
+                minItems=1,
+                maxItems=20,
             ),
         },
         optional=("instance", "errors"),
-        is_open=True,
+        is_extensible=True,
     ),
-    "Queued": _object(
+    "Queued": _object_schema(
         {
             "status": {"const": "queued"},
             "orderId": _ID,
             "ws_url": {"type": "string", "format": "uri"},
-            "statusUrl": _TEXT,
+            "statusUrl": _STRING,
             "createdAt": _TIME,
-            "clientOrderId": _TEXT,
+            "clientOrderId": _STRING,
         },
         optional=("clientOrderId",),
     ),
-    "Batch": _object(
+    "Batch": _object_schema(
         {
-            "batchId": _or_null(_ID),
-            "accepted": _WHOLE,
-            "refused": _WHOLE,
-            "ws_url": _or_null(_TEXT),
-            "orders": _array(
+            "batchId": _nullable_schema(_ID),
+            "accepted": _NON_NEGATIVE_INTEGER,
+            "refused": _NON_NEGATIVE_INTEGER,
+            "ws_url": _nullable_schema(_STRING),
+            "orders": _array_schema(
                 {
                     "oneOf": [
-                        _object(
+                        _object_schema(
                             {
                                 "orderId": _ID,
-                                "clientOrderId": _TEXT,
+                                "clientOrderId": _STRING,
                                 "replayed": {"const": True},
                             },
                             optional=("clientOrderId", "replayed"),
                         ),
-                        _object({"problem": ref("Problem")}),
+                        _object_schema({"problem": schema_ref("Problem")}),
                     ]
                 }
             ),
         }
     ),
-    "Order": _object(_ORDER),
-    "OrderList": _object({"orders": _array(ref("Order")), "next": _or_null(_CURSOR)}),
-    "OrderEvents": _object({"orderId": _ID, "events": _array(ref("Event"))}),
-    "Event": {"oneOf": [ref(name) for name in _EVENTS]},
+    "Order": _object_schema(_ORDER),
+    "OrderList": _object_schema(
+        {"orders": _array_schema(schema_ref("Order")), "next": _nullable_schema(_CURSOR)}
+    ),
+    "OrderEvents": _object_schema({"orderId": _ID, "events": _array_schema(schema_ref("Event"))}),
+    "Event": {"oneOf": [schema_ref(name) for name in _EVENTS]},
     **_EVENTS,
-    "Quote": _object(
+    "Quote": _object_schema(
         {
             "dex": _DEX,
             "price": _AMOUNT,
@@ -201,53 +212,53 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "priceImpact": _AMOUNT,
         }
     ),
-    "Unavailable": _object({"dex": _DEX, "code": _CODE, "reason": _TEXT}),
-    "Route": _object(_ROUTE, optional=("unavailable",)),
-    "Quotes": _object(
+    "Unavailable": _object_schema({"dex": _DEX, "code": _CODE, "reason": _STRING}),
+    "Route": _object_schema(_ROUTE, optional=("unavailable",)),
+    "Quotes": _object_schema(
         {
-            "tokenIn": _TEXT,
-            "tokenOut": _TEXT,
+            "tokenIn": _STRING,
+            "tokenOut": _STRING,
             "amountIn": _AMOUNT,
-            "slippageBps": _WHOLE,
+            "slippageBps": _NON_NEGATIVE_INTEGER,
             **_ROUTE,
         },
         optional=("unavailable",),
     ),
-    "Stats": _object(
+    "Stats": _object_schema(
         {
             "at": _TIME,
             "cursor": _CURSOR,
-            "total": _WHOLE,
-            "open": _WHOLE,
-            "byStatus": _object({status.value: _WHOLE for status in Status}),
+            "total": _NON_NEGATIVE_INTEGER,
+            "open": _NON_NEGATIVE_INTEGER,
+            "byStatus": _object_schema({status.value: _NON_NEGATIVE_INTEGER for status in Status}),
         }
     ),
-    "Health": _object({"status": {"const": "ok"}}),
-    "Readiness": _object(
+    "Health": _object_schema({"status": {"const": "ok"}}),
+    "Readiness": _object_schema(
         {
             "status": {"const": "ready"},
             "checks": {
                 "type": "object",
-                "additionalProperties": _object(
-                    {"ok": _TRUE_OR_FALSE, "reason": _TEXT}, optional=("reason",)
+                "additionalProperties": _object_schema(
+                    {"ok": _BOOLEAN, "reason": _STRING}, optional=("reason",)
                 ),
             },
         }
     ),
-    "Hello": _object(
+    "Hello": _object_schema(
         {
-            "hello": _object(
+            "hello": _object_schema(
                 {
                     "epoch": _ID,
                     "at": _TIME,
                     "cursor": _CURSOR,
-                    "reset": _TRUE_OR_FALSE,
+                    "reset": _BOOLEAN,
                     "heartbeatS": {"type": "number", "exclusiveMinimum": 0},
                 }
             )
         }
     ),
-    "Frame": _array(ref("Event"), minItems=1),
-    "Heartbeat": _object({"heartbeat": _object({"at": _TIME, "cursor": _CURSOR})}),
-    "Bye": _object({"bye": _object({"reason": _TEXT})}),
+    "Frame": _array_schema(schema_ref("Event"), minItems=1),
+    "Heartbeat": _object_schema({"heartbeat": _object_schema({"at": _TIME, "cursor": _CURSOR})}),
+    "Bye": _object_schema({"bye": _object_schema({"reason": _STRING})}),
 }

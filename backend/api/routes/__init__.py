@@ -1,1 +1,1 @@
-"""HTTP views: what each address does."""
+"""HTTP views: what each route does."""

@@ -1,7 +1,7 @@
-"""Query parameters and path variables, read into the values that views work with.
+"""Query parameters, path variables and the idempotency key, parsed into what views work with.
 
-What is wrong in them is told all at once, as 400 ``invalid_parameter``; an id that is none names
-no order: 404.
+All errors of a query string are reported together, as 400 ``invalid_parameter``. A path variable
+that is not a UUID cannot name an order: 404.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
 
-from backend.api.delivery.feed_tail import Filter as StreamFilter
-from backend.api.wire.cursors import Place, read_list_cursor, read_stream_cursor
-from backend.api.wire.http import Call
-from backend.api.wire.problems import BadField, Problem, invalid
+from backend.api.delivery.event_page import EventFilter
+from backend.api.wire.cursors import StreamCursor, parse_list_cursor, parse_stream_cursor
+from backend.api.wire.fields import KEY_LENGTH_MAX, is_printable
+from backend.api.wire.http import Request
+from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
-from backend.domain.tokens import Tokens
-from backend.store.queries import Filter
+from backend.domain.tokens import TokenRegistry
+from backend.store.queries import OrderFilter
 
 LIMIT_DEFAULT = 50
 LIMIT_MAX = 500
@@ -27,99 +28,114 @@ ORDER_IDS_MAX = 500
 SEQ_MAX = 2**31 - 1
 
 Value = TypeVar("Value")
-Word = TypeVar("Word", bound=StrEnum)
+EnumValue = TypeVar("EnumValue", bound=StrEnum)
 
 
-def order_id(text: str) -> UUID:
+def parse_order_id(text: str) -> UUID:
     """The id of an order. Raises ``Problem`` (404) if the text cannot be one."""
     try:
-        return _uuid(text)
+        return _parse_uuid(text)
     except ValueError:
-        raise no_order() from None
+        raise order_not_found() from None
 
 
-def no_order() -> Problem:
-    """The problem of an order that its caller does not have."""
+def order_not_found() -> Problem:
+    """The problem of an id that names no order of the caller."""
     return Problem(404, "order_not_found", "there is no order with this id")
 
 
-class Parameters:
-    """Reads the parameters of one call, and collects what is wrong with them."""
+class QueryReader:
+    """Parses the query parameters of one request and collects their errors."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._errors: list[BadField] = []
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._errors: list[FieldError] = []
 
-    def check(self) -> None:
-        """Raise ``Problem`` (400) if anything was wrong."""
+    def raise_errors(self) -> None:
+        """Raise ``Problem`` (400) with all errors, if there are any."""
         if self._errors:
-            raise invalid(self._errors, 400)
+            raise invalid_fields(self._errors, 400)
 
-    def one(self, name: str, read: Callable[[str], Value]) -> Value | None:
-        """A parameter, if it is given and right. ``read`` raises ``ValueError`` with a reason."""
-        text = self._call.arg(name)
-        return None if text is None else self._read(name, text, read)
+    def read_one(self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        """A parameter; ``None`` if absent or invalid. ``parse`` raises ``ValueError`` (reason)."""
+        text = self._request.get_query_value(name)
+        return None if text is None else self._parse(name, text, parse)
 
-    def many(self, name: str, read: Callable[[str], Value]) -> list[Value]:
-        """A parameter that may be repeated, or list its values with commas."""
-        texts = [text for value in self._call.args.get(name, ()) for text in value.split(",")]
-        values = [self._read(name, text, read) for text in texts]
+    def read_many(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
+        """The valid values of a parameter that may be repeated or comma-separated."""
+        texts = [text for value in self._request.query.get(name, ()) for text in value.split(",")]
+        values = [self._parse(name, text, parse) for text in texts]
         return [value for value in values if value is not None]
 
-    def _read(self, name: str, text: str, read: Callable[[str], Value]) -> Value | None:
+    def _parse(self, name: str, text: str, parse: Callable[[str], Value]) -> Value | None:
         try:
-            return read(text)
+            return parse(text)
         except InvalidInput as error:
-            self._errors.append(BadField(name, error.code, error.reason))
+            self._errors.append(FieldError(name, error.code, error.reason))
         except ValueError as error:
             code = "invalid_cursor" if "cursor" in str(error) else "invalid_parameter"
-            self._errors.append(BadField(name, code, str(error)))
+            self._errors.append(FieldError(name, code, str(error)))
         return None
 
 
-def list_query(call: Call, tokens: Tokens) -> tuple[Filter, UUID | None, int]:
-    """Which orders a list shows, behind which one, and how many."""
-    given = Parameters(call)
-    which = Filter(
-        statuses=tuple(given.many("status", _word(Status))),
-        batch_id=given.one("batchId", _uuid),
-        dex=given.one("dex", _word(Dex)),
-        token_in=given.one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
-        token_out=given.one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
+def read_list_query(
+    request: Request, tokens: TokenRegistry
+) -> tuple[OrderFilter, UUID | None, int]:
+    """The filter of an order list, the order id that it starts behind, and the page size."""
+    query = QueryReader(request)
+    order_filter = OrderFilter(
+        statuses=tuple(query.read_many("status", _enum_parser(Status))),
+        batch_id=query.read_one("batchId", _parse_uuid),
+        dex=query.read_one("dex", _enum_parser(Dex)),
+        token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
+        token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
     )
-    before = given.one("cursor", read_list_cursor)
-    limit = given.one("limit", _whole(1, LIMIT_MAX))
-    given.check()
-    return which, before, LIMIT_DEFAULT if limit is None else limit
+    before = query.read_one("cursor", parse_list_cursor)
+    limit = query.read_one("limit", _integer_parser(1, LIMIT_MAX))
+    query.raise_errors()
+    return order_filter, before, LIMIT_DEFAULT if limit is None else limit
 
 
-def stream_query(call: Call, epoch: UUID) -> tuple[StreamFilter, Place | None]:
-    """Which events a stream has, and behind which place, if it says so."""
-    given = Parameters(call)
-    ids = given.many("orderId", _uuid)
+def read_stream_query(request: Request, epoch: UUID) -> tuple[EventFilter, StreamCursor | None]:
+    """The event filter of a stream, and the cursor that it resumes after, if there is one."""
+    query = QueryReader(request)
+    ids = query.read_many("orderId", _parse_uuid)
     if len(ids) > ORDER_IDS_MAX:
-        raise invalid([BadField("orderId", "invalid_parameter", f"at most {ORDER_IDS_MAX}")], 400)
-    which = StreamFilter(
-        owner=call.owner,
-        batch_id=given.one("batchId", _uuid),
+        raise invalid_fields(
+            [FieldError("orderId", "invalid_parameter", f"at most {ORDER_IDS_MAX}")], 400
+        )
+    event_filter = EventFilter(
+        owner=request.owner,
+        batch_id=query.read_one("batchId", _parse_uuid),
         order_ids=frozenset(ids),
-        statuses=frozenset(given.many("status", _word(Status))),
-        dex=given.one("dex", _word(Dex)),
+        statuses=frozenset(query.read_many("status", _enum_parser(Status))),
+        dex=query.read_one("dex", _enum_parser(Dex)),
     )
-    after = given.one("after", lambda text: read_stream_cursor(epoch, text))
-    given.check()
-    return which, after
+    after = query.read_one("after", lambda text: parse_stream_cursor(epoch, text))
+    query.raise_errors()
+    return event_filter, after
 
 
-def after_query(call: Call) -> int:
-    """The ``seq`` behind which an order's events are wanted."""
-    given = Parameters(call)
-    after = given.one("after", _whole(0, SEQ_MAX))
-    given.check()
+def read_after_seq(request: Request) -> int:
+    """The ``seq`` after which to send an order's events; 0 by default."""
+    query = QueryReader(request)
+    after = query.read_one("after", _integer_parser(0, SEQ_MAX))
+    query.raise_errors()
     return after or 0
 
 
-def _uuid(text: str) -> UUID:
+def read_idempotency_key(request: Request) -> str | None:
+    """The ``Idempotency-Key`` header, if there is one. Raises ``Problem`` (400)."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not is_printable(key, KEY_LENGTH_MAX):
+        reason = f"must be 1 to {KEY_LENGTH_MAX} printable ASCII characters"
+        raise invalid_fields(
+            [FieldError("Idempotency-Key", "invalid_idempotency_key", reason)], 400
+        )
+    return key
+
+
+def _parse_uuid(text: str) -> UUID:
     try:
         value = UUID(text)
     except ValueError:
@@ -129,25 +145,25 @@ def _uuid(text: str) -> UUID:
     return value
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
+def _integer_parser(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= 10):
-            raise ValueError(f"must be a whole number from {least} to {most}")
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         number = int(text)
-        if not least <= number <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
+        if not minimum <= number <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
         return number
 
-    return read
+    return parse
 
 
-def _word(words: type[Word]) -> Callable[[str], Word]:
-    known: Iterable[str] = [word.value for word in words]
+def _enum_parser(enumeration: type[EnumValue]) -> Callable[[str], EnumValue]:
+    values: Iterable[str] = [member.value for member in enumeration]
 
-    def read(text: str) -> Word:
+    def parse(text: str) -> EnumValue:
         try:
-            return words(text.lower())
+            return enumeration(text.lower())
         except ValueError:
-            raise ValueError(f"must be one of {', '.join(known)}") from None
+            raise ValueError(f"must be one of {', '.join(values)}") from None
 
-    return read
+    return parse

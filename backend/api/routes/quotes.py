@@ -1,20 +1,19 @@
-"""The market: what an order would get now, without placing one."""
+"""Quotes: what a swap would return now on every venue, without placing an order."""
 
 from __future__ import annotations
 
-from backend.api.context import Api
-from backend.api.routes.place_orders import json_body
-from backend.api.wire.http import Answer, Call, json_answer
+from backend.api.context import ApiContext
+from backend.api.wire.http import Request, Response, json_response, read_json_body
 from backend.api.wire.request_schemas import read_quote
 from backend.domain.amounts import format_amount
 
 
-async def quote(api: Api, call: Call) -> Answer:
-    """``POST /api/quotes``: every venue's quote, and the route that would be chosen."""
-    front = api.front
-    terms = read_quote(json_body(call), front.tokens, front.settings.slippage_bps)
-    route = await front.router.route(terms)
-    return json_answer(
+async def get_quotes(api: ApiContext, request: Request) -> Response:
+    """``POST /api/quotes``: every venue's quote, and the route that an order would take."""
+    services = api.services
+    terms = read_quote(read_json_body(request), services.tokens, services.settings.slippage_bps)
+    route = await services.router.route(terms)
+    return json_response(
         {
             "tokenIn": terms.token_in.symbol,
             "tokenOut": terms.token_out.symbol,

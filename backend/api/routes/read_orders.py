@@ -1,55 +1,64 @@
-"""Looking at orders: one, a page of many, an order's events, and how many there are."""
+"""Reading orders: one order, a page of orders, an order's events, and counts by status."""
 
 from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from backend.api.context import Api
-from backend.api.routes.parameters import after_query, list_query, no_order, order_id
-from backend.api.wire.cursors import list_cursor
-from backend.api.wire.http import Answer, Call, json_answer
-from backend.api.wire.json import array, encode, event_text, order_json
-from backend.domain.orders import Record
+from backend.api.context import ApiContext
+from backend.api.routes.parameters import (
+    order_not_found,
+    parse_order_id,
+    read_after_seq,
+    read_list_query,
+)
+from backend.api.wire.cursors import format_list_cursor
+from backend.api.wire.http import Request, Response, json_response
+from backend.api.wire.json import encode, encode_event, join_array, order_to_json
+from backend.domain.orders import OrderRecord
 
 
-async def list_orders(api: Api, call: Call) -> Answer:
-    """``GET /api/orders``: the newest first."""
-    front = api.front
-    which, before, limit = list_query(call, front.tokens)
-    records = await front.orders.page(call.owner, which, before=before, limit=limit + 1)
-    shown = records[:limit]
-    following = list_cursor(shown[-1].id) if len(records) > limit else None
-    body = encode(
-        {"orders": [order_json(record, front.tokens) for record in shown], "next": following}
+async def list_orders(api: ApiContext, request: Request) -> Response:
+    """``GET /api/orders``: a page of orders, newest first."""
+    services = api.services
+    order_filter, before, limit = read_list_query(request, services.tokens)
+    records = await services.orders.list_page(
+        request.owner, order_filter, before=before, limit=limit + 1
     )
-    if following is None:
-        return Answer(200, body)
-    query = urlencode({**call.args, "cursor": following}, doseq=True)
-    return Answer(200, body, {"Link": f'<{call.path}?{query}>; rel="next"'})
+    page = records[:limit]
+    next_cursor = format_list_cursor(page[-1].id) if len(records) > limit else None
+    body = encode(
+        {"orders": [order_to_json(record, services.tokens) for record in page], "next": next_cursor}
+    )
+    if next_cursor is None:
+        return Response(200, body)
+    query = urlencode({**request.query, "cursor": next_cursor}, doseq=True)
+    return Response(200, body, {"Link": f'<{request.path}?{query}>; rel="next"'})
 
 
-async def get_order(api: Api, call: Call) -> Answer:
+async def get_order(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/<id>``."""
-    return json_answer(order_json(await found(api, call, call.name), api.front.tokens))
+    return json_response(
+        order_to_json(await load_order(api, request, request.path_variable), api.services.tokens)
+    )
 
 
-async def order_events(api: Api, call: Call) -> Answer:
+async def get_order_events(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/<id>/events``."""
-    after = after_query(call)
-    record = await found(api, call, call.name)
-    events = await api.front.feed.of_order(record.id, after)
-    texts = [event_text(event) for event in events]
-    return Answer(200, f'{{"orderId":"{record.id}","events":{array(texts)}}}')
+    after = read_after_seq(request)
+    record = await load_order(api, request, request.path_variable)
+    events = await api.services.feed.read_order_events(record.id, after)
+    texts = [encode_event(event) for event in events]
+    return Response(200, f'{{"orderId":"{record.id}","events":{join_array(texts)}}}')
 
 
-async def found(api: Api, call: Call, name: str) -> Record:
-    """The order of the caller with this id. Raises ``Problem`` (404)."""
-    record = await api.front.orders.get(call.owner, order_id(name))
+async def load_order(api: ApiContext, request: Request, order_id: str) -> OrderRecord:
+    """The caller's order with this id. Raises ``Problem`` (404) if there is none."""
+    record = await api.services.orders.get(request.owner, parse_order_id(order_id))
     if record is None:
-        raise no_order()
+        raise order_not_found()
     return record
 
 
-async def stats(api: Api, call: Call) -> Answer:
-    """``GET /api/stats``: all owners together."""
-    return Answer(200, await api.stats.text())
+async def get_stats(api: ApiContext, request: Request) -> Response:
+    """``GET /api/stats``: counts by status, of all owners together."""
+    return Response(200, await api.stats_cache.get_text())

@@ -1,1 +1,1 @@
-"""How requests come in: Hypercorn, the ASGI ingress, the Quart application, the route table."""
+"""The HTTP server: Hypercorn, the ASGI ingress, the Quart application, the route table."""

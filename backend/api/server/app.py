@@ -1,7 +1,7 @@
-"""The application: the table of routes on Quart, and what becomes of errors.
+"""The Quart application: the route table as views, and errors as problem documents.
 
-Every answer is made in one place, so that whatever goes wrong is a problem document: never HTML,
-never a traceback.
+All responses are built here, so that every error is a problem document: never HTML, never a
+traceback.
 """
 
 from __future__ import annotations
@@ -11,129 +11,141 @@ from time import perf_counter
 from typing import cast
 
 from hypercorn.typing import HTTPScope
-from quart import Quart, Response, has_request_context, request, websocket
+from quart import Quart, has_request_context
+from quart import Response as QuartResponse
+from quart import request as quart_request
+from quart import websocket as quart_websocket
 from quart.wrappers import Websocket
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from backend.api.context import Api
+from backend.api.context import ApiContext
 from backend.api.route import Access, Route, SocketRoute
 from backend.api.server.route_table import ROUTES, SOCKETS
-from backend.api.wire.http import Answer, Call, args_of, headers_of, problem_answer
-from backend.api.wire.problems import Problem, problem_of
+from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
+from backend.api.wire.problems import Problem, to_problem
 from backend.runtime import observe
 
-UNKNOWN = "unknown"
-"""The route of what no route was found for, in metrics."""
+UNKNOWN_ROUTE = "unknown"
+"""The metrics label of requests that match no route."""
 
 
-def create_app(api: Api) -> Quart:
-    """The application over an open engine, without its entrance."""
+def create_app(api: ApiContext) -> Quart:
+    """The application with all routes, without the ingress in front of it."""
     app = Quart(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     for route in ROUTES:
-        app.add_url_rule(route.path, _endpoint(route), _view(api, route), methods=[route.method])
+        app.add_url_rule(
+            route.path, _endpoint_name(route), _make_http_view(api, route), methods=[route.method]
+        )
     for socket in SOCKETS:
-        app.add_websocket(socket.path, _endpoint(socket), _socket_view(api, socket))
-        app.add_url_rule(socket.path, f"GET {socket.path}", _no_socket, methods=["GET"])
-    app.register_error_handler(Exception, _failed)
+        app.add_websocket(socket.path, _endpoint_name(socket), _make_socket_view(api, socket))
+        app.add_url_rule(socket.path, f"GET {socket.path}", _refuse_plain_get, methods=["GET"])
+    app.register_error_handler(Exception, _handle_framework_error)
     return app
 
 
-async def answer(
-    api: Api, route: Route, scope: HTTPScope, *, name: str = "", body: bytes = b""
-) -> Answer:
-    """What a route answers to a request, whatever happens."""
+async def handle_request(
+    api: ApiContext, route: Route, scope: HTTPScope, *, path_variable: str = "", body: bytes = b""
+) -> Response:
+    """The response of a route to a request; every error becomes a problem."""
     started = perf_counter()
     try:
-        headers = headers_of(scope["headers"])
-        owner = "" if route.access is Access.OPEN else api.keys.owner(headers)
-        call = Call(
+        headers = parse_headers(scope["headers"])
+        owner = "" if route.access is Access.OPEN else api.api_keys.authenticate(headers)
+        request = Request(
             owner,
             scope["path"],
             headers,
-            args_of(scope["query_string"]),
+            parse_query(scope["query_string"]),
             scope["scheme"],
-            name,
+            path_variable,
             body,
         )
-        found = await route.view(api, call)
+        response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
-        found = failure(route.path, scope["path"], error)
-    observe.request_answered(route.path, found.status, perf_counter() - started)
-    return found
+        response = build_failure_response(route.path, scope["path"], error)
+    observe.request_answered(route.path, response.status, perf_counter() - started)
+    return response
 
 
-def failure(route: str, path: str, error: Exception) -> Answer:
-    """The answer to a request that failed; an error of ours is logged."""
-    problem = problem_of(error)
+def build_failure_response(route: str, path: str, error: Exception) -> Response:
+    """The problem response to a failed request; an internal error is logged."""
+    problem = to_problem(error)
     if problem.status == 500:
         observe.request_failed(route, error)
-    return problem_answer(problem, path)
+    return problem_response(problem, path)
 
 
-def _endpoint(route: Route | SocketRoute) -> str:
+def _endpoint_name(route: Route | SocketRoute) -> str:
     return f"{route.method if isinstance(route, Route) else 'WS'} {route.path}"
 
 
-def _view(api: Api, route: Route) -> Callable[..., Awaitable[Response]]:
-    async def view(name: str = "") -> Response:
-        body = await request.body if route.doc.body is not None else b""
-        scope = cast(HTTPScope, request.scope)
-        return _response(await answer(api, route, scope, name=name, body=body))
+def _make_http_view(api: ApiContext, route: Route) -> Callable[..., Awaitable[QuartResponse]]:
+    async def view(name: str = "") -> QuartResponse:
+        body = await quart_request.body if route.doc.body is not None else b""
+        scope = cast(HTTPScope, quart_request.scope)
+        return _to_quart_response(
+            await handle_request(api, route, scope, path_variable=name, body=body)
+        )
 
     return view
 
 
-def _socket_view(api: Api, route: SocketRoute) -> Callable[..., Awaitable[Response | None]]:
-    async def view(name: str = "") -> Response | None:
+def _make_socket_view(
+    api: ApiContext, route: SocketRoute
+) -> Callable[..., Awaitable[QuartResponse | None]]:
+    async def view(name: str = "") -> QuartResponse | None:
         # Typed as a Websocket by Quart 0.22, as a proxy by 0.23: in both it is one.
-        socket = cast("LocalProxy[Websocket]", websocket)._get_current_object()
+        socket = cast("LocalProxy[Websocket]", quart_websocket)._get_current_object()
         scope = socket.scope
         try:
-            headers = headers_of(scope["headers"])
-            args = args_of(scope["query_string"])
-            call = Call(
-                api.keys.socket_owner(headers, args),
+            headers = parse_headers(scope["headers"])
+            query = parse_query(scope["query_string"])
+            request = Request(
+                api.api_keys.authenticate_socket(headers, query),
                 scope["path"],
                 headers,
-                args,
+                query,
                 scope["scheme"],
                 name,
             )
-            await route.view(api, call, socket)
+            await route.view(api, request, socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
-            return _response(_last(failure(route.path, scope["path"], error)))
+            response = build_failure_response(route.path, scope["path"], error)
+            return _to_quart_response(_add_connection_close(response))
         return None
 
     return view
 
 
-def _last(found: Answer) -> Answer:
-    """The answer to a refused upgrade: the server cannot read another request behind it."""
-    return found._replace(headers={**found.headers, "Connection": "close"})
+def _add_connection_close(response: Response) -> Response:
+    """Close the connection of a refused upgrade: Hypercorn cannot read another request on it."""
+    return response._replace(headers={**response.headers, "Connection": "close"})
 
 
-async def _no_socket(name: str = "") -> Response:
-    """A plain GET of a WebSocket's address."""
+async def _refuse_plain_get(name: str = "") -> QuartResponse:
+    """Refuse a GET of a WebSocket path that does not ask for the upgrade."""
     raise Problem(
         426,
         "websocket_required",
-        "this is the address of a WebSocket",
+        "this path is a WebSocket; connect to it with an upgrade",
         headers={"Upgrade": "websocket"},
     )
 
 
-async def _failed(error: Exception) -> Response:
-    """What the framework itself refuses, before there is a view."""
+async def _handle_framework_error(error: Exception) -> QuartResponse:
+    """The response to a request that Quart refuses before it reaches a view."""
     is_socket = not has_request_context()
-    path = websocket.path if is_socket else request.path
+    path = quart_websocket.path if is_socket else quart_request.path
     if isinstance(error, WebsocketMismatch):
-        error = Problem(400, "not_a_websocket", "this is not the address of a WebSocket")
-    found = failure(UNKNOWN, path, error)
-    observe.request_answered(UNKNOWN, found.status, 0)
-    return _response(_last(found) if is_socket else found)
+        error = Problem(400, "not_a_websocket", "this path is not a WebSocket")
+    response = build_failure_response(UNKNOWN_ROUTE, path, error)
+    observe.request_answered(UNKNOWN_ROUTE, response.status, 0)
+    return _to_quart_response(_add_connection_close(response) if is_socket else response)
 
 
-def _response(found: Answer) -> Response:
-    return Response(found.body, found.status, dict(found.headers), content_type=found.content_type)
+def _to_quart_response(response: Response) -> QuartResponse:
+    return QuartResponse(
+        response.body, response.status, dict(response.headers), content_type=response.content_type
+    )

@@ -1,7 +1,7 @@
-"""The entrance: stands before the framework, reads bodies within their bounds, and serves orders.
+"""The ASGI ingress: limits the size and the time of request bodies, before Quart sees them.
 
-``POST /api/orders/execute`` is answered here, by the same view as everywhere: routing, contexts
-and signals of the framework would cost it as much again as everything else together.
+It also serves ``POST /api/orders/execute``, with its ordinary view but without Quart: the
+framework's routing, contexts and signals would double the cost of that request.
 """
 
 from __future__ import annotations
@@ -18,113 +18,113 @@ from hypercorn.typing import (
 )
 from quart import Quart
 
-from backend.api.context import Api
-from backend.api.server.app import UNKNOWN, answer
+from backend.api.context import ApiContext
+from backend.api.server.app import UNKNOWN_ROUTE, handle_request
 from backend.api.server.route_table import EXECUTE
-from backend.api.wire.http import Answer, problem_answer
+from backend.api.wire.http import Response, problem_response
 from backend.api.wire.problems import Problem
 from backend.runtime import observe
 
-BODY_S: Final = 30.0
-"""How long a client may take to send its body."""
-SWALLOWED: Final = 8
-"""A body up to so many times too large is read to its end: a client that is still sending when
-the connection is closed never sees the answer."""
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+BODY_TIMEOUT_S: Final = 30.0
+"""How long a client may take to send its request body."""
+OVERSIZE_READ_FACTOR: Final = 8
+"""An oversize body up to this many times the limit is read to its end and dropped: a client that is
+still sending when the connection is closed never sees the response."""
+_METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class _GoneError(Exception):
-    """The client went away in the middle of its request."""
+class _ClientDisconnectedError(Exception):
+    """The client disconnected in the middle of its request."""
 
 
-class Entrance:
-    """The ASGI application: Quart with what stands before it."""
+class Ingress:
+    """The ASGI application that Hypercorn runs: body limits in front of Quart."""
 
-    def __init__(self, app: Quart, api: Api) -> None:
+    def __init__(self, app: Quart, api: ApiContext) -> None:
         self._app = app
         self._api = api
-        self._bytes_max = api.front.settings.body_bytes_max
+        self._bytes_max = api.services.settings.body_bytes_max
         app.config["MAX_CONTENT_LENGTH"] = self._bytes_max
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Serve one connection, as ASGI has it."""
-        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http" or scope["method"] not in _METHODS_WITH_BODY:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._body(scope, receive)
-        except _GoneError:
+            body = await self._read_body(scope, receive)
+        except _ClientDisconnectedError:
             return
         except Problem as problem:
-            observe.request_answered(UNKNOWN, problem.status, 0)
-            await _send(send, problem_answer(problem, scope["path"]))
+            observe.request_answered(UNKNOWN_ROUTE, problem.status, 0)
+            await _send_response(send, problem_response(problem, scope["path"]))
             return
         if scope["path"] == EXECUTE.path and scope["method"] == EXECUTE.method:
-            await _send(send, await answer(self._api, EXECUTE, scope, body=body))
+            await _send_response(send, await handle_request(self._api, EXECUTE, scope, body=body))
         else:
-            await self._app(scope, _again(body, receive), send)
+            await self._app(scope, _replay_body(body, receive), send)
 
-    async def _body(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
+    async def _read_body(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
         too_large = Problem(
             413, "body_too_large", f"the body has more than {self._bytes_max} bytes"
         )
-        if _length(scope) > self._bytes_max * SWALLOWED:
+        if _read_content_length(scope) > self._bytes_max * OVERSIZE_READ_FACTOR:
             raise too_large
         body = bytearray()
         size = 0
-        is_more = True
+        has_more = True
         try:
-            async with asyncio.timeout(BODY_S):
-                while is_more and size <= self._bytes_max * SWALLOWED:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                while has_more and size <= self._bytes_max * OVERSIZE_READ_FACTOR:
                     message = await receive()
                     if message["type"] != "http.request":
-                        raise _GoneError
+                        raise _ClientDisconnectedError
                     size += len(message["body"])
-                    is_more = message["more_body"]
+                    has_more = message["more_body"]
                     if size <= self._bytes_max:
                         body += message["body"]
         except TimeoutError:
-            detail = f"the body did not come within {BODY_S:g} s"
+            detail = f"the body was not received within {BODY_TIMEOUT_S:g} s"
             raise Problem(408, "request_timeout", detail) from None
         if size > self._bytes_max:
             raise too_large
         return bytes(body)
 
 
-def _length(scope: HTTPScope) -> int:
+def _read_content_length(scope: HTTPScope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value)  # the server has refused what is no number
+            return int(value)  # Hypercorn has refused values that are not numbers
     return 0
 
 
-def _again(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
-    """What ``receive`` would have said, had the body come at once."""
-    is_told = False
+def _replay_body(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    """A ``receive`` that returns the body in one message first."""
+    is_replayed = False
 
-    async def receive_again() -> ASGIReceiveEvent:
-        nonlocal is_told
-        if is_told:
+    async def receive_body_first() -> ASGIReceiveEvent:
+        nonlocal is_replayed
+        if is_replayed:
             return await receive()
-        is_told = True
+        is_replayed = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return receive_again
+    return receive_body_first
 
 
-async def _send(send: ASGISendCallable, found: Answer) -> None:
-    body = found.body.encode() if isinstance(found.body, str) else found.body
+async def _send_response(send: ASGISendCallable, response: Response) -> None:
+    body = response.body.encode() if isinstance(response.body, str) else response.body
     headers = {
-        "Content-Type": found.content_type,
+        "Content-Type": response.content_type,
         "Content-Length": str(len(body)),
-        **found.headers,
+        **response.headers,
     }
     await send(
         {
             "type": "http.response.start",
-            "status": found.status,
+            "status": response.status,
             "headers": [(name.lower().encode(), text.encode()) for name, text in headers.items()],
         }
     )

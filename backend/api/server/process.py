@@ -1,4 +1,4 @@
-"""The API process: the application on Hypercorn, from an open socket to the last goodbye."""
+"""The API process: the application on Hypercorn, from the listening socket to graceful shutdown."""
 
 from __future__ import annotations
 
@@ -16,149 +16,161 @@ from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
 from hypercorn.protocol import ws_stream
 
-from backend.api.admission.api_keys import Keys
-from backend.api.admission.control import Gate, Rate
-from backend.api.context import Api
-from backend.api.delivery.feed_tail import Tail
-from backend.api.delivery.send_buffer import Sockets
-from backend.api.documents.openapi import document
+from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.control import AdmissionControl
+from backend.api.admission.rate_limiter import RateLimiter
+from backend.api.context import ApiContext
+from backend.api.delivery.feed_tail import FeedTail
+from backend.api.delivery.open_sockets import OpenSockets
+from backend.api.documents.openapi import build_openapi
 from backend.api.server.app import create_app
-from backend.api.server.ingress import Entrance
+from backend.api.server.ingress import Ingress
 from backend.api.server.route_table import ROUTES, SOCKETS
-from backend.api.stats import Stats
-from backend.api.wire.cursors import stream_cursor
+from backend.api.stats_cache import StatsCache
+from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.json import encode
 from backend.config import Settings
 from backend.domain.errors import Rejected
-from backend.engine import Front, open_front
+from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe
-from backend.runtime.background import running
-from backend.runtime.notifier import channel, listen
+from backend.runtime.background import run_in_background
+from backend.runtime.notifier import channel_name, listen_for_commits
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 60.0
-GOODBYE_S: Final = 3.0
-"""How long all sockets together may take to say goodbye."""
-GRACE_S: Final = 2.0
-"""How long requests may then take to end."""
-KEEP_ALIVE_PROBE_S: Final = 20
-STUCK_MS: Final = 30_000
-"""How long a connection may take nothing of what it was sent before the system drops it."""
+SOCKET_DRAIN_TIMEOUT_S: Final = 3.0
+"""Graceful shutdown: how long the open sockets may take to close, all together."""
+REQUEST_DRAIN_TIMEOUT_S: Final = 2.0
+"""Graceful shutdown: how long running requests may take after that."""
+KEEP_ALIVE_IDLE_S: Final = 20
+UNACKED_TIMEOUT_MS: Final = 30_000
+"""How long a peer may leave sent data unacknowledged before the kernel drops the connection."""
 
 
-def listen_on(host: str, port: int) -> socket.socket:
-    """A listening socket that child processes can take over; port 0 is any free one.
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening socket that child processes can inherit; port 0 picks a free port.
 
-    Raises ``Rejected`` (``address_in_use``) with a sentence.
+    Raises ``Rejected`` (``address_in_use``).
     """
     try:
-        opened = socket.create_server((host, port), backlog=BACKLOG)
+        listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
         reason = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
         raise Rejected("address_in_use", reason) from None
-    opened.set_inheritable(True)
-    return opened
+    listener.set_inheritable(True)
+    return listener
 
 
-async def serve(
+async def serve_api(
     settings: Settings,
     *,
-    ready: Callable[[str], None],
+    on_ready: Callable[[str], None],
     stop: asyncio.Event,
-    listening: socket.socket | None = None,
+    listener: socket.socket | None = None,
 ) -> None:
-    """Serve until ``stop``, then say goodbye to everybody.
+    """Serve requests until ``stop``, then shut down gracefully.
 
-    ``ready`` is told the address once it can be used. ``listening`` is a socket that is open
-    already; it is closed in the end. Raises ``Rejected`` if the address is taken, and what
-    ``open_front`` raises.
+    ``on_ready`` is called with the address once it accepts connections. ``listener`` is a socket
+    that listens already; it is closed in the end. Raises ``Rejected`` if the address is in use,
+    and what ``open_api_services`` raises.
     """
-    with listening or listen_on(settings.host, settings.port) as opened:
-        async with open_front(settings) as front:
-            await _serve(_api(front), opened, ready=ready, stop=stop)
+    with listener or open_listener(settings.host, settings.port) as opened:
+        async with open_api_services(settings) as services:
+            await _run_server(_build_context(services), opened, on_ready=on_ready, stop=stop)
 
 
-def _api(front: Front) -> Api:
-    settings = front.settings
-    prefix = f"order-engine:{front.journal_id}:rate:"
-    return Api(
-        front=front,
-        keys=Keys(settings.api_keys),
-        gate=Gate(
-            front.orders,
-            Rate(front.redis, settings.rate_limit, prefix),
+def _build_context(services: ApiServices) -> ApiContext:
+    settings = services.settings
+    rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
+    return ApiContext(
+        services=services,
+        api_keys=ApiKeys(settings.api_keys),
+        admission=AdmissionControl(
+            services.orders,
+            RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
             open_orders_max=settings.open_orders_max,
         ),
-        tail=Tail(front.feed, lambda position: stream_cursor(front.journal_id, position)),
-        sockets=Sockets(settings.sockets_max),
-        stats=Stats(front.counts, front.journal_id, front.now),
-        document=encode(document(ROUTES, SOCKETS, settings.batch_orders_max)),
+        feed_tail=FeedTail(
+            services.feed, lambda position: format_stream_cursor(services.journal_id, position)
+        ),
+        open_sockets=OpenSockets(settings.sockets_max),
+        stats_cache=StatsCache(services.counts, services.journal_id, services.now),
+        openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
     )
 
 
-async def _serve(
-    api: Api, opened: socket.socket, *, ready: Callable[[str], None], stop: asyncio.Event
+async def _run_server(
+    api: ApiContext,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[str], None],
+    stop: asyncio.Event,
 ) -> None:
-    front = api.front
-    host, port = opened.getsockname()[:2]
+    services = api.services
+    host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     app = create_app(api)
 
     @app.before_serving
-    async def started() -> None:
-        observe.started("api", address=address)
-        ready(address)
+    async def report_ready() -> None:
+        observe.process_started("api", address=address)
+        on_ready(address)
 
-    async def drained() -> None:
+    async def drain_on_stop() -> None:
         await stop.wait()
-        api.gate.is_draining = True
+        api.admission.is_draining = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
-                await api.sockets.drain()
+            async with asyncio.timeout(SOCKET_DRAIN_TIMEOUT_S):
+                await api.open_sockets.drain()
 
-    def hear() -> Coroutine[Any, Any, None]:
-        return listen(front.redis, channel(front.journal_id), api.tail.heard)
+    def listen_for_notifications() -> Coroutine[Any, Any, None]:
+        return listen_for_commits(
+            services.redis, channel_name(services.journal_id), api.feed_tail.notify_committed
+        )
 
-    async with running(api.gate.run, api.tail.run, hear):
-        await serve_asgi(Entrance(app, api), _config(api, opened), shutdown_trigger=drained)
+    async with run_in_background(api.admission.run, api.feed_tail.run, listen_for_notifications):
+        await serve_asgi(
+            Ingress(app, api), _build_config(api, listener), shutdown_trigger=drain_on_stop
+        )
 
 
-def _config(api: Api, opened: socket.socket) -> Config:
-    _tune(opened)
-    _refuse_compression()
+def _build_config(api: ApiContext, listener: socket.socket) -> Config:
+    _set_socket_options(listener)
+    _disable_compression()
     config = Config()
-    config.bind = [f"fd://{opened.detach()}"]
+    config.bind = [f"fd://{listener.detach()}"]
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     for name in ("hypercorn.error", "asyncio"):
-        logging.getLogger(name).addFilter(_is_news)
+        logging.getLogger(name).addFilter(_is_worth_logging)
     config.include_server_header = False
     config.keep_alive_timeout = KEEP_ALIVE_S
     config.keep_alive_max_requests = 1_000_000_000
-    config.graceful_timeout = GRACE_S
-    config.websocket_max_message_size = api.front.settings.body_bytes_max
+    config.graceful_timeout = REQUEST_DRAIN_TIMEOUT_S
+    config.websocket_max_message_size = api.services.settings.body_bytes_max
     return config
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of the server tells of more than a peer that took nothing for too long."""
+def _is_worth_logging(record: logging.LogRecord) -> bool:
+    """Whether a log record of the server is about more than a dead connection that timed out."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, OSError) and error.errno == errno.ETIMEDOUT)
 
 
-def _tune(opened: socket.socket) -> None:
-    """What the connections inherit: small frames at once, and an end for peers that are gone.
+def _set_socket_options(listener: socket.socket) -> None:
+    """Options that the connections inherit: no Nagle delay, and detection of dead connections.
 
-    The server's own pings would keep every closed WebSocket's task alive until the next one.
+    TCP keep-alive instead of Hypercorn's WebSocket pings: those would keep the task of every
+    closed WebSocket alive until the next ping.
     """
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_PROBE_S)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE_S)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_TIMEOUT_MS)
 
 
-def _refuse_compression() -> None:
-    """Hypercorn takes every offer of permessage-deflate, which costs more than the frame."""
+def _disable_compression() -> None:
+    """Refuse permessage-deflate: Hypercorn accepts every offer, and compressing costs too much."""
     ws_stream.server_extensions_handshake = lambda *_: None  # type: ignore[attr-defined]

@@ -1,67 +1,72 @@
-"""The table of routes: what may be called, by whom, and how it is documented.
+"""The route table: every path that is served, who may call it, and its documentation.
 
-The application is made from this table, the OpenAPI document too, and a test holds that nothing
-is served that is not in it.
+The application and the OpenAPI document are built from this table, and a test proves that nothing
+else is served.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from backend.api.route import Access, Counted, Doc, Route, SocketRoute
-from backend.api.routes import operations as ops
-from backend.api.routes import place_orders as accept
-from backend.api.routes import quotes as market
-from backend.api.routes import read_orders as reading
-from backend.api.sockets import views as sockets
+from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
+from backend.api.routes import (
+    operations,
+    place_batch,
+    place_orders,
+    quotes,
+    read_orders,
+    static_files,
+)
+from backend.api.sockets import order_socket, stream_socket
 
-_DATABASE: Final = (503,)
-"""What every route answers that needs PostgreSQL, while it is away."""
+_DATABASE_UNAVAILABLE: Final = (503,)
+"""The problem status of every route that needs PostgreSQL, while it is unavailable."""
 
 EXECUTE: Final = Route(
     "POST",
-    sockets.EXECUTE,
-    accept.execute,
-    Doc(
+    order_socket.EXECUTE_PATH,
+    place_orders.place_order,
+    RouteDoc(
         "Place an order",
         "orders",
-        answer="Queued",
+        response="Queued",
         body="OrderBody",
         status=202,
-        problems=_DATABASE,
+        problem_statuses=_DATABASE_UNAVAILABLE,
         parameters=("Idempotency-Key",),
         headers=("Location", "Idempotent-Replayed"),
-        note="Answered when the order is stored. Follow it on the WebSocket that `ws_url` names.",
+        description="Answered when the order is stored. Follow it on the WebSocket that `ws_url`"
+        " names.",
     ),
-    counts=Counted.ORDERS,
+    rate_cost=RateCost.ORDERS,
 )
 BATCH: Final = Route(
     "POST",
     "/api/orders/batch",
-    accept.batch,
-    Doc(
+    place_batch.place_batch,
+    RouteDoc(
         "Place many orders",
         "orders",
-        answer="Batch",
+        response="Batch",
         body="BatchBody",
         status=202,
-        problems=_DATABASE,
+        problem_statuses=_DATABASE_UNAVAILABLE,
         parameters=("Idempotency-Key",),
         headers=("Idempotent-Replayed",),
-        note="The valid orders are stored together, all or none; each place of the answer is that"
-        " of its order. With no valid order the answer is 422 with the same `orders`.",
+        description="The valid orders are stored together, all or none; each place of the answer is"
+        " that of its order. With no valid order the answer is 422 with the same `orders`.",
     ),
-    counts=Counted.ORDERS,
+    rate_cost=RateCost.ORDERS,
 )
 LIST: Final = Route(
     "GET",
     "/api/orders",
-    reading.list_orders,
-    Doc(
+    read_orders.list_orders,
+    RouteDoc(
         "List orders, the newest first",
         "orders",
-        answer="OrderList",
-        problems=(400, *_DATABASE),
+        response="OrderList",
+        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=("status", "batchId", "dex", "tokenIn", "tokenOut", "limit", "cursor"),
         headers=("Link",),
     ),
@@ -69,47 +74,47 @@ LIST: Final = Route(
 ORDER: Final = Route(
     "GET",
     "/api/orders/<name>",
-    reading.get_order,
-    Doc("Show an order", "orders", answer="Order", problems=_DATABASE),
+    read_orders.get_order,
+    RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
 )
 EVENTS: Final = Route(
     "GET",
     "/api/orders/<name>/events",
-    reading.order_events,
-    Doc(
+    read_orders.get_order_events,
+    RouteDoc(
         "Show what has happened to an order",
         "orders",
-        answer="OrderEvents",
-        problems=(400, *_DATABASE),
+        response="OrderEvents",
+        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=("after (seq)",),
     ),
 )
 STATS: Final = Route(
     "GET",
     "/api/stats",
-    reading.stats,
-    Doc(
+    read_orders.get_stats,
+    RouteDoc(
         "Count orders by status, all owners together",
         "orders",
-        answer="Stats",
-        problems=_DATABASE,
-        note="True at `cursor`, which the stream takes as `after`.",
+        response="Stats",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        description="True at `cursor`, which the stream takes as `after`.",
     ),
 )
 QUOTES: Final = Route(
     "POST",
     "/api/quotes",
-    market.quote,
-    Doc(
+    quotes.get_quotes,
+    RouteDoc(
         "Quote a swap on every venue, without placing an order",
         "market",
-        answer="Quotes",
+        response="Quotes",
         body="SwapBody",
-        problems=(503,),
+        problem_statuses=(503,),
     ),
 )
 
-_HEALTH: Final = Doc("Tell whether this process answers", "operations", answer="Health")
+_HEALTH: Final = RouteDoc("Tell whether this process answers", "operations", response="Health")
 
 ROUTES: Final = (
     EXECUTE,
@@ -119,95 +124,95 @@ ROUTES: Final = (
     EVENTS,
     STATS,
     QUOTES,
-    Route("GET", "/healthz", ops.healthz, _HEALTH, Access.OPEN),
-    Route("GET", "/livez", ops.healthz, _HEALTH, Access.OPEN),
+    Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),
+    Route("GET", "/livez", operations.get_liveness, _HEALTH, Access.OPEN),
     Route(
         "GET",
         "/readyz",
-        ops.readyz,
-        Doc(
+        operations.get_readiness,
+        RouteDoc(
             "Tell whether orders can be accepted and executed",
             "operations",
-            answer="Readiness",
-            problems=(503,),
+            response="Readiness",
+            problem_statuses=(503,),
         ),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/metrics",
-        ops.metrics,
-        Doc("Metrics in Prometheus' text format", "operations", media="text/plain"),
+        operations.get_metrics,
+        RouteDoc("Metrics in Prometheus' text format", "operations", media_type="text/plain"),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/openapi.json",
-        ops.openapi,
-        Doc("This document", "documents", media="application/json"),
+        static_files.get_openapi,
+        RouteDoc("This document", "documents", media_type="application/json"),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/docs",
-        ops.docs,
-        Doc("This document, for people", "documents", media="text/html"),
+        static_files.get_docs_page,
+        RouteDoc("This document, for people", "documents", media_type="text/html"),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/docs/<name>",
-        ops.docs_file,
-        Doc("The files of that page", "documents", media="*/*"),
+        static_files.get_docs_file,
+        RouteDoc("The files of that page", "documents", media_type="*/*"),
         Access.OPEN,
     ),
     Route(
         "GET",
         "/static/<path:name>",
-        ops.static_file,
-        Doc("The browser client", "documents", media="*/*"),
+        static_files.get_static_file,
+        RouteDoc("The browser client", "documents", media_type="*/*"),
         Access.OPEN,
     ),
 )
 
 SOCKETS: Final = (
     SocketRoute(
-        sockets.EXECUTE,
-        sockets.execute,
-        Doc(
+        order_socket.EXECUTE_PATH,
+        order_socket.serve_execute_socket,
+        RouteDoc(
             "Follow an order, or place one and follow it",
             "sockets",
-            problems=(404,),
+            problem_statuses=(404,),
             parameters=("orderId", "after (seq)", "Idempotency-Key"),
-            note="with `orderId`, each message is an Event, from the first one or the one behind"
-            " `after`; closed with 1000 after the last. Without, the first message is an OrderBody"
-            " and is answered by Queued, or by a Problem and close code 1008 (1013 if it may"
-            " succeed later); its events follow.",
+            description="with `orderId`, each message is an Event, from the first one or the one"
+            " behind `after`; closed with 1000 after the last. Without, the first message is an"
+            " OrderBody and is answered by Queued, or by a Problem and close code 1008 (1013 if"
+            " it may succeed later); its events follow.",
         ),
-        counts=Counted.ORDERS,
+        rate_cost=RateCost.ORDERS,
     ),
     SocketRoute(
-        sockets.UPGRADE,
-        sockets.upgrade,
-        Doc(
+        order_socket.UPGRADE_PATH,
+        order_socket.serve_upgrade_socket,
+        RouteDoc(
             "Follow an order",
             "sockets",
             parameters=("after (seq)",),
-            note="each message is an Event; closed with 1000 after the last, with 1001 when this"
-            " server stops, with 1013 if the reader is too slow.",
+            description="each message is an Event; closed with 1000 after the last, with 1001 when"
+            " this server stops, with 1013 if the reader is too slow.",
         ),
     ),
     SocketRoute(
-        sockets.STREAM,
-        sockets.stream,
-        Doc(
+        stream_socket.STREAM_PATH,
+        stream_socket.serve_stream_socket,
+        RouteDoc(
             "Follow many orders",
             "sockets",
             parameters=("batchId", "orderId (many)", "status", "dex", "after"),
-            note="first a Hello, then Frames: arrays of Events whose last one has a `cursor`; a"
-            " Heartbeat when there is nothing to tell; a Bye before close code 1001 (this server"
-            " stops) or 1013 (the reader is too slow). Connect again with the newest cursor as"
-            " `after`: nothing is missed and nothing comes twice.",
+            description="first a Hello, then Frames: arrays of Events whose last one has a"
+            " `cursor`; a Heartbeat when there is nothing to tell; a Bye before close code 1001"
+            " (this server stops) or 1013 (the reader is too slow). Connect again with the newest"
+            " cursor as `after`: nothing is missed and nothing comes twice.",
         ),
     ),
 )

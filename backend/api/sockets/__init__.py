@@ -1,1 +1,1 @@
-"""WebSocket views: one order's events, and the stream of many orders."""
+"""WebSocket views: the events of one order, and the stream of many orders."""

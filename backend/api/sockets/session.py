@@ -1,6 +1,6 @@
-"""One open socket: we speak, and listen only for a first message; then it is closed with a reason.
+"""The session of one open socket: the server sends, receives one first message, and closes.
 
-A disconnect arrives as ``CancelledError``, which ends everything here.
+A disconnect of the client arrives as ``CancelledError``, which ends the session.
 """
 
 from __future__ import annotations
@@ -10,58 +10,66 @@ from collections.abc import Awaitable, Callable
 
 from quart.wrappers import Websocket
 
-from backend.api.delivery.send_buffer import DONE, FAILED, LATER, Exit, Leaving
+from backend.api.delivery.open_sockets import (
+    COMPLETED,
+    FAILED,
+    TRY_AGAIN_LATER,
+    CloseReason,
+    CloseRequest,
+)
 from backend.domain.errors import EngineError
 from backend.runtime import observe
 
-GOODBYE_S = 5.0
-"""How long a reader may take to receive our last words."""
+CLOSE_TIMEOUT_S = 5.0
+"""How long a reader may take to receive the final message and the close frame."""
 
-First = asyncio.Future[str | bytes]
-Talk = Callable[[First], Awaitable[None]]
+FirstMessage = asyncio.Future[str | bytes]
+SendMessages = Callable[[FirstMessage], Awaitable[None]]
 
 
-async def converse(
+async def run_session(
     socket: Websocket,
-    way_out: Exit,
-    talk: Talk,
-    last_words: Callable[[Leaving], str | None] = lambda _: None,
+    close_request: CloseRequest,
+    send_messages: SendMessages,
+    build_final_message: Callable[[CloseReason], str | None] = lambda _: None,
 ) -> None:
-    """Let ``talk`` speak until it has ended or the socket has to leave, and close it.
+    """Run ``send_messages`` until it returns or the socket is to be closed, then close it.
 
-    ``talk`` is given the future of the client's first message; later ones are dropped.
+    ``send_messages`` gets the future of the client's first message; later messages are dropped.
     """
-    first: First = asyncio.get_running_loop().create_future()
+    first_message: FirstMessage = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        talking = tasks.create_task(_speak(talk, first, way_out))
-        listening = tasks.create_task(_listen(socket, first))
-        why = await way_out.left()
-        talking.cancel()
-        listening.cancel()
+        sender = tasks.create_task(_run_sender(send_messages, first_message, close_request))
+        receiver = tasks.create_task(_receive_messages(socket, first_message))
+        reason = await close_request.wait()
+        sender.cancel()
+        receiver.cancel()
     try:
-        async with asyncio.timeout(GOODBYE_S):
-            words = last_words(why)
-            if words is not None:
-                await socket.send(words)
-            await socket.close(why.code, why.reason)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            final_message = build_final_message(reason)
+            if final_message is not None:
+                await socket.send(final_message)
+            await socket.close(reason.code, reason.reason)
     except TimeoutError:
-        pass  # it reads nothing at all: the connection is dropped without a goodbye
+        pass  # the client reads nothing at all: the connection is dropped without a close frame
 
 
-async def _speak(talk: Talk, first: First, way_out: Exit) -> None:
+async def _run_sender(
+    send_messages: SendMessages, first_message: FirstMessage, close_request: CloseRequest
+) -> None:
     try:
-        await talk(first)
-        way_out.leave(DONE)
+        await send_messages(first_message)
+        close_request.set(COMPLETED)
     except EngineError as error:
-        observe.database_gone(error)
-        way_out.leave(LATER)
-    except Exception as error:  # noqa: BLE001 - the edge: the client is told, the log has it
+        observe.database_unavailable(error)
+        close_request.set(TRY_AGAIN_LATER)
+    except Exception as error:  # noqa: BLE001 - the edge: the socket is closed, the log has the error
         observe.request_failed("websocket", error)
-        way_out.leave(FAILED)
+        close_request.set(FAILED)
 
 
-async def _listen(socket: Websocket, first: First) -> None:
+async def _receive_messages(socket: Websocket, first_message: FirstMessage) -> None:
     while True:
         message = await socket.receive()
-        if not first.done():
-            first.set_result(message)
+        if not first_message.done():
+            first_message.set_result(message)

@@ -1,49 +1,49 @@
-"""Cursors: where a client stands, as text that it gives back and need not understand."""
+"""Cursors: the position of a client in a stream or a list, as opaque text that it returns."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 from uuid import UUID
 
-from backend.store.feed import Position
+from backend.store.feed import FeedPosition
 
-_EPOCH_LETTERS = 8
-
-
-class Place(NamedTuple):
-    """What a stream's cursor says. Without a ``position`` it is a place in another journal."""
-
-    position: Position | None
+_EPOCH_DIGITS = 8
 
 
-def stream_cursor(epoch: UUID, position: Position) -> str:
-    """The cursor of a place in the journal that ``epoch`` names."""
-    return f"{epoch.hex[:_EPOCH_LETTERS]}.{position}"
+class StreamCursor(NamedTuple):
+    """A parsed stream cursor; without a ``position`` it belongs to another journal."""
+
+    position: FeedPosition | None
 
 
-def read_stream_cursor(epoch: UUID, cursor: str) -> Place:
-    """The place that a cursor stands for; ``ValueError`` if it is none."""
-    name, dot, position = cursor.partition(".")
-    if not dot or len(name) != _EPOCH_LETTERS or not set(name) <= set("0123456789abcdef"):
+def format_stream_cursor(epoch: UUID, position: FeedPosition) -> str:
+    """The cursor of a feed position in the journal with this epoch."""
+    return f"{epoch.hex[:_EPOCH_DIGITS]}.{position}"
+
+
+def parse_stream_cursor(epoch: UUID, cursor: str) -> StreamCursor:
+    """Parse a stream cursor. Raises ``ValueError`` if it is malformed."""
+    prefix, dot, text = cursor.partition(".")
+    if not dot or len(prefix) != _EPOCH_DIGITS or not set(prefix) <= set("0123456789abcdef"):
         raise ValueError("is not a cursor of this stream")
     try:
-        place = Position.parse(position)
+        position = FeedPosition.parse(text)
     except ValueError:
         raise ValueError("is not a cursor of this stream") from None
-    return Place(place if epoch.hex.startswith(name) else None)
+    return StreamCursor(position if epoch.hex.startswith(prefix) else None)
 
 
-def list_cursor(last: UUID) -> str:
-    """The cursor of the page behind this order."""
-    return last.hex
+def format_list_cursor(last_order_id: UUID) -> str:
+    """The cursor of the page that follows this order."""
+    return last_order_id.hex
 
 
-def read_list_cursor(cursor: str) -> UUID:
-    """The last order of the page before; ``ValueError`` if it is no cursor."""
+def parse_list_cursor(cursor: str) -> UUID:
+    """The last order id of the previous page. Raises ``ValueError`` if the cursor is malformed."""
     try:
-        last = UUID(hex=cursor)
+        last_order_id = UUID(hex=cursor)
     except ValueError:
-        last = None
-    if last is None or last.hex != cursor:
+        last_order_id = None
+    if last_order_id is None or last_order_id.hex != cursor:
         raise ValueError("is not a cursor of this list")
-    return last
+    return last_order_id

@@ -1,7 +1,7 @@
-"""JSON on the wire: read exactly, written once.
+"""JSON on the wire: exact decoding of requests, encoding of orders and events.
 
-Numbers become integers or decimals, never floats. An event is the JSON text that the journal has
-with an envelope around it, and is not parsed on its way.
+Numbers become integers or decimals, never floats. The data of an event is JSON text in the journal
+and is put into its envelope without being parsed.
 """
 
 from __future__ import annotations
@@ -13,35 +13,39 @@ from decimal import Decimal, InvalidOperation
 
 from backend.api.wire.problems import Problem
 from backend.domain.amounts import format_amount
-from backend.domain.orders import Event, Record
-from backend.domain.tokens import Tokens
+from backend.domain.orders import OrderEvent, OrderRecord
+from backend.domain.tokens import TokenRegistry
 
 DIGITS_MAX = 40
+"""Most characters of a number."""
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("an object has the same key twice")
     return members
 
 
-def _integer(text: str) -> int | str:
-    # No number that anybody asks for is longer; as text it is refused where its field is known.
+def _parse_integer(text: str) -> int | str:
+    # No valid number is longer; it stays text, to be refused where its field is known.
     return int(text) if len(text) <= DIGITS_MAX else text
 
 
-def _decimal(text: str) -> Decimal | str:
+def _parse_decimal(text: str) -> Decimal | str:
     if len(text) > DIGITS_MAX:
         return text
     try:
         return Decimal(text)
-    except InvalidOperation:  # an exponent beyond what decimals have
+    except InvalidOperation:  # an exponent beyond the range of decimals
         return text
 
 
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_decimal, parse_constant=Decimal
+    object_pairs_hook=_reject_duplicate_keys,
+    parse_int=_parse_integer,
+    parse_float=_parse_decimal,
+    parse_constant=Decimal,
 )
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
@@ -52,8 +56,8 @@ encode = _encoder.encode
 def decode(body: bytes | str) -> object:
     """The value of a JSON text.
 
-    ``NaN`` and infinities, which JSON does not have, come out as such for their field to refuse.
-    Raises ``Problem`` (400 ``malformed_json``) for what is no JSON.
+    ``NaN`` and infinities, which JSON does not have, are decoded for their field to refuse.
+    Raises ``Problem`` (400 ``malformed_json``) if the text is not JSON.
     """
     try:
         text = body if isinstance(body, str) else body.decode("utf-8")
@@ -67,43 +71,43 @@ def decode(body: bytes | str) -> object:
     raise Problem(400, "malformed_json", f"the body is not JSON: {reason}")
 
 
-def instant(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """A time in UTC with microseconds."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def event_text(event: Event) -> str:
-    """An event as the JSON text that clients get."""
+def encode_event(event: OrderEvent) -> str:
+    """An event as JSON text: the envelope and the event's data."""
     data = "}" if event.data == "{}" else f",{event.data[1:]}"
     return (
         f'{{"orderId":"{event.order_id}","seq":{event.seq},"status":"{event.status.value}",'
-        f'"at":"{instant(event.at)}","attempt":{event.attempt}{data}'
+        f'"at":"{format_time(event.at)}","attempt":{event.attempt}{data}'
     )
 
 
-def with_cursor(text: str, cursor: str) -> str:
-    """The text of an event that also says where it stands in the stream."""
+def add_cursor(text: str, cursor: str) -> str:
+    """The JSON text of an event with a stream cursor added."""
     return f'{text[:-1]},"cursor":"{cursor}"}}'
 
 
-def array(texts: Sequence[str]) -> str:
-    """Several JSON texts as one array."""
+def join_array(texts: Sequence[str]) -> str:
+    """JSON texts joined to one JSON array."""
     return f"[{','.join(texts)}]"
 
 
-def order_json(record: Record, tokens: Tokens) -> dict[str, object]:
-    """An order as clients get it: every key is there, ``null`` where nothing is known."""
+def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
+    """An order as a JSON object; every key is present, ``null`` for unknown values."""
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
     return {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
-        "batchId": _text(record.batch_id),
+        "batchId": _format_optional(record.batch_id),
         "type": record.type,
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,
         "amountIn": format_amount(record.amount_in, token_in.decimals),
-        "minAmountOut": _amount(record.min_amount_out, token_out.decimals),
+        "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
         "status": record.status,
         "seq": record.seq,
@@ -111,20 +115,20 @@ def order_json(record: Record, tokens: Tokens) -> dict[str, object]:
         "dex": record.dex,
         "route": None if record.route is None else json.loads(record.route),
         "txHash": record.tx_hash,
-        "amountOut": _amount(record.amount_out, token_out.decimals),
+        "amountOut": _format_optional_amount(record.amount_out, token_out.decimals),
         "executedPrice": None if record.executed_price is None else f"{record.executed_price:f}",
         "lastError": record.last_error,
         "nextAttemptAt": None
         if record.next_attempt_at is None
-        else instant(record.next_attempt_at),
-        "createdAt": instant(record.created_at),
-        "updatedAt": instant(record.updated_at),
+        else format_time(record.next_attempt_at),
+        "createdAt": format_time(record.created_at),
+        "updatedAt": format_time(record.updated_at),
     }
 
 
-def _text(value: object | None) -> str | None:
+def _format_optional(value: object | None) -> str | None:
     return None if value is None else str(value)
 
 
-def _amount(base_units: int | None, decimals: int) -> str | None:
+def _format_optional_amount(base_units: int | None, decimals: int) -> str | None:
     return None if base_units is None else format_amount(base_units, decimals)

@@ -1,7 +1,7 @@
 """Problems: every error that a client sees, as RFC 9457 ``application/problem+json``.
 
-``code`` is a stable word for programs, ``detail`` a sentence for people. What is wrong with a
-field is told with the field's name as the client wrote it.
+``code`` is a stable word for programs, ``detail`` a sentence for people. Errors of a field carry
+the field's name as the client wrote it.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from typing import NamedTuple
 
 from werkzeug.exceptions import HTTPException
 
-from backend.domain.errors import InvalidInput, Rejected, Reused, Transient
+from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Rejected, Transient
 
-CONTENT_TYPE = "application/problem+json"
+PROBLEM_CONTENT_TYPE = "application/problem+json"
 ERRORS_MAX = 20
-"""Most bad fields that one problem lists."""
+"""Most field errors that one problem lists."""
 RETRY_AFTER_S = 1
 
-_OF_HTTP = {
+_HTTP_PROBLEMS = {
     HTTPStatus.NOT_FOUND: ("not_found", "nothing is served at this path"),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this path does not take this method"),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error", "an error of ours; it has been logged"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this path does not support this method"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error", "an internal error; it has been logged"),
 }
-_NAMES = {"idempotency_key_reused": "Idempotency-Key", "client_order_id_reused": "clientOrderId"}
-"""The names that clients know of what can be reused."""
+_REUSED_FIELDS = {
+    "idempotency_key_reused": "Idempotency-Key",
+    "client_order_id_reused": "clientOrderId",
+}
+"""The header or field that clients know each reused key by."""
 
 
-class BadField(NamedTuple):
-    """What is wrong with one field; the empty name is the whole."""
+class FieldError(NamedTuple):
+    """An error in one field; the empty name is the whole body."""
 
     field: str
     code: str
@@ -40,7 +43,7 @@ class BadField(NamedTuple):
 
 
 class Problem(Exception):
-    """An error as the client gets it; ``members`` are extension members of its own."""
+    """An error response; ``members`` are its extension members."""
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Problem(Exception):
         code: str,
         detail: str,
         *,
-        errors: Sequence[BadField] = (),
+        errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
         members: Mapping[str, object] | None = None,
     ) -> None:
@@ -62,7 +65,7 @@ class Problem(Exception):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same request may succeed at another time."""
+        """Whether the same request may succeed later."""
         return self.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
     def to_json(self, instance: str | None = None) -> dict[str, object]:
@@ -81,50 +84,54 @@ class Problem(Exception):
         return {**problem, **self.members}
 
 
-def invalid(errors: Sequence[BadField], status: int = 422) -> Problem:
-    """The problem of a request whose fields are wrong; ``errors`` must not be empty."""
+def invalid_fields(errors: Sequence[FieldError], status: int = 422) -> Problem:
+    """The problem of a request with invalid fields; ``errors`` must not be empty."""
     shown = errors[:ERRORS_MAX]
     codes = {error.code for error in errors}
     code = codes.pop() if len(codes) == 1 else "invalid_fields"
     return Problem(status, code, "; ".join(map(str, shown)), errors=shown)
 
 
-def later(code: str, detail: str, *, status: int = 503, after_s: int = RETRY_AFTER_S) -> Problem:
+def retry_later(
+    code: str, detail: str, *, status: int = 503, after_s: int = RETRY_AFTER_S
+) -> Problem:
     """The problem of a request that may succeed in ``after_s`` seconds."""
     return Problem(status, code, detail, headers={"Retry-After": str(after_s)})
 
 
-def problem_of(error: Exception) -> Problem:
-    """The problem that an error of the engine or of the framework is to a client.
+def to_problem(error: Exception) -> Problem:
+    """Convert an error of the engine or of the framework to a problem.
 
-    What is neither is an error of ours, of which nothing is told.
+    Any other error is an internal one, of which no detail is revealed.
     """
     match error:
         case Problem():
             return error
         case InvalidInput(field=field, code=code, reason=reason):
-            return invalid([BadField(field, code, reason)])
-        case Reused(code=code, reason=reason):
-            return invalid([BadField(_NAMES[code], code, reason)])
+            return invalid_fields([FieldError(field, code, reason)])
+        case IdempotencyKeyReused(code=code, reason=reason):
+            return invalid_fields([FieldError(_REUSED_FIELDS[code], code, reason)])
         case _:
-            return _of_others(error)
+            return _engine_error_to_problem(error)
 
 
-def _of_others(error: Exception) -> Problem:
+def _engine_error_to_problem(error: Exception) -> Problem:
     match error:
         case Rejected(code=code, reason=reason):
             return Problem(422, code, reason)
         case Transient(code=code, reason=reason):
-            return later(code, reason)
+            return retry_later(code, reason)
         case HTTPException(code=int(status)):
-            return _of_http(error, status)
+            return _http_error_to_problem(error, status)
         case _:
-            return Problem(500, *_OF_HTTP[HTTPStatus.INTERNAL_SERVER_ERROR])
+            return Problem(500, *_HTTP_PROBLEMS[HTTPStatus.INTERNAL_SERVER_ERROR])
 
 
-def _of_http(error: HTTPException, status: int) -> Problem:
+def _http_error_to_problem(error: HTTPException, status: int) -> Problem:
     phrase = HTTPStatus(status)
-    code, detail = _OF_HTTP.get(phrase, (phrase.name.lower(), phrase.description or phrase.phrase))
+    code, detail = _HTTP_PROBLEMS.get(
+        phrase, (phrase.name.lower(), phrase.description or phrase.phrase)
+    )
     headers = {
         name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
     }

@@ -1,1 +1,1 @@
-"""The simulated chain: blocks are produced from accepted transactions, and a ledger keeps them."""
+"""The simulated chain: block production from accepted transactions, and the ledger."""

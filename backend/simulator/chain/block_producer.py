@@ -1,6 +1,7 @@
-"""Making blocks: accepted transactions wait here and land when they are due.
+"""Block production: accepted transactions stay in the mempool and land when they are due.
 
-Nothing runs while nothing waits. What lands together is executed and stored together.
+The producer sleeps while the mempool is empty. Transactions that are due together are executed
+and stored together.
 """
 
 from __future__ import annotations
@@ -11,121 +12,123 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.simulator.chain.chain import Chain, Meddling
+from backend.simulator.chain.chain import Chain, FaultInjection
 from backend.simulator.faults import (
-    Drop,
-    Fail,
-    Faults,
+    FaultRegistry,
     LateLanding,
     LateStatus,
-    MovedPrice,
-    tokens_of,
+    PriceMove,
+    SwapFailure,
+    TransactionDrop,
+    resolve_pair,
 )
 from backend.simulator.state.mempool import Mempool
-from backend.simulator.wire.transaction_parser import Parsed
+from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.hosting import HostedPool
 
-_AT_ONCE_MAX: Final = 64
-"""Executed between two looks at the clients."""
+_BATCH_MAX: Final = 64
+"""Transactions executed before requests get a turn on the event loop."""
 
 
-class Blocks:
-    """The way of a transaction from its acceptance into a block, faults included."""
+class BlockProducer:
+    """Takes accepted transactions into blocks, and applies the faults on that path."""
 
-    def __init__(self, chain: Chain, faults: Faults) -> None:
+    def __init__(self, chain: Chain, faults: FaultRegistry) -> None:
         self._chain = chain
         self._faults = faults
         self._random = Random(chain.options.seed)  # noqa: S311 - repeatable, not secret
-        self._changed = asyncio.Event()
-        self._hidden: dict[str, float] = {}
-        self._meddling = Meddling(self._forced, self._moved)
+        self._change_event = asyncio.Event()
+        self._hidden_until: dict[str, float] = {}
+        self._fault_injection = FaultInjection(self._draw_failure, self._draw_moved_pool)
         self.mempool: Final = Mempool()
 
-    def accept(self, parsed: Parsed) -> bool:
-        """Let a transaction land in its time; ``False`` if too many wait.
+    def accept_transaction(self, transaction: ParsedTransaction) -> bool:
+        """Accept a sent transaction; ``False`` if the mempool is full.
 
-        What waits or has landed already, and what can never land, is taken and comes to nothing.
+        Transactions that are pending, have landed or can never land are accepted without effect.
         """
         chain = self._chain
-        if parsed.signature in self.mempool or parsed.signature in chain.history:
+        if transaction.signature in self.mempool or transaction.signature in chain.status_cache:
             return True
-        if self._faults.strike(Drop) is not None:
+        if self._faults.trigger(TransactionDrop) is not None:
             return True
-        if not chain.clock.is_valid(parsed.blockhash, chain.clock.slot()):
+        if not chain.clock.is_blockhash_valid(transaction.blockhash, chain.clock.slot()):
             return True
-        return self.enqueue(parsed, self._due())
+        return self.enqueue(transaction, self._choose_landing_time())
 
-    def enqueue(self, parsed: Parsed, due: float) -> bool:
-        """Let a transaction land at ``due`` in chain time; ``False`` if too many wait."""
-        first = self.mempool.next_due()
-        if not self.mempool.add(parsed, due):
+    def enqueue(self, transaction: ParsedTransaction, due_at: float) -> bool:
+        """Let a transaction land at ``due_at`` in chain time; ``False`` if the mempool is full."""
+        first_due_at = self.mempool.next_due_time()
+        if not self.mempool.add(transaction, due_at):
             return False
-        if first is None or due < first:
+        if first_due_at is None or due_at < first_due_at:
             self.wake()
         return True
 
-    def is_hidden(self, signature: str) -> bool:
-        """Whether the status of a signature is not told yet."""
-        until = self._hidden.get(signature)
-        if until is None:
+    def is_status_hidden(self, signature: str) -> bool:
+        """Whether a fault still delays the status of a signature."""
+        hidden_until = self._hidden_until.get(signature)
+        if hidden_until is None:
             return False
-        if self._chain.clock.time() < until:
+        if self._chain.clock.time() < hidden_until:
             return True
-        del self._hidden[signature]
+        del self._hidden_until[signature]
         return False
 
     def wake(self) -> None:
-        """Look again: time has jumped, or what is due has changed."""
-        self._changed.set()
+        """Re-check the mempool: chain time has jumped, or the first due transaction has changed."""
+        self._change_event.set()
 
     async def run(self) -> None:
-        """Land what is due until cancelled."""
+        """Land the due transactions until cancelled."""
         clock = self._chain.clock
         while True:
-            self._changed.clear()
-            due = self.mempool.next_due()
-            if due is None or clock.course.halted_at is not None:
-                await self._changed.wait()
-            elif due > clock.time():
-                await self._wait(due - clock.time())
+            self._change_event.clear()
+            due_at = self.mempool.next_due_time()
+            if due_at is None or clock.state.halted_at is not None:
+                await self._change_event.wait()
+            elif due_at > clock.time():
+                await self._wait_for_change(due_at - clock.time())
             else:
-                self._land(self.mempool.take(clock.time(), _AT_ONCE_MAX))
+                self._land_batch(self.mempool.pop_due(clock.time(), _BATCH_MAX))
                 await asyncio.sleep(0)
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait_for_change(self, timeout_s: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
+            async with asyncio.timeout(timeout_s):
+                await self._change_event.wait()
         except TimeoutError:
             return
 
-    def _land(self, batch: list[Parsed]) -> None:
-        for parsed in self._chain.land(batch, self._meddling):
-            late = self._faults.strike(LateStatus)
-            if late is not None:
-                self._hidden[parsed.signature] = self._chain.clock.time() + late.by_seconds
+    def _land_batch(self, batch: list[ParsedTransaction]) -> None:
+        for transaction in self._chain.land_batch(batch, self._fault_injection):
+            fault = self._faults.trigger(LateStatus)
+            if fault is not None:
+                self._hidden_until[transaction.signature] = (
+                    self._chain.clock.time() + fault.by_seconds
+                )
 
-    def _due(self) -> float:
+    def _choose_landing_time(self) -> float:
         clock, timing = self._chain.clock, self._chain.options.timing
-        due = clock.time() + self._random.uniform(timing.landing_min_s, timing.landing_max_s)
-        late = self._faults.strike(LateLanding)
-        if late is not None:
-            due += late.by_seconds
-        return clock.next_slot_at(due) if timing.by_slot else due
+        due_at = clock.time() + self._random.uniform(timing.landing_min_s, timing.landing_max_s)
+        fault = self._faults.trigger(LateLanding)
+        if fault is not None:
+            due_at += fault.by_seconds
+        return clock.next_slot_time(due_at) if timing.is_slot_aligned else due_at
 
-    def _forced(self) -> str | None:
-        fault = self._faults.strike(Fail)
+    def _draw_failure(self) -> str | None:
+        fault = self._faults.trigger(SwapFailure)
         return None if fault is None else fault.reason
 
-    def _moved(self, address: Pubkey, slot: int) -> HostedPool | None:
+    def _draw_moved_pool(self, address: Pubkey, slot: int) -> HostedPool | None:
         pools = self._chain.pools
 
-        def fits(move: MovedPrice) -> bool:
-            pair = tokens_of(move.pair) if move.pair else None
-            return pools.is_of(address, move.venue, pair)
+        def matches(move: PriceMove) -> bool:
+            pair = resolve_pair(move.pair) if move.pair else None
+            return pools.is_pool_of(address, move.venue, pair)
 
-        fault = self._faults.strike(MovedPrice, fits)
+        fault = self._faults.trigger(PriceMove, matches)
         if fault is None:
             return None
-        base = tokens_of(fault.pair)[0] if fault.pair else None
-        return pools.moved_by(address, slot, base, fault.bps)
+        base = resolve_pair(fault.pair)[0] if fault.pair else None
+        return pools.build_moved_pool(address, slot, base, fault.bps)

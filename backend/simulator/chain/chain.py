@@ -1,4 +1,4 @@
-"""The chain: time, accounts, pools, history and ledger, kept in step with each other."""
+"""The chain: clock, accounts, pools, status cache and ledger, kept consistent with each other."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain import genesis
-from backend.simulator.chain.ledger import Executed, Ledger
-from backend.simulator.chain.status_cache import SLOTS_KEPT, History, Status
-from backend.simulator.market.pools import Pools
-from backend.simulator.options import SimulatedOptions
-from backend.simulator.programs.context import View
-from backend.simulator.programs.runtime import Outcome, Refused, execute
-from backend.simulator.state.bank import Bank, Changes
-from backend.simulator.state.clock import ChainClock, Course
-from backend.simulator.wire.transaction_parser import Parsed
+from backend.simulator.chain.ledger import ExecutedTransaction, Ledger
+from backend.simulator.chain.status_cache import CACHE_SLOTS, SignatureStatus, StatusCache
+from backend.simulator.market.pools import PoolMarket
+from backend.simulator.options import SimulatorOptions
+from backend.simulator.programs.context import ChainView
+from backend.simulator.programs.runtime import (
+    ExecutionResult,
+    TransactionRefused,
+    execute_transaction,
+)
+from backend.simulator.state.bank import AccountChanges, Bank
+from backend.simulator.state.clock import ChainClock, ClockState
+from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.hosting import HostedPool
 from backend.venues.venue import Account
 
@@ -30,169 +34,183 @@ _LEDGER_FILE: Final = "chain.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
-class Meddling:
-    """What is done to executions: why a swap fails, and which pool it meets instead."""
+class FaultInjection:
+    """The faults of an execution: why a swap fails, and the pool that it gets instead."""
 
-    forced: Callable[[], str | None]
-    pool: Callable[[Pubkey, int], HostedPool | None]
+    draw_failure: Callable[[], str | None]
+    draw_moved_pool: Callable[[Pubkey, int], HostedPool | None]
 
 
-HONEST: Final = Meddling(lambda: None, lambda _address, _slot: None)
+NO_FAULTS: Final = FaultInjection(lambda: None, lambda _address, _slot: None)
 
 
 class Chain:
-    """One chain in one folder. Nothing here waits: whoever calls sees the effect at once."""
+    """A chain in a data directory. All methods are synchronous: effects are visible on return."""
 
-    def __init__(self, options: SimulatedOptions, folder: Path, now: Callable[[], float]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, options: SimulatorOptions, data_dir: Path, now: Callable[[], float]) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
         self.options: Final = options
-        self.ledger: Final = Ledger(folder / _LEDGER_FILE)
-        self.clock: Final = ChainClock(self._course(now), options.slot_s, options.seed, now)
-        self.clock.never_before(self.ledger.last_slot())
-        self._factors = self._remembered_factors()
-        self.pools: Final = Pools(options, self.clock, self._factors)
-        self._mints = genesis.mints()
-        self.bank: Final = Bank(self._accounts())
-        self._opened_in = self.clock.slot()
-        self.history: Final = History(self.ledger.statuses(self._opened_in - SLOTS_KEPT))
+        self.ledger: Final = Ledger(data_dir / _LEDGER_FILE)
+        self.clock: Final = ChainClock(
+            self._load_clock_state(now), options.slot_s, options.seed, now
+        )
+        self.clock.raise_slot_min(self.ledger.last_slot())
+        self._price_factors = self._load_price_factors()
+        self.pools: Final = PoolMarket(options, self.clock, self._price_factors)
+        self._mints = genesis.build_mint_accounts()
+        self.bank: Final = Bank(self._load_accounts())
+        self._opened_at_slot = self.clock.slot()
+        self.status_cache: Final = StatusCache(
+            self.ledger.list_statuses(self._opened_at_slot - CACHE_SLOTS)
+        )
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Close the ledger."""
         self.ledger.close()
 
     def slot_at(self, commitment: Commitment) -> int:
-        """The last slot that has a commitment."""
+        """The newest slot that has reached a commitment level."""
         match commitment:
             case Commitment.PROCESSED:
                 return self.clock.slot()
             case Commitment.CONFIRMED:
-                return self.clock.slot() - self.options.depth_of(finalized=False)
+                return self.clock.slot() - self.options.confirmation_depth(is_finalized=False)
             case Commitment.FINALIZED:
-                return self.clock.slot() - self.options.depth_of(finalized=True)
+                return self.clock.slot() - self.options.confirmation_depth(is_finalized=True)
 
     def commitment_of(self, slot: int) -> Commitment:
-        """How sure a block is by now."""
+        """The commitment level that the block of a slot has reached."""
         for commitment in (Commitment.FINALIZED, Commitment.CONFIRMED):
             if slot <= self.slot_at(commitment):
                 return commitment
         return Commitment.PROCESSED
 
-    def account(self, key: Pubkey) -> Account | None:
-        """The account at an address, as it is now."""
+    def get_account(self, key: Pubkey) -> Account | None:
+        """The current account at an address."""
         stored = self.bank.get(key) or self._mints.get(key)
-        return stored or self.pools.account(key, self.clock.slot())
+        return stored or self.pools.get_account(key, self.clock.slot())
 
-    def status(self, signature: str, *, search: bool) -> Status | None:
-        """Where a signature landed; with ``search``, however long ago."""
-        status = self.history.get(signature)
-        if status is None and search:
-            return self.ledger.status(signature)
+    def find_status(self, signature: str, *, search_history: bool) -> SignatureStatus | None:
+        """The slot and error of a landed signature; ``search_history`` also reads the ledger."""
+        status = self.status_cache.get(signature)
+        if status is None and search_history:
+            return self.ledger.find_status(signature)
         return status
 
-    def attempt(self, parsed: Parsed) -> Outcome:
-        """What a transaction would do now; nothing changes. Raises ``Refused``."""
-        return execute(parsed, self._view(self.clock.slot(), HONEST))
+    def simulate(self, transaction: ParsedTransaction) -> ExecutionResult:
+        """Execute a transaction without committing it. Raises ``TransactionRefused``."""
+        return execute_transaction(transaction, self._build_view(self.clock.slot(), NO_FAULTS))
 
-    def check(self, parsed: Parsed) -> None:
-        """Raises ``Refused`` if a transaction can never land, or has landed already."""
-        if parsed.signature in self.history:
-            raise Refused("AlreadyProcessed")
-        if not self.clock.is_valid(parsed.blockhash, self.clock.slot()):
-            raise Refused("BlockhashNotFound")
+    def check_can_land(self, transaction: ParsedTransaction) -> None:
+        """Raise ``TransactionRefused`` if a transaction can never land, or has landed already."""
+        if transaction.signature in self.status_cache:
+            raise TransactionRefused("AlreadyProcessed")
+        if not self.clock.is_blockhash_valid(transaction.blockhash, self.clock.slot()):
+            raise TransactionRefused("BlockhashNotFound")
 
-    def land(self, batch: Sequence[Parsed], meddling: Meddling = HONEST) -> list[Parsed]:
-        """Execute transactions in the block under way; those that no block can contain are left
-        out. All of it is on disk when this returns. Returns those that landed."""
+    def land_batch(
+        self, batch: Sequence[ParsedTransaction], fault_injection: FaultInjection = NO_FAULTS
+    ) -> list[ParsedTransaction]:
+        """Execute transactions in the current block and commit them to the ledger together.
+
+        Returns those that landed; those that no block can include are left out.
+        """
         slot = self.clock.slot()
-        view = self._view(slot, meddling)
-        executed: list[Executed] = []
+        view = self._build_view(slot, fault_injection)
+        executed: list[ExecutedTransaction] = []
         changed: dict[Pubkey, Account | None] = {}
-        for parsed in batch:
+        for transaction in batch:
             try:
-                self.check(parsed)
-                outcome = execute(parsed, view)
-            except Refused:
+                self.check_can_land(transaction)
+                result = execute_transaction(transaction, view)
+            except TransactionRefused:
                 continue
-            self.bank.commit(outcome.changes, slot)
-            self.pools.swapped(outcome.pools, outcome.vaults)
-            self.history.add(parsed.signature, slot, outcome.err)
-            changed.update(outcome.changes)
-            executed.append(Executed(parsed, outcome))
+            self.bank.commit(result.changes, slot)
+            self.pools.record_swaps(result.pools, result.vaults)
+            self.status_cache.add(transaction.signature, slot, result.err)
+            changed.update(result.changes)
+            executed.append(ExecutedTransaction(transaction, result))
         if executed:
-            self.ledger.commit(slot, executed, changed)
-        return [item.parsed for item in executed]
+            self.ledger.commit_block(slot, executed, changed)
+        return [item.transaction for item in executed]
 
-    def forget(self, blocks: int) -> list[bytes]:
-        """The last blocks never were. Returns the transactions that were in them.
+    def roll_back(self, blocks: int) -> list[bytes]:
+        """Roll the last blocks back. Returns the transactions that they contained.
 
-        Raises ``ValueError`` if one of them is confirmed, or of before the node was started.
+        Raises ``ValueError`` if one of them is confirmed, or older than the start of the node.
         """
         first = self.clock.slot() - blocks + 1
         if blocks < 1 or first <= self.slot_at(Commitment.CONFIRMED):
-            depth = self.options.depth_of(finalized=False)
+            depth = self.options.confirmation_depth(is_finalized=False)
             raise ValueError(f"only the last {depth} blocks are not confirmed yet")
-        if first <= self._opened_in:
-            raise ValueError("the way back to before the node was started is not kept")
-        wires = self.ledger.wires(first)
-        changed = self.bank.forget(first)
-        self.ledger.forget(first, self.bank.snapshot(changed))
-        self.history.forget(first)
+        if first <= self._opened_at_slot:
+            raise ValueError("blocks from before the start of the node cannot be rolled back")
+        transactions = self.ledger.list_transactions(first)
+        changed = self.bank.roll_back(first)
+        self.ledger.delete_blocks(first, self.bank.snapshot(changed))
+        self.status_cache.roll_back(first)
         self.clock.fork(blocks)
-        self.pools.recentre()
-        self.remember_course()
-        return wires
+        self.pools.discard_swaps()
+        self.save_clock_state()
+        return transactions
 
-    def is_pools(self, key: Pubkey) -> bool:
+    def is_pool_account(self, key: Pubkey) -> bool:
         """Whether an account belongs to a pool."""
-        return self.pools.dex_of(key) is not None
+        return self.pools.find_dex(key) is not None
 
-    def is_stored(self, key: Pubkey) -> bool:
-        """Whether an account is, or would be, one that transactions and decrees may change."""
-        return key not in self._mints and self.pools.peek(key, self.clock.slot()) is None
+    def is_mutable_account(self, key: Pubkey) -> bool:
+        """Whether transactions and ``override_accounts`` may change an account or create it."""
+        return key not in self._mints and self.pools.peek_account(key, self.clock.slot()) is None
 
-    def put(self, changes: Changes) -> None:
-        """Accounts change by decree, outside of any transaction."""
-        self.bank.put(changes)
-        self.ledger.commit(self.clock.slot(), (), changes)
+    def override_accounts(self, changes: AccountChanges) -> None:
+        """Set accounts outside of any transaction."""
+        self.bank.override(changes)
+        self.ledger.commit_block(self.clock.slot(), (), changes)
 
     def move_price(self, base: Token, quote: Token, dex: Dex | None, bps: int) -> int:
-        """Move the price of ``base`` in ``quote`` for good; how many pools that is."""
-        moved = self.pools.move(base, quote, dex, bps)
-        self._factors |= moved
-        self.ledger.remember("factors", json.dumps(self._factors))
-        return len(moved)
+        """Move the price of ``base`` in ``quote`` permanently. Returns the number of pools."""
+        factors_by_pool = self.pools.move_price(base, quote, dex, bps)
+        self._price_factors |= factors_by_pool
+        self.ledger.store_fact("factors", json.dumps(self._price_factors))
+        return len(factors_by_pool)
 
-    def remember_course(self) -> None:
-        """Keep what decides the slot; to be called whenever that was changed."""
-        self.ledger.remember("course", json.dumps(asdict(self.clock.course)))
+    def save_clock_state(self) -> None:
+        """Store the state of the clock; to be called after every change of it."""
+        self.ledger.store_fact("course", json.dumps(asdict(self.clock.state)))
 
-    def _course(self, now: Callable[[], float]) -> Course:
-        text = self.ledger.fact("course")
+    def _load_clock_state(self, now: Callable[[], float]) -> ClockState:
+        text = self.ledger.read_fact("course")
         if text is not None:
             fields = json.loads(text)
-            return Course(**{**fields, "forks": tuple(fields["forks"])})
-        course = Course(born_at=now())
-        self.ledger.remember("course", json.dumps(asdict(course)))
-        return course
+            return ClockState(**{**fields, "forks": tuple(fields["forks"])})
+        state = ClockState(born_at=now())
+        self.ledger.store_fact("course", json.dumps(asdict(state)))
+        return state
 
-    def _remembered_factors(self) -> dict[str, int]:
-        text = self.ledger.fact("factors")
+    def _load_price_factors(self) -> dict[str, int]:
+        text = self.ledger.read_fact("factors")
         return {} if text is None else {str(k): int(v) for k, v in json.loads(text).items()}
 
-    def _accounts(self) -> Mapping[Pubkey, Account]:
-        accounts = self.ledger.accounts()
+    def _load_accounts(self) -> Mapping[Pubkey, Account]:
+        accounts = self.ledger.load_accounts()
         if not accounts:
-            accounts = genesis.wallets(self.options.sol_price)
-            self.ledger.commit(self.clock.slot(), (), accounts)
+            accounts = genesis.build_wallet_accounts(self.options.sol_price)
+            self.ledger.commit_block(self.clock.slot(), (), accounts)
         return accounts
 
-    def _view(self, slot: int, meddling: Meddling) -> View:
+    def _build_view(self, slot: int, fault_injection: FaultInjection) -> ChainView:
         bank, mints, pools = self.bank, self._mints, self.pools
 
-        def account(key: Pubkey) -> Account | None:
-            return bank.get(key) or mints.get(key) or pools.peek(key, slot)
+        def get_account(key: Pubkey) -> Account | None:
+            return bank.get(key) or mints.get(key) or pools.peek_account(key, slot)
 
-        def pool(address: Pubkey) -> HostedPool | None:
-            return meddling.pool(address, slot) or pools.get(address, slot)
+        def get_pool(address: Pubkey) -> HostedPool | None:
+            return fault_injection.draw_moved_pool(address, slot) or pools.get_pool(address, slot)
 
-        return View(account, pool, pools.vault, self.is_pools, meddling.forced)
+        return ChainView(
+            get_account,
+            get_pool,
+            pools.get_vault,
+            self.is_pool_account,
+            fault_injection.draw_failure,
+        )

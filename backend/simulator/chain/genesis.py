@@ -1,43 +1,56 @@
-"""What exists on a new chain besides the pools: the tokens, and the paper wallet's riches."""
+"""The accounts of a new chain besides the pools: the mints and the funded paper wallet."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from backend.chain.wire import PAPER_WALLET_SEED
 from backend.domain.amounts import U64_MAX
-from backend.domain.tokens import KNOWN, SOL
-from backend.simulator.market.prices import dollars_e6
-from backend.simulator.wire.paper_wallet import PAPER_WALLET
-from backend.venues.layout import rent_exempt
-from backend.venues.spl import MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM, Mint, ata, token_account
+from backend.domain.tokens import KNOWN_TOKENS, SOL
+from backend.simulator.market.prices import usd_price_e6
+from backend.venues.layout import compute_rent_exemption
+from backend.venues.spl import (
+    MINT,
+    SYSTEM_PROGRAM,
+    TOKEN_PROGRAM,
+    Mint,
+    derive_ata,
+    make_token_account,
+)
 from backend.venues.venue import Account
 
-_WALLET_DOLLARS: Final = 1_000_000_000
-_WALLET_SOL_LEAST: Final = 10_000_000
-_SUPPLY: Final = U64_MAX // 2
+PAPER_WALLET: Final = Keypair.from_seed(PAPER_WALLET_SEED)
+"""A well-known key that is funded at genesis; airdrops are paid from it."""
+
+_WALLET_USD: Final = 1_000_000_000
+_WALLET_SOL_MIN: Final = 10_000_000
+_MINT_SUPPLY: Final = U64_MAX // 2
 
 
-def mints() -> dict[Pubkey, Account]:
-    """The mints of the known tokens; they never change."""
+def build_mint_accounts() -> dict[Pubkey, Account]:
+    """The mint accounts of the known tokens; they never change."""
     return {
         Pubkey.from_string(token.mint): Account(
-            TOKEN_PROGRAM, rent_exempt(MINT.size), MINT.write(Mint(_SUPPLY, token.decimals))
+            TOKEN_PROGRAM,
+            compute_rent_exemption(MINT.size),
+            MINT.write(Mint(_MINT_SUPPLY, token.decimals)),
         )
-        for token in KNOWN
+        for token in KNOWN_TOKENS
     }
 
 
-def wallets(sol_price: int) -> dict[Pubkey, Account]:
-    """The paper wallet with about a billion dollars of every token."""
+def build_wallet_accounts(sol_price: int) -> dict[Pubkey, Account]:
+    """The accounts of the paper wallet, worth about a billion dollars of every token."""
     owner = PAPER_WALLET.pubkey()
-    lamports = max(_WALLET_DOLLARS // sol_price, _WALLET_SOL_LEAST) * 10**SOL.decimals
+    lamports = max(_WALLET_USD // sol_price, _WALLET_SOL_MIN) * 10**SOL.decimals
     accounts = {owner: Account(SYSTEM_PROGRAM, lamports, b"")}
-    for token in KNOWN:
+    for token in KNOWN_TOKENS:
         if token == SOL:
             continue
-        amount = _WALLET_DOLLARS * 10**token.decimals * 1_000_000 // dollars_e6(token, sol_price)
+        amount = _WALLET_USD * 10**token.decimals * 1_000_000 // usd_price_e6(token, sol_price)
         mint = Pubkey.from_string(token.mint)
-        accounts[ata(owner, mint)] = token_account(mint, owner, amount)
+        accounts[derive_ata(owner, mint)] = make_token_account(mint, owner, amount)
     return accounts

@@ -1,8 +1,8 @@
-"""What is kept on disk: the transactions that really happened, and the accounts they left.
+"""The ledger in SQLite: the executed transactions and the resulting accounts.
 
-One commit for each block, before anybody can see the block, so whatever a client was told
-survives the death of the process. It need not survive the death of the machine, which is why
-nothing waits for the disk. Pools are not here: they follow from the time.
+Each block is one commit, before any client can see it, so whatever a client has read survives a
+crash of the process. It need not survive a crash of the machine, which is why commits do not wait
+for the disk (``synchronous = OFF``). Pools are not stored: they are a function of the time.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, Final
 import orjson
 from solders.pubkey import Pubkey
 
-from backend.simulator.chain.receipts import Receipt, read_receipt, receipt_of, written
-from backend.simulator.programs.runtime import Err, Outcome
-from backend.simulator.state.bank import Changes
-from backend.simulator.wire.transaction_parser import Parsed
+from backend.simulator.chain.receipts import Receipt, build_receipt, decode_receipt, encode_receipt
+from backend.simulator.programs.runtime import ExecutionResult, TransactionError
+from backend.simulator.state.bank import AccountChanges
+from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.venue import Account
 
-_LOCK_S: Final = 0.5
+_LOCK_TIMEOUT_S: Final = 0.5
 _PRAGMAS: Final = """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
@@ -50,21 +50,21 @@ CREATE INDEX IF NOT EXISTS transactions_slot ON transactions (slot);
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
-    """A transaction in a block."""
+class ExecutedTransaction:
+    """A transaction in a block with its execution result."""
 
-    parsed: Parsed
-    outcome: Outcome
+    transaction: ParsedTransaction
+    result: ExecutionResult
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A transaction as the ledger tells it; the amounts are of the swap that it asked for."""
+class LedgerEntry:
+    """A transaction in the ledger; the amounts are those of the swap that it requested."""
 
     number: int
     signature: str
     slot: int
-    err: Err | None
+    err: TransactionError | None
     owner: str | None
     pool: str | None
     mint_in: str | None
@@ -73,26 +73,26 @@ class Entry:
     amount_out: str | None
 
 
-_RECENT_MAX: Final = 20_000
+_RECENT_RECEIPTS_MAX: Final = 20_000
 
-_ENTRY: Final = (
+_ENTRY_COLUMNS: Final = (
     "number, signature, slot, err, owner, pool, mint_in, mint_out, amount_in, amount_out"
 )
 
 
 class LedgerInUse(Exception):
-    """Another process has the file open."""
+    """Another process has the ledger file open."""
 
 
 class Ledger:
-    """A SQLite file that one process has open. Every method is done when it returns.
+    """A SQLite file that only one process can have open. All methods are synchronous.
 
     Raises ``LedgerInUse``.
     """
 
     def __init__(self, path: Path) -> None:
-        self._recent: dict[str, Receipt] = {}
-        self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_S)
+        self._recent_receipts: dict[str, Receipt] = {}
+        self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_S)
         try:
             self._sql.executescript(_PRAGMAS + _SCHEMA)
         except sqlite3.OperationalError as error:
@@ -102,83 +102,88 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._sql.close()
 
-    def fact(self, name: str) -> str | None:
-        """A remembered word."""
+    def read_fact(self, name: str) -> str | None:
+        """The value that ``store_fact`` stored under a name."""
         row = self._sql.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def remember(self, name: str, value: str) -> None:
-        """Remember a word."""
+    def store_fact(self, name: str, value: str) -> None:
+        """Store a value under a name, replacing any previous one."""
         self._sql.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def accounts(self) -> dict[Pubkey, Account]:
-        """Every stored account."""
+    def load_accounts(self) -> dict[Pubkey, Account]:
+        """Every stored account by address."""
         rows = self._sql.execute("SELECT address, owner, lamports, data FROM accounts")
         return {
             Pubkey(address): Account(Pubkey(owner), lamports, data)
             for address, owner, lamports, data in rows
         }
 
-    def commit(self, slot: int, executed: Sequence[Executed], accounts: Changes) -> None:
-        """A block: what was executed in it, and the accounts that it left different."""
-        receipts = [receipt_of(slot, item.parsed, item.outcome) for item in executed]
+    def commit_block(
+        self, slot: int, transactions: Sequence[ExecutedTransaction], accounts: AccountChanges
+    ) -> None:
+        """Commit executed transactions and changed accounts in one database transaction."""
+        receipts = [build_receipt(slot, item.transaction, item.result) for item in transactions]
         self._sql.execute("BEGIN")
         try:
             self._sql.executemany(
                 "INSERT INTO transactions (signature, slot, err, wire, receipt, owner, pool, "
                 "mint_in, mint_out, amount_in, amount_out) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_row(item, receipt) for item, receipt in zip(executed, receipts, strict=True)],
+                [
+                    _build_row(item, receipt)
+                    for item, receipt in zip(transactions, receipts, strict=True)
+                ],
             )
-            self._store(accounts)
+            self._store_accounts(accounts)
         except BaseException:
             self._sql.execute("ROLLBACK")
             raise
         self._sql.execute("COMMIT")
-        for item, receipt in zip(executed, receipts, strict=True):
-            self._recent[item.parsed.signature] = receipt
-        while len(self._recent) > _RECENT_MAX:
-            del self._recent[next(iter(self._recent))]
+        for item, receipt in zip(transactions, receipts, strict=True):
+            self._recent_receipts[item.transaction.signature] = receipt
+        while len(self._recent_receipts) > _RECENT_RECEIPTS_MAX:
+            del self._recent_receipts[next(iter(self._recent_receipts))]
 
-    def forget(self, slot: int, accounts: Changes) -> None:
-        """The blocks from ``slot`` on never were; ``accounts`` are as they were before."""
-        self._recent.clear()
+    def delete_blocks(self, slot: int, accounts: AccountChanges) -> None:
+        """Delete the blocks from ``slot`` on and restore ``accounts`` to their previous values."""
+        self._recent_receipts.clear()
         self._sql.execute("BEGIN")
         try:
             self._sql.execute("DELETE FROM transactions WHERE slot >= ?", (slot,))
-            self._store(accounts)
+            self._store_accounts(accounts)
         except BaseException:
             self._sql.execute("ROLLBACK")
             raise
         self._sql.execute("COMMIT")
 
-    def wires(self, slot: int) -> list[bytes]:
-        """The transactions of the blocks from ``slot`` on, in order."""
+    def list_transactions(self, slot: int) -> list[bytes]:
+        """The serialised transactions of the blocks from ``slot`` on, in execution order."""
         rows = self._sql.execute(
             "SELECT wire FROM transactions WHERE slot >= ? ORDER BY number", (slot,)
         )
         return [row[0] for row in rows]
 
-    def statuses(self, slot: int) -> Iterator[tuple[str, int, Err | None]]:
+    def list_statuses(self, slot: int) -> Iterator[tuple[str, int, TransactionError | None]]:
         """Signature, slot and error of every transaction from ``slot`` on."""
-        for signature, at, err in self._sql.execute(
+        for signature, landed_slot, err in self._sql.execute(
             "SELECT signature, slot, err FROM transactions WHERE slot >= ? ORDER BY number", (slot,)
         ):
-            yield signature, at, _err(err)
+            yield signature, landed_slot, _decode_error(err)
 
-    def status(self, signature: str) -> tuple[int, Err | None] | None:
+    def find_status(self, signature: str) -> tuple[int, TransactionError | None] | None:
         """The slot and the error of a transaction."""
         row = self._sql.execute(
             "SELECT slot, err FROM transactions WHERE signature = ?", (signature,)
         ).fetchone()
-        return None if row is None else (row[0], _err(row[1]))
+        return None if row is None else (row[0], _decode_error(row[1]))
 
-    def receipt(self, signature: str) -> Receipt | None:
-        """Everything about a transaction; a recent one is at hand."""
-        recent = self._recent.get(signature)
+    def find_receipt(self, signature: str) -> Receipt | None:
+        """The receipt of a transaction; recent ones are cached in memory."""
+        recent = self._recent_receipts.get(signature)
         if recent is not None:
             return recent
         row = self._sql.execute(
@@ -186,31 +191,31 @@ class Ledger:
         ).fetchone()
         if row is None:
             return None
-        slot, err, wire, text = row
-        return read_receipt(slot, _err(err), wire, text)
+        slot, err, wire, encoded = row
+        return decode_receipt(slot, _decode_error(err), wire, encoded)
 
-    def entry(self, signature: str) -> Entry | None:
-        """One transaction of the ledger."""
+    def find_entry(self, signature: str) -> LedgerEntry | None:
+        """The ledger entry of a signature."""
         rows = self._sql.execute(
-            f"SELECT {_ENTRY} FROM transactions WHERE signature = ?",  # noqa: S608 - a constant
+            f"SELECT {_ENTRY_COLUMNS} FROM transactions WHERE signature = ?",  # noqa: S608 - a constant
             (signature,),
         )
-        return next((_entry(row) for row in rows), None)
+        return next((_read_entry(row) for row in rows), None)
 
-    def entries(self, after: int, limit: int) -> list[Entry]:
-        """The transactions after one number, in the order of their execution."""
+    def list_entries(self, after: int, limit: int) -> list[LedgerEntry]:
+        """A page of ledger entries after a number, in execution order."""
         rows = self._sql.execute(
-            f"SELECT {_ENTRY} FROM transactions WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608
+            f"SELECT {_ENTRY_COLUMNS} FROM transactions WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608
             (after, limit),
         )
-        return [_entry(row) for row in rows]
+        return [_read_entry(row) for row in rows]
 
     def last_slot(self) -> int:
-        """The slot of the last block that is stored."""
+        """The slot of the last stored block, 0 if there is none."""
         row = self._sql.execute("SELECT max(slot) FROM transactions").fetchone()
         return int(row[0] or 0)
 
-    def _store(self, accounts: Changes) -> None:
+    def _store_accounts(self, accounts: AccountChanges) -> None:
         self._sql.executemany(
             "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?)",
             [
@@ -219,17 +224,17 @@ class Ledger:
                 if account is not None
             ],
         )
-        gone = [(bytes(key),) for key, account in accounts.items() if account is None]
-        self._sql.executemany("DELETE FROM accounts WHERE address = ?", gone)
+        deleted = [(bytes(key),) for key, account in accounts.items() if account is None]
+        self._sql.executemany("DELETE FROM accounts WHERE address = ?", deleted)
 
-    def totals(self) -> dict[str, object]:
-        """How many transactions there are, and how much of each token was swapped."""
+    def compute_totals(self) -> dict[str, object]:
+        """The number of transactions, and the swapped amount of each token."""
         tokens: dict[str, dict[str, int]] = {}
-        succeeded = "SELECT mint_in, mint_out, amount_in, amount_out FROM transactions"
+        select_swaps = "SELECT mint_in, mint_out, amount_in, amount_out FROM transactions"
         for mint_in, mint_out, amount_in, amount_out in self._sql.execute(
-            f"{succeeded} WHERE err IS NULL AND pool IS NOT NULL"
+            f"{select_swaps} WHERE err IS NULL AND pool IS NOT NULL"
         ):
-            # Sums of 64-bit amounts do not fit SQLite's integers.
+            # Sums of 64-bit amounts overflow the integers of SQLite.
             tokens.setdefault(mint_in, {"in": 0, "out": 0})["in"] += int(amount_in)
             tokens.setdefault(mint_out, {"in": 0, "out": 0})["out"] += int(amount_out)
         total, failed, swaps = self._sql.execute(
@@ -238,12 +243,18 @@ class Ledger:
         return {"transactions": total, "failed": failed, "swaps": swaps, "tokens": tokens}
 
 
-def _row(item: Executed, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
-    parsed, swap = item.parsed, item.outcome.swap
+def _build_row(item: ExecutedTransaction, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
+    transaction, swap = item.transaction, item.result.swap
     err = None if receipt.err is None else orjson.dumps(receipt.err).decode()
-    row = (parsed.signature, receipt.slot, err, receipt.wire, written(parsed, item.outcome))
+    row = (
+        transaction.signature,
+        receipt.slot,
+        err,
+        receipt.wire,
+        encode_receipt(transaction, item.result),
+    )
     if swap is None:
-        return (*row, str(parsed.keys[0]), None, None, None, None, None)
+        return (*row, str(transaction.keys[0]), None, None, None, None, None)
     return (
         *row,
         str(swap.owner),
@@ -255,11 +266,11 @@ def _row(item: Executed, receipt: Receipt) -> tuple[str | int | bytes | None, ..
     )
 
 
-def _entry(row: Sequence[Any]) -> Entry:
+def _read_entry(row: Sequence[Any]) -> LedgerEntry:
     number, signature, slot, err, *rest = row
-    return Entry(number, signature, slot, _err(err), *rest)
+    return LedgerEntry(number, signature, slot, _decode_error(err), *rest)
 
 
-def _err(text: str | None) -> Err | None:
-    err: Err | None = None if text is None else orjson.loads(text)
+def _decode_error(text: str | None) -> TransactionError | None:
+    err: TransactionError | None = None if text is None else orjson.loads(text)
     return err

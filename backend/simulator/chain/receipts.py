@@ -1,4 +1,4 @@
-"""What a node tells of a transaction in a block, besides what was asked for."""
+"""Receipts: everything that ``getTransaction`` returns about a transaction in a block."""
 
 from __future__ import annotations
 
@@ -7,53 +7,82 @@ from dataclasses import dataclass
 
 import orjson
 
-from backend.simulator.programs.runtime import Err, Holding, Outcome, logs_of
-from backend.simulator.wire.transaction_parser import Parsed, Version, parse
+from backend.simulator.programs.runtime import (
+    ExecutionResult,
+    TokenBalance,
+    TransactionError,
+    build_logs,
+)
+from backend.simulator.wire.transaction_parser import (
+    ParsedTransaction,
+    TransactionVersion,
+    parse_transaction,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A transaction in a block; lamports and token holdings are by account."""
+    """A transaction in a block. ``lamports`` are the balances before and after the transaction."""
 
     slot: int
-    err: Err | None
+    err: TransactionError | None
     wire: bytes
-    version: Version
+    version: TransactionVersion
     fee: int
-    units: int
+    compute_units: int
     logs: Sequence[str]
     lamports: tuple[Sequence[int], Sequence[int]]
-    tokens: Sequence[Holding]
+    tokens: Sequence[TokenBalance]
 
 
-def receipt_of(slot: int, parsed: Parsed, done: Outcome) -> Receipt:
-    """The receipt of a transaction that was just executed."""
-    return _receipt(slot, parsed, done.err, done.units, done.lines, done.lamports, done.tokens)
+def build_receipt(slot: int, transaction: ParsedTransaction, result: ExecutionResult) -> Receipt:
+    """Build the receipt of a transaction that was just executed."""
+    return _assemble_receipt(
+        slot,
+        transaction,
+        result.err,
+        result.compute_units,
+        result.log_lines,
+        result.lamports,
+        result.tokens,
+    )
 
 
-def written(parsed: Parsed, done: Outcome) -> bytes:
-    """What the wire, the slot and the error do not tell, as JSON."""
-    tokens = [tuple(held) for held in done.tokens]
-    return orjson.dumps((parsed.fee, done.units, done.lines, done.lamports, tokens))
+def encode_receipt(transaction: ParsedTransaction, result: ExecutionResult) -> bytes:
+    """Encode the part of a receipt that is not in the columns wire, slot and err, as JSON."""
+    tokens = [tuple(balance) for balance in result.tokens]
+    return orjson.dumps(
+        (transaction.fee, result.compute_units, result.log_lines, result.lamports, tokens)
+    )
 
 
-def read_receipt(slot: int, err: Err | None, wire: bytes, rest: bytes) -> Receipt:
-    """The receipt of which ``rest`` was ``written``."""
-    _, units, lines, lamports, tokens = orjson.loads(rest)
-    holdings = [Holding(*held) for held in tokens]
-    return _receipt(slot, parse(wire), err, units, lines, tuple(lamports), holdings)
+def decode_receipt(slot: int, err: TransactionError | None, wire: bytes, encoded: bytes) -> Receipt:
+    """Rebuild a receipt from its columns and the JSON of ``encode_receipt``."""
+    _, compute_units, log_lines, lamports, tokens = orjson.loads(encoded)
+    balances = [TokenBalance(*fields) for fields in tokens]
+    return _assemble_receipt(
+        slot, parse_transaction(wire), err, compute_units, log_lines, tuple(lamports), balances
+    )
 
 
-def _receipt(
+def _assemble_receipt(
     slot: int,
-    parsed: Parsed,
-    err: Err | None,
-    units: int,
-    lines: Sequence[str],
+    transaction: ParsedTransaction,
+    err: TransactionError | None,
+    compute_units: int,
+    log_lines: Sequence[str],
     lamports: tuple[Sequence[int], Sequence[int]],
-    tokens: Sequence[Holding],
+    tokens: Sequence[TokenBalance],
 ) -> Receipt:
-    logs = logs_of(parsed.programs, err, lines)
+    logs = build_logs(transaction.programs, err, log_lines)
     return Receipt(
-        slot, err, parsed.wire, parsed.version, parsed.fee, units, logs, lamports, tokens
+        slot,
+        err,
+        transaction.wire,
+        transaction.version,
+        transaction.fee,
+        compute_units,
+        logs,
+        lamports,
+        tokens,
     )

@@ -1,1 +1,1 @@
-"""The market of the simulated chain: reference prices, and the pools that follow them."""
+"""The market of the simulated chain: reference prices and the pools that follow them."""

@@ -1,7 +1,7 @@
-"""The pools of the venues. Arbitrage brings each back to its price in every block.
+"""The pools of the venues, which arbitrage resets to their market price in every block.
 
-So a pool at the start of a block is a function of the slot alone: nothing of it has to be stored,
-price impact is real within a block, and it does not add up over blocks.
+The state of a pool at the start of a block is therefore a function of the slot alone: nothing of
+it has to be stored, and price impact is real within a block but does not accumulate over blocks.
 """
 
 from __future__ import annotations
@@ -15,215 +15,237 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
-from backend.domain.tokens import KNOWN
-from backend.simulator.market.prices import BANDS, dollars_e6, moved, reference, wandered_e9
-from backend.simulator.options import SimulatedOptions
+from backend.domain.tokens import KNOWN_TOKENS
+from backend.simulator.market.prices import (
+    PRICE_BANDS,
+    move_factor,
+    reference_price,
+    usd_price_e6,
+    walk_factor_e9,
+)
+from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs import token
 from backend.simulator.state.clock import ChainClock
-from backend.venues import HOSTED
+from backend.venues import HOSTED_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock
 from backend.venues.venue import Account
 
-FEES_E9: Final[Mapping[Dex, int]] = {Dex.RAYDIUM: 3_000_000, Dex.METEORA: 2_000_000}
+POOL_FEES_E9: Final[Mapping[Dex, int]] = {Dex.RAYDIUM: 3_000_000, Dex.METEORA: 2_000_000}
 
-_CLOCK_LAMPORTS: Final = 1_169_280
+_CLOCK_ACCOUNT_LAMPORTS: Final = 1_169_280
 _SLOTS_PER_EPOCH: Final = 432_000
 
 
-class _Hosted:
-    """A pool as it was created, and as it is in the slot in which it was last looked at.
+class _PoolState:
+    """A pool at genesis and its current state, computed for the slot of the last access.
 
-    Of ``accounts`` the vaults are always those of ``current``; the pool's own is written when it
-    is read, for that is most of the work.
+    The vaults in ``accounts`` always match ``pool``. The pool account itself is encoded when it
+    is read, because that is most of the work; ``is_account_stale`` until then.
     """
 
     __slots__ = (
         "accounts",
         "base",
-        "current",
         "dex",
-        "factor_e9",
         "genesis",
-        "is_stale",
+        "is_account_stale",
+        "pool",
+        "price_factor_e9",
         "quote",
         "slot",
         "vaults",
     )
 
     def __init__(
-        self, dex: Dex, base: Token, quote: Token, genesis: HostedPool, factor_e9: int
+        self, dex: Dex, base: Token, quote: Token, genesis: HostedPool, price_factor_e9: int
     ) -> None:
         self.dex: Final = dex
         self.base: Final = base
         self.quote: Final = quote
         self.genesis: Final = genesis
-        self.factor_e9 = factor_e9
-        self.begin(-1, genesis)
+        self.price_factor_e9 = price_factor_e9
+        self.start_slot(-1, genesis)
         self.vaults: Final = {
             Pubkey(account.data[:32]): key
             for key, account in self.accounts.items()
-            if token.is_holding(account)
+            if token.is_token_account(account)
         }
 
-    def begin(self, slot: int, pool: HostedPool) -> None:
-        """The pool as a slot begins."""
+    def start_slot(self, slot: int, pool: HostedPool) -> None:
+        """Set the state of the pool at the start of a slot."""
         self.slot = slot
-        self.current = pool
-        self.accounts = pool.accounts()
-        self.is_stale = False
+        self.pool = pool
+        self.accounts = pool.encode_accounts()
+        self.is_account_stale = False
 
     @property
     def name(self) -> str:
-        """What its price is a function of, besides the time."""
+        """The key of the price walk and of the stored price factor."""
         return f"{self.dex}/{self.base.symbol}/{self.quote.symbol}"
 
 
-class Pools:
-    """Every pool, by its address and by the accounts that belong to it."""
+class PoolMarket:
+    """All pools, by address and by the accounts that belong to them."""
 
     def __init__(
-        self, options: SimulatedOptions, clock: ChainClock, factors: Mapping[str, int]
+        self, options: SimulatorOptions, clock: ChainClock, price_factors: Mapping[str, int]
     ) -> None:
         self._options = options
         self._clock = clock
-        self._hosted = {
-            hosted.genesis.address: hosted for hosted in _genesis(options, clock, factors)
+        self._pools_by_address = {
+            state.genesis.address: state for state in _create_pools(options, price_factors)
         }
-        self._belongs = {
-            key: hosted for hosted in self._hosted.values() for key in hosted.genesis.accounts()
+        self._pools_by_account = {
+            key: state
+            for state in self._pools_by_address.values()
+            for key in state.genesis.encode_accounts()
         }
         self._clock_account: tuple[int, Account] | None = None
 
-    def get(self, address: Pubkey, slot: int) -> HostedPool | None:
-        """A pool as it is in the slot under way."""
-        hosted = self._hosted.get(address)
-        return None if hosted is None else self._now(hosted, slot).current
+    def get_pool(self, address: Pubkey, slot: int) -> HostedPool | None:
+        """A pool in its current state of the current slot."""
+        state = self._pools_by_address.get(address)
+        return None if state is None else self._refresh(state, slot).pool
 
-    def moved_by(
+    def build_moved_pool(
         self, address: Pubkey, slot: int, base: Token | None, bps: int
     ) -> HostedPool | None:
-        """A pool as it would be at another price."""
-        hosted = self._hosted.get(address)
-        if hosted is None:
+        """A pool at a price that is moved by ``bps``; the pool itself does not change."""
+        state = self._pools_by_address.get(address)
+        if state is None:
             return None
-        return self._at(hosted, slot, moved(hosted.factor_e9, _towards(hosted, base, bps)))
-
-    def vault(self, address: Pubkey, mint: Pubkey) -> Pubkey:
-        """Where a pool keeps one of its tokens."""
-        return self._hosted[address].vaults[mint]
-
-    def swapped(self, pools: Mapping[Pubkey, HostedPool], vaults: Mapping[Pubkey, Account]) -> None:
-        """Swaps happened in the slot under way: the pools and their vaults as they are now."""
-        for address, pool in pools.items():
-            hosted = self._hosted[address]
-            hosted.current = pool
-            hosted.is_stale = True
-        for key, account in vaults.items():
-            self._belongs[key].accounts[key] = account
-
-    def account(self, key: Pubkey, slot: int) -> Account | None:
-        """An account of a pool, or the clock, as it is in the slot under way."""
-        hosted = self._belongs.get(key)
-        if hosted is not None and key == hosted.genesis.address:
-            self._now(hosted, slot)
-            if hosted.is_stale:
-                hosted.accounts = hosted.current.accounts()
-                hosted.is_stale = False
-        return self.peek(key, slot)
-
-    def peek(self, key: Pubkey, slot: int) -> Account | None:
-        """The same for programs, which look at pools and not at a pool's own bytes: those may be
-        of before the last swap."""
-        hosted = self._belongs.get(key)
-        if hosted is not None:
-            return self._now(hosted, slot).accounts[key]
-        return self._clock_sysvar(slot) if key == CLOCK_SYSVAR else None
-
-    def dex_of(self, key: Pubkey) -> Dex | None:
-        """The venue that an account belongs to."""
-        hosted = self._belongs.get(key)
-        return None if hosted is None else hosted.dex
-
-    def is_of(self, address: Pubkey, dex: Dex | None, pair: tuple[Token, Token] | None) -> bool:
-        """Whether a pool is of a venue and trades a pair, where they are given."""
-        hosted = self._hosted.get(address)
-        return (
-            hosted is not None
-            and dex in {None, hosted.dex}
-            and (pair is None or {hosted.base, hosted.quote} == set(pair))
+        return self._build_pool(
+            state, slot, move_factor(state.price_factor_e9, _convert_move(state, base, bps))
         )
 
-    def move(self, base: Token, quote: Token, dex: Dex | None, bps: int) -> dict[str, int]:
-        """Move the price of ``base`` in ``quote`` for good; the new factors by pool."""
-        changed = {}
-        for hosted in self._hosted.values():
-            if self.is_of(hosted.genesis.address, dex, (base, quote)):
-                hosted.factor_e9 = moved(hosted.factor_e9, _towards(hosted, base, bps))
-                changed[hosted.name] = hosted.factor_e9
-        self.recentre()
-        return changed
+    def get_vault(self, address: Pubkey, mint: Pubkey) -> Pubkey:
+        """The token account in which a pool keeps one of its mints."""
+        return self._pools_by_address[address].vaults[mint]
 
-    def recentre(self) -> None:
-        """Forget the swaps of the block under way."""
-        for hosted in self._hosted.values():
-            hosted.slot = -1
+    def record_swaps(
+        self, pools: Mapping[Pubkey, HostedPool], vaults: Mapping[Pubkey, Account]
+    ) -> None:
+        """Replace the state of pools and vaults after swaps in the current slot."""
+        for address, pool in pools.items():
+            state = self._pools_by_address[address]
+            state.pool = pool
+            state.is_account_stale = True
+        for key, account in vaults.items():
+            self._pools_by_account[key].accounts[key] = account
 
-    def _now(self, hosted: _Hosted, slot: int) -> _Hosted:
-        if hosted.slot != slot:
-            hosted.begin(slot, self._at(hosted, slot, hosted.factor_e9))
-        return hosted
+    def get_account(self, key: Pubkey, slot: int) -> Account | None:
+        """An account of a pool, or the clock sysvar, in the current slot."""
+        state = self._pools_by_account.get(key)
+        if state is not None and key == state.genesis.address:
+            self._refresh(state, slot)
+            if state.is_account_stale:
+                state.accounts = state.pool.encode_accounts()
+                state.is_account_stale = False
+        return self.peek_account(key, slot)
 
-    def _at(self, hosted: _Hosted, slot: int, factor_e9: int) -> HostedPool:
-        wandered = E9
-        if self._options.wander:
-            at_ms = self._clock.milliseconds(slot)
-            wandered = wandered_e9(self._options.seed, hosted.name, BANDS[hosted.dex], at_ms)
-        price = reference(hosted.base, hosted.quote, self._options.sol_price)
-        price *= Fraction(wandered * factor_e9, E9 * E9)
-        mint = Pubkey.from_string(hosted.base.mint)
-        pool = hosted.genesis.at_price(mint, price.numerator, price.denominator)
-        return pool.at_time(self._time(slot))
+    def peek_account(self, key: Pubkey, slot: int) -> Account | None:
+        """Like ``get_account``, but the bytes of a pool account may be those before the last swap.
 
-    def _time(self, slot: int) -> Clock:
-        epoch, within = divmod(slot, _SLOTS_PER_EPOCH)
+        That is enough for programs, which read pools as ``HostedPool`` and not as bytes.
+        """
+        state = self._pools_by_account.get(key)
+        if state is not None:
+            return self._refresh(state, slot).accounts[key]
+        return self._get_clock_account(slot) if key == CLOCK_SYSVAR else None
+
+    def find_dex(self, key: Pubkey) -> Dex | None:
+        """The venue that an account belongs to."""
+        state = self._pools_by_account.get(key)
+        return None if state is None else state.dex
+
+    def is_pool_of(
+        self, address: Pubkey, dex: Dex | None, pair: tuple[Token, Token] | None
+    ) -> bool:
+        """Whether a pool is of a venue and trades a pair; ``None`` matches every one."""
+        state = self._pools_by_address.get(address)
+        return (
+            state is not None
+            and dex in {None, state.dex}
+            and (pair is None or {state.base, state.quote} == set(pair))
+        )
+
+    def move_price(self, base: Token, quote: Token, dex: Dex | None, bps: int) -> dict[str, int]:
+        """Move the price of ``base`` in ``quote`` permanently. Returns the new factors by pool."""
+        factors_by_pool = {}
+        for state in self._pools_by_address.values():
+            if self.is_pool_of(state.genesis.address, dex, (base, quote)):
+                state.price_factor_e9 = move_factor(
+                    state.price_factor_e9, _convert_move(state, base, bps)
+                )
+                factors_by_pool[state.name] = state.price_factor_e9
+        self.discard_swaps()
+        return factors_by_pool
+
+    def discard_swaps(self) -> None:
+        """Discard the swaps of the current block: every pool is recomputed on its next access."""
+        for state in self._pools_by_address.values():
+            state.slot = -1
+
+    def _refresh(self, state: _PoolState, slot: int) -> _PoolState:
+        if state.slot != slot:
+            state.start_slot(slot, self._build_pool(state, slot, state.price_factor_e9))
+        return state
+
+    def _build_pool(self, state: _PoolState, slot: int, price_factor_e9: int) -> HostedPool:
+        walk_factor = E9
+        if self._options.has_moving_prices:
+            at_ms = self._clock.elapsed_ms(slot)
+            walk_factor = walk_factor_e9(
+                self._options.seed, state.name, PRICE_BANDS[state.dex], at_ms
+            )
+        price = reference_price(state.base, state.quote, self._options.sol_price)
+        price *= Fraction(walk_factor * price_factor_e9, E9 * E9)
+        mint = Pubkey.from_string(state.base.mint)
+        pool = state.genesis.with_price(mint, price.numerator, price.denominator)
+        return pool.with_clock(self._build_clock(slot))
+
+    def _build_clock(self, slot: int) -> Clock:
+        epoch, slot_index = divmod(slot, _SLOTS_PER_EPOCH)
         return Clock(
             slot=slot,
-            epoch_start=self._clock.unix_time(slot - within),
+            epoch_start=self._clock.unix_time(slot - slot_index),
             epoch=epoch,
             leader_epoch=epoch + 1,
             unix_time=self._clock.unix_time(slot),
         )
 
-    def _clock_sysvar(self, slot: int) -> Account:
+    def _get_clock_account(self, slot: int) -> Account:
         if self._clock_account is None or self._clock_account[0] != slot:
-            data = CLOCK.write(self._time(slot))
-            self._clock_account = slot, Account(SYSVAR_OWNER, _CLOCK_LAMPORTS, data)
+            data = CLOCK.write(self._build_clock(slot))
+            self._clock_account = slot, Account(SYSVAR_OWNER, _CLOCK_ACCOUNT_LAMPORTS, data)
         return self._clock_account[1]
 
 
-def _towards(hosted: _Hosted, base: Token | None, bps: int) -> int:
-    """A move of the price of ``base`` as a move of the price of the pool's own base token."""
-    if base in {None, hosted.base}:
+def _convert_move(state: _PoolState, base: Token | None, bps: int) -> int:
+    """Convert a move of the price of ``base`` to one of the price of the pool's base token."""
+    if base in {None, state.base}:
         return bps
     return BPS * BPS // (BPS + bps) - BPS
 
 
-def _genesis(
-    options: SimulatedOptions, clock: ChainClock, factors: Mapping[str, int]
-) -> Iterator[_Hosted]:
-    for venue in HOSTED:
-        for base, quote in combinations(KNOWN, 2):
-            pool = _create(venue, base, quote, options)
-            hosted = _Hosted(venue.dex, base, quote, pool, E9)
-            hosted.factor_e9 = factors.get(hosted.name, E9)
-            yield hosted
+def _create_pools(
+    options: SimulatorOptions, price_factors: Mapping[str, int]
+) -> Iterator[_PoolState]:
+    for venue in HOSTED_VENUES:
+        for base, quote in combinations(KNOWN_TOKENS, 2):
+            pool = _create_pool(venue, base, quote, options)
+            state = _PoolState(venue.dex, base, quote, pool, E9)
+            state.price_factor_e9 = price_factors.get(state.name, E9)
+            yield state
 
 
-def _create(venue: HostedVenue, base: Token, quote: Token, options: SimulatedOptions) -> HostedPool:
+def _create_pool(
+    venue: HostedVenue, base: Token, quote: Token, options: SimulatorOptions
+) -> HostedPool:
     mint_a, mint_b = (Pubkey.from_string(each.mint) for each in (base, quote))
     amount_a, amount_b = (
-        options.depth_usd * 10**each.decimals * 1_000_000 // dollars_e6(each, options.sol_price)
+        options.depth_usd * 10**each.decimals * 1_000_000 // usd_price_e6(each, options.sol_price)
         for each in (base, quote)
     )
-    return venue.create(mint_a, mint_b, amount_a, amount_b, fee_e9=FEES_E9[venue.dex])
+    return venue.create_pool(mint_a, mint_b, amount_a, amount_b, fee_e9=POOL_FEES_E9[venue.dex])

@@ -1,9 +1,9 @@
-"""Where each pool's price is: a reference, a walk around it, and what it was moved by.
+"""The market price of each pool: a reference price, a walk around it, and explicit moves.
 
-A walk is a function of the seed, the pool and the time, so nobody has to step it and a restart
-does not disturb it. It is integer value noise: random heights at regular knots, joined smoothly,
-in two octaves. It stays inside its band by construction and its speed is bounded: at its steepest
-under 5 basis points a second, so that a quote outlives the seconds until it lands.
+A walk is a function of the seed, the pool and the time, so no task has to advance it and a restart
+does not change it. It is integer value noise: random values at regular knots, interpolated
+smoothly, in two octaves. It stays inside its band by construction and its slope is bounded: under
+5 basis points per second at its steepest, so that a quote is still good when its swap lands.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backend.domain.quotes import E9, Dex
 from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT
 
 _MICRO: Final = 1_000_000
-_DOLLARS_E6: Final[Mapping[Token, int]] = {
+_USD_PRICES_E6: Final[Mapping[Token, int]] = {
     USDC: _MICRO,
     USDT: _MICRO,
     JUP: 900_000,
@@ -32,57 +32,58 @@ _FACTOR_MAX: Final = E9 * 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """How far from the reference a venue's prices wander, in basis points."""
+class PriceBand:
+    """The range of the prices of a venue around the reference price, in basis points."""
 
     low_bps: int
     high_bps: int
 
 
-BANDS: Final[Mapping[Dex, Band]] = {
-    Dex.RAYDIUM: Band(-200, 200),
-    Dex.METEORA: Band(-300, 200),
+PRICE_BANDS: Final[Mapping[Dex, PriceBand]] = {
+    Dex.RAYDIUM: PriceBand(-200, 200),
+    Dex.METEORA: PriceBand(-300, 200),
 }
 
 _OCTAVES: Final = ((3, 240_000), (1, 80_000))
-"""Shares of the band in quarters, and milliseconds between knots."""
-_OCTAVE_PARTS: Final = 4
+"""Share of the band in quarters, and milliseconds between knots."""
+_SHARES_TOTAL: Final = 4
 
 
-def dollars_e6(token: Token, sol_price: int) -> int:
-    """The reference price of one unit of a token, in millionths of a dollar."""
-    return sol_price * _MICRO if token == SOL else _DOLLARS_E6[token]
+def usd_price_e6(token: Token, sol_price: int) -> int:
+    """The reference price of one token, in millionths of a dollar."""
+    return sol_price * _MICRO if token == SOL else _USD_PRICES_E6[token]
 
 
-def reference(base: Token, quote: Token, sol_price: int) -> Fraction:
-    """Base units of ``quote`` for one base unit of ``base``."""
-    dollars = Fraction(dollars_e6(base, sol_price), dollars_e6(quote, sol_price))
-    return dollars * Fraction(10**quote.decimals, 10**base.decimals)
+def reference_price(base: Token, quote: Token, sol_price: int) -> Fraction:
+    """The reference price in base units of ``quote`` for one base unit of ``base``."""
+    price = Fraction(usd_price_e6(base, sol_price), usd_price_e6(quote, sol_price))
+    return price * Fraction(10**quote.decimals, 10**base.decimals)
 
 
-def wandered_e9(seed: int, pool: str, band: Band, at_ms: int) -> int:
-    """The factor of a pool's price at a time, in parts per billion."""
-    middle_bps, half_bps = band.low_bps + band.high_bps, band.high_bps - band.low_bps
+def walk_factor_e9(seed: int, pool: str, band: PriceBand, at_ms: int) -> int:
+    """The factor by which the walk changes the price of a pool at a time, in parts per billion."""
+    low_plus_high_bps, width_bps = band.low_bps + band.high_bps, band.high_bps - band.low_bps
     noise = sum(
-        share * _noise(f"{seed}/{pool}/{share}", at_ms, every_ms) for share, every_ms in _OCTAVES
+        share * _compute_noise(f"{seed}/{pool}/{share}", at_ms, knot_interval_ms)
+        for share, knot_interval_ms in _OCTAVES
     )
-    return E9 + (middle_bps * E9 + half_bps * noise // _OCTAVE_PARTS) // (2 * BPS)
+    return E9 + (low_plus_high_bps * E9 + width_bps * noise // _SHARES_TOTAL) // (2 * BPS)
 
 
-def _noise(name: str, at_ms: int, every_ms: int) -> int:
-    """Between -1 and 1 in parts per billion, smooth in time."""
-    knot, within = divmod(at_ms, every_ms)
-    before, after = _knot(name, knot), _knot(name, knot + 1)
-    # 3x² - 2x³: level at both knots, and never steeper than 1.5.
-    rise = within * within * (3 * every_ms - 2 * within)
-    return before + (after - before) * rise // every_ms**3
+def _compute_noise(name: str, at_ms: int, knot_interval_ms: int) -> int:
+    """Value noise between -1 and 1 in parts per billion, smooth in time."""
+    knot, offset_ms = divmod(at_ms, knot_interval_ms)
+    previous, following = _knot_value(name, knot), _knot_value(name, knot + 1)
+    # 3x² - 2x³: flat at both knots, and never steeper than 1.5.
+    rise = offset_ms * offset_ms * (3 * knot_interval_ms - 2 * offset_ms)
+    return previous + (following - previous) * rise // knot_interval_ms**3
 
 
-def _knot(name: str, number: int) -> int:
-    digest = sha256(f"{name}/{number}".encode()).digest()
+def _knot_value(name: str, knot: int) -> int:
+    digest = sha256(f"{name}/{knot}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % (2 * E9 + 1) - E9
 
 
-def moved(factor_e9: int, bps: int) -> int:
-    """A factor after a move by ``bps``, kept within what pools can hold."""
-    return min(max(factor_e9 * (BPS + bps) // BPS, _FACTOR_MIN), _FACTOR_MAX)
+def move_factor(price_factor_e9: int, bps: int) -> int:
+    """A price factor after a move by ``bps``, clamped to the range that pools can represent."""
+    return min(max(price_factor_e9 * (BPS + bps) // BPS, _FACTOR_MIN), _FACTOR_MAX)

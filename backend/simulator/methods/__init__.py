@@ -1,1 +1,1 @@
-"""The JSON-RPC methods of the node, by what they are about."""
+"""The JSON-RPC methods of the node, grouped by subject."""

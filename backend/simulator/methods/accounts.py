@@ -1,4 +1,4 @@
-"""Reading accounts. They are those of the newest block, whatever the commitment."""
+"""Methods that read accounts, always from the newest block, whatever the commitment."""
 
 from __future__ import annotations
 
@@ -9,112 +9,117 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import format_amount
-from backend.domain.tokens import KNOWN
+from backend.domain.tokens import KNOWN_TOKENS
 from backend.simulator.chain.chain import Chain
-from backend.simulator.faults import Down, Faults
+from backend.simulator.faults import FaultRegistry, VenueOutage
 from backend.simulator.methods.params import (
-    INTERNAL,
+    INTERNAL_ERROR,
     INVALID_PARAMS,
+    CallOptions,
     Json,
-    Options,
+    NoResponse,
     Params,
     RpcError,
-    Silence,
-    context,
-    pubkey,
+    build_context,
+    parse_pubkey,
 )
 from backend.simulator.programs import token
-from backend.venues.layout import rent_exempt
+from backend.venues.layout import compute_rent_exemption
 from backend.venues.venue import Account
 
 KEYS_MAX: Final = 100
-_DATA_MAX: Final = 10_485_760
+_DATA_BYTES_MAX: Final = 10_485_760
 _ENCODINGS: Final = ("base64",)
-_DECIMALS: Final = {each.mint: each.decimals for each in KNOWN}
+_DECIMALS_BY_MINT: Final = {each.mint: each.decimals for each in KNOWN_TOKENS}
 
 
 class AccountMethods:
-    """Accounts, balances and rent."""
+    """The methods for accounts, balances and rent."""
 
-    def __init__(self, chain: Chain, faults: Faults) -> None:
+    def __init__(self, chain: Chain, faults: FaultRegistry) -> None:
         self._chain = chain
         self._faults = faults
 
-    def methods(self) -> Mapping[str, Callable[[Params], Json]]:
-        """By name."""
+    def list_methods(self) -> Mapping[str, Callable[[Params], Json]]:
+        """The handlers by method name."""
         return {
-            "getAccountInfo": self.account_info,
-            "getBalance": self.balance,
-            "getMinimumBalanceForRentExemption": self.rent,
-            "getMultipleAccounts": self.multiple_accounts,
-            "getTokenAccountBalance": self.token_account_balance,
+            "getAccountInfo": self.get_account_info,
+            "getBalance": self.get_balance,
+            "getMinimumBalanceForRentExemption": self.get_minimum_balance_for_rent_exemption,
+            "getMultipleAccounts": self.get_multiple_accounts,
+            "getTokenAccountBalance": self.get_token_account_balance,
         }
 
-    def account_info(self, params: Params) -> Json:
+    def get_account_info(self, params: Params) -> Json:
         """``getAccountInfo``."""
-        key, options = pubkey(params.text(0)), params.options(1)
+        key, options = parse_pubkey(params.get_string(0)), params.get_options(1)
         return {
-            "context": context(self._chain, options),
-            "value": render(self._read(key), options),
+            "context": build_context(self._chain, options),
+            "value": account_to_json(self._read_account(key), options),
         }
 
-    def multiple_accounts(self, params: Params) -> Json:
-        """``getMultipleAccounts``, of at most 100."""
-        keys = [pubkey(text) for text in params.texts(0, KEYS_MAX)]
-        options = params.options(1)
+    def get_multiple_accounts(self, params: Params) -> Json:
+        """``getMultipleAccounts``, at most 100."""
+        keys = [parse_pubkey(text) for text in params.get_strings(0, KEYS_MAX)]
+        options = params.get_options(1)
         return {
-            "context": context(self._chain, options),
-            "value": [render(account, options) for account in self._read_all(keys)],
+            "context": build_context(self._chain, options),
+            "value": [account_to_json(account, options) for account in self._read_accounts(keys)],
         }
 
-    def balance(self, params: Params) -> Json:
+    def get_balance(self, params: Params) -> Json:
         """``getBalance``."""
-        account = self._read(pubkey(params.text(0)))
+        account = self._read_account(parse_pubkey(params.get_string(0)))
         return {
-            "context": context(self._chain, params.options(1)),
+            "context": build_context(self._chain, params.get_options(1)),
             "value": 0 if account is None else account.lamports,
         }
 
-    def token_account_balance(self, params: Params) -> Json:
+    def get_token_account_balance(self, params: Params) -> Json:
         """``getTokenAccountBalance``."""
-        account = self._read(pubkey(params.text(0)))
+        account = self._read_account(parse_pubkey(params.get_string(0)))
         if account is None:
             raise RpcError(INVALID_PARAMS, "Invalid param: could not find account")
-        if not token.is_holding(account):
+        if not token.is_token_account(account):
             raise RpcError(INVALID_PARAMS, "Invalid param: not a Token account")
         mint = str(Pubkey(account.data[:32]))
         return {
-            "context": context(self._chain, params.options(1)),
-            "value": ui_amount(mint, token.amount_of(account)),
+            "context": build_context(self._chain, params.get_options(1)),
+            "value": amount_to_json(mint, token.read_amount(account)),
         }
 
-    def rent(self, params: Params) -> Json:
+    def get_minimum_balance_for_rent_exemption(self, params: Params) -> Json:
         """``getMinimumBalanceForRentExemption``."""
-        return rent_exempt(params.number(0, _DATA_MAX))
+        return compute_rent_exemption(params.get_integer(0, _DATA_BYTES_MAX))
 
-    def _read(self, key: Pubkey) -> Account | None:
-        return self._read_all([key])[0]
+    def _read_account(self, key: Pubkey) -> Account | None:
+        return self._read_accounts([key])[0]
 
-    def _read_all(self, keys: Sequence[Pubkey]) -> list[Account | None]:
-        """The accounts, unless one belongs to a venue that is down: then none of them."""
-        dexes = {self._chain.pools.dex_of(key) for key in keys}
-        down = self._faults.strike(Down, lambda fault: fault.venue in dexes)
-        if down is not None and down.mode == "timeout":
-            raise Silence
-        if down is not None:
-            raise RpcError(INTERNAL, f"Internal error: accounts of {down.venue} cannot be read")
-        return [self._chain.account(key) for key in keys]
+    def _read_accounts(self, keys: Sequence[Pubkey]) -> list[Account | None]:
+        """Read accounts; all of the read fails if one belongs to a venue with an outage."""
+        dexes = {self._chain.pools.find_dex(key) for key in keys}
+        outage = self._faults.trigger(VenueOutage, lambda fault: fault.venue in dexes)
+        if outage is not None and outage.mode == "timeout":
+            raise NoResponse
+        if outage is not None:
+            raise RpcError(
+                INTERNAL_ERROR, f"Internal error: accounts of {outage.venue} cannot be read"
+            )
+        return [self._chain.get_account(key) for key in keys]
 
 
-def render(account: Account | None, options: Options) -> Json:
-    """An account as JSON, in base64."""
-    options.word("encoding", _ENCODINGS)
+def account_to_json(account: Account | None, options: CallOptions) -> Json:
+    """An account as JSON, with its data in base64."""
+    options.get_choice("encoding", _ENCODINGS)
     if account is None:
         return None
     data = account.data
-    part = options.inner("dataSlice")
-    if part is not None:
-        offset, length = part.number("offset") or 0, part.number("length") or 0
+    data_slice = options.get_object("dataSlice")
+    if data_slice is not None:
+        offset, length = (
+            data_slice.get_integer("offset") or 0,
+            data_slice.get_integer("length") or 0,
+        )
         data = data[offset : offset + length]
     return {
         "data": [b64encode(data).decode(), "base64"],
@@ -126,9 +131,9 @@ def render(account: Account | None, options: Options) -> Json:
     }
 
 
-def ui_amount(mint: str, amount: int) -> Json:
-    """An amount of a token as JSON."""
-    decimals = _DECIMALS.get(mint, 0)
+def amount_to_json(mint: str, amount: int) -> Json:
+    """A token amount as JSON."""
+    decimals = _DECIMALS_BY_MINT.get(mint, 0)
     return {
         "amount": str(amount),
         "decimals": decimals,

@@ -1,4 +1,4 @@
-"""What methods are asked with, and how they refuse: every check of an argument is here."""
+"""Parameters, errors and response context of JSON-RPC calls; every parameter is validated here."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from backend.chain.wire import Commitment
 from backend.simulator.chain.chain import Chain
 
 Json: TypeAlias = Any
-"""JSON from a client, not yet read, or JSON for it."""
+"""JSON from a client, not validated yet, or JSON for a client."""
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
-NO_METHOD: Final = -32601
+METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
-INTERNAL: Final = -32603
+INTERNAL_ERROR: Final = -32603
 PREFLIGHT_FAILED: Final = -32002
-SIGNATURE_FAILED: Final = -32003
+SIGNATURE_VERIFICATION_FAILED: Final = -32003
 NODE_UNHEALTHY: Final = -32005
 UNSUPPORTED_VERSION: Final = -32015
-SLOT_NOT_REACHED: Final = -32016
+MIN_CONTEXT_SLOT_NOT_REACHED: Final = -32016
+
+API_VERSION: Final = "3.0.0"
 
 
 class RpcError(Exception):
-    """A JSON-RPC error that a client gets."""
+    """A JSON-RPC error that is returned to the client."""
 
     def __init__(self, code: int, message: str, data: Json = None) -> None:
         super().__init__(message)
@@ -36,20 +38,23 @@ class RpcError(Exception):
         self.data = data
 
 
-class Silence(Exception):
-    """No answer comes, until the client gives up."""
+class NoResponse(Exception):
+    """The request gets no response until the client times out."""
 
 
-class Lost(Exception):
-    """It was done, and the answer to it is lost; ``closes`` tells how."""
+class ResponseLost(Exception):
+    """The call was executed but its response is lost.
 
-    def __init__(self, *, closes: bool) -> None:
-        super().__init__("the answer is lost")
-        self.closes = closes
+    With ``is_connection_closed`` the connection closes, otherwise the status is 500.
+    """
+
+    def __init__(self, *, is_connection_closed: bool) -> None:
+        super().__init__("the response is lost")
+        self.is_connection_closed = is_connection_closed
 
 
 class Params:
-    """The positional parameters of one call. Each reader raises ``RpcError`` (invalid params)."""
+    """The positional parameters of one call. Getters raise ``RpcError`` (invalid params)."""
 
     __slots__ = ("_values",)
 
@@ -60,62 +65,64 @@ class Params:
             raise RpcError(INVALID_PARAMS, "`params` should be an array")
         self._values: Final[list[Json]] = values
 
-    def given(self, at: int) -> bool:
-        """Whether a parameter is there."""
-        return at < len(self._values)
+    def has_value(self, index: int) -> bool:
+        """Whether a parameter was passed."""
+        return index < len(self._values)
 
-    def text(self, at: int) -> str:
-        """A string that must be there."""
-        value = self._values[at] if at < len(self._values) else None
+    def get_string(self, index: int) -> str:
+        """A required string."""
+        value = self._values[index] if index < len(self._values) else None
         if not isinstance(value, str):
-            raise RpcError(INVALID_PARAMS, f"Invalid params: expected a string at position {at}")
+            raise RpcError(INVALID_PARAMS, f"Invalid params: expected a string at position {index}")
         return value
 
-    def texts(self, at: int, most: int) -> list[str]:
-        """An array of at most ``most`` strings."""
-        value = self._values[at] if at < len(self._values) else None
+    def get_strings(self, index: int, count_max: int) -> list[str]:
+        """A required array of at most ``count_max`` strings."""
+        value = self._values[index] if index < len(self._values) else None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise RpcError(
-                INVALID_PARAMS, f"Invalid params: expected an array of strings at position {at}"
+                INVALID_PARAMS, f"Invalid params: expected an array of strings at position {index}"
             )
-        if len(value) > most:
-            raise RpcError(INVALID_PARAMS, f"Too many inputs provided; max {most}")
+        if len(value) > count_max:
+            raise RpcError(INVALID_PARAMS, f"Too many inputs provided; max {count_max}")
         return value
 
-    def number(self, at: int, most: int) -> int:
-        """A whole number that is not negative."""
-        value = self._values[at] if at < len(self._values) else None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-            raise RpcError(INVALID_PARAMS, f"Invalid params: expected a number at position {at}")
+    def get_integer(self, index: int, value_max: int) -> int:
+        """A required integer from 0 to ``value_max``."""
+        value = self._values[index] if index < len(self._values) else None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= value_max:
+            raise RpcError(INVALID_PARAMS, f"Invalid params: expected a number at position {index}")
         return value
 
-    def options(self, at: int) -> Options:
-        """The object of options, which may be left out."""
-        value = self._values[at] if at < len(self._values) else None
+    def get_options(self, index: int) -> CallOptions:
+        """The optional object of call options."""
+        value = self._values[index] if index < len(self._values) else None
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            raise RpcError(INVALID_PARAMS, f"Invalid params: expected an object at position {at}")
-        return Options(value)
+            raise RpcError(
+                INVALID_PARAMS, f"Invalid params: expected an object at position {index}"
+            )
+        return CallOptions(value)
 
 
-class Options:
-    """The options of one call."""
+class CallOptions:
+    """The named options of one call. Getters raise ``RpcError`` (invalid params)."""
 
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Json]) -> None:
         self._values = values
 
-    def flag(self, name: str) -> bool:
-        """A boolean, ``False`` if it is left out."""
+    def get_flag(self, name: str) -> bool:
+        """A boolean, ``False`` by default."""
         value = self._values.get(name)
         if value is not None and not isinstance(value, bool):
             raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be a boolean")
         return bool(value)
 
-    def word(self, name: str, allowed: Sequence[str]) -> str:
-        """One of some words, the first of them if it is left out."""
+    def get_choice(self, name: str, allowed: Sequence[str]) -> str:
+        """One of the allowed strings, by default the first of them."""
         value = self._values.get(name)
         if value is None:
             return allowed[0]
@@ -125,8 +132,8 @@ class Options:
             )
         return str(value)
 
-    def number(self, name: str) -> int | None:
-        """A whole number that is not negative, if it is there."""
+    def get_integer(self, name: str) -> int | None:
+        """A non-negative integer, ``None`` by default."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -134,50 +141,54 @@ class Options:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be a number")
         return value
 
-    def inner(self, name: str) -> Options | None:
-        """An object within, if it is there."""
+    def get_object(self, name: str) -> CallOptions | None:
+        """A nested object of options, ``None`` by default."""
         value = self._values.get(name)
         if value is None:
             return None
         if not isinstance(value, dict):
             raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be an object")
-        return Options(value)
+        return CallOptions(value)
 
-    def keys(self, name: str, most: int) -> list[Pubkey]:
-        """An array of addresses."""
-        return [pubkey(text) for text in Params([self._values.get(name)]).texts(0, most)]
+    def get_pubkeys(self, name: str, count_max: int) -> list[Pubkey]:
+        """A required array of at most ``count_max`` addresses."""
+        return [
+            parse_pubkey(text)
+            for text in Params([self._values.get(name)]).get_strings(0, count_max)
+        ]
 
-    def commitment(self, default: Commitment = Commitment.FINALIZED) -> Commitment:
-        """How sure the answer should be."""
-        words = [default, *Commitment]
-        return Commitment(self.word("commitment", words))
+    def get_commitment(self, default: Commitment = Commitment.FINALIZED) -> Commitment:
+        """The requested commitment level."""
+        allowed = [default, *Commitment]
+        return Commitment(self.get_choice("commitment", allowed))
 
 
-def pubkey(text: str) -> Pubkey:
-    """An address."""
+def parse_pubkey(text: str) -> Pubkey:
+    """Parse an address. Raises ``RpcError``."""
     try:
         return Pubkey.from_string(text)
     except ValueError:
         raise RpcError(INVALID_PARAMS, "Invalid param: Invalid") from None
 
 
-def signature(text: str) -> str:
-    """A signature, in its own spelling."""
+def parse_signature(text: str) -> str:
+    """Parse a signature and return its canonical text. Raises ``RpcError``."""
     try:
         return str(Signature.from_string(text))
     except ValueError:
         raise RpcError(INVALID_PARAMS, "Invalid param: Invalid") from None
 
 
-def context(chain: Chain, options: Options, default: Commitment = Commitment.FINALIZED) -> Json:
-    """The slot that an answer is of. Raises ``RpcError`` if it is before ``minContextSlot``."""
-    slot = chain.slot_at(options.commitment(default))
-    least = options.number("minContextSlot")
-    if least is not None and slot < least:
+def build_context(
+    chain: Chain, options: CallOptions, default: Commitment = Commitment.FINALIZED
+) -> Json:
+    """The context of a response. Raises ``RpcError`` if its slot is before ``minContextSlot``."""
+    slot = chain.slot_at(options.get_commitment(default))
+    slot_min = options.get_integer("minContextSlot")
+    if slot_min is not None and slot < slot_min:
         raise RpcError(
-            SLOT_NOT_REACHED, "Minimum context slot has not been reached", {"contextSlot": slot}
+            MIN_CONTEXT_SLOT_NOT_REACHED,
+            "Minimum context slot has not been reached",
+            {"contextSlot": slot},
         )
     return {"apiVersion": API_VERSION, "slot": slot}
-
-
-API_VERSION: Final = "3.0.0"

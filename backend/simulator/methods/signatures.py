@@ -1,4 +1,4 @@
-"""What became of signatures: statuses, and transactions as their blocks contain them."""
+"""Methods that read the statuses of signatures, and transactions of blocks."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Final
 from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
-from backend.simulator.chain.block_producer import Blocks
+from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.receipts import Receipt
-from backend.simulator.methods.accounts import ui_amount
+from backend.simulator.methods.accounts import amount_to_json
 from backend.simulator.methods.params import (
     INVALID_PARAMS,
     UNSUPPORTED_VERSION,
     Json,
     Params,
     RpcError,
-    context,
-    signature,
+    build_context,
+    parse_signature,
 )
-from backend.simulator.programs.runtime import Holding
+from backend.simulator.programs.runtime import TokenBalance
 from backend.simulator.wire import base58
 from backend.venues.spl import TOKEN_PROGRAM
 
@@ -34,58 +34,63 @@ _TOKEN_PROGRAM: Final = str(TOKEN_PROGRAM)
 class SignatureMethods:
     """``getSignatureStatuses`` and ``getTransaction``."""
 
-    def __init__(self, chain: Chain, blocks: Blocks) -> None:
+    def __init__(self, chain: Chain, block_producer: BlockProducer) -> None:
         self._chain = chain
-        self._blocks = blocks
+        self._block_producer = block_producer
 
-    def methods(self) -> Mapping[str, Callable[[Params], Json]]:
-        """By name."""
+    def list_methods(self) -> Mapping[str, Callable[[Params], Json]]:
+        """The handlers by method name."""
         return {
-            "getSignatureStatuses": self.statuses,
-            "getTransaction": self.transaction,
+            "getSignatureStatuses": self.get_signature_statuses,
+            "getTransaction": self.get_transaction,
         }
 
-    def statuses(self, params: Params) -> Json:
-        """``getSignatureStatuses``, of at most 256."""
-        texts, options = params.texts(0, SIGNATURES_MAX), params.options(1)
-        search = options.flag("searchTransactionHistory")
-        where = context(self._chain, options, Commitment.PROCESSED)
-        return {"context": where, "value": [self._status(text, search=search) for text in texts]}
+    def get_signature_statuses(self, params: Params) -> Json:
+        """``getSignatureStatuses``, at most 256."""
+        signatures, options = params.get_strings(0, SIGNATURES_MAX), params.get_options(1)
+        search_history = options.get_flag("searchTransactionHistory")
+        response_context = build_context(self._chain, options, Commitment.PROCESSED)
+        return {
+            "context": response_context,
+            "value": [
+                self._read_status(each, search_history=search_history) for each in signatures
+            ],
+        }
 
-    def transaction(self, params: Params) -> Json:
+    def get_transaction(self, params: Params) -> Json:
         """``getTransaction``; ``null`` until the block has the commitment."""
-        name, options = signature(params.text(0)), params.options(1)
-        commitment = options.commitment()
+        signature, options = parse_signature(params.get_string(0)), params.get_options(1)
+        commitment = options.get_commitment()
         if commitment is Commitment.PROCESSED:
             raise RpcError(INVALID_PARAMS, "Method does not support commitment below `confirmed`")
-        encoding = options.word("encoding", _ENCODINGS)
-        version = options.number("maxSupportedTransactionVersion")
-        if self._blocks.is_hidden(name):
+        encoding = options.get_choice("encoding", _ENCODINGS)
+        version = options.get_integer("maxSupportedTransactionVersion")
+        if self._block_producer.is_status_hidden(signature):
             return None
-        receipt = self._chain.ledger.receipt(name)
+        receipt = self._chain.ledger.find_receipt(signature)
         if receipt is None or receipt.slot > self._chain.slot_at(commitment):
             return None
-        return self._landed(receipt, encoding, version)
+        return self._receipt_to_json(receipt, encoding, version)
 
-    def _status(self, text: str, *, search: bool) -> Json:
-        status = self._chain.status(text, search=search)
+    def _read_status(self, signature: str, *, search_history: bool) -> Json:
+        status = self._chain.find_status(signature, search_history=search_history)
         if status is None:
-            signature(text)  # an unknown one must at least be one
+            parse_signature(signature)  # an unknown signature must at least be well-formed
             return None
-        if self._blocks.is_hidden(text):
+        if self._block_producer.is_status_hidden(signature):
             return None
         slot, err = status
         commitment = self._chain.commitment_of(slot)
-        is_final = commitment is Commitment.FINALIZED
+        is_finalized = commitment is Commitment.FINALIZED
         return {
             "slot": slot,
-            "confirmations": None if is_final else self._chain.clock.slot() - slot,
+            "confirmations": None if is_finalized else self._chain.clock.slot() - slot,
             "err": err,
             "status": {"Ok": None} if err is None else {"Err": err},
             "confirmationStatus": commitment,
         }
 
-    def _landed(self, receipt: Receipt, encoding: str, version: int | None) -> Json:
+    def _receipt_to_json(self, receipt: Receipt, encoding: str, version: int | None) -> Json:
         if receipt.version == 0 and version is None:
             raise RpcError(
                 UNSUPPORTED_VERSION,
@@ -94,45 +99,51 @@ class SignatureMethods:
                 '"maxSupportedTransactionVersion": 0',
             )
         before, after = receipt.lamports
-        landed = {
+        content = {
             "blockTime": self._chain.clock.unix_time(receipt.slot),
             "meta": {
-                "computeUnitsConsumed": receipt.units,
+                "computeUnitsConsumed": receipt.compute_units,
                 "err": receipt.err,
                 "fee": receipt.fee,
                 "innerInstructions": [],
                 "loadedAddresses": {"readonly": [], "writable": []},
                 "logMessages": receipt.logs,
                 "postBalances": after,
-                "postTokenBalances": _balances(receipt.tokens, lambda held: held.after),
+                "postTokenBalances": _balances_to_json(
+                    receipt.tokens, lambda balance: balance.amount_after
+                ),
                 "preBalances": before,
-                "preTokenBalances": _balances(receipt.tokens, lambda held: held.before),
+                "preTokenBalances": _balances_to_json(
+                    receipt.tokens, lambda balance: balance.amount_before
+                ),
                 "rewards": [],
                 "status": {"Ok": None} if receipt.err is None else {"Err": receipt.err},
             },
             "slot": receipt.slot,
-            "transaction": _encoded(receipt.wire, encoding),
+            "transaction": _transaction_to_json(receipt.wire, encoding),
         }
         if version is not None:
-            landed["version"] = receipt.version
-        return landed
+            content["version"] = receipt.version
+        return content
 
 
-def _balances(tokens: Sequence[Holding], amount: Callable[[Holding], int | None]) -> Json:
+def _balances_to_json(
+    tokens: Sequence[TokenBalance], read_amount: Callable[[TokenBalance], int | None]
+) -> Json:
     return [
         {
-            "accountIndex": held.place,
-            "mint": held.mint,
-            "owner": held.owner,
+            "accountIndex": balance.account_index,
+            "mint": balance.mint,
+            "owner": balance.owner,
             "programId": _TOKEN_PROGRAM,
-            "uiTokenAmount": ui_amount(held.mint, holds),
+            "uiTokenAmount": amount_to_json(balance.mint, amount),
         }
-        for held in tokens
-        if (holds := amount(held)) is not None
+        for balance in tokens
+        if (amount := read_amount(balance)) is not None
     ]
 
 
-def _encoded(wire: bytes, encoding: str) -> Json:
+def _transaction_to_json(wire: bytes, encoding: str) -> Json:
     if encoding == "base64":
         return [b64encode(wire).decode(), encoding]
     if encoding == "base58":

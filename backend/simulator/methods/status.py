@@ -1,4 +1,4 @@
-"""Where the chain is: slots, heights, blockhashes, and the node itself."""
+"""Methods that read the state of the chain: slots, heights, blockhashes and node information."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from solders.hash import Hash
 
 from backend.chain.wire import SIMULATED_GENESIS_HASH
 from backend.simulator.chain.chain import Chain
-from backend.simulator.methods.params import API_VERSION, Json, Params, context, pubkey
+from backend.simulator.methods.params import API_VERSION, Json, Params, build_context, parse_pubkey
 from backend.simulator.options import BLOCKHASH_BLOCKS
 
-_FEES_SLOTS = 150
+_FEE_SLOTS = 150
 _EPOCH_SLOTS = 432_000
 
 
 class StatusMethods:
-    """What depends on nothing but the time."""
+    """The methods whose result depends on the time only."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
 
-    def methods(self) -> Mapping[str, Callable[[Params], Json]]:
-        """By name."""
+    def list_methods(self) -> Mapping[str, Callable[[Params], Json]]:
+        """The handlers by method name."""
         return {
-            "getBlockHeight": self.block_height,
-            "getEpochInfo": self.epoch_info,
+            "getBlockHeight": self.get_block_height,
+            "getEpochInfo": self.get_epoch_info,
             "getGenesisHash": lambda _: SIMULATED_GENESIS_HASH,
             "getHealth": lambda _: "ok",
-            "getLatestBlockhash": self.latest_blockhash,
-            "getRecentPrioritizationFees": self.prioritization_fees,
-            "getSlot": self.slot,
+            "getLatestBlockhash": self.get_latest_blockhash,
+            "getRecentPrioritizationFees": self.get_recent_prioritization_fees,
+            "getSlot": self.get_slot,
             "getVersion": lambda _: {"feature-set": 0, "solana-core": API_VERSION},
             "isBlockhashValid": self.is_blockhash_valid,
         }
 
-    def slot(self, params: Params) -> Json:
+    def get_slot(self, params: Params) -> Json:
         """``getSlot``."""
-        return context(self._chain, params.options(0))["slot"]
+        return build_context(self._chain, params.get_options(0))["slot"]
 
-    def block_height(self, params: Params) -> Json:
+    def get_block_height(self, params: Params) -> Json:
         """``getBlockHeight``."""
-        return self._chain.clock.height(self.slot(params))
+        return self._chain.clock.height(self.get_slot(params))
 
-    def epoch_info(self, params: Params) -> Json:
-        """``getEpochInfo``: epochs are as long as those of mainnet."""
-        slot = self.slot(params)
+    def get_epoch_info(self, params: Params) -> Json:
+        """``getEpochInfo``, with epochs as long as on mainnet."""
+        slot = self.get_slot(params)
         return {
             "absoluteSlot": slot,
             "blockHeight": self._chain.clock.height(slot),
@@ -55,13 +55,13 @@ class StatusMethods:
             "transactionCount": None,
         }
 
-    def latest_blockhash(self, params: Params) -> Json:
-        """``getLatestBlockhash``: the newest one that has the commitment."""
+    def get_latest_blockhash(self, params: Params) -> Json:
+        """``getLatestBlockhash``: the newest one at the commitment level."""
         clock = self._chain.clock
-        where = context(self._chain, params.options(0))
-        height = clock.height(where["slot"])
+        response_context = build_context(self._chain, params.get_options(0))
+        height = clock.height(response_context["slot"])
         return {
-            "context": where,
+            "context": response_context,
             "value": {
                 "blockhash": str(clock.blockhash(height)),
                 "lastValidBlockHeight": height + BLOCKHASH_BLOCKS,
@@ -70,15 +70,19 @@ class StatusMethods:
 
     def is_blockhash_valid(self, params: Params) -> Json:
         """``isBlockhashValid``."""
-        where = context(self._chain, params.options(1))
-        blockhash = Hash(bytes(pubkey(params.text(0))))  # both are 32 bytes
-        return {"context": where, "value": self._chain.clock.is_valid(blockhash, where["slot"])}
+        response_context = build_context(self._chain, params.get_options(1))
+        blockhash = Hash(bytes(parse_pubkey(params.get_string(0))))  # both types are 32 bytes
+        return {
+            "context": response_context,
+            "value": self._chain.clock.is_blockhash_valid(blockhash, response_context["slot"]),
+        }
 
-    def prioritization_fees(self, params: Params) -> Json:
-        """``getRecentPrioritizationFees``: nobody competes for this chain's blocks."""
-        if params.given(0):
-            params.texts(0, 128)
+    def get_recent_prioritization_fees(self, params: Params) -> Json:
+        """``getRecentPrioritizationFees``: always 0, as blocks of this chain are never full."""
+        if params.has_value(0):
+            params.get_strings(0, 128)
         slot = self._chain.clock.slot()
         return [
-            {"slot": at, "prioritizationFee": 0} for at in range(slot - _FEES_SLOTS + 1, slot + 1)
+            {"slot": recent_slot, "prioritizationFee": 0}
+            for recent_slot in range(slot - _FEE_SLOTS + 1, slot + 1)
         ]

@@ -1,4 +1,4 @@
-"""Sending and trying out transactions."""
+"""Methods that send and simulate transactions."""
 
 from __future__ import annotations
 
@@ -11,129 +11,153 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
-from backend.simulator.chain.block_producer import Blocks
+from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
-from backend.simulator.faults import Faults, LoseResponse
-from backend.simulator.methods.accounts import render
+from backend.simulator.chain.genesis import PAPER_WALLET
+from backend.simulator.faults import FaultRegistry, ResponseLoss
+from backend.simulator.methods.accounts import account_to_json
 from backend.simulator.methods.params import (
     INVALID_PARAMS,
     NODE_UNHEALTHY,
     PREFLIGHT_FAILED,
-    SIGNATURE_FAILED,
+    SIGNATURE_VERIFICATION_FAILED,
+    CallOptions,
     Json,
-    Lost,
-    Options,
     Params,
+    ResponseLost,
     RpcError,
-    context,
-    pubkey,
+    build_context,
+    parse_pubkey,
 )
 from backend.simulator.options import BLOCKHASH_BLOCKS
-from backend.simulator.programs.runtime import Err, Outcome, Refused, logs_of
-from backend.simulator.wire.paper_wallet import PAPER_WALLET
-from backend.simulator.wire.transaction_parser import Malformed, Parsed, decode, parse
+from backend.simulator.programs.runtime import (
+    ExecutionResult,
+    TransactionError,
+    TransactionRefused,
+    build_logs,
+)
+from backend.simulator.wire.transaction_parser import (
+    MalformedTransaction,
+    ParsedTransaction,
+    decode_transaction,
+    parse_transaction,
+)
 from backend.venues.venue import Account
 
 _ENCODINGS: Final = ("base58", "base64")
 _ACCOUNTS_MAX: Final = 100
-_AIRDROP_MAX: Final = 10**15
+_AIRDROP_LAMPORTS_MAX: Final = 10**15
 
 
 class TransactionMethods:
-    """``sendTransaction`` and ``simulateTransaction``."""
+    """``sendTransaction``, ``simulateTransaction`` and ``requestAirdrop``."""
 
-    def __init__(self, chain: Chain, blocks: Blocks, faults: Faults) -> None:
+    def __init__(self, chain: Chain, block_producer: BlockProducer, faults: FaultRegistry) -> None:
         self._chain = chain
-        self._blocks = blocks
+        self._block_producer = block_producer
         self._faults = faults
 
-    def methods(self) -> Mapping[str, Callable[[Params], Json]]:
-        """By name."""
+    def list_methods(self) -> Mapping[str, Callable[[Params], Json]]:
+        """The handlers by method name."""
         return {
-            "requestAirdrop": self.airdrop,
-            "sendTransaction": self.send,
-            "simulateTransaction": self.simulate,
+            "requestAirdrop": self.request_airdrop,
+            "sendTransaction": self.send_transaction,
+            "simulateTransaction": self.simulate_transaction,
         }
 
-    def airdrop(self, params: Params) -> Json:
-        """``requestAirdrop``: a gift of the paper wallet, by a transaction like any other."""
-        to, lamports = pubkey(params.text(0)), params.number(1, _AIRDROP_MAX)
+    def request_airdrop(self, params: Params) -> Json:
+        """``requestAirdrop``: an ordinary transfer from the paper wallet."""
+        recipient, lamports = (
+            parse_pubkey(params.get_string(0)),
+            params.get_integer(1, _AIRDROP_LAMPORTS_MAX),
+        )
         clock, payer = self._chain.clock, PAPER_WALLET.pubkey()
-        gift = transfer(TransferParams(from_pubkey=payer, to_pubkey=to, lamports=lamports))
+        instruction = transfer(
+            TransferParams(from_pubkey=payer, to_pubkey=recipient, lamports=lamports)
+        )
         blockhash = clock.blockhash(clock.height(clock.slot()))
-        message = MessageV0.try_compile(payer, [gift], [], blockhash)
+        message = MessageV0.try_compile(payer, [instruction], [], blockhash)
         signature = PAPER_WALLET.sign_message(to_bytes_versioned(message))
-        parsed = parse(bytes(VersionedTransaction.populate(message, [signature])))
-        self._blocks.accept(parsed)
-        return parsed.signature
+        transaction = parse_transaction(bytes(VersionedTransaction.populate(message, [signature])))
+        self._block_producer.accept_transaction(transaction)
+        return transaction.signature
 
-    def send(self, params: Params) -> Json:
-        """``sendTransaction``. A signature that does not fit is refused without preflight too."""
-        options = params.options(1)
-        parsed = _parsed(params, options)
-        context(self._chain, options)
-        if not parsed.is_signed():
-            raise RpcError(SIGNATURE_FAILED, "Transaction signature verification failure")
-        if not options.flag("skipPreflight"):
-            self._preflight(parsed)
-        if not self._blocks.accept(parsed):
+    def send_transaction(self, params: Params) -> Json:
+        """``sendTransaction``. Signatures are verified even if preflight is skipped."""
+        options = params.get_options(1)
+        transaction = _read_transaction(params, options)
+        build_context(self._chain, options)
+        if not transaction.has_valid_signatures():
+            raise RpcError(
+                SIGNATURE_VERIFICATION_FAILED, "Transaction signature verification failure"
+            )
+        if not options.get_flag("skipPreflight"):
+            self._run_preflight(transaction)
+        if not self._block_producer.accept_transaction(transaction):
             raise RpcError(NODE_UNHEALTHY, "Node is unhealthy: too many transactions wait")
-        loss = self._faults.strike(LoseResponse)
-        if loss is not None:
-            raise Lost(closes=loss.mode == "close")
-        return parsed.signature
+        fault = self._faults.trigger(ResponseLoss)
+        if fault is not None:
+            raise ResponseLost(is_connection_closed=fault.mode == "close")
+        return transaction.signature
 
-    def simulate(self, params: Params) -> Json:
+    def simulate_transaction(self, params: Params) -> Json:
         """``simulateTransaction``."""
-        options = params.options(1)
-        parsed = _parsed(params, options)
-        replaces, checks = options.flag("replaceRecentBlockhash"), options.flag("sigVerify")
-        if replaces and checks:
+        options = params.get_options(1)
+        transaction = _read_transaction(params, options)
+        has_new_blockhash, has_signature_check = (
+            options.get_flag("replaceRecentBlockhash"),
+            options.get_flag("sigVerify"),
+        )
+        if has_new_blockhash and has_signature_check:
             raise RpcError(INVALID_PARAMS, "sigVerify may not be used with replaceRecentBlockhash")
-        if checks and not parsed.is_signed():
-            raise RpcError(SIGNATURE_FAILED, "Transaction signature verification failure")
-        where = context(self._chain, options)
-        err, outcome = self._try(parsed, checks_age=not replaces)
-        value = _simulated(parsed, err, outcome)
-        wanted = options.inner("accounts")
-        if wanted is not None:
-            value["accounts"] = self._after(wanted, outcome)
-        if replaces:
-            value["replacementBlockhash"] = self._replacement()
-        return {"context": where, "value": value}
+        if has_signature_check and not transaction.has_valid_signatures():
+            raise RpcError(
+                SIGNATURE_VERIFICATION_FAILED, "Transaction signature verification failure"
+            )
+        response_context = build_context(self._chain, options)
+        err, result = self._simulate(transaction, has_blockhash_check=not has_new_blockhash)
+        value = _simulation_to_json(transaction, err, result)
+        requested_accounts = options.get_object("accounts")
+        if requested_accounts is not None:
+            value["accounts"] = self._list_accounts_after(requested_accounts, result)
+        if has_new_blockhash:
+            value["replacementBlockhash"] = self._build_replacement_blockhash()
+        return {"context": response_context, "value": value}
 
-    def _preflight(self, parsed: Parsed) -> None:
-        err, outcome = self._try(parsed, checks_age=True)
+    def _run_preflight(self, transaction: ParsedTransaction) -> None:
+        err, result = self._simulate(transaction, has_blockhash_check=True)
         if err is None:
             return
-        words = (
-            _REFUSALS.get(err, "Error processing Instruction")
+        message = (
+            _REFUSAL_MESSAGES.get(err, "Error processing Instruction")
             if isinstance(err, str)
             else ("Error processing Instruction")
         )
         raise RpcError(
             PREFLIGHT_FAILED,
-            f"Transaction simulation failed: {words}",
-            _simulated(parsed, err, outcome),
+            f"Transaction simulation failed: {message}",
+            _simulation_to_json(transaction, err, result),
         )
 
-    def _try(self, parsed: Parsed, *, checks_age: bool) -> tuple[Err | None, Outcome | None]:
+    def _simulate(
+        self, transaction: ParsedTransaction, *, has_blockhash_check: bool
+    ) -> tuple[TransactionError | None, ExecutionResult | None]:
         try:
-            if checks_age:
-                self._chain.check(parsed)
-            outcome = self._chain.attempt(parsed)
-        except Refused as refusal:
+            if has_blockhash_check:
+                self._chain.check_can_land(transaction)
+            result = self._chain.simulate(transaction)
+        except TransactionRefused as refusal:
             return refusal.err, None
-        return outcome.err, outcome
+        return result.err, result
 
-    def _after(self, wanted: Options, outcome: Outcome | None) -> Json:
-        keys = wanted.keys("addresses", _ACCOUNTS_MAX)
-        after: dict[Pubkey, Account | None] = {key: self._chain.account(key) for key in keys}
-        if outcome is not None:
-            after |= {**outcome.vaults, **outcome.changes}
-        return [render(after[key], wanted) for key in keys]
+    def _list_accounts_after(self, options: CallOptions, result: ExecutionResult | None) -> Json:
+        keys = options.get_pubkeys("addresses", _ACCOUNTS_MAX)
+        accounts: dict[Pubkey, Account | None] = {key: self._chain.get_account(key) for key in keys}
+        if result is not None:
+            accounts |= {**result.vaults, **result.changes}
+        return [account_to_json(accounts[key], options) for key in keys]
 
-    def _replacement(self) -> Json:
+    def _build_replacement_blockhash(self) -> Json:
         clock = self._chain.clock
         height = clock.height(self._chain.slot_at(Commitment.PROCESSED))
         return {
@@ -142,7 +166,7 @@ class TransactionMethods:
         }
 
 
-_REFUSALS: Final[Mapping[str, str]] = {
+_REFUSAL_MESSAGES: Final[Mapping[str, str]] = {
     "AccountNotFound": "Attempt to debit an account but found no record of a prior credit.",
     "AlreadyProcessed": "This transaction has already been processed",
     "BlockhashNotFound": "Blockhash not found",
@@ -152,20 +176,24 @@ _REFUSALS: Final[Mapping[str, str]] = {
 }
 
 
-def _parsed(params: Params, options: Options) -> Parsed:
-    text = params.text(0)
+def _read_transaction(params: Params, options: CallOptions) -> ParsedTransaction:
+    text = params.get_string(0)
     try:
-        return parse(decode(text, options.word("encoding", _ENCODINGS)))
-    except Malformed as error:
+        return parse_transaction(
+            decode_transaction(text, options.get_choice("encoding", _ENCODINGS))
+        )
+    except MalformedTransaction as error:
         raise RpcError(INVALID_PARAMS, str(error)) from None
 
 
-def _simulated(parsed: Parsed, err: Err | None, outcome: Outcome | None) -> dict[str, Json]:
+def _simulation_to_json(
+    transaction: ParsedTransaction, err: TransactionError | None, result: ExecutionResult | None
+) -> dict[str, Json]:
     return {
         "accounts": None,
         "err": err,
         "innerInstructions": None,
-        "logs": [] if outcome is None else logs_of(parsed.programs, err, outcome.lines),
+        "logs": [] if result is None else build_logs(transaction.programs, err, result.log_lines),
         "returnData": None,
-        "unitsConsumed": 0 if outcome is None else outcome.units,
+        "unitsConsumed": 0 if result is None else result.compute_units,
     }

@@ -1,1 +1,1 @@
-"""The programs that the simulated chain runs, one file each, with their real error codes."""
+"""The on-chain programs of the simulated chain, one module each, with their real error codes."""

@@ -1,4 +1,4 @@
-"""What an instruction works on: the accounts as its transaction has changed them so far."""
+"""The execution context of a transaction: its accounts, with its own changes on top."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final, Never
 
 from solders.pubkey import Pubkey
 
-from backend.simulator.wire.transaction_parser import Parsed
+from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.hosting import HostedPool
 from backend.venues.venue import Account
 
-_WORDS: Final = {
+_ERROR_MESSAGES: Final = {
     "MissingRequiredSignature": "missing required signature for instruction",
     "InvalidAccountData": "invalid account data for instruction",
     "InvalidInstructionData": "invalid instruction data",
@@ -28,32 +28,36 @@ _WORDS: Final = {
 }
 
 ErrorKind = int | str
-"""A program's own number (``Custom`` in JSON), or the runtime's word."""
+"""A program's custom error number (``Custom`` in JSON), or the name of a runtime error."""
 
 
 class InstructionFailed(Exception):
-    """An instruction refuses; ``lines`` are what it logged before."""
+    """An instruction failed; ``log_lines`` are what its program logged before."""
 
-    def __init__(self, kind: ErrorKind, lines: Sequence[str] = ()) -> None:
+    def __init__(self, kind: ErrorKind, log_lines: Sequence[str] = ()) -> None:
         super().__init__(kind)
         self.kind = kind
-        self.lines = tuple(lines)
+        self.log_lines = tuple(log_lines)
 
 
-def fail(kind: ErrorKind, *lines: str) -> Never:
-    """Raise ``InstructionFailed``, with what the program says about it."""
-    raise InstructionFailed(kind, lines)
+def fail(kind: ErrorKind, *log_lines: str) -> Never:
+    """Raise ``InstructionFailed`` with the lines that the program logs about it."""
+    raise InstructionFailed(kind, log_lines)
 
 
-def failed_line(program: Pubkey, kind: ErrorKind) -> str:
-    """The line that the runtime logs when a program fails."""
-    words = f"custom program error: {kind:#x}" if isinstance(kind, int) else _WORDS.get(kind, kind)
-    return f"Program {program} failed: {words}"
+def format_failure_line(program: Pubkey, kind: ErrorKind) -> str:
+    """The log line of the runtime for a failed program."""
+    message = (
+        f"custom program error: {kind:#x}"
+        if isinstance(kind, int)
+        else _ERROR_MESSAGES.get(kind, kind)
+    )
+    return f"Program {program} failed: {message}"
 
 
 @dataclass(frozen=True, slots=True)
-class Swapped:
-    """A swap that an instruction asked for; ``amount_out`` is 0 unless it succeeded."""
+class SwapRecord:
+    """A swap that an instruction requested; ``amount_out`` is 0 unless it succeeded."""
 
     pool: Pubkey
     owner: Pubkey
@@ -64,70 +68,81 @@ class Swapped:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Where a transaction finds what it works on.
+class ChainView:
+    """Read access to the state of the chain, as a transaction needs it.
 
-    ``vault`` is where a pool keeps one of its tokens, ``is_pools`` tells the accounts that only
-    swaps change, and ``forced`` is asked by each swap for a reason to fail that is not the
-    chain's own.
+    ``get_vault`` returns the token account in which a pool keeps one of its mints,
+    ``is_pool_account`` identifies the accounts that only swaps may change, and ``draw_failure``
+    is called once by each swap and returns the reason of an injected failure, if any.
     """
 
-    account: Callable[[Pubkey], Account | None]
-    pool: Callable[[Pubkey], HostedPool | None]
-    vault: Callable[[Pubkey, Pubkey], Pubkey]
-    is_pools: Callable[[Pubkey], bool]
-    forced: Callable[[], str | None]
+    get_account: Callable[[Pubkey], Account | None]
+    get_pool: Callable[[Pubkey], HostedPool | None]
+    get_vault: Callable[[Pubkey, Pubkey], Pubkey]
+    is_pool_account: Callable[[Pubkey], bool]
+    draw_failure: Callable[[], str | None]
 
 
-class Context:
-    """One transaction's view of its accounts. The bank knows nothing of it until ``changes``,
-    ``pools`` and ``vaults`` are committed."""
+class TransactionContext:
+    """The uncommitted state of one transaction: copy-on-write over a ``ChainView``.
 
-    __slots__ = ("before", "changes", "pools", "signers", "swaps", "vaults", "view", "writable")
+    Nothing is visible outside until ``changes``, ``pools`` and ``vaults`` are committed.
+    """
 
-    def __init__(self, view: View, parsed: Parsed) -> None:
+    __slots__ = (
+        "accounts_before",
+        "changes",
+        "pools",
+        "signers",
+        "swaps",
+        "vaults",
+        "view",
+        "writable",
+    )
+
+    def __init__(self, view: ChainView, transaction: ParsedTransaction) -> None:
         self.view: Final = view
-        self.signers: Final = parsed.signers
-        self.writable: Final = parsed.writable
-        self.before: Final = {key: view.account(key) for key in parsed.keys}
+        self.signers: Final = transaction.signers
+        self.writable: Final = transaction.writable
+        self.accounts_before: Final = {key: view.get_account(key) for key in transaction.keys}
         self.changes: dict[Pubkey, Account | None] = {}
         self.vaults: dict[Pubkey, Account] = {}
         self.pools: dict[Pubkey, HostedPool] = {}
-        self.swaps: list[Swapped] = []
+        self.swaps: list[SwapRecord] = []
 
-    def get(self, key: Pubkey) -> Account | None:
-        """An account, as the transaction has left it."""
+    def get_account(self, key: Pubkey) -> Account | None:
+        """An account with the changes of this transaction so far."""
         if key in self.changes:
             return self.changes[key]
-        return self.vaults.get(key) or self.before[key]
+        return self.vaults.get(key) or self.accounts_before[key]
 
-    def put(self, key: Pubkey, account: Account | None) -> None:
-        """Replace an account; the message must have named it writable."""
+    def put_account(self, key: Pubkey, account: Account | None) -> None:
+        """Replace an account, which the message must have marked as writable."""
         if key not in self.writable:
             fail("ReadonlyDataModified")
-        if self.view.is_pools(key):
+        if self.view.is_pool_account(key):
             fail("InvalidAccountData")
         self.changes[key] = account
 
-    def pool(self, address: Pubkey) -> HostedPool | None:
-        """A pool, as the transaction has left it."""
-        return self.pools.get(address) or self.view.pool(address)
+    def get_pool(self, address: Pubkey) -> HostedPool | None:
+        """A pool with the swaps of this transaction so far."""
+        return self.pools.get(address) or self.view.get_pool(address)
 
-    def must_sign(self, key: Pubkey) -> None:
-        """Fail unless an account signed the transaction."""
+    def require_signer(self, key: Pubkey) -> None:
+        """Fail the instruction unless the account signed the transaction."""
         if key not in self.signers:
             fail("MissingRequiredSignature")
 
 
-def take(keys: Sequence[Pubkey], count: int) -> Sequence[Pubkey]:
-    """The first ``count`` accounts of an instruction; fails if it has fewer."""
+def take_accounts(keys: Sequence[Pubkey], count: int) -> Sequence[Pubkey]:
+    """The first ``count`` accounts of an instruction, which fails if it has fewer."""
     if len(keys) < count:
         fail("NotEnoughAccountKeys")
     return keys[:count]
 
 
-def u64(data: bytes, at: int) -> int:
-    """A number of an instruction's data; fails if the data ends before it."""
+def read_u64(data: bytes, at: int) -> int:
+    """An integer of the instruction data; the instruction fails if the data is too short."""
     if len(data) < at + 8:
         fail("InvalidInstructionData")
     return int.from_bytes(data[at : at + 8], "little")

@@ -1,4 +1,4 @@
-"""The memo program: text that a transaction carries, and nothing else."""
+"""The memo program: accepts any UTF-8 text and changes nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from solders.pubkey import Pubkey
 
-from backend.simulator.programs.context import Context, fail
+from backend.simulator.programs.context import TransactionContext, fail
 
 
-def execute(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    """Any UTF-8 text; every account that is named must have signed."""
+def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    """Check a memo: valid UTF-8, and every account of the instruction has signed."""
     for key in keys:
-        ctx.must_sign(key)
+        ctx.require_signer(key)
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Executing a transaction: all of its instructions in order, or none but the fee."""
+"""Execution of transactions: all instructions in order and atomically; the fee is always paid."""
 
 from __future__ import annotations
 
@@ -13,205 +13,223 @@ from solders.pubkey import Pubkey
 from backend.domain.quotes import Dex
 from backend.simulator.programs import ata, memo, system, token
 from backend.simulator.programs.context import (
-    Context,
+    ChainView,
     InstructionFailed,
-    Swapped,
-    View,
+    SwapRecord,
+    TransactionContext,
     fail,
-    failed_line,
+    format_failure_line,
 )
 from backend.simulator.programs.swaps import SwapProgram
-from backend.simulator.state.bank import Changes
-from backend.simulator.wire.transaction_parser import Parsed
-from backend.venues import HOSTED
+from backend.simulator.state.bank import AccountChanges
+from backend.simulator.wire.transaction_parser import ParsedTransaction
+from backend.venues import HOSTED_VENUES
 from backend.venues.hosting import HostedPool
-from backend.venues.layout import rent_exempt
+from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import ATA_PROGRAM, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import Account
 
-Err: TypeAlias = str | dict[str, object]
-"""An error as the node's JSON has it."""
+TransactionError: TypeAlias = str | dict[str, object]
+"""A transaction error in the JSON form of the RPC API."""
 
-_RENT_LEAST: Final = rent_exempt(0)
+_RENT_MIN: Final = compute_rent_exemption(0)
 
-_Execute = Callable[[Context, Sequence[Pubkey], bytes], None]
+_ExecuteFunction = Callable[[TransactionContext, Sequence[Pubkey], bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    execute: _Execute
-    units: int
+    execute: _ExecuteFunction
+    compute_units: int
 
 
-def _no_effect(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    """The compute budget is read before anything is executed."""
+def _execute_compute_budget(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    """No effect here: the parser has already read the compute budget."""
 
 
-# Compute units are typical of what the real programs take.
-_SWAP_UNITS: Final = {Dex.RAYDIUM: 38_000, Dex.METEORA: 22_000}
+# Compute units are typical values of the real programs.
+_SWAP_COMPUTE_UNITS: Final = {Dex.RAYDIUM: 38_000, Dex.METEORA: 22_000}
 _PROGRAMS: Final[Mapping[Pubkey, _Program]] = {
-    COMPUTE_BUDGET: _Program(_no_effect, 150),
+    COMPUTE_BUDGET: _Program(_execute_compute_budget, 150),
     SYSTEM_PROGRAM: _Program(system.execute, 150),
     TOKEN_PROGRAM: _Program(token.execute, 3_000),
     ATA_PROGRAM: _Program(ata.execute, 9_000),
     MEMO_PROGRAM: _Program(memo.execute, 6_000),
     **{
-        venue.program: _Program(SwapProgram(venue).execute, _SWAP_UNITS[venue.dex])
-        for venue in HOSTED
+        venue.program: _Program(SwapProgram(venue).execute, _SWAP_COMPUTE_UNITS[venue.dex])
+        for venue in HOSTED_VENUES
     },
 }
 
 
-class Refused(Exception):
-    """A transaction that no block can contain; it costs nothing."""
+class TransactionRefused(Exception):
+    """The transaction cannot be included in any block, so not even its fee is charged."""
 
-    def __init__(self, err: Err) -> None:
+    def __init__(self, err: TransactionError) -> None:
         super().__init__(err)
         self.err = err
 
 
-class Holding(NamedTuple):
-    """What a token account of the transaction held before and after, ``None`` where there was
-    none; ``place`` is its place among the accounts."""
+class TokenBalance(NamedTuple):
+    """The balance of a token account before and after a transaction.
 
-    place: int
+    An amount is ``None`` while the account does not exist. ``account_index`` is the index of the
+    account in the message.
+    """
+
+    account_index: int
     mint: str
     owner: str
-    before: int | None
-    after: int | None
+    amount_before: int | None
+    amount_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What executing a transaction did; the bank does not know of it yet.
+class ExecutionResult:
+    """The effects of an executed transaction, not committed to the bank yet.
 
-    ``changes`` are the stored accounts that become others, ``pools`` and ``vaults`` the pools
-    and what they hold. ``lines`` are what the failed instruction logged.
+    ``changes`` are the new values of stored accounts, ``pools`` and ``vaults`` those of pools and
+    their token accounts. ``log_lines`` are the lines that the failed instruction logged.
+    ``lamports`` are the balances before and after, by account index.
     """
 
-    err: Err | None
-    units: int
-    lines: Sequence[str]
-    changes: Changes
+    err: TransactionError | None
+    compute_units: int
+    log_lines: Sequence[str]
+    changes: AccountChanges
     pools: Mapping[Pubkey, HostedPool]
     vaults: Mapping[Pubkey, Account]
-    swap: Swapped | None
+    swap: SwapRecord | None
     lamports: tuple[Sequence[int], Sequence[int]]
-    tokens: Sequence[Holding]
+    tokens: Sequence[TokenBalance]
 
 
-def execute(parsed: Parsed, view: View) -> Outcome:
-    """What a transaction does to the accounts of ``view``.
+def execute_transaction(transaction: ParsedTransaction, view: ChainView) -> ExecutionResult:
+    """Execute a transaction against ``view``, which stays unchanged.
 
-    Raises ``Refused`` if no block can contain it: its payer cannot pay the fee, or it calls a
-    program that is not there.
+    Raises ``TransactionRefused`` if no block can include it: its payer cannot pay the fee, or it
+    calls a program that does not exist.
     """
-    if any(call.program not in _PROGRAMS for call in parsed.calls):
-        raise Refused("ProgramAccountNotFound")
-    ctx = Context(view, parsed)
-    if len(ctx.before) != len(parsed.keys):
-        raise Refused("AccountLoadedTwice")
-    paid = _pay(parsed, ctx)
-    ctx.changes.update(paid)
-    err, units, lines = _run(ctx, parsed)
+    if any(instruction.program not in _PROGRAMS for instruction in transaction.instructions):
+        raise TransactionRefused("ProgramAccountNotFound")
+    ctx = TransactionContext(view, transaction)
+    if len(ctx.accounts_before) != len(transaction.keys):
+        raise TransactionRefused("AccountLoadedTwice")
+    fee_changes = _charge_fee(transaction, ctx)
+    ctx.changes.update(fee_changes)
+    err, compute_units, log_lines = _run_instructions(ctx, transaction)
     if err is None:
-        err = _rent_error(ctx, parsed.keys)
+        err = _find_rent_error(ctx, transaction.keys)
     if err is not None:
-        ctx.changes, ctx.pools, ctx.vaults = paid, {}, {}
-    before = list(ctx.before.values())
-    after = [ctx.get(key) for key in ctx.before]
-    return Outcome(
+        ctx.changes, ctx.pools, ctx.vaults = fee_changes, {}, {}
+    before = list(ctx.accounts_before.values())
+    after = [ctx.get_account(key) for key in ctx.accounts_before]
+    return ExecutionResult(
         err=err,
-        units=units,
-        lines=lines,
+        compute_units=compute_units,
+        log_lines=log_lines,
         changes=ctx.changes,
         pools=ctx.pools,
         vaults=ctx.vaults,
         swap=ctx.swaps[-1] if ctx.swaps else None,
-        lamports=(_lamports(before), _lamports(after)),
-        tokens=_holdings(before, after),
+        lamports=(_list_lamports(before), _list_lamports(after)),
+        tokens=_list_token_balances(before, after),
     )
 
 
-def logs_of(programs: Sequence[Pubkey], err: Err | None, lines: Sequence[str]) -> list[str]:
-    """The log of a transaction by what its instructions call; ``lines`` are those of the
+def build_logs(
+    programs: Sequence[Pubkey], err: TransactionError | None, log_lines: Sequence[str]
+) -> list[str]:
+    """The log of a transaction that invoked ``programs``; ``log_lines`` are the lines of the
     instruction that failed."""
     failed_at = len(programs)
     if isinstance(err, dict) and isinstance(at := err.get("InstructionError"), list):
         failed_at = at[0]
     logs: list[str] = []
     for program in programs[:failed_at]:
-        logs += _lines(program)
+        logs += _invocation_lines(program)
     if failed_at < len(programs):
-        logs += (_lines(programs[failed_at])[0], *lines)
+        logs += (_invocation_lines(programs[failed_at])[0], *log_lines)
     return logs
 
 
 @lru_cache(1_024)
-def _lines(program: Pubkey) -> tuple[str, str]:
+def _invocation_lines(program: Pubkey) -> tuple[str, str]:
     return f"Program {program} invoke [1]", f"Program {program} success"
 
 
-def _pay(parsed: Parsed, ctx: Context) -> dict[Pubkey, Account | None]:
-    payer = parsed.keys[0]
-    account = ctx.get(payer)
+def _charge_fee(
+    transaction: ParsedTransaction, ctx: TransactionContext
+) -> dict[Pubkey, Account | None]:
+    payer = transaction.keys[0]
+    account = ctx.get_account(payer)
     if account is None:
-        raise Refused("AccountNotFound")
+        raise TransactionRefused("AccountNotFound")
     if account.owner != SYSTEM_PROGRAM or account.data:
-        raise Refused("InvalidAccountForFee")
-    left = account.lamports - parsed.fee
-    if left < 0:
-        raise Refused("InsufficientFundsForFee")
-    if 0 < left < _RENT_LEAST:
-        raise Refused({"InsufficientFundsForRent": {"account_index": 0}})
-    return {payer: Account(SYSTEM_PROGRAM, left, b"")}
+        raise TransactionRefused("InvalidAccountForFee")
+    remaining = account.lamports - transaction.fee
+    if remaining < 0:
+        raise TransactionRefused("InsufficientFundsForFee")
+    if 0 < remaining < _RENT_MIN:
+        raise TransactionRefused({"InsufficientFundsForRent": {"account_index": 0}})
+    return {payer: Account(SYSTEM_PROGRAM, remaining, b"")}
 
 
-def _run(ctx: Context, parsed: Parsed) -> tuple[Err | None, int, Sequence[str]]:
-    units = 0
-    for index, call in enumerate(parsed.calls):
-        program = _PROGRAMS[call.program]
-        units += program.units
+def _run_instructions(
+    ctx: TransactionContext, transaction: ParsedTransaction
+) -> tuple[TransactionError | None, int, Sequence[str]]:
+    compute_units = 0
+    for index, instruction in enumerate(transaction.instructions):
+        program = _PROGRAMS[instruction.program]
+        compute_units += program.compute_units
         try:
-            if units > parsed.unit_limit:
+            if compute_units > transaction.compute_unit_limit:
                 fail("ComputationalBudgetExceeded")
-            program.execute(ctx, call.keys, call.data)
+            program.execute(ctx, instruction.keys, instruction.data)
         except InstructionFailed as error:
             kind = {"Custom": error.kind} if isinstance(error.kind, int) else error.kind
-            lines = (*error.lines, failed_line(call.program, error.kind))
-            return {"InstructionError": [index, kind]}, min(units, parsed.unit_limit), lines
-    return None, units, ()
+            log_lines = (*error.log_lines, format_failure_line(instruction.program, error.kind))
+            return (
+                {"InstructionError": [index, kind]},
+                min(compute_units, transaction.compute_unit_limit),
+                log_lines,
+            )
+    return None, compute_units, ()
 
 
-def _rent_error(ctx: Context, keys: Sequence[Pubkey]) -> Err | None:
+def _find_rent_error(ctx: TransactionContext, keys: Sequence[Pubkey]) -> TransactionError | None:
     for key, account in ctx.changes.items():
         if account is None or not account.lamports:
             continue
-        if account.lamports < _RENT_LEAST or account.lamports < rent_exempt(len(account.data)):
+        if account.lamports < _RENT_MIN or account.lamports < compute_rent_exemption(
+            len(account.data)
+        ):
             return {"InsufficientFundsForRent": {"account_index": keys.index(key)}}
     return None
 
 
-def _lamports(accounts: Sequence[Account | None]) -> list[int]:
+def _list_lamports(accounts: Sequence[Account | None]) -> list[int]:
     return [0 if account is None else account.lamports for account in accounts]
 
 
-def _holdings(before: Sequence[Account | None], after: Sequence[Account | None]) -> list[Holding]:
-    holdings = []
+def _list_token_balances(
+    before: Sequence[Account | None], after: Sequence[Account | None]
+) -> list[TokenBalance]:
+    balances = []
     for index, (old, new) in enumerate(zip(before, after, strict=True)):
         if old is None and new is None:
             continue
-        was, is_now = token.is_holding(old), token.is_holding(new)
-        if was or is_now:
-            account = old if was else new
+        was_token, is_token = token.is_token_account(old), token.is_token_account(new)
+        if was_token or is_token:
+            account = old if was_token else new
             assert account is not None
-            mint, owner = _name(account.data[:32]), _name(account.data[32:64])
-            held = token.amount_of(old) if was and old else None
-            holds = token.amount_of(new) if is_now and new else None
-            holdings.append(Holding(index, mint, owner, held, holds))
-    return holdings
+            mint, owner = _encode_address(account.data[:32]), _encode_address(account.data[32:64])
+            amount_before = token.read_amount(old) if was_token and old else None
+            amount_after = token.read_amount(new) if is_token and new else None
+            balances.append(TokenBalance(index, mint, owner, amount_before, amount_after))
+    return balances
 
 
 @lru_cache(65_536)
-def _name(key: bytes) -> str:
+def _encode_address(key: bytes) -> str:
     return str(Pubkey(key))

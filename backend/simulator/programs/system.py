@@ -1,4 +1,4 @@
-"""The system program: lamports move, accounts begin."""
+"""The system program: transfers of lamports and creation of accounts."""
 
 from __future__ import annotations
 
@@ -7,98 +7,123 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.simulator.programs.context import Context, fail, take, u64
+from backend.simulator.programs.context import TransactionContext, fail, read_u64, take_accounts
 from backend.venues.spl import SYSTEM_PROGRAM
 from backend.venues.venue import Account
 
-_IN_USE: Final = 0
-_TOO_FEW_LAMPORTS: Final = 1
-_BAD_LENGTH: Final = 3
-_WRONG_SEED: Final = 5
+_ACCOUNT_ALREADY_IN_USE: Final = 0
+_RESULT_WITH_NEGATIVE_LAMPORTS: Final = 1
+_INVALID_ACCOUNT_DATA_LENGTH: Final = 3
+_ADDRESS_WITH_SEED_MISMATCH: Final = 5
 
 _SPACE_MAX: Final = 10_240
 _SEED_MAX: Final = 32
 
 
-def execute(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    """Transfer, CreateAccount and CreateAccountWithSeed."""
+def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    """Execute Transfer, CreateAccount and CreateAccountWithSeed."""
     match int.from_bytes(data[:4], "little") if len(data) >= 4 else None:
         case 2:
-            source, target = take(keys, 2)
-            ctx.must_sign(source)
-            transfer(ctx, source, target, u64(data, 4))
+            source, target = take_accounts(keys, 2)
+            ctx.require_signer(source)
+            transfer(ctx, source, target, read_u64(data, 4))
         case 3:
             _create_with_seed(ctx, keys, data)
         case 0:
-            source, target = take(keys, 2)
-            ctx.must_sign(target)
-            owner = _key(data, 20)
-            create(ctx, source, target, lamports=u64(data, 4), space=u64(data, 12), owner=owner)
+            source, target = take_accounts(keys, 2)
+            ctx.require_signer(target)
+            owner = _read_pubkey(data, 20)
+            create_account(
+                ctx,
+                source,
+                target,
+                lamports=read_u64(data, 4),
+                space=read_u64(data, 12),
+                owner=owner,
+            )
         case _:
             fail("InvalidInstructionData")
 
 
-def transfer(ctx: Context, source: Pubkey, target: Pubkey, lamports: int) -> None:
-    """Move lamports out of an account that carries no data. Who signs is the caller's business."""
-    giver = ctx.get(source)
-    held = 0 if giver is None else giver.lamports
-    if giver is not None and (giver.owner != SYSTEM_PROGRAM or giver.data):
+def transfer(ctx: TransactionContext, source: Pubkey, target: Pubkey, lamports: int) -> None:
+    """Move lamports out of an account without data. The caller checks the signatures."""
+    account = ctx.get_account(source)
+    balance = 0 if account is None else account.lamports
+    if account is not None and (account.owner != SYSTEM_PROGRAM or account.data):
         fail("InvalidArgument", "Transfer: `from` must not carry data")
-    if giver is None or held < lamports:
-        fail(_TOO_FEW_LAMPORTS, f"Transfer: insufficient lamports {held}, need {lamports}")
-    left = held - lamports
-    ctx.put(source, Account(SYSTEM_PROGRAM, left, b"") if left else None)
-    receive(ctx, target, lamports)
+    if account is None or balance < lamports:
+        fail(
+            _RESULT_WITH_NEGATIVE_LAMPORTS,
+            f"Transfer: insufficient lamports {balance}, need {lamports}",
+        )
+    remaining = balance - lamports
+    ctx.put_account(source, Account(SYSTEM_PROGRAM, remaining, b"") if remaining else None)
+    credit_lamports(ctx, target, lamports)
 
 
-def receive(ctx: Context, target: Pubkey, lamports: int) -> None:
-    """Add lamports to an account, which begins with them if it is not there."""
-    taker = ctx.get(target)
-    if taker is None:
-        ctx.put(target, Account(SYSTEM_PROGRAM, lamports, b""))
+def credit_lamports(ctx: TransactionContext, target: Pubkey, lamports: int) -> None:
+    """Add lamports to an account, which is created if it does not exist."""
+    account = ctx.get_account(target)
+    if account is None:
+        ctx.put_account(target, Account(SYSTEM_PROGRAM, lamports, b""))
     else:
-        ctx.put(target, Account(taker.owner, taker.lamports + lamports, taker.data))
+        ctx.put_account(target, Account(account.owner, account.lamports + lamports, account.data))
 
 
-def create(
-    ctx: Context, source: Pubkey, target: Pubkey, *, lamports: int, space: int, owner: Pubkey
+def create_account(
+    ctx: TransactionContext,
+    source: Pubkey,
+    target: Pubkey,
+    *,
+    lamports: int,
+    space: int,
+    owner: Pubkey,
 ) -> None:
-    """Begin an account at ``target`` that ``source`` pays for."""
-    ctx.must_sign(source)
-    existing = ctx.get(target)
+    """Create an account at ``target``, funded by ``source``."""
+    ctx.require_signer(source)
+    existing = ctx.get_account(target)
     if existing is not None and existing.lamports:
-        fail(_IN_USE, f"Create Account: account Address {{ address: {target} }} already in use")
+        fail(
+            _ACCOUNT_ALREADY_IN_USE,
+            f"Create Account: account Address {{ address: {target} }} already in use",
+        )
     if space > _SPACE_MAX:
-        fail(_BAD_LENGTH)
+        fail(_INVALID_ACCOUNT_DATA_LENGTH)
     transfer(ctx, source, target, lamports)
-    ctx.put(target, Account(owner, lamports, bytes(space)))
+    ctx.put_account(target, Account(owner, lamports, bytes(space)))
 
 
-def allot(ctx: Context, key: Pubkey, space: int, owner: Pubkey) -> None:
-    """Give an account that has only lamports its data and its program."""
-    account = ctx.get(key)
-    assert account is not None, "allotted before it was paid for"
-    ctx.put(key, Account(owner, account.lamports, bytes(space)))
+def allocate_and_assign(ctx: TransactionContext, key: Pubkey, space: int, owner: Pubkey) -> None:
+    """Allocate the data of a funded account and assign it to a program."""
+    account = ctx.get_account(key)
+    assert account is not None, "allocated before it was funded"
+    ctx.put_account(key, Account(owner, account.lamports, bytes(space)))
 
 
-def _create_with_seed(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    source, target = take(keys, 2)
-    base, length = _key(data, 4), u64(data, 36)
+def _create_with_seed(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    source, target = take_accounts(keys, 2)
+    base, length = _read_pubkey(data, 4), read_u64(data, 36)
     if length > _SEED_MAX:
         fail("InvalidInstructionData")
     end = 44 + length
-    lamports, space, owner = u64(data, end), u64(data, end + 8), _key(data, end + 16)
+    lamports, space, owner = (
+        read_u64(data, end),
+        read_u64(data, end + 8),
+        _read_pubkey(data, end + 16),
+    )
     try:
         seed = data[44:end].decode()
     except UnicodeDecodeError:
         fail("InvalidInstructionData")
     if Pubkey.create_with_seed(base, seed, owner) != target:
-        fail(_WRONG_SEED, f"Create: address {target} does not match derived address")
-    ctx.must_sign(base)
-    create(ctx, source, target, lamports=lamports, space=space, owner=owner)
+        fail(
+            _ADDRESS_WITH_SEED_MISMATCH, f"Create: address {target} does not match derived address"
+        )
+    ctx.require_signer(base)
+    create_account(ctx, source, target, lamports=lamports, space=space, owner=owner)
 
 
-def _key(data: bytes, at: int) -> Pubkey:
+def _read_pubkey(data: bytes, at: int) -> Pubkey:
     if len(data) < at + 32:
         fail("InvalidInstructionData")
     return Pubkey(data[at : at + 32])

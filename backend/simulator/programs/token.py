@@ -1,7 +1,7 @@
-"""The token program: who holds how much of which token.
+"""The SPL token program: token accounts, their initialisation and transfers between them.
 
-Token accounts stay the bytes that they are on a real chain (layout in ``backend.venues.spl``);
-the few fields that move are cut out of them, for this runs several times in each transaction.
+Token accounts stay in their on-chain binary layout (see ``backend.venues.spl``). The few fields
+that change are sliced out of the bytes, because this runs several times in each transaction.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import U64_MAX
 from backend.simulator.programs import system
 from backend.simulator.programs.context import (
-    Context,
     InstructionFailed,
+    TransactionContext,
     fail,
-    failed_line,
-    take,
-    u64,
+    format_failure_line,
+    read_u64,
+    take_accounts,
 )
-from backend.venues.layout import rent_exempt
+from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     ATA_PROGRAM,
     MINT,
     NATIVE_MINT,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
-    token_account,
+    make_token_account,
 )
 from backend.venues.venue import Account
 
 SIZE: Final = TOKEN_ACCOUNT.size
-RENT: Final = rent_exempt(SIZE)
+RENT: Final = compute_rent_exemption(SIZE)
 
-# What follows the amount in a new account; it is the same in all of them.
-_TAIL: Final = token_account(ATA_PROGRAM, ATA_PROGRAM, 0).data[72:]
-_NATIVE_TAIL: Final = token_account(NATIVE_MINT, ATA_PROGRAM, 0).data[72:]
+# The bytes after the amount in a new account; they are the same in all of them.
+_NEW_ACCOUNT_TAIL: Final = make_token_account(ATA_PROGRAM, ATA_PROGRAM, 0).data[72:]
+_NEW_NATIVE_ACCOUNT_TAIL: Final = make_token_account(NATIVE_MINT, ATA_PROGRAM, 0).data[72:]
 
 _NOT_RENT_EXEMPT: Final = 0
 _INSUFFICIENT_FUNDS: Final = 1
@@ -45,54 +45,54 @@ _INVALID_MINT: Final = 2
 _MINT_MISMATCH: Final = 3
 _OWNER_MISMATCH: Final = 4
 _ALREADY_IN_USE: Final = 6
-_UNINITIALIZED: Final = 9
-_HAS_BALANCE: Final = 11
+_UNINITIALIZED_STATE: Final = 9
+_NON_NATIVE_HAS_BALANCE: Final = 11
 _INVALID_INSTRUCTION: Final = 12
 _OVERFLOW: Final = 14
-_FROZEN: Final = 17
-_DECIMALS_MISMATCH: Final = 18
-_NOT_NATIVE: Final = 19
+_ACCOUNT_FROZEN: Final = 17
+_MINT_DECIMALS_MISMATCH: Final = 18
+_NON_NATIVE_NOT_SUPPORTED: Final = 19
 
 
-def execute(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    """InitializeAccount (all three), Transfer, TransferChecked, SyncNative and CloseAccount."""
+def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    """Execute InitializeAccount (1 to 3), Transfer, TransferChecked, SyncNative, CloseAccount."""
     match data[0] if data else None:
         case 3:
-            source, target, authority = take(keys, 3)
-            _transfer(ctx, source, target, authority, u64(data, 1))
+            source, target, authority = take_accounts(keys, 3)
+            _transfer(ctx, source, target, authority, read_u64(data, 1))
         case 12:
             _transfer_checked(ctx, keys, data)
         case 18 | 16:
-            account, mint = take(keys, 2)
+            account, mint = take_accounts(keys, 2)
             if len(data) != 33:
                 fail(_INVALID_INSTRUCTION, "Program log: Error: Invalid instruction")
-            _initialize(ctx, account, mint, Pubkey(data[1:]))
+            initialize_account(ctx, account, mint, Pubkey(data[1:]))
         case 1:
-            _initialize(ctx, *take(keys, 3))
+            initialize_account(ctx, *take_accounts(keys, 3))
         case 17:
-            _sync_native(ctx, *take(keys, 1))
+            _sync_native(ctx, *take_accounts(keys, 1))
         case 9:
-            _close(ctx, *take(keys, 3))
+            _close_account(ctx, *take_accounts(keys, 3))
         case _:
             fail(_INVALID_INSTRUCTION, "Program log: Error: Invalid instruction")
 
 
-def amount_of(account: Account) -> int:
-    """What a token account holds."""
+def read_amount(account: Account) -> int:
+    """The balance of a token account, in base units."""
     return int.from_bytes(account.data[64:72], "little")
 
 
 def with_amount(account: Account, amount: int) -> Account:
-    """A token account holding another amount."""
+    """The same token account with another balance."""
     data = account.data
     lamports = account.lamports
-    if data[109]:  # wrapped SOL: its lamports are the tokens
-        lamports += amount - amount_of(account)
+    if data[109]:  # wrapped SOL: the balance is part of its lamports
+        lamports += amount - read_amount(account)
     return Account(TOKEN_PROGRAM, lamports, data[:64] + amount.to_bytes(8, "little") + data[72:])
 
 
-def is_holding(account: Account | None) -> bool:
-    """Whether it is a token account that is in use."""
+def is_token_account(account: Account | None) -> bool:
+    """Whether an account is an initialised token account."""
     return (
         account is not None
         and len(account.data) == SIZE
@@ -101,116 +101,123 @@ def is_holding(account: Account | None) -> bool:
     )
 
 
-def begin(ctx: Context, key: Pubkey, mint: Pubkey, owner: Pubkey) -> None:
-    """Make a token account of an account that is empty and pays its rent."""
-    account = ctx.get(key)
+def initialize_account(ctx: TransactionContext, key: Pubkey, mint: Pubkey, owner: Pubkey) -> None:
+    """Initialise a token account in an allocated, rent-exempt account of this program."""
+    account = ctx.get_account(key)
     if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != SIZE:
         fail("InvalidAccountData")
     if account.data[108]:
         fail(_ALREADY_IN_USE, "Program log: Error: account or token already in use")
     if account.lamports < RENT:
         fail(_NOT_RENT_EXEMPT, "Program log: Error: Lamport balance below rent-exempt threshold")
-    _decimals(ctx, mint)
+    _read_decimals(ctx, mint)
     is_native = mint == NATIVE_MINT
     amount = account.lamports - RENT if is_native else 0
-    tail = _NATIVE_TAIL if is_native else _TAIL
+    tail = _NEW_NATIVE_ACCOUNT_TAIL if is_native else _NEW_ACCOUNT_TAIL
     data = bytes(mint) + bytes(owner) + amount.to_bytes(8, "little") + tail
-    ctx.put(key, Account(TOKEN_PROGRAM, account.lamports, data))
+    ctx.put_account(key, Account(TOKEN_PROGRAM, account.lamports, data))
 
 
-def debit(ctx: Context, key: Pubkey, mint: Pubkey, authority: Pubkey, amount: int) -> None:
-    """Take tokens out of an account that ``authority`` owns and signed for."""
-    account = holding(ctx, key, mint)
-    held = amount_of(account)
-    if held < amount:
+def debit(
+    ctx: TransactionContext, key: Pubkey, mint: Pubkey, authority: Pubkey, amount: int
+) -> None:
+    """Remove tokens from an account whose owner ``authority`` has signed the transaction."""
+    account = require_token_account(ctx, key, mint)
+    balance = read_amount(account)
+    if balance < amount:
         fail(_INSUFFICIENT_FUNDS, "Program log: Error: insufficient funds")
     if account.data[32:64] != bytes(authority):
         fail(_OWNER_MISMATCH, "Program log: Error: owner does not match")
-    ctx.must_sign(authority)
-    ctx.put(key, with_amount(account, held - amount))
+    ctx.require_signer(authority)
+    ctx.put_account(key, with_amount(account, balance - amount))
 
 
-def credit(ctx: Context, key: Pubkey, mint: Pubkey, amount: int) -> None:
-    """Put tokens into an account."""
-    account = holding(ctx, key, mint)
-    held = amount_of(account) + amount
-    if held > U64_MAX:
+def credit(ctx: TransactionContext, key: Pubkey, mint: Pubkey, amount: int) -> None:
+    """Add tokens to an account."""
+    account = require_token_account(ctx, key, mint)
+    balance = read_amount(account) + amount
+    if balance > U64_MAX:
         fail(_OVERFLOW, "Program log: Error: Operation overflowed")
-    ctx.put(key, with_amount(account, held))
+    ctx.put_account(key, with_amount(account, balance))
 
 
-def holding(ctx: Context, key: Pubkey, mint: Pubkey | None = None) -> Account:
-    """A token account that may move, of ``mint`` if one is given; fails otherwise."""
-    account = ctx.get(key)
+def require_token_account(
+    ctx: TransactionContext, key: Pubkey, mint: Pubkey | None = None
+) -> Account:
+    """An initialised token account, not frozen and, if given, of ``mint``; fails otherwise."""
+    account = ctx.get_account(key)
     if account is None or account.owner != TOKEN_PROGRAM:
         fail("IncorrectProgramId")
     if len(account.data) != SIZE:
         fail("InvalidAccountData")
     state = account.data[108]
     if state == 0:
-        fail(_UNINITIALIZED, "Program log: Error: State is uninitialized")
+        fail(_UNINITIALIZED_STATE, "Program log: Error: State is uninitialized")
     if state == 2:
-        fail(_FROZEN, "Program log: Error: Account is frozen")
+        fail(_ACCOUNT_FROZEN, "Program log: Error: Account is frozen")
     if mint is not None and account.data[:32] != bytes(mint):
         fail(_MINT_MISMATCH, "Program log: Error: Account not associated with this Mint")
     return account
 
 
-def called(error: InstructionFailed, *said: str) -> InstructionFailed:
-    """A failure of this program as the program sees it that called it."""
-    lines = (f"Program {TOKEN_PROGRAM} invoke [2]", *said, *error.lines)
-    return InstructionFailed(error.kind, (*lines, failed_line(TOKEN_PROGRAM, error.kind)))
+def wrap_inner_failure(error: InstructionFailed, *log_lines: str) -> InstructionFailed:
+    """A failure of this program as its caller sees it after a cross-program invocation.
+
+    ``log_lines`` are the lines that this program logged before those of ``error``.
+    """
+    lines = (f"Program {TOKEN_PROGRAM} invoke [2]", *log_lines, *error.log_lines)
+    return InstructionFailed(error.kind, (*lines, format_failure_line(TOKEN_PROGRAM, error.kind)))
 
 
-def _initialize(ctx: Context, account: Pubkey, mint: Pubkey, owner: Pubkey) -> None:
-    begin(ctx, account, mint, owner)
-
-
-def _decimals(ctx: Context, mint: Pubkey) -> int:
-    account = ctx.get(mint)
+def _read_decimals(ctx: TransactionContext, mint: Pubkey) -> int:
+    account = ctx.get_account(mint)
     if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != MINT.size:
         fail(_INVALID_MINT, "Program log: Error: Invalid Mint")
     return account.data[44]
 
 
-def _transfer(ctx: Context, source: Pubkey, target: Pubkey, authority: Pubkey, amount: int) -> None:
-    mint = Pubkey(holding(ctx, source).data[:32])
-    holding(ctx, target, mint)
+def _transfer(
+    ctx: TransactionContext, source: Pubkey, target: Pubkey, authority: Pubkey, amount: int
+) -> None:
+    mint = Pubkey(require_token_account(ctx, source).data[:32])
+    require_token_account(ctx, target, mint)
     debit(ctx, source, mint, authority, amount)
     credit(ctx, target, mint, amount)
 
 
-def _transfer_checked(ctx: Context, keys: Sequence[Pubkey], data: bytes) -> None:
-    source, mint, target, authority = take(keys, 4)
-    amount = u64(data, 1)
-    holding(ctx, source, mint)
+def _transfer_checked(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
+    source, mint, target, authority = take_accounts(keys, 4)
+    amount = read_u64(data, 1)
+    require_token_account(ctx, source, mint)
     if len(data) != 10:
         fail(_INVALID_INSTRUCTION, "Program log: Error: Invalid instruction")
-    if data[9] != _decimals(ctx, mint):
-        fail(_DECIMALS_MISMATCH, "Program log: Error: decimals different from the Mint decimals")
+    if data[9] != _read_decimals(ctx, mint):
+        fail(
+            _MINT_DECIMALS_MISMATCH, "Program log: Error: decimals different from the Mint decimals"
+        )
     _transfer(ctx, source, target, authority, amount)
 
 
-def _sync_native(ctx: Context, key: Pubkey) -> None:
-    account = holding(ctx, key)
+def _sync_native(ctx: TransactionContext, key: Pubkey) -> None:
+    account = require_token_account(ctx, key)
     if not account.data[109]:
-        fail(_NOT_NATIVE, "Program log: Error: Non-native token account")
+        fail(_NON_NATIVE_NOT_SUPPORTED, "Program log: Error: Non-native token account")
     amount = account.lamports - RENT
     data = account.data[:64] + amount.to_bytes(8, "little") + account.data[72:]
-    ctx.put(key, Account(TOKEN_PROGRAM, account.lamports, data))
+    ctx.put_account(key, Account(TOKEN_PROGRAM, account.lamports, data))
 
 
-def _close(ctx: Context, key: Pubkey, target: Pubkey, owner: Pubkey) -> None:
+def _close_account(ctx: TransactionContext, key: Pubkey, target: Pubkey, owner: Pubkey) -> None:
     if key == target:
         fail("InvalidAccountData")
-    account = holding(ctx, key)
-    if not account.data[109] and amount_of(account):
+    account = require_token_account(ctx, key)
+    if not account.data[109] and read_amount(account):
         fail(
-            _HAS_BALANCE,
+            _NON_NATIVE_HAS_BALANCE,
             "Program log: Error: Non-native account can only be closed if its balance is zero",
         )
     if account.data[32:64] != bytes(owner):
         fail(_OWNER_MISMATCH, "Program log: Error: owner does not match")
-    ctx.must_sign(owner)
-    ctx.put(key, None)
-    system.receive(ctx, target, account.lamports)
+    ctx.require_signer(owner)
+    ctx.put_account(key, None)
+    system.credit_lamports(ctx, target, account.lamports)

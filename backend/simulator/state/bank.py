@@ -1,7 +1,7 @@
-"""The accounts of the chain, and the way back: what a block changed is undone whole.
+"""The stored accounts of the chain, with an undo log for the rollback of whole blocks.
 
-An account is a value that is replaced, never changed, so a transaction is a few replaced entries
-on top of the bank, and undoing a block is putting the former values back.
+Accounts are immutable values: a transaction replaces a few entries, and rolling a block back
+restores the previous values.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from solders.pubkey import Pubkey
 
 from backend.venues.venue import Account
 
-Changes = Mapping[Pubkey, Account | None]
-"""Accounts as they become; ``None`` where one ceases to be."""
+AccountChanges = Mapping[Pubkey, Account | None]
+"""New values of accounts by address; ``None`` deletes one."""
 
-UNDO_BLOCKS_MAX: Final = 512
-"""Blocks that can be forgotten; older ones are final."""
+ROLLBACK_BLOCKS_MAX: Final = 512
+"""Blocks that can be rolled back; older ones are final."""
 
 
 @dataclass(slots=True)
-class _Block:
+class _BlockUndo:
     slot: int
-    before: dict[Pubkey, Account | None] = field(default_factory=dict)
+    previous: dict[Pubkey, Account | None] = field(default_factory=dict)
 
 
 class Bank:
-    """The accounts that are stored, by address."""
+    """The stored accounts by address."""
 
     def __init__(self, accounts: Mapping[Pubkey, Account]) -> None:
         self._accounts = dict(accounts)
-        self._blocks: deque[_Block] = deque(maxlen=UNDO_BLOCKS_MAX)
+        self._blocks: deque[_BlockUndo] = deque(maxlen=ROLLBACK_BLOCKS_MAX)
 
     def get(self, key: Pubkey) -> Account | None:
-        """The account at an address, as it is now."""
+        """The current account at an address."""
         return self._accounts.get(key)
 
-    def commit(self, changes: Changes, slot: int) -> None:
-        """What a transaction did, in the block of ``slot``."""
+    def commit(self, changes: AccountChanges, slot: int) -> None:
+        """Apply the changes of a transaction in the block of ``slot``."""
         if not self._blocks or self._blocks[-1].slot != slot:
-            self._blocks.append(_Block(slot))
-        before = self._blocks[-1].before
+            self._blocks.append(_BlockUndo(slot))
+        previous = self._blocks[-1].previous
         accounts = self._accounts
         for key, account in changes.items():
-            before.setdefault(key, accounts.get(key))
+            previous.setdefault(key, accounts.get(key))
             if account is None:
                 accounts.pop(key, None)
             else:
                 accounts[key] = account
 
-    def put(self, changes: Changes) -> None:
-        """What happened outside of any block, so that no fork forgets it."""
+    def override(self, changes: AccountChanges) -> None:
+        """Set accounts outside of any block: no rollback reverts these values."""
         for key, account in changes.items():
             for block in self._blocks:
-                block.before.pop(key, None)
+                block.previous.pop(key, None)
             if account is None:
                 self._accounts.pop(key, None)
             else:
                 self._accounts[key] = account
 
-    def forget(self, slot: int) -> set[Pubkey]:
-        """Undo every block from ``slot`` on; the addresses that this changed."""
+    def roll_back(self, slot: int) -> set[Pubkey]:
+        """Undo every block from ``slot`` on. Returns the addresses that this changed."""
         changed: set[Pubkey] = set()
         while self._blocks and self._blocks[-1].slot >= slot:
-            before = self._blocks.pop().before
-            changed |= before.keys()
-            for key, account in before.items():
+            previous = self._blocks.pop().previous
+            changed |= previous.keys()
+            for key, account in previous.items():
                 if account is None:
                     self._accounts.pop(key, None)
                 else:
@@ -76,5 +76,5 @@ class Bank:
         return changed
 
     def snapshot(self, keys: Iterable[Pubkey]) -> dict[Pubkey, Account | None]:
-        """The accounts at some addresses."""
+        """The current accounts at some addresses."""
         return {key: self._accounts.get(key) for key in keys}

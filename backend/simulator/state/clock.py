@@ -1,10 +1,10 @@
-"""The chain's time: slots, block heights and blockhashes, all derived and never counted.
+"""The clock of the chain: slots, block heights and blockhashes, all derived from the time.
 
-A block is made every slot whether anything happens in it or not, so nothing has to run while
-nothing happens: the slot is how much chain time has passed, the height is the slot less those
-that were skipped or forgotten, and a blockhash is a function of its height that can be checked
-without a list of those that were given out. Only what disturbs this is state, and it is small:
-time that was skipped, a halt, and the forks.
+Every slot has a block, empty or not, so an idle chain needs no running task: the slot follows from
+the chain time that has elapsed, the height is the slot minus the slots that were rolled back, and
+a blockhash is a function of its height, which can be verified without a list of issued
+blockhashes. Only the deviations are state, and they are small: skipped time, a halt, and the
+forks.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from solders.hash import Hash
 from backend.simulator.options import BLOCKHASH_BLOCKS
 
 _FIRST_SLOT: Final = 1_000
-_STAMP_BYTES: Final = 8
-_HEIGHTS_MAX: Final = 1_024
+_HEIGHT_BYTES: Final = 8
+_HEIGHT_CACHE_MAX: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """What decides the slot besides the time of day; it is stored whenever it changes.
+class ClockState:
+    """What determines the slot besides the time of day; it is stored after every change.
 
-    ``forks`` are the heights from which blocks were forgotten, oldest first; ``skipped`` slots
-    have no block.
+    ``forks`` are the heights from which blocks were rolled back, oldest first; ``skipped`` is the
+    number of slots without a block. The field names are those of the stored JSON.
     """
 
     born_at: float
@@ -39,95 +39,97 @@ class Course:
 
 
 class ChainClock:
-    """Slots by the time that ``now`` tells, in seconds since 1970."""
+    """Slots, heights and blockhashes at the time ``now``, in seconds since 1970."""
 
-    def __init__(self, course: Course, slot_s: float, seed: int, now: Callable[[], float]) -> None:
-        self.course = course
+    def __init__(
+        self, state: ClockState, slot_s: float, seed: int, now: Callable[[], float]
+    ) -> None:
+        self.state = state
         self._slot_s = slot_s
-        self._salt = sha256(b"blockhash %d" % seed).digest()
+        self._blockhash_salt = sha256(b"blockhash %d" % seed).digest()
         self._now = now
-        self._least = _FIRST_SLOT
+        self._slot_min = _FIRST_SLOT
         self._heights: dict[Hash, int] = {}
 
-    def never_before(self, slot: int) -> None:
-        """The slot is at least this one from now on, whatever the time of day says."""
-        self._least = max(self._least, slot)
+    def raise_slot_min(self, slot: int) -> None:
+        """Never return a slot before this one, even if the time of day has gone back."""
+        self._slot_min = max(self._slot_min, slot)
 
     def time(self) -> float:
-        """Chain time in seconds: it stands while the chain is halted and jumps when it skips."""
-        course = self.course
-        real = self._now() if course.halted_at is None else course.halted_at
-        return real + course.ahead_s
+        """Chain time in seconds: stopped during a halt, and ahead by the skipped blocks."""
+        state = self.state
+        real_time = self._now() if state.halted_at is None else state.halted_at
+        return real_time + state.ahead_s
 
     def slot(self) -> int:
-        """The slot under way."""
-        since = self.time() - self.course.born_at
-        self._least = max(self._least, _FIRST_SLOT + int(since / self._slot_s))
-        return self._least
+        """The current slot."""
+        elapsed_s = self.time() - self.state.born_at
+        self._slot_min = max(self._slot_min, _FIRST_SLOT + int(elapsed_s / self._slot_s))
+        return self._slot_min
 
     def height(self, slot: int) -> int:
-        """The height of the block of a slot."""
-        return slot - self.course.skipped
+        """The block height at a slot."""
+        return slot - self.state.skipped
 
     def unix_time(self, slot: int) -> int:
-        """When a slot began, in whole seconds since 1970."""
-        return int(self.course.born_at + (slot - _FIRST_SLOT) * self._slot_s)
+        """The start of a slot, in whole seconds since 1970."""
+        return int(self.state.born_at + (slot - _FIRST_SLOT) * self._slot_s)
 
-    def milliseconds(self, slot: int) -> int:
-        """How much chain time lies before a slot."""
+    def elapsed_ms(self, slot: int) -> int:
+        """Chain time between the first slot and a slot, in milliseconds."""
         return round((slot - _FIRST_SLOT) * self._slot_s * 1_000)
 
-    def next_slot_at(self, time: float) -> float:
-        """The chain time at which the first slot after ``time`` begins."""
-        passed = int((time - self.course.born_at) / self._slot_s) + 1
-        return self.course.born_at + passed * self._slot_s
+    def next_slot_time(self, time: float) -> float:
+        """The chain time at which the first slot after ``time`` starts."""
+        elapsed_slots = int((time - self.state.born_at) / self._slot_s) + 1
+        return self.state.born_at + elapsed_slots * self._slot_s
 
-    def skip(self, blocks: int) -> None:
-        """As many empty blocks pass at once."""
-        self.course = replace(self.course, ahead_s=self.course.ahead_s + blocks * self._slot_s)
+    def skip_blocks(self, blocks: int) -> None:
+        """Let a number of empty blocks pass at once."""
+        self.state = replace(self.state, ahead_s=self.state.ahead_s + blocks * self._slot_s)
 
     def halt(self) -> None:
-        """No slot ends until ``resume``."""
-        if self.course.halted_at is None:
-            self.course = replace(self.course, halted_at=self._now())
+        """Stop the current slot from ending until ``resume``."""
+        if self.state.halted_at is None:
+            self.state = replace(self.state, halted_at=self._now())
 
     def resume(self) -> None:
-        """Slots go on where they stopped."""
-        halted_at = self.course.halted_at
+        """Continue from the slot at which the chain was halted."""
+        halted_at = self.state.halted_at
         if halted_at is not None:
-            ahead_s = self.course.ahead_s - (self._now() - halted_at)
-            self.course = replace(self.course, halted_at=None, ahead_s=ahead_s)
+            ahead_s = self.state.ahead_s - (self._now() - halted_at)
+            self.state = replace(self.state, halted_at=None, ahead_s=ahead_s)
 
     def fork(self, blocks: int) -> None:
-        """The last ``blocks`` blocks never were: heights and blockhashes from there are new."""
-        kept = self.height(self.slot()) - blocks
+        """Drop the last ``blocks`` blocks: their heights are reused with new blockhashes."""
+        last_height = self.height(self.slot()) - blocks
         self._heights.clear()
-        self.course = replace(
-            self.course,
-            skipped=self.course.skipped + blocks,
-            forks=(*self.course.forks, kept + 1),
+        self.state = replace(
+            self.state,
+            skipped=self.state.skipped + blocks,
+            forks=(*self.state.forks, last_height + 1),
         )
 
     def blockhash(self, height: int) -> Hash:
-        """The hash of the block of a height, as the chain is now."""
-        forks = sum(1 for first in self.course.forks if first <= height)
-        stamp = height.to_bytes(_STAMP_BYTES, "little")
-        digest = sha256(self._salt + forks.to_bytes(4, "little") + stamp).digest()
-        return Hash(digest[:-_STAMP_BYTES] + stamp)
+        """The blockhash at a height, on the current fork."""
+        forks = sum(1 for fork_height in self.state.forks if fork_height <= height)
+        height_bytes = height.to_bytes(_HEIGHT_BYTES, "little")
+        digest = sha256(self._blockhash_salt + forks.to_bytes(4, "little") + height_bytes).digest()
+        return Hash(digest[:-_HEIGHT_BYTES] + height_bytes)
 
-    def height_of(self, blockhash: Hash) -> int | None:
-        """The height of the block with this hash; ``None`` if no block of this chain has it."""
+    def find_height(self, blockhash: Hash) -> int | None:
+        """The height of the block with this hash; ``None`` if no block of this fork has it."""
         height = self._heights.get(blockhash)
         if height is None:
-            height = int.from_bytes(bytes(blockhash)[-_STAMP_BYTES:], "little")
+            height = int.from_bytes(bytes(blockhash)[-_HEIGHT_BYTES:], "little")
             if height > self.height(self.slot()) or self.blockhash(height) != blockhash:
                 return None
-            if len(self._heights) >= _HEIGHTS_MAX:
+            if len(self._heights) >= _HEIGHT_CACHE_MAX:
                 self._heights.clear()
             self._heights[blockhash] = height
         return height
 
-    def is_valid(self, blockhash: Hash, slot: int) -> bool:
-        """Whether a transaction with this blockhash may land in a slot."""
-        height = self.height_of(blockhash)
+    def is_blockhash_valid(self, blockhash: Hash, slot: int) -> bool:
+        """Whether a transaction with this blockhash can land in a slot."""
+        height = self.find_height(blockhash)
         return height is not None and self.height(slot) <= height + BLOCKHASH_BLOCKS

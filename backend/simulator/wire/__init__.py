@@ -1,1 +1,1 @@
-"""Bytes from the network: transactions and base58 text, checked before use."""
+"""Parsers of untrusted bytes from the network: transactions and base58 text."""

@@ -1,4 +1,4 @@
-"""Base58 for what has no type of its own: instruction data, transactions in the old encoding."""
+"""Base58 of arbitrary bytes: instruction data, and transactions in the legacy encoding."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _DIGITS: Final = {letter: digit for digit, letter in enumerate(_ALPHABET)}
 
 
 def decode(text: str) -> bytes:
-    """The bytes of a text; it costs the square of its length, so bound it first.
+    """Decode a text in quadratic time, so the caller must limit its length.
 
-    Raises ``ValueError`` for letters that are not of the alphabet.
+    Raises ``ValueError`` for letters outside of the alphabet.
     """
     number = 0
     for letter in text:
@@ -24,7 +24,7 @@ def decode(text: str) -> bytes:
 
 
 def encode(data: bytes) -> str:
-    """The text of some bytes."""
+    """Encode bytes in quadratic time."""
     number = int.from_bytes(data, "big")
     letters = ""
     while number:

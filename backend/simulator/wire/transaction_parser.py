@@ -1,4 +1,4 @@
-"""Transactions as they arrive: bytes that are checked before anything is done with them."""
+"""The parser of serialised transactions, which validates all bytes before anything uses them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from solders.transaction import SanitizeError, VersionedTransaction
 from backend.simulator.wire import base58
 
 WIRE_BYTES_MAX: Final = 1_232
-_UNITS_MAX: Final = 1_400_000
-_UNITS_EACH: Final = 200_000
+_BASE58_LENGTH_MAX: Final = 1_683
+_BASE64_LENGTH_MAX: Final = 1_644
+_COMPUTE_UNITS_MAX: Final = 1_400_000
+_UNITS_PER_INSTRUCTION: Final = 200_000
 _LAMPORTS_PER_SIGNATURE: Final = 5_000
-_MICRO: Final = 1_000_000
+_MICROLAMPORTS_PER_LAMPORT: Final = 1_000_000
 _SIGNATURE_BYTES: Final = 64
-_VERSIONED: Final = 0x80
-"""The bit of a message's first byte that says that its version follows."""
+_VERSION_BIT: Final = 0x80
+"""The bit in the first byte of a message that marks it as versioned."""
 
-Version: TypeAlias = Literal[0, "legacy"]
-
-
-class Malformed(Exception):
-    """The bytes are not a transaction that this chain can read."""
+TransactionVersion: TypeAlias = Literal[0, "legacy"]
 
 
-class Call(NamedTuple):
-    """One instruction, with its accounts looked up."""
+class MalformedTransaction(Exception):
+    """The bytes are not a transaction that this chain supports."""
+
+
+class Instruction(NamedTuple):
+    """An instruction with its account indexes resolved to addresses."""
 
     program: Pubkey
     keys: Sequence[Pubkey]
@@ -40,107 +42,105 @@ class Call(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
-    """A transaction, read. The first of ``keys`` pays ``fee``."""
+class ParsedTransaction:
+    """A validated transaction. The first of ``keys`` pays ``fee``."""
 
     signature: str
     wire: bytes
-    transaction: VersionedTransaction
+    versioned: VersionedTransaction
     blockhash: Hash
     keys: Sequence[Pubkey]
     signers: frozenset[Pubkey]
     writable: frozenset[Pubkey]
-    calls: Sequence[Call]
-    unit_limit: int
+    instructions: Sequence[Instruction]
+    compute_unit_limit: int
     fee: int
 
     @property
-    def version(self) -> Version:
-        """The version of its message."""
-        after_signatures = 1 + _SIGNATURE_BYTES * self.wire[0]
-        return 0 if self.wire[after_signatures] & _VERSIONED else "legacy"
+    def version(self) -> TransactionVersion:
+        """The version of the message."""
+        message_offset = 1 + _SIGNATURE_BYTES * self.wire[0]
+        return 0 if self.wire[message_offset] & _VERSION_BIT else "legacy"
 
     @property
     def programs(self) -> list[Pubkey]:
-        """What its instructions call, in order."""
-        return [call.program for call in self.calls]
+        """The programs of the instructions, in order."""
+        return [instruction.program for instruction in self.instructions]
 
-    def is_signed(self) -> bool:
-        """Whether every signature fits; this is most of what a transaction costs."""
-        return all(self.transaction.verify_with_results())
+    def has_valid_signatures(self) -> bool:
+        """Whether all signatures verify; this is most of the cost of processing a transaction."""
+        return all(self.versioned.verify_with_results())
 
 
-def parse(wire: bytes) -> Parsed:
-    """A transaction from its bytes. Raises ``Malformed`` with a reason."""
+def parse_transaction(wire: bytes) -> ParsedTransaction:
+    """Parse a serialised transaction. Raises ``MalformedTransaction`` with a reason."""
     if len(wire) > WIRE_BYTES_MAX:
-        raise Malformed(
+        raise MalformedTransaction(
             f"VersionedTransaction too large: {len(wire)} bytes (max: encoded/raw "
             f"1644/{WIRE_BYTES_MAX})"
         )
     try:
-        transaction = VersionedTransaction.from_bytes(wire)
-        transaction.sanitize()
+        versioned = VersionedTransaction.from_bytes(wire)
+        versioned.sanitize()
     except (ValueError, SanitizeError) as error:
-        raise Malformed(f"failed to deserialize VersionedTransaction: {error}") from None
-    message = transaction.message
+        raise MalformedTransaction(f"failed to deserialize VersionedTransaction: {error}") from None
+    message = versioned.message
     if isinstance(message, MessageV0) and message.address_table_lookups:
-        raise Malformed("address lookup tables are not supported on this chain")
-    return _read(transaction, wire)
+        raise MalformedTransaction("address lookup tables are not supported on this chain")
+    return _interpret_message(versioned, wire)
 
 
-def _read(transaction: VersionedTransaction, wire: bytes) -> Parsed:
-    message = transaction.message
+def _interpret_message(versioned: VersionedTransaction, wire: bytes) -> ParsedTransaction:
+    message = versioned.message
     header, keys = message.header, message.account_keys
-    signers = header.num_required_signatures
+    signer_count = header.num_required_signatures
     writable = (
-        keys[: signers - header.num_readonly_signed_accounts]
-        + keys[signers : len(keys) - header.num_readonly_unsigned_accounts]
+        keys[: signer_count - header.num_readonly_signed_accounts]
+        + keys[signer_count : len(keys) - header.num_readonly_unsigned_accounts]
     )
-    calls = [
-        Call(keys[i.program_id_index], [keys[at] for at in i.accounts], i.data)
+    instructions = [
+        Instruction(keys[i.program_id_index], [keys[index] for index in i.accounts], i.data)
         for i in message.instructions
     ]
-    limit, price = _budget(calls)
-    return Parsed(
-        signature=str(transaction.signatures[0]),
+    limit, price = _read_compute_budget(instructions)
+    return ParsedTransaction(
+        signature=str(versioned.signatures[0]),
         wire=wire,
-        transaction=transaction,
+        versioned=versioned,
         blockhash=message.recent_blockhash,
         keys=keys,
-        signers=frozenset(keys[:signers]),
+        signers=frozenset(keys[:signer_count]),
         writable=frozenset(writable),
-        calls=calls,
-        unit_limit=limit,
-        fee=signers * _LAMPORTS_PER_SIGNATURE - (-limit * price // _MICRO),
+        instructions=instructions,
+        compute_unit_limit=limit,
+        fee=signer_count * _LAMPORTS_PER_SIGNATURE - (-limit * price // _MICROLAMPORTS_PER_LAMPORT),
     )
 
 
-def _budget(calls: Sequence[Call]) -> tuple[int, int]:
+def _read_compute_budget(instructions: Sequence[Instruction]) -> tuple[int, int]:
     limit, price = None, 0
-    others = 0
-    for call in calls:
-        if call.program != COMPUTE_BUDGET:
-            others += 1
-        elif call.data[:1] == b"\x02":
-            limit = int.from_bytes(call.data[1:5], "little")
-        elif call.data[:1] == b"\x03":
-            price = int.from_bytes(call.data[1:9], "little")
-    return min(others * _UNITS_EACH if limit is None else limit, _UNITS_MAX), price
+    instruction_count = 0
+    for instruction in instructions:
+        if instruction.program != COMPUTE_BUDGET:
+            instruction_count += 1
+        elif instruction.data[:1] == b"\x02":
+            limit = int.from_bytes(instruction.data[1:5], "little")
+        elif instruction.data[:1] == b"\x03":
+            price = int.from_bytes(instruction.data[1:9], "little")
+    return min(
+        instruction_count * _UNITS_PER_INSTRUCTION if limit is None else limit, _COMPUTE_UNITS_MAX
+    ), price
 
 
-_BASE58_MAX: Final = 1_683
-_BASE64_MAX: Final = 1_644
-
-
-def decode(text: str, encoding: str) -> bytes:
-    """The bytes of a transaction in base64 or base58. Raises ``Malformed``."""
-    most = _BASE64_MAX if encoding == "base64" else _BASE58_MAX
-    if len(text) > most:
-        raise Malformed(
+def decode_transaction(text: str, encoding: str) -> bytes:
+    """Decode the base64 or base58 text of a transaction. Raises ``MalformedTransaction``."""
+    length_max = _BASE64_LENGTH_MAX if encoding == "base64" else _BASE58_LENGTH_MAX
+    if len(text) > length_max:
+        raise MalformedTransaction(
             f"{encoding} encoded VersionedTransaction too large: {len(text)} bytes "
-            f"(max: encoded/raw {most}/{WIRE_BYTES_MAX})"
+            f"(max: encoded/raw {length_max}/{WIRE_BYTES_MAX})"
         )
     try:
         return b64decode(text, validate=True) if encoding == "base64" else base58.decode(text)
     except ValueError:
-        raise Malformed(f"invalid {encoding} encoding") from None
+        raise MalformedTransaction(f"invalid {encoding} encoding") from None

@@ -1,16 +1,16 @@
--- Orders and the journal of their transitions. Amounts are base units of the token they are of.
+-- Orders and the journal of their transitions. Amounts are in base units of their token.
 
 CREATE TYPE order_type AS ENUM ('market', 'limit', 'sniper');
 
 CREATE TYPE order_status AS ENUM (
-    'pending',    -- accepted, nobody drives it yet
-    'routing',    -- a worker asks the venues, or a new attempt waits for its time
+    'pending',    -- accepted, no worker has claimed it yet
+    'routing',    -- a worker quotes the venues, or the next attempt is not due yet
     'building',   -- a route is chosen, nothing has been sent
     'submitted',  -- signed and stored; may have been sent
     'confirmed',  -- landed and succeeded
     'failed',     -- will never be executed
     'cancelled',  -- withdrawn before it was submitted
-    'expired'     -- its time ran out before it was submitted
+    'expired'     -- reached its expiry before it was submitted
 );
 
 CREATE DOMAIN base_units AS numeric(20, 0) CHECK (VALUE > 0 AND VALUE <= 18446744073709551615);
@@ -55,16 +55,16 @@ CREATE TABLE orders (
     executed_price    numeric,
     last_error        text,
 
-    -- Who drives it: every write of a worker carries the epoch that its claim returned.
+    -- The lease: every write of a worker carries the epoch that its claim returned.
     epoch             integer NOT NULL DEFAULT 0,
     lease_until       timestamptz,
-    next_attempt_at   timestamptz,           -- nobody may claim it before
+    next_attempt_at   timestamptz,           -- no worker may claim it before
     kick_at           timestamptz NOT NULL,  -- when the sweep sends its job (again)
 
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
 
-    -- Changes once in an order's life, so that an index on it does not slow the other updates.
+    -- Changes only once per order, so that an index on it does not slow the other updates.
     open boolean GENERATED ALWAYS AS
         (status NOT IN ('confirmed', 'failed', 'cancelled', 'expired')) STORED,
 
@@ -94,7 +94,7 @@ CREATE TABLE order_events (
     attempt  integer NOT NULL CHECK (attempt >= 1),
     data     jsonb NOT NULL,
     -- The transaction that wrote it. Transactions below the oldest running one are complete, so
-    -- (txid, order_id, seq) up to there is one order of all events in which nothing appears late.
+    -- (txid, order_id, seq) up to there is a total order in which no event appears late.
     txid     bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
     PRIMARY KEY (order_id, seq)
 );
@@ -109,7 +109,7 @@ END $$;
 CREATE TRIGGER order_events_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON order_events
     FOR EACH STATEMENT EXECUTE FUNCTION order_events_are_final();
 
--- One row: the name of this journal. A cursor of another journal means nothing here.
+-- One row: the id of this journal. A cursor of another journal is invalid here.
 CREATE TABLE journal (
     id  uuid NOT NULL DEFAULT gen_random_uuid(),
     one boolean PRIMARY KEY DEFAULT true CHECK (one)

@@ -1,7 +1,8 @@
-"""The benchmark: the whole engine as real processes, its rates and delays measured from outside.
+"""The benchmark: runs the engine as real processes and measures rates and delays from outside.
 
-``figures`` and ``orders`` are pure. ``system`` starts the processes, ``client`` posts orders and
-``sockets`` follow them, ``usage`` reads what the processes cost, ``facts`` what the database and
-the node's ledger hold. ``rig`` puts these together for one run, ``modes`` say what is run, and
-``run`` repeats it. Every run checks that nothing was lost.
+``figures`` and ``order_bodies`` are pure. ``system`` starts the processes, ``load_client`` posts
+orders, ``listeners`` follows their events, ``process_usage`` reads CPU and memory of the processes,
+``verification`` reads the database and the node's ledger. ``bench_run`` combines these for one run,
+``modes`` defines what each mode runs, and ``benchmark`` repeats the modes and reports. Every run
+verifies that no order was lost.
 """

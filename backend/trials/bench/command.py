@@ -1,4 +1,4 @@
-"""``order-engine bench``: its arguments."""
+"""``order-engine bench``: the command line of the benchmark."""
 
 from __future__ import annotations
 
@@ -15,81 +15,96 @@ from rich.console import Console
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
-from backend.store.database import GONE
-from backend.trials.bench.modes import QUICK, USUAL, Load, Mode
-from backend.trials.bench.report import Screen
-from backend.trials.bench.run import Asked, Given, run
+from backend.store.database import CONNECTION_ERRORS
+from backend.trials.bench.benchmark import BenchRequest, ResultPrinter, ServerOptions, run_benchmark
+from backend.trials.bench.modes import DEFAULT_LOAD, QUICK_LOAD, LoadParameters, Mode
 
-ALL: Final = "all"
-MODES: Final = click.Choice([*(mode.value for mode in Mode), ALL])
+ALL_MODES: Final = "all"
+MODE_CHOICE: Final = click.Choice([*(mode.value for mode in Mode), ALL_MODES])
 
 
-def _numbers(_context: object, _parameter: object, value: str | None) -> tuple[int, ...] | None:
-    """Numbers with commas between them."""
+def _parse_numbers(
+    _context: object, _parameter: object, value: str | None
+) -> tuple[int, ...] | None:
+    """Parse comma-separated numbers."""
     if value is None:
         return None
     try:
         return tuple(int(each) for each in value.split(",") if each)
     except ValueError:
-        raise click.BadParameter("must be numbers with commas between them") from None
+        raise click.BadParameter("must be comma-separated numbers") from None
 
 
 @click.command()
-@click.argument("modes", nargs=-1, required=True, type=MODES)
-@click.option("--orders", type=click.IntRange(min=1), help="Orders of a run.")
-@click.option("--rate", type=click.FloatRange(min=1), help="Orders a second; `single` waits then.")
-@click.option("--connections", type=click.IntRange(1, 1_000), help="Connections of `single`.")
+@click.argument("modes", nargs=-1, required=True, type=MODE_CHOICE)
+@click.option("--orders", type=click.IntRange(min=1), help="Orders per run.")
+@click.option(
+    "--rate", type=click.FloatRange(min=1), help="Orders per second; runs `single` as `rate`."
+)
+@click.option("--connections", type=click.IntRange(1, 1_000), help="HTTP connections of `single`.")
 @click.option("--concurrency", type=click.IntRange(1, 100), help="Batches in flight.")
-@click.option("--sockets", callback=_numbers, help="`stream`: sockets of single orders: 1,100.")
-@click.option("--streams", callback=_numbers, help="`stream`: sockets that get everything: 1,100.")
-@click.option("--history-orders", type=click.IntRange(min=1), help="Orders of `history`'s past.")
+@click.option(
+    "--sockets", callback=_parse_numbers, help="`stream`: numbers of one-order sockets, e.g. 1,100."
+)
+@click.option(
+    "--streams", callback=_parse_numbers, help="`stream`: numbers of all-order sockets, e.g. 1,100."
+)
+@click.option(
+    "--history-orders", type=click.IntRange(min=1), help="Past orders in the tables for `history`."
+)
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--apis", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of orders and prices.")
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True)
-@click.option("--quick", is_flag=True, help="So few orders that it only shows that it works.")
-@click.option("--database-url", envvar="DATABASE_URL", help="PostgreSQL; else an embedded one.")
-@click.option("--redis-url", envvar="REDIS_URL", help="Redis or Valkey; else an embedded one.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where embedded servers write.")
-@click.option("--json", "json_file", type=click.File("w"), help="Write figures there; - for here.")
-def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **given: Any) -> None:
-    """Measure the engine: real processes, every transition durable, and nothing lost.
+@click.option("--quick", is_flag=True, help="Run very few orders, as a functional check.")
+@click.option("--database-url", envvar="DATABASE_URL", help="PostgreSQL; default: embedded.")
+@click.option("--redis-url", envvar="REDIS_URL", help="Redis or Valkey; default: embedded.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Data folder of the embedded servers."
+)
+@click.option(
+    "--json", "json_file", type=click.File("w"), help="Write the report as JSON; - for stdout."
+)
+def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **options: Any) -> None:
+    """Benchmark the engine as real processes with durable transitions; verify no order is lost.
 
     \b
-    single   POSTs of one order over keep-alive connections, as fast as they are answered
-    rate     the same at a fixed rate, and each order's way to the stream (or: single --rate 200)
+    single   POSTs of one order over keep-alive connections, as fast as responses arrive
+    rate     the same at a fixed rate, with end-to-end latency (same as: single --rate 200)
     batch    POSTs of 1,000 orders
-    demo     the delays of a real chain, all orders at once
-    stream   from the database to sockets: of single orders, and of everything
-    history  batch and single, beside the same with a million orders in the tables
-    pgbench  the journal's own statement without the engine: PostgreSQL's ceiling
-    all      each of these
+    demo     all orders at once, with the delays of a real chain
+    stream   delay from the database to sockets: of single orders, and of all orders
+    history  batch and single, on empty tables and on tables with a million orders
+    pgbench  the journal's SQL statement without the engine: the limit set by PostgreSQL
+    all      all of the above
     """
-    observe.configure("error", "console")
-    screen = Screen(Console(stderr=json_file is not None and json_file.name == "<stdout>"))
-    asked = Asked(
-        _modes(modes, given["rate"]),
-        _load(quick, given),
-        repeats=given["repeat"],
-        workers=given["workers"],
-        apis=given["apis"],
-        seed=given["seed"],
+    observe.configure_logging("error", "console")
+    printer = ResultPrinter(Console(stderr=json_file is not None and json_file.name == "<stdout>"))
+    request = BenchRequest(
+        _select_modes(modes, options["rate"]),
+        _build_load(quick, options),
+        repeats=options["repeat"],
+        workers=options["workers"],
+        apis=options["apis"],
+        seed=options["seed"],
     )
-    servers = Given(given["database_url"], given["redis_url"], given["data_dir"])
+    server_options = ServerOptions(
+        options["database_url"], options["redis_url"], options["data_dir"]
+    )
     try:
-        report = asyncio.run(run(asked, servers, screen))
+        report = asyncio.run(run_benchmark(request, server_options, printer))
     except EngineError as error:
         raise click.ClickException(error.reason) from None
-    except GONE as error:
-        raise click.ClickException(f"a server that is needed does not answer: {error}") from None
+    except CONNECTION_ERRORS as error:
+        raise click.ClickException(f"a required server is not responding: {error}") from None
     if json_file is not None:
         json_file.write(json.dumps(report, indent=2) + "\n")
     if not report["isGood"]:
         sys.exit(1)
 
 
-def _modes(names: tuple[str, ...], rate: float | None) -> list[Mode]:
-    if ALL in names:
+def _select_modes(names: tuple[str, ...], rate: float | None) -> list[Mode]:
+    if ALL_MODES in names:
         return list(Mode)
     modes = [Mode(name) for name in names]
     if rate is not None:
@@ -97,16 +112,16 @@ def _modes(names: tuple[str, ...], rate: float | None) -> list[Mode]:
     return modes
 
 
-def _load(quick: bool, given: Mapping[str, Any]) -> Load:
-    load = QUICK if quick else USUAL
+def _build_load(quick: bool, options: Mapping[str, Any]) -> LoadParameters:
+    load = QUICK_LOAD if quick else DEFAULT_LOAD
     changes = {
-        "connections": given["connections"],
-        "batches_at_once": given["concurrency"],
-        "single_rate": given["rate"],
-        "stream_rate": given["rate"],
-        "order_sockets": given["sockets"],
-        "streams": given["streams"],
-        "history_orders": given["history_orders"],
-        "orders": given["orders"] and dict.fromkeys(Mode, given["orders"]),
+        "connections": options["connections"],
+        "batches_at_once": options["concurrency"],
+        "single_rate": options["rate"],
+        "stream_rate": options["rate"],
+        "order_socket_counts": options["sockets"],
+        "stream_counts": options["streams"],
+        "history_orders": options["history_orders"],
+        "orders": options["orders"] and dict.fromkeys(Mode, options["orders"]),
     }
     return replace(load, **{name: value for name, value in changes.items() if value is not None})

@@ -1,6 +1,6 @@
-"""Figures: what a run measured, by name, and what several runs say together.
+"""Figures: the named measurements of a run, and their summary over several runs.
 
-A figure's name ends with its unit, or says it: ``post_p99_ms``, ``orders_per_s``.
+A figure's name contains its unit: ``post_p99_ms``, ``orders_per_s``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ import orjson
 Figures = Mapping[str, float]
 
 CALIBRATION_STEPS: Final = 200_000
-CALIBRATION_TIMES: Final = 5
+CALIBRATION_RUNS: Final = 5
 REST_S: Final = 0.005
-RESTS: Final = 15
+REST_COUNT: Final = 15
 _DOCUMENT: Final = orjson.dumps([{"number": each, "text": str(each)} for each in range(20)])
+
+_STREAM_FIGURES: Final = (
+    *(f"event_to_socket_{key}_ms" for key in ("p50", "p99", "max")),
+    *("orders_per_s", "cpu_us_per_order_api", "cpu_us_per_order_client", "calibration_ms"),
+)
 
 
 class Spread(NamedTuple):
-    """What a figure was in several runs."""
+    """The median and the extremes of a figure over several runs."""
 
     median: float
     least: float
@@ -30,14 +35,14 @@ class Spread(NamedTuple):
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
-    """The smallest sample that at least this ``share`` (0 to 1) of them does not exceed."""
+    """Return the smallest sample that at least ``share`` (0 to 1) of the samples do not exceed."""
     assert samples
     assert 0 <= share <= 1
     return sorted(samples)[max(0, ceil(share * len(samples)) - 1)]
 
 
-def delays(name: str, samples_s: Sequence[float]) -> dict[str, float]:
-    """The p50, p99 and maximum of delays in seconds, as milliseconds; nothing of no samples."""
+def summarize_delays(name: str, samples_s: Sequence[float]) -> dict[str, float]:
+    """Return p50, p99 and maximum in milliseconds of delays in seconds; empty without samples."""
     if not samples_s:
         return {}
     return {
@@ -47,8 +52,8 @@ def delays(name: str, samples_s: Sequence[float]) -> dict[str, float]:
     }
 
 
-def spreads(runs: Sequence[Figures]) -> dict[str, Spread]:
-    """Each figure over the runs that have it, in the order in which they first appear."""
+def summarize_runs(runs: Sequence[Figures]) -> dict[str, Spread]:
+    """Summarize each figure over the runs that have it, in order of first appearance."""
     names = dict.fromkeys(name for run in runs for name in run)
     return {
         name: Spread(median(values), min(values), max(values))
@@ -57,31 +62,44 @@ def spreads(runs: Sequence[Figures]) -> dict[str, Spread]:
     }
 
 
-def shown(value: float) -> str:
-    """A number with about three digits that count."""
+def format_number(value: float) -> str:
+    """Format a number with about three significant digits."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def row(name: str, spread: Spread, runs: int) -> tuple[str, str, str]:
-    """A line of the table: the name in words, the median, and from where to where."""
-    between = f"{shown(spread.least)} to {shown(spread.most)}" if runs > 1 else ""
-    return name.replace("_", " "), shown(spread.median), between
+def format_row(name: str, spread: Spread, runs: int) -> tuple[str, str, str]:
+    """Format a table row: the name in words, the median, and the range."""
+    value_range = (
+        f"{format_number(spread.least)} to {format_number(spread.most)}" if runs > 1 else ""
+    )
+    return name.replace("_", " "), format_number(spread.median), value_range
+
+
+def select_stream_figures(name: str, figures: Figures) -> dict[str, float]:
+    """Select the figures of one ``stream`` measurement and prefix their names."""
+    return {f"{name}_{key}": figures[key] for key in _STREAM_FIGURES if key in figures}
+
+
+def drop_memory_figures(figures: Figures) -> dict[str, float]:
+    """Drop the memory figures: orders that end at once show no memory use per order in flight."""
+    left_out = ("worker_growth_kib", "open_orders_max")
+    return {name: value for name, value in figures.items() if name not in left_out}
 
 
 def difference_percent(value: float, base: float) -> float:
-    """How much more than ``base`` this is, in percent of it; less is negative."""
+    """Return by how many percent of ``base`` this value exceeds it; negative if it is lower."""
     return (value / base - 1) * 100
 
 
-def calibration_ms(now_s: Callable[[], float]) -> float:
-    """How long a fixed loop in Python takes, in milliseconds: the median of some times.
+def measure_calibration_ms(now_s: Callable[[], float]) -> float:
+    """Time a fixed Python loop, in milliseconds: the median of a few repetitions.
 
-    A run beside which it took longer ran on a machine that was slower, or busy.
+    A higher value than in other runs means that the machine was slower, or busy.
     """
     times = []
-    for _ in range(CALIBRATION_TIMES):
+    for _ in range(CALIBRATION_RUNS):
         started = now_s()
         total = 0
         for step in range(CALIBRATION_STEPS):
@@ -90,25 +108,25 @@ def calibration_ms(now_s: Callable[[], float]) -> float:
     return median(times)
 
 
-def after_rest_factor(now_s: Callable[[], float]) -> float:
-    """How many times as long a piece of work takes after ``REST_S`` as when it has just been done.
+def measure_after_rest_factor(now_s: Callable[[], float]) -> float:
+    """Measure how many times longer work takes after ``REST_S`` without it than right after it ran.
 
-    The rest is spent reading the clock, so this is not the price of waking up: it is high where
-    neighbours on the same machine take the processor's caches. Then whatever is done seldom is
-    dear, which no loop shows.
+    The rest is a busy wait, so the cost of waking up is excluded. The factor is high where noisy
+    neighbours evict our CPU caches: rarely executed code is then slow, which the calibration loop
+    does not show.
     """
-    seldom, often = [], []
-    for _ in range(RESTS):
+    cold, warm = [], []
+    for _ in range(REST_COUNT):
         until = now_s() + REST_S
         while now_s() < until:
             pass
-        times = [_work_s(now_s) for _ in range(4)]
-        seldom.append(times[0])
-        often.append(times[-1])
-    return median(seldom) / median(often)
+        times = [_time_work_s(now_s) for _ in range(4)]
+        cold.append(times[0])
+        warm.append(times[-1])
+    return median(cold) / median(warm)
 
 
-def _work_s(now_s: Callable[[], float]) -> float:
+def _time_work_s(now_s: Callable[[], float]) -> float:
     started = now_s()
     orjson.dumps({str(each["number"]): each["text"] for each in orjson.loads(_DOCUMENT)})
     return now_s() - started

@@ -1,7 +1,7 @@
-"""The client that loads the engine: keep-alive connections without an HTTP library.
+"""The load client: posts orders over keep-alive connections without an HTTP library.
 
-It runs on the cores that it measures, so it does only what is needed: requests are bytes that
-were made before, and of an answer the status, the length and the order ids are looked at.
+It shares the cores with the engine that it measures, so it does the minimum: requests are prebuilt
+bytes, and only the status, the length and the order ids of a response are parsed.
 """
 
 from __future__ import annotations
@@ -17,82 +17,85 @@ from urllib.parse import urlsplit
 
 from backend.domain.errors import Rejected
 
-POST_S_MAX: Final = 300.0
-"""How long all answers to one ``post`` may take together, apart from a fixed rate's own time."""
-ACCEPTED: Final = 202
+POST_TIMEOUT_S: Final = 300.0
+"""Timeout of all responses of one ``post`` together, in addition to the time of a fixed rate."""
+ACCEPTED_STATUS: Final = 202
 
-_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CONTENT_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ORDER_ID: Final = re.compile(rb'"orderId":"([^"]+)"')
 
 
 @dataclass(slots=True)
-class Answers:
-    """What became of some POSTs. Times are those of the event loop.
+class PostResults:
+    """Response delays and accepted orders of one ``post``. Times are event loop time.
 
-    ``since`` is when each order was posted, or should have been where a rate was given.
+    ``due_at_s`` holds for each order the time at which it was posted, or, with a fixed rate, the
+    time at which it should have been.
     """
 
-    first_s: float
+    started_s: float
     delays_s: list[float] = field(default_factory=list)
-    since: dict[str, float] = field(default_factory=dict)
+    due_at_s: dict[str, float] = field(default_factory=dict)
 
 
-class Wire(asyncio.Protocol):
-    """One connection, with one request at a time."""
+class HttpConnection(asyncio.Protocol):
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(
-        self, answered: Callable[[Wire, int, bytes], None], lost: Callable[[], None]
+        self,
+        on_response: Callable[[HttpConnection, int, bytes], None],
+        on_close: Callable[[], None],
     ) -> None:
-        self.since = 0.0
-        self._answered = answered
-        self._lost = lost
-        self._read = b""
+        self.due_at_s = 0.0
+        self._on_response = on_response
+        self._on_close = on_close
+        self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
-    def send(self, request: bytes, since: float) -> None:
-        """Send a request; ``since`` is kept for whoever takes the answer."""
+    def send(self, request: bytes, due_at_s: float) -> None:
+        """Send a request; ``due_at_s`` is kept for the response handler."""
         assert self._transport is not None
-        self.since = since
+        self.due_at_s = due_at_s
         self._transport.write(request)
 
     def close(self) -> None:
-        """End the connection."""
-        self._lost = _nothing
+        """Close the connection."""
+        self._on_close = _ignore_close
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As asyncio has it."""
+        """Implements ``asyncio.Protocol``."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """As asyncio has it; an answer is passed on once it is whole."""
-        data = self._read + data if self._read else data
+        """Implements ``asyncio.Protocol``; a response is handed on once it is complete."""
+        data = self._buffer + data if self._buffer else data
         head = data.find(b"\r\n\r\n")
-        length = None if head < 0 else _LENGTH.search(data, 0, head)
+        length = None if head < 0 else _CONTENT_LENGTH.search(data, 0, head)
         end = len(data) + 1 if length is None else head + 4 + int(length[1])
         if len(data) < end:
-            self._read = data
+            self._buffer = data
             return
-        self._read = b""
-        self._answered(self, int(data[9:12]), data[head + 4 : end])
+        self._buffer = b""
+        self._on_response(self, int(data[9:12]), data[head + 4 : end])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As asyncio has it."""
-        self._lost()
+        """Implements ``asyncio.Protocol``."""
+        self._on_close()
 
 
-class Client:
-    """Some connections that are kept, and the POSTs that wait for one of them."""
+class LoadClient:
+    """A pool of keep-alive connections, and a queue of POSTs that wait for an idle one."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wires: list[Wire] = []
-        self._idle: list[Wire] = []
-        self._waiting: deque[tuple[float | None, bytes]] = deque()
-        self._answers = Answers(0.0)
-        self._left = 0
+        self._connections: list[HttpConnection] = []
+        self._idle_connections: list[HttpConnection] = []
+        self._queue: deque[tuple[float | None, bytes]] = deque()
+        self._results = PostResults(0.0)
+        self._unanswered = 0
         self._done: asyncio.Future[None] = self._loop.create_future()
 
     async def connect(self, url: str, connections: int) -> None:
@@ -100,77 +103,79 @@ class Client:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 80
         for _ in range(connections):
-            _, wire = await self._loop.create_connection(
-                lambda: Wire(self._answered, self._lost), host, port
+            _, connection = await self._loop.create_connection(
+                lambda: HttpConnection(self._handle_response, self._handle_close), host, port
             )
-            self._wires.append(wire)
-        self._idle = list(self._wires)
+            self._connections.append(connection)
+        self._idle_connections = list(self._connections)
 
     def close(self) -> None:
-        """End the connections."""
-        for wire in self._wires:
-            wire.close()
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
 
-    async def post(self, requests: Sequence[bytes], rate: float | None = None) -> Answers:
-        """Post all of these and return when each is answered.
+    async def post(self, requests: Sequence[bytes], rate: float | None = None) -> PostResults:
+        """Post all requests and return once each has its response.
 
-        At ``rate`` a second their times are fixed before, and delays count from there, however
-        late they were sent; without it each connection posts as soon as it was answered. Raises
-        ``Rejected`` if one is not answered 202, ``TimeoutError`` if answers stay away.
+        With ``rate`` (per second) the send times are fixed beforehand and delays count from them,
+        however late a request was sent; without it, each connection sends its next request as soon
+        as it has its response. Raises ``Rejected`` if a response is not 202, ``TimeoutError`` if
+        responses do not arrive.
         """
         self._done = self._loop.create_future()
-        self._left = len(requests)
-        self._answers = answers = Answers(self._loop.time())
-        async with asyncio.timeout(POST_S_MAX + len(requests) / (rate or 100.0)):
+        self._unanswered = len(requests)
+        self._results = results = PostResults(self._loop.time())
+        async with asyncio.timeout(POST_TIMEOUT_S + len(requests) / (rate or 100.0)):
             if rate is None:
-                self._waiting.extend((None, request) for request in requests)
-                self._send_waiting()
+                self._queue.extend((None, request) for request in requests)
+                self._send_queued()
             else:
-                await self._offer(requests, rate)
+                await self._enqueue_at_rate(requests, rate)
             await self._done
-        return answers
+        return results
 
-    async def _offer(self, requests: Sequence[bytes], rate: float) -> None:
-        start = self._loop.time()
+    async def _enqueue_at_rate(self, requests: Sequence[bytes], rate: float) -> None:
+        started_s = self._loop.time()
         for number, request in enumerate(requests):
-            scheduled = start + number / rate
-            if (early_s := scheduled - self._loop.time()) > 0:
-                await asyncio.sleep(early_s)
-            self._waiting.append((scheduled, request))
-            self._send_waiting()
+            scheduled_s = started_s + number / rate
+            if (wait_s := scheduled_s - self._loop.time()) > 0:
+                await asyncio.sleep(wait_s)
+            self._queue.append((scheduled_s, request))
+            self._send_queued()
 
-    def _send_waiting(self) -> None:
-        while self._waiting and self._idle:
-            scheduled, request = self._waiting.popleft()
-            self._idle.pop().send(request, self._loop.time() if scheduled is None else scheduled)
+    def _send_queued(self) -> None:
+        while self._queue and self._idle_connections:
+            scheduled_s, request = self._queue.popleft()
+            due_at_s = self._loop.time() if scheduled_s is None else scheduled_s
+            self._idle_connections.pop().send(request, due_at_s)
 
-    def _answered(self, wire: Wire, status: int, body: bytes) -> None:
-        if status != ACCEPTED:
-            self._fail(f"the API answered {status}: {body[:300].decode(errors='replace')}")
+    def _handle_response(self, connection: HttpConnection, status: int, body: bytes) -> None:
+        if status != ACCEPTED_STATUS:
+            self._fail(f"the API responded {status}: {body[:300].decode(errors='replace')}")
             return
-        answers = self._answers
-        answers.delays_s.append(self._loop.time() - wire.since)
+        results = self._results
+        results.delays_s.append(self._loop.time() - connection.due_at_s)
         for order_id in _ORDER_ID.findall(body):
-            answers.since[order_id.decode()] = wire.since
-        self._idle.append(wire)
-        self._send_waiting()
-        self._left -= 1
-        if not self._left and not self._done.done():
+            results.due_at_s[order_id.decode()] = connection.due_at_s
+        self._idle_connections.append(connection)
+        self._send_queued()
+        self._unanswered -= 1
+        if not self._unanswered and not self._done.done():
             self._done.set_result(None)
 
-    def _lost(self) -> None:
+    def _handle_close(self) -> None:
         self._fail("the API closed a connection")
 
     def _fail(self, reason: str) -> None:
-        self._waiting.clear()
+        self._queue.clear()
         if not self._done.done():
             self._done.set_exception(Rejected("post_failed", reason))
 
 
 @asynccontextmanager
-async def connected(url: str, connections: int) -> AsyncIterator[Client]:
-    """A client of the API at ``url``."""
-    client = Client()
+async def open_load_client(url: str, connections: int) -> AsyncIterator[LoadClient]:
+    """Connect a load client to the API at ``url``."""
+    client = LoadClient()
     try:
         await client.connect(url, connections)
         yield client
@@ -178,5 +183,5 @@ async def connected(url: str, connections: int) -> AsyncIterator[Client]:
         client.close()
 
 
-def _nothing() -> None:
+def _ignore_close() -> None:
     pass

@@ -1,4 +1,4 @@
-"""What can be run: each mode is one run from nothing, and gives its figures and what was lost."""
+"""The benchmark's modes: each run starts from scratch and returns its figures and violations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,32 @@ from typing import Final, NamedTuple
 import aiohttp
 
 from backend.config import Profile
-from backend.embedded import Servers
+from backend.embedded import ServerUrls
 from backend.store.migrations import migrate
 from backend.trials.bench import database_ceiling as ceiling
-from backend.trials.bench import order_bodies as orders
-from backend.trials.bench.figures import Figures, delays, difference_percent
-from backend.trials.bench.listeners import Heard, heard_all, on_order_sockets, streams
-from backend.trials.bench.load_client import Answers
-from backend.trials.bench.rig import Rig, rig
-from backend.trials.bench.servers import own_database
-from backend.trials.bench.system import Layout
-
-KIB: Final = 1_024
+from backend.trials.bench import order_bodies
+from backend.trials.bench.bench_run import BenchRun, open_bench_run
+from backend.trials.bench.figures import (
+    Figures,
+    difference_percent,
+    drop_memory_figures,
+    select_stream_figures,
+    summarize_delays,
+)
+from backend.trials.bench.listeners import (
+    ReceivedEvents,
+    open_streams,
+    open_unlimited_session,
+    place_on_order_sockets,
+    wait_for_confirmations,
+)
+from backend.trials.bench.load_client import PostResults
+from backend.trials.bench.servers import create_run_database
+from backend.trials.bench.system import EngineLayout
 
 
 class Mode(StrEnum):
-    """What a run does."""
+    """What a run measures; ``order-engine bench --help`` describes each."""
 
     SINGLE = "single"
     RATE = "rate"
@@ -39,8 +49,8 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """How much is run, and how. ``orders`` are those of each mode."""
+class LoadParameters:
+    """The load of a run. ``orders`` is the number of orders by mode."""
 
     orders: Mapping[Mode, int]
     warm_up: int = 400
@@ -49,17 +59,17 @@ class Load:
     batches_at_once: int = 2
     single_rate: float = 200.0
     stream_rate: float = 300.0
-    order_sockets: tuple[int, ...] = (1, 100, 1_000)
-    streams: tuple[int, ...] = (1, 100)
+    order_socket_counts: tuple[int, ...] = (1, 100, 1_000)
+    stream_counts: tuple[int, ...] = (1, 100)
     history_orders: int = 1_000_000
     history_modes: tuple[Mode, ...] = (Mode.BATCH, Mode.SINGLE)
     ceiling_rows: tuple[int, ...] = (200, 50)
     ceiling_connections: tuple[int, ...] = (1, 2)
     is_shared: bool = False
-    """Whether runs that could share an engine do; then one may slow the next."""
+    """Whether runs share an engine where possible; one may then slow down the next."""
 
 
-USUAL: Final = Load(
+DEFAULT_LOAD: Final = LoadParameters(
     {
         Mode.SINGLE: 10_000,
         Mode.RATE: 4_000,
@@ -70,7 +80,7 @@ USUAL: Final = Load(
         Mode.PGBENCH: 20_000,
     }
 )
-QUICK: Final = Load(
+QUICK_LOAD: Final = LoadParameters(
     {
         Mode.SINGLE: 100,
         Mode.RATE: 60,
@@ -83,8 +93,8 @@ QUICK: Final = Load(
     warm_up=0,
     connections=8,
     batch_orders=20,
-    order_sockets=(1, 5),
-    streams=(1, 5),
+    order_socket_counts=(1, 5),
+    stream_counts=(1, 5),
     history_orders=1_000,
     history_modes=(Mode.BATCH,),
     ceiling_rows=(50,),
@@ -92,164 +102,171 @@ QUICK: Final = Load(
 )
 
 
-class Outcome(NamedTuple):
-    """What a run measured, and in which ways something was lost in it."""
+class RunResult(NamedTuple):
+    """The figures of a run and the violations found in it."""
 
     figures: Figures
-    wrong: list[str]
+    violations: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """What all runs have. ``history`` gives the URL of a database with a past, ``shared`` a
-    running engine for runs that may share one.
+class ModeRunner:
+    """Runs any mode. ``open_history_database`` returns the URL of a database with past orders,
+    ``open_shared_run`` the engine of runs that share one.
     """
 
-    load: Load
-    layout: Layout
-    servers: Servers
-    history: Callable[[], Awaitable[str]]
-    shared: Callable[[], Awaitable[Rig]]
+    load: LoadParameters
+    layout: EngineLayout
+    servers: ServerUrls
+    open_history_database: Callable[[], Awaitable[str]]
+    open_shared_run: Callable[[], Awaitable[BenchRun]]
 
-    async def run(self, mode: Mode, number: int) -> Outcome:
-        """The run of this number. Raises ``EngineError`` if it cannot be brought to its end."""
+    async def run(self, mode: Mode, number: int) -> RunResult:
+        """Execute one run of ``mode``. Raises ``EngineError`` if it cannot be completed."""
         match mode:
             case Mode.SINGLE | Mode.BATCH:
-                return await self._posted(mode, self.load.orders[mode])
+                return await self._run_posts(mode, self.load.orders[mode])
             case Mode.RATE:
-                return await self._rate()
+                return await self._run_rate()
             case Mode.DEMO:
-                return await self._demo()
+                return await self._run_demo()
             case Mode.STREAM:
-                return await self._stream()
+                return await self._run_stream()
             case Mode.HISTORY:
-                return await self._history(number)
+                return await self._run_history(number)
             case Mode.PGBENCH:
-                return await self._pgbench()
+                return await self._run_pgbench()
 
-    async def _posted(self, mode: Mode, count: int, past: str | None = None) -> Outcome:
+    async def _run_posts(
+        self, mode: Mode, count: int, template_url: str | None = None
+    ) -> RunResult:
         is_batch = mode is Mode.BATCH
         connections = self.load.batches_at_once if is_batch else self.load.connections
-        async with self._rig(connections=connections, past=past) as made:
-            requests = made.requests(count, batch=self.load.batch_orders if is_batch else 0)
-            _, figures = await made.measured(lambda: made.client.post(requests))
-            return Outcome(_without_memory(figures), await made.lost())
+        async with self._open_run(connections=connections, template_url=template_url) as run:
+            requests = run.build_requests(count, batch=self.load.batch_orders if is_batch else 0)
+            _, figures = await run.measure(lambda: run.client.post(requests))
+            return RunResult(drop_memory_figures(figures), await run.find_violations())
 
-    async def _rate(self) -> Outcome:
+    async def _run_rate(self) -> RunResult:
         count, rate = self.load.orders[Mode.RATE], self.load.single_rate
-        async with self._rig() as made, aiohttp.ClientSession() as session:
-            heard, answers, figures = await _followed(made, session, 1, count, rate)
-            end_to_end_s = heard.end_to_end_s(answers)
-            return Outcome(
+        async with self._open_run() as run, aiohttp.ClientSession() as session:
+            received, results, figures = await _post_with_streams(run, session, 1, count, rate)
+            end_to_end_s = received.compute_end_to_end_s(results)
+            return RunResult(
                 {
-                    **delays("end_to_end", end_to_end_s),
-                    **delays("event_to_socket", heard.delays_s),
-                    **_without_memory(figures),
+                    **summarize_delays("end_to_end", end_to_end_s),
+                    **summarize_delays("event_to_socket", received.delays_s),
+                    **drop_memory_figures(figures),
                 },
-                await made.lost() + _unheard(len(answers.since) - len(end_to_end_s)),
+                await run.find_violations()
+                + _describe_unreceived(len(results.due_at_s) - len(end_to_end_s)),
             )
 
-    async def _demo(self) -> Outcome:
+    async def _run_demo(self) -> RunResult:
         count = self.load.orders[Mode.DEMO]
         size = self.load.batch_orders
         layout = replace(self.layout, profile=Profile.DEMO)
-        async with self._rig(layout, connections=ceil(count / size)) as made:
-            requests = made.requests(count, batch=size)
-            _, figures = await made.measured(lambda: made.client.post(requests))
+        async with self._open_run(layout, connections=ceil(count / size)) as run:
+            requests = run.build_requests(count, batch=size)
+            _, figures = await run.measure(lambda: run.client.post(requests))
             per_order = figures["worker_growth_kib"] / figures["open_orders_max"]
             memory = {"worker_kib_per_order_in_flight": per_order}
-            return Outcome(memory | figures, await made.lost())
+            return RunResult(memory | figures, await run.find_violations())
 
-    async def _stream(self) -> Outcome:
+    async def _run_stream(self) -> RunResult:
         figures: dict[str, float] = {}
-        async with self._rig() as made, _many_sockets() as session:
-            for count in self.load.order_sockets:
-                found = await self._on_order_sockets(made, session, count)
-                figures |= _named(f"{count}_order_sockets", found)
-            wrong: list[str] = []
-            for count in self.load.streams:
-                heard, answers, found = await _followed(
-                    made, session, count, self.load.orders[Mode.STREAM], self.load.stream_rate
+        async with self._open_run() as run, open_unlimited_session() as session:
+            for count in self.load.order_socket_counts:
+                stream_figures = await self._measure_order_sockets(run, session, count)
+                figures |= select_stream_figures(f"{count}_order_sockets", stream_figures)
+            violations: list[str] = []
+            for count in self.load.stream_counts:
+                received, results, stream_figures = await _post_with_streams(
+                    run, session, count, self.load.orders[Mode.STREAM], self.load.stream_rate
                 )
-                found |= delays("event_to_socket", heard.delays_s)
-                figures |= _named(f"{count}_streams_of_all", found)
-                wrong += _unheard(len(answers.since.keys() - heard.confirmed_s.keys()))
-            return Outcome(figures, await made.lost() + wrong)
+                stream_figures |= summarize_delays("event_to_socket", received.delays_s)
+                figures |= select_stream_figures(f"{count}_streams_of_all", stream_figures)
+                violations += _describe_unreceived(
+                    len(results.due_at_s.keys() - received.confirmed_at_s.keys())
+                )
+            return RunResult(figures, await run.find_violations() + violations)
 
-    async def _on_order_sockets(
-        self, made: Rig, session: aiohttp.ClientSession, count: int
+    async def _measure_order_sockets(
+        self, run: BenchRun, session: aiohttp.ClientSession, count: int
     ) -> Figures:
-        heard = Heard(made.offset_s)
-        bodies = orders.bodies(made.random, self.load.orders[Mode.STREAM])
-        _, figures = await made.measured(
-            lambda: on_order_sockets(
+        received = ReceivedEvents(run.clock_offset_s)
+        bodies = order_bodies.build_bodies(run.random, self.load.orders[Mode.STREAM])
+        _, figures = await run.measure(
+            lambda: place_on_order_sockets(
                 session,
-                made.system.api_url,
+                run.system.api_url,
                 bodies,
                 count=count,
                 rate=self.load.stream_rate,
-                heard=heard,
+                received=received,
             )
         )
-        figures.pop("orders_per_s")  # between the rounds sockets are opened
-        return {**delays("event_to_socket", heard.delays_s), **figures}
+        figures.pop("orders_per_s")  # meaningless: sockets are opened between the rounds
+        return {**summarize_delays("event_to_socket", received.delays_s), **figures}
 
-    async def _history(self, number: int) -> Outcome:
-        past_url = await self.history()
+    async def _run_history(self, number: int) -> RunResult:
+        history_url = await self.open_history_database()
         count = self.load.orders[Mode.HISTORY]
-        urls = {"empty": None, "with_history": past_url}
+        urls = {"empty": None, "with_history": history_url}
         figures: dict[str, float] = {}
-        wrong: list[str] = []
+        violations: list[str] = []
         for mode in self.load.history_modes:
-            # Each comes first in every other run: neither is always the one behind the copying.
+            # The order alternates: neither always runs right after the database was copied.
             names = sorted(urls, reverse=number % 2 == 0)
-            of = {name: await self._posted(mode, count, urls[name]) for name in names}
-            rate, base = (of[each].figures["orders_per_s"] for each in ("with_history", "empty"))
+            results = {name: await self._run_posts(mode, count, urls[name]) for name in names}
+            rate, base = (results[key].figures["orders_per_s"] for key in ("with_history", "empty"))
             figures[f"{mode}_difference_percent"] = difference_percent(rate, base)
-            for name, outcome in of.items():
-                figures |= {f"{mode}_{name}_{key}": outcome.figures[key] for key in _COMPARED}
-                wrong += outcome.wrong
-        return Outcome(figures, wrong)
+            for name, result in results.items():
+                figures |= {
+                    f"{mode}_{name}_{key}": result.figures[key] for key in _COMPARED_FIGURES
+                }
+                violations += result.violations
+        return RunResult(figures, violations)
 
-    async def _pgbench(self) -> Outcome:
+    async def _run_pgbench(self) -> RunResult:
         figures: dict[str, float] = {}
         redis_url = self.servers.redis_url
         for rows in self.load.ceiling_rows:
             for connections in self.load.ceiling_connections:
-                async with own_database(self.servers.database_url) as url:
+                async with create_run_database(self.servers.database_url) as url:
                     await migrate(url)
-                    figures |= await ceiling.recorded(
+                    figures |= await ceiling.measure_record_rate(
                         url,
                         redis_url,
                         orders=self.load.orders[Mode.PGBENCH],
                         rows=rows,
                         connections=connections,
                     )
-        return Outcome(figures, [])
+        return RunResult(figures, [])
 
     @asynccontextmanager
-    async def _rig(
+    async def _open_run(
         self,
-        layout: Layout | None = None,
+        layout: EngineLayout | None = None,
         *,
         connections: int | None = None,
-        past: str | None = None,
-    ) -> AsyncIterator[Rig]:
-        if self.load.is_shared and layout is None and past is None:
-            yield await self.shared()
+        template_url: str | None = None,
+    ) -> AsyncIterator[BenchRun]:
+        if self.load.is_shared and layout is None and template_url is None:
+            yield await self.open_shared_run()
             return
-        own = rig(
+        new_run = open_bench_run(
             layout or self.layout,
             self.servers,
             connections=connections or self.load.connections,
             warm_up=self.load.warm_up,
-            template_url=past,
+            template_url=template_url,
         )
-        async with own as made:
-            yield made
+        async with new_run as run:
+            yield run
 
 
-_COMPARED: Final = (
+_COMPARED_FIGURES: Final = (
     "orders_per_s",
     "post_p99_ms",
     "cpu_us_per_order_worker",
@@ -257,44 +274,24 @@ _COMPARED: Final = (
     "wal_bytes_per_order",
     "calibration_ms",
 )
-_STREAMED: Final = (
-    *(f"event_to_socket_{each}_ms" for each in ("p50", "p99", "max")),
-    *("orders_per_s", "cpu_us_per_order_api", "cpu_us_per_order_client", "calibration_ms"),
-)
 
 
-async def _followed(
-    made: Rig, session: aiohttp.ClientSession, sockets: int, count: int, rate: float
-) -> tuple[Heard, Answers, dict[str, float]]:
-    """Post ``count`` orders at ``rate`` a second while so many streams of everything are heard."""
-    heard = Heard(made.offset_s)
-    requests = made.requests(count)
+async def _post_with_streams(
+    run: BenchRun, session: aiohttp.ClientSession, sockets: int, count: int, rate: float
+) -> tuple[ReceivedEvents, PostResults, dict[str, float]]:
+    """Post ``count`` orders at ``rate`` per second while ``sockets`` streams receive all events."""
+    received = ReceivedEvents(run.clock_offset_s)
+    requests = run.build_requests(count)
 
-    async def act() -> Answers:
-        answers = await made.client.post(requests, rate)
-        await heard_all(heard, answers)
-        return answers
+    async def post_and_receive() -> PostResults:
+        results = await run.client.post(requests, rate)
+        await wait_for_confirmations(received, results)
+        return results
 
-    async with streams(session, made.system.api_url, sockets, heard):
-        answers, figures = await made.measured(act)
-    return heard, answers, figures
-
-
-def _named(name: str, figures: Figures) -> dict[str, float]:
-    return {f"{name}_{key}": figures[key] for key in _STREAMED if key in figures}
+    async with open_streams(session, run.system.api_url, sockets, received):
+        results, figures = await run.measure(post_and_receive)
+    return received, results, figures
 
 
-def _without_memory(figures: Figures) -> dict[str, float]:
-    """Orders that end at once say nothing of what one in flight takes."""
-    left_out = ("worker_growth_kib", "open_orders_max")
-    return {name: value for name, value in figures.items() if name not in left_out}
-
-
-def _unheard(count: int) -> list[str]:
-    return [f"{count} confirmations were not heard on the stream"] if count else []
-
-
-@asynccontextmanager
-async def _many_sockets() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        yield session
+def _describe_unreceived(count: int) -> list[str]:
+    return [f"{count} confirmations were not received on the stream"] if count else []

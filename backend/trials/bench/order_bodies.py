@@ -1,4 +1,4 @@
-"""The orders that are posted: small swaps of a seed, which the pools can fill, as request bytes."""
+"""The posted orders: small random swaps that the pools can fill, seeded, as HTTP request bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-EXECUTE: Final = "/api/orders/execute"
-BATCH: Final = "/api/orders/batch"
+EXECUTE_PATH: Final = "/api/orders/execute"
+BATCH_PATH: Final = "/api/orders/batch"
 SLIPPAGE_BPS: Final = 1_000
 
 _PAIRS: Final = (
@@ -24,12 +24,12 @@ _PAIRS: Final = (
 Json = dict[str, Any]
 
 
-def bodies(random: Random, count: int) -> list[Json]:
-    """The bodies of so many orders."""
-    return [_body(random) for _ in range(count)]
+def build_bodies(random: Random, count: int) -> list[Json]:
+    """Build the JSON bodies of ``count`` random orders."""
+    return [_build_body(random) for _ in range(count)]
 
 
-def _body(random: Random) -> Json:
+def _build_body(random: Random) -> Json:
     token_in, token_out, amount_max = random.choice(_PAIRS)
     return {
         "tokenIn": token_in,
@@ -39,21 +39,21 @@ def _body(random: Random) -> Json:
     }
 
 
-def singles(url: str, orders: Sequence[Json]) -> list[bytes]:
-    """A request for each order, to the API at ``url``."""
-    return [request(url, EXECUTE, order) for order in orders]
+def build_single_requests(url: str, orders: Sequence[Json]) -> list[bytes]:
+    """Build one request per order to the API at ``url``."""
+    return [build_request(url, EXECUTE_PATH, order) for order in orders]
 
 
-def batches(url: str, orders: Sequence[Json], size: int) -> list[bytes]:
-    """Requests of up to ``size`` orders each."""
+def build_batch_requests(url: str, orders: Sequence[Json], size: int) -> list[bytes]:
+    """Build batch requests of up to ``size`` orders each."""
     return [
-        request(url, BATCH, {"orders": orders[at : at + size]})
+        build_request(url, BATCH_PATH, {"orders": orders[at : at + size]})
         for at in range(0, len(orders), size)
     ]
 
 
-def request(url: str, path: str, content: Json) -> bytes:
-    """One POST, as it goes over the connection."""
+def build_request(url: str, path: str, content: Json) -> bytes:
+    """Encode one POST request as bytes."""
     body = json.dumps(content, separators=(",", ":")).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"

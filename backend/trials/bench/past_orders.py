@@ -1,9 +1,9 @@
-"""A past: orders that ended long ago, with all their events, made by the database itself.
+"""Past orders: ended orders with all their events, generated inside the database.
 
-They look like the engine's own: ids in the order of time, columns and data as large as those of
-real orders, and events in the order in which workers write them, one step of some orders at a
-time. That order matters: runs of small events fill the gaps that large ones leave at the ends of
-pages, and gaps that were left would be filled by the orders that are measured, page after page.
+They match real ones: time-ordered ids, columns and data of realistic size, and events in the
+order in which workers write them, one step of a group of orders at a time. That order matters:
+runs of small events fill the gaps that large ones leave at the ends of pages, and remaining gaps
+would be filled by the measured orders, page after page.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import asyncpg
 
 from backend.store.migrations import migrate
 
-OWNER: Final = "history"
-ORDERS_AT_ONCE: Final = 50_000
-ORDERS_IN_TRANSACTION: Final = 20
+HISTORY_OWNER: Final = "history"
+ORDERS_PER_STATEMENT: Final = 50_000
+ORDERS_PER_TRANSACTION: Final = 20
 ENDED_FILL_PERCENT: Final = 85
-"""How full the pages of ended orders are: their updates took the room that was left for them.
-Emptier ones would draw new orders in between the old."""
+"""Fill of the pages of ended orders, whose updates have used up the reserved space.
+PostgreSQL would place new orders into emptier pages."""
 
-ROUTED: Final = (
+ROUTE_JSON: Final = (
     '{"dex":"meteora","minAmountOut":"224.425657","quotes":['
     '{"dex":"raydium","price":"249.06278058","amountOut":"249.062780","fee":"0.003",'
     '"priceImpact":"0.000001725"},'
     '{"dex":"meteora","price":"249.361842","amountOut":"249.361842","fee":"0.002",'
     '"priceImpact":"0.000001738"}]}'
 )
-"""What an order's route is, and the data of the event that says so."""
+"""An order's route, and the data of its ``building`` event."""
 
-_ORDERS: Final = """
+_INSERT_ORDERS: Final = """
 INSERT INTO orders (
     id, owner, request_hash, type, token_in, token_out, amount_in, slippage_bps, status, seq,
     attempts, dex, route, tx_hash, amount_out, executed_price, epoch, kick_at, created_at,
@@ -47,7 +47,7 @@ FROM (
 ) past
 """
 
-_EVENTS: Final = """
+_INSERT_EVENTS: Final = """
 INSERT INTO order_events (order_id, seq, status, at, attempt, data, txid)
 SELECT past_order_id(n), step.seq, step.status::order_status,
        past_order_at(n) + step.seq * interval '2 ms', 1,
@@ -67,13 +67,13 @@ FROM generate_series($1::bigint, $2::bigint) AS n CROSS JOIN (VALUES
 ORDER BY n / $3, step.seq, n
 """
 
-# No vacuum of theirs may run beside what is measured.
-_PREPARE: Final = f"""
+# No autovacuum of these tables may run during the measurement.
+_PREPARE_TABLES: Final = f"""
 ALTER TABLE orders SET (fillfactor = {ENDED_FILL_PERCENT}, autovacuum_enabled = off);
 ALTER TABLE order_events SET (autovacuum_enabled = off);
 """
 
-_FUNCTIONS: Final = """
+_CREATE_FUNCTIONS: Final = """
 CREATE FUNCTION past_order_at(n bigint) RETURNS timestamptz IMMUTABLE LANGUAGE sql RETURN
     timestamptz '2026-01-01 00:00:00+00' + n * interval '10 ms';
 CREATE FUNCTION past_order_id(n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql RETURN (
@@ -83,30 +83,34 @@ CREATE FUNCTION past_order_id(n bigint) RETURNS uuid IMMUTABLE LANGUAGE sql RETU
 """
 
 
-async def fill(database_url: str, orders: int, told: Callable[[int], None]) -> None:
-    """Migrate an empty database and put a past into it; ``told`` hears how far it is.
+async def insert_past_orders(
+    database_url: str, orders: int, on_progress: Callable[[int], None]
+) -> None:
+    """Migrate an empty database and insert past orders; ``on_progress`` gets the number so far.
 
-    Their transactions have numbers below all real ones.
+    Their transaction numbers are below all real ones.
     """
     await migrate(database_url)
     connection = await asyncpg.connect(database_url)
     try:
         await connection.execute("SET synchronous_commit = off")
-        await connection.execute(_FUNCTIONS)
-        await connection.execute(_PREPARE)
-        for first in range(1, orders + 1, ORDERS_AT_ONCE):
-            last = min(orders, first + ORDERS_AT_ONCE - 1)
-            await connection.execute(_ORDERS, first, last, OWNER, ROUTED, timeout=600)
-            groups = orders // ORDERS_IN_TRANSACTION + 2
+        await connection.execute(_CREATE_FUNCTIONS)
+        await connection.execute(_PREPARE_TABLES)
+        for first in range(1, orders + 1, ORDERS_PER_STATEMENT):
+            last = min(orders, first + ORDERS_PER_STATEMENT - 1)
             await connection.execute(
-                _EVENTS, first, last, ORDERS_IN_TRANSACTION, groups, ROUTED, timeout=600
+                _INSERT_ORDERS, first, last, HISTORY_OWNER, ROUTE_JSON, timeout=600
             )
-            told(last)
+            groups = orders // ORDERS_PER_TRANSACTION + 2
+            await connection.execute(
+                _INSERT_EVENTS, first, last, ORDERS_PER_TRANSACTION, groups, ROUTE_JSON, timeout=600
+            )
+            on_progress(last)
         await connection.execute("DROP FUNCTION past_order_id(bigint), past_order_at(bigint)")
         await connection.execute("ALTER TABLE orders SET (fillfactor = 50)")
         await connection.execute("SET synchronous_commit = on")
         await connection.execute("ANALYZE orders, order_events", timeout=600)
-        # The first to read a page writes it again.
+        # The first read of a page sets hint bits and so writes the page again.
         await connection.fetchval("SELECT count(*) FROM orders", timeout=600)
         await connection.fetchval("SELECT count(*) FROM order_events", timeout=600)
         await connection.execute("CHECKPOINT", timeout=600)

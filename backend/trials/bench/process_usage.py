@@ -1,7 +1,7 @@
-"""What processes cost, as Linux counts it in ``/proc``: processor time and memory.
+"""CPU time and memory of processes, read from Linux's ``/proc``.
 
-PostgreSQL is a process for each connection, so a process counts with its children: those that
-run, and those that have ended and were waited for.
+PostgreSQL runs one process per connection, so a process includes its children: the running ones,
+and those that have ended and were waited for.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ _KIB: Final = 1_024
 _RESET_PEAK: Final = "5"
 
 
-class Stat(NamedTuple):
-    """What ``/proc/<pid>/stat`` says: the parent, and ticks of its own and of ended children."""
+class ProcessStat(NamedTuple):
+    """Fields of ``/proc/<pid>/stat``: parent pid, own CPU ticks, CPU ticks of ended children."""
 
     parent: int
     own_ticks: int
     ended_ticks: int
 
 
-def parse_stat(text: str) -> Stat:
-    """Of the text of that file; the program's name in it may hold anything."""
+def parse_stat(text: str) -> ProcessStat:
+    """Parse ``/proc/<pid>/stat``; the program name in it may contain any character."""
     fields = text[text.rindex(")") + 2 :].split()
     utime, stime, cutime, cstime = (int(each) for each in fields[11:15])
-    return Stat(int(fields[1]), utime + stime, cutime + cstime)
+    return ProcessStat(int(fields[1]), utime + stime, cutime + cstime)
 
 
 def parse_status(text: str) -> dict[str, int]:
-    """The amounts of memory in ``/proc/<pid>/status``, in bytes."""
+    """Parse the memory amounts in ``/proc/<pid>/status``, in bytes."""
     return {
         name: int(value.split()[0]) * _KIB
         for name, _, value in (line.partition(":") for line in text.splitlines())
@@ -43,73 +43,79 @@ def parse_status(text: str) -> dict[str, int]:
     }
 
 
-def ticks_of(pid: int, stats: Mapping[int, Stat]) -> int:
-    """The ticks of a process and of everything below it."""
+def sum_ticks(pid: int, stats: Mapping[int, ProcessStat]) -> int:
+    """Sum the ticks of a process and of all its descendants."""
     children = defaultdict(list)
     for child, stat in stats.items():
         children[stat.parent].append(child)
 
-    def below(of: int) -> int:
-        stat = stats.get(of)
+    def sum_tree(process: int) -> int:
+        stat = stats.get(process)
         if stat is None:
             return 0
-        return stat.own_ticks + stat.ended_ticks + sum(below(each) for each in children[of])
+        return (
+            stat.own_ticks + stat.ended_ticks + sum(sum_tree(child) for child in children[process])
+        )
 
-    return below(pid)
+    return sum_tree(pid)
 
 
-def cpu_s(pids: Mapping[str, Iterable[int]]) -> dict[str, float]:
-    """Seconds of processor time so far, by name; ``client`` is this process without children.
+def read_cpu_s(pids: Mapping[str, Iterable[int]]) -> dict[str, float]:
+    """Read the CPU seconds so far, by name; ``client`` is this process without its children.
 
-    Elsewhere than on Linux only ``client`` is known.
+    On other systems than Linux only ``client`` is known.
     """
-    stats = _stats()
+    stats = _read_stats()
     tick_s = 1 / os.sysconf("SC_CLK_TCK")
-    used = {
-        name: sum(ticks_of(pid, stats) for pid in group) * tick_s
+    used_s = {
+        name: sum(sum_ticks(pid, stats) for pid in group) * tick_s
         for name, group in pids.items()
         if all(pid in stats for pid in group)
     }
-    return {**used, "client": time.process_time()}
+    return {**used_s, "client": time.process_time()}
 
 
-def memory_bytes(pids: Iterable[int], what: str) -> int:
-    """``VmRSS`` (now) or ``VmHWM`` (the most since ``forget_peaks``) of processes together."""
+def read_memory_bytes(pids: Iterable[int], field: str) -> int:
+    """Sum ``VmRSS`` (now) or ``VmHWM`` (peak since ``reset_memory_peaks``) of processes."""
     total = 0
     for pid in pids:
         with suppress(OSError):
-            total += parse_status((PROC / str(pid) / "status").read_text()).get(what, 0)
+            total += parse_status((PROC / str(pid) / "status").read_text()).get(field, 0)
     return total
 
 
-def forget_peaks(pids: Iterable[int]) -> None:
-    """Let ``VmHWM`` begin again, where the system lets us."""
+def reset_memory_peaks(pids: Iterable[int]) -> None:
+    """Reset ``VmHWM`` where the system permits it."""
     for pid in pids:
         with suppress(OSError):
             (PROC / str(pid) / "clear_refs").write_text(_RESET_PEAK)
 
 
-def parent_if(pid: int, name: str) -> int | None:
-    """The parent of a process here, if both are programs with this in their names."""
-    stat = _stats().get(pid)
-    if stat is None or name not in _name_of(pid) or name not in _name_of(stat.parent):
+def find_parent_named(pid: int, name: str) -> int | None:
+    """Return the parent of a local process if both program names contain ``name``."""
+    stat = _read_stats().get(pid)
+    if (
+        stat is None
+        or name not in _read_process_name(pid)
+        or name not in _read_process_name(stat.parent)
+    ):
         return None
     return stat.parent
 
 
-def is_named(pid: int, names: Iterable[str]) -> bool:
-    """Whether a process here is a program with one of these in its name."""
-    return any(name in _name_of(pid) for name in names)
+def is_process_named(pid: int, names: Iterable[str]) -> bool:
+    """Whether the program name of a local process contains one of ``names``."""
+    return any(name in _read_process_name(pid) for name in names)
 
 
-def _name_of(pid: int) -> str:
+def _read_process_name(pid: int) -> str:
     try:
         return (PROC / str(pid) / "comm").read_text()
     except OSError:
         return ""
 
 
-def _stats() -> dict[int, Stat]:
+def _read_stats() -> dict[int, ProcessStat]:
     stats = {}
     for folder in PROC.glob("[0-9]*"):
         with suppress(OSError):

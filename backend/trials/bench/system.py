@@ -1,6 +1,6 @@
-"""The engine that is measured: its processes, as ``order-engine up`` starts them.
+"""The engine under measurement: its processes, started like ``order-engine up`` starts them.
 
-Nothing is started again: a process that dies ends the run.
+Nothing is restarted: a process that dies fails the run.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backend.config import Profile, environment
+from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
-from backend.embedded import child_process as child
-from backend.embedded.engine_processes import Command, OurProcess
+from backend.embedded import child_process
+from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.store.migrations import migrate
-from backend.trials.bench.servers import server_pids
+from backend.trials.bench.servers import find_server_pids
 
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2_048
-UNLIMITED: Final = 10_000_000
+UNLIMITED_ORDERS: Final = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What runs. ``data_dir`` is for logs and the ledgers of the nodes."""
+class EngineLayout:
+    """Which processes run, and how. ``data_dir`` holds the logs and the nodes' ledgers."""
 
     data_dir: Path
     profile: Profile = Profile.INSTANT
@@ -40,8 +40,8 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
-    """A running engine. ``processes`` are ours, by name; ``pids`` also those of the servers."""
+class RunningEngine:
+    """A running engine. ``processes``: its own, by name; ``pids``: also those of the servers."""
 
     api_url: str
     chain_url: str
@@ -49,79 +49,86 @@ class System:
     processes: Mapping[str, Sequence[Process]]
     pids: Mapping[str, Sequence[int]]
 
-    def check(self) -> None:
+    def check_processes(self) -> None:
         """Raises ``Transient`` if a process has ended."""
         for name, group in self.processes.items():
             for process in group:
                 if process.returncode is not None:
-                    reason = f"{name} {child.ending(process)} during the run"
+                    reason = f"{name} {child_process.describe_exit(process)} during the run"
                     raise Transient("process_ended", reason)
 
 
 @asynccontextmanager
-async def started(layout: Layout, database_url: str, redis_url: str) -> AsyncIterator[System]:
-    """Everything is started over an empty ledger, and killed in the end."""
+async def start_engine(
+    layout: EngineLayout, database_url: str, redis_url: str
+) -> AsyncIterator[RunningEngine]:
+    """Start all processes over an empty ledger; kill them on exit."""
     await migrate(database_url)
-    starting = _Starting(layout, {"database_url": database_url, "redis_url": redis_url})
+    starter = _EngineStarter(layout, {"database_url": database_url, "redis_url": redis_url})
     try:
         with socket.create_server((HOST, 0), backlog=BACKLOG) as api:
             api.set_inheritable(True)
-            chain_url = await starting.all(api)
+            chain_url = await starter.start_all(api)
             api_url = "http://{}:{}".format(*api.getsockname()[:2])
-            ours = {name: [each.pid for each in group] for name, group in starting.begun.items()}
-            yield System(
+            engine_pids = {
+                name: [process.pid for process in group]
+                for name, group in starter.processes.items()
+            }
+            yield RunningEngine(
                 api_url,
                 chain_url,
                 database_url,
-                starting.begun,
-                {**ours, **await server_pids(database_url, redis_url)},
+                starter.processes,
+                {**engine_pids, **await find_server_pids(database_url, redis_url)},
             )
     finally:
-        for group in starting.begun.values():
+        for group in starter.processes.values():
             for process in group:
-                await child.end(process)
+                await child_process.kill_group(process)
 
 
-class _Starting:
-    def __init__(self, layout: Layout, urls: Mapping[str, str]) -> None:
+class _EngineStarter:
+    def __init__(self, layout: EngineLayout, urls: Mapping[str, str]) -> None:
         self._layout = layout
         self._urls = dict(urls)
-        self.begun: dict[str, list[Process]] = {"api": [], "worker": [], "chain": []}
+        self.processes: dict[str, list[Process]] = {"api": [], "worker": [], "chain": []}
 
-    async def all(self, api: socket.socket) -> str:
-        """The node first, then what asks it; the node's address."""
+    async def start_all(self, api: socket.socket) -> str:
+        """Start the node, then the workers and APIs that use it; return the node's address."""
         ledger = self._layout.data_dir / Path(self._urls["database_url"].partition("?")[0]).name
-        chain = await self._one("chain", ("chain", "--port", "0", "--data-dir", str(ledger)))
+        chain = await self._start_process(
+            "chain", ("chain", "--port", "0", "--data-dir", str(ledger))
+        )
         self._urls["solana_rpc_url"] = chain.address
         fd = api.fileno()
         async with asyncio.TaskGroup() as group:
             for number in range(1, self._layout.workers + 1):
-                group.create_task(self._one("worker", ("worker",), number=number))
+                group.create_task(self._start_process("worker", ("worker",), number=number))
             for number in range(1, self._layout.apis + 1):
                 argv = ("api", "--fd", str(fd))
-                group.create_task(self._one("api", argv, number=number, fds=(fd,)))
+                group.create_task(self._start_process("api", argv, number=number, fds=(fd,)))
         return chain.address
 
-    async def _one(
+    async def _start_process(
         self, name: str, argv: tuple[str, ...], *, number: int = 1, fds: tuple[int, ...] = ()
-    ) -> OurProcess:
-        command = Command(
+    ) -> EngineProcess:
+        command = ProcessCommand(
             f"{name}-{number}",
             (sys.executable, "-m", "backend.cli", *argv),
             self._environment(),
             pass_fds=fds,
         )
-        program = OurProcess(command, self._layout.data_dir / "logs")
-        self.begun[name].append(await program.start())
+        program = EngineProcess(command, self._layout.data_dir / "logs")
+        self.processes[name].append(await program.start())
         return program
 
     def _environment(self) -> dict[str, str]:
-        return environment(
+        return build_child_environment(
             os.environ,
             profile=self._layout.profile,
             seed=self._layout.seed,
             rate_limit=0,
-            open_orders_max=UNLIMITED,
+            open_orders_max=UNLIMITED_ORDERS,
             batch_orders_max=10_000,
             body_bytes_max=16 << 20,
             **self._urls,

@@ -1,4 +1,7 @@
-"""What the database and the node's ledger hold: a run's totals, and whether anything was lost."""
+"""Verification of a run: totals from the database, and a check that no order was lost.
+
+Compares accepted orders, stored orders and the swaps in the node's ledger.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import aiohttp
 import asyncpg
 
-from backend.trials.bench.past_orders import OWNER
+from backend.trials.bench.past_orders import HISTORY_OWNER
 
 if TYPE_CHECKING:  # generic for the type checker only
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -16,13 +19,13 @@ else:
     Connection = asyncpg.Connection
 
 CLOCK_PROBES: Final = 20
-LEDGER_PAGE: Final = 10_000
-SHOWN: Final = 3
+LEDGER_PAGE_SIZE: Final = 10_000
+EXAMPLES_MAX: Final = 3
 
-_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
-_WAL: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8"
-_OPEN: Final = "SELECT count(*) FROM orders WHERE open"
-_TOTALS: Final = """
+_SELECT_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+_SELECT_WAL: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8"
+_COUNT_OPEN: Final = "SELECT count(*) FROM orders WHERE open"
+_SELECT_TOTALS: Final = """
 WITH made AS MATERIALIZED (
     SELECT id, status FROM orders WHERE created_at >= to_timestamp($1)
 )
@@ -32,11 +35,11 @@ SELECT (SELECT count(*) FROM made) AS orders,
        extract(epoch FROM max(e.at) FILTER (WHERE e.status = 'confirmed'))::float8 AS last_s
 FROM made JOIN order_events e ON e.order_id = made.id
 """
-_ORDERS: Final = "SELECT id::text, status::text, open, tx_hash FROM orders WHERE owner <> $1"
+_SELECT_ORDERS: Final = "SELECT id::text, status::text, open, tx_hash FROM orders WHERE owner <> $1"
 
 
-class Totals(NamedTuple):
-    """Of the orders of a run: how many, and the database's time of the last confirmation."""
+class RunTotals(NamedTuple):
+    """Counts of a run's orders and events, and the database time of the last confirmation."""
 
     orders: int
     confirmed: int
@@ -44,8 +47,8 @@ class Totals(NamedTuple):
     last_s: float
 
 
-class Stored(NamedTuple):
-    """An order, as far as it matters whether it was lost."""
+class StoredOrder(NamedTuple):
+    """The columns of an order that show whether it was lost."""
 
     id: str
     status: str
@@ -53,75 +56,75 @@ class Stored(NamedTuple):
     signature: str | None
 
 
-async def clock_offset_s(connection: Connection, now_s: Callable[[], float]) -> float:
-    """What to add to ``now_s`` for the database's time, by the quickest of some questions."""
+async def measure_clock_offset_s(connection: Connection, now_s: Callable[[], float]) -> float:
+    """Measure what to add to ``now_s`` to get database time, by the fastest of several probes."""
     probes = []
     for _ in range(CLOCK_PROBES):
-        asked_s = now_s()
-        theirs_s = await connection.fetchval(_CLOCK)
-        answered_s = now_s()
-        probes.append((answered_s - asked_s, theirs_s - (asked_s + answered_s) / 2))
+        sent_s = now_s()
+        database_s = await connection.fetchval(_SELECT_CLOCK)
+        received_s = now_s()
+        probes.append((received_s - sent_s, database_s - (sent_s + received_s) / 2))
     return float(min(probes)[1])
 
 
-async def wal_bytes(connection: Connection) -> float:
-    """How much write-ahead log the server has made so far, all databases together."""
-    return float(await connection.fetchval(_WAL))
+async def read_wal_bytes(connection: Connection) -> float:
+    """Read the bytes of write-ahead log that the server has written so far, for all databases."""
+    return float(await connection.fetchval(_SELECT_WAL))
 
 
-async def still_open(connection: Connection) -> int:
-    """How many orders have not ended."""
-    return int(await connection.fetchval(_OPEN))
+async def count_open_orders(connection: Connection) -> int:
+    """Count the orders that have not ended."""
+    return int(await connection.fetchval(_COUNT_OPEN))
 
 
-async def totals(connection: Connection, since_s: float) -> Totals:
-    """Of the orders that were made since then (the database's time)."""
-    row = await connection.fetchrow(_TOTALS, since_s)
+async def read_totals(connection: Connection, since_s: float) -> RunTotals:
+    """Read the totals of the orders created since ``since_s`` (database time)."""
+    row = await connection.fetchrow(_SELECT_TOTALS, since_s)
     assert row is not None
-    return Totals(row["orders"], row["confirmed"], row["events"], row["last_s"] or since_s)
+    return RunTotals(row["orders"], row["confirmed"], row["events"], row["last_s"] or since_s)
 
 
-async def stored(connection: Connection) -> list[Stored]:
-    """Every order but those of the history."""
-    return [Stored(*row) for row in await connection.fetch(_ORDERS, OWNER)]
+async def read_orders(connection: Connection) -> list[StoredOrder]:
+    """Read every order except those of the history."""
+    return [StoredOrder(*row) for row in await connection.fetch(_SELECT_ORDERS, HISTORY_OWNER)]
 
 
-async def swaps(chain_url: str) -> list[str]:
-    """The signatures of all swaps in the node's ledger that succeeded."""
-    found: list[str] = []
+async def read_swap_signatures(chain_url: str) -> list[str]:
+    """Read the signatures of all successful swaps in the node's ledger."""
+    signatures: list[str] = []
     after = 0
     async with aiohttp.ClientSession() as session:
         while True:
-            path = f"{chain_url}/control/ledger?after={after}&limit={LEDGER_PAGE}"
+            path = f"{chain_url}/control/ledger?after={after}&limit={LEDGER_PAGE_SIZE}"
             async with session.get(path) as response:
                 page: Any = await response.json()
-            found += [
+            signatures += [
                 entry["signature"]
                 for entry in page["transactions"]
                 if entry["err"] is None and entry["pool"] is not None
             ]
-            if len(page["transactions"]) < LEDGER_PAGE:
-                return found
+            if len(page["transactions"]) < LEDGER_PAGE_SIZE:
+                return signatures
             after = page["next"]
 
 
-def lost(
-    accepted: Collection[str], orders: Collection[Stored], executed: Collection[str]
+def find_violations(
+    accepted: Collection[str], orders: Collection[StoredOrder], executed: Collection[str]
 ) -> list[str]:
-    """Every way in which the answers, the database and the ledger are not one story."""
+    """List every contradiction between the responses, the database and the ledger."""
     confirmed = [order.signature or "" for order in orders if order.status == "confirmed"]
     findings = {
         "accepted orders are not stored": set(accepted) - {order.id for order in orders},
-        "orders were stored that nobody was told of": {o.id for o in orders} - set(accepted),
+        "orders were stored without a response": {order.id for order in orders} - set(accepted),
         "orders have not ended": {order.id for order in orders if order.is_open},
         "confirmed orders have no swap in the ledger": set(confirmed) - set(executed),
         "swaps in the ledger belong to no confirmed order": set(executed) - set(confirmed),
     }
-    wrong = [
-        f"{len(which)} {what}, for example {', '.join(sorted(which)[:SHOWN])}"
-        for what, which in findings.items()
-        if which
+    violations = [
+        f"{len(ids)} {finding}, for example {', '.join(sorted(ids)[:EXAMPLES_MAX])}"
+        for finding, ids in findings.items()
+        if ids
     ]
     if len(confirmed) != len(executed):
-        wrong.append(f"{len(confirmed)} orders are confirmed, {len(executed)} swaps executed")
-    return wrong
+        violations.append(f"{len(confirmed)} orders are confirmed, {len(executed)} swaps executed")
+    return violations

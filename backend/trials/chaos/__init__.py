@@ -1,7 +1,7 @@
-"""The chaos run: the whole engine as real processes, broken on a seeded schedule, and audited.
+"""The chaos run: the whole engine as real processes, faults on a seeded schedule, and an audit.
 
-Clients post orders and follow them while processes are killed, paused and lied to; afterwards
-what the clients saw, what the database holds and what the chain's own ledger says have to be one
-and the same story. ``schedule`` and ``audit`` are pure; ``system``, ``faults``, ``traders`` and
-``collect`` touch the world; ``run`` puts them together.
+Clients post orders and follow them while processes are killed and paused and the node misbehaves;
+afterwards the clients' observations, the database and the chain's ledger must agree. ``faults``,
+``scenarios``, ``schedule`` and ``audit`` are pure; ``system``, ``injection``, ``clients`` and
+``evidence`` do I/O; ``runner`` plays one scenario and ``run`` a whole schedule.
 """

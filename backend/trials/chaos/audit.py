@@ -1,8 +1,8 @@
-"""The audit: whether what everybody saw is one story in which each order is executed at most once.
+"""The audit: cross-checks independent evidence that each order was executed at most once.
 
-It looks at facts from four witnesses that do not know of each other: what clients were answered,
-what subscribers were told, what the database holds, and what the chain's ledger says. Pure, so
-that for each rule there is a test in which it catches what it has to.
+The evidence has four independent sources: the responses that clients got, the events that
+subscribers received, the rows of the database, and the chain's ledger. Pure, so that each rule has
+a test in which it catches a planted violation.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import NamedTuple
 from backend.domain.lifecycle import Status
 
 
-class Cell(StrEnum):
-    """What can be wrong; each is a column of the table, and each must be 0."""
+class ViolationKind(StrEnum):
+    """A kind of violation; each is a column of the result table, and each count must be 0."""
 
     LOST = "lost"
     DOUBLED = "doubled"
@@ -28,15 +28,15 @@ class Cell(StrEnum):
 
 
 class Violation(NamedTuple):
-    """One broken promise, with a sentence that names the order or the subscriber."""
+    """One broken guarantee, with a message that names the order or the subscriber."""
 
-    cell: Cell
-    what: str
+    kind: ViolationKind
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """An order as the database holds it; tokens are mints, amounts base units."""
+class OrderRow:
+    """An order as stored in the database; tokens are mints, amounts base units."""
 
     id: str
     status: Status
@@ -49,8 +49,8 @@ class Row:
     is_leased: bool
 
 
-class Step(NamedTuple):
-    """A transition: of which order, its number, and what the order became."""
+class OrderTransition(NamedTuple):
+    """One transition of an order: its sequence number and the new status."""
 
     order_id: str
     seq: int
@@ -58,7 +58,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Swap:
+class ExecutedSwap:
     """A swap that the chain executed."""
 
     signature: str
@@ -69,144 +69,172 @@ class Swap:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What the witnesses say.
+class Evidence:
+    """Everything that is known of a set of orders, from all sources.
 
-    ``told``: for each key that a client posted with, the orders that it was answered with.
-    ``journal``: every transition, in the order of the feed. ``signed``: the order of each
-    signature that was ever stored. ``followed``: what the socket of one order told, by order.
-    ``streams``: what each stream told, by its name. ``moved``: how much of each mint the wallet
-    has more than before; fees are left out.
+    ``accepted``: the order ids returned for each idempotency key. ``journal``: every transition, in
+    feed order. ``order_by_signature``: the order of each signature that was ever stored.
+    ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
+    received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
+    each mint, without fees.
     """
 
-    told: Mapping[str, frozenset[str]]
-    rows: Mapping[str, Row]
-    journal: Sequence[Step]
-    signed: Mapping[str, str]
-    swaps: Sequence[Swap]
-    followed: Mapping[str, Sequence[Step]] = field(default_factory=dict)
-    streams: Mapping[str, Sequence[Step]] = field(default_factory=dict)
-    moved: Mapping[str, int] = field(default_factory=dict)
+    accepted: Mapping[str, frozenset[str]]
+    rows: Mapping[str, OrderRow]
+    journal: Sequence[OrderTransition]
+    order_by_signature: Mapping[str, str]
+    swaps: Sequence[ExecutedSwap]
+    order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
+    feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
+    balance_changes: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
-    def lives(self) -> Mapping[str, Sequence[Step]]:
+    def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
         """The transitions of each order."""
-        lives = defaultdict(list)
-        for step in self.journal:
-            lives[step.order_id].append(step)
-        return lives
+        transitions_by_order = defaultdict(list)
+        for transition in self.journal:
+            transitions_by_order[transition.order_id].append(transition)
+        return transitions_by_order
 
     @cached_property
-    def executed(self) -> Mapping[str, Sequence[Swap]]:
+    def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:
         """The swaps that were executed for each order."""
-        executed = defaultdict(list)
+        swaps_by_order = defaultdict(list)
         for swap in self.swaps:
-            if swap.signature in self.signed:
-                executed[self.signed[swap.signature]].append(swap)
-        return executed
+            if swap.signature in self.order_by_signature:
+                swaps_by_order[self.order_by_signature[swap.signature]].append(swap)
+        return swaps_by_order
 
 
-def audit(facts: Facts) -> list[Violation]:
-    """Everything that is wrong."""
-    rules = (lost, doubled, stuck, gaps, misled, misexecuted, unbalanced)
-    return [violation for rule in rules for violation in rule(facts)]
+def audit(evidence: Evidence) -> list[Violation]:
+    """Return every violation."""
+    rules = (
+        find_lost,
+        find_doubled,
+        find_stuck,
+        find_gaps,
+        find_subscriber_gaps,
+        find_wrong_executions,
+        find_wrong_balances,
+    )
+    return [violation for rule in rules for violation in rule(evidence)]
 
 
-def lost(facts: Facts) -> Iterator[Violation]:
-    """Every order that a client was told of exists."""
-    for key, ids in facts.told.items():
-        for order_id in ids - facts.rows.keys():
-            yield Violation(Cell.LOST, f"order {order_id} of request {key} does not exist")
+def find_lost(evidence: Evidence) -> Iterator[Violation]:
+    """Find accepted orders that do not exist."""
+    for key, ids in evidence.accepted.items():
+        for order_id in ids - evidence.rows.keys():
+            yield Violation(ViolationKind.LOST, f"order {order_id} of request {key} does not exist")
 
 
-def doubled(facts: Facts) -> Iterator[Violation]:
-    """One request is one order, one order is one swap, and nothing is executed besides."""
-    for key, ids in facts.told.items():
+def find_doubled(evidence: Evidence) -> Iterator[Violation]:
+    """Find requests with several orders, orders with several swaps, and unowned orders or swaps."""
+    for key, ids in evidence.accepted.items():
         if len(ids) > 1:
-            yield Violation(Cell.DOUBLED, f"request {key} became {len(ids)} orders")
-    known = frozenset[str]().union(*facts.told.values())
-    for order_id in facts.rows.keys() - known:
-        yield Violation(Cell.DOUBLED, f"order {order_id} was made, and nobody was told of it")
-    for order_id, swaps in facts.executed.items():
+            yield Violation(ViolationKind.DOUBLED, f"request {key} became {len(ids)} orders")
+    known = frozenset[str]().union(*evidence.accepted.values())
+    for order_id in evidence.rows.keys() - known:
+        yield Violation(ViolationKind.DOUBLED, f"order {order_id} is unknown to all clients")
+    for order_id, swaps in evidence.swaps_by_order.items():
         if len(swaps) > 1:
-            yield Violation(Cell.DOUBLED, f"order {order_id} was executed {len(swaps)} times")
-    for swap in facts.swaps:
-        if swap.signature not in facts.signed:
-            yield Violation(Cell.DOUBLED, f"swap {swap.signature} belongs to no order")
+            yield Violation(
+                ViolationKind.DOUBLED, f"order {order_id} was executed {len(swaps)} times"
+            )
+    for swap in evidence.swaps:
+        if swap.signature not in evidence.order_by_signature:
+            yield Violation(ViolationKind.DOUBLED, f"swap {swap.signature} belongs to no order")
 
 
-def stuck(facts: Facts) -> Iterator[Violation]:
-    """Every order has ended, and nobody holds it any more."""
-    for row in facts.rows.values():
-        if not row.status.is_end:
-            yield Violation(Cell.STUCK, f"order {row.id} is still {row.status}")
+def find_stuck(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders that have not ended or are still leased."""
+    for row in evidence.rows.values():
+        if not row.status.is_final:
+            yield Violation(ViolationKind.STUCK, f"order {row.id} is still {row.status}")
         if row.is_leased:
-            yield Violation(Cell.STUCK, f"order {row.id} is still leased")
+            yield Violation(ViolationKind.STUCK, f"order {row.id} is still leased")
 
 
-def gaps(facts: Facts) -> Iterator[Violation]:
-    """The journal counts each order's transitions 1, 2, 3 … up to its one end."""
-    for row in facts.rows.values():
-        life = facts.lives.get(row.id, ())
-        if [step.seq for step in life] != list(range(1, row.seq + 1)):
-            yield Violation(Cell.GAPS, f"the journal of order {row.id} is not 1 to {row.seq}")
-        ends = [step for step in life if Status(step.status).is_end]
-        if row.status.is_end and (len(ends) != 1 or life[-1].status != row.status):
-            yield Violation(Cell.GAPS, f"the journal of order {row.id} does not end as it did")
+def find_gaps(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders whose journal is not 1, 2, 3 … up to exactly one final status."""
+    for row in evidence.rows.values():
+        transitions = evidence.transitions_by_order.get(row.id, ())
+        if [transition.seq for transition in transitions] != list(range(1, row.seq + 1)):
+            yield Violation(
+                ViolationKind.GAPS, f"the journal of order {row.id} is not 1 to {row.seq}"
+            )
+        ends = [transition for transition in transitions if Status(transition.status).is_final]
+        if row.status.is_final and (len(ends) != 1 or transitions[-1].status != row.status):
+            yield Violation(
+                ViolationKind.GAPS, f"the journal of order {row.id} does not end in its status"
+            )
 
 
-def misled(facts: Facts) -> Iterator[Violation]:
-    """Every subscriber was told every transition once and in order."""
-    for order_id, told in facts.followed.items():
-        life = facts.lives.get(order_id, [])
-        if list(told) != list(life):
-            yield Violation(Cell.GAPS, f"order {order_id}: {_difference(told, life)}")
-    for name, told in facts.streams.items():
-        if list(told) != list(facts.journal):
-            yield Violation(Cell.GAPS, f"{name}: {_difference(told, facts.journal)}")
+def find_subscriber_gaps(evidence: Evidence) -> Iterator[Violation]:
+    """Find subscribers that did not receive every transition once and in order."""
+    for order_id, received in evidence.order_streams.items():
+        transitions = evidence.transitions_by_order.get(order_id, [])
+        if list(received) != list(transitions):
+            yield Violation(
+                ViolationKind.GAPS,
+                f"order {order_id}: {_describe_difference(received, transitions)}",
+            )
+    for name, received in evidence.feed_streams.items():
+        if list(received) != list(evidence.journal):
+            yield Violation(
+                ViolationKind.GAPS, f"{name}: {_describe_difference(received, evidence.journal)}"
+            )
 
 
-def misexecuted(facts: Facts) -> Iterator[Violation]:
-    """What the database says of an order's execution is what the ledger says."""
-    for row in facts.rows.values():
-        swaps = facts.executed.get(row.id, ())
+def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders whose stored execution differs from the ledger."""
+    for row in evidence.rows.values():
+        swaps = evidence.swaps_by_order.get(row.id, ())
         if row.status is not Status.CONFIRMED:
             for swap in swaps:
-                what = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
-                yield Violation(Cell.WRONG, what)
-        elif _swap_of(row) not in swaps:
-            yield Violation(Cell.WRONG, f"order {row.id} is confirmed, and its swap is not there")
+                message = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
+                yield Violation(ViolationKind.WRONG, message)
+        elif _expected_swap(row) not in swaps:
+            yield Violation(
+                ViolationKind.WRONG,
+                f"order {row.id} is confirmed, and its swap is not in the ledger",
+            )
 
 
-def unbalanced(facts: Facts) -> Iterator[Violation]:
-    """What the wallet has more or less of each token is what its orders say."""
+def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
+    """Find tokens of which the wallet's change differs from the sum over its orders."""
     expected: Counter[str] = Counter()
-    for row in facts.rows.values():
+    for row in evidence.rows.values():
         if row.status is Status.CONFIRMED:
             assert row.amount_out is not None
             expected[row.mint_in] -= row.amount_in
             expected[row.mint_out] += row.amount_out
-    for mint in sorted(facts.moved.keys() | expected.keys()):
-        if facts.moved and facts.moved.get(mint, 0) != expected[mint]:
-            moved = facts.moved.get(mint, 0)
-            what = f"{mint}: the wallet has {moved:+}, its orders say {expected[mint]:+}"
-            yield Violation(Cell.WRONG, what)
+    for mint in sorted(evidence.balance_changes.keys() | expected.keys()):
+        if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
+            change = evidence.balance_changes.get(mint, 0)
+            message = f"{mint}: the wallet changed by {change:+}, its orders by {expected[mint]:+}"
+            yield Violation(ViolationKind.WRONG, message)
 
 
-def _swap_of(row: Row) -> Swap | None:
+def _expected_swap(row: OrderRow) -> ExecutedSwap | None:
     if row.signature is None or row.amount_out is None:
         return None
-    return Swap(row.signature, row.mint_in, row.mint_out, row.amount_in, row.amount_out)
+    return ExecutedSwap(row.signature, row.mint_in, row.mint_out, row.amount_in, row.amount_out)
 
 
-def _difference(told: Sequence[Step], life: Sequence[Step]) -> str:
-    counts = Counter(told)
-    missing = [step for step in life if step not in counts]
-    again = [step for step, times in counts.items() if times > 1]
-    unknown = counts.keys() - set(life)
+def _describe_difference(
+    received: Sequence[OrderTransition], expected: Sequence[OrderTransition]
+) -> str:
+    counts = Counter(received)
+    missing = [transition for transition in expected if transition not in counts]
+    repeated = [transition for transition, times in counts.items() if times > 1]
+    unknown = counts.keys() - set(expected)
     parts = [
-        f"{len(steps)} {word} ({min(steps)})"
-        for word, steps in (("missing", missing), ("repeated", again), ("unknown", unknown))
-        if steps
+        f"{len(transitions)} {word} ({min(transitions)})"
+        for word, transitions in (
+            ("missing", missing),
+            ("repeated", repeated),
+            ("unknown", unknown),
+        )
+        if transitions
     ]
-    return ", ".join(parts) or "in another order"
+    return ", ".join(parts) or "out of order"

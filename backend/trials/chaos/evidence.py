@@ -1,4 +1,4 @@
-"""Collecting facts once a turn is over: from the database, from the ledger and from the wallet."""
+"""Collects evidence after a turn: from the database, the chain's ledger and the wallet."""
 
 from __future__ import annotations
 
@@ -11,82 +11,86 @@ import aiohttp
 import asyncpg
 from solders.pubkey import Pubkey
 
-from backend.chain.rpc_client import BATCH_MAX, Rpc
-from backend.chain.rpc_results import Landed
-from backend.chain.wallet import paper_wallet
+from backend.chain.rpc_client import SEND_BATCH_MAX, RpcClient
+from backend.chain.rpc_results import LandedTransaction
+from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
-from backend.domain.tokens import KNOWN, SOL, Tokens
-from backend.simulator.programs.token import amount_of
-from backend.trials.chaos.audit import Row, Step, Swap
-from backend.venues.spl import ata
+from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
+from backend.simulator.programs.token import read_amount
+from backend.trials.chaos.audit import ExecutedSwap, OrderRow, OrderTransition
+from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
 
-_ROWS: Final = """
+_ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
        lease_until IS NOT NULL AS is_leased, open, created_at
 FROM orders WHERE created_at >= $1
 """
-_JOURNAL: Final = """
+_JOURNAL_SQL: Final = """
 SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
-_OPEN: Final = "SELECT count(*) FROM orders WHERE created_at >= $1 AND open"
+_OPEN_COUNT_SQL: Final = "SELECT count(*) FROM orders WHERE created_at >= $1 AND open"
 
 
-class Mark(NamedTuple):
-    """A moment from which on facts are collected."""
+class EvidenceMark(NamedTuple):
+    """The positions of clock, ledger, feed and wallet from which on evidence is collected."""
 
     at: datetime
-    ledger: int
+    ledger_position: int
     cursor: str
-    wallet: Mapping[str, int]
+    balances: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """What the database holds of the orders that were made since a mark."""
+class DatabaseSnapshot:
+    """The stored orders created since a mark, and their journal."""
 
-    rows: Mapping[str, Row]
-    journal: Sequence[Step]
-    signed: Mapping[str, str]
+    rows: Mapping[str, OrderRow]
+    journal: Sequence[OrderTransition]
+    order_by_signature: Mapping[str, str]
     created_at: Mapping[str, datetime]
     ended_at: Mapping[str, datetime]
 
 
-async def now(database_url: str) -> datetime:
-    """The time on the database's clock. Raises what asyncpg raises, as all of these do."""
-    moment: datetime = await _value(database_url, "SELECT clock_timestamp()")
-    return moment
+async def fetch_database_time(database_url: str) -> datetime:
+    """Return the time of the database's clock. Raises asyncpg's errors, as all of these do."""
+    time: datetime = await _fetch_value(database_url, "SELECT clock_timestamp()")
+    return time
 
 
-async def still_open(database_url: str, since: datetime) -> int:
-    """How many of the orders that were made since then have not ended."""
-    count: int = await _value(database_url, _OPEN, since)
+async def count_open_orders(database_url: str, since: datetime) -> int:
+    """Count the open orders created since a time."""
+    count: int = await _fetch_value(database_url, _OPEN_COUNT_SQL, since)
     return count
 
 
-async def database(database_url: str, since: datetime) -> Database:
-    """Every order that was made since then, and its transitions."""
+async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
+    """Fetch the orders created since a time, and their transitions."""
     connection = await asyncpg.connect(database_url)
     try:
-        rows = await connection.fetch(_ROWS, since)
-        events = await connection.fetch(_JOURNAL, since)
+        rows = await connection.fetch(_ORDERS_SQL, since)
+        events = await connection.fetch(_JOURNAL_SQL, since)
     finally:
         await connection.close()
-    tokens = Tokens()
-    return Database(
-        rows={row["id"]: _row(row, tokens) for row in rows},
-        journal=[Step(e["order_id"], e["seq"], e["status"]) for e in events],
-        signed={e["signature"]: e["order_id"] for e in events if e["status"] == "submitted"},
+    tokens = TokenRegistry()
+    return DatabaseSnapshot(
+        rows={row["id"]: _parse_row(row, tokens) for row in rows},
+        journal=[OrderTransition(e["order_id"], e["seq"], e["status"]) for e in events],
+        order_by_signature={
+            e["signature"]: e["order_id"] for e in events if e["status"] == "submitted"
+        },
         created_at={row["id"]: row["created_at"] for row in rows},
-        ended_at={e["order_id"]: e["at"] for e in events if Status(e["status"]).is_end},
+        ended_at={e["order_id"]: e["at"] for e in events if Status(e["status"]).is_final},
     )
 
 
-async def ledger(session: aiohttp.ClientSession, url: str, after: int) -> tuple[list[Any], int]:
-    """Every transaction in the node's ledger behind a number, and the newest number."""
+async def fetch_ledger(
+    session: aiohttp.ClientSession, url: str, after: int
+) -> tuple[list[Any], int]:
+    """Fetch the transactions in the node's ledger behind a position, and its newest position."""
     entries: list[Any] = []
     while True:
         path = f"{url}/control/ledger?after={after}&limit={LEDGER_PAGE}"
@@ -98,42 +102,44 @@ async def ledger(session: aiohttp.ClientSession, url: str, after: int) -> tuple[
             return entries, after
 
 
-def swaps(entries: Sequence[Any]) -> list[Swap]:
-    """The swaps among transactions of the ledger that succeeded."""
+def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
+    """Parse the successful swaps among transactions of the ledger."""
     return [
-        Swap(e["signature"], e["mint_in"], e["mint_out"], int(e["amount_in"]), int(e["amount_out"]))
+        ExecutedSwap(
+            e["signature"], e["mint_in"], e["mint_out"], int(e["amount_in"]), int(e["amount_out"])
+        )
         for e in entries
         if e["err"] is None and e["pool"] is not None
     ]
 
 
-async def wallet(url: str) -> dict[str, int]:
-    """What the paper wallet holds of each mint, in base units."""
-    owner = paper_wallet().address
-    others = [token for token in KNOWN if token != SOL]
-    keys = [owner, *(ata(owner, Pubkey.from_string(token.mint)) for token in others)]
-    async with Rpc(url) as rpc:
-        _, (own, *accounts) = await rpc.get_multiple_accounts(keys)
-    held = {
-        token.mint: 0 if account is None else amount_of(account)
-        for token, account in zip(others, accounts, strict=True)
+async def fetch_balances(url: str) -> dict[str, int]:
+    """Fetch the paper wallet's balance of each mint, in base units."""
+    owner = create_paper_wallet().address
+    spl_tokens = [token for token in KNOWN_TOKENS if token != SOL]
+    keys = [owner, *(derive_ata(owner, Pubkey.from_string(token.mint)) for token in spl_tokens)]
+    async with RpcClient(url) as rpc:
+        _, (native, *accounts) = await rpc.get_multiple_accounts(keys)
+    token_balances = {
+        token.mint: 0 if account is None else read_amount(account)
+        for token, account in zip(spl_tokens, accounts, strict=True)
     }
-    return {SOL.mint: 0 if own is None else own.lamports, **held}
+    return {SOL.mint: 0 if native is None else native.lamports, **token_balances}
 
 
-async def fees(url: str, entries: Sequence[Any]) -> int:
-    """What these transactions of the ledger cost the wallet in fees, in lamports."""
+async def fetch_fees(url: str, entries: Sequence[Any]) -> int:
+    """Sum the fees of these transactions of the ledger, in lamports."""
     total = 0
-    async with Rpc(url) as rpc:
-        for at in range(0, len(entries), BATCH_MAX):
-            signatures = [entry["signature"] for entry in entries[at : at + BATCH_MAX]]
+    async with RpcClient(url) as rpc:
+        for start in range(0, len(entries), SEND_BATCH_MAX):
+            signatures = [entry["signature"] for entry in entries[start : start + SEND_BATCH_MAX]]
             for landed in await rpc.get_transactions(signatures):
-                assert isinstance(landed, Landed), "the ledger has it, and the node does not"
+                assert isinstance(landed, LandedTransaction), "in the ledger but not at the node"
                 total += landed.fee_lamports
     return total
 
 
-async def _value(database_url: str, query: str, *args: object) -> Any:
+async def _fetch_value(database_url: str, query: str, *args: object) -> Any:
     connection = await asyncpg.connect(database_url)
     try:
         return await connection.fetchval(query, *args)
@@ -141,8 +147,8 @@ async def _value(database_url: str, query: str, *args: object) -> Any:
         await connection.close()
 
 
-def _row(row: asyncpg.Record, tokens: Tokens) -> Row:
-    return Row(
+def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
+    return OrderRow(
         id=row["id"],
         status=Status(row["status"]),
         seq=row["seq"],

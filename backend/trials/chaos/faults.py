@@ -1,4 +1,4 @@
-"""Strokes: single faults, as data. When each comes is drawn from a seeded source of numbers."""
+"""Single faults as data, and the seeded random source from which their times are drawn."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from enum import StrEnum
 from random import Random
 
 
-class Kind(StrEnum):
-    """A way to break something."""
+class FaultKind(StrEnum):
+    """What a fault does."""
 
     KILL = "kill -9"
     PAUSE = "SIGSTOP"
     TERMINATE = "SIGTERM"
-    CRASH = "a worker that dies at"
-    CLOCK = "a worker whose clock is ahead by"
+    CRASH = "crash a worker at"
+    CLOCK_SKEW = "run a worker with its clock ahead by"
     FLUSH = "FLUSHALL"
-    DISCONNECT = "end all connections of"
+    DISCONNECT = "terminate all connections of"
     FAIL_COMMITS = "fail commits: disk full"
-    DOUBLE_JOBS = "double every job"
+    DUPLICATE_JOBS = "duplicate every job"
     LOSE_JOBS = "lose every job"
-    NODE = "node:"
-    ADVANCE = "blocks pass at once:"
-    FORK = "blocks are forgotten:"
+    NODE_FAULT = "node fault:"
+    ADVANCE_BLOCKS = "advance blocks:"
+    FORK_CHAIN = "fork blocks:"
 
 
 @dataclass(frozen=True, slots=True)
-class Stroke:
+class Fault:
     """One fault: when it begins after the first order is posted, and how long it lasts."""
 
     at_s: float
-    kind: Kind
+    kind: FaultKind
     target: str = ""
-    for_s: float = 0.0
+    duration_s: float = 0.0
 
     def __str__(self) -> str:
-        """The stroke as a line of the schedule."""
-        lasts = f" for {self.for_s:.2f} s" if self.for_s else ""
-        return f"{self.at_s:6.2f} s  {self.kind} {self.target}{lasts}"
+        """Format the fault as a line of the schedule."""
+        duration = f" for {self.duration_s:.2f} s" if self.duration_s else ""
+        return f"{self.at_s:6.2f} s  {self.kind} {self.target}{duration}"
 
 
-class Draw:
+class FaultRandom:
     """Random numbers for one turn that posts for ``post_s``."""
 
     def __init__(self, random: Random, post_s: float) -> None:
         self._random = random
         self.post_s = post_s
 
-    def at(self, first: float, last: float) -> float:
-        """A moment, as fractions of the time in which orders are posted."""
+    def pick_time(self, first: float, last: float) -> float:
+        """Draw a time between two fractions of the posting time, in seconds."""
         return round(self._random.uniform(first, last) * self.post_s, 2)
 
-    def seconds(self, least: float, most: float) -> float:
-        """A time span."""
-        return round(self._random.uniform(least, most), 2)
+    def pick_duration_s(self, minimum: float, maximum: float) -> float:
+        """Draw a duration in seconds."""
+        return round(self._random.uniform(minimum, maximum), 2)
 
-    def number(self, least: int, most: int) -> int:
-        """A whole number."""
-        return self._random.randint(least, most)
+    def pick_integer(self, minimum: int, maximum: int) -> int:
+        """Draw an integer, bounds included."""
+        return self._random.randint(minimum, maximum)
 
-    def worker(self) -> str:
-        """One of the two workers."""
+    def pick_worker(self) -> str:
+        """Draw one of the two workers."""
         return self._random.choice(("worker-1", "worker-2"))
 
-    def spread(self, times: int) -> Iterator[float]:
-        """Moments spread over the time of posting."""
-        for n in range(times):
-            yield self.at((n + 0.2) / times, (n + 0.9) / times)
+    def spread_times(self, count: int) -> Iterator[float]:
+        """Draw times that are spread over the posting time."""
+        for n in range(count):
+            yield self.pick_time((n + 0.2) / count, (n + 0.9) / count)

@@ -1,4 +1,4 @@
-"""Doing what a stroke says to a running system: each fault lasts as long as its block."""
+"""Injects faults into a running system: each injector is a context manager around its fault."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backend.queue.broker import STREAM
-from backend.trials.chaos.faults import Kind, Stroke
-from backend.trials.chaos.system import System, Unit
+from backend.trials.chaos.faults import Fault, FaultKind
+from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
-_COPY: Final = b"copy"
-_LOOK_S: Final = 0.02
-_DISK_FULL: Final = """
+_COPY_FIELD: Final = b"copy"
+_TRIM_INTERVAL_S: Final = 0.02
+_FAIL_COMMITS_SQL: Final = """
 CREATE OR REPLACE FUNCTION chaos_disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
@@ -28,49 +28,51 @@ DROP TRIGGER IF EXISTS chaos_disk_full ON order_events;
 CREATE CONSTRAINT TRIGGER chaos_disk_full AFTER INSERT ON order_events
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos_disk_full();
 """
-_DISK_FREE: Final = "DROP TRIGGER IF EXISTS chaos_disk_full ON order_events"
-_DISCONNECT: Final = (
+_ALLOW_COMMITS_SQL: Final = "DROP TRIGGER IF EXISTS chaos_disk_full ON order_events"
+_DISCONNECT_SQL: Final = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
 
-Inject = Callable[[System, Stroke], AbstractAsyncContextManager[Unit | None]]
-"""Begins a fault and ends it; what it yields has to die meanwhile."""
+FaultInjector = Callable[[EngineSystem, Fault], AbstractAsyncContextManager[ProcessUnit | None]]
+"""Applies a fault and reverts it; a process unit that it yields must crash in between."""
 
 
-async def strike(system: System, stroke: Stroke, begun: asyncio.Event) -> bool:
-    """Do what a stroke says and undo it when its time is over; whether it took effect.
+async def inject(system: EngineSystem, fault: Fault, started: asyncio.Event) -> bool:
+    """Apply a fault and revert it after its duration; returns whether it took effect.
 
-    ``begun`` is set once it is in effect, or cannot be.
+    ``started`` is set once the fault is in effect or has failed to be applied.
     """
     try:
-        async with INJECT[stroke.kind](system, stroke) as victim:
-            begun.set()
-            async with asyncio.timeout(stroke.for_s if victim else None):
-                await (victim.died() if victim else asyncio.sleep(stroke.for_s))
-    except (NotDone, RedisError, OSError, aiohttp.ClientError, asyncpg.PostgresError):
+        async with INJECTORS[fault.kind](system, fault) as victim:
+            started.set()
+            async with asyncio.timeout(fault.duration_s if victim else None):
+                await (victim.wait_exited() if victim else asyncio.sleep(fault.duration_s))
+    except (FaultNotApplied, RedisError, OSError, aiohttp.ClientError, asyncpg.PostgresError):
         return False
     finally:
-        begun.set()
+        started.set()
     return True
 
 
-class NotDone(Exception):
+class FaultNotApplied(Exception):
     """A fault did not take effect."""
 
 
-class _Count:
+class _JobCount:
+    """The number of jobs that a fault has hit."""
+
     number = 0
 
-    def must_be_some(self) -> None:
+    def require_any(self) -> None:
         if not self.number:
-            raise NotDone("there was no job to do it to")
+            raise FaultNotApplied("the fault hit no job")
 
 
 @asynccontextmanager
-async def _killed(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    unit = system.units[stroke.target]
-    async with unit.turn:
+async def _kill_process(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    unit = system.units[fault.target]
+    async with unit.fault_lock:
         await unit.kill()
         try:
             yield
@@ -79,20 +81,20 @@ async def _killed(system: System, stroke: Stroke) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _paused(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    unit = system.units[stroke.target]
-    async with unit.turn:
+async def _pause_process(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    unit = system.units[fault.target]
+    async with unit.fault_lock:
         unit.pause()
         try:
             yield
         finally:
-            unit.go_on()
+            unit.resume()
 
 
 @asynccontextmanager
-async def _terminated(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    unit = system.units[stroke.target]
-    async with unit.turn:
+async def _terminate_process(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    unit = system.units[fault.target]
+    async with unit.fault_lock:
         await unit.stop()
         try:
             yield
@@ -101,65 +103,65 @@ async def _terminated(system: System, stroke: Stroke) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _crashing(system: System, stroke: Stroke) -> AsyncIterator[Unit]:
-    """One more worker, which dies at a point that an order reaches."""
-    name = f"victim-{stroke.target.replace(':', '-')}"
-    async with system.one_more_worker(name, {"crash_at": stroke.target}) as victim:
+async def _run_crashing_worker(system: EngineSystem, fault: Fault) -> AsyncIterator[ProcessUnit]:
+    """Run an extra worker that crashes when an order reaches a checkpoint."""
+    name = f"victim-{fault.target.replace(':', '-')}"
+    async with system.run_extra_worker(name, {"crash_at": fault.target}) as victim:
         yield victim
 
 
 @asynccontextmanager
-async def _clock_ahead(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    seconds = stroke.target.partition(" ")[0]
+async def _run_skewed_worker(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    seconds = fault.target.partition(" ")[0]
     module = ("backend.trials.chaos.skewed_clock", seconds, "backend.cli")
-    async with system.one_more_worker("worker-ahead", {}, module=module):
+    async with system.run_extra_worker("worker-ahead", {}, module=module):
         yield
 
 
 @asynccontextmanager
-async def _flushed(system: System, stroke: Stroke) -> AsyncIterator[None]:
+async def _flush_redis(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     async with Redis.from_url(system.redis_url) as redis:
         await redis.flushall()
     yield
 
 
 @asynccontextmanager
-async def _doubled_jobs(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    done = _Count()
+async def _duplicate_jobs(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    job_count = _JobCount()
     async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
-        copying = tasks.create_task(_copy_jobs(redis, done))
+        copier = tasks.create_task(_copy_jobs(redis, job_count))
         yield
-        copying.cancel()
-    done.must_be_some()
+        copier.cancel()
+    job_count.require_any()
 
 
-async def _copy_jobs(redis: Redis, done: _Count) -> None:
+async def _copy_jobs(redis: Redis, job_count: _JobCount) -> None:
     last: Any = b"$"
     while True:
         found: Any = await redis.xread({STREAM: last}, block=1_000, count=1_000)
         entries = [entry for _, entries in found or () for entry in entries]
         for entry_id, fields in entries:
             last = entry_id
-            if _COPY not in fields:
-                await redis.xadd(STREAM, {**fields, _COPY: b"1"})
-                done.number += 1
+            if _COPY_FIELD not in fields:
+                await redis.xadd(STREAM, {**fields, _COPY_FIELD: b"1"})
+                job_count.number += 1
 
 
 @asynccontextmanager
-async def _lost_jobs(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    """Jobs are taken by Redis and thrown away; workers that want to read are turned away."""
-    done = _Count()
+async def _lose_jobs(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    """Redis accepts jobs and discards them; ACLs deny reads to the workers."""
+    job_count = _JobCount()
     async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
         await _allow_reading(redis, "-")
         await redis.client_kill_filter(_type="normal", skipme=True)
-        losing = tasks.create_task(_lose_jobs(redis, done))
+        trimmer = tasks.create_task(_trim_stream(redis, job_count))
         try:
             yield
         finally:
-            losing.cancel()
-            done.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
+            trimmer.cancel()
+            job_count.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
             await _allow_reading(redis, "+")
-    done.must_be_some()
+    job_count.require_any()
 
 
 async def _allow_reading(redis: Redis, sign: str) -> None:
@@ -167,80 +169,80 @@ async def _allow_reading(redis: Redis, sign: str) -> None:
     await redis.acl_setuser("default", enabled=True, nopass=True, commands=commands)
 
 
-async def _lose_jobs(redis: Redis, done: _Count) -> None:
+async def _trim_stream(redis: Redis, job_count: _JobCount) -> None:
     while True:
-        done.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
-        await asyncio.sleep(_LOOK_S)
+        job_count.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
+        await asyncio.sleep(_TRIM_INTERVAL_S)
 
 
 @asynccontextmanager
-async def _disconnected(system: System, stroke: Stroke) -> AsyncIterator[None]:
+async def _disconnect_clients(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     connection = await asyncpg.connect(system.database_url)
     try:
-        await connection.fetchval(_DISCONNECT)
+        await connection.fetchval(_DISCONNECT_SQL)
         yield
     finally:
         await connection.close()
 
 
 @asynccontextmanager
-async def _failing_commits(system: System, stroke: Stroke) -> AsyncIterator[None]:
+async def _fail_commits(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     connection = await asyncpg.connect(system.database_url)
     try:
-        await connection.execute(_DISK_FULL)
+        await connection.execute(_FAIL_COMMITS_SQL)
         try:
             yield
         finally:
-            await connection.execute(_DISK_FREE)
+            await connection.execute(_ALLOW_COMMITS_SQL)
     finally:
         await connection.close()
 
 
 @asynccontextmanager
-async def _node_fault(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    number = (await tell(system, "faults", json.loads(stroke.target)))["id"]
+async def _apply_node_fault(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    fault_id = (await send_control(system, "faults", json.loads(fault.target)))["id"]
     try:
         yield
     finally:
-        await tell(system, f"faults/{number}", method="DELETE")
+        await send_control(system, f"faults/{fault_id}", method="DELETE")
 
 
 @asynccontextmanager
-async def _advanced(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    await tell(system, "advance", {"blocks": int(stroke.target)})
+async def _advance_blocks(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    await send_control(system, "advance", {"blocks": int(fault.target)})
     yield
 
 
 @asynccontextmanager
-async def _forked(system: System, stroke: Stroke) -> AsyncIterator[None]:
-    await tell(system, "fork", {"blocks": int(stroke.target)})
+async def _fork_chain(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    await send_control(system, "fork", {"blocks": int(fault.target)})
     yield
 
 
-INJECT: Final[Mapping[Kind, Inject]] = {
-    Kind.KILL: _killed,
-    Kind.PAUSE: _paused,
-    Kind.TERMINATE: _terminated,
-    Kind.CRASH: _crashing,
-    Kind.CLOCK: _clock_ahead,
-    Kind.FLUSH: _flushed,
-    Kind.DOUBLE_JOBS: _doubled_jobs,
-    Kind.LOSE_JOBS: _lost_jobs,
-    Kind.DISCONNECT: _disconnected,
-    Kind.FAIL_COMMITS: _failing_commits,
-    Kind.NODE: _node_fault,
-    Kind.ADVANCE: _advanced,
-    Kind.FORK: _forked,
+INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
+    FaultKind.KILL: _kill_process,
+    FaultKind.PAUSE: _pause_process,
+    FaultKind.TERMINATE: _terminate_process,
+    FaultKind.CRASH: _run_crashing_worker,
+    FaultKind.CLOCK_SKEW: _run_skewed_worker,
+    FaultKind.FLUSH: _flush_redis,
+    FaultKind.DUPLICATE_JOBS: _duplicate_jobs,
+    FaultKind.LOSE_JOBS: _lose_jobs,
+    FaultKind.DISCONNECT: _disconnect_clients,
+    FaultKind.FAIL_COMMITS: _fail_commits,
+    FaultKind.NODE_FAULT: _apply_node_fault,
+    FaultKind.ADVANCE_BLOCKS: _advance_blocks,
+    FaultKind.FORK_CHAIN: _fork_chain,
 }
 
 
-async def tell(
-    system: System, path: str, body: object = None, *, method: str = "POST"
+async def send_control(
+    system: EngineSystem, path: str, body: object = None, *, method: str = "POST"
 ) -> dict[str, object]:
-    """Tell the simulated node to do something. Raises ``NotDone`` if it does not."""
+    """Send a control request to the simulated node. Raises ``FaultNotApplied`` if it fails."""
     url = f"{system.chain_url}/control/{path}"
     async with aiohttp.request(method, url, json=body) as response:
-        answer: dict[str, object] = await response.json()
+        reply: dict[str, object] = await response.json()
         if response.status != 200:
-            raise NotDone(str(answer))
-        return answer
+            raise FaultNotApplied(str(reply))
+        return reply

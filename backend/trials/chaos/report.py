@@ -1,4 +1,4 @@
-"""What a chaos run shows: its schedule, its progress, and its table."""
+"""The printed output of a chaos run: its schedule, its progress, and its table of results."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from backend.trials.chaos.audit import Cell, Violation
-from backend.trials.chaos.runner import Result
+from backend.trials.chaos.audit import Violation, ViolationKind
+from backend.trials.chaos.runner import TurnResult
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import SHORT_ORDERS, Turn
-from backend.trials.chaos.timing import LEASE_S, bound_s
+from backend.trials.chaos.timing import LEASE_S, recovery_bound_s
 
 VIOLATIONS_SHOWN: Final = 20
 
 
-class Screen:
-    """Where it is shown."""
+class ChaosReport:
+    """Prints the output to a console."""
 
     def __init__(self, machine_s: float, console: Console | None = None) -> None:
         self._machine_s = machine_s
@@ -27,83 +27,88 @@ class Screen:
         if not self._console.is_terminal:
             self._console.width = 140
 
-    def scenarios(self) -> None:
-        """Each scenario and what it does."""
+    def print_scenarios(self) -> None:
+        """Print each scenario with its description."""
         for name, scenario in SCENARIOS.items():
-            self._say(f"{name:<24} {scenario.what}")
+            self._print(f"{name:<24} {scenario.description}")
 
-    def schedule(self, turns: Sequence[Turn]) -> None:
-        """What will be broken when."""
+    def print_schedule(self, turns: Sequence[Turn]) -> None:
+        """Print the planned faults of each turn."""
         for turn in turns:
-            self._say(f"{turn.number}. {turn.scenario}: {turn.orders} orders in {turn.post_s:g} s")
-            for stroke in turn.strokes:
-                self._say(f"   {stroke}")
+            self._print(
+                f"{turn.number}. {turn.scenario}: {turn.orders} orders in {turn.post_s:g} s"
+            )
+            for fault in turn.faults:
+                self._print(f"   {fault}")
 
-    def starting(self, data_dir: Path, turns: int) -> None:
-        """A run begins."""
-        self._say(f"starting everything in {data_dir}; {turns} turns follow")
+    def print_start(self, data_dir: Path, turns: int) -> None:
+        """Print that a run begins."""
+        self._print(f"starting all processes in {data_dir} for {turns} turns")
 
-    def turn(self, number: int, turns: int, result: Result) -> None:
-        """One turn is over."""
-        ends = ", ".join(f"{count} {status}" for status, count in result.ends.items())
-        verdict = "ok" if result.is_good else "NOT AS PROMISED"
-        self._say(
+    def print_turn(self, number: int, turns: int, result: TurnResult) -> None:
+        """Print the result of one turn."""
+        ends = ", ".join(f"{count} {status}" for status, count in result.end_counts.items())
+        verdict = "ok" if result.has_passed else "FAILED"
+        self._print(
             f"{number:>3}/{turns} {result.scenario:<24} {result.orders} orders: {ends};"
-            f" {result.struck} faults, {result.errors} requests repeated,"
+            f" {result.faults_injected} faults, {result.errors} requests retried,"
             f" recovered in {result.recovery_s:.2f} s  {verdict}"
         )
-        self.violations(result.violations)
-        if result.struck < result.planned:
-            self._say(f"        {result.planned - result.struck} faults did not take effect")
+        self.print_violations(result.violations)
+        if result.faults_injected < result.faults_planned:
+            ineffective = result.faults_planned - result.faults_injected
+            self._print(f"        {ineffective} faults did not take effect")
 
-    def violations(self, violations: Sequence[Violation]) -> None:
-        """What is wrong, the first of many."""
+    def print_violations(self, violations: Sequence[Violation]) -> None:
+        """Print the first violations."""
         for violation in violations[:VIOLATIONS_SHOWN]:
-            self._say(f"        {violation.cell}: {violation.what}")
+            self._print(f"        {violation.kind}: {violation.message}")
         if len(violations) > VIOLATIONS_SHOWN:
-            self._say(f"        … and {len(violations) - VIOLATIONS_SHOWN} more")
+            self._print(f"        … and {len(violations) - VIOLATIONS_SHOWN} more")
 
-    def table(self, results: Sequence[Result], seconds: float) -> None:
-        """All results, a line for each scenario."""
-        within_s = bound_s(SHORT_ORDERS, self._machine_s)
+    def print_table(self, results: Sequence[TurnResult], seconds: float) -> None:
+        """Print the table: a line for each scenario, and one for all."""
+        within_s = recovery_bound_s(SHORT_ORDERS, self._machine_s)
         table = Table(
             title=f"Chaos: {sum(result.orders for result in results):,} orders,"
-            f" {sum(result.struck for result in results):,} faults, {seconds:.0f} s",
+            f" {sum(result.faults_injected for result in results):,} faults, {seconds:.0f} s",
             caption=f"recovery: longest time from the last fault to an order's end; for"
             f" {SHORT_ORDERS} orders at most {within_s:.1f} s, of which the lease is"
             f" {LEASE_S:g} s",
         )
         table.add_column("scenario")
-        for column in ("orders", "confirmed", "faults", *Cell, "recovery"):
+        for column in ("orders", "confirmed", "faults", *ViolationKind, "recovery"):
             table.add_column(column, justify="right")
         for name in dict.fromkeys(result.scenario for result in results):
-            table.add_row(name, *_cells([r for r in results if r.scenario == name]))
+            table.add_row(name, *_format_cells([r for r in results if r.scenario == name]))
         if len(results) > 1:
             table.add_section()
-            table.add_row("all", *_cells(results))
+            table.add_row("all", *_format_cells(results))
         self._console.print(table)
 
-    def whole(self, violations: Sequence[Violation], deaths: Mapping[str, int]) -> None:
-        """What the audit of everything together found."""
-        self._say(f"everything together: {'NOT AS PROMISED' if violations else 'ok'}")
-        self.violations(violations)
-        for name, times in deaths.items():
-            self._say(f"{name} ended {times} times although nobody had killed it")
+    def print_final_audit(
+        self, violations: Sequence[Violation], crashes: Mapping[str, int]
+    ) -> None:
+        """Print the result of the audit of all turns together."""
+        self._print(f"everything together: {'VIOLATIONS' if violations else 'ok'}")
+        self.print_violations(violations)
+        for name, times in crashes.items():
+            self._print(f"{name} crashed {times} times")
 
-    def kept(self, data_dir: Path) -> None:
-        """Where to look for the reasons."""
-        self._say(f"data and logs are in {data_dir}")
+    def print_data_dir(self, data_dir: Path) -> None:
+        """Print where the data and logs of a failed run are."""
+        self._print(f"data and logs are in {data_dir}")
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)
 
 
-def _cells(results: Sequence[Result]) -> list[str]:
-    confirmed = sum(result.ends.get("confirmed", 0) for result in results)
+def _format_cells(results: Sequence[TurnResult]) -> list[str]:
+    confirmed = sum(result.end_counts.get("confirmed", 0) for result in results)
     return [
         f"{sum(result.orders for result in results):,}",
         f"{confirmed:,}",
-        f"{sum(result.struck for result in results):,}",
-        *(str(sum(result.count(cell) for result in results)) for cell in Cell),
+        f"{sum(result.faults_injected for result in results):,}",
+        *(str(sum(result.count(kind) for result in results)) for kind in ViolationKind),
         f"{max(result.recovery_s for result in results):.2f} s",
     ]

@@ -1,5 +1,4 @@
-"""A whole chaos run: a system is started from nothing, turns are played on it, and all of it is
-audited once more in the end."""
+"""A whole chaos run: starts a system from an empty directory, runs the turns, audits them all."""
 
 from __future__ import annotations
 
@@ -12,58 +11,60 @@ from typing import Final
 
 import aiohttp
 
-from backend.trials.chaos.report import Screen
-from backend.trials.chaos.runner import Result, Stage
+from backend.trials.chaos.report import ChaosReport
+from backend.trials.chaos.runner import ScenarioRunner, TurnResult
 from backend.trials.chaos.schedule import Turn
-from backend.trials.chaos.system import System
+from backend.trials.chaos.system import EngineSystem
 
 WORKERS: Final = 2
 
 
-async def run(seed: int, turns: Sequence[Turn], screen: Screen, machine_s: float) -> bool:
-    """Play the turns and show what became of them; whether every promise was kept.
+async def run_chaos(
+    seed: int, turns: Sequence[Turn], report: ChaosReport, machine_s: float
+) -> bool:
+    """Run the turns and print their results; returns whether there was no violation.
 
-    The data and logs of a run that failed are kept, and it is said where.
+    The data and logs of a failed run are kept, and their directory is printed.
     """
-    data_dir = _new_folder()
-    is_good = False
-    screen.starting(data_dir, len(turns))
+    data_dir = _create_data_dir()
+    has_passed = False
+    report.print_start(data_dir, len(turns))
     try:
-        is_good = await _run(data_dir, seed, turns, screen, machine_s)
+        has_passed = await _run_turns(data_dir, seed, turns, report, machine_s)
     finally:
-        if is_good:
+        if has_passed:
             shutil.rmtree(data_dir, ignore_errors=True)
         else:
-            screen.kept(data_dir)
-    return is_good
+            report.print_data_dir(data_dir)
+    return has_passed
 
 
-def _new_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="oe-chaos-"))
-    folder.chmod(0o711)  # the servers' user has to get in
-    return folder
+def _create_data_dir() -> Path:
+    data_dir = Path(tempfile.mkdtemp(prefix="oe-chaos-"))
+    data_dir.chmod(0o711)  # the servers run as another user, who has to enter it
+    return data_dir
 
 
-async def _run(
-    data_dir: Path, seed: int, turns: Sequence[Turn], screen: Screen, machine_s: float
+async def _run_turns(
+    data_dir: Path, seed: int, turns: Sequence[Turn], report: ChaosReport, machine_s: float
 ) -> bool:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    system = System(data_dir, {"seed": str(seed)}, workers=WORKERS)
-    results: list[Result] = []
+    system = EngineSystem(data_dir, {"seed": str(seed)}, workers=WORKERS)
+    results: list[TurnResult] = []
     connector = aiohttp.TCPConnector(limit=0)
-    async with system.running(), aiohttp.ClientSession(connector=connector) as session:
-        stage = Stage(system, session, seed, machine_s)
-        mark = await stage.mark()
+    async with system.run(), aiohttp.ClientSession(connector=connector) as session:
+        runner = ScenarioRunner(system, session, seed, machine_s)
+        mark = await runner.record_mark()
         for number, turn in enumerate(turns, start=1):
-            results.append(await stage.play(turn))
-            screen.turn(number, len(turns), results[-1])
-        told = _together(results)
-        whole = await stage.audit_all(mark, told)
-    screen.table(results, loop.time() - started)
-    screen.whole(whole, system.deaths)
-    return all(result.is_good for result in results) and not whole
+            results.append(await runner.run_turn(turn))
+            report.print_turn(number, len(turns), results[-1])
+        accepted = _merge_accepted(results)
+        violations = await runner.audit_all(mark, accepted)
+    report.print_table(results, loop.time() - started)
+    report.print_final_audit(violations, system.crashes)
+    return all(result.has_passed for result in results) and not violations
 
 
-def _together(results: Sequence[Result]) -> Mapping[str, frozenset[str]]:
-    return {key: ids for result in results for key, ids in result.told.items()}
+def _merge_accepted(results: Sequence[TurnResult]) -> Mapping[str, frozenset[str]]:
+    return {key: ids for result in results for key, ids in result.accepted.items()}

@@ -1,5 +1,4 @@
-"""Playing one turn: orders are posted while strokes fall, and then everything is given its time
-to end, looked at, and audited."""
+"""Runs one turn of a scenario: posts orders under faults, waits for recovery, and audits."""
 
 from __future__ import annotations
 
@@ -15,233 +14,259 @@ import aiohttp
 
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import SOL
-from backend.trials.chaos import evidence as collect
-from backend.trials.chaos.audit import Cell, Facts, Step, Violation, audit
-from backend.trials.chaos.clients import Seen, Trader, cursor_now, watch
-from backend.trials.chaos.evidence import Database, Mark
-from backend.trials.chaos.faults import Stroke
-from backend.trials.chaos.injection import strike
+from backend.trials.chaos.audit import Evidence, OrderTransition, Violation, ViolationKind, audit
+from backend.trials.chaos.clients import (
+    ChaosClient,
+    ClientObservations,
+    fetch_cursor,
+    follow_stream,
+)
+from backend.trials.chaos.evidence import (
+    DatabaseSnapshot,
+    EvidenceMark,
+    count_open_orders,
+    fetch_balances,
+    fetch_database_time,
+    fetch_fees,
+    fetch_ledger,
+    fetch_orders,
+    parse_swaps,
+)
+from backend.trials.chaos.faults import Fault
+from backend.trials.chaos.injection import inject
 from backend.trials.chaos.schedule import Turn
-from backend.trials.chaos.system import System
-from backend.trials.chaos.timing import bound_s
+from backend.trials.chaos.system import EngineSystem
+from backend.trials.chaos.timing import recovery_bound_s
 
-TRADERS: Final = 4
-LOOK_S: Final = 0.05
-PATIENCE_S: Final = 45.0
-"""How long orders get to end before they are called stuck."""
-TOLD_S: Final = 10.0
-"""How long subscribers then get to hear of it."""
+CLIENTS: Final = 4
+POLL_S: Final = 0.05
+ORDERS_TIMEOUT_S: Final = 45.0
+"""How long orders may take to end before they count as stuck."""
+EVENTS_TIMEOUT_S: Final = 10.0
+"""How long subscribers may then take to receive the last event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a turn. ``struck`` counts the faults that took effect."""
+class TurnResult:
+    """The result of a turn. ``faults_injected`` counts the faults that took effect."""
 
     scenario: str
     orders: int
-    ends: Mapping[str, int]
-    planned: int
-    struck: int
+    end_counts: Mapping[str, int]
+    faults_planned: int
+    faults_injected: int
     violations: Sequence[Violation]
     recovery_s: float
     errors: int
-    told: Mapping[str, frozenset[str]]
+    accepted: Mapping[str, frozenset[str]]
 
-    def count(self, cell: Cell) -> int:
-        """How many violations of one kind there are."""
-        return sum(violation.cell is cell for violation in self.violations)
+    def count(self, kind: ViolationKind) -> int:
+        """Count the violations of one kind."""
+        return sum(violation.kind is kind for violation in self.violations)
 
     @property
-    def is_good(self) -> bool:
-        """Whether nothing is wrong, and what should have been broken was."""
-        return not self.violations and self.struck == self.planned
+    def has_passed(self) -> bool:
+        """Whether there is no violation and every planned fault took effect."""
+        return not self.violations and self.faults_injected == self.faults_planned
 
 
-class Stage:
-    """Where turns are played: a running system, and a session for its clients."""
+class ScenarioRunner:
+    """Runs turns against a running system, with one HTTP session for all clients."""
 
     def __init__(
-        self, system: System, session: aiohttp.ClientSession, seed: int, machine_s: float
+        self, system: EngineSystem, session: aiohttp.ClientSession, seed: int, machine_s: float
     ) -> None:
         self._system = system
         self._machine_s = machine_s
         self._session = session
         self._seed = seed
 
-    async def mark(self) -> Mark:
-        """From here on."""
+    async def record_mark(self) -> EvidenceMark:
+        """Record the current positions of clock, ledger, feed and wallet."""
         system = self._system
-        _, newest = await collect.ledger(self._session, system.chain_url, 0)
-        return Mark(
-            await collect.now(system.database_url),
+        _, newest = await fetch_ledger(self._session, system.chain_url, 0)
+        return EvidenceMark(
+            await fetch_database_time(system.database_url),
             newest,
-            await cursor_now(self._session, system.api_url),
-            await collect.wallet(system.chain_url),
+            await fetch_cursor(self._session, system.api_url),
+            await fetch_balances(system.chain_url),
         )
 
-    async def play(self, turn: Turn) -> Result:
-        """One turn, from its first order to its audit."""
-        await self._system.set_workers(turn.settings)
-        mark = await self.mark()
-        seen = Seen()
-        async with self._following(mark, seen):
-            struck = 0
+    async def run_turn(self, turn: Turn) -> TurnResult:
+        """Run one turn, from its first order to its audit."""
+        await self._system.set_worker_settings(turn.settings)
+        mark = await self.record_mark()
+        observed = ClientObservations()
+        async with self._record_stream(mark, observed):
+            faults_injected = 0
             async with asyncio.TaskGroup() as group:
-                strokes = await self._arm(turn.strokes, group)
-                trading = group.create_task(self._trade(turn, seen))
-                for stroke in strokes:
-                    struck += await stroke
-                healed_at = await self._now()
-                await self._end(mark, trading)
-            database = await collect.database(self._system.database_url, mark.at)
-            await _heard(seen, len(database.journal))
-        facts = await self.facts(mark, database, seen, {"the stream": seen.stream})
-        bound = bound_s(len(database.rows), self._machine_s)
-        return _result(turn, facts, database, seen, struck, healed_at, bound)
-
-    async def facts(
-        self, mark: Mark, database: Database, seen: Seen, streams: dict[str, Sequence[Step]]
-    ) -> Facts:
-        """All that is known of the orders since a mark."""
-        system, session = self._system, self._session
-        entries, _ = await collect.ledger(session, system.chain_url, mark.ledger)
-        wallet = await collect.wallet(system.chain_url)
-        moved = {mint: held - mark.wallet[mint] for mint, held in wallet.items()}
-        moved[SOL.mint] += await collect.fees(system.chain_url, entries)
-        streams["the stream read again"] = await self._read_again(mark, len(database.journal))
-        return Facts(
-            told={key: frozenset(ids) for key, ids in seen.told.items()},
-            rows=database.rows,
-            journal=database.journal,
-            signed=database.signed,
-            swaps=collect.swaps(entries),
-            followed=seen.followed,
-            streams=streams,
-            moved=moved,
+                injections = await self._schedule_faults(turn.faults, group)
+                posting = group.create_task(self._post_orders(turn, observed))
+                for injection in injections:
+                    faults_injected += await injection
+                healed_at = await self._database_time()
+                await self._await_orders_ended(mark, posting)
+            snapshot = await fetch_orders(self._system.database_url, mark.at)
+            await _await_events(observed.stream, len(snapshot.journal))
+        evidence = await self.collect_evidence(
+            mark, snapshot, observed, {"the stream": observed.stream}
+        )
+        bound_s = recovery_bound_s(len(snapshot.rows), self._machine_s)
+        return _build_result(
+            turn, evidence, snapshot, observed, faults_injected, healed_at, bound_s
         )
 
-    async def audit_all(self, mark: Mark, told: Mapping[str, frozenset[str]]) -> list[Violation]:
-        """The audit of everything since a mark, once more and all together."""
-        database = await collect.database(self._system.database_url, mark.at)
-        seen = Seen()
-        for key, ids in told.items():
-            seen.told[key] = set(ids)
-        return audit(await self.facts(mark, database, seen, {}))
+    async def collect_evidence(
+        self,
+        mark: EvidenceMark,
+        snapshot: DatabaseSnapshot,
+        observed: ClientObservations,
+        feed_streams: dict[str, Sequence[OrderTransition]],
+    ) -> Evidence:
+        """Collect the evidence on all orders since a mark."""
+        system, session = self._system, self._session
+        entries, _ = await fetch_ledger(session, system.chain_url, mark.ledger_position)
+        balances = await fetch_balances(system.chain_url)
+        balance_changes = {mint: amount - mark.balances[mint] for mint, amount in balances.items()}
+        balance_changes[SOL.mint] += await fetch_fees(system.chain_url, entries)
+        feed_streams["the stream read again"] = await self._replay_stream(
+            mark, len(snapshot.journal)
+        )
+        return Evidence(
+            accepted={key: frozenset(ids) for key, ids in observed.accepted.items()},
+            rows=snapshot.rows,
+            journal=snapshot.journal,
+            order_by_signature=snapshot.order_by_signature,
+            swaps=parse_swaps(entries),
+            order_streams=observed.order_streams,
+            feed_streams=feed_streams,
+            balance_changes=balance_changes,
+        )
 
-    async def _trade(self, turn: Turn, seen: Seen) -> None:
+    async def audit_all(
+        self, mark: EvidenceMark, accepted: Mapping[str, frozenset[str]]
+    ) -> list[Violation]:
+        """Audit all orders since a mark together, across turns."""
+        snapshot = await fetch_orders(self._system.database_url, mark.at)
+        observed = ClientObservations()
+        for key, ids in accepted.items():
+            observed.accepted[key] = set(ids)
+        return audit(await self.collect_evidence(mark, snapshot, observed, {}))
+
+    async def _post_orders(self, turn: Turn, observed: ClientObservations) -> None:
         async with asyncio.TaskGroup() as group:
-            for n in range(1 if turn.is_burst else TRADERS):
+            for n in range(1 if turn.is_burst else CLIENTS):
                 name = f"{turn.number}-{turn.scenario}-{n}"
                 random = Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, not secret
-                trader = Trader(self._session, self._system.api_url, name, random, seen)
+                client = ChaosClient(self._session, self._system.api_url, name, random, observed)
                 if turn.is_burst:
-                    group.create_task(trader.trade_at_once(turn.orders))
+                    group.create_task(client.post_batch(turn.orders))
                 else:
-                    orders = turn.orders // TRADERS + (n < turn.orders % TRADERS)
-                    group.create_task(trader.trade(orders, turn.post_s))
+                    orders = turn.orders // CLIENTS + (n < turn.orders % CLIENTS)
+                    group.create_task(client.post_steadily(orders, turn.post_s))
 
-    async def _arm(
-        self, strokes: Sequence[Stroke], group: asyncio.TaskGroup
+    async def _schedule_faults(
+        self, faults: Sequence[Fault], group: asyncio.TaskGroup
     ) -> list[asyncio.Task[bool]]:
-        """Let the strokes fall in their time; those of the beginning are in effect already."""
+        """Start a task for each fault; returns once the faults at time 0 are in effect."""
         tasks: list[asyncio.Task[bool]] = []
-        first: list[asyncio.Event] = []
-        for stroke in sorted(strokes, key=lambda stroke: stroke.at_s):
-            begun = asyncio.Event()
-            if stroke.at_s:
-                for event in first:
+        initial: list[asyncio.Event] = []
+        for fault in sorted(faults, key=lambda fault: fault.at_s):
+            started = asyncio.Event()
+            if fault.at_s:
+                for event in initial:
                     await event.wait()
             else:
-                first.append(begun)
-            tasks.append(group.create_task(self._strike(stroke, begun)))
-        for event in first:
+                initial.append(started)
+            tasks.append(group.create_task(self._inject_at(fault, started)))
+        for event in initial:
             await event.wait()
         return tasks
 
-    async def _strike(self, stroke: Stroke, begun: asyncio.Event) -> bool:
-        await asyncio.sleep(stroke.at_s)
-        return await strike(self._system, stroke, begun)
+    async def _inject_at(self, fault: Fault, started: asyncio.Event) -> bool:
+        await asyncio.sleep(fault.at_s)
+        return await inject(self._system, fault, started)
 
-    async def _now(self) -> datetime:
-        return await collect.now(self._system.database_url)
+    async def _database_time(self) -> datetime:
+        return await fetch_database_time(self._system.database_url)
 
-    async def _end(self, mark: Mark, trading: asyncio.Task[None]) -> None:
-        """Wait until all orders have ended and their followers know, or for long enough."""
+    async def _await_orders_ended(self, mark: EvidenceMark, posting: asyncio.Task[None]) -> None:
+        """Wait until all orders have ended and their followers are done, or until the timeout."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await asyncio.wait([trading])
+            async with asyncio.timeout(ORDERS_TIMEOUT_S):
+                await asyncio.wait([posting])
                 is_open = True
                 while is_open:
-                    await asyncio.sleep(LOOK_S)
-                    is_open = await collect.still_open(self._system.database_url, mark.at) > 0
+                    await asyncio.sleep(POLL_S)
+                    is_open = await count_open_orders(self._system.database_url, mark.at) > 0
         except TimeoutError:
-            trading.cancel()
+            posting.cancel()
 
     @asynccontextmanager
-    async def _following(self, mark: Mark, seen: Seen) -> AsyncIterator[None]:
+    async def _record_stream(
+        self, mark: EvidenceMark, observed: ClientObservations
+    ) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(
-                watch(self._session, self._system.api_url, mark.cursor, seen.stream)
+            reader = group.create_task(
+                follow_stream(self._session, self._system.api_url, mark.cursor, observed.stream)
             )
             yield
-            watching.cancel()
+            reader.cancel()
 
-    async def _read_again(self, mark: Mark, events: int) -> list[Step]:
-        told: list[Step] = []
+    async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:
+        received: list[OrderTransition] = []
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(
-                watch(self._session, self._system.api_url, mark.cursor, told)
+            reader = group.create_task(
+                follow_stream(self._session, self._system.api_url, mark.cursor, received)
             )
-            await _until_told(told, events)
-            reading.cancel()
-        return told
+            await _await_events(received, events)
+            reader.cancel()
+        return received
 
 
-async def _heard(seen: Seen, events: int) -> None:
-    await _until_told(seen.stream, events)
-
-
-async def _until_told(told: Sequence[Step], events: int) -> None:
+async def _await_events(received: Sequence[OrderTransition], events: int) -> None:
     try:
-        async with asyncio.timeout(TOLD_S):
-            while len(told) < events:  # noqa: ASYNC110 - the list is filled by somebody else
-                await asyncio.sleep(LOOK_S)
+        async with asyncio.timeout(EVENTS_TIMEOUT_S):
+            while len(received) < events:  # noqa: ASYNC110 - another task appends to the list
+                await asyncio.sleep(POLL_S)
     except TimeoutError:
         pass
 
 
-def _result(
+def _build_result(
     turn: Turn,
-    facts: Facts,
-    database: Database,
-    seen: Seen,
-    struck: int,
+    evidence: Evidence,
+    snapshot: DatabaseSnapshot,
+    observed: ClientObservations,
+    faults_injected: int,
     healed_at: datetime,
-    within_s: float,
-) -> Result:
+    bound_s: float,
+) -> TurnResult:
     recovery_s = 0.0
-    ends = dict.fromkeys((Status.CONFIRMED, Status.FAILED), 0)
-    for order_id, ended_at in database.ended_at.items():
-        since = max(healed_at, database.created_at[order_id])
+    end_counts = dict.fromkeys((Status.CONFIRMED, Status.FAILED), 0)
+    for order_id, ended_at in snapshot.ended_at.items():
+        since = max(healed_at, snapshot.created_at[order_id])
         recovery_s = max(recovery_s, (ended_at - since).total_seconds())
-        ends[database.rows[order_id].status] += 1
-    violations = audit(facts)
-    violations += [Violation(Cell.WRONG, f"refused: {what}") for what in seen.refused]
-    answered = len(seen.told)
-    if answered + len(seen.refused) < seen.asked:
-        what = f"{seen.asked - answered} requests were never answered"
-        violations.append(Violation(Cell.STUCK, what))
-    if recovery_s > within_s:
-        what = f"an order took {recovery_s:.1f} s after the last fault to end"
-        violations.append(Violation(Cell.STUCK, what))
-    return Result(
+        end_counts[snapshot.rows[order_id].status] += 1
+    violations = audit(evidence)
+    violations += [
+        Violation(ViolationKind.WRONG, f"refused: {reply}") for reply in observed.rejections
+    ]
+    answered = len(observed.accepted)
+    if answered + len(observed.rejections) < observed.requested:
+        message = f"{observed.requested - answered} requests got no response"
+        violations.append(Violation(ViolationKind.STUCK, message))
+    if recovery_s > bound_s:
+        message = f"an order took {recovery_s:.1f} s after the last fault to end"
+        violations.append(Violation(ViolationKind.STUCK, message))
+    return TurnResult(
         turn.scenario,
-        len(database.rows),
-        {status.value: count for status, count in ends.items()},
-        len(turn.strokes),
-        struck,
+        len(snapshot.rows),
+        {status.value: count for status, count in end_counts.items()},
+        len(turn.faults),
+        faults_injected,
         violations,
         recovery_s,
-        seen.errors,
-        facts.told,
+        observed.errors,
+        evidence.accepted,
     )

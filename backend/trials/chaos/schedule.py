@@ -1,5 +1,6 @@
-"""The schedule: which scenario is played when, with how many orders, and what is broken at which
-moment. All of it follows from a seed, before anything is started."""
+"""The schedule: the scenarios in order, their orders, and the time of every fault.
+
+It is derived from a seed before any process is started."""
 
 from __future__ import annotations
 
@@ -8,41 +9,41 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from backend.trials.chaos.faults import Draw, Stroke
+from backend.trials.chaos.faults import Fault, FaultRandom
 from backend.trials.chaos.scenarios import SCENARIOS
 
 SHORT_ORDERS: Final = 80
-"""Orders of a turn when nobody says how many."""
+"""Orders of a turn by default."""
 POST_S: Final = 3.0
-"""How long the orders of a turn of the short run are being posted."""
+"""How long a turn of the short run posts its orders."""
 LONG_POST_S: Final = 6.0
 LONG_TURN_S: Final = 11.0
-"""How long a turn of a long run takes, about."""
+"""The approximate duration of a turn of a long run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One play of a scenario. ``is_burst`` posts all orders at once, in one batch."""
+    """One run of a scenario. ``is_burst`` posts all orders at once, in one batch."""
 
     number: int
     scenario: str
     orders: int
     post_s: float
-    strokes: tuple[Stroke, ...]
+    faults: tuple[Fault, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     is_burst: bool = False
 
 
-def plan(
+def plan_turns(
     seed: int,
     scenarios: Sequence[str],
     *,
     orders: int | None = None,
     minutes: float | None = None,
 ) -> list[Turn]:
-    """The turns of a run: each scenario once, or again and again, shuffled, for ``minutes``.
+    """Plan the turns of a run: each scenario once, or shuffled rounds for ``minutes``.
 
-    ``orders`` are shared out evenly; scenarios that need many take at least what they need.
+    ``orders`` are distributed evenly; a scenario gets at least its ``orders_min``.
     """
     names = list(scenarios)
     post_s = POST_S
@@ -56,14 +57,16 @@ def plan(
     for number, name in enumerate(names, start=1):
         scenario = SCENARIOS[name]
         random = Random(f"{seed} {number} {name}")  # noqa: S311
-        strokes = sorted(scenario.strokes(Draw(random, post_s)), key=lambda s: s.at_s)
+        faults = sorted(
+            scenario.generate_faults(FaultRandom(random, post_s)), key=lambda fault: fault.at_s
+        )
         turns.append(
             Turn(
                 number,
                 name,
                 max(share, scenario.orders_min),
                 post_s,
-                tuple(strokes),
+                tuple(faults),
                 scenario.settings,
                 scenario.is_burst,
             )

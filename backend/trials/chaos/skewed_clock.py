@@ -1,9 +1,8 @@
-"""A process whose clock is wrong: runs a module with the time of day ahead.
+"""Runs a module in a process whose wall clock is ahead by some seconds.
 
     python -m backend.trials.chaos.skewed_clock 30 backend.cli worker
 
-Runs a module with the time of day ahead by so many seconds. Only what Python code asks is moved,
-which is all that the engine could ask.
+Only the clocks that Python code reads are skewed, which are all that the engine could read.
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ import time
 from typing import Any
 
 
-def main(ahead_s: float, module: str, argv: list[str]) -> None:
-    """Move the clock, then be that module."""
-    real = datetime.datetime
+def run_with_skew(ahead_s: float, module: str, argv: list[str]) -> None:
+    """Skew the clock, then run the module as ``__main__``."""
+    real_datetime = datetime.datetime
     ahead = datetime.timedelta(seconds=ahead_s)
-    real_time, real_time_ns = time.time, time.time_ns  # noqa: TID251 - it is what is moved
+    real_time, real_time_ns = time.time, time.time_ns  # noqa: TID251 - it is what is skewed
 
-    class Ahead(datetime.datetime):
-        """A ``datetime`` whose ``now`` is not now."""
+    class SkewedDatetime(datetime.datetime):
+        """A ``datetime`` whose ``now`` is ahead."""
 
         @classmethod
         def now(cls, tz: Any = None) -> Any:
-            """The wrong time."""
-            return real.now(tz) + ahead
+            """Return the skewed time."""
+            return real_datetime.now(tz) + ahead
 
     time.time = lambda: real_time() + ahead_s  # noqa: TID251
     time.time_ns = lambda: real_time_ns() + int(ahead_s * 1e9)
-    datetime.datetime = Ahead  # type: ignore[misc]
+    datetime.datetime = SkewedDatetime  # type: ignore[misc]
     sys.argv = [module, *argv]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    run_with_skew(float(sys.argv[1]), sys.argv[2], sys.argv[3:])

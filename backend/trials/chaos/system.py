@@ -1,7 +1,7 @@
-"""The engine under test: every process of it, each of which can be killed, paused and started.
+"""The engine under test: its processes, each of which can be killed, paused and started.
 
-It is what ``order-engine up`` runs, without the supervisor: here a process that was killed stays
-away until it is wanted again. One that dies by itself is started again and noted.
+These are the processes of ``order-engine up``, without its supervisor: a process that was killed
+stays down until it is started again. One that exits by itself is restarted and counted as a crash.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from backend.config import Profile, environment
+from backend.config import Profile, build_child_environment
 from backend.domain.errors import EngineError
 from backend.embedded import child_process as child
-from backend.embedded.data_dir import held
-from backend.embedded.engine_processes import Command, OurProcess
-from backend.embedded.postgres import Postgres
-from backend.embedded.supervisor import Startable
-from backend.embedded.valkey import Valkey
+from backend.embedded.data_dir import hold_data_dir
+from backend.embedded.engine_processes import EngineProcess, ProcessCommand
+from backend.embedded.postgres import PostgresServer
+from backend.embedded.supervisor import SupervisedProgram
+from backend.embedded.valkey import ValkeyServer
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 200
 REDIS_DATABASES: Final = 16
-START_AGAIN_S: Final = 0.1
+RESTART_DELAY_S: Final = 0.1
 
 
-class Unit:
+class ProcessUnit:
     """One process of the engine; ``watch`` must be running."""
 
-    def __init__(self, program: Startable) -> None:
+    def __init__(self, program: SupervisedProgram) -> None:
         self._program = program
         self._process: Process | None = None
-        self._is_wanted = False
+        self._is_enabled = False
         self._changed = asyncio.Event()
         self._starting = asyncio.Lock()
-        self.turn = asyncio.Lock()
-        """Held by who does something to it, so that one fault of it is over before the next."""
-        self.deaths = 0
-        """How often it died although it was wanted."""
+        self.fault_lock = asyncio.Lock()
+        """Held while a fault is applied to it, so that faults of one process never overlap."""
+        self.crashes = 0
+        """How often it exited without having been stopped."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name, such as ``worker-1``."""
         return self._program.name
 
     @property
@@ -60,62 +60,62 @@ class Unit:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it and wait until it can be used. What it needs may still be on its way."""
-        self._is_wanted = True
+        """Start it and wait until it is ready; retried while its dependencies are still down."""
+        self._is_enabled = True
         async with self._starting:
-            while self._process is None and self._is_wanted:
+            while self._process is None and self._is_enabled:
                 try:
                     self._process = await self._program.start()
                 except EngineError:
-                    await asyncio.sleep(START_AGAIN_S)
+                    await asyncio.sleep(RESTART_DELAY_S)
         self._changed.set()
-        if not self._is_wanted:
+        if not self._is_enabled:
             await self.kill()
 
     async def kill(self) -> None:
-        """``kill -9``; it stays away."""
-        process = self._let_go()
+        """``kill -9``; it stays down."""
+        process = self._release_process()
         if process is not None:
-            await child.end(process)
+            await child.kill_group(process)
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it does not obey; it stays away."""
-        process = self._let_go()
+        """SIGTERM, and SIGKILL after the stop timeout; it stays down."""
+        process = self._release_process()
         if process is not None:
-            await child.stop(process, self._program.stopping, asyncio.Event())
+            await child.stop_process(process, self._program.stop_steps, asyncio.Event())
 
     def pause(self) -> None:
         """SIGSTOP."""
         self._signal(signal.SIGSTOP)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
 
-    async def died(self) -> None:
-        """Return when it is dead, as it was meant to be."""
-        self._is_wanted = False
+    async def wait_exited(self) -> None:
+        """Wait for an expected exit, which does not count as a crash."""
+        self._is_enabled = False
         if self._process is not None:
             await self._process.wait()
         self._process = None
 
     async def watch(self) -> None:
-        """Start it again whenever it dies although it is wanted, until cancelled."""
+        """Restart it whenever it exits without having been stopped, until cancelled."""
         while True:
             process = self._process
-            if process is None or not self._is_wanted:
+            if process is None or not self._is_enabled:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
             await process.wait()
-            if self._is_wanted and self._process is process:
-                self.deaths += 1
+            if self._is_enabled and self._process is process:
+                self.crashes += 1
                 self._process = None
                 await self.start()
 
-    def _let_go(self) -> Process | None:
+    def _release_process(self) -> Process | None:
         process, self._process = self._process, None
-        self._is_wanted = False
+        self._is_enabled = False
         return process
 
     def _signal(self, number: signal.Signals) -> None:
@@ -123,48 +123,48 @@ class Unit:
             self._process.send_signal(number)
 
 
-class System:
-    """All processes over one data directory. ``given`` are settings of all of ours."""
+class EngineSystem:
+    """All processes over one data directory. ``settings`` apply to all engine processes."""
 
-    def __init__(self, data_dir: Path, given: Mapping[str, str], *, workers: int) -> None:
+    def __init__(self, data_dir: Path, settings: Mapping[str, str], *, workers: int) -> None:
         self.data_dir = data_dir
         self.database_url = ""
         self.redis_url = ""
         self.chain_url = ""
         self.api_url = ""
-        self.units: dict[str, Unit] = {}
-        self._given = {**SETTINGS, **given}
-        self._worker_given: Mapping[str, str] = {}
+        self.units: dict[str, ProcessUnit] = {}
+        self._settings = {**SETTINGS, **settings}
+        self._worker_settings: Mapping[str, str] = {}
         self._workers = workers
         self._tasks = asyncio.TaskGroup()
         self._watchers: list[asyncio.Task[None]] = []
 
     @property
-    def deaths(self) -> Mapping[str, int]:
-        """How often each process ended although nobody had killed it."""
-        return {unit.name: unit.deaths for unit in self.units.values() if unit.deaths}
+    def crashes(self) -> Mapping[str, int]:
+        """The number of crashes of each process that had any."""
+        return {unit.name: unit.crashes for unit in self.units.values() if unit.crashes}
 
     def worker_names(self) -> list[str]:
-        """The workers that always run."""
+        """The names of the permanent workers."""
         return [f"worker-{n}" for n in range(1, self._workers + 1)]
 
-    async def set_workers(self, given: Mapping[str, str]) -> None:
-        """Let the workers run with these settings; those that have others are started again."""
-        if given == self._worker_given:
+    async def set_worker_settings(self, settings: Mapping[str, str]) -> None:
+        """Restart the permanent workers with these settings, unless they have them already."""
+        if settings == self._worker_settings:
             return
-        self._worker_given = dict(given)
+        self._worker_settings = dict(settings)
         names = self.worker_names()
         async with asyncio.TaskGroup() as stopping:
             for name in names:
                 stopping.create_task(self.units.pop(name).stop())
-        await self._add(*(self._worker(name, {}) for name in names))
+        await self._start_units(*(self._build_worker(name, {}) for name in names))
 
     @asynccontextmanager
-    async def one_more_worker(
-        self, name: str, given: Mapping[str, str], *, module: tuple[str, ...] = ("backend.cli",)
-    ) -> AsyncIterator[Unit]:
-        """A worker besides those that always run, for as long as the block runs."""
-        unit = Unit(self._worker(name, given, module))
+    async def run_extra_worker(
+        self, name: str, settings: Mapping[str, str], *, module: tuple[str, ...] = ("backend.cli",)
+    ) -> AsyncIterator[ProcessUnit]:
+        """Run one more worker for the duration of the block."""
+        unit = ProcessUnit(self._build_worker(name, settings, module))
         await unit.start()
         try:
             yield unit
@@ -172,15 +172,18 @@ class System:
             await unit.stop()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Everything is started, and stopped in the end."""
-        with held(self.data_dir) as place, socket.create_server((HOST, 0), backlog=2048) as api:
-            postgres = Postgres(place, CONNECTIONS_MAX)
-            valkey = Valkey(place, REDIS_DATABASES)
+    async def run(self) -> AsyncIterator[None]:
+        """Run every process for the duration of the block."""
+        with (
+            hold_data_dir(self.data_dir) as directory,
+            socket.create_server((HOST, 0), backlog=2048) as api,
+        ):
+            postgres = PostgresServer(directory, CONNECTIONS_MAX)
+            valkey = ValkeyServer(directory, REDIS_DATABASES)
             self.database_url, self.redis_url = postgres.url, valkey.url
             async with self._tasks:
                 try:
-                    await self._start(postgres, valkey, api)
+                    await self._start_engine(postgres, valkey, api)
                     yield
                 finally:
                     for watcher in self._watchers:
@@ -188,26 +191,30 @@ class System:
                     for unit in reversed(self.units.values()):
                         await unit.kill()
 
-    async def _start(self, postgres: Postgres, valkey: Valkey, api: socket.socket) -> None:
-        await self._add(postgres, valkey)
+    async def _start_engine(
+        self, postgres: PostgresServer, valkey: ValkeyServer, api: socket.socket
+    ) -> None:
+        await self._start_units(postgres, valkey)
         await migrate(self.database_url)
         self.chain_url = f"http://{HOST}:{_free_port()}"
-        await self._add(self._chain())
+        await self._start_units(self._build_chain())
         api.set_inheritable(True)
         self.api_url = "http://{}:{}".format(*api.getsockname()[:2])
         fd = api.fileno()
-        workers = [self._worker(name, {}) for name in self.worker_names()]
-        await self._add(*workers, self._program("api", ("api", "--fd", str(fd)), fds=(fd,)))
+        workers = [self._build_worker(name, {}) for name in self.worker_names()]
+        await self._start_units(
+            *workers, self._build_program("api", ("api", "--fd", str(fd)), fds=(fd,))
+        )
 
-    async def _add(self, *programs: Startable) -> None:
-        units = [Unit(program) for program in programs]
+    async def _start_units(self, *programs: SupervisedProgram) -> None:
+        units = [ProcessUnit(program) for program in programs]
         self.units |= {unit.name: unit for unit in units}
         async with asyncio.TaskGroup() as starting:
             for unit in units:
                 starting.create_task(unit.start())
         self._watchers += [self._tasks.create_task(unit.watch()) for unit in units]
 
-    def _chain(self) -> OurProcess:
+    def _build_chain(self) -> EngineProcess:
         port = self.chain_url.rpartition(":")[2]
         argv = (
             *("--data-dir", str(self.data_dir / "chain"), "--port", port),
@@ -215,35 +222,37 @@ class System:
             *("--confirmed-slots", str(CONFIRMED_SLOTS)),
             *("--finalized-slots", str(FINALIZED_SLOTS)),
         )
-        return self._program("chain", argv, module=("backend.simulator",))
+        return self._build_program("chain", argv, module=("backend.simulator",))
 
-    def _worker(
-        self, name: str, given: Mapping[str, str], module: tuple[str, ...] = ("backend.cli",)
-    ) -> OurProcess:
-        return self._program(name, ("worker",), {**self._worker_given, **given}, module=module)
+    def _build_worker(
+        self, name: str, settings: Mapping[str, str], module: tuple[str, ...] = ("backend.cli",)
+    ) -> EngineProcess:
+        return self._build_program(
+            name, ("worker",), {**self._worker_settings, **settings}, module=module
+        )
 
-    def _program(
+    def _build_program(
         self,
         name: str,
         argv: tuple[str, ...],
-        given: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
         *,
         module: tuple[str, ...] = ("backend.cli",),
         fds: tuple[int, ...] = (),
-    ) -> OurProcess:
+    ) -> EngineProcess:
         settings = {
             "profile": Profile.INSTANT,
-            **self._given,
-            **(given or {}),
+            **self._settings,
+            **(overrides or {}),
             "database_url": self.database_url,
             "redis_url": self.redis_url,
             "solana_rpc_url": self.chain_url,
         }
-        env = environment(os.environ, **settings)
-        command = Command(
+        env = build_child_environment(os.environ, **settings)
+        command = ProcessCommand(
             name, (sys.executable, "-m", *module, *argv), env, stop_timeout_s=15, pass_fds=fds
         )
-        return OurProcess(command, self.data_dir / "logs")
+        return EngineProcess(command, self.data_dir / "logs")
 
 
 def _free_port() -> int:

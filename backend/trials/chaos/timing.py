@@ -1,4 +1,4 @@
-"""How fast the engine of a chaos run is, and how long it may therefore take to recover."""
+"""The timing settings of a chaos run, and the recovery bound that follows from them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ SETTINGS: Final[Mapping[str, str]] = {
     "quote_timeout_s": "1",
     "shutdown_s": "1",
 }
-"""Short times, so that a run sees many recoveries; the rules are those of the defaults."""
+"""Short times, so that a run sees many recoveries; the logic is that of the defaults."""
 RETRIES_S: Final = 3 * BACKOFF_S * 1.1
-"""All the waits between three attempts."""
+"""The sum of the backoffs between three attempts."""
 MACHINE_S: Final = 3.0
-"""What starting a process again may take on a small machine."""
+"""What a process restart may take on a small machine."""
 ORDERS_PER_S: Final = 100
-"""How fast a small, busy machine works off what has piled up, at the least."""
+"""The minimum rate at which a small, busy machine drains a backlog."""
 SLOT_S: Final = 0.1
 CONFIRMED_SLOTS: Final = 2
 FINALIZED_SLOTS: Final = 3
 """Of the simulated chain: a transaction expires 15 s after it was signed."""
 
 
-def bound_s(orders: int, machine_s: float = MACHINE_S) -> float:
-    """How long after the last fault one of so many orders may take to end.
+def recovery_bound_s(orders: int, machine_s: float = MACHINE_S) -> float:
+    """Return how long after the last fault so many orders may take to end.
 
-    ``machine_s`` is what a small or shared machine may add to what the engine promises.
+    ``machine_s`` is what a small or shared machine may add to the engine's guarantee.
     """
-    promised = LEASE_S + REKICK_S + SWEEP_S * 1.1 + RETRIES_S
-    return promised + machine_s + orders / ORDERS_PER_S
+    guaranteed_s = LEASE_S + REKICK_S + SWEEP_S * 1.1 + RETRIES_S
+    return guaranteed_s + machine_s + orders / ORDERS_PER_S

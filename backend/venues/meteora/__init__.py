@@ -1,1 +1,1 @@
-"""Meteora's pool programs, one folder each."""
+"""Meteora's pool programs, one package each."""

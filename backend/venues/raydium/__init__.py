@@ -1,1 +1,1 @@
-"""Raydium's pool programs, one folder each."""
+"""Raydium's pool programs, one package each."""

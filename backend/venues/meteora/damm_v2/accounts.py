@@ -1,7 +1,7 @@
-"""The account of a Meteora DAMM v2 pool: where it is and how it is laid out.
+"""The account of a Meteora DAMM v2 pool: its address and layout.
 
 One account holds several records: the pool, the schedule of its base fee in one of three forms,
-and the volatility that its dynamic fee follows.
+and the volatility that determines its dynamic fee.
 """
 
 from __future__ import annotations
@@ -13,43 +13,43 @@ from typing import Annotated, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import POOLS_REMEMBERED, Layout, key, u8, u16, u32, u64, u128, u256
+from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u32, u64, u128, u256
 
 PROGRAM = Pubkey.from_string("cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG")
 
 
-def _address(*seeds: bytes) -> Pubkey:
+def _derive_address(*seeds: bytes) -> Pubkey:
     return Pubkey.find_program_address(seeds, PROGRAM)[0]
 
 
-AUTHORITY = _address(b"pool_authority")
+AUTHORITY = _derive_address(b"pool_authority")
 """Owns every vault."""
-EVENT_AUTHORITY = _address(b"__event_authority")
+EVENT_AUTHORITY = _derive_address(b"__event_authority")
 
 
-@lru_cache(POOLS_REMEMBERED)
-def pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
-    """Where the one pool of two mints that belongs to no configuration is."""
+@lru_cache(POOL_ADDRESS_CACHE_MAX)
+def derive_pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+    """Derive the address of the single pool of two mints without a configuration."""
     smaller, larger = sorted((bytes(mint_a), bytes(mint_b)))
-    return _address(b"cpool", larger, smaller)
+    return _derive_address(b"cpool", larger, smaller)
 
 
-def vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
-    """Where a pool keeps a token."""
-    return _address(b"token_vault", bytes(mint), bytes(pool))
+def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+    """Derive the address of a pool's vault of a token."""
+    return _derive_address(b"token_vault", bytes(mint), bytes(pool))
 
 
-class CollectFee(IntEnum):
-    """Which token the fee is taken in."""
+class CollectFeeMode(IntEnum):
+    """The token in which the fee is charged."""
 
     OUTPUT = 0
     ONLY_B = 1
     COMPOUNDING = 2
-    """Only b, of which a part stays in the pool; the pool is a constant product."""
+    """Only b, part of which stays in the pool; the pool is a constant product."""
 
 
 class BaseFeeMode(IntEnum):
-    """What the base fee depends on."""
+    """What the base fee depends on, and how."""
 
     TIME_LINEAR = 0
     TIME_EXPONENTIAL = 1
@@ -61,7 +61,7 @@ class BaseFeeMode(IntEnum):
 BY_SLOT = 0
 BY_TIME = 1
 MAX_FEE_E9 = {0: 500_000_000, 1: 990_000_000}
-"""The cap of the whole fee, by ``PoolState.fee_version``."""
+"""The cap of the total fee, by ``PoolState.fee_version``."""
 LATEST_FEE_VERSION = 1
 
 _SIZE = 1112
@@ -69,10 +69,10 @@ _DISCRIMINATOR = bytes.fromhex("f19a6d0411b16dbc")
 
 
 class PoolState(NamedTuple):
-    """A pool. Square roots of prices are Q64.64, b per a; the liquidity is Q64.64 too.
+    """The record of a pool. Square roots of prices (b per a) and the liquidity are Q64.64.
 
-    The fees owed to the protocol and to liquidity providers lie in the vaults and are not part
-    of ``amount_a`` and ``amount_b``, which count from ``layout_version`` 1 on.
+    The fees owed to the protocol and to liquidity providers are in the vaults but not part of
+    ``amount_a`` and ``amount_b``, which are valid from ``layout_version`` 1 on.
     """
 
     protocol_fee_percent: Annotated[int, u8(48)]
@@ -97,7 +97,7 @@ class PoolState(NamedTuple):
     status: Annotated[int, u8(481)] = 0
     token_flag_a: Annotated[int, u8(482)] = 0
     token_flag_b: Annotated[int, u8(483)] = 0
-    collect_fee_mode: Annotated[int, u8(484)] = CollectFee.OUTPUT
+    collect_fee_mode: Annotated[int, u8(484)] = CollectFeeMode.OUTPUT
     pool_type: Annotated[int, u8(485)] = 1
     fee_version: Annotated[int, u8(486)] = LATEST_FEE_VERSION
     fee_a_per_liquidity: Annotated[int, u256(488)] = 0
@@ -115,7 +115,7 @@ POOL = Layout(PoolState, "Meteora DAMM v2 pool", _SIZE, _DISCRIMINATOR)
 
 @dataclass(frozen=True, slots=True)
 class BaseFee:
-    """The fee before any reduction, in parts per billion, and what it depends on."""
+    """The base fee before any reduction (its cliff), in parts per billion, and its mode."""
 
     cliff: Annotated[int, u64(8)]
     mode: Annotated[int, u8(16)] = BaseFeeMode.TIME_LINEAR
@@ -151,7 +151,7 @@ PRICE_SCHEDULE = Layout(PriceSchedule, "price schedule", _SIZE, _DISCRIMINATOR)
 
 @dataclass(frozen=True, slots=True)
 class RateLimiter:
-    """A fee that grows with the size of a purchase for ``duration`` after activation."""
+    """A fee that grows with the size of a purchase, for ``duration`` after activation."""
 
     increment_bps: Annotated[int, u16(22)]
     duration: Annotated[int, u32(24)]
@@ -164,7 +164,7 @@ RATE_LIMITER = Layout(RateLimiter, "rate limiter", _SIZE, _DISCRIMINATOR)
 
 @dataclass(frozen=True, slots=True)
 class Volatility:
-    """How much the price moved lately, for the dynamic fee; nothing while ``is_on`` is 0."""
+    """The recent volatility of the price, for the dynamic fee; unused while ``is_on`` is 0."""
 
     is_on: Annotated[int, u8(56)] = 0
     max_accumulator: Annotated[int, u32(64)] = 0

@@ -1,7 +1,7 @@
 """The curves of Meteora DAMM v2: integers in, integers out, without fees.
 
-Every rounding is in the pool's favour: the price moves too little for what is put in, and what
-is paid out is rounded down. The trader loses the remainder.
+Every rounding is in the pool's favour: the price moves too little for the input, and the output
+is rounded down. The trader loses the remainder.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Q128 = 2**128
 
 MIN_SQRT_PRICE = 4295048016
 MAX_SQRT_PRICE = 79226673521066979257578248091
-"""The range of √price, Q64.64, that a pool may have."""
+"""The permitted range of a pool's √price, in Q64.64."""
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """All liquidity in one price range; prices are √(b per a) in Q64.64."""
+class PriceRange:
+    """Liquidity in a single price range; prices are √(b per a) in Q64.64."""
 
     liquidity: int
     sqrt_price: int
@@ -29,7 +29,7 @@ class Range:
     sqrt_max: int
 
     def sell_a(self, net: int) -> tuple[int, int]:
-        """The amount of b for ``net`` of a, and the next √price.
+        """Compute the amount of b for ``net`` of a, and the next √price.
 
         s' = ⌈L·s / (L + net·s)⌉, out = ⌊L·(s - s') / 2¹²⁸⌋.
         Raises ``Rejected`` (``amount_too_large``) below the range.
@@ -41,7 +41,7 @@ class Range:
         return floor_div(liquidity * (sqrt - after), Q128), after
 
     def sell_b(self, net: int) -> tuple[int, int]:
-        """The amount of a for ``net`` of b, and the next √price.
+        """Compute the amount of a for ``net`` of b, and the next √price.
 
         s' = s + ⌊net·2¹²⁸ / L⌋, out = ⌊L·(s' - s) / (s·s')⌋.
         Raises ``Rejected`` (``amount_too_large``) above the range.
@@ -52,12 +52,12 @@ class Range:
             raise Rejected("amount_too_large", "the price would leave the pool's range")
         return floor_div(liquidity * (after - sqrt), sqrt * after), after
 
-    def spot(self) -> tuple[int, int]:
+    def spot_price(self) -> tuple[int, int]:
         """The price at which an infinitesimal trade happens: b per a as a ratio."""
         return self.sqrt_price**2, Q128
 
-    def amounts(self) -> tuple[int, int]:
-        """The reserves that back the range, rounded up: the providers put the remainder in.
+    def reserves(self) -> tuple[int, int]:
+        """Compute the reserves that back the range, rounded up: the providers pay the remainder.
 
         a = ⌈L·(max - s) / (s·max)⌉, b = ⌈L·(s - min) / 2¹²⁸⌉.
         """
@@ -69,42 +69,42 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ConstantProduct:
     """A constant product of two reserves.
 
     Its next √price follows from the reserves once the fee that stays in the pool is added, so
-    that a sale answers 0 for it.
+    the ``sell_`` methods return 0 for it.
     """
 
     amount_a: int
     amount_b: int
 
     def sell_a(self, net: int) -> tuple[int, int]:
-        """The amount of b for ``net`` of a: ⌊b·net / (a + net)⌋."""
+        """Compute the amount of b for ``net`` of a: ⌊b·net / (a + net)⌋."""
         return floor_div(self.amount_b * net, self.amount_a + net), 0
 
     def sell_b(self, net: int) -> tuple[int, int]:
-        """The amount of a for ``net`` of b: ⌊a·net / (b + net)⌋."""
+        """Compute the amount of a for ``net`` of b: ⌊a·net / (b + net)⌋."""
         return floor_div(self.amount_a * net, self.amount_b + net), 0
 
-    def spot(self) -> tuple[int, int]:
+    def spot_price(self) -> tuple[int, int]:
         """The price at which an infinitesimal trade happens: b per a as a ratio."""
         return self.amount_b, self.amount_a
 
 
-def sqrt_price_of(amount_a: int, amount_b: int) -> int:
-    """⌊√(b·2¹²⁸ / a)⌋, the √price in Q64.64 of one a for which there are ``amount_b / a`` of b."""
+def compute_sqrt_price(amount_a: int, amount_b: int) -> int:
+    """Compute ⌊√(b·2¹²⁸ / a)⌋, the √price in Q64.64 at which one a is worth ``b / a`` of b."""
     return isqrt(floor_div(amount_b * Q128, amount_a))
 
 
-def full_range(amount_a: int, amount_b: int) -> Range:
-    """The widest range at the price b / a whose reserves do not exceed the two amounts.
+def create_full_range(amount_a: int, amount_b: int) -> PriceRange:
+    """Create the widest range at the price b / a whose reserves do not exceed the two amounts.
 
-    Raises ``ValueError`` if that price is outside of what a pool may have.
+    Raises ``ValueError`` if a pool may not have that price.
     """
-    sqrt = sqrt_price_of(amount_a, amount_b)
+    sqrt = compute_sqrt_price(amount_a, amount_b)
     if not MIN_SQRT_PRICE < sqrt < MAX_SQRT_PRICE:
         raise ValueError("the price is outside of what a pool may have")
     by_a = floor_div(amount_a * sqrt * MAX_SQRT_PRICE, MAX_SQRT_PRICE - sqrt)
     by_b = floor_div(amount_b * Q128, sqrt - MIN_SQRT_PRICE)
-    return Range(min(by_a, by_b), sqrt, MIN_SQRT_PRICE, MAX_SQRT_PRICE)
+    return PriceRange(min(by_a, by_b), sqrt, MIN_SQRT_PRICE, MAX_SQRT_PRICE)

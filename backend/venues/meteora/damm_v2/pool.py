@@ -1,4 +1,4 @@
-"""A Meteora DAMM v2 pool: what it pays, what it becomes, and the instruction that swaps."""
+"""A Meteora DAMM v2 pool: its quotes, its state after a swap, and its swap instruction."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex, Quote
 from backend.venues.meteora.damm_v2.accounts import AUTHORITY, EVENT_AUTHORITY, PROGRAM
-from backend.venues.meteora.damm_v2.pricing import Market, Trade, write_market
+from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade, write_pricing
 from backend.venues.pool_side import (
-    Side,
+    PoolSide,
     check_amount,
     check_balance,
     check_output,
-    price_impact_e9,
+    compute_price_impact_e9,
 )
 from backend.venues.spl import INSTRUCTIONS_SYSVAR, Clock
-from backend.venues.venue import Account, Trader
+from backend.venues.venue import Account, SwapAccounts
 
 SWAP2 = bytes.fromhex("414b3f4ceb5b5b88")
 EXACT_IN = 0
@@ -27,12 +27,12 @@ EXACT_IN = 0
 
 @dataclass(frozen=True, slots=True)
 class DammPool:
-    """A pool with its vaults, a first. ``account`` is as it was read."""
+    """A pool with its vaults, that of a first. ``account`` is as it was read."""
 
     address: Pubkey
     slot: int
-    market: Market
-    sides: tuple[Side, Side]
+    pricing: PoolPricing
+    sides: tuple[PoolSide, PoolSide]
     account: Account
     _name: str = field(init=False, repr=False, compare=False)
 
@@ -49,26 +49,30 @@ class DammPool:
         return self.sides[0 if self._is_a(mint) else 1].token_program
 
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
-        """What the pool pays; raises ``Rejected`` if it would not swap."""
+        """Quote what the pool pays; raises ``Rejected`` if it would not swap."""
         sells_a = self._is_a(mint_in)
-        trade, paid_out = self._trade(amount_in, sells_a)
-        out, into = self.market.spot(sells_a=sells_a)
-        impact = price_impact_e9(trade.net_in * out, trade.gross_out * into)
+        trade, paid_out = self._compute_trade(amount_in, sells_a)
+        spot_out, spot_in = self.pricing.spot_price(sells_a=sells_a)
+        impact = compute_price_impact_e9(trade.net_in * spot_out, trade.gross_out * spot_in)
         return Quote(Dex.METEORA, self._name, amount_in, paid_out, trade.fee_e9, impact, self.slot)
 
-    def swapped(self, mint_in: Pubkey, amount_in: int) -> tuple[int, DammPool]:
+    def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, DammPool]:
         """The amount paid out and the pool afterwards; raises as ``quote`` does."""
         sells_a = self._is_a(mint_in)
-        trade, paid_out = self._trade(amount_in, sells_a)
-        market = self.market.after(trade, sells_a=sells_a)
-        into, out_of = trade.amount_in, -trade.amount_out
-        sides = self._moved(into, out_of) if sells_a else self._moved(out_of, into)
-        return paid_out, DammPool(self.address, self.slot, market, sides, self.account)
+        trade, paid_out = self._compute_trade(amount_in, sells_a)
+        pricing = self.pricing.after_trade(trade, sells_a=sells_a)
+        change_in, change_out = trade.amount_in, -trade.amount_out
+        sides = (
+            self._change_balances(change_in, change_out)
+            if sells_a
+            else self._change_balances(change_out, change_in)
+        )
+        return paid_out, DammPool(self.address, self.slot, pricing, sides, self.account)
 
-    def swap(
-        self, trader: Trader, mint_in: Pubkey, amount_in: int, min_amount_out: int
+    def swap_instruction(
+        self, trader: SwapAccounts, mint_in: Pubkey, amount_in: int, min_amount_out: int
     ) -> Instruction:
-        """The instruction ``swap2`` for an exact input, without a referrer."""
+        """Build the instruction ``swap2`` for an exact input, without a referrer."""
         sells_a = self._is_a(mint_in)
         side_a, side_b = self.sides
         keys = [
@@ -83,56 +87,59 @@ class DammPool:
             AccountMeta(trader.owner, is_signer=True, is_writable=False),
             AccountMeta(side_a.token_program, is_signer=False, is_writable=False),
             AccountMeta(side_b.token_program, is_signer=False, is_writable=False),
-            # The program itself stands for "no referrer".
+            # The program's own address means "no referrer".
             AccountMeta(PROGRAM, is_signer=False, is_writable=False),
             AccountMeta(EVENT_AUTHORITY, is_signer=False, is_writable=False),
             AccountMeta(PROGRAM, is_signer=False, is_writable=False),
         ]
-        if self.market.is_limited(sells_a=sells_a):
-            # The program looks there for a second purchase in the same transaction.
+        if self.pricing.is_rate_limited(sells_a=sells_a):
+            # There the program checks for a second purchase in the same transaction.
             keys.append(AccountMeta(INSTRUCTIONS_SYSVAR, is_signer=False, is_writable=False))
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
         return Instruction(PROGRAM, SWAP2 + amounts + bytes([EXACT_IN]), keys)
 
-    def accounts(self) -> dict[Pubkey, Account]:
-        """The pool and its vaults as accounts."""
-        data = write_market(self.market, self.account.data)
+    def encode_accounts(self) -> dict[Pubkey, Account]:
+        """Encode the pool and its vaults as accounts."""
+        data = write_pricing(self.pricing, self.account.data)
         return {
             self.address: replace(self.account, data=data),
-            **{side.vault: side.account() for side in self.sides},
+            **{side.vault: side.encode_vault() for side in self.sides},
         }
 
-    def at_price(self, mint: Pubkey, numerator: int, denominator: int) -> DammPool:
-        """The pool with its depth kept and its price moved, no further than its range."""
+    def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> DammPool:
+        """The pool at another price within its range, with the same depth."""
         assert numerator > 0
         assert denominator > 0
         if not self._is_a(mint):
             numerator, denominator = denominator, numerator
-        market = self.market.at_price(numerator, denominator)
-        (old_a, old_b), (new_a, new_b) = self.market.amounts(), market.amounts()
-        return replace(self, market=market, sides=self._moved(new_a - old_a, new_b - old_b))
+        pricing = self.pricing.with_price(numerator, denominator)
+        (old_a, old_b), (new_a, new_b) = self.pricing.reserves(), pricing.reserves()
+        return replace(
+            self, pricing=pricing, sides=self._change_balances(new_a - old_a, new_b - old_b)
+        )
 
-    def at_time(self, clock: Clock) -> DammPool:
-        """The same pool under another clock."""
+    def with_clock(self, clock: Clock) -> DammPool:
+        """The same pool at another cluster time."""
         side_a, side_b = self.sides
-        sides = (side_a.at_epoch(clock.epoch), side_b.at_epoch(clock.epoch))
-        return replace(self, market=replace(self.market, clock=clock), sides=sides)
+        sides = (side_a.with_epoch(clock.epoch), side_b.with_epoch(clock.epoch))
+        return replace(self, pricing=replace(self.pricing, clock=clock), sides=sides)
 
-    def _trade(self, amount_in: int, sells_a: bool) -> tuple[Trade, int]:
+    def _compute_trade(self, amount_in: int, sells_a: bool) -> tuple[Trade, int]:
         check_amount(amount_in)
-        into, out_of = self.sides if sells_a else self.sides[::-1]
-        arrived = into.received(amount_in)
-        check_amount(arrived)
-        check_balance(into.balance + arrived)
-        trade = self.market.trade(arrived, sells_a=sells_a)
-        paid_out = out_of.received(trade.amount_out)
+        side_in, side_out = self.sides if sells_a else self.sides[::-1]
+        received = side_in.compute_received(amount_in)
+        check_amount(received)
+        check_balance(side_in.balance + received)
+        trade = self.pricing.compute_trade(received, sells_a=sells_a)
+        paid_out = side_out.compute_received(trade.amount_out)
         check_output(paid_out)
-        if trade.amount_out > out_of.balance:
+        if trade.amount_out > side_out.balance:
             raise Rejected("no_liquidity", "the pool's vault does not hold enough")
         return trade, paid_out
 
-    def _moved(self, change_a: int, change_b: int) -> tuple[Side, Side]:
-        return self.sides[0].moved(change_a), self.sides[1].moved(change_b)
+    def _change_balances(self, change_a: int, change_b: int) -> tuple[PoolSide, PoolSide]:
+        side_a, side_b = self.sides
+        return side_a.with_balance_change(change_a), side_b.with_balance_change(change_b)
 
     def _is_a(self, mint: Pubkey) -> bool:
         if mint == self.sides[0].mint:

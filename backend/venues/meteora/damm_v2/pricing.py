@@ -1,6 +1,6 @@
-"""What a Meteora DAMM v2 pool's own account decides under a given clock: price, fees, the swap.
+"""Pricing of a Meteora DAMM v2 pool from its own account and the clock: price, fees, swap.
 
-The tokens' transfer fees and the vaults are not seen here.
+The tokens' transfer fees and the vaults are handled by ``pool``.
 """
 
 from __future__ import annotations
@@ -21,50 +21,55 @@ from backend.venues.meteora.damm_v2.accounts import (
     VOLATILITY,
     BaseFee,
     BaseFeeMode,
-    CollectFee,
+    CollectFeeMode,
     PoolState,
     PriceSchedule,
     RateLimiter,
     TimeSchedule,
     Volatility,
 )
-from backend.venues.meteora.damm_v2.curve import Q128, Product, Range, sqrt_price_of
-from backend.venues.meteora.damm_v2.fees import (
-    Moment,
-    Schedule,
-    Shares,
-    base,
-    check_limiter,
-    dynamic,
-    fee_of,
-    limited,
-    limiter_applies,
-    moved,
-    split,
+from backend.venues.meteora.damm_v2.curve import (
+    Q128,
+    ConstantProduct,
+    PriceRange,
+    compute_sqrt_price,
 )
-from backend.venues.pool_side import along_product, check_balance
+from backend.venues.meteora.damm_v2.fees import (
+    FeeContext,
+    FeeShares,
+    Schedule,
+    check_limiter,
+    compute_base_rate,
+    compute_dynamic_rate,
+    compute_fee,
+    compute_limiter_rate,
+    is_limiter_active,
+    split_fee,
+    update_volatility,
+)
+from backend.venues.pool_side import check_balance, move_along_product
 from backend.venues.spl import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
-    """A swap as the pool sees it; ``fee_e9`` was charged on the input or on the output."""
+    """A swap without the tokens' transfer fees; ``fee_e9`` is charged on the input or output."""
 
     amount_in: int
     net_in: int
     gross_out: int
     amount_out: int
     fee_e9: int
-    shares: Shares
+    shares: FeeShares
     sqrt_price: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Terms:
-    """All of a swap that does not depend on its amount."""
+class _PricingInputs:
+    """The inputs of a swap that do not depend on its amount."""
 
-    curve: Range | Product
-    amounts: tuple[int, int]
+    curve: PriceRange | ConstantProduct
+    reserves: tuple[int, int]
     base_e9: int
     dynamic_e9: int
     cap_e9: int
@@ -72,8 +77,8 @@ class _Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Market:
-    """The records of a pool's account, and the clock they are looked at with.
+class PoolPricing:
+    """The records of a pool's account, and the cluster time that they are priced at.
 
     Raises ``Rejected`` (``bad_pool``) for a fee that the program cannot compute.
     """
@@ -83,49 +88,49 @@ class Market:
     schedule: Schedule
     volatility: Volatility
     clock: Clock
-    _terms: _Terms = field(init=False, repr=False, compare=False)
+    _inputs: _PricingInputs = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_terms", self._make_terms())
+        object.__setattr__(self, "_inputs", self._compute_inputs())
 
-    def spot(self, *, sells_a: bool) -> tuple[int, int]:
-        """What is paid, before fees, for an infinitesimal trade: a ratio of out to in."""
-        b, a = self._terms.curve.spot()
+    def spot_price(self, *, sells_a: bool) -> tuple[int, int]:
+        """The price of an infinitesimal trade before fees, as a ratio of out to in."""
+        b, a = self._inputs.curve.spot_price()
         return (b, a) if sells_a else (a, b)
 
-    def is_limited(self, *, sells_a: bool) -> bool:
-        """Whether a swap pays by its size, and must be the only one of its transaction."""
-        return self._terms.limiter is not None and not sells_a
+    def is_rate_limited(self, *, sells_a: bool) -> bool:
+        """Whether the fee depends on the size of a swap, which is limited to one a transaction."""
+        return self._inputs.limiter is not None and not sells_a
 
-    def trade(self, amount_in: int, *, sells_a: bool) -> Trade:
-        """The swap of exactly ``amount_in`` of a or of b, which may pay nothing.
+    def compute_trade(self, amount_in: int, *, sells_a: bool) -> Trade:
+        """Compute the swap of exactly ``amount_in`` of a or of b, whose output may be 0.
 
-        Raises ``Rejected`` if the program would not do it.
+        Raises ``Rejected`` if the program would not execute it.
         """
         self._check_open()
-        fee_e9 = self._fee_e9(amount_in, sells_a)
-        on_input = self._fee_on_input(sells_a)
-        curve = self._terms.curve
-        fee = fee_of(amount_in, fee_e9) if on_input else 0
+        fee_e9 = self._compute_fee_e9(amount_in, sells_a)
+        is_on_input = self._is_fee_on_input(sells_a)
+        curve = self._inputs.curve
+        fee = compute_fee(amount_in, fee_e9) if is_on_input else 0
         net = amount_in - fee
         gross, sqrt_price = curve.sell_a(net) if sells_a else curve.sell_b(net)
-        if not on_input:
-            fee = fee_of(gross, fee_e9)
-        amount_out = gross if on_input else gross - fee
-        shares = split(fee, self.state.protocol_fee_percent, self.state.compounding_fee_bps)
-        a, b = self._amounts_after(net, gross, shares, sells_a)
-        if isinstance(curve, Product):
-            sqrt_price = sqrt_price_of(a, b)
+        if not is_on_input:
+            fee = compute_fee(gross, fee_e9)
+        amount_out = gross if is_on_input else gross - fee
+        shares = split_fee(fee, self.state.protocol_fee_percent, self.state.compounding_fee_bps)
+        a, b = self._compute_reserves(net, gross, shares, sells_a)
+        if isinstance(curve, ConstantProduct):
+            sqrt_price = compute_sqrt_price(a, b)
         return Trade(amount_in, net, gross, amount_out, fee_e9, shares, sqrt_price)
 
-    def after(self, trade: Trade, *, sells_a: bool) -> Market:
-        """The market after ``trade``."""
+    def after_trade(self, trade: Trade, *, sells_a: bool) -> PoolPricing:
+        """The pricing after ``trade``."""
         s, shares = self.state, trade.shares
-        a, b = self._amounts_after(trade.net_in, trade.gross_out, shares, sells_a)
+        a, b = self._compute_reserves(trade.net_in, trade.gross_out, shares, sells_a)
         lp_fee = shares.claiming + shares.compounding
-        # Rounded down: the providers lose what is less than one part of their liquidity.
+        # Rounded down: the providers lose the remainder per unit of liquidity.
         per_liquidity = floor_div(shares.claiming * Q128, s.liquidity)
-        if self._fee_on_a(sells_a):
+        if self._is_fee_on_a(sells_a):
             s = s._replace(
                 amount_a=a,
                 amount_b=b,
@@ -148,54 +153,60 @@ class Market:
                 total_protocol_fee_b=s.total_protocol_fee_b + shares.protocol,
             )
         before, now = self.state.sqrt_price, self.clock.unix_time
-        volatility = moved(self.volatility, before, trade.sqrt_price, now)
-        return Market(s, self.base_fee, self.schedule, volatility, self.clock)
+        volatility = update_volatility(self.volatility, before, trade.sqrt_price, now)
+        return PoolPricing(s, self.base_fee, self.schedule, volatility, self.clock)
 
-    def at_price(self, numerator: int, denominator: int) -> Market:
-        """The market with its depth kept, at ``numerator / denominator`` b for one a.
+    def with_price(self, numerator: int, denominator: int) -> PoolPricing:
+        """The pricing at ``numerator / denominator`` b for one a, with the same depth.
 
-        In a price range it moves no further than the range.
+        A price range clamps the price to its bounds.
         """
-        curve, (a, b) = self._terms.curve, self._terms.amounts
-        if isinstance(curve, Range):
-            sqrt = sqrt_price_of(denominator, numerator)
-            there = replace(curve, sqrt_price=min(max(sqrt, curve.sqrt_min), curve.sqrt_max))
-            sqrt = there.sqrt_price
-            (old_a, old_b), (new_a, new_b) = curve.amounts(), there.amounts()
+        curve, (a, b) = self._inputs.curve, self._inputs.reserves
+        if isinstance(curve, PriceRange):
+            sqrt = compute_sqrt_price(denominator, numerator)
+            moved = replace(curve, sqrt_price=min(max(sqrt, curve.sqrt_min), curve.sqrt_max))
+            sqrt = moved.sqrt_price
+            (old_a, old_b), (new_a, new_b) = curve.reserves(), moved.reserves()
             a, b = a + new_a - old_a, b + new_b - old_b
             check_balance(max(a, b))
         else:
-            a, b = along_product(a, b, numerator, denominator)
-            sqrt = sqrt_price_of(a, b)
+            a, b = move_along_product(a, b, numerator, denominator)
+            sqrt = compute_sqrt_price(a, b)
         state = self.state._replace(sqrt_price=sqrt, amount_a=a, amount_b=b, layout_version=1)
         return replace(self, state=state)
 
-    def amounts(self) -> tuple[int, int]:
+    def reserves(self) -> tuple[int, int]:
         """The reserves of a and b."""
-        return self._terms.amounts
+        return self._inputs.reserves
 
-    def _make_terms(self) -> _Terms:
+    def _compute_inputs(self) -> _PricingInputs:
         s = self.state
         if s.fee_version not in MAX_FEE_E9 or s.activation_type not in {BY_SLOT, BY_TIME}:
-            raise Rejected("bad_pool", "the pool is of a version that is not known")
-        curve: Range | Product
-        if s.collect_fee_mode == CollectFee.COMPOUNDING:
-            curve = Product(s.amount_a, s.amount_b)
-            amounts = s.amount_a, s.amount_b
+            raise Rejected("bad_pool", "the pool is of an unknown version")
+        curve: PriceRange | ConstantProduct
+        if s.collect_fee_mode == CollectFeeMode.COMPOUNDING:
+            curve = ConstantProduct(s.amount_a, s.amount_b)
+            reserves = s.amount_a, s.amount_b
         else:
-            curve = Range(s.liquidity, s.sqrt_price, s.sqrt_min_price, s.sqrt_max_price)
-            amounts = (s.amount_a, s.amount_b) if s.layout_version else curve.amounts()
-        moment = Moment(self._point(), s.activation_point, s.init_sqrt_price, s.sqrt_price)
+            curve = PriceRange(s.liquidity, s.sqrt_price, s.sqrt_min_price, s.sqrt_max_price)
+            reserves = (s.amount_a, s.amount_b) if s.layout_version else curve.reserves()
+        context = FeeContext(self._get_point(), s.activation_point, s.init_sqrt_price, s.sqrt_price)
         limiter = None
-        if isinstance(self.schedule, RateLimiter) and limiter_applies(self.schedule, moment):
+        if isinstance(self.schedule, RateLimiter) and is_limiter_active(self.schedule, context):
             check_limiter(self.schedule, self.base_fee.cliff)
             limiter = self.schedule
-        base_e9 = base(self.base_fee, self.schedule, moment)
-        return _Terms(
-            curve, amounts, base_e9, dynamic(self.volatility), MAX_FEE_E9[s.fee_version], limiter
+        base_e9 = compute_base_rate(self.base_fee, self.schedule, context)
+        return _PricingInputs(
+            curve,
+            reserves,
+            base_e9,
+            compute_dynamic_rate(self.volatility),
+            MAX_FEE_E9[s.fee_version],
+            limiter,
         )
 
-    def _point(self) -> int:
+    def _get_point(self) -> int:
+        # The program's term: the slot or the time, whichever the pool's activation counts in.
         is_by_slot = self.state.activation_type == BY_SLOT
         return self.clock.slot if is_by_slot else self.clock.unix_time
 
@@ -203,31 +214,31 @@ class Market:
         s = self.state
         if s.status:
             raise Rejected("pool_disabled", "the pool is switched off")
-        if self._point() < s.activation_point:
+        if self._get_point() < s.activation_point:
             raise Rejected("not_open", "the pool is not open yet")
-        is_product = s.collect_fee_mode == CollectFee.COMPOUNDING
+        is_product = s.collect_fee_mode == CollectFeeMode.COMPOUNDING
         if not s.liquidity or (is_product and not (s.amount_a and s.amount_b)):
             raise Rejected("no_liquidity", "the pool is empty")
 
-    def _fee_on_input(self, sells_a: bool) -> bool:
-        return self.state.collect_fee_mode != CollectFee.OUTPUT and not sells_a
+    def _is_fee_on_input(self, sells_a: bool) -> bool:
+        return self.state.collect_fee_mode != CollectFeeMode.OUTPUT and not sells_a
 
-    def _fee_on_a(self, sells_a: bool) -> bool:
-        return self.state.collect_fee_mode == CollectFee.OUTPUT and not sells_a
+    def _is_fee_on_a(self, sells_a: bool) -> bool:
+        return self.state.collect_fee_mode == CollectFeeMode.OUTPUT and not sells_a
 
-    def _fee_e9(self, amount: int, sells_a: bool) -> int:
-        terms = self._terms
-        numerator = terms.base_e9
-        if terms.limiter is not None and not sells_a:
-            numerator = limited(terms.limiter, numerator, amount)
-        return min(numerator + terms.dynamic_e9, terms.cap_e9)
+    def _compute_fee_e9(self, amount: int, sells_a: bool) -> int:
+        inputs = self._inputs
+        rate_e9 = inputs.base_e9
+        if inputs.limiter is not None and not sells_a:
+            rate_e9 = compute_limiter_rate(inputs.limiter, rate_e9, amount)
+        return min(rate_e9 + inputs.dynamic_e9, inputs.cap_e9)
 
-    def _amounts_after(
-        self, net_in: int, gross_out: int, shares: Shares, sells_a: bool
+    def _compute_reserves(
+        self, net_in: int, gross_out: int, shares: FeeShares, sells_a: bool
     ) -> tuple[int, int]:
-        """The reserves afterwards; raises ``Rejected`` where a counter of the program overflows."""
-        s, (a, b) = self.state, self._terms.amounts
-        if self._fee_on_a(sells_a):
+        """The reserves after a swap; raises ``Rejected`` where a program counter overflows."""
+        s, (a, b) = self.state, self._inputs.reserves
+        if self._is_fee_on_a(sells_a):
             owed = max(s.protocol_fee_a, s.total_protocol_fee_a)
         else:
             owed = max(s.protocol_fee_b, s.total_protocol_fee_b)
@@ -237,10 +248,10 @@ class Market:
         return a, b + shares.compounding
 
 
-def read_market(data: bytes, clock: Clock) -> Market:
-    """The market in a pool's account.
+def read_pricing(data: bytes, clock: Clock) -> PoolPricing:
+    """Read the pricing from a pool's account.
 
-    Raises ``Rejected`` (``bad_pool``) if it is not one that can be quoted exactly.
+    Raises ``Rejected`` (``bad_pool``) if the pool cannot be quoted exactly.
     """
     state, fee = POOL.read(data), BASE_FEE.read(data)
     schedule: Schedule
@@ -253,20 +264,20 @@ def read_market(data: bytes, clock: Clock) -> Market:
             schedule = PRICE_SCHEDULE.read(data)
         case _:
             raise Rejected("bad_pool", f"the pool has the unknown base fee mode {fee.mode}")
-    if state.collect_fee_mode not in set(CollectFee):
+    if state.collect_fee_mode not in set(CollectFeeMode):
         raise Rejected("bad_pool", f"the pool has the unknown fee mode {state.collect_fee_mode}")
-    return Market(state, fee, schedule, VOLATILITY.read(data), clock)
+    return PoolPricing(state, fee, schedule, VOLATILITY.read(data), clock)
 
 
-def write_market(market: Market, over: bytes = b"") -> bytes:
-    """A pool's account with the records of ``market``, over the bytes they were read from."""
-    data = POOL.write(market.state, over)
-    data = BASE_FEE.write(market.base_fee, data)
-    match market.schedule:
+def write_pricing(pricing: PoolPricing, over: bytes = b"") -> bytes:
+    """Encode ``pricing`` as a pool's account, over the bytes that it was read from."""
+    data = POOL.write(pricing.state, over)
+    data = BASE_FEE.write(pricing.base_fee, data)
+    match pricing.schedule:
         case TimeSchedule() as schedule:
             data = TIME_SCHEDULE.write(schedule, data)
         case PriceSchedule() as schedule:
             data = PRICE_SCHEDULE.write(schedule, data)
         case RateLimiter() as schedule:
             data = RATE_LIMITER.write(schedule, data)
-    return VOLATILITY.write(market.volatility, data)
+    return VOLATILITY.write(pricing.volatility, data)

@@ -1,4 +1,4 @@
-"""Raydium CPMM: constant product with a trading fee and, on some pools, a creator's fee."""
+"""Raydium CPMM: a constant product with a trading fee and, on some pools, a creator fee."""
 
 from backend.venues.raydium.cpmm.venue import Cpmm
 

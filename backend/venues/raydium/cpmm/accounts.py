@@ -1,4 +1,4 @@
-"""The accounts of Raydium CPMM: where they are and how they are laid out."""
+"""The accounts of Raydium CPMM: their addresses and layouts."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from typing import Annotated, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import POOLS_REMEMBERED, Layout, key, u8, u16, u64
+from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u64
 
 PROGRAM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM)
-"""Owns every vault and mints every pool's shares."""
+"""Owns every vault and mints the LP tokens of every pool."""
 
 
-def _address(*seeds: bytes) -> Pubkey:
+def _derive_address(*seeds: bytes) -> Pubkey:
     return Pubkey.find_program_address(seeds, PROGRAM)[0]
 
 
-def config_address(index: int) -> Pubkey:
-    """Where the fee configuration ``index`` is; the index is the one big-endian number here."""
-    return _address(b"amm_config", index.to_bytes(2, "big"))
+def derive_config_address(index: int) -> Pubkey:
+    """Derive the address of fee configuration ``index``, the only big-endian number here."""
+    return _derive_address(b"amm_config", index.to_bytes(2, "big"))
 
 
-DEFAULT_CONFIG = config_address(0)
+DEFAULT_CONFIG = derive_config_address(0)
 
 
-def sorted_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
-    """The two mints as a pool orders them: by their bytes."""
+def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
+    """Sort two mints as a pool orders them: by their bytes."""
     return (mint_a, mint_b) if bytes(mint_a) < bytes(mint_b) else (mint_b, mint_a)
 
 
-@lru_cache(POOLS_REMEMBERED)
-def pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
-    """Where a configuration's pool of two mints is."""
-    mint0, mint1 = sorted_mints(mint_a, mint_b)
-    return _address(b"pool", bytes(config), bytes(mint0), bytes(mint1))
+@lru_cache(POOL_ADDRESS_CACHE_MAX)
+def derive_pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+    """Derive the address of a configuration's pool of two mints."""
+    mint0, mint1 = sort_mints(mint_a, mint_b)
+    return _derive_address(b"pool", bytes(config), bytes(mint0), bytes(mint1))
 
 
-def vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
-    """Where a pool keeps a token."""
-    return _address(b"pool_vault", bytes(pool), bytes(mint))
+def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+    """Derive the address of a pool's vault of a token."""
+    return _derive_address(b"pool_vault", bytes(pool), bytes(mint))
 
 
-def lp_mint_address(pool: Pubkey) -> Pubkey:
-    """The mint of a pool's shares."""
-    return _address(b"pool_lp_mint", bytes(pool))
+def derive_lp_mint_address(pool: Pubkey) -> Pubkey:
+    """Derive the address of a pool's LP mint."""
+    return _derive_address(b"pool_lp_mint", bytes(pool))
 
 
-def observation_address(pool: Pubkey) -> Pubkey:
-    """Where a pool's price history is; a swap writes to it."""
-    return _address(b"observation", bytes(pool))
+def derive_observation_address(pool: Pubkey) -> Pubkey:
+    """Derive the address of a pool's price history, which every swap writes."""
+    return _derive_address(b"observation", bytes(pool))
 
 
 SWAP_DISABLED = 4
-"""The bit of ``PoolState.status`` that switches swaps off."""
+"""The bit of ``PoolState.status`` that disables swaps."""
 
 
 class PoolState(NamedTuple):
-    """A pool. The fees named here lie in the vaults and are not part of the reserves."""
+    """The account of a pool. Its accrued fees are in the vaults but not part of the reserves."""
 
     amm_config: Annotated[Pubkey, key(8)]
     pool_creator: Annotated[Pubkey, key(40)]
@@ -92,7 +92,7 @@ POOL_STATE = Layout(PoolState, "Raydium CPMM pool", 637, bytes.fromhex("f7ede3f5
 
 @dataclass(frozen=True, slots=True)
 class AmmConfig:
-    """The fee rates that many pools share, in parts per million."""
+    """A fee configuration shared by many pools; rates are in parts per million."""
 
     bump: Annotated[int, u8(8)]
     disable_create_pool: Annotated[int, u8(9)]

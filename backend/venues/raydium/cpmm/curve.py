@@ -1,7 +1,7 @@
 """The maths of Raydium CPMM: integers in, integers out, in the program's order of rounding.
 
-Every rounding is against the trader: fees go up, what is paid out goes down, what must be paid
-in goes up. Only the shares of the trading fee round down, for the liquidity providers.
+Every rounding is against the trader: fees round up, the output rounds down, a required input
+rounds up. Only the shares of the trading fee round down, in favour of the liquidity providers.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ RATE_ONE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class FeeRates:
     """The fee rates of a swap in one direction.
 
     ``protocol`` and ``fund`` are shares of the trading fee. ``creator`` is charged on the input
-    together with ``trade``, or on the output.
+    together with ``trade``, or on the output, as ``is_creator_on_input`` says.
     """
 
     trade: int
     creator: int
     protocol: int
     fund: int
-    creator_on_input: bool
+    is_creator_on_input: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Swap:
-    """A swap as the curve sees it, without the tokens' own transfer fees.
+class CurveSwap:
+    """A swap on the curve, without the tokens' own transfer fees.
 
-    ``reserve_in`` and ``reserve_out`` are what the curve leaves; the part of the trading fee
-    that nobody takes out joins the input reserve afterwards.
+    ``reserve_in`` and ``reserve_out`` are the reserves after the swap; the part of the trading
+    fee that no one withdraws is added to the input reserve afterwards.
     """
 
     amount_in: int
@@ -50,19 +50,20 @@ class Swap:
     reserve_out: int
 
 
-def exact_in(amount: int, reserve_in: int, reserve_out: int, rates: Rates) -> Swap:
-    """The swap of exactly ``amount``, which may pay nothing.
+def swap_exact_in(amount: int, reserve_in: int, reserve_out: int, rates: FeeRates) -> CurveSwap:
+    """Compute the swap of exactly ``amount``, whose output may be 0.
 
-    Raises ``Rejected`` (``zero_output``) where the program finds that fees leave nothing.
+    Raises ``Rejected`` (``zero_output``) where the program fails because fees leave nothing.
     """
-    if rates.creator_on_input:
+    if rates.is_creator_on_input:
         # One rounding over both fees, then the split: fee = ⌈amount · (t + c) / 10⁶⌉, of which
-        # the creator has ⌊fee · c / (t + c)⌋. The trader loses the first, the creator the second.
-        both = rates.trade + rates.creator
-        fee = ceil_div(amount * both, RATE_ONE)
-        if not both or fee > amount:
+        # the creator gets ⌊fee · c / (t + c)⌋. The trader loses by the first rounding, the creator
+        # by the second.
+        total_rate = rates.trade + rates.creator
+        fee = ceil_div(amount * total_rate, RATE_ONE)
+        if not total_rate or fee > amount:
             raise Rejected("zero_output", "the fees leave nothing to swap")
-        creator_fee = floor_div(fee * rates.creator, both)
+        creator_fee = floor_div(fee * rates.creator, total_rate)
         trade_fee = fee - creator_fee
     else:
         fee = trade_fee = ceil_div(amount * rates.trade, RATE_ONE)
@@ -72,13 +73,13 @@ def exact_in(amount: int, reserve_in: int, reserve_out: int, rates: Rates) -> Sw
     net = amount - fee
     # (x + net) · (y - out) ≥ x · y: rounded down, the trader loses.
     gross = floor_div(net * reserve_out, reserve_in + net)
-    if not rates.creator_on_input:
+    if not rates.is_creator_on_input:
         creator_fee = ceil_div(gross * rates.creator, RATE_ONE)  # up: the trader loses
-    return Swap(
+    return CurveSwap(
         amount_in=amount,
         net_in=net,
         gross_out=gross,
-        amount_out=gross if rates.creator_on_input else gross - creator_fee,
+        amount_out=gross if rates.is_creator_on_input else gross - creator_fee,
         trade_fee=trade_fee,
         creator_fee=creator_fee,
         protocol_fee=floor_div(trade_fee * rates.protocol, RATE_ONE),
@@ -88,28 +89,32 @@ def exact_in(amount: int, reserve_in: int, reserve_out: int, rates: Rates) -> Sw
     )
 
 
-def exact_out(wanted: int, reserve_in: int, reserve_out: int, rates: Rates) -> Swap:
-    """The swap that pays exactly ``wanted``.
+def swap_exact_out(
+    amount_out: int, reserve_in: int, reserve_out: int, rates: FeeRates
+) -> CurveSwap:
+    """Compute the swap that pays exactly ``amount_out``.
 
     Raises ``Rejected`` (``amount_too_large``) if the pool does not hold it.
     """
-    gross = wanted if rates.creator_on_input else before_fee(wanted, rates.creator)
+    gross = (
+        amount_out if rates.is_creator_on_input else compute_gross_amount(amount_out, rates.creator)
+    )
     if gross >= reserve_out:
         raise Rejected("amount_too_large", "the pool does not hold that much")
     # (x + net) · (y - gross) ≥ x · y: rounded up, the trader loses.
     net = ceil_div(reserve_in * gross, reserve_out - gross)
-    both = rates.trade + rates.creator if rates.creator_on_input else rates.trade
-    amount = before_fee(net, both)
+    total_rate = rates.trade + rates.creator if rates.is_creator_on_input else rates.trade
+    amount = compute_gross_amount(net, total_rate)
     fee = amount - net
-    creator_fee = gross - wanted
-    if rates.creator_on_input and both:
-        creator_fee = floor_div(fee * rates.creator, both)
-    trade_fee = fee - creator_fee if rates.creator_on_input else fee
-    return Swap(
+    creator_fee = gross - amount_out
+    if rates.is_creator_on_input and total_rate:
+        creator_fee = floor_div(fee * rates.creator, total_rate)
+    trade_fee = fee - creator_fee if rates.is_creator_on_input else fee
+    return CurveSwap(
         amount_in=amount,
         net_in=net,
         gross_out=gross,
-        amount_out=wanted,
+        amount_out=amount_out,
         trade_fee=trade_fee,
         creator_fee=creator_fee,
         protocol_fee=floor_div(trade_fee * rates.protocol, RATE_ONE),
@@ -119,6 +124,6 @@ def exact_out(wanted: int, reserve_in: int, reserve_out: int, rates: Rates) -> S
     )
 
 
-def before_fee(after: int, rate: int) -> int:
-    """⌈after · 10⁶ / (10⁶ - rate)⌉: the amount of which ``after`` remains; the trader loses."""
-    return ceil_div(after * RATE_ONE, RATE_ONE - rate)
+def compute_gross_amount(net: int, rate: int) -> int:
+    """Compute ⌈net · 10⁶ / (10⁶ - rate)⌉, of which ``net`` remains after the fee."""
+    return ceil_div(net * RATE_ONE, RATE_ONE - rate)  # up: the trader loses

@@ -1,4 +1,4 @@
-"""Raydium CPMM as a venue: finding, decoding, creating pools; reading swaps and errors."""
+"""Raydium CPMM as a venue: finds, decodes and creates pools; parses swaps, classifies errors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import EngineError, Rejected
 from backend.domain.quotes import E9, Dex
-from backend.venues.hosting import SwapCall
-from backend.venues.pool_side import Side, mints_to_read, read_side
-from backend.venues.program_errors import Reactions, final, slippage
+from backend.venues.hosting import ParsedSwap
+from backend.venues.pool_side import PoolSide, read_pool_side, select_token_2022_mints
+from backend.venues.program_errors import ProgramErrors, final_error, slippage_error
 from backend.venues.raydium.cpmm.accounts import (
     AMM_CONFIG,
     AUTHORITY,
@@ -23,35 +23,42 @@ from backend.venues.raydium.cpmm.accounts import (
     PROGRAM,
     AmmConfig,
     PoolState,
-    lp_mint_address,
-    observation_address,
-    pool_address,
-    sorted_mints,
-    vault_address,
+    derive_lp_mint_address,
+    derive_observation_address,
+    derive_pool_address,
+    derive_vault_address,
+    sort_mints,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE
 from backend.venues.raydium.cpmm.pool import SWAP_BASE_INPUT, CpmmPool
-from backend.venues.spl import CLOCK, CLOCK_SYSVAR, TOKEN_PROGRAM, Clock, new_account, token_account
-from backend.venues.venue import Account, Accounts, Trader
+from backend.venues.spl import (
+    CLOCK,
+    CLOCK_SYSVAR,
+    TOKEN_PROGRAM,
+    Clock,
+    make_account,
+    make_token_account,
+)
+from backend.venues.venue import Account, Accounts, SwapAccounts
 
-_CLOSED = "swaps are switched off in this pool, or it is not open yet"
-_TOO_SMALL = "the amount is too small: the pool would pay nothing"
-_REACTIONS = Reactions(
-    slippage(6005, "ExceededSlippage"),
-    final(2505, "RequireGtViolated", "zero_output", _TOO_SMALL),
-    final(6000, "NotApproved", "pool_disabled", _CLOSED),
-    final(6002, "EmptySupply", "no_liquidity", "the pool is empty"),
-    final(6006, "ZeroTradingTokens", "zero_output", _TOO_SMALL),
-    final(6007, "NotSupportMint", "unsupported_mint", "the pool does not support the token"),
-    final(6008, "InvalidVault", "bad_accounts", "a vault is not the pool's"),
-    final(6011, "MathOverflow", "amount_too_large", "the amount is too large for the pool"),
-    final(6012, "InsufficientVault", "no_liquidity", "the pool's vault does not hold enough"),
+_CLOSED_REASON = "swaps are switched off in this pool, or it is not open yet"
+_TOO_SMALL_REASON = "the amount is too small: the pool would pay nothing"
+_PROGRAM_ERRORS = ProgramErrors(
+    slippage_error(6005, "ExceededSlippage"),
+    final_error(2505, "RequireGtViolated", "zero_output", _TOO_SMALL_REASON),
+    final_error(6000, "NotApproved", "pool_disabled", _CLOSED_REASON),
+    final_error(6002, "EmptySupply", "no_liquidity", "the pool is empty"),
+    final_error(6006, "ZeroTradingTokens", "zero_output", _TOO_SMALL_REASON),
+    final_error(6007, "NotSupportMint", "unsupported_mint", "the pool does not support the token"),
+    final_error(6008, "InvalidVault", "bad_accounts", "a vault is not the pool's"),
+    final_error(6011, "MathOverflow", "amount_too_large", "the amount is too large for the pool"),
+    final_error(6012, "InsufficientVault", "no_liquidity", "the pool's vault does not hold enough"),
 )
 
-_SWAP_ACCOUNTS = 13
-_CREATOR_FEE_SIDES = 3
+_SWAP_ACCOUNT_COUNT = 13
+_CREATOR_FEE_MODES = 3
 
-# What mainnet's default configuration says besides the trading fee.
+# The rates of mainnet's default configuration, apart from the trading fee.
 _PROTOCOL_RATE = 120_000
 _FUND_RATE = 40_000
 _CREATOR_RATE = 500
@@ -64,50 +71,50 @@ class Cpmm:
     dex: Final = Dex.RAYDIUM
     program: Final = PROGRAM
 
-    def pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
-        """The pool of the two tokens under the default configuration, in either order."""
-        return pool_address(DEFAULT_CONFIG, mint_a, mint_b)
+    def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+        """Derive the address of the two tokens' pool under the default configuration."""
+        return derive_pool_address(DEFAULT_CONFIG, mint_a, mint_b)
 
-    def accounts_of(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
-        """The pool, its config, its vaults, the clock, and mints that charge for transfers.
+    def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
+        """List the pool, its config, its vaults, the clock, and mints with transfer fees.
 
         Raises ``Rejected`` (``bad_pool``).
         """
-        state = _read_pool(pool, account)
-        mints = mints_to_read(
+        state = _read_state(pool, account)
+        mints = select_token_2022_mints(
             (state.mint0, state.token_program0), (state.mint1, state.token_program1)
         )
         return [pool, state.amm_config, state.vault0, state.vault1, CLOCK_SYSVAR, *mints]
 
-    def decode(self, pool: Pubkey, accounts: Accounts, slot: int) -> CpmmPool:
-        """The pool as it was in ``slot``.
+    def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> CpmmPool:
+        """Decode the pool as of ``slot``.
 
         Raises ``Rejected`` (``no_pool``, ``bad_pool``, ``unsupported_mint``).
         """
         account = accounts.get(pool)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = _read_pool(pool, account)
+        state = _read_state(pool, account)
         config, clock = accounts.get(state.amm_config), accounts.get(CLOCK_SYSVAR)
         if config is None or config.owner != PROGRAM or clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
         now = CLOCK.read(clock.data)
         sides = (
-            read_side(
+            read_pool_side(
                 state.mint0, state.token_program0, state.vault0, AUTHORITY, accounts, now.epoch
             ),
-            read_side(
+            read_pool_side(
                 state.mint1, state.token_program1, state.vault1, AUTHORITY, accounts, now.epoch
             ),
         )
         fees = AMM_CONFIG.read(config.data)
         return CpmmPool(pool, slot, now, state, fees, sides, account, config)
 
-    def error(self, code: int, logs: Sequence[str]) -> EngineError:
-        """A program error as the reaction it permits."""
-        return _REACTIONS.of(code, logs)
+    def classify_error(self, code: int, logs: Sequence[str]) -> EngineError:
+        """Classify an error of the program by the reaction it permits."""
+        return _PROGRAM_ERRORS.classify(code, logs)
 
-    def create(
+    def create_pool(
         self,
         mint_a: Pubkey,
         mint_b: Pubkey,
@@ -117,7 +124,7 @@ class Cpmm:
         fee_e9: int,
         open_time: int = 0,
     ) -> CpmmPool:
-        """The default pool of two SPL tokens. All such pools share one config, so one ``fee_e9``.
+        """Create the default pool of two SPL tokens. All such pools share a config and its fee.
 
         Raises ``ValueError`` if a reserve does not fit or the fee is not whole parts per million.
         """
@@ -126,13 +133,13 @@ class Cpmm:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        mint0, mint1 = sorted_mints(mint_a, mint_b)
+        mint0, mint1 = sort_mints(mint_a, mint_b)
         amounts = {mint_a: amount_a, mint_b: amount_b}
-        pool = self.pool_address(mint_a, mint_b)
-        side0, side1 = (_new_side(pool, mint, amounts[mint]) for mint in (mint0, mint1))
+        pool = self.derive_pool_address(mint_a, mint_b)
+        side0, side1 = (_create_side(pool, mint, amounts[mint]) for mint in (mint0, mint1))
         lp_supply = isqrt(amount_a * amount_b)
-        state = _state(pool, side0, side1, lp_supply, open_time)
-        config = _config(fee)
+        state = _create_state(pool, side0, side1, lp_supply, open_time)
+        config = _create_config(fee)
         return CpmmPool(
             pool,
             0,
@@ -140,53 +147,55 @@ class Cpmm:
             state,
             config,
             (side0, side1),
-            new_account(PROGRAM, POOL_STATE.write(state)),
-            new_account(PROGRAM, AMM_CONFIG.write(config)),
+            make_account(PROGRAM, POOL_STATE.write(state)),
+            make_account(PROGRAM, AMM_CONFIG.write(config)),
         )
 
-    def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> SwapCall:
-        """The swap that an instruction asks for; its input mint is among ``keys``.
+    def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
+        """Parse a swap instruction; its input mint is among ``keys``.
 
         Raises ``Rejected`` (``bad_instruction``).
         """
         del accounts
-        if len(keys) != _SWAP_ACCOUNTS or len(data) != 24 or data[:8] != SWAP_BASE_INPUT:
+        if len(keys) != _SWAP_ACCOUNT_COUNT or len(data) != 24 or data[:8] != SWAP_BASE_INPUT:
             raise Rejected("bad_instruction", "the instruction is not a swap of an exact input")
-        return SwapCall(
+        return ParsedSwap(
             pool=keys[3],
             mint_in=keys[10],
             amount_in=int.from_bytes(data[8:16], "little"),
             min_amount_out=int.from_bytes(data[16:24], "little"),
-            trader=Trader(keys[0], keys[4], keys[5]),
+            trader=SwapAccounts(keys[0], keys[4], keys[5]),
         )
 
 
-def _read_pool(pool: Pubkey, account: Account) -> PoolState:
+def _read_state(pool: Pubkey, account: Account) -> PoolState:
     if account.owner != PROGRAM:
         raise Rejected("bad_pool", f"{pool} does not belong to Raydium's CPMM program")
     state = POOL_STATE.read(account.data)
-    if state.creator_fee_on >= _CREATOR_FEE_SIDES:
+    if state.creator_fee_on >= _CREATOR_FEE_MODES:
         raise Rejected("bad_pool", f"the pool {pool} has a fee mode that is not known")
     return state
 
 
-def _new_side(pool: Pubkey, mint: Pubkey, amount: int) -> Side:
-    account = token_account(mint, AUTHORITY, amount)
-    return Side(mint, TOKEN_PROGRAM, vault_address(pool, mint), amount, account)
+def _create_side(pool: Pubkey, mint: Pubkey, amount: int) -> PoolSide:
+    account = make_token_account(mint, AUTHORITY, amount)
+    return PoolSide(mint, TOKEN_PROGRAM, derive_vault_address(pool, mint), amount, account)
 
 
-def _state(pool: Pubkey, side0: Side, side1: Side, lp_supply: int, open_time: int) -> PoolState:
+def _create_state(
+    pool: Pubkey, side0: PoolSide, side1: PoolSide, lp_supply: int, open_time: int
+) -> PoolState:
     return PoolState(
         amm_config=DEFAULT_CONFIG,
         pool_creator=AUTHORITY,
         vault0=side0.vault,
         vault1=side1.vault,
-        lp_mint=lp_mint_address(pool),
+        lp_mint=derive_lp_mint_address(pool),
         mint0=side0.mint,
         mint1=side1.mint,
         token_program0=side0.token_program,
         token_program1=side1.token_program,
-        observation=observation_address(pool),
+        observation=derive_observation_address(pool),
         auth_bump=AUTHORITY_BUMP,
         status=0,
         lp_decimals=9,
@@ -195,7 +204,7 @@ def _state(pool: Pubkey, side0: Side, side1: Side, lp_supply: int, open_time: in
     )
 
 
-def _config(trade_fee_rate: int) -> AmmConfig:
+def _create_config(trade_fee_rate: int) -> AmmConfig:
     return AmmConfig(
         bump=255,
         disable_create_pool=0,

@@ -1,0 +1,174 @@
+"""Accepting a batch: its valid orders are stored in one transaction; each entry has a result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from backend.api.context import ApiContext
+from backend.api.routes.parameters import read_idempotency_key
+from backend.api.routes.place_orders import REPLAYED_HEADERS, await_stored, build_new_order
+from backend.api.wire.cursors import format_stream_cursor
+from backend.api.wire.http import Request, Response, read_json_body
+from backend.api.wire.json import encode
+from backend.api.wire.problems import Problem, to_problem
+from backend.api.wire.request_schemas import OrderRequest, read_batch, read_order
+from backend.domain.errors import IdempotencyKeyReused, Transient
+from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.store.intake import NewBatch
+
+YIELD_EVERY_ORDERS = 100
+"""Parsing a batch yields to the event loop after so many orders."""
+STORE_ATTEMPTS_MAX = 3
+
+
+async def place_batch(api: ApiContext, request: Request) -> Response:
+    """``POST /api/orders/batch``."""
+    key = read_idempotency_key(request)
+    raw = read_batch(read_json_body(request), api.services.settings.batch_orders_max)
+    await api.admission.admit(request.owner, len(raw))
+    entries = await _parse_entries(api, raw)
+    new_batch = NewBatch(api.services.new_id(), request.owner, key, _hash_entries(entries), "")
+    for _ in range(STORE_ATTEMPTS_MAX):
+        resolved = await _resolve_entries(api, request, new_batch.id, entries)
+        # After the entries: if their client order ids were stored by this same batch, then its
+        # response is there as well.
+        earlier_response = await api.services.intake.find_batch_response(new_batch)
+        if earlier_response is not None:
+            return Response(202, earlier_response, REPLAYED_HEADERS)
+        if not resolved.new_orders:
+            return _build_replayed_response(resolved)
+        try:
+            return await _store_batch(api, request, new_batch, resolved)
+        except IdempotencyKeyReused as error:
+            if error.code != "client_order_id_reused":
+                raise
+            # A concurrent request has just taken one of the client order ids: resolve again.
+    raise Transient("busy", "client order ids of this batch are being used by other requests")
+
+
+async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRequest | Problem]:
+    entries: list[OrderRequest | Problem] = []
+    for raw_order in raw:
+        try:
+            entries.append(
+                read_order(raw_order, api.services.tokens, api.services.settings.slippage_bps)
+            )
+        except Problem as problem:
+            entries.append(problem)
+        if len(entries) % YIELD_EVERY_ORDERS == 0:
+            await asyncio.sleep(0)
+    return entries
+
+
+def _hash_entries(entries: Sequence[OrderRequest | Problem]) -> bytes:
+    batch_hash = sha256()
+    for entry in entries:
+        part = entry.request_hash if isinstance(entry, OrderRequest) else str(entry).encode()
+        batch_hash.update(sha256(part).digest())
+    return batch_hash.digest()
+
+
+class _ResolvedBatch(NamedTuple):
+    """The result of each entry of a batch, at its index, and the orders to store."""
+
+    results: list[dict[str, object]]
+    new_orders: list[NewOrder]
+
+    @property
+    def refused_count(self) -> int:
+        return sum("problem" in result for result in self.results)
+
+
+async def _resolve_entries(
+    api: ApiContext, request: Request, batch_id: UUID, entries: Sequence[OrderRequest | Problem]
+) -> _ResolvedBatch:
+    orders = [
+        build_new_order(api, request, entry, batch_id=batch_id)
+        if isinstance(entry, OrderRequest)
+        else entry
+        for entry in entries
+    ]
+    named = [o for o in orders if isinstance(o, NewOrder) and o.client_order_id is not None]
+    stored = await api.services.intake.find_existing(named) if named else {}
+    resolved = _ResolvedBatch([], [])
+    new_by_name: dict[str, NewOrder] = {}
+    for order in orders:
+        resolved.results.append(_resolve_entry(order, stored, new_by_name, resolved.new_orders))
+    return resolved
+
+
+def _resolve_entry(
+    order: NewOrder | Problem,
+    stored: dict[UUID, AcceptedOrder | IdempotencyKeyReused],
+    new_by_name: dict[str, NewOrder],
+    new_orders: list[NewOrder],
+) -> dict[str, object]:
+    """The result of one entry: a new order, a replay of an earlier one, or a problem."""
+    if isinstance(order, Problem):
+        return {"problem": order.to_json()}
+    name = order.client_order_id
+    echo: dict[str, object] = {} if name is None else {"clientOrderId": name}
+    earlier: AcceptedOrder | IdempotencyKeyReused | NewOrder | None = stored.get(
+        order.id
+    ) or new_by_name.get(name or "")
+    match earlier:
+        case None:
+            new_orders.append(order)
+            if name is not None:
+                new_by_name[name] = order
+            return {"orderId": str(order.id), **echo}
+        case AcceptedOrder(id=order_id):
+            return {"orderId": str(order_id), **echo, "replayed": True}
+        case NewOrder(id=order_id) if earlier.request_hash == order.request_hash:
+            return {"orderId": str(order_id), **echo, "replayed": True}
+        case IdempotencyKeyReused():
+            return {"problem": to_problem(earlier).to_json()}
+        case NewOrder():
+            reason = f"clientOrderId {name!r} already names another order of this batch"
+            error = IdempotencyKeyReused("client_order_id_reused", reason)
+            return {"problem": to_problem(error).to_json()}
+
+
+async def _store_batch(
+    api: ApiContext, request: Request, new_batch: NewBatch, resolved: _ResolvedBatch
+) -> Response:
+    services = api.services
+    cursor = format_stream_cursor(services.journal_id, await services.feed.read_head())
+    path = f"/api/orders/stream?batchId={new_batch.id}&after={cursor}"
+    body = encode(
+        {
+            "batchId": str(new_batch.id),
+            "accepted": len(resolved.results) - resolved.refused_count,
+            "refused": resolved.refused_count,
+            "ws_url": request.build_socket_url(path),
+            "orders": resolved.results,
+        }
+    )
+    new_batch = new_batch._replace(response=body)
+    # Shielded: cancelling a transaction may take longer than the transaction itself.
+    storing = asyncio.shield(services.intake.accept_batch(new_batch, resolved.new_orders))
+    earlier_response = await await_stored(storing)
+    if earlier_response is not None:
+        return Response(202, earlier_response, REPLAYED_HEADERS)
+    api.admission.count_stored(len(resolved.new_orders))
+    await services.jobs.send([order.id for order in resolved.new_orders], sender="intake")
+    return Response(202, body)
+
+
+def _build_replayed_response(resolved: _ResolvedBatch) -> Response:
+    """The response to a batch without new orders: replays, or 422 if every entry is refused."""
+    if resolved.refused_count == len(resolved.results):
+        detail = "no order of the batch is valid; orders has the problem of each, at its index"
+        raise Problem(422, "batch_refused", detail, members={"orders": resolved.results})
+    body = {
+        "batchId": None,
+        "accepted": len(resolved.results) - resolved.refused_count,
+        "refused": resolved.refused_count,
+        "ws_url": None,
+        "orders": resolved.results,
+    }
+    return Response(202, encode(body), REPLAYED_HEADERS)

@@ -1,0 +1,100 @@
+/** Client of the HTTP API: a method returns the response's body, or throws. It keeps no state. */
+
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/** The server responded with a problem (RFC 9457). */
+export class ProblemError extends Error {
+  constructor(status, problem, retryAfterMs) {
+    super(problem.detail ?? problem.title ?? `HTTP ${status}`);
+    this.status = status;
+    this.code = problem.code ?? String(status);
+    this.errors = problem.errors ?? [];
+    this.orders = problem.orders ?? null;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Whether a retry of the same request may succeed. */
+  get isTemporary() {
+    return this.status === 429 || this.status === 503;
+  }
+}
+
+/** There is no response: the network failed or the request timed out. */
+export class UnreachableError extends Error {}
+
+export class ApiClient {
+  /** The API key, on servers that require one. */
+  key = null;
+
+  /** One page of stored orders: `{orders, next}`. */
+  listOrders(query = {}) {
+    return this.#request("GET", `/api/orders?${new URLSearchParams(query)}`);
+  }
+
+  getOrder(id) {
+    return this.#request("GET", `/api/orders/${encodeURIComponent(id)}`);
+  }
+
+  async listEvents(id) {
+    return (await this.#request("GET", `/api/orders/${encodeURIComponent(id)}/events`)).events;
+  }
+
+  getStats() {
+    return this.#request("GET", "/api/stats");
+  }
+
+  /** Both venues' quotes for an order, without placing it. */
+  getQuotes(terms, signal) {
+    const { type, limitPrice, ...swap } = terms;
+    return this.#request("POST", "/api/quotes", { body: swap, signal });
+  }
+
+  /** Place one order. `key` makes retries idempotent: they get the first response again. */
+  placeOrder(order, key) {
+    return this.#request("POST", "/api/orders/execute", { body: order, key });
+  }
+
+  /** Place many orders; the result has an entry for each, at the same index. */
+  placeBatch(orders, key) {
+    return this.#request("POST", "/api/orders/batch", { body: { orders }, key });
+  }
+
+  /** The URL of the stream of events behind a cursor, or from now on. */
+  streamUrl(after) {
+    const url = new URL("/api/orders/stream", location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    if (after) url.searchParams.set("after", after);
+    // A browser cannot give a WebSocket headers.
+    if (this.key) url.searchParams.set("access_token", this.key);
+    return url;
+  }
+
+  async #request(method, path, { body, key, signal } = {}) {
+    const headers = {};
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (key !== undefined) headers["Idempotency-Key"] = key;
+    if (this.key) headers.Authorization = `Bearer ${this.key}`;
+    const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+    let response, result;
+    try {
+      response = await fetch(path, {
+        method,
+        headers,
+        body: body === undefined ? undefined : JSON.stringify(body),
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      result = await response.json();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new UnreachableError(`the server does not answer (${error.name})`, { cause: error });
+    }
+    if (response.ok) return result;
+    throw new ProblemError(response.status, result, Number(response.headers.get("Retry-After")) * 1_000);
+  }
+}
+
+/** A new idempotency key, for one request and all its retries. */
+export function newIdempotencyKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

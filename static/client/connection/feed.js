@@ -1,0 +1,189 @@
+/**
+ * Keeps the order store in step with the server: loads all stored orders, then follows the stream.
+ *
+ * The stream is opened first and the pages of stored orders are read while it runs, so that no
+ * event falls between them. A dead connection is reopened with the cursor of the last event, and
+ * the server replays what happened meanwhile. If the server has another journal its `hello` has
+ * `reset`: then everything is loaded again.
+ */
+
+import { ORDERS_MAX } from "../model/order_store.js";
+import { ProblemError, UnreachableError } from "./api.js";
+
+const PAGE_ORDERS = 500;
+const CONNECT_TIMEOUT_MS = 10_000;
+const BACKOFF_MIN_MS = 250;
+const BACKOFF_MAX_MS = 10_000;
+/** A heartbeat this late makes the state quiet, and one this late ends the connection. */
+const QUIET_AFTER_MS = 3_000;
+const LOST_AFTER_MS = 10_000;
+/** After this many refused streams from a server that is up, the cursor is dropped. */
+const REFUSALS_MAX = 3;
+const CLOSE_REASONS = {
+  shutting_down: "the server is stopping",
+  too_slow: "this page read too slowly",
+};
+
+export class EventFeed extends EventTarget {
+  /** The connection's state. `name`: connecting, loading, live, quiet or offline. */
+  state = { name: "connecting", reason: "", retryAtMs: 0, attempt: 1 };
+  /** How far the server's clock is ahead of the browser's. */
+  skewMs = 0;
+  /** How many orders the server had when loading began. */
+  total = 0;
+  #client;
+  #store;
+  #cursor = null;
+  #isLoaded = false;
+  #heartbeatMs = 5_000;
+  #reason = "";
+  #refusals = 0;
+  #endWait = () => {};
+
+  constructor(client, store) {
+    super();
+    this.#client = client;
+    this.#store = store;
+  }
+
+  /** Connect, and reconnect with backoff, for as long as the page is open. */
+  async run() {
+    for (let attempt = 1; ; attempt += 1) {
+      this.#setState("connecting", { attempt });
+      this.#reason = "the connection was lost";
+      const wasOpen = await this.#runConnection();
+      if (wasOpen) attempt = 1;
+      const retryAfterMs = wasOpen ? 0 : await this.#diagnoseFailure();
+      const backoffMs = Math.min(BACKOFF_MIN_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
+      const waitMs = Math.max(retryAfterMs, backoffMs * (0.5 + Math.random() / 2));
+      this.#setState("offline", { reason: this.#reason, retryAtMs: Date.now() + waitMs, attempt });
+      await new Promise((resolve) => {
+        this.#endWait = resolve;
+        setTimeout(resolve, waitMs);
+      });
+    }
+  }
+
+  /** Skip the rest of the backoff. */
+  retryNow() {
+    this.#endWait();
+  }
+
+  #setState(name, rest = {}) {
+    this.state = { reason: "", retryAtMs: 0, attempt: 1, ...rest, name };
+    this.dispatchEvent(new Event("state"));
+  }
+
+  /** Run one connection to its end; resolves to whether it was ever open. */
+  #runConnection() {
+    return new Promise((resolve) => {
+      const connectionEnd = new AbortController();
+      let isOpen = false;
+      let quietTimer, lostTimer;
+      const socket = new WebSocket(this.#client.streamUrl(this.#cursor));
+      const end = () => {
+        connectionEnd.abort();
+        clearTimeout(quietTimer);
+        clearTimeout(lostTimer);
+        socket.onmessage = socket.onclose = null;
+        socket.close();
+        resolve(isOpen);
+      };
+      const onTimeout = () => {
+        this.#reason = "the server says nothing";
+        end();
+      };
+      const restartTimers = () => {
+        clearTimeout(quietTimer);
+        clearTimeout(lostTimer);
+        if (this.state.name === "quiet") this.#setState("live");
+        quietTimer = setTimeout(() => {
+          if (this.state.name === "live") this.#setState("quiet");
+        }, this.#heartbeatMs + QUIET_AFTER_MS);
+        lostTimer = setTimeout(onTimeout, this.#heartbeatMs + LOST_AFTER_MS);
+      };
+      lostTimer = setTimeout(onTimeout, CONNECT_TIMEOUT_MS);
+      socket.onclose = end;
+      socket.onmessage = ({ data }) => {
+        isOpen = true;
+        const message = JSON.parse(data);
+        this.#handleMessage(message);
+        if (message.hello && !this.#isLoaded) this.#loadOrders(connectionEnd.signal).catch(end);
+        restartTimers();
+      };
+    });
+  }
+
+  #handleMessage(message) {
+    if (Array.isArray(message)) {
+      this.#cursor = message.at(-1).cursor;
+      this.#store.applyEvents(message);
+      this.dispatchEvent(new CustomEvent("events", { detail: message }));
+    } else if (message.hello) {
+      this.#handleHello(message.hello);
+    } else if (message.heartbeat) {
+      this.#cursor = message.heartbeat.cursor;
+    } else if (message.bye) {
+      this.#reason = CLOSE_REASONS[message.bye.reason] ?? message.bye.reason;
+    }
+  }
+
+  #handleHello(hello) {
+    this.#refusals = 0;
+    this.skewMs = Date.parse(hello.at) - Date.now();
+    this.#heartbeatMs = hello.heartbeatS * 1_000;
+    this.#cursor = hello.cursor;
+    if (hello.reset) {
+      this.#store.clear();
+      this.#isLoaded = false;
+      this.dispatchEvent(new Event("reset"));
+    }
+    this.#setState(this.#isLoaded ? "live" : "loading");
+  }
+
+  /** Load the stored orders; an error ends the connection, and the next one starts over. */
+  async #loadOrders(signal) {
+    this.#store.beginLoading();
+    try {
+      this.total = (await this.#client.getStats()).total;
+      let query = { limit: PAGE_ORDERS };
+      for (let loaded = 0; query !== null && loaded < ORDERS_MAX; ) {
+        const page = await this.#client.listOrders(query);
+        if (signal.aborted) return;
+        this.#store.storePage(page.orders);
+        this.dispatchEvent(new Event("page"));
+        loaded += page.orders.length;
+        query = page.next === null ? null : { limit: PAGE_ORDERS, cursor: page.next };
+      }
+      this.#isLoaded = true;
+      this.#store.endLoading(query === null);
+      this.#setState("live");
+    } catch (error) {
+      this.#reason = describeError(error);
+      throw error;
+    }
+  }
+
+  /** Browsers hide why a WebSocket was refused: a plain request gets the reason. */
+  async #diagnoseFailure() {
+    try {
+      await this.#client.getStats();
+    } catch (error) {
+      this.#reason = describeError(error);
+      if (error.status === 401) this.dispatchEvent(new Event("key"));
+      return error.retryAfterMs ?? 0;
+    }
+    this.#refusals += 1;
+    if (this.#refusals >= REFUSALS_MAX) {
+      this.#cursor = null;
+      this.#isLoaded = false;
+    }
+    this.#reason = "the server does not open the stream";
+    return 0;
+  }
+}
+
+function describeError(error) {
+  if (error instanceof ProblemError || error instanceof UnreachableError) return error.message;
+  throw error;
+}

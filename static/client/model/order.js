@@ -1,0 +1,187 @@
+/** One order: its terms, its status, the venues' quotes and its outcome. */
+
+import { differenceBps, divide } from "./decimal.js";
+
+export const STATUSES = [
+  "pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired",
+];
+/** A status is always shown as a shape, a word and a colour, never as one of them alone. */
+export const STATUS_SYMBOLS = Object.fromEntries(
+  STATUSES.map((status, index) => [status, "◌◔◑◕●✕⊘◷"[index]]),
+);
+export const TERMINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
+
+const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
+export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
+const PRICE_DECIMALS = 12;
+
+/**
+ * A pair as traders write it: a swap of USDC into SOL is a *buy* of SOL/USDC. The more money-like
+ * token of the two is the quote.
+ */
+function buildPair(tokenIn, tokenOut) {
+  const rank = (token) =>
+    QUOTE_TOKENS.includes(token) ? QUOTE_TOKENS.indexOf(token) : QUOTE_TOKENS.length;
+  const [a, b] = [rank(tokenIn), rank(tokenOut)];
+  const isBuy = a < b || (a === b && tokenIn < tokenOut);
+  const [base, quote] = isBuy ? [tokenOut, tokenIn] : [tokenIn, tokenOut];
+  const name = `${tokenLabel(base)}/${tokenLabel(quote)}`;
+  return { name, base, quote, side: isBuy ? "buy" : "sell" };
+}
+
+/** The label of a token: its symbol, or the beginning of its mint address. */
+export function tokenLabel(token) {
+  return token.length > 8 ? `${token.slice(0, 4)}…` : token;
+}
+
+/** Changes only in `applyEvent` and `applyStored`, which raise `version`. */
+export class Order {
+  version = 0;
+  seq = 0;
+  status = "pending";
+  attempts = 1;
+  type = "market";
+  tokenIn = "";
+  tokenOut = "";
+  amountIn = "0";
+  minAmountOut = null;
+  slippageBps = 0;
+  batchId = null;
+  clientOrderId = null;
+  dex = null;
+  quotes = [];
+  unavailable = [];
+  routeMinOut = null;
+  txHash = null;
+  amountOut = null;
+  executedPrice = null;
+  code = null;
+  reason = null;
+  createdMs = 0;
+  updatedMs = 0;
+  pair = null;
+  #searchText = "";
+  #searchTextVersion = -1;
+
+  constructor(id) {
+    this.id = id;
+  }
+
+  /** A copy that later events do not change. */
+  copy() {
+    return Object.assign(new Order(this.id), this);
+  }
+
+  /** The last eight characters, which are random: the first ones of an id encode its time. */
+  get shortId() {
+    return this.id.slice(-8);
+  }
+
+  get hasEnded() {
+    return TERMINAL_STATUSES.has(this.status);
+  }
+
+  /** Time from placement to the end, or until now while it has not ended. */
+  durationMs(nowMs) {
+    return Math.max((this.hasEnded ? this.updatedMs : nowMs) - this.createdMs, 0);
+  }
+
+  get chosenQuote() {
+    return this.quotes.find((quote) => quote.dex === this.dex) ?? null;
+  }
+
+  /** The executed price in quote tokens per base token, as decimal text. */
+  get price() {
+    if (this.amountOut === null) return null;
+    const [paid, got] =
+      this.pair.side === "sell" ? [this.amountOut, this.amountIn] : [this.amountIn, this.amountOut];
+    return divide(paid, got, PRICE_DECIMALS);
+  }
+
+  /** By how many basis points the execution was better than the chosen quote. */
+  get vsQuoteBps() {
+    const quote = this.chosenQuote;
+    if (this.amountOut === null || quote === null) return null;
+    return differenceBps(this.amountOut, quote.amountOut);
+  }
+
+  /** By how many basis points the chosen quote was better than the other. */
+  get gapBps() {
+    const quote = this.chosenQuote;
+    const other = this.quotes.find((each) => each !== quote);
+    return quote && other ? differenceBps(quote.amountOut, other.amountOut) : null;
+  }
+
+  /** The lower-case text that plain words of a filter are searched in. */
+  get searchText() {
+    if (this.#searchTextVersion !== this.version) {
+      const parts = [this.id, this.pair.name, this.txHash, this.clientOrderId];
+      this.#searchText = [...parts, this.code, this.reason].join("\n").toLowerCase();
+      this.#searchTextVersion = this.version;
+    }
+    return this.#searchText;
+  }
+
+  /** Apply the next event. */
+  applyEvent(event) {
+    this.seq = event.seq;
+    this.status = event.status;
+    this.attempts = event.attempt;
+    this.updatedMs = Date.parse(event.at);
+    this.version += 1;
+    if (event.seq === 1) {
+      this.createdMs = this.updatedMs;
+      this.#setTerms(event);
+    }
+    if (event.code !== undefined) {
+      this.code = event.code;
+      this.reason = event.reason;
+    } else if (event.status === "confirmed") {
+      this.code = this.reason = null;
+    }
+    if (event.quotes) this.#setRoute(event);
+    this.#setOutcome(event);
+  }
+
+  /** Take over the state of a stored order. */
+  applyStored(stored) {
+    this.seq = stored.seq;
+    this.status = stored.status;
+    this.attempts = stored.attempts;
+    this.createdMs = Date.parse(stored.createdAt);
+    this.updatedMs = Date.parse(stored.updatedAt);
+    this.version += 1;
+    this.#setTerms(stored);
+    if (stored.route) this.#setRoute(stored.route);
+    this.#setOutcome(stored);
+    const [, code, reason] = /^(\w+): (.*)$/s.exec(stored.lastError ?? "") ?? [];
+    const isFailing = code !== undefined && stored.status !== "confirmed";
+    this.code = isFailing ? code : null;
+    this.reason = isFailing ? reason : null;
+  }
+
+  #setTerms(terms) {
+    this.type = terms.type;
+    this.tokenIn = terms.tokenIn;
+    this.tokenOut = terms.tokenOut;
+    this.amountIn = terms.amountIn;
+    this.minAmountOut = terms.minAmountOut ?? null;
+    this.slippageBps = terms.slippageBps;
+    this.batchId = terms.batchId ?? null;
+    this.clientOrderId = terms.clientOrderId ?? null;
+    this.pair = buildPair(terms.tokenIn, terms.tokenOut);
+  }
+
+  #setRoute(route) {
+    this.quotes = route.quotes;
+    this.unavailable = route.unavailable ?? [];
+    this.routeMinOut = route.minAmountOut;
+  }
+
+  #setOutcome(facts) {
+    this.dex = facts.dex ?? this.dex;
+    this.txHash = facts.txHash ?? this.txHash;
+    this.amountOut = facts.amountOut ?? this.amountOut;
+    this.executedPrice = facts.executedPrice ?? this.executedPrice;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Generates orders from the fields of the form: the same fields and seed give the same orders.
+ *
+ * Validation is left to the API: text that is not a number is sent as it is, and the API's error
+ * is shown beside the field.
+ */
+
+import { isDecimal, multiply } from "./decimal.js";
+
+export const COUNT_MAX = 10_000;
+
+const SINGLE_ORDER = {
+  count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market", limit: "",
+  low: "1", high: "1", of: "in", slippage: "50", minimum: "", seed: "42", pace: "0",
+};
+const HUNDRED_ORDERS = { ...SINGLE_ORDER, count: "100", side: "mixed", low: "0.5", high: "25", of: "base" };
+const THREE_PAIRS = ["SOL/USDC", "JUP/USDC", "BONK/USDC"];
+
+/** The built-in presets: those of the dashboard, and a single order. */
+export const PRESETS = {
+  "one order": SINGLE_ORDER,
+  "a few": { ...HUNDRED_ORDERS, count: "10" },
+  "a hundred": HUNDRED_ORDERS,
+  "three pairs": { ...HUNDRED_ORDERS, count: "300", pairs: THREE_PAIRS, of: "in" },
+  "tight slippage": { ...HUNDRED_ORDERS, slippage: "1" },
+  "load test": { ...HUNDRED_ORDERS, count: "5000", low: "0.1", high: "2" },
+};
+
+/** Generate the orders. `prices`: quote tokens per base token, by pair. */
+export function* generateOrders(form, prices) {
+  const random = seededRandom(Number(form.seed) || 0);
+  const total = Math.min(Number(form.count) || 1, COUNT_MAX);
+  for (let index = 0; index < total; index += 1) {
+    const pair = form.pairs[Math.floor(random() * form.pairs.length)] ?? "";
+    const isBuy = form.side === "buy" || (form.side === "mixed" && random() < 0.5);
+    yield buildOrder(form, pair, isBuy, randomAmount(form.low, form.high, random), prices[pair]);
+  }
+}
+
+/** Whether amounts of the base token have to be converted into the quote token that is sold. */
+export function needsPrices(form) {
+  return form.of === "base" && form.side !== "sell";
+}
+
+/** The base and the quote token of a pair. */
+export function splitPair(pair) {
+  return pair.split("/").map((token) => token.trim() || undefined);
+}
+
+function buildOrder(form, pair, isBuy, amount, price) {
+  const [base, quote] = splitPair(pair);
+  const isPriced = isBuy && form.of === "base" && price !== undefined && isDecimal(amount);
+  const terms = {
+    tokenIn: isBuy ? quote : base,
+    tokenOut: isBuy ? base : quote,
+    amount: isPriced ? quoteAmount(amount, price) : amount,
+    slippageBps: form.slippage === "" ? undefined : (parseInteger(form.slippage) ?? form.slippage),
+    minAmountOut: form.minimum === "" ? undefined : form.minimum,
+  };
+  if (form.type !== "market") terms.type = form.type;
+  if (form.type === "limit") terms.limitPrice = form.limit;
+  return terms;
+}
+
+function parseInteger(text) {
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+/** The cost of an amount: in cents, or below 1 with as many decimals as every quote token has. */
+function quoteAmount(amount, price) {
+  const exact = multiply(amount, price, 6);
+  return Number(exact) < 1 ? exact : multiply(amount, price, 2);
+}
+
+/** A random amount on a grid of about a thousand steps, as short text. */
+function randomAmount(low, high, random) {
+  const fraction = random();
+  if (low === high || !isDecimal(low)) return low;
+  if (!isDecimal(high)) return high;
+  const [from, to] = [Number(low), Number(high)];
+  const decimals = Math.max(0, Math.min(3 - Math.floor(Math.log10(to)), 5));
+  return (from + fraction * (to - from)).toFixed(decimals);
+}
+
+/** A generator of pseudo-random numbers from 0 to 1 (mulberry32). */
+function seededRandom(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

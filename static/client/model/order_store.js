@@ -1,0 +1,118 @@
+/**
+ * The orders in memory, built from pages of stored orders and from live events.
+ *
+ * Pages and events are merged by `seq`: whatever is not newer than the order in memory is skipped,
+ * and events of an order that no page has brought yet are held until its page arrives. So no event
+ * is missed or applied twice, in whatever order pages and events arrive.
+ */
+
+import { TERMINAL_STATUSES, Order } from "./order.js";
+
+/** Most orders in memory; past it the oldest that have ended are evicted. */
+export const ORDERS_MAX = 20_000;
+const EVICTION_SLACK = 1_000;
+
+export class OrderStore {
+  /** Rises whenever orders are added, changed or evicted. */
+  version = 0;
+  /** Whether all orders of the server are in memory. */
+  isComplete = false;
+  #orders = new Map();
+  #ordersByAge = [];
+  #isSorted = true;
+  #pendingEvents = new Map();
+  #isLoading = false;
+
+  get size() {
+    return this.#orders.size;
+  }
+
+  get(id) {
+    return this.#orders.get(id);
+  }
+
+  /** All orders, the oldest first: ids begin with the time of creation. */
+  get oldestFirst() {
+    if (!this.#isSorted) {
+      this.#ordersByAge.sort((a, b) => (a.id < b.id ? -1 : 1));
+      this.#isSorted = true;
+    }
+    return this.#ordersByAge;
+  }
+
+  /** Remove everything: the server has another journal. */
+  clear() {
+    this.version += 1;
+    this.#orders.clear();
+    this.#ordersByAge = [];
+    this.#pendingEvents.clear();
+    this.isComplete = false;
+  }
+
+  /** From here on events of unknown orders are held: their page is still to come. */
+  beginLoading() {
+    this.#isLoading = true;
+  }
+
+  /** The last page has arrived; `isAll`: the server has no older orders. */
+  endLoading(isAll) {
+    this.#isLoading = false;
+    this.#pendingEvents.clear();
+    this.isComplete = isAll;
+    this.#evictOldest();
+  }
+
+  /** Add or update stored orders, then apply their held events. */
+  storePage(page) {
+    this.version += 1;
+    for (const stored of page) {
+      const order = this.#orders.get(stored.orderId) ?? this.#addOrder(stored.orderId);
+      if (stored.seq > order.seq) order.applyStored(stored);
+      for (const event of this.#pendingEvents.get(order.id) ?? []) this.#applyEvent(order, event);
+      this.#pendingEvents.delete(order.id);
+    }
+  }
+
+  /** Apply live events. */
+  applyEvents(events) {
+    this.version += 1;
+    for (const event of events) {
+      const order = this.#orders.get(event.orderId);
+      if (order !== undefined) this.#applyEvent(order, event);
+      else if (event.seq === 1) this.#addOrder(event.orderId).applyEvent(event);
+      else if (this.#isLoading) this.#holdEvent(event);
+    }
+    if (this.size > ORDERS_MAX + EVICTION_SLACK) this.#evictOldest();
+  }
+
+  #addOrder(id) {
+    const order = new Order(id);
+    this.#orders.set(id, order);
+    this.#isSorted &&= this.#ordersByAge.length === 0 || this.#ordersByAge.at(-1).id < id;
+    this.#ordersByAge.push(order);
+    return order;
+  }
+
+  #applyEvent(order, event) {
+    if (event.seq > order.seq) order.applyEvent(event);
+  }
+
+  #holdEvent(event) {
+    const events = this.#pendingEvents.get(event.orderId);
+    if (events) events.push(event);
+    else this.#pendingEvents.set(event.orderId, [event]);
+  }
+
+  #evictOldest() {
+    let surplus = this.size - ORDERS_MAX;
+    if (surplus <= 0) return;
+    this.#ordersByAge = this.oldestFirst.filter((order) => {
+      if (surplus <= 0 || !TERMINAL_STATUSES.has(order.status)) return true;
+      surplus -= 1;
+      this.#orders.delete(order.id);
+      return false;
+    });
+    this.isComplete = false;
+    this.version += 1;
+  }
+}

@@ -1,0 +1,134 @@
+/** The columns of the order table and of the CSV file: texts and sort keys. */
+
+import { formatShort } from "../model/decimal.js";
+import { formatSigned, formatDuration } from "./format.js";
+import { STATUS_SYMBOLS, STATUSES, tokenLabel } from "../model/order.js";
+
+/** Shown for values that are not known yet, never a zero. */
+const UNKNOWN = "·";
+const TYPE_LABELS = { market: "MKT", limit: "LMT", sniper: "SNP" };
+
+/**
+ * The columns of the table: the text of a cell, and the number or text to sort by (null is last).
+ * `isDescendingFirst`: the first click on the title sorts in descending order, as for numbers.
+ * `changesWithTime`: the text of an order that has not ended depends on the present time.
+ */
+export const COLUMNS = [
+  {
+    key: "order",
+    title: "Order",
+    isDescendingFirst: true,
+    text: (order) => order.shortId,
+    sort: (order) => order.id,
+  },
+  {
+    key: "status",
+    title: "Status",
+    text: (order) => `${STATUS_SYMBOLS[order.status]} ${order.status}`,
+    sort: (order) => STATUSES.indexOf(order.status),
+  },
+  {
+    key: "pair",
+    title: "Pair",
+    text: (order) => order.pair.name,
+    sort: (order) => order.pair.name,
+  },
+  {
+    key: "side",
+    title: "Side",
+    text: (order) => order.pair.side,
+    sort: (order) => order.pair.side,
+  },
+  {
+    key: "type",
+    title: "Type",
+    text: (order) => TYPE_LABELS[order.type] ?? order.type,
+    sort: (order) => order.type,
+  },
+  {
+    key: "amount",
+    title: "Amount",
+    isNumber: true,
+    text: (order) => `${formatShort(order.amountIn)} ${tokenLabel(order.tokenIn)}`,
+    sort: (order) => Number(order.amountIn),
+  },
+  {
+    key: "dex",
+    title: "DEX",
+    text: (order) => order.dex ?? UNKNOWN,
+    sort: (order) => order.dex,
+  },
+  {
+    key: "price",
+    title: "Price",
+    isNumber: true,
+    text: (order) => (order.amountOut === null ? UNKNOWN : formatShort(order.price)),
+    sort: (order) => (order.amountOut === null ? null : Number(order.price)),
+  },
+  {
+    key: "bps",
+    title: "vs quote",
+    isNumber: true,
+    text: (order) => (order.vsQuoteBps === null ? UNKNOWN : `${formatSigned(order.vsQuoteBps)} bps`),
+    sort: (order) => order.vsQuoteBps,
+  },
+  {
+    key: "took",
+    title: "Took",
+    isNumber: true,
+    changesWithTime: true,
+    text: (order, nowMs) => formatDuration(order.durationMs(nowMs)),
+    sort: (order, nowMs) => order.durationMs(nowMs),
+  },
+];
+
+/** Sort orders by a column, newer before older where equal; those without a value are last. */
+export function sortOrders(orders, key, isDescending, nowMs) {
+  const { sort } = COLUMNS.find((column) => column.key === key);
+  const direction = isDescending ? -1 : 1;
+  return orders
+    .map((order) => ({ order, value: sort(order, nowMs) }))
+    .sort((a, b) => {
+      if (a.value === b.value) return a.order.id < b.order.id ? 1 : -1;
+      if (a.value === null) return 1;
+      if (b.value === null) return -1;
+      return a.value < b.value ? -direction : direction;
+    })
+    .map(({ order }) => order);
+}
+
+const CSV_COLUMNS = {
+  orderId: (order) => order.id,
+  clientOrderId: (order) => order.clientOrderId,
+  batchId: (order) => order.batchId,
+  createdAt: (order) => new Date(order.createdMs).toISOString(),
+  type: (order) => order.type,
+  tokenIn: (order) => order.tokenIn,
+  tokenOut: (order) => order.tokenOut,
+  amountIn: (order) => order.amountIn,
+  minAmountOut: (order) => order.minAmountOut,
+  slippageBps: (order) => order.slippageBps,
+  status: (order) => order.status,
+  attempts: (order) => order.attempts,
+  dex: (order) => order.dex,
+  amountOut: (order) => order.amountOut,
+  executedPrice: (order) => order.executedPrice,
+  tookMs: (order) => (order.hasEnded ? order.durationMs(0) : null),
+  txHash: (order) => order.txHash,
+  code: (order) => order.code,
+  reason: (order) => order.reason,
+};
+
+/** Format orders as CSV (RFC 4180). */
+export function formatCsv(orders) {
+  const lines = [Object.keys(CSV_COLUMNS)];
+  for (const order of orders) lines.push(Object.values(CSV_COLUMNS).map((read) => read(order)));
+  return lines.map((line) => line.map(formatCsvCell).join(",")).join("\r\n") + "\r\n";
+}
+
+function formatCsvCell(value) {
+  let text = String(value ?? "");
+  // A spreadsheet would run a client order id that looks like a formula.
+  if (/^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,50 @@
+/** Formats numbers and times, and creates elements from text, never from markup. */
+
+/** `843 ms`, `2.41 s`, `3 min 5 s`. */
+export function formatDuration(ms) {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(2)} s`;
+  const seconds = Math.round(ms / 1_000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** `1,942`. */
+export function formatCount(number) {
+  return number.toLocaleString("en-US");
+}
+
+/** `1 order`, `1,942 orders`. */
+export function formatCounted(number, noun) {
+  return `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** `+8.3`, `−4.0`, `0.0`. */
+export function formatSigned(number) {
+  const sign = number > 0 ? "+" : number < 0 ? "−" : "";
+  return sign + Math.abs(number).toFixed(1);
+}
+
+/** A fraction as a percentage: `0.003` is `0.3 %`. */
+export function formatPercent(fraction) {
+  const value = Number(fraction) * 100;
+  return value !== 0 && value < 0.01 ? "< 0.01 %" : `${Number(value.toPrecision(3))} %`;
+}
+
+/** The local time of day, to the millisecond. */
+export function formatTime(ms) {
+  const date = new Date(ms);
+  return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** Create an element with attributes and children; strings become text nodes. */
+export function createElement(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+/** Set a node's text if it differs: assigning the same text costs a layout all the same. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}

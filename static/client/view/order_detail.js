@@ -1,0 +1,215 @@
+/** The detail of one order: status, timeline of its events, quotes of both venues, and facts. */
+
+import { ProblemError, UnreachableError } from "../connection/api.js";
+import { differenceBps, formatLong, formatShort } from "../model/decimal.js";
+import { STATUS_SYMBOLS, tokenLabel } from "../model/order.js";
+import {
+  createElement, formatDuration, formatPercent, formatSigned, formatTime, setText,
+} from "./format.js";
+
+export class OrderDetail extends EventTarget {
+  #root;
+  #client;
+  #store;
+  #id = null;
+  #events = [];
+  #paintedKey = "";
+
+  constructor(root, client, store) {
+    super();
+    this.#root = root;
+    this.#client = client;
+    this.#store = store;
+    this.#find("close").addEventListener("click", () => this.dispatchEvent(new Event("close")));
+    root.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape") this.dispatchEvent(new Event("close"));
+    });
+    const copyTexts = { "copy-id": () => this.#id, "copy-json": () => this.#formatJson() };
+    for (const [name, text] of Object.entries(copyTexts)) {
+      const button = this.#find(name);
+      button.hidden = !navigator.clipboard;
+      button.addEventListener("click", () => this.#copy(button, text()));
+    }
+    this.#find("again").addEventListener("click", () => {
+      this.dispatchEvent(new CustomEvent("again", { detail: this.#store.get(this.#id) }));
+    });
+  }
+
+  /** The id of the order that is shown, or null. */
+  get id() {
+    return this.#id;
+  }
+
+  /** Open an order; one that is not in the store is loaded. */
+  async open(id) {
+    if (this.#id === id) return;
+    this.#id = id;
+    this.#events = [];
+    this.#paintedKey = "";
+    this.#root.hidden = false;
+    this.#find("body").hidden = true;
+    setText(this.#find("title"), `Order ${id.slice(-8)}`);
+    setText(this.#find("message"), "Loading…");
+    this.#find("title").focus();
+    await this.refresh();
+  }
+
+  close() {
+    this.#id = null;
+    this.#root.hidden = true;
+  }
+
+  /** Load the events of the order, and the order itself if it is not in the store. */
+  async refresh() {
+    const id = this.#id;
+    if (id === null) return;
+    try {
+      if (this.#store.get(id) === undefined) {
+        this.#store.storePage([await this.#client.getOrder(id)]);
+      }
+      const events = await this.#client.listEvents(id);
+      if (this.#id === id) this.addEvents(events);
+    } catch (error) {
+      if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
+      if (this.#id === id) setText(this.#find("message"), error.message);
+    }
+    this.dispatchEvent(new Event("paint"));
+  }
+
+  /** Add the events that belong to this order and are new. */
+  addEvents(events) {
+    const known = new Set(this.#events.map(({ seq }) => seq));
+    const newEvents = events.filter(({ orderId, seq }) => orderId === this.#id && !known.has(seq));
+    if (newEvents.length === 0) return;
+    this.#events = [...this.#events, ...newEvents].sort((a, b) => a.seq - b.seq);
+  }
+
+  /** Render the order, if one is open and it changed. */
+  paint() {
+    const order = this.#id === null ? undefined : this.#store.get(this.#id);
+    if (order === undefined) return;
+    const key = `${order.id} ${order.version} ${this.#events.length}`;
+    if (this.#paintedKey === key) return;
+    this.#paintedKey = key;
+    this.#find("body").hidden = false;
+    setText(this.#find("message"), "");
+    this.#paintStatus(order);
+    this.#find("facts").replaceChildren(...buildFacts(order));
+    this.#find("timeline").replaceChildren(...buildTimeline(this.#events));
+    this.#find("quotes").replaceChildren(...buildQuotes(order));
+    setText(this.#find("difference"), describeDifference(order));
+  }
+
+  #find(name) {
+    return this.#root.querySelector(`#detail-${name}`);
+  }
+
+  #paintStatus(order) {
+    const status = this.#find("status");
+    status.dataset.status = order.status;
+    setText(status, `${STATUS_SYMBOLS[order.status]} ${order.status}`);
+    const error = this.#find("error");
+    error.hidden = order.code === null;
+    setText(error, order.code === null ? "" : `${order.code}: ${order.reason}`);
+  }
+
+  #formatJson() {
+    return JSON.stringify({ orderId: this.#id, events: this.#events }, null, 2);
+  }
+
+  async #copy(button, text) {
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      setText(button, "Copied");
+    } catch {
+      setText(button, "The browser does not allow it");
+    }
+    setTimeout(() => setText(button, label), 1_500);
+  }
+}
+
+function buildFacts(order) {
+  const { pair } = order;
+  const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
+  const unit = `${tokenLabel(pair.quote)} for one ${tokenLabel(pair.base)}`;
+  const facts = [
+    ["Swap", `${formatLong(order.amountIn)} ${tokenIn} → ${tokenOut} (${pair.side} ${pair.name})`],
+    ["Received", order.amountOut && `${formatLong(order.amountOut)} ${tokenOut}`],
+    ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
+    ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
+    ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],
+    ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
+    ["Slippage", `${order.slippageBps} bps`],
+    ["Type", order.type],
+    ["DEX", order.dex],
+    ["Attempts", String(order.attempts)],
+    ["Placed", `${new Date(order.createdMs).toLocaleDateString("en-GB")} ${formatTime(order.createdMs)}`],
+    ["Took", order.hasEnded && formatDuration(order.durationMs(0))],
+    ["Batch", order.batchId && createElement("a", { href: `?batch=${order.batchId}` }, order.batchId)],
+    ["Own name", order.clientOrderId],
+    ["Transaction", order.txHash && createElement("code", {}, order.txHash)],
+    ["Id", createElement("code", {}, order.id)],
+  ];
+  return facts
+    .filter(([, value]) => value)
+    .flatMap(([name, value]) => [createElement("dt", {}, name), createElement("dd", {}, value)]);
+}
+
+/** The rows of the timeline: when each status began and how long it lasted, with a bar. */
+function buildTimeline(events) {
+  const times = events.map(({ at }) => Date.parse(at));
+  const total = times.at(-1) - times[0] || 1;
+  return events.map((event, index) => {
+    const isLast = index === events.length - 1;
+    const stepMs = isLast ? 0 : times[index + 1] - times[index];
+    const bar = createElement("span", { class: "bar" });
+    bar.style.width = `${(100 * stepMs) / total}%`;
+    const error = event.code === undefined ? "" : ` ${event.code}`;
+    const attempt = event.attempt > 1 ? ` (attempt ${event.attempt})` : "";
+    const label = `${STATUS_SYMBOLS[event.status]} ${event.status}${error}${attempt}`;
+    return createElement(
+      "tr",
+      { "data-status": event.status },
+      createElement("th", { scope: "row" }, label),
+      createElement("td", { class: "number" }, `+${formatDuration(times[index] - times[0])}`),
+      createElement("td", { class: "number" }, isLast ? "" : formatDuration(stepMs)),
+      createElement("td", {}, isLast ? "" : bar),
+    );
+  });
+}
+
+function buildQuotes(order) {
+  const quoted = order.quotes.map((quote) => {
+    const isChosen = quote.dex === order.dex;
+    const name = isChosen
+      ? [`▸ ${quote.dex}`, createElement("span", { class: "visually-hidden" }, " (chosen)")]
+      : [quote.dex];
+    return createElement(
+      "tr",
+      isChosen ? { class: "best" } : {},
+      createElement("th", { scope: "row" }, ...name),
+      createElement("td", { class: "number" }, formatShort(quote.amountOut, 9)),
+      createElement("td", { class: "number" }, formatPercent(quote.fee)),
+      createElement("td", { class: "number" }, formatPercent(quote.priceImpact)),
+    );
+  });
+  const missing = order.unavailable.map(({ dex, reason }) =>
+    createElement(
+      "tr",
+      {},
+      createElement("th", { scope: "row" }, dex),
+      createElement("td", { colspan: 3 }, reason),
+    ),
+  );
+  return [...quoted, ...missing];
+}
+
+function describeDifference(order) {
+  const chosen = order.chosenQuote;
+  const other = order.quotes.find((quote) => quote !== chosen);
+  if (chosen === null) return order.hasEnded ? "It was not routed." : "Not quoted yet.";
+  if (other === undefined) return "Only one venue made an offer.";
+  const bps = differenceBps(chosen.amountOut, other.amountOut);
+  return `After fees ${chosen.dex} pays ${bps.toFixed(1)} bps more than ${other.dex}.`;
+}

@@ -1,0 +1,157 @@
+/** The summary bar with counts and charts, the connection badge, and the screen-reader announcer. */
+
+import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { chooseLatencyScale, drawLatencyHistogram, drawVenueShare } from "./charts.js";
+import { createElement, formatCount, formatCounted, formatDuration, setText } from "./format.js";
+
+const DEXES = ["raydium", "meteora"];
+const ANNOUNCE_INTERVAL_MS = 5_000;
+const BADGE_TEXTS = {
+  connecting: "◌ connecting",
+  loading: "◔ loading",
+  live: "● live",
+  quiet: "◔ quiet",
+  offline: "○ offline",
+};
+
+/** Counts by status, which filter the table when pressed, rates, latencies and both charts. */
+export class SummaryBar extends EventTarget {
+  /** The statuses that are pressed; none of them shows all orders. */
+  statuses = new Set();
+  counts = { inFlight: 0, perSecond: 0 };
+  #root;
+  #buttons = {};
+
+  constructor(root) {
+    super();
+    this.#root = root;
+    for (const status of STATUSES) {
+      const number = createElement("b", {}, "0");
+      const button = createElement("button", { type: "button", "aria-pressed": "false" });
+      button.dataset.status = status;
+      button.append(`${STATUS_SYMBOLS[status]} ${status} `, number);
+      button.addEventListener("click", () => this.#toggle(status, button));
+      this.#buttons[status] = { button, number };
+      this.#find("statuses").append(button);
+    }
+  }
+
+  /** Show these counts. */
+  paint(counts) {
+    this.counts = counts;
+    for (const status of STATUSES) {
+      const { button, number } = this.#buttons[status];
+      setText(number, formatCount(counts.byStatus[status]));
+      // The last two are rare: hidden while there are none.
+      const isRare = status === "cancelled" || status === "expired";
+      button.hidden = isRare && counts.byStatus[status] === 0 && !this.statuses.has(status);
+    }
+    setText(this.#find("in-flight"), formatCount(counts.inFlight));
+    setText(this.#find("rate"), `${counts.perSecond.toFixed(1)}/s`);
+    const { failedShare, p50, p95, gapBps, dollars } = counts;
+    const failed = failedShare === null ? "·" : `${(failedShare * 100).toFixed(1)} %`;
+    setText(this.#find("failed"), failed);
+    setText(this.#find("p50"), p50 === null ? "·" : formatDuration(p50));
+    setText(this.#find("p95"), p95 === null ? "·" : formatDuration(p95));
+    const savedDollars = Math.round(dollars).toLocaleString("en-US");
+    const saved = gapBps === null ? "·" : `${gapBps.toFixed(1)} bps · $${savedDollars}`;
+    setText(this.#find("saved"), saved);
+    this.repaintCharts();
+  }
+
+  /** Draw the charts again: the colours or the width changed. */
+  repaintCharts() {
+    const { byDex, durationsMs } = this.counts;
+    if (durationsMs === undefined) return;
+    const mostMs = chooseLatencyScale(durationsMs);
+    drawLatencyHistogram(this.#find("latency"), durationsMs, mostMs);
+    setText(this.#find("latency-most"), `${mostMs / 1_000} s`);
+    const [left, right] = DEXES.map((dex) => byDex[dex] ?? 0);
+    const share = left + right === 0 ? 0.5 : left / (left + right);
+    const isEmpty = left + right === 0;
+    const labels = [share, 1 - share].map((part, index) =>
+      isEmpty ? DEXES[index] : `${DEXES[index]} ${Math.round(part * 100)} %`,
+    );
+    DEXES.forEach((dex, index) => setText(this.#find(dex), labels[index]));
+    const text = isEmpty ? "no order is confirmed yet" : labels.join(", ");
+    drawVenueShare(this.#find("share"), share, `Share of the venues: ${text}`);
+  }
+
+  #find(name) {
+    return this.#root.querySelector(`#${name}`);
+  }
+
+  #toggle(status, button) {
+    if (!this.statuses.delete(status)) this.statuses.add(status);
+    button.setAttribute("aria-pressed", String(this.statuses.has(status)));
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** Shows the state of the connection as a shape and a word. */
+export class ConnectionBadge {
+  #text;
+  #retry;
+
+  constructor(text, retry) {
+    this.#text = text;
+    this.#retry = retry;
+  }
+
+  /** Show a state of the feed, and how many orders are loaded. */
+  paint(state, loadedOrders) {
+    const { name, reason, retryAtMs, attempt } = state;
+    const seconds = Math.max(0, Math.ceil((retryAtMs - Date.now()) / 1_000));
+    const details = {
+      connecting: attempt > 1 ? ` (try ${attempt})` : "",
+      loading: ` ${formatCounted(loadedOrders, "order")}`,
+      live: "",
+      quiet: "",
+      offline: ` · ${reason} · again in ${seconds} s`,
+    };
+    this.#text.dataset.state = name;
+    setText(this.#text, BADGE_TEXTS[name] + details[name]);
+    this.#retry.hidden = name !== "offline";
+  }
+}
+
+/** Announces changes to screen readers through a live region, in summary, never each event. */
+export class Announcer {
+  #region;
+  #announcedCounts = null;
+  #announcedAt = 0;
+  #connection = "";
+
+  constructor(region) {
+    this.#region = region;
+  }
+
+  /** Announce a text at once. */
+  announce(text) {
+    setText(this.#region, text);
+    this.#announcedAt = performance.now();
+  }
+
+  /** Announce a change of the connection; counts are announced relative to those at its start. */
+  announceConnection(name, { byStatus }) {
+    const text = { live: "Connected to the server.", offline: "The connection is lost." }[name];
+    if (name === "loading") this.#announcedCounts = null;
+    if (name === "live") this.#announcedCounts ??= byStatus;
+    if (text === undefined || name === this.#connection) return;
+    this.#connection = name;
+    this.announce(text);
+  }
+
+  /** Announce how many orders ended since the last announcement, at most every few seconds. */
+  announceProgress({ byStatus, inFlight }) {
+    const { confirmed, failed } = byStatus;
+    const changes = [
+      [confirmed - this.#announcedCounts.confirmed, "confirmed"],
+      [failed - this.#announcedCounts.failed, "failed"],
+    ].filter(([number]) => number > 0);
+    if (changes.length === 0 || performance.now() - this.#announcedAt < ANNOUNCE_INTERVAL_MS) return;
+    this.#announcedCounts = byStatus;
+    const texts = changes.map(([number, status]) => `${formatCounted(number, "order")} ${status}`);
+    this.announce(`${texts.join(", ")}; ${formatCount(inFlight)} in flight.`);
+  }
+}

@@ -1,0 +1,258 @@
+"""A model of the tables of orders: the statements of the store, each as one atomic step.
+
+It is the Python equivalent of the SQL in ``backend.store``; a test runs both side by side against a
+real PostgreSQL. Fields are named like the columns. Times are seconds on the database's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from backend.domain.lifecycle import Status
+from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
+from backend.domain.quotes import Dex
+
+
+class LeaseKey(NamedTuple):
+    """A lease as a worker holds it: an order and an epoch."""
+
+    id: UUID
+    epoch: int
+
+
+class TransitionWrite(NamedTuple):
+    """One row of the statement that records transitions, without the columns nothing depends on."""
+
+    id: UUID
+    epoch: int
+    seq: int
+    via: Status | None
+    via_attempt: int | None
+    via_data: str | None
+    status: Status
+    attempt: int
+    data: str
+    dex: str | None
+    tx_hash: str | None
+    signed_tx: bytes | None
+    last_valid_height: int | None
+    amount_out: int | None
+    executed_price: str | None
+    last_error: str | None
+    wait_ms: int | None
+    is_leased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """A row of ``order_events``, with its writer's epoch and the epoch that was current."""
+
+    seq: int
+    status: Status
+    attempt: int
+    at: float
+    data: str
+    epoch: int
+    epoch_due: int
+    wait_s: float = 0.0
+    """The backoff before its next attempt."""
+
+
+@dataclass(slots=True)
+class OrderRow:
+    """A row of ``orders``."""
+
+    id: UUID
+    terms: OrderTerms
+    kick_at: float
+    status: Status = Status.PENDING
+    seq: int = 1
+    attempts: int = 1
+    epoch: int = 0
+    holder: str = ""
+    """The worker that claimed it last; no statement reads it."""
+    lease_until: float | None = None
+    next_attempt_at: float | None = None
+    dex: str | None = None
+    tx_hash: str | None = None
+    signed_tx: bytes | None = None
+    last_valid_height: int | None = None
+    amount_out: int | None = None
+    executed_price: str | None = None
+    last_error: str | None = None
+    events: list[EventRow] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        return not self.status.is_final
+
+    def to_leased_order(self) -> LeasedOrder:
+        """Build the order that a claim returns."""
+        signed = None
+        if self.signed_tx is not None:
+            assert self.tx_hash is not None
+            assert self.last_valid_height is not None
+            signed = SignedTransaction(self.tx_hash, self.signed_tx, self.last_valid_height)
+        dex = None if self.dex is None else Dex(self.dex)
+        position = self.status, self.seq, self.attempts, self.epoch
+        return LeasedOrder(self.id, self.terms, *position, dex, signed)
+
+    def is_free(self, now: float) -> bool:
+        """Whether it has no lease, or an expired one."""
+        return self.lease_until is None or self.lease_until < now
+
+    def append_event(self, at: float, data: str, epoch: int, wait_s: float = 0.0) -> None:
+        """Append the event of its current status."""
+        if any(entry.seq == self.seq for entry in self.events):
+            raise asyncpg.UniqueViolationError("order_events_pkey")
+        entry = EventRow(self.seq, self.status, self.attempts, at, data, epoch, self.epoch, wait_s)
+        self.events.append(entry)
+
+
+class DatabaseModel:
+    """The tables ``orders`` and ``order_events``."""
+
+    def __init__(self) -> None:
+        self.rows: dict[UUID, OrderRow] = {}
+
+    def accept(self, now: float, order_id: UUID, terms: OrderTerms, rekick_s: float) -> None:
+        """Store a new order with its first event."""
+        row = self.rows[order_id] = OrderRow(order_id, terms, now + rekick_s)
+        row.append_event(now, "{}", 0)
+
+    def find_leased_by(self, holder: str) -> list[UUID]:
+        """The orders that a worker has not released."""
+        rows = self.rows.values()
+        return [row.id for row in rows if row.lease_until is not None and row.holder == holder]
+
+    def claim(
+        self, now: float, ids: Sequence[UUID], lease_s: float, *, holder: str = ""
+    ) -> list[tuple[OrderRow, bool]]:
+        """``_CLAIM``: returns the claimed rows, and whether each claim was the first."""
+        claimed = []
+        for order_id in ids:
+            row = self.rows.get(order_id)
+            if row is None or not row.open or not row.is_free(now):
+                continue
+            if row.next_attempt_at is not None and row.next_attempt_at > now:
+                continue
+            is_first = row.status is Status.PENDING
+            row.epoch += 1
+            row.holder = holder
+            row.lease_until = now + lease_s
+            row.next_attempt_at = None
+            if is_first:
+                row.status = Status.ROUTING
+                row.seq += 1
+                row.append_event(now, "{}", row.epoch)
+            claimed.append((row, is_first))
+        return claimed
+
+    def renew(self, now: float, keys: Sequence[LeaseKey], lease_s: float) -> list[UUID]:
+        """``_RENEW``: returns the orders whose lease was renewed."""
+        renewed = []
+        for key in keys:
+            row = self.rows.get(key.id)
+            if row and row.epoch == key.epoch and row.open and row.lease_until is not None:
+                row.lease_until = now + lease_s
+                renewed.append(row.id)
+        return renewed
+
+    def release(self, now: float, keys: Sequence[LeaseKey]) -> None:
+        """``_RELEASE``."""
+        for key in keys:
+            row = self.rows.get(key.id)
+            if row and row.epoch == key.epoch and row.open:
+                row.lease_until = None
+                row.kick_at = now
+
+    def sweep(self, now: float, limit: int, rekick_s: float, patience_s: float) -> list[UUID]:
+        """``_FIND_OVERDUE``: returns the open orders with an overdue job and no lease."""
+
+        def is_due(row: OrderRow) -> bool:
+            overdue_s = patience_s if row.status is Status.PENDING else 0
+            return row.open and row.kick_at <= now - overdue_s and row.is_free(now)
+
+        due = [row for row in self.rows.values() if is_due(row)]
+        found = sorted(due, key=lambda row: row.id)[:limit]
+        for row in found:
+            row.kick_at = now + rekick_s
+        return [row.id for row in found]
+
+    def record(
+        self, now: float, writes: Sequence[TransitionWrite], lease_s: float, rekick_s: float
+    ) -> list[UUID]:
+        """``_RECORD_TRANSITIONS``: returns the orders that moved; atomic for all writes."""
+        applied: dict[UUID, TransitionWrite] = {}
+        for write in writes:
+            row = self.rows.get(write.id)
+            if row is not None and row.open and self.matches_fence(row, write.epoch, write.seq):
+                _check_constraints(write)
+                applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
+        for order_id, write in applied.items():
+            _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
+        return list(applied)
+
+    def find_recorded(
+        self, keys: Sequence[LeaseKey], seqs: Sequence[int], vias: Sequence[str | None]
+    ) -> list[UUID]:
+        """``_FIND_RECORDED``: returns the orders that moved on from a seq under the same epoch."""
+        found = []
+        for key, seq, via in zip(keys, seqs, vias, strict=True):
+            row = self.rows.get(key.id)
+            if row is not None and self.matches_fence(
+                row, key.epoch, seq + (1 if via is None else 2)
+            ):
+                found.append(row.id)
+        return found
+
+    def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
+        """Whether a write passes the fence: epoch and seq are those that the writer knows."""
+        return row.epoch == epoch and row.seq == seq
+
+
+def _apply_write(
+    row: OrderRow, write: TransitionWrite, now: float, lease_s: float, rekick_s: float
+) -> None:
+    wait_s = (write.wait_ms or 0) / 1000
+    if write.via is not None:
+        assert write.via_attempt is not None
+        assert write.via_data is not None
+        row.status, row.attempts = write.via, write.via_attempt
+        row.seq += 1
+        row.append_event(now, write.via_data, write.epoch)
+    row.status = write.status
+    row.seq += 1
+    row.attempts = write.attempt
+    row.dex = write.dex or row.dex
+    if write.status is Status.ROUTING:
+        row.tx_hash = None
+    else:
+        row.tx_hash = write.tx_hash or row.tx_hash
+    row.signed_tx = write.signed_tx
+    row.last_valid_height = write.last_valid_height
+    row.amount_out = write.amount_out
+    row.executed_price = write.executed_price
+    row.last_error = write.last_error or row.last_error
+    row.lease_until = now + lease_s if write.is_leased else None
+    row.next_attempt_at = None if write.wait_ms is None else now + wait_s
+    row.kick_at = now + wait_s + rekick_s
+    row.append_event(now, write.data, write.epoch, wait_s)
+
+
+def _check_constraints(write: TransitionWrite) -> None:
+    """Check the constraints of the table."""
+    is_complete = None not in (write.tx_hash, write.signed_tx, write.last_valid_height)
+    if write.status is Status.SUBMITTED and not is_complete:
+        raise asyncpg.CheckViolationError("a submitted order has its transaction")
+    if write.status in (Status.ROUTING, Status.BUILDING) and write.signed_tx is not None:
+        raise asyncpg.CheckViolationError("nothing is signed before submitted")
+    if (write.status is Status.CONFIRMED) != (write.amount_out is not None):
+        raise asyncpg.CheckViolationError("what is confirmed has its amount")
+    if write.status is Status.FAILED and write.last_error is None:
+        raise asyncpg.CheckViolationError("what failed says why")

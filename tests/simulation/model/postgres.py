@@ -1,0 +1,244 @@
+"""PostgreSQL as a simulated process sees it: a pool whose statements run on the model.
+
+The journal and the lease store are the real ones; only the server is modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from backend.domain.lifecycle import Status
+from backend.store import journal, leases
+from backend.store.database import DatabasePool
+from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow, TransitionWrite
+from tests.simulation.model.network import NetworkFaults, NetworkPath
+from tests.simulation.model.trace import Trace
+
+ResultRow = dict[str, Any]
+StatementArgs = Sequence[Any]
+
+TIMEOUT_MAX_S = 3.0
+
+
+@dataclass(slots=True)
+class StatementFaults:
+    """How often a statement fails at the server."""
+
+    conflict_chance: float = 0.0
+    """The chance of a deadlock, or that the rows were locked."""
+    disk_full_chance: float = 0.0
+    """The chance that the disk is full for a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerClock:
+    """The server's own clock, with an offset to the workers' clocks and a drift."""
+
+    ahead_s: float
+    rate: float
+
+    def at(self, time: float) -> float:
+        return self.ahead_s + time * self.rate
+
+
+class PostgresServer:
+    """The database server. ``on_statement`` is called after every statement."""
+
+    def __init__(
+        self, database: DatabaseModel, clock: ServerClock, random: Random, trace: Trace
+    ) -> None:
+        self.database = database
+        self.network = NetworkFaults(latency_max_s=0.01)
+        self.statement_faults = StatementFaults()
+        self.on_statement: Callable[[], None] = lambda: None
+        self.trace = trace
+        self._clock = clock
+        self._random = random
+        self._txid = 0
+
+    def open_pool(self, client: str, random: Random) -> DatabasePool:
+        """Open the connection pool of one process."""
+        path = NetworkPath(self.network, random, make_connection_error, timeout_max_s=TIMEOUT_MAX_S)
+        return cast(DatabasePool, _Pool(self, path, client))
+
+    def now(self) -> float:
+        """Return the time of the server's clock."""
+        return self._clock.at(self.trace.now())
+
+    def execute(self, sql: str, args: StatementArgs, client: str) -> list[ResultRow]:
+        """Execute one statement in a transaction of its own."""
+        is_conflict = self._random.random() < self.statement_faults.conflict_chance
+        if is_conflict and sql == leases._CLAIM:
+            return []
+        if is_conflict:
+            raise asyncpg.DeadlockDetectedError("deadlock detected")
+        if (
+            sql == journal._RECORD_TRANSITIONS
+            and self._random.random() < self.statement_faults.disk_full_chance
+        ):
+            self.trace.add(client, "finds the disk full")
+            raise asyncpg.DiskFullError("could not extend file: no space left on device")
+        self._txid += 1
+        rows = _STATEMENTS[sql](self, args, client)
+        self.on_statement()
+        return [{**row, "txid": self._txid} for row in rows]
+
+
+def make_connection_error() -> Exception:
+    """Create the error of a client whose connection broke."""
+    return asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+class _Connection:
+    def __init__(self, server: PostgresServer, path: NetworkPath, client: str) -> None:
+        self._server = server
+        self._path = path
+        self._client = client
+
+    async def fetch(self, sql: str, *args: Any) -> list[ResultRow]:
+        return await self._path.request(lambda: self._server.execute(sql, args, self._client))
+
+    execute = fetch
+
+
+class _Pool:
+    def __init__(self, server: PostgresServer, path: NetworkPath, client: str) -> None:
+        self.connection = _Connection(server, path, client)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[_Connection]:
+        yield self.connection
+
+
+def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    ids, _, lease = args
+    rows = []
+    lease_s = lease.total_seconds()
+    for row, is_first in server.database.claim(server.now(), ids, lease_s, holder=client):
+        server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
+        rows.append(_claim_result(row, is_first))
+    return rows
+
+
+def _claim_result(row: OrderRow, is_first: bool) -> ResultRow:
+    terms = row.terms
+    return {
+        "id": row.id,
+        "type": terms.type,
+        "token_in": terms.token_in.symbol,
+        "token_out": terms.token_out.symbol,
+        "amount_in": terms.amount_in,
+        "min_amount_out": terms.min_amount_out,
+        "slippage_bps": terms.slippage_bps,
+        "status": row.status,
+        "seq": row.seq,
+        "attempts": row.attempts,
+        "epoch": row.epoch,
+        "dex": row.dex,
+        "tx_hash": row.tx_hash,
+        "signed_tx": row.signed_tx,
+        "last_valid_height": row.last_valid_height,
+        "is_first": is_first,
+    }
+
+
+def _run_renew(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    *keys, lease = args
+    renewed = server.database.renew(server.now(), _parse_keys(keys), lease.total_seconds())
+    server.trace.add(client, "renews", renewed)
+    return _id_rows(renewed)
+
+
+def _run_release(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    server.database.release(server.now(), _parse_keys(args))
+    server.trace.add(client, "releases", args[0])
+    return []
+
+
+def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    limit, rekick, patience = args
+    found = server.database.sweep(
+        server.now(), limit, rekick.total_seconds(), patience.total_seconds()
+    )
+    if found:
+        server.trace.add(client, "sweeps", found)
+    return _id_rows(found)
+
+
+def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    *columns, lease, rekick, _ = args
+    writes = parse_writes(columns)
+    seconds = lease.total_seconds(), rekick.total_seconds()
+    moved = server.database.record(server.now(), writes, *seconds)
+    for write in writes:
+        verb = "records" if write.id in moved else "may not record"
+        description = f"{write.status} at seq {write.seq} of epoch {write.epoch}"
+        server.trace.add(client, verb, write.id, description, (write.tx_hash or "")[:6])
+    return _epoch_rows(server, moved)
+
+
+def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    keys = [LeaseKey(*values) for values in zip(args[0], args[1], strict=True)]
+    found = server.database.find_recorded(keys, args[2], args[3])
+    server.trace.add(client, "finds recorded", found)
+    return _epoch_rows(server, found)
+
+
+def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
+    """Parse the rows that the journal writes from the columns of its statement."""
+    return [_parse_write(values) for values in zip(*columns, strict=True)]
+
+
+def _parse_write(values: Sequence[Any]) -> TransitionWrite:
+    order_id, epoch, seq, via, via_attempt, via_data, *step = values
+    status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
+    height, amount_out, price, last_error, wait_ms, is_leased = rest
+    return TransitionWrite(
+        order_id,
+        epoch,
+        seq,
+        None if via is None else Status(via),
+        via_attempt,
+        via_data,
+        Status(status),
+        attempt,
+        data,
+        None if dex is None else str(dex),
+        tx_hash,
+        signed_tx,
+        height,
+        None if amount_out is None else int(amount_out),
+        None if price is None else str(price),
+        last_error,
+        wait_ms,
+        is_leased,
+    )
+
+
+def _parse_keys(columns: StatementArgs) -> list[LeaseKey]:
+    return [LeaseKey(*values) for values in zip(*columns, strict=True)]
+
+
+def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
+    return [{"id": order_id} for order_id in ids]
+
+
+def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
+    return [{"id": each, "epoch": server.database.rows[each].epoch} for each in ids]
+
+
+_STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {
+    leases._CLAIM: _run_claim,
+    leases._RENEW: _run_renew,
+    leases._RELEASE: _run_release,
+    leases._FIND_OVERDUE: _run_sweep,
+    journal._RECORD_TRANSITIONS: _run_record,
+    journal._FIND_RECORDED: _run_find_recorded,
+}

@@ -1,0 +1,81 @@
+"""A router whose seed decides its result: a route, a transient failure, or a rejection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Self
+
+from solders.instruction import Instruction
+from solders.pubkey import Pubkey
+
+from backend.domain.errors import Rejected, Transient
+from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.quotes import Dex, Quote
+from backend.domain.tokens import JUP, USDC
+from backend.routing.route import Route
+from backend.venues import CPMM
+from backend.venues.spl import TOKEN_PROGRAM
+from backend.venues.venue import SwapAccounts
+from tests.simulation.model.network import NetworkPath
+
+ORDER_TERMS = OrderTerms(OrderType.MARKET, USDC, JUP, 10**8, None, 50)
+
+
+@dataclass(slots=True)
+class VenueFaults:
+    """How often routing fails, for now (unavailable) or for good (rejected)."""
+
+    unavailable_chance: float = 0.0
+    reject_chance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FixedRatePool:
+    """A pool with a fixed rate and unlimited liquidity."""
+
+    address: Pubkey
+
+    def token_program(self, mint: Pubkey) -> Pubkey:
+        return TOKEN_PROGRAM
+
+    def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
+        return Quote(Dex.RAYDIUM, str(self.address), amount_in, 2 * amount_in, 3_000_000, 0, 1)
+
+    def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, Self]:
+        return 2 * amount_in, self
+
+    def swap_instruction(
+        self, accounts: SwapAccounts, mint_in: Pubkey, amount_in: int, min_amount_out: int
+    ) -> Instruction:
+        return Instruction(CPMM.program, amount_in.to_bytes(8) + min_amount_out.to_bytes(8), [])
+
+
+POOL = FixedRatePool(Pubkey(bytes(31) + b"\x01"))
+QUOTE = POOL.quote(POOL.address, ORDER_TERMS.amount_in)
+ROUTE = Route(QUOTE, POOL, (QUOTE,), (), QUOTE.amount_out)
+
+
+class RouterModel:
+    """The router of one process."""
+
+    def __init__(self, path: NetworkPath, faults: VenueFaults, random: Random) -> None:
+        self._path = path
+        self._faults = faults
+        self._random = random
+
+    async def route(self, terms: OrderTerms) -> Route:
+        return await self._path.request(self._draw_route)
+
+    def _draw_route(self) -> Route:
+        chance = self._random.random()
+        if chance < self._faults.unavailable_chance:
+            raise Transient("venues_unavailable", "no venue responds")
+        if chance < self._faults.unavailable_chance + self._faults.reject_chance:
+            raise Rejected("min_out_not_met", "no venue pays enough")
+        return ROUTE
+
+
+def make_venue_timeout() -> Exception:
+    """Create the error of an order for which no venue responded."""
+    return Transient("venue_timeout", "no venue responded")

@@ -1,0 +1,130 @@
+"""Base class of the dialogs that place orders: shows refusals, and can send the refused again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widgets import Button, Label
+
+from tui.connection.order_sender import (
+    SendOutcome,
+    assign_client_order_ids,
+    send_order,
+    send_orders,
+)
+from tui.model.connection_state import ConnectionStatus
+from tui.model.messages import WireOrderTerms
+from tui.session import Session
+from tui.text.format import format_seconds, sanitize_text
+
+_REASONS_MAX: Final = 3
+
+
+class SubmitScreen(ModalScreen[None]):
+    """Places orders. Subclasses build them, and lay out ``#outcome`` and the button ``#submit``."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Close"),
+        Binding("ctrl+s", "submit", "Submit"),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._refused_terms: list[WireOrderTerms] = []
+        self._is_busy = False
+
+    def build_orders(self) -> Sequence[WireOrderTerms] | None:
+        """Build the orders; none if the input is invalid, after showing why."""
+        raise NotImplementedError
+
+    @property
+    def pace(self) -> int:
+        """Orders a second; 0 is all at once."""
+        return 0
+
+    @property
+    def is_single(self) -> bool:
+        """Whether a single order is placed, outside any batch."""
+        return False
+
+    async def prepare(self) -> bool:
+        """Load what ``build_orders`` needs from the server; false if that failed."""
+        return True
+
+    def action_submit(self) -> None:
+        """Send the orders, or those of the last try that were refused."""
+        if self._is_busy:
+            return
+        if self.session.client is None:
+            self.show_message("a recording is shown: nothing can be sent")
+        elif self.session.model.connection.status is ConnectionStatus.OFFLINE:
+            self.show_message(f"offline, nothing was sent: {self.session.model.connection.reason}")
+        else:
+            self.run_worker(self._submit(), group="send", exclusive=True)
+
+    def discard_refused(self) -> None:
+        """Forget the refused orders: the input changed."""
+        self._refused_terms = []
+        self._set_submit_label("Submit ^s")
+
+    def show_message(self, *lines: str) -> None:
+        """Show lines below the fields."""
+        self.query_one("#outcome", Label).update("\n".join(map(sanitize_text, lines)))
+
+    async def _submit(self) -> None:
+        client = self.session.client
+        assert client is not None
+        self._is_busy = True
+        try:
+            if not self._refused_terms and not await self.prepare():
+                return
+            orders = self._refused_terms or assign_client_order_ids(
+                self.build_orders() or (), self.session.new_id
+            )
+            if not orders:
+                return
+            began_ms = self.session.source.now_ms()
+            if self.is_single:
+                outcome = await send_order(client, orders[0], new_id=self.session.new_id)
+            else:
+                outcome = await send_orders(
+                    client,
+                    orders,
+                    pace=self.pace,
+                    new_id=self.session.new_id,
+                    progress=self._show_progress,
+                )
+            self._show_outcome(outcome, self.session.source.now_ms() - began_ms)
+        finally:
+            self._is_busy = False
+
+    def _show_progress(self, outcome: SendOutcome) -> None:
+        self.show_message(f"{outcome.accepted:,} of {outcome.total:,} accepted")
+
+    def _show_outcome(self, outcome: SendOutcome, duration_ms: int) -> None:
+        names = ", ".join(f"#{batch[-4:]}" for batch in outcome.batches[-3:])
+        subject = f"batch {names}" if names else "order"
+        count = f" {outcome.accepted:,} of {outcome.total:,}" if outcome.total > 1 else ""
+        if outcome.accepted:
+            text = f"{subject} accepted{count} in {format_seconds(duration_ms)}"
+            self.session.add_note(text, "confirmed")
+        if not outcome.refused:
+            self.dismiss()
+            return
+        self._refused_terms = [each.terms for each in outcome.refused]
+        lines = [f"{outcome.accepted:,} accepted, {len(outcome.refused):,} refused"]
+        for code, (number, reason) in list(outcome.refusals_by_code.items())[:_REASONS_MAX]:
+            lines.append(f"{number:,} x {code}: {reason}")
+        if outcome.retry_after_s is not None:
+            lines.append(f"try again after {outcome.retry_after_s:.0f} s")
+        self.show_message(*lines)
+        self._set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
+
+    def _set_submit_label(self, label: str) -> None:
+        button = self.query_one("#submit", Button)
+        button.label = label
+        button.refresh(layout=True)  # a longer label needs more room
