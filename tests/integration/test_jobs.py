@@ -16,13 +16,14 @@ from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import GROUP, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
+from backend.redis_url import parse_redis_url
 
 IDS = [UUID(int=n) for n in range(1, 1001)]
 
 
 @asynccontextmanager
 async def open_broker(url: str, consumer: str = "me") -> AsyncIterator[StreamBroker]:
-    broker = StreamBroker(url, consumer=consumer)
+    broker = StreamBroker(parse_redis_url(url), consumer=consumer)
     await broker.startup()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(broker.run())
