@@ -132,10 +132,11 @@ class StreamBroker(RedisStreamBroker):
         """
         await AsyncBroker.startup(self)
         try:
-            await self._add(keys=[STREAM], args=[GROUP])
             missing = await find_missing_permission(
                 self._redis, stream=STREAM, group=GROUP, consumer=self.consumer_name
             )
+            if missing is None:
+                await self._add(keys=[STREAM], args=[GROUP])
         except (RedisError, OSError) as error:
             report_or_refuse(error)
         else:

@@ -45,14 +45,17 @@ class JobQueue:
         observe_queue.jobs_sent(sent, sender)
 
     async def measure_delay_s(self) -> float:
-        """How long the oldest job on the queue has waited, in seconds; 0 while none can be sent."""
+        """How long the oldest job on the queue has waited, in seconds.
+
+        0 while Redis takes or gives no jobs: those that wait there help nobody.
+        """
         try:
             state = await self._broker.measure()
         except (RedisError, OSError) as error:
             observe_queue.redis_unavailable("measure", error)
             return 0 if self._broker.is_degraded else UNKNOWN_DELAY_S
         observe_queue.queue_depth_measured(state.jobs)
-        return state.oldest_age_s
+        return 0 if self._broker.is_degraded else state.oldest_age_s
 
 
 async def run_receiver(

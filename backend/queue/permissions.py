@@ -2,7 +2,8 @@
 
 With an ACL that lacks a command, the engine would start, and fail at the first job, reclaim or
 rate limit. Each probe has no effect: it names entries that cannot exist, and a consumer that it
-removes again. ``REDIS.md`` has the same list as a line of an ACL file.
+removes again; only the group is made, if it is missing. ``REDIS.md`` has the same list as a line
+of an ACL file.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ async def find_missing_permission(
     """The first refusal that a person has to mend, if there is one. Raises ``RedisError``."""
     probes: Sequence[tuple[Any, ...]] = (
         ("PING",),
+        ("EXISTS", stream),
+        ("XGROUP", "CREATE", stream, group, "0", "MKSTREAM"),
         ("TIME",),
         ("XLEN", stream),
         ("XRANGE", stream, "-", "+", "COUNT", 1),

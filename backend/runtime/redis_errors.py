@@ -48,6 +48,11 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
         True,
         is_configuration=True,
     ),
+    "can't run this command": RedisRefusal(
+        "its ACL does not permit the user what the engine needs (backend/queue/REDIS.md)",
+        True,
+        is_configuration=True,
+    ),
     "MOVED": RedisRefusal(
         "it is a node of a Redis Cluster, which is not supported", is_configuration=True
     ),
@@ -75,6 +80,8 @@ REFUSALS: Final[Mapping[str, RedisRefusal]] = {
 # Redis 6.2 reports the error of a command inside a script as a message of another error.
 _KNOWN: Final = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, REFUSALS))})(?!\w)")
 
+_CUT: Final = re.compile("closed by server|reset by peer")
+
 
 def find_refusal(error: BaseException) -> RedisRefusal | None:
     """The refusal that an error is, if it is a known one."""
@@ -94,21 +101,27 @@ def is_configuration_error(error: BaseException) -> bool:
 
 def explain_redis_error(error: BaseException) -> str:
     """An error of Redis or of the way to it, in words. No message of Redis holds a password."""
-    refusal = find_refusal(error)
     text = " ".join(str(error).split()) or type(error).__name__
     code = getattr(error, "status_code", None)
     words = f"{code} {text}" if code and not text.startswith(code) else text
-    if refusal is not None:
-        return f"{refusal.meaning} ({words})"
+    refusal = find_refusal(error)
+    meaning = _explain_connection_error(error, text) if refusal is None else refusal.meaning
+    return f"{meaning} ({words})" if meaning else words
+
+
+def _explain_connection_error(error: BaseException, text: str) -> str:
+    """What may be behind an error that is not an answer of Redis; empty if that is unknown."""
     if isinstance(error, InvalidResponse):
-        return f"what answers there is not Redis ({words})"
+        return "what answers there is not Redis"
     if isinstance(error.__context__, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: give its issuer as ssl_ca_certs ({words})"
+        return "its certificate is refused: give its issuer as ssl_ca_certs"
     if isinstance(error.__context__, ssl.SSLError):
-        return f"no TLS with it: is it a port without TLS (redis://)? ({words})"
-    if isinstance(error, RedisConnectionError) and "closed by server" in text:
-        return f"it closed the connection: does it want TLS (rediss://)? ({words})"
-    return words
+        return "no TLS with it: is it a port without TLS (redis://)?"
+    if isinstance(error, RedisConnectionError) and _CUT.search(text):
+        return "it closed the connection: does it want TLS (rediss://)?"
+    if text.startswith("Timeout connecting"):
+        return "no answer: are the address and the scheme right (rediss:// for TLS)?"
+    return ""
 
 
 async def drop_connections_if_moved(pool: Any, error: BaseException) -> None:

@@ -41,6 +41,7 @@ async def run_jobs(
     execute: Callable[[str], Awaitable[None]],
     *,
     attempts_max: int = 3,
+    jobs_max: int = 2_000,
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
     retries = RetryMiddleware(attempts_max=attempts_max, backoff_s=lambda failures: 0.01 * failures)
@@ -51,7 +52,7 @@ async def run_jobs(
                 broker,
                 execute,
                 retries,
-                jobs_max=2_000,
+                jobs_max=jobs_max,
                 wait_for_capacity=UnsentLimiter(2_000).wait_for_capacity,
                 stop=stop,
                 shutdown_s=5,
