@@ -174,9 +174,14 @@ def up(
             click.echo(str(notice), err=True)
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
-        await launch_engine(
-            settings, stop=stop, force_stop=force_stop, foreground=foreground, on_notice=on_notice
-        )
+        with suppress(StartInterrupted):
+            await launch_engine(
+                settings,
+                stop=stop,
+                force_stop=force_stop,
+                foreground=foreground,
+                on_notice=on_notice,
+            )
 
     _run_process("up", run)
 
