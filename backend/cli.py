@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
 from backend.runtime import observe
 from backend.runtime.gc_tuning import tune_gc
+from backend.runtime.startup import StartInterrupted
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve as serve_chain
 from backend.store.database import CONNECTION_ERRORS
@@ -76,7 +77,8 @@ def worker(metrics_port: int | None) -> None:
         server, thread = start_http_server(settings.metrics_port, addr=settings.host)
         url = f"http://{settings.host}:{server.server_port}/metrics"
         try:
-            await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
+            with suppress(StartInterrupted):
+                await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
         finally:
             await asyncio.to_thread(server.shutdown)
             server.server_close()
@@ -172,9 +174,14 @@ def up(
             click.echo(str(notice), err=True)
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
-        await launch_engine(
-            settings, stop=stop, force_stop=force_stop, foreground=foreground, on_notice=on_notice
-        )
+        with suppress(StartInterrupted):
+            await launch_engine(
+                settings,
+                stop=stop,
+                force_stop=force_stop,
+                foreground=foreground,
+                on_notice=on_notice,
+            )
 
     _run_process("up", run)
 

@@ -12,10 +12,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from backend.redis_url import parse_redis_url
+
 ENV_PREFIX = "ORDER_ENGINE_"
+_SECRET_FIELDS = frozenset({"redis_url"})
+"""Settings that may hold a secret: a message about them never repeats their value."""
 
 
 class Profile(StrEnum):
@@ -48,7 +52,8 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None,
         validation_alias=_conventional_name("REDIS_URL"),
-        description="URL of Redis 6.2 or newer, or of Valkey. Unset: an embedded Valkey.",
+        description="URL of Redis 6.2 or newer, or of Valkey: `redis://`, `rediss://` (TLS) or"
+        " `unix://`. Unset: an embedded Valkey.",
     )
     solana_rpc_url: str | None = Field(
         None,
@@ -198,6 +203,14 @@ class Settings(BaseSettings):
         0, ge=0, description="Maximum number of orders per second from one owner; 0 means no limit."
     )
 
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        if url is None or not url.strip():
+            return None
+        parse_redis_url(url)
+        return url
+
     @model_validator(mode="before")
     @classmethod
     def _split_api_keys(cls, values: dict[str, object]) -> dict[str, object]:
@@ -256,7 +269,10 @@ def _format_errors(error: ValidationError) -> str:
         if problem["loc"]:
             field = str(problem["loc"][0]).lower()
             name = get_variable_name(field) if field in Settings.model_fields else field.upper()
-            messages.append(f"{name} is {problem['input']!r}: {problem['msg'].lower()}")
+            if field in _SECRET_FIELDS:
+                messages.append(f"{name} {problem['msg'].removeprefix('Value error, ')}")
+            else:
+                messages.append(f"{name} is {problem['input']!r}: {problem['msg'].lower()}")
         else:
             messages.append(problem["msg"])
     return "; ".join(messages)

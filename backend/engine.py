@@ -28,6 +28,7 @@ from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
+from backend.domain.errors import Transient
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import TokenRegistry
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
@@ -39,12 +40,15 @@ from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
+from backend.redis_url import RedisAddress, parse_redis_url
 from backend.routing.router import Router
-from backend.runtime import observe
+from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
 from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.runtime.redis_client import check_redis, open_redis
+from backend.runtime.startup import wait_for_server
 from backend.store.counts import StatusCounts
-from backend.store.database import DatabasePool, open_pool
+from backend.store.database import CONNECTION_ERRORS, DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy
@@ -103,9 +107,14 @@ class ApiServices:
 
 
 @asynccontextmanager
-async def open_api_services(settings: Settings) -> AsyncIterator[ApiServices]:
-    """Open the services of an API process. Raises connection errors of the servers it needs."""
-    async with _open_shared_services(settings) as shared:
+async def open_api_services(
+    settings: Settings, *, stop: asyncio.Event | None = None
+) -> AsyncIterator[ApiServices]:
+    """Open the services of an API process, as soon as the servers that it needs answer.
+
+    Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
+    """
+    async with _open_shared_services(settings, stop) as shared:
         intake = Intake(
             shared.pool,
             rekick_after=timedelta(seconds=settings.rekick_s),
@@ -133,8 +142,11 @@ async def open_api_services(settings: Settings) -> AsyncIterator[ApiServices]:
 async def run_worker(
     settings: Settings, *, on_ready: Callable[[], None], stop: asyncio.Event
 ) -> None:
-    """Run a worker until ``stop``; then finish its running orders, or release their leases."""
-    async with _open_shared_services(settings) as shared:
+    """Run a worker until ``stop``; then finish its running orders, or release their leases.
+
+    It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
+    """
+    async with _open_shared_services(settings, stop) as shared:
         lease_policy = LeasePolicy(
             timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s)
         )
@@ -144,7 +156,9 @@ async def run_worker(
         )
         journal = Journal(shared.pool, policy=lease_policy, on_commit=notify)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
-        submitter = _build_submitter(settings, shared, await _select_wallet(settings, shared.rpc))
+        select_wallet = partial(_select_wallet, settings, shared.rpc)
+        wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
+        submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
         crash = _build_crash_trigger(settings.crash_at)
@@ -192,15 +206,22 @@ def _backoff_s(policy: RetryPolicy, failures: int) -> float:
 
 
 @asynccontextmanager
-async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServices]:
+async def _open_shared_services(
+    settings: Settings, stop: asyncio.Event | None
+) -> AsyncIterator[SharedServices]:
     database_url = _require_url(settings.database_url, "DATABASE_URL")
-    redis_url = _require_url(settings.redis_url, "REDIS_URL")
+    redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
     rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            open_pool(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
-        )
-        redis = await stack.enter_async_context(Redis.from_url(redis_url))
+        redis = await stack.enter_async_context(open_redis(redis_address))
+        await check_redis(redis)
+
+        async def open_database() -> DatabasePool:
+            return await stack.enter_async_context(
+                open_pool(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
+            )
+
+        pool = await wait_for_server("PostgreSQL", open_database, away=CONNECTION_ERRORS, stop=stop)
         rpc = await stack.enter_async_context(
             RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
@@ -208,16 +229,25 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
             VENUES, rpc, timeout_s=settings.quote_timeout_s, age_max_s=settings.quote_age_s
         )
         feed = Feed(pool)
-        journal_id = await feed.read_journal_id()
+        journal_id = await wait_for_server(
+            "PostgreSQL", feed.read_journal_id, away=CONNECTION_ERRORS, stop=stop
+        )
         notifier = CommitNotifier(redis, channel_name(journal_id))
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        broker = StreamBroker(redis_url, consumer=consumer)
-        await broker.startup()
+        broker = StreamBroker(redis_address, consumer=consumer)
         stack.push_async_callback(broker.shutdown)
+        await broker.startup()
         await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
         yield SharedServices(
             settings, TokenRegistry(), pool, redis, rpc, router, broker, feed, journal_id, notifier
         )
+
+
+def _read_redis_address(url: str) -> RedisAddress:
+    address = parse_redis_url(url)
+    for note in address.notes:
+        observe_queue.redis_url_noted(note)
+    return address
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:

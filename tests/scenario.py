@@ -171,22 +171,24 @@ class EngineHarness:
 
 
 @asynccontextmanager
-async def run_node(data_dir: Path, options: SimulatorOptions | None = None) -> AsyncIterator[str]:
+async def run_node(
+    data_dir: Path, options: SimulatorOptions | None = None, *, port: int = 0
+) -> AsyncIterator[str]:
     """Run a simulated node, and yield its URL."""
     stop = asyncio.Event()
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    bound_port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as group:
         group.create_task(
             serve(
                 options or SimulatorOptions(profile=Profile.INSTANT, has_moving_prices=False),
-                port=0,
+                port=port,
                 data_dir=data_dir / "chain",
-                ready=port.set_result,
+                ready=bound_port.set_result,
                 stop=stop,
             )
         )
         try:
-            yield f"http://127.0.0.1:{await port}"
+            yield f"http://127.0.0.1:{await bound_port}"
         finally:
             stop.set()
 

@@ -2,7 +2,8 @@
 
 A process reports readiness with one line on standard output, ``ready <address>``, or ``ready``
 alone if it has no address. Its output goes to its log file, and the line is read from there: with
-no pipe in between, it can neither block on a slow supervisor nor fail on an exited one.
+no pipe in between, it can neither block on a slow supervisor nor fail on an exited one. While it
+logs that it waits for a server, it has the time that the server takes.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from pathlib import Path
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.stale_process import POLL_INTERVAL_S
-from backend.embedded.supervisor import NoticeHandler, supervise
+from backend.embedded.supervisor import (
+    Notice,
+    NoticeHandler,
+    NoticeKind,
+    ignore_notice,
+    supervise,
+)
 from backend.runtime.background import raise_single_error
 
 _READY_LINE = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)
+_WAITING_LINE = re.compile(rb"^.*waiting for (PostgreSQL|the node).*\r?\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,9 @@ async def _supervise_stages(
     addresses: dict[str, str] = {}
     async with AsyncExitStack() as stack:
         for stage in stages:
-            programs = [EngineProcess(command, log_dir) for command in stage(dict(addresses))]
+            programs = [
+                EngineProcess(command, log_dir, on_notice) for command in stage(dict(addresses))
+            ]
             await stack.enter_async_context(
                 supervise(programs, on_notice=on_notice, force_stop=force_stop)
             )
@@ -91,19 +101,28 @@ async def _supervise_stages(
 class EngineProcess:
     """A restartable engine process; ``address`` is the one it reported when it was ready."""
 
-    def __init__(self, command: ProcessCommand, log_dir: Path) -> None:
+    def __init__(
+        self,
+        command: ProcessCommand,
+        log_dir: Path,
+        on_notice: NoticeHandler = ignore_notice,
+    ) -> None:
         self._command = command
+        self._on_notice = on_notice
         self._log = log_dir / f"{command.name}.log"
         self.name = command.name
         self.stop_steps: tuple[child_process.StopStep, ...] = (
             (signal.SIGTERM, command.stop_timeout_s),
         )
         self.address = ""
+        self._waits = 0
+        self._awaited = b""
 
     async def start(self) -> Process:
         """Start it and wait for its ``ready`` line; ``Transient`` carries its last log lines."""
         child_process.truncate_large_log(self._log)
         log_offset = self._log.stat().st_size if self._log.exists() else 0
+        self._waits, self._awaited = 0, b""
         process = await child_process.spawn_process(
             self._command.argv,
             log=self._log,
@@ -112,10 +131,13 @@ class EngineProcess:
             pass_fds=self._command.pass_fds,
         )
         try:
-            async with asyncio.timeout(self._command.ready_timeout_s):
+            async with asyncio.timeout(self._command.ready_timeout_s) as deadline:
                 while process.returncode is None:
                     if self._is_ready(log_offset):
                         return process
+                    if self._has_waited_longer(log_offset):
+                        now = asyncio.get_running_loop().time()
+                        deadline.reschedule(now + self._command.ready_timeout_s)
                     await asyncio.sleep(POLL_INTERVAL_S)
         except TimeoutError:
             await child_process.kill_group(process)
@@ -124,6 +146,20 @@ class EngineProcess:
             await child_process.kill_group(process)
             raise
         raise self._build_start_error(child_process.describe_exit(process))
+
+    def _has_waited_longer(self, log_offset: int) -> bool:
+        """Whether it has logged again that it waits for a server; a new one is a notice."""
+        with self._log.open("rb") as log:
+            log.seek(log_offset)
+            servers = _WAITING_LINE.findall(log.read(child_process.LOG_BYTES_MAX))
+        if len(servers) == self._waits:
+            return False
+        self._waits = len(servers)
+        if servers[-1] != self._awaited:
+            self._awaited = servers[-1]
+            detail = f"waiting for {self._awaited.decode()}; see {self._log}"
+            self._on_notice(Notice(self.name, NoticeKind.WAITS, detail))
+        return True
 
     def _is_ready(self, log_offset: int) -> bool:
         with self._log.open("rb") as log:

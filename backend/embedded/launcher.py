@@ -27,6 +27,8 @@ from backend.embedded.engine_processes import ProcessCommand
 from backend.embedded.supervisor import NoticeHandler
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
+from backend.runtime.startup import wait_for_server
+from backend.store.database import CONNECTION_ERRORS
 from backend.store.migrations import migrate
 
 API_STOP_TIMEOUT_S = 15
@@ -58,7 +60,10 @@ async def launch_engine(
             on_notice=on_notice,
             force_stop=force_stop,
         ) as servers:
-            await migrate(servers.database_url)
+            url = servers.database_url
+            await wait_for_server(
+                "PostgreSQL", lambda: migrate(url), away=CONNECTION_ERRORS, stop=stop
+            )
             env = {
                 **os.environ,
                 "DATABASE_URL": servers.database_url,

@@ -27,6 +27,8 @@ class NoticeKind(StrEnum):
     """Events in the lifecycle of a supervised process."""
 
     READY = "is ready"
+    WAITS = "is not ready yet"
+    """It waits for a server that is not one of ours."""
     DIED = "died"
     """Exited unexpectedly; it is restarted."""
     STOPPED = "stopped"

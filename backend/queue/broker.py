@@ -1,26 +1,36 @@
 """The message broker: taskiq's Redis stream broker, with coalesced round trips.
 
 Jobs are sent and acknowledged many in one round trip; acknowledged messages are deleted, so that
-the length of the stream is the length of the queue. Messages of a dead worker are reclaimed at an
-interval. A dead connection, or a Redis that lost its data, is handled by retries: a lost job
-delays its order until the sweep sends another one.
+the stream holds what waits and nothing else. Messages of a dead worker are reclaimed at an
+interval, then its consumer is removed. A dead connection, or a Redis that lost its data, is handled
+by retries: a lost job delays its order until the sweep sends another one.
+
+While Redis takes or gives no jobs, whatever the reason, a worker keeps those that it would send and
+executes them itself: then the sweeps of the workers alone distribute the orders.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from taskiq import AckableMessage
+from taskiq import AckableMessage, AsyncBroker
 from taskiq.message import BrokerMessage
 from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
-from backend.runtime import observe
+from backend.queue import scripts
+from backend.queue.permissions import find_missing_permission
+from backend.redis_url import RedisAddress
+from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.redis_client import build_client_options, report_or_refuse
+from backend.runtime.redis_errors import drop_connections_if_moved
 
 STREAM = "order-engine:jobs"
 GROUP = "workers"
@@ -29,27 +39,56 @@ READ_MAX = 200
 BLOCK_MS = 1_000
 RECLAIM_S = 5.0
 RECLAIM_IDLE_MS = 10_000
+CONSUMER_IDLE_MAX_S = 60.0
+"""A consumer that has not read for so long, and has no jobs any more, is gone. Workers read every
+second; one that was only paused becomes a consumer again by reading."""
 RETRY_S = 0.5
+LEAVE_TIMEOUT_S = 2.0
 SEND_QUEUE_MAX = 200_000
+KEPT_JOBS_MAX = 10_000
 SEND_INTERVAL_S = 0.015
 """Shortest time between two sends in close succession. Orders that reach a worker together are
 claimed, quoted, sent, polled and committed together: one delay here is shared by every step."""
 ACK_DELAY_S = 0.05
 
-# One script call for all jobs: a pipeline of as many commands costs a client several times more.
-_ADD_JOBS = "for i = 1, #ARGV do redis.call('XADD', KEYS[1], '*', 'data', ARGV[i]) end"
+_START_OF_STREAM = b"0-0"
 
-StreamEntry = tuple[bytes, dict[bytes, bytes] | None]
+StreamEntry = tuple[bytes | None, dict[bytes, bytes] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The jobs that wait, whether a worker has received them or not."""
+
+    jobs: int
+    oldest_age_s: float
+    """How long the oldest of them has waited; 0 without any."""
 
 
 class StreamBroker(RedisStreamBroker):
     """Sends and receives jobs; ``run`` must be running."""
 
-    def __init__(self, url: str, *, consumer: str) -> None:
-        super().__init__(url, queue_name=STREAM, consumer_group_name=GROUP, consumer_name=consumer)
+    def __init__(
+        self,
+        address: RedisAddress,
+        *,
+        consumer: str,
+        consumer_idle_max_s: float = CONSUMER_IDLE_MAX_S,
+    ) -> None:
+        super().__init__(
+            address.url,
+            queue_name=STREAM,
+            consumer_group_name=GROUP,
+            consumer_name=consumer,
+            consumer_id="0",  # a group that is made late reads what was sent before
+            **build_client_options(address),
+        )
         self.with_serializer(ORJSONSerializer())
+        self._consumer_idle_max_ms = round(consumer_idle_max_s * 1000)
         self._redis: Redis = Redis(connection_pool=self.connection_pool)
-        self._add = self._redis.register_script(_ADD_JOBS)
+        self._add = self._redis.register_script(scripts.ADD_JOBS)
+        self._tidy = self._redis.register_script(scripts.TIDY)
+        self._leave = self._redis.register_script(scripts.LEAVE)
         self._sends: Coalescer[bytes, None] = Coalescer(
             self._send_batch,
             items_max=BATCH_MAX,
@@ -60,6 +99,12 @@ class StreamBroker(RedisStreamBroker):
         self._acks: Coalescer[bytes, None] = Coalescer(
             self._acknowledge_batch, items_max=BATCH_MAX, max_delay_s=ACK_DELAY_S, busy_items=1
         )
+        self._is_listening = False
+        self._has_failed_to_read = False
+        self._has_failed_to_send = False
+        self._kept: deque[bytes] = deque()
+        self._reclaim_at = 0.0
+        self._reclaim_cursor = _START_OF_STREAM
 
     async def run(self) -> None:
         """Send jobs and acknowledgements until cancelled."""
@@ -75,34 +120,86 @@ class StreamBroker(RedisStreamBroker):
         """
         self._stop = stop
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether this worker keeps jobs for itself, because Redis takes or gives none."""
+        return self._has_failed_to_read or self._has_failed_to_send
+
     async def startup(self) -> None:
-        """Declare the consumer group, if Redis is available."""
+        """Declare the consumer group, if Redis is available.
+
+        Raises ``Rejected`` (``redis_configuration``) if Redis refuses the user, or what it needs.
+        """
+        await AsyncBroker.startup(self)
         try:
-            await super().startup()
+            missing = await find_missing_permission(
+                self._redis, stream=STREAM, group=GROUP, consumer=self.consumer_name
+            )
+            if missing is None:
+                await self._add(keys=[STREAM], args=[GROUP])
         except (RedisError, OSError) as error:
-            observe.redis_unavailable("declare group", error)
+            report_or_refuse(error)
+        else:
+            if missing is not None:
+                report_or_refuse(missing)
 
     async def kick(self, message: BrokerMessage) -> None:
         """Add a job to the send queue; returns before Redis has it.
 
         Raises ``Transient`` (``overloaded``) if the send queue is full.
         """
-        self._sends.submit_nowait(message.message)
+        if self._has_failed_to_read:
+            self._keep((message.message,))
+        else:
+            self._sends.submit_nowait(message.message)
 
     async def wait_sent(self) -> None:
         """Return when the send queue is empty: its jobs were sent, or Redis did not accept them."""
         await self._sends.wait_idle()
 
-    async def count_jobs(self) -> int:
-        """The number of jobs on the queue. Raises ``RedisError`` or ``OSError``."""
-        return int(await self._redis.xlen(STREAM))
+    async def measure(self) -> QueueState:
+        """What waits on the queue, after removing what does not.
+
+        Removed are entries that no worker would ever read, and consumers that are gone.
+        Raises ``RedisError`` or ``OSError``.
+        """
+        jobs, age_ms, consumers, entries = await self._tidy(
+            keys=[STREAM], args=[GROUP, self._consumer_idle_max_ms]
+        )
+        if consumers or entries:
+            observe_queue.queue_tidied(consumers, entries)
+        return QueueState(jobs, age_ms / 1000)
+
+    async def leave(self) -> None:
+        """Hand the jobs that were received and not started to other workers, and end the consumer.
+
+        To be called when no more jobs are read. Without Redis nothing happens: what is left is
+        reclaimed by other workers later.
+        """
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._acks.wait_idle()
+                await self._leave(keys=[STREAM], args=[GROUP, self.consumer_name])
+        except (RedisError, OSError) as error:  # OSError includes TimeoutError
+            observe_queue.redis_unavailable("leave", error)
 
     async def _send_batch(self, messages: Sequence[bytes]) -> list[None]:
         try:
-            await self._add(keys=[STREAM], args=messages)
+            await self._add(keys=[STREAM], args=[GROUP, *messages])
+            self._has_failed_to_send = False
         except (RedisError, OSError) as error:
-            observe.jobs_not_sent(len(messages), error)
+            observe_queue.jobs_not_sent(len(messages), error)
+            self._has_failed_to_send = True
+            if self._is_listening:
+                self._keep(messages)
+            await drop_connections_if_moved(self.connection_pool, error)
         return [None] * len(messages)
+
+    def _keep(self, messages: Sequence[bytes]) -> None:
+        """Keep jobs for ``listen``; those that find no room are found again by the sweep."""
+        kept = messages[: KEPT_JOBS_MAX - len(self._kept)]
+        self._kept.extend(kept)
+        observe_queue.jobs_kept(len(kept))
 
     async def _acknowledge_batch(self, ids: Sequence[bytes]) -> list[None]:
         try:
@@ -111,33 +208,42 @@ class StreamBroker(RedisStreamBroker):
                 pipe.xdel(STREAM, *ids)
                 await pipe.execute()
         except (RedisError, OSError) as error:
-            observe.redis_unavailable("acknowledge", error)
+            observe_queue.redis_unavailable("acknowledge", error)
         return [None] * len(ids)
 
     async def listen(self) -> AsyncGenerator[AckableMessage, None]:
-        """Receive jobs: new ones, and those that a dead worker left unacknowledged."""
-        loop = asyncio.get_running_loop()
-        reclaim_at = loop.time()
+        """Receive jobs: new ones, those that a dead worker left, and those that were kept."""
+        self._is_listening = True
         while not self._stop.is_set():
-            entries: list[StreamEntry] = []
-            try:
-                if loop.time() >= reclaim_at:
-                    reclaim_at = loop.time() + RECLAIM_S
-                    entries = await self._reclaim()
-                entries = entries or await self._read_new()
-            except ResponseError as error:
-                # Redis was restarted or flushed, and lost the consumer group with its data.
-                observe.redis_unavailable("read", error)
-                await self._recreate_group()
-            except (RedisError, OSError) as error:
-                observe.redis_unavailable("read", error)
-                await asyncio.sleep(RETRY_S)
-            for entry_id, fields in entries:
-                if fields is None or b"data" not in fields:
-                    observe.unreadable_job_dropped(fields)
-                    self._acks.submit_nowait(entry_id)
+            for entry_id, fields in await self._receive():
+                if fields is not None and b"data" in fields and entry_id is not None:
+                    yield AckableMessage(data=fields[b"data"], ack=self._build_ack(entry_id))
                     continue
-                yield AckableMessage(data=fields[b"data"], ack=self._build_ack(entry_id))
+                observe_queue.unreadable_job_dropped(fields)
+                if entry_id is not None:  # Redis 6.2 claims deleted entries, without their ids
+                    self._acks.submit_nowait(entry_id)
+            while self._kept and not self._stop.is_set():
+                yield AckableMessage(data=self._kept.popleft(), ack=_acknowledge_nothing)
+
+    async def _receive(self) -> list[StreamEntry]:
+        """The next entries. Whatever Redis answers, it is reported and reading goes on."""
+        try:
+            entries = await self._reclaim() or await self._read_new()
+        except Exception as error:  # noqa: BLE001 - a worker outlives everything that Redis says
+            if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):
+                await self._restore_group()
+            else:
+                await self._report_read_error(error)
+            return []
+        self._has_failed_to_read = False
+        return entries
+
+    async def _report_read_error(self, error: Exception) -> None:
+        self._has_failed_to_read = True
+        observe_queue.redis_unavailable("read", error)
+        await drop_connections_if_moved(self.connection_pool, error)
+        if not self._kept:
+            await asyncio.sleep(RETRY_S)
 
     async def _read_new(self) -> list[StreamEntry]:
         response: Any = await self._redis.xreadgroup(
@@ -146,20 +252,39 @@ class StreamBroker(RedisStreamBroker):
         return [entry for _, entries in response or () for entry in entries]
 
     async def _reclaim(self) -> list[StreamEntry]:
+        """Take over what another consumer has not acknowledged for long, at an interval."""
+        now = asyncio.get_running_loop().time()
+        if now < self._reclaim_at:
+            return []
         claimed: Any = await self._redis.xautoclaim(
-            STREAM, GROUP, self.consumer_name, RECLAIM_IDLE_MS, count=READ_MAX
+            STREAM,
+            GROUP,
+            self.consumer_name,
+            RECLAIM_IDLE_MS,
+            start_id=self._reclaim_cursor,
+            count=READ_MAX,
         )
+        self._reclaim_cursor = claimed[0]
+        if self._reclaim_cursor == _START_OF_STREAM:
+            self._reclaim_at = now + RECLAIM_S
         return list(claimed[1])
 
-    async def _recreate_group(self) -> None:
+    async def _restore_group(self) -> None:
+        """Make the group again, and the stream: Redis was flushed, or restarted without data."""
         try:
             await self._declare_consumer_group()
         except (RedisError, OSError) as error:
-            observe.redis_unavailable("declare group", error)
-        await asyncio.sleep(RETRY_S / 10)
+            await self._report_read_error(error)
+        else:
+            observe_queue.queue_restored()
+            await asyncio.sleep(RETRY_S / 10)  # somebody may remove it again and again
 
     def _build_ack(self, entry_id: bytes) -> Callable[[], Awaitable[None]]:
         async def ack() -> None:
             self._acks.submit_nowait(entry_id)
 
         return ack
+
+
+async def _acknowledge_nothing() -> None:
+    """A job that was kept is on no stream."""

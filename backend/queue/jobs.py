@@ -15,10 +15,11 @@ from backend.domain.errors import RetryLater
 from backend.queue.broker import StreamBroker
 from backend.queue.receiver import JobReceiver
 from backend.queue.retry import RetryMiddleware
-from backend.runtime import observe
+from backend.runtime import observe_queue
 
 TASK_NAME = "execute_order"
-DEEP_QUEUE_JOBS = 1_000
+UNKNOWN_DELAY_S = 60.0
+"""The assumed delay of a queue that works and cannot be measured."""
 
 
 class JobQueue:
@@ -40,18 +41,21 @@ class JobQueue:
                 await self._kicker.with_task_id(name).kiq(name)
                 sent += 1
         except SendTaskError as error:
-            observe.jobs_not_sent(1, error.__cause__ or error)
-        observe.jobs_sent(sent, sender)
+            observe_queue.jobs_not_sent(1, error.__cause__ or error)
+        observe_queue.jobs_sent(sent, sender)
 
-    async def is_deep(self) -> bool:
-        """Whether many jobs wait on the queue, or their number is unknown."""
+    async def measure_delay_s(self) -> float:
+        """How long the oldest job on the queue has waited, in seconds.
+
+        0 while Redis takes or gives no jobs: those that wait there help nobody.
+        """
         try:
-            waiting = await self._broker.count_jobs()
+            state = await self._broker.measure()
         except (RedisError, OSError) as error:
-            observe.redis_unavailable("count", error)
-            return True
-        observe.queue_depth_measured(waiting)
-        return waiting >= DEEP_QUEUE_JOBS
+            observe_queue.redis_unavailable("measure", error)
+            return 0 if self._broker.is_degraded else UNKNOWN_DELAY_S
+        observe_queue.queue_depth_measured(state.jobs)
+        return 0 if self._broker.is_degraded else state.oldest_age_s
 
 
 async def run_receiver(

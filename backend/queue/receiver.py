@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+from taskiq import TaskiqMessage
 from taskiq.acks import AcknowledgeType
 from taskiq.receiver import Receiver
 
@@ -38,6 +39,7 @@ class JobReceiver(Receiver):
             # The message has served its purpose: the lease decides which worker executes it.
             ack_type=AcknowledgeType.WHEN_RECEIVED,
         )
+        self._stream = broker
         self._slots = asyncio.Semaphore(jobs_max)
         self._wait_for_capacity = wait_for_capacity
         self._shutdown_s = shutdown_s
@@ -47,10 +49,11 @@ class JobReceiver(Receiver):
         """Run received jobs until ``finish_event``.
 
         Returns when all jobs have ended, or ``shutdown_s`` later with some still running. A message
-        that was read but not started stays unacknowledged, for another worker.
+        that was read but not started is handed to other workers.
         """
         async with run_in_background(self._start_jobs):
             await finish_event.wait()
+        await self._stream.leave()
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=self._shutdown_s)
 
@@ -63,6 +66,10 @@ class JobReceiver(Receiver):
                 job = asyncio.create_task(self.callback(message))  # noqa: TID251
                 self._jobs.add(job)
                 job.add_done_callback(self._finish_job)
+
+    def _get_ack_time(self, message: TaskiqMessage) -> AcknowledgeType:
+        """The receiver's own: a label of a foreign message must not keep it on the queue."""
+        return self.ack_time
 
     def _finish_job(self, job: asyncio.Task[None]) -> None:
         self._jobs.discard(job)

@@ -19,7 +19,7 @@ from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 
 from backend.domain.errors import RetryLater
-from backend.runtime import observe
+from backend.runtime import observe, observe_queue
 
 
 class RetryMiddleware(SmartRetryMiddleware):
@@ -78,6 +78,6 @@ class RetryMiddleware(SmartRetryMiddleware):
             try:
                 await kicker.kiq(*args)
             except SendTaskError as error:
-                observe.jobs_not_sent(1, error.__cause__ or error)  # the sweep resends it
+                observe_queue.jobs_not_sent(1, error.__cause__ or error)  # the sweep resends it
             else:
-                observe.jobs_sent(1, "retry")
+                observe_queue.jobs_sent(1, "retry")

@@ -12,11 +12,11 @@ from random import Random
 from typing import Protocol
 from uuid import UUID
 
-from backend.runtime import observe
+from backend.runtime import observe_queue
 
 SWEEP_BATCH_MAX = 1_000
-DEEP_QUEUE_GRACE_S = 60.0
-"""How much longer a pending order waits in a deep queue before its job is sent again."""
+GRACE_S_MAX = 600.0
+"""Longest extra time for a pending order, whatever the age of the oldest job says."""
 
 
 class OverdueOrders(Protocol):
@@ -37,8 +37,8 @@ class SweepQueue(Protocol):
         """Send a job for each order."""
         ...
 
-    async def is_deep(self) -> bool:
-        """Whether so many jobs wait that most overdue orders have a job among them."""
+    async def measure_delay_s(self) -> float:
+        """How long the oldest waiting job has waited; 0 if none waits or can be received."""
         ...
 
 
@@ -47,19 +47,20 @@ async def run_sweep(
 ) -> None:
     """Sweep every ``interval_s``, with 10 % of jitter to spread the workers out, until cancelled.
 
-    While the queue is deep, pending orders mostly have a job in it, and sending another would not
-    execute them sooner: they get more time. If a sweep fills its batch, the next follows at once.
+    An order whose job was sent after the oldest one that waits has its job on the queue, and
+    sending another would not execute it sooner: pending orders get as much more time as that job
+    has waited. An order whose job is older has lost it. If a sweep fills its batch, the next
+    follows at once.
     """
     while True:
         try:
-            overdue = await orders.find_overdue(
-                SWEEP_BATCH_MAX, DEEP_QUEUE_GRACE_S if await queue.is_deep() else 0
-            )
+            grace_s = min(await queue.measure_delay_s(), GRACE_S_MAX)
+            overdue = await orders.find_overdue(SWEEP_BATCH_MAX, grace_s)
         except Exception as error:  # noqa: BLE001 - the next sweep may succeed after any error
-            observe.sweep_failed(error)
+            observe_queue.sweep_failed(error)
             overdue = []
         if overdue:
-            observe.orders_swept(len(overdue))
+            observe_queue.orders_swept(len(overdue))
             await queue.send(overdue, sender="sweep")
         if len(overdue) < SWEEP_BATCH_MAX:
             await asyncio.sleep(interval_s * random.uniform(0.9, 1.1))

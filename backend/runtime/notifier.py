@@ -15,11 +15,14 @@ from uuid import UUID
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from backend.runtime import observe
+from backend.runtime import observe_queue
+from backend.runtime.redis_errors import drop_connections_if_moved
 
 RETRY_S = 0.5
 MIN_INTERVAL_S = 0.004
 """Shortest time between two notifications of a process: each one costs every reader a query."""
+TXID_DIGITS_MAX = 19
+"""A transaction id of PostgreSQL has 64 bits."""
 
 
 def channel_name(journal_id: UUID) -> str:
@@ -52,7 +55,8 @@ class CommitNotifier:
                 await asyncio.sleep(MIN_INTERVAL_S)
             except (RedisError, OSError) as error:
                 _raise_if_cancelled()
-                observe.redis_unavailable("publish", error)
+                observe_queue.redis_unavailable("publish", error)
+                await drop_connections_if_moved(self._redis.connection_pool, error)
                 await asyncio.sleep(RETRY_S)
 
 
@@ -66,7 +70,7 @@ async def listen_for_commits(redis: Redis, name: str, on_commit: Callable[[int],
                 await _receive_notifications(pubsub, on_commit)
         except (RedisError, OSError) as error:
             _raise_if_cancelled()
-            observe.redis_unavailable("listen", error)
+            observe_queue.redis_unavailable("listen", error)
             await asyncio.sleep(RETRY_S)
 
 
@@ -74,7 +78,16 @@ async def _receive_notifications(pubsub: Any, on_commit: Callable[[int], None]) 
     while True:
         message = await pubsub.get_message(timeout=30)
         if message is not None:
-            on_commit(int(message["data"]))
+            txid = _parse_txid(message["data"])
+            if txid is not None:
+                on_commit(txid)
+
+
+def _parse_txid(data: object) -> int | None:
+    """The transaction id of a notification; ``None`` if somebody else published something."""
+    if isinstance(data, bytes) and data.isdigit() and len(data) <= TXID_DIGITS_MAX:
+        return int(data)
+    return None
 
 
 def _raise_if_cancelled() -> None:

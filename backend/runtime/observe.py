@@ -36,12 +36,7 @@ _commit_s = Histogram("journal_commit_seconds", "Duration of one group commit", 
 _database_failures = Counter(
     "database_gone", "Statements that failed because PostgreSQL was unavailable"
 )
-_jobs_sent = Counter("jobs_sent", "Jobs added to the queue", ["by"])
-_jobs_not_sent = Counter("jobs_not_sent", "Jobs that Redis did not accept; the sweep sends them")
-_jobs_unreadable = Counter("jobs_unreadable", "Messages on the queue that are not jobs")
 _jobs_failed = Counter("jobs_failed", "Jobs that ended in an unexpected error")
-_queue_depth = Gauge("jobs_queued", "Jobs on the queue that no worker has received")
-_redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
 _rpc_s = Histogram("rpc_seconds", "Duration of JSON-RPC calls", ["method"], buckets=_SECONDS)
 _rpc_calls = Counter("rpc_calls", "JSON-RPC calls", ["method", "outcome"])
 _quotes_failed = Counter("quotes_failed", "Quote requests that a venue failed", ["dex", "code"])
@@ -193,48 +188,15 @@ def database_unavailable(error: BaseException) -> None:
     _log.warning("database unavailable", error=repr(error))
 
 
-def redis_unavailable(operation: str, error: BaseException) -> None:
-    """A command failed because Redis is unavailable."""
-    _redis_failures.inc()
-    _log.warning("redis unavailable", operation=operation, error=repr(error))
-
-
-def jobs_sent(count: int, sender: str) -> None:
-    """Jobs were added to the queue by the intake, the sweep or a retry."""
-    _jobs_sent.labels(sender).inc(count)
-
-
-def jobs_not_sent(count: int, error: BaseException) -> None:
-    """Redis did not accept jobs; their orders are stored, and the sweep finds them."""
-    _jobs_not_sent.inc(count)
-    _log.warning("jobs not sent", jobs=count, error=repr(error))
-
-
-def unreadable_job_dropped(message: object) -> None:
-    """A message on the queue is not a job and was dropped."""
-    _jobs_unreadable.inc()
-    _log.error("unreadable job", message=repr(message)[:200])
-
-
 def job_failed(error: BaseException) -> None:
     """A job raised an unexpected error; it is retried now or by the sweep."""
     _jobs_failed.inc()
     _log.error("job failed", error=repr(error), exc_info=error)
 
 
-def orders_swept(count: int) -> None:
-    """The sweep found orders that no worker executes."""
-    _log.info("orders swept", orders=count)
-
-
-def sweep_failed(error: BaseException) -> None:
-    """A sweep could not read the overdue orders."""
-    _log.warning("sweep failed", error=repr(error))
-
-
-def queue_depth_measured(jobs: int) -> None:
-    """The number of jobs on the queue was read."""
-    _queue_depth.set(jobs)
+def server_awaited(server: str, reason: str) -> None:
+    """This process cannot start before a server answers, and waits for it."""
+    _log.error(f"waiting for {server}", reason=reason)
 
 
 def rpc_called(method: str, outcome: str, seconds: float) -> None:

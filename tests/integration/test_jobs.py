@@ -16,13 +16,14 @@ from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import GROUP, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
+from backend.redis_url import parse_redis_url
 
 IDS = [UUID(int=n) for n in range(1, 1001)]
 
 
 @asynccontextmanager
 async def open_broker(url: str, consumer: str = "me") -> AsyncIterator[StreamBroker]:
-    broker = StreamBroker(url, consumer=consumer)
+    broker = StreamBroker(parse_redis_url(url), consumer=consumer)
     await broker.startup()
     async with asyncio.TaskGroup() as group:
         task = group.create_task(broker.run())
@@ -40,6 +41,7 @@ async def run_jobs(
     execute: Callable[[str], Awaitable[None]],
     *,
     attempts_max: int = 3,
+    jobs_max: int = 2_000,
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
     retries = RetryMiddleware(attempts_max=attempts_max, backoff_s=lambda failures: 0.01 * failures)
@@ -50,7 +52,7 @@ async def run_jobs(
                 broker,
                 execute,
                 retries,
-                jobs_max=2_000,
+                jobs_max=jobs_max,
                 wait_for_capacity=UnsentLimiter(2_000).wait_for_capacity,
                 stop=stop,
                 shutdown_s=5,

@@ -15,8 +15,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backend.api.wire.problems import retry_later
-from backend.runtime import observe
+from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.redis_errors import drop_connections_if_moved
 
 REDIS_TIMEOUT_S = 0.5
 CHECKS_PER_CALL_MAX = 500
@@ -75,7 +76,12 @@ class RateLimiter:
                 for owner, orders in checks:
                     key = f"{self._key_prefix}{owner}"
                     await self._script(keys=[key], args=[self._per_second, orders], client=pipe)
-                return [int(wait_us) for wait_us in await pipe.execute()]
+                waits = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError, TimeoutError) as error:
-            observe.redis_unavailable("limit", error)
+            observe_queue.redis_unavailable("limit", error)
             return [0] * len(checks)
+        errors = [wait_us for wait_us in waits if isinstance(wait_us, Exception)]
+        if errors:
+            observe_queue.redis_unavailable("limit", errors[0])
+            await drop_connections_if_moved(self._redis.connection_pool, errors[0])
+        return [0 if isinstance(wait_us, Exception) else int(wait_us) for wait_us in waits]

@@ -35,6 +35,7 @@ from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
 from backend.runtime.notifier import channel_name, listen_for_commits
+from backend.runtime.startup import StartInterrupted
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 60.0
@@ -74,8 +75,11 @@ async def serve_api(
     that listens already; it is closed in the end. Raises ``Rejected`` if the address is in use,
     and what ``open_api_services`` raises.
     """
-    with listener or open_listener(settings.host, settings.port) as opened:
-        async with open_api_services(settings) as services:
+    with (
+        listener or open_listener(settings.host, settings.port) as opened,
+        suppress(StartInterrupted),
+    ):
+        async with open_api_services(settings, stop=stop) as services:
             await _run_server(_build_context(services), opened, on_ready=on_ready, stop=stop)
 
 

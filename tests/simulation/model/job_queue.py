@@ -12,6 +12,7 @@ from taskiq import AckableMessage, AsyncBroker
 from taskiq.message import BrokerMessage
 
 from backend.domain.errors import Transient
+from backend.queue.broker import QueueState
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.virtual_loop import SimulatedProcess
 
@@ -40,7 +41,7 @@ class JobQueueModel:
         self._trace = trace
         self.is_closed = False
         self._random = random
-        self._messages: list[bytes] = []
+        self._messages: list[tuple[float, bytes]] = []
         self._receivers: list[tuple[SimulatedProcess, asyncio.Future[bytes]]] = []
 
     def send(self, message: bytes) -> None:
@@ -55,10 +56,11 @@ class JobQueueModel:
                 self._random.uniform(0.0005, faults.delay_max_s if is_late else 0.005), message
             )
 
-    @property
-    def depth(self) -> int:
-        """The number of messages that wait for a worker."""
-        return len(self._messages)
+    def measure(self) -> QueueState:
+        """The messages that wait for a worker."""
+        now = asyncio.get_running_loop().time()
+        age_s = now - self._messages[0][0] if self._messages else 0.0
+        return QueueState(len(self._messages), age_s)
 
     def clear(self) -> None:
         """Drop the waiting messages."""
@@ -73,7 +75,7 @@ class JobQueueModel:
         while self._messages and self._receivers and not self.faults.is_down:
             process, future = self._receivers.pop(self._random.randrange(len(self._receivers)))
             if not future.done():
-                message = self._messages.pop(0)
+                _, message = self._messages.pop(0)
                 self._trace.add(process.name, "gets a job of", message)
                 future.set_result(message)
 
@@ -100,7 +102,7 @@ class JobQueueModel:
 
     def _append(self, message: bytes) -> None:
         if not self.faults.is_down:
-            self._messages.append(message)
+            self._messages.append((asyncio.get_running_loop().time(), message))
             self.deliver()
 
 
@@ -115,9 +117,14 @@ class BrokerModel(AsyncBroker):
     def stop_on(self, stop: asyncio.Event) -> None:
         """Nothing to do: a cancellation of the reader ends listening at once."""
 
-    async def count_jobs(self) -> int:
-        """Return the number of waiting jobs."""
-        return self._queue.depth
+    is_degraded = False
+
+    async def measure(self) -> QueueState:
+        """What waits on the queue."""
+        return self._queue.measure()
+
+    async def leave(self) -> None:
+        """Nothing to do: what was received and not acknowledged is delivered again."""
 
     async def kick(self, message: BrokerMessage) -> None:
         """Send a job."""

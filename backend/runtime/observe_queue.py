@@ -1,0 +1,85 @@
+"""Logs and metrics of the queue and of Redis; like ``observe``, one function for each event."""
+
+from __future__ import annotations
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from backend.runtime.redis_errors import explain_redis_error
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
+
+_jobs_sent = Counter("jobs_sent", "Jobs added to the queue", ["by"])
+_jobs_not_sent = Counter("jobs_not_sent", "Jobs that Redis did not accept; the sweep sends them")
+_jobs_unreadable = Counter("jobs_unreadable", "Messages on the queue that are not jobs")
+_jobs_kept = Counter(
+    "jobs_kept", "Jobs that a worker kept for itself because Redis takes or gives none"
+)
+_consumers_removed = Counter("consumers_removed", "Consumers that were gone and were removed")
+_queue_depth = Gauge("jobs_queued", "Jobs on the queue that no worker has started")
+_redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
+
+
+def redis_unavailable(operation: str, error: BaseException) -> None:
+    """A command failed because Redis is unavailable."""
+    _redis_failures.inc()
+    _log.warning("redis unavailable", operation=operation, error=explain_redis_error(error))
+
+
+def redis_missing_at_start(reason: str) -> None:
+    """Redis does not answer while this process starts, which goes on without it."""
+    _redis_failures.inc()
+    _log.warning("waiting for Redis", reason=reason, meanwhile="the sweep finds the orders")
+
+
+def redis_url_noted(note: str) -> None:
+    """``REDIS_URL`` asks for something that it does not get, or should not ask for."""
+    _log.warning("REDIS_URL", note=note)
+
+
+def queue_restored() -> None:
+    """Redis had lost the queue or its group; it was made again."""
+    _log.warning("queue restored: Redis had lost it")
+
+
+def queue_tidied(consumers: int, entries: int) -> None:
+    """Consumers that are gone were removed, and entries that nobody would ever have read."""
+    _consumers_removed.inc(consumers)
+    _log.info("queue tidied", consumers_removed=consumers, entries_removed=entries)
+
+
+def jobs_kept(count: int) -> None:
+    """A worker keeps jobs for itself, because Redis takes or gives none."""
+    _jobs_kept.inc(count)
+
+
+def jobs_sent(count: int, sender: str) -> None:
+    """Jobs were added to the queue by the intake, the sweep or a retry."""
+    _jobs_sent.labels(sender).inc(count)
+
+
+def jobs_not_sent(count: int, error: BaseException) -> None:
+    """Redis did not accept jobs; their orders are stored, and the sweep finds them."""
+    _jobs_not_sent.inc(count)
+    _log.warning("jobs not sent", jobs=count, error=explain_redis_error(error))
+
+
+def unreadable_job_dropped(message: object) -> None:
+    """A message on the queue is not a job and was dropped."""
+    _jobs_unreadable.inc()
+    _log.error("unreadable job", message=repr(message)[:200])
+
+
+def orders_swept(count: int) -> None:
+    """The sweep found orders that no worker executes."""
+    _log.info("orders swept", orders=count)
+
+
+def sweep_failed(error: BaseException) -> None:
+    """A sweep could not read the overdue orders."""
+    _log.warning("sweep failed", error=repr(error))
+
+
+def queue_depth_measured(jobs: int) -> None:
+    """The number of jobs on the queue was read."""
+    _queue_depth.set(jobs)

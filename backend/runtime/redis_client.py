@@ -1,0 +1,107 @@
+"""Connections to Redis: how each is opened, and what is checked at start.
+
+The engine works without Redis, more slowly: a worker finds its orders by the sweep, and feeds are
+polled. So a Redis that is away at start is reported and not waited for. One that refuses what the
+engine needs is an error of the configuration, and ends the start.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from backend.domain.errors import Rejected
+from backend.redis_url import RedisAddress
+from backend.runtime import observe_queue
+from backend.runtime.redis_errors import explain_redis_error, is_configuration_error
+
+VERSION_MIN: Final = (6, 2)
+
+
+def build_client_options(address: RedisAddress) -> dict[str, Any]:
+    """The arguments of every client and pool of this address.
+
+    RESP2, because the shapes of some replies depend on the protocol, and every server knows it.
+    No ``CLIENT SETINFO``, which needs a permission of its own.
+    Raises ``Rejected`` (``redis_configuration``) if a file of the TLS options cannot be used.
+    """
+    _check_tls_files(address.options)
+    return {**address.options, "protocol": 2, "driver_info": None}
+
+
+def open_redis(address: RedisAddress) -> Redis:
+    """A client that connects when it is first used. Raises as ``build_client_options``."""
+    return Redis.from_url(address.url, **build_client_options(address))
+
+
+async def check_redis(redis: Redis) -> None:
+    """Check that Redis is of a version that will do; report it if it is away.
+
+    Raises ``Rejected`` (``redis_configuration``) if it refuses the connection or is too old.
+    """
+    try:
+        reply: Any = await redis.execute_command("HELLO", 2)  # type: ignore[no-untyped-call]
+    except (RedisError, OSError) as error:
+        if isinstance(error, ResponseError) and "unknown command" in str(error):
+            raise _refuse("it is older than 6.0: Redis 6.2 or newer is needed") from None
+        report_or_refuse(error)
+        return
+    facts = _read_pairs(reply)
+    version = facts.get("version", "")
+    match = re.match(r"(\d+)\.(\d+)", version)
+    if match and (int(match[1]), int(match[2])) < VERSION_MIN:
+        raise _refuse(f"it is version {version}: 6.2 or newer is needed")
+    if facts.get("mode") == "cluster":
+        raise _refuse("it is a node of a Redis Cluster, which is not supported")
+
+
+def report_or_refuse(error: Exception) -> None:
+    """Report that Redis is away at start. Raises ``Rejected`` if it is there and refuses."""
+    if is_configuration_error(error):
+        raise _refuse(explain_redis_error(error)) from None
+    observe_queue.redis_missing_at_start(explain_redis_error(error))
+
+
+def _read_pairs(reply: Any) -> Mapping[str, str]:
+    """The fields of a HELLO, a flat list of names and values."""
+    if not isinstance(reply, list):
+        return {}
+    texts = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
+    return dict(zip(texts[::2], texts[1::2], strict=False))
+
+
+def _check_tls_files(options: Mapping[str, Any]) -> None:
+    """Raises ``Rejected`` if a file is missing or is not what it should be.
+
+    redis-py would read them when it connects, and report them as a server that is away.
+    """
+    try:
+        what = "ssl_ca_certs"
+        if "ssl_ca_certs" in options or "ssl_ca_path" in options:
+            ssl.create_default_context(
+                cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path")
+            )
+        what = "ssl_certfile and ssl_keyfile"
+        if "ssl_certfile" in options or "ssl_keyfile" in options:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
+                options.get("ssl_certfile", ""),
+                options.get("ssl_keyfile"),
+                options.get("ssl_password"),
+            )
+        what = "ssl_ciphers"
+        if "ssl_ciphers" in options:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ciphers(options["ssl_ciphers"])
+    except OSError as error:  # includes SSLError
+        reason = error.strerror or str(error)
+        raise Rejected(
+            "redis_configuration", f"REDIS_URL: {what} cannot be used: {reason}"
+        ) from None
+
+
+def _refuse(reason: str) -> Rejected:
+    return Rejected("redis_configuration", f"REDIS_URL: Redis cannot be used: {reason}")
