@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -200,12 +200,14 @@ async def open_engine(
     workers: int = 1,
     options: SimulatorOptions | None = None,
     settings: Mapping[str, object] | None = None,
+    open_proxy: Callable[[str], AbstractAsyncContextManager[str]] = nullcontext,
 ) -> AsyncIterator[EngineHarness]:
-    async with run_node(data_dir, options) as node_url:
+    """Run the engine; it reaches the node at the URL that ``open_proxy`` makes of the node's."""
+    async with run_node(data_dir, options) as node_url, open_proxy(node_url) as rpc_url:
         engine_settings = Settings.load(
             database_url=database_url,
             redis_url=redis_url,
-            solana_rpc_url=node_url,
+            solana_rpc_url=rpc_url,
             profile=Profile.INSTANT,
             **{"shutdown_s": 0, "quote_age_s": 0, **(settings or {})},
         )

@@ -16,6 +16,7 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
+from backend.chain.call_rate import PAUSE_MAX_S, PAUSE_MIN_S
 from backend.chain.rpc_client import SEND_BATCH_MAX, SIGNATURES_MAX, RpcClient
 from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
@@ -26,6 +27,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 WALLET = Keypair.from_seed(bytes(32))
 KEY = WALLET.pubkey()
+IN_2036 = "Fri, 21 Nov 2036 08:00:00 GMT"
 
 
 def make_transaction(lamports: int) -> tuple[str, bytes]:
@@ -80,6 +82,10 @@ def respond_text(text: bytes) -> Handler:
     return handle
 
 
+def _list_calls(body: Json) -> list[Json]:
+    return body if isinstance(body, list) else [body]
+
+
 async def abort_connection(request: web.BaseRequest) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
@@ -95,8 +101,12 @@ async def never_respond(_: web.BaseRequest) -> web.StreamResponse:
     ("handler", "code", "retry_after_s"),
     [
         (respond_status(429, Retry_After="2"), "rate_limited", 2),
-        (respond_status(429, Retry_After="Fri, 21 Nov 2036 08:00:00 GMT"), "rate_limited", None),
-        (respond_status(429), "rate_limited", None),
+        (respond_status(429, Retry_After="-1"), "rate_limited", PAUSE_MIN_S),
+        (respond_status(429, Retry_After="inf"), "rate_limited", PAUSE_MIN_S),
+        (respond_status(429, Retry_After="soon"), "rate_limited", PAUSE_MIN_S),
+        (respond_status(429, Retry_After=IN_2036), "rate_limited", PAUSE_MAX_S),
+        (respond_status(429, Retry_After="86400"), "rate_limited", PAUSE_MAX_S),
+        (respond_status(429), "rate_limited", PAUSE_MIN_S),
         (respond_status(503, Retry_After="0.5"), "node_unavailable", 0.5),
         (respond_status(502), "node_unavailable", None),
         (respond_status(403), "node_forbidden", None),
@@ -113,22 +123,24 @@ async def never_respond(_: web.BaseRequest) -> web.StreamResponse:
         (respond(lambda _: rpc_error(-32007)), "slot_not_available", None),
         (respond(lambda _: rpc_error(-32014)), "slot_not_available", None),
         (respond(lambda _: rpc_error(-32603)), "node_error", None),
-        (respond(lambda _: rpc_error(-32429)), "rate_limited", None),
+        (respond(lambda _: rpc_error(-32429)), "rate_limited", PAUSE_MIN_S),
         (respond(lambda _: rpc_error(-1)), "node_error", None),
     ],
 )
 async def test_a_failed_read_had_no_effect_and_such_a_send_is_unknown(
     handler: Handler, code: str, retry_after_s: float | None
 ) -> None:
-    async with run_node(handler) as rpc:
+    async with run_node(handler, wait_max_s=0) as rpc:
         with pytest.raises(ReadFailure) as read:
             await rpc.get_epoch_info(Commitment.CONFIRMED)
+    async with run_node(handler, wait_max_s=0) as rpc:  # not paused by the refused read
         [sent] = await rpc.send_transactions([make_transaction(1)[1]])
 
     assert isinstance(read.value, Transient)
     assert isinstance(sent, SendOutcomeUnknown)
     assert read.value.code == sent.code == code
-    assert read.value.retry_after_s == sent.retry_after_s == retry_after_s
+    assert read.value.retry_after_s == pytest.approx(retry_after_s)
+    assert sent.retry_after_s == pytest.approx(retry_after_s)
 
 
 async def test_a_node_that_never_responds_runs_into_the_timeout() -> None:
@@ -222,14 +234,15 @@ async def test_many_sends_go_out_in_batches_that_a_node_accepts() -> None:
         calls = json.loads(body)
         body_sizes.append(len(body))
         batch_sizes.append(len(calls) if isinstance(calls, list) else 1)
-        return web.Response(status=503)
+        answers = [{"id": call["id"], **rpc_error(-32003)} for call in _list_calls(calls)]
+        return web.json_response(answers if isinstance(calls, list) else answers[0])
 
     async with run_node(handle) as rpc:
         results = await rpc.send_transactions(wires)
 
     assert batch_sizes == [SEND_BATCH_MAX, SEND_BATCH_MAX, 1]
     assert max(body_sizes) + SEND_BATCH_MAX * (1_644 - 4 * len(wires[0]) // 3) < 50 * 1024
-    assert [type(result) for result in results] == [SendOutcomeUnknown] * len(wires)
+    assert [type(result) for result in results] == [Rejected] * len(wires)
 
 
 async def test_statuses_are_requested_in_chunks_that_a_node_accepts() -> None:
@@ -290,7 +303,7 @@ async def test_every_request_is_reported_with_its_outcome() -> None:
     async with run_node(respond(lambda _: rpc_error(-32005)), on_call=on_call) as rpc:
         with pytest.raises(Transient):
             await rpc.get_epoch_info(Commitment.CONFIRMED)
-    async with run_node(respond_status(429), on_call=on_call) as rpc:
+    async with run_node(respond_status(429), on_call=on_call, wait_max_s=0) as rpc:
         await rpc.send_transactions([make_transaction(1)[1]])
 
     assert calls == [
