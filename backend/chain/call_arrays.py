@@ -25,7 +25,7 @@ from backend.chain.load_signals import is_array_error
 from backend.chain.rpc_errors import ReadFailure, RequestRefused
 from backend.chain.rpc_results import Json
 from backend.chain.rpc_transport import RpcTransport
-from backend.runtime import observe
+from backend.runtime import observe_node
 
 REQUESTS_MAX: Final = 8
 """Most requests at once for the calls of an array that was split."""
@@ -103,7 +103,7 @@ class CallArrays:
         taken = known.taken
         learn(known)
         if known.taken != taken:
-            observe.rpc_array_size_changed(method, known.taken)
+            observe_node.rpc_array_size_changed(method, known.taken)
         if known.is_largest:
             del self._sizes[method]
 

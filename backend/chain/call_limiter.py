@@ -20,10 +20,10 @@ from typing import Final
 from backend.chain.call_rate import CallRate
 from backend.chain.load_signals import LoadSignal
 from backend.chain.rpc_errors import ReadFailure
-from backend.runtime import observe
+from backend.runtime import observe_node
 
 STARVED_S: Final = 1.0
-_NODE: Final = ""
+_ALL_METHODS: Final = "all"
 
 
 class CallPostponed(ReadFailure):
@@ -97,7 +97,7 @@ class CallLimiter:
             now = self._clock()
             wait_s = max(self._node.get_wait_s(now), rate.get_wait_s(now))
             if wait_s > 0 and self._is_too_long(method, waited_s, wait_s, now):
-                observe.rpc_call_postponed(method)
+                observe_node.rpc_call_postponed(method)
                 raise CallPostponed(
                     "rate_limited", f"the node limits calls: none for {wait_s:.3g} s", wait_s
                 )
@@ -107,7 +107,7 @@ class CallLimiter:
             self._disengage(now)
             if wait_s <= 0:
                 return waited_s
-            observe.rpc_call_delayed(method)
+            observe_node.rpc_call_delayed(method)
             await asyncio.sleep(wait_s)
             waited_s += wait_s
             now = self._clock()
@@ -123,12 +123,12 @@ class CallLimiter:
         """
         now = self._clock()
         rate = self._get_rate(method) if signal.is_of_method else self._node
-        rate.refuse(signal.wait_s, sent_at, now, is_of_rate=signal.is_of_rate)
+        is_new = rate.refuse(signal.wait_s, sent_at, now, is_of_rate=signal.is_of_rate)
         self.is_engaged = True
         pause_s = rate.get_pause_s(now)
-        observe.node_overloaded(
-            method if signal.is_of_method else _NODE, pause_s, rate.get_limit(now)
-        )
+        if is_new:
+            limited = method if signal.is_of_method else _ALL_METHODS
+            observe_node.node_overloaded(limited, pause_s, rate.get_limit(now))
         return pause_s, not self._is_too_long(method, waited_s, pause_s, now)
 
     def pause(self, method: str, signal: LoadSignal) -> None:
@@ -155,7 +155,7 @@ class CallLimiter:
 
     def _disengage(self, now: float) -> None:
         limit = self._node.get_limit(now)
-        observe.rpc_limit_changed(limit)
+        observe_node.rpc_limit_changed(limit)
         if not self._is_configured:
             rates = (self._node, *self._methods.values())
             self.is_engaged = any(rate.is_limiting(now) for rate in rates)

@@ -98,21 +98,24 @@ class CallRate:
 
     def refuse(
         self, wait_s: float | None, sent_at: float, now: float, *, is_of_rate: bool = True
-    ) -> None:
+    ) -> bool:
         """The node refused, for its load, a call that was sent at ``sent_at``.
 
-        Refusals of calls that were on their way at the same time are one sign, not many. One that
-        says nothing of the rate of calls only pauses them.
+        Refusals of calls that were on their way at the same time are one sign, not many: returns
+        whether this is a new one. One that says nothing of the rate of calls only pauses them.
         """
         if sent_at < self._refused_at:
             self.pause(wait_s or 0, now)
-            return
+            return False
+        if now - self._refused_at > 2 * PAUSE_MAX_S:
+            self._refusals = 0
         pause_s = PAUSE_MIN_S * 2 ** min(self._refusals, _DOUBLINGS_MAX)
         self.pause(max(wait_s or 0.0, pause_s), now)
         self._refusals += 1
         self._refused_at = now
         if is_of_rate:
             self._learn(self.get_pause_s(now), now)
+        return True
 
     def succeed(self, sent_at: float) -> None:
         """A call that was sent at ``sent_at`` was not refused."""

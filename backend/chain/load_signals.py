@@ -1,8 +1,8 @@
 """What a node says of its load: a refusal that asks for a pause, or a quota that is used up.
 
-Nodes say it by status (429, or 5xx with ``Retry-After``), by JSON-RPC errors of many codes, and by the
-headers of responses that succeed. A date is taken relative to the response's own ``Date``: neither
-clock has to be right.
+Nodes say it by status (429, or 5xx with ``Retry-After``), by JSON-RPC errors of many codes, and by
+the headers of responses that succeed. A date is taken relative to the response's own ``Date``:
+neither clock has to be right.
 """
 
 from __future__ import annotations

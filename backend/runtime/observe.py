@@ -44,16 +44,6 @@ _queue_depth = Gauge("jobs_queued", "Jobs on the queue that no worker has receiv
 _redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
 _rpc_s = Histogram("rpc_seconds", "Duration of JSON-RPC calls", ["method"], buckets=_SECONDS)
 _rpc_calls = Counter("rpc_calls", "JSON-RPC calls", ["method", "outcome"])
-_rpc_waits = Counter(
-    "rpc_calls_paused", "JSON-RPC calls held back by the node's limits", ["method", "outcome"]
-)
-_rpc_limit = Gauge(
-    "rpc_limit_calls_per_second", "Highest rate of JSON-RPC calls to the node now; 0: no limit"
-)
-_rpc_overloads = Counter("rpc_overloads", "Refusals of the node for its load", ["limited"])
-_rpc_array_size = Gauge(
-    "rpc_array_size", "Largest JSON-RPC array that a limited node takes, of one method", ["method"]
-)
 _quotes_failed = Counter("quotes_failed", "Quote requests that a venue failed", ["dex", "code"])
 _transactions_resent = Counter(
     "transactions_resent", "Transactions that were sent again with the same bytes"
@@ -251,38 +241,6 @@ def rpc_called(method: str, outcome: str, seconds: float) -> None:
     """A JSON-RPC call ended; ``outcome`` is ``ok`` or the class of the error."""
     _rpc_calls.labels(method, outcome).inc()
     _rpc_s.labels(method).observe(seconds)
-
-
-def rpc_call_delayed(method: str) -> None:
-    """A JSON-RPC call waits for the node's limits before it is sent."""
-    _rpc_waits.labels(method, "delayed").inc()
-
-
-def rpc_call_postponed(method: str) -> None:
-    """A JSON-RPC call was not sent, since it would have had to wait for too long."""
-    _rpc_waits.labels(method, "postponed").inc()
-
-
-def node_overloaded(method: str, pause_s: float, calls_per_s: float) -> None:
-    """The node refused a call for its load: of one method, or (``""``) of any."""
-    _rpc_overloads.labels(method or "all").inc()
-    _log.warning(
-        "node limits calls",
-        limited=method or "all",
-        pause_s=round(pause_s, 3),
-        calls_per_s=round(calls_per_s, 1),
-    )
-
-
-def rpc_limit_changed(calls_per_s: float) -> None:
-    """The highest rate of calls to the node changed; 0 means no limit."""
-    _rpc_limit.set(calls_per_s)
-
-
-def rpc_array_size_changed(method: str, size: int) -> None:
-    """Another size became the largest array of calls that the node takes."""
-    _rpc_array_size.labels(method).set(size)
-    _log.info("array size of node changed", method=method, size=size)
 
 
 def quote_failed(dex: str, code: str, reason: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from backend.chain.call_rate import PAUSE_MAX_S, PAUSE_MIN_S
-from backend.chain.rpc_client import SEND_BATCH_MAX, SIGNATURES_MAX, RpcClient
+from backend.chain.rpc_client import SIGNATURES_MAX, RpcClient
 from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
@@ -80,10 +79,6 @@ def respond_text(text: bytes) -> Handler:
         return web.Response(body=text)
 
     return handle
-
-
-def _list_calls(body: Json) -> list[Json]:
-    return body if isinstance(body, list) else [body]
 
 
 async def abort_connection(request: web.BaseRequest) -> web.StreamResponse:
@@ -210,41 +205,6 @@ async def test_a_transaction_that_is_already_processed_was_sent() -> None:
         assert await rpc.send_transactions([wire]) == [signature]
 
 
-async def test_the_results_of_a_batch_of_sends_are_in_order_whatever_is_missing() -> None:
-    sent = [make_transaction(n) for n in range(1, 5)]
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        calls = await request.json()
-        results = [{"id": c["id"], "result": sent[c["id"]][0]} for c in calls if c["id"] != 2]
-        return web.json_response([*reversed(results), "noise"])
-
-    async with run_node(handle) as rpc:
-        results = await rpc.send_transactions([wire for _, wire in sent])
-
-    assert isinstance(results[2], OutcomeUnknown)
-    assert [results[n] for n in (0, 1, 3)] == [sent[n][0] for n in (0, 1, 3)]
-
-
-async def test_many_sends_go_out_in_batches_that_a_node_accepts() -> None:
-    batch_sizes, body_sizes = [], []
-    wires = [make_transaction(n)[1] for n in range(1, 2 * SEND_BATCH_MAX + 2)]
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
-        calls = json.loads(body)
-        body_sizes.append(len(body))
-        batch_sizes.append(len(calls) if isinstance(calls, list) else 1)
-        answers = [{"id": call["id"], **rpc_error(-32003)} for call in _list_calls(calls)]
-        return web.json_response(answers if isinstance(calls, list) else answers[0])
-
-    async with run_node(handle) as rpc:
-        results = await rpc.send_transactions(wires)
-
-    assert batch_sizes == [SEND_BATCH_MAX, SEND_BATCH_MAX, 1]
-    assert max(body_sizes) + SEND_BATCH_MAX * (1_644 - 4 * len(wires[0]) // 3) < 50 * 1024
-    assert [type(result) for result in results] == [Rejected] * len(wires)
-
-
 async def test_statuses_are_requested_in_chunks_that_a_node_accepts() -> None:
     chunk_sizes = []
 
@@ -267,27 +227,6 @@ async def test_a_result_shorter_than_the_request_is_malformed() -> None:
         for read in (rpc.get_signature_statuses(["x", "y"]), rpc.get_multiple_accounts([KEY] * 2)):
             with pytest.raises(ReadFailure):
                 await read
-
-
-async def test_transactions_fail_one_by_one() -> None:
-    def response(call: Json) -> Json:
-        return [{"result": None}, rpc_error(-32005), {"result": {"slot": 1}}][call["id"]]
-
-    async with run_node(respond(response)) as rpc:
-        missing, behind, broken = await rpc.get_transactions(["a", "b", "c"])
-
-    assert missing is None
-    assert isinstance(behind, Transient)
-    assert isinstance(broken, Transient)
-
-
-@pytest.mark.parametrize(
-    "text", [b'{"id":null,"error":{"code":-32005,"message":"x"}}', b"7", b'[{"id":[]}]']
-)
-async def test_a_batch_refused_as_a_whole_is_refused_for_each(text: bytes) -> None:
-    async with run_node(respond_text(text)) as rpc:
-        results = await rpc.get_transactions(["a", "b"])
-    assert [type(result) for result in results] == [ReadFailure, ReadFailure]
 
 
 async def test_every_request_is_reported_with_its_outcome() -> None:

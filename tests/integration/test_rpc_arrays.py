@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from backend.chain.rpc_client import SIGNATURES_MAX, RpcClient
+from backend.chain.rpc_client import SIGNATURES_MAX
 from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
-from backend.chain.rpc_results import LandedTransaction
-from backend.domain.orders import SignedTransaction
-from tests.integration.node_proxy import (
+from tests.integration.limiting_proxy import (
     ArrayPolicy,
-    NodeProxy,
     Refusal,
     by_body,
-    by_changing,
     by_closing,
     by_cutting,
     by_cutting_the_connection,
     by_error,
     by_error_in_each,
     by_status,
-    pair_up,
-    run_proxy,
 )
-from tests.integration.simulator_client import SimulatorClient, open_simulator
+from tests.integration.proxied_node import COUNT, land_all, open_behind_proxy
 from tests.integration.test_rpc import make_transaction, respond_status, run_node
-from tests.scenario import HAPPY_PATH, open_engine
 
 Json = Any
-COUNT = 9
 
 REFUSALS: Mapping[str, Refusal] = {
     "400": by_status(400),
@@ -70,36 +60,6 @@ REFUSALS: Mapping[str, Refusal] = {
     "the array is cut": by_cutting,
     "the connection is cut": by_cutting_the_connection,
 }  # fmt: skip
-
-
-@asynccontextmanager
-async def open_behind_proxy(
-    data_dir: Path, policy: ArrayPolicy
-) -> AsyncIterator[tuple[SimulatorClient, RpcClient, NodeProxy]]:
-    """A node, with a client beside the proxy and one behind it."""
-    async with (
-        open_simulator(data_dir, slot_s=0.01) as node,
-        run_proxy(str(node.http._base_url), arrays=policy) as proxy,
-        RpcClient(proxy.url) as rpc,
-    ):
-        yield node, rpc, proxy
-
-
-async def land_all(
-    node: SimulatorClient, rpc: RpcClient, count: int = COUNT
-) -> list[SignedTransaction]:
-    """Send transactions at once and fetch them at once: each is accepted, landed and fetched."""
-    transactions = [await node.build_swap(10**6 + n) for n in range(count)]
-    sent = await rpc.send_transactions([each.wire for each in transactions])
-    assert sent == [each.signature for each in transactions]
-    for each in transactions:
-        await node.wait_until_landed(each.signature)
-    landed = await rpc.get_transactions([each.signature for each in transactions])
-    assert all(isinstance(each, LandedTransaction) for each in landed), landed
-    assert [each.wire for each in landed if isinstance(each, LandedTransaction)] == [
-        each.wire for each in transactions
-    ]
-    return transactions
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -181,113 +141,6 @@ async def test_one_call_that_a_proxy_refuses_does_not_stop_the_others(tmp_path: 
         assert isinstance(fetched[position], ReadFailure)
 
 
-def _drop_second(elements: list[Json]) -> list[Json]:
-    return [elements[0], *elements[2:]]
-
-
-def _null_second(elements: list[Json]) -> list[Json]:
-    return [elements[0], None, *elements[2:]]
-
-
-def _text_second(elements: list[Json]) -> list[Json]:
-    return [elements[0], "busy", *elements[2:]]
-
-
-def _rename_second(call_id: Json) -> Any:
-    def change(elements: list[Json]) -> list[Json]:
-        return [{**each, "id": call_id} if n == 1 else each for n, each in enumerate(elements)]
-
-    return change
-
-
-def _contradict_second(elements: list[Json]) -> list[Json]:
-    return [*elements, {**elements[1], "result": "another"}, elements[1]]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        _drop_second,
-        _null_second,
-        _text_second,
-        _contradict_second,
-        *map(_rename_second, (77, -1, 4, "1", None, True, 1.0, [1], {"n": 1})),
-    ],
-)
-async def test_an_answer_that_is_not_there_fails_its_own_call_only(
-    tmp_path: Path, change: Any
-) -> None:
-    async with open_behind_proxy(tmp_path, ArrayPolicy(by_changing(change))) as (node, rpc, _):
-        transactions = [await node.build_swap(10**6 + n) for n in range(4)]
-        sent = await rpc.send_transactions([each.wire for each in transactions])
-        for each in transactions:
-            await node.wait_until_landed(each.signature)
-        landed = await rpc.get_transactions([each.signature for each in transactions])
-
-        assert isinstance(sent[1], SendOutcomeUnknown)
-        assert isinstance(landed[1], ReadFailure)
-        for n in (0, 2, 3):
-            assert sent[n] == transactions[n].signature
-            assert isinstance(landed[n], LandedTransaction)
-
-
-async def test_equal_answers_to_one_call_count_as_one_and_their_order_is_free(
-    tmp_path: Path,
-) -> None:
-    policy = ArrayPolicy(by_changing(lambda elements: [*reversed(elements), *elements]))
-    async with open_behind_proxy(tmp_path, policy) as (node, rpc, proxy):
-        await land_all(node, rpc)
-        assert [size for method, size in proxy.sizes if method == "sendTransaction"] == [COUNT]
-
-
-async def test_an_answer_with_the_id_of_another_call_is_not_taken_for_it(tmp_path: Path) -> None:
-    """Nothing shows that ids are exchanged, but each transaction names its own signature."""
-
-    def exchange_ids(elements: list[Json]) -> list[Json]:
-        return [{**each, "id": following["id"]} for each, following in pair_up(elements)]
-
-    policy = ArrayPolicy(by_changing(exchange_ids))
-    async with open_behind_proxy(tmp_path, policy) as (node, rpc, _):
-        transactions = [await node.build_swap(10**6 + n) for n in range(3)]
-        sent = await rpc.send_transactions([each.wire for each in transactions])
-        for each in transactions:
-            await node.wait_until_landed(each.signature)
-        landed = await rpc.get_transactions([each.signature for each in transactions])
-
-    assert [type(each) for each in sent] == [SendOutcomeUnknown] * 3
-    assert [type(each) for each in landed] == [ReadFailure] * 3
-
-
-async def test_arrays_that_are_never_answered_in_full_become_single_calls(tmp_path: Path) -> None:
-    async with open_behind_proxy(tmp_path, ArrayPolicy(by_changing(_drop_second))) as opened:
-        node, rpc, proxy = opened
-        transactions = [await node.build_swap(10**6 + n) for n in range(4)]
-        wires = [each.wire for each in transactions]
-        signatures = [each.signature for each in transactions]
-        for _ in range(20):
-            if await rpc.send_transactions(wires) == signatures:
-                break
-        assert proxy.sizes[-1] == ("sendTransaction", 1)
-
-
-async def test_arrays_that_time_out_become_smaller(tmp_path: Path) -> None:
-    async def ignore(*_: object) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        return web.Response()
-
-    async with (
-        open_simulator(tmp_path) as node,
-        run_proxy(str(node.http._base_url), arrays=ArrayPolicy(ignore)) as proxy,
-        RpcClient(proxy.url, timeout_s=0.2) as rpc,
-    ):
-        wires = [(await node.build_swap(10**6 + n)).wire for n in range(4)]
-        for _ in range(30):
-            sent = await rpc.send_transactions(wires)
-            if not any(isinstance(each, SendOutcomeUnknown) for each in sent):
-                break
-        assert all(isinstance(each, str) for each in sent)
-
-
 async def test_a_request_for_many_statuses_is_split_as_well() -> None:
     counts = []
 
@@ -314,35 +167,3 @@ async def test_statuses_of_a_node_that_refuses_everything_cost_two_requests() ->
     async with run_node(respond_status(502)) as rpc:
         with pytest.raises(ReadFailure, match="502"):
             await rpc.get_signature_statuses(["x"] * 100)
-
-
-@pytest.mark.parametrize(
-    "policy",
-    [
-        ArrayPolicy(by_status(403)),
-        ArrayPolicy(by_closing),
-        ArrayPolicy(by_cutting),
-        ArrayPolicy(by_changing(_drop_second)),
-        ArrayPolicy(by_error(-32600, "Invalid request"), methods=frozenset({"getTransaction"})),
-        ArrayPolicy(by_status(413), size_max=2),
-    ],
-)
-async def test_orders_end_and_are_told_over_a_node_that_refuses_arrays(
-    database_url: str, redis_url: str, data_dir: Path, policy: ArrayPolicy
-) -> None:
-    @asynccontextmanager
-    async def open_proxy(node_url: str) -> AsyncIterator[str]:
-        async with run_proxy(node_url, arrays=policy) as proxy:
-            yield proxy.url
-
-    async with open_engine(
-        database_url, redis_url, data_dir, open_proxy=open_proxy, settings={"resend_s": 0.1}
-    ) as engine:
-        ids = []
-        for _ in range(3):
-            ids += await engine.place_orders(*[engine.build_terms("1")] * 3)
-        histories = await engine.wait_all_ended(ids)
-
-        assert [history.statuses for history in histories] == [HAPPY_PATH] * 9
-        told = {history.record.tx_hash for history in histories}
-        assert told == set(await engine.read_swaps())

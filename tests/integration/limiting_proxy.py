@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +55,7 @@ class RatePolicy:
 
 
 @dataclass(slots=True)
-class NodeProxy:
+class LimitingProxy:
     """A running proxy: its URL, and the sizes of the requests that it met, 1 for a bare call."""
 
     url: str = ""
@@ -69,11 +69,11 @@ class NodeProxy:
 
 
 @asynccontextmanager
-async def run_proxy(
+async def run_limiting_proxy(
     node_url: str, *, arrays: ArrayPolicy | None = None, rate: RatePolicy | None = None
-) -> AsyncIterator[NodeProxy]:
+) -> AsyncIterator[LimitingProxy]:
     """Run a proxy before the node at ``node_url``."""
-    proxy = NodeProxy(arrays=arrays, rate=rate)
+    proxy = LimitingProxy(arrays=arrays, rate=rate)
     async with aiohttp.ClientSession() as session:
 
         async def forward(body: bytes) -> bytes:
@@ -95,7 +95,7 @@ async def run_proxy(
 
 
 async def _answer(
-    proxy: NodeProxy, request: web.BaseRequest, forward: Forward
+    proxy: LimitingProxy, request: web.BaseRequest, forward: Forward
 ) -> web.StreamResponse:
     content = await request.read()
     body = json.loads(content)
@@ -191,8 +191,3 @@ def by_changing(change: Callable[[list[Json]], list[Json]]) -> Refusal:
         return web.json_response(change(json.loads(await forward(content))))
 
     return refuse
-
-
-def pair_up(elements: list[Json]) -> Iterator[tuple[Json, Json]]:
-    """Each element with the one after it, the last with the first."""
-    return zip(elements, [*elements[1:], elements[0]], strict=True)
