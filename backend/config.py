@@ -148,9 +148,6 @@ class Settings(BaseSettings):
         description="Maximum age of the pool state that is quoted, in seconds; 0 reads it for"
         " each quote.",
     )
-    rpc_timeout_s: float = Field(
-        5, gt=0, le=120, description="Timeout of a request to the node, in seconds."
-    )
     rpc_rate_limit: float = Field(
         0,
         ge=0,
@@ -163,6 +160,9 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000,
         description="The same for the calls of each single method.",
+    )
+    rpc_timeout_s: float = Field(
+        5, gt=0, le=120, description="Timeout of a request to the node, in seconds."
     )
     resend_s: float = Field(
         2,

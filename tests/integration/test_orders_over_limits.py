@@ -60,7 +60,7 @@ async def test_orders_end_and_are_told_over_a_node_that_refuses_arrays(
 async def test_orders_end_confirmed_over_a_node_with_the_limits_of_a_public_one(
     database_url: str, redis_url: str, data_dir: Path, headers: dict[str, str]
 ) -> None:
-    """Half of 100 calls in 10 s and 40 of one method, for 60 orders at 4 in a second: ten times as fast."""
+    """60 orders at 4 a second, 100 calls in 10 s, 40 of a method: half of it, ten times as fast."""
     proxies: list[LimitingProxy] = []
 
     @asynccontextmanager
