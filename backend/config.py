@@ -154,6 +154,19 @@ class Settings(BaseSettings):
         description="Maximum age of the pool state that is quoted, in seconds; 0 reads it for"
         " each quote.",
     )
+    rpc_rate_limit: float = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Maximum number of JSON-RPC calls per second of one process to the node; calls"
+        " in an array count each. 0 means no limit but those that the node's refusals teach.",
+    )
+    rpc_method_rate_limit: float = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="The same for the calls of each single method.",
+    )
     rpc_timeout_s: float = Field(
         5, gt=0, le=120, description="Timeout of a request to the node, in seconds."
     )

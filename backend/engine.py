@@ -23,7 +23,8 @@ from uuid import UUID
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from backend.chain.rpc_client import RpcClient
+from backend.chain.call_limiter import CallLimits
+from backend.chain.rpc_client import WAIT_MAX_S, RpcClient
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
@@ -223,7 +224,14 @@ async def _open_shared_services(
 
         pool = await wait_for_server("PostgreSQL", open_database, away=CONNECTION_ERRORS, stop=stop)
         rpc = await stack.enter_async_context(
-            RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
+            RpcClient(
+                rpc_url,
+                timeout_s=settings.rpc_timeout_s,
+                limits=CallLimits(settings.rpc_rate_limit, settings.rpc_method_rate_limit),
+                # Half, so that a read that had to wait still ends before its quote does.
+                wait_max_s=min(WAIT_MAX_S, settings.quote_timeout_s / 2),
+                on_call=observe.rpc_called,
+            )
         )
         router = Router(
             VENUES, rpc, timeout_s=settings.quote_timeout_s, age_max_s=settings.quote_age_s

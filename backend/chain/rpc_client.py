@@ -1,13 +1,12 @@
 """A JSON-RPC client for one Solana node, over one connection pool.
 
 Every result is a typed value and every failure an ``EngineError`` whose class says how to react.
-Calls that carry one item each (sends, transactions) are sent as JSON-RPC batches, small enough for
-the 50 KiB that a node accepts in one request.
+Calls that carry one item each (sends, transactions) are sent as JSON-RPC arrays, small enough for
+the 50 KiB that a node accepts in one request, and smaller where a node takes less.
 """
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,18 +14,17 @@ from time import monotonic
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
-import orjson
 from solders.pubkey import Pubkey
 
+from backend.chain.array_sizes import ArraySize
+from backend.chain.call_arrays import CallArrays
+from backend.chain.call_limiter import CallLimiter, CallLimits
 from backend.chain.rpc_errors import (
-    ReadFailure,
+    RequestRefused,
     Value,
-    classify_http_status,
     parse_result,
     parse_send_result,
     parse_transaction,
-    to_send_failure,
 )
 from backend.chain.rpc_results import (
     Blockhash,
@@ -41,6 +39,7 @@ from backend.chain.rpc_results import (
     read_statuses,
     read_tip,
 )
+from backend.chain.rpc_transport import CallObserver, RpcTransport
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from backend.venues.venue import Account
@@ -54,11 +53,10 @@ SEND_BATCH_MAX: Final = 28
 FETCH_BATCH_MAX: Final = 100
 """Most ``getTransaction`` calls in one batch: that many fit 50 KiB as well."""
 
-_READ_SIZE: Final = 1 << 16
 _ENCODING: Final = "base64"
 
-CallObserver = Callable[[str, str, float], None]
-"""Called after each request with the method, ``ok`` or the error code, and the seconds it took."""
+WAIT_MAX_S: Final = 1.0
+"""Longest time that a call waits for the node's limits; one that would wait longer fails."""
 
 
 def _ignore_call(method: str, outcome: str, seconds: float) -> None:
@@ -66,7 +64,11 @@ def _ignore_call(method: str, outcome: str, seconds: float) -> None:
 
 
 class RpcClient:
-    """A client of one node. An async context manager that owns the connection pool."""
+    """A client of one node. An async context manager that owns the connection pool.
+
+    ``limits`` bounds the calls; what the node itself limits is learned from its answers. A call
+    waits for either at most ``wait_max_s``, which is no part of ``timeout_s``.
+    """
 
     def __init__(
         self,
@@ -76,22 +78,24 @@ class RpcClient:
         connect_timeout_s: float = 2,
         connections_max: int = 32,
         response_bytes_max: int = 16 << 20,
+        limits: CallLimits = CallLimits(),  # noqa: B008 - frozen
+        wait_max_s: float = WAIT_MAX_S,
         on_call: CallObserver = _ignore_call,
     ) -> None:
-        self._url = url
-        self._timeout_s = timeout_s
-        self._connect_timeout_s = connect_timeout_s
-        self._connections_max = connections_max
-        self._response_bytes_max = response_bytes_max
-        self._on_call = on_call
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = RpcTransport(
+            url,
+            CallLimiter(limits, wait_max_s=wait_max_s),
+            timeout_s=timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            connections_max=connections_max,
+            response_bytes_max=response_bytes_max,
+            on_call=on_call,
+        )
+        self._arrays = CallArrays(self._transport)
+        self._statuses_size = ArraySize(SIGNATURES_MAX)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections_max),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            headers={"Content-Type": "application/json"},
-        )
+        await self._transport.__aenter__()
         return self
 
     async def __aexit__(
@@ -100,8 +104,7 @@ class RpcClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._transport.__aexit__(kind, error, trace)
 
     async def get_genesis_hash(self) -> str:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
@@ -152,14 +155,29 @@ class RpcClient:
         """The status of each signature, as of the oldest slot of the requests that were needed."""
         parts: list[SignatureStatuses] = []
         options = {"searchTransactionHistory": search_history}
-        for at in range(0, len(signatures), SIGNATURES_MAX):
-            chunk = list(signatures[at : at + SIGNATURES_MAX])
-            reader = partial(read_statuses, expected=len(chunk))
-            parts.append(await self._read("getSignatureStatuses", [chunk, options], reader))
+        at = 0
+        while at < len(signatures):
+            count = self._statuses_size.choose(len(signatures) - at, monotonic())
+            chunk = list(signatures[at : at + count])
+            try:
+                parts.append(await self._read_statuses(chunk, options))
+            except RequestRefused:
+                if count == 1:
+                    raise
+                if count <= self._statuses_size.taken:
+                    await self._read_statuses(chunk[:1], options)  # raises if it is the node
+                self._statuses_size.refuse(count, monotonic())
+            else:
+                self._statuses_size.accept(count, monotonic())
+                at += count
         return SignatureStatuses(
             min((part.slot for part in parts), default=0),
             [s for part in parts for s in part.entries],
         )
+
+    async def _read_statuses(self, signatures: list[str], options: Json) -> SignatureStatuses:
+        reader = partial(read_statuses, expected=len(signatures))
+        return await self._read("getSignatureStatuses", [signatures, options], reader)
 
     async def get_transactions(
         self, signatures: Sequence[str]
@@ -170,16 +188,9 @@ class RpcClient:
             "commitment": Commitment.CONFIRMED,
             "maxSupportedTransactionVersion": 1,
         }
-        results: list[LandedTransaction | EngineError | None] = []
-        for at in range(0, len(signatures), FETCH_BATCH_MAX):
-            calls = [[signature, options] for signature in signatures[at : at + FETCH_BATCH_MAX]]
-            try:
-                responses = await self._exchange_batch("getTransaction", calls)
-            except EngineError as failure:
-                results += [failure] * len(calls)
-            else:
-                results += [parse_transaction(response) for response in responses]
-        return results
+        calls = [[signature, options] for signature in signatures]
+        answers = await self._arrays.request("getTransaction", calls, FETCH_BATCH_MAX)
+        return list(map(parse_transaction, answers, signatures))
 
     async def send_transactions(
         self, wires: Sequence[bytes], *, skip_preflight: bool = True
@@ -195,82 +206,16 @@ class RpcClient:
             "preflightCommitment": Commitment.CONFIRMED,
             "maxRetries": 0,
         }
-        results: list[str | EngineError] = []
-        for at in range(0, len(wires), SEND_BATCH_MAX):
-            chunk = wires[at : at + SEND_BATCH_MAX]
-            calls = [[_encode_base64(wire), options] for wire in chunk]
-            try:
-                responses = await self._exchange_batch("sendTransaction", calls)
-            except EngineError as failure:
-                results += [to_send_failure(failure)] * len(chunk)
-            else:
-                results += [
-                    parse_send_result(response, wire)
-                    for response, wire in zip(responses, chunk, strict=True)
-                ]
-        return results
+        calls = [[_encode_base64(wire), options] for wire in wires]
+        answers = await self._arrays.request("sendTransaction", calls, SEND_BATCH_MAX)
+        return list(map(parse_send_result, answers, wires))
 
     async def _read(
         self, method: str, params: list[Json], reader: Callable[[Json], Value]
     ) -> Value:
         call = {"jsonrpc": "2.0", "id": 0, "method": method, "params": params}
-        response = await self._exchange(method, call)
+        response = await self._transport.exchange(method, call)
         return parse_result(response, reader)
-
-    async def _exchange_batch(self, method: str, calls: list[list[Json]]) -> list[Json]:
-        """One response object per call, in order; an empty one where the node omitted it."""
-        batch = [
-            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-            for number, params in enumerate(calls)
-        ]
-        if len(batch) == 1:  # some nodes and proxies rate an array as a more expensive request
-            return [await self._exchange(method, batch[0])]
-        responses = await self._exchange(method, batch)
-        if not isinstance(responses, list):  # the batch was refused as a whole
-            return [responses] * len(batch)
-        by_id = {r["id"]: r for r in responses if isinstance(r, dict) and _is_number(r.get("id"))}
-        return [by_id.get(number, {}) for number in range(len(batch))]
-
-    async def _exchange(self, method: str, body: Json) -> Json:
-        """Perform one HTTP request. Raises ``ReadFailure``, which a send reclassifies."""
-        start = monotonic()
-        try:
-            response = await self._post(orjson.dumps(body))
-        except ReadFailure as failure:
-            self._on_call(method, failure.code, monotonic() - start)
-            raise
-        is_refused = isinstance(response, dict) and response.get("error") is not None
-        self._on_call(method, "refused" if is_refused else "ok", monotonic() - start)
-        return response
-
-    async def _post(self, body: bytes) -> Json:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return orjson.loads(await self._fetch(body))
-        except TimeoutError:
-            raise ReadFailure("node_timeout", f"no response within {self._timeout_s:g} s") from None
-        except (aiohttp.ClientError, OSError) as error:
-            # Without the error's own message: it contains the node's address, and clients see this.
-            reason = f"the connection to the node failed ({type(error).__name__})"
-            raise ReadFailure("node_unreachable", reason) from None
-        except ValueError:
-            raise ReadFailure("node_error", "the node's response is not JSON") from None
-
-    async def _fetch(self, body: bytes) -> bytes:
-        assert self._session is not None, "used outside of its context"
-        async with self._session.post(self._url, data=body) as response:
-            if response.status != 200:
-                raise classify_http_status(response.status, response.headers.get("Retry-After"))
-            content = bytearray()
-            async for chunk in response.content.iter_chunked(_READ_SIZE):
-                content += chunk
-                if len(content) > self._response_bytes_max:
-                    raise ReadFailure("node_error", "the node's response is too large")
-            return bytes(content)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, int)
 
 
 def _encode_base64(wire: bytes) -> str:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from backend.chain.load_signals import find_load_signal
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc_results import Json, LandedTransaction, read_transaction
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
@@ -25,6 +27,13 @@ class ReadFailure(Transient):
     def __init__(self, code: str, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(code, reason)
         self.retry_after_s = retry_after_s
+
+
+class RequestRefused(ReadFailure):
+    """The node refused a request as a whole, or answered with what is no response to it.
+
+    Its load is not the reason, and it can be reached: a smaller request may pass.
+    """
 
 
 class SendOutcomeUnknown(OutcomeUnknown):
@@ -56,28 +65,20 @@ _REQUEST_ERRORS: Final = frozenset(
 """The request itself is invalid: the node returns the same error every time."""
 
 
-def classify_http_status(status: int, retry_after: str | None) -> ReadFailure:
+def classify_http_status(status: int) -> ReadFailure:
     """Classify an HTTP status other than 200 for a read."""
-    wait_s = _parse_retry_after_s(retry_after)
     if status == 429:
-        return ReadFailure("rate_limited", "the node returns 429: too many requests", wait_s)
+        return ReadFailure("rate_limited", "the node returns 429: too many requests")
     if status in {401, 403}:
-        return ReadFailure("node_forbidden", f"the node returns {status}: check its URL and key")
-    return ReadFailure("node_unavailable", f"the node returns HTTP {status}", wait_s)
-
-
-def _parse_retry_after_s(retry_after: str | None) -> float | None:
-    try:
-        return max(float(retry_after), 0.0) if retry_after else None
-    except ValueError:
-        return None  # an HTTP date: the caller's own backoff serves as well
+        return RequestRefused("node_forbidden", f"the node returns {status}: check its URL and key")
+    return RequestRefused("node_unavailable", f"the node returns HTTP {status}")
 
 
 def classify_read_error(code: int, message: str) -> EngineError:
     """Classify a JSON-RPC error of a read."""
     if code in _REQUEST_ERRORS:
         return Rejected("node_refused", f"the node refuses the request ({code}): {message}")
-    name = _READ_CODES.get(code, "node_error")
+    name = _get_failure_name(code, message)
     return ReadFailure(name, f"the node reports ({code}): {message}")
 
 
@@ -87,8 +88,14 @@ def classify_send_error(code: int, message: str) -> EngineError:
         return Rejected("signature_failure", f"the node refuses the signature: {message}")
     if code == _INVALID_PARAMS:
         return Rejected("invalid_transaction", f"the node cannot read the transaction: {message}")
-    name = _READ_CODES.get(code, "node_error")
+    name = _get_failure_name(code, message)
     return SendOutcomeUnknown(name, f"the node reports ({code}): {message}")
+
+
+def _get_failure_name(code: int, message: str) -> str:
+    if find_load_signal({"code": code, "message": message}) is not None:
+        return "rate_limited"
+    return _READ_CODES.get(code, "node_error")
 
 
 def to_send_failure(failure: EngineError) -> EngineError:
@@ -120,21 +127,35 @@ def parse_result(response: Json, reader: Callable[[Json], Value]) -> Value:
         raise ReadFailure("node_error", "the node's response is malformed") from None
 
 
-def parse_transaction(response: Json) -> LandedTransaction | EngineError | None:
+def parse_transaction(
+    answer: Json | EngineError, signature: str
+) -> LandedTransaction | EngineError | None:
     """Parse a landed transaction: ``None`` if no block contains it; an error is returned."""
+    if isinstance(answer, EngineError):
+        return answer
     try:
-        return parse_result(response, read_transaction)
+        landed = parse_result(answer, read_transaction)
     except EngineError as failure:
         return failure
+    if landed is not None and not _is_signed(landed.wire, signature):
+        return ReadFailure("node_error", "the node's response is another transaction")
+    return landed
 
 
-def parse_send_result(response: Json, wire: bytes) -> str | EngineError:
-    """Parse the response to a send: the accepted signature, or the classified error."""
+def _is_signed(wire: bytes, signature: str) -> bool:
+    """Whether a transaction's first signature, which follows their number, is this one."""
+    return str(Signature.from_bytes(wire[1:65])) == signature if len(wire) >= 65 else False
+
+
+def parse_send_result(answer: Json | EngineError, wire: bytes) -> str | EngineError:
+    """Parse the answer to a send: the accepted signature, or the classified error."""
+    if isinstance(answer, EngineError):
+        return to_send_failure(answer)
     signature = str(VersionedTransaction.from_bytes(wire).signatures[0])
     try:
-        error = response.get("error")
+        error = answer.get("error")
         if error is None:
-            is_accepted = response["result"] == signature
+            is_accepted = answer["result"] == signature
             return signature if is_accepted else _malformed_send_response()
         code, message = int(error["code"]), str(error.get("message"))
         if code != PREFLIGHT_FAILED:

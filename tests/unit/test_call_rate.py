@@ -1,0 +1,100 @@
+"""The rate of calls: it falls with each refusal and recovers slowly, and pauses are bounded."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.chain.call_rate import PAUSE_MAX_S, PAUSE_MIN_S, RATE_MIN, RECOVERY_S, CallRate
+
+
+def make_busy(rate: CallRate, calls_per_s: int, seconds: int) -> float:
+    """Send evenly for some seconds; returns the time at the end."""
+    for n in range(calls_per_s * seconds):
+        rate.count(1, n / calls_per_s)
+    return float(seconds)
+
+
+def test_without_refusals_nothing_is_limited() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 100, 25)
+    assert not rate.is_limiting(now)
+    assert rate.get_wait_s(now) == 0
+
+
+def test_a_refusal_halves_the_rate_that_led_to_it() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 100, 15)
+    rate.refuse(None, now, now)
+    assert rate.get_limit(now) == pytest.approx(50, rel=0.1)
+
+
+def test_a_long_pause_says_what_the_node_serves_in_the_long_run() -> None:
+    """100 calls in 10 s, used up after 2 s: the rest of the 10 s is a pause."""
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 50, 2)
+    rate.refuse(8, now, now)
+    assert rate.get_limit(now) == pytest.approx(10)
+
+
+def test_refusals_of_calls_on_their_way_together_are_one() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 100, 15)
+    assert rate.refuse(None, now - 0.2, now)
+    limit, pause_s = rate.get_limit(now), rate.get_pause_s(now)
+    assert not any(rate.refuse(None, now - 0.1, now) for _ in range(30))
+    assert (rate.get_limit(now), rate.get_pause_s(now)) == (limit, pause_s)
+
+
+def test_pauses_double_until_a_call_passes() -> None:
+    rate, now = CallRate(0, 0.0), 0.0
+    pauses = []
+    for _ in range(12):
+        rate.refuse(None, now, now)
+        pauses.append(rate.get_pause_s(now))
+        now += pauses[-1] + 0.001
+    assert pauses[:3] == pytest.approx([PAUSE_MIN_S, 2 * PAUSE_MIN_S, 4 * PAUSE_MIN_S])
+    assert pauses[-1] == pytest.approx(PAUSE_MAX_S)
+
+    rate.succeed(now)
+    rate.refuse(None, now, now)
+    assert rate.get_pause_s(now) == pytest.approx(PAUSE_MIN_S)
+
+
+def test_a_rate_rises_by_equal_steps_until_it_limits_nothing() -> None:
+    rate = CallRate(0, 0.0)
+    start = make_busy(rate, 100, 15)
+    rate.refuse(None, start, start)
+    limits = [rate.get_limit(start + second) for second in range(int(RECOVERY_S))]
+    steps = {round(b - a, 6) for a, b in pairwise(limits)}
+    assert len(steps) == 1
+    assert min(steps) > 0
+    assert rate.get_limit(start + 2 * RECOVERY_S) == 0
+
+
+def test_a_configured_rate_is_never_exceeded_by_a_learned_one() -> None:
+    rate = CallRate(20, 0.0)
+    now = make_busy(rate, 20, 15)
+    rate.refuse(None, now, now)
+    assert rate.get_limit(now) <= 10.5
+    assert all(0 < rate.get_limit(now + second) <= 20 for second in range(300))
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 100), st.none() | st.floats(0, 1e9), st.booleans()), max_size=30
+    )
+)
+def test_whatever_a_node_answers_calls_go_on(
+    refusals: list[tuple[float, float | None, bool]],
+) -> None:
+    rate, now = CallRate(0, 0.0), 0.0
+    for gap_s, wait_s, is_of_rate in refusals:
+        now += gap_s
+        rate.count(1, now)
+        rate.refuse(wait_s, now, now, is_of_rate=is_of_rate)
+        assert 0 <= rate.get_pause_s(now) <= PAUSE_MAX_S + 1e-6
+        assert rate.get_limit(now) == 0 or rate.get_limit(now) >= RATE_MIN
