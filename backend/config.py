@@ -175,6 +175,13 @@ class Settings(BaseSettings):
     slippage_bps: int = Field(
         50, ge=0, le=10_000, description="Default slippage of an order, in basis points."
     )
+    max_price_impact_bps: int = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="Default cap on the price impact of an order, in basis points: a quote above"
+        " it is refused before anything is signed; 10000 means no cap.",
+    )
     body_bytes_max: int = Field(
         1_048_576, ge=1_024, le=67_108_864, description="Maximum size of a request body, in bytes."
     )

@@ -205,7 +205,11 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
             RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
         router = Router(
-            VENUES, rpc, timeout_s=settings.quote_timeout_s, age_max_s=settings.quote_age_s
+            VENUES,
+            rpc,
+            timeout_s=settings.quote_timeout_s,
+            age_max_s=settings.quote_age_s,
+            max_price_impact_bps=settings.max_price_impact_bps,
         )
         feed = Feed(pool)
         journal_id = await feed.read_journal_id()

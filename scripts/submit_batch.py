@@ -72,6 +72,7 @@ async def submit(
 @click.option("--side", default="mixed", type=click.Choice(["mixed", "buy", "sell"]))
 @click.option("--amount", default="0.5..25", help="Of the token that is sold: one, or a range.")
 @click.option("--slippage-bps", type=int, help="The server has a default.")
+@click.option("--max-price-impact-bps", type=int, help="The server has a default.")
 @click.option("--min-amount-out", help="For each order.")
 @click.option("--seed", default=42, help="Same seed, same orders, placed once.")
 @click.option("--concurrency", default=32, type=click.IntRange(1, 1_000), help="Requests at once.")
@@ -90,6 +91,7 @@ def main(
     side: str,
     amount: str,
     slippage_bps: int | None,
+    max_price_impact_bps: int | None,
     min_amount_out: str | None,
     seed: int,
     concurrency: int,
@@ -107,6 +109,7 @@ def main(
         *parse_amount_range(amount),
         slippage_bps,
         min_amount_out,
+        max_price_impact_bps,
     )
     orders = generator.generate(seed) if file is None else read_orders(file)
 
