@@ -7,6 +7,7 @@ of any other setting is ``ORDER_ENGINE_`` and its name. The table in the README 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -100,6 +101,15 @@ class Settings(BaseSettings):
         ge=0,
         le=50_000_000,
         description="Priority fee: the price of a compute unit, in micro-lamports.",
+    )
+
+    sol_reserve: Decimal = Field(
+        Decimal("0.01"),
+        ge=0,
+        le=1_000_000,
+        decimal_places=9,
+        description="SOL that no order may sell, for fees and rent; what buying SOL back takes"
+        " (about 0.0041) is kept in any case.",
     )
 
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")

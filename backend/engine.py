@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,18 +22,22 @@ from uuid import UUID
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
+from backend.chain.costs import compute_network_fee
 from backend.chain.rpc_client import RpcClient
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.lifecycle import backoff_ms
-from backend.domain.tokens import TokenRegistry
-from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
+from backend.domain.tokens import SOL, TokenRegistry
+from backend.execution.context import ExecutionContext, RetryPolicy
+from backend.execution.crash_trigger import build_crash_trigger
 from backend.execution.executor import Executor
+from backend.execution.funds import WalletFunds
 from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.submission import PollIntervals, TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
+from backend.execution.wallet_balances import WalletBalances
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
@@ -77,6 +80,7 @@ class SharedServices:
     redis: Redis
     rpc: RpcClient
     router: Router
+    balances: WalletBalances
     broker: StreamBroker
     feed: Feed
     journal_id: UUID
@@ -144,11 +148,13 @@ async def run_worker(
         )
         journal = Journal(shared.pool, policy=lease_policy, on_commit=notify)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
-        submitter = _build_submitter(settings, shared, await _select_wallet(settings, shared.rpc))
+        wallet = await _select_wallet(settings, shared.rpc)
+        submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        crash = _build_crash_trigger(settings.crash_at)
-        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash)
+        crash = build_crash_trigger(settings.crash_at)
+        funds = _watch_funds(settings, shared, wallet)
+        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash, funds)
         retries = RetryMiddleware(
             attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
         )
@@ -177,8 +183,21 @@ def _build_submitter(
         shared.rpc,
         wallet,
         intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
-        budget=ComputeBudget(unit_price=settings.priority_fee_microlamports),
+        budget=_build_budget(settings),
         preflight=wallet.address != create_paper_wallet().address,
+    )
+
+
+def _build_budget(settings: Settings) -> ComputeBudget:
+    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
+
+
+def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> WalletFunds:
+    shared.balances.watch(wallet.address, shared.tokens)
+    return WalletFunds(
+        shared.balances,
+        fee_lamports=compute_network_fee(_build_budget(settings)),
+        reserve_lamports=int(settings.sol_reserve.scaleb(SOL.decimals)),
     )
 
 
@@ -204,9 +223,10 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
         rpc = await stack.enter_async_context(
             RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
+        balances = WalletBalances(rpc)
         router = Router(
             VENUES,
-            rpc,
+            balances,
             timeout_s=settings.quote_timeout_s,
             age_max_s=settings.quote_age_s,
             max_price_impact_bps=settings.max_price_impact_bps,
@@ -220,7 +240,17 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
         stack.push_async_callback(broker.shutdown)
         await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
         yield SharedServices(
-            settings, TokenRegistry(), pool, redis, rpc, router, broker, feed, journal_id, notifier
+            settings,
+            TokenRegistry(),
+            pool,
+            redis,
+            rpc,
+            router,
+            balances,
+            broker,
+            feed,
+            journal_id,
+            notifier,
         )
 
 
@@ -238,21 +268,6 @@ async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
     if settings.wallet_file is None:
         raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
     return load_wallet(settings.wallet_file)
-
-
-def _build_crash_trigger(crash_at: str) -> Callable[[Checkpoint], None]:
-    """A callback that ends this process by SIGKILL at the n-th hit of a checkpoint."""
-    name, _, hits = crash_at.partition(":")
-    hits_left = int(hits or 0)
-
-    def on_checkpoint(checkpoint: Checkpoint) -> None:
-        nonlocal hits_left
-        if checkpoint == name:
-            hits_left -= 1
-            if hits_left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return on_checkpoint
 
 
 def _require_url(url: str | None, name: str) -> str:
