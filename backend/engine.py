@@ -42,6 +42,7 @@ from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
+from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
@@ -224,13 +225,7 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
             RpcClient(rpc_url, timeout_s=settings.rpc_timeout_s, on_call=observe.rpc_called)
         )
         balances = WalletBalances(rpc)
-        router = Router(
-            VENUES,
-            balances,
-            timeout_s=settings.quote_timeout_s,
-            age_max_s=settings.quote_age_s,
-            max_price_impact_bps=settings.max_price_impact_bps,
-        )
+        router = _build_router(settings, balances)
         feed = Feed(pool)
         journal_id = await feed.read_journal_id()
         notifier = CommitNotifier(redis, channel_name(journal_id))
@@ -252,6 +247,16 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
             journal_id,
             notifier,
         )
+
+
+def _build_router(settings: Settings, reader: AccountReader) -> Router:
+    return Router(
+        VENUES,
+        reader,
+        timeout_s=settings.quote_timeout_s,
+        age_max_s=settings.quote_age_s,
+        max_price_impact_bps=settings.max_price_impact_bps,
+    )
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
