@@ -8,6 +8,7 @@ of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readm
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -108,6 +109,15 @@ class Settings(BaseSettings):
         description="Priority fee: the price of a compute unit, in micro-lamports.",
     )
 
+    sol_reserve: Decimal = Field(
+        Decimal("0.01"),
+        ge=0,
+        le=1_000_000,
+        decimal_places=9,
+        description="SOL that no order may sell, for fees and rent; what buying SOL back takes"
+        " (about 0.0041) is kept in any case.",
+    )
+
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
     orders_in_flight_max: int = Field(
         10_000,
@@ -193,6 +203,13 @@ class Settings(BaseSettings):
 
     slippage_bps: int = Field(
         50, ge=0, le=10_000, description="Default slippage of an order, in basis points."
+    )
+    max_price_impact_bps: int = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="Default cap on the price impact of an order, in basis points: a quote above"
+        " it is refused before anything is signed; 10000 means no cap.",
     )
     body_bytes_max: int = Field(
         1_048_576, ge=1_024, le=67_108_864, description="Maximum size of a request body, in bytes."

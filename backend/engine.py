@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,6 +23,7 @@ from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
 from backend.chain.call_limiter import CallLimits
+from backend.chain.costs import compute_network_fee
 from backend.chain.rpc_client import WAIT_MAX_S, RpcClient
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
@@ -31,17 +31,21 @@ from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import backoff_ms
-from backend.domain.tokens import TokenRegistry
-from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
+from backend.domain.tokens import SOL, TokenRegistry
+from backend.execution.context import ExecutionContext, RetryPolicy
+from backend.execution.crash_trigger import build_crash_trigger
 from backend.execution.executor import Executor
+from backend.execution.funds import WalletFunds
 from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.submission import PollIntervals, TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
+from backend.execution.wallet_balances import WalletBalances
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
 from backend.redis_url import RedisAddress, parse_redis_url
+from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
 from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
@@ -82,6 +86,7 @@ class SharedServices:
     redis: Redis
     rpc: RpcClient
     router: Router
+    balances: WalletBalances
     broker: StreamBroker
     feed: Feed
     journal_id: UUID
@@ -162,8 +167,9 @@ async def run_worker(
         submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        crash = _build_crash_trigger(settings.crash_at)
-        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash)
+        crash = build_crash_trigger(settings.crash_at)
+        funds = _watch_funds(settings, shared, wallet)
+        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash, funds)
         retries = RetryMiddleware(
             attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
         )
@@ -192,8 +198,21 @@ def _build_submitter(
         shared.rpc,
         wallet,
         intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
-        budget=ComputeBudget(unit_price=settings.priority_fee_microlamports),
+        budget=_build_budget(settings),
         preflight=wallet.address != create_paper_wallet().address,
+    )
+
+
+def _build_budget(settings: Settings) -> ComputeBudget:
+    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
+
+
+def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> WalletFunds:
+    shared.balances.watch(wallet.address, shared.tokens)
+    return WalletFunds(
+        shared.balances,
+        fee_lamports=compute_network_fee(_build_budget(settings)),
+        reserve_lamports=int(settings.sol_reserve.scaleb(SOL.decimals)),
     )
 
 
@@ -233,9 +252,8 @@ async def _open_shared_services(
                 on_call=observe.rpc_called,
             )
         )
-        router = Router(
-            VENUES, rpc, timeout_s=settings.quote_timeout_s, age_max_s=settings.quote_age_s
-        )
+        balances = WalletBalances(rpc)
+        router = _build_router(settings, balances)
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=CONNECTION_ERRORS, stop=stop
@@ -247,7 +265,17 @@ async def _open_shared_services(
         await broker.startup()
         await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
         yield SharedServices(
-            settings, TokenRegistry(), pool, redis, rpc, router, broker, feed, journal_id, notifier
+            settings,
+            TokenRegistry(),
+            pool,
+            redis,
+            rpc,
+            router,
+            balances,
+            broker,
+            feed,
+            journal_id,
+            notifier,
         )
 
 
@@ -256,6 +284,16 @@ def _read_redis_address(url: str) -> RedisAddress:
     for note in address.notes:
         observe_queue.redis_url_noted(note)
     return address
+
+
+def _build_router(settings: Settings, reader: AccountReader) -> Router:
+    return Router(
+        VENUES,
+        reader,
+        timeout_s=settings.quote_timeout_s,
+        age_max_s=settings.quote_age_s,
+        max_price_impact_bps=settings.max_price_impact_bps,
+    )
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
@@ -272,21 +310,6 @@ async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
     if settings.wallet_file is None:
         raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
     return load_wallet(settings.wallet_file)
-
-
-def _build_crash_trigger(crash_at: str) -> Callable[[Checkpoint], None]:
-    """A callback that ends this process by SIGKILL at the n-th hit of a checkpoint."""
-    name, _, hits = crash_at.partition(":")
-    hits_left = int(hits or 0)
-
-    def on_checkpoint(checkpoint: Checkpoint) -> None:
-        nonlocal hits_left
-        if checkpoint == name:
-            hits_left -= 1
-            if hits_left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    return on_checkpoint
 
 
 def _require_url(url: str | None, name: str) -> str:

@@ -23,7 +23,7 @@ import click
 Order = dict[str, Any]
 
 _AMOUNT_STEPS = 1_000
-_INTEGER_FIELDS = frozenset({"slippageBps"})
+_INTEGER_FIELDS = frozenset({"slippageBps", "maxPriceImpactBps"})
 
 
 class InvalidInput(click.ClickException):
@@ -52,6 +52,7 @@ class OrderGenerator:
     high: Decimal
     slippage_bps: int | None
     min_amount_out: str | None
+    max_price_impact_bps: int | None = None
 
     def generate(self, seed: int) -> list[Order]:
         """Generate the orders: the same for the same seed."""
@@ -69,6 +70,8 @@ class OrderGenerator:
         }
         if self.slippage_bps is not None:
             order["slippageBps"] = self.slippage_bps
+        if self.max_price_impact_bps is not None:
+            order["maxPriceImpactBps"] = self.max_price_impact_bps
         if self.min_amount_out is not None:
             order["minAmountOut"] = self.min_amount_out
         return order

@@ -28,7 +28,7 @@ from batch_orders import (
     parse_weighted_values,
     read_orders,
 )
-from batch_report import BatchProgress, display_progress, print_summary
+from batch_report import BatchProgress, Json, display_progress, print_summary
 from batch_submitter import BatchSubmitter, check_server
 from rich.console import Console
 
@@ -45,7 +45,12 @@ async def submit(
     concurrency: int,
     timeout_s: int,
 ) -> BatchProgress:
-    """Place the orders and follow them for at most ``timeout_s``; returns their progress."""
+    """Place the orders and follow them for at most ``timeout_s``; returns their progress.
+
+    Raises ``InvalidInput`` if ``url`` is not the address of an API.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise InvalidInput(f"{url}: write the API's address as http://HOST:PORT")
     async with aiohttp.ClientSession(
         url,
         headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -72,6 +77,7 @@ async def submit(
 @click.option("--side", default="mixed", type=click.Choice(["mixed", "buy", "sell"]))
 @click.option("--amount", default="0.5..25", help="Of the token that is sold: one, or a range.")
 @click.option("--slippage-bps", type=int, help="The server has a default.")
+@click.option("--max-price-impact-bps", type=int, help="The server has a default.")
 @click.option("--min-amount-out", help="For each order.")
 @click.option("--seed", default=42, help="Same seed, same orders, placed once.")
 @click.option("--concurrency", default=32, type=click.IntRange(1, 1_000), help="Requests at once.")
@@ -90,6 +96,7 @@ def main(
     side: str,
     amount: str,
     slippage_bps: int | None,
+    max_price_impact_bps: int | None,
     min_amount_out: str | None,
     seed: int,
     concurrency: int,
@@ -102,22 +109,30 @@ def main(
     pair_weights, type_weights = parse_weighted_values(pairs), parse_weighted_values(types)
     low, high = parse_amount_range(amount)
     generator = OrderGenerator(
-        count, pair_weights, type_weights, side, low, high, slippage_bps, min_amount_out
+        count,
+        pair_weights,
+        type_weights,
+        side,
+        low,
+        high,
+        slippage_bps,
+        min_amount_out,
+        max_price_impact_bps,
     )
     orders = generator.generate(seed) if file is None else read_orders(file)
-
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"{url}: write the API's address as http://HOST:PORT")
     began_s = time.monotonic()
     options = {"batch_size": batch_size, "concurrency": concurrency, "timeout_s": timeout}
     batch_key = assign_client_order_ids(orders, seed)
     progress = asyncio.run(submit(url, key, orders, batch_key, **options))
-    summary = progress.build_summary(time.monotonic() - began_s)
+    _show_summary(progress.build_summary(time.monotonic() - began_s), as_json=as_json)
+    sys.exit(0 if progress.has_expected_outcome(expect) else 1)
+
+
+def _show_summary(summary: Json, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary))
     else:
         print_summary(summary, Console())
-    sys.exit(0 if progress.has_expected_outcome(expect) else 1)
 
 
 if __name__ == "__main__":

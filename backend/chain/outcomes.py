@@ -14,21 +14,30 @@ from typing import Final
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
+from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.rpc_results import Json, LandedTransaction
+from backend.domain.amounts import format_amount
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import Fill
+from backend.domain.tokens import SOL
 from backend.venues import VENUES
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAMS
 from backend.venues.venue import Venue
 
 _FAILED_LOG: Final = re.compile(r"Program (\w{32,44}) failed: ")
 
-_INSUFFICIENT_FUNDS: Final = ("insufficient_funds", "the wallet does not hold what the swap takes")
+_SOL_SHORTAGE_LOG: Final = re.compile(r"Transfer: insufficient lamports (\d+), need (\d+)")
+"""What the system program logs of the account that pays, whether for a transfer or for rent."""
+
+_FUNDS_CODE: Final = "insufficient_funds"
 _REJECTED_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
-    "InsufficientFundsForFee": ("insufficient_funds", "the wallet cannot pay the network fee"),
-    "InsufficientFundsForRent": ("insufficient_funds", "the wallet would fall below its rent"),
-    "InsufficientFunds": _INSUFFICIENT_FUNDS,
-    "AccountNotFound": ("insufficient_funds", "the wallet does not exist on this chain"),
+    "InsufficientFundsForFee": (_FUNDS_CODE, "the wallet holds too little SOL for the network fee"),
+    "InsufficientFundsForRent": (_FUNDS_CODE, "an account would be left with less SOL than rent"),
+    "InsufficientFunds": (_FUNDS_CODE, "the wallet does not hold what the swap takes"),
+    "AccountNotFound": (
+        _FUNDS_CODE,
+        "the wallet holds no SOL for the network fee: it does not exist on this chain",
+    ),
     "InvalidAccountForFee": ("invalid_wallet", "the wallet's account cannot pay fees"),
     "SignatureFailure": ("signature_failure", "the signature does not fit the transaction"),
 }
@@ -43,7 +52,8 @@ _TRANSIENT_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "WouldExceedAccountDataBlockLimit": ("node_busy", "the block was full"),
 }
 _TOKEN_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    1: _INSUFFICIENT_FUNDS,
+    0: (_FUNDS_CODE, "a token account would hold less SOL than its rent"),
+    1: (_FUNDS_CODE, "the wallet does not hold the tokens that the swap sells"),
     4: ("wrong_owner", "a token account belongs to somebody else"),
     17: ("account_frozen", "a token account is frozen"),
 }
@@ -81,6 +91,8 @@ def classify_onchain_error(
     """
     if isinstance(err, dict) and "InstructionError" in err:
         return _classify_instruction_error(err["InstructionError"], logs, venues)
+    if err == {"InsufficientFundsForRent": {"account_index": 0}}:
+        return Rejected(_FUNDS_CODE, "the wallet would be left with less SOL than its own rent")
     return _classify_named_error(next(iter(err), "") if isinstance(err, dict) else str(err))
 
 
@@ -112,14 +124,34 @@ def _classify_custom_error(code: int, logs: Sequence[str], venues: Iterable[Venu
     if program in TOKEN_PROGRAMS:
         return Rejected(*_TOKEN_ERRORS.get(code, ("token_error", f"token program error {code}")))
     if program == SYSTEM_PROGRAM:
-        error = (
-            _INSUFFICIENT_FUNDS if code == 1 else ("system_error", f"system program error {code}")
-        )
-        return Rejected(*error)
+        if code == 1:
+            return Rejected(_FUNDS_CODE, _describe_sol_shortage(logs))
+        return Rejected("system_error", f"system program error {code}")
     for venue in venues:
         if venue.program == program:
             return venue.classify_error(code, logs)
     return Rejected("program_error", f"the program {program} failed with {code}")
+
+
+def _describe_sol_shortage(logs: Sequence[str]) -> str:
+    """Tell what the SOL is too little for: the amount, or rent that comes on top of it."""
+    match = next(filter(None, map(_SOL_SHORTAGE_LOG.search, logs)), None)
+    if match is None:
+        return "the wallet holds too little SOL: for the amount, or for the rent of a token account"
+    held, needed = map(int, match.groups())
+    if needed <= TOKEN_ACCOUNT_RENT:
+        purpose = "the rent of a token account"
+    elif needed - held <= TOKEN_ACCOUNT_RENT:
+        purpose = "the rent of a token account besides the amount"
+    else:
+        purpose = "the amount and the rent of a token account"
+    held_sol, needed_sol, missing_sol = (
+        format_amount(lamports, SOL.decimals) for lamports in (held, needed, needed - held)
+    )
+    return (
+        f"the wallet holds too little SOL for {purpose}:"
+        f" {needed_sol} are needed, it holds {held_sol}: {missing_sol} SOL are missing"
+    )
 
 
 def _find_failed_program(logs: Sequence[str]) -> Pubkey | None:

@@ -26,7 +26,8 @@ class OrderTerms:
     """What an order swaps. Amounts are base units.
 
     ``slippage_bps`` is the tolerance relative to the quote, ``min_amount_out`` the client's own
-    minimum.
+    minimum, ``max_price_impact_bps`` the cap on a quote's price impact; orders that were accepted
+    before there was a cap have none of their own.
     """
 
     type: OrderType
@@ -35,12 +36,14 @@ class OrderTerms:
     amount_in: int
     min_amount_out: int | None
     slippage_bps: int
+    max_price_impact_bps: int | None = None
 
     def __post_init__(self) -> None:
         assert self.token_in != self.token_out
         assert 0 < self.amount_in <= U64_MAX
         assert self.min_amount_out is None or 0 < self.min_amount_out <= U64_MAX
         assert 0 <= self.slippage_bps <= BPS
+        assert self.max_price_impact_bps is None or 0 <= self.max_price_impact_bps <= BPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class OrderRecord:
     amount_in: int
     min_amount_out: int | None
     slippage_bps: int
+    max_price_impact_bps: int | None
     status: Status
     seq: int
     attempts: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from backend.domain.amounts import Price, Token, format_amount, format_ratio
+from backend.domain.amounts import BPS, Price, Token, format_amount, format_ratio
 
 E9 = 1_000_000_000
 """Rates are integers of parts per billion: fine enough for the rate units of every venue."""
@@ -36,7 +36,11 @@ class Quote:
     price_impact_e9: int
     slot: int
 
-    def to_json(self, token_in: Token, token_out: Token) -> dict[str, str]:
+    def is_within_impact(self, cap_bps: int) -> bool:
+        """Whether the price impact is at most ``cap_bps`` basis points."""
+        return self.price_impact_e9 * BPS <= cap_bps * E9
+
+    def to_json(self, token_in: Token, token_out: Token) -> dict[str, object]:
         """Convert to JSON for clients: decimal strings in token units, rates as fractions."""
         price = Price(self.amount_in, token_in.decimals, self.amount_out, token_out.decimals)
         return {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 from typing import Protocol
 
 from backend.domain.orders import OrderTerms
+from backend.execution.funds import Funds, UncheckedFunds
 from backend.execution.submission import TransactionSubmitter
 from backend.routing.route import Route
 from backend.store.journal import Journal
@@ -61,3 +62,4 @@ class ExecutionContext:
     policy: RetryPolicy
     random: Random
     on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint
+    funds: Funds = field(default_factory=UncheckedFunds)

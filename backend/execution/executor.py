@@ -3,7 +3,7 @@
 The sequence for an order without failures:
 
 1. claim: a compare-and-set takes the lease (``pending → routing``);
-2. route: quote both venues, choose the best, check the minimum (``→ building``);
+2. route: quote both venues, choose the best, check the minimum and the wallet (``→ building``);
 3. build: create and sign the transaction, and store it (``→ submitted``): in one commit with the
    route, unless a preflight simulates the transaction in between;
 4. send it, poll its signature, read the fill from the chain (``→ confirmed``).
@@ -132,6 +132,8 @@ class _OrderDrive:
         if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
             await self._record(Cause.INTERRUPTED, _INTERRUPTED)
         route = await self._context.router.route(self._order.terms)
+        if self._context.funds.may_lack(self._order.terms):
+            await self._context.funds.require(self._order.terms, route.pool)
         self._context.on_checkpoint(Checkpoint.QUOTED)
         data = route.to_json(self._order.terms)
         route_fields: TransitionFields = {"dex": route.quote.dex, "route": _encode_json(data)}
@@ -161,6 +163,7 @@ class _OrderDrive:
         await self._finish(signed, outcome)
 
     async def _finish(self, signed: SignedTransaction, outcome: SignatureOutcome) -> None:
+        self._context.funds.mark_changed()
         match outcome:
             case SignatureOutcome.LANDED:
                 await self._confirm(signed)

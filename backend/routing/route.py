@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.domain.amounts import compute_min_out, format_amount
+from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import Dex, Quote, best_quote
+from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
+
+PRICE_IMPACT_CODE = "price_impact_too_high"
+_PERCENT_DECIMALS = 2
+_E9_PER_BPS = E9 // BPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Route:
         out = terms.token_out
         route: dict[str, Any] = {
             "dex": self.quote.dex.value,
-            "quotes": [quote.to_json(terms.token_in, out) for quote in self.quotes],
+            "quotes": quotes_to_json(terms, self.quotes),
             "minAmountOut": format_amount(self.min_amount_out, out.decimals),
         }
         if self.missing:
@@ -54,7 +58,7 @@ class Route:
 def choose_quote(
     terms: OrderTerms, quotes: Sequence[Quote], missing: Sequence[MissingQuote]
 ) -> tuple[Quote, int]:
-    """Choose the quote that pays most, and determine the minimum output to enforce.
+    """Choose the quote within the cap that pays most, and the minimum output to enforce.
 
     Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue that is
     unavailable might.
@@ -64,17 +68,56 @@ def choose_quote(
         if unavailable:
             raise Transient("venues_unavailable", _join_reasons(missing))
         raise Rejected(_get_common_code(missing), _join_reasons(missing))
-    chosen = best_quote(quotes)
+    steep = _select_steep(terms, quotes)
+    if len(steep) == len(quotes):
+        reason = _describe_impact(terms, steep)
+        if unavailable:
+            raise Transient(PRICE_IMPACT_CODE, f"{reason}; {_join_reasons(unavailable)}")
+        raise Rejected(PRICE_IMPACT_CODE, reason)
+    chosen = best_quote([quote for quote in quotes if quote not in steep] if steep else quotes)
     floor = terms.min_amount_out or 1
     if chosen.amount_out < floor:
         offer = format_amount(chosen.amount_out, terms.token_out.decimals)
         minimum = format_amount(floor, terms.token_out.decimals)
         symbol = terms.token_out.symbol
         reason = f"the best offer, {offer} {symbol} on {chosen.dex}, is below the minimum {minimum}"
+        if steep:
+            reason = f"{reason}; {_describe_impact(terms, steep)}"
         if unavailable:
             raise Transient("min_out_not_met", f"{reason}; {_join_reasons(unavailable)}")
         raise Rejected("min_out_not_met", reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
+
+
+def quotes_to_json(terms: OrderTerms, quotes: Sequence[Quote]) -> list[dict[str, object]]:
+    """Convert quotes to JSON for clients; one above the cap says that it is refused, and why."""
+    shown = [quote.to_json(terms.token_in, terms.token_out) for quote in quotes]
+    for quote in _select_steep(terms, quotes):
+        reason = _describe_impact(terms, [quote])
+        shown[quotes.index(quote)]["refused"] = {"code": PRICE_IMPACT_CODE, "reason": reason}
+    return shown
+
+
+def _select_steep(terms: OrderTerms, quotes: Sequence[Quote]) -> list[Quote]:
+    """Select the quotes whose price impact is above the order's cap."""
+    cap_bps = terms.max_price_impact_bps
+    if cap_bps is None:
+        return []
+    return [quote for quote in quotes if not quote.is_within_impact(cap_bps)]
+
+
+def _describe_impact(terms: OrderTerms, steep: Sequence[Quote]) -> str:
+    # Rounded up, so that no impact is shown as if it were equal to the cap that it exceeds.
+    impacts = " and ".join(
+        f"{_format_percent(ceil_div(quote.price_impact_e9, _E9_PER_BPS))} on {quote.dex}"
+        for quote in steep
+    )
+    cap = _format_percent(terms.max_price_impact_bps or 0)
+    return f"the price impact, {impacts}, is above the cap of {cap}"
+
+
+def _format_percent(bps: int) -> str:
+    return f"{format_amount(bps, _PERCENT_DECIMALS)} %"
 
 
 def _join_reasons(missing: Sequence[MissingQuote]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from solders.pubkey import Pubkey
 
@@ -20,11 +21,27 @@ from backend.runtime import observe
 from backend.venues.venue import Pool, Venue
 
 
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What the venues offer for ``terms``: a quote of a pool, or an error that explains why not."""
+
+    terms: OrderTerms
+    quotes: tuple[Quote, ...]
+    pools: tuple[Pool, ...]
+    missing: tuple[MissingQuote, ...]
+
+    def choose_route(self) -> Route:
+        """Choose between the quotes. Raises ``Rejected`` or ``Transient`` as ``choose_quote``."""
+        chosen, min_amount_out = choose_quote(self.terms, self.quotes, self.missing)
+        pool = self.pools[self.quotes.index(chosen)]
+        return Route(chosen, pool, self.quotes, self.missing, min_amount_out)
+
+
 class Router:
     """Quotes orders on every venue; ``run`` must be running.
 
     A quote uses a pool that was read at most ``age_max_s`` ago. ``pools`` overrides the venues'
-    default pools.
+    default pools. ``max_price_impact_bps`` is the cap for orders that have none of their own.
     """
 
     def __init__(
@@ -35,7 +52,9 @@ class Router:
         timeout_s: float,
         age_max_s: float = 0,
         pools: Mapping[Dex, Mapping[MintPair, Pubkey]] | None = None,
+        max_price_impact_bps: int | None = None,
     ) -> None:
+        self._max_price_impact_bps = max_price_impact_bps
         overrides = pools or {}
         self._readers = [
             PoolReader(
@@ -59,19 +78,24 @@ class Router:
 
         Raises ``Rejected`` or ``Transient`` as ``choose_quote`` does.
         """
+        return (await self.collect_offers(terms)).choose_route()
+
+    async def collect_offers(self, terms: OrderTerms) -> Offers:
+        """Quote an order on every venue."""
+        if terms.max_price_impact_bps is None:
+            terms = replace(terms, max_price_impact_bps=self._max_price_impact_bps)
         mint_in = Pubkey.from_string(terms.token_in.mint)
         mint_out = Pubkey.from_string(terms.token_out.mint)
         reads = [(reader, reader.read(mint_in, mint_out)) for reader in self._readers]
-        offers: list[tuple[Quote, Pool]] = []
+        quotes: list[Quote] = []
+        pools: list[Pool] = []
         missing: list[MissingQuote] = []
         for reader, read in reads:
             try:
                 pool = await read
-                offers.append((pool.quote(mint_in, terms.amount_in), pool))
+                quotes.append(pool.quote(mint_in, terms.amount_in))
+                pools.append(pool)
             except EngineError as error:
                 missing.append(MissingQuote(reader.dex, error))
                 observe.quote_failed(reader.dex, error.code, error.reason)
-        quotes = tuple(quote for quote, _ in offers)
-        chosen, min_amount_out = choose_quote(terms, quotes, missing)
-        pool = next(pool for quote, pool in offers if quote is chosen)
-        return Route(chosen, pool, quotes, tuple(missing), min_amount_out)
+        return Offers(terms, tuple(quotes), tuple(pools), tuple(missing))

@@ -34,14 +34,18 @@ _INSERT_ORDERS = """
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
-        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::jsonb[]
+        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
+        $14::jsonb[]
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, data)
+           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
+           data)
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-                        token_in, token_out, amount_in, min_amount_out, slippage_bps, kick_at)
+                        token_in, token_out, amount_in, min_amount_out, slippage_bps,
+                        max_price_impact_bps, kick_at)
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, now() + $14::interval
+           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
+           now() + $15::interval
     FROM input
     ON CONFLICT DO NOTHING
     RETURNING id, status, created_at
@@ -250,6 +254,7 @@ def _to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
             Decimal(o.terms.amount_in),
             None if o.terms.min_amount_out is None else Decimal(o.terms.min_amount_out),
             o.terms.slippage_bps,
+            o.terms.max_price_impact_bps,
             _encode_event_data(o),
         )
         for o in orders
@@ -266,6 +271,8 @@ def _encode_event_data(order: NewOrder) -> str:
         "amountIn": format_amount(terms.amount_in, terms.token_in.decimals),
         "slippageBps": terms.slippage_bps,
     }
+    if terms.max_price_impact_bps is not None:
+        data["maxPriceImpactBps"] = terms.max_price_impact_bps
     if terms.min_amount_out is not None:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
     if order.batch_id is not None:

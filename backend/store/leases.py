@@ -40,8 +40,8 @@ WITH free AS (
         updated_at = now()
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
-              o.slippage_bps, o.status, o.seq, o.attempts, o.epoch, o.dex, o.tx_hash, o.signed_tx,
-              o.last_valid_height, free.status = 'pending' AS is_first
+              o.slippage_bps, o.max_price_impact_bps, o.status, o.seq, o.attempts, o.epoch, o.dex,
+              o.tx_hash, o.signed_tx, o.last_valid_height, free.status = 'pending' AS is_first
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, status, clock_timestamp(), attempts, '{}' FROM claimed WHERE is_first
@@ -155,6 +155,7 @@ class LeaseStore:
                 amount_in=int(row["amount_in"]),
                 min_amount_out=None if min_amount_out is None else int(min_amount_out),
                 slippage_bps=row["slippage_bps"],
+                max_price_impact_bps=row["max_price_impact_bps"],
             ),
             status=Status(row["status"]),
             seq=row["seq"],

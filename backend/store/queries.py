@@ -16,8 +16,8 @@ from backend.store.database import CONNECTION_ERRORS, DatabasePool, unavailable_
 
 _COLUMNS = """
 id, client_order_id, batch_id, type, token_in, token_out, amount_in, min_amount_out, slippage_bps,
-status, seq, attempts, dex, route, tx_hash, amount_out, executed_price, last_error,
-next_attempt_at, created_at, updated_at
+max_price_impact_bps, status, seq, attempts, dex, route, tx_hash, amount_out, executed_price,
+last_error, next_attempt_at, created_at, updated_at
 """
 
 

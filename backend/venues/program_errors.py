@@ -47,12 +47,19 @@ _ANCHOR_ERRORS = (
 # The token programs and the system program log no error names, and their errors pass through.
 _TOKEN_ERRORS = (
     final_error(
-        1, "InsufficientFunds", "insufficient_funds", "the wallet does not hold the amount"
+        1,
+        "InsufficientFunds",
+        "insufficient_funds",
+        "the wallet does not hold the tokens that the swap sells",
     ),
     final_error(17, "AccountFrozen", "account_frozen", "a token account is frozen"),
 )
 
 _ERROR_NAME = re.compile(r"Error Code: (\w+)\.")
+# Both exchanges name the trader's account of the token that is sold so.
+_NO_INPUT_ACCOUNT = re.compile(
+    r"caused by account: input_token_account\. Error Code: AccountNotInitialized\."
+)
 
 
 class ProgramErrors:
@@ -65,6 +72,9 @@ class ProgramErrors:
 
     def classify(self, number: int, logs: Sequence[str]) -> EngineError:
         """Classify an error as ``Transient`` or ``Rejected``; an unknown one is final."""
+        if any(map(_NO_INPUT_ACCOUNT.search, logs)):
+            reason = "the wallet has no account of the token that the swap sells"
+            return Rejected("insufficient_funds", reason)
         names = [match[1] for line in logs for match in _ERROR_NAME.finditer(line)]
         error = self._by_name.get(names[-1]) if names else self._by_number.get(number)
         if error is None:

@@ -43,6 +43,12 @@ _REFUSED_ORDERS: Mapping[str, Json] = {
         "amount": "1",
         "slippageBps": 10_001,
     },
+    "Refused: price impact above 100 %": {
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": "1",
+        "maxPriceImpactBps": 10_001,
+    },
 }
 _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_, n) => ({{
   tokenIn: n % 2 ? "SOL" : "USDC",

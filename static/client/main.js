@@ -201,9 +201,13 @@ detail.addEventListener("close", () => {
   orderTable.focus();
 });
 detail.addEventListener("again", ({ detail: order }) => {
-  const { pair, type, amountIn, slippageBps, minAmountOut } = order;
+  const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
   const amounts = { count: "1", low: amountIn, high: amountIn, of: "in" };
-  const limits = { slippage: String(slippageBps), minimum: minAmountOut ?? "" };
+  const limits = {
+    slippage: String(slippageBps),
+    impact: String(maxPriceImpactBps ?? ""),
+    minimum: minAmountOut ?? "",
+  };
   const pairs = [`${pair.base}/${pair.quote}`];
   orderForm.fill({ ...amounts, ...limits, type, pairs, side: pair.side });
   navigate({ order: null });

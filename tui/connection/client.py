@@ -170,7 +170,9 @@ class ApiClient:
         return content
 
 
-_QUOTE_FIELDS: Final = ("tokenIn", "tokenOut", "amount", "slippageBps", "minAmountOut")
+_QUOTE_FIELDS: Final = (
+    *("tokenIn", "tokenOut", "amount", "slippageBps", "maxPriceImpactBps", "minAmountOut"),
+)
 
 
 @contextmanager

@@ -154,6 +154,8 @@ def build_resubmit_terms(
         slippageBps=order.slippage_bps if slippage_bps is None else slippage_bps,
         type=order.type,
     )
+    if order.max_price_impact_bps is not None:
+        terms["maxPriceImpactBps"] = order.max_price_impact_bps
     if order.min_amount_out is not None and is_min_out_kept:
         terms["minAmountOut"] = order.min_amount_out
     if order.limit_price is not None:

@@ -18,6 +18,14 @@ class WireQuote(TypedDict):
     fee: str
     amountOut: str
     priceImpact: str
+    refused: NotRequired[WireRefusal]
+
+
+class WireRefusal(TypedDict):
+    """The reason why a quote may not be chosen."""
+
+    code: str
+    reason: str
 
 
 class WireUnavailable(TypedDict):
@@ -51,6 +59,7 @@ class WireEvent(TypedDict, total=False):
     tokenOut: str
     amountIn: str
     slippageBps: int
+    maxPriceImpactBps: int
     minAmountOut: str | None
     limitPrice: str | None
     batchId: str | None
@@ -80,6 +89,7 @@ class WireOrder(TypedDict):
     minAmountOut: str | None
     limitPrice: NotRequired[str | None]
     slippageBps: int
+    maxPriceImpactBps: NotRequired[int | None]
     status: str
     seq: int
     attempts: int
@@ -110,6 +120,7 @@ class WireOrderTerms(TypedDict, total=False):
     tokenOut: Required[str]
     amount: Required[str]
     slippageBps: int
+    maxPriceImpactBps: int
     minAmountOut: str
     type: str
     limitPrice: str

@@ -61,6 +61,7 @@ class Order:
         "failure",
         "id",
         "limit_price",
+        "max_price_impact_bps",
         "min_amount_out",
         "route_min_out",
         "seq",
@@ -87,6 +88,7 @@ class Order:
         self.token_out = ""
         self.amount_in = "0"
         self.slippage_bps = 0
+        self.max_price_impact_bps: int | None = None
         self.min_amount_out: str | None = None
         self.limit_price: str | None = None
         self.batch_id: str | None = None
@@ -234,6 +236,7 @@ class Order:
         self.token_out = intern(terms.get("tokenOut") or "")
         self.amount_in = terms.get("amountIn") or "0"
         self.slippage_bps = terms.get("slippageBps") or 0
+        self.max_price_impact_bps = terms.get("maxPriceImpactBps")
         self.min_amount_out = terms.get("minAmountOut")
         self.limit_price = terms.get("limitPrice")
         batch_id = terms.get("batchId")
@@ -242,10 +245,14 @@ class Order:
 
     def _load_progress(self, progress: Mapping[str, Any]) -> None:
         if quotes := progress.get("quotes"):
-            self._quotes = "\n".join(map(_pack_quote, quotes))
+            self._quotes = "\n".join(_pack_quote(each) for each in quotes if "refused" not in each)
             self.route_min_out = progress.get("minAmountOut")
+            unavailable = [
+                *map(_to_unavailable_venue, quotes),
+                *(progress.get("unavailable") or ()),
+            ]
             self.unavailable_venues = tuple(
-                map(_intern_unavailable_venue, progress.get("unavailable") or ())
+                _intern_unavailable_venue(venue) for venue in unavailable if venue is not None
             )
         if dex := progress.get("dex"):
             self.dex = intern(dex)
@@ -265,6 +272,12 @@ def _pack_quote(quote: WireQuote) -> str:
     return "\t".join(
         (quote["dex"], quote["price"], quote["fee"], quote["amountOut"], quote["priceImpact"])
     )
+
+
+def _to_unavailable_venue(quote: WireQuote) -> WireUnavailable | None:
+    """The venue of a quote that may not be chosen: to the order it offers nothing."""
+    refusal = quote.get("refused")
+    return None if refusal is None else WireUnavailable(dex=quote["dex"], **refusal)
 
 
 def _unpack_quote(line: str) -> Quote:

@@ -26,6 +26,10 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
         "no venue offers as much as your minimum out",
         "lower the minimum, or wait for a better price",
     ),
+    "price_impact_too_high": Advice(
+        "the order is so large for the pools that it would move their price past the cap",
+        "split it into smaller orders, or place it with a higher price impact cap",
+    ),
     "not_landed": Advice(
         "the chain never took the transaction, and cannot any more: nothing was spent", _RESUBMIT
     ),

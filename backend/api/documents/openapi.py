@@ -31,6 +31,7 @@ _ORDER: Final[Schema] = {
     "tokenOut": "USDC",
     "amount": "1.5",
     "slippageBps": 50,
+    "maxPriceImpactBps": 500,
     "clientOrderId": "my-order-1",
 }
 _EXAMPLES: Final[dict[str, object]] = {
@@ -51,6 +52,7 @@ _EXAMPLES: Final[dict[str, object]] = {
         "tokenOut": "USDC",
         "amountIn": "1.5",
         "slippageBps": 50,
+        "maxPriceImpactBps": 500,
         "dex": "meteora",
         "quotes": [
             {

@@ -57,6 +57,7 @@ _CODE: Final[Schema] = {
     "description": "A stable word for programs.",
 }
 _POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
+_BASIS_POINTS: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": BPS}
 
 _ROUTE: Final[Schema] = {
     "dex": _DEX,
@@ -75,6 +76,7 @@ _ORDER: Final[Schema] = {
     "amountIn": _AMOUNT,
     "minAmountOut": _nullable_schema(_AMOUNT),
     "slippageBps": _NON_NEGATIVE_INTEGER,
+    "maxPriceImpactBps": _nullable_schema(_BASIS_POINTS),
     "status": _STATUS,
     "seq": _NON_NEGATIVE_INTEGER,
     "attempts": _NON_NEGATIVE_INTEGER,
@@ -95,7 +97,8 @@ _ORDER_TERMS: Final[Schema] = {
     "tokenOut": _STRING,
     "amountIn": _AMOUNT,
     "minAmountOut": _AMOUNT,
-    "slippageBps": {"type": "integer", "minimum": 0, "maximum": BPS},
+    "slippageBps": _BASIS_POINTS,
+    "maxPriceImpactBps": _BASIS_POINTS,
     "batchId": _ID,
     "clientOrderId": _STRING,
 }
@@ -134,7 +137,12 @@ _RETRY: Final[Schema] = {
 _FAILURE: Final[Schema] = {"code": _CODE, "reason": _STRING, "txHash": _STRING}
 _EVENTS: Final[dict[str, Schema]] = {
     "PendingEvent": _event_schema(
-        _status_const(Status.PENDING), _ORDER_TERMS, "minAmountOut", "batchId", "clientOrderId"
+        _status_const(Status.PENDING),
+        _ORDER_TERMS,
+        "minAmountOut",
+        "maxPriceImpactBps",
+        "batchId",
+        "clientOrderId",
     ),
     "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
     "BuildingEvent": _event_schema(_status_const(Status.BUILDING), _ROUTE, "unavailable"),
@@ -210,7 +218,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "fee": _AMOUNT,
             "amountOut": _AMOUNT,
             "priceImpact": _AMOUNT,
-        }
+            "refused": _object_schema({"code": _CODE, "reason": _STRING}),
+        },
+        optional=("refused",),
     ),
     "Unavailable": _object_schema({"dex": _DEX, "code": _CODE, "reason": _STRING}),
     "Route": _object_schema(_ROUTE, optional=("unavailable",)),
@@ -220,6 +230,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "tokenOut": _STRING,
             "amountIn": _AMOUNT,
             "slippageBps": _NON_NEGATIVE_INTEGER,
+            "maxPriceImpactBps": _BASIS_POINTS,
             **_ROUTE,
         },
         optional=("unavailable",),

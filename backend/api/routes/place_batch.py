@@ -10,12 +10,17 @@ from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
-from backend.api.routes.place_orders import REPLAYED_HEADERS, await_stored, build_new_order
+from backend.api.routes.place_orders import (
+    REPLAYED_HEADERS,
+    await_stored,
+    build_new_order,
+    read_order_request,
+)
 from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.problems import Problem, to_problem
-from backend.api.wire.request_schemas import OrderRequest, read_batch, read_order
+from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.store.intake import NewBatch
@@ -54,9 +59,7 @@ async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRe
     entries: list[OrderRequest | Problem] = []
     for raw_order in raw:
         try:
-            entries.append(
-                read_order(raw_order, api.services.tokens, api.services.settings.slippage_bps)
-            )
+            entries.append(read_order_request(api, raw_order))
         except Problem as problem:
             entries.append(problem)
         if len(entries) % YIELD_EVERY_ORDERS == 0:

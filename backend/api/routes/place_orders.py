@@ -42,7 +42,7 @@ async def place_order(api: ApiContext, request: Request) -> Response:
 async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderAccepted:
     """Accept one order. Raises ``Problem`` or an engine's error; then nothing is stored."""
     services = api.services
-    order_request = read_order(raw, services.tokens, services.settings.slippage_bps)
+    order_request = read_order_request(api, raw)
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
@@ -50,6 +50,14 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
         await services.jobs.send([accepted.id], sender="intake")
     response = _build_accepted_response(request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
+
+
+def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
+    """Parse an order with the defaults of the settings. Raises ``Problem`` (422)."""
+    settings = api.services.settings
+    return read_order(
+        raw, api.services.tokens, settings.slippage_bps, settings.max_price_impact_bps
+    )
 
 
 async def await_stored(storing: Awaitable[Result]) -> Result:

@@ -111,6 +111,8 @@ QUOTES: Final = Route(
         response="Quotes",
         body="SwapBody",
         problem_statuses=(503,),
+        description="By the rules of an order. Where an order would be refused, the problem says"
+        " why, and its `quotes` are what the venues offer.",
     ),
 )
 

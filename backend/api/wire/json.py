@@ -109,6 +109,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "amountIn": format_amount(record.amount_in, token_in.decimals),
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
+        "maxPriceImpactBps": record.max_price_impact_bps,
         "status": record.status,
         "seq": record.seq,
         "attempts": record.attempts,

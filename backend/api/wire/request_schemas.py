@@ -69,6 +69,7 @@ class SwapBody(BaseModel):
     amount_in: Amount | None = None
     min_amount_out: Amount | None = None
     slippage_bps: BasisPoints | None = None
+    max_price_impact_bps: BasisPoints | None = None
 
 
 class OrderBody(SwapBody):
@@ -97,29 +98,42 @@ _FIELD_NAMES: Final = {
 }
 
 
-def read_order(raw: object, tokens: TokenRegistry, slippage_bps: int) -> OrderRequest:
-    """Parse an order; ``slippage_bps`` is the default slippage.
+def read_order(
+    raw: object,
+    tokens: TokenRegistry,
+    slippage_bps: int,
+    max_price_impact_bps: int | None = None,
+) -> OrderRequest:
+    """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
     Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body = _validate_fields(OrderBody, raw, errors)
     _check_type(body, errors)
-    terms = _resolve_terms(body, tokens, slippage_bps, errors)
+    terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(errors)
-    # Without the default slippage: a repeat stays a repeat when the default changes.
+    # Without the defaults: a repeat stays a repeat when they change. An own cap on the price
+    # impact is added only where there is one, as requests were hashed before there was such a cap.
+    cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
     canonical = (
         f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
-        f" {terms.min_amount_out} {body.slippage_bps} {body.client_order_id}"
+        f" {terms.min_amount_out} {body.slippage_bps}{cap} {body.client_order_id}"
     )
     return OrderRequest(terms, body.client_order_id, sha256(canonical.encode()).digest())
 
 
-def read_quote(raw: object, tokens: TokenRegistry, slippage_bps: int) -> OrderTerms:
+def read_quote(
+    raw: object,
+    tokens: TokenRegistry,
+    slippage_bps: int,
+    max_price_impact_bps: int | None = None,
+) -> OrderTerms:
     """Parse the swap of a quote request. Raises as ``read_order`` does."""
     errors: list[FieldError] = []
-    terms = _resolve_terms(_validate_fields(SwapBody, raw, errors), tokens, slippage_bps, errors)
+    body = _validate_fields(SwapBody, raw, errors)
+    terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(errors)
     return terms
@@ -198,8 +212,12 @@ def _check_type(body: OrderBody, errors: list[FieldError]) -> None:
 
 
 def _resolve_terms(
-    body: SwapBody, tokens: TokenRegistry, slippage_bps: int, errors: list[FieldError]
+    body: SwapBody,
+    tokens: TokenRegistry,
+    defaults: tuple[int, int | None],
+    errors: list[FieldError],
 ) -> OrderTerms | None:
+    """The terms of a swap; ``defaults`` are its slippage and its cap on the price impact."""
     failed_fields = {error.field for error in errors}
     token_in = _resolve_token(body.token_in, "tokenIn", tokens, failed_fields, errors)
     token_out = _resolve_token(body.token_out, "tokenOut", tokens, failed_fields, errors)
@@ -215,8 +233,16 @@ def _resolve_terms(
     assert token_in is not None
     assert token_out is not None
     assert amount_in is not None
-    slippage = slippage_bps if body.slippage_bps is None else body.slippage_bps
-    return OrderTerms(OrderType.MARKET, token_in, token_out, amount_in, min_amount_out, slippage)
+    slippage, cap = defaults
+    return OrderTerms(
+        OrderType.MARKET,
+        token_in,
+        token_out,
+        amount_in,
+        min_amount_out,
+        slippage if body.slippage_bps is None else body.slippage_bps,
+        cap if body.max_price_impact_bps is None else body.max_price_impact_bps,
+    )
 
 
 def _resolve_token(

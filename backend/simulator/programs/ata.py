@@ -9,7 +9,12 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.simulator.programs import system, token
-from backend.simulator.programs.context import TransactionContext, fail, take_accounts
+from backend.simulator.programs.context import (
+    InstructionFailed,
+    TransactionContext,
+    fail,
+    take_accounts,
+)
 from backend.venues.spl import TOKEN_PROGRAM, derive_ata
 
 _CREATE: Final = (b"", b"\x00")
@@ -38,6 +43,9 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
     # Lamports that the address already has count towards the rent.
     existing_lamports = 0 if existing is None else existing.lamports
     ctx.require_signer(payer)
-    system.transfer(ctx, payer, account, max(token.RENT - existing_lamports, 0))
+    try:
+        system.transfer(ctx, payer, account, max(token.RENT - existing_lamports, 0))
+    except InstructionFailed as error:
+        raise system.wrap_inner_failure(error) from None
     system.allocate_and_assign(ctx, account, token.SIZE, TOKEN_PROGRAM)
     token.initialize_account(ctx, account, mint, owner)

@@ -7,7 +7,14 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.simulator.programs.context import TransactionContext, fail, read_u64, take_accounts
+from backend.simulator.programs.context import (
+    InstructionFailed,
+    TransactionContext,
+    fail,
+    format_failure_line,
+    read_u64,
+    take_accounts,
+)
 from backend.venues.spl import SYSTEM_PROGRAM
 from backend.venues.venue import Account
 
@@ -59,6 +66,12 @@ def transfer(ctx: TransactionContext, source: Pubkey, target: Pubkey, lamports: 
     remaining = balance - lamports
     ctx.put_account(source, Account(SYSTEM_PROGRAM, remaining, b"") if remaining else None)
     credit_lamports(ctx, target, lamports)
+
+
+def wrap_inner_failure(error: InstructionFailed) -> InstructionFailed:
+    """A failure of this program as its caller sees it after a cross-program invocation."""
+    lines = (f"Program {SYSTEM_PROGRAM} invoke [2]", *error.log_lines)
+    return InstructionFailed(error.kind, (*lines, format_failure_line(SYSTEM_PROGRAM, error.kind)))
 
 
 def credit_lamports(ctx: TransactionContext, target: Pubkey, lamports: int) -> None:

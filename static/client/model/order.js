@@ -46,6 +46,7 @@ export class Order {
   amountIn = "0";
   minAmountOut = null;
   slippageBps = 0;
+  maxPriceImpactBps = null;
   batchId = null;
   clientOrderId = null;
   dex = null;
@@ -167,14 +168,19 @@ export class Order {
     this.amountIn = terms.amountIn;
     this.minAmountOut = terms.minAmountOut ?? null;
     this.slippageBps = terms.slippageBps;
+    this.maxPriceImpactBps = terms.maxPriceImpactBps ?? null;
     this.batchId = terms.batchId ?? null;
     this.clientOrderId = terms.clientOrderId ?? null;
     this.pair = buildPair(terms.tokenIn, terms.tokenOut);
   }
 
   #setRoute(route) {
-    this.quotes = route.quotes;
-    this.unavailable = route.unavailable ?? [];
+    const refused = route.quotes.filter((quote) => quote.refused !== undefined);
+    this.quotes = route.quotes.filter((quote) => quote.refused === undefined);
+    this.unavailable = [
+      ...refused.map(({ dex, refused: refusal }) => ({ dex, ...refusal })),
+      ...(route.unavailable ?? []),
+    ];
     this.routeMinOut = route.minAmountOut;
   }
 

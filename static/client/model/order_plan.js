@@ -11,7 +11,7 @@ export const COUNT_MAX = 10_000;
 
 const SINGLE_ORDER = {
   count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market", limit: "",
-  low: "1", high: "1", of: "in", slippage: "50", minimum: "", seed: "42", pace: "0",
+  low: "1", high: "1", of: "in", slippage: "50", impact: "", minimum: "", seed: "42", pace: "0",
 };
 const HUNDRED_ORDERS = { ...SINGLE_ORDER, count: "100", side: "mixed", low: "0.5", high: "25", of: "base" };
 const THREE_PAIRS = ["SOL/USDC", "JUP/USDC", "BONK/USDC"];
@@ -54,7 +54,8 @@ function buildOrder(form, pair, isBuy, amount, price) {
     tokenIn: isBuy ? quote : base,
     tokenOut: isBuy ? base : quote,
     amount: isPriced ? quoteAmount(amount, price) : amount,
-    slippageBps: form.slippage === "" ? undefined : (parseInteger(form.slippage) ?? form.slippage),
+    slippageBps: readInteger(form.slippage),
+    maxPriceImpactBps: readInteger(form.impact),
     minAmountOut: form.minimum === "" ? undefined : form.minimum,
   };
   if (form.type !== "market") terms.type = form.type;
@@ -62,8 +63,10 @@ function buildOrder(form, pair, isBuy, amount, price) {
   return terms;
 }
 
-function parseInteger(text) {
-  return /^-?\d{1,15}$/.test(text) ? Number(text) : null;
+/** An integer, or text that is none as it is; undefined for no text: the server has a default. */
+function readInteger(text) {
+  if (text === "") return undefined;
+  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 /** The cost of an amount: in cents, or below 1 with as many decimals as every quote token has. */

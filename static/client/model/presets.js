@@ -43,10 +43,11 @@ export class Presets {
   }
 }
 
-function describeForm({ count, side, pairs, low, high, type, slippage, minimum }) {
+function describeForm({ count, side, pairs, low, high, type, slippage, impact, minimum }) {
   const words = [count, side, pairs.join(" "), low === high ? low : `${low}-${high}`];
   if (type !== SINGLE_ORDER.type) words.push(type);
   if (slippage !== SINGLE_ORDER.slippage) words.push(`${slippage} bps`);
+  if (impact !== SINGLE_ORDER.impact) words.push(`impact ≤ ${impact} bps`);
   if (minimum !== SINGLE_ORDER.minimum) words.push(`≥ ${minimum}`);
   return words.join(" ");
 }

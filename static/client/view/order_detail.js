@@ -141,6 +141,7 @@ function buildFacts(order) {
     ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],
     ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
     ["Slippage", `${order.slippageBps} bps`],
+    ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
     ["Type", order.type],
     ["DEX", order.dex],
     ["Attempts", String(order.attempts)],

@@ -23,6 +23,7 @@ const FIELD_INPUTS = {
   amount: "low",
   amountIn: "low",
   slippageBps: "slippage",
+  maxPriceImpactBps: "impact",
   minAmountOut: "minimum",
   type: "type",
   limitPrice: "limit",
@@ -287,17 +288,23 @@ function sleep(ms) {
   });
 }
 
+function toUnavailable({ dex, refused }) {
+  return { dex, ...refused };
+}
+
 function renderQuote(quote) {
   const token = tokenLabel(quote.tokenOut);
   const best = quote.quotes.find(({ dex }) => dex === quote.dex);
-  const items = quote.quotes.map((each) => {
+  const refused = quote.quotes.filter((each) => each.refused !== undefined);
+  const offers = quote.quotes.filter((each) => each.refused === undefined);
+  const items = offers.map((each) => {
     const isBest = each === best;
     const bps = isBest ? "" : ` (${formatSigned(differenceBps(each.amountOut, best.amountOut))} bps)`;
     const amountOut = `${formatShort(each.amountOut, 8)} ${token}`;
     const text = `${isBest ? "▸ " : ""}${each.dex}: ${amountOut}${bps}`;
     return createElement("li", isBest ? { class: "best" } : {}, text);
   });
-  for (const { dex, reason } of quote.unavailable ?? []) {
+  for (const { dex, reason } of [...refused.map(toUnavailable), ...(quote.unavailable ?? [])]) {
     items.push(createElement("li", {}, `${dex}: ${reason}`));
   }
   const amountIn = `${formatShort(quote.amountIn, 8)} ${tokenLabel(quote.tokenIn)}`;

@@ -137,6 +137,7 @@ def _claim_result(row: OrderRow, is_first: bool) -> ResultRow:
         "amount_in": terms.amount_in,
         "min_amount_out": terms.min_amount_out,
         "slippage_bps": terms.slippage_bps,
+        "max_price_impact_bps": terms.max_price_impact_bps,
         "status": row.status,
         "seq": row.seq,
         "attempts": row.attempts,

@@ -1,0 +1,140 @@
+"""The check before signing: does the wallet hold what an order takes, with fees, rent and reserve?
+
+The balances may be older than the order. So a shortage counts only after they were read again, and
+an order that passes may still fail: the chain has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from solders.pubkey import Pubkey
+
+from backend.chain.costs import TOKEN_ACCOUNT_RENT, WALLET_RENT
+from backend.domain.amounts import Token, format_amount
+from backend.domain.errors import Rejected
+from backend.domain.orders import OrderTerms
+from backend.domain.tokens import SOL
+from backend.execution.wallet_balances import Balances, WalletBalances
+from backend.venues.spl import TOKEN_PROGRAM
+from backend.venues.venue import Pool
+
+
+class Funds(Protocol):
+    """What the executor asks about the wallet."""
+
+    def may_lack(self, terms: OrderTerms) -> bool:
+        """Whether the wallet seems to lack what an order takes, by the balances last read."""
+        ...
+
+    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+        """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
+
+        Raises ``Transient`` if they cannot be read.
+        """
+        ...
+
+    def mark_changed(self) -> None:
+        """Take note that a transaction of the wallet has landed."""
+        ...
+
+
+class UncheckedFunds:
+    """Leaves the decision to the chain."""
+
+    def may_lack(self, terms: OrderTerms) -> bool:
+        """Whether the wallet seems to lack what an order takes: unknown, so no."""
+        return False
+
+    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+        """Raise nothing."""
+
+    def mark_changed(self) -> None:
+        """Do nothing."""
+
+
+class WalletFunds:
+    """Compares the balances of a wallet with what an order takes.
+
+    ``fee_lamports`` is the network fee of a swap. A sale of SOL leaves ``reserve_lamports``, and
+    in any case what it takes to buy SOL again: the fee and the rent of two token accounts.
+    """
+
+    def __init__(
+        self, balances: WalletBalances, *, fee_lamports: int, reserve_lamports: int
+    ) -> None:
+        self._balances = balances
+        self._fee = fee_lamports
+        self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
+
+    def may_lack(self, terms: OrderTerms) -> bool:
+        """Whether the wallet seems to lack what an order takes, by the balances last read."""
+        balances = self._balances.latest
+        return balances is not None and bool(self._list_shortages(terms, balances, ()))
+
+    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+        """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
+
+        Raises ``Transient`` if they cannot be read.
+        """
+        await self._balances.refresh()
+        balances = self._balances.latest
+        assert balances is not None, "they have just been read"
+        unknown = {
+            token.mint
+            for token in (terms.token_in, terms.token_out)
+            if pool.token_program(Pubkey.from_string(token.mint)) != TOKEN_PROGRAM
+        }
+        if shortages := self._list_shortages(terms, balances, unknown):
+            raise Rejected("insufficient_funds", "; ".join(shortages))
+
+    def mark_changed(self) -> None:
+        """Take note that a transaction of the wallet has landed."""
+        self._balances.mark_changed()
+
+    def _list_shortages(
+        self, terms: OrderTerms, balances: Balances, unknown: Collection[str]
+    ) -> list[str]:
+        """A sentence for each token of which too little is there, SOL first.
+
+        ``unknown`` are the mints whose balances are not known.
+        """
+        shortages = []
+        needed = self._compute_lamports_needed(terms, balances, unknown)
+        if balances.lamports < needed:
+            reserve = format_amount(self._reserve, SOL.decimals)
+            purpose = (
+                f"with fees and the reserve of {reserve}"
+                if terms.token_in == SOL
+                else "for the network fee and rent"
+            )
+            shortages.append(_describe_shortage(SOL, needed, balances.lamports, purpose))
+        token = terms.token_in
+        if token != SOL and token.mint in balances.tokens and token.mint not in unknown:
+            held = balances.tokens[token.mint] or 0
+            if held < terms.amount_in:
+                shortages.append(_describe_shortage(token, terms.amount_in, held))
+        return shortages
+
+    def _compute_lamports_needed(
+        self, terms: OrderTerms, balances: Balances, unknown: Collection[str]
+    ) -> int:
+        if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
+            return self._fee + TOKEN_ACCOUNT_RENT
+        mint = terms.token_out.mint
+        is_missing = mint not in unknown and balances.tokens.get(mint, 0) is None
+        needed = self._fee + (TOKEN_ACCOUNT_RENT if is_missing else 0)
+        if terms.token_in == SOL:
+            # The reserve is more than the rent of the temporary account, which comes back.
+            return needed + terms.amount_in + self._reserve
+        return needed + WALLET_RENT
+
+
+def _describe_shortage(token: Token, needed: int, held: int, purpose: str = "") -> str:
+    needs = f"needs {format_amount(needed, token.decimals)} {token.symbol} {purpose}".rstrip()
+    missing = format_amount(needed - held, token.decimals)
+    return (
+        f"{needs}, the wallet holds {format_amount(held, token.decimals)}:"
+        f" {missing} {token.symbol} are missing"
+    )

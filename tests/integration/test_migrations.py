@@ -1,0 +1,145 @@
+"""Migrations: a database of version 0.1 with orders in every status becomes one of today."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+import pytest
+from uuid_utils.compat import uuid7
+
+from backend.domain.lifecycle import Status
+from backend.store.migrations import migrate
+from tests.conftest import MIGRATIONS
+from tests.integration.apis import open_api
+from tests.integration.stores import EXPIRED_LEASES, open_store
+
+FIRST, PRICE_IMPACT = "0001_orders", "0002_price_impact"
+CHECK_VIOLATION = asyncpg.CheckViolationError
+
+_ORDER_0_1 = """
+INSERT INTO orders (id, owner, request_hash, type, token_in, token_out, amount_in, slippage_bps,
+                    kick_at, status, seq, dex, route, tx_hash, signed_tx, last_valid_height,
+                    amount_out, executed_price, last_error)
+VALUES ($1, 'local', 'hash', 'market', 'SOL', 'USDC', 1000000000, 50,
+        now(), $2::text::order_status, 1, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+_EVENT_0_1 = """
+INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+VALUES ($1, 1, $2::text::order_status, now(), 1, '{"type": "market"}')
+"""
+_SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
+_ROW = "SELECT to_jsonb(o) - 'max_price_impact_bps' FROM orders o ORDER BY id"
+_EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"
+
+
+@pytest.fixture
+async def empty_database_url(database_url: str) -> AsyncIterator[str]:
+    """A database without a schema; dropped in the end."""
+    name = f"empty_{secrets.token_hex(6)}"
+    admin = await asyncpg.connect(database_url)
+    try:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        yield urlunsplit(urlsplit(database_url)._replace(path=f"/{name}"))
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await admin.close()
+
+
+async def create_database_0_1(url: str) -> dict[Status, UUID]:
+    """The schema of version 0.1, as its own ``migrate`` left it, and an order in each status."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "CREATE TABLE migrations"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        await connection.execute((MIGRATIONS / f"{FIRST}.sql").read_text("utf-8"))
+        await connection.execute("INSERT INTO migrations (name) VALUES ($1)", FIRST)
+        return {status: await _insert_order_0_1(connection, status) for status in Status}
+    finally:
+        await connection.close()
+
+
+async def _insert_order_0_1(connection: asyncpg.Connection[asyncpg.Record], status: Status) -> UUID:
+    order_id = uuid7()
+    is_signed, is_filled = status in _SIGNED, status is Status.CONFIRMED
+    await connection.execute(
+        _ORDER_0_1,
+        order_id,
+        status.value,
+        "raydium" if is_signed else None,
+        None,
+        "signature" if is_signed else None,
+        b"bytes" if is_signed else None,
+        7 if is_signed else None,
+        150_000_000 if is_filled else None,
+        150 if is_filled else None,
+        "no_pool: none" if status is Status.FAILED else None,
+    )
+    await connection.execute(_EVENT_0_1, order_id, status.value)
+    return order_id
+
+
+async def test_a_database_of_version_0_1_is_expanded_and_nothing_in_it_changes(
+    empty_database_url: str,
+) -> None:
+    ids = await create_database_0_1(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        before = await connection.fetch(_ROW), await connection.fetch(_EVENT)
+        assert await migrate(empty_database_url) == [PRICE_IMPACT]
+        assert await migrate(empty_database_url) == []
+        assert (await connection.fetch(_ROW), await connection.fetch(_EVENT)) == before
+        caps = await connection.fetch("SELECT max_price_impact_bps FROM orders")
+        assert [row[0] for row in caps] == [None] * len(ids)
+    finally:
+        await connection.close()
+
+
+async def test_the_orders_of_version_0_1_are_read_and_driven_on(empty_database_url: str) -> None:
+    ids = await create_database_0_1(empty_database_url)
+    await migrate(empty_database_url)
+    async with open_store(empty_database_url, EXPIRED_LEASES) as store:
+        for status, order_id in ids.items():
+            record = await store.orders.get("local", order_id)
+            assert record is not None
+            assert (record.status, record.max_price_impact_bps) == (status, None)
+            claimed = await store.leases.claim(order_id)
+            assert (claimed is None) == status.is_final
+            assert claimed is None or claimed.terms.max_price_impact_bps is None
+
+
+async def test_a_process_of_version_0_1_still_writes_to_the_database_of_today(
+    empty_database_url: str,
+) -> None:
+    await migrate(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await _insert_order_0_1(connection, Status.PENDING)
+        for cap, error in (
+            (0, None),
+            (10_000, None),
+            (-1, CHECK_VIOLATION),
+            (10_001, CHECK_VIOLATION),
+        ):
+            change = connection.execute("UPDATE orders SET max_price_impact_bps = $1", cap)
+            if error is None:
+                await change
+            else:
+                with pytest.raises(error):
+                    await change
+    finally:
+        await connection.close()
+
+
+async def test_the_api_shows_orders_without_a_cap(empty_database_url: str, redis_url: str) -> None:
+    ids = await create_database_0_1(empty_database_url)
+    await migrate(empty_database_url)
+    async with open_api(empty_database_url, redis_url) as api:
+        for status, order_id in ids.items():
+            order = await api.get(f"/api/orders/{order_id}")
+            assert (order["status"], order["maxPriceImpactBps"]) == (status, None)
