@@ -283,6 +283,11 @@ def request_failed(route: str, error: BaseException) -> None:
     _log.error("request failed", route=route, error=repr(error), exc_info=error)
 
 
+def foreign_origin_refused(origin: str, client: str) -> None:
+    """A page that is not of this server wanted to open a WebSocket."""
+    _log.warning("page of another site refused", origin=origin[:200], client=client)
+
+
 def socket_opened(route: str) -> None:
     """A WebSocket connection was opened."""
     _sockets_open.labels(route).inc()

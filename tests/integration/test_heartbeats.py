@@ -147,7 +147,7 @@ async def test_a_server_stops_at_once_while_pings_are_due(
 
 
 def test_idle_connections_and_sockets_outlive_what_is_common_for_proxies() -> None:
-    settings = Settings()
+    settings = Settings.load()
     assert settings.keep_alive_s > IDLE_TIMEOUT_OF_PROXIES_S
     assert settings.ping_s < IDLE_TIMEOUT_OF_PROXIES_S / 2
 

@@ -18,13 +18,13 @@ def locate(
     *lines: tuple[str, str], peer: str = PROXY, trusted: str = "10.0.0.0/24", public_url: str = ""
 ) -> tuple[str, str, str]:
     """The socket URL of ``/s``, the path of ``/p`` and the client's address of a request."""
-    settings = Settings(trusted_proxies=trusted, public_url=public_url or None)
+    settings = Settings.load(trusted_proxies=trusted, public_url=public_url or None)
     address = build_public_address(settings)
     raw = [(name.encode(), value.encode("latin1")) for name, value in lines]
     request = Request("local", "/", parse_headers(raw), {}, "http", peer=peer, raw_headers=raw)
     return (
-        address.build_socket_url(request, "/s"),
-        address.build_path(request, "/p"),
+        address.find_base(request).socket + "/s",
+        address.find_base(request).path + "/p",
         address.find_client_address(request),
     )
 
@@ -184,7 +184,7 @@ def test_the_public_url_decides_whatever_is_forwarded(
 def test_an_invalid_setting_is_named_and_not_repeated(settings: dict[str, str]) -> None:
     [name] = settings
     with pytest.raises(ConfigurationError) as error:
-        build_public_address(Settings(**settings))  # type: ignore[arg-type]
+        build_public_address(Settings.load(**settings))
     assert f"ORDER_ENGINE_{name.upper()}" in str(error.value)
     assert "secret" not in str(error.value)
 

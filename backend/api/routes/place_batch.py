@@ -144,7 +144,7 @@ async def _store_batch(
             "batchId": str(new_batch.id),
             "accepted": len(resolved.results) - resolved.refused_count,
             "refused": resolved.refused_count,
-            "ws_url": api.public_address.build_socket_url(request, path),
+            "ws_url": api.public_address.find_base(request).socket + path,
             "orders": resolved.results,
         }
     )

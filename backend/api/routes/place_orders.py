@@ -93,12 +93,12 @@ def build_new_order(
 def _build_accepted_response(
     api: ApiContext, request: Request, accepted: AcceptedOrder, client_order_id: str | None
 ) -> Response:
-    address = api.public_address
-    path = address.build_path(request, f"/api/orders/{accepted.id}")
+    base = api.public_address.find_base(request)
+    path = f"{base.path}/api/orders/{accepted.id}"
     body = {
         "status": "queued",
         "orderId": str(accepted.id),
-        "ws_url": address.build_socket_url(request, f"/api/orders/execute?orderId={accepted.id}"),
+        "ws_url": f"{base.socket}/api/orders/execute?orderId={accepted.id}",
         "statusUrl": path,
         "createdAt": format_time(accepted.created_at),
     }

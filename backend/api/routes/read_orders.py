@@ -32,7 +32,7 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     if next_cursor is None:
         return Response(200, body)
     query = urlencode({**request.query, "cursor": next_cursor}, doseq=True)
-    path = api.public_address.build_path(request, request.path)
+    path = api.public_address.find_base(request).path + request.path
     return Response(200, body, {"Link": f'<{path}?{query}>; rel="next"'})
 
 

@@ -90,10 +90,13 @@ def _listen(addresses: Sequence[_Address], host: str, port: int) -> list[socket.
     """Listen to all of the addresses that this machine has, at least to one."""
     listeners: list[socket.socket] = []
     absent: OSError | None = None
+    is_single_stack = len(addresses) > 1  # those of IPv4 have sockets of their own
     with ExitStack() as opened:
         for family, address in addresses:
             try:
-                listener = opened.enter_context(_open_listener(family, address, port))
+                listener = opened.enter_context(
+                    _open_listener(family, address, port, is_single_stack)
+                )
             except OSError as error:
                 if error.errno not in _ABSENT_ADDRESS:
                     raise _explain_refusal(address[0], port, error) from None
@@ -111,14 +114,13 @@ def _listen(addresses: Sequence[_Address], host: str, port: int) -> list[socket.
 
 
 def _open_listener(
-    family: socket.AddressFamily, address: tuple[str, int], port: int
+    family: socket.AddressFamily, address: tuple[str, int], port: int, is_single_stack: bool
 ) -> socket.socket:
-    """Like ``socket.create_server``, which drops the zone of an address and the error's number."""
+    """Like ``socket.create_server``, with the zone of an address and both stacks for ``::``."""
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            is_single_stack = address[0] != "::"
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, is_single_stack)
         listener.bind((address[0], port, *address[2:]))
         listener.listen(BACKLOG)

@@ -23,6 +23,7 @@ from backend.api.wire.forwarded import (
 )
 from backend.api.wire.http import Request
 from backend.api.wire.problems import Problem
+from backend.runtime import observe
 
 CACHED_ADDRESSES_MAX = 1_024
 Network = IPv4Network | IPv6Network
@@ -46,11 +47,13 @@ class PublicUrl(NamedTuple):
         return f"{self.scheme.replace('http', 'ws')}://{self.authority}{self.prefix}"
 
 
-class _Base(NamedTuple):
-    """What the paths of this server are appended to, for sockets and for links."""
+class AddressBase(NamedTuple):
+    """What the paths of this server are appended to, so that a client reaches them."""
 
     socket: str
+    """For WebSockets: scheme, authority and prefix; only a prefix if the host is not known."""
     path: str
+    """For links: a prefix."""
 
 
 class PublicAddress:
@@ -73,13 +76,14 @@ class PublicAddress:
         """The path of the configured public URL, without a slash at its end."""
         return "" if self._url is None else self._url.prefix
 
-    def build_socket_url(self, request: Request, path: str) -> str:
-        """The WebSocket URL of a path; only a path if nobody says which host the client used."""
-        return self._find_base(request).socket + path
-
-    def build_path(self, request: Request, path: str) -> str:
-        """The path by which the client reaches a path of this server."""
-        return self._find_base(request).path + path
+    def find_base(self, request: Request) -> AddressBase:
+        """By what the client reaches the paths of this server."""
+        if self._base is not None:
+            return self._base
+        headers = request.headers
+        if self._is_trusted(request.peer) and not FORWARDED_HEADERS.isdisjoint(headers):
+            return _build_base(self._find_url(request))
+        return _build_base_of_host(request.scheme, headers.get("host", ""))
 
     def find_client_address(self, request: Request) -> str:
         """The IP address of the client; empty if it is not known."""
@@ -102,6 +106,7 @@ class PublicAddress:
             authority == strip_default_port(url.authority.lower(), scheme) for url in own
         ):
             return
+        observe.foreign_origin_refused(origin, self.find_client_address(request))
         raise Problem(
             403,
             "foreign_origin",
@@ -109,13 +114,6 @@ class PublicAddress:
             f" {own[0].authority[:100]!r}, which is what this server is called here; behind a proxy"
             " set ORDER_ENGINE_PUBLIC_URL, or forward Host with its port",
         )
-
-    def _find_base(self, request: Request) -> _Base:
-        if self._base is not None:
-            return self._base
-        if self._is_forwarded(request):
-            return _build_base(self._find_url(request))
-        return _build_base_of_host(request.scheme, request.headers.get("host", ""))
 
     def _find_url(self, request: Request) -> PublicUrl:
         """The address by which the client of a request reached this server."""
@@ -178,10 +176,10 @@ def _get_http_scheme(scheme: str) -> str:
     return "https" if scheme in {"https", "wss"} else "http"
 
 
-def _build_base(url: PublicUrl) -> _Base:
-    return _Base(url.socket_base, url.prefix)
+def _build_base(url: PublicUrl) -> AddressBase:
+    return AddressBase(url.socket_base, url.prefix)
 
 
 @lru_cache(maxsize=CACHED_ADDRESSES_MAX)
-def _build_base_of_host(scheme: str, host: str) -> _Base:
+def _build_base_of_host(scheme: str, host: str) -> AddressBase:
     return _build_base(PublicUrl(_get_http_scheme(scheme), parse_authority(host)))
