@@ -19,15 +19,16 @@ from typing import Any
 
 import click
 import uvloop
-from prometheus_client import start_http_server
 
 from backend import embedded, engine
+from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.process import serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
 from backend.runtime import observe
 from backend.runtime.gc_tuning import tune_gc
+from backend.runtime.metrics_server import serve_metrics
 from backend.runtime.startup import StartInterrupted
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve as serve_chain
@@ -43,6 +44,8 @@ from backend.trials.smoke import run_smoke_test
 from tui.cli import main as tui
 
 ProcessMain = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
+DRAIN_S = 5.0
+"""How long ``api`` still takes orders when it is to stop, unless a setting says otherwise."""
 PROFILE_CHOICE = click.Choice([profile.value for profile in Profile])
 
 
@@ -55,14 +58,24 @@ def main() -> None:
 @main.command()
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on; 0 picks a free one.")
-@click.option("--fd", type=int, help="File descriptor of an open listening socket.")
-def api(host: str | None, port: int | None, fd: int | None) -> None:
+@click.option(
+    "--fd", "fds", type=int, multiple=True, help="File descriptor of an open listening socket."
+)
+def api(host: str | None, port: int | None, fds: tuple[int, ...]) -> None:
     """Serve the HTTP and WebSocket API."""
     settings = _load_settings(host=host, port=port)
-    listener = None if fd is None else socket.socket(fileno=fd)
+    if settings.drain_s is None and not fds:  # else the socket outlives this process
+        settings = settings.model_copy(update={"drain_s": DRAIN_S})
+    listeners = [socket.socket(fileno=fd) for fd in fds]
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
-        await serve_api(settings, on_ready=_report_ready, stop=stop, listener=listener)
+        await serve_api(
+            settings,
+            on_ready=_report_ready,
+            stop=stop,
+            force_stop=force_stop,
+            listeners=listeners,
+        )
 
     _run_process("api", run, uvloop.new_event_loop)
 
@@ -74,15 +87,10 @@ def worker(metrics_port: int | None) -> None:
     settings = _load_settings(metrics_port=metrics_port)
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
-        server, thread = start_http_server(settings.metrics_port, addr=settings.host)
-        url = f"http://{settings.host}:{server.server_port}/metrics"
-        try:
-            with suppress(StartInterrupted):
-                await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
-        finally:
-            await asyncio.to_thread(server.shutdown)
-            server.server_close()
-            thread.join()
+        listeners = open_listeners(settings.host, settings.metrics_port)
+        url = f"{format_url(listeners[0])}/metrics"
+        with serve_metrics(listeners), suppress(StartInterrupted):
+            await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
 
     _run_process("worker", run, uvloop.new_event_loop)
 
@@ -110,12 +118,14 @@ def chain(
     folder = (settings.data_dir or embedded.default_data_dir()) / "chain"
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
+        listeners = open_listeners(settings.host, settings.chain_port)
+        url = format_url(listeners[0])
         await serve_chain(
             options,
-            host=settings.host,
+            listeners=listeners,
             port=settings.chain_port,
             data_dir=folder,
-            ready=lambda port: _report_ready(f"http://{settings.host}:{port}"),
+            ready=lambda _: _report_ready(url),
             stop=stop,
         )
 

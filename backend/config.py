@@ -233,6 +233,38 @@ class Settings(BaseSettings):
         0, ge=0, description="Maximum number of orders per second from one owner; 0 means no limit."
     )
 
+    public_url: str | None = Field(
+        None,
+        description="URL at which clients reach the API through a proxy, such as"
+        " `https://orders.example/engine`. Unset: what trusted proxies forward, else `Host`.",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.0/8,::1",
+        description="Addresses and networks of the proxies whose `Forwarded` and `X-Forwarded-*`"
+        " headers are believed, separated by commas; empty: none.",
+    )
+    keep_alive_s: float = Field(
+        75,
+        ge=1,
+        le=3_600,
+        description="Time for which an idle HTTP connection is kept open, in seconds: longer than"
+        " a proxy keeps it, which would else send requests into a closed one.",
+    )
+    ping_s: float = Field(
+        20,
+        ge=0.1,
+        le=300,
+        description="Interval of ping frames on an open WebSocket, in seconds: shorter than proxies"
+        " cut silent ones. A peer that leaves two unanswered is disconnected.",
+    )
+    drain_s: float | None = Field(
+        None,
+        ge=0,
+        le=300,
+        description="Time in which a stopping API still takes orders while `/readyz` says 503, in"
+        " seconds, so that balancers turn away first. Unset: 5 for `order-engine api`, 0 for `up`.",
+    )
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: str | None) -> str | None:

@@ -193,7 +193,10 @@ BAD_JSON = {
     "nested objects": b'{"a":' * 50_000,
     "not UTF-8": b'{"tokenIn":"\xff"}',
     "UTF-16": '{"tokenIn":"SOL"}'.encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf{}",
+    "UTF-16 without a mark": '{"tokenIn":"SOL"}'.encode("utf-16-le"),
+    "UTF-32": '{"tokenIn":"SOL"}'.encode("utf-32"),
+    "nothing but a byte order mark": b"\xef\xbb\xbf",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
     "NUL": b"\0",
 }
 """Bodies that are not JSON."""

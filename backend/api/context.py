@@ -9,6 +9,7 @@ from backend.api.admission.control import AdmissionControl
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.stats_cache import StatsCache
+from backend.api.wire.public_address import PublicAddress
 from backend.engine import ApiServices
 
 
@@ -22,5 +23,6 @@ class ApiContext:
     feed_tail: FeedTail
     open_sockets: OpenSockets
     stats_cache: StatsCache
+    public_address: PublicAddress
     openapi: str
     """The OpenAPI document as JSON text."""

@@ -11,14 +11,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
 from backend import embedded
-from backend.api.server.process import open_listener
+from backend.api.server.listener import get_reachable_url, open_listeners
+from backend.api.server.process import build_public_address
 from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected
 from backend.embedded import engine_processes
@@ -32,7 +34,10 @@ from backend.store.database import CONNECTION_ERRORS
 from backend.store.migrations import migrate
 
 API_STOP_TIMEOUT_S = 15
-"""Timeout of the API's graceful shutdown: close the clients' sockets and its own services."""
+"""Timeout of the API's graceful shutdown: close the clients' sockets and its own services.
+
+What ``drain_s`` says comes on top of it.
+"""
 
 ForegroundTask = Callable[[str], Coroutine[Any, Any, bool]]
 """Runs beside the engine, given the API's URL, and ends it on return; returns its success."""
@@ -48,11 +53,15 @@ async def launch_engine(
 ) -> None:
     """Run all processes until ``stop`` is set or the foreground task has ended.
 
-    Raises ``Rejected`` or ``Transient`` if a process cannot be started, and ``Rejected`` if the
-    foreground task failed.
+    Raises ``Rejected`` or ``Transient`` if a process cannot be started, ``ConfigurationError`` if
+    an address is invalid, and ``Rejected`` if the foreground task failed.
     """
     data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
-    with open_listener(settings.host, settings.port) as api_socket:
+    build_public_address(settings)  # to refuse an invalid one here, with a sentence
+    with ExitStack() as opened:
+        api_sockets = open_listeners(settings.host, settings.port)
+        for api_socket in api_sockets:
+            opened.enter_context(api_socket)
         async with embedded.run_servers(
             data_dir,
             database_url=settings.database_url,
@@ -70,7 +79,7 @@ async def launch_engine(
                 "REDIS_URL": servers.redis_url,
                 **_child_environment(settings),
             }
-            plan = _StagePlan(settings, env, data_dir, api_socket)
+            plan = _StagePlan(settings, env, data_dir, api_sockets)
             await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
 
 
@@ -78,12 +87,16 @@ class _StagePlan:
     """Builds the commands of each stage."""
 
     def __init__(
-        self, settings: Settings, env: Mapping[str, str], data_dir: Path, api: socket.socket
+        self,
+        settings: Settings,
+        env: Mapping[str, str],
+        data_dir: Path,
+        api_sockets: Sequence[socket.socket],
     ) -> None:
         self.settings = settings
         self.env = env
         self.data_dir = data_dir
-        self.api = api
+        self.api_sockets = api_sockets
         self.chain_port = settings.chain_port or _find_free_port(settings.host)
 
     def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
@@ -101,15 +114,15 @@ class _StagePlan:
         ]
 
     def api_commands(self, ready: Mapping[str, str]) -> list[ProcessCommand]:
-        # The socket stays open in this process: no connection is refused while the API restarts.
-        fd, env = self.api.fileno(), self._add_chain_url(ready)
-        argv = ("api", "--fd", str(fd))
-        return [
-            _build_engine_command("api", argv, env, stop_timeout_s=API_STOP_TIMEOUT_S, fds=(fd,))
-        ]
+        # The sockets stay open in this process: no connection is refused while the API restarts.
+        fds = tuple(api_socket.fileno() for api_socket in self.api_sockets)
+        argv = ("api", *(part for fd in fds for part in ("--fd", str(fd))))
+        env = self._add_chain_url(ready)
+        stop_s = API_STOP_TIMEOUT_S + (self.settings.drain_s or 0)
+        return [_build_engine_command("api", argv, env, stop_timeout_s=stop_s, fds=fds)]
 
     def _add_chain_url(self, ready: Mapping[str, str]) -> dict[str, str]:
-        url = self.settings.solana_rpc_url or ready["chain"]
+        url = self.settings.solana_rpc_url or get_reachable_url(ready["chain"])
         return {**self.env, "SOLANA_RPC_URL": url}
 
 
@@ -131,7 +144,7 @@ async def _supervise_plan(
     async def run_foreground() -> None:
         nonlocal has_succeeded
         if foreground is not None:
-            has_succeeded = await foreground(await ready)
+            has_succeeded = await foreground(get_reachable_url(await ready))
             stop.set()
 
     async with run_in_background(run_foreground):
@@ -191,6 +204,9 @@ def _child_environment(settings: Settings) -> dict[str, str]:
 
 
 def _find_free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is free at each address of the host."""
+    probes = open_listeners(host, 0)
+    port: int = probes[0].getsockname()[1]
+    for probe in probes:
+        probe.close()
+    return port

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -36,8 +37,11 @@ async def serve(
     data_dir: Path,
     ready: Callable[[int], None],
     stop: asyncio.Event,
+    listeners: Sequence[socket.socket] = (),
 ) -> None:
     """Run the node until ``stop``; ``ready`` is called with the port once it accepts requests.
+
+    ``listeners`` are sockets to serve on instead of ``host`` and ``port``.
 
     Its state is in ``data_dir``, which only one node can have open.
     """
@@ -46,8 +50,10 @@ async def serve(
         runner = web.ServerRunner(_build_server(node), shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, backlog=_ACCEPT_BACKLOG)
-            await site.start()
+            for listener in listeners:
+                await web.SockSite(runner, listener, backlog=_ACCEPT_BACKLOG).start()
+            if not listeners:
+                await web.TCPSite(runner, host, port, backlog=_ACCEPT_BACKLOG).start()
             ready(runner.addresses[0][1])
             await _produce_blocks(node, stop)
         finally:

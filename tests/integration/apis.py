@@ -45,6 +45,8 @@ class RunningApi:
     session: aiohttp.ClientSession
     url: str
     stop: asyncio.Event
+    force_stop: asyncio.Event
+    """Ends the time in which a stopping API still takes orders."""
 
     async def get(self, path: str, status: int = 200) -> Json:
         async with self.session.get(path) as response:
@@ -95,19 +97,26 @@ async def run_api(
     settings: Settings, listener: socket.socket | None = None
 ) -> AsyncIterator[RunningApi]:
     """A running API with these settings, on a free port or on an open listening socket."""
-    stop = asyncio.Event()
+    stop, force_stop = asyncio.Event(), asyncio.Event()
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
-            serve_api(settings, on_ready=url.set_result, stop=stop, listener=listener)
+            serve_api(
+                settings,
+                on_ready=url.set_result,
+                stop=stop,
+                force_stop=force_stop,
+                listeners=() if listener is None else (listener,),
+            )
         )
         try:
             async with asyncio.timeout(WAIT_S):
                 address = await url
             async with aiohttp.ClientSession(address) as session:
-                yield RunningApi(session, address, stop)
+                yield RunningApi(session, address, stop, force_stop)
         finally:
             stop.set()
+            force_stop.set()
 
 
 class OrderDriver:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from backend.cli import main
+from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, SOCKET_DRAIN_TIMEOUT_S
+from backend.cli import DRAIN_S, main
 from backend.config import Settings, get_variable_name
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 
@@ -70,6 +71,11 @@ def test_the_image_copies_only_what_is_there() -> None:
 def test_a_worker_is_not_killed_while_it_may_still_release_its_leases() -> None:
     grace_s = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace_s > Settings.model_fields["shutdown_s"].default + RELEASE_TIMEOUT_S
+
+
+def test_an_api_is_not_killed_while_it_may_still_take_orders() -> None:
+    grace_s = int(SERVICES["api"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > DRAIN_S + SOCKET_DRAIN_TIMEOUT_S + REQUEST_DRAIN_TIMEOUT_S
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -23,6 +23,8 @@ class AdmissionControl:
         self._rate_limiter = rate_limiter
         self._open_orders_max = open_orders_max
         self._open_orders = 0
+        self.is_stopping = False
+        """Whether this process was asked to stop: it is not ready, and still admits orders."""
         self.is_draining = False
 
     async def run(self) -> None:

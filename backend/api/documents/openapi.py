@@ -23,7 +23,8 @@ _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
     "Takes orders for Solana DEX swaps, routes each to the better of Raydium and Meteora, and"
     " executes it at most once. Amounts and prices are decimal strings in token units; numbers"
-    " are taken too, and read exactly. Errors are RFC 9457 problems."
+    " are taken too, and read exactly. Bodies are JSON in UTF-8, not compressed. Errors are"
+    " RFC 9457 problems."
 )
 
 _ORDER: Final[Schema] = {
@@ -72,6 +73,11 @@ _EXAMPLES: Final[dict[str, object]] = {
         ],
         "minAmountOut": "148.969857",
     },
+}
+_PROBLEM_HEADERS: Final = {
+    415: ("Accept-Encoding",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
 }
 _PROBLEM: Final[Schema] = {
     "type": "about:blank",
@@ -126,6 +132,7 @@ _HEADERS: Final[dict[str, str]] = {
     "Idempotent-Replayed": "`true` if an earlier request got this answer first.",
     "Link": 'The next page, `rel="next"`.',
     "Retry-After": "Seconds to wait.",
+    "Accept-Encoding": "`identity` if the body was refused because it was compressed.",
 }
 
 
@@ -143,6 +150,8 @@ def build_openapi(
     return {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": _read_version(), "description": _DESCRIPTION},
+        # Relative to this document: true behind every proxy and under every prefix.
+        "servers": [{"url": "."}],
         "paths": paths,
         "components": {
             "schemas": _build_schemas(batch_max),
@@ -263,7 +272,7 @@ def _build_problems(route: Route | SocketRoute) -> Schema:
 def _build_problem(status: int) -> Schema:
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": {"Retry-After": _build_header("Retry-After")} if status in {429, 503} else {},
+        "headers": {name: _build_header(name) for name in _PROBLEM_HEADERS.get(status, ())},
         "content": {PROBLEM_CONTENT_TYPE: {"schema": schema_ref("Problem"), "example": _PROBLEM}},
     }
 

@@ -174,7 +174,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         {
             "status": {"const": "queued"},
             "orderId": _ID,
-            "ws_url": {"type": "string", "format": "uri"},
+            "ws_url": {"type": "string", "format": "uri-reference"},
             "statusUrl": _STRING,
             "createdAt": _TIME,
             "clientOrderId": _STRING,

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response, json_response
-from backend.api.wire.problems import RETRY_AFTER_S, Problem
+from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.domain.errors import EngineError
 from backend.runtime import observe
 
@@ -23,6 +23,8 @@ async def get_liveness(api: ApiContext, request: Request) -> Response:
 
 async def get_readiness(api: ApiContext, request: Request) -> Response:
     """``GET /readyz``: whether orders can be accepted and executed."""
+    if api.admission.is_stopping:
+        raise retry_later("shutting_down", "this server is stopping; use another one")
     services = api.services
 
     async def check_redis() -> None:
@@ -42,9 +44,7 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
         }
     checks = {name: task.result() for name, task in running.items()}
     failed = [name for name, check in checks.items() if not check["ok"]]
-    if api.admission.is_draining:
-        detail = "this server is stopping"
-    elif failed:
+    if failed:
         detail = f"no response from: {', '.join(failed)}"
     else:
         return json_response({"status": "ready", "checks": checks})

@@ -147,7 +147,7 @@ async def _store_batch(
             "batchId": str(new_batch.id),
             "accepted": len(resolved.results) - resolved.refused_count,
             "refused": resolved.refused_count,
-            "ws_url": request.build_socket_url(path),
+            "ws_url": api.public_address.find_base(request).socket + path,
             "orders": resolved.results,
         }
     )

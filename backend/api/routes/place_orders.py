@@ -48,7 +48,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     if not accepted.is_replay:
         api.admission.count_stored(1)
         await services.jobs.send([accepted.id], sender="intake")
-    response = _build_accepted_response(request, accepted, order_request.client_order_id)
+    response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
 
 
@@ -99,13 +99,14 @@ def build_new_order(
 
 
 def _build_accepted_response(
-    request: Request, accepted: AcceptedOrder, client_order_id: str | None
+    api: ApiContext, request: Request, accepted: AcceptedOrder, client_order_id: str | None
 ) -> Response:
-    path = f"/api/orders/{accepted.id}"
+    base = api.public_address.find_base(request)
+    path = f"{base.path}/api/orders/{accepted.id}"
     body = {
         "status": "queued",
         "orderId": str(accepted.id),
-        "ws_url": request.build_socket_url(f"/api/orders/execute?orderId={accepted.id}"),
+        "ws_url": f"{base.socket}/api/orders/execute?orderId={accepted.id}",
         "statusUrl": path,
         "createdAt": format_time(accepted.created_at),
     }

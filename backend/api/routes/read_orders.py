@@ -32,7 +32,8 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     if next_cursor is None:
         return Response(200, body)
     query = urlencode({**request.query, "cursor": next_cursor}, doseq=True)
-    return Response(200, body, {"Link": f'<{request.path}?{query}>; rel="next"'})
+    path = api.public_address.find_base(request).path + request.path
+    return Response(200, body, {"Link": f'<{path}?{query}>; rel="next"'})
 
 
 async def get_order(api: ApiContext, request: Request) -> Response:

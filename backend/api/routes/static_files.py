@@ -30,6 +30,7 @@ _DOCS_HEADERS = {
         " frame-ancestors 'none'"
     ),
 }
+# Addresses are relative to the page's own: it may be under any prefix of a proxy.
 _DOCS_PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -37,17 +38,17 @@ _DOCS_PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Order Execution Engine: API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
 </body>
 </html>
 """
 _DOCS_SCRIPT = """window.ui = SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
   validatorUrl: null,

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import cast
 
-from hypercorn.typing import HTTPScope
+from hypercorn.typing import HTTPScope, WebsocketScope
 from quart import Quart, has_request_context
 from quart import Response as QuartResponse
 from quart import request as quart_request
@@ -61,6 +61,8 @@ async def handle_request(
             scope["scheme"],
             path_variable,
             body,
+            _get_peer(scope),
+            scope["headers"],
         )
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -75,6 +77,11 @@ def build_failure_response(route: str, path: str, error: Exception) -> Response:
     if problem.status == 500:
         observe.request_failed(route, error)
     return problem_response(problem, path)
+
+
+def _get_peer(scope: HTTPScope | WebsocketScope) -> str:
+    client = scope["client"]
+    return "" if client is None else client[0]
 
 
 def _endpoint_name(route: Route | SocketRoute) -> str:
@@ -98,7 +105,7 @@ def _make_socket_view(
     async def view(name: str = "") -> QuartResponse | None:
         # Typed as a Websocket by Quart 0.22, as a proxy by 0.23: in both it is one.
         socket = cast("LocalProxy[Websocket]", quart_websocket)._get_current_object()
-        scope = socket.scope
+        scope = cast(WebsocketScope, socket.scope)
         try:
             headers = parse_headers(scope["headers"])
             query = parse_query(scope["query_string"])
@@ -109,7 +116,11 @@ def _make_socket_view(
                 query,
                 scope["scheme"],
                 name,
+                peer=_get_peer(scope),
+                raw_headers=scope["headers"],
             )
+            if not api.api_keys.are_required:
+                api.public_address.require_own_origin(request)
             await route.view(api, request, socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)

@@ -7,12 +7,13 @@ framework's routing, contexts and signals would double the cost of that request.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, cast
 
 from hypercorn.typing import (
     ASGIReceiveCallable,
     ASGIReceiveEvent,
     ASGISendCallable,
+    ASGISendEvent,
     HTTPScope,
     Scope,
 )
@@ -44,12 +45,17 @@ class Ingress:
         self._app = app
         self._api = api
         self._bytes_max = api.services.settings.body_bytes_max
+        self._prefix = api.public_address.prefix
         app.config["MAX_CONTENT_LENGTH"] = self._bytes_max
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Serve one ASGI connection."""
+        if self._prefix:
+            scope = self._cut_prefix(scope)
+        if self._api.admission.is_stopping and scope["type"] == "http":
+            send = _close_connection_after(send, scope)
         if scope["type"] != "http" or scope["method"] not in _METHODS_WITH_BODY:
             await self._app(scope, receive, send)
             return
@@ -65,6 +71,12 @@ class Ingress:
             await _send_response(send, await handle_request(self._api, EXECUTE, scope, body=body))
         else:
             await self._app(scope, _replay_body(body, receive), send)
+
+    def _cut_prefix(self, scope: Scope) -> Scope:
+        """The scope without the prefix of the public URL, for proxies that do not cut it off."""
+        if scope["type"] == "lifespan" or not scope["path"].startswith(f"{self._prefix}/"):
+            return scope
+        return cast(Scope, {**scope, "path": scope["path"][len(self._prefix) :]})
 
     async def _read_body(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
         too_large = Problem(
@@ -112,6 +124,20 @@ def _replay_body(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallab
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_body_first
+
+
+def _close_connection_after(send: ASGISendCallable, scope: HTTPScope) -> ASGISendCallable:
+    """A ``send`` whose response is the last one on its connection; HTTP/2 has its own way."""
+    if scope["http_version"] >= "2":
+        return send
+
+    async def send_and_close(message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message["headers"], (b"connection", b"close")]
+            message = cast(ASGISendEvent, {**message, "headers": headers})
+        await send(message)
+
+    return send_and_close
 
 
 async def _send_response(send: ASGISendCallable, response: Response) -> None:

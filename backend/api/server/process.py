@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import socket
 import sys
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any, Final
 
 from hypercorn.asyncio import serve as serve_asgi
-from hypercorn.config import Config
 from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
@@ -24,42 +23,25 @@ from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.app import create_app
+from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.ingress import Ingress
+from backend.api.server.listener import BACKLOG, format_url, open_listeners
 from backend.api.server.route_table import ROUTES, SOCKETS
+from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.json import encode
-from backend.config import Settings
-from backend.domain.errors import Rejected
+from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
+from backend.config import ConfigurationError, Settings
 from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
 from backend.runtime.notifier import channel_name, listen_for_commits
 from backend.runtime.startup import StartInterrupted
 
-BACKLOG: Final = 2048
-KEEP_ALIVE_S: Final = 60.0
-SOCKET_DRAIN_TIMEOUT_S: Final = 3.0
-"""Graceful shutdown: how long the open sockets may take to close, all together."""
-REQUEST_DRAIN_TIMEOUT_S: Final = 2.0
-"""Graceful shutdown: how long running requests may take after that."""
 KEEP_ALIVE_IDLE_S: Final = 20
 UNACKED_TIMEOUT_MS: Final = 30_000
 """How long a peer may leave sent data unacknowledged before the kernel drops the connection."""
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """A listening socket that child processes can inherit; port 0 picks a free port.
-
-    Raises ``Rejected`` (``address_in_use``).
-    """
-    try:
-        listener = socket.create_server((host, port), backlog=BACKLOG)
-    except OSError as error:
-        reason = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
-        raise Rejected("address_in_use", reason) from None
-    listener.set_inheritable(True)
-    return listener
 
 
 async def serve_api(
@@ -67,23 +49,40 @@ async def serve_api(
     *,
     on_ready: Callable[[str], None],
     stop: asyncio.Event,
-    listener: socket.socket | None = None,
+    force_stop: asyncio.Event | None = None,
+    listeners: Sequence[socket.socket] = (),
 ) -> None:
     """Serve requests until ``stop``, then shut down gracefully.
 
-    ``on_ready`` is called with the address once it accepts connections. ``listener`` is a socket
-    that listens already; it is closed in the end. Raises ``Rejected`` if the address is in use,
-    and what ``open_api_services`` raises.
+    It goes on taking orders for ``settings.drain_s``, or until ``force_stop``. ``on_ready`` is
+    called with the address once it accepts connections. ``listeners`` are sockets that listen
+    already; they are closed in the end. Raises ``Rejected`` if the address is in use,
+    ``ConfigurationError``, and what ``open_api_services`` raises.
     """
-    with (
-        listener or open_listener(settings.host, settings.port) as opened,
-        suppress(StartInterrupted),
-    ):
+    public_address = build_public_address(settings)
+    with ExitStack() as opened, suppress(StartInterrupted):
+        listeners = listeners or open_listeners(settings.host, settings.port)
+        for listener in listeners:
+            opened.enter_context(listener)
         async with open_api_services(settings, stop=stop) as services:
-            await _run_server(_build_context(services), opened, on_ready=on_ready, stop=stop)
+            api = _build_context(services, public_address)
+            wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())
+            await _run_server(api, listeners, on_ready=on_ready, wait_drained=wait_drained)
 
 
-def _build_context(services: ApiServices) -> ApiContext:
+def build_public_address(settings: Settings) -> PublicAddress:
+    """The address that clients know. Raises ``ConfigurationError`` if a setting is invalid."""
+    variable = "ORDER_ENGINE_PUBLIC_URL"
+    try:
+        url = parse_public_url(settings.public_url) if settings.public_url else None
+        variable = "ORDER_ENGINE_TRUSTED_PROXIES"
+        networks = parse_networks(settings.trusted_proxies)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} is invalid: {error}") from None
+    return PublicAddress(url, networks)
+
+
+def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiContext:
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
     return ApiContext(
@@ -99,60 +98,59 @@ def _build_context(services: ApiServices) -> ApiContext:
         ),
         open_sockets=OpenSockets(settings.sockets_max),
         stats_cache=StatsCache(services.counts, services.journal_id, services.now),
+        public_address=public_address,
         openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
     )
 
 
 async def _run_server(
     api: ApiContext,
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     *,
     on_ready: Callable[[str], None],
-    stop: asyncio.Event,
+    wait_drained: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
     services = api.services
-    host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = format_url(listeners[0])
     app = create_app(api)
+    heartbeat = Heartbeat(services.settings.ping_s)
 
     @app.before_serving
     async def report_ready() -> None:
         observe.process_started("api", address=address)
         on_ready(address)
 
-    async def drain_on_stop() -> None:
-        await stop.wait()
-        api.admission.is_draining = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SOCKET_DRAIN_TIMEOUT_S):
-                await api.open_sockets.drain()
-
     def listen_for_notifications() -> Coroutine[Any, Any, None]:
         return listen_for_commits(
             services.redis, channel_name(services.journal_id), api.feed_tail.notify_committed
         )
 
-    async with run_in_background(api.admission.run, api.feed_tail.run, listen_for_notifications):
-        await serve_asgi(
-            Ingress(app, api), _build_config(api, listener), shutdown_trigger=drain_on_stop
-        )
+    runs = (api.admission.run, api.feed_tail.run, listen_for_notifications, heartbeat.run)
+    async with run_in_background(*runs):
+        config = _build_config(services.settings, listeners, heartbeat)
+        await serve_asgi(Ingress(app, api), config, shutdown_trigger=wait_drained)
 
 
-def _build_config(api: ApiContext, listener: socket.socket) -> Config:
-    _set_socket_options(listener)
+def _build_config(
+    settings: Settings, listeners: Sequence[socket.socket], heartbeat: Heartbeat
+) -> HeartbeatConfig:
     _disable_compression()
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
+    ping_all_sockets()
+    for listener in listeners:
+        _set_socket_options(listener)
+    config = HeartbeatConfig()
+    config.heartbeat = heartbeat
+    config.bind = [f"fd://{listener.detach()}" for listener in listeners]
     config.backlog = BACKLOG
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     for name in ("hypercorn.error", "asyncio"):
         logging.getLogger(name).addFilter(_is_worth_logging)
     config.include_server_header = False
-    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.keep_alive_timeout = settings.keep_alive_s
     config.keep_alive_max_requests = 1_000_000_000
     config.graceful_timeout = REQUEST_DRAIN_TIMEOUT_S
-    config.websocket_max_message_size = api.services.settings.body_bytes_max
+    config.websocket_max_message_size = settings.body_bytes_max
     return config
 
 
@@ -165,8 +163,8 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 def _set_socket_options(listener: socket.socket) -> None:
     """Options that the connections inherit: no Nagle delay, and detection of dead connections.
 
-    TCP keep-alive instead of Hypercorn's WebSocket pings: those would keep the task of every
-    closed WebSocket alive until the next ping.
+    TCP finds a machine that is gone also while no WebSocket is open, and closes what a peer that
+    answers no ping has left unread.
     """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

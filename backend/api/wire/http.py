@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from backend.api.wire.json import decode, encode
+from backend.api.wire.json import BYTE_ORDER_MARK, decode, encode
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE, FieldError, Problem, invalid_fields
 
 JSON_CONTENT_TYPE = "application/json"
@@ -27,19 +27,15 @@ class Request:
     scheme: str = "http"
     path_variable: str = ""
     body: bytes = b""
+    peer: str = ""
+    """The IP address of the other end of the connection: the client's, or a proxy's."""
+    raw_headers: Iterable[tuple[bytes, bytes]] = ()
+    """All header lines: of a repeated one, ``headers`` has the last."""
 
     def get_query_value(self, name: str) -> str | None:
         """The query parameter of this name; the last one if it is repeated."""
         values = self.query.get(name)
         return values[-1] if values else None
-
-    def build_socket_url(self, path: str) -> str:
-        """The absolute WebSocket URL of a path, at the host and scheme that the client used."""
-        host = self.headers.get("host")
-        if host is None:
-            return path
-        scheme = self.headers.get("x-forwarded-proto", self.scheme).partition(",")[0].strip()
-        return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{host}{path}"
 
 
 class Response(NamedTuple):
@@ -84,17 +80,47 @@ def problem_response(problem: Problem, path: str) -> Response:
 
 
 def read_json_body(request: Request) -> object:
-    """The JSON value of a request's body. Raises ``Problem``: 415, 400.
+    """The JSON value of a request's body: UTF-8, not compressed. Raises ``Problem``: 415, 400.
 
     Other content types are refused, because a page of another site can send them without a CORS
     preflight. The default content type of ``curl -d`` is an exception, but not for browsers, which
     always send a header that names where a page's request comes from.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "content-encoding" in request.headers:
+        _require_identity(request.headers["content-encoding"])
+    content_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    content_type = content_type.strip().lower()
+    if parameters:
+        _require_utf8(parameters)
     if content_type == "application/json" or content_type.endswith("+json"):
         return decode(request.body)
     is_from_browser = any(name in request.headers for name in _BROWSER_HEADERS)
     is_curl = content_type == _FORM_CONTENT_TYPE and not is_from_browser
-    if is_curl and request.body.lstrip().startswith((b"{", b"[")):
+    if is_curl and request.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[")):
         return decode(request.body)
     raise Problem(415, "unsupported_media_type", "Content-Type must be application/json")
+
+
+def _require_identity(content_encoding: str) -> None:
+    """Refuse a compressed body: its size says nothing about the size of what is in it."""
+    encodings = [encoding.strip() for encoding in content_encoding.lower().split(",")]
+    if set(encodings) - {"identity", ""}:
+        raise Problem(
+            415,
+            "unsupported_content_encoding",
+            f"Content-Encoding is {content_encoding[:100]!r}: send the body without compression",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+
+def _require_utf8(parameters: str) -> None:
+    """Refuse a body that says it is in another character set."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip().lower() == "charset" and charset.lower() not in {"utf-8", "utf8"}:
+            raise Problem(
+                415,
+                "unsupported_charset",
+                f"the charset in Content-Type is {charset[:100]!r}: JSON must be in UTF-8",
+            )

@@ -16,6 +16,8 @@ from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderEvent, OrderRecord
 from backend.domain.tokens import TokenRegistry
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors write before a text in UTF-8; it means nothing there."""
 DIGITS_MAX = 40
 """Most characters of a number."""
 
@@ -57,18 +59,30 @@ def decode(body: bytes | str) -> object:
     """The value of a JSON text.
 
     ``NaN`` and infinities, which JSON does not have, are decoded for their field to refuse.
-    Raises ``Problem`` (400 ``malformed_json``) if the text is not JSON.
+    A byte order mark before it is skipped.
+    Raises ``Problem`` (400 ``malformed_json``) if the text is not JSON in UTF-8.
     """
     try:
         text = body if isinstance(body, str) else body.decode("utf-8")
-        return _decoder.decode(text)
+        return _decoder.decode(text.removeprefix("\ufeff"))
     except RecursionError:
         reason = "it is nested too deeply"
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8"
+    except UnicodeDecodeError as error:
+        encoding = _detect_other_encoding(error.object)
+        reason = f"it is {encoding}" if encoding else f"its byte {error.start} is not UTF-8"
     except ValueError as error:
         reason = str(error) if text else "it is empty"
+        if not isinstance(body, str) and (encoding := _detect_other_encoding(body)):
+            reason = f"it is {encoding}"
     raise Problem(400, "malformed_json", f"the body is not JSON: {reason}")
+
+
+def _detect_other_encoding(body: bytes) -> str:
+    """Which encoding a body that is not JSON has instead of UTF-8; empty if it may be UTF-8."""
+    if body.startswith(b"\x1f\x8b"):
+        return "compressed by gzip, and no Content-Encoding says so"
+    encoding = json.detect_encoding(body).upper()
+    return "" if encoding.startswith("UTF-8") else f"{encoding}, not UTF-8"
 
 
 def format_time(at: datetime) -> str:

@@ -1,6 +1,8 @@
 /** Client of the HTTP API: a method returns the response's body, or throws. It keeps no state. */
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** What the server's paths are relative to: a proxy may serve it under a prefix. */
+const BASE_URL = new URL("../../../", import.meta.url);
 
 /** The server responded with a problem (RFC 9457). */
 export class ProblemError extends Error {
@@ -28,40 +30,40 @@ export class ApiClient {
 
   /** One page of stored orders: `{orders, next}`. */
   listOrders(query = {}) {
-    return this.#request("GET", `/api/orders?${new URLSearchParams(query)}`);
+    return this.#request("GET", `api/orders?${new URLSearchParams(query)}`);
   }
 
   getOrder(id) {
-    return this.#request("GET", `/api/orders/${encodeURIComponent(id)}`);
+    return this.#request("GET", `api/orders/${encodeURIComponent(id)}`);
   }
 
   async listEvents(id) {
-    return (await this.#request("GET", `/api/orders/${encodeURIComponent(id)}/events`)).events;
+    return (await this.#request("GET", `api/orders/${encodeURIComponent(id)}/events`)).events;
   }
 
   getStats() {
-    return this.#request("GET", "/api/stats");
+    return this.#request("GET", "api/stats");
   }
 
   /** Both venues' quotes for an order, without placing it. */
   getQuotes(terms, signal) {
     const { type, limitPrice, ...swap } = terms;
-    return this.#request("POST", "/api/quotes", { body: swap, signal });
+    return this.#request("POST", "api/quotes", { body: swap, signal });
   }
 
   /** Place one order. `key` makes retries idempotent: they get the first response again. */
   placeOrder(order, key) {
-    return this.#request("POST", "/api/orders/execute", { body: order, key });
+    return this.#request("POST", "api/orders/execute", { body: order, key });
   }
 
   /** Place many orders; the result has an entry for each, at the same index. */
   placeBatch(orders, key) {
-    return this.#request("POST", "/api/orders/batch", { body: { orders }, key });
+    return this.#request("POST", "api/orders/batch", { body: { orders }, key });
   }
 
   /** The URL of the stream of events behind a cursor, or from now on. */
   streamUrl(after) {
-    const url = new URL("/api/orders/stream", location.href);
+    const url = new URL("api/orders/stream", BASE_URL);
     url.protocol = url.protocol.replace("http", "ws");
     if (after) url.searchParams.set("after", after);
     // A browser cannot give a WebSocket headers.
@@ -77,7 +79,7 @@ export class ApiClient {
     const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
     let response, result;
     try {
-      response = await fetch(path, {
+      response = await fetch(new URL(path, BASE_URL), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),

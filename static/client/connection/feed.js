@@ -178,7 +178,7 @@ export class EventFeed extends EventTarget {
       this.#cursor = null;
       this.#isLoaded = false;
     }
-    this.#reason = "the server does not open the stream";
+    this.#reason = "the server does not open the stream; behind a proxy, check its settings";
     return 0;
   }
 }
