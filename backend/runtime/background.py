@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 @asynccontextmanager
@@ -29,6 +31,17 @@ async def _cancel_and_wait(tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=0.1)
+
+
+def shield(coroutine: Coroutine[Any, Any, Value]) -> asyncio.Future[Value]:
+    """Run a coroutine to its end, even if its waiter is cancelled.
+
+    As ``asyncio.shield``, but the loop does not report an error that comes after the waiter left:
+    the waiter has reported its own.
+    """
+    task = asyncio.ensure_future(coroutine)  # noqa: TID251 - it outlives its waiter
+    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
+    return asyncio.shield(task)
 
 
 @contextmanager

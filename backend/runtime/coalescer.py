@@ -153,5 +153,6 @@ def _set_results(
             continue
         if isinstance(result, Exception):
             future.set_exception(result)
+            future.exception()  # seen: a caller who left before is no error to be logged
         else:
             future.set_result(result)

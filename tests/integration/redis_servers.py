@@ -22,10 +22,11 @@ from redis.asyncio import Redis
 START_TIMEOUT_S = 30
 
 
-def find_redis() -> str:
-    program = shutil.which("redis-server")
+def find_program(name: str, package: str) -> str:
+    """The path of a program of the system; without it the test is skipped, and in CI it fails."""
+    program = shutil.which(name)
     if program is None:
-        reason = "redis-server is missing: apt-get install --no-install-recommends redis-server"
+        reason = f"{name} is missing: apt-get install --no-install-recommends {package}"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
@@ -66,7 +67,7 @@ async def run_redis(
     """Run a Redis over a folder until the end of the block."""
     number = find_free_port() if port is None else port
     process = await asyncio.create_subprocess_exec(
-        find_redis(),
+        find_program("redis-server", "redis-server"),
         *("--port", str(number), "--bind", "127.0.0.1"),
         *("--unixsocket", str(folder / "redis.sock"), "--dir", str(folder)),
         *("--save", "", "--logfile", str(folder / "redis.log"), "--daemonize", "no"),

@@ -14,7 +14,7 @@ from backend.redis_url import parse_redis_url
 from backend.runtime.redis_client import check_redis, open_redis
 from tests.integration.apis import has_at_least, receive_hello, receive_stream
 from tests.integration.full_engine import run_full_engine
-from tests.integration.redis_servers import find_free_port, run_redis
+from tests.integration.redis_servers import find_free_port, find_program, run_redis
 from tests.scenario import HAPPY_PATH
 
 PAGE = Path(__file__).parent.parent.parent / "backend" / "queue" / "REDIS.md"
@@ -38,7 +38,8 @@ def make_certificates(folder: Path) -> None:
     )
     (folder / "names.cnf").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
     for command in commands:
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+        program = find_program("openssl", "openssl")
+        subprocess.run([program, *command.split()], cwd=folder, check=True, capture_output=True)
 
 
 def secure_options(folder: Path, port: int) -> tuple[str, ...]:

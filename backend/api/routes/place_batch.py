@@ -23,6 +23,7 @@ from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.runtime.background import shield
 from backend.store.intake import NewBatch
 
 YIELD_EVERY_ORDERS = 100
@@ -153,7 +154,7 @@ async def _store_batch(
     )
     new_batch = new_batch._replace(response=body)
     # Shielded: cancelling a transaction may take longer than the transaction itself.
-    storing = asyncio.shield(services.intake.accept_batch(new_batch, resolved.new_orders))
+    storing = shield(services.intake.accept_batch(new_batch, resolved.new_orders))
     earlier_response = await await_stored(storing)
     if earlier_response is not None:
         return Response(202, earlier_response, REPLAYED_HEADERS)
