@@ -12,6 +12,8 @@ from typing import Final
 
 PAUSE_MIN_S: Final = 0.25
 """The pause after a first refusal that asks for none; it doubles with each further one."""
+UNASKED_PAUSE_MAX_S: Final = 4.0
+"""The longest pause after a refusal that asks for none."""
 PAUSE_MAX_S: Final = 60.0
 """The longest pause, whatever the node asks for: a transaction lives about as long."""
 RATE_MIN: Final = 2.0
@@ -110,7 +112,7 @@ class CallRate:
         if now - self._refused_at > 2 * PAUSE_MAX_S:
             self._refusals = 0
         pause_s = PAUSE_MIN_S * 2 ** min(self._refusals, _DOUBLINGS_MAX)
-        self.pause(max(wait_s or 0.0, pause_s), now)
+        self.pause(wait_s or min(pause_s, UNASKED_PAUSE_MAX_S), now)
         self._refusals += 1
         self._refused_at = now
         if is_of_rate:

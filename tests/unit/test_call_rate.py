@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.call_rate import PAUSE_MAX_S, PAUSE_MIN_S, RATE_MIN, RECOVERY_S, CallRate
+from backend.chain.call_rate import (
+    PAUSE_MAX_S,
+    PAUSE_MIN_S,
+    RATE_MIN,
+    RECOVERY_S,
+    UNASKED_PAUSE_MAX_S,
+    CallRate,
+)
 
 
 def make_busy(rate: CallRate, calls_per_s: int, seconds: int) -> float:
@@ -57,7 +64,7 @@ def test_pauses_double_until_a_call_passes() -> None:
         pauses.append(rate.get_pause_s(now))
         now += pauses[-1] + 0.001
     assert pauses[:3] == pytest.approx([PAUSE_MIN_S, 2 * PAUSE_MIN_S, 4 * PAUSE_MIN_S])
-    assert pauses[-1] == pytest.approx(PAUSE_MAX_S)
+    assert pauses[-1] == pytest.approx(UNASKED_PAUSE_MAX_S)
 
     rate.succeed(now)
     rate.refuse(None, now, now)
