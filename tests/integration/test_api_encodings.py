@@ -15,7 +15,6 @@ PATHS = [EXECUTE, "/api/orders/batch", "/api/quotes"]
 MARK = b"\xef\xbb\xbf"
 TEXT = json.dumps(dict(ORDER))
 JSON_TYPE = "application/json"
-BOMB = gzip.compress(b" " * 50_000_000)
 
 
 async def post(
@@ -30,25 +29,27 @@ async def post(
         return response.status, content, response.headers.get("Accept-Encoding")
 
 
+COMPRESSED = {
+    "gzip": gzip.compress(TEXT.encode()),
+    "x-gzip": gzip.compress(TEXT.encode()),
+    "GZIP": gzip.compress(b" " * 50_000_000),
+    "deflate": zlib.compress(TEXT.encode()),
+    "br": b"\x0b\x02\x80{}\x03",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "gzip, identity": gzip.compress(TEXT.encode()),
+    "gzip, gzip": gzip.compress(gzip.compress(TEXT.encode())),
+    "identity, no-such-coding": TEXT.encode(),
+}
+"""Bodies by their content encoding; one of them grows to fifty megabytes."""
+
+
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize(
-    ("encoding", "body"),
-    [
-        ("gzip", gzip.compress(TEXT.encode())),
-        ("x-gzip", gzip.compress(TEXT.encode())),
-        ("GZIP", BOMB),
-        ("deflate", zlib.compress(TEXT.encode())),
-        ("br", b"\x0b\x02\x80{}\x03"),
-        ("zstd", b"\x28\xb5\x2f\xfd"),
-        ("gzip, identity", gzip.compress(TEXT.encode())),
-        ("gzip, gzip", gzip.compress(gzip.compress(TEXT.encode()))),
-        ("identity, no-such-coding", TEXT.encode()),
-    ],
-)
+@pytest.mark.parametrize("encoding", COMPRESSED)
 async def test_a_compressed_body_is_refused_with_what_is_taken(
-    database_url: str, redis_url: str, path: str, encoding: str, body: bytes
+    database_url: str, redis_url: str, path: str, encoding: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
+        body = COMPRESSED[encoding]
         status, problem, accepted = await post(api, path, body, Content_Encoding=encoding)
         assert (status, problem["code"]) == (415, "unsupported_content_encoding")
         assert accepted == "identity"
