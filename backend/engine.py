@@ -43,9 +43,11 @@ from backend.routing.router import Router
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
 from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.store.connection import Pooling
 from backend.store.counts import StatusCounts
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
+from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.leases import LeaseStore
@@ -96,6 +98,7 @@ class ApiServices:
     orders: OrderQueries
     counts: StatusCounts
     feed: Feed
+    feed_lag: FeedLag
     journal_id: UUID
     jobs: JobQueue
     new_id: Callable[[], UUID]
@@ -122,6 +125,7 @@ async def open_api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 orders=OrderQueries(shared.pool),
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
+                feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
                 jobs=JobQueue(shared.broker),
                 new_id=new_id,
@@ -198,7 +202,11 @@ async def _open_shared_services(settings: Settings) -> AsyncIterator[SharedServi
     rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
+            open_pool(
+                database_url,
+                connections_max=DATABASE_CONNECTIONS_MAX,
+                pooling=Pooling(settings.database_pooler),
+            )
         )
         redis = await stack.enter_async_context(Redis.from_url(redis_url))
         rpc = await stack.enter_async_context(

@@ -27,6 +27,7 @@ from backend.embedded.engine_processes import ProcessCommand
 from backend.embedded.supervisor import NoticeHandler
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
+from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
 API_STOP_TIMEOUT_S = 15
@@ -58,7 +59,7 @@ async def launch_engine(
             on_notice=on_notice,
             force_stop=force_stop,
         ) as servers:
-            await migrate(servers.database_url)
+            await migrate(servers.database_url, Pooling(settings.database_pooler))
             env = {
                 **os.environ,
                 "DATABASE_URL": servers.database_url,

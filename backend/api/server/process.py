@@ -91,7 +91,9 @@ def _build_context(services: ApiServices) -> ApiContext:
             open_orders_max=settings.open_orders_max,
         ),
         feed_tail=FeedTail(
-            services.feed, lambda position: format_stream_cursor(services.journal_id, position)
+            services.feed,
+            lambda position: format_stream_cursor(services.journal_id, position),
+            is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
         open_sockets=OpenSockets(settings.sockets_max),
         stats_cache=StatsCache(services.counts, services.journal_id, services.now),
@@ -128,7 +130,9 @@ async def _run_server(
             services.redis, channel_name(services.journal_id), api.feed_tail.notify_committed
         )
 
-    async with run_in_background(api.admission.run, api.feed_tail.run, listen_for_notifications):
+    async with run_in_background(
+        api.admission.run, api.feed_tail.run, services.feed_lag.run, listen_for_notifications
+    ):
         await serve_asgi(
             Ingress(app, api), _build_config(api, listener), shutdown_trigger=drain_on_stop
         )
