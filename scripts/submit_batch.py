@@ -99,14 +99,10 @@ def main(
     as_json: bool,
 ) -> None:
     """Submit many orders, follow each to its end, and sum up."""
+    pair_weights, type_weights = parse_weighted_values(pairs), parse_weighted_values(types)
+    low, high = parse_amount_range(amount)
     generator = OrderGenerator(
-        count,
-        parse_weighted_values(pairs),
-        parse_weighted_values(types),
-        side,
-        *parse_amount_range(amount),
-        slippage_bps,
-        min_amount_out,
+        count, pair_weights, type_weights, side, low, high, slippage_bps, min_amount_out
     )
     orders = generator.generate(seed) if file is None else read_orders(file)
 

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LINES_MAX = 300
 FUNCTION_LINES_MAX = 40
+FOLDER_FILES_MAX = 15
 # A broad except is right where the failure of one must not end the others, and nowhere else.
 EDGES = (
     "backend/api/",  # one request: its client is told
@@ -29,6 +30,12 @@ SOURCES = {
 TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 PRODUCT = [name for name in SOURCES if name.startswith(("backend/", "tui/"))]
 BACKEND = [name for name in SOURCES if name.startswith("backend/")]
+FOLDERS = [
+    folder
+    for top in ("backend", "tui", "scripts", "static")
+    for folder in sorted([ROOT / top, *(ROOT / top).rglob("*/")])
+    if folder.name != "__pycache__"
+]
 SHELL_SCRIPTS = [
     path
     for folder in ("scripts", ".ci")
@@ -79,6 +86,12 @@ def test_a_file_is_short_enough_to_read_in_one_go(name: str) -> None:
 def test_a_function_fits_on_a_screen(name: str) -> None:
     lengths = {each.name: lines_without_docstring(each) for each in functions(TREES[name])}
     assert {each: n for each, n in lengths.items() if n > FUNCTION_LINES_MAX} == {}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_folder_has_few_enough_files_to_be_seen_at_once(folder: Path) -> None:
+    files = [path.name for path in folder.iterdir() if path.is_file()]
+    assert len(files) <= FOLDER_FILES_MAX, sorted(files)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -1,0 +1,95 @@
+"""The dialogs without a server: fields, presets, choices and the export."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.screens.dialogs import fill_fields, label_text
+from tests.tui.sessions import (
+    StaticSource,
+    get_dashboard,
+    load_recorded_messages,
+    make_session,
+    press_keys,
+    show_dashboard,
+    wait_for,
+)
+from tui.screens.batch import BatchScreen
+from tui.screens.main import MainScreen
+from tui.widgets.choice import Choice
+
+WIDE = (120, 40)
+
+
+def show_recording(size: tuple[int, int] = WIDE) -> AbstractAsyncContextManager[Pilot[None]]:
+    return show_dashboard(make_session(StaticSource(load_recorded_messages())), size)
+
+
+async def test_an_invalid_field_shows_its_error_beside_it() -> None:
+    async with show_recording((80, 24)) as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot, count="0", low="x")
+        assert "must be from 1 to 10,000" in label_text(pilot, "error-count")
+        assert "must be a number" in label_text(pilot, "error-amount")
+        await fill_fields(pilot, count="5", low="1")
+        assert label_text(pilot, "error-count") == ""
+        assert label_text(pilot, "totals").startswith("5 orders of ")
+
+
+async def test_presets_fill_the_fields_and_can_be_saved() -> None:
+    async with show_recording((80, 24)) as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot)
+        await pilot.press("f2", "f2")
+        assert pilot.app.screen.query_one("#field-count", Input).value == "10"
+        await fill_fields(pilot, count="33")
+        await pilot.press("f3")
+        [preset] = get_dashboard(pilot).session.settings.presets.values()
+        assert preset["count"] == "33"
+
+
+async def test_arrows_choose_an_option() -> None:
+    async with show_recording((80, 24)) as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot)
+        side = pilot.app.screen.query_one("#field-side", Choice)
+        side.focus()
+        await pilot.press("right", "right")
+        assert side.value == "sell"
+        await pilot.press("left")
+        assert side.value == "buy"
+        await pilot.click("#field-side", offset=(1, 0))
+        assert side.value == "mixed"
+
+
+async def test_orders_cannot_be_sent_while_a_recording_is_shown() -> None:
+    async with show_recording((80, 24)) as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot)
+        await pilot.press("ctrl+s")
+        assert "a recording is shown" in label_text(pilot)
+        assert isinstance(pilot.app.screen, BatchScreen)
+
+
+async def test_the_filtered_orders_are_exported(tmp_path: Path) -> None:
+    async with show_recording() as pilot:
+        await press_keys(pilot, "6", "e")
+        path = pilot.app.screen.query_one("#path", Input)
+        path.value = str(tmp_path / "failed.csv")
+        pilot.app.screen.query_one(Choice).value = "jsonl"
+        await pilot.pause()
+        assert path.value.endswith("failed.jsonl")
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
+        lines = (tmp_path / "failed.jsonl").read_text().splitlines()
+        assert {json.loads(line)["status"] for line in lines} == {"failed"}
+        assert len(lines) == 19
+        await press_keys(pilot, "e")
+        pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "failed.jsonl")
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "is there already" in label_text(pilot))
