@@ -32,7 +32,8 @@ from backend.runtime.metrics_server import serve_metrics
 from backend.runtime.startup import StartInterrupted
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve as serve_chain
-from backend.store.database import CONNECTION_ERRORS
+from backend.store.connection import Pooling
+from backend.store.errors import DATABASE_ERRORS
 from backend.store.migrations import MigrationError, migrate
 from backend.trials.bench.command import bench
 from backend.trials.chaos.report import ChaosReport
@@ -138,9 +139,9 @@ def migrate_command() -> None:
     settings = _load_settings()
     if settings.database_url is None:
         raise click.ClickException("DATABASE_URL must be set (`up` migrates its own database)")
-    url = settings.database_url
+    url, pooling = settings.database_url, Pooling(settings.database_pooler)
     with _report_user_errors():
-        applied = asyncio.run(migrate(url))
+        applied = asyncio.run(migrate(url, pooling))
     click.echo(f"applied {', '.join(applied)}" if applied else "the database is up to date")
 
 
@@ -294,7 +295,7 @@ def _report_user_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from None
     except EngineError as error:
         raise click.ClickException(error.reason) from None
-    except CONNECTION_ERRORS as error:
+    except DATABASE_ERRORS as error:
         raise click.ClickException(f"a required server is not responding: {error}") from None
 
 

@@ -50,6 +50,20 @@ class Settings(BaseSettings):
         validation_alias=_conventional_name("DATABASE_URL"),
         description="URL of PostgreSQL 14 or newer. Unset: an embedded server.",
     )
+    database_pooler: str = Field(
+        "auto",
+        pattern="^(auto|direct|pooled)$",
+        description="Whether a connection pooler such as PgBouncer is in front of PostgreSQL:"
+        " `auto` looks; `pooled` prepares no statement by name; `direct` does, for a pooler in"
+        " session mode or with `max_prepared_statements`.",
+    )
+    feed_lag_warning_s: float = Field(
+        5,
+        gt=0,
+        le=3_600,
+        description="Age from which an open transaction that the stream waits for is logged, in"
+        " seconds.",
+    )
     redis_url: str | None = Field(
         None,
         validation_alias=_conventional_name("REDIS_URL"),

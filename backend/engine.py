@@ -52,9 +52,11 @@ from backend.runtime.background import run_in_background
 from backend.runtime.notifier import CommitNotifier, channel_name
 from backend.runtime.redis_client import check_redis, open_redis
 from backend.runtime.startup import wait_for_server
+from backend.store.connection import Pooling
 from backend.store.counts import StatusCounts
-from backend.store.database import CONNECTION_ERRORS, DatabasePool, open_pool
+from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
+from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.leases import LeaseStore
@@ -106,6 +108,7 @@ class ApiServices:
     orders: OrderQueries
     counts: StatusCounts
     feed: Feed
+    feed_lag: FeedLag
     journal_id: UUID
     jobs: JobQueue
     new_id: Callable[[], UUID]
@@ -137,6 +140,7 @@ async def open_api_services(
                 orders=OrderQueries(shared.pool),
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
+                feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
                 jobs=JobQueue(shared.broker),
                 new_id=new_id,
@@ -238,10 +242,14 @@ async def _open_shared_services(
 
         async def open_database() -> DatabasePool:
             return await stack.enter_async_context(
-                open_pool(database_url, connections_max=DATABASE_CONNECTIONS_MAX)
+                open_pool(
+                    database_url,
+                    connections_max=DATABASE_CONNECTIONS_MAX,
+                    pooling=Pooling(settings.database_pooler),
+                )
             )
 
-        pool = await wait_for_server("PostgreSQL", open_database, away=CONNECTION_ERRORS, stop=stop)
+        pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
         rpc = await stack.enter_async_context(
             RpcClient(
                 rpc_url,
@@ -256,7 +264,7 @@ async def _open_shared_services(
         router = _build_router(settings, balances)
         feed = Feed(pool)
         journal_id = await wait_for_server(
-            "PostgreSQL", feed.read_journal_id, away=CONNECTION_ERRORS, stop=stop
+            "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
         )
         notifier = CommitNotifier(redis, channel_name(journal_id))
         consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -22,7 +22,7 @@ from backend import embedded
 from backend.api.server.listener import get_reachable_url, open_listeners
 from backend.api.server.process import build_public_address
 from backend.config import Settings, get_variable_name
-from backend.domain.errors import Rejected
+from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
 from backend.embedded.child_process import build_parent_death_hook
 from backend.embedded.engine_processes import ProcessCommand
@@ -30,7 +30,7 @@ from backend.embedded.supervisor import NoticeHandler
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
-from backend.store.database import CONNECTION_ERRORS
+from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
 API_STOP_TIMEOUT_S = 15
@@ -69,9 +69,9 @@ async def launch_engine(
             on_notice=on_notice,
             force_stop=force_stop,
         ) as servers:
-            url = servers.database_url
+            url, pooling = servers.database_url, Pooling(settings.database_pooler)
             await wait_for_server(
-                "PostgreSQL", lambda: migrate(url), away=CONNECTION_ERRORS, stop=stop
+                "PostgreSQL", lambda: migrate(url, pooling), away=(Transient,), stop=stop
             )
             env = {
                 **os.environ,

@@ -41,7 +41,7 @@ from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
-from backend.store.database import CONNECTION_ERRORS
+from backend.store.errors import DATABASE_ERRORS, report_unavailable
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 
 CLAIM_RETRY_S = 1.0
@@ -79,8 +79,8 @@ class Executor:
     async def _claim(self, order_id: str) -> LeasedOrder | None:
         try:
             return await self._renewer.claim(UUID(order_id))
-        except CONNECTION_ERRORS as error:
-            observe.database_unavailable(error)
+        except DATABASE_ERRORS as error:
+            report_unavailable(error)
             raise RetryLater(CLAIM_RETRY_S) from None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from backend.domain.orders import LeasedOrder
-from backend.runtime import observe
+from backend.runtime import observe, observe_database
 from backend.store.journal import LeaseLost
 from backend.store.leases import LeaseStore
 
@@ -104,7 +104,7 @@ class LeaseRenewer:
         try:
             renewed = await self._lease_store.renew([lease.order for lease in due])
         except Exception as error:  # noqa: BLE001 - without PostgreSQL, the epoch still fences
-            observe.database_unavailable(error)
+            observe_database.unavailable(error)
             return
         observe.leases_renewed(len(renewed))
         for lease in due:
@@ -133,7 +133,7 @@ class LeaseRenewer:
                 await wait_journal_idle()
                 await self._release([lease.order for lease in leases])
         except TimeoutError as error:
-            observe.database_unavailable(error)
+            observe_database.unavailable(error)
             return
         observe.orders_released(len(leases))
 
@@ -148,6 +148,6 @@ class LeaseRenewer:
             try:
                 return await self._lease_store.release(orders)
             except Exception as error:  # noqa: BLE001 - a second release is harmless
-                observe.database_unavailable(error)
+                observe_database.unavailable(error)
                 await asyncio.sleep(RETRY_S)
         return None

@@ -33,9 +33,6 @@ _leases_lost = Counter("leases_lost", "Leases that another worker took over")
 _leases_renewed = Counter("leases_renewed", "Leases renewed")
 _commit_rows = Histogram("journal_batch_rows", "Transitions in one group commit", buckets=_ROWS)
 _commit_s = Histogram("journal_commit_seconds", "Duration of one group commit", buckets=_SECONDS)
-_database_failures = Counter(
-    "database_gone", "Statements that failed because PostgreSQL was unavailable"
-)
 _jobs_failed = Counter("jobs_failed", "Jobs that ended in an unexpected error")
 _rpc_s = Histogram("rpc_seconds", "Duration of JSON-RPC calls", ["method"], buckets=_SECONDS)
 _rpc_calls = Counter("rpc_calls", "JSON-RPC calls", ["method", "outcome"])
@@ -183,12 +180,6 @@ def journal_committed(rows: int, seconds: float) -> None:
     """A group commit of transitions succeeded."""
     _commit_rows.observe(rows)
     _commit_s.observe(seconds)
-
-
-def database_unavailable(error: BaseException) -> None:
-    """A statement failed because PostgreSQL is unavailable."""
-    _database_failures.inc()
-    _log.warning("database unavailable", error=repr(error))
 
 
 def job_failed(error: BaseException) -> None:

@@ -8,17 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-
-import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.store.database import (
-    COMMAND_TIMEOUT_S,
-    CONNECTION_ERRORS,
-    DatabasePool,
-    unavailable_error,
-)
+from backend.store.database import DatabasePool
 from backend.store.feed import FeedPosition
 
 COUNT_TIMEOUT_S = 60
@@ -34,10 +26,10 @@ WITH head AS MATERIALIZED (
                        WHERE order_id = e.order_id AND seq = e.seq - 1 LIMIT 1) p ON true
     WHERE e.txid >= (SELECT txid FROM head)
 )
-SELECT (SELECT txid FROM head), status AS is_now, NULL AS was, count(*) AS n
+SELECT (SELECT txid FROM head), status::text AS is_now, NULL AS was, count(*) AS n
 FROM orders GROUP BY status
 UNION ALL
-SELECT (SELECT txid FROM head), was, is_now, count(*) FROM later GROUP BY was, is_now
+SELECT (SELECT txid FROM head), was::text, is_now::text, count(*) FROM later GROUP BY was, is_now
 UNION ALL
 SELECT (SELECT txid FROM head), NULL, NULL, 0
 """
@@ -46,7 +38,7 @@ _COUNT_CHANGES_SINCE = """
 WITH head AS MATERIALIZED (
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid
 )
-SELECT (SELECT txid FROM head), e.status AS is_now, p.status AS was, count(*) AS n
+SELECT (SELECT txid FROM head), e.status::text AS is_now, p.status::text AS was, count(*) AS n
 FROM order_events e
 LEFT JOIN LATERAL (SELECT status FROM order_events
                    WHERE order_id = e.order_id AND seq = e.seq - 1 LIMIT 1) p ON true
@@ -73,9 +65,9 @@ class StatusCounts:
         """
         async with self._lock:
             if self._position is None:
-                rows = await self._fetch(_COUNT_ALL, timeout_s=COUNT_TIMEOUT_S)
+                rows = await self._pool.read(_COUNT_ALL, timeout=COUNT_TIMEOUT_S)
             else:
-                rows = await self._fetch(_COUNT_CHANGES_SINCE, self._position.txid)
+                rows = await self._pool.read(_COUNT_CHANGES_SINCE, self._position.txid)
             for row in rows:
                 if row["is_now"] is not None:
                     self._counts[Status(row["is_now"])] += row["n"]
@@ -83,11 +75,3 @@ class StatusCounts:
                     self._counts[Status(row["was"])] -= row["n"]
             self._position = FeedPosition(rows[0]["txid"])
             return {status: self._counts[status] for status in Status}, self._position
-
-    async def _fetch(
-        self, query: str, *args: object, timeout_s: float = COMMAND_TIMEOUT_S
-    ) -> Sequence[asyncpg.Record]:
-        try:
-            return await self._pool.fetch(query, *args, timeout=timeout_s)
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error

@@ -1,41 +1,97 @@
-"""Connections to PostgreSQL, and the classification of their errors."""
+"""The pool of connections to PostgreSQL, which heals itself.
+
+A connection whose statement shows that its session is lost or cannot write is dropped, not given
+out again; a new one is used only if its server can write. So the pool follows a failover, and a
+server that was read-only for a while, without a restart.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
+from asyncpg.pool import Pool, PoolAcquireContext, PoolConnectionProxy
 
-from backend.domain.errors import Transient
+from backend.runtime import observe_database
+from backend.store.address import DatabaseAddress, parse_address
+from backend.store.connection import Connector, Pooling, StoreConnection
+from backend.store.errors import DATABASE_ERRORS, Reaction, answer, classify
+from backend.store.start_errors import explain_start_errors
 
-CONNECT_TIMEOUT_S = 10
-COMMAND_TIMEOUT_S = 5
-
-CONNECTION_ERRORS = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # asyncpg raises it when a connection closes during a call
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,  # a full disk, no memory, too many connections
-    asyncpg.PostgresSystemError,  # a file that cannot be read or written
-)
-"""Errors of a call when the server is unreachable, shuts down, times out, or fails for a reason
-other than the statement."""
-
-RETRYABLE_ERRORS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-"""Errors of a statement that lost a conflict and had no effect: run it again."""
+COMMAND_TIMEOUT_S: Final = 5
+_QUERIES_MAX: Final = 50_000
+"""How many statements a connection runs before a new one replaces it."""
 
 if TYPE_CHECKING:  # generic for the type checker only
-    DatabasePool = asyncpg.Pool[asyncpg.Record]
-    DatabaseConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    DatabaseConnection = PoolConnectionProxy[asyncpg.Record]
+    _Pool = Pool[asyncpg.Record]
+    _AcquireContext = PoolAcquireContext[asyncpg.Record]
 else:
-    DatabasePool = asyncpg.Pool
-    DatabaseConnection = asyncpg.pool.PoolConnectionProxy
+    DatabaseConnection = PoolConnectionProxy
+    _Pool = Pool
+    _AcquireContext = PoolAcquireContext
+
+
+class DatabasePool(_Pool):
+    """Connections to a server that can write."""
+
+    __slots__ = ("_connector",)
+
+    def __init__(self, connector: Connector, *, connections_max: int) -> None:
+        super().__init__(
+            min_size=1,
+            max_size=connections_max,
+            max_queries=_QUERIES_MAX,
+            max_inactive_connection_lifetime=0,
+            reset=_skip_reset,
+            connect=connector.connect,  # type: ignore[arg-type]  # it takes any option
+            loop=None,
+            connection_class=StoreConnection,
+            record_class=asyncpg.Record,
+            command_timeout=COMMAND_TIMEOUT_S,
+        )
+        self._connector = connector
+
+    @property
+    def address(self) -> DatabaseAddress:
+        """Where PostgreSQL is."""
+        return self._connector.address
+
+    def acquire(self, *, timeout: float | None = None) -> _AcquireContext:
+        """A connection for the length of a block, dropped if an error of the block says so."""
+        return _AcquiredConnection(self, timeout)
+
+    async def read(
+        self, query: str, *args: object, timeout: float | None = None
+    ) -> Sequence[asyncpg.Record]:
+        """The rows of a statement for a client. Raises ``Transient`` for every database error."""
+        return await answer(lambda: self.fetch(query, *args, timeout=timeout))
+
+    async def drop(self, connection: DatabaseConnection, error: BaseException) -> None:
+        """React to the error of a statement: keep its connection, drop it, or drop all."""
+        reaction = classify(error)
+        if not reaction.drops_connection:
+            return
+        if reaction is Reaction.PREPARE_AGAIN:
+            self._connector.stop_preparing(error)
+        if reaction is not Reaction.RECONNECT:
+            await self.expire_connections()
+        with suppress(asyncpg.InterfaceError):  # it may have gone back to the pool as closed
+            connection.terminate()
+
+
+class _AcquiredConnection(_AcquireContext):
+    """Like asyncpg's, but an error of the block decides whether the connection is kept."""
+
+    async def __aexit__(self, *exc: Any) -> None:
+        error, connection = exc[1], self.connection
+        if isinstance(error, DATABASE_ERRORS) and connection is not None:
+            assert isinstance(self.pool, DatabasePool)
+            await self.pool.drop(connection, error)
+        await super().__aexit__(*exc)
 
 
 async def _skip_reset(connection: object) -> None:
@@ -43,21 +99,19 @@ async def _skip_reset(connection: object) -> None:
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, connections_max: int) -> AsyncIterator[DatabasePool]:
+async def open_pool(
+    url: str, *, connections_max: int, pooling: Pooling = Pooling.AUTO
+) -> AsyncIterator[DatabasePool]:
     """Open a pool of connections for the length of a block.
 
-    Raises ``OSError`` or ``asyncpg.PostgresError`` if the server cannot be reached.
+    Raises ``Rejected`` or ``Transient``, with a sentence, if the server cannot be used.
     """
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=connections_max,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=COMMAND_TIMEOUT_S,
-        max_inactive_connection_lifetime=0,
-        reset=_skip_reset,
-        server_settings={"application_name": "order-engine", "jit": "off"},
-    )
+    address = parse_address(url)
+    for name, reason in address.ignored.items():
+        observe_database.url_parameter_ignored(name, reason)
+    pool = DatabasePool(Connector(address, pooling), connections_max=connections_max)
+    with explain_start_errors(address):
+        await pool
     try:
         yield pool
     finally:
@@ -66,8 +120,3 @@ async def open_pool(url: str, *, connections_max: int) -> AsyncIterator[Database
                 await pool.close()
         except TimeoutError:
             pool.terminate()
-
-
-def unavailable_error() -> Transient:
-    """The error for a client whose request failed because PostgreSQL is unavailable."""
-    return Transient("database_unavailable", "the database does not answer; try again shortly")

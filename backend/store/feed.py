@@ -9,7 +9,7 @@ previous one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -18,14 +18,15 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.domain.quotes import Dex
-from backend.store.database import CONNECTION_ERRORS, DatabasePool, unavailable_error
+from backend.store.database import DatabasePool
+from backend.store.start_errors import explain_start_errors
 
 _NIL_ID = UUID(int=0)
 
 # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
 _READ_EVENTS = """
 SELECT * FROM (
-    SELECT order_id, seq, status, at, attempt, data, txid FROM order_events
+    SELECT order_id, seq, status::text, at, attempt, data, txid FROM order_events
     WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3)
       AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     ORDER BY txid, order_id, seq
@@ -35,8 +36,12 @@ ORDER BY txid, order_id, seq
 """
 
 _READ_ORDER_EVENTS = """
-SELECT e.*, o.owner, o.batch_id, o.dex FROM order_events e JOIN orders o ON o.id = e.order_id
-WHERE e.order_id = $1 AND e.seq > $2 ORDER BY e.seq
+SELECT e.order_id, e.seq, e.status::text, e.at, e.attempt, e.data, e.txid,
+       o.owner, o.batch_id, o.dex
+FROM unnest($1::uuid[], $2::int[]) AS i(order_id, seq)
+JOIN order_events e ON e.order_id = i.order_id AND e.seq > i.seq
+JOIN orders o ON o.id = e.order_id
+ORDER BY e.order_id, e.seq
 """
 
 _READ_JOURNAL_ID = "SELECT id, oid FROM journal, pg_database WHERE datname = current_database()"
@@ -81,22 +86,24 @@ class Feed:
     async def read_journal_id(self) -> UUID:
         """The id of this journal: positions of another journal are invalid here.
 
-        A copy of a database has a different id than its original.
+        A copy of a database has a different id than its original. Raises ``Rejected`` or
+        ``Transient``, for the person who starts this process.
         """
-        row = await self._pool.fetchrow(_READ_JOURNAL_ID)
+        with explain_start_errors(self._pool.address):
+            row = await self._pool.fetchrow(_READ_JOURNAL_ID)
         assert row is not None
         return uuid5(row["id"], str(row["oid"]))
 
     async def read_head(self) -> FeedPosition:
         """The position after all events that can be read now."""
-        rows = await self._fetch(_READ_HEAD)
+        rows = await self._pool.read(_READ_HEAD)
         return FeedPosition(rows[0]["txid"])
 
     async def read_events(
         self, after: FeedPosition, limit: int
     ) -> tuple[list[OrderEvent], FeedPosition]:
         """Up to ``limit`` events after a position, and the position after the last of them."""
-        rows = await self._fetch(_READ_EVENTS, after.txid, after.order_id, after.seq, limit)
+        rows = await self._pool.read(_READ_EVENTS, after.txid, after.order_id, after.seq, limit)
         if not rows:
             return [], after
         last = rows[-1]
@@ -106,14 +113,16 @@ class Feed:
 
     async def read_order_events(self, order_id: UUID, after: int) -> list[OrderEvent]:
         """The events of one order with a ``seq`` above ``after``, in order."""
-        rows = await self._fetch(_READ_ORDER_EVENTS, order_id, after)
-        return [_parse_event(row) for row in rows]
+        return await self.read_newest_events([(order_id, after)])
 
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        try:
-            return await self._pool.fetch(query, *args)
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error
+    async def read_newest_events(self, seen: Collection[tuple[UUID, int]]) -> list[OrderEvent]:
+        """The events of some orders with a ``seq`` above that of each order, in order.
+
+        Unlike ``read_events`` it waits for no other transaction: an order's own events are
+        committed in the order of their ``seq``.
+        """
+        ids, seqs = [each[0] for each in seen], [each[1] for each in seen]
+        return [_parse_event(row) for row in await self._pool.read(_READ_ORDER_EVENTS, ids, seqs)]
 
 
 def _parse_event(row: asyncpg.Record) -> OrderEvent:

@@ -19,13 +19,8 @@ from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.store.database import (
-    CONNECTION_ERRORS,
-    RETRYABLE_ERRORS,
-    DatabaseConnection,
-    DatabasePool,
-    unavailable_error,
-)
+from backend.store.database import DatabaseConnection, DatabasePool
+from backend.store.errors import answer
 
 ROWS_MAX = 500
 COMMIT_DELAY_S = 0.003
@@ -110,20 +105,16 @@ class Intake:
         return await self._inserts.submit(order)
 
     async def _accept(self, orders: Sequence[NewOrder]) -> list[AcceptedOrder | Exception]:
-        while True:
-            try:
-                async with self._pool.acquire() as connection:
-                    stored = await self._insert(connection, orders)
-                    missing = [order for order in orders if order.id not in stored]
-                    existing_orders = await _find_orders(connection, missing) if missing else {}
-                return [
-                    stored.get(order.id) or _resolve_repeat(order, existing_orders)
-                    for order in orders
-                ]
-            except RETRYABLE_ERRORS:
-                continue  # a deadlock: two statements waited for each other's keys
-            except CONNECTION_ERRORS as error:
-                raise unavailable_error() from error
+        async def accept() -> list[AcceptedOrder | Exception]:
+            async with self._pool.acquire() as connection:
+                stored = await self._insert(connection, orders)
+                missing = [order for order in orders if order.id not in stored]
+                existing_orders = await _find_orders(connection, missing) if missing else {}
+            return [
+                stored.get(order.id) or _resolve_repeat(order, existing_orders) for order in orders
+            ]
+
+        return await answer(accept)
 
     async def accept_batch(self, batch: NewBatch, orders: Sequence[NewOrder]) -> str | None:
         """Store a batch and its orders in one transaction.
@@ -133,7 +124,8 @@ class Intake:
         of an order is in use; then nothing of the batch is stored. Raises ``Transient`` if
         PostgreSQL is unavailable; in that case the whole batch may be stored.
         """
-        try:
+
+        async def accept() -> str | None:
             async with self._pool.acquire() as connection, connection.transaction():
                 if await connection.fetchval(_INSERT_BATCH, *batch) is None:
                     return await _read_batch_response(connection, batch)
@@ -142,28 +134,30 @@ class Intake:
                     if order.id not in stored:
                         raise _build_reuse_error(order)
                 return None
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error
+
+        return await answer(accept)
 
     async def find_batch_response(self, batch: NewBatch) -> str | None:
         """The response to an earlier request with the batch's key; raises as ``accept_batch``."""
         if batch.idempotency_key is None:
             return None
-        try:
+
+        async def find() -> str | None:
             async with self._pool.acquire() as connection:
                 return await _read_batch_response(connection, batch)
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error
+
+        return await answer(find)
 
     async def find_existing(
         self, orders: Sequence[NewOrder]
     ) -> dict[UUID, AcceptedOrder | IdempotencyKeyReused]:
         """The orders whose client order id an earlier request used, with the result for each."""
-        try:
+
+        async def find() -> _ExistingOrders:
             async with self._pool.acquire() as connection:
-                existing_orders = await _find_orders(connection, orders)
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error
+                return await _find_orders(connection, orders)
+
+        existing_orders = await answer(find)
         results: dict[UUID, AcceptedOrder | IdempotencyKeyReused] = {}
         for order in orders:
             if (order.owner, "client_order_id", order.client_order_id) in existing_orders:

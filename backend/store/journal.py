@@ -24,11 +24,13 @@ from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.store.database import (
-    CONNECTION_ERRORS,
-    RETRYABLE_ERRORS,
-    DatabaseConnection,
-    DatabasePool,
+from backend.store.database import DatabaseConnection, DatabasePool
+from backend.store.errors import (
+    DATABASE_ERRORS,
+    Reaction,
+    classify,
+    repeat_conflicts,
+    report_unavailable,
 )
 
 ROWS_MAX = 500
@@ -154,8 +156,9 @@ class Journal:
     async def record(self, transition: Transition) -> None:
         """Store one transition; returns when it is committed.
 
-        Retries while PostgreSQL is unavailable. Raises ``LeaseLost`` if the order has another
-        epoch or seq than the caller's; then nothing was stored.
+        Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
+        has another epoch or seq than the caller's; then nothing was stored. Raises the database's
+        error if the fault is in the transition.
         """
         await self._writes.submit(transition)
 
@@ -163,20 +166,25 @@ class Journal:
         started_at = perf_counter()
         columns = _to_columns(transitions)
         is_in_doubt = False
+
+        async def write() -> set[tuple[UUID, int]]:
+            async with self._pool.acquire() as connection:
+                stored = await self._commit(connection, columns)
+                if is_in_doubt:
+                    # The connection broke in an earlier attempt, which may have committed.
+                    rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
+                    stored |= {(row["id"], row["epoch"]) for row in rows}
+                return stored
+
         while True:
             try:
-                async with self._pool.acquire() as connection:
-                    stored = await self._commit(connection, columns)
-                    if is_in_doubt:
-                        # The connection broke in an earlier attempt, which may have committed.
-                        rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
-                        stored |= {(row["id"], row["epoch"]) for row in rows}
+                stored = await repeat_conflicts(write)
                 break
-            except RETRYABLE_ERRORS:
-                continue
-            except CONNECTION_ERRORS as error:
+            except DATABASE_ERRORS as error:
+                report_unavailable(error)
+                if classify(error) is Reaction.REPORT:
+                    raise
                 is_in_doubt = True
-                observe.database_unavailable(error)
                 await asyncio.sleep(RETRY_S)
         observe.journal_committed(len(transitions), perf_counter() - started_at)
         # By epoch too: a batch may contain two claims of one order, of which the older is lost.

@@ -18,6 +18,7 @@ from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
 from backend.store.database import DatabasePool
+from backend.store.errors import repeat_conflicts
 from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
 
 ROWS_MAX = 500
@@ -39,12 +40,14 @@ WITH free AS (
         seq = CASE free.status WHEN 'pending' THEN o.seq + 1 ELSE o.seq END,
         updated_at = now()
     FROM free WHERE o.id = free.id
-    RETURNING o.id, o.type, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
-              o.slippage_bps, o.max_price_impact_bps, o.status, o.seq, o.attempts, o.epoch, o.dex,
-              o.tx_hash, o.signed_tx, o.last_valid_height, free.status = 'pending' AS is_first
+    RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
+              o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
+              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
+              free.status = 'pending' AS is_first
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq, status, clock_timestamp(), attempts, '{}' FROM claimed WHERE is_first
+    SELECT id, seq, status::order_status, clock_timestamp(), attempts, '{}'
+    FROM claimed WHERE is_first
 )
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
@@ -103,15 +106,14 @@ class LeaseStore:
     async def claim(self, order_id: UUID) -> LeasedOrder | None:
         """Claim an order if it is open, due and not leased; a pending order starts routing.
 
-        Returns ``None`` if the order cannot be claimed. Raises ``CONNECTION_ERRORS``.
+        Returns ``None`` if the order cannot be claimed. Raises ``DATABASE_ERRORS``.
         """
         return await self._claims.submit(order_id)
 
     async def _claim_batch(self, ids: Sequence[UUID]) -> list[LeasedOrder | None]:
-        async with self._pool.acquire() as connection:
-            rows = await connection.fetch(
-                _CLAIM, list(set(ids)), _CLAIM_STEP.status.value, self._policy.duration
-            )
+        rows = await self._fetch(
+            _CLAIM, list(set(ids)), _CLAIM_STEP.status.value, self._policy.duration
+        )
         if rows:
             self._on_commit(rows[0]["txid"])
         claimed = {row["id"]: self._parse_order(row) for row in rows}
@@ -120,14 +122,12 @@ class LeaseStore:
 
     async def renew(self, orders: Sequence[LeasedOrder]) -> set[UUID]:
         """Extend the leases of orders, and return the ids of those that still had them."""
-        async with self._pool.acquire() as connection:
-            rows = await connection.fetch(_RENEW, *_to_key_columns(orders), self._policy.duration)
+        rows = await self._fetch(_RENEW, *_to_key_columns(orders), self._policy.duration)
         return {row["id"] for row in rows}
 
     async def release(self, orders: Sequence[LeasedOrder]) -> None:
         """Release the leases of orders, so that another worker can claim them at once."""
-        async with self._pool.acquire() as connection:
-            await connection.execute(_RELEASE, *_to_key_columns(orders))
+        await self._fetch(_RELEASE, *_to_key_columns(orders))
 
     async def find_overdue(self, limit: int, pending_grace_s: float = 0) -> list[UUID]:
         """Orders that no worker executes: open, not leased, and past the time of their next job.
@@ -135,11 +135,17 @@ class LeaseStore:
         Pending orders are overdue only ``pending_grace_s`` later. The returned orders count as
         sent to the queue.
         """
-        async with self._pool.acquire() as connection:
-            rows = await connection.fetch(
-                _FIND_OVERDUE, limit, self._policy.rekick_after, timedelta(seconds=pending_grace_s)
-            )
+        rows = await self._fetch(
+            _FIND_OVERDUE, limit, self._policy.rekick_after, timedelta(seconds=pending_grace_s)
+        )
         return [row["id"] for row in rows]
+
+    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
+        async def fetch() -> Sequence[asyncpg.Record]:
+            async with self._pool.acquire() as connection:
+                return await connection.fetch(query, *args)
+
+        return await repeat_conflicts(fetch)
 
     def _parse_order(self, row: asyncpg.Record) -> LeasedOrder:
         signed = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -12,13 +11,17 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType
 from backend.domain.quotes import Dex
-from backend.store.database import CONNECTION_ERRORS, DatabasePool, unavailable_error
+from backend.store.database import DatabasePool
+from backend.store.errors import answer
 
 _COLUMNS = """
-id, client_order_id, batch_id, type, token_in, token_out, amount_in, min_amount_out, slippage_bps,
-max_price_impact_bps, status, seq, attempts, dex, route, tx_hash, amount_out, executed_price,
+id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
+slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
+executed_price,
 last_error, next_attempt_at, created_at, updated_at
 """
+
+_IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._fetch(
+        rows = await self._pool.read(
             f"SELECT {_COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
             order_id,
             owner,
@@ -64,7 +67,7 @@ class OrderQueries:
             args.append(value)
             tests.append(test.format(f"${len(args)}"))
         args.append(limit)
-        rows = await self._fetch(
+        rows = await self._pool.read(
             f"SELECT {_COLUMNS} FROM orders WHERE {' AND '.join(tests)}"  # noqa: S608
             f" ORDER BY id DESC LIMIT ${len(args)}",
             *args,
@@ -73,26 +76,27 @@ class OrderQueries:
 
     async def count_by_status(self) -> dict[Status, int]:
         """The number of orders in each status, over all owners."""
-        rows = await self._fetch("SELECT status, count(*) AS n FROM orders GROUP BY status")
+        query = "SELECT status::text, count(*) AS n FROM orders GROUP BY status"
+        rows = await self._pool.read(query)
         return {Status(row["status"]): row["n"] for row in rows}
 
     async def count_open(self) -> OpenOrders:
         """The number of open orders, and of pending ones among them."""
-        rows = await self._fetch(
+        rows = await self._pool.read(
             "SELECT count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending"
             " FROM orders WHERE open"
         )
         return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
-    async def ping(self) -> None:
-        """Return if PostgreSQL responds."""
-        await self._fetch("SELECT 1")
+    async def check_writable(self) -> None:
+        """Return if PostgreSQL responds and accepts writes; it writes nothing."""
 
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        try:
-            return await self._pool.fetch(query, *args)
-        except CONNECTION_ERRORS as error:
-            raise unavailable_error() from error
+        async def check() -> None:
+            async with self._pool.acquire() as connection:
+                if await connection.fetchval(_IS_READ_ONLY):
+                    raise asyncpg.ReadOnlySQLTransactionError("this session cannot write")
+
+        await answer(check)
 
 
 def _build_conditions(which: OrderFilter, before: UUID | None) -> list[tuple[str, object]]:

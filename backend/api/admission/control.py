@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.wire.problems import retry_later
 from backend.domain.errors import Transient
-from backend.runtime import observe
 from backend.store.queries import OrderQueries
 
 OPEN_ORDERS_POLL_S = 1.0
@@ -35,10 +35,8 @@ class AdmissionControl:
 
     async def _poll_open_orders(self) -> None:
         while True:
-            try:
+            with suppress(Transient):  # logged by the store
                 self._open_orders = (await self._orders.count_open()).open
-            except Transient as error:
-                observe.database_unavailable(error)
             await asyncio.sleep(OPEN_ORDERS_POLL_S)
 
     async def admit(self, owner: str, orders: int = 1) -> None:

@@ -4,6 +4,10 @@ A commit notification wakes it; it also polls every quarter of a second, because
 be lost. A notification names a transaction, whose events become readable only when all older
 transactions have ended, so the tail rereads at short intervals until they have. Without a
 subscriber it is idle.
+
+An older transaction may be another program's and stay open for long. Whoever follows one order does
+not wait for it: while it delays the feed, the new events of followed orders are read ahead of the
+feed, and the subscriber skips by ``seq`` what the feed brings again later.
 """
 
 from __future__ import annotations
@@ -29,14 +33,26 @@ REREAD_TIMEOUT_S = 1.0
 POLL_S = 0.25
 RETRY_S = 0.5
 START_TIMEOUT_S = 5.0
+READ_AHEAD_AFTER_S = 0.05
+"""How long the feed must be delayed before the events of followed orders are read ahead of it."""
+READ_AHEAD_PAUSE_S = 0.05
+READ_AHEAD_ORDERS_MAX = 1_000
+"""Most orders in one such read."""
 
 
 class FeedTail:
     """Follows the feed and fans its events out to subscribers; ``run`` must be running."""
 
-    def __init__(self, feed: Feed, format_cursor: Callable[[FeedPosition], str]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        format_cursor: Callable[[FeedPosition], str],
+        *,
+        is_feed_delayed: Callable[[], bool],
+    ) -> None:
         self._feed = feed
         self._format_cursor = format_cursor
+        self._is_feed_delayed = is_feed_delayed
         self._stream_buffers: set[SendBuffer[EventPage]] = set()
         self._order_buffers: dict[UUID, set[SendBuffer[EncodedEvent]]] = {}
         self._has_subscriber = asyncio.Event()
@@ -44,6 +60,8 @@ class FeedTail:
         self._is_notified = asyncio.Event()
         self._position: FeedPosition | None = None
         self._target_txid = 0
+        self._delayed_since: float | None = None
+        self._ahead_seqs: dict[UUID, int] = {}
 
     @property
     def position(self) -> FeedPosition:
@@ -91,6 +109,7 @@ class FeedTail:
             buffers.discard(buffer)
             if not buffers:
                 self._order_buffers.pop(order_id, None)
+                self._ahead_seqs.pop(order_id, None)
 
     async def _await_following(self) -> None:
         self._has_subscriber.set()
@@ -115,8 +134,7 @@ class FeedTail:
                 count = await self._read_to_target()
                 await asyncio.sleep(BUSY_PAUSE_S if count >= BUSY_EVENTS_MIN else PAUSE_S)
                 await self._await_notification()
-            except Transient as error:
-                observe.database_unavailable(error)
+            except Transient:  # logged by the store
                 await asyncio.sleep(RETRY_S)
 
     async def _await_notification(self) -> None:
@@ -124,7 +142,8 @@ class FeedTail:
             async with asyncio.timeout(POLL_S):
                 await self._is_notified.wait()
         except TimeoutError:
-            pass
+            if self._is_feed_delayed():  # a notification may have been lost
+                await self._read_ahead()
 
     async def _read_to_target(self) -> int:
         """Publish events until the newest notified transaction is among them, or a timeout.
@@ -138,12 +157,37 @@ class FeedTail:
             self._is_notified.clear()
             target_txid = self._target_txid
             count += await self._read_available()
-            if self.position.txid >= target_txid or loop.time() > give_up_at:
+            if self.position.txid >= target_txid:
+                self._delayed_since = None
+                return count
+            if loop.time() > give_up_at:
                 return count
             # A transaction may have ended without an event: then the head has passed it.
             if (await self._feed.read_head()).txid > target_txid:
+                self._delayed_since = None
                 return count + await self._read_available()
+            await self._wait_for_older(loop.time())
+
+    async def _wait_for_older(self, now: float) -> None:
+        """Wait a moment for older transactions to end; after a while read ahead of them."""
+        if self._delayed_since is None:
+            self._delayed_since = now
+        if now - self._delayed_since < READ_AHEAD_AFTER_S:
             await asyncio.sleep(REREAD_S)
+        else:
+            await self._read_ahead()
+            await asyncio.sleep(READ_AHEAD_PAUSE_S)
+
+    async def _read_ahead(self) -> None:
+        """Publish the committed events of followed orders that the feed cannot have yet."""
+        order_ids = list(self._order_buffers)
+        for start in range(0, len(order_ids), READ_AHEAD_ORDERS_MAX):
+            chunk = order_ids[start : start + READ_AHEAD_ORDERS_MAX]
+            seen = [(order_id, self._ahead_seqs.get(order_id, 0)) for order_id in chunk]
+            for event in await self._feed.read_newest_events(seen):
+                if event.order_id in self._order_buffers:
+                    self._ahead_seqs[event.order_id] = event.seq
+                    self._publish_to_order(EncodedEvent(event))
 
     async def _read_available(self) -> int:
         count = 0
@@ -164,5 +208,8 @@ class FeedTail:
         if not self._order_buffers:
             return
         for encoded in page:
-            for order_buffer in self._order_buffers.get(encoded.event.order_id, ()):
-                order_buffer.put(encoded)
+            self._publish_to_order(encoded)
+
+    def _publish_to_order(self, encoded: EncodedEvent) -> None:
+        for order_buffer in self._order_buffers.get(encoded.event.order_id, ()):
+            order_buffer.put(encoded)

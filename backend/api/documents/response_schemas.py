@@ -58,6 +58,15 @@ _CODE: Final[Schema] = {
 }
 _POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
 _BASIS_POINTS: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": BPS}
+_OPEN_TRANSACTION_FIELDS: Final[Schema] = {
+    "pid": _POSITIVE_INTEGER,
+    "applicationName": _STRING,
+    "database": _STRING,
+    "preparedAs": _STRING,
+}
+_OPEN_TRANSACTION: Final[Schema] = _object_schema(
+    _OPEN_TRANSACTION_FIELDS, optional=tuple(_OPEN_TRANSACTION_FIELDS)
+)
 
 _ROUTE: Final[Schema] = {
     "dex": _DEX,
@@ -251,7 +260,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "checks": {
                 "type": "object",
                 "additionalProperties": _object_schema(
-                    {"ok": _BOOLEAN, "reason": _STRING}, optional=("reason",)
+                    {
+                        "ok": _BOOLEAN,
+                        "reason": _STRING,
+                        "lagSeconds": {"type": "number", "minimum": 0},
+                        "waitsFor": _OPEN_TRANSACTION,
+                    },
+                    optional=("reason", "lagSeconds", "waitsFor"),
                 ),
             },
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from redis.exceptions import RedisError
 
@@ -12,8 +12,12 @@ from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.store.feed_lag import FeedLag, OpenTransaction
 
 CHECK_TIMEOUT_S = 2.0
+
+Check = Callable[[], Awaitable[Mapping[str, object] | None]]
+"""A check of one dependency; it returns what else is to be said of it."""
 
 
 async def get_liveness(api: ApiContext, request: Request) -> Response:
@@ -33,8 +37,12 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
     async def check_node() -> None:
         await services.rpc.get_latest_blockhash()
 
-    dependencies = {
-        "database": services.orders.ping,
+    async def check_feed() -> Mapping[str, object]:
+        return _describe_feed(services.feed_lag, await services.feed_lag.measure())
+
+    dependencies: dict[str, Check] = {
+        "database": services.orders.check_writable,
+        "feed": check_feed,
         "redis": check_redis,
         "node": check_node,
     }
@@ -43,26 +51,45 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
             name: tasks.create_task(_run_check(check)) for name, check in dependencies.items()
         }
     checks = {name: task.result() for name, task in running.items()}
-    failed = [name for name, check in checks.items() if not check["ok"]]
+    # A late stream is no reason to send no orders here.
+    failed = [name for name, check in checks.items() if not check["ok"] and name != "feed"]
     if failed:
         detail = f"no response from: {', '.join(failed)}"
+        if "database" in failed:
+            detail += f" ({checks['database']['reason']})"
     else:
         return json_response({"status": "ready", "checks": checks})
     headers = {"Retry-After": str(RETRY_AFTER_S)}
     raise Problem(503, "not_ready", detail, headers=headers, members={"checks": checks})
 
 
-async def _run_check(check: Callable[[], Awaitable[None]]) -> dict[str, object]:
+def _describe_feed(lag: FeedLag, holder: OpenTransaction | None) -> Mapping[str, object]:
+    """The lag of the stream, with what holds it back if that is open for long."""
+    if holder is None:
+        return {"lagSeconds": 0}
+    detail: dict[str, object] = {"lagSeconds": round(holder.age_s, 3)}
+    if lag.is_long(holder):
+        fields = {
+            "pid": holder.pid,
+            "applicationName": holder.application_name,
+            "database": holder.database,
+            "preparedAs": holder.prepared_as,
+        }
+        known = {name: value for name, value in fields.items() if value is not None}
+        detail |= {"reason": "the stream waits for an open transaction", "waitsFor": known}
+    return detail
+
+
+async def _run_check(check: Check) -> dict[str, object]:
     try:
         async with asyncio.timeout(CHECK_TIMEOUT_S):
-            await check()
+            return {"ok": True, **(await check() or {})}
     except TimeoutError:
         return {"ok": False, "reason": f"no response within {CHECK_TIMEOUT_S:g} s"}
     except EngineError as error:
         return {"ok": False, "reason": error.reason}
     except (RedisError, OSError) as error:
         return {"ok": False, "reason": type(error).__name__}
-    return {"ok": True}
 
 
 async def get_metrics(api: ApiContext, request: Request) -> Response:

@@ -17,7 +17,7 @@ from backend.api.wire.json import encode, format_time
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.errors import Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
-from backend.store.database import unavailable_error
+from backend.store.errors import report_unavailable
 
 STORE_TIMEOUT_S = 5.0
 """How long a client waits for PostgreSQL to store its order."""
@@ -70,7 +70,7 @@ async def await_stored(storing: Awaitable[Result]) -> Result:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             return await storing
     except (Transient, TimeoutError) as cause:
-        error = cause if isinstance(cause, Transient) else unavailable_error()
+        error = cause if isinstance(cause, Transient) else report_unavailable(cause)
         reason = (
             f"{error.reason}; whether it was stored is not known, so repeat it with the same"
             " Idempotency-Key or clientOrderId"

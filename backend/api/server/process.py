@@ -94,7 +94,9 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
             open_orders_max=settings.open_orders_max,
         ),
         feed_tail=FeedTail(
-            services.feed, lambda position: format_stream_cursor(services.journal_id, position)
+            services.feed,
+            lambda position: format_stream_cursor(services.journal_id, position),
+            is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
         open_sockets=OpenSockets(settings.sockets_max),
         stats_cache=StatsCache(services.counts, services.journal_id, services.now),
@@ -125,7 +127,13 @@ async def _run_server(
             services.redis, channel_name(services.journal_id), api.feed_tail.notify_committed
         )
 
-    runs = (api.admission.run, api.feed_tail.run, listen_for_notifications, heartbeat.run)
+    runs = (
+        api.admission.run,
+        api.feed_tail.run,
+        services.feed_lag.run,
+        listen_for_notifications,
+        heartbeat.run,
+    )
     async with run_in_background(*runs):
         config = _build_config(services.settings, listeners, heartbeat)
         await serve_asgi(Ingress(app, api), config, shutdown_trigger=wait_drained)

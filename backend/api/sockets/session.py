@@ -60,8 +60,7 @@ async def _run_sender(
     try:
         await send_messages(first_message)
         close_request.set(COMPLETED)
-    except EngineError as error:
-        observe.database_unavailable(error)
+    except EngineError:  # logged where it was raised
         close_request.set(TRY_AGAIN_LATER)
     except Exception as error:  # noqa: BLE001 - the edge: the socket is closed, the log has the error
         observe.request_failed("websocket", error)

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
-from backend.store.database import CONNECTION_ERRORS
+from backend.store.errors import DATABASE_ERRORS
 from backend.trials.bench.benchmark import BenchRequest, ResultPrinter, ServerOptions, run_benchmark
 from backend.trials.bench.modes import DEFAULT_LOAD, QUICK_LOAD, LoadParameters, Mode
 
@@ -95,7 +95,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
         report = asyncio.run(run_benchmark(request, server_options, printer))
     except EngineError as error:
         raise click.ClickException(error.reason) from None
-    except CONNECTION_ERRORS as error:
+    except DATABASE_ERRORS as error:
         raise click.ClickException(f"a required server is not responding: {error}") from None
     if json_file is not None:
         json_file.write(json.dumps(report, indent=2) + "\n")
