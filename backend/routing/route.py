@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.domain.amounts import compute_min_out, format_amount
-from backend.domain.errors import EngineError, Rejected, Transient
+from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Dex, Quote, best_quote
 from backend.venues.venue import Pool
@@ -56,13 +56,13 @@ def choose_quote(
 ) -> tuple[Quote, int]:
     """Choose the quote that pays most, and determine the minimum output to enforce.
 
-    Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue that is
-    unavailable might.
+    Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue without a quote
+    might, and ``Unavailable`` if that one only has to be reached.
     """
-    unavailable = [venue for venue in missing if not isinstance(venue.error, Rejected)]
+    undecided = [venue for venue in missing if not isinstance(venue.error, Rejected)]
     if not quotes:
-        if unavailable:
-            raise Transient("venues_unavailable", _join_reasons(missing))
+        if undecided:
+            raise _build_undecided_error("venues_unavailable", _join_reasons(missing), undecided)
         raise Rejected(_get_common_code(missing), _join_reasons(missing))
     chosen = best_quote(quotes)
     floor = terms.min_amount_out or 1
@@ -71,10 +71,21 @@ def choose_quote(
         minimum = format_amount(floor, terms.token_out.decimals)
         symbol = terms.token_out.symbol
         reason = f"the best offer, {offer} {symbol} on {chosen.dex}, is below the minimum {minimum}"
-        if unavailable:
-            raise Transient("min_out_not_met", f"{reason}; {_join_reasons(unavailable)}")
+        if undecided:
+            reason = f"{reason}; {_join_reasons(undecided)}"
+            raise _build_undecided_error("min_out_not_met", reason, undecided)
         raise Rejected("min_out_not_met", reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
+
+
+def _build_undecided_error(code: str, reason: str, undecided: Sequence[MissingQuote]) -> Transient:
+    """``Unavailable`` only if nothing else stands in the way; then with the longest pause asked."""
+    pauses: list[float] = []
+    for venue in undecided:
+        if not isinstance(venue.error, Unavailable):
+            return Transient(code, reason)
+        pauses.append(venue.error.retry_after_s or 0)
+    return Unavailable(code, reason, max(pauses) or None)
 
 
 def _join_reasons(missing: Sequence[MissingQuote]) -> str:

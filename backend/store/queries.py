@@ -84,6 +84,11 @@ class OrderQueries:
         )
         return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
+    async def count_unknown_amounts(self) -> int:
+        """The number of confirmed orders, over all owners, whose amount no node has told yet."""
+        rows = await self._fetch("SELECT count(*) AS n FROM orders WHERE amount_pending")
+        return int(rows[0]["n"])
+
     async def ping(self) -> None:
         """Return if PostgreSQL responds."""
         await self._fetch("SELECT 1")

@@ -10,10 +10,12 @@ from redis.exceptions import RedisError
 from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import RETRY_AFTER_S, Problem
-from backend.domain.errors import EngineError
+from backend.chain.rpc_errors import HISTORY_UNAVAILABLE
+from backend.domain.errors import EngineError, Unavailable
 from backend.runtime import observe
 
 CHECK_TIMEOUT_S = 2.0
+_NO_HISTORY = "the node keeps no transaction history: confirmed orders have no amount"
 
 
 async def get_liveness(api: ApiContext, request: Request) -> Response:
@@ -22,7 +24,11 @@ async def get_liveness(api: ApiContext, request: Request) -> Response:
 
 
 async def get_readiness(api: ApiContext, request: Request) -> Response:
-    """``GET /readyz``: whether orders can be accepted and executed."""
+    """``GET /readyz``: whether orders can be accepted and executed.
+
+    A node without history makes it no less ready: orders are executed and end, but without their
+    amounts. So its check only tells.
+    """
     services = api.services
 
     async def check_redis() -> None:
@@ -31,17 +37,25 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
     async def check_node() -> None:
         await services.rpc.get_latest_blockhash()
 
+    async def check_history() -> None:
+        if not await services.history.check():
+            raise Unavailable(HISTORY_UNAVAILABLE, _NO_HISTORY)
+        if count := await services.orders.count_unknown_amounts():
+            reason = f"{count} confirmed orders have no amount yet: the node does not tell it"
+            raise Unavailable(HISTORY_UNAVAILABLE, reason)
+
     dependencies = {
         "database": services.orders.ping,
         "redis": check_redis,
         "node": check_node,
+        "history": check_history,
     }
     async with asyncio.TaskGroup() as tasks:
         running = {
             name: tasks.create_task(_run_check(check)) for name, check in dependencies.items()
         }
     checks = {name: task.result() for name, task in running.items()}
-    failed = [name for name, check in checks.items() if not check["ok"]]
+    failed = [name for name, check in checks.items() if not check["ok"] and name != "history"]
     if api.admission.is_draining:
         detail = "this server is stopping"
     elif failed:
