@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -200,12 +200,18 @@ async def open_engine(
     workers: int = 1,
     options: SimulatorOptions | None = None,
     settings: Mapping[str, object] | None = None,
+    proxied: Callable[[str], AbstractAsyncContextManager[str]] | None = None,
 ) -> AsyncIterator[EngineHarness]:
-    async with run_node(data_dir, options) as node_url:
+    """``proxied`` runs a proxy before the node at a URL, and yields the URL for the engine."""
+    async with AsyncExitStack() as stack:
+        node_url = await stack.enter_async_context(run_node(data_dir, options))
+        rpc_url = node_url
+        if proxied is not None:
+            rpc_url = await stack.enter_async_context(proxied(node_url))
         engine_settings = Settings.load(
             database_url=database_url,
             redis_url=redis_url,
-            solana_rpc_url=node_url,
+            solana_rpc_url=rpc_url,
             profile=Profile.INSTANT,
             **{"shutdown_s": 0, "quote_age_s": 0, **(settings or {})},
         )

@@ -53,7 +53,7 @@ from backend.store.database import CONNECTION_ERRORS
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 
 CLAIM_RETRY_S = 1.0
-QUOTE_WAIT_MAX_S = 2.0
+QUOTE_WAIT_MAX_S = 10.0
 """After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
 _INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
 _QUOTES_TOO_OLD = {
@@ -197,6 +197,8 @@ class _OrderDrive:
             self._place.take()
             if asyncio.get_running_loop().time() - started_at < QUOTE_WAIT_MAX_S:
                 return signed
+            assert self._outage is not None, "nothing else takes that long"
+            self._outage.shorten_pauses()
             if self._deferred is None:
                 await self._record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
             else:

@@ -36,6 +36,10 @@ class OutageWait:
         """The seconds since the first failure."""
         return asyncio.get_running_loop().time() - self.since
 
+    def shorten_pauses(self) -> None:
+        """Begin with short pauses again, after a request that succeeded."""
+        self._pause_s = FIRST_PAUSE_S
+
     async def pause(self, error: Unavailable, code: str) -> None:
         """Wait before the next try: as long as the node asks for, or else longer each time.
 

@@ -213,10 +213,14 @@ class SignatureWatch:
 
     def _schedule_polls(self, waiting: Sequence[_WatchedSignature], now: float) -> float:
         """Set the times of the next polls, and return the shortest interval."""
-        shortest_s = POLL_INTERVAL_S_MAX
+        shortest_s, resend_s = POLL_INTERVAL_S_MAX, self._intervals.resend_s
         for watch in waiting:
             interval_s = min((now - watch.started_at) / POLLS_PER_AGE, POLL_INTERVAL_S_MAX)
-            watch.next_poll_at = now + interval_s
+            until_resend_s = watch.sent_at + resend_s - now
+            # A resend follows a poll, so it is not to wait for the next one.
+            watch.next_poll_at = now + min(
+                interval_s, until_resend_s if until_resend_s > 0 else resend_s
+            )
             shortest_s = min(shortest_s, interval_s)
         return shortest_s
 
