@@ -19,7 +19,7 @@ from tests.integration.node_proxy import NO_HISTORY, AnswerRule, Json, NodeProxy
 from tests.integration.proxied_engine import ProxiedEngine, open_proxied_engine, refuse_methods
 from tests.scenario import HAPPY_PATH, TIMEOUT_S
 
-QUICK = {
+QUICK: Json = {
     "history_wait_s": 0.3,
     "rekick_s": 0.1,
     "sweep_s": 0.05,
@@ -30,20 +30,19 @@ QUICK = {
 
 def refuse_history(call: Json, answer: Json) -> Json | None:
     """As a node answers that runs without its history: searches for statuses are refused too."""
-    match call["method"], call["params"]:
-        case "getTransaction", _:
-            return NO_HISTORY
-        case "getSignatureStatuses", [_, {"searchTransactionHistory": True}]:
-            return NO_HISTORY
-    return None
+    if call["method"] == "getSignatureStatuses":
+        return NO_HISTORY if call["params"][1]["searchTransactionHistory"] else None
+    return NO_HISTORY if call["method"] == "getTransaction" else None
 
 
 def hide_statuses(call: Json, answer: Json) -> Json | None:
     """As a node that has forgotten its recent statuses as well."""
-    if call["method"] == "getSignatureStatuses" and "result" in answer:
-        result = answer["result"]
-        return {"result": {**result, "value": [None] * len(result["value"])}}
-    return refuse_history(call, answer)
+    if (refusal := refuse_history(call, answer)) is not None:
+        return refusal
+    if call["method"] != "getSignatureStatuses":
+        return None
+    result = answer["result"]
+    return {"result": {**result, "value": [None] * len(result["value"])}}
 
 
 def know_no_transaction(call: Json, answer: Json) -> Json | None:
@@ -115,7 +114,7 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
                 "slot": swap["slot"],
             }
             assert parse_amount(confirmed["minAmountOut"], 6) <= int(swap["amount_out"])
-            assert history.record.amount_out is history.record.executed_price is None
+            assert (history.record.amount_out, history.record.executed_price) == (None, None)
 
         restore_history(proxied.proxy)
         for record in await wait_for_amounts(proxied, ids):

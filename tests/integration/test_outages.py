@@ -23,7 +23,7 @@ from tests.scenario import HAPPY_PATH, TIMEOUT_S
 
 ORDERS = 25
 ATTEMPTS_MAX = 3
-QUICK = {"backoff_s": 0.01, "rekick_s": 0.1, "sweep_s": 0.05}
+QUICK: Json = {"backoff_s": 0.01, "rekick_s": 0.1, "sweep_s": 0.05}
 
 BreakNode = Callable[[NodeProxy], Awaitable[None]]
 
