@@ -195,9 +195,9 @@ class _OrderDrive:
                 await self._wait_out(error, "node_unavailable")
                 continue
             self._place.take()
-            if asyncio.get_running_loop().time() - started_at < QUOTE_WAIT_MAX_S:
+            waited_s = asyncio.get_running_loop().time() - started_at
+            if self._outage is None or waited_s < QUOTE_WAIT_MAX_S:
                 return signed
-            assert self._outage is not None, "nothing else takes that long"
             self._outage.shorten_pauses()
             if self._deferred is None:
                 await self._record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)

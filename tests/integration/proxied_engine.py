@@ -57,7 +57,7 @@ async def open_proxied_engine(
 
 @asynccontextmanager
 async def open_live_engine(
-    database_url: str, redis_url: str, data_dir: Path, rule: AnswerRule
+    database_url: str, redis_url: str, data_dir: Path, rule: AnswerRule = lambda call, answer: None
 ) -> AsyncIterator[ProxiedEngine]:
     """An engine that takes its node for one of mainnet: it simulates what it signs."""
     wallet = Keypair()

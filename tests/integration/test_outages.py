@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from random import Random
 
@@ -11,9 +12,11 @@ import pytest
 
 from backend import engine as composition
 from backend.domain.lifecycle import Status
+from backend.execution import executor
 from backend.store.database import open_pool
 from tests.integration.node_proxy import Json, NodeProxy
 from tests.integration.proxied_engine import (
+    ProxiedEngine,
     open_live_engine,
     open_proxied_engine,
     read_metric,
@@ -25,6 +28,7 @@ ORDERS = 25
 ATTEMPTS_MAX = 3
 QUICK: Json = {"backoff_s": 0.01, "rekick_s": 0.1, "sweep_s": 0.05}
 
+OpenEngine = Callable[..., AbstractAsyncContextManager[ProxiedEngine]]
 BreakNode = Callable[[NodeProxy], Awaitable[None]]
 
 
@@ -160,6 +164,39 @@ async def test_a_worker_that_stops_hands_its_waiting_orders_over_with_the_time_t
         await heal(proxied.proxy)
         assert (await engine.wait_ended(second)).statuses == HAPPY_PATH
         assert await pool.fetchval("SELECT count(waiting_since) FROM orders") == 0
+
+
+@pytest.mark.parametrize(
+    ("open_engine", "statuses"),
+    [
+        (open_proxied_engine, HAPPY_PATH),
+        (open_live_engine, [*HAPPY_PATH[:3], *HAPPY_PATH[1:]]),
+    ],
+)
+async def test_an_order_is_routed_again_when_its_quotes_became_too_old(
+    database_url: str,
+    redis_url: str,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    open_engine: OpenEngine,
+    statuses: list[str],
+) -> None:
+    """A route that is stored already is given up by an event, and costs no attempt either."""
+    monkeypatch.setattr(executor, "QUOTE_WAIT_MAX_S", 0.3)
+    async with open_engine(database_url, redis_url, data_dir) as proxied:
+        engine, proxy = proxied.engine, proxied.proxy
+        healthy = proxy.rule
+        refuse = refuse_methods("getLatestBlockhash", code=-32005)
+        proxy.rule = lambda call, answer: healthy(call, answer) or refuse(call, answer)
+        [order_id] = await engine.place_orders(engine.build_terms("1"))
+        asked = proxy.calls["getLatestBlockhash"]
+        await wait_for(lambda: proxy.calls["getLatestBlockhash"] - asked > 5)
+        reads = proxy.calls["getMultipleAccounts"]
+        proxy.rule = healthy
+        history = await engine.wait_ended(order_id)
+        assert history.statuses == statuses
+        assert history.record.attempts == 1
+        assert proxy.calls["getMultipleAccounts"] > reads
 
 
 async def test_orders_that_wait_do_not_keep_others_from_starting(
