@@ -194,6 +194,20 @@ class Settings(BaseSettings):
     rpc_timeout_s: float = Field(
         5, gt=0, le=120, description="Timeout of a request to the node, in seconds."
     )
+    outage_wait_s: float = Field(
+        60,
+        ge=0,
+        le=3_600,
+        description="How long an order of which nothing is signed waits while the node or every"
+        " venue is unavailable, in seconds; then it fails. Waiting uses up no attempt.",
+    )
+    history_wait_s: float = Field(
+        15,
+        ge=0,
+        le=600,
+        description="How long a landed transaction may be missing from the node's history, in"
+        " seconds; then its order is confirmed without its amount, which follows when it is told.",
+    )
     resend_s: float = Field(
         2,
         gt=0,

@@ -24,20 +24,23 @@ from uuid_utils.compat import uuid7
 
 from backend.chain.call_limiter import CallLimits
 from backend.chain.costs import compute_network_fee
+from backend.chain.history import HistoryProbe, has_history
 from backend.chain.rpc_client import WAIT_MAX_S, RpcClient
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
-from backend.domain.errors import Transient
+from backend.domain.errors import Transient, Unavailable
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import SOL, TokenRegistry
 from backend.execution.context import ExecutionContext, RetryPolicy
 from backend.execution.crash_trigger import build_crash_trigger
 from backend.execution.executor import Executor
 from backend.execution.funds import WalletFunds
+from backend.execution.late_fills import run_late_fills
 from backend.execution.lease_renewer import LeaseRenewer
-from backend.execution.submission import PollIntervals, TransactionSubmitter
+from backend.execution.signature_watch import PollIntervals
+from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet_balances import WalletBalances
 from backend.queue.broker import StreamBroker
@@ -59,6 +62,7 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy
+from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
 from backend.store.queries import OrderQueries
 from backend.venues import VENUES
@@ -111,6 +115,7 @@ class ApiServices:
     feed_lag: FeedLag
     journal_id: UUID
     jobs: JobQueue
+    history: HistoryProbe
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -143,6 +148,7 @@ async def open_api_services(
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
                 jobs=JobQueue(shared.broker),
+                history=HistoryProbe(shared.rpc),
                 new_id=new_id,
                 now=now,
             )
@@ -179,7 +185,10 @@ async def run_worker(
         )
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), interval_s=settings.sweep_s)
-        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run)
+        late_amounts = LateAmountStore(shared.pool, shared.tokens)
+        late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
+        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
+        await _warn_without_history(shared.rpc)
         async with run_in_background(*runs):
             async with run_in_background(partial(sweeps, random=random)):
                 on_ready()
@@ -204,6 +213,7 @@ def _build_submitter(
         intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
         budget=_build_budget(settings),
         preflight=wallet.address != create_paper_wallet().address,
+        history_wait_s=settings.history_wait_s,
     )
 
 
@@ -222,7 +232,9 @@ def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> 
 
 def _build_retry_policy(settings: Settings) -> RetryPolicy:
     wait_ms = round(settings.backoff_s * 1000)
-    return RetryPolicy(settings.attempts_max, wait_ms, settings.backoff_jitter)
+    return RetryPolicy(
+        settings.attempts_max, wait_ms, settings.backoff_jitter, settings.outage_wait_s
+    )
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:
@@ -318,6 +330,14 @@ async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
     if settings.wallet_file is None:
         raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
     return load_wallet(settings.wallet_file)
+
+
+async def _warn_without_history(rpc: RpcClient) -> None:
+    try:
+        if not await has_history(rpc):
+            observe.node_without_history()
+    except Unavailable as error:
+        observe.chain_query_failed("probe history", error)
 
 
 def _require_url(url: str | None, name: str) -> str:

@@ -54,8 +54,10 @@ class ConsoleOutput:
             order.token_in,
         ]
         words += [event["dex"]] if "dex" in event else []
-        if "amountOut" in event:
-            words.append(f"for {format_amount(Decimal(event['amountOut']))} {order.token_out}")
+        if amount_out := event.get("amountOut"):
+            words.append(f"for {format_amount(Decimal(amount_out))} {order.token_out}")
+        elif event.get("amountKnown") is False:
+            words.append(f"for an amount of {order.token_out} that is not known yet")
         if "code" in event:
             words.append(f"{event['code']}: {event.get('reason', '')}")
         return sanitize_text(" ".join(words))

@@ -137,13 +137,19 @@ class RpcClient:
             partial(read_accounts, expected=len(keys)),
         )
 
-    async def simulate_transaction(self, wire: bytes) -> SimulationResult:
-        """Simulate a signed transaction; its signature is not verified."""
+    async def simulate_transaction(
+        self, wire: bytes, *, min_context_slot: int = 0
+    ) -> SimulationResult:
+        """Simulate a signed transaction; its signature is not verified.
+
+        A node that has not reached ``min_context_slot`` refuses: ``ReadFailure`` (node_behind).
+        """
         options = {
             "encoding": _ENCODING,
             "sigVerify": False,
             "replaceRecentBlockhash": False,
             "commitment": Commitment.CONFIRMED,
+            "minContextSlot": min_context_slot,
         }
         return await self._read(
             "simulateTransaction", [_encode_base64(wire), options], read_simulation

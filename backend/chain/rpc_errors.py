@@ -1,6 +1,6 @@
 """Parsing of JSON-RPC responses, and classification of their errors by the permitted reaction.
 
-A failed read had no effect, so it is ``Transient``. The same failure of a send is
+A failed read had no effect, so it is ``Unavailable``: ask again. The same failure of a send is
 ``OutcomeUnknown``: the bytes were sent, and the node may have forwarded them before the response
 was lost. Only an error which shows that these bytes can never land is ``Rejected``.
 """
@@ -16,17 +16,13 @@ from solders.transaction import VersionedTransaction
 from backend.chain.load_signals import find_load_signal
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc_results import Json, LandedTransaction, read_transaction
-from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
+from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient, Unavailable
 
 Value = TypeVar("Value")
 
 
-class ReadFailure(Transient):
+class ReadFailure(Unavailable):
     """A read failed; ``retry_after_s`` is the backoff that the node asked for, if any."""
-
-    def __init__(self, code: str, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(code, reason)
-        self.retry_after_s = retry_after_s
 
 
 class RequestRefused(ReadFailure):
@@ -45,6 +41,8 @@ class SendOutcomeUnknown(OutcomeUnknown):
 
 
 PREFLIGHT_FAILED: Final = -32002
+HISTORY_UNAVAILABLE: Final = "history_unavailable"
+"""The code of the error of a node that keeps no transaction history."""
 _SIGNATURE_FAILED: Final = -32003
 _INVALID_PARAMS: Final = -32602
 
@@ -55,6 +53,7 @@ _READ_CODES: Final[Mapping[int, str]] = {
     -32005: "node_behind",
     -32007: "slot_not_available",
     -32009: "slot_not_available",
+    -32011: HISTORY_UNAVAILABLE,
     -32014: "slot_not_available",
     -32016: "node_behind",
     -32603: "node_error",

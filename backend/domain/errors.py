@@ -5,6 +5,7 @@ EngineError
 │   ├── InvalidInput                one field of a client's request is wrong
 │   └── IdempotencyKeyReused        the key already identifies another request
 ├── Transient                   no effect: a new attempt may succeed
+│   └── Unavailable                 nobody is there or has time: wait, it costs no attempt
 └── OutcomeUnknown              possibly an effect: check the chain, never repeat blindly
 
 A violated invariant of the engine itself is none of these: it is an ``assert``.
@@ -42,7 +43,19 @@ class IdempotencyKeyReused(Rejected):
 
 
 class Transient(EngineError):
-    """A failure without effect that may pass: a timeout, a venue that is down."""
+    """A failure without effect that may pass: a price that moved, a transaction that expired."""
+
+
+class Unavailable(Transient):
+    """A node, or every venue through it, is unreachable, overloaded or behind.
+
+    The failure is none of the order's: as long as nothing is signed, waiting is safe and uses up
+    no attempt. ``retry_after_s`` is the pause that the node asked for, if any.
+    """
+
+    def __init__(self, code: str, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(code, reason)
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(EngineError):

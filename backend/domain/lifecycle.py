@@ -52,6 +52,7 @@ class Cause(StrEnum):
     REVERTED = "landed and failed on chain"
     SIGNATURE_EXPIRED = "can never land any more"
     TRANSIENT = "transient error"
+    OUTAGE = "node unavailable for too long"
     INTERRUPTED = "worker lost before signing"
     REJECTED = "rejected"
     CANCELLED = "cancelled by its owner"
@@ -75,9 +76,11 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.PENDING, Cause.TIMED_OUT): TransitionRule(Status.EXPIRED),
     (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),
     (Status.ROUTING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.ROUTING, Cause.OUTAGE): _FAIL_RULE,
     (Status.ROUTING, Cause.REJECTED): _FAIL_RULE,
     (Status.BUILDING, Cause.SIGNED): TransitionRule(Status.SUBMITTED),
     (Status.BUILDING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.BUILDING, Cause.OUTAGE): _FAIL_RULE,
     (Status.BUILDING, Cause.REJECTED): _FAIL_RULE,
     # A crash of a worker is not the order's failure: it uses up no attempt.
     (Status.BUILDING, Cause.INTERRUPTED): TransitionRule(Status.ROUTING),

@@ -86,7 +86,11 @@ class SignedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class LeasedOrder:
-    """An order under a worker's lease. ``epoch`` fences every write of the worker for it."""
+    """An order under a worker's lease. ``epoch`` fences every write of the worker for it.
+
+    ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
+    ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
+    """
 
     id: UUID
     terms: OrderTerms
@@ -96,6 +100,8 @@ class LeasedOrder:
     epoch: int
     dex: Dex | None = None
     signed: SignedTransaction | None = None
+    waited_s: float = 0.0
+    route_min_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

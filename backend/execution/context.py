@@ -17,11 +17,15 @@ from backend.store.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The number of attempts of an order, and the backoff between them."""
+    """The number of attempts of an order, and the backoff between them.
+
+    ``outage_wait_s`` is how long one attempt waits while the node is unavailable.
+    """
 
     attempts_max: int
     backoff_ms: int
     backoff_jitter: float
+    outage_wait_s: float
 
 
 class OrderRouter(Protocol):

@@ -9,7 +9,8 @@ The sequence for an order without failures:
 4. send it, poll its signature, read the fill from the chain (``→ confirmed``).
 
 A failed attempt is stored with the time of the next one, and the lease is released; the worker
-that claims the order then continues. An order that is claimed half-way continues where
+that claims the order then continues. While the node is unavailable and nothing is signed, the
+order waits in place, which is no attempt. An order that is claimed half-way continues where
 ``choose_recovery`` says. Every write carries the epoch of the claim: when another worker has
 claimed the order since, ``LeaseLost`` ends the execution.
 """
@@ -17,14 +18,11 @@ claimed the order since, ``LeaseLost`` ends the execution.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TypedDict, Unpack
 from uuid import UUID
 
-import orjson
-
-from backend.domain.amounts import Price, format_amount
-from backend.domain.errors import EngineError, Rejected, RetryLater, Transient
+from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.lifecycle import (
     Cause,
     RecoveryAction,
@@ -38,14 +36,30 @@ from backend.domain.lifecycle import (
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.execution.context import Checkpoint, ExecutionContext
-from backend.execution.lease_renewer import LeaseRenewer
-from backend.execution.unsent_limiter import UnsentLimiter
+from backend.execution.event_data import (
+    compute_price,
+    describe_failure,
+    describe_fill,
+    describe_unknown_fill,
+    encode_json,
+)
+from backend.execution.lease_renewer import HeldLease, LeaseRenewer
+from backend.execution.outage import OutageTooLong, OutageWait
+from backend.execution.signature_watch import SignatureResult
+from backend.execution.unsent_limiter import UnsentLimiter, UnsentPlace
+from backend.routing.route import Route
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS, report_unavailable
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 
 CLAIM_RETRY_S = 1.0
+QUOTE_WAIT_MAX_S = 10.0
+"""After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
 _INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
+_QUOTES_TOO_OLD = {
+    "code": "interrupted",
+    "reason": "the node was unavailable for a while, so the quotes are too old",
+}
 
 
 class Executor:
@@ -65,14 +79,14 @@ class Executor:
         is unavailable for the claim.
         """
         observe.bind_order_id(order_id)
-        with self._unsent_limiter.count_order() as on_sent:
+        with self._unsent_limiter.count_order() as place:
             order = await self._claim(order_id)
             if order is None:
                 return
             try:
-                with self._renewer.keep_lease(order):
+                with self._renewer.keep_lease(order) as lease:
                     self._context.on_checkpoint(Checkpoint.CLAIMED)
-                    await _OrderDrive(self._context, order, on_sent).run()
+                    await _OrderDrive(self._context, order, lease, place).run()
             except LeaseLost:
                 observe.lease_lost()
 
@@ -100,11 +114,18 @@ class _OrderDrive:
     """The execution of one claimed order, until it ends or its lease is released."""
 
     def __init__(
-        self, context: ExecutionContext, order: LeasedOrder, on_sent: Callable[[], None]
+        self,
+        context: ExecutionContext,
+        order: LeasedOrder,
+        lease: HeldLease,
+        place: UnsentPlace,
     ) -> None:
         self._context = context
         self._order = order
-        self._on_sent = on_sent
+        self._lease = lease
+        self._place = place
+        self._outage: OutageWait | None = None
+        self._route: Route | None = None
         self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
         self._status_since = asyncio.get_running_loop().time()
 
@@ -116,8 +137,10 @@ class _OrderDrive:
                 await self._execute()
         except (LeaseLost, RetryLater):
             raise
+        except OutageTooLong as error:
+            await self._fail(Cause.OUTAGE, error)
         except Rejected as error:
-            await self._fail(error)
+            await self._fail(Cause.REJECTED, error)
         except Transient as error:
             await self._retry(Cause.TRANSIENT, error)
         except Exception as error:
@@ -131,46 +154,94 @@ class _OrderDrive:
     async def _execute(self) -> None:
         if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
             await self._record(Cause.INTERRUPTED, _INTERRUPTED)
-        route = await self._context.router.route(self._order.terms)
-        if self._context.funds.may_lack(self._order.terms):
-            await self._context.funds.require(self._order.terms, route.pool)
-        self._context.on_checkpoint(Checkpoint.QUOTED)
-        data = route.to_json(self._order.terms)
-        route_fields: TransitionFields = {"dex": route.quote.dex, "route": _encode_json(data)}
-        if self._context.submitter.has_preflight:
-            await self._record(Cause.ROUTED, data, **route_fields)
-        else:  # it is signed at once, so both steps share one commit
-            self._defer(Cause.ROUTED, data, **route_fields)
-        signed = await self._context.submitter.sign(
-            self._order.id, self._order.attempt, self._order.terms, route
-        )
+        signed = None
+        while signed is None:
+            route = await self._find_route()
+            self._context.on_checkpoint(Checkpoint.QUOTED)
+            data = route.to_json(self._order.terms)
+            route_fields: TransitionFields = {"dex": route.quote.dex, "route": encode_json(data)}
+            if self._context.submitter.has_preflight:
+                await self._record(Cause.ROUTED, data, **route_fields)
+            else:  # it is signed at once, so both steps share one commit
+                self._defer(Cause.ROUTED, data, **route_fields)
+            signed = await self._sign(route)
         await self._record(Cause.SIGNED, {"txHash": signed.signature}, signed=signed)
+        self._lease.waiting_since = None
         self._context.on_checkpoint(Checkpoint.STORED)
         await self._context.submitter.send(signed)
-        self._on_sent()
+        self._place.give_back()
         self._context.on_checkpoint(Checkpoint.SENT)
         await self._finish(signed, await self._context.submitter.await_outcome(signed))
+
+    async def _find_route(self) -> Route:
+        while True:
+            try:
+                self._route = await self._context.router.route(self._order.terms)
+                if self._context.funds.may_lack(self._order.terms):
+                    await self._context.funds.require(self._order.terms, self._route.pool)
+            except Unavailable as error:
+                await self._wait_out(error, error.code)
+            else:
+                self._place.take()
+                return self._route
+
+    async def _sign(self, route: Route) -> SignedTransaction | None:
+        """The signed swap; ``None`` after a long wait, when the order has to be routed again."""
+        order, started_at = self._order, asyncio.get_running_loop().time()
+        while True:
+            try:
+                signed = await self._context.submitter.sign(
+                    order.id, order.attempt, order.terms, route
+                )
+            except Unavailable as error:
+                await self._wait_out(error, "node_unavailable")
+                continue
+            self._place.take()
+            waited_s = asyncio.get_running_loop().time() - started_at
+            if self._outage is None or waited_s < QUOTE_WAIT_MAX_S:
+                return signed
+            self._outage.shorten_pauses()
+            if self._deferred is None:
+                await self._record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
+            else:
+                self._order, self._deferred = self._deferred[0], None
+            return None
+
+    async def _wait_out(self, error: Unavailable, code: str) -> None:
+        """Wait before the next try. Raises ``OutageTooLong`` with ``code``."""
+        if self._outage is None:
+            self._outage = OutageWait(
+                self._order.waited_s,
+                wait_max_s=self._context.policy.outage_wait_s,
+                random=self._context.random,
+            )
+            self._lease.waiting_since = self._outage.since
+            observe.order_waits(error.code, error.reason)
+        self._place.give_back()
+        await self._outage.pause(error, code)
 
     async def _resume(self) -> None:
         """Continue an order whose transaction may have been sent: query the chain first."""
         signed = self._order.signed
         assert signed is not None, "a submitted order has its transaction"
-        self._on_sent()
-        outcome = await self._context.submitter.check_outcome(signed)
-        if choose_recovery(self._order.status, outcome) is RecoveryAction.RESEND:
+        self._place.give_back()
+        result = await self._context.submitter.check_outcome(signed)
+        if choose_recovery(self._order.status, result.outcome) is RecoveryAction.RESEND:
             await self._context.submitter.send(signed)
-            outcome = await self._context.submitter.await_outcome(signed)
-        await self._finish(signed, outcome)
+            result = await self._context.submitter.await_outcome(signed)
+        await self._finish(signed, result)
 
-    async def _finish(self, signed: SignedTransaction, outcome: SignatureOutcome) -> None:
+    async def _finish(self, signed: SignedTransaction, result: SignatureResult) -> None:
         self._context.funds.mark_changed()
-        match outcome:
+        match result.outcome:
             case SignatureOutcome.LANDED:
-                await self._confirm(signed)
+                await self._confirm(signed, result)
             case SignatureOutcome.REVERTED:
-                error = await self._context.submitter.fetch_revert_error(signed)
+                assert result.status is not None
+                submitter = self._context.submitter
+                error = await submitter.fetch_revert_error(signed, result.status)
                 if isinstance(error, Rejected):
-                    await self._fail(error)
+                    await self._fail(Cause.REJECTED, error)
                 else:
                     await self._retry(Cause.REVERTED, error, signed)
             case SignatureOutcome.EXPIRED:
@@ -179,27 +250,25 @@ class _OrderDrive:
             case SignatureOutcome.UNRESOLVED:
                 raise AssertionError("await_outcome returned an unresolved outcome")
 
-    async def _confirm(self, signed: SignedTransaction) -> None:
-        terms = self._order.terms
-        fill = await self._context.submitter.fetch_fill(signed, terms)
+    async def _confirm(self, signed: SignedTransaction, result: SignatureResult) -> None:
+        order = self._order
+        fill = await self._context.submitter.fetch_fill(signed, order.terms)
         self._context.on_checkpoint(Checkpoint.SETTLED)
-        price = Price(
-            terms.amount_in, terms.token_in.decimals, fill.amount_out, terms.token_out.decimals
-        )
-        data = {
-            "dex": self._order.dex,
-            "txHash": signed.signature,
-            "executedPrice": str(price),
-            "amountOut": format_amount(fill.amount_out, terms.token_out.decimals),
-            "slot": fill.slot,
-        }
-        await self._record(
-            Cause.LANDED, data, amount_out=fill.amount_out, executed_price=str(price)
-        )
+        if fill is not None:
+            price = compute_price(order.terms, fill.amount_out)
+            data = describe_fill(order, signed, fill, price)
+            await self._record(Cause.LANDED, data, amount_out=fill.amount_out, executed_price=price)
+        else:
+            # It landed, so the order has ended; its amount follows when a node tells it.
+            assert result.status is not None
+            slot = result.status.slot
+            await self._record(
+                Cause.LANDED, describe_unknown_fill(order, signed, slot, self._route)
+            )
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
-    async def _fail(self, error: EngineError) -> None:
-        await self._record(Cause.REJECTED, _describe_failure(error), last_error=str(error))
+    async def _fail(self, cause: Cause, error: EngineError) -> None:
+        await self._record(cause, describe_failure(error), last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _retry(
@@ -207,7 +276,7 @@ class _OrderDrive:
     ) -> None:
         """Release the order until its next attempt is due, or fail it after the last attempt."""
         failed_attempt = self._order.attempt
-        data = _describe_failure(error, signed)
+        data = describe_failure(error, signed)
         policy = self._context.policy
         if failed_attempt < policy.attempts_max:
             wait_ms = backoff_ms(
@@ -229,7 +298,7 @@ class _OrderDrive:
     ) -> None:
         """Take a step that is stored in one commit with the next one."""
         step = self._next_step(cause)
-        self._deferred = self._order, IntermediateStep(step, _encode_json(data)), fields
+        self._deferred = self._order, IntermediateStep(step, encode_json(data)), fields
         self._apply_step(step, fields)
 
     async def _record(
@@ -238,11 +307,11 @@ class _OrderDrive:
         """Store the step that follows from ``cause``, with any deferred step before it."""
         step = self._next_step(cause)
         if self._deferred is None:
-            transition = Transition(self._order, step, _encode_json(data), **fields)
+            transition = Transition(self._order, step, encode_json(data), **fields)
         else:
             order, via, earlier_fields = self._deferred
             merged_fields: TransitionFields = {**earlier_fields, **fields}
-            transition = Transition(order, step, _encode_json(data), via, **merged_fields)
+            transition = Transition(order, step, encode_json(data), via, **merged_fields)
         await self._context.journal.record(transition)
         self._deferred = None
         self._apply_step(step, fields)
@@ -265,17 +334,6 @@ class _OrderDrive:
             epoch=order.epoch,
             dex=fields.get("dex") or order.dex,
             signed=fields.get("signed"),
+            waited_s=order.waited_s,
+            route_min_out=order.route_min_out,
         )
-
-
-def _describe_failure(
-    error: EngineError, signed: SignedTransaction | None = None
-) -> dict[str, object]:
-    data: dict[str, object] = {"code": error.code, "reason": error.reason}
-    if signed is not None:
-        data["txHash"] = signed.signature
-    return data
-
-
-def _encode_json(data: Mapping[str, object]) -> str:
-    return orjson.dumps(data).decode()

@@ -24,11 +24,16 @@ RETRY_S = 0.1
 
 
 @dataclass(slots=True, eq=False)
-class _HeldLease:
+class HeldLease:
+    """The lease of one execution. ``waiting_since`` is when it met an outage, by the loop's clock:
+    a renewal stores it, so that the next worker does not begin to wait anew.
+    """
+
     order: LeasedOrder
     task: asyncio.Task[object]
     renewed_at: float
     is_lost: bool = False
+    waiting_since: float | None = None
 
     def cancel_lost(self) -> None:
         """Mark the lease as lost, and cancel the execution."""
@@ -42,7 +47,7 @@ class LeaseRenewer:
     def __init__(self, leases: LeaseStore, *, lease_s: float) -> None:
         self._lease_store = leases
         self._interval_s = lease_s / RENEWALS_PER_LEASE
-        self._held_leases: dict[UUID, _HeldLease] = {}
+        self._held_leases: dict[UUID, HeldLease] = {}
         self._claims_running = 0
         self._claim_ended = asyncio.Event()
         self._is_closing = False
@@ -62,7 +67,7 @@ class LeaseRenewer:
             self._claim_ended.set()
 
     @contextmanager
-    def keep_lease(self, order: LeasedOrder) -> Iterator[None]:
+    def keep_lease(self, order: LeasedOrder) -> Iterator[HeldLease]:
         """Renew the order's lease while the block runs.
 
         Raises ``LeaseLost`` out of the block once the lease is known to be lost.
@@ -73,12 +78,12 @@ class LeaseRenewer:
             # This worker has claimed the order again: the earlier execution has lost its lease,
             # and must not go on beside the new one.
             self._held_leases[order.id].cancel_lost()
-        lease = self._held_leases[order.id] = _HeldLease(
+        lease = self._held_leases[order.id] = HeldLease(
             order, task, asyncio.get_running_loop().time()
         )
         observe.orders_in_flight(len(self._held_leases))
         try:
-            yield
+            yield lease
         except asyncio.CancelledError:
             if lease.is_lost and task.uncancel() == 0:
                 raise LeaseLost(str(order.id)) from None
@@ -99,10 +104,12 @@ class LeaseRenewer:
             for start in range(0, len(due), RENEW_BATCH_MAX):
                 await self._renew(due[start : start + RENEW_BATCH_MAX])
 
-    async def _renew(self, due: Sequence[_HeldLease]) -> None:
+    async def _renew(self, due: Sequence[HeldLease]) -> None:
         now = asyncio.get_running_loop().time()
         try:
-            renewed = await self._lease_store.renew([lease.order for lease in due])
+            renewed = await self._lease_store.renew(
+                [lease.order for lease in due], _measure_waits(due, now)
+            )
         except Exception as error:  # noqa: BLE001 - without PostgreSQL, the epoch still fences
             observe_database.unavailable(error)
             return
@@ -121,7 +128,7 @@ class LeaseRenewer:
         it gives up after ``RELEASE_TIMEOUT_S``: the leases expire by themselves.
         """
         self._is_closing = True
-        leases: list[_HeldLease] = []
+        leases: list[HeldLease] = []
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
                 # A claimed order calls keep_lease before this continues.
@@ -131,23 +138,34 @@ class LeaseRenewer:
                 leases = list(self._held_leases.values())
                 await self._cancel(leases)
                 await wait_journal_idle()
-                await self._release([lease.order for lease in leases])
+                await self._release(leases)
         except TimeoutError as error:
             observe_database.unavailable(error)
             return
         observe.orders_released(len(leases))
 
-    async def _cancel(self, leases: Sequence[_HeldLease]) -> None:
+    async def _cancel(self, leases: Sequence[HeldLease]) -> None:
         for lease in leases:
             lease.task.cancel()
         if leases:
             await asyncio.wait([lease.task for lease in leases])
 
-    async def _release(self, orders: Sequence[LeasedOrder]) -> None:
+    async def _release(self, leases: Sequence[HeldLease]) -> None:
+        orders = [lease.order for lease in leases]
         while orders:
+            waits = _measure_waits(leases, asyncio.get_running_loop().time())
             try:
-                return await self._lease_store.release(orders)
+                return await self._lease_store.release(orders, waits)
             except Exception as error:  # noqa: BLE001 - a second release is harmless
                 observe_database.unavailable(error)
                 await asyncio.sleep(RETRY_S)
         return None
+
+
+def _measure_waits(leases: Sequence[HeldLease], now: float) -> dict[UUID, float]:
+    """How long each order has waited for the end of an outage, in seconds."""
+    return {
+        lease.order.id: now - lease.waiting_since
+        for lease in leases
+        if lease.waiting_since is not None
+    }

@@ -27,8 +27,10 @@ class NodeClient(Protocol):
         """The current slot and block height at a commitment."""
         ...
 
-    async def simulate_transaction(self, wire: bytes) -> SimulationResult:
-        """Simulate a signed transaction."""
+    async def simulate_transaction(
+        self, wire: bytes, *, min_context_slot: int = 0
+    ) -> SimulationResult:
+        """Simulate a signed transaction on a node that has reached a slot."""
         ...
 
     async def get_signature_statuses(

@@ -2,14 +2,38 @@
 
 A worker can hold any number of orders that wait for the chain, but the unsent ones use its CPU.
 Beyond some hundreds of them, more concurrency makes none faster: they only wait for each other, in
-memory instead of in the queue, where another worker could take them.
+memory instead of in the queue, where another worker could take them. An order that waits for the
+end of an outage uses no CPU: it gives its place back meanwhile, so that other orders can start.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+class UnsentPlace:
+    """The place of one order among the unsent ones; it is taken at first."""
+
+    __slots__ = ("_is_taken", "_limiter")
+
+    def __init__(self, limiter: UnsentLimiter) -> None:
+        self._limiter = limiter
+        self._is_taken = False
+        self.take()
+
+    def take(self) -> None:
+        """Count the order again, also if there are too many by now; no effect if it is counted."""
+        if not self._is_taken:
+            self._is_taken = True
+            self._limiter.add(1)
+
+    def give_back(self) -> None:
+        """Count the order no longer; no effect if it is not counted."""
+        if self._is_taken:
+            self._is_taken = False
+            self._limiter.add(-1)
 
 
 class UnsentLimiter:
@@ -26,20 +50,17 @@ class UnsentLimiter:
             self._capacity_freed.clear()
             await self._capacity_freed.wait()
 
+    def add(self, places: int) -> None:
+        """Count more orders, or fewer."""
+        self._count += places
+        if places < 0:
+            self._capacity_freed.set()
+
     @contextmanager
-    def count_order(self) -> Iterator[Callable[[], None]]:
-        """Count an order until the block ends, or until the yielded callback is called."""
-        is_counted = True
-        self._count += 1
-
-        def mark_sent() -> None:
-            nonlocal is_counted
-            if is_counted:
-                is_counted = False
-                self._count -= 1
-                self._capacity_freed.set()
-
+    def count_order(self) -> Iterator[UnsentPlace]:
+        """Count an order until the block ends, or until it gives its place back."""
+        place = UnsentPlace(self)
         try:
-            yield mark_sent
+            yield place
         finally:
-            mark_sent()
+            place.give_back()

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError, Rejected, Transient
+from backend.domain.errors import EngineError, Rejected, Unavailable
 from backend.runtime.coalescer import Coalescer
 from backend.venues.venue import Account, Pool, Venue
 
@@ -68,7 +68,7 @@ class PoolReader:
     def read(self, mint_in: Pubkey, mint_out: Pubkey) -> asyncio.Future[Pool]:
         """Read the pool of two tokens, at most ``age_max_s`` old.
 
-        The future raises ``Rejected`` or ``Transient``.
+        The future raises ``Rejected``, ``Transient`` or ``Unavailable``.
         """
         key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
         address = self._pools.get(key) or self._venue.derive_pool_address(*key)
@@ -88,7 +88,7 @@ class PoolReader:
                 pools = await self._read_pools(addresses)
         except TimeoutError:
             reason = f"{self.dex} did not respond within {self._timeout_s:g} s"
-            return [Transient("venue_timeout", reason)] * len(requests)
+            return [Unavailable("venue_timeout", reason)] * len(requests)
         for address, pool in pools.items():
             if not isinstance(pool, Exception):
                 self._recent[address] = now, pool

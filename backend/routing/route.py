@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount
-from backend.domain.errors import EngineError, Rejected, Transient
+from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
@@ -60,19 +60,20 @@ def choose_quote(
 ) -> tuple[Quote, int]:
     """Choose the quote within the cap that pays most, and the minimum output to enforce.
 
-    Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue that is
-    unavailable might.
+    Raises ``Rejected`` if no venue can fill the order, ``Transient`` if a venue without a quote
+    might, and ``Unavailable`` if that one only has to be reached.
     """
-    unavailable = [venue for venue in missing if not isinstance(venue.error, Rejected)]
+    undecided = [venue for venue in missing if not isinstance(venue.error, Rejected)]
     if not quotes:
-        if unavailable:
-            raise Transient("venues_unavailable", _join_reasons(missing))
+        if undecided:
+            raise _build_undecided_error("venues_unavailable", _join_reasons(missing), undecided)
         raise Rejected(_get_common_code(missing), _join_reasons(missing))
     steep = _select_steep(terms, quotes)
     if len(steep) == len(quotes):
         reason = _describe_impact(terms, steep)
-        if unavailable:
-            raise Transient(PRICE_IMPACT_CODE, f"{reason}; {_join_reasons(unavailable)}")
+        if undecided:
+            reason = f"{reason}; {_join_reasons(undecided)}"
+            raise _build_undecided_error(PRICE_IMPACT_CODE, reason, undecided)
         raise Rejected(PRICE_IMPACT_CODE, reason)
     chosen = best_quote([quote for quote in quotes if quote not in steep] if steep else quotes)
     floor = terms.min_amount_out or 1
@@ -83,8 +84,9 @@ def choose_quote(
         reason = f"the best offer, {offer} {symbol} on {chosen.dex}, is below the minimum {minimum}"
         if steep:
             reason = f"{reason}; {_describe_impact(terms, steep)}"
-        if unavailable:
-            raise Transient("min_out_not_met", f"{reason}; {_join_reasons(unavailable)}")
+        if undecided:
+            reason = f"{reason}; {_join_reasons(undecided)}"
+            raise _build_undecided_error("min_out_not_met", reason, undecided)
         raise Rejected("min_out_not_met", reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
 
@@ -118,6 +120,16 @@ def _describe_impact(terms: OrderTerms, steep: Sequence[Quote]) -> str:
 
 def _format_percent(bps: int) -> str:
     return f"{format_amount(bps, _PERCENT_DECIMALS)} %"
+
+
+def _build_undecided_error(code: str, reason: str, undecided: Sequence[MissingQuote]) -> Transient:
+    """``Unavailable`` only if nothing else stands in the way; then with the longest pause asked."""
+    pauses: list[float] = []
+    for venue in undecided:
+        if not isinstance(venue.error, Unavailable):
+            return Transient(code, reason)
+        pauses.append(venue.error.retry_after_s or 0)
+    return Unavailable(code, reason, max(pauses) or None)
 
 
 def _join_reasons(missing: Sequence[MissingQuote]) -> str:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from backend.domain.errors import Transient
+from backend.domain.errors import Unavailable
 
 BUSY_ITEMS = 5
 
@@ -70,14 +70,14 @@ class Coalescer(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Submit one item and wait for its result.
 
-        Raises ``Transient`` (``overloaded``) if too many wait already.
+        Raises ``Unavailable`` (``overloaded``) if too many wait already.
         """
         return await self.submit_nowait(item)
 
     def submit_nowait(self, item: Item) -> asyncio.Future[Result]:
         """Submit one item; returns the future of its result. Raises as ``submit`` does."""
         if len(self._waiting) >= self._waiting_max:
-            raise Transient("overloaded", "too much work is waiting in this process")
+            raise Unavailable("overloaded", "too much work is waiting in this process")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         self._idle.clear()

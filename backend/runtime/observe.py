@@ -28,6 +28,8 @@ _status_s = Histogram(
     "order_state_seconds", "Time spent in each status", ["status"], buckets=_SECONDS
 )
 _orders_retried = Counter("orders_retried", "Failed attempts that are retried", ["code"])
+_orders_waited = Counter("orders_waited", "Attempts that waited for the end of an outage", ["code"])
+_late_fills = Counter("late_amounts", "Amounts that were told after their order was confirmed")
 _orders_in_flight = Gauge("orders_in_flight", "Orders that this worker executes now")
 _leases_lost = Counter("leases_lost", "Leases that another worker took over")
 _leases_renewed = Counter("leases_renewed", "Leases renewed")
@@ -218,6 +220,36 @@ def send_failed(code: str, reason: str) -> None:
 def landed_transaction_not_found(signature: str) -> None:
     """A node reports that a transaction landed, but does not return the transaction."""
     _log.warning("landed transaction not found on node", signature=signature)
+
+
+def order_waits(code: str, reason: str) -> None:
+    """An order waits for the end of an outage; it uses up no attempt."""
+    _orders_waited.labels(code).inc()
+    _log.info("order waits", code=code, reason=reason)
+
+
+def node_without_history() -> None:
+    """The node says that it keeps no history: orders end without their amounts."""
+    _log.warning(
+        "the node has no transaction history",
+        effect="confirmed orders show no amountOut until a node tells it",
+    )
+
+
+def history_needed() -> None:
+    """Whether a transaction landed can only be told by a node with a history."""
+    _log.warning("a node with transaction history is needed to tell how an order ended")
+
+
+def late_fills_asked(orders: int, found: int) -> None:
+    """A worker asked again for the amounts of confirmed orders."""
+    _late_fills.inc(found)
+    _log.info("late amounts", asked=orders, found=found)
+
+
+def late_fills_failed(error: BaseException) -> None:
+    """A round of asking for amounts failed."""
+    _log.warning("late amounts failed", error=repr(error))
 
 
 def chain_query_failed(operation: str, error: BaseException) -> None:

@@ -63,9 +63,13 @@ WITH input AS (
         signed_tx = i.signed_tx,
         last_valid_height = i.last_valid_height,
         amount_out = i.amount_out,
+        amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
         executed_price = i.executed_price,
         last_error = coalesce(i.last_error, o.last_error),
         lease_until = CASE WHEN i.kept THEN now() + $20::interval END,
+        waiting_since = CASE
+            WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
+        END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
         updated_at = now()

@@ -6,8 +6,10 @@ here are those of the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -22,6 +24,7 @@ from backend.store.errors import repeat_conflicts
 from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
 
 ROWS_MAX = 500
+NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 _CLAIM = """
@@ -43,7 +46,9 @@ WITH free AS (
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
               o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
-              free.status = 'pending' AS is_first
+              free.status = 'pending' AS is_first,
+              extract(epoch FROM now() - o.waiting_since)::float8 AS waited_s,
+              CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, status::order_status, clock_timestamp(), attempts, '{}'
@@ -54,16 +59,21 @@ SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 
 # "IS NOT FALSE" for the reason given in the journal.
 _RENEW = """
-UPDATE orders o SET lease_until = now() + $3::interval
-FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
+UPDATE orders o SET
+    lease_until = now() + $4::interval,
+    waiting_since = coalesce(o.waiting_since, now() - make_interval(secs => i.waited_s))
+FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
     AND o.lease_until IS NOT NULL
 RETURNING o.id
 """
 
 _RELEASE = """
-UPDATE orders o SET lease_until = NULL, kick_at = now()
-FROM unnest($1::uuid[], $2::int[]) AS i(id, epoch)
+UPDATE orders o SET
+    lease_until = NULL,
+    kick_at = now(),
+    waiting_since = coalesce(o.waiting_since, now() - make_interval(secs => i.waited_s))
+FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
@@ -120,14 +130,21 @@ class LeaseStore:
         # A batch may contain two jobs of one order: only one of them gets it.
         return [claimed.pop(order_id, None) for order_id in ids]
 
-    async def renew(self, orders: Sequence[LeasedOrder]) -> set[UUID]:
-        """Extend the leases of orders, and return the ids of those that still had them."""
-        rows = await self._fetch(_RENEW, *_to_key_columns(orders), self._policy.duration)
+    async def renew(
+        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
+    ) -> set[UUID]:
+        """Extend the leases of orders, and return the ids of those that still had them.
+
+        ``waits`` are the seconds for which orders have waited for the end of an outage.
+        """
+        rows = await self._fetch(_RENEW, *_to_columns(orders, waits), self._policy.duration)
         return {row["id"] for row in rows}
 
-    async def release(self, orders: Sequence[LeasedOrder]) -> None:
+    async def release(
+        self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
+    ) -> None:
         """Release the leases of orders, so that another worker can claim them at once."""
-        await self._fetch(_RELEASE, *_to_key_columns(orders))
+        await self._fetch(_RELEASE, *_to_columns(orders, waits))
 
     async def find_overdue(self, limit: int, pending_grace_s: float = 0) -> list[UUID]:
         """Orders that no worker executes: open, not leased, and past the time of their next job.
@@ -169,8 +186,13 @@ class LeaseStore:
             epoch=row["epoch"],
             dex=None if row["dex"] is None else Dex(row["dex"]),
             signed=signed,
+            waited_s=row["waited_s"] or 0.0,
+            route_min_out=row["route_min_out"],
         )
 
 
-def _to_key_columns(orders: Sequence[LeasedOrder]) -> tuple[list[UUID], list[int]]:
-    return [order.id for order in orders], [order.epoch for order in orders]
+def _to_columns(
+    orders: Sequence[LeasedOrder], waits: Mapping[UUID, float]
+) -> tuple[list[UUID], list[int], list[float | None]]:
+    ids = [order.id for order in orders]
+    return ids, [order.epoch for order in orders], [waits.get(order_id) for order_id in ids]

@@ -88,6 +88,11 @@ class OrderQueries:
         )
         return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
+    async def count_unknown_amounts(self) -> int:
+        """The number of confirmed orders, over all owners, whose amount no node has told yet."""
+        rows = await self._pool.read("SELECT count(*) AS n FROM orders WHERE amount_pending")
+        return int(rows[0]["n"])
+
     async def check_writable(self) -> None:
         """Return if PostgreSQL responds and accepts writes; it writes nothing."""
 

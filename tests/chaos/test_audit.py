@@ -181,3 +181,12 @@ def test_a_wallet_that_changed_by_more_than_its_orders_is_wrong() -> None:
     assert violated_kinds(replace(evidence(), balance_changes=balance_changes)) == {
         ViolationKind.WRONG
     }
+
+
+def test_a_confirmed_order_whose_amount_is_not_known_yet_is_good_if_its_swap_is_in_the_ledger() -> (
+    None
+):
+    rows = {"a": replace(DONE, amount_out=None), "b": FAILED}
+    assert audit(replace(evidence(), rows=rows)) == []
+    planted = replace(evidence(), rows=rows, swaps=[], balance_changes={})
+    assert violated_kinds(planted) == {ViolationKind.WRONG}

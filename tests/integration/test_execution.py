@@ -122,17 +122,16 @@ async def test_the_backoffs_between_attempts_are_half_a_second_and_a_second(
     async with open_engine(
         database_url, redis_url, data_dir, settings={"backoff_jitter": 0.1}
     ) as engine:
-        await engine.inject_fault(fault="down", venue="raydium")
-        await engine.inject_fault(fault="down", venue="meteora")
+        await engine.inject_fault(fault="moved_price", bps=-300, count=3)
         [order_id] = await engine.place_orders(engine.build_terms("1"))
         history = await engine.wait_ended(order_id)
-        assert history.statuses == ["pending", "routing", "routing", "routing", "failed"]
         [_, first, second] = history.event_data("routing")
         assert 450 <= first["waitMs"] <= 550
         assert 900 <= second["waitMs"] <= 1100
-        times = [event.at for event in history.events[2:]]
-        assert times[1] - times[0] >= timedelta(milliseconds=first["waitMs"])
-        assert times[2] - times[1] >= timedelta(milliseconds=second["waitMs"])
+        retries = [event for event in history.events if event.status == "routing"][1:]
+        for retry, data in zip(retries, (first, second), strict=True):
+            following = next(event for event in history.events if event.seq == retry.seq + 1)
+            assert following.at - retry.at >= timedelta(milliseconds=data["waitMs"])
 
 
 @pytest.mark.parametrize(("down", "other"), [("raydium", "meteora"), ("meteora", "raydium")])
@@ -150,17 +149,16 @@ async def test_with_one_venue_down_orders_go_to_the_other_and_report_it(
         assert building["unavailable"][0]["dex"] == down
 
 
-async def test_with_both_venues_down_for_a_short_time_the_order_is_retried_and_confirmed(
+async def test_with_both_venues_down_for_a_short_time_the_order_waits_and_is_confirmed(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     async with open_engine(database_url, redis_url, data_dir) as engine:
         for venue in ("raydium", "meteora"):
             await engine.inject_fault(fault="down", venue=venue)
         [order_id] = await engine.place_orders(engine.build_terms("1"))
-        await engine.wait_until(order_id, lambda events: len(events) == 3)
+        await engine.wait_until(order_id, lambda events: len(events) == 2)
         await engine.remove_faults()
-        history = await engine.wait_ended(order_id)
-        assert history.statuses == ["pending", "routing", *HAPPY_PATH[1:]]
+        assert (await engine.wait_ended(order_id)).statuses == HAPPY_PATH
 
 
 async def test_a_wallet_without_the_tokens_fails_the_order_for_good(

@@ -33,13 +33,15 @@ SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
 
 _SHIFT_TIME = """
 UPDATE orders SET lease_until = lease_until - $1::interval, kick_at = kick_at - $1::interval,
-                  next_attempt_at = next_attempt_at - $1::interval
+                  next_attempt_at = next_attempt_at - $1::interval,
+                  waiting_since = waiting_since - $1::interval
 """
 _READ_ROWS = """
 SELECT id, status, seq, attempts, epoch, dex, tx_hash, signed_tx, last_valid_height, amount_out,
        executed_price, last_error, open,
        extract(epoch FROM lease_until - now()) AS lease_s,
        extract(epoch FROM next_attempt_at - now()) AS wait_s,
+       extract(epoch FROM waiting_since - now()) AS waiting_s, amount_pending,
        extract(epoch FROM kick_at - now()) AS kick_s
 FROM orders
 """
@@ -78,21 +80,32 @@ class StorePair:
         ids = self.sample(list(self.model.rows), 5)
         async with asyncio.TaskGroup() as group:
             claims = [group.create_task(self.store.leases.claim(each)) for each in ids]
+        now = self.now
         claimed = {
-            row.id: row.to_leased_order() for row, _ in self.model.claim(self.now, ids, LEASE_S)
+            row.id: row.to_leased_order(now) for row, _ in self.model.claim(now, ids, LEASE_S)
         }
-        assert [claim.result() for claim in claims] == [claimed.get(each) for each in ids]
+        for each, claim in zip(ids, claims, strict=True):
+            assert _without_wait(claim.result()) == _without_wait(claimed.get(each))
+            if each in claimed:
+                order = claim.result()
+                assert order is not None
+                assert abs(order.waited_s - claimed[each].waited_s) < WAIT_S / 2
         self.known_orders += claimed.values()
 
     async def renew(self) -> None:
         orders = self.sample(self.known_orders, 5)
-        expected = self.model.renew(self.now, _to_lease_keys(orders), LEASE_S)
-        assert await self.store.leases.renew(orders) == set(expected)
+        waits = self.draw_waits(orders)
+        expected = self.model.renew(self.now, _to_lease_keys(orders), LEASE_S, waits)
+        assert await self.store.leases.renew(orders, waits) == set(expected)
+
+    def draw_waits(self, orders: Sequence[LeasedOrder]) -> dict[UUID, float]:
+        return {order.id: WAIT_S for order in orders if self.random.random() < 0.3}
 
     async def release(self) -> None:
         orders = self.sample(self.known_orders, 2)
-        self.model.release(self.now, _to_lease_keys(orders))
-        await self.store.leases.release(orders)
+        waits = self.draw_waits(orders)
+        self.model.release(self.now, _to_lease_keys(orders), waits)
+        await self.store.leases.release(orders, waits)
 
     async def sweep(self) -> None:
         pending_grace_s = self.random.choice((0, REKICK_S))
@@ -124,7 +137,7 @@ class StorePair:
         causes = [cause for status, cause in TRANSITIONS if status is at]
         cause = self.random.choice([each for each in causes if each is not Cause.CLAIMED])
         step = advance(at, order.attempt, cause)
-        is_end = step.status is Status.CONFIRMED
+        is_end = step.status is Status.CONFIRMED and self.random.random() < 0.7
         return Transition(
             order,
             step,
@@ -150,6 +163,8 @@ class StorePair:
             assert _format_price(stored["executed_price"]) == row.executed_price
             self.assert_about(stored["lease_s"], row.lease_until)
             self.assert_about(stored["wait_s"], row.next_attempt_at)
+            self.assert_about(stored["waiting_s"], row.waiting_since)
+            assert stored["amount_pending"] == row.amount_pending
             self.assert_about(stored["kick_s"], row.kick_at)
         written: dict[UUID, list[tuple[object, ...]]] = {}
         for event in await self.store.pool.fetch(_READ_EVENTS):
@@ -262,3 +277,7 @@ def _to_lease_keys(orders: Sequence[LeasedOrder]) -> list[LeaseKey]:
 
 def _format_price(price: object) -> str | None:
     return None if price is None else str(price)
+
+
+def _without_wait(order: LeasedOrder | None) -> LeasedOrder | None:
+    return None if order is None else replace(order, waited_s=0)

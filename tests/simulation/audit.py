@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from backend.domain.lifecycle import ATTEMPTS_MAX, TRANSITIONS, Status
-from backend.execution.submission import TIP_INTERVAL_S
+from backend.execution import outage, signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
 from tests.simulation.model.database import DatabaseModel, EventRow, OrderRow
@@ -67,9 +67,12 @@ def status_bound_s(plan: Plan, status: Status) -> float:
     detection_s = max(settings.lease_s, settings.rekick_s) + settings.sweep_s * 1.1
     retry_s = max(postgres.TIMEOUT_MAX_S, node.TIMEOUT_MAX_S)
     total_s = detection_s + retry_s + SLACK_S
+    if status in (Status.ROUTING, Status.BUILDING):
+        total_s += outage.PAUSE_MAX_S * (1 + outage.PAUSE_JITTER)
     if status is Status.SUBMITTED:
         expiry_s = (rules.valid_blocks + rules.finalized_blocks + 2) * rules.slot_s
-        total_s += expiry_s + TIP_INTERVAL_S + settings.poll_s + settings.resend_s
+        total_s += expiry_s + settings.poll_s + settings.resend_s + settings.history_wait_s
+        total_s += 2 * signature_watch.POLL_INTERVAL_S_MAX + signature_watch.RETRY_S_MAX
     return total_s * 1.02  # the database's clock drifts
 
 
@@ -92,9 +95,16 @@ def find_end_violations(row: OrderRow, swaps: list[Landing]) -> Iterator[str]:
     if row.status is Status.FAILED and swaps:
         yield "wrong status (failed, but executed)"
     if row.status is Status.CONFIRMED:
-        expected = [(row.tx_hash, row.amount_out)]
-        if [(each.transaction.signature, each.amount_out) for each in swaps] != expected:
-            yield "wrong status (confirmed, but not executed)"
+        yield from _find_fill_violations(row, swaps)
+
+
+def _find_fill_violations(row: OrderRow, swaps: list[Landing]) -> Iterator[str]:
+    if [each.transaction.signature for each in swaps] != [row.tx_hash]:
+        yield "wrong status (confirmed, but not executed)"
+    elif row.amount_out not in (None, swaps[0].amount_out):
+        yield "wrong amount"
+    if row.amount_pending != (True if row.amount_out is None else None):
+        yield "wrong mark of an unknown amount"
 
 
 def find_history_violations(

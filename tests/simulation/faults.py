@@ -98,6 +98,10 @@ def _set_queue_lossy(cluster: SimulatedCluster, strength: float) -> None:
     faults.duplicate_chance = faults.delay_chance = faults.unacked_chance = strength / 3
 
 
+def _set_history_missing(cluster: SimulatedCluster, strength: float) -> None:
+    cluster.node_faults.has_no_history = strength > 0
+
+
 _OUTAGES: dict[OutageKind, Callable[[SimulatedCluster, float], None]] = {
     OutageKind.DATABASE_DOWN: _set_database_down,
     OutageKind.DATABASE_LOSSY: _set_database_lossy,
@@ -116,4 +120,5 @@ _OUTAGES: dict[OutageKind, Callable[[SimulatedCluster, float], None]] = {
     OutageKind.QUEUE_DOWN: _set_queue_down,
     OutageKind.QUEUE_FULL: _set_queue_full,
     OutageKind.QUEUE_LOSSY: _set_queue_lossy,
+    OutageKind.HISTORY_MISSING: _set_history_missing,
 }

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from backend.chain.rpc_results import ChainTip, SignatureStatus
 from backend.chain.wire import Commitment
-from backend.domain.lifecycle import Cause, SignatureOutcome
+from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
-from backend.execution import executor, submission
-from backend.execution.submission import TransactionSubmitter
+from backend.execution import executor, signature_watch
+from backend.execution.signature_watch import SignatureResult, SignatureWatch
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel, OrderRow
 
@@ -64,57 +65,57 @@ def disable_sweep() -> AbstractContextManager[object]:
 def expire_without_status_check() -> AbstractContextManager[object]:
     """A transaction counts as expired once its height has passed, even if it has landed."""
 
-    async def find_outcomes(
-        submitter: TransactionSubmitter, signed: Sequence[SignedTransaction], tip: ChainTip
-    ) -> list[SignatureOutcome]:
+    async def find_results(
+        watch: SignatureWatch, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> list[SignatureResult]:
         return [
-            submission._read_outcome(None, is_expired=tip.height > each.last_valid_height)
+            signature_watch._read_result(None, is_expired=tip.height > each.last_valid_height)
             for each in signed
         ]
 
-    return patch.object(TransactionSubmitter, "_find_outcomes", find_outcomes)
+    return patch.object(SignatureWatch, "_find_results", find_results)
 
 
 def accept_stale_node() -> AbstractContextManager[object]:
     """A history search without a result counts even if its node is behind."""
-    find_outcomes = TransactionSubmitter._find_outcomes
+    find_results = SignatureWatch._find_results
 
-    async def find_outcomes_of_any_node(
-        submitter: TransactionSubmitter, signed: Sequence[SignedTransaction], tip: ChainTip
-    ) -> list[SignatureOutcome]:
-        return await find_outcomes(submitter, signed, ChainTip(0, tip.height))
+    async def find_results_of_any_node(
+        watch: SignatureWatch, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> list[SignatureResult]:
+        return await find_results(watch, signed, ChainTip(0, tip.height))
 
-    return patch.object(TransactionSubmitter, "_find_outcomes", find_outcomes_of_any_node)
+    return patch.object(SignatureWatch, "_find_results", find_results_of_any_node)
 
 
 def check_status_before_height() -> AbstractContextManager[object]:
     """A transaction may land between the search that misses it and its expiry."""
 
-    async def check_batch(
-        submitter: Any, signed: Sequence[SignedTransaction]
-    ) -> list[SignatureOutcome]:
+    async def check_batch(watch: Any, signed: Sequence[SignedTransaction]) -> list[SignatureResult]:
         signatures = [each.signature for each in signed]
-        statuses = await submitter._node.get_signature_statuses(signatures, search_history=True)
-        tip = await submitter._node.get_epoch_info(Commitment.FINALIZED)
+        statuses = await watch._node.get_signature_statuses(signatures, search_history=True)
+        tip = await watch._node.get_epoch_info(Commitment.FINALIZED)
         return [
-            submission._read_outcome(status, is_expired=tip.height > each.last_valid_height)
+            signature_watch._read_result(status, is_expired=tip.height > each.last_valid_height)
             for each, status in zip(signed, statuses.entries, strict=True)
         ]
 
-    return patch.object(TransactionSubmitter, "_check_batch", check_batch)
+    return patch.object(SignatureWatch, "_check_batch", check_batch)
 
 
 def accept_processed_commitment() -> AbstractContextManager[object]:
     """A transaction counts as landed at processed commitment already."""
 
-    def read_outcome(
-        status: SignatureStatus | None, *, is_expired: bool = False
-    ) -> SignatureOutcome:
-        if status is None:
-            return SignatureOutcome.EXPIRED if is_expired else SignatureOutcome.UNRESOLVED
-        return SignatureOutcome.LANDED if status.err is None else SignatureOutcome.REVERTED
+    read_result = signature_watch._read_result
 
-    return patch.object(submission, "_read_outcome", read_outcome)
+    def read_processed_result(
+        status: SignatureStatus | None, *, is_expired: bool = False
+    ) -> SignatureResult:
+        if status is not None:
+            status = replace(status, commitment=Commitment.CONFIRMED)
+        return read_result(status, is_expired=is_expired)
+
+    return patch.object(signature_watch, "_read_result", read_processed_result)
 
 
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {

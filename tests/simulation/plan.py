@@ -32,6 +32,7 @@ class OutageKind(StrEnum):
     QUEUE_DOWN = "queue down and its messages lost"
     QUEUE_FULL = "queue full"
     QUEUE_LOSSY = "queue loses, duplicates and delays"
+    HISTORY_MISSING = "node without history"
 
 
 FREQUENT_OUTAGES = (
@@ -41,6 +42,8 @@ FREQUENT_OUTAGES = (
     OutageKind.TRANSACTIONS_DROPPED,
 )
 """Drawn more often, as they leave the most uncertainty about outcomes."""
+DRAWN_OUTAGES = tuple(kind for kind in OutageKind if kind is not OutageKind.HISTORY_MISSING)
+"""An order that ends without its amount has a test of its own."""
 
 
 class WorkerFaultKind(StrEnum):
@@ -145,6 +148,8 @@ def _draw_settings(random: Random) -> WorkerSettings:
         backoff_jitter=random.choice((0, 0.1, 1)),
         poll_s=random.uniform(0.3, 0.8),
         resend_s=random.uniform(1, 3),
+        outage_wait_s=8,
+        history_wait_s=15,
         shutdown_s=random.choice((0, 0, 1, 4)),
         preflight=random.random() < 0.5,
         unsent_max=random.choice((1, 2, 1_000)),
@@ -171,7 +176,7 @@ def _draw_fault(random: Random, settings: WorkerSettings, workers: int, until: f
         case chance if chance < 0.55:
             return ChainFork(at, random.randint(1, 3))
         case _:
-            kind = random.choice((*OutageKind, *FREQUENT_OUTAGES))
+            kind = random.choice((*DRAWN_OUTAGES, *FREQUENT_OUTAGES))
             return Outage(at, kind, random.uniform(0.5, random.choice((8, 20))), random.random())
 
 

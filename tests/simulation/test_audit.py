@@ -42,6 +42,10 @@ def change_amount(row: OrderRow, chain: ChainModel) -> None:
     row.amount_out += 1
 
 
+def drop_amount(row: OrderRow, chain: ChainModel) -> None:
+    row.amount_out = None
+
+
 def drop_event(row: OrderRow, chain: ChainModel) -> None:
     del row.events[2]
 
@@ -76,7 +80,8 @@ def find_landing(chain: ChainModel) -> Landing:
         (execute_twice, "doubled"),
         (mark_as_failed, "wrong status (failed, but executed)"),
         (drop_landing, "wrong status (confirmed, but not executed)"),
-        (change_amount, "wrong status (confirmed, but not executed)"),
+        (change_amount, "wrong amount"),
+        (drop_amount, "wrong mark of an unknown amount"),
         (drop_event, "gap in its events"),
         (skip_step, "invalid step"),
         (write_with_old_epoch, "written with a stale epoch"),

@@ -21,8 +21,6 @@ from tests.simulation.test_every_step import PLAN
 
 SEEDS = range(400)
 PARTS = 8
-RARE = (7666, 19017)
-"""Schedules in which a stale node is queried at just the wrong time: one in thousands."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -65,14 +63,13 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("sweep", "stuck"),
         ("last look", "doubled"),
         ("last look", "wrong status"),
-        ("slot of the look", "two open"),
         ("seq check", "invalid step"),
     ],
 )
 def test_a_missing_safeguard_is_noticed(without: str, violation_kind: str) -> None:
     assert any(
         violation.startswith(violation_kind)
-        for seed in (*RARE, *SEEDS)
+        for seed in SEEDS
         for violation in run_one(seed, without).violations
     )
 

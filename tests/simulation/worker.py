@@ -17,9 +17,11 @@ from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import TokenRegistry
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor
+from backend.execution.late_fills import run_late_fills
 from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.node_client import NodeClient
-from backend.execution.submission import PollIntervals, TransactionSubmitter
+from backend.execution.signature_watch import PollIntervals
+from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
@@ -28,6 +30,7 @@ from backend.queue.sweep import run_sweep
 from backend.runtime.background import run_in_background
 from backend.store.database import DatabasePool
 from backend.store.journal import Journal, LeasePolicy
+from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
 from tests.simulation.model.job_queue import BrokerModel
 from tests.simulation.model.node import WALLET
@@ -48,6 +51,8 @@ class WorkerSettings:
     backoff_jitter: float
     poll_s: float
     resend_s: float
+    outage_wait_s: float
+    history_wait_s: float
     shutdown_s: float
     preflight: bool
     unsent_max: int
@@ -88,9 +93,14 @@ class SimulatedWorker:
             intervals=intervals,
             budget=ComputeBudget(),
             preflight=settings.preflight,
+            history_wait_s=settings.history_wait_s,
         )
+        self._late_amounts = LateAmountStore(pool, TOKENS)
         policy = RetryPolicy(
-            settings.attempts_max, round(settings.backoff_s * 1000), settings.backoff_jitter
+            settings.attempts_max,
+            round(settings.backoff_s * 1000),
+            settings.backoff_jitter,
+            settings.outage_wait_s,
         )
         self._retries = RetryMiddleware(
             attempts_max=settings.attempts_max,
@@ -117,7 +127,7 @@ class SimulatedWorker:
     async def run(self) -> None:
         """Execute jobs until stopped, then finish the running ones or release their leases."""
         loops = (self._leases.run, self._journal.run, self._renewer.run, self._submitter.run)
-        async with run_in_background(*loops, self._retries.run):
+        async with run_in_background(*loops, self._retries.run, self._ask_for_amounts):
             async with run_in_background(self._sweep):
                 await run_receiver(
                     cast(StreamBroker, self._services.broker),
@@ -138,6 +148,10 @@ class SimulatedWorker:
         except Exception as error:
             self._services.on_unexpected_error(error)
             raise
+
+    async def _ask_for_amounts(self) -> None:
+        random = self._services.random
+        await run_late_fills(self._late_amounts, self._submitter, random=random)
 
     async def _sweep(self) -> None:
         jobs = JobQueue(cast(StreamBroker, self._services.broker))

@@ -34,7 +34,7 @@ from backend.domain.lifecycle import (
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.execution import submission
+from backend.execution import signature_watch
 from backend.store import journal
 from backend.store.journal import Transition
 from tests.simulation.audit import find_end_violations, find_history_violations
@@ -107,7 +107,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.jobs -= 1
         for row, _ in self.database.claim(self.now, [ORDER_ID], LEASE_S):
             self.executions[worker] = ExecutionModel(
-                row.to_leased_order(), is_resumed=row.status is not Status.ROUTING
+                row.to_leased_order(self.now), is_resumed=row.status is not Status.ROUTING
             )
 
     @rule()
@@ -200,9 +200,9 @@ class OrderMachine(RuleBasedStateMachine):
             execution.height = self.chain.height(self.now, Commitment.FINALIZED)
         else:
             status = self.chain.signature_status(self.now, signed.signature, search=True)
-            outcome = submission._read_outcome(
+            outcome = signature_watch._read_result(
                 status, is_expired=execution.height > signed.last_valid_height
-            )
+            ).outcome
             execution.height = None
             self.decide(worker, signed, outcome)
 

@@ -13,7 +13,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import U64_MAX
-from backend.domain.errors import Rejected, Transient
+from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, SOL, USDC
@@ -199,7 +199,8 @@ def make_quote(dex: Dex, amount_out: int) -> Quote:
     return Quote(dex, "pool", 10**9, amount_out, 0, 0, 1)
 
 
-UNAVAILABLE = MissingQuote(Dex.METEORA, Transient("venue_timeout", "slow"))
+UNAVAILABLE = MissingQuote(Dex.METEORA, Unavailable("venue_timeout", "slow", 7))
+UNREADABLE = MissingQuote(Dex.RAYDIUM, Transient("unknown_layout", "new"))
 CLOSED = MissingQuote(Dex.METEORA, Rejected("pool_disabled", "closed"))
 
 
@@ -229,6 +230,17 @@ def test_without_a_quote_it_matters_whether_any_venue_may_still_respond() -> Non
         choose_quote(make_terms(), [], [CLOSED, UNAVAILABLE])
     with pytest.raises(Rejected, match="pool_disabled"):
         choose_quote(make_terms(), [], [CLOSED])
+
+
+def test_only_what_waiting_may_mend_is_unavailable() -> None:
+    offer = make_quote(Dex.RAYDIUM, 1_000)
+    for terms, quotes in ((make_terms(), []), (make_terms(min_out=U64_MAX), [offer])):
+        with pytest.raises(Unavailable) as caught:
+            choose_quote(terms, quotes, [CLOSED, UNAVAILABLE])
+        assert caught.value.retry_after_s == 7
+        with pytest.raises(Transient) as other:
+            choose_quote(terms, quotes, [UNREADABLE, UNAVAILABLE])
+        assert not isinstance(other.value, Unavailable)
 
 
 def test_on_a_tie_the_choice_is_deterministic() -> None:

@@ -12,12 +12,12 @@ async def test_there_is_capacity_again_when_an_order_was_sent_or_has_ended() -> 
     await limiter.wait_for_capacity()
     async with asyncio.TaskGroup() as group:
         with limiter.count_order():
-            with limiter.count_order() as mark_sent:
+            with limiter.count_order() as place:
                 waiting = group.create_task(limiter.wait_for_capacity())
                 await asyncio.sleep(0)
                 assert not waiting.done()
-                mark_sent()
-                mark_sent()
+                place.give_back()
+                place.give_back()
                 await waiting
                 with limiter.count_order():
                     second = group.create_task(limiter.wait_for_capacity())

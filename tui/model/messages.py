@@ -71,8 +71,9 @@ class WireEvent(TypedDict, total=False):
     quotes: list[WireQuote]
     unavailable: list[WireUnavailable]
     txHash: str
-    executedPrice: str
-    amountOut: str
+    executedPrice: str | None
+    amountOut: str | None
+    amountKnown: bool
     slot: int
 
 

@@ -105,6 +105,8 @@ def _render_quote(order: Order, quote: Quote, context: TextContext) -> Line:
 def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
     price = order.price
     if order.amount_out is None or price is None:
+        if order.status == "confirmed":
+            yield [Span("EXECUTED  ", "title"), Span("amount not known yet", "muted")]
         return
     received = f"{format_exact(order.amount_out)} {order.token_out[:8]}"
     yield [Span("EXECUTED  ", "title"), Span(received, "strong"), Span(f" on {order.dex}")]

@@ -93,6 +93,12 @@ _ORDER: Final[Schema] = {
     "route": _nullable_schema(schema_ref("Route")),
     "txHash": _nullable_schema(_STRING),
     "amountOut": _nullable_schema(_AMOUNT),
+    "amountKnown": {
+        "type": "boolean",
+        "description": "Whether `amountOut` is known. False for a confirmed order means that it"
+        " was executed, and that no node with transaction history has told the amount yet; it is"
+        " at least `route.minAmountOut`.",
+    },
     "executedPrice": _nullable_schema(_AMOUNT),
     "lastError": _nullable_schema(_STRING),
     "nextAttemptAt": _nullable_schema(_TIME),
@@ -114,8 +120,14 @@ _ORDER_TERMS: Final[Schema] = {
 _FILL: Final[Schema] = {
     "dex": _DEX,
     "txHash": _STRING,
-    "executedPrice": _AMOUNT,
-    "amountOut": _AMOUNT,
+    "executedPrice": _nullable_schema(_AMOUNT),
+    "amountOut": _nullable_schema(_AMOUNT),
+    "amountKnown": {
+        "const": False,
+        "description": "Only where the amount is not known yet: `amountOut` and `executedPrice` are"
+        " null, at least `minAmountOut` was received. No event tells the amount; the order does.",
+    },
+    "minAmountOut": _nullable_schema(_AMOUNT),
     "slot": _NON_NEGATIVE_INTEGER,
 }
 
@@ -156,7 +168,9 @@ _EVENTS: Final[dict[str, Schema]] = {
     "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
     "BuildingEvent": _event_schema(_status_const(Status.BUILDING), _ROUTE, "unavailable"),
     "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": _STRING}),
-    "ConfirmedEvent": _event_schema(_status_const(Status.CONFIRMED), _FILL),
+    "ConfirmedEvent": _event_schema(
+        _status_const(Status.CONFIRMED), _FILL, "amountKnown", "minAmountOut"
+    ),
     "FailedEvent": _event_schema(_status_const(Status.FAILED), _FAILURE, "txHash"),
     "WithdrawnEvent": _event_schema({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
 }

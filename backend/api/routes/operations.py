@@ -10,11 +10,15 @@ from redis.exceptions import RedisError
 from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
-from backend.domain.errors import EngineError
+from backend.chain.rpc_errors import HISTORY_UNAVAILABLE
+from backend.domain.errors import EngineError, Unavailable
 from backend.runtime import observe
 from backend.store.feed_lag import FeedLag, OpenTransaction
 
 CHECK_TIMEOUT_S = 2.0
+ADVISORY_CHECKS = {"feed", "history"}
+"""Checks that say something, and make the API no less ready."""
+_NO_HISTORY = "the node keeps no transaction history: confirmed orders have no amount"
 
 Check = Callable[[], Awaitable[Mapping[str, object] | None]]
 """A check of one dependency; it returns what else is to be said of it."""
@@ -26,7 +30,10 @@ async def get_liveness(api: ApiContext, request: Request) -> Response:
 
 
 async def get_readiness(api: ApiContext, request: Request) -> Response:
-    """``GET /readyz``: whether orders can be accepted and executed."""
+    """``GET /readyz``: whether orders can be accepted and executed.
+
+    A late feed, or a node without history, makes it no less ready: orders are executed and end.
+    """
     if api.admission.is_stopping:
         raise retry_later("shutting_down", "this server is stopping; use another one")
     services = api.services
@@ -40,19 +47,28 @@ async def get_readiness(api: ApiContext, request: Request) -> Response:
     async def check_feed() -> Mapping[str, object]:
         return _describe_feed(services.feed_lag, await services.feed_lag.measure())
 
+    async def check_history() -> None:
+        if not await services.history.check():
+            raise Unavailable(HISTORY_UNAVAILABLE, _NO_HISTORY)
+        if count := await services.orders.count_unknown_amounts():
+            reason = f"{count} confirmed orders have no amount yet: the node does not tell it"
+            raise Unavailable(HISTORY_UNAVAILABLE, reason)
+
     dependencies: dict[str, Check] = {
         "database": services.orders.check_writable,
         "feed": check_feed,
         "redis": check_redis,
         "node": check_node,
+        "history": check_history,
     }
     async with asyncio.TaskGroup() as tasks:
         running = {
             name: tasks.create_task(_run_check(check)) for name, check in dependencies.items()
         }
     checks = {name: task.result() for name, task in running.items()}
-    # A late stream is no reason to send no orders here.
-    failed = [name for name, check in checks.items() if not check["ok"] and name != "feed"]
+    failed = [
+        name for name, check in checks.items() if not check["ok"] and name not in ADVISORY_CHECKS
+    ]
     if failed:
         detail = f"no response from: {', '.join(failed)}"
         if "database" in failed:

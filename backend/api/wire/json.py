@@ -131,6 +131,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "route": None if record.route is None else json.loads(record.route),
         "txHash": record.tx_hash,
         "amountOut": _format_optional_amount(record.amount_out, token_out.decimals),
+        "amountKnown": record.amount_out is not None,
         "executedPrice": None if record.executed_price is None else f"{record.executed_price:f}",
         "lastError": record.last_error,
         "nextAttemptAt": None

@@ -193,7 +193,7 @@ def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
             for swap in swaps:
                 message = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
                 yield Violation(ViolationKind.WRONG, message)
-        elif _expected_swap(row) not in swaps:
+        elif not any(_is_execution(swap, row) for swap in swaps):
             yield Violation(
                 ViolationKind.WRONG,
                 f"order {row.id} is confirmed, and its swap is not in the ledger",
@@ -205,9 +205,11 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
     expected: Counter[str] = Counter()
     for row in evidence.rows.values():
         if row.status is Status.CONFIRMED:
-            assert row.amount_out is not None
+            amount_out = row.amount_out
+            if amount_out is None:  # not known yet: only the ledger tells it
+                amount_out = sum(s.amount_out for s in evidence.swaps_by_order.get(row.id, ()))
             expected[row.mint_in] -= row.amount_in
-            expected[row.mint_out] += row.amount_out
+            expected[row.mint_out] += amount_out
     for mint in sorted(evidence.balance_changes.keys() | expected.keys()):
         if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
             change = evidence.balance_changes.get(mint, 0)
@@ -215,10 +217,17 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(ViolationKind.WRONG, message)
 
 
-def _expected_swap(row: OrderRow) -> ExecutedSwap | None:
-    if row.signature is None or row.amount_out is None:
-        return None
-    return ExecutedSwap(row.signature, row.mint_in, row.mint_out, row.amount_in, row.amount_out)
+def _is_execution(swap: ExecutedSwap, row: OrderRow) -> bool:
+    """Whether a swap is what a confirmed order says; its amount may not be known yet."""
+    amount_out = swap.amount_out if row.amount_out is None else row.amount_out
+    expected = (row.signature, row.mint_in, row.mint_out, row.amount_in, amount_out)
+    return (
+        swap.signature,
+        swap.mint_in,
+        swap.mint_out,
+        swap.amount_in,
+        swap.amount_out,
+    ) == expected
 
 
 def _describe_difference(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from backend.execution.outage import PAUSE_JITTER, PAUSE_MAX_S
+
 LEASE_S: Final = 2.0
 SWEEP_S: Final = 0.3
 REKICK_S: Final = 1.0
@@ -22,6 +24,8 @@ SETTINGS: Final[Mapping[str, str]] = {
 """Short times, so that a run sees many recoveries; the logic is that of the defaults."""
 RETRIES_S: Final = 3 * BACKOFF_S * 1.1
 """The sum of the backoffs between three attempts."""
+OUTAGE_PAUSE_S: Final = PAUSE_MAX_S * (1 + PAUSE_JITTER)
+"""How long after the end of an outage an order that waits for it may ask again."""
 MACHINE_S: Final = 3.0
 """What a process restart may take on a small machine."""
 ORDERS_PER_S: Final = 100
@@ -37,5 +41,5 @@ def recovery_bound_s(orders: int, machine_s: float = MACHINE_S) -> float:
 
     ``machine_s`` is what a small or shared machine may add to the engine's guarantee.
     """
-    guaranteed_s = LEASE_S + REKICK_S + SWEEP_S * 1.1 + RETRIES_S
+    guaranteed_s = LEASE_S + REKICK_S + SWEEP_S * 1.1 + RETRIES_S + OUTAGE_PAUSE_S
     return guaranteed_s + machine_s + orders / ORDERS_PER_S

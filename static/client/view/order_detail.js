@@ -129,13 +129,18 @@ export class OrderDetail extends EventTarget {
   }
 }
 
+function describeReceived(order, tokenOut) {
+  if (order.amountOut !== null) return `${formatLong(order.amountOut)} ${tokenOut}`;
+  return order.status === "confirmed" && "not known yet: the node does not tell it";
+}
+
 function buildFacts(order) {
   const { pair } = order;
   const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
   const unit = `${tokenLabel(pair.quote)} for one ${tokenLabel(pair.base)}`;
   const facts = [
     ["Swap", `${formatLong(order.amountIn)} ${tokenIn} → ${tokenOut} (${pair.side} ${pair.name})`],
-    ["Received", order.amountOut && `${formatLong(order.amountOut)} ${tokenOut}`],
+    ["Received", describeReceived(order, tokenOut)],
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
     ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
     ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],

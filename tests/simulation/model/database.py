@@ -6,7 +6,7 @@ real PostgreSQL. Fields are named like the columns. Times are seconds on the dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
 from backend.domain.quotes import Dex
+from backend.store.leases import NO_WAITS
 
 
 class LeaseKey(NamedTuple):
@@ -77,6 +78,7 @@ class OrderRow:
     holder: str = ""
     """The worker that claimed it last; no statement reads it."""
     lease_until: float | None = None
+    waiting_since: float | None = None
     next_attempt_at: float | None = None
     dex: str | None = None
     tx_hash: str | None = None
@@ -84,14 +86,17 @@ class OrderRow:
     last_valid_height: int | None = None
     amount_out: int | None = None
     executed_price: str | None = None
+    amount_pending: bool | None = None
     last_error: str | None = None
+    updated_at: float = 0.0
+    """As of its last transition; only for orders without an amount is it read."""
     events: list[EventRow] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
         return not self.status.is_final
 
-    def to_leased_order(self) -> LeasedOrder:
+    def to_leased_order(self, now: float) -> LeasedOrder:
         """Build the order that a claim returns."""
         signed = None
         if self.signed_tx is not None:
@@ -100,7 +105,16 @@ class OrderRow:
             signed = SignedTransaction(self.tx_hash, self.signed_tx, self.last_valid_height)
         dex = None if self.dex is None else Dex(self.dex)
         position = self.status, self.seq, self.attempts, self.epoch
-        return LeasedOrder(self.id, self.terms, *position, dex, signed)
+        return LeasedOrder(self.id, self.terms, *position, dex, signed, self.waited_s(now))
+
+    def waited_s(self, now: float) -> float:
+        """How long its attempt has waited for the end of an outage."""
+        return 0.0 if self.waiting_since is None else now - self.waiting_since
+
+    def keep_wait(self, now: float, waits: Mapping[UUID, float]) -> None:
+        """Store since when it waits, unless that is stored already."""
+        if self.waiting_since is None and self.id in waits:
+            self.waiting_since = now - waits[self.id]
 
     def is_free(self, now: float) -> bool:
         """Whether it has no lease, or an expired one."""
@@ -153,23 +167,33 @@ class DatabaseModel:
             claimed.append((row, is_first))
         return claimed
 
-    def renew(self, now: float, keys: Sequence[LeaseKey], lease_s: float) -> list[UUID]:
+    def renew(
+        self,
+        now: float,
+        keys: Sequence[LeaseKey],
+        lease_s: float,
+        waits: Mapping[UUID, float] = NO_WAITS,
+    ) -> list[UUID]:
         """``_RENEW``: returns the orders whose lease was renewed."""
         renewed = []
         for key in keys:
             row = self.rows.get(key.id)
             if row and row.epoch == key.epoch and row.open and row.lease_until is not None:
                 row.lease_until = now + lease_s
+                row.keep_wait(now, waits)
                 renewed.append(row.id)
         return renewed
 
-    def release(self, now: float, keys: Sequence[LeaseKey]) -> None:
+    def release(
+        self, now: float, keys: Sequence[LeaseKey], waits: Mapping[UUID, float] = NO_WAITS
+    ) -> None:
         """``_RELEASE``."""
         for key in keys:
             row = self.rows.get(key.id)
             if row and row.epoch == key.epoch and row.open:
                 row.lease_until = None
                 row.kick_at = now
+                row.keep_wait(now, waits)
 
     def sweep(self, now: float, limit: int, rekick_s: float, patience_s: float) -> list[UUID]:
         """``_FIND_OVERDUE``: returns the open orders with an overdue job and no lease."""
@@ -192,7 +216,7 @@ class DatabaseModel:
         for write in writes:
             row = self.rows.get(write.id)
             if row is not None and row.open and self.matches_fence(row, write.epoch, write.seq):
-                _check_constraints(write)
+                _check_constraints(row, write)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
             _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
@@ -210,6 +234,24 @@ class DatabaseModel:
             ):
                 found.append(row.id)
         return found
+
+    def take_due_amounts(
+        self, now: float, limit: int, interval_s: float, interval_max_s: float
+    ) -> list[OrderRow]:
+        """``_TAKE_DUE``: returns the confirmed orders whose amount is to be asked for."""
+        due = [row for row in self.rows.values() if row.amount_pending and row.kick_at <= now]
+        taken = sorted(due, key=lambda row: row.id)[:limit]
+        for row in taken:
+            wait_s = max((now - row.updated_at) / 10, interval_s)
+            row.kick_at = now + min(wait_s, interval_max_s)
+        return taken
+
+    def store_amount(self, order_id: UUID, amount_out: int, executed_price: str) -> None:
+        """``_STORE`` for one order."""
+        row = self.rows[order_id]
+        if row.amount_pending:
+            row.amount_out, row.executed_price = amount_out, executed_price
+            row.amount_pending = None
 
     def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
         """Whether a write passes the fence: epoch and seq are those that the writer knows."""
@@ -238,6 +280,11 @@ def _apply_write(
     row.last_valid_height = write.last_valid_height
     row.amount_out = write.amount_out
     row.executed_price = write.executed_price
+    is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
+    row.amount_pending = True if is_unknown else None
+    if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):
+        row.waiting_since = None
+    row.updated_at = now
     row.last_error = write.last_error or row.last_error
     row.lease_until = now + lease_s if write.is_leased else None
     row.next_attempt_at = None if write.wait_ms is None else now + wait_s
@@ -245,14 +292,18 @@ def _apply_write(
     row.append_event(now, write.data, write.epoch, wait_s)
 
 
-def _check_constraints(write: TransitionWrite) -> None:
+def _check_constraints(row: OrderRow, write: TransitionWrite) -> None:
     """Check the constraints of the table."""
     is_complete = None not in (write.tx_hash, write.signed_tx, write.last_valid_height)
     if write.status is Status.SUBMITTED and not is_complete:
         raise asyncpg.CheckViolationError("a submitted order has its transaction")
     if write.status in (Status.ROUTING, Status.BUILDING) and write.signed_tx is not None:
         raise asyncpg.CheckViolationError("nothing is signed before submitted")
-    if (write.status is Status.CONFIRMED) != (write.amount_out is not None):
-        raise asyncpg.CheckViolationError("what is confirmed has its amount")
+    if write.amount_out is not None and write.status is not Status.CONFIRMED:
+        raise asyncpg.CheckViolationError("only what is confirmed has an amount")
+    if (write.amount_out is None) != (write.executed_price is None):
+        raise asyncpg.CheckViolationError("an amount has its price")
+    if write.status is Status.CONFIRMED and not (row.tx_hash and (write.dex or row.dex)):
+        raise asyncpg.CheckViolationError("what is confirmed has its transaction")
     if write.status is Status.FAILED and write.last_error is None:
         raise asyncpg.CheckViolationError("what failed says why")

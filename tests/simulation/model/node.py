@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from backend.chain.rpc_errors import ReadFailure, to_send_failure
+from backend.chain.rpc_errors import HISTORY_UNAVAILABLE, ReadFailure, to_send_failure
 from backend.chain.rpc_results import (
     Blockhash,
     ChainTip,
@@ -37,6 +37,7 @@ class NodeFaults:
     busy_chance: float = 0.0
     stale_chance: float = 0.0
     stale_since: float = 0.0
+    has_no_history: bool = False
 
 
 class NodeModel:
@@ -66,14 +67,22 @@ class NodeModel:
 
         return await self._request(lambda: read_tip(self._view_time()))
 
-    async def simulate_transaction(self, wire: bytes) -> SimulationResult:
+    async def simulate_transaction(
+        self, wire: bytes, *, min_context_slot: int = 0
+    ) -> SimulationResult:
         err = (
             "BlockhashNotFound"
             if self._random.random() < self._chain.faults.revert_chance
             else None
         )
-        slot = self._chain.height(self._now())
-        return await self._request(lambda: SimulationResult(err, (), None, slot))
+
+        def simulate() -> SimulationResult:
+            slot = self._chain.height(self._view_time())
+            if slot < min_context_slot:
+                raise ReadFailure("node_behind", "the node has not reached the slot")
+            return SimulationResult(err, (), None, slot)
+
+        return await self._request(simulate)
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
@@ -91,8 +100,13 @@ class NodeModel:
     async def get_transactions(
         self, signatures: Sequence[str]
     ) -> list[LandedTransaction | EngineError | None]:
+        def read_landed() -> list[LandedTransaction | EngineError | None]:
+            if self._node_faults.has_no_history:
+                raise ReadFailure(HISTORY_UNAVAILABLE, "the node has no history")
+            return [self._read_landed(each) for each in signatures]
+
         try:
-            return await self._request(lambda: [self._read_landed(each) for each in signatures])
+            return await self._request(read_landed)
         except ReadFailure as failure:
             return [failure] * len(signatures)
 

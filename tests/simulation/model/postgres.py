@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.store import journal, leases
+from backend.store import journal, late_amounts, leases
 from backend.store.database import DatabasePool
 from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow, TransitionWrite
 from tests.simulation.model.network import NetworkFaults, NetworkPath
@@ -111,6 +111,8 @@ class _Connection:
 class _Pool:
     def __init__(self, server: PostgresServer, path: NetworkPath, client: str) -> None:
         self.connection = _Connection(server, path, client)
+        self.fetch = self.connection.fetch
+        self.execute = self.connection.execute
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[_Connection]:
@@ -120,14 +122,14 @@ class _Pool:
 def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
     ids, _, lease = args
     rows = []
-    lease_s = lease.total_seconds()
-    for row, is_first in server.database.claim(server.now(), ids, lease_s, holder=client):
+    now, lease_s = server.now(), lease.total_seconds()
+    for row, is_first in server.database.claim(now, ids, lease_s, holder=client):
         server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
-        rows.append(_claim_result(row, is_first))
+        rows.append(_claim_result(row, now, is_first))
     return rows
 
 
-def _claim_result(row: OrderRow, is_first: bool) -> ResultRow:
+def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
     terms = row.terms
     return {
         "id": row.id,
@@ -147,18 +149,23 @@ def _claim_result(row: OrderRow, is_first: bool) -> ResultRow:
         "signed_tx": row.signed_tx,
         "last_valid_height": row.last_valid_height,
         "is_first": is_first,
+        "waited_s": row.waited_s(now),
+        "route_min_out": None,
     }
 
 
 def _run_renew(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
     *keys, lease = args
-    renewed = server.database.renew(server.now(), _parse_keys(keys), lease.total_seconds())
+    seconds = lease.total_seconds()
+    renewed = server.database.renew(
+        server.now(), _parse_keys(keys[:2]), seconds, _parse_waits(keys)
+    )
     server.trace.add(client, "renews", renewed)
     return _id_rows(renewed)
 
 
 def _run_release(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    server.database.release(server.now(), _parse_keys(args))
+    server.database.release(server.now(), _parse_keys(args[:2]), _parse_waits(args))
     server.trace.add(client, "releases", args[0])
     return []
 
@@ -227,6 +234,36 @@ def _parse_keys(columns: StatementArgs) -> list[LeaseKey]:
     return [LeaseKey(*values) for values in zip(*columns, strict=True)]
 
 
+def _parse_waits(columns: StatementArgs) -> dict[UUID, float]:
+    ids, _, waits = columns
+    return {each: wait for each, wait in zip(ids, waits, strict=True) if wait is not None}
+
+
+def _run_take_due(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    limit, interval, interval_max, _ = args
+    seconds = interval.total_seconds(), interval_max.total_seconds()
+    taken = server.database.take_due_amounts(server.now(), limit, *seconds)
+    if taken:
+        server.trace.add(client, "asks for the amounts of", [row.id for row in taken])
+    return [
+        {
+            "id": row.id,
+            "tx_hash": row.tx_hash,
+            "token_in": row.terms.token_in.symbol,
+            "token_out": row.terms.token_out.symbol,
+            "amount_in": row.terms.amount_in,
+        }
+        for row in taken
+    ]
+
+
+def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    for order_id, amount_out, price in zip(*args, strict=True):
+        server.database.store_amount(order_id, int(amount_out), str(price))
+        server.trace.add(client, "stores the amount of", order_id)
+    return []
+
+
 def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
     return [{"id": order_id} for order_id in ids]
 
@@ -242,4 +279,6 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     leases._FIND_OVERDUE: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
     journal._FIND_RECORDED: _run_find_recorded,
+    late_amounts._TAKE_DUE: _run_take_due,
+    late_amounts._STORE: _run_store_amounts,
 }

@@ -9,7 +9,7 @@ from typing import Self
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import Rejected, Transient
+from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, USDC
@@ -70,7 +70,7 @@ class RouterModel:
     def _draw_route(self) -> Route:
         chance = self._random.random()
         if chance < self._faults.unavailable_chance:
-            raise Transient("venues_unavailable", "no venue responds")
+            raise Unavailable("venues_unavailable", "no venue responds")
         if chance < self._faults.unavailable_chance + self._faults.reject_chance:
             raise Rejected("min_out_not_met", "no venue pays enough")
         return ROUTE
@@ -78,4 +78,4 @@ class RouterModel:
 
 def make_venue_timeout() -> Exception:
     """Create the error of an order for which no venue responded."""
-    return Transient("venue_timeout", "no venue responded")
+    return Unavailable("venue_timeout", "no venue responded")

@@ -1,0 +1,66 @@
+"""The data of an order's events, as JSON for clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from backend.domain.amounts import Price, format_amount
+from backend.domain.errors import EngineError
+from backend.domain.orders import Fill, LeasedOrder, OrderTerms, SignedTransaction
+from backend.routing.route import Route
+
+
+def compute_price(terms: OrderTerms, amount_out: int) -> str:
+    """The executed price: tokens out for one token in."""
+    token_in, token_out = terms.token_in, terms.token_out
+    return str(Price(terms.amount_in, token_in.decimals, amount_out, token_out.decimals))
+
+
+def describe_fill(
+    order: LeasedOrder, signed: SignedTransaction, fill: Fill, price: str
+) -> dict[str, object]:
+    """The data of ``confirmed``."""
+    return {
+        "dex": order.dex,
+        "txHash": signed.signature,
+        "executedPrice": price,
+        "amountOut": format_amount(fill.amount_out, order.terms.token_out.decimals),
+        "slot": fill.slot,
+    }
+
+
+def describe_unknown_fill(
+    order: LeasedOrder, signed: SignedTransaction, slot: int, route: Route | None
+) -> dict[str, object]:
+    """The data of ``confirmed`` when the node does not tell the fill.
+
+    The chain enforced the minimum of the route, so at least that was received.
+    """
+    decimals = order.terms.token_out.decimals
+    min_out = order.route_min_out
+    return {
+        "dex": order.dex,
+        "txHash": signed.signature,
+        "executedPrice": None,
+        "amountOut": None,
+        "amountKnown": False,
+        "minAmountOut": min_out if route is None else format_amount(route.min_amount_out, decimals),
+        "slot": slot,
+    }
+
+
+def describe_failure(
+    error: EngineError, signed: SignedTransaction | None = None
+) -> dict[str, object]:
+    """The data of ``failed``, and of ``routing`` before another attempt."""
+    data: dict[str, object] = {"code": error.code, "reason": error.reason}
+    if signed is not None:
+        data["txHash"] = signed.signature
+    return data
+
+
+def encode_json(data: Mapping[str, object]) -> str:
+    """Encode event data as JSON text."""
+    return orjson.dumps(data).decode()

@@ -1,0 +1,109 @@
+"""Reads what a landed transaction moved, or why it failed, from the node's history.
+
+Only the history has the exact fill. A node may lack it: then the caller has to do with what the
+status of the signature tells, after a bounded wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from solders.pubkey import Pubkey
+
+from backend.chain.history import lacks_history
+from backend.chain.outcomes import classify_onchain_error, read_fill
+from backend.chain.rpc_client import FETCH_BATCH_MAX
+from backend.chain.rpc_results import LandedTransaction
+from backend.domain.errors import EngineError, Unavailable
+from backend.domain.orders import Fill
+from backend.execution.node_client import NodeClient
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
+
+CALLS_MAX = 8
+MAX_DELAY_S = 0.003
+FETCH_WAIT_S_MAX = 5.0
+"""Longest wait between fetches of a landed transaction that the node does not return."""
+REFUSALS_MAX = 3
+"""So many times a node may say that it has no history: behind its address may be one that has."""
+
+Value = TypeVar("Value")
+
+
+class FillReader:
+    """Reads landed transactions for concurrent callers; ``run`` must be running.
+
+    ``wait_s`` is how long a transaction that has landed may be missing from the history.
+    """
+
+    def __init__(self, node: NodeClient, owner: Pubkey, *, poll_s: float, wait_s: float) -> None:
+        self._owner = owner
+        self._poll_s = poll_s
+        self._wait_s = wait_s
+        self._fetches: Coalescer[str, LandedTransaction | None] = Coalescer(
+            node.get_transactions,
+            items_max=FETCH_BATCH_MAX,
+            calls_max=CALLS_MAX,
+            batch_target=FETCH_BATCH_MAX,
+            max_delay_s=MAX_DELAY_S,
+        )
+        self.run = self._fetches.run
+
+    async def fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
+        """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
+        return await self._fetch(signature, partial(self._read_fill, mint_out))
+
+    async def fetch_error(self, signature: str) -> EngineError | None:
+        """The error of a reverted transaction; ``None`` if the node does not tell it in time.
+
+        ``Transient`` if a retry may succeed.
+        """
+        return await self._fetch(signature, _read_error)
+
+    async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
+        """Ask once for the fill of a landed transaction."""
+        try:
+            landed = await self._fetches.submit(signature)
+        except EngineError:
+            return None
+        return None if landed is None else self._read_fill(mint_out, landed)
+
+    async def _fetch(
+        self, signature: str, read: Callable[[LandedTransaction], Value | None]
+    ) -> Value | None:
+        loop = asyncio.get_running_loop()
+        deadline, refusals, pause_s = None, 0, self._poll_s
+        while True:
+            asked_s = 0.0
+            try:
+                landed = await self._fetches.submit(signature)
+                value = None if landed is None else read(landed)
+                if value is not None:
+                    return value
+            except EngineError as error:
+                observe.chain_query_failed("fetch transaction", error)
+                refusals += lacks_history(error)
+                asked_s = error.retry_after_s or 0 if isinstance(error, Unavailable) else 0
+            if deadline is None:
+                deadline = loop.time() + self._wait_s
+            left_s = deadline - loop.time()
+            if left_s <= 0 or refusals >= REFUSALS_MAX:
+                observe.landed_transaction_not_found(signature)
+                return None
+            await asyncio.sleep(min(max(pause_s, asked_s), left_s))
+            pause_s = min(2 * pause_s, FETCH_WAIT_S_MAX)
+
+    def _read_fill(self, mint_out: str, landed: LandedTransaction) -> Fill | None:
+        """``None`` if the node kept the transaction without its balances, or another one."""
+        try:
+            fill = read_fill(landed, self._owner, Pubkey.from_string(mint_out))
+        except (ValueError, IndexError):
+            return None
+        return fill if fill.amount_out > 0 else None
+
+
+def _read_error(landed: LandedTransaction) -> EngineError | None:
+    return None if landed.err is None else classify_onchain_error(landed.err, landed.logs)

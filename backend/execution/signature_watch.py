@@ -1,0 +1,270 @@
+"""The watch over sent transactions: polls their signatures until each has its final outcome.
+
+Status polls of many orders share requests. A signature is polled often at first, and less often
+the longer it does not land. The stored bytes are sent again and again until the transaction has
+landed or has expired: an error after a send proves nothing, so only the chain decides the outcome.
+
+A signature has expired when its last valid block height is final, and a search of the history does
+not find it on a node that has reached that height: one address may lead to several nodes, some of
+them behind. No number of polls and no timeout suffices. A node that keeps no history still knows
+the signatures of its last blocks, so there the search counts only soon after that height.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from backend.chain.history import lacks_history
+from backend.chain.rpc_client import SIGNATURES_MAX
+from backend.chain.rpc_results import ChainTip, SignatureStatus, SignatureStatuses
+from backend.chain.wire import Commitment
+from backend.domain.errors import EngineError, Unavailable
+from backend.domain.lifecycle import SignatureOutcome
+from backend.domain.orders import SignedTransaction
+from backend.execution.node_client import NodeClient
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
+
+TIP_INTERVAL_S = 0.5
+RETRY_S = 0.25
+"""Wait after a failed request to the node; it doubles with each further one."""
+RETRY_S_MAX = 2.0
+RETRY_AFTER_S_MAX = 30.0
+"""The longest pause that a node is granted."""
+POLL_INTERVAL_S_MAX = 2.0
+POLLS_PER_AGE = 20
+"""A signature is polled after each twentieth of its age: it is known to land at most 5 % later."""
+CACHED_BLOCKS = 100
+"""How many blocks after its last valid height every block that could contain a signature is in the
+recent status cache of a node: that has 300 blocks, of which a blockhash is valid for 150."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollIntervals:
+    """The shortest interval of status polls, and that of resending an unconfirmed transaction."""
+
+    poll_s: float
+    resend_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureResult:
+    """The outcome of a signature, with its status if a confirmed block contains it."""
+
+    outcome: SignatureOutcome
+    status: SignatureStatus | None = None
+
+
+_UNRESOLVED: Final = SignatureResult(SignatureOutcome.UNRESOLVED)
+_EXPIRED: Final = SignatureResult(SignatureOutcome.EXPIRED)
+
+
+@dataclass(slots=True, eq=False)
+class _WatchedSignature:
+    signed: SignedTransaction
+    started_at: float
+    sent_at: float
+    next_poll_at: float
+    result: asyncio.Future[SignatureResult]
+
+
+class SignatureWatch:
+    """Watches the signatures of one worker; ``run`` must be running.
+
+    ``resend`` sends bytes again, in the background.
+    """
+
+    def __init__(
+        self, node: NodeClient, intervals: PollIntervals, resend: Callable[[bytes], None]
+    ) -> None:
+        self._node = node
+        self._intervals = intervals
+        self._resend = resend
+        # By watch, not by signature: two executions of one order may watch the same signature.
+        self._watched: dict[_WatchedSignature, None] = {}
+        self._watch_added = asyncio.Event()
+        self._next_tip_at = 0.0
+        self._checks: Coalescer[SignedTransaction, SignatureResult] = Coalescer(
+            self._check_batch, items_max=SIGNATURES_MAX
+        )
+        self.on_expiry: Callable[[], None] = lambda: None
+
+    async def run(self) -> None:
+        """Poll and check until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._checks.run())
+            tasks.create_task(self._watch_signatures())
+
+    async def check(self, signed: SignedTransaction) -> SignatureResult:
+        """The current outcome of a signature; retries while the node does not respond."""
+        failures = 0
+        while True:
+            try:
+                return await self._checks.submit(signed)
+            except EngineError as error:
+                observe.chain_query_failed("check outcome", error)
+                await _pause_after(error, failures)
+                failures += 1
+
+    async def await_result(self, signed: SignedTransaction) -> SignatureResult:
+        """Watch a signature, resending its bytes, until it has landed, reverted or expired."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        watch = _WatchedSignature(signed, now, now, now, loop.create_future())
+        self._watched[watch] = None
+        self._watch_added.set()
+        try:
+            return await watch.result
+        finally:
+            del self._watched[watch]
+
+    async def _check_batch(self, signed: Sequence[SignedTransaction]) -> list[SignatureResult]:
+        tip = await self._node.get_epoch_info(Commitment.FINALIZED)
+        return await self._find_results(signed, tip)
+
+    async def _find_results(
+        self, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> list[SignatureResult]:
+        """Results from a search of the history that starts after ``tip`` was final."""
+        statuses, height_max = await self._search(signed, tip)
+        is_behind = statuses.slot < tip.slot
+        return [
+            _read_result(
+                status,
+                is_expired=tip.height > each.last_valid_height
+                and not is_behind
+                and (height_max is None or height_max <= each.last_valid_height + CACHED_BLOCKS),
+            )
+            for each, status in zip(signed, statuses.entries, strict=True)
+        ]
+
+    async def _search(
+        self, signed: Sequence[SignedTransaction], tip: ChainTip
+    ) -> tuple[SignatureStatuses, int | None]:
+        """The statuses from the history, or from the recent cache of a node without one.
+
+        With the latter comes the greatest height that the node may have reached: blocks are no
+        more than slots. A signature that it does not know landed in none of its last blocks.
+        """
+        signatures = [each.signature for each in signed]
+        try:
+            return await self._node.get_signature_statuses(signatures, search_history=True), None
+        except EngineError as error:
+            if not lacks_history(error):
+                raise
+        statuses = await self._node.get_signature_statuses(signatures)
+        height_max = tip.height + statuses.slot - tip.slot
+        if any(
+            status is None and height_max > each.last_valid_height + CACHED_BLOCKS
+            for each, status in zip(signed, statuses.entries, strict=True)
+        ):
+            observe.history_needed()
+        return statuses, height_max
+
+    async def _watch_signatures(self) -> None:
+        loop = asyncio.get_running_loop()
+        poll_took_s, failures = 0.0, 0
+        while True:
+            # Polls take at most half of the time, however many signatures are watched.
+            due = await self._wait_due(max(self._intervals.poll_s, poll_took_s))
+            started_at = loop.time()
+            try:
+                await self._poll_statuses(due)
+                failures = 0
+            except EngineError as error:
+                observe.chain_query_failed("poll statuses", error)
+                await _pause_after(error, failures)
+                failures += 1
+            poll_took_s = min(loop.time() - started_at, RETRY_S)
+
+    async def _wait_due(self, wait_s: float) -> list[_WatchedSignature]:
+        """Wait at least ``wait_s``, and until the poll of some signature is due."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._watch_added.clear()
+            if not self._watched:
+                await self._watch_added.wait()
+            await asyncio.sleep(wait_s)
+            now = loop.time()
+            if due := [watch for watch in self._watched if watch.next_poll_at <= now]:
+                return due
+            next_poll_at = min((w.next_poll_at for w in self._watched), default=now)
+            try:
+                # A new signature is not to wait for the slow polls of the old ones.
+                async with asyncio.timeout_at(next_poll_at - wait_s):
+                    await self._watch_added.wait()
+            except TimeoutError:
+                pass
+
+    async def _poll_statuses(self, watched: Sequence[_WatchedSignature]) -> None:
+        statuses = await self._node.get_signature_statuses([w.signed.signature for w in watched])
+        waiting = _set_results(watched, [_read_result(status) for status in statuses.entries])
+        if not waiting:
+            return
+        now = asyncio.get_running_loop().time()
+        interval_s = self._schedule_polls(waiting, now)
+        if now >= self._next_tip_at:
+            self._next_tip_at = now + max(TIP_INTERVAL_S, interval_s)
+            await self._find_expired(waiting)
+        self._resend_due([w for w in waiting if not w.result.done()], now)
+
+    def _schedule_polls(self, waiting: Sequence[_WatchedSignature], now: float) -> float:
+        """Set the times of the next polls, and return the shortest interval."""
+        shortest_s, resend_s = POLL_INTERVAL_S_MAX, self._intervals.resend_s
+        for watch in waiting:
+            interval_s = min((now - watch.started_at) / POLLS_PER_AGE, POLL_INTERVAL_S_MAX)
+            until_resend_s = watch.sent_at + resend_s - now
+            # A resend follows a poll, so it is not to wait for the next one.
+            watch.next_poll_at = now + min(
+                interval_s, until_resend_s if until_resend_s > 0 else resend_s
+            )
+            shortest_s = min(shortest_s, interval_s)
+        return shortest_s
+
+    async def _find_expired(self, waiting: Sequence[_WatchedSignature]) -> None:
+        tip = await self._node.get_epoch_info(Commitment.FINALIZED)
+        past_height = [w for w in waiting if tip.height > w.signed.last_valid_height]
+        if past_height:
+            self.on_expiry()
+            results = await self._find_results([w.signed for w in past_height], tip)
+            _set_results(past_height, results)
+
+    def _resend_due(self, waiting: Sequence[_WatchedSignature], now: float) -> None:
+        due = [w for w in waiting if now - w.sent_at >= self._intervals.resend_s]
+        for watch in due:
+            watch.sent_at = now
+            self._resend(watch.signed.wire)
+        if due:
+            observe.transactions_resent(len(due))
+
+
+async def _pause_after(error: EngineError, failures: int) -> None:
+    """Wait after a failed request: as long as the node asks for, or longer each time."""
+    asked_s = error.retry_after_s or 0 if isinstance(error, Unavailable) else 0
+    wait_s = min(RETRY_S * 2 ** min(failures, 10), RETRY_S_MAX)
+    await asyncio.sleep(max(wait_s, min(asked_s, RETRY_AFTER_S_MAX)))
+
+
+def _read_result(status: SignatureStatus | None, *, is_expired: bool = False) -> SignatureResult:
+    if status is None:
+        return _EXPIRED if is_expired else _UNRESOLVED
+    if status.commitment is Commitment.PROCESSED:
+        return _UNRESOLVED  # its block may still be dropped
+    outcome = SignatureOutcome.LANDED if status.err is None else SignatureOutcome.REVERTED
+    return SignatureResult(outcome, status)
+
+
+def _set_results(
+    watched: Sequence[_WatchedSignature], results: Sequence[SignatureResult]
+) -> list[_WatchedSignature]:
+    """Resolve the watches whose outcome is known, and return the others."""
+    waiting = []
+    for watch, result in zip(watched, results, strict=True):
+        if result.outcome is SignatureOutcome.UNRESOLVED:
+            waiting.append(watch)
+        elif not watch.result.done():
+            watch.result.set_result(result)
+    return waiting
