@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
-from backend.trials.chaos.audit import (
+from backend.trials.audit.rules import (
     Evidence,
     ExecutedSwap,
     OrderRow,

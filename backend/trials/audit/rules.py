@@ -1,4 +1,4 @@
-"""The audit: cross-checks independent evidence that each order was executed at most once.
+"""The rules of the audit, over independent evidence that each order was executed at most once.
 
 The evidence has four independent sources: the responses that clients got, the events that
 subscribers received, the rows of the database, and the chain's ledger. Pure, so that each rule has

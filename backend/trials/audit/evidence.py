@@ -1,4 +1,4 @@
-"""Collects evidence after a turn: from the database, the chain's ledger and the wallet."""
+"""Fetches evidence: from the database, the chain's ledger and the wallet."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc_client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc_results import LandedTransaction
-from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.chaos.audit import ExecutedSwap, OrderRow, OrderTransition
+from backend.trials.audit.rules import ExecutedSwap, OrderRow, OrderTransition
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
@@ -113,9 +112,8 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
     ]
 
 
-async def fetch_balances(url: str) -> dict[str, int]:
-    """Fetch the paper wallet's balance of each mint, in base units."""
-    owner = create_paper_wallet().address
+async def fetch_balances(url: str, owner: Pubkey) -> dict[str, int]:
+    """Fetch a wallet's balance of each mint, in base units."""
     spl_tokens = [token for token in KNOWN_TOKENS if token != SOL]
     keys = [owner, *(derive_ata(owner, Pubkey.from_string(token.mint)) for token in spl_tokens)]
     async with RpcClient(url) as rpc:
