@@ -64,7 +64,11 @@ class ClientObservations:
             self.unfillable.add(order_id)
 
 
-def build_order_body(random: Random, slippages_bps: Sequence[int] = (50, 100, 300)) -> Json:
+def build_order_body(
+    random: Random,
+    slippages_bps: Sequence[int] = (50, 100, 300),
+    unfillable_share: float = UNFILLABLE_SHARE,
+) -> Json:
     """Draw the body of an order; a few cannot be filled by any venue."""
     token_in, token_out, amount_max = random.choice(_PAIRS)
     amount = f"{random.uniform(0.001, 1) * amount_max:.5f}"
@@ -74,7 +78,7 @@ def build_order_body(random: Random, slippages_bps: Sequence[int] = (50, 100, 30
         "amount": amount,
         "slippageBps": random.choice(slippages_bps),
     }
-    if random.random() < UNFILLABLE_SHARE:
+    if random.random() < unfillable_share:
         body["minAmountOut"] = UNFILLABLE_AMOUNT
     return body
 

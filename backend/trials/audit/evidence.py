@@ -27,7 +27,8 @@ SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amo
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
-SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature
+SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
+       e.data->>'code' AS code, e.data->>'reason' AS reason
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
@@ -45,13 +46,17 @@ class EvidenceMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSnapshot:
-    """The stored orders created since a mark, and their journal."""
+    """The stored orders created since a mark, and their journal.
+
+    ``failure_by_order``: the code and reason of each failed order.
+    """
 
     rows: Mapping[str, OrderRow]
     journal: Sequence[OrderTransition]
     order_by_signature: Mapping[str, str]
     created_at: Mapping[str, datetime]
     ended_at: Mapping[str, datetime]
+    failure_by_order: Mapping[str, str]
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -83,6 +88,11 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         },
         created_at={row["id"]: row["created_at"] for row in rows},
         ended_at={e["order_id"]: e["at"] for e in events if Status(e["status"]).is_final},
+        failure_by_order={
+            e["order_id"]: f"({e['code']}: {e['reason']})"
+            for e in events
+            if e["status"] == Status.FAILED
+        },
     )
 
 
