@@ -100,6 +100,8 @@ class EvidenceCollector:
         snapshot: DatabaseSnapshot,
         observed: ClientObservations,
         feed_streams: dict[str, Sequence[OrderTransition]],
+        *,
+        has_history: bool = True,
     ) -> Evidence:
         """Collect the evidence on all orders since a mark."""
         where, session = self._addresses, self._session
@@ -119,6 +121,7 @@ class EvidenceCollector:
             order_streams=observed.order_streams,
             feed_streams=feed_streams,
             balance_changes=balance_changes,
+            has_history=has_history,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

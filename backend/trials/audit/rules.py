@@ -76,7 +76,8 @@ class Evidence:
     feed order. ``order_by_signature``: the order of each signature that was ever stored.
     ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
     received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
-    each mint, without fees.
+    each mint, without fees. ``has_history``: whether the node could tell what a swap
+    moved; a confirmed order may lack its amount out only where it could not.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -87,6 +88,7 @@ class Evidence:
     order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     balance_changes: Mapping[str, int] = field(default_factory=dict)
+    has_history: bool = True
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
@@ -146,11 +148,11 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
 
 
 def find_stuck(evidence: Evidence) -> Iterator[Violation]:
-    """Find orders that have not ended or are still leased."""
+    """Find orders that have not ended, and ended ones that are still leased."""
     for row in evidence.rows.values():
         if not row.status.is_final:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still {row.status}")
-        if row.is_leased:
+        elif row.is_leased:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still leased")
 
 
@@ -193,11 +195,15 @@ def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
             for swap in swaps:
                 message = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
                 yield Violation(ViolationKind.WRONG, message)
-        elif _expected_swap(row) not in swaps:
+            continue
+        if not any(_is_swap_of(row, swap) for swap in swaps):
             yield Violation(
                 ViolationKind.WRONG,
                 f"order {row.id} is confirmed, and its swap is not in the ledger",
             )
+        if row.amount_out is None and evidence.has_history:
+            message = f"order {row.id} is confirmed without its amount, which the node could tell"
+            yield Violation(ViolationKind.WRONG, message)
 
 
 def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
@@ -205,9 +211,8 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
     expected: Counter[str] = Counter()
     for row in evidence.rows.values():
         if row.status is Status.CONFIRMED:
-            assert row.amount_out is not None
             expected[row.mint_in] -= row.amount_in
-            expected[row.mint_out] += row.amount_out
+            expected[row.mint_out] += _find_amount_out(evidence, row)
     for mint in sorted(evidence.balance_changes.keys() | expected.keys()):
         if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
             change = evidence.balance_changes.get(mint, 0)
@@ -215,10 +220,19 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(ViolationKind.WRONG, message)
 
 
-def _expected_swap(row: OrderRow) -> ExecutedSwap | None:
-    if row.signature is None or row.amount_out is None:
-        return None
-    return ExecutedSwap(row.signature, row.mint_in, row.mint_out, row.amount_in, row.amount_out)
+def _is_swap_of(row: OrderRow, swap: ExecutedSwap) -> bool:
+    """Whether a swap is the execution that the row tells of, as far as it tells."""
+    return (
+        (swap.signature, swap.mint_in, swap.mint_out, swap.amount_in)
+        == (row.signature, row.mint_in, row.mint_out, row.amount_in)
+    ) and row.amount_out in {None, swap.amount_out}
+
+
+def _find_amount_out(evidence: Evidence, row: OrderRow) -> int:
+    """What an order received: as stored, or from the ledger where no node told it."""
+    if row.amount_out is not None:
+        return row.amount_out
+    return sum(swap.amount_out for swap in evidence.swaps_by_order.get(row.id, ()))
 
 
 def _describe_difference(

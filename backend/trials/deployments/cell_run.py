@@ -112,11 +112,15 @@ class CellRunner:
         observed = _Observed()
         snapshot: DatabaseSnapshot | None = None
         database = f"cell_{number}"
+        log_dir = self._log_dir / database
+        log_dir.mkdir()
         await self._servers.create_database(database)
         await self._servers.clear_redis(cell.redis)
         try:
             with raise_single_error():
-                snapshot, violations = await self._run_orders(cell, database, orders, observed)
+                snapshot, violations = await self._run_orders(
+                    cell, database, orders, observed, log_dir
+                )
         except EngineError as error:
             violations = [
                 Violation(ViolationKind.WRONG, f"the engine does not start: {error.reason}")
@@ -137,13 +141,13 @@ class CellRunner:
         )
 
     async def _run_orders(
-        self, cell: Cell, database: str, orders: int, observed: _Observed
+        self, cell: Cell, database: str, orders: int, observed: _Observed, log_dir: Path
     ) -> tuple[DatabaseSnapshot, list[Violation]]:
         await migrate(self._servers.get_database_url(cell.postgres, database))
         clients = observed.clients
         connector = aiohttp.TCPConnector(limit=0)
         async with (
-            self._run_engine(cell, database, observed) as api_url,
+            self._run_engine(cell, database, observed, log_dir) as api_url,
             aiohttp.ClientSession(connector=connector) as session,
         ):
             collector = EvidenceCollector(self._locate_evidence(cell, database, api_url), session)
@@ -152,8 +156,13 @@ class CellRunner:
                 posting = group.create_task(self._post_orders(session, api_url, orders, clients))
                 await collector.await_orders_ended(mark, posting, self._timeout_s)
                 snapshot = await collector.fetch_orders(mark, clients)
-            streams = {"the stream": clients.stream}
-            evidence = await collector.collect(mark, snapshot, clients, streams)
+            evidence = await collector.collect(
+                mark,
+                snapshot,
+                clients,
+                {"the stream": clients.stream},
+                has_history=cell.node not in {NodeKind.NO_HISTORY, NodeKind.EMPTY_HISTORY},
+            )
         violations = [*audit(evidence), *find_unanswered(clients)]
         violations += find_unexpected_ends(snapshot, clients.unfillable)
         return snapshot, violations
@@ -183,15 +192,15 @@ class CellRunner:
 
     @asynccontextmanager
     async def _run_engine(
-        self, cell: Cell, database: str, observed: _Observed
+        self, cell: Cell, database: str, observed: _Observed, log_dir: Path
     ) -> AsyncIterator[str]:
         """Run node proxy, worker and API of a cell; yields the address of the API."""
         force_stop = asyncio.Event()
-        proxy = self._build_proxy(cell.node)
+        proxy = self._build_proxy(cell.node, log_dir)
         async with supervise([proxy], on_notice=observed.on_notice, force_stop=force_stop):
             env = self._build_environment(cell, database, proxy.address)
-            api = self._build_engine_process("api", ("api", "--port", "0"), env)
-            worker = self._build_engine_process("worker", ("worker",), env)
+            api = self._build_engine_process("api", ("api", "--port", "0"), env, log_dir)
+            worker = self._build_engine_process("worker", ("worker",), env, log_dir)
             async with supervise(
                 [worker, api], on_notice=observed.on_notice, force_stop=force_stop
             ):
@@ -216,17 +225,17 @@ class CellRunner:
             settings |= {"live": 1, "wallet_file": self._wallet.path}
         return build_child_environment(os.environ, **settings)
 
-    def _build_proxy(self, kind: NodeKind) -> EngineProcess:
+    def _build_proxy(self, kind: NodeKind, log_dir: Path) -> EngineProcess:
         options = ("--upstream", self._chain_url, "--kind", kind.value, "--seed", str(self._seed))
         argv = (sys.executable, "-m", "backend.trials.deployments.node_proxy", *options)
-        return EngineProcess(ProcessCommand("node-proxy", argv, os.environ), self._log_dir)
+        return EngineProcess(ProcessCommand("node-proxy", argv, os.environ), log_dir)
 
     def _build_engine_process(
-        self, name: str, argv: tuple[str, ...], env: Mapping[str, str]
+        self, name: str, argv: tuple[str, ...], env: Mapping[str, str], log_dir: Path
     ) -> EngineProcess:
         command = (sys.executable, "-m", "backend.cli", *argv)
         return EngineProcess(
-            ProcessCommand(name, command, env, stop_timeout_s=STOP_TIMEOUT_S), self._log_dir
+            ProcessCommand(name, command, env, stop_timeout_s=STOP_TIMEOUT_S), log_dir
         )
 
     async def _find_refused_commands(self, cell: Cell) -> list[Violation]:

@@ -34,6 +34,14 @@ _NO_HISTORY: Final = {
 }
 
 
+_BLOCKHASH_NOT_FOUND: Final[Json] = {
+    "err": "BlockhashNotFound",
+    "logs": [],
+    "accounts": None,
+    "unitsConsumed": 0,
+}
+
+
 class Refusal(NamedTuple):
     """An HTTP response without JSON-RPC in it."""
 
@@ -126,8 +134,8 @@ class BehindModel(NodeModel):
         refused = self._refuse_context(options)
         if refused is None and not self._knows_blockhash(call):
             message = "Transaction simulation failed: Blockhash not found"
-            data = {"err": "BlockhashNotFound", "logs": [], "accounts": None, "unitsConsumed": 0}
-            return {"error": {"code": -32002, "message": message, "data": data}}
+            error = {"code": -32002, "message": message, "data": _BLOCKHASH_NOT_FOUND}
+            return {"error": error}
         return refused
 
     def revise(self, call: Json, response: Json) -> Json:
@@ -180,13 +188,17 @@ class BehindModel(NodeModel):
                 return next(
                     (old for at, old in reversed(self._blockhashes) if at <= self._slot), result
                 )
+            case _:
+                return self._turn_back_context(call, result)
+
+    def _turn_back_context(self, call: Json, result: Any) -> Any:
         if not isinstance(result, dict) or "context" not in result:
             return result
         value = result["value"]
         if call["method"] == "getSignatureStatuses":
             value = [each if each and each["slot"] <= self._slot else None for each in value]
         if call["method"] == "simulateTransaction" and not self._may_simulate(call):
-            value = {"err": "BlockhashNotFound", "logs": [], "accounts": None, "unitsConsumed": 0}
+            value = _BLOCKHASH_NOT_FOUND
         return {"context": {**result["context"], "slot": self._slot}, "value": value}
 
     def _may_simulate(self, call: Json) -> bool:

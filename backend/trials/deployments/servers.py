@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from backend.embedded.data_dir import DataDirectory
 from backend.embedded.postgres import PostgresServer
-from backend.embedded.supervisor import NoticeHandler, supervise
+from backend.embedded.supervisor import NoticeHandler, SupervisedProgram, supervise
 from backend.trials.deployments.cells import PostgresKind, RedisKind
 from backend.trials.deployments.programs import (
     HOST,
@@ -65,7 +65,7 @@ class Servers:
         for program in PACKAGES:
             find_program(program)
         async with AsyncExitStack() as stack:
-            programs = [
+            programs: list[SupervisedProgram] = [
                 self._postgres,
                 *(self._configure_pooler(kind, mode) for kind, mode in _POOL_MODES.items()),
                 self._configure_redis(),
