@@ -23,7 +23,7 @@ LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       lease_until IS NOT NULL AS is_leased, open, created_at
+       lease_until IS NOT NULL AS is_leased, attempts, open, created_at
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
@@ -48,7 +48,7 @@ class EvidenceMark(NamedTuple):
 class DatabaseSnapshot:
     """The stored orders created since a mark, and their journal.
 
-    ``failure_by_order``: the code and reason of each failed order.
+    ``failure_by_order``: the code and reason of the last failure of each order that had one.
     """
 
     rows: Mapping[str, OrderRow]
@@ -89,9 +89,7 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         created_at={row["id"]: row["created_at"] for row in rows},
         ended_at={e["order_id"]: e["at"] for e in events if Status(e["status"]).is_final},
         failure_by_order={
-            e["order_id"]: f"({e['code']}: {e['reason']})"
-            for e in events
-            if e["status"] == Status.FAILED
+            e["order_id"]: f"({e['code']}: {e['reason']})" for e in events if e["code"] is not None
         },
     )
 
@@ -166,4 +164,5 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         amount_in=int(row["amount_in"]),
         amount_out=None if row["amount_out"] is None else int(row["amount_out"]),
         is_leased=row["is_leased"],
+        attempts=row["attempts"],
     )

@@ -47,6 +47,7 @@ class OrderRow:
     amount_in: int
     amount_out: int | None
     is_leased: bool
+    attempts: int = 1
 
 
 class OrderTransition(NamedTuple):

@@ -275,10 +275,16 @@ def is_live(kind: NodeKind) -> bool:
 
 
 def find_unexpected_ends(snapshot: DatabaseSnapshot, unfillable: set[str]) -> Iterator[Violation]:
-    """Find orders that ended otherwise than their terms say."""
+    """Find orders that ended otherwise than their terms say, or not with their first attempt.
+
+    Nothing in a cell fails an attempt but servers and nodes, and their faults must not cost any.
+    """
     for row in snapshot.rows.values():
         expected = Status.FAILED if row.id in unfillable else Status.CONFIRMED
+        failure = snapshot.failure_by_order.get(row.id, "")
         if row.status.is_final and row.status is not expected:
-            failure = snapshot.failure_by_order.get(row.id, "")
             message = f"order {row.id} is {row.status} instead of {expected} {failure}".rstrip()
+            yield Violation(ViolationKind.WRONG, message)
+        elif row.attempts > 1:
+            message = f"order {row.id} used {row.attempts} attempts {failure}".rstrip()
             yield Violation(ViolationKind.WRONG, message)

@@ -65,6 +65,9 @@ class NodeModel:
         """Revise the node's response to a call."""
         return response
 
+    def observe_tip(self, slot: int) -> None:
+        """Note the node's newest confirmed slot."""
+
 
 class NoArraysModel(NodeModel):
     """Refuses every JSON-RPC array, however short."""
@@ -151,14 +154,17 @@ class BehindModel(NodeModel):
     def _is_behind(self) -> bool:
         return self._random.random() < BEHIND_SHARE
 
+    def observe_tip(self, slot: int) -> None:
+        self._tip = max(self._tip, slot)
+
     @property
     def _slot(self) -> int:
         return self._tip - BEHIND_SLOTS
 
     def _observe(self, call: Json, result: Any) -> None:
-        slot = _read_slot(result)
-        self._tip = max(self._tip, slot)
         if call["method"] == "getLatestBlockhash" and isinstance(result, dict):
+            slot = int(result["context"]["slot"])
+            self.observe_tip(slot)
             self._blockhashes.append((slot, result))
             self._slot_of_blockhash.setdefault(result["value"]["blockhash"], slot)
 
@@ -225,11 +231,3 @@ def _get_options(call: Json) -> Json:
     params = call.get("params")
     last = params[-1] if isinstance(params, list) and params else None
     return last if isinstance(last, dict) else {}
-
-
-def _read_slot(result: Any) -> int:
-    if not isinstance(result, dict):
-        return 0
-    context = result.get("context")
-    slot = context.get("slot") if isinstance(context, dict) else result.get("absoluteSlot")
-    return slot if isinstance(slot, int) else 0

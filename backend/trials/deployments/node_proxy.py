@@ -16,6 +16,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from backend.runtime.background import run_in_background
 from backend.trials.deployments.cells import NodeKind
 from backend.trials.deployments.node_models import (
     UNKNOWN_GENESIS_HASH,
@@ -26,6 +27,7 @@ from backend.trials.deployments.node_models import (
 )
 
 HOST: Final = "127.0.0.1"
+TIP_INTERVAL_S: Final = 0.2
 _BODY_BYTES_MAX: Final = 1 << 20
 
 
@@ -65,13 +67,20 @@ class NodeProxy:
                 responses.append({"jsonrpc": "2.0", "id": call.get("id"), **answer})
         return responses
 
+    async def follow_tip(self) -> None:
+        """Tell the model the node's newest confirmed slot, until cancelled."""
+        call = {"jsonrpc": "2.0", "id": 0, "method": "getSlot"}
+        while True:
+            [response] = await self._forward([{**call, "params": [{"commitment": "confirmed"}]}])
+            self._model.observe_tip(response["result"])
+            await asyncio.sleep(TIP_INTERVAL_S)
+
     def _answer(self, call: Json) -> Json | None:
         if call["method"] == "getGenesisHash" and not self._is_simulated:
             return {"result": UNKNOWN_GENESIS_HASH}
         return self._model.answer(call)
 
     async def _forward(self, calls: list[Json]) -> list[Json]:
-        # One after the other where they are one: the simulated node takes both forms.
         body = calls if len(calls) > 1 else calls[0]
         headers = {"Content-Type": "application/json"}
         async with self._session.post(
@@ -105,7 +114,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
             await web.TCPSite(runner, HOST, 0, backlog=1_024).start()
             sys.stdout.write(f"ready http://{HOST}:{runner.addresses[0][1]}\n")
             sys.stdout.flush()
-            await stop.wait()
+            async with run_in_background(proxy.follow_tip):
+                await stop.wait()
         finally:
             await runner.cleanup()
 
