@@ -1,7 +1,8 @@
 """Settings: read once from the environment when a process starts.
 
 ``DATABASE_URL``, ``REDIS_URL`` and ``SOLANA_RPC_URL`` have their conventional names; the variable
-of any other setting is ``ORDER_ENGINE_`` and its name. The table in the README is generated here.
+of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readme_parts.py`` makes
+``backend/SETTINGS.md`` from this class.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _PATH = re.compile(r"`((?:[a-z_]+/)+[a-z_]*(?:\.(?:py|md|sql|yaml|http))?)`")
 
 RUN_HERE = {
     "scripts/install dev",
-    "scripts/test -k amounts",
+    "scripts/test tests/unit/test_amounts.py",
     ".venv/bin/python -m tests.simulation --seeds 0:20",
     "scripts/chaos --list",
 }

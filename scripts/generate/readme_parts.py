@@ -1,4 +1,4 @@
-"""Writes the sections of README.md that are generated from code: the lifecycle and the settings.
+"""Writes the generated sections of README.md (lifecycle) and backend/SETTINGS.md (settings).
 
 A section is between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
 written, and an outdated section is an error.
