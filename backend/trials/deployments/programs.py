@@ -11,9 +11,7 @@ import shutil
 import signal
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Final
 
 from backend.domain.errors import Rejected, Transient
@@ -24,8 +22,10 @@ PACKAGES: Final[Mapping[str, str]] = {
     "pgbouncer": "pgbouncer",
     "redis-server": "redis-server",
     "openssl": "openssl",
+    "nginx": "nginx-light",
 }
 """The Debian package of each program."""
+MATRIX_PROGRAMS: Final = ("pgbouncer", "redis-server", "openssl")
 HOST: Final = "127.0.0.1"
 
 _START_TIMEOUT_S: Final = 20.0
@@ -34,20 +34,19 @@ _CERTIFICATE_DAYS: Final = "2"
 _PATH: Final = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin"
 
 
-def find_program(name: str) -> Path:
-    """Find a program. Raises ``Rejected`` with the packages to install."""
-    path = shutil.which(name, path=_PATH)
-    if path is None:
-        missing = [each for each in PACKAGES if shutil.which(each, path=_PATH) is None]
-        packages = " ".join(PACKAGES[each] for each in missing)
-        reason = f"missing here: {', '.join(missing)}; on Debian: apt-get install {packages}"
+def find_programs(*names: str, path: str = _PATH) -> list[Path]:
+    """Find programs. Raises ``Rejected``, which names all that are missing and their packages."""
+    found = {name: shutil.which(name, path=path) for name in names}
+    if missing := [name for name in names if found[name] is None]:
+        packages = " ".join(PACKAGES[name] for name in missing)
+        reason = f"{', '.join(missing)} not found; on Debian: apt-get install {packages}"
         raise Rejected("program_missing", reason)
-    return Path(path)
+    return [Path(str(found[name])) for name in names]
 
 
-def read_template(name: str) -> Template:
-    """Read a configuration template."""
-    return Template((resources.files(__package__) / "templates" / name).read_text("utf-8"))
+def find_program(name: str) -> Path:
+    """Find one program. Raises ``Rejected``."""
+    return find_programs(name)[0]
 
 
 def create_folder(folder: Path, account: Account) -> None:

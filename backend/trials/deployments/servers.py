@@ -24,16 +24,18 @@ from backend.embedded.supervisor import NoticeHandler, SupervisedProgram, superv
 from backend.trials.deployments.cells import PostgresKind, RedisKind
 from backend.trials.deployments.programs import (
     HOST,
-    PACKAGES,
+    MATRIX_PROGRAMS,
     ServerProgram,
     create_certificates,
     create_folder,
     find_program,
-    read_template,
+    find_programs,
     write_file,
 )
+from backend.trials.deployments.templates import render
 
 ROLE: Final = "order_engine"
+REDIS_USER: Final = "engine"
 _CONNECTIONS_MAX: Final = 200
 _ACL_LOG_MAX: Final = 100
 _POOL_MODES: Final = {PostgresKind.SESSION: "session", PostgresKind.TRANSACTION: "transaction"}
@@ -62,8 +64,7 @@ class Servers:
 
         Raises ``Rejected`` if a program is missing, ``Transient`` if a server does not start.
         """
-        for program in PACKAGES:
-            find_program(program)
+        find_programs(*MATRIX_PROGRAMS)
         async with AsyncExitStack() as stack:
             programs: list[SupervisedProgram] = [
                 self._postgres,
@@ -145,7 +146,11 @@ class Servers:
         for name in ("ca.crt", "server.crt", "server.key"):
             self._account.chown(folder / name)
         admin_password = secrets.token_hex(16)
-        values = {**self._get_values(folder, port), "admin_password": admin_password}
+        values = {
+            **self._get_values(folder, port),
+            "admin_password": admin_password,
+            "data": str(folder),
+        }
         self._write(folder, "users.acl", "users.acl", values)
         settings = self._write(folder, "redis.conf", "redis-tls.conf", values)
         # Where the engine can read it, which is not where the servers keep their keys.
@@ -153,8 +158,8 @@ class Servers:
         authority.write_bytes((folder / "ca.crt").read_bytes())
         where = f"{HOST}:{port}/0?ssl_ca_certs={authority}"
         self._redis[RedisKind.TLS_ACL] = _RedisServer(
-            f"rediss://{ROLE}:{self._password}@{where}",
-            f"rediss://default:{admin_password}@{where}",
+            f"rediss://{REDIS_USER}:{self._password}@{where}",
+            f"rediss://operator:{admin_password}@{where}",
         )
         return self._build_program("redis-tls", [find_program("redis-server"), settings], port)
 
@@ -168,7 +173,7 @@ class Servers:
 
     def _write(self, folder: Path, name: str, template: str, values: dict[str, str]) -> Path:
         path = folder / name
-        write_file(path, read_template(template).substitute(values), self._account)
+        write_file(path, render(template, values), self._account)
         return path
 
     def _build_program(self, name: str, argv: list[Path], port: int) -> ServerProgram:
