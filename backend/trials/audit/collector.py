@@ -101,7 +101,7 @@ class EvidenceCollector:
         observed: ClientObservations,
         feed_streams: dict[str, Sequence[OrderTransition]],
         *,
-        has_history: bool = True,
+        needs_amounts: bool = False,
     ) -> Evidence:
         """Collect the evidence on all orders since a mark."""
         where, session = self._addresses, self._session
@@ -121,7 +121,7 @@ class EvidenceCollector:
             order_streams=observed.order_streams,
             feed_streams=feed_streams,
             balance_changes=balance_changes,
-            has_history=has_history,
+            needs_amounts=needs_amounts,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

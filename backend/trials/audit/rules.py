@@ -77,8 +77,8 @@ class Evidence:
     feed order. ``order_by_signature``: the order of each signature that was ever stored.
     ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
     received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
-    each mint, without fees. ``has_history``: whether the node could tell what a swap
-    moved; a confirmed order may lack its amount out only where it could not.
+    each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
+    amounts out, because the node told them.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -89,7 +89,7 @@ class Evidence:
     order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     balance_changes: Mapping[str, int] = field(default_factory=dict)
-    has_history: bool = True
+    needs_amounts: bool = False
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
@@ -119,6 +119,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_subscriber_gaps,
         find_wrong_executions,
         find_wrong_balances,
+        find_missing_amounts,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -196,15 +197,11 @@ def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
             for swap in swaps:
                 message = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
                 yield Violation(ViolationKind.WRONG, message)
-            continue
-        if not any(_is_swap_of(row, swap) for swap in swaps):
+        elif not any(_is_execution(swap, row) for swap in swaps):
             yield Violation(
                 ViolationKind.WRONG,
                 f"order {row.id} is confirmed, and its swap is not in the ledger",
             )
-        if row.amount_out is None and evidence.has_history:
-            message = f"order {row.id} is confirmed without its amount, which the node could tell"
-            yield Violation(ViolationKind.WRONG, message)
 
 
 def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
@@ -212,8 +209,11 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
     expected: Counter[str] = Counter()
     for row in evidence.rows.values():
         if row.status is Status.CONFIRMED:
+            amount_out = row.amount_out
+            if amount_out is None:  # not known yet: only the ledger tells it
+                amount_out = sum(s.amount_out for s in evidence.swaps_by_order.get(row.id, ()))
             expected[row.mint_in] -= row.amount_in
-            expected[row.mint_out] += _find_amount_out(evidence, row)
+            expected[row.mint_out] += amount_out
     for mint in sorted(evidence.balance_changes.keys() | expected.keys()):
         if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
             change = evidence.balance_changes.get(mint, 0)
@@ -221,19 +221,26 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(ViolationKind.WRONG, message)
 
 
-def _is_swap_of(row: OrderRow, swap: ExecutedSwap) -> bool:
-    """Whether a swap is the execution that the row tells of, as far as it tells."""
+def find_missing_amounts(evidence: Evidence) -> Iterator[Violation]:
+    """Find confirmed orders without their amount out, where the node told it."""
+    for row in evidence.rows.values():
+        is_missing = row.status is Status.CONFIRMED and row.amount_out is None
+        if is_missing and evidence.needs_amounts:
+            message = f"order {row.id} is confirmed without its amount, which the node told"
+            yield Violation(ViolationKind.WRONG, message)
+
+
+def _is_execution(swap: ExecutedSwap, row: OrderRow) -> bool:
+    """Whether a swap is what a confirmed order says; its amount may not be known yet."""
+    amount_out = swap.amount_out if row.amount_out is None else row.amount_out
+    expected = (row.signature, row.mint_in, row.mint_out, row.amount_in, amount_out)
     return (
-        (swap.signature, swap.mint_in, swap.mint_out, swap.amount_in)
-        == (row.signature, row.mint_in, row.mint_out, row.amount_in)
-    ) and row.amount_out in {None, swap.amount_out}
-
-
-def _find_amount_out(evidence: Evidence, row: OrderRow) -> int:
-    """What an order received: as stored, or from the ledger where no node told it."""
-    if row.amount_out is not None:
-        return row.amount_out
-    return sum(swap.amount_out for swap in evidence.swaps_by_order.get(row.id, ()))
+        swap.signature,
+        swap.mint_in,
+        swap.mint_out,
+        swap.amount_in,
+        swap.amount_out,
+    ) == expected
 
 
 def _describe_difference(

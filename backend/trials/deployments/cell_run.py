@@ -161,7 +161,7 @@ class CellRunner:
                 snapshot,
                 clients,
                 {"the stream": clients.stream},
-                has_history=cell.node not in {NodeKind.NO_HISTORY, NodeKind.EMPTY_HISTORY},
+                needs_amounts=cell.node not in {NodeKind.NO_HISTORY, NodeKind.EMPTY_HISTORY},
             )
         violations = [*audit(evidence), *find_unanswered(clients)]
         violations += find_unexpected_ends(snapshot, clients.unfillable)
