@@ -176,14 +176,14 @@ def test_an_order_that_was_executed_and_is_not_confirmed_is_wrong(status: Status
     assert violated_kinds(planted) == {ViolationKind.WRONG}
 
 
+def test_a_confirmed_order_without_its_amount_is_wrong_where_the_node_told_it() -> None:
+    rows = {"a": replace(DONE, amount_out=None), "b": FAILED}
+    planted = replace(evidence(), rows=rows, needs_amounts=True)
+    assert violated_kinds(planted) == {ViolationKind.WRONG}
+
+
 def test_a_wallet_that_changed_by_more_than_its_orders_is_wrong() -> None:
     balance_changes = {SOL: -20, USDC: 990}
     assert violated_kinds(replace(evidence(), balance_changes=balance_changes)) == {
         ViolationKind.WRONG
     }
-
-
-def test_a_confirmed_order_without_its_amount_is_wrong_where_the_node_told_it() -> None:
-    rows = {"a": replace(DONE, amount_out=None), "b": FAILED}
-    planted = replace(evidence(), rows=rows, needs_amounts=True)
-    assert violated_kinds(planted) == {ViolationKind.WRONG}

@@ -189,6 +189,15 @@ def find_subscriber_gaps(evidence: Evidence) -> Iterator[Violation]:
             )
 
 
+def find_missing_amounts(evidence: Evidence) -> Iterator[Violation]:
+    """Find confirmed orders without their amount out, where the node told it."""
+    for row in evidence.rows.values():
+        is_missing = row.status is Status.CONFIRMED and row.amount_out is None
+        if is_missing and evidence.needs_amounts:
+            message = f"order {row.id} is confirmed without its amount, which the node told"
+            yield Violation(ViolationKind.WRONG, message)
+
+
 def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
     """Find orders whose stored execution differs from the ledger."""
     for row in evidence.rows.values():
@@ -218,15 +227,6 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
         if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
             change = evidence.balance_changes.get(mint, 0)
             message = f"{mint}: the wallet changed by {change:+}, its orders by {expected[mint]:+}"
-            yield Violation(ViolationKind.WRONG, message)
-
-
-def find_missing_amounts(evidence: Evidence) -> Iterator[Violation]:
-    """Find confirmed orders without their amount out, where the node told it."""
-    for row in evidence.rows.values():
-        is_missing = row.status is Status.CONFIRMED and row.amount_out is None
-        if is_missing and evidence.needs_amounts:
-            message = f"order {row.id} is confirmed without its amount, which the node told"
             yield Violation(ViolationKind.WRONG, message)
 
 
