@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -82,7 +82,7 @@ def _format_default(default: object) -> str:
             return f"`{default}`"
 
 
-SECTIONS = {
+SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
     "lifecycle": _render_lifecycle,
     "settings": _render_settings,
     **{name: partial(_render_configuration, name) for name in EXAMPLES},

@@ -22,7 +22,7 @@ class MatrixReport:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
         if not self._console.is_terminal:
-            self._console.width = 140
+            self._console.width = 150
 
     def print_cells(self, cells: Sequence[Cell]) -> None:
         """Print the names of cells."""
