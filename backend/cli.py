@@ -1,5 +1,5 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
-chaos | bench``.
+chaos | bench | deployments``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM or Ctrl-C.
@@ -41,6 +41,7 @@ from backend.trials.chaos.run import run_chaos
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import MACHINE_S
+from backend.trials.deployments.command import deployments
 from backend.trials.smoke import run_smoke_test
 from tui.cli import main as tui
 
@@ -241,6 +242,7 @@ def chaos(
 
 
 main.add_command(bench)
+main.add_command(deployments)
 main.add_command(tui, "tui")
 
 

@@ -27,6 +27,7 @@ RUN_HERE = {
     "scripts/test tests/unit/test_amounts.py",
     ".venv/bin/python -m tests.simulation --seeds 0:20",
     "scripts/chaos --list",
+    "scripts/deployments --list",
 }
 RUN_ELSEWHERE = {
     "scripts/check": "scripts/test.sh",

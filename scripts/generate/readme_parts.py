@@ -1,4 +1,5 @@
-"""Writes the generated sections of README.md (lifecycle) and backend/SETTINGS.md (settings).
+"""Writes the generated sections of the pages: the lifecycle in README.md, the settings in
+backend/SETTINGS.md, and in backend/DEPLOYMENT.md the configurations that the trials run.
 
 A section is between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
 written, and an outdated section is an error.
@@ -8,16 +9,22 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from backend.config import Settings, get_variable_name
 from backend.domain import lifecycle
+from backend.trials.deployments.templates import EXAMPLES, render_example
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"README.md": {"lifecycle"}, "backend/SETTINGS.md": {"settings"}}
-SECTION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = {
+    "README.md": {"lifecycle"},
+    "backend/SETTINGS.md": {"settings"},
+    "backend/DEPLOYMENT.md": set(EXAMPLES),
+}
+SECTION = re.compile(r"(<!-- generated: ([\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
@@ -56,6 +63,12 @@ def _render_settings() -> Iterator[str]:
         yield f"| `{get_variable_name(name)}` | {default} | {field.description} |"
 
 
+def _render_configuration(name: str) -> Iterator[str]:
+    yield "```nginx" if name.startswith("nginx") else "```"
+    yield render_example(name).rstrip("\n")
+    yield "```"
+
+
 def _format_default(default: object) -> str:
     """Format a default as it is written into the environment; empty if there is none."""
     match default:
@@ -69,7 +82,11 @@ def _format_default(default: object) -> str:
             return f"`{default}`"
 
 
-SECTIONS = {"lifecycle": _render_lifecycle, "settings": _render_settings}
+SECTIONS: dict[str, Callable[[], Iterator[str]]] = {
+    "lifecycle": _render_lifecycle,
+    "settings": _render_settings,
+    **{name: partial(_render_configuration, name) for name in EXAMPLES},
+}
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
-from backend.trials.chaos.audit import (
+from backend.trials.audit.rules import (
     Evidence,
     ExecutedSwap,
     OrderRow,
@@ -173,6 +173,12 @@ def test_an_order_that_was_executed_and_is_not_confirmed_is_wrong(status: Status
     planted = replace(evidence(), rows={"a": row, "b": FAILED}, journal=journal)
     order_streams = {"a": transitions_of("a", journal), "b": transitions_of("b")}
     planted = replace(planted, feed_streams={"stream": journal}, order_streams=order_streams)
+    assert violated_kinds(planted) == {ViolationKind.WRONG}
+
+
+def test_a_confirmed_order_without_its_amount_is_wrong_where_the_node_told_it() -> None:
+    rows = {"a": replace(DONE, amount_out=None), "b": FAILED}
+    planted = replace(evidence(), rows=rows, needs_amounts=True)
     assert violated_kinds(planted) == {ViolationKind.WRONG}
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from backend.trials.chaos.audit import Violation, ViolationKind
+from backend.trials.audit.rules import Violation, ViolationKind
 from backend.trials.chaos.runner import TurnResult
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import SHORT_ORDERS, Turn

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -12,26 +11,17 @@ from typing import Final
 
 import aiohttp
 
+from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
-from backend.domain.tokens import SOL
-from backend.trials.chaos.audit import Evidence, OrderTransition, Violation, ViolationKind, audit
-from backend.trials.chaos.clients import (
-    ChaosClient,
-    ClientObservations,
-    fetch_cursor,
-    follow_stream,
-)
-from backend.trials.chaos.evidence import (
+from backend.trials.audit.clients import ClientObservations, TrialClient
+from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, find_unanswered
+from backend.trials.audit.evidence import (
     DatabaseSnapshot,
     EvidenceMark,
-    count_open_orders,
-    fetch_balances,
     fetch_database_time,
-    fetch_fees,
-    fetch_ledger,
     fetch_orders,
-    parse_swaps,
 )
+from backend.trials.audit.rules import Evidence, Violation, ViolationKind, audit
 from backend.trials.chaos.faults import Fault
 from backend.trials.chaos.injection import inject
 from backend.trials.chaos.schedule import Turn
@@ -39,11 +29,8 @@ from backend.trials.chaos.system import EngineSystem
 from backend.trials.chaos.timing import recovery_bound_s
 
 CLIENTS: Final = 4
-POLL_S: Final = 0.05
 ORDERS_TIMEOUT_S: Final = 45.0
 """How long orders may take to end before they count as stuck."""
-EVENTS_TIMEOUT_S: Final = 10.0
-"""How long subscribers may then take to receive the last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +67,26 @@ class ScenarioRunner:
         self._machine_s = machine_s
         self._session = session
         self._seed = seed
+        self._collector = EvidenceCollector(
+            TrialAddresses(
+                system.database_url,
+                system.chain_url,
+                system.api_url,
+                create_paper_wallet().address,
+            ),
+            session,
+        )
 
     async def record_mark(self) -> EvidenceMark:
-        """Record the current positions of clock, ledger, feed and wallet."""
-        system = self._system
-        _, newest = await fetch_ledger(self._session, system.chain_url, 0)
-        return EvidenceMark(
-            await fetch_database_time(system.database_url),
-            newest,
-            await fetch_cursor(self._session, system.api_url),
-            await fetch_balances(system.chain_url),
-        )
+        """Record where the evidence of the turns from now on starts."""
+        return await self._collector.record_mark()
 
     async def run_turn(self, turn: Turn) -> TurnResult:
         """Run one turn, from its first order to its audit."""
         await self._system.set_worker_settings(turn.settings)
-        mark = await self.record_mark()
+        mark = await self._collector.record_mark()
         observed = ClientObservations()
-        async with self._record_stream(mark, observed):
+        async with self._collector.record_stream(mark, observed):
             faults_injected = 0
             async with asyncio.TaskGroup() as group:
                 injections = await self._schedule_faults(turn.faults, group)
@@ -105,42 +94,14 @@ class ScenarioRunner:
                 for injection in injections:
                     faults_injected += await injection
                 healed_at = await self._database_time()
-                await self._await_orders_ended(mark, posting)
-            snapshot = await fetch_orders(self._system.database_url, mark.at)
-            await _await_events(observed.stream, len(snapshot.journal))
-        evidence = await self.collect_evidence(
+                await self._collector.await_orders_ended(mark, posting, ORDERS_TIMEOUT_S)
+            snapshot = await self._collector.fetch_orders(mark, observed)
+        evidence = await self._collector.collect(
             mark, snapshot, observed, {"the stream": observed.stream}
         )
         bound_s = recovery_bound_s(len(snapshot.rows), self._machine_s)
         return _build_result(
             turn, evidence, snapshot, observed, faults_injected, healed_at, bound_s
-        )
-
-    async def collect_evidence(
-        self,
-        mark: EvidenceMark,
-        snapshot: DatabaseSnapshot,
-        observed: ClientObservations,
-        feed_streams: dict[str, Sequence[OrderTransition]],
-    ) -> Evidence:
-        """Collect the evidence on all orders since a mark."""
-        system, session = self._system, self._session
-        entries, _ = await fetch_ledger(session, system.chain_url, mark.ledger_position)
-        balances = await fetch_balances(system.chain_url)
-        balance_changes = {mint: amount - mark.balances[mint] for mint, amount in balances.items()}
-        balance_changes[SOL.mint] += await fetch_fees(system.chain_url, entries)
-        feed_streams["the stream read again"] = await self._replay_stream(
-            mark, len(snapshot.journal)
-        )
-        return Evidence(
-            accepted={key: frozenset(ids) for key, ids in observed.accepted.items()},
-            rows=snapshot.rows,
-            journal=snapshot.journal,
-            order_by_signature=snapshot.order_by_signature,
-            swaps=parse_swaps(entries),
-            order_streams=observed.order_streams,
-            feed_streams=feed_streams,
-            balance_changes=balance_changes,
         )
 
     async def audit_all(
@@ -151,14 +112,14 @@ class ScenarioRunner:
         observed = ClientObservations()
         for key, ids in accepted.items():
             observed.accepted[key] = set(ids)
-        return audit(await self.collect_evidence(mark, snapshot, observed, {}))
+        return audit(await self._collector.collect(mark, snapshot, observed, {}))
 
     async def _post_orders(self, turn: Turn, observed: ClientObservations) -> None:
         async with asyncio.TaskGroup() as group:
             for n in range(1 if turn.is_burst else CLIENTS):
                 name = f"{turn.number}-{turn.scenario}-{n}"
                 random = Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, not secret
-                client = ChaosClient(self._session, self._system.api_url, name, random, observed)
+                client = TrialClient(self._session, self._system.api_url, name, random, observed)
                 if turn.is_burst:
                     group.create_task(client.post_batch(turn.orders))
                 else:
@@ -190,48 +151,6 @@ class ScenarioRunner:
     async def _database_time(self) -> datetime:
         return await fetch_database_time(self._system.database_url)
 
-    async def _await_orders_ended(self, mark: EvidenceMark, posting: asyncio.Task[None]) -> None:
-        """Wait until all orders have ended and their followers are done, or until the timeout."""
-        try:
-            async with asyncio.timeout(ORDERS_TIMEOUT_S):
-                await asyncio.wait([posting])
-                is_open = True
-                while is_open:
-                    await asyncio.sleep(POLL_S)
-                    is_open = await count_open_orders(self._system.database_url, mark.at) > 0
-        except TimeoutError:
-            posting.cancel()
-
-    @asynccontextmanager
-    async def _record_stream(
-        self, mark: EvidenceMark, observed: ClientObservations
-    ) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(
-                follow_stream(self._session, self._system.api_url, mark.cursor, observed.stream)
-            )
-            yield
-            reader.cancel()
-
-    async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:
-        received: list[OrderTransition] = []
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(
-                follow_stream(self._session, self._system.api_url, mark.cursor, received)
-            )
-            await _await_events(received, events)
-            reader.cancel()
-        return received
-
-
-async def _await_events(received: Sequence[OrderTransition], events: int) -> None:
-    try:
-        async with asyncio.timeout(EVENTS_TIMEOUT_S):
-            while len(received) < events:  # noqa: ASYNC110 - another task appends to the list
-                await asyncio.sleep(POLL_S)
-    except TimeoutError:
-        pass
-
 
 def _build_result(
     turn: Turn,
@@ -249,13 +168,7 @@ def _build_result(
         recovery_s = max(recovery_s, (ended_at - since).total_seconds())
         end_counts[snapshot.rows[order_id].status] += 1
     violations = audit(evidence)
-    violations += [
-        Violation(ViolationKind.WRONG, f"refused: {reply}") for reply in observed.rejections
-    ]
-    answered = len(observed.accepted)
-    if answered + len(observed.rejections) < observed.requested:
-        message = f"{observed.requested - answered} requests got no response"
-        violations.append(Violation(ViolationKind.STUCK, message))
+    violations += find_unanswered(observed)
     if recovery_s > bound_s:
         message = f"an order took {recovery_s:.1f} s after the last fault to end"
         violations.append(Violation(ViolationKind.STUCK, message))

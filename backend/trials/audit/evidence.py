@@ -1,4 +1,4 @@
-"""Collects evidence after a turn: from the database, the chain's ledger and the wallet."""
+"""Fetches evidence: from the database, the chain's ledger and the wallet."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc_client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc_results import LandedTransaction
-from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.chaos.audit import ExecutedSwap, OrderRow, OrderTransition
+from backend.trials.audit.rules import ExecutedSwap, OrderRow, OrderTransition
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       lease_until IS NOT NULL AS is_leased, open, created_at
+       lease_until IS NOT NULL AS is_leased, attempts, open, created_at
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
-SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature
+SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
+       e.data->>'code' AS code, e.data->>'reason' AS reason
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
@@ -46,13 +46,17 @@ class EvidenceMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSnapshot:
-    """The stored orders created since a mark, and their journal."""
+    """The stored orders created since a mark, and their journal.
+
+    ``failure_by_order``: the code and reason of the last failure of each order that had one.
+    """
 
     rows: Mapping[str, OrderRow]
     journal: Sequence[OrderTransition]
     order_by_signature: Mapping[str, str]
     created_at: Mapping[str, datetime]
     ended_at: Mapping[str, datetime]
+    failure_by_order: Mapping[str, str]
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -84,6 +88,9 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         },
         created_at={row["id"]: row["created_at"] for row in rows},
         ended_at={e["order_id"]: e["at"] for e in events if Status(e["status"]).is_final},
+        failure_by_order={
+            e["order_id"]: f"({e['code']}: {e['reason']})" for e in events if e["code"] is not None
+        },
     )
 
 
@@ -113,9 +120,8 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
     ]
 
 
-async def fetch_balances(url: str) -> dict[str, int]:
-    """Fetch the paper wallet's balance of each mint, in base units."""
-    owner = create_paper_wallet().address
+async def fetch_balances(url: str, owner: Pubkey) -> dict[str, int]:
+    """Fetch a wallet's balance of each mint, in base units."""
     spl_tokens = [token for token in KNOWN_TOKENS if token != SOL]
     keys = [owner, *(derive_ata(owner, Pubkey.from_string(token.mint)) for token in spl_tokens)]
     async with RpcClient(url) as rpc:
@@ -158,4 +164,5 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         amount_in=int(row["amount_in"]),
         amount_out=None if row["amount_out"] is None else int(row["amount_out"]),
         is_leased=row["is_leased"],
+        attempts=row["attempts"],
     )

@@ -1,4 +1,4 @@
-"""The audit: cross-checks independent evidence that each order was executed at most once.
+"""The rules of the audit, over independent evidence that each order was executed at most once.
 
 The evidence has four independent sources: the responses that clients got, the events that
 subscribers received, the rows of the database, and the chain's ledger. Pure, so that each rule has
@@ -47,6 +47,7 @@ class OrderRow:
     amount_in: int
     amount_out: int | None
     is_leased: bool
+    attempts: int = 1
 
 
 class OrderTransition(NamedTuple):
@@ -76,7 +77,8 @@ class Evidence:
     feed order. ``order_by_signature``: the order of each signature that was ever stored.
     ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
     received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
-    each mint, without fees.
+    each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
+    amounts out, because the node told them.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -87,6 +89,7 @@ class Evidence:
     order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
     balance_changes: Mapping[str, int] = field(default_factory=dict)
+    needs_amounts: bool = False
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
@@ -116,6 +119,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_subscriber_gaps,
         find_wrong_executions,
         find_wrong_balances,
+        find_missing_amounts,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -146,11 +150,11 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
 
 
 def find_stuck(evidence: Evidence) -> Iterator[Violation]:
-    """Find orders that have not ended or are still leased."""
+    """Find orders that have not ended, and ended ones that are still leased."""
     for row in evidence.rows.values():
         if not row.status.is_final:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still {row.status}")
-        if row.is_leased:
+        elif row.is_leased:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still leased")
 
 
@@ -183,6 +187,15 @@ def find_subscriber_gaps(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(
                 ViolationKind.GAPS, f"{name}: {_describe_difference(received, evidence.journal)}"
             )
+
+
+def find_missing_amounts(evidence: Evidence) -> Iterator[Violation]:
+    """Find confirmed orders without their amount out, where the node told it."""
+    for row in evidence.rows.values():
+        is_missing = row.status is Status.CONFIRMED and row.amount_out is None
+        if is_missing and evidence.needs_amounts:
+            message = f"order {row.id} is confirmed without its amount, which the node told"
+            yield Violation(ViolationKind.WRONG, message)
 
 
 def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:

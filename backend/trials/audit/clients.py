@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 
 from backend.domain.lifecycle import Status
-from backend.trials.chaos.audit import OrderTransition
+from backend.trials.audit.rules import OrderTransition
 
 POST_TIMEOUT_S: Final = 10.0
 RETRY_S: Final = 0.1
@@ -20,8 +21,11 @@ REPEATED_SHARE: Final = 0.1
 """The share of requests that are sent again although they had a response."""
 UNFILLABLE_SHARE: Final = 0.05
 """The share of orders that no venue can fill."""
+UNFILLABLE_AMOUNT: Final = "10000000000"
+"""The minimum amount out of those orders."""
 FOLLOW_EVERY: Final = 20
 """Of the orders of a batch, one in so many is followed on a socket of its own."""
+EXECUTE_PATH: Final = "/api/orders/execute"
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError)
 
 _PAIRS: Final = (
@@ -39,18 +43,32 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class ClientObservations:
-    """What the clients of a turn observed. ``requested`` counts the orders they tried to place."""
+    """What clients observed. ``requested`` counts the orders they tried to place.
+
+    ``unfillable``: the ids of the orders that no venue can fill.
+    """
 
     accepted: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     order_streams: dict[str, list[OrderTransition]] = field(default_factory=dict)
     stream: list[OrderTransition] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
+    unfillable: set[str] = field(default_factory=set)
     requested: int = 0
     errors: int = 0
     """Responses 500 and broken connections, after which the client retried."""
 
+    def record_acceptance(self, key: str, order_id: str, body: Json) -> None:
+        """Record that the request with this idempotency key got an order."""
+        self.accepted[key].add(order_id)
+        if body.get("minAmountOut") == UNFILLABLE_AMOUNT:
+            self.unfillable.add(order_id)
 
-def build_order_body(random: Random) -> Json:
+
+def build_order_body(
+    random: Random,
+    slippages_bps: Sequence[int] = (50, 100, 300),
+    unfillable_share: float = UNFILLABLE_SHARE,
+) -> Json:
     """Draw the body of an order; a few cannot be filled by any venue."""
     token_in, token_out, amount_max = random.choice(_PAIRS)
     amount = f"{random.uniform(0.001, 1) * amount_max:.5f}"
@@ -58,15 +76,15 @@ def build_order_body(random: Random) -> Json:
         "tokenIn": token_in,
         "tokenOut": token_out,
         "amount": amount,
-        "slippageBps": random.choice((50, 100, 300)),
+        "slippageBps": random.choice(slippages_bps),
     }
-    if random.random() < UNFILLABLE_SHARE:
-        body["minAmountOut"] = "10000000000"
+    if random.random() < unfillable_share:
+        body["minAmountOut"] = UNFILLABLE_AMOUNT
     return body
 
 
-class ChaosClient:
-    """One client of the engine at ``url``."""
+class TrialClient:
+    """One client of the engine at ``url``, which notes what it is told in ``observed``."""
 
     def __init__(
         self,
@@ -75,12 +93,15 @@ class ChaosClient:
         name: str,
         random: Random,
         observed: ClientObservations,
+        *,
+        build_body: Callable[[Random], Json] = build_order_body,
     ) -> None:
         self._session = session
         self._url = url
         self._name = name
         self._random = random
         self._observed = observed
+        self._build_body = build_body
         self._requests = 0
 
     async def post_steadily(self, orders: int, duration_s: float) -> None:
@@ -90,7 +111,7 @@ class ChaosClient:
         async with asyncio.TaskGroup() as group:
             for n in range(orders):
                 await asyncio.sleep(max(0.0, start + n * duration_s / orders - loop.time()))
-                body = build_order_body(self._random)
+                body = self._build_body(self._random)
                 is_repeated = self._random.random() < REPEATED_SHARE
                 group.create_task(
                     self._place_and_follow(body, self._next_key(), is_repeated=is_repeated)
@@ -99,7 +120,7 @@ class ChaosClient:
     async def post_batch(self, orders: int) -> None:
         """Post all orders in one batch, and follow some of them."""
         self._observed.requested += orders
-        bodies = [build_order_body(self._random) for _ in range(orders)]
+        bodies = [self._build_body(self._random) for _ in range(orders)]
         key = self._next_key()
         reply = await self._post_until_accepted("/api/orders/batch", {"orders": bodies}, key)
         async with asyncio.TaskGroup() as group:
@@ -108,9 +129,47 @@ class ChaosClient:
                     self._observed.rejections.append(json.dumps(entry))
                     continue
                 order_id = entry["orderId"]
-                self._observed.accepted[f"{key}#{index}"].add(order_id)
+                self._observed.record_acceptance(f"{key}#{index}", order_id, bodies[index])
                 if index % FOLLOW_EVERY == 0:
                     group.create_task(self._follow_order(order_id, self._socket_url(order_id)))
+
+    async def place_by_sockets(self, orders: int) -> None:
+        """Place each order as the first message of a socket, and follow it there to its end."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(orders):
+                self._observed.requested += 1
+                key = self._next_key()
+                body = {**self._build_body(self._random), "clientOrderId": key}
+                group.create_task(self._place_by_socket(body, key))
+
+    async def _place_by_socket(self, body: Json, key: str) -> None:
+        """Retry until the order is accepted or rejected; then follow it, if accepted."""
+        while True:
+            try:
+                async with self._session.ws_connect(f"{self._url}{EXECUTE_PATH}") as socket:
+                    await socket.send_json(body)
+                    reply = await socket.receive_json()
+                    if "orderId" in reply:
+                        await self._follow_placed(socket, body, key, reply["orderId"])
+                        return
+                    if reply["status"] < 500 and reply["status"] != 429:
+                        self._observed.rejections.append(json.dumps(reply))
+                        return
+                    self._observed.errors += 1
+            except (*CONNECTION_ERRORS, TypeError):  # TypeError: closed instead of a response
+                self._observed.errors += 1
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow_placed(
+        self, socket: aiohttp.ClientWebSocketResponse, body: Json, key: str, order_id: str
+    ) -> None:
+        """Read an order's events from the socket that placed it; from another if that breaks."""
+        self._observed.record_acceptance(key, order_id, body)
+        transitions = self._observed.order_streams.setdefault(order_id, [])
+        transitions += [parse_event(message.json()) async for message in socket]
+        if socket.close_code != 1000:
+            after = transitions[-1].seq if transitions else 0
+            await self._follow_order(order_id, self._socket_url(order_id, after))
 
     def _next_key(self) -> str:
         self._requests += 1
@@ -126,9 +185,9 @@ class ChaosClient:
         await self._follow_order(reply["orderId"], reply["ws_url"])
 
     async def _execute(self, body: Json, key: str) -> Json | None:
-        reply = await self._post_until_accepted("/api/orders/execute", body, key)
+        reply = await self._post_until_accepted(EXECUTE_PATH, body, key)
         if reply is not None:
-            self._observed.accepted[key].add(reply["orderId"])
+            self._observed.record_acceptance(key, reply["orderId"], body)
         return reply
 
     async def _post_until_accepted(self, path: str, body: Json, key: str) -> Json | None:
