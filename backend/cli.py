@@ -36,11 +36,7 @@ from backend.store.connection import Pooling
 from backend.store.errors import DATABASE_ERRORS
 from backend.store.migrations import MigrationError, migrate
 from backend.trials.bench.command import bench
-from backend.trials.chaos.report import ChaosReport
-from backend.trials.chaos.run import run_chaos
-from backend.trials.chaos.scenarios import SCENARIOS
-from backend.trials.chaos.schedule import plan_turns
-from backend.trials.chaos.timing import MACHINE_S
+from backend.trials.chaos.command import chaos
 from backend.trials.deployments.command import deployments
 from backend.trials.smoke import run_smoke_test
 from tui.cli import main as tui
@@ -198,50 +194,8 @@ def up(
     _run_process("up", run)
 
 
-@main.command()
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the schedule.")
-@click.option("--orders", type=int, help="Orders of the whole run, spread evenly.")
-@click.option("--minutes", type=float, help="Duration; without it, each scenario runs once.")
-@click.option(
-    "--scenario",
-    "names",
-    multiple=True,
-    type=click.Choice(list(SCENARIOS)),
-    help="Run only these scenarios.",
-)
-@click.option(
-    "--machine-s",
-    type=click.FloatRange(min=0),
-    default=MACHINE_S,
-    show_default=True,
-    help="Seconds that a busy machine may add to a recovery.",
-)
-@click.option("--list", "is_list", is_flag=True, help="List the scenarios.")
-@click.option("--show-schedule", is_flag=True, help="Show the schedule of faults.")
-def chaos(
-    seed: int,
-    orders: int | None,
-    minutes: float | None,
-    names: tuple[str, ...],
-    machine_s: float,
-    is_list: bool,
-    show_schedule: bool,
-) -> None:
-    """Inject faults while orders run, and audit the outcome of every order."""
-    report = ChaosReport(machine_s)
-    turns = plan_turns(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
-    if is_list:
-        report.print_scenarios()
-    elif show_schedule:
-        report.print_schedule(turns)
-    else:
-        observe.configure_logging("error", "console")
-        with _report_user_errors():
-            if not asyncio.run(run_chaos(seed, turns, report, machine_s)):
-                sys.exit(1)
-
-
 main.add_command(bench)
+main.add_command(chaos)
 main.add_command(deployments)
 main.add_command(tui, "tui")
 

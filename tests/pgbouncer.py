@@ -54,18 +54,7 @@ async def run_pgbouncer(
     }
     lines = [f"{name} = {value}" for name, value in options.items()]
     config.write_text("\n".join([f"[databases]\n* = host={server}\n[pgbouncer]", *lines, ""]))
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.chown(home, owner.st_uid, owner.st_gid)
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        config,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        user=owner.st_uid if is_root else None,
-        group=owner.st_gid if is_root else None,
-        extra_groups=[] if is_root else None,
-    )
+    process = await _start(config, home, owner)
     try:
         async with asyncio.timeout(WAIT_S):
             while not await _is_listening(home / f".s.PGSQL.{PORT}"):
@@ -87,3 +76,18 @@ async def _is_listening(path: Path) -> bool:
     writer.close()
     await writer.wait_closed()
     return True
+
+
+async def _start(config: Path, home: Path, owner: os.stat_result) -> asyncio.subprocess.Process:
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(home, owner.st_uid, owner.st_gid)
+    return await asyncio.create_subprocess_exec(
+        PROGRAM,
+        config,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        user=owner.st_uid if is_root else None,
+        group=owner.st_gid if is_root else None,
+        extra_groups=[] if is_root else None,
+    )

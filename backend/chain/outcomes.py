@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.costs import TOKEN_ACCOUNT_RENT
-from backend.chain.rpc_results import Json, LandedTransaction
+from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import Fill

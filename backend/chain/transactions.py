@@ -23,7 +23,7 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 
-from backend.chain.rpc_results import Blockhash
+from backend.chain.rpc.results import Blockhash
 from backend.chain.wallet import Wallet
 from backend.domain.errors import Rejected
 from backend.domain.orders import SignedTransaction

@@ -20,13 +20,7 @@ from pathlib import Path
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.stale_process import POLL_INTERVAL_S
-from backend.embedded.supervisor import (
-    Notice,
-    NoticeHandler,
-    NoticeKind,
-    ignore_notice,
-    supervise,
-)
+from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind, ignore_notice, supervise
 from backend.runtime.background import raise_single_error
 
 _READY_LINE = re.compile(rb"^ready(?: (\S+))?\r?\n", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from backend.chain.rpc_results import Blockhash
+from backend.chain.rpc.results import Blockhash
 
 MAX_AGE_S = 1.0
 """A blockhash is valid for about a minute: an age of one second costs little of that."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,8 +11,8 @@ from random import Random
 from typing import Protocol
 
 from backend.domain.orders import OrderTerms
-from backend.execution.funds import Funds, UncheckedFunds
 from backend.execution.submission import TransactionSubmitter
+from backend.execution.wallet.funds import Funds, UncheckedFunds
 from backend.routing.route import Route
 from backend.store.journal import Journal
 
@@ -67,3 +69,18 @@ class ExecutionContext:
     random: Random
     on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint
     funds: Funds = field(default_factory=UncheckedFunds)
+
+
+def build_crash_trigger(crash_at: str) -> Callable[[Checkpoint], None]:
+    """A callback that ends this process by SIGKILL at the n-th hit of a checkpoint."""
+    name, _, hits = crash_at.partition(":")
+    hits_left = int(hits or 0)
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        nonlocal hits_left
+        if checkpoint == name:
+            hits_left -= 1
+            if hits_left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_checkpoint

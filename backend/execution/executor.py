@@ -17,49 +17,19 @@ claimed the order since, ``LeaseLost`` ends the execution.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
-from typing import TypedDict, Unpack
 from uuid import UUID
 
-from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
-from backend.domain.lifecycle import (
-    Cause,
-    RecoveryAction,
-    SignatureOutcome,
-    Status,
-    Step,
-    advance,
-    backoff_ms,
-    choose_recovery,
-)
-from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.domain.quotes import Dex
+from backend.domain.errors import RetryLater
+from backend.domain.orders import LeasedOrder
 from backend.execution.context import Checkpoint, ExecutionContext
-from backend.execution.event_data import (
-    compute_price,
-    describe_failure,
-    describe_fill,
-    describe_unknown_fill,
-    encode_json,
-)
-from backend.execution.lease_renewer import HeldLease, LeaseRenewer
-from backend.execution.outage import OutageTooLong, OutageWait
-from backend.execution.signature_watch import SignatureResult
-from backend.execution.unsent_limiter import UnsentLimiter, UnsentPlace
-from backend.routing.route import Route
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.order_execution import OrderExecution
+from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS, report_unavailable
-from backend.store.journal import IntermediateStep, LeaseLost, Transition
+from backend.store.journal import LeaseLost
 
 CLAIM_RETRY_S = 1.0
-QUOTE_WAIT_MAX_S = 10.0
-"""After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
-_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
-_QUOTES_TOO_OLD = {
-    "code": "interrupted",
-    "reason": "the node was unavailable for a while, so the quotes are too old",
-}
 
 
 class Executor:
@@ -86,7 +56,7 @@ class Executor:
             try:
                 with self._renewer.keep_lease(order) as lease:
                     self._context.on_checkpoint(Checkpoint.CLAIMED)
-                    await _OrderDrive(self._context, order, lease, place).run()
+                    await OrderExecution(self._context, order, lease, place).run()
             except LeaseLost:
                 observe.lease_lost()
 
@@ -96,244 +66,3 @@ class Executor:
         except DATABASE_ERRORS as error:
             report_unavailable(error)
             raise RetryLater(CLAIM_RETRY_S) from None
-
-
-class TransitionFields(TypedDict, total=False):
-    """The fields of an order that a transition sets."""
-
-    dex: Dex
-    route: str
-    signed: SignedTransaction
-    amount_out: int
-    executed_price: str
-    last_error: str
-    wait_ms: int
-
-
-class _OrderDrive:
-    """The execution of one claimed order, until it ends or its lease is released."""
-
-    def __init__(
-        self,
-        context: ExecutionContext,
-        order: LeasedOrder,
-        lease: HeldLease,
-        place: UnsentPlace,
-    ) -> None:
-        self._context = context
-        self._order = order
-        self._lease = lease
-        self._place = place
-        self._outage: OutageWait | None = None
-        self._route: Route | None = None
-        self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
-        self._status_since = asyncio.get_running_loop().time()
-
-    async def run(self) -> None:
-        try:
-            if self._order.status is Status.SUBMITTED:
-                await self._resume()
-            else:
-                await self._execute()
-        except (LeaseLost, RetryLater):
-            raise
-        except OutageTooLong as error:
-            await self._fail(Cause.OUTAGE, error)
-        except Rejected as error:
-            await self._fail(Cause.REJECTED, error)
-        except Transient as error:
-            await self._retry(Cause.TRANSIENT, error)
-        except Exception as error:
-            # Once the transaction may have been sent, only the chain decides: repeat the job.
-            if self._order.status is Status.SUBMITTED:
-                raise
-            observe.job_failed(error)
-            failure = Transient("internal_error", f"an unexpected {type(error).__name__}")
-            await self._retry(Cause.TRANSIENT, failure)
-
-    async def _execute(self) -> None:
-        if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
-            await self._record(Cause.INTERRUPTED, _INTERRUPTED)
-        signed = None
-        while signed is None:
-            route = await self._find_route()
-            self._context.on_checkpoint(Checkpoint.QUOTED)
-            data = route.to_json(self._order.terms)
-            route_fields: TransitionFields = {"dex": route.quote.dex, "route": encode_json(data)}
-            if self._context.submitter.has_preflight:
-                await self._record(Cause.ROUTED, data, **route_fields)
-            else:  # it is signed at once, so both steps share one commit
-                self._defer(Cause.ROUTED, data, **route_fields)
-            signed = await self._sign(route)
-        await self._record(Cause.SIGNED, {"txHash": signed.signature}, signed=signed)
-        self._lease.waiting_since = None
-        self._context.on_checkpoint(Checkpoint.STORED)
-        await self._context.submitter.send(signed)
-        self._place.give_back()
-        self._context.on_checkpoint(Checkpoint.SENT)
-        await self._finish(signed, await self._context.submitter.await_outcome(signed))
-
-    async def _find_route(self) -> Route:
-        while True:
-            try:
-                self._route = await self._context.router.route(self._order.terms)
-                if self._context.funds.may_lack(self._order.terms):
-                    await self._context.funds.require(self._order.terms, self._route.pool)
-            except Unavailable as error:
-                await self._wait_out(error, error.code)
-            else:
-                self._place.take()
-                return self._route
-
-    async def _sign(self, route: Route) -> SignedTransaction | None:
-        """The signed swap; ``None`` after a long wait, when the order has to be routed again."""
-        order, started_at = self._order, asyncio.get_running_loop().time()
-        while True:
-            try:
-                signed = await self._context.submitter.sign(
-                    order.id, order.attempt, order.terms, route
-                )
-            except Unavailable as error:
-                await self._wait_out(error, "node_unavailable")
-                continue
-            self._place.take()
-            waited_s = asyncio.get_running_loop().time() - started_at
-            if self._outage is None or waited_s < QUOTE_WAIT_MAX_S:
-                return signed
-            self._outage.shorten_pauses()
-            if self._deferred is None:
-                await self._record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
-            else:
-                self._order, self._deferred = self._deferred[0], None
-            return None
-
-    async def _wait_out(self, error: Unavailable, code: str) -> None:
-        """Wait before the next try. Raises ``OutageTooLong`` with ``code``."""
-        if self._outage is None:
-            self._outage = OutageWait(
-                self._order.waited_s,
-                wait_max_s=self._context.policy.outage_wait_s,
-                random=self._context.random,
-            )
-            self._lease.waiting_since = self._outage.since
-            observe.order_waits(error.code, error.reason)
-        self._place.give_back()
-        await self._outage.pause(error, code)
-
-    async def _resume(self) -> None:
-        """Continue an order whose transaction may have been sent: query the chain first."""
-        signed = self._order.signed
-        assert signed is not None, "a submitted order has its transaction"
-        self._place.give_back()
-        result = await self._context.submitter.check_outcome(signed)
-        if choose_recovery(self._order.status, result.outcome) is RecoveryAction.RESEND:
-            await self._context.submitter.send(signed)
-            result = await self._context.submitter.await_outcome(signed)
-        await self._finish(signed, result)
-
-    async def _finish(self, signed: SignedTransaction, result: SignatureResult) -> None:
-        self._context.funds.mark_changed()
-        match result.outcome:
-            case SignatureOutcome.LANDED:
-                await self._confirm(signed, result)
-            case SignatureOutcome.REVERTED:
-                assert result.status is not None
-                submitter = self._context.submitter
-                error = await submitter.fetch_revert_error(signed, result.status)
-                if isinstance(error, Rejected):
-                    await self._fail(Cause.REJECTED, error)
-                else:
-                    await self._retry(Cause.REVERTED, error, signed)
-            case SignatureOutcome.EXPIRED:
-                reason = "the transaction was never included and cannot be any more"
-                await self._retry(Cause.SIGNATURE_EXPIRED, Transient("not_landed", reason), signed)
-            case SignatureOutcome.UNRESOLVED:
-                raise AssertionError("await_outcome returned an unresolved outcome")
-
-    async def _confirm(self, signed: SignedTransaction, result: SignatureResult) -> None:
-        order = self._order
-        fill = await self._context.submitter.fetch_fill(signed, order.terms)
-        self._context.on_checkpoint(Checkpoint.SETTLED)
-        if fill is not None:
-            price = compute_price(order.terms, fill.amount_out)
-            data = describe_fill(order, signed, fill, price)
-            await self._record(Cause.LANDED, data, amount_out=fill.amount_out, executed_price=price)
-        else:
-            # It landed, so the order has ended; its amount follows when a node tells it.
-            assert result.status is not None
-            slot = result.status.slot
-            await self._record(
-                Cause.LANDED, describe_unknown_fill(order, signed, slot, self._route)
-            )
-        observe.order_ended(self._order.status, self._order.dex or "", "")
-
-    async def _fail(self, cause: Cause, error: EngineError) -> None:
-        await self._record(cause, describe_failure(error), last_error=str(error))
-        observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
-
-    async def _retry(
-        self, cause: Cause, error: EngineError, signed: SignedTransaction | None = None
-    ) -> None:
-        """Release the order until its next attempt is due, or fail it after the last attempt."""
-        failed_attempt = self._order.attempt
-        data = describe_failure(error, signed)
-        policy = self._context.policy
-        if failed_attempt < policy.attempts_max:
-            wait_ms = backoff_ms(
-                failed_attempt,
-                base_ms=policy.backoff_ms,
-                jitter=policy.backoff_jitter,
-                chance=self._context.random.random(),
-            )
-            data["waitMs"] = wait_ms
-            await self._record(cause, data, last_error=str(error), wait_ms=wait_ms)
-            observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
-            raise RetryLater(wait_ms / 1000)
-        data["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
-        await self._record(cause, data, last_error=f"{error.code}: {data['reason']}")
-        observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
-
-    def _defer(
-        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
-    ) -> None:
-        """Take a step that is stored in one commit with the next one."""
-        step = self._next_step(cause)
-        self._deferred = self._order, IntermediateStep(step, encode_json(data)), fields
-        self._apply_step(step, fields)
-
-    async def _record(
-        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
-    ) -> None:
-        """Store the step that follows from ``cause``, with any deferred step before it."""
-        step = self._next_step(cause)
-        if self._deferred is None:
-            transition = Transition(self._order, step, encode_json(data), **fields)
-        else:
-            order, via, earlier_fields = self._deferred
-            merged_fields: TransitionFields = {**earlier_fields, **fields}
-            transition = Transition(order, step, encode_json(data), via, **merged_fields)
-        await self._context.journal.record(transition)
-        self._deferred = None
-        self._apply_step(step, fields)
-
-    def _next_step(self, cause: Cause) -> Step:
-        order, attempts_max = self._order, self._context.policy.attempts_max
-        return advance(order.status, order.attempt, cause, attempts_max=attempts_max)
-
-    def _apply_step(self, step: Step, fields: TransitionFields) -> None:
-        order = self._order
-        now = asyncio.get_running_loop().time()
-        observe.order_status_changed(order.status, now - self._status_since)
-        self._status_since = now
-        self._order = LeasedOrder(
-            id=order.id,
-            terms=order.terms,
-            status=step.status,
-            seq=order.seq + 1,
-            attempt=step.attempt,
-            epoch=order.epoch,
-            dex=fields.get("dex") or order.dex,
-            signed=fields.get("signed"),
-            waited_s=order.waited_s,
-            route_min_out=order.route_min_out,
-        )

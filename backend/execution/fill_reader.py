@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from solders.pubkey import Pubkey
 
-from backend.chain.history import lacks_history
 from backend.chain.outcomes import classify_onchain_error, read_fill
-from backend.chain.rpc_client import FETCH_BATCH_MAX
-from backend.chain.rpc_results import LandedTransaction
+from backend.chain.rpc.client import FETCH_BATCH_MAX
+from backend.chain.rpc.history import lacks_history
+from backend.chain.rpc.results import LandedTransaction
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import Fill
 from backend.execution.node_client import NodeClient

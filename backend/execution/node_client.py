@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from backend.chain.rpc_results import (
+from backend.chain.rpc.results import (
     Blockhash,
     ChainTip,
     LandedTransaction,

@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from backend.chain.history import lacks_history
-from backend.chain.rpc_client import SIGNATURES_MAX
-from backend.chain.rpc_results import ChainTip, SignatureStatus, SignatureStatuses
+from backend.chain.rpc.client import SIGNATURES_MAX
+from backend.chain.rpc.history import lacks_history
+from backend.chain.rpc.results import ChainTip, SignatureStatus, SignatureStatuses
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.lifecycle import SignatureOutcome

@@ -13,8 +13,8 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error
-from backend.chain.rpc_client import SEND_BATCH_MAX
-from backend.chain.rpc_results import SignatureStatus, SimulationResult
+from backend.chain.rpc.client import SEND_BATCH_MAX
+from backend.chain.rpc.results import SignatureStatus, SimulationResult
 from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
 from backend.chain.wallet import Wallet
 from backend.domain.errors import EngineError, Unavailable

@@ -24,9 +24,9 @@ from taskiq.message import BrokerMessage
 from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
+from backend.config.redis_url import RedisAddress
 from backend.queue import scripts
 from backend.queue.permissions import find_missing_permission
-from backend.redis_url import RedisAddress
 from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.redis_client import build_client_options, report_or_refuse

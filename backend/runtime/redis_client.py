@@ -15,8 +15,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from backend.config.redis_url import RedisAddress
 from backend.domain.errors import Rejected
-from backend.redis_url import RedisAddress
 from backend.runtime import observe_queue
 from backend.runtime.redis_errors import explain_redis_error, is_configuration_error
 

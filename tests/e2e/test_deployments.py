@@ -18,11 +18,7 @@ import aiohttp
 import pytest
 
 from backend.domain.errors import Rejected
-from backend.trials.deployments.programs import (
-    MATRIX_PROGRAMS,
-    create_certificates,
-    find_programs,
-)
+from backend.trials.deployments.programs import MATRIX_PROGRAMS, create_certificates, find_programs
 from backend.trials.deployments.servers import find_free_port
 from backend.trials.deployments.templates import render
 from tests.conftest import ROOT

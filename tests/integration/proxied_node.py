@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
-from backend.chain.rpc_client import RpcClient
-from backend.chain.rpc_results import LandedTransaction
+from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.results import LandedTransaction
 from backend.domain.orders import SignedTransaction
 from tests.integration.limiting_proxy import ArrayPolicy, LimitingProxy, run_limiting_proxy
 from tests.integration.simulator_client import STATIC_PRICES, SimulatorClient

@@ -18,8 +18,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.outcomes import read_fill
-from backend.chain.rpc_client import RpcClient
-from backend.chain.rpc_results import LandedTransaction, SignatureStatus
+from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.results import LandedTransaction, SignatureStatus
 from backend.chain.transactions import (
     ComputeBudget,
     SwapParameters,

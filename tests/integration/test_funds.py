@@ -17,7 +17,7 @@ from solders.system_program import TransferParams, transfer
 
 from backend.chain.costs import TOKEN_ACCOUNT_RENT, compute_network_fee
 from backend.chain.outcomes import classify_onchain_error
-from backend.chain.rpc_client import RpcClient
+from backend.chain.rpc.client import RpcClient
 from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected

@@ -11,12 +11,12 @@ from uuid import UUID
 from redis.asyncio import Redis
 from taskiq import AckableMessage
 
+from backend.config.redis_url import parse_redis_url
 from backend.domain.errors import RetryLater
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import GROUP, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.retry import RetryMiddleware
-from backend.redis_url import parse_redis_url
 
 IDS = [UUID(int=n) for n in range(1, 1001)]
 

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from backend import engine as composition
 from backend.domain.lifecycle import Status
+from backend.engine import worker as composition
 from backend.execution import executor
 from backend.store.database import open_pool
 from tests.integration.node_proxy import Json, NodeProxy

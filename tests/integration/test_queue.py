@@ -12,9 +12,9 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
+from backend.config.redis_url import parse_redis_url
 from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, QueueState, StreamBroker
 from backend.queue.jobs import JobQueue
-from backend.redis_url import parse_redis_url
 from backend.runtime.notifier import CommitNotifier, listen_for_commits
 from tests.integration.redis_servers import run_redis
 from tests.integration.test_jobs import open_broker, receive_job, run_jobs, wait_empty

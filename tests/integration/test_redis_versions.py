@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from backend.config.redis_url import parse_redis_url
 from backend.domain.errors import Rejected
-from backend.redis_url import parse_redis_url
 from backend.runtime.redis_client import check_redis, open_redis
 
 

@@ -15,9 +15,9 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
-from backend.chain.call_rate import PAUSE_MAX_S, PAUSE_MIN_S
-from backend.chain.rpc_client import SIGNATURES_MAX, RpcClient
-from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.call_rate import PAUSE_MAX_S, PAUSE_MIN_S
+from backend.chain.rpc.client import SIGNATURES_MAX, RpcClient
+from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backend.chain.rpc_client import SEND_BATCH_MAX
-from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
-from backend.chain.rpc_results import LandedTransaction
+from backend.chain.rpc.client import SEND_BATCH_MAX
+from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.results import LandedTransaction
 from backend.domain.errors import OutcomeUnknown, Rejected, Transient
 from tests.integration.limiting_proxy import ArrayPolicy, by_changing
 from tests.integration.proxied_node import COUNT, land_all, open_behind_proxy

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backend.chain.rpc_client import SIGNATURES_MAX
-from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.client import SIGNATURES_MAX
+from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from tests.integration.limiting_proxy import (
     ArrayPolicy,
     Refusal,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from backend.chain.call_limiter import CallLimiter, CallLimits, CallPostponed
-from backend.chain.load_signals import LoadSignal
-from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.call_limiter import CallLimiter, CallLimits, CallPostponed
+from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.load_signals import LoadSignal
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from tests.integration.test_rpc import Handler, make_transaction, respond_status, run_node

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from backend.chain.outcomes import classify_onchain_error
-from backend.chain.rpc_errors import ReadFailure, SendOutcomeUnknown
+from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import USDC

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from backend.chain.rpc_client import RpcClient
+from backend.chain.rpc.client import RpcClient
 from backend.chain.wire import Commitment
 from backend.domain.tokens import SOL, USDC
 from backend.venues import CPMM

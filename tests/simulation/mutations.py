@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from backend.chain.rpc_results import ChainTip, SignatureStatus
+from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
-from backend.execution import executor, signature_watch
+from backend.execution import signature_watch
+from backend.execution.order_execution import OrderExecution
 from backend.execution.signature_watch import SignatureResult, SignatureWatch
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel, OrderRow
@@ -22,7 +23,7 @@ from tests.simulation.model.database import DatabaseModel, OrderRow
 @contextmanager
 def send_before_recording() -> Iterator[None]:
     """A transaction is sent before it is stored."""
-    record = executor._OrderDrive._record
+    record = OrderExecution._record
 
     async def send_and_record(
         drive: Any, cause: Cause, data: Mapping[str, object], **fields: Any
@@ -31,7 +32,7 @@ def send_before_recording() -> Iterator[None]:
             await drive._context.submitter.send(fields["signed"])
         await record(drive, cause, data, **fields)
 
-    with patch.object(executor._OrderDrive, "_record", send_and_record):
+    with patch.object(OrderExecution, "_record", send_and_record):
         yield
 
 

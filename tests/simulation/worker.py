@@ -86,15 +86,7 @@ class SimulatedWorker:
         self._leases = LeaseStore(pool, policy=lease, tokens=TOKENS, on_commit=_ignore_commit)
         self._journal = Journal(pool, policy=lease, on_commit=_ignore_commit)
         self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
-        intervals = PollIntervals(settings.poll_s, settings.resend_s)
-        self._submitter = TransactionSubmitter(
-            services.node,
-            WALLET,
-            intervals=intervals,
-            budget=ComputeBudget(),
-            preflight=settings.preflight,
-            history_wait_s=settings.history_wait_s,
-        )
+        self._submitter = _build_submitter(settings, services.node)
         self._late_amounts = LateAmountStore(pool, TOKENS)
         policy = RetryPolicy(
             settings.attempts_max,
@@ -165,3 +157,14 @@ def _backoff_s(policy: RetryPolicy, failures: int) -> float:
 
 def _ignore_commit(txid: int) -> None:
     """The simulation has no subscribers of the feed."""
+
+
+def _build_submitter(settings: WorkerSettings, node: NodeClient) -> TransactionSubmitter:
+    return TransactionSubmitter(
+        node,
+        WALLET,
+        intervals=PollIntervals(settings.poll_s, settings.resend_s),
+        budget=ComputeBudget(),
+        preflight=settings.preflight,
+        history_wait_s=settings.history_wait_s,
+    )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.array_sizes import DOUBTS_MAX, TRIAL_WAIT_MAX_S, TRIAL_WAIT_MIN_S, ArraySize
+from backend.chain.rpc.array_sizes import DOUBTS_MAX, TRIAL_WAIT_MAX_S, TRIAL_WAIT_MIN_S, ArraySize
 
 SIZE_MAX = 28
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.call_rate import (
+from backend.chain.rpc.call_rate import (
     PAUSE_MAX_S,
     PAUSE_MIN_S,
     RATE_MIN,

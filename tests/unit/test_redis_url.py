@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.config import ConfigurationError, Settings
-from backend.redis_url import RedisAddress, parse_redis_url
+from backend.config.redis_url import RedisAddress, parse_redis_url
 
 SECRET = "s3cr3t"
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from backend.chain.rpc_errors import ReadFailure
-from backend.chain.rpc_results import ChainTip, SignatureStatus, SignatureStatuses
+from backend.chain.rpc.errors import ReadFailure
+from backend.chain.rpc.results import ChainTip, SignatureStatus, SignatureStatuses
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.chain.rpc_results import Blockhash
+from backend.chain.rpc.results import Blockhash
 from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
 from backend.chain.wallet import create_paper_wallet
 from backend.simulator.chain.chain import Chain

@@ -16,7 +16,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.outcomes import classify_onchain_error, read_fill
-from backend.chain.rpc_results import Blockhash, LandedTransaction, TokenBalance
+from backend.chain.rpc.results import Blockhash, LandedTransaction, TokenBalance
 from backend.chain.transactions import (
     WIRE_BYTES_MAX,
     ComputeBudget,

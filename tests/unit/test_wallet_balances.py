@@ -13,8 +13,8 @@ from backend.chain.transactions import derive_token_address
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC
-from backend.execution.funds import WalletFunds
-from backend.execution.wallet_balances import WalletBalances
+from backend.execution.wallet.balances import WalletBalances
+from backend.execution.wallet.funds import WalletFunds
 from backend.venues.spl import SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_token_account
 from backend.venues.venue import Account
 from tests.pools import make_cpmm_pool

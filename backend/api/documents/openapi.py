@@ -9,7 +9,8 @@ from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
-from backend.api.documents.response_schemas import SCHEMAS, Schema, schema_ref
+from backend.api.documents.response_schemas import SCHEMAS
+from backend.api.documents.schema_parts import Schema, schema_ref
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes.parameters import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX

@@ -4,145 +4,113 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.domain.amounts import BPS
+from backend.api.documents.schema_parts import (
+    AMOUNT,
+    BASIS_POINTS,
+    BOOLEAN,
+    CODE,
+    CURSOR,
+    DEX,
+    ID,
+    NON_NEGATIVE_INTEGER,
+    ORDER_TYPE,
+    POSITIVE_INTEGER,
+    STATUS,
+    STRING,
+    TIME,
+    Schema,
+    array_schema,
+    nullable_schema,
+    object_schema,
+    schema_ref,
+)
 from backend.domain.lifecycle import Status
-from backend.domain.orders import OrderType
-from backend.domain.quotes import Dex
 
-Schema = dict[str, object]
-
-_ID: Final[Schema] = {"type": "string", "format": "uuid"}
-_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-_NON_NEGATIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 0}
-_STRING: Final[Schema] = {"type": "string"}
-_BOOLEAN: Final[Schema] = {"type": "boolean"}
-_AMOUNT: Final[Schema] = {
-    "type": "string",
-    "pattern": r"^\d+(\.\d+)?$",
-    "description": "A decimal in token units.",
-}
-_STATUS: Final[Schema] = {"type": "string", "enum": [status.value for status in Status]}
-_ORDER_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
-_DEX: Final[Schema] = {"type": "string", "enum": [dex.value for dex in Dex]}
-_CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}
-
-
-def _object_schema(
-    properties: Schema, *, optional: tuple[str, ...] = (), is_extensible: bool = False
-) -> Schema:
-    schema: Schema = {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-    }
-    return schema if is_extensible else {**schema, "additionalProperties": False}
-
-
-def _array_schema(items: Schema, **bounds: int) -> Schema:
-    return {"type": "array", "items": items, **bounds}
-
-
-def _nullable_schema(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def schema_ref(name: str) -> Schema:
-    """A reference to a schema of the OpenAPI document."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-_CODE: Final[Schema] = {
-    "type": "string",
-    "pattern": "^[a-z0-9_]+$",
-    "description": "A stable word for programs.",
-}
-_POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
-_BASIS_POINTS: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": BPS}
 _OPEN_TRANSACTION_FIELDS: Final[Schema] = {
-    "pid": _POSITIVE_INTEGER,
-    "applicationName": _STRING,
-    "database": _STRING,
-    "preparedAs": _STRING,
+    "pid": POSITIVE_INTEGER,
+    "applicationName": STRING,
+    "database": STRING,
+    "preparedAs": STRING,
 }
-_OPEN_TRANSACTION: Final[Schema] = _object_schema(
+_OPEN_TRANSACTION: Final[Schema] = object_schema(
     _OPEN_TRANSACTION_FIELDS, optional=tuple(_OPEN_TRANSACTION_FIELDS)
 )
 
 _ROUTE: Final[Schema] = {
-    "dex": _DEX,
-    "quotes": _array_schema(schema_ref("Quote"), minItems=1),
-    "minAmountOut": _AMOUNT,
-    "unavailable": _array_schema(schema_ref("Unavailable"), minItems=1),
+    "dex": DEX,
+    "quotes": array_schema(schema_ref("Quote"), minItems=1),
+    "minAmountOut": AMOUNT,
+    "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
 }
 
 _ORDER: Final[Schema] = {
-    "orderId": _ID,
-    "clientOrderId": _nullable_schema(_STRING),
-    "batchId": _nullable_schema(_ID),
-    "type": _ORDER_TYPE,
-    "tokenIn": _STRING,
-    "tokenOut": _STRING,
-    "amountIn": _AMOUNT,
-    "minAmountOut": _nullable_schema(_AMOUNT),
-    "slippageBps": _NON_NEGATIVE_INTEGER,
-    "maxPriceImpactBps": _nullable_schema(_BASIS_POINTS),
-    "status": _STATUS,
-    "seq": _NON_NEGATIVE_INTEGER,
-    "attempts": _NON_NEGATIVE_INTEGER,
-    "dex": _nullable_schema(_DEX),
-    "route": _nullable_schema(schema_ref("Route")),
-    "txHash": _nullable_schema(_STRING),
-    "amountOut": _nullable_schema(_AMOUNT),
+    "orderId": ID,
+    "clientOrderId": nullable_schema(STRING),
+    "batchId": nullable_schema(ID),
+    "type": ORDER_TYPE,
+    "tokenIn": STRING,
+    "tokenOut": STRING,
+    "amountIn": AMOUNT,
+    "minAmountOut": nullable_schema(AMOUNT),
+    "slippageBps": NON_NEGATIVE_INTEGER,
+    "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    "status": STATUS,
+    "seq": NON_NEGATIVE_INTEGER,
+    "attempts": NON_NEGATIVE_INTEGER,
+    "dex": nullable_schema(DEX),
+    "route": nullable_schema(schema_ref("Route")),
+    "txHash": nullable_schema(STRING),
+    "amountOut": nullable_schema(AMOUNT),
     "amountKnown": {
         "type": "boolean",
         "description": "Whether `amountOut` is known. False for a confirmed order means that it"
         " was executed, and that no node with transaction history has told the amount yet; it is"
         " at least `route.minAmountOut`.",
     },
-    "executedPrice": _nullable_schema(_AMOUNT),
-    "lastError": _nullable_schema(_STRING),
-    "nextAttemptAt": _nullable_schema(_TIME),
-    "createdAt": _TIME,
-    "updatedAt": _TIME,
+    "executedPrice": nullable_schema(AMOUNT),
+    "lastError": nullable_schema(STRING),
+    "nextAttemptAt": nullable_schema(TIME),
+    "createdAt": TIME,
+    "updatedAt": TIME,
 }
 
 _ORDER_TERMS: Final[Schema] = {
-    "type": _ORDER_TYPE,
-    "tokenIn": _STRING,
-    "tokenOut": _STRING,
-    "amountIn": _AMOUNT,
-    "minAmountOut": _AMOUNT,
-    "slippageBps": _BASIS_POINTS,
-    "maxPriceImpactBps": _BASIS_POINTS,
-    "batchId": _ID,
-    "clientOrderId": _STRING,
+    "type": ORDER_TYPE,
+    "tokenIn": STRING,
+    "tokenOut": STRING,
+    "amountIn": AMOUNT,
+    "minAmountOut": AMOUNT,
+    "slippageBps": BASIS_POINTS,
+    "maxPriceImpactBps": BASIS_POINTS,
+    "batchId": ID,
+    "clientOrderId": STRING,
 }
 _FILL: Final[Schema] = {
-    "dex": _DEX,
-    "txHash": _STRING,
-    "executedPrice": _nullable_schema(_AMOUNT),
-    "amountOut": _nullable_schema(_AMOUNT),
+    "dex": DEX,
+    "txHash": STRING,
+    "executedPrice": nullable_schema(AMOUNT),
+    "amountOut": nullable_schema(AMOUNT),
     "amountKnown": {
         "const": False,
         "description": "Only where the amount is not known yet: `amountOut` and `executedPrice` are"
         " null, at least `minAmountOut` was received. No event tells the amount; the order does.",
     },
-    "minAmountOut": _nullable_schema(_AMOUNT),
-    "slot": _NON_NEGATIVE_INTEGER,
+    "minAmountOut": nullable_schema(AMOUNT),
+    "slot": NON_NEGATIVE_INTEGER,
 }
 
 
 def _event_schema(status: Schema, added: Schema, *optional: str) -> Schema:
     """The schema of an event: the envelope and the properties that this status adds."""
     envelope: Schema = {
-        "orderId": _ID,
-        "seq": _POSITIVE_INTEGER,
+        "orderId": ID,
+        "seq": POSITIVE_INTEGER,
         "status": status,
-        "at": _TIME,
-        "attempt": _POSITIVE_INTEGER,
-        "cursor": _CURSOR,
+        "at": TIME,
+        "attempt": POSITIVE_INTEGER,
+        "cursor": CURSOR,
     }
-    return _object_schema({**envelope, **added}, optional=("cursor", *optional))
+    return object_schema({**envelope, **added}, optional=("cursor", *optional))
 
 
 def _status_const(status: Status) -> Schema:
@@ -150,12 +118,12 @@ def _status_const(status: Status) -> Schema:
 
 
 _RETRY: Final[Schema] = {
-    "code": _CODE,
-    "reason": _STRING,
-    "waitMs": _NON_NEGATIVE_INTEGER,
-    "txHash": _STRING,
+    "code": CODE,
+    "reason": STRING,
+    "waitMs": NON_NEGATIVE_INTEGER,
+    "txHash": STRING,
 }
-_FAILURE: Final[Schema] = {"code": _CODE, "reason": _STRING, "txHash": _STRING}
+_FAILURE: Final[Schema] = {"code": CODE, "reason": STRING, "txHash": STRING}
 _EVENTS: Final[dict[str, Schema]] = {
     "PendingEvent": _event_schema(
         _status_const(Status.PENDING),
@@ -167,7 +135,7 @@ _EVENTS: Final[dict[str, Schema]] = {
     ),
     "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
     "BuildingEvent": _event_schema(_status_const(Status.BUILDING), _ROUTE, "unavailable"),
-    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": _STRING}),
+    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": STRING}),
     "ConfirmedEvent": _event_schema(
         _status_const(Status.CONFIRMED), _FILL, "amountKnown", "minAmountOut"
     ),
@@ -176,16 +144,16 @@ _EVENTS: Final[dict[str, Schema]] = {
 }
 
 SCHEMAS: Final[dict[str, Schema]] = {
-    "Problem": _object_schema(
+    "Problem": object_schema(
         {
             "type": {"type": "string", "format": "uri-reference"},
-            "title": _STRING,
-            "status": _NON_NEGATIVE_INTEGER,
-            "detail": _STRING,
-            "code": _CODE,
-            "instance": _STRING,
-            "errors": _array_schema(
-                _object_schema({"field": _STRING, "code": _CODE, "reason": _STRING}),
+            "title": STRING,
+            "status": NON_NEGATIVE_INTEGER,
+            "detail": STRING,
+            "code": CODE,
+            "instance": STRING,
+            "errors": array_schema(
+                object_schema({"field": STRING, "code": CODE, "reason": STRING}),
                 minItems=1,
                 maxItems=20,
             ),
@@ -193,90 +161,90 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("instance", "errors"),
         is_extensible=True,
     ),
-    "Queued": _object_schema(
+    "Queued": object_schema(
         {
             "status": {"const": "queued"},
-            "orderId": _ID,
+            "orderId": ID,
             "ws_url": {"type": "string", "format": "uri-reference"},
-            "statusUrl": _STRING,
-            "createdAt": _TIME,
-            "clientOrderId": _STRING,
+            "statusUrl": STRING,
+            "createdAt": TIME,
+            "clientOrderId": STRING,
         },
         optional=("clientOrderId",),
     ),
-    "Batch": _object_schema(
+    "Batch": object_schema(
         {
-            "batchId": _nullable_schema(_ID),
-            "accepted": _NON_NEGATIVE_INTEGER,
-            "refused": _NON_NEGATIVE_INTEGER,
-            "ws_url": _nullable_schema(_STRING),
-            "orders": _array_schema(
+            "batchId": nullable_schema(ID),
+            "accepted": NON_NEGATIVE_INTEGER,
+            "refused": NON_NEGATIVE_INTEGER,
+            "ws_url": nullable_schema(STRING),
+            "orders": array_schema(
                 {
                     "oneOf": [
-                        _object_schema(
+                        object_schema(
                             {
-                                "orderId": _ID,
-                                "clientOrderId": _STRING,
+                                "orderId": ID,
+                                "clientOrderId": STRING,
                                 "replayed": {"const": True},
                             },
                             optional=("clientOrderId", "replayed"),
                         ),
-                        _object_schema({"problem": schema_ref("Problem")}),
+                        object_schema({"problem": schema_ref("Problem")}),
                     ]
                 }
             ),
         }
     ),
-    "Order": _object_schema(_ORDER),
-    "OrderList": _object_schema(
-        {"orders": _array_schema(schema_ref("Order")), "next": _nullable_schema(_CURSOR)}
+    "Order": object_schema(_ORDER),
+    "OrderList": object_schema(
+        {"orders": array_schema(schema_ref("Order")), "next": nullable_schema(CURSOR)}
     ),
-    "OrderEvents": _object_schema({"orderId": _ID, "events": _array_schema(schema_ref("Event"))}),
+    "OrderEvents": object_schema({"orderId": ID, "events": array_schema(schema_ref("Event"))}),
     "Event": {"oneOf": [schema_ref(name) for name in _EVENTS]},
     **_EVENTS,
-    "Quote": _object_schema(
+    "Quote": object_schema(
         {
-            "dex": _DEX,
-            "price": _AMOUNT,
-            "fee": _AMOUNT,
-            "amountOut": _AMOUNT,
-            "priceImpact": _AMOUNT,
-            "refused": _object_schema({"code": _CODE, "reason": _STRING}),
+            "dex": DEX,
+            "price": AMOUNT,
+            "fee": AMOUNT,
+            "amountOut": AMOUNT,
+            "priceImpact": AMOUNT,
+            "refused": object_schema({"code": CODE, "reason": STRING}),
         },
         optional=("refused",),
     ),
-    "Unavailable": _object_schema({"dex": _DEX, "code": _CODE, "reason": _STRING}),
-    "Route": _object_schema(_ROUTE, optional=("unavailable",)),
-    "Quotes": _object_schema(
+    "Unavailable": object_schema({"dex": DEX, "code": CODE, "reason": STRING}),
+    "Route": object_schema(_ROUTE, optional=("unavailable",)),
+    "Quotes": object_schema(
         {
-            "tokenIn": _STRING,
-            "tokenOut": _STRING,
-            "amountIn": _AMOUNT,
-            "slippageBps": _NON_NEGATIVE_INTEGER,
-            "maxPriceImpactBps": _BASIS_POINTS,
+            "tokenIn": STRING,
+            "tokenOut": STRING,
+            "amountIn": AMOUNT,
+            "slippageBps": NON_NEGATIVE_INTEGER,
+            "maxPriceImpactBps": BASIS_POINTS,
             **_ROUTE,
         },
         optional=("unavailable",),
     ),
-    "Stats": _object_schema(
+    "Stats": object_schema(
         {
-            "at": _TIME,
-            "cursor": _CURSOR,
-            "total": _NON_NEGATIVE_INTEGER,
-            "open": _NON_NEGATIVE_INTEGER,
-            "byStatus": _object_schema({status.value: _NON_NEGATIVE_INTEGER for status in Status}),
+            "at": TIME,
+            "cursor": CURSOR,
+            "total": NON_NEGATIVE_INTEGER,
+            "open": NON_NEGATIVE_INTEGER,
+            "byStatus": object_schema({status.value: NON_NEGATIVE_INTEGER for status in Status}),
         }
     ),
-    "Health": _object_schema({"status": {"const": "ok"}}),
-    "Readiness": _object_schema(
+    "Health": object_schema({"status": {"const": "ok"}}),
+    "Readiness": object_schema(
         {
             "status": {"const": "ready"},
             "checks": {
                 "type": "object",
-                "additionalProperties": _object_schema(
+                "additionalProperties": object_schema(
                     {
-                        "ok": _BOOLEAN,
-                        "reason": _STRING,
+                        "ok": BOOLEAN,
+                        "reason": STRING,
                         "lagSeconds": {"type": "number", "minimum": 0},
                         "waitsFor": _OPEN_TRANSACTION,
                     },
@@ -285,20 +253,20 @@ SCHEMAS: Final[dict[str, Schema]] = {
             },
         }
     ),
-    "Hello": _object_schema(
+    "Hello": object_schema(
         {
-            "hello": _object_schema(
+            "hello": object_schema(
                 {
-                    "epoch": _ID,
-                    "at": _TIME,
-                    "cursor": _CURSOR,
-                    "reset": _BOOLEAN,
+                    "epoch": ID,
+                    "at": TIME,
+                    "cursor": CURSOR,
+                    "reset": BOOLEAN,
                     "heartbeatS": {"type": "number", "exclusiveMinimum": 0},
                 }
             )
         }
     ),
-    "Frame": _array_schema(schema_ref("Event"), minItems=1),
-    "Heartbeat": _object_schema({"heartbeat": _object_schema({"at": _TIME, "cursor": _CURSOR})}),
-    "Bye": _object_schema({"bye": _object_schema({"reason": _STRING})}),
+    "Frame": array_schema(schema_ref("Event"), minItems=1),
+    "Heartbeat": object_schema({"heartbeat": object_schema({"at": TIME, "cursor": CURSOR})}),
+    "Bye": object_schema({"bye": object_schema({"reason": STRING})}),
 }

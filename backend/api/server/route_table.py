@@ -15,6 +15,7 @@ from backend.api.routes import (
     place_orders,
     quotes,
     read_orders,
+    readiness,
     static_files,
 )
 from backend.api.sockets import order_socket, stream_socket
@@ -131,7 +132,7 @@ ROUTES: Final = (
     Route(
         "GET",
         "/readyz",
-        operations.get_readiness,
+        readiness.get_readiness,
         RouteDoc(
             "Tell whether orders can be accepted and executed",
             "operations",

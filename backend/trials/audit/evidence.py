@@ -11,8 +11,8 @@ import aiohttp
 import asyncpg
 from solders.pubkey import Pubkey
 
-from backend.chain.rpc_client import SEND_BATCH_MAX, RpcClient
-from backend.chain.rpc_results import LandedTransaction
+from backend.chain.rpc.client import SEND_BATCH_MAX, RpcClient
+from backend.chain.rpc.results import LandedTransaction
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount

@@ -16,7 +16,7 @@ from uuid import UUID
 from solders.hash import Hash
 from solders.transaction import VersionedTransaction
 
-from backend.chain.rpc_results import Blockhash, Json, SignatureStatus
+from backend.chain.rpc.results import Blockhash, Json, SignatureStatus
 from backend.chain.transactions import derive_wrap_seed
 from backend.chain.wire import Commitment
 from backend.venues.spl import MEMO_PROGRAM

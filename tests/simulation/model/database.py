@@ -17,6 +17,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.leases import NO_WAITS
+from tests.simulation.model.transition_write import TransitionWrite, check_constraints
 
 
 class LeaseKey(NamedTuple):
@@ -24,29 +25,6 @@ class LeaseKey(NamedTuple):
 
     id: UUID
     epoch: int
-
-
-class TransitionWrite(NamedTuple):
-    """One row of the statement that records transitions, without the columns nothing depends on."""
-
-    id: UUID
-    epoch: int
-    seq: int
-    via: Status | None
-    via_attempt: int | None
-    via_data: str | None
-    status: Status
-    attempt: int
-    data: str
-    dex: str | None
-    tx_hash: str | None
-    signed_tx: bytes | None
-    last_valid_height: int | None
-    amount_out: int | None
-    executed_price: str | None
-    last_error: str | None
-    wait_ms: int | None
-    is_leased: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +194,7 @@ class DatabaseModel:
         for write in writes:
             row = self.rows.get(write.id)
             if row is not None and row.open and self.matches_fence(row, write.epoch, write.seq):
-                _check_constraints(row, write)
+                check_constraints(write, row.tx_hash, row.dex)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
             _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
@@ -290,20 +268,3 @@ def _apply_write(
     row.next_attempt_at = None if write.wait_ms is None else now + wait_s
     row.kick_at = now + wait_s + rekick_s
     row.append_event(now, write.data, write.epoch, wait_s)
-
-
-def _check_constraints(row: OrderRow, write: TransitionWrite) -> None:
-    """Check the constraints of the table."""
-    is_complete = None not in (write.tx_hash, write.signed_tx, write.last_valid_height)
-    if write.status is Status.SUBMITTED and not is_complete:
-        raise asyncpg.CheckViolationError("a submitted order has its transaction")
-    if write.status in (Status.ROUTING, Status.BUILDING) and write.signed_tx is not None:
-        raise asyncpg.CheckViolationError("nothing is signed before submitted")
-    if write.amount_out is not None and write.status is not Status.CONFIRMED:
-        raise asyncpg.CheckViolationError("only what is confirmed has an amount")
-    if (write.amount_out is None) != (write.executed_price is None):
-        raise asyncpg.CheckViolationError("an amount has its price")
-    if write.status is Status.CONFIRMED and not (row.tx_hash and (write.dex or row.dex)):
-        raise asyncpg.CheckViolationError("what is confirmed has its transaction")
-    if write.status is Status.FAILED and write.last_error is None:
-        raise asyncpg.CheckViolationError("what failed says why")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from backend.chain.rpc_errors import HISTORY_UNAVAILABLE, ReadFailure, to_send_failure
-from backend.chain.rpc_results import (
+from backend.chain.rpc.errors import HISTORY_UNAVAILABLE, ReadFailure, to_send_failure
+from backend.chain.rpc.results import (
     Blockhash,
     ChainTip,
     LandedTransaction,

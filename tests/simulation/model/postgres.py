@@ -17,9 +17,10 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.store import journal, late_amounts, leases
 from backend.store.database import DatabasePool
-from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow, TransitionWrite
+from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow
 from tests.simulation.model.network import NetworkFaults, NetworkPath
 from tests.simulation.model.trace import Trace
+from tests.simulation.model.transition_write import TransitionWrite
 
 ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]

@@ -16,15 +16,15 @@ from typing import Final, Self
 import aiohttp
 import orjson
 
-from backend.chain.call_limiter import CallLimiter
-from backend.chain.load_signals import (
+from backend.chain.rpc.call_limiter import CallLimiter
+from backend.chain.rpc.errors import ReadFailure, RequestRefused, classify_http_status
+from backend.chain.rpc.load_signals import (
     LoadSignal,
     find_load_signal,
     list_used_quotas,
     read_refusal,
 )
-from backend.chain.rpc_errors import ReadFailure, RequestRefused, classify_http_status
-from backend.chain.rpc_results import Json
+from backend.chain.rpc.results import Json
 
 _READ_SIZE: Final = 1 << 16
 _ERROR_BYTES_MAX: Final = 1 << 12

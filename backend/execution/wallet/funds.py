@@ -16,7 +16,7 @@ from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
-from backend.execution.wallet_balances import Balances, WalletBalances
+from backend.execution.wallet.balances import Balances, WalletBalances
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Pool
 

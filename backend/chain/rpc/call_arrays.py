@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final, TypeAlias
 
-from backend.chain.array_sizes import ArraySize
-from backend.chain.call_limiter import CallPostponed
-from backend.chain.load_signals import is_array_error
-from backend.chain.rpc_errors import ReadFailure, RequestRefused
-from backend.chain.rpc_results import Json
-from backend.chain.rpc_transport import RpcTransport
+from backend.chain.rpc.array_sizes import ArraySize
+from backend.chain.rpc.call_limiter import CallPostponed
+from backend.chain.rpc.errors import ReadFailure, RequestRefused
+from backend.chain.rpc.load_signals import is_array_error
+from backend.chain.rpc.results import Json
+from backend.chain.rpc.transport import RpcTransport
 from backend.runtime import observe_node
 
 REQUESTS_MAX: Final = 8

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Final, NamedTuple
 
-from backend.chain.rpc_results import Json
+from backend.chain.rpc.results import Json
 
 QUOTA_WAIT_S: Final = 1.0
 """The pause after a response that says that the quota is used up, and not until when."""

@@ -16,17 +16,17 @@ from typing import Final, Self
 
 from solders.pubkey import Pubkey
 
-from backend.chain.array_sizes import ArraySize
-from backend.chain.call_arrays import CallArrays
-from backend.chain.call_limiter import CallLimiter, CallLimits
-from backend.chain.rpc_errors import (
+from backend.chain.rpc.array_sizes import ArraySize
+from backend.chain.rpc.call_arrays import CallArrays
+from backend.chain.rpc.call_limiter import CallLimiter, CallLimits
+from backend.chain.rpc.errors import (
     RequestRefused,
     Value,
     parse_result,
     parse_send_result,
     parse_transaction,
 )
-from backend.chain.rpc_results import (
+from backend.chain.rpc.results import (
     Blockhash,
     ChainTip,
     Json,
@@ -39,7 +39,7 @@ from backend.chain.rpc_results import (
     read_statuses,
     read_tip,
 )
-from backend.chain.rpc_transport import CallObserver, RpcTransport
+from backend.chain.rpc.transport import CallObserver, RpcTransport
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from backend.venues.venue import Account

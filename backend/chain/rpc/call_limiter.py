@@ -17,9 +17,9 @@ from enum import IntEnum
 from time import monotonic
 from typing import Final
 
-from backend.chain.call_rate import CallRate
-from backend.chain.load_signals import LoadSignal
-from backend.chain.rpc_errors import ReadFailure
+from backend.chain.rpc.call_rate import CallRate
+from backend.chain.rpc.errors import ReadFailure
+from backend.chain.rpc.load_signals import LoadSignal
 from backend.runtime import observe_node
 
 STARVED_S: Final = 1.0

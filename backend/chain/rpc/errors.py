@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from backend.chain.load_signals import find_load_signal
 from backend.chain.outcomes import classify_onchain_error
-from backend.chain.rpc_results import Json, LandedTransaction, read_transaction
+from backend.chain.rpc.load_signals import find_load_signal
+from backend.chain.rpc.results import Json, LandedTransaction, read_transaction
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient, Unavailable
 
 Value = TypeVar("Value")

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from solders.signature import Signature
 
-from backend.chain.rpc_errors import HISTORY_UNAVAILABLE
-from backend.chain.rpc_results import LandedTransaction
+from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
+from backend.chain.rpc.results import LandedTransaction
 from backend.domain.errors import EngineError, Rejected
 
 _UNKNOWN_SIGNATURE: Final = str(Signature(bytes([1]) * 64))

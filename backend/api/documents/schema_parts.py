@@ -1,0 +1,63 @@
+"""The parts that the schemas of responses are made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.domain.amounts import BPS
+from backend.domain.lifecycle import Status
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
+
+Schema = dict[str, object]
+
+ID: Final[Schema] = {"type": "string", "format": "uuid"}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+NON_NEGATIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 0}
+STRING: Final[Schema] = {"type": "string"}
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+AMOUNT: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^\d+(\.\d+)?$",
+    "description": "A decimal in token units.",
+}
+STATUS: Final[Schema] = {"type": "string", "enum": [status.value for status in Status]}
+ORDER_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
+DEX: Final[Schema] = {"type": "string", "enum": [dex.value for dex in Dex]}
+CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}
+
+
+def object_schema(
+    properties: Schema, *, optional: tuple[str, ...] = (), is_extensible: bool = False
+) -> Schema:
+    """An object; further properties are allowed only if it is extensible."""
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+    }
+    return schema if is_extensible else {**schema, "additionalProperties": False}
+
+
+def array_schema(items: Schema, **bounds: int) -> Schema:
+    """An array of items."""
+    return {"type": "array", "items": items, **bounds}
+
+
+def nullable_schema(schema: Schema) -> Schema:
+    """A schema that also takes null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def schema_ref(name: str) -> Schema:
+    """A reference to a schema of the OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+CODE: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[a-z0-9_]+$",
+    "description": "A stable word for programs.",
+}
+POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
+BASIS_POINTS: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": BPS}

@@ -1,0 +1,104 @@
+"""The readiness endpoint: whether orders can be accepted and executed, and if not, why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from redis.exceptions import RedisError
+
+from backend.api.context import ApiContext
+from backend.api.wire.http import Request, Response, json_response
+from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
+from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
+from backend.domain.errors import EngineError, Unavailable
+from backend.engine import ApiServices
+from backend.store.feed_lag import FeedLag, OpenTransaction
+
+CHECK_TIMEOUT_S = 2.0
+ADVISORY_CHECKS = {"feed", "history"}
+"""Checks that say something, and make the API no less ready."""
+_NO_HISTORY = "the node keeps no transaction history: confirmed orders have no amount"
+
+Check = Callable[[], Awaitable[Mapping[str, object] | None]]
+"""A check of one dependency; it returns what else is to be said of it."""
+
+
+async def get_readiness(api: ApiContext, request: Request) -> Response:
+    """``GET /readyz``: whether orders can be accepted and executed.
+
+    A late feed, or a node without history, makes it no less ready: orders are executed and end.
+    """
+    if api.admission.is_stopping:
+        raise retry_later("shutting_down", "this server is stopping; use another one")
+    async with asyncio.TaskGroup() as tasks:
+        running = {
+            name: tasks.create_task(_run_check(check))
+            for name, check in _list_checks(api.services).items()
+        }
+    checks = {name: task.result() for name, task in running.items()}
+    failed = [
+        name for name, check in checks.items() if not check["ok"] and name not in ADVISORY_CHECKS
+    ]
+    if not failed:
+        return json_response({"status": "ready", "checks": checks})
+    detail = f"no response from: {', '.join(failed)}"
+    if "database" in failed:
+        detail += f" ({checks['database']['reason']})"
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    raise Problem(503, "not_ready", detail, headers=headers, members={"checks": checks})
+
+
+def _list_checks(services: ApiServices) -> dict[str, Check]:
+    async def check_redis() -> None:
+        await services.redis.ping()
+
+    async def check_node() -> None:
+        await services.rpc.get_latest_blockhash()
+
+    async def check_feed() -> Mapping[str, object]:
+        return _describe_feed(services.feed_lag, await services.feed_lag.measure())
+
+    async def check_history() -> None:
+        if not await services.history.check():
+            raise Unavailable(HISTORY_UNAVAILABLE, _NO_HISTORY)
+        if count := await services.orders.count_unknown_amounts():
+            reason = f"{count} confirmed orders have no amount yet: the node does not tell it"
+            raise Unavailable(HISTORY_UNAVAILABLE, reason)
+
+    return {
+        "database": services.orders.check_writable,
+        "feed": check_feed,
+        "redis": check_redis,
+        "node": check_node,
+        "history": check_history,
+    }
+
+
+def _describe_feed(lag: FeedLag, holder: OpenTransaction | None) -> Mapping[str, object]:
+    """The lag of the stream, with what holds it back if that is open for long."""
+    if holder is None:
+        return {"lagSeconds": 0}
+    detail: dict[str, object] = {"lagSeconds": round(holder.age_s, 3)}
+    if lag.is_long(holder):
+        fields = {
+            "pid": holder.pid,
+            "applicationName": holder.application_name,
+            "database": holder.database,
+            "preparedAs": holder.prepared_as,
+        }
+        known = {name: value for name, value in fields.items() if value is not None}
+        detail |= {"reason": "the stream waits for an open transaction", "waitsFor": known}
+    return detail
+
+
+async def _run_check(check: Check) -> dict[str, object]:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return {"ok": True, **(await check() or {})}
+    except TimeoutError:
+        return {"ok": False, "reason": f"no response within {CHECK_TIMEOUT_S:g} s"}
+    except EngineError as error:
+        return {"ok": False, "reason": error.reason}
+    except (RedisError, OSError) as error:
+        return {"ok": False, "reason": type(error).__name__}

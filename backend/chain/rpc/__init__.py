@@ -1,0 +1,1 @@
+"""The JSON-RPC client of a Solana node: arrays, rate limits, errors and typed results."""

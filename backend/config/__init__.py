@@ -1,0 +1,17 @@
+"""Settings: read once from the environment when a process starts."""
+
+from backend.config.server_settings import Profile
+from backend.config.settings import (
+    ConfigurationError,
+    Settings,
+    build_child_environment,
+    get_variable_name,
+)
+
+__all__ = [
+    "ConfigurationError",
+    "Profile",
+    "Settings",
+    "build_child_environment",
+    "get_variable_name",
+]

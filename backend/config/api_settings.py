@@ -1,0 +1,75 @@
+"""Settings of orders as the API accepts them: defaults, limits, access, proxies."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, NoDecode
+
+
+class ApiSettings(BaseSettings):
+    """Settings of orders as the API accepts them: defaults, limits, access, proxies."""
+
+    slippage_bps: int = Field(
+        50, ge=0, le=10_000, description="Default slippage of an order, in basis points."
+    )
+    max_price_impact_bps: int = Field(
+        500,
+        ge=0,
+        le=10_000,
+        description="Default cap on the price impact of an order, in basis points: a quote above"
+        " it is refused before anything is signed; 10000 means no cap.",
+    )
+    body_bytes_max: int = Field(
+        1_048_576, ge=1_024, le=67_108_864, description="Maximum size of a request body, in bytes."
+    )
+    batch_orders_max: int = Field(
+        1_000, ge=1, le=10_000, description="Maximum number of orders in one batch."
+    )
+    open_orders_max: int = Field(
+        100_000,
+        ge=1,
+        description="Number of open orders above which new orders get a 503 response.",
+    )
+    sockets_max: int = Field(
+        12_000, ge=1, description="Maximum number of WebSocket connections of one API process."
+    )
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="`owner:key` pairs, separated by commas. Unset: requests need no key.",
+    )
+    rate_limit: int = Field(
+        0, ge=0, description="Maximum number of orders per second from one owner; 0 means no limit."
+    )
+    public_url: str | None = Field(
+        None,
+        description="URL at which clients reach the API through a proxy, such as"
+        " `https://orders.example/engine`. Unset: what trusted proxies forward, else `Host`.",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.0/8,::1",
+        description="Addresses and networks of the proxies whose `Forwarded` and `X-Forwarded-*`"
+        " headers are believed, separated by commas; empty: none.",
+    )
+    keep_alive_s: float = Field(
+        75,
+        ge=1,
+        le=3_600,
+        description="Time for which an idle HTTP connection is kept open, in seconds: longer than"
+        " a proxy keeps it, which would else send requests into a closed one.",
+    )
+    ping_s: float = Field(
+        20,
+        ge=0.1,
+        le=300,
+        description="Interval of ping frames on an open WebSocket, in seconds: shorter than proxies"
+        " cut silent ones. A peer that leaves two unanswered is disconnected.",
+    )
+    drain_s: float | None = Field(
+        None,
+        ge=0,
+        le=300,
+        description="Time in which a stopping API still takes orders while `/readyz` says 503, in"
+        " seconds, so that balancers turn away first. Unset: 5 for `order-engine api`, 0 for `up`.",
+    )

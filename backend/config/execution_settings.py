@@ -1,0 +1,106 @@
+"""Settings of workers: leases, attempts, quotes, submission."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class ExecutionSettings(BaseSettings):
+    """Settings of workers: leases, attempts, quotes, submission."""
+
+    workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
+    orders_in_flight_max: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="Maximum number of orders that one worker executes concurrently.",
+    )
+    lease_s: float = Field(
+        15,
+        ge=1,
+        le=300,
+        description="Duration of a lease, in seconds; then another worker may take over its order.",
+    )
+    sweep_s: float = Field(
+        1,
+        ge=0.05,
+        le=60,
+        description="Interval of the sweep for orders without a worker, in seconds.",
+    )
+    rekick_s: float = Field(
+        5,
+        ge=0.1,
+        le=300,
+        description="Time after which the job of an unclaimed order is sent again, in seconds.",
+    )
+    attempts_max: int = Field(3, ge=1, le=10, description="Maximum number of attempts of an order.")
+    backoff_s: float = Field(
+        0.5,
+        ge=0,
+        le=60,
+        description="Backoff after the first failed attempt, in seconds; it doubles with each"
+        " further one.",
+    )
+    backoff_jitter: float = Field(
+        0.1, ge=0, le=1, description="Maximum random deviation of the backoff, as a fraction of it."
+    )
+    quote_timeout_s: float = Field(
+        2, gt=0, le=60, description="Timeout of a quote from one venue, in seconds."
+    )
+    quote_age_s: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Maximum age of the pool state that is quoted, in seconds; 0 reads it for"
+        " each quote.",
+    )
+    rpc_rate_limit: float = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Maximum number of JSON-RPC calls per second of one process to the node; calls"
+        " in an array count each. 0 means no limit but those that the node's refusals teach.",
+    )
+    rpc_method_rate_limit: float = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="The same for the calls of each single method.",
+    )
+    rpc_timeout_s: float = Field(
+        5, gt=0, le=120, description="Timeout of a request to the node, in seconds."
+    )
+    outage_wait_s: float = Field(
+        60,
+        ge=0,
+        le=3_600,
+        description="How long an order of which nothing is signed waits while the node or every"
+        " venue is unavailable, in seconds; then it fails. Waiting uses up no attempt.",
+    )
+    history_wait_s: float = Field(
+        15,
+        ge=0,
+        le=600,
+        description="How long a landed transaction may be missing from the node's history, in"
+        " seconds; then its order is confirmed without its amount, which follows when it is told.",
+    )
+    resend_s: float = Field(
+        2,
+        gt=0,
+        le=60,
+        description="Interval at which an unconfirmed transaction is sent again, in seconds.",
+    )
+    shutdown_s: float = Field(
+        10,
+        ge=0,
+        le=300,
+        description="Time for running orders to finish in a graceful shutdown of a worker, in"
+        " seconds.",
+    )
+    crash_at: str = Field(
+        "",
+        pattern="^((claimed|quoted|stored|sent|settled):[1-9][0-9]{0,5})?$",
+        description="For failure tests: `point:n` kills a worker when an order reaches"
+        " `claimed`, `quoted`, `stored`, `sent` or `settled` for the n-th time.",
+    )

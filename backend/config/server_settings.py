@@ -1,0 +1,109 @@
+"""Settings of servers, nodes and processes: addresses, logs, the simulated node, the wallet."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings
+
+
+class Profile(StrEnum):
+    """The speed of the simulated node: like a real network, or as fast as possible."""
+
+    DEMO = "demo"
+    INSTANT = "instant"
+
+
+def _conventional_name(name: str) -> AliasChoices:
+    return AliasChoices(name, name.lower())
+
+
+class ServerSettings(BaseSettings):
+    """Settings of servers, nodes and processes: addresses, logs, the simulated node, the wallet."""
+
+    database_url: str | None = Field(
+        None,
+        validation_alias=_conventional_name("DATABASE_URL"),
+        description="URL of PostgreSQL 14 or newer. Unset: an embedded server.",
+    )
+    database_pooler: str = Field(
+        "auto",
+        pattern="^(auto|direct|pooled)$",
+        description="Whether a connection pooler such as PgBouncer is in front of PostgreSQL:"
+        " `auto` looks; `pooled` prepares no statement by name; `direct` does, for a pooler in"
+        " session mode or with `max_prepared_statements`.",
+    )
+    feed_lag_warning_s: float = Field(
+        5,
+        gt=0,
+        le=3_600,
+        description="Age from which an open transaction that the stream waits for is logged, in"
+        " seconds.",
+    )
+    redis_url: str | None = Field(
+        None,
+        validation_alias=_conventional_name("REDIS_URL"),
+        description="URL of Redis 6.2 or newer, or of Valkey: `redis://`, `rediss://` (TLS) or"
+        " `unix://`. Unset: an embedded Valkey.",
+    )
+    solana_rpc_url: str | None = Field(
+        None,
+        validation_alias=_conventional_name("SOLANA_RPC_URL"),
+        description="URL of a Solana JSON-RPC node. Unset: the simulated node.",
+    )
+    data_dir: Path | None = Field(
+        None, description="Directory for the data of the embedded servers and the simulated node."
+    )
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(3000, ge=0, le=65_535, description="Port of the API; 0 selects a free one.")
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="Port of a worker's `/metrics`; 0 selects a free one."
+    )
+    chain_port: int = Field(
+        0, ge=0, le=65_535, description="Port of the simulated node; 0 selects a free one."
+    )
+    log_level: str = Field(
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="Lowest log level that is logged.",
+    )
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|json|console)$",
+        description="`json` lines, readable `console` lines, or `auto`: `console` on a terminal,"
+        " else `json`.",
+    )
+    profile: Profile = Field(
+        Profile.DEMO,
+        description="Speed of the simulated node: `demo` (like a real network) or `instant`.",
+    )
+    seed: int = Field(
+        1, ge=0, description="Random seed of the simulated node and of the retry jitter."
+    )
+    sol_price: int = Field(
+        100, ge=1, le=1_000_000, description="Initial price of SOL in USDC on the simulated node."
+    )
+    live: bool = Field(
+        default=False, description="Must be `1` to use a node other than the simulated one."
+    )
+    wallet_file: Path | None = Field(
+        None,
+        description="Keypair file for a real network (from `solana-keygen`, mode 0600).",
+    )
+    priority_fee_microlamports: int = Field(
+        1_000,
+        ge=0,
+        le=50_000_000,
+        description="Priority fee: the price of a compute unit, in micro-lamports.",
+    )
+    sol_reserve: Decimal = Field(
+        Decimal("0.01"),
+        ge=0,
+        le=1_000_000,
+        decimal_places=9,
+        description="SOL that no order may sell, for fees and rent; what buying SOL back takes"
+        " (about 0.0041) is kept in any case.",
+    )

@@ -1,0 +1,109 @@
+"""Settings: read once from the environment when a process starts.
+
+``DATABASE_URL``, ``REDIS_URL`` and ``SOLANA_RPC_URL`` have their conventional names; the variable
+of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readme_parts.py`` makes
+``backend/SETTINGS.md`` from this class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import AliasChoices, ValidationError, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from backend.config.api_settings import ApiSettings
+from backend.config.execution_settings import ExecutionSettings
+from backend.config.redis_url import parse_redis_url
+from backend.config.server_settings import ServerSettings
+
+ENV_PREFIX = "ORDER_ENGINE_"
+_SECRET_FIELDS = frozenset({"redis_url"})
+"""Settings that may hold a secret: a message about them never repeats their value."""
+
+
+class ConfigurationError(Exception):
+    """A setting is invalid; the message names it and the reason."""
+
+
+class Settings(ApiSettings, ExecutionSettings, ServerSettings):
+    """All settings with their defaults."""
+
+    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all three bases
+        env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: str | None) -> str | None:
+        if url is None or not url.strip():
+            return None
+        parse_redis_url(url)
+        return url
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_api_keys(cls, values: dict[str, object]) -> dict[str, object]:
+        keys = values.get("api_keys")
+        if isinstance(keys, str):
+            values["api_keys"] = tuple(k.strip() for k in keys.split(",") if k.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _check_api_keys(self) -> Self:
+        for pair in self.api_keys:
+            owner, colon, key = pair.partition(":")
+            if not (owner and colon and len(key) >= 16):
+                raise ValueError(
+                    "api_keys: each must be owner:key with a key of 16 or more characters"
+                )
+        return self
+
+    @classmethod
+    def load(cls, **overrides: object) -> Settings:
+        """Read the settings from the environment; ``overrides`` that are not ``None`` win.
+
+        Raises ``ConfigurationError`` with one message for each invalid setting.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise ConfigurationError(_format_errors(error)) from None
+
+
+def get_variable_name(field: str) -> str:
+    """The environment variable of a setting."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return ENV_PREFIX + field.upper()
+
+
+def build_child_environment(inherited: Mapping[str, str], **settings: object) -> dict[str, str]:
+    """The environment of a child process that gets exactly these settings."""
+    own_names = {get_variable_name(name) for name in Settings.model_fields}
+    inherited_others = {
+        name: value
+        for name, value in inherited.items()
+        if name not in own_names and not name.startswith(ENV_PREFIX)
+    }
+    return {
+        **inherited_others,
+        **{get_variable_name(name): str(value) for name, value in settings.items()},
+    }
+
+
+def _format_errors(error: ValidationError) -> str:
+    messages = []
+    for problem in error.errors(include_url=False, include_context=False):
+        if problem["loc"]:
+            field = str(problem["loc"][0]).lower()
+            name = get_variable_name(field) if field in Settings.model_fields else field.upper()
+            if field in _SECRET_FIELDS:
+                messages.append(f"{name} {problem['msg'].removeprefix('Value error, ')}")
+            else:
+                messages.append(f"{name} is {problem['input']!r}: {problem['msg'].lower()}")
+        else:
+            messages.append(problem["msg"])
+    return "; ".join(messages)

@@ -1,0 +1,102 @@
+"""The services of an API process. Clock and ids are injected here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from redis.asyncio import Redis
+from uuid_utils.compat import uuid7
+
+from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.history import HistoryProbe
+from backend.config import Settings
+from backend.domain.tokens import TokenRegistry
+from backend.engine.shared_services import open_shared_services
+from backend.queue.jobs import JobQueue
+from backend.routing.router import Router
+from backend.runtime.background import run_in_background
+from backend.store.counts import StatusCounts
+from backend.store.feed import Feed
+from backend.store.feed_lag import FeedLag
+from backend.store.intake import Intake
+from backend.store.queries import OrderQueries
+
+
+def new_id() -> UUID:
+    """A UUIDv7: ids sort by their time of creation."""
+    return uuid7()
+
+
+def now() -> datetime:
+    """The clock of this machine, for display only: no decision depends on it."""
+    return datetime.now(UTC)  # noqa: TID251 - the only wall clock, injected elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """The services of an API process."""
+
+    settings: Settings
+    tokens: TokenRegistry
+    redis: Redis
+    rpc: RpcClient
+    router: Router
+    intake: Intake
+    orders: OrderQueries
+    counts: StatusCounts
+    feed: Feed
+    feed_lag: FeedLag
+    journal_id: UUID
+    jobs: JobQueue
+    history: HistoryProbe
+    new_id: Callable[[], UUID]
+    now: Callable[[], datetime]
+
+
+@asynccontextmanager
+async def open_api_services(
+    settings: Settings, *, stop: asyncio.Event | None = None
+) -> AsyncIterator[ApiServices]:
+    """Open the services of an API process, as soon as the servers that it needs answer.
+
+    Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
+    """
+    async with open_shared_services(settings, stop) as shared:
+        intake = Intake(
+            shared.pool,
+            rekick_after=timedelta(seconds=settings.rekick_s),
+            on_commit=shared.notifier.notify,
+        )
+        async with run_in_background(intake.run):
+            yield ApiServices(
+                settings=settings,
+                tokens=shared.tokens,
+                redis=shared.redis,
+                rpc=shared.rpc,
+                router=shared.router,
+                intake=intake,
+                orders=OrderQueries(shared.pool),
+                counts=StatusCounts(shared.pool),
+                feed=shared.feed,
+                feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
+                journal_id=shared.journal_id,
+                jobs=JobQueue(shared.broker),
+                history=HistoryProbe(shared.rpc),
+                new_id=new_id,
+                now=now,
+            )
+            await _run_within(shared.broker.wait_sent(), 2)
+
+
+async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await coroutine
+    except TimeoutError:
+        pass

@@ -1,0 +1,139 @@
+"""The services that API and worker processes share: stores, node, router, queue."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from redis.asyncio import Redis
+
+from backend.chain.rpc.call_limiter import CallLimits
+from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
+from backend.config import ConfigurationError, Settings
+from backend.config.redis_url import RedisAddress, parse_redis_url
+from backend.domain.errors import Transient
+from backend.domain.tokens import TokenRegistry
+from backend.execution.wallet.balances import WalletBalances
+from backend.queue.broker import StreamBroker
+from backend.routing.pool_reader import AccountReader
+from backend.routing.router import Router
+from backend.runtime import observe, observe_queue
+from backend.runtime.background import run_in_background
+from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.runtime.redis_client import check_redis, open_redis
+from backend.runtime.startup import wait_for_server
+from backend.store.connection import Pooling
+from backend.store.database import DatabasePool, open_pool
+from backend.store.feed import Feed
+from backend.venues import VENUES
+
+DATABASE_CONNECTIONS_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SharedServices:
+    """The services that API and worker processes share."""
+
+    settings: Settings
+    tokens: TokenRegistry
+    pool: DatabasePool
+    redis: Redis
+    rpc: RpcClient
+    router: Router
+    balances: WalletBalances
+    broker: StreamBroker
+    feed: Feed
+    journal_id: UUID
+    notifier: CommitNotifier
+
+
+@asynccontextmanager
+async def open_shared_services(
+    settings: Settings, stop: asyncio.Event | None
+) -> AsyncIterator[SharedServices]:
+    """Open what every process needs, as soon as the servers answer.
+
+    Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
+    """
+    database_url = _require_url(settings.database_url, "DATABASE_URL")
+    redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
+    rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(open_redis(redis_address))
+        await check_redis(redis)
+        open_database = partial(_open_database, stack, settings, database_url)
+        pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
+        rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
+        balances = WalletBalances(rpc)
+        router = _build_router(settings, balances)
+        feed = Feed(pool)
+        journal_id = await wait_for_server(
+            "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
+        )
+        notifier = CommitNotifier(redis, channel_name(journal_id))
+        consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        broker = StreamBroker(redis_address, consumer=consumer)
+        stack.push_async_callback(broker.shutdown)
+        await broker.startup()
+        await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
+        yield SharedServices(
+            settings,
+            TokenRegistry(),
+            pool,
+            redis,
+            rpc,
+            router,
+            balances,
+            broker,
+            feed,
+            journal_id,
+            notifier,
+        )
+
+
+async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) -> DatabasePool:
+    pooling = Pooling(settings.database_pooler)
+    return await stack.enter_async_context(
+        open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
+    )
+
+
+def _build_rpc_client(settings: Settings, url: str) -> RpcClient:
+    return RpcClient(
+        url,
+        timeout_s=settings.rpc_timeout_s,
+        limits=CallLimits(settings.rpc_rate_limit, settings.rpc_method_rate_limit),
+        # Half, so that a read that had to wait still ends before its quote does.
+        wait_max_s=min(WAIT_MAX_S, settings.quote_timeout_s / 2),
+        on_call=observe.rpc_called,
+    )
+
+
+def _read_redis_address(url: str) -> RedisAddress:
+    address = parse_redis_url(url)
+    for note in address.notes:
+        observe_queue.redis_url_noted(note)
+    return address
+
+
+def _build_router(settings: Settings, reader: AccountReader) -> Router:
+    return Router(
+        VENUES,
+        reader,
+        timeout_s=settings.quote_timeout_s,
+        age_max_s=settings.quote_age_s,
+        max_price_impact_bps=settings.max_price_impact_bps,
+    )
+
+
+def _require_url(url: str | None, name: str) -> str:
+    if not url:
+        raise ConfigurationError(f"{name} must be set for this command (`up` needs none)")
+    return url

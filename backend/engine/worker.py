@@ -1,0 +1,152 @@
+"""A worker process: the executor with everything that it runs on, wired and run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from random import Random
+
+from backend.chain.costs import compute_network_fee
+from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.history import has_history
+from backend.chain.transactions import ComputeBudget
+from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
+from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
+from backend.config import ConfigurationError, Profile, Settings
+from backend.domain.errors import Transient, Unavailable
+from backend.domain.lifecycle import backoff_ms
+from backend.domain.tokens import SOL
+from backend.engine.shared_services import SharedServices, open_shared_services
+from backend.execution.context import ExecutionContext, RetryPolicy, build_crash_trigger
+from backend.execution.executor import Executor
+from backend.execution.late_fills import run_late_fills
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.signature_watch import PollIntervals
+from backend.execution.submission import TransactionSubmitter
+from backend.execution.unsent_limiter import UnsentLimiter
+from backend.execution.wallet.funds import WalletFunds
+from backend.queue.jobs import JobQueue, run_receiver
+from backend.queue.retry import RetryMiddleware
+from backend.queue.sweep import run_sweep
+from backend.runtime import observe
+from backend.runtime.background import run_in_background
+from backend.runtime.startup import wait_for_server
+from backend.store.journal import Journal, LeasePolicy
+from backend.store.late_amounts import LateAmountStore
+from backend.store.leases import LeaseStore
+
+POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
+UNSENT_ORDERS_MAX = 1_000
+
+
+async def run_worker(
+    settings: Settings, *, on_ready: Callable[[], None], stop: asyncio.Event
+) -> None:
+    """Run a worker until ``stop``; then finish its running orders, or release their leases.
+
+    It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
+    """
+    async with open_shared_services(settings, stop) as shared:
+        leases, journal = _build_stores(settings, shared)
+        renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
+        select_wallet = partial(_select_wallet, settings, shared.rpc)
+        wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
+        submitter = _build_submitter(settings, shared, wallet)
+        policy = _build_retry_policy(settings)
+        random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
+        crash = build_crash_trigger(settings.crash_at)
+        funds = _watch_funds(settings, shared, wallet)
+        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash, funds)
+        retries = RetryMiddleware(
+            attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
+        )
+        unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
+        sweeps = partial(run_sweep, leases, JobQueue(shared.broker), interval_s=settings.sweep_s)
+        late_amounts = LateAmountStore(shared.pool, shared.tokens)
+        late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
+        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
+        await _warn_without_history(shared.rpc)
+        async with run_in_background(*runs):
+            async with run_in_background(partial(sweeps, random=random)):
+                on_ready()
+                await run_receiver(
+                    shared.broker,
+                    Executor(renewer, context, unsent_limiter).run,
+                    retries,
+                    jobs_max=settings.orders_in_flight_max,
+                    wait_for_capacity=unsent_limiter.wait_for_capacity,
+                    stop=stop,
+                    shutdown_s=settings.shutdown_s,
+                )
+            await renewer.release_all(journal.wait_idle)
+
+
+def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:
+    policy = LeasePolicy(timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s))
+    notify = shared.notifier.notify
+    leases = LeaseStore(shared.pool, policy=policy, tokens=shared.tokens, on_commit=notify)
+    return leases, Journal(shared.pool, policy=policy, on_commit=notify)
+
+
+def _build_submitter(
+    settings: Settings, shared: SharedServices, wallet: Wallet
+) -> TransactionSubmitter:
+    return TransactionSubmitter(
+        shared.rpc,
+        wallet,
+        intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
+        budget=_build_budget(settings),
+        preflight=wallet.address != create_paper_wallet().address,
+        history_wait_s=settings.history_wait_s,
+    )
+
+
+def _build_budget(settings: Settings) -> ComputeBudget:
+    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
+
+
+def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> WalletFunds:
+    shared.balances.watch(wallet.address, shared.tokens)
+    return WalletFunds(
+        shared.balances,
+        fee_lamports=compute_network_fee(_build_budget(settings)),
+        reserve_lamports=int(settings.sol_reserve.scaleb(SOL.decimals)),
+    )
+
+
+def _build_retry_policy(settings: Settings) -> RetryPolicy:
+    wait_ms = round(settings.backoff_s * 1000)
+    return RetryPolicy(
+        settings.attempts_max, wait_ms, settings.backoff_jitter, settings.outage_wait_s
+    )
+
+
+def _backoff_s(policy: RetryPolicy, failures: int) -> float:
+    return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
+
+
+async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
+    """The wallet to sign with: the public paper wallet on the simulated node, and only there."""
+    genesis = await rpc.get_genesis_hash()
+    if genesis == SIMULATED_GENESIS_HASH:
+        return create_paper_wallet()
+    name = get_cluster_name(genesis)
+    if not settings.live:
+        raise ConfigurationError(
+            f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"
+            " set ORDER_ENGINE_LIVE=1 to trade with real money"
+        )
+    if settings.wallet_file is None:
+        raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
+    return load_wallet(settings.wallet_file)
+
+
+async def _warn_without_history(rpc: RpcClient) -> None:
+    try:
+        if not await has_history(rpc):
+            observe.node_without_history()
+    except Unavailable as error:
+        observe.chain_query_failed("probe history", error)

@@ -1,0 +1,62 @@
+"""``order-engine chaos``: the command line of the chaos run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from backend.domain.errors import EngineError
+from backend.runtime import observe
+from backend.trials.chaos.report import ChaosReport
+from backend.trials.chaos.run import run_chaos
+from backend.trials.chaos.scenarios import SCENARIOS
+from backend.trials.chaos.schedule import plan_turns
+from backend.trials.chaos.timing import MACHINE_S
+
+
+@click.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the schedule.")
+@click.option("--orders", type=int, help="Orders of the whole run, spread evenly.")
+@click.option("--minutes", type=float, help="Duration; without it, each scenario runs once.")
+@click.option(
+    "--scenario",
+    "names",
+    multiple=True,
+    type=click.Choice(list(SCENARIOS)),
+    help="Run only these scenarios.",
+)
+@click.option(
+    "--machine-s",
+    type=click.FloatRange(min=0),
+    default=MACHINE_S,
+    show_default=True,
+    help="Seconds that a busy machine may add to a recovery.",
+)
+@click.option("--list", "is_list", is_flag=True, help="List the scenarios.")
+@click.option("--show-schedule", is_flag=True, help="Show the schedule of faults.")
+def chaos(
+    seed: int,
+    orders: int | None,
+    minutes: float | None,
+    names: tuple[str, ...],
+    machine_s: float,
+    is_list: bool,
+    show_schedule: bool,
+) -> None:
+    """Inject faults while orders run, and audit the outcome of every order."""
+    report = ChaosReport(machine_s)
+    turns = plan_turns(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
+    if is_list:
+        report.print_scenarios()
+    elif show_schedule:
+        report.print_schedule(turns)
+    else:
+        observe.configure_logging("error", "console")
+        try:
+            has_passed = asyncio.run(run_chaos(seed, turns, report, machine_s))
+        except EngineError as error:
+            raise click.ClickException(error.reason) from None
+        if not has_passed:
+            sys.exit(1)
