@@ -208,7 +208,7 @@ class SignatureWatch:
         interval_s = self._schedule_polls(waiting, now)
         if now >= self._next_tip_at:
             self._next_tip_at = now + max(TIP_INTERVAL_S, interval_s)
-            await self._find_expired(waiting)
+            await self._find_expired()
         self._resend_due([w for w in waiting if not w.result.done()], now)
 
     def _schedule_polls(self, waiting: Sequence[_WatchedSignature], now: float) -> float:
@@ -224,9 +224,14 @@ class SignatureWatch:
             shortest_s = min(shortest_s, interval_s)
         return shortest_s
 
-    async def _find_expired(self, waiting: Sequence[_WatchedSignature]) -> None:
+    async def _find_expired(self) -> None:
+        """Search for all signatures past their last valid height, also for those not due yet."""
         tip = await self._node.get_epoch_info(Commitment.FINALIZED)
-        past_height = [w for w in waiting if tip.height > w.signed.last_valid_height]
+        past_height = [
+            watch
+            for watch in self._watched
+            if tip.height > watch.signed.last_valid_height and not watch.result.done()
+        ]
         if past_height:
             self.on_expiry()
             results = await self._find_results([w.signed for w in past_height], tip)

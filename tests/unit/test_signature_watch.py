@@ -27,11 +27,12 @@ class RecordingNode:
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
         self.lands_at: dict[str, float] = {}
+        self.height = 10
         self.failures: list[ReadFailure] = []
 
     async def get_epoch_info(self, commitment: Commitment) -> ChainTip:
         self.calls["getEpochInfo"] += 1
-        return ChainTip(10, 10)
+        return ChainTip(10, self.height)
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
@@ -156,5 +157,24 @@ def test_a_pause_that_the_node_asks_for_is_kept_to(loop: VirtualLoop) -> None:
             assert run.node.calls["getSignatureStatuses"] == 1
             _, took_s = await following
             assert took_s < 12
+
+    run.run(test)
+
+
+def test_all_signatures_past_their_height_are_found_at_once_also_those_not_due(
+    loop: VirtualLoop,
+) -> None:
+    run = WatchRun(loop, 0.2)
+
+    async def test() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            followed = []
+            for n in range(10):
+                followed.append(tasks.create_task(run.follow(str(n), lands_after_s=NEVER)))
+                await asyncio.sleep(6.7)
+            run.node.height = 101
+            expired_at = loop.time()
+        assert {each.result()[0].outcome for each in followed} == {SignatureOutcome.EXPIRED}
+        assert loop.time() - expired_at < 2.5
 
     run.run(test)
