@@ -16,7 +16,7 @@ UNASKED_PAUSE_MAX_S: Final = 4.0
 """The longest pause after a refusal that asks for none."""
 PAUSE_MAX_S: Final = 60.0
 """The longest pause, whatever the node asks for: a transaction lives about as long."""
-RATE_MIN: Final = 2.0
+RATE_MIN: Final = 4.0
 """The lowest learned rate, in calls per second: a limited node still lands transactions."""
 RECOVERY_S: Final = 40.0
 """The time in which a halved rate rises by the rate that was refused."""
