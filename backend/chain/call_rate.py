@@ -2,7 +2,7 @@
 
 A refusal pauses the calls and lowers their rate to a part of what led to it; without further
 refusals the rate rises again by a constant amount per second, until it limits nothing (additive
-increase, multiplicative decrease). A node that refuses the first calls after a pause is busy,
+increase, multiplicative decrease). A node that refuses when it has had only few calls is busy,
 whatever their rate: then only the pause counts. Calls are spaced evenly: a burst would be refused
 by a node that counts in short windows. Time comes in as an argument, in seconds of a monotonic
 clock.
@@ -30,6 +30,8 @@ REFUSED_RATE_MIN: Final = 20.0
 SECONDS_COUNTED: Final = 10
 """Calls are counted for so many seconds, to know the rate that led to a refusal."""
 _BUSY_SHARE: Final = 0.5
+_FEW_CALLS: Final = 8
+_FEW_CALLS_PER_S: Final = 2
 _DOUBLINGS_MAX: Final = 10
 
 
@@ -138,7 +140,8 @@ class CallRate:
         calls = sum(self._counts[(int(now) - n) % len(self._counts)] for n in range(seconds + 1))
         calls_since_refusal, self._calls_since_refusal = self._calls_since_refusal, 0
         limit = self.get_limit(now)
-        if self._learned and calls_since_refusal < _BUSY_SHARE * seconds * limit:
+        usual = _BUSY_SHARE * seconds * limit
+        if calls_since_refusal < max(usual, _FEW_CALLS + _FEW_CALLS_PER_S * seconds):
             return
         rate = calls / (seconds + now % 1)
         self._refused_rate = max(rate, REFUSED_RATE_MIN)

@@ -60,6 +60,14 @@ def test_a_node_that_refuses_the_first_calls_after_a_pause_is_busy_whatever_thei
     assert rate.get_limit(now) >= limit
 
 
+def test_a_node_that_refuses_few_calls_limits_no_rate() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 2, 3)
+    rate.refuse(1, now, now)
+    assert rate.get_pause_s(now) == 1
+    assert rate.get_limit(now) == 0
+
+
 def test_calls_of_long_ago_do_not_count() -> None:
     rate = CallRate(0, 0.0)
     now = make_busy(rate, 100, 3) + 1_000
