@@ -11,12 +11,8 @@ from random import Random
 import pytest
 
 from backend.domain.lifecycle import Status
-<<<<<<< ours
 from backend.engine import worker as composition
-from backend.execution import executor
-=======
-from backend.execution import order_drive
->>>>>>> theirs
+from backend.execution import order_execution
 from backend.store.database import open_pool
 from tests.integration.node_proxy import Json, NodeProxy
 from tests.integration.proxied_engine import (
@@ -186,7 +182,7 @@ async def test_an_order_is_routed_again_when_its_quotes_became_too_old(
     statuses: list[str],
 ) -> None:
     """A route that is stored already is given up by an event, and costs no attempt either."""
-    monkeypatch.setattr(order_drive, "QUOTE_WAIT_MAX_S", 0.3)
+    monkeypatch.setattr(order_execution, "QUOTE_WAIT_MAX_S", 0.3)
     async with open_engine(database_url, redis_url, data_dir) as proxied:
         engine, proxy = proxied.engine, proxied.proxy
         healthy = proxy.rule

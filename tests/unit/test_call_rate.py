@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.chain.rpc.call_rate import (
+    DECREASE,
     PAUSE_MAX_S,
     PAUSE_MIN_S,
     RATE_MIN,
@@ -32,19 +33,47 @@ def test_without_refusals_nothing_is_limited() -> None:
     assert rate.get_wait_s(now) == 0
 
 
-def test_a_refusal_halves_the_rate_that_led_to_it() -> None:
+def test_a_refusal_lowers_the_rate_to_a_part_of_what_led_to_it() -> None:
     rate = CallRate(0, 0.0)
     now = make_busy(rate, 100, 15)
     rate.refuse(None, now, now)
-    assert rate.get_limit(now) == pytest.approx(50, rel=0.1)
+    assert rate.get_limit(now) == pytest.approx(100 * DECREASE, rel=0.1)
 
 
-def test_a_long_pause_says_what_the_node_serves_in_the_long_run() -> None:
-    """100 calls in 10 s, used up after 2 s: the rest of the 10 s is a pause."""
+def test_a_burst_counts_over_as_many_seconds_as_the_pause_asked_for() -> None:
+    """100 calls in 10 s, used up within 2 s: the rest of the 10 s is a pause."""
     rate = CallRate(0, 0.0)
     now = make_busy(rate, 50, 2)
     rate.refuse(8, now, now)
-    assert rate.get_limit(now) == pytest.approx(10)
+    assert rate.get_limit(now) < 100 / 10
+
+
+def test_a_node_that_refuses_the_first_calls_after_a_pause_is_busy_whatever_their_rate() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 100, 15)
+    rate.refuse(1, now, now)
+    limit = rate.get_limit(now)
+    for _ in range(20):
+        now += 1.01
+        rate.count(2, now)
+        rate.refuse(1, now, now)
+    assert rate.get_limit(now) >= limit
+
+
+def test_a_node_that_refuses_few_calls_limits_no_rate() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 2, 3)
+    rate.refuse(1, now, now)
+    assert rate.get_pause_s(now) == 1
+    assert rate.get_limit(now) == 0
+
+
+def test_calls_of_long_ago_do_not_count() -> None:
+    rate = CallRate(0, 0.0)
+    now = make_busy(rate, 100, 3) + 1_000
+    rate.count(1, now)
+    rate.refuse(10, now, now)
+    assert rate.get_limit(now) == RATE_MIN
 
 
 def test_refusals_of_calls_on_their_way_together_are_one() -> None:
@@ -86,7 +115,7 @@ def test_a_configured_rate_is_never_exceeded_by_a_learned_one() -> None:
     rate = CallRate(20, 0.0)
     now = make_busy(rate, 20, 15)
     rate.refuse(None, now, now)
-    assert rate.get_limit(now) <= 10.5
+    assert rate.get_limit(now) <= 20 * DECREASE
     assert all(0 < rate.get_limit(now + second) <= 20 for second in range(300))
 
 

@@ -1,13 +1,16 @@
 """The rate at which one kind of calls may go to a node: configured, learned from refusals, or both.
 
-A refusal pauses the calls and halves the rate that led to it; without further refusals the rate
-rises again by a constant amount per second, until it limits nothing (additive increase,
-multiplicative decrease). Calls are spaced evenly: a burst would be refused by a node that counts in
-short windows. Time comes in as an argument, in seconds of a monotonic clock.
+A refusal pauses the calls and lowers their rate to a part of what led to it; without further
+refusals the rate rises again by a constant amount per second, until it limits nothing (additive
+increase, multiplicative decrease). A node that refuses when it has had only few calls is busy,
+whatever their rate: then only the pause counts. Calls are spaced evenly: a burst would be refused
+by a node that counts in short windows. Time comes in as an argument, in seconds of a monotonic
+clock.
 """
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Final
 
 PAUSE_MIN_S: Final = 0.25
@@ -16,15 +19,19 @@ UNASKED_PAUSE_MAX_S: Final = 4.0
 """The longest pause after a refusal that asks for none."""
 PAUSE_MAX_S: Final = 60.0
 """The longest pause, whatever the node asks for: a transaction lives about as long."""
-RATE_MIN: Final = 2.0
+DECREASE: Final = 0.7
+"""The part of the refused rate that is used from then on."""
+RATE_MIN: Final = 5.0
 """The lowest learned rate, in calls per second: a limited node still lands transactions."""
-RECOVERY_S: Final = 40.0
-"""The time in which a halved rate rises by the rate that was refused."""
-REFUSED_RATE_MIN: Final = 10.0
+RECOVERY_S: Final = 90.0
+"""The time in which a lowered rate rises by the rate that was refused."""
+REFUSED_RATE_MIN: Final = 20.0
 """A refused rate counts as this at least: a short refusal of few calls is forgotten soon."""
-WINDOW_S: Final = 10.0
-"""Calls are counted in windows of this length, to know the rate that led to a refusal."""
-_ELAPSED_MIN_S: Final = 1.0
+SECONDS_COUNTED: Final = 10
+"""Calls are counted for so many seconds, to know the rate that led to a refusal."""
+_BUSY_SHARE: Final = 0.5
+_FEW_CALLS: Final = 8
+_FEW_CALLS_PER_S: Final = 2
 _DOUBLINGS_MAX: Final = 10
 
 
@@ -32,9 +39,9 @@ class CallRate:
     """One kind of calls to a node: all of them, or those of one method."""
 
     __slots__ = (
-        "_calls",
-        "_calls_before",
+        "_calls_since_refusal",
         "_configured",
+        "_counts",
         "_learned",
         "_learned_at",
         "_next_at",
@@ -42,28 +49,27 @@ class CallRate:
         "_refusals",
         "_refused_at",
         "_refused_rate",
-        "_window_at",
-        "_window_before_at",
+        "_second",
     )
 
     def __init__(self, configured: float, now: float) -> None:
         """``configured`` is the highest rate in calls per second; 0 means no limit."""
         self._configured = configured
         self._learned = 0.0
-        self._learned_at = self._window_at = self._window_before_at = now
+        self._learned_at = now
         self._refused_rate = 0.0
         self._refused_at = self._paused_until = self._next_at = float("-inf")
-        self._refusals = self._calls = self._calls_before = 0
+        self._refusals = self._calls_since_refusal = 0
+        self._second = int(now)
+        self._counts = [0] * (SECONDS_COUNTED + 1)
 
     def count(self, calls: int, now: float) -> None:
         """Count calls that are sent now."""
-        age_s = now - self._window_at
-        if age_s >= WINDOW_S:
-            is_recent = age_s < 2 * WINDOW_S
-            self._calls_before = self._calls if is_recent else 0
-            self._window_before_at = self._window_at if is_recent else now
-            self._calls, self._window_at = 0, now
-        self._calls += calls
+        second = int(now)
+        if second != self._second:
+            self._turn_to(second)
+        self._counts[second % len(self._counts)] += calls
+        self._calls_since_refusal += calls
 
     def get_limit(self, now: float) -> float:
         """The highest rate now, in calls per second; 0 means no limit."""
@@ -125,15 +131,24 @@ class CallRate:
             self._refusals = 0
 
     def _learn(self, pause_s: float, now: float) -> None:
-        """Take half of the rate that led here, or what the node serves in that time and the pause.
+        """Lower the rate to a part of that of the last seconds: as many as the pause asked for.
 
-        A node that counts in windows takes no more until the pause ends: so many calls in both
-        together are what it can be expected to take in the long run.
+        A node that asks for a long pause counts in long windows, and one for a short in short ones.
         """
-        calls = self._calls + self._calls_before
-        elapsed_s = max(now - self._window_before_at, _ELAPSED_MIN_S)
+        self._turn_to(int(now))
+        seconds = min(max(ceil(pause_s), 1), SECONDS_COUNTED)
+        calls = sum(self._counts[(int(now) - n) % len(self._counts)] for n in range(seconds + 1))
+        calls_since_refusal, self._calls_since_refusal = self._calls_since_refusal, 0
         limit = self.get_limit(now)
-        rate = min(calls / elapsed_s, limit) if limit else calls / elapsed_s
+        usual = _BUSY_SHARE * seconds * limit
+        if calls_since_refusal < max(usual, _FEW_CALLS + _FEW_CALLS_PER_S * seconds):
+            return
+        rate = calls / (seconds + now % 1)
         self._refused_rate = max(rate, REFUSED_RATE_MIN)
-        self._learned = max(min(rate / 2, calls / (elapsed_s + pause_s)), RATE_MIN)
+        self._learned = max(DECREASE * (min(rate, limit) if limit else rate), RATE_MIN)
         self._learned_at = now
+
+    def _turn_to(self, second: int) -> None:
+        for passed in range(self._second + 1, min(second, self._second + len(self._counts)) + 1):
+            self._counts[passed % len(self._counts)] = 0
+        self._second = second
