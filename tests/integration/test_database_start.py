@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -22,42 +23,56 @@ COMMANDS = ("migrate", "api", "worker", "up")
 RUN_TIMEOUT_S = 90
 
 
-async def run_command(command: str, url: str, data_dir: Path) -> tuple[int, str]:
-    """Run a command of the engine; returns its exit code and standard error."""
-    arguments = [command]
-    if command == "up":
-        arguments += ["--headless", "--port", "0", "--data-dir", str(data_dir / "up")]
-    environment = build_environment(
-        DATABASE_URL=url, ORDER_ENGINE_PORT="0", ORDER_ENGINE_LOG_LEVEL="error"
-    )
-    if command != "up":
-        environment |= {"REDIS_URL": "redis://127.0.0.1:9", "SOLANA_RPC_URL": "http://127.0.0.1:9"}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "backend.cli", *arguments),
-        env=environment,
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-    )
-    async with asyncio.timeout(RUN_TIMEOUT_S):
-        _, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, errors.decode()
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts the engine's commands on a Redis that works."""
+
+    redis_url: str
+    data_dir: Path
+
+    async def run(self, command: str, url: str) -> tuple[int, str]:
+        """Run a command of the engine; returns its exit code and standard error."""
+        arguments = [command]
+        settings = {
+            "DATABASE_URL": url,
+            "ORDER_ENGINE_PORT": "0",
+            "ORDER_ENGINE_LOG_LEVEL": "error",
+        }
+        if command == "up":
+            arguments += ["--headless", "--port", "0", "--data-dir", str(self.data_dir / "up")]
+        else:
+            settings |= {"REDIS_URL": self.redis_url, "SOLANA_RPC_URL": "http://127.0.0.1:9"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "backend.cli", *arguments),
+            env=build_environment(**settings),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+        )
+        async with asyncio.timeout(RUN_TIMEOUT_S):
+            _, errors = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, errors.decode()
+
+    async def check_refusals(
+        self, url: str, sentence: str, commands: Sequence[str] = COMMANDS
+    ) -> None:
+        """Check that each of the commands says this and ends."""
+        async with asyncio.TaskGroup() as tasks:
+            runs = [tasks.create_task(self.run(each, url)) for each in commands]
+        for run in runs:
+            code, errors = run.result()
+            assert code == 1, errors
+            lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
+            assert len(lines) == 1, errors
+            assert sentence in lines[0]
+            assert "Traceback" not in errors
+            assert SECRET not in errors
 
 
-async def check_refusals(
-    url: str, data_dir: Path, sentence: str, commands: Sequence[str] = COMMANDS
-) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        runs = [tasks.create_task(run_command(each, url, data_dir)) for each in commands]
-    for run in runs:
-        code, errors = run.result()
-        assert code == 1, errors
-        lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
-        assert len(lines) == 1, errors
-        assert sentence in lines[0]
-        assert "Traceback" not in errors
-        assert SECRET not in errors
+@pytest.fixture
+def starter(redis_url: str, data_dir: Path) -> Starter:
+    return Starter(redis_url, data_dir)
 
 
 def replace_url(url: str, *, user: str | None = None, path: str | None = None) -> str:
@@ -78,22 +93,22 @@ def replace_url(url: str, *, user: str | None = None, path: str | None = None) -
     ],
 )
 async def test_an_address_without_a_server_is_a_sentence(
-    url: str, sentence: str, data_dir: Path
+    url: str, sentence: str, starter: Starter
 ) -> None:
-    await check_refusals(url, data_dir, sentence, ("migrate", "api", "worker"))
+    await starter.check_refusals(url, sentence, ("migrate", "api", "worker"))
 
 
-async def test_up_says_in_a_sentence_that_its_database_is_not_there(data_dir: Path) -> None:
+async def test_up_says_in_a_sentence_that_its_database_is_not_there(starter: Starter) -> None:
     url = f"postgresql://u:{SECRET}@127.0.0.1:9/d"
-    await check_refusals(url, data_dir, "nothing listens for PostgreSQL", ("up",))
+    await starter.check_refusals(url, "nothing listens for PostgreSQL", ("up",))
 
 
-async def test_a_missing_database_is_a_sentence(database_url: str, data_dir: Path) -> None:
+async def test_a_missing_database_is_a_sentence(database_url: str, starter: Starter) -> None:
     url = replace_url(database_url, path="/no_such_database")
-    await check_refusals(url, data_dir, "has no such database: create it")
+    await starter.check_refusals(url, "has no such database: create it")
 
 
-async def test_a_wrong_password_is_a_sentence(data_dir: Path) -> None:
+async def test_a_wrong_password_is_a_sentence(starter: Starter, data_dir: Path) -> None:
     async with embedded.run_servers(data_dir / "own") as servers:
         admin = await asyncpg.connect(servers.database_url)
         await admin.execute("CREATE ROLE locked LOGIN PASSWORD 'another'")
@@ -101,7 +116,7 @@ async def test_a_wrong_password_is_a_sentence(data_dir: Path) -> None:
         await admin.execute("SELECT pg_reload_conf()")
         await admin.close()
         url = replace_url(servers.database_url, user="locked")
-        await check_refusals(url, data_dir, 'refuses the password of user "locked"')
+        await starter.check_refusals(url, 'refuses the password of user "locked"')
 
 
 def prepend_line(path: str, line: str) -> None:
@@ -123,16 +138,16 @@ async def stranger_url(database_url: str) -> AsyncIterator[str]:
 
 
 async def test_missing_rights_are_a_sentence(
-    stranger_url: str, database_url: str, data_dir: Path
+    stranger_url: str, database_url: str, starter: Starter
 ) -> None:
-    await check_refusals(stranger_url, data_dir, "CREATE on the schema", ("migrate", "up"))
+    await starter.check_refusals(stranger_url, "CREATE on the schema", ("migrate", "up"))
     user = urlsplit(stranger_url).username
     migrated = replace_url(database_url, user=user)
-    await check_refusals(migrated, data_dir, "grant it", ("api", "worker"))
+    await starter.check_refusals(migrated, "grant it", ("api", "worker"))
 
 
-async def test_a_database_without_tables_is_a_sentence(stranger_url: str, data_dir: Path) -> None:
-    await check_refusals(stranger_url, data_dir, "order-engine migrate", ("api", "worker"))
+async def test_a_database_without_tables_is_a_sentence(stranger_url: str, starter: Starter) -> None:
+    await starter.check_refusals(stranger_url, "order-engine migrate", ("api", "worker"))
 
 
 @asynccontextmanager
@@ -164,26 +179,26 @@ async def copy_bytes(
     writer.close()
 
 
-async def test_a_server_without_tls_is_a_sentence(database_url: str, data_dir: Path) -> None:
+async def test_a_server_without_tls_is_a_sentence(database_url: str, starter: Starter) -> None:
     async with run_tcp_relay(database_url) as url:
-        await check_refusals(
-            f"{url}?sslmode=require", data_dir, "offers no TLS", ("migrate", "api", "worker")
+        await starter.check_refusals(
+            f"{url}?sslmode=require", "offers no TLS", ("migrate", "api", "worker")
         )
 
 
-async def test_a_server_that_is_too_old_is_a_sentence(database_url: str, data_dir: Path) -> None:
+async def test_a_server_that_is_too_old_is_a_sentence(database_url: str, starter: Starter) -> None:
     connection = await asyncpg.connect(database_url)
     version = connection.get_settings().server_version.encode()
     await connection.close()
     old = b"9.6".ljust(len(version), b"0")
     async with run_tcp_relay(database_url, (version, old)) as url:
-        await check_refusals(
-            url, data_dir, "the engine needs 14 or newer", ("migrate", "api", "worker")
+        await starter.check_refusals(
+            url, "the engine needs 14 or newer", ("migrate", "api", "worker")
         )
 
 
 async def test_what_hosted_servers_put_into_an_address_is_taken(
-    database_url: str, data_dir: Path
+    database_url: str, starter: Starter
 ) -> None:
     async with run_tcp_relay(database_url) as url:
         query = (
@@ -191,12 +206,12 @@ async def test_what_hosted_servers_put_into_an_address_is_taken(
             "&keepalives=1&keepalives_idle=30&gssencmode=disable&target_session_attrs=read-write"
             "&options=-c%20statement_timeout%3D60000"
         )
-        code, errors = await run_command("migrate", f"{url}?{query}", data_dir)
+        code, errors = await starter.run("migrate", f"{url}?{query}")
         assert (code, errors) == (0, "")
 
 
 async def test_a_standby_or_read_only_server_is_a_sentence(
-    database_url: str, data_dir: Path
+    database_url: str, starter: Starter
 ) -> None:
     url = f"{database_url}&options=-c%20default_transaction_read_only%3Don"
-    await check_refusals(url, data_dir, "is read-only", ("migrate", "api", "worker"))
+    await starter.check_refusals(url, "is read-only", ("migrate", "api", "worker"))
