@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from backend.domain.errors import Rejected
 
@@ -132,6 +132,7 @@ def parse_address(url: str) -> DatabaseAddress:
         raise _invalid("must start with postgresql:// or postgres://")
     if parts.fragment:
         raise _invalid("contains a '#': write it as %23")
+    _check_at_signs(parts)
     user_info, _, host_list = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     values = _parse_parameters(parts.query)
@@ -153,6 +154,13 @@ def parse_address(url: str) -> DatabaseAddress:
         },
         ignored={name: reason for name, reason in _IGNORED.items() if name in values},
     )
+
+
+def _check_at_signs(parts: SplitResult) -> None:
+    """Refuse a password with a bare '/' or '?', whose rest is in the path or the query."""
+    is_in_query = "@" in parts.query and "@" not in parts.netloc and "user=" not in parts.query
+    if "@" in parts.path or is_in_query:
+        raise _invalid("has an '@' in a wrong place: percent-encode special characters")
 
 
 def _invalid(reason: str) -> Rejected:

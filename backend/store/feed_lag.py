@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from backend.domain.errors import Transient
 from backend.runtime import observe_database
@@ -20,19 +20,17 @@ from backend.store.database import DatabasePool
 INTERVAL_S: Final = 1.0
 REPEAT_WARNING_S: Final = 60.0
 
-_READ_HEAD: Final = """
-SELECT pg_snapshot_xmin(s)::text::bigint AS txid, pg_snapshot_xmin(s) < pg_snapshot_xmax(s) AS waits
-FROM pg_current_snapshot() s
-"""
-
 # A session's age is hidden from roles without pg_read_all_stats; its pid and its name are not.
-_FIND_HOLDER: Final = """
-SELECT pid, application_name, datname AS database, NULL AS prepared_as,
-       extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s
-FROM pg_stat_activity WHERE backend_xid::text::bigint = $1 % 4294967296
+_FIND_OLDEST: Final = """
+WITH head AS MATERIALIZED (
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid
+)
+SELECT txid, extract(epoch FROM clock_timestamp() - xact_start)::float8 AS age_s,
+       pid, application_name, datname::text AS database, NULL AS prepared_as
+FROM head JOIN pg_stat_activity ON backend_xid::text::bigint = txid % 4294967296
 UNION ALL
-SELECT NULL, NULL, database, gid, extract(epoch FROM clock_timestamp() - prepared)::float8
-FROM pg_prepared_xacts WHERE transaction::text::bigint = $1 % 4294967296
+SELECT txid, extract(epoch FROM clock_timestamp() - prepared)::float8, NULL, NULL, database, gid
+FROM head JOIN pg_prepared_xacts ON transaction::text::bigint = txid % 4294967296
 """
 
 
@@ -69,22 +67,17 @@ class FeedLag:
 
     async def measure(self) -> OpenTransaction | None:
         """The transaction that the feed waits for now. Raises ``Transient``."""
-        [head] = await self._pool.read(_READ_HEAD)
-        holder = await self._find_holder(head["txid"]) if head["waits"] else None
+        rows = await self._pool.read(_FIND_OLDEST)
+        holder = self._parse_holder(dict(rows[0])) if rows else None
         self.is_delayed = holder is not None
         observe_database.feed_lag_measured(0 if holder is None else holder.age_s)
         return holder
 
-    async def _find_holder(self, txid: int) -> OpenTransaction | None:
+    def _parse_holder(self, row: dict[str, Any]) -> OpenTransaction:
         now = asyncio.get_running_loop().time()
+        txid, age_s = row.pop("txid"), row.pop("age_s")
         if txid != self._txid:
-            self._txid, self._seen_at = txid, now
-            self._warn_at = 0.0
-        rows = await self._pool.read(_FIND_HOLDER, txid)
-        if not rows:
-            return None
-        row = dict(rows[0])
-        age_s = row.pop("age_s")
+            self._txid, self._seen_at, self._warn_at = txid, now, 0.0
         return OpenTransaction(now - self._seen_at if age_s is None else age_s, **row)
 
     def is_long(self, holder: OpenTransaction) -> bool:

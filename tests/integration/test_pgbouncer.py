@@ -100,10 +100,10 @@ async def test_no_setting_of_a_shared_session_is_changed(database_url: str, data
         assert changed == prepared == []
 
 
-async def test_a_statement_behind_a_pooler_is_one_exchange_of_messages(
+async def test_a_statement_behind_a_pooler_has_no_name_and_is_described_once(
     database_url: str, data_dir: Path
 ) -> None:
-    """Its description is kept: only the first execution asks for it."""
+    """So each execution but the first is one exchange, as of a prepared statement."""
     async with (
         run_pgbouncer(database_url, data_dir, "transaction") as url,
         open_connection(Connector(parse_address(url))) as connection,
