@@ -61,8 +61,9 @@ class QueueState:
     """The jobs that wait, whether a worker has received them or not."""
 
     jobs: int
-    oldest_age_s: float
-    """How long the oldest of them has waited; 0 without any."""
+    delay_s: float
+    """How long the oldest that no worker has received has waited; 0 without any. What a worker has
+    received may be lost with it, and hides no lost job."""
 
 
 class StreamBroker(RedisStreamBroker):

@@ -45,7 +45,7 @@ class JobQueue:
         observe_queue.jobs_sent(sent, sender)
 
     async def measure_delay_s(self) -> float:
-        """How long the oldest job on the queue has waited, in seconds.
+        """How long the oldest job that no worker has received has waited, in seconds.
 
         0 while Redis takes or gives no jobs: those that wait there help nobody.
         """
@@ -55,7 +55,7 @@ class JobQueue:
             observe_queue.redis_unavailable("measure", error)
             return 0 if self._broker.is_degraded else UNKNOWN_DELAY_S
         observe_queue.queue_depth_measured(state.jobs)
-        return 0 if self._broker.is_degraded else state.oldest_age_s
+        return 0 if self._broker.is_degraded else state.delay_s
 
 
 async def run_receiver(

@@ -19,7 +19,8 @@ for i = 2, #ARGV do redis.call('XADD', KEYS[1], '*', 'data', ARGV[i]) end
 
 TIDY: Final = """
 -- KEYS: stream. ARGV: group, idle ms after which a consumer is gone.
--- Returns what waits, the age of the oldest in ms, consumers removed, entries removed.
+-- Returns what waits, how long in ms the next to be received has waited, consumers removed,
+-- entries removed.
 local stream, group = KEYS[1], ARGV[1]
 local function pairs_of(flat)
     local fields = {}
@@ -27,14 +28,14 @@ local function pairs_of(flat)
     return fields
 end
 if redis.call('EXISTS', stream) == 0 then return {0, 0, 0, 0} end
-local found
+local last
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
     local fields = pairs_of(flat)
-    if fields['name'] == group then found = fields end
+    if fields['name'] == group then last = fields['last-delivered-id'] end
 end
-if not found then
+if not last then
     redis.call('XGROUP', 'CREATE', stream, group, '0')
-    found = {['last-delivered-id'] = '0-0'}
+    last = '0-0'
 end
 -- A pending entry whose job was deleted can never be acknowledged by who has it.
 local pending = redis.call('XPENDING', stream, group)
@@ -48,8 +49,8 @@ local removed
 if pending[1] > 0 then
     removed = redis.call('XTRIM', stream, 'MINID', '=', pending[2])
 else
-    removed = redis.call('XTRIM', stream, 'MINID', '=', found['last-delivered-id'])
-    removed = removed + redis.call('XDEL', stream, found['last-delivered-id'])
+    removed = redis.call('XTRIM', stream, 'MINID', '=', last)
+    removed = removed + redis.call('XDEL', stream, last)
 end
 -- Only without pending entries: those would go with their consumer. XAUTOCLAIM moves them before.
 local consumers = 0
@@ -61,7 +62,7 @@ for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     end
 end
 local age = 0
-local oldest = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]
+local oldest = redis.call('XRANGE', stream, '(' .. last, '+', 'COUNT', 1)[1]
 if oldest then
     local now = redis.call('TIME')
     local ms = now[1] * 1000 + math.floor(now[2] / 1000)

@@ -38,7 +38,7 @@ class SweepQueue(Protocol):
         ...
 
     async def measure_delay_s(self) -> float:
-        """How long the oldest waiting job has waited; 0 if none waits or can be received."""
+        """How long the oldest job waits to be received; 0 if none does, or none can be."""
         ...
 
 
