@@ -50,9 +50,6 @@ _sockets_open = Gauge("websockets_open", "Open WebSocket connections", ["route"]
 _slow_sockets = Counter(
     "websockets_too_slow", "WebSocket connections closed because their reader fell behind"
 )
-_unresponsive_sockets = Counter(
-    "websockets_unresponsive", "WebSocket connections closed because their peer answered no ping"
-)
 _events_read = Counter("events_read", "Events read from the journal for subscribers")
 
 _order_id: ContextVar[str] = ContextVar("order_id")
@@ -268,11 +265,6 @@ def request_failed(route: str, error: BaseException) -> None:
     _log.error("request failed", route=route, error=repr(error), exc_info=error)
 
 
-def foreign_origin_refused(origin: str, client: str) -> None:
-    """A page that is not of this server wanted to open a WebSocket."""
-    _log.warning("page of another site refused", origin=origin[:200], client=client)
-
-
 def socket_opened(route: str) -> None:
     """A WebSocket connection was opened."""
     _sockets_open.labels(route).inc()
@@ -286,11 +278,6 @@ def socket_closed(route: str) -> None:
 def slow_socket_closed() -> None:
     """A WebSocket connection was closed because its reader fell too far behind."""
     _slow_sockets.inc()
-
-
-def unresponsive_socket_closed() -> None:
-    """A WebSocket connection was closed because its peer had left pings unanswered."""
-    _unresponsive_sockets.inc()
 
 
 def feed_events_read(count: int) -> None:

@@ -239,9 +239,8 @@ def _build_parameters(path: str, doc: RouteDoc) -> list[Schema]:
 
 def _build_success(doc: RouteDoc) -> Schema:
     media_type = doc.media_type if doc.response is None else JSON_CONTENT_TYPE
-    content = (
-        {"schema": {"type": "string"}} if doc.response is None else _build_content(doc.response)
-    )
+    kind = "object" if media_type == JSON_CONTENT_TYPE else "string"
+    content = {"schema": {"type": kind}} if doc.response is None else _build_content(doc.response)
     success: Schema = {
         "description": HTTPStatus(doc.status).phrase,
         "headers": {name: _build_header(name) for name in doc.headers},

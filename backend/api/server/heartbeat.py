@@ -19,7 +19,7 @@ from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import ASGISendEvent, WebsocketAcceptEvent
 from wsproto.events import CloseConnection, Ping
 
-from backend.runtime import observe
+from backend.runtime import observe_connections
 
 UNANSWERED_PINGS_MAX = 2
 UNRESPONSIVE_CODE = 1011
@@ -122,7 +122,7 @@ class PingedStream(WSStream):
     async def _disconnect(self) -> None:
         if self.closed:
             return
-        observe.unresponsive_socket_closed()
+        observe_connections.unresponsive_socket_closed()
         with suppress(OSError):
             if not self._is_pinging:  # else nothing can be sent either
                 await self._send_wsproto_event(CloseConnection(UNRESPONSIVE_CODE, "unresponsive"))

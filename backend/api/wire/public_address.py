@@ -23,7 +23,7 @@ from backend.api.wire.forwarded import (
 )
 from backend.api.wire.http import Request
 from backend.api.wire.problems import Problem
-from backend.runtime import observe
+from backend.runtime import observe_connections
 
 CACHED_ADDRESSES_MAX = 1_024
 Network = IPv4Network | IPv6Network
@@ -106,7 +106,7 @@ class PublicAddress:
             authority == strip_default_port(url.authority.lower(), scheme) for url in own
         ):
             return
-        observe.foreign_origin_refused(origin, self.find_client_address(request))
+        observe_connections.foreign_origin_refused(origin, self.find_client_address(request))
         raise Problem(
             403,
             "foreign_origin",
