@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.e2e.up import build_command, build_environment, run_up
 from tests.scenario import HAPPY_PATH
 
-RUN_TIMEOUT_S = 280
+RUN_TIMEOUT_S = 560
 STOP_TIMEOUT_S = 30
 MAIN = """
 daemon off;
@@ -53,6 +53,7 @@ def require_programs(*names: str) -> list[Path]:
         pytest.skip(error.reason)
 
 
+@pytest.mark.timeout(RUN_TIMEOUT_S + 20)
 def test_orders_end_as_they_should_with_every_kind_of_server_and_node() -> None:
     require_programs(*MATRIX_PROGRAMS)
     completed = subprocess.run(

@@ -73,7 +73,7 @@ class NoArraysModel(NodeModel):
     """Refuses every JSON-RPC array, however short."""
 
     def refuse(self, calls: Sequence[Json], now_s: float, *, is_array: bool) -> Refusal | None:
-        """See ``NodeModel.refuse``."""
+        """Refuse arrays."""
         return Refusal(403, "batch requests are not allowed") if is_array else None
 
 
@@ -88,7 +88,7 @@ class RateLimitedModel(NodeModel):
         self._taken: Counter[str] = Counter()
 
     def refuse(self, calls: Sequence[Json], now_s: float, *, is_array: bool) -> Refusal | None:
-        """See ``NodeModel.refuse``."""
+        """Refuse what does not fit into the window, with the seconds until its end."""
         if now_s >= self._ends_at_s:
             self._ends_at_s = now_s + WINDOW_S
             self._taken.clear()
@@ -108,7 +108,7 @@ class NoHistoryModel(NodeModel):
         self._is_empty = is_empty
 
     def answer(self, call: Json) -> Json | None:
-        """See ``NodeModel.answer``."""
+        """Answer what only a history could."""
         if call["method"] == "getTransaction":
             return {"result": None} if self._is_empty else {"error": _NO_HISTORY}
         is_search = (
@@ -132,7 +132,7 @@ class BehindModel(NodeModel):
         self._slot_of_blockhash: dict[str, int] = {}
 
     def answer(self, call: Json) -> Json | None:
-        """See ``NodeModel.answer``."""
+        """Refuse a send whose preflight the backend behind cannot run."""
         if call["method"] != "sendTransaction" or not self._is_behind():
             return None
         options = _get_options(call)
@@ -146,7 +146,7 @@ class BehindModel(NodeModel):
         return refused
 
     def revise(self, call: Json, response: Json) -> Json:
-        """See ``NodeModel.revise``."""
+        """Turn a response back to what the backend behind knows, if that one has the request."""
         result = response.get("result")
         self._observe(call, result)
         if result is None or not self._is_behind():
@@ -160,7 +160,7 @@ class BehindModel(NodeModel):
         return self._random.random() < BEHIND_SHARE
 
     def observe_tip(self, slot: int) -> None:
-        """See ``NodeModel.observe_tip``."""
+        """Note the node's newest confirmed slot."""
         self._tip = max(self._tip, slot)
 
     @property
