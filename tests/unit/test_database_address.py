@@ -50,50 +50,54 @@ def test_parameters_override_the_parts() -> None:
     assert parts == ("v", "q", "e", (Host("i", 9),))
 
 
+TAKEN = {
+    "passfile": "{file}",
+    "connect_timeout": "5",
+    "options": "-c statement_timeout=0",
+    "application_name": "mine",
+    "fallback_application_name": "other",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "sslmode": "prefer",
+    "sslnegotiation": "postgres",
+    "sslcert": "{file}",
+    "sslkey": "{file}",
+    "sslpassword": SECRET,
+    "sslrootcert": "{file}",
+    "sslcrl": "{file}",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "ssl_max_protocol_version": "TLSv1.3",
+    "requiressl": "0",
+    "krbsrvname": "postgres",
+    "gsslib": "gssapi",
+    "service": "mine",
+    "servicefile": "{file}",
+    "target_session_attrs": "read-write",
+}
+IGNORED = {
+    "channel_binding": "require",
+    "client_encoding": "auto",
+    "gssencmode": "prefer",
+    "gssdelegation": "0",
+    "load_balance_hosts": "random",
+    "require_auth": "scram-sha-256",
+    "sslcertmode": "allow",
+    "sslcompression": "0",
+    "sslkeylogfile": "{file}",
+    "sslsni": "1",
+    "min_protocol_version": "3.0",
+    "max_protocol_version": "3.2",
+}
+
+
 def test_every_parameter_of_libpq_is_taken_ignored_or_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    taken = {
-        "passfile": str(file),
-        "connect_timeout": "5",
-        "options": "-c statement_timeout=0",
-        "application_name": "mine",
-        "fallback_application_name": "other",
-        "keepalives": "1",
-        "keepalives_idle": "30",
-        "keepalives_interval": "10",
-        "keepalives_count": "3",
-        "tcp_user_timeout": "20000",
-        "sslmode": "prefer",
-        "sslnegotiation": "postgres",
-        "sslcert": str(file),
-        "sslkey": str(file),
-        "sslpassword": SECRET,
-        "sslrootcert": str(file),
-        "sslcrl": str(file),
-        "ssl_min_protocol_version": "TLSv1.2",
-        "ssl_max_protocol_version": "TLSv1.3",
-        "requiressl": "0",
-        "krbsrvname": "postgres",
-        "gsslib": "gssapi",
-        "service": "mine",
-        "servicefile": str(file),
-        "target_session_attrs": "read-write",
-    }
-    ignored = {
-        "channel_binding": "require",
-        "client_encoding": "auto",
-        "gssencmode": "prefer",
-        "gssdelegation": "0",
-        "load_balance_hosts": "random",
-        "require_auth": "scram-sha-256",
-        "sslcertmode": "allow",
-        "sslcompression": "0",
-        "sslkeylogfile": str(file),
-        "sslsni": "1",
-        "min_protocol_version": "3.0",
-        "max_protocol_version": "3.2",
-    }
+    taken = {name: value.replace("{file}", str(file)) for name, value in TAKEN.items()}
+    ignored = {name: value.replace("{file}", str(file)) for name, value in IGNORED.items()}
     query = "&".join(f"{name}={value}" for name, value in {**taken, **ignored}.items())
     address = parse_address(f"postgresql://u@h/d?{query}")
     assert set(address.ignored) == set(ignored)
