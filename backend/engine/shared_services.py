@@ -26,7 +26,7 @@ from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
 from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
-from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.runtime.redis_client import check_redis, open_redis
 from backend.runtime.startup import wait_for_server
 from backend.store.connection import Pooling

@@ -23,7 +23,7 @@ from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
-from backend.runtime.notifier import CommitNotifier, channel_name
+from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.store.database import open_pool
 from backend.store.feed import Feed
 from backend.store.journal import Journal, Transition

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from backend.config.redis_url import parse_redis_url
 from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, QueueState, StreamBroker
 from backend.queue.jobs import JobQueue
-from backend.runtime.notifier import CommitNotifier, listen_for_commits
+from backend.runtime.commit_notifications import CommitNotifier, listen_for_commits
 from tests.integration.redis_servers import run_redis
 from tests.integration.test_jobs import open_broker, receive_job, run_jobs, wait_empty
 from tests.scenario import HAPPY_PATH, open_engine

@@ -1,1 +1,1 @@
-"""Delivery of events from the feed to sockets: one feed reader, one send buffer per socket."""
+"""Delivery of events from the feed to sockets: one feed reader, one outgoing queue per socket."""

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EncodedEvent, EventPage
-from backend.api.delivery.send_buffer import SendBuffer
+from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.domain.errors import Transient
 from backend.domain.orders import OrderEvent
 from backend.runtime import observe
@@ -53,8 +53,8 @@ class FeedTail:
         self._feed = feed
         self._format_cursor = format_cursor
         self._is_feed_delayed = is_feed_delayed
-        self._stream_buffers: set[SendBuffer[EventPage]] = set()
-        self._order_buffers: dict[UUID, set[SendBuffer[EncodedEvent]]] = {}
+        self._stream_queues: set[OutgoingQueue[EventPage]] = set()
+        self._order_queues: dict[UUID, set[OutgoingQueue[EncodedEvent]]] = {}
         self._has_subscriber = asyncio.Event()
         self._is_following = asyncio.Event()
         self._is_notified = asyncio.Event()
@@ -79,36 +79,36 @@ class FeedTail:
         self._is_notified.set()
 
     @asynccontextmanager
-    async def subscribe(self, buffer: SendBuffer[EventPage]) -> AsyncIterator[None]:
-        """Put every event behind ``position`` into the send buffer while the block runs.
+    async def subscribe(self, queue: OutgoingQueue[EventPage]) -> AsyncIterator[None]:
+        """Put every event behind ``position`` into the outgoing queue while the block runs.
 
         Raises ``Transient`` if PostgreSQL does not answer.
         """
-        self._stream_buffers.add(buffer)
+        self._stream_queues.add(queue)
         try:
             await self._await_following()
             yield
         finally:
-            self._stream_buffers.discard(buffer)
+            self._stream_queues.discard(queue)
 
     @asynccontextmanager
     async def subscribe_to_order(
-        self, order_id: UUID, buffer: SendBuffer[EncodedEvent]
+        self, order_id: UUID, queue: OutgoingQueue[EncodedEvent]
     ) -> AsyncIterator[None]:
-        """Put every new event of one order into the send buffer while the block runs.
+        """Put every new event of one order into the outgoing queue while the block runs.
 
         Events that were committed before the block began may be missing: read them inside it.
         Raises ``Transient`` if PostgreSQL does not answer.
         """
-        buffers = self._order_buffers.setdefault(order_id, set())
-        buffers.add(buffer)
+        queues = self._order_queues.setdefault(order_id, set())
+        queues.add(queue)
         try:
             await self._await_following()
             yield
         finally:
-            buffers.discard(buffer)
-            if not buffers:
-                self._order_buffers.pop(order_id, None)
+            queues.discard(queue)
+            if not queues:
+                self._order_queues.pop(order_id, None)
                 self._ahead_seqs.pop(order_id, None)
 
     async def _await_following(self) -> None:
@@ -122,7 +122,7 @@ class FeedTail:
     async def run(self) -> None:
         """Read and publish events until cancelled."""
         while True:
-            if not self._stream_buffers and not self._order_buffers:
+            if not self._stream_queues and not self._order_queues:
                 self._position = None
                 self._is_following.clear()
                 self._has_subscriber.clear()
@@ -180,12 +180,12 @@ class FeedTail:
 
     async def _read_ahead(self) -> None:
         """Publish the committed events of followed orders that the feed cannot have yet."""
-        order_ids = list(self._order_buffers)
+        order_ids = list(self._order_queues)
         for start in range(0, len(order_ids), READ_AHEAD_ORDERS_MAX):
             chunk = order_ids[start : start + READ_AHEAD_ORDERS_MAX]
             seen = [(order_id, self._ahead_seqs.get(order_id, 0)) for order_id in chunk]
             for event in await self._feed.read_newest_events(seen):
-                if event.order_id in self._order_buffers:
+                if event.order_id in self._order_queues:
                     self._ahead_seqs[event.order_id] = event.seq
                     self._publish_to_order(EncodedEvent(event))
 
@@ -203,13 +203,13 @@ class FeedTail:
 
     def _publish(self, events: Sequence[OrderEvent]) -> None:
         page = self.make_page(events)
-        for stream_buffer in self._stream_buffers:
+        for stream_buffer in self._stream_queues:
             stream_buffer.put(page, len(page))
-        if not self._order_buffers:
+        if not self._order_queues:
             return
         for encoded in page:
             self._publish_to_order(encoded)
 
     def _publish_to_order(self, encoded: EncodedEvent) -> None:
-        for order_buffer in self._order_buffers.get(encoded.event.order_id, ()):
+        for order_buffer in self._order_queues.get(encoded.event.order_id, ()):
             order_buffer.put(encoded)

@@ -1,4 +1,4 @@
-"""The ASGI ingress: limits the size and the time of request bodies, before Quart sees them.
+"""The ASGI ingress: reads request bodies within their limits, before Quart sees them.
 
 It also serves ``POST /api/orders/execute``, with its ordinary view but without Quart: the
 framework's routing, contexts and signals would double the cost of that request.
@@ -6,7 +6,6 @@ framework's routing, contexts and signals would double the cost of that request.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, cast
 
 from hypercorn.typing import (
@@ -21,21 +20,13 @@ from quart import Quart
 
 from backend.api.context import ApiContext
 from backend.api.server.app import UNKNOWN_ROUTE, handle_request
+from backend.api.server.body_limits import ClientDisconnectedError, read_body
 from backend.api.server.route_table import EXECUTE
 from backend.api.wire.http import Response, problem_response
 from backend.api.wire.problems import Problem
 from backend.runtime import observe
 
-BODY_TIMEOUT_S: Final = 30.0
-"""How long a client may take to send its request body."""
-OVERSIZE_READ_FACTOR: Final = 8
-"""An oversize body up to this many times the limit is read to its end and dropped: a client that is
-still sending when the connection is closed never sees the response."""
 _METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
-
-class _ClientDisconnectedError(Exception):
-    """The client disconnected in the middle of its request."""
 
 
 class Ingress:
@@ -60,8 +51,8 @@ class Ingress:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read_body(scope, receive)
-        except _ClientDisconnectedError:
+            body = await read_body(scope, receive, self._bytes_max)
+        except ClientDisconnectedError:
             return
         except Problem as problem:
             observe.request_answered(UNKNOWN_ROUTE, problem.status, 0)
@@ -77,39 +68,6 @@ class Ingress:
         if scope["type"] == "lifespan" or not scope["path"].startswith(f"{self._prefix}/"):
             return scope
         return cast(Scope, {**scope, "path": scope["path"][len(self._prefix) :]})
-
-    async def _read_body(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
-        too_large = Problem(
-            413, "body_too_large", f"the body has more than {self._bytes_max} bytes"
-        )
-        if _read_content_length(scope) > self._bytes_max * OVERSIZE_READ_FACTOR:
-            raise too_large
-        body = bytearray()
-        size = 0
-        has_more = True
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                while has_more and size <= self._bytes_max * OVERSIZE_READ_FACTOR:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise _ClientDisconnectedError
-                    size += len(message["body"])
-                    has_more = message["more_body"]
-                    if size <= self._bytes_max:
-                        body += message["body"]
-        except TimeoutError:
-            detail = f"the body was not received within {BODY_TIMEOUT_S:g} s"
-            raise Problem(408, "request_timeout", detail) from None
-        if size > self._bytes_max:
-            raise too_large
-        return bytes(body)
-
-
-def _read_content_length(scope: HTTPScope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value)  # Hypercorn has refused values that are not numbers
-    return 0
 
 
 def _replay_body(body: bytes, receive: ASGIReceiveCallable) -> ASGIReceiveCallable:

@@ -36,7 +36,7 @@ from backend.config import ConfigurationError, Settings
 from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
-from backend.runtime.notifier import channel_name, listen_for_commits
+from backend.runtime.commit_notifications import channel_name, listen_for_commits
 from backend.runtime.startup import StartInterrupted
 
 KEEP_ALIVE_IDLE_S: Final = 20

@@ -15,7 +15,7 @@ from quart.wrappers import Websocket
 from backend.api.context import ApiContext
 from backend.api.delivery.event_page import EncodedEvent
 from backend.api.delivery.open_sockets import FAILED, REFUSED, TRY_AGAIN_LATER, CloseRequest
-from backend.api.delivery.send_buffer import SendBuffer
+from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_after_seq
 from backend.api.routes.place_orders import accept_order
 from backend.api.routes.read_orders import load_order
@@ -58,14 +58,16 @@ async def _follow_order(
     record = await load_order(api, request, order_id)
     is_complete = record.status.is_final and record.seq <= after
     with api.open_sockets.register(UPGRADE_PATH) as close_request:
-        buffer: SendBuffer[EncodedEvent] = SendBuffer(close_request, weight_max=BUFFERED_EVENTS_MAX)
-        async with api.feed_tail.subscribe_to_order(record.id, buffer):
+        queue: OutgoingQueue[EncodedEvent] = OutgoingQueue(
+            close_request, weight_max=BUFFERED_EVENTS_MAX
+        )
+        async with api.feed_tail.subscribe_to_order(record.id, queue):
             past_events = await api.services.feed.read_order_events(record.id, after)
             await socket.accept()
 
             async def send_events(_: FirstMessage) -> None:
                 if not is_complete:
-                    await _send_order_events(socket, past_events, buffer, after)
+                    await _send_order_events(socket, past_events, queue, after)
 
             await run_session(socket, close_request, send_events)
 
@@ -73,7 +75,7 @@ async def _follow_order(
 async def _send_order_events(
     socket: Websocket,
     past_events: Sequence[OrderEvent],
-    buffer: SendBuffer[EncodedEvent],
+    queue: OutgoingQueue[EncodedEvent],
     after: int,
 ) -> None:
     """Send an order's events, its past ones first, up to the final one."""
@@ -83,7 +85,7 @@ async def _send_order_events(
         seq = past.seq
     is_complete = bool(past_events) and past_events[-1].status.is_final
     while not is_complete:
-        encoded = await buffer.get()
+        encoded = await queue.get()
         is_complete = encoded.event.status.is_final
         if encoded.event.seq > seq:
             await socket.send(encoded.text)
@@ -107,12 +109,12 @@ class _OrderPlacement:
         except Exception as error:  # noqa: BLE001 - the edge: sent as a problem, as over HTTP
             await self._send_problem(error)
             return
-        buffer: SendBuffer[EncodedEvent] = SendBuffer(
+        queue: OutgoingQueue[EncodedEvent] = OutgoingQueue(
             self._close_request, weight_max=BUFFERED_EVENTS_MAX
         )
-        async with self._api.feed_tail.subscribe_to_order(order_id, buffer):
+        async with self._api.feed_tail.subscribe_to_order(order_id, queue):
             past_events = await self._api.services.feed.read_order_events(order_id, 0)
-            await _send_order_events(self._socket, past_events, buffer, 0)
+            await _send_order_events(self._socket, past_events, queue, 0)
 
     async def _place_order(self, first_message: FirstMessage) -> UUID:
         try:

@@ -13,7 +13,7 @@ from quart.wrappers import Websocket
 from backend.api.context import ApiContext
 from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EventFilter, EventPage
 from backend.api.delivery.open_sockets import CloseReason, CloseRequest
-from backend.api.delivery.send_buffer import SendBuffer
+from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_stream_query
 from backend.api.sockets.session import FirstMessage, run_session
 from backend.api.wire.cursors import format_stream_cursor
@@ -59,7 +59,7 @@ class _StreamSession:
         self._event_filter = event_filter
         self._position = position
         self._is_reset = is_reset
-        self._buffer: SendBuffer[EventPage] = SendBuffer(
+        self._queue: OutgoingQueue[EventPage] = OutgoingQueue(
             close_request, weight_max=BUFFERED_EVENTS_MAX
         )
         self._heartbeat_at = 0.0
@@ -78,7 +78,7 @@ class _StreamSession:
             )
         )
         await self._catch_up()
-        async with self._api.feed_tail.subscribe(self._buffer):
+        async with self._api.feed_tail.subscribe(self._queue):
             # Events committed before the subscription took effect are read here; the tail
             # publishes the rest.
             await self._catch_up()
@@ -106,9 +106,9 @@ class _StreamSession:
         """Send the next page of the feed tail, or a heartbeat when there is none in time."""
         try:
             async with asyncio.timeout_at(self._heartbeat_at):
-                page = await self._buffer.get()
+                page = await self._queue.get()
         except TimeoutError:
-            if not self._buffer:
+            if not self._queue:
                 self._position = max(self._position, self._api.feed_tail.position)
             await self._send_frame(encode({"heartbeat": self._describe_position()}))
             return

@@ -1,4 +1,4 @@
-"""The send buffer of one socket: bounded, because a client may read slower than events arrive.
+"""The outgoing queue of one socket: bounded, because a client may read slower than events arrive.
 
 A reader that falls too far behind loses its buffer and is closed with a reason; it reconnects
 with its cursor and misses nothing. Other sockets are not affected.
@@ -16,7 +16,7 @@ from backend.runtime import observe
 Item = TypeVar("Item")
 
 
-class SendBuffer(Generic[Item]):
+class OutgoingQueue(Generic[Item]):
     """A queue whose items weigh at most ``weight_max`` together."""
 
     def __init__(self, close_request: CloseRequest, *, weight_max: int) -> None:
