@@ -43,6 +43,8 @@ POST_S: Final = 1.0
 BATCH_SIZES: Final = (2, 3, 40)
 SLIPPAGES_BPS: Final = (300, 1_000)
 """Wide: prices move while a limited node lets an order wait, and that must not fail it."""
+START_TIMEOUT_S: Final = 120.0
+"""Long: how fast a busy machine starts a process is not what a cell is about."""
 STOP_TIMEOUT_S: Final = 15.0
 
 
@@ -228,15 +230,15 @@ class CellRunner:
     def _build_proxy(self, kind: NodeKind, log_dir: Path) -> EngineProcess:
         options = ("--upstream", self._chain_url, "--kind", kind.value, "--seed", str(self._seed))
         argv = (sys.executable, "-m", "backend.trials.deployments.node_proxy", *options)
-        return EngineProcess(ProcessCommand("node-proxy", argv, os.environ), log_dir)
+        command = ProcessCommand("node-proxy", argv, os.environ, START_TIMEOUT_S)
+        return EngineProcess(command, log_dir)
 
     def _build_engine_process(
         self, name: str, argv: tuple[str, ...], env: Mapping[str, str], log_dir: Path
     ) -> EngineProcess:
-        command = (sys.executable, "-m", "backend.cli", *argv)
-        return EngineProcess(
-            ProcessCommand(name, command, env, stop_timeout_s=STOP_TIMEOUT_S), log_dir
-        )
+        argv = (sys.executable, "-m", "backend.cli", *argv)
+        command = ProcessCommand(name, argv, env, START_TIMEOUT_S, STOP_TIMEOUT_S)
+        return EngineProcess(command, log_dir)
 
     async def _find_refused_commands(self, cell: Cell) -> list[Violation]:
         if cell.redis is not RedisKind.TLS_ACL:
