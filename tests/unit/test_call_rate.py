@@ -55,7 +55,7 @@ def test_a_node_that_refuses_the_first_calls_after_a_pause_is_busy_whatever_thei
     now = make_busy(rate, 100, 15)
     rate.refuse(1, now, now)
     limit = rate.get_limit(now)
-    for _ in range(20):
+    for _ in range(10):
         now += 1.01
         rate.count(2, now)
         rate.refuse(1, now, now)
@@ -110,7 +110,8 @@ def test_a_rate_rises_by_equal_steps_until_it_limits_nothing(pause_s: float) -> 
     recovery_s = min(max(RECOVERY_PAUSES * pause_s, RECOVERY_MIN_S), RECOVERY_MAX_S)
     limits = [rate.get_limit(start + second) for second in range(int(recovery_s))]
     steps = {round(b - a, 6) for a, b in pairwise(limits)}
-    assert steps == {pytest.approx(100 / recovery_s, rel=0.1)}
+    assert len(steps) == 1
+    assert steps.pop() == pytest.approx(100 / recovery_s, rel=0.1)
     assert rate.get_limit(start + 2 * recovery_s) == 0
 
 
