@@ -13,7 +13,9 @@ from backend.chain.rpc.call_rate import (
     PAUSE_MAX_S,
     PAUSE_MIN_S,
     RATE_MIN,
-    RECOVERY_S,
+    RECOVERY_MAX_S,
+    RECOVERY_MIN_S,
+    RECOVERY_PAUSES,
     UNASKED_PAUSE_MAX_S,
     CallRate,
 )
@@ -53,7 +55,7 @@ def test_a_node_that_refuses_the_first_calls_after_a_pause_is_busy_whatever_thei
     now = make_busy(rate, 100, 15)
     rate.refuse(1, now, now)
     limit = rate.get_limit(now)
-    for _ in range(20):
+    for _ in range(10):
         now += 1.01
         rate.count(2, now)
         rate.refuse(1, now, now)
@@ -100,15 +102,17 @@ def test_pauses_double_until_a_call_passes() -> None:
     assert rate.get_pause_s(now) == pytest.approx(PAUSE_MIN_S)
 
 
-def test_a_rate_rises_by_equal_steps_until_it_limits_nothing() -> None:
+@pytest.mark.parametrize("pause_s", [0.5, 3, 60])
+def test_a_rate_rises_by_equal_steps_until_it_limits_nothing(pause_s: float) -> None:
     rate = CallRate(0, 0.0)
     start = make_busy(rate, 100, 15)
-    rate.refuse(None, start, start)
-    limits = [rate.get_limit(start + second) for second in range(int(RECOVERY_S))]
+    rate.refuse(pause_s, start, start)
+    recovery_s = min(max(RECOVERY_PAUSES * pause_s, RECOVERY_MIN_S), RECOVERY_MAX_S)
+    limits = [rate.get_limit(start + second) for second in range(int(recovery_s))]
     steps = {round(b - a, 6) for a, b in pairwise(limits)}
     assert len(steps) == 1
-    assert min(steps) > 0
-    assert rate.get_limit(start + 2 * RECOVERY_S) == 0
+    assert steps.pop() == pytest.approx(100 / recovery_s, rel=0.1)
+    assert rate.get_limit(start + 2 * recovery_s) == 0
 
 
 def test_a_configured_rate_is_never_exceeded_by_a_learned_one() -> None:

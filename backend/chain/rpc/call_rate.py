@@ -23,8 +23,11 @@ DECREASE: Final = 0.7
 """The part of the refused rate that is used from then on."""
 RATE_MIN: Final = 5.0
 """The lowest learned rate, in calls per second: a limited node still lands transactions."""
-RECOVERY_S: Final = 90.0
-"""The time in which a lowered rate rises by the rate that was refused."""
+RECOVERY_PAUSES: Final = 10
+"""So many pauses long is the time in which a lowered rate rises by the rate that was refused: the
+more a refusal costs, the more rarely it is risked."""
+RECOVERY_MIN_S: Final = 10.0
+RECOVERY_MAX_S: Final = 90.0
 REFUSED_RATE_MIN: Final = 20.0
 """A refused rate counts as this at least: a short refusal of few calls is forgotten soon."""
 SECONDS_COUNTED: Final = 10
@@ -46,6 +49,7 @@ class CallRate:
         "_learned_at",
         "_next_at",
         "_paused_until",
+        "_recovery_s",
         "_refusals",
         "_refused_at",
         "_refused_rate",
@@ -58,6 +62,7 @@ class CallRate:
         self._learned = 0.0
         self._learned_at = now
         self._refused_rate = 0.0
+        self._recovery_s = RECOVERY_MIN_S
         self._refused_at = self._paused_until = self._next_at = float("-inf")
         self._refusals = self._calls_since_refusal = 0
         self._second = int(now)
@@ -74,7 +79,7 @@ class CallRate:
     def get_limit(self, now: float) -> float:
         """The highest rate now, in calls per second; 0 means no limit."""
         if self._learned:
-            recovered = self._refused_rate * (now - self._learned_at) / RECOVERY_S
+            recovered = self._refused_rate * (now - self._learned_at) / self._recovery_s
             if self._learned + recovered >= 2 * self._refused_rate:
                 self._learned = 0.0
             else:
@@ -145,6 +150,7 @@ class CallRate:
             return
         rate = calls / (seconds + now % 1)
         self._refused_rate = max(rate, REFUSED_RATE_MIN)
+        self._recovery_s = min(max(RECOVERY_PAUSES * pause_s, RECOVERY_MIN_S), RECOVERY_MAX_S)
         self._learned = max(DECREASE * (min(rate, limit) if limit else rate), RATE_MIN)
         self._learned_at = now
 
