@@ -73,9 +73,14 @@ def explain_start_errors(address: DatabaseAddress) -> Iterator[None]:
 def explain_start_error(error: BaseException, address: DatabaseAddress) -> EngineError:
     """The error to report: ``Transient`` if it may pass without a change of the setup."""
     text = _explain(error, address)
-    if classify(error) in {Reaction.SET_UP, Reaction.REPORT}:
+    if classify(error) in {Reaction.SET_UP, Reaction.REPORT} or _is_tls_refused(error):
         return Rejected(_CODE, text)
     return Transient(_CODE, text)
+
+
+def _is_tls_refused(error: BaseException) -> bool:
+    """Whether the server and the address disagree about TLS, which no waiting changes."""
+    return isinstance(error, ssl.SSLCertVerificationError) or "rejected SSL upgrade" in str(error)
 
 
 def _explain(error: BaseException, address: DatabaseAddress) -> str:
