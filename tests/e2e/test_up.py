@@ -155,7 +155,7 @@ async def run_command(*arguments: str, **settings: str) -> tuple[int, str]:
         (
             ("migrate",),
             {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},
-            "a required server is not responding",
+            "nothing listens for PostgreSQL at 127.0.0.1:1",
         ),
     ],
 )
