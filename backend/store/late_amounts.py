@@ -63,7 +63,7 @@ class LateAmount:
 
 
 class LateAmountStore:
-    """Finds the orders without an amount, and stores amounts. Raises ``CONNECTION_ERRORS``."""
+    """Finds the orders without an amount, and stores amounts. Raises ``DATABASE_ERRORS``."""
 
     def __init__(self, pool: DatabasePool, tokens: TokenRegistry) -> None:
         self._pool = pool
