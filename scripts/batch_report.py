@@ -27,7 +27,7 @@ STATUSES = {
     "cancelled": "⊘",
     "expired": "◷",
 }
-TERMINAL_STATUSES = frozenset({"confirmed", "failed", "cancelled", "expired"})
+FINAL_STATUSES = frozenset({"confirmed", "failed", "cancelled", "expired"})
 _REDRAW_INTERVAL_S = 0.1
 _PRINT_INTERVAL_S = 5.0
 _COLOURS = {"confirmed": "cyan", "failed": "red", "submitted": "yellow"}
@@ -55,7 +55,7 @@ class OrderProgress:
         at = datetime.fromisoformat(event["at"])
         if self.seq == 1:
             self.started_at = at
-        if self.status in TERMINAL_STATUSES:
+        if self.status in FINAL_STATUSES:
             self.ended_at = at
         self.dex = event.get("dex", self.dex)
         self.code = event.get("code")
@@ -84,11 +84,11 @@ class BatchProgress:
     @property
     def open_count(self) -> int:
         """How many accepted orders have not ended."""
-        return sum(order.status not in TERMINAL_STATUSES for order in self.orders.values())
+        return sum(order.status not in FINAL_STATUSES for order in self.orders.values())
 
     def has_expected_outcome(self, status: str) -> bool:
         """Whether all orders were accepted and have this status; ``ended`` is any terminal one."""
-        expected = TERMINAL_STATUSES if status == "ended" else {status}
+        expected = FINAL_STATUSES if status == "ended" else {status}
         is_accepted = self.accepted == self.order_count
         return is_accepted and all(order.status in expected for order in self.orders.values())
 

@@ -18,7 +18,7 @@ from asyncpg.pool import Pool, PoolAcquireContext, PoolConnectionProxy
 from backend.runtime import observe_database
 from backend.store.address import DatabaseAddress, parse_address
 from backend.store.connection import Connector, Pooling, StoreConnection
-from backend.store.errors import DATABASE_ERRORS, Reaction, answer, classify
+from backend.store.errors import DATABASE_ERRORS, Reaction, classify, translate_errors
 from backend.store.start_errors import explain_start_errors
 
 COMMAND_TIMEOUT_S: Final = 5
@@ -68,7 +68,7 @@ class DatabasePool(_Pool):
         self, query: str, *args: object, timeout: float | None = None
     ) -> Sequence[asyncpg.Record]:
         """The rows of a statement for a client. Raises ``Transient`` for every database error."""
-        return await answer(lambda: self.fetch(query, *args, timeout=timeout))
+        return await translate_errors(lambda: self.fetch(query, *args, timeout=timeout))
 
     async def drop(self, connection: DatabaseConnection, error: BaseException) -> None:
         """React to the error of a statement: keep its connection, drop it, or drop all."""

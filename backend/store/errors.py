@@ -176,7 +176,7 @@ async def repeat_conflicts(call: Callable[[], Awaitable[Result]]) -> Result:
     return await call()
 
 
-async def answer(call: Callable[[], Awaitable[Result]]) -> Result:
+async def translate_errors(call: Callable[[], Awaitable[Result]]) -> Result:
     """The result of a call for a client, which runs again as in ``repeat_conflicts``.
 
     Raises ``Transient`` (``database_unavailable``) for every error of PostgreSQL.

@@ -20,7 +20,7 @@ from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.store.database import DatabaseConnection, DatabasePool
-from backend.store.errors import answer
+from backend.store.errors import translate_errors
 
 ROWS_MAX = 500
 COMMIT_DELAY_S = 0.003
@@ -114,7 +114,7 @@ class Intake:
                 stored.get(order.id) or _resolve_repeat(order, existing_orders) for order in orders
             ]
 
-        return await answer(accept)
+        return await translate_errors(accept)
 
     async def accept_batch(self, batch: NewBatch, orders: Sequence[NewOrder]) -> str | None:
         """Store a batch and its orders in one transaction.
@@ -135,7 +135,7 @@ class Intake:
                         raise _build_reuse_error(order)
                 return None
 
-        return await answer(accept)
+        return await translate_errors(accept)
 
     async def find_batch_response(self, batch: NewBatch) -> str | None:
         """The response to an earlier request with the batch's key; raises as ``accept_batch``."""
@@ -146,7 +146,7 @@ class Intake:
             async with self._pool.acquire() as connection:
                 return await _read_batch_response(connection, batch)
 
-        return await answer(find)
+        return await translate_errors(find)
 
     async def find_existing(
         self, orders: Sequence[NewOrder]
@@ -157,7 +157,7 @@ class Intake:
             async with self._pool.acquire() as connection:
                 return await _find_orders(connection, orders)
 
-        existing_orders = await answer(find)
+        existing_orders = await translate_errors(find)
         results: dict[UUID, AcceptedOrder | IdempotencyKeyReused] = {}
         for order in orders:
             if (order.owner, "client_order_id", order.client_order_id) in existing_orders:

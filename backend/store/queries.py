@@ -12,7 +12,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
-from backend.store.errors import answer
+from backend.store.errors import translate_errors
 
 _COLUMNS = """
 id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
@@ -101,7 +101,7 @@ class OrderQueries:
                 if await connection.fetchval(_IS_READ_ONLY):
                     raise asyncpg.ReadOnlySQLTransactionError("this session cannot write")
 
-        await answer(check)
+        await translate_errors(check)
 
 
 def _build_conditions(which: OrderFilter, before: UUID | None) -> list[tuple[str, object]]:

@@ -111,7 +111,7 @@ def test_an_executed_order_says_how_it_compares_with_its_quote() -> None:
 def test_a_failure_says_what_it_means_and_what_to_do() -> None:
     text = render_events(*order_events(1, ("pending", "routing", "failed")))
     assert "ERROR  no_pool" in text
-    assert "  no exchange trades this pair" in text
+    assert "  no venue trades this pair" in text
     assert "  no pool of these tokens" in text
     assert any(line.startswith("  → choose another pair") for line in text)
 

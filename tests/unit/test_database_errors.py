@@ -15,7 +15,7 @@ from backend.store.errors import (
     REPEATS_MAX,
     SQLSTATE_REACTIONS,
     Reaction,
-    answer,
+    translate_errors,
     classify,
     repeat_conflicts,
 )
@@ -110,7 +110,7 @@ async def test_a_client_gets_a_temporary_error_whatever_the_code(code: str) -> N
         raise build_error(code)
 
     with pytest.raises(Transient) as raised:
-        await answer(fail)
+        await translate_errors(fail)
     assert raised.value.code == "database_unavailable"
     assert "secret" not in raised.value.reason
 

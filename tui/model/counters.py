@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from tui.model.batches import Batches
 from tui.model.orders import Order
 from tui.model.rates import Rates, Savings
-from tui.text.symbols import END_STATUSES, STATUSES
+from tui.text.symbols import FINAL_STATUSES, STATUSES
 
 _QUOTE_SAMPLES_MAX: Final = 20
 _MISSES_MIN: Final = 3
@@ -50,11 +50,11 @@ class Counters:
     @property
     def in_flight(self) -> int:
         """The number of orders that have not ended."""
-        return sum(n for status, n in self.by_status.items() if status not in END_STATUSES)
+        return sum(n for status, n in self.by_status.items() if status not in FINAL_STATUSES)
 
     def count_order(self, order: Order, before: OrderBefore | None) -> None:
         """Count an order that was added (``before`` is ``None``) or has changed."""
-        was_end = before is not None and before.status in END_STATUSES
+        was_end = before is not None and before.status in FINAL_STATUSES
         if before is not None:
             self._loaded[before.status] -= 1
         self._loaded[order.status] += 1

@@ -18,7 +18,7 @@ from tui.model.messages import WireEvent, WireOrder, WireQuote, WireUnavailable
 from tui.model.pairs import Pair, resolve_pair
 from tui.model.step_history import AttemptFailure, StepHistory
 from tui.text.format import parse_timestamp_ms
-from tui.text.symbols import END_STATUSES
+from tui.text.symbols import FINAL_STATUSES
 
 BPS: Final = 10_000
 
@@ -118,7 +118,7 @@ class Order:
     @property
     def is_end(self) -> bool:
         """Whether the order has reached a final status."""
-        return self.status in END_STATUSES
+        return self.status in FINAL_STATUSES
 
     @property
     def has_full_history(self) -> bool:

@@ -33,19 +33,19 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     "not_landed": Advice(
         "the chain never took the transaction, and cannot any more: nothing was spent", _RESUBMIT
     ),
-    "venues_unavailable": Advice("neither exchange could be asked for a price", _WAIT),
-    "venue_timeout": Advice("the exchange did not answer in time", _WAIT),
+    "venues_unavailable": Advice("no venue could be asked for a price", _WAIT),
+    "venue_timeout": Advice("the venue did not answer in time", _WAIT),
     "no_pool": Advice(
-        "no exchange trades this pair", "choose another pair: / pair:SOL shows which ones trade"
+        "no venue trades this pair", "choose another pair: / pair:SOL shows which ones trade"
     ),
-    "no_route": Advice("no exchange can fill this order", "try a smaller amount or another pair"),
+    "no_route": Advice("no venue can fill this order", "try a smaller amount or another pair"),
     "no_liquidity": Advice("the pool is empty", "try a smaller amount or another pair"),
     "not_open": Advice("the pool is not open yet", "try again once it has opened"),
-    "pool_disabled": Advice("the exchange has switched off swaps in this pool", _WAIT),
+    "pool_disabled": Advice("the venue has switched off swaps in this pool", _WAIT),
     "amount_too_large": Advice("the pool does not hold that much", "split it into smaller orders"),
     "zero_output": Advice("the amount is so small that nothing would be paid out", "send more"),
     "insufficient_funds": Advice(
-        "the wallet does not hold what the swap takes", "fund the wallet, then R resubmits it"
+        "the wallet holds less than the swap needs", "fund the wallet, then R resubmits it"
     ),
     "account_frozen": Advice("a token account of the wallet is frozen", _REPORT),
     "missing_account": Advice("a token account of the wallet does not exist", _RESUBMIT),
@@ -56,8 +56,8 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     "node_error": Advice("the Solana node failed", _WAIT),
     "blockhash_not_found": Advice("the node did not know the transaction's block yet", _RESUBMIT),
     "out_of_compute": Advice("the swap needed more compute than was paid for", _REPORT),
-    "failed_on_chain": Advice("the exchange's program refused the swap", _RESUBMIT),
-    "program_error": Advice("the exchange's program refused the swap", _REPORT),
+    "failed_on_chain": Advice("the venue's program refused the swap", _RESUBMIT),
+    "program_error": Advice("the venue's program refused the swap", _REPORT),
     "interrupted": Advice("its worker was lost before anything was sent; it goes on", "just wait"),
     "internal_error": Advice("the engine met a fault of its own", _REPORT),
 }

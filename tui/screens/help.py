@@ -71,8 +71,8 @@ def build_help_lines(symbols: Symbols) -> list[Line]:
 
 _STATUS_MEANINGS = {
     "pending": "accepted and stored, not taken up yet",
-    "routing": "both exchanges are asked; also while a new attempt waits for its time",
-    "building": "an exchange is chosen, the transaction is being made",
+    "routing": "every venue is asked; also while a new attempt waits for its time",
+    "building": "a venue is chosen, the transaction is being made",
     "submitted": "signed, stored and sent to the chain",
     "confirmed": "landed: the swap happened",
     "failed": "it will never be executed",
@@ -84,5 +84,5 @@ _COLUMN_MEANINGS = {
     "Price": "what was paid, in quote tokens for one base token",
     "bps": "executed against the chosen quote: + is better for you",
     "ms": "from accepted until it ended, or until now",
-    "gap": "how much more the chosen exchange offered than the other one (palette)",
+    "gap": "how much more the chosen venue offered than the other one (palette)",
 }

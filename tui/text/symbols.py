@@ -21,7 +21,7 @@ STATUSES: Final = (
     "expired",
 )
 """In lifecycle order; the digit keys 1 to 8 switch them on and off."""
-END_STATUSES: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
+FINAL_STATUSES: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
 
 
 @dataclass(frozen=True, slots=True)

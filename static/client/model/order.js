@@ -9,7 +9,7 @@ export const STATUSES = [
 export const STATUS_SYMBOLS = Object.fromEntries(
   STATUSES.map((status, index) => [status, "◌◔◑◕●✕⊘◷"[index]]),
 );
-export const TERMINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
+export const FINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
 
 const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
 export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
@@ -79,7 +79,7 @@ export class Order {
   }
 
   get hasEnded() {
-    return TERMINAL_STATUSES.has(this.status);
+    return FINAL_STATUSES.has(this.status);
   }
 
   /** Time from placement to the end, or until now while it has not ended. */

@@ -6,7 +6,7 @@
  * is missed or applied twice, in whatever order pages and events arrive.
  */
 
-import { TERMINAL_STATUSES, Order } from "./order.js";
+import { FINAL_STATUSES, Order } from "./order.js";
 
 /** Most orders in memory; past it the oldest that have ended are evicted. */
 export const ORDERS_MAX = 20_000;
@@ -107,7 +107,7 @@ export class OrderStore {
     let surplus = this.size - ORDERS_MAX;
     if (surplus <= 0) return;
     this.#ordersByAge = this.oldestFirst.filter((order) => {
-      if (surplus <= 0 || !TERMINAL_STATUSES.has(order.status)) return true;
+      if (surplus <= 0 || !FINAL_STATUSES.has(order.status)) return true;
       surplus -= 1;
       this.#orders.delete(order.id);
       return false;

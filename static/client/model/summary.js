@@ -1,7 +1,7 @@
 /** Counts and rates of the orders, computed anew a few times a second, so that they never drift. */
 
 import { compare, multiply, divide } from "./decimal.js";
-import { DOLLAR_TOKENS, TERMINAL_STATUSES, STATUSES } from "./order.js";
+import { DOLLAR_TOKENS, FINAL_STATUSES, STATUSES } from "./order.js";
 
 const RATE_WINDOW_MS = 5_000;
 const AMOUNT_DECIMALS = 6;
@@ -16,7 +16,7 @@ export function summarize(orders, nowMs) {
   let recent = 0;
   for (const order of orders) {
     byStatus[order.status] += 1;
-    const hasEnded = TERMINAL_STATUSES.has(order.status);
+    const hasEnded = FINAL_STATUSES.has(order.status);
     if (hasEnded && order.updatedMs > nowMs - RATE_WINDOW_MS) recent += 1;
     if (order.status !== "confirmed") continue;
     byDex[order.dex] = (byDex[order.dex] ?? 0) + 1;
@@ -36,7 +36,7 @@ export function summarize(orders, nowMs) {
     durationsMs,
     p50: percentile(durationsMs, 0.5),
     p95: percentile(durationsMs, 0.95),
-    inFlight: STATUSES.filter((status) => !TERMINAL_STATUSES.has(status)).reduce(
+    inFlight: STATUSES.filter((status) => !FINAL_STATUSES.has(status)).reduce(
       (sum, status) => sum + byStatus[status],
       0,
     ),
