@@ -102,7 +102,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowserScope
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """xdist's hook: how many workers ``-n auto`` is. Tests wait for processes a third of the time."""
+    """xdist's hook: what ``-n auto`` means. Tests wait for processes a third of the time."""
     return (os.cpu_count() or 1) * 3 // 2
 
 
