@@ -27,6 +27,7 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
 from backend.runtime import observe
+from backend.runtime.descriptors import raise_descriptor_limit
 from backend.runtime.gc_tuning import tune_gc
 from backend.runtime.metrics_server import serve_metrics
 from backend.runtime.startup import StartInterrupted
@@ -238,6 +239,7 @@ def _run_process(
             loop.add_signal_handler(number, request_stop)
         await serve(stop, force_stop)
 
+    raise_descriptor_limit()
     with _report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main_task())
 
