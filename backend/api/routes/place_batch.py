@@ -26,8 +26,8 @@ from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime.background import shield
 from backend.store.intake import NewBatch
 
-YIELD_EVERY_ORDERS = 100
-"""Parsing a batch yields to the event loop after so many orders."""
+YIELD_EVERY_ORDERS = 50
+"""Work on the orders of a batch yields to the event loop after so many of them."""
 STORE_ATTEMPTS_MAX = 3
 
 
@@ -104,6 +104,8 @@ async def _resolve_entries(
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
         resolved.results.append(_resolve_entry(order, stored, new_by_name, resolved.new_orders))
+        if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
+            await asyncio.sleep(0)
     return resolved
 
 

@@ -19,13 +19,14 @@ from hypercorn import protocol
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Event, RawData, Updated
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import AppWrapper
 
 from backend.api.server.connections import Connections, store_connection
 
 _HTTP_VERSIONS: Final = (b"1.0", b"1.1")
+_NO_STORE: Final = (b"cache-control", b"no-store")
 
 
 class Connection(TCPServer):
@@ -90,10 +91,18 @@ class Http1Protocol(H11Protocol):
         """An upgrade to HTTP/2 is an offer, which a server may ignore."""
 
     async def _create_stream(self, request: h11.Request) -> None:
-        if request.http_version not in _HTTP_VERSIONS:
+        if request.http_version in _HTTP_VERSIONS:
+            await super()._create_stream(request)
+        else:
             await self._send_error_response(505)
-            return
-        await super()._create_stream(request)
+            await self.send(Closed())
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Respond to what is no request."""
+        headers = [(b"content-length", b"0"), (b"connection", b"close"), _NO_STORE]
+        headers += self.config.response_headers("h11")
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.EndOfMessage())
 
 
 def use_http1_only() -> None:

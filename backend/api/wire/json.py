@@ -23,7 +23,7 @@ DIGITS_MAX = 40
 """Most characters of a number."""
 ORDER_VALUES_MAX = 256
 """Most values in the text of a single order, a few times what an order may have."""
-BATCH_VALUES_PER_ORDER_MAX = 32
+BATCH_VALUES_PER_ORDER_MAX = 20
 """Most values in the text of a batch for each order that a batch may have."""
 _DEPTH_CHECK_CHARACTERS = 8_192
 """Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
