@@ -1,5 +1,5 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
-chaos | bench | deployments``.
+attack | chaos | bench | deployments``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM or Ctrl-C.
@@ -36,6 +36,7 @@ from backend.simulator.server import serve as serve_chain
 from backend.store.connection import Pooling
 from backend.store.errors import DATABASE_ERRORS
 from backend.store.migrations import MigrationError, migrate
+from backend.trials.attack.command import attack
 from backend.trials.bench.command import bench
 from backend.trials.chaos.command import chaos
 from backend.trials.deployments.command import deployments
@@ -195,6 +196,7 @@ def up(
     _run_process("up", run)
 
 
+main.add_command(attack)
 main.add_command(bench)
 main.add_command(chaos)
 main.add_command(deployments)

@@ -244,7 +244,7 @@ async def test_a_page_of_another_site_controls_nothing(
     node: SimulatorClient, headers: dict[str, str]
 ) -> None:
     for method, path, body in (
-        ("POST", "fund", {"owner": str(node.wallet.pubkey), "token": "USDC", "amount": 1}),
+        ("POST", "fund", {"owner": str(node.wallet.address), "token": "USDC", "amount": 1}),
         ("POST", "halt", None),
         ("GET", "state", None),
     ):
