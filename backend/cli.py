@@ -1,5 +1,5 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
-chaos | bench | deployments``.
+attack | chaos | bench | deployments``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM or Ctrl-C.
@@ -27,6 +27,7 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
 from backend.runtime import observe
+from backend.runtime.descriptors import raise_descriptor_limit
 from backend.runtime.gc_tuning import tune_gc
 from backend.runtime.metrics_server import serve_metrics
 from backend.runtime.startup import StartInterrupted
@@ -35,6 +36,7 @@ from backend.simulator.server import serve as serve_chain
 from backend.store.connection import Pooling
 from backend.store.errors import DATABASE_ERRORS
 from backend.store.migrations import MigrationError, migrate
+from backend.trials.attack.command import attack
 from backend.trials.bench.command import bench
 from backend.trials.chaos.command import chaos
 from backend.trials.deployments.command import deployments
@@ -194,6 +196,7 @@ def up(
     _run_process("up", run)
 
 
+main.add_command(attack)
 main.add_command(bench)
 main.add_command(chaos)
 main.add_command(deployments)
@@ -238,6 +241,7 @@ def _run_process(
             loop.add_signal_handler(number, request_stop)
         await serve(stop, force_stop)
 
+    raise_descriptor_limit()
     with _report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main_task())
 

@@ -24,6 +24,12 @@ class ApiSettings(BaseSettings):
     body_bytes_max: int = Field(
         1_048_576, ge=1_024, le=67_108_864, description="Maximum size of a request body, in bytes."
     )
+    all_bodies_bytes_max: int = Field(
+        67_108_864,
+        ge=1_024,
+        description="Maximum size of all request bodies together that one API process holds, in"
+        " bytes; above it the one that takes the longest to arrive gets a 503 response.",
+    )
     batch_orders_max: int = Field(
         1_000, ge=1, le=10_000, description="Maximum number of orders in one batch."
     )

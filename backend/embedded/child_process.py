@@ -25,7 +25,7 @@ import threading
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from backend.embedded.account import Account
 
@@ -56,7 +56,7 @@ async def spawn_process(
         "the parent death signal follows the starting thread: start children from the main thread"
     )
     switched = account if account is not None and account.is_switched else None
-    with log.open("ab") as output:
+    with _open_log(log) as output:
         return await asyncio.create_subprocess_exec(
             *argv,
             env=env,
@@ -71,6 +71,13 @@ async def spawn_process(
             extra_groups=[] if switched else None,
             preexec_fn=build_parent_death_hook(death_signal),
         )
+
+
+def _open_log(log: Path) -> BinaryIO:
+    """Open a log file to append to it; only its owner may read it, an older one as well."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "ab")
 
 
 def build_parent_death_hook(death_signal: signal.Signals) -> Callable[[], None] | None:

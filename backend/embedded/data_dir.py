@@ -9,9 +9,10 @@
 The sockets are outside, in a run folder with a short name, because the path of a Unix socket has
 at most 107 bytes (103 on macOS) and the path of a data directory may be long.
 
-The mode of a folder is set when it is created. Existing folders keep their mode, with one
-exception: a data directory owned by root that the servers' user cannot enter becomes accessible to
-that user's group, if it is new or already holds an engine's data. Its parents are never changed.
+Nobody else may read any of it. The mode of a folder is set when it is created; that of an older
+``logs`` becomes private. A data directory that was there keeps its mode, with one exception: one
+owned by root that the servers' user cannot enter lets that user's group in, if it is new or already
+holds an engine's data. Its parents are never changed.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def hold_data_dir(data_dir: Path) -> Iterator[DataDirectory]:
     try:
         account = choose_account(data_dir)
         _grant_access(account, data_dir, is_engine_data=is_new or (data_dir / "postgres").exists())
-        (data_dir / "logs").mkdir(exist_ok=True)
+        (data_dir / "logs").mkdir(mode=0o700, exist_ok=True)
+        (data_dir / "logs").chmod(0o700)
         run_dir = _create_run_dir(data_dir, account)
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n{run_dir}\n".encode(), 0)
@@ -127,8 +129,9 @@ def _create_data_dir(data_dir: Path) -> bool:
     try:
         missing = [path for path in (data_dir, *data_dir.parents) if not path.exists()]
         for path in reversed(missing):
+            is_parent_of_root = path != data_dir and os.geteuid() == 0  # the servers' user passes
             path.mkdir()
-            path.chmod(0o755 if os.geteuid() == 0 else 0o700)
+            path.chmod(0o755 if is_parent_of_root else 0o700)
         return not any(data_dir.iterdir())
     except OSError as error:
         raise Rejected(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from time import monotonic
+from typing import Final
+
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 
@@ -13,6 +17,70 @@ _unresponsive_sockets = Counter(
 _foreign_origins = Counter(
     "websockets_foreign", "WebSocket connections refused because a page of another site opened them"
 )
+_connections = Gauge("http_connections_open", "Open connections of clients, WebSockets among them")
+_accept_errors = Counter(
+    "http_accept_errors", "Connections that the system refused to this process", ["error"]
+)
+_full_pauses = Counter(
+    "http_connections_full", "Times that new connections had to wait since all open ones were busy"
+)
+_dropped_connections = Counter(
+    "http_connections_dropped", "Waiting connections closed to make room for new ones"
+)
+_refused_bodies = Counter(
+    "http_bodies_refused", "Request bodies refused since all bodies together were too large"
+)
+
+LOG_INTERVAL_S: Final = 10.0
+"""What happens with every connection is logged this often at most; it is counted each time."""
+_logged_at: dict[str, float] = {}
+
+
+def connections_changed(count: int) -> None:
+    """A connection was opened or closed; ``count`` are open now."""
+    _connections.set(count)
+
+
+def accept_failed(error: OSError) -> None:
+    """The system has refused a connection, for example because no descriptor is left."""
+    name = os.strerror(error.errno or 0)
+    _accept_errors.labels(name).inc()
+    if _is_log_due("accept"):
+        _log.error("connections cannot be accepted", error=name)
+
+
+def connections_full(count: int) -> None:
+    """No connection can be accepted: all open ones are being served."""
+    _full_pauses.inc()
+    if _is_log_due("full"):
+        _log.warning("all connections are busy, new ones wait", open=count)
+
+
+def connection_dropped() -> None:
+    """A connection that waited for its client was closed to make room for a new one."""
+    _dropped_connections.inc()
+    if _is_log_due("dropped"):
+        _log.warning("idle connections are closed to make room for new ones")
+
+
+def connection_failed(error: Exception) -> None:
+    """A connection ended with an error of this process."""
+    _log.error("connection failed", exc_info=error)
+
+
+def body_refused() -> None:
+    """A request body was refused: all bodies together would have been too large."""
+    _refused_bodies.inc()
+    if _is_log_due("body"):
+        _log.warning("request bodies are refused: all together are too large")
+
+
+def _is_log_due(what: str) -> bool:
+    now = monotonic()
+    if now - _logged_at.get(what, -LOG_INTERVAL_S) < LOG_INTERVAL_S:
+        return False
+    _logged_at[what] = now
+    return True
 
 
 def unresponsive_socket_closed() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +38,7 @@ from backend.venues.venue import Account
 _PAGE_ENTRIES_MAX: Final = 10_000
 _BALANCE_MAX: Final = 2**62
 """The limit of an account balance: larger ones could overflow the columns of the ledger."""
+_LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _BLOCKS_MAX: Final = 1_000_000
 
 JsonObject = Mapping[str, object]
@@ -110,7 +112,10 @@ class ControlHandler:
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Handle a request under ``/control``."""
+        """Handle a request under ``/control``; no page of another site may send one."""
+        if _is_from_foreign_page(request.headers):
+            reason = "pages of other sites may not control this node"
+            return web.json_response({"error": reason}, status=403)
         body = await request.read()
         try:
             content = self._dispatch(request, body)
@@ -248,6 +253,20 @@ class ControlHandler:
         if entry is None:
             raise _RequestRejected(404, "no block has this signature")
         return asdict(entry)
+
+
+def _is_from_foreign_page(headers: Mapping[str, str]) -> bool:
+    """Whether a page sends the request that this node has not served, by what browsers add to it.
+
+    A page's own address proves nothing where a name is resolved to this machine for the page's
+    sake: only addresses of the loopback are believed.
+    """
+    origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site", "none")
+    if origin is None and site == "none":
+        return False
+    host = headers.get("Host", "")
+    is_own = origin in {None, f"http://{host}"} and site in {"none", "same-origin"}
+    return not (is_own and urlsplit(f"//{host}").hostname in _LOOPBACK_HOSTS)
 
 
 def _parse_body(model: type[ModelT], body: bytes) -> ModelT:

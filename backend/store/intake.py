@@ -2,11 +2,15 @@
 
 Orders that arrive together are stored in one statement and one commit (group commit). A request
 that repeats an ``Idempotency-Key`` or a client order id gets the order of the first request.
+
+Single orders and batches share the keys of their owner: the first order of a batch is stored with
+the batch's key, so that one unique index keeps each key to one request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -52,7 +56,7 @@ SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """
 
 _FIND_ORDERS = """
-SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at
+SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at, o.batch_id
 FROM unnest($1::text[], $2::text[]) AS i(owner, name)
 JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
 """
@@ -120,19 +124,22 @@ class Intake:
         """Store a batch and its orders in one transaction.
 
         Returns ``None`` if it was stored, or the response to an earlier request with its key.
-        Raises ``IdempotencyKeyReused`` if that request was different, or if the client order id
-        of an order is in use; then nothing of the batch is stored. Raises ``Transient`` if
-        PostgreSQL is unavailable; in that case the whole batch may be stored.
+        Raises ``IdempotencyKeyReused`` if that request was different or a single order, or if the
+        client order id of an order is in use; then nothing of the batch is stored. Raises
+        ``Transient`` if PostgreSQL is unavailable; in that case the whole batch may be stored.
         """
 
         async def accept() -> str | None:
             async with self._pool.acquire() as connection, connection.transaction():
                 if await connection.fetchval(_INSERT_BATCH, *batch) is None:
                     return await _read_batch_response(connection, batch)
-                stored = await self._insert(connection, orders)
-                for order in orders:
-                    if order.id not in stored:
-                        raise _build_reuse_error(order)
+                key = batch.idempotency_key
+                first = [replace(order, idempotency_key=key) for order in orders[:1]]
+                named = [*first, *orders[1:]]
+                stored = await self._insert(connection, named)
+                missing = [order for order in named if order.id not in stored]
+                if missing:
+                    raise await _find_conflict(connection, missing[0])
                 return None
 
         return await translate_errors(accept)
@@ -178,6 +185,7 @@ class _ExistingOrder(NamedTuple):
     id: UUID
     created_at: datetime
     request_hash: bytes
+    batch_id: UUID | None
 
 
 _ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
@@ -193,7 +201,9 @@ async def _find_orders(
             continue
         owners, names = zip(*named, strict=True)
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
-            existing = _ExistingOrder(row["id"], row["created_at"], row["request_hash"])
+            existing = _ExistingOrder(
+                row["id"], row["created_at"], row["request_hash"], row["batch_id"]
+            )
             existing_orders[row["owner"], column, row[column]] = existing
     return existing_orders
 
@@ -203,12 +213,21 @@ def _resolve_repeat(
 ) -> AcceptedOrder | IdempotencyKeyReused:
     for column in ("idempotency_key", "client_order_id"):
         existing = existing_orders.get((order.owner, column, getattr(order, column)))
-        if existing is not None and existing.request_hash != order.request_hash:
+        if existing is None:
+            continue
+        is_of_batch = column == "idempotency_key" and existing.batch_id is not None
+        if is_of_batch or existing.request_hash != order.request_hash:
             return _build_reuse_error(order, column)
-        if existing is not None:
-            return AcceptedOrder(existing.id, existing.created_at, is_replay=True)
+        return AcceptedOrder(existing.id, existing.created_at, is_replay=True)
     # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
     raise AssertionError(f"order {order.id} was neither stored nor found")
+
+
+async def _find_conflict(connection: DatabaseConnection, order: NewOrder) -> IdempotencyKeyReused:
+    """Which of its keys kept an order of a batch from being stored."""
+    existing_orders = await _find_orders(connection, [order])
+    is_key = (order.owner, "idempotency_key", order.idempotency_key) in existing_orders
+    return _build_reuse_error(order, "idempotency_key" if is_key else "client_order_id")
 
 
 def _build_reuse_error(order: NewOrder, column: str = "client_order_id") -> IdempotencyKeyReused:

@@ -198,3 +198,51 @@ async def test_a_batch_of_a_thousand_is_stored(database_url: str, redis_url: str
         assert (response["accepted"], response["refused"]) == (1_000, 0)
         assert len({entry["orderId"] for entry in response["orders"]}) == 1_000
         assert len((await api.get("/api/orders?limit=500"))["orders"]) == 500
+
+
+@pytest.mark.parametrize("first", [EXECUTE, BATCH])
+async def test_a_key_names_a_single_order_or_a_batch_but_not_both(
+    database_url: str, redis_url: str, first: str
+) -> None:
+    # The batch is of the very order that is placed alone as well.
+    bodies = {EXECUTE: order_body(), BATCH: {"orders": [order_body()]}}
+    second = BATCH if first == EXECUTE else EXECUTE
+    headers = {"Idempotency-Key": "key"}
+    async with open_api(database_url, redis_url) as api:
+        placed = await post(api, first, bodies[first], headers)
+        problem = await api.post(second, bodies[second], 422, headers)
+        assert problem["code"] == "idempotency_key_reused"
+        assert await post(api, first, bodies[first], headers) == (202, placed[1], True)
+        assert await count_orders(api) == 1
+        await api.post(second, bodies[second], headers={"Idempotency-Key": "another"})
+        assert await count_orders(api) == 2
+
+
+async def test_a_key_used_for_an_order_and_a_batch_at_once_runs_one_of_them(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(post(api, path, body, {"Idempotency-Key": str(n)}))
+                for n in range(30)
+                for path, body in ((EXECUTE, order_body()), (BATCH, {"orders": [order_body()]}))
+            ]
+        statuses = [task.result()[0] for task in tasks]
+        assert [sorted(statuses[n : n + 2]) for n in range(0, 60, 2)] == [[202, 422]] * 30
+        assert await count_orders(api) == 30
+
+
+async def test_no_client_order_id_is_like_the_absence_of_one(
+    database_url: str, redis_url: str
+) -> None:
+    headers = {"Idempotency-Key": "key"}
+    names: list[Json] = [{}, {"clientOrderId": "None"}, {"clientOrderId": "=None"}]
+    async with open_api(database_url, redis_url) as api:
+        for number, name in enumerate(names):
+            headers = {"Idempotency-Key": str(number)}
+            await api.post(EXECUTE, order_body(**name), headers=headers)
+            for other in names:
+                if other != name:
+                    await api.post(EXECUTE, order_body(**other), 422, headers)
+        assert await count_orders(api) == len(names)

@@ -255,3 +255,17 @@ async def test_programs_out_of_reach_are_copied_once(
     inode = copy.path.stat().st_ino
     assert ensure_executable(original, account, data_dir / "servers") == copy
     assert copy.path.stat().st_ino == inode
+
+
+async def test_nobody_else_may_read_data_or_logs(data_dir: Path) -> None:
+    new = data_dir / "new"
+    older = new / "logs" / "postgres.log"
+    async with embedded.run_servers(new) as servers:
+        await count_row_and_key(servers)
+        older.parent.chmod(0o755)
+        older.chmod(0o644)
+    async with embedded.run_servers(new) as servers:
+        await count_row_and_key(servers)
+        for path in (new, *new.iterdir(), *(new / "logs").iterdir()):
+            if path.name != "servers":  # copies of programs
+                assert path.stat().st_mode & 0o067 == 0, path

@@ -18,7 +18,7 @@ from tests.integration.apis import open_api
 from tests.integration.stores import EXPIRED_LEASES, open_store
 
 FIRST = "0001_orders"
-LATER = ["0002_price_impact", "0003_outages_and_late_amounts"]
+LATER = ["0002_price_impact", "0003_outages_and_late_amounts", "0004_keys_of_batches"]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 
 _ORDER_0_1 = """
@@ -145,3 +145,28 @@ async def test_the_api_shows_orders_without_a_cap(empty_database_url: str, redis
         for status, order_id in ids.items():
             order = await api.get(f"/api/orders/{order_id}")
             assert (order["status"], order["maxPriceImpactBps"]) == (status, None)
+
+
+async def test_older_batches_share_the_keys_of_single_orders(empty_database_url: str) -> None:
+    orders = await create_database_0_1(empty_database_url)
+    single, *of_batches = orders.values()
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("UPDATE orders SET idempotency_key = 'b' WHERE id = $1", single)
+        for key, ids in (("a", of_batches[:2]), ("b", of_batches[2:4]), (None, of_batches[4:])):
+            batch_id = uuid7()
+            await connection.execute(
+                "INSERT INTO batches (id, owner, idempotency_key, request_hash, response)"
+                " VALUES ($1, 'local', $2, '', '{}')",
+                *(batch_id, key),
+            )
+            await connection.execute(
+                "UPDATE orders SET batch_id = $1 WHERE id = ANY($2)", batch_id, ids
+            )
+        await migrate(empty_database_url)
+        rows = await connection.fetch(
+            "SELECT id, idempotency_key FROM orders WHERE idempotency_key IS NOT NULL"
+        )
+        assert {tuple(row) for row in rows} == {(single, "b"), (min(of_batches[:2]), "a")}
+    finally:
+        await connection.close()

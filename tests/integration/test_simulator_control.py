@@ -227,3 +227,51 @@ async def test_in_the_demo_profile_a_transaction_takes_two_or_three_seconds(tmp_
         ).commitment is Commitment.PROCESSED:
             await asyncio.sleep(0.01)
         assert 1.9 < loop.time() - sent < 15
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "http://rebound.example", "Host": "rebound.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-origin", "Host": "rebound.example:8899"},
+    ],
+    ids=str,
+)
+async def test_a_page_of_another_site_controls_nothing(
+    node: SimulatorClient, headers: dict[str, str]
+) -> None:
+    for method, path, body in (
+        ("POST", "fund", {"owner": str(node.wallet.address), "token": "USDC", "amount": 1}),
+        ("POST", "halt", None),
+        ("GET", "state", None),
+    ):
+        async with node.http.request(
+            method, f"/control/{path}", json=body, headers=headers
+        ) as response:
+            assert response.status == 403
+            assert (await response.json())["error"] == (
+                "pages of other sites may not control this node"
+            )
+    assert (await node.call_control("state"))["isHalted"] is False
+
+
+async def test_its_own_address_and_programs_control_the_node(node: SimulatorClient) -> None:
+    own = {"Host": "127.0.0.1:8899", "Origin": "http://127.0.0.1:8899"}
+    for headers in ({}, own, {"Sec-Fetch-Site": "none"}):
+        async with node.http.get("/control/state", headers=headers) as response:
+            assert response.status == 200
+
+
+async def test_only_its_owner_may_read_the_ledger(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "chain"
+    async with open_simulator(folder):
+        assert folder.stat().st_mode & 0o077 == folder.parent.stat().st_mode & 0o077 == 0
+        files = list(folder.iterdir())
+        assert files
+        assert all(file.stat().st_mode & 0o077 == 0 for file in files)
+        files[0].chmod(0o644)
+    async with open_simulator(folder):
+        assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())

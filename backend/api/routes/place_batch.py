@@ -18,7 +18,7 @@ from backend.api.routes.place_orders import (
 )
 from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.http import Request, Response, read_json_body
-from backend.api.wire.json import encode
+from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, Transient
@@ -26,15 +26,17 @@ from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime.background import shield
 from backend.store.intake import NewBatch
 
-YIELD_EVERY_ORDERS = 100
-"""Parsing a batch yields to the event loop after so many orders."""
+YIELD_EVERY_ORDERS = 50
+"""Work on the orders of a batch yields to the event loop after so many of them."""
 STORE_ATTEMPTS_MAX = 3
 
 
 async def place_batch(api: ApiContext, request: Request) -> Response:
     """``POST /api/orders/batch``."""
     key = read_idempotency_key(request)
-    raw = read_batch(read_json_body(request), api.services.settings.batch_orders_max)
+    orders_max = api.services.settings.batch_orders_max
+    values_max = ORDER_VALUES_MAX + BATCH_VALUES_PER_ORDER_MAX * orders_max
+    raw = read_batch(read_json_body(request, values_max), orders_max)
     await api.admission.admit(request.owner, len(raw))
     entries = await _parse_entries(api, raw)
     new_batch = NewBatch(api.services.new_id(), request.owner, key, _hash_entries(entries), "")
@@ -102,6 +104,8 @@ async def _resolve_entries(
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
         resolved.results.append(_resolve_entry(order, stored, new_by_name, resolved.new_orders))
+        if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
+            await asyncio.sleep(0)
     return resolved
 
 

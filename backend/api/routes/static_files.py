@@ -15,16 +15,16 @@ STATIC_DIR = Path(__file__).parents[3] / "static"
 _CONTENT_TYPES = {".yaml": "application/yaml", ".http": "text/plain"}
 """The content types that ``mimetypes`` of Python 3.11 does not know."""
 
-_SAFETY_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+_CACHE_HEADERS = {"Cache-Control": "no-cache"}
 _STATIC_HEADERS = {
-    **_SAFETY_HEADERS,
+    **_CACHE_HEADERS,
     "Content-Security-Policy": (
         "default-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
     ),
 }
 # Swagger UI writes inline styles into the page.
 _DOCS_HEADERS = {
-    **_SAFETY_HEADERS,
+    **_CACHE_HEADERS,
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline';"
         " frame-ancestors 'none'"

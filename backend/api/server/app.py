@@ -21,8 +21,16 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from backend.api.context import ApiContext
 from backend.api.route import Access, Route, SocketRoute
+from backend.api.server.connections import mark_connection_known
 from backend.api.server.route_table import ROUTES, SOCKETS
-from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
+from backend.api.wire.http import (
+    Request,
+    Response,
+    add_default_headers,
+    parse_headers,
+    parse_query,
+    problem_response,
+)
 from backend.api.wire.problems import Problem, to_problem
 from backend.runtime import observe
 
@@ -45,14 +53,24 @@ def create_app(api: ApiContext) -> Quart:
     return app
 
 
+def authenticate(api: ApiContext, scope: HTTPScope) -> tuple[str, dict[str, str]]:
+    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401)."""
+    headers = parse_headers(scope["headers"])
+    owner = api.api_keys.authenticate(headers)
+    mark_connection_known(scope)
+    return owner, headers
+
+
 async def handle_request(
     api: ApiContext, route: Route, scope: HTTPScope, *, path_variable: str = "", body: bytes = b""
 ) -> Response:
     """The response of a route to a request; every error becomes a problem."""
     started = perf_counter()
     try:
-        headers = parse_headers(scope["headers"])
-        owner = "" if route.access is Access.OPEN else api.api_keys.authenticate(headers)
+        if route.access is Access.OPEN:
+            owner, headers = "", parse_headers(scope["headers"])
+        else:
+            owner, headers = authenticate(api, scope)
         request = Request(
             owner,
             scope["path"],
@@ -158,5 +176,8 @@ async def _handle_framework_error(error: Exception) -> QuartResponse:
 
 def _to_quart_response(response: Response) -> QuartResponse:
     return QuartResponse(
-        response.body, response.status, dict(response.headers), content_type=response.content_type
+        response.body,
+        response.status,
+        add_default_headers(response.headers),
+        content_type=response.content_type,
     )

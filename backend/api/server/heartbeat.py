@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from hypercorn.config import Config
-from hypercorn.protocol import h2, h11
+from hypercorn.protocol import h11
 from hypercorn.protocol.events import Body, Data, Event, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import ASGISendEvent, WebsocketAcceptEvent
@@ -64,9 +64,13 @@ class Heartbeat:
 
 
 class HeartbeatConfig(Config):
-    """The configuration of the server with the heartbeat of its sockets."""
+    """The configuration of the server, with the heartbeat of its sockets."""
 
     heartbeat: Heartbeat
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        """What every response has, also those that Hypercorn makes itself."""
+        return [*super().response_headers(protocol), (b"x-content-type-options", b"nosniff")]
 
 
 class PingedStream(WSStream):
@@ -131,5 +135,4 @@ class PingedStream(WSStream):
 
 def ping_all_sockets() -> None:
     """Make Hypercorn create pinged sockets; its configuration must be a ``HeartbeatConfig``."""
-    for protocol in (h11, h2):
-        protocol.WSStream = PingedStream  # type: ignore[attr-defined]
+    h11.WSStream = PingedStream  # type: ignore[attr-defined]

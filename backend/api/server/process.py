@@ -8,11 +8,13 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from functools import partial
 from typing import Any, Final
 
+from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio import serve as serve_asgi
+from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
@@ -22,14 +24,18 @@ from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
+from backend.api.server.acceptor import accept_connections
 from backend.api.server.app import create_app
+from backend.api.server.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
+from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.ingress import Ingress
-from backend.api.server.listener import BACKLOG, format_url, open_listeners
+from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import format_stream_cursor
+from backend.api.wire.http import ORDER_BYTES_MAX
 from backend.api.wire.json import encode
 from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
 from backend.config import ConfigurationError, Settings
@@ -37,6 +43,7 @@ from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
+from backend.runtime.descriptors import get_descriptor_limit
 from backend.runtime.startup import StartInterrupted
 
 KEEP_ALIVE_IDLE_S: Final = 20
@@ -65,9 +72,12 @@ async def serve_api(
         for listener in listeners:
             opened.enter_context(listener)
         async with open_api_services(settings, stop=stop) as services:
-            api = _build_context(services, public_address)
+            connections = Connections(count_connections_max(get_descriptor_limit()))
+            api = _build_context(services, public_address, connections.connections_max)
             wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())
-            await _run_server(api, listeners, on_ready=on_ready, wait_drained=wait_drained)
+            await _run_server(
+                api, listeners, connections, on_ready=on_ready, wait_drained=wait_drained
+            )
 
 
 def build_public_address(settings: Settings) -> PublicAddress:
@@ -82,7 +92,9 @@ def build_public_address(settings: Settings) -> PublicAddress:
     return PublicAddress(url, networks)
 
 
-def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiContext:
+def _build_context(
+    services: ApiServices, public_address: PublicAddress, connections_max: int
+) -> ApiContext:
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
     return ApiContext(
@@ -98,7 +110,7 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
             lambda position: format_stream_cursor(services.journal_id, position),
             is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
-        open_sockets=OpenSockets(settings.sockets_max),
+        open_sockets=OpenSockets(count_sockets_max(settings.sockets_max, connections_max)),
         stats_cache=StatsCache(services.counts, services.journal_id, services.now),
         public_address=public_address,
         openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
@@ -108,6 +120,7 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
 async def _run_server(
     api: ApiContext,
     listeners: Sequence[socket.socket],
+    connections: Connections,
     *,
     on_ready: Callable[[str], None],
     wait_drained: Callable[[], Coroutine[Any, Any, None]],
@@ -134,22 +147,48 @@ async def _run_server(
         listen_for_notifications,
         heartbeat.run,
     )
-    async with run_in_background(*runs):
-        config = _build_config(services.settings, listeners, heartbeat)
-        await serve_asgi(Ingress(app, api), config, shutdown_trigger=wait_drained)
-
-
-def _build_config(
-    settings: Settings, listeners: Sequence[socket.socket], heartbeat: Heartbeat
-) -> HeartbeatConfig:
-    _disable_compression()
-    ping_all_sockets()
+    config = _build_config(services.settings, heartbeat)
     for listener in listeners:
         _set_socket_options(listener)
+    ingress = Ingress(app, api)
+
+    async def accept_until_drained() -> None:
+        async with _accept_connections(ingress, config, listeners, connections):
+            await wait_drained()
+
+    async with run_in_background(*runs):
+        # Hypercorn starts and stops the application; its connections are accepted here.
+        await serve_asgi(ingress, config, shutdown_trigger=accept_until_drained)
+
+
+def _accept_connections(
+    ingress: Ingress,
+    config: HeartbeatConfig,
+    listeners: Sequence[socket.socket],
+    connections: Connections,
+) -> AbstractAsyncContextManager[None]:
+    context, loop = WorkerContext(max_requests=None), asyncio.get_running_loop()
+    app = ASGIWrapper(ingress)
+
+    def make_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection:
+        return Connection(app, loop, config, context, reader, writer, connections)
+
+    return accept_connections(
+        listeners,
+        connections,
+        make_connection,
+        stop=context.terminated.set,
+        drain_timeout_s=REQUEST_DRAIN_TIMEOUT_S,
+    )
+
+
+def _build_config(settings: Settings, heartbeat: Heartbeat) -> HeartbeatConfig:
+    _disable_compression()
+    ping_all_sockets()
+    use_http1_only()
     config = HeartbeatConfig()
     config.heartbeat = heartbeat
-    config.bind = [f"fd://{listener.detach()}" for listener in listeners]
-    config.backlog = BACKLOG
+    config.bind = []
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     for name in ("hypercorn.error", "asyncio"):
@@ -158,7 +197,7 @@ def _build_config(
     config.keep_alive_timeout = settings.keep_alive_s
     config.keep_alive_max_requests = 1_000_000_000
     config.graceful_timeout = REQUEST_DRAIN_TIMEOUT_S
-    config.websocket_max_message_size = settings.body_bytes_max
+    config.websocket_max_message_size = min(settings.body_bytes_max, ORDER_BYTES_MAX)
     return config
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from backend.api.wire.json import BYTE_ORDER_MARK, decode, encode
+from backend.api.wire.json import BYTE_ORDER_MARK, ORDER_VALUES_MAX, decode, encode
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE, FieldError, Problem, invalid_fields
 
 JSON_CONTENT_TYPE = "application/json"
 PARAMETERS_MAX = 1_000
+ORDER_BYTES_MAX = 65_536
+"""Maximum size of the body or message with a single order."""
 _FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "referer", "sec-fetch-site", "cookie")
 
@@ -67,6 +69,11 @@ def parse_query(query_string: bytes) -> dict[str, list[str]]:
         raise invalid_fields([FieldError("query", "invalid_parameter", reason)], 400) from None
 
 
+def add_default_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a response; what it does not say about caches forbids them to store it."""
+    return {"Cache-Control": "no-store", **headers}
+
+
 def json_response(value: object, status: int = 200) -> Response:
     """The response with a value as JSON."""
     return Response(status, encode(value))
@@ -79,8 +86,10 @@ def problem_response(problem: Problem, path: str) -> Response:
     )
 
 
-def read_json_body(request: Request) -> object:
+def read_json_body(request: Request, values_max: int = ORDER_VALUES_MAX) -> object:
     """The JSON value of a request's body: UTF-8, not compressed. Raises ``Problem``: 415, 400.
+
+    It has at most ``values_max`` values, by default as many as a single order may have.
 
     Other content types are refused, because a page of another site can send them without a CORS
     preflight. The default content type of ``curl -d`` is an exception, but not for browsers, which
@@ -93,11 +102,11 @@ def read_json_body(request: Request) -> object:
     if parameters:
         _require_utf8(parameters)
     if content_type == "application/json" or content_type.endswith("+json"):
-        return decode(request.body)
+        return decode(request.body, values_max)
     is_from_browser = any(name in request.headers for name in _BROWSER_HEADERS)
     is_curl = content_type == _FORM_CONTENT_TYPE and not is_from_browser
     if is_curl and request.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[")):
-        return decode(request.body)
+        return decode(request.body, values_max)
     raise Problem(415, "unsupported_media_type", "Content-Type must be application/json")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -20,6 +21,12 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors write before a text in UTF-8; it means nothing there."""
 DIGITS_MAX = 40
 """Most characters of a number."""
+ORDER_VALUES_MAX = 256
+"""Most values in the text of a single order, a few times what an order may have."""
+BATCH_VALUES_PER_ORDER_MAX = 20
+"""Most values in the text of a batch for each order that a batch may have."""
+_DEPTH_CHECK_CHARACTERS = 8_192
+"""Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -55,15 +62,18 @@ encode = _encoder.encode
 """A value as compact JSON text."""
 
 
-def decode(body: bytes | str) -> object:
+def decode(body: bytes | str, values_max: int = ORDER_VALUES_MAX) -> object:
     """The value of a JSON text.
 
     ``NaN`` and infinities, which JSON does not have, are decoded for their field to refuse.
     A byte order mark before it is skipped.
-    Raises ``Problem`` (400 ``malformed_json``) if the text is not JSON in UTF-8.
+    Raises ``Problem`` (400 ``malformed_json``) if the text is not JSON in UTF-8, and
+    (``too_many_values``) if it has more than ``values_max`` members and elements: decoding them
+    would keep all other requests waiting.
     """
     try:
         text = body if isinstance(body, str) else body.decode("utf-8")
+        _require_few_values(text, values_max)
         return _decoder.decode(text.removeprefix("\ufeff"))
     except RecursionError:
         reason = "it is nested too deeply"
@@ -75,6 +85,18 @@ def decode(body: bytes | str) -> object:
         if not isinstance(body, str) and (encoding := _detect_other_encoding(body)):
             reason = f"it is {encoding}"
     raise Problem(400, "malformed_json", f"the body is not JSON: {reason}")
+
+
+def _require_few_values(text: str, values_max: int) -> None:
+    """Refuse a text with too many values, which their separators count without decoding them.
+
+    Raises ``Problem``, and ``RecursionError`` if it is nested too deeply as well.
+    """
+    if text.count(",") + text.count("[") + text.count("{") <= values_max:
+        return
+    with suppress(ValueError):
+        _decoder.decode(text[:_DEPTH_CHECK_CHARACTERS])
+    raise Problem(400, "too_many_values", f"the body has more than {values_max} values")
 
 
 def _detect_other_encoding(body: bytes) -> str:

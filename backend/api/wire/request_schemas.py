@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,7 +26,7 @@ from backend.api.wire.fields import (
     TokenName,
     is_printable,
 )
-from backend.api.wire.problems import FieldError, Problem, invalid_fields
+from backend.api.wire.problems import ERRORS_MAX, FieldError, Problem, invalid_fields
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
@@ -119,9 +120,16 @@ def read_order(
     cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
     canonical = (
         f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
-        f" {terms.min_amount_out} {body.slippage_bps}{cap} {body.client_order_id}"
+        f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
     )
     return OrderRequest(terms, body.client_order_id, sha256(canonical.encode()).digest())
+
+
+def _mark_name(client_order_id: str | None) -> str:
+    """A text that is another one for each name, and for none: "None", as it always was."""
+    if client_order_id is not None and client_order_id.lstrip("=") == "None":
+        return f"={client_order_id}"
+    return str(client_order_id)
 
 
 def read_quote(
@@ -143,10 +151,7 @@ def read_batch(raw: object, orders_max: int) -> list[object]:
     """The unparsed orders of a batch. Raises ``Problem`` (422) if it is not a list of some."""
     if not isinstance(raw, dict):
         raise _not_an_object()
-    errors = [
-        FieldError(_shorten_name(name), "unknown_field", _UNKNOWN_FIELD_REASON)
-        for name in raw.keys() - {"orders"}
-    ]
+    errors = _find_unknown_fields(raw, frozenset({"orders"}))
     orders = raw.get("orders")
     if orders is None:
         errors.append(FieldError("orders", "missing_field", "is required"))
@@ -168,12 +173,8 @@ def _validate_fields(model: type[Body], raw: object, errors: list[FieldError]) -
     """The body with its valid fields; errors of the other fields are appended to ``errors``."""
     if not isinstance(raw, dict):
         raise _not_an_object()
-    fields = {name: value for name, value in raw.items() if name in _FIELD_NAMES[model]}
-    errors += [
-        FieldError(_shorten_name(n), "unknown_field", _UNKNOWN_FIELD_REASON)
-        for n in raw
-        if n not in fields
-    ]
+    fields = {name: raw[name] for name in _FIELD_NAMES[model] & raw.keys()}
+    errors += _find_unknown_fields(raw, _FIELD_NAMES[model])
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -182,6 +183,15 @@ def _validate_fields(model: type[Body], raw: object, errors: list[FieldError]) -
             fields.pop(field, None)
             errors.append(_to_field_error(field, details))
         return model.model_validate(fields)
+
+
+def _find_unknown_fields(raw: dict[str, object], known: frozenset[str]) -> list[FieldError]:
+    """The errors of unknown fields, as many as a problem shows."""
+    unknown = (name for name in raw if name not in known)
+    return [
+        FieldError(_shorten_name(name), "unknown_field", _UNKNOWN_FIELD_REASON)
+        for name in islice(unknown, ERRORS_MAX)
+    ]
 
 
 def _to_field_error(field: str, details: ErrorDetails) -> FieldError:

@@ -44,11 +44,19 @@ class FaultInjection:
 NO_FAULTS: Final = FaultInjection(lambda: None, lambda _address, _slot: None)
 
 
+def _create_private_folder(folder: Path) -> None:
+    """Create what is missing of a folder's path, for its owner only."""
+    folder = folder.absolute()
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 class Chain:
     """A chain in a data directory. All methods are synchronous: effects are visible on return."""
 
     def __init__(self, options: SimulatorOptions, data_dir: Path, now: Callable[[], float]) -> None:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        _create_private_folder(data_dir)
         self.options: Final = options
         self.ledger: Final = Ledger(data_dir / _LEDGER_FILE)
         self.clock: Final = ChainClock(

@@ -73,6 +73,13 @@ class LedgerEntry:
     amount_out: str | None
 
 
+def _make_private(path: Path) -> None:
+    """Let only its owner read a database, which may not be there yet, and what belongs to it."""
+    path.touch(mode=0o600)  # SQLite gives its other files the same mode
+    for file in path.parent.glob(f"{path.name}*"):
+        file.chmod(0o600)
+
+
 _RECENT_RECEIPTS_MAX: Final = 20_000
 
 _ENTRY_COLUMNS: Final = (
@@ -92,6 +99,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._recent_receipts: dict[str, Receipt] = {}
+        _make_private(path)
         self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_S)
         try:
             self._sql.executescript(_PRAGMAS + _SCHEMA)

@@ -1,0 +1,110 @@
+"""Hypercorn's connection, with what it lacks: all of our changes to it, apart from WebSockets.
+
+- It is freed as soon as its peer has closed it. Hypercorn's own waits for the end of the time that
+  a connection may be idle, and keeps the descriptor meanwhile: ``TCPServer.run`` leaves its task
+  group only when the idle task ends. ``tests/integration/test_connections.py`` fails when a later
+  Hypercorn needs this no more.
+- It speaks HTTP/1 only. Hypercorn's own turns to HTTP/2 in clear text when a client asks for it,
+  for which no browser and no proxy asks by default, and where no limit of ours holds.
+- It is counted, and can be closed when others need its descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import h11
+from hypercorn import protocol
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import AppWrapper
+
+from backend.api.server.connections import Connections, store_connection
+
+_HTTP_VERSIONS: Final = (b"1.0", b"1.1")
+_NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+class Connection(TCPServer):
+    """One connection of a client: awaiting it serves it to its end."""
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        context: WorkerContext,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connections: Connections,
+    ) -> None:
+        state: dict[str, Any] = {}
+        store_connection(state, self)
+        super().__init__(app, loop, config, context, state, reader, writer)
+        self.is_known = False
+        self._connections = connections
+        self._has_ended = False
+        self._is_held = False
+        self._is_held_for_good = False
+
+    async def run(self) -> None:
+        """Serve requests until the connection is closed."""
+        self._connections.add(self)
+        try:
+            await super().run()
+        finally:
+            self._connections.remove(self)
+
+    def hold(self, *, for_good: bool = False) -> None:
+        """Its request is executed from now on, until a response is sent."""
+        self._is_held, self._is_held_for_good = True, for_good
+        self._connections.hold(self)
+
+    def drop(self) -> None:
+        """Close it at once; what was not sent yet is lost."""
+        self.writer.transport.abort()
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send; nothing more is waited for on a connection whose peer has closed it."""
+        if isinstance(event, RawData):
+            if self._is_held and not self._is_held_for_good:
+                self._is_held = False
+                self._connections.release(self)
+        elif isinstance(event, Updated) and event.idle and self._has_ended:
+            return
+        await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        self._has_ended = True
+        await self.idle_task.stop()
+
+
+class Http1Protocol(H11Protocol):
+    """HTTP/1 without the ways to HTTP/2."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """An upgrade to HTTP/2 is an offer, which a server may ignore."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if request.http_version in _HTTP_VERSIONS:
+            await super()._create_stream(request)
+        else:
+            await self._send_error_response(505)
+            await self.send(Closed())
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """Respond to what is no request."""
+        headers = [(b"content-length", b"0"), (b"connection", b"close"), _NO_STORE]
+        headers += self.config.response_headers("h11")
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.EndOfMessage())
+
+
+def use_http1_only() -> None:
+    """Make Hypercorn's connections speak HTTP/1 only."""
+    protocol.H11Protocol = Http1Protocol  # type: ignore[attr-defined]

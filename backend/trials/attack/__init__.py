@@ -1,0 +1,1 @@
+"""Attacks on a running engine, beside a client that behaves and must not notice them."""

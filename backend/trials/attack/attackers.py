@@ -1,0 +1,153 @@
+"""What attackers do, each at a steady pace, from a process of their own, until it is killed.
+
+``python -m backend.trials.attack.attackers URL PACE``: ``PACE`` multiplies the number of attacks a
+second. None of them has a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from random import Random
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+HOLD_S: Final = 30.0
+"""How long an attacker keeps a connection open at most."""
+MIB: Final = 1 << 20
+
+_GET: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+_LARGE_GET: Final = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+_ORDER: Final = b'{"tokenIn":"SOL","tokenOut":"USDC","amount":"1"}'
+_UPGRADE: Final = (
+    b"GET /api/orders/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+class Client:
+    """One connection of an attacker."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.number = number
+        self.random = Random(number)  # noqa: S311 - not for secrets
+
+    def post(self, size: int, body: bytes = b"") -> None:
+        """Send the headers of a batch of ``size`` bytes, and what there is of it."""
+        head = (
+            "POST /api/orders/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {size}\r\n\r\n"
+        )
+        self.writer.write(head.encode() + body)
+
+
+async def _hold(client: Client) -> None:
+    """Open a connection, perhaps use it once, and keep it."""
+    if client.number % 2:
+        client.writer.write(_GET)
+    await asyncio.sleep(HOLD_S)
+
+
+async def _open_shortly(client: Client) -> None:
+    client.writer.write(_GET)
+    await client.reader.read(1)
+
+
+async def _send_unfinished_body(client: Client) -> None:
+    """All but one byte of a body."""
+    client.post(MIB, b" " * (MIB - 1))
+    await client.writer.drain()
+    await asyncio.sleep(HOLD_S)
+
+
+async def _send_complex_body(client: Client) -> None:
+    body = b'{"orders":[' + b"[]," * 100_000 + b"[]]}"
+    client.post(len(body), body)
+    await client.reader.read()
+
+
+async def _send_slowly(client: Client) -> None:
+    """A byte of the headers now and then."""
+    for byte in _GET:
+        client.writer.write(bytes([byte]))
+        await asyncio.sleep(HOLD_S / len(_GET))
+
+
+async def _never_read(client: Client) -> None:
+    client.writer.write(_LARGE_GET * 20)
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(HOLD_S)
+
+
+async def _send_garbage(client: Client) -> None:
+    client.writer.write(client.random.randbytes(client.random.randrange(1, 20_000)))
+    await client.reader.read()
+
+
+async def _post_without_key(client: Client) -> None:
+    for _ in range(5):
+        client.writer.write(
+            b"POST /api/orders/execute HTTP/1.1\r\nHost: x\r\nX-API-Key: guessed-key-000000\r\n"
+            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ORDER) + _ORDER
+        )
+        await client.reader.read(4_096)
+
+
+async def _upgrade_without_key(client: Client) -> None:
+    client.writer.write(_UPGRADE)
+    await client.reader.read()
+
+
+class Attack(NamedTuple):
+    """What one attacker does with each of its connections, and how many it opens a second."""
+
+    run: Callable[[Client], Awaitable[None]]
+    per_second: float
+
+
+ATTACKS: Final = {
+    "descriptors": (Attack(_hold, 40), Attack(_open_shortly, 40)),
+    "bodies": (Attack(_send_unfinished_body, 8), Attack(_send_complex_body, 4)),
+    "slow clients": (Attack(_send_slowly, 10), Attack(_never_read, 2)),
+    "garbage": (Attack(_send_garbage, 20),),
+    "floods without a key": (Attack(_post_without_key, 20), Attack(_upgrade_without_key, 10)),
+}
+
+
+async def attack(url: str, pace: float) -> None:
+    """Attack the API at ``url`` until cancelled."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 80
+
+    async def use_connection(run: Callable[[Client], Awaitable[None]], number: int) -> None:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(2 * HOLD_S):
+                reader, writer = await asyncio.open_connection(host, port)
+                try:
+                    await run(Client(reader, writer, number))
+                finally:
+                    writer.transport.abort()
+
+    async def repeat(each: Attack, running: asyncio.TaskGroup) -> None:
+        started = asyncio.get_running_loop().time()
+        for number in count():
+            due = started + number / (each.per_second * pace)
+            await asyncio.sleep(max(0, due - asyncio.get_running_loop().time()))
+            running.create_task(use_connection(each.run, number))
+
+    async with asyncio.TaskGroup() as group:
+        for attacks in ATTACKS.values():
+            for each in attacks:
+                group.create_task(repeat(each, group))
+
+
+if __name__ == "__main__":
+    asyncio.run(attack(sys.argv[1], float(sys.argv[2])))
