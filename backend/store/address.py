@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Final, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote
 
 from backend.domain.errors import Rejected
 
@@ -124,15 +124,7 @@ class DatabaseAddress:
 
 def parse_address(url: str) -> DatabaseAddress:
     """Parse ``DATABASE_URL``. Raises ``Rejected`` (``invalid_database_url``)."""
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
-        raise _invalid("cannot be read: percent-encode special characters") from None
-    if parts.scheme not in SCHEMES:
-        raise _invalid("must start with postgresql:// or postgres://")
-    if parts.fragment:
-        raise _invalid("contains a '#': write it as %23")
-    _check_at_signs(parts)
+    parts = _split(url.strip())
     user_info, _, host_list = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     values = _parse_parameters(parts.query)
@@ -156,7 +148,28 @@ def parse_address(url: str) -> DatabaseAddress:
     )
 
 
-def _check_at_signs(parts: SplitResult) -> None:
+class _AddressParts(NamedTuple):
+    netloc: str
+    path: str
+    query: str
+
+
+def _split(url: str) -> _AddressParts:
+    """Split an address. ``urllib`` refuses an IPv6 address that is not the only host."""
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in SCHEMES:
+        raise _invalid("must start with postgresql:// or postgres://")
+    if "#" in rest:
+        raise _invalid("contains a '#': write it as %23")
+    match = re.fullmatch(r"([^/?\x00-\x1f]*)(/[^?\x00-\x1f]*)?(?:\?([^\x00-\x1f]*))?", rest)
+    if match is None:
+        raise _invalid("contains a control character: percent-encode it")
+    parts = _AddressParts(match[1], match[2] or "", match[3] or "")
+    _check_at_signs(parts)
+    return parts
+
+
+def _check_at_signs(parts: _AddressParts) -> None:
     """Refuse a password with a bare '/' or '?', whose rest is in the path or the query."""
     is_in_query = "@" in parts.query and "@" not in parts.netloc and "user=" not in parts.query
     if "@" in parts.path or is_in_query:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from backend.trials.bench.figures import Figures, format_row, summarize_runs
 from backend.trials.bench.modes import LoadParameters, Mode, ModeRunner
 from backend.trials.bench.servers import REDIS_DATABASES, create_run_database
 from backend.trials.bench.system import EngineLayout
+from backend.trials.data_dir import create_trial_directory
 
 CONNECTIONS_MAX = 200
 
@@ -133,9 +132,8 @@ async def _open_runner(
     async with AsyncExitStack() as stack:
         data_dir = server_options.data_dir
         if data_dir is None:
-            data_dir = Path(tempfile.mkdtemp(prefix="oe-bench-"))
-            data_dir.chmod(0o711)  # the servers' user must be able to enter
-            stack.callback(shutil.rmtree, data_dir, ignore_errors=True)
+            directory = stack.enter_context(create_trial_directory("bench"))
+            data_dir, directory.is_disposable = directory.path, True
         printer.show_progress("starting the servers")
         servers = await stack.enter_async_context(
             embedded.run_servers(

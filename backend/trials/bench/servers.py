@@ -73,8 +73,9 @@ async def reserve_redis_database(server_url: str) -> AsyncIterator[str]:
 def _build_redis_url(url: str, number: int) -> str:
     parts = urlsplit(url)
     options = [part for part in parts.query.split("&") if part and not part.startswith("db=")]
+    path = parts.path if parts.scheme == "unix" else ""  # elsewhere it is a database, too
     # Not urlunsplit, which leaves the slashes of unix:// out.
-    return f"{parts.scheme}://{parts.netloc}{parts.path}?{'&'.join([*options, f'db={number}'])}"
+    return f"{parts.scheme}://{parts.netloc}{path}?{'&'.join([*options, f'db={number}'])}"
 
 
 async def find_server_pids(database_url: str, redis_url: str) -> dict[str, Sequence[int]]:

@@ -16,6 +16,14 @@ from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import MACHINE_S
 
 
+def parse_part(_ctx: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """Parse ``k/n``, the k-th of n parts. Raises ``BadParameter`` unless 1 <= k <= n."""
+    number, _, parts = value.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise click.BadParameter(f"{value!r} is no part: write 2/3 for the second of three")
+    return int(number), int(parts)
+
+
 @click.command()
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the schedule.")
 @click.option("--orders", type=int, help="Orders of the whole run, spread evenly.")
@@ -34,6 +42,13 @@ from backend.trials.chaos.timing import MACHINE_S
     show_default=True,
     help="Seconds that a busy machine may add to a recovery.",
 )
+@click.option(
+    "--part",
+    metavar="K/N",
+    default="1/1",
+    callback=parse_part,
+    help="Run only this share of the turns, as 2/3: parts run side by side take less time.",
+)
 @click.option("--list", "is_list", is_flag=True, help="List the scenarios.")
 @click.option("--show-schedule", is_flag=True, help="Show the schedule of faults.")
 def chaos(
@@ -42,12 +57,15 @@ def chaos(
     minutes: float | None,
     names: tuple[str, ...],
     machine_s: float,
+    part: tuple[int, int],
     is_list: bool,
     show_schedule: bool,
 ) -> None:
     """Inject faults while orders run, and audit the outcome of every order."""
     report = ChaosReport(machine_s)
     turns = plan_turns(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
+    number, parts = part
+    turns = turns[number - 1 :: parts]
     if is_list:
         report.print_scenarios()
     elif show_schedule:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +13,7 @@ from backend.trials.chaos.report import ChaosReport
 from backend.trials.chaos.runner import ScenarioRunner, TurnResult
 from backend.trials.chaos.schedule import Turn
 from backend.trials.chaos.system import EngineSystem
+from backend.trials.data_dir import create_trial_directory
 
 WORKERS: Final = 2
 
@@ -26,23 +25,11 @@ async def run_chaos(
 
     The data and logs of a failed run are kept, and their directory is printed.
     """
-    data_dir = _create_data_dir()
-    has_passed = False
-    report.print_start(data_dir, len(turns))
-    try:
-        has_passed = await _run_turns(data_dir, seed, turns, report, machine_s)
-    finally:
-        if has_passed:
-            shutil.rmtree(data_dir, ignore_errors=True)
-        else:
-            report.print_data_dir(data_dir)
+    with create_trial_directory("chaos", report.print_data_dir) as directory:
+        report.print_start(directory.path, len(turns))
+        has_passed = await _run_turns(directory.path, seed, turns, report, machine_s)
+        directory.is_disposable = has_passed
     return has_passed
-
-
-def _create_data_dir() -> Path:
-    data_dir = Path(tempfile.mkdtemp(prefix="oe-chaos-"))
-    data_dir.chmod(0o711)  # the servers run as another user, who has to enter it
-    return data_dir
 
 
 async def _run_turns(

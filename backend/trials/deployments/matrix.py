@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ from solders.keypair import Keypair
 from backend.embedded.data_dir import DataDirectory, hold_data_dir
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.embedded.supervisor import Notice, NoticeKind, supervise
+from backend.trials.data_dir import create_trial_directory
 from backend.trials.deployments.cell_run import CellResult, CellRunner, LiveWallet
 from backend.trials.deployments.cells import Cell
 from backend.trials.deployments.report import MatrixReport
@@ -44,24 +43,11 @@ async def run_matrix(
     Data and logs are kept if not, and their directory is printed. Raises ``Rejected`` if a program
     is missing, ``Transient`` if a server does not start.
     """
-    data_dir = _create_data_dir()
-    has_passed = False
-    try:
-        with hold_data_dir(data_dir) as directory:
+    with create_trial_directory("deployments", report.print_data_dir) as trial:
+        with hold_data_dir(trial.path) as directory:
             results = await _run_cells(directory, cells, report, orders, seed, timeout_s)
-        has_passed = all(result.has_passed for result in results)
-    finally:
-        if has_passed:
-            shutil.rmtree(data_dir, ignore_errors=True)
-        else:
-            report.print_data_dir(data_dir)
-    return has_passed
-
-
-def _create_data_dir() -> Path:
-    data_dir = Path(tempfile.mkdtemp(prefix="oe-deployments-"))
-    data_dir.chmod(0o711)  # the servers run as another user, who has to enter it
-    return data_dir
+        trial.is_disposable = all(result.has_passed for result in results)
+    return trial.is_disposable
 
 
 async def _run_cells(
