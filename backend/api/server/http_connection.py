@@ -93,12 +93,7 @@ class HttpConnection(ASGIHTTPConnection):
             scope["scheme"],
             scope["path"],
             scope["query_string"],
-            Headers(
-                [
-                    (name.decode("latin1"), value.decode("latin1"))
-                    for name, value in scope["headers"]
-                ]
-            ),
+            Headers([(name.decode("latin1"), text.decode("latin1")) for name, text in headers]),
             "",
             scope["http_version"],
             scope,
