@@ -1,1 +1,1 @@
-"""The HTTP server: Hypercorn, the ASGI ingress, the Quart application, the route table."""
+"""The HTTP server: Hypercorn and its connections, the Quart application, the route table."""

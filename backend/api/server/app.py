@@ -7,12 +7,11 @@ traceback.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 from typing import cast
 
 from hypercorn.typing import HTTPScope, WebsocketScope
-from quart import Quart, has_request_context
 from quart import Response as QuartResponse
+from quart import has_request_context
 from quart import request as quart_request
 from quart import websocket as quart_websocket
 from quart.wrappers import Websocket
@@ -20,28 +19,29 @@ from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from backend.api.context import ApiContext
-from backend.api.route import Access, Route, SocketRoute
-from backend.api.server.connections import mark_connection_known
+from backend.api.route import Route, SocketRoute
+from backend.api.server.dispatch import (
+    UNKNOWN_ROUTE,
+    build_failure_response,
+    get_peer,
+    handle_request,
+)
+from backend.api.server.http_connection import to_quart_response
+from backend.api.server.quart_app import Application
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.wire.http import (
     Request,
     Response,
-    add_default_headers,
     parse_headers,
     parse_query,
-    problem_response,
 )
-from backend.api.wire.problems import Problem, to_problem
+from backend.api.wire.problems import Problem
 from backend.runtime import observe
 
-UNKNOWN_ROUTE = "unknown"
-"""The metrics label of requests that match no route."""
 
-
-def create_app(api: ApiContext) -> Quart:
-    """The application with all routes, without the ingress in front of it."""
-    app = Quart(__name__, static_folder=None)
-    app.url_map.merge_slashes = False
+def create_app(api: ApiContext) -> Application:
+    """The application with all routes: what Hypercorn runs."""
+    app = Application(__name__, api)
     for route in ROUTES:
         app.add_url_rule(
             route.path, _endpoint_name(route), _make_http_view(api, route), methods=[route.method]
@@ -50,56 +50,8 @@ def create_app(api: ApiContext) -> Quart:
         app.add_websocket(socket.path, _endpoint_name(socket), _make_socket_view(api, socket))
         app.add_url_rule(socket.path, f"GET {socket.path}", _refuse_plain_get, methods=["GET"])
     app.register_error_handler(Exception, _handle_framework_error)
+    app.index_routes()
     return app
-
-
-def authenticate(api: ApiContext, scope: HTTPScope) -> tuple[str, dict[str, str]]:
-    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401)."""
-    headers = parse_headers(scope["headers"])
-    owner = api.api_keys.authenticate(headers)
-    mark_connection_known(scope)
-    return owner, headers
-
-
-async def handle_request(
-    api: ApiContext, route: Route, scope: HTTPScope, *, path_variable: str = "", body: bytes = b""
-) -> Response:
-    """The response of a route to a request; every error becomes a problem."""
-    started = perf_counter()
-    try:
-        if route.access is Access.OPEN:
-            owner, headers = "", parse_headers(scope["headers"])
-        else:
-            owner, headers = authenticate(api, scope)
-        request = Request(
-            owner,
-            scope["path"],
-            headers,
-            parse_query(scope["query_string"]),
-            scope["scheme"],
-            path_variable,
-            body,
-            _get_peer(scope),
-            scope["headers"],
-        )
-        response = await route.view(api, request)
-    except Exception as error:  # noqa: BLE001 - the edge of the process
-        response = build_failure_response(route.path, scope["path"], error)
-    observe.request_answered(route.path, response.status, perf_counter() - started)
-    return response
-
-
-def build_failure_response(route: str, path: str, error: Exception) -> Response:
-    """The problem response to a failed request; an internal error is logged."""
-    problem = to_problem(error)
-    if problem.status == 500:
-        observe.request_failed(route, error)
-    return problem_response(problem, path)
-
-
-def _get_peer(scope: HTTPScope | WebsocketScope) -> str:
-    client = scope["client"]
-    return "" if client is None else client[0]
 
 
 def _endpoint_name(route: Route | SocketRoute) -> str:
@@ -110,7 +62,7 @@ def _make_http_view(api: ApiContext, route: Route) -> Callable[..., Awaitable[Qu
     async def view(name: str = "") -> QuartResponse:
         body = await quart_request.body if route.doc.body is not None else b""
         scope = cast(HTTPScope, quart_request.scope)
-        return _to_quart_response(
+        return to_quart_response(
             await handle_request(api, route, scope, path_variable=name, body=body)
         )
 
@@ -134,7 +86,7 @@ def _make_socket_view(
                 query,
                 scope["scheme"],
                 name,
-                peer=_get_peer(scope),
+                peer=get_peer(scope),
                 raw_headers=scope["headers"],
             )
             if not api.api_keys.are_required:
@@ -142,7 +94,7 @@ def _make_socket_view(
             await route.view(api, request, socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
-            return _to_quart_response(_add_connection_close(response))
+            return to_quart_response(_add_connection_close(response))
         return None
 
     return view
@@ -171,13 +123,4 @@ async def _handle_framework_error(error: Exception) -> QuartResponse:
         error = Problem(400, "not_a_websocket", "this path is not a WebSocket")
     response = build_failure_response(UNKNOWN_ROUTE, path, error)
     observe.request_answered(UNKNOWN_ROUTE, response.status, 0)
-    return _to_quart_response(_add_connection_close(response) if is_socket else response)
-
-
-def _to_quart_response(response: Response) -> QuartResponse:
-    return QuartResponse(
-        response.body,
-        response.status,
-        add_default_headers(response.headers),
-        content_type=response.content_type,
-    )
+    return to_quart_response(_add_connection_close(response) if is_socket else response)

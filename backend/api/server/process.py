@@ -29,8 +29,8 @@ from backend.api.server.app import create_app
 from backend.api.server.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
-from backend.api.server.ingress import Ingress
 from backend.api.server.listener import format_url, open_listeners
+from backend.api.server.quart_app import Application
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
@@ -150,28 +150,27 @@ async def _run_server(
     config = _build_config(services.settings, heartbeat)
     for listener in listeners:
         _set_socket_options(listener)
-    ingress = Ingress(app, api)
 
     async def accept_until_drained() -> None:
-        async with _accept_connections(ingress, config, listeners, connections):
+        async with _accept_connections(app, config, listeners, connections):
             await wait_drained()
 
     async with run_in_background(*runs):
         # Hypercorn starts and stops the application; its connections are accepted here.
-        await serve_asgi(ingress, config, shutdown_trigger=accept_until_drained)
+        await serve_asgi(app, config, shutdown_trigger=accept_until_drained)
 
 
 def _accept_connections(
-    ingress: Ingress,
+    app: Application,
     config: HeartbeatConfig,
     listeners: Sequence[socket.socket],
     connections: Connections,
 ) -> AbstractAsyncContextManager[None]:
     context, loop = WorkerContext(max_requests=None), asyncio.get_running_loop()
-    app = ASGIWrapper(ingress)
+    wrapped_app = ASGIWrapper(app)
 
     def make_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection:
-        return Connection(app, loop, config, context, reader, writer, connections)
+        return Connection(wrapped_app, loop, config, context, reader, writer, connections)
 
     return accept_connections(
         listeners,

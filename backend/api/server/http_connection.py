@@ -1,0 +1,157 @@
+"""One HTTP request of a client: reads its body within the limits, and has Quart respond.
+
+Quart's own connection runs two tasks for each request, one that reads the body and one that
+responds. This one decides from the headers whether the caller may send a body at all, reads it, and
+then responds, in the task of the server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
+from quart import Quart
+from quart.asgi import ASGIHTTPConnection
+from quart.wrappers import Request as QuartRequest
+from quart.wrappers import Response as QuartResponse
+from quart.wrappers.response import DataBody
+from werkzeug.datastructures import Headers
+
+from backend.api.route import Access
+from backend.api.server.body_limits import (
+    OVERSIZE_READ_FACTOR,
+    ClientDisconnectedError,
+    HeldBody,
+    drop_body,
+    has_body,
+    read_body,
+)
+from backend.api.server.connections import hold_connection
+from backend.api.server.dispatch import UNKNOWN_ROUTE, authenticate
+from backend.api.server.route_table import BATCH, ROUTES
+from backend.api.wire.http import (
+    ORDER_BYTES_MAX,
+    Response,
+    add_default_headers,
+    problem_response,
+)
+from backend.api.wire.problems import Problem
+from backend.runtime import observe
+from backend.runtime.background import run_in_background
+
+if TYPE_CHECKING:
+    from backend.api.server.quart_app import Application
+
+_API_PREFIX: Final = "/api/"
+_ROUTES: Final = {(route.method, route.path): route for route in ROUTES}
+
+
+def to_quart_response(response: Response) -> QuartResponse:
+    """A response as Quart's, with its body in memory."""
+    body = response.body.encode() if isinstance(response.body, str) else response.body
+    headers = [
+        ("Content-Type", response.content_type),
+        ("Content-Length", str(len(body))),
+        *add_default_headers(response.headers).items(),
+    ]
+    return QuartResponse(DataBody(body), response.status, Headers(headers))
+
+
+class HttpConnection(ASGIHTTPConnection):
+    """Quart's connection for one request, with bounds on its body."""
+
+    def __init__(self, app: Quart, scope: HTTPScope) -> None:
+        super().__init__(app, scope)
+        self._app = cast("Application", app)
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Respond to the request; it is dropped if its client disconnects before it is complete."""
+        if not has_body(self.scope):
+            hold_connection(self.scope)
+            await self._respond(b"", send)
+            return
+        with self._app.body_memory.hold() as held:
+            try:
+                body = await self._read_body(receive, held)
+            except ClientDisconnectedError:
+                return
+            except Problem as problem:
+                await self._refuse(problem, receive, send)
+                return
+            hold_connection(self.scope)
+            await self._respond(body, send)
+
+    async def _respond(self, body: bytes, send: ASGISendCallable) -> None:
+        response = await self._app.handle_request(self._create_request(body))
+        await self._send_complete(cast(QuartResponse, response), send)
+
+    def _create_request(self, body: bytes) -> QuartRequest:
+        scope = self.scope
+        headers = scope["headers"]
+        request = self._app.request_class(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            Headers([(name.decode("latin1"), text.decode("latin1")) for name, text in headers]),
+            "",
+            scope["http_version"],
+            scope,
+            send_push_promise=_push_nothing,
+        )
+        request.body.set_result(body)
+        return request
+
+    async def _read_body(self, receive: ASGIReceiveCallable, held: HeldBody) -> bytes:
+        """Read the body if its sender may call the route, as far as the route needs one.
+
+        Raises ``Problem``, and ``ClientDisconnectedError``.
+        """
+        path = self.scope["path"]
+        route = _ROUTES.get((self.scope["method"], path))
+        is_open = not path.startswith(_API_PREFIX) if route is None else route.access is Access.OPEN
+        if not is_open:
+            authenticate(self._app.api, self.scope)
+        is_kept = route is not None and route.doc.body is not None
+        bytes_max = self._app.body_bytes_max
+        if is_kept and route is not BATCH:
+            bytes_max = min(bytes_max, ORDER_BYTES_MAX)
+        return await read_body(
+            self.scope, receive, self._app.body_memory, held, bytes_max=bytes_max, is_kept=is_kept
+        )
+
+    async def _refuse(
+        self, problem: Problem, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Respond before the body is there; the connection is closed behind the response."""
+        route = _ROUTES.get((self.scope["method"], self.scope["path"]))
+        observe.request_answered(UNKNOWN_ROUTE if route is None else route.path, problem.status, 0)
+        response = problem_response(problem, self.scope["path"])
+        response = response._replace(headers={**response.headers, "Connection": "close"})
+        await self._send_complete(to_quart_response(response), send, more_body=True)
+        await drop_body(receive, bytes_max=self._app.body_bytes_max * OVERSIZE_READ_FACTOR)
+
+        async def drop_rest() -> None:
+            # Hypercorn ends a request only when there is room for a message that says so.
+            while (await receive())["type"] == "http.request":
+                pass
+
+        async with run_in_background(drop_rest):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_complete(
+        self, response: QuartResponse, send: ASGISendCallable, *, more_body: bool = False
+    ) -> None:
+        """Send a response whose body is in memory, as all of ours are."""
+        body = cast(DataBody, response.response).data
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers]
+        if self._app.api.admission.is_stopping:
+            headers.append((b"connection", b"close"))
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1 has no pushes."""

@@ -1,0 +1,129 @@
+"""Quart with its extension points set to what this API needs of a framework: routes and contexts.
+
+There are no sessions, no blueprints and no functions that block, and most paths have no variables:
+to look for them costs more than the rest of what the framework does for a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Final, cast
+
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPScope,
+    Scope,
+    WebsocketScope,
+)
+from quart import Quart
+from quart.asgi import ASGIWebsocketConnection
+from quart.ctx import RequestContext
+from quart.routing import QuartRule
+from quart.sessions import NullSession
+from quart.wrappers import Request as QuartRequest
+from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.routing import MapAdapter
+
+from backend.api.context import ApiContext
+from backend.api.server.body_limits import BodyMemory
+from backend.api.server.connections import hold_connection
+from backend.api.server.http_connection import HttpConnection
+
+_NO_SESSION: Final = NullSession()
+
+
+class HttpRequest(QuartRequest):
+    """A request; its endpoint is in no blueprint."""
+
+    blueprint = None
+    blueprints: list[str] = []  # noqa: RUF012 - never changed
+
+
+class SocketConnection(ASGIWebsocketConnection):
+    """Quart's connection for one WebSocket."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve the socket; the connection is not closed for others meanwhile."""
+        hold_connection(self.scope, for_good=True)
+        await super().__call__(receive, send)
+
+
+class HttpContext(RequestContext):
+    """The context of one request, without a session."""
+
+    def __init__(self, app: Application, request: QuartRequest) -> None:
+        super().__init__(app, request, _NO_SESSION)
+        self._rule = app.find_rule(request)
+
+    def match_request(self) -> None:
+        """Find the route: by its path alone if that has no variables."""
+        if self._rule is None:
+            super().match_request()
+        else:
+            self.request.url_rule, self.request.view_args = self._rule, {}
+
+
+class Application(Quart):
+    """The Quart application of the API."""
+
+    def __init__(self, name: str, api: ApiContext) -> None:
+        super().__init__(name, static_folder=None)
+        self.url_map.merge_slashes = False
+        self.asgi_http_class = HttpConnection
+        self.asgi_websocket_class = SocketConnection
+        self.request_class = HttpRequest
+        self.api = api
+        self._rules: dict[tuple[str, str], QuartRule] = {}
+        self._unbound = self.url_map.bind("")
+
+    def index_routes(self) -> None:
+        """Index the routes without variables, when all have been added."""
+        self._rules = {
+            (method, rule.rule): cast(QuartRule, rule)
+            for rule in self.url_map.iter_rules()
+            if not rule.arguments and not rule.websocket
+            for method in rule.methods or ()
+            if method != "OPTIONS"
+        }
+
+    @property
+    def body_bytes_max(self) -> int:
+        """Maximum size of a request body."""
+        return self.api.services.settings.body_bytes_max
+
+    @cached_property
+    def body_memory(self) -> BodyMemory:
+        """The bodies that this process holds."""
+        settings = self.api.services.settings
+        return BodyMemory(max(settings.all_bodies_bytes_max, settings.body_bytes_max))
+
+    def find_rule(self, request: BaseRequestWebsocket) -> QuartRule | None:
+        """The route of a request whose path has no variables."""
+        return self._rules.get((request.method, request.path))
+
+    def request_context(self, request: QuartRequest) -> HttpContext:
+        """The context of a request."""
+        return HttpContext(self, request)
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """What matches a request: it need not be bound to one whose route is known."""
+        if isinstance(request, HttpRequest) and self.find_rule(request) is not None:
+            return self._unbound
+        return super().create_url_adapter(request)
+
+    def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """A function as a coroutine function, as all of ours are."""
+        return func
+
+    async def asgi_app(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Serve one ASGI scope, for proxies also that do not cut off the prefix of its path."""
+        prefix = self.api.public_address.prefix
+        if prefix and scope["type"] != "lifespan" and scope["path"].startswith(f"{prefix}/"):
+            scope = cast(
+                HTTPScope | WebsocketScope, {**scope, "path": scope["path"][len(prefix) :]}
+            )
+        await super().asgi_app(scope, receive, send)
