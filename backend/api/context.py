@@ -9,6 +9,7 @@ from backend.api.admission.control import AdmissionControl
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.stats_cache import StatsCache
+from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
 from backend.engine import ApiServices
 
@@ -23,6 +24,7 @@ class ApiContext:
     feed_tail: FeedTail
     open_sockets: OpenSockets
     stats_cache: StatsCache
+    stream_cursors: StreamCursors
     public_address: PublicAddress
     openapi: str
     """The OpenAPI document as JSON text."""

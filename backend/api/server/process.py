@@ -29,7 +29,7 @@ from backend.api.server.listener import BACKLOG, format_url, open_listeners
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
-from backend.api.wire.cursors import format_stream_cursor
+from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.json import encode
 from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
 from backend.config import ConfigurationError, Settings
@@ -85,6 +85,7 @@ def build_public_address(settings: Settings) -> PublicAddress:
 def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiContext:
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
+    stream_cursors = StreamCursors(services.cursor_key, services.journal_id)
     return ApiContext(
         services=services,
         api_keys=ApiKeys(settings.api_keys),
@@ -95,11 +96,12 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
         ),
         feed_tail=FeedTail(
             services.feed,
-            lambda position: format_stream_cursor(services.journal_id, position),
+            stream_cursors.format,
             is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
         open_sockets=OpenSockets(settings.sockets_max),
-        stats_cache=StatsCache(services.counts, services.journal_id, services.now),
+        stats_cache=StatsCache(services.counts, stream_cursors.format, services.now),
+        stream_cursors=stream_cursors,
         public_address=public_address,
         openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
     )

@@ -95,7 +95,7 @@ STATS: Final = Route(
     "/api/stats",
     read_orders.get_stats,
     RouteDoc(
-        "Count orders by status, all owners together",
+        "Count your orders by status",
         "orders",
         response="Stats",
         problem_statuses=_DATABASE_UNAVAILABLE,
