@@ -16,6 +16,7 @@ STREAM_TIMEOUT_S = 15
 RETRY_DELAY_S = 1.0
 FRAME_BYTES_MAX = 16 * 2**20
 IDEMPOTENCY_KEY_MAX = 128
+REFUSED_STATUSES = frozenset({401, 403})
 RETRYABLE_STATUSES = frozenset({429, 503})
 
 
@@ -141,7 +142,9 @@ class BatchSubmitter:
         while True:
             try:
                 await self._read_stream()
-            except (RetryableError, aiohttp.ClientError, TimeoutError, OSError):
+            except (RetryableError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                if getattr(error, "status", None) in REFUSED_STATUSES:
+                    raise InvalidInput(f"the order engine refuses the stream: {error}") from None
                 self.progress.reconnects += 1
                 await asyncio.sleep(RETRY_DELAY_S)
 
@@ -197,4 +200,5 @@ async def check_server(http: aiohttp.ClientSession) -> None:
     except (RetryableError, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise InvalidInput(f"no order engine answers there ({error})") from None
     if response.status != 200:
-        raise InvalidInput(f"the order engine refuses: {response.body.get('detail')}")
+        advice = "; set ORDER_ENGINE_API_KEY or use --key-file" if response.status == 401 else ""
+        raise InvalidInput(f"the order engine refuses: {response.body.get('detail')}{advice}")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.control import AdmissionControl
+from backend.api.admission.metrics_access import MetricsAccess
+from backend.api.admission.tickets import Tickets
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.stats_cache import StatsCache
@@ -20,6 +22,8 @@ class ApiContext:
 
     services: ApiServices
     api_keys: ApiKeys
+    tickets: Tickets
+    metrics_access: MetricsAccess
     admission: AdmissionControl
     feed_tail: FeedTail
     open_sockets: OpenSockets

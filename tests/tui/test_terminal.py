@@ -16,11 +16,13 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.processes import wait_until
+from tests.tui.servers import run_api_process
 from tests.tui.sessions import RECORDING
 from tui.text.symbols import needs_ascii
 
 WAIT_S = 60
 NOWHERE = "http://127.0.0.1:9"
+KEY = "anna-key-0123456789"
 
 
 class Dashboard:
@@ -220,3 +222,23 @@ def test_the_model_and_the_client_import_no_terminal_and_no_backend() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+async def test_a_key_is_read_from_a_file_and_a_refusal_ends_plain_output(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    keys = {"ORDER_ENGINE_API_KEYS": f"anna:{KEY}"}
+    async with run_api_process(database_url, redis_url, **keys) as api:
+        status, _, errors = await run_plain("--url", api.url)
+        assert (status, "ORDER_ENGINE_API_KEY" in errors) == (1, True)
+        status, _, errors = await run_plain("--url", api.url, "--key", "another-key-0123456789")
+        assert (status, "the list of processes shows --key" in errors) == (1, True)
+        key_file = tmp_path / "key"
+        key_file.write_text(f"{KEY}\n")
+        async with run_in_terminal(
+            tmp_path, "--url", api.url, "--key-file", str(key_file)
+        ) as dashboard:
+            await dashboard.wait_for_output("live")
+        async with run_in_terminal(tmp_path, "--url", api.url) as dashboard:
+            await dashboard.wait_for_output("refuses requests without an API key")
+            await dashboard.wait_for_output("r tries again")

@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import perf_counter
 from typing import cast
 
@@ -19,6 +20,7 @@ from quart.wrappers import Websocket
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from backend.api.admission.tickets import authenticate_socket, refuse_key_in_address
 from backend.api.context import ApiContext
 from backend.api.route import Access, Route, SocketRoute
 from backend.api.server.route_table import ROUTES, SOCKETS
@@ -53,11 +55,14 @@ async def handle_request(
     try:
         headers = parse_headers(scope["headers"])
         owner = "" if route.access is Access.OPEN else api.api_keys.authenticate(headers)
+        query = parse_query(scope["query_string"])
+        if route.access is Access.OWNER:
+            refuse_key_in_address(query)
         request = Request(
             owner,
             scope["path"],
             headers,
-            parse_query(scope["query_string"]),
+            query,
             scope["scheme"],
             path_variable,
             body,
@@ -110,7 +115,7 @@ def _make_socket_view(
             headers = parse_headers(scope["headers"])
             query = parse_query(scope["query_string"])
             request = Request(
-                api.api_keys.authenticate_socket(headers, query),
+                "",
                 scope["path"],
                 headers,
                 query,
@@ -119,9 +124,9 @@ def _make_socket_view(
                 peer=_get_peer(scope),
                 raw_headers=scope["headers"],
             )
-            if not api.api_keys.are_required:
-                api.public_address.require_own_origin(request)
-            await route.view(api, request, socket)
+            api.public_address.require_own_origin(request)
+            owner = await authenticate_socket(api.api_keys, api.tickets, headers, query)
+            await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
             return _to_quart_response(_add_connection_close(response))

@@ -17,24 +17,29 @@ from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.control import AdmissionControl
+from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.rate_limiter import RateLimiter
+from backend.api.admission.tickets import Tickets
 from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.app import create_app
+from backend.api.server.exposure import build_host_rule, check_exposure
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.ingress import Ingress
 from backend.api.server.listener import BACKLOG, format_url, open_listeners
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
+from backend.api.server.site_guard import SiteGuard
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
+from backend.api.wire.hosts import HostRule, parse_origins
 from backend.api.wire.json import encode
 from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
 from backend.config import ConfigurationError, Settings
 from backend.engine import ApiServices, open_api_services
-from backend.runtime import observe
+from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
 from backend.runtime.startup import StartInterrupted
@@ -64,10 +69,15 @@ async def serve_api(
         listeners = listeners or open_listeners(settings.host, settings.port)
         for listener in listeners:
             opened.enter_context(listener)
+        if note := check_exposure(settings, listeners):
+            observe_connections.access_open(note)
+        host_rule = build_host_rule(settings, listeners, public_address.url)
         async with open_api_services(settings, stop=stop) as services:
             api = _build_context(services, public_address)
             wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())
-            await _run_server(api, listeners, on_ready=on_ready, wait_drained=wait_drained)
+            await _run_server(
+                api, listeners, host_rule, on_ready=on_ready, wait_drained=wait_drained
+            )
 
 
 def build_public_address(settings: Settings) -> PublicAddress:
@@ -77,9 +87,22 @@ def build_public_address(settings: Settings) -> PublicAddress:
         url = parse_public_url(settings.public_url) if settings.public_url else None
         variable = "ORDER_ENGINE_TRUSTED_PROXIES"
         networks = parse_networks(settings.trusted_proxies)
+        variable = "ORDER_ENGINE_CORS_ORIGINS"
+        origins = parse_origins(settings.cors_origins)
     except ValueError as error:
         raise ConfigurationError(f"{variable} is invalid: {error}") from None
-    return PublicAddress(url, networks)
+    return PublicAddress(url, networks, origins)
+
+
+def build_metrics_access(settings: Settings) -> MetricsAccess:
+    """Who may read metrics. Raises ``ConfigurationError``."""
+    if settings.metrics_access == "key" and not settings.api_keys:
+        raise ConfigurationError(
+            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
+        )
+    return MetricsAccess(
+        settings.metrics_access, ApiKeys(settings.api_keys), build_public_address(settings)
+    )
 
 
 def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiContext:
@@ -89,6 +112,8 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
     return ApiContext(
         services=services,
         api_keys=ApiKeys(settings.api_keys),
+        tickets=Tickets(services.redis, f"order-engine:{services.journal_id}:ticket:"),
+        metrics_access=build_metrics_access(settings),
         admission=AdmissionControl(
             services.orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
@@ -110,6 +135,7 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
 async def _run_server(
     api: ApiContext,
     listeners: Sequence[socket.socket],
+    host_rule: HostRule,
     *,
     on_ready: Callable[[str], None],
     wait_drained: Callable[[], Coroutine[Any, Any, None]],
@@ -138,7 +164,8 @@ async def _run_server(
     )
     async with run_in_background(*runs):
         config = _build_config(services.settings, listeners, heartbeat)
-        await serve_asgi(Ingress(app, api), config, shutdown_trigger=wait_drained)
+        guard = SiteGuard(Ingress(app, api), app, api.public_address, host_rule)
+        await serve_asgi(guard, config, shutdown_trigger=wait_drained)
 
 
 def _build_config(
