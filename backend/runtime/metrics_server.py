@@ -15,8 +15,6 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-else:
-    WSGIEnvironment = dict[str, Any]
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -32,8 +30,8 @@ class Refusal(NamedTuple):
     body: bytes
 
 
-RefusalCheck = Callable[[WSGIEnvironment], Refusal | None]
-"""Decides about a request; it is called in the threads of the server."""
+RefusalCheck = Callable[[Mapping[str, Any]], Refusal | None]
+"""Decides about a request by its WSGI environment; it is called in the threads of the server."""
 
 
 @contextmanager

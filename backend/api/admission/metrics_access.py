@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.wire.forwarded import FORWARDED_HEADERS
@@ -10,7 +12,7 @@ from backend.api.wire.hosts import HostRule, HostScope
 from backend.api.wire.http import Request, parse_headers, problem_response
 from backend.api.wire.problems import Problem
 from backend.api.wire.public_address import PublicAddress
-from backend.runtime.metrics_server import Refusal, WSGIEnvironment
+from backend.runtime.metrics_server import Refusal
 
 _LOOPBACK_HOSTS = HostRule(HostScope.LOOPBACK)
 
@@ -35,7 +37,7 @@ class MetricsAccess:
                 " to read them with an API key, or to open",
             )
 
-    def find_refusal(self, environ: WSGIEnvironment) -> Refusal | None:
+    def find_refusal(self, environ: Mapping[str, Any]) -> Refusal | None:
         """The response to a caller that may not read the metrics of a worker."""
         lines = [
             (name.removeprefix("HTTP_").replace("_", "-").lower().encode(), text.encode("latin1"))
