@@ -58,6 +58,10 @@ class FeedPosition(NamedTuple):
     order_id: UUID = _NIL_ID
     seq: int = 0
 
+    def __str__(self) -> str:
+        """The position as text, which ``parse`` reads; it is not for clients."""
+        return f"{self.txid}-{self.order_id.hex}-{self.seq}" if self.seq else str(self.txid)
+
     @classmethod
     def parse(cls, text: str) -> FeedPosition:
         """Parse a position from its text. Raises ``ValueError``."""

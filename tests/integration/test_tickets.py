@@ -135,8 +135,12 @@ async def test_a_key_in_an_address_is_refused_with_what_to_use_instead(
                 for advice in ("POST /api/tickets", "?ticket=", "Authorization", "X-API-Key"):
                     assert advice in problem["detail"]
                 assert KEY not in str(problem)
-            async with api.session.get(f"/api/orders?{name}={KEY}", headers=ANNA) as response:
-                assert response.status == 401
+            for headers in (ANNA, {}):
+                path = f"/api/orders?{name}={KEY}"
+                async with api.session.get(path, headers=headers) as response:
+                    assert response.status == 401
+                    problem = await response.json(content_type=None)
+                    assert problem["code"] == "key_in_address"
 
 
 async def test_without_keys_a_ticket_works_as_well(database_url: str, redis_url: str) -> None:

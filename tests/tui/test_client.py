@@ -267,6 +267,14 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
         await follower.wait_until(lambda model: model.connection.tries > 1)
 
 
+async def test_a_server_that_refuses_says_why_and_is_asked_once(api: ApiProcess) -> None:
+    # An address that leads to this machine, and is none of its loopback hosts.
+    async with follow_server(api.url.replace("127.0.0.1", "0.0.0.0")) as follower:  # noqa: S104
+        await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
+        assert "ORDER_ENGINE_ALLOWED_HOSTS" in follower.model.connection.reason
+        assert count_refusals(follower) == 1
+
+
 def count_refusals(follower: FeedFollower) -> int:
     return sum(isinstance(each.message, Lost) for each in follower.messages)
 

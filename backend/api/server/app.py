@@ -54,10 +54,11 @@ async def handle_request(
     started = perf_counter()
     try:
         headers = parse_headers(scope["headers"])
-        owner = "" if route.access is Access.OPEN else api.api_keys.authenticate(headers)
         query = parse_query(scope["query_string"])
+        owner = ""
         if route.access is Access.OWNER:
             refuse_key_in_address(query)
+            owner = api.api_keys.authenticate(headers)
         request = Request(
             owner,
             scope["path"],

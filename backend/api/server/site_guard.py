@@ -20,6 +20,7 @@ from hypercorn.typing import (
 )
 from quart import Quart
 
+from backend.api.wire.forwarded import FORWARDED_HEADERS
 from backend.api.wire.hosts import HostRule, parse_origin
 from backend.api.wire.http import problem_response
 from backend.api.wire.problems import Problem
@@ -52,6 +53,7 @@ RESPONSE_HEADERS: Final = (
 """What a page of another site may read, beyond what every page may."""
 PREFLIGHT_AGE_S: Final = 600
 _FOREIGN_ROUTE: Final = "foreign host"
+_FORWARDED_LINES: Final = frozenset(name.encode() for name in FORWARDED_HEADERS)
 _ALLOW: Final = b"access-control-allow-"
 
 
@@ -96,10 +98,17 @@ class SiteGuard:
 
     def _find_foreign_host(self, scope: HTTPScope | WebsocketScope) -> str | None:
         """A host in the request that this server does not answer to; ``None`` if there is none."""
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-        text = host.decode("latin1")
-        if not self._host_rule.allows(text):
-            return text
+        host = ""
+        is_forwarded = False
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value.decode("latin1")
+            elif name in _FORWARDED_LINES:
+                is_forwarded = True
+        if not self._host_rule.allows(host):
+            return host
+        if not is_forwarded:
+            return None
         forwarded = self._public_address.find_forwarded_host(scope["headers"], _get_peer(scope))
         return None if self._host_rule.allows(forwarded) else forwarded
 

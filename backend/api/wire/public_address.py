@@ -28,7 +28,6 @@ from backend.api.wire.problems import Problem
 from backend.runtime import observe_connections
 
 CACHED_ADDRESSES_MAX = 1_024
-_FORWARDED_LINES = frozenset(name.encode() for name in FORWARDED_HEADERS)
 Network = IPv4Network | IPv6Network
 
 
@@ -97,8 +96,6 @@ class PublicAddress:
     def find_forwarded_host(self, raw_headers: RawHeaders, peer: str) -> str:
         """The host that the client named to a trusted proxy; empty if it decides nothing here."""
         if self.url is not None or not self.is_trusted(peer):
-            return ""
-        if all(name not in _FORWARDED_LINES for name, _ in raw_headers):
             return ""
         return read_forwarded(raw_headers, peer, self.is_trusted).authority
 
