@@ -52,7 +52,19 @@ class BatchSubmitter:
         self._changed = asyncio.Event()
 
     async def run(self, *, batch_size: int, concurrency: int) -> None:
-        """Post every order, and wait until all that were accepted have ended."""
+        """Post every order, and wait until all that were accepted have ended.
+
+        Raises ``InvalidInput`` if the stream is refused.
+        """
+        try:
+            await self._run(batch_size, concurrency)
+        except ExceptionGroup as group:
+            refusals, rest = group.split(InvalidInput)
+            if refusals is None or rest is not None:
+                raise
+            raise refusals.exceptions[0] from None
+
+    async def _run(self, batch_size: int, concurrency: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             stream_task = tasks.create_task(self._follow_stream())
             await self._stream_opened.wait()  # from here on no event is missed
