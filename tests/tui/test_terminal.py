@@ -23,6 +23,12 @@ from tui.text.symbols import needs_ascii
 WAIT_S = 60
 NOWHERE = "http://127.0.0.1:9"
 KEY = "anna-key-0123456789"
+OPENED_BY_UP = """
+import asyncio, sys
+from backend.embedded.launcher import run_dashboard
+
+asyncio.run(run_dashboard(sys.argv[1], sys.argv[2]))
+"""
 
 
 class Dashboard:
@@ -60,6 +66,7 @@ async def run_in_terminal(
     *arguments: str,
     before: Callable[[], object] | None = None,
     is_controlling: bool = True,
+    program: tuple[str, ...] = ("-m", "tui"),
     **environ: str,
 ) -> AsyncIterator[Dashboard]:
     master, slave = pty.openpty()
@@ -76,7 +83,7 @@ async def run_in_terminal(
             before()
 
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tui", *arguments),
+        *(sys.executable, *program, *arguments),
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(home), **environ},
         stdin=slave,
@@ -238,6 +245,9 @@ async def test_a_key_is_read_from_a_file_and_a_refusal_ends_plain_output(
         async with run_in_terminal(
             tmp_path, "--url", api.url, "--key-file", str(key_file)
         ) as dashboard:
+            await dashboard.wait_for_output("live")
+        opened_by_up = ("-c", OPENED_BY_UP)
+        async with run_in_terminal(tmp_path, api.url, KEY, program=opened_by_up) as dashboard:
             await dashboard.wait_for_output("live")
         async with run_in_terminal(tmp_path, "--url", api.url) as dashboard:
             await dashboard.wait_for_output("refuses requests without an API key")
