@@ -22,7 +22,7 @@ import uvloop
 
 from backend import embedded, engine
 from backend.api.server.listener import format_url, open_listeners
-from backend.api.server.process import serve_api
+from backend.api.server.process import build_metrics_access, serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
@@ -89,7 +89,8 @@ def worker(metrics_port: int | None) -> None:
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         listeners = open_listeners(settings.host, settings.metrics_port)
         url = f"{format_url(listeners[0])}/metrics"
-        with serve_metrics(listeners), suppress(StartInterrupted):
+        find_refusal = build_metrics_access(settings).find_refusal
+        with serve_metrics(listeners, find_refusal), suppress(StartInterrupted):
             await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
 
     _run_process("worker", run, uvloop.new_event_loop)

@@ -16,6 +16,7 @@ STREAM_TIMEOUT_S = 15
 RETRY_DELAY_S = 1.0
 FRAME_BYTES_MAX = 16 * 2**20
 IDEMPOTENCY_KEY_MAX = 128
+REFUSED_STATUSES = frozenset({401, 403})
 RETRYABLE_STATUSES = frozenset({429, 503})
 
 
@@ -51,7 +52,19 @@ class BatchSubmitter:
         self._changed = asyncio.Event()
 
     async def run(self, *, batch_size: int, concurrency: int) -> None:
-        """Post every order, and wait until all that were accepted have ended."""
+        """Post every order, and wait until all that were accepted have ended.
+
+        Raises ``InvalidInput`` if the stream is refused.
+        """
+        try:
+            await self._run(batch_size, concurrency)
+        except ExceptionGroup as group:
+            refusals, rest = group.split(InvalidInput)
+            if refusals is None or rest is not None:
+                raise
+            raise refusals.exceptions[0] from None
+
+    async def _run(self, batch_size: int, concurrency: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             stream_task = tasks.create_task(self._follow_stream())
             await self._stream_opened.wait()  # from here on no event is missed
@@ -141,7 +154,9 @@ class BatchSubmitter:
         while True:
             try:
                 await self._read_stream()
-            except (RetryableError, aiohttp.ClientError, TimeoutError, OSError):
+            except (RetryableError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                if getattr(error, "status", None) in REFUSED_STATUSES:
+                    raise InvalidInput(f"the order engine refuses the stream: {error}") from None
                 self.progress.reconnects += 1
                 await asyncio.sleep(RETRY_DELAY_S)
 
@@ -197,4 +212,5 @@ async def check_server(http: aiohttp.ClientSession) -> None:
     except (RetryableError, aiohttp.ClientError, TimeoutError, OSError) as error:
         raise InvalidInput(f"no order engine answers there ({error})") from None
     if response.status != 200:
-        raise InvalidInput(f"the order engine refuses: {response.body.get('detail')}")
+        advice = "; set ORDER_ENGINE_API_KEY or use --key-file" if response.status == 401 else ""
+        raise InvalidInput(f"the order engine refuses: {response.body.get('detail')}{advice}")

@@ -16,6 +16,7 @@ import asyncio
 import json
 import sys
 import time
+from typing import TextIO
 
 import aiohttp
 import click
@@ -69,7 +70,13 @@ async def submit(
 
 @click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.option("--url", default="http://127.0.0.1:3000", help="The API.")
-@click.option("--key", envvar="ORDER_ENGINE_KEY", help="The API key, if the server asks for one.")
+@click.option(
+    "--key",
+    envvar=["ORDER_ENGINE_API_KEY", "ORDER_ENGINE_KEY"],
+    help="The API key, if the server asks for one. Better by the variable ORDER_ENGINE_API_KEY or"
+    " by --key-file: the list of processes shows options to everybody on this machine.",
+)
+@click.option("--key-file", type=click.File(), help="File that holds the API key; - is stdin.")
 @click.option("--file", help="Orders as CSV or JSON lines in the API's words; - is stdin.")
 @click.option("--count", default=100, type=click.IntRange(1), help="How many orders to draw.")
 @click.option("--pair", "pairs", multiple=True, default=["SOL/USDC"], help="BASE/QUOTE[:WEIGHT]")
@@ -89,6 +96,7 @@ def main(
     *,
     url: str,
     key: str | None,
+    key_file: TextIO | None,
     file: str | None,
     count: int,
     pairs: tuple[str, ...],
@@ -106,6 +114,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Submit many orders, follow each to its end, and sum up."""
+    key = _choose_key(key, key_file)
     pair_weights, type_weights = parse_weighted_values(pairs), parse_weighted_values(types)
     low, high = parse_amount_range(amount)
     generator = OrderGenerator(
@@ -126,6 +135,17 @@ def main(
     progress = asyncio.run(submit(url, key, orders, batch_key, **options))
     _show_summary(progress.build_summary(time.monotonic() - began_s), as_json=as_json)
     sys.exit(0 if progress.has_expected_outcome(expect) else 1)
+
+
+def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
+    source = click.get_current_context().get_parameter_source("key")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        click.echo("the list of processes shows --key: use --key-file or a variable", err=True)
+    if key_file is None or source is click.core.ParameterSource.COMMANDLINE:
+        return key
+    if text := key_file.read().strip():
+        return text
+    raise click.UsageError("the key file is empty")
 
 
 def _show_summary(summary: Json, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
@@ -20,7 +20,7 @@ from tui.app import Dashboard
 from tui.connection.client import ApiClient
 from tui.connection.feed import Feed
 from tui.connection.recording import InvalidRecording, Recorder, Replay
-from tui.console import ConsoleOutput
+from tui.console import ConsoleOutput, RefusedByServer
 from tui.model.model import ORDERS_MAX
 from tui.session import Session
 from tui.settings import Settings, default_path
@@ -37,7 +37,7 @@ class Options:
     """Options of one run; ``replay`` takes precedence over ``url``."""
 
     url: str = DEFAULT_URL
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     is_plain: bool = False
     is_ascii: bool = False
     record: Path | None = None
@@ -53,7 +53,20 @@ class Options:
     show_default=True,
     help="Address of the API.",
 )
-@click.option("--key", envvar="ORDER_ENGINE_API_KEY", help="The API key, if the API requires one.")
+@click.option(
+    "--key",
+    envvar="ORDER_ENGINE_API_KEY",
+    show_envvar=True,
+    help="The API key, if the API requires one. Better by the variable or by --key-file: the list"
+    " of processes shows options to everybody on this machine.",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar="ORDER_ENGINE_API_KEY_FILE",
+    show_envvar=True,
+    help="File that holds the API key.",
+)
 @click.option(
     "--plain", "is_plain", is_flag=True, help="Write lines to standard output, for pipes."
 )
@@ -72,8 +85,10 @@ class Options:
     help="Replay speed as a multiple of real time; 0 is as fast as possible.",
 )
 def main(
+    *,
     url: str,
     key: str | None,
+    key_file: Path | None,
     is_plain: bool,
     is_ascii: bool,
     record: Path | None,
@@ -81,14 +96,43 @@ def main(
     speed: float,
 ) -> None:
     """Follow the orders of an engine in the terminal."""
+    key = _choose_key(key, key_file)
     sys.exit(run(Options(url, key, is_plain, is_ascii, record, replay, speed)))
+
+
+def _choose_key(key: str | None, key_file: Path | None) -> str | None:
+    """The API key: of an option before that of a variable."""
+    context = click.get_current_context()
+    is_option = {
+        name: context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        for name in ("key", "key_file")
+    }
+    if is_option["key"]:
+        if is_option["key_file"]:
+            raise click.UsageError("give --key or --key-file, not both")
+        text = "the list of processes shows --key: set ORDER_ENGINE_API_KEY, or use --key-file"
+        click.echo(f"order-engine tui: {text}", err=True)
+        return key
+    if key_file is None or (key and not is_option["key_file"]):
+        return key
+    return _read_key(key_file)
+
+
+def _read_key(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the key file {path} cannot be read: {error}") from None
+    if not key:
+        raise click.UsageError(f"the key file {path} is empty")
+    return key
 
 
 def run(options: Options) -> int:
     """Run the dashboard until the user quits; returns the exit status."""
     try:
         return _run_plain(options) if options.is_plain else _run_dashboard(options)
-    except (InvalidRecording, OSError) as error:
+    except (InvalidRecording, RefusedByServer, OSError) as error:
         click.echo(f"order-engine tui: {error}", err=True)
         return 1
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from tui.model.messages import Events, Message, WireEvent
+from tui.model.messages import Events, Lost, Message, WireEvent
 from tui.model.orders import Order
 from tui.session import Session
 from tui.text.format import format_amount, format_time_of_day, parse_timestamp_ms, sanitize_text
+
+
+class RefusedByServer(Exception):
+    """The server refuses this client; the text says what to give."""
 
 
 class ConsoleOutput:
@@ -20,7 +24,7 @@ class ConsoleOutput:
         self._written_entries = 0
 
     async def run(self) -> None:
-        """Write lines until the source ends."""
+        """Write lines until the source ends. Raises ``RefusedByServer``."""
         if self._session.client is None:
             await self._session.source.run(self._handle_message)
             return
@@ -29,6 +33,8 @@ class ConsoleOutput:
 
     def _handle_message(self, message: Message, at_ms: int) -> None:
         session = self._session
+        if isinstance(message, Lost) and message.retry_ms is None and session.client is not None:
+            raise RefusedByServer(message.reason)  # nobody is there to ask for another attempt
         session.handle_message(message, at_ms)
         if isinstance(message, Events):
             for event in message.events:

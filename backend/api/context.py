@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.control import AdmissionControl
+from backend.api.admission.metrics_access import MetricsAccess
+from backend.api.admission.tickets import Tickets
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.stats_cache import StatsCache
+from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
 from backend.engine import ApiServices
 
@@ -19,10 +22,13 @@ class ApiContext:
 
     services: ApiServices
     api_keys: ApiKeys
+    tickets: Tickets
+    metrics_access: MetricsAccess
     admission: AdmissionControl
     feed_tail: FeedTail
     open_sockets: OpenSockets
     stats_cache: StatsCache
+    stream_cursors: StreamCursors
     public_address: PublicAddress
     openapi: str
     """The OpenAPI document as JSON text."""

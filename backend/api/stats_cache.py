@@ -1,45 +1,58 @@
-"""The statistics cache: counts orders by status at most once per interval, for all callers."""
+"""The statistics cache: counts orders by status at most once per interval, for all callers.
+
+Each owner gets the counts of its own orders, and nothing of others'.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID
 
-from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.json import encode, format_time
 from backend.store.counts import StatusCounts
+from backend.store.feed import FeedPosition
 
 MAX_AGE_S = 0.25
 
 
 class StatsCache:
-    """Counts of all orders by status, at most ``MAX_AGE_S`` old."""
+    """Counts of each owner's orders by status, at most ``MAX_AGE_S`` old."""
 
-    def __init__(self, counts: StatusCounts, journal_id: UUID, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        counts: StatusCounts,
+        format_cursor: Callable[[FeedPosition], str],
+        now: Callable[[], datetime],
+    ) -> None:
         self._counts = counts
-        self._journal_id = journal_id
+        self._format_cursor = format_cursor
         self._now = now
         self._refresh_lock = asyncio.Lock()
-        self._text: str | None = None
+        self._texts: dict[str, str] = {}
         self._expires_at = 0.0
+        self._at = ""
+        self._position: FeedPosition | None = None
 
-    async def get_text(self) -> str:
-        """The counts as JSON text, refreshed if they are too old."""
+    async def get_text(self, owner: str) -> str:
+        """The counts of an owner's orders as JSON text, refreshed if they are too old."""
         async with self._refresh_lock:
             time = asyncio.get_running_loop().time
-            if self._text is None or time() >= self._expires_at:
-                self._text = await self._read_counts()
+            if self._position is None or time() >= self._expires_at:
+                self._position = await self._counts.refresh()
+                self._at = format_time(self._now())
+                self._texts.clear()
                 self._expires_at = time() + MAX_AGE_S
-            return self._text
+            if owner not in self._texts:
+                self._texts[owner] = self._build_text(owner, self._position)
+            return self._texts[owner]
 
-    async def _read_counts(self) -> str:
-        counts, position = await self._counts.read()
+    def _build_text(self, owner: str, position: FeedPosition) -> str:
+        counts = self._counts.get(owner)
         return encode(
             {
-                "at": format_time(self._now()),
-                "cursor": format_stream_cursor(self._journal_id, position),
+                "at": self._at,
+                "cursor": self._format_cursor(position),
                 "total": sum(counts.values()),
                 "open": sum(count for status, count in counts.items() if not status.is_final),
                 "byStatus": counts,

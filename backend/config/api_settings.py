@@ -43,7 +43,32 @@ class ApiSettings(BaseSettings):
     )
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="`owner:key` pairs, separated by commas. Unset: requests need no key.",
+        repr=False,
+        description="`owner:key` pairs, separated by commas; a key has 16 or more letters. Unset or"
+        " empty: requests need no key, and the API listens on loopback only.",
+    )
+    open_access: str = Field(
+        "loopback",
+        pattern="^(loopback|network|live)$",
+        description="How far an API without keys may be open: on `loopback`; to the whole"
+        " `network`; or `live`, also where `ORDER_ENGINE_LIVE` is set. Else it does not start.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Hosts that clients may name, separated by commas, beside that of the public"
+        " URL: on loopback only loopback hosts are answered to, without keys no other name"
+        " anywhere, so that no page can use the API under a name of its own.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins of other sites whose pages may use the API and its WebSockets, such as"
+        " `https://app.example`, separated by commas. Empty: none.",
+    )
+    metrics_access: str = Field(
+        "loopback",
+        pattern="^(loopback|key|open)$",
+        description="Who may read `/metrics`, of the API and of workers: callers on `loopback`,"
+        " those with an API `key`, or everybody (`open`).",
     )
     rate_limit: int = Field(
         0, ge=0, description="Maximum number of orders per second from one owner; 0 means no limit."

@@ -7,19 +7,19 @@ of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Mapping, Sequence
 
-from pydantic import AliasChoices, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.redis_url import parse_redis_url
 from backend.config.server_settings import ServerSettings
 
 ENV_PREFIX = "ORDER_ENGINE_"
-_SECRET_FIELDS = frozenset({"redis_url"})
+_SECRET_FIELDS = frozenset({"api_keys", "redis_url"})
 """Settings that may hold a secret: a message about them never repeats their value."""
 
 
@@ -42,23 +42,10 @@ class Settings(ApiSettings, ExecutionSettings, ServerSettings):
         parse_redis_url(url)
         return url
 
-    @model_validator(mode="before")
+    @field_validator("api_keys", mode="before")
     @classmethod
-    def _split_api_keys(cls, values: dict[str, object]) -> dict[str, object]:
-        keys = values.get("api_keys")
-        if isinstance(keys, str):
-            values["api_keys"] = tuple(k.strip() for k in keys.split(",") if k.strip())
-        return values
-
-    @model_validator(mode="after")
-    def _check_api_keys(self) -> Self:
-        for pair in self.api_keys:
-            owner, colon, key = pair.partition(":")
-            if not (owner and colon and len(key) >= 16):
-                raise ValueError(
-                    "api_keys: each must be owner:key with a key of 16 or more characters"
-                )
-        return self
+    def _check_api_keys(cls, keys: str | Sequence[str]) -> tuple[str, ...]:
+        return parse_api_keys(keys) if isinstance(keys, str) else check_api_keys(keys)
 
     @classmethod
     def load(cls, **overrides: object) -> Settings:

@@ -19,8 +19,9 @@ from typing import Any
 import click
 
 from backend import embedded
+from backend.api.server.exposure import build_host_rule, check_exposure
 from backend.api.server.listener import get_reachable_url, open_listeners
-from backend.api.server.process import build_public_address
+from backend.api.server.process import build_metrics_access, build_public_address
 from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
@@ -39,8 +40,14 @@ API_STOP_TIMEOUT_S = 15
 What ``drain_s`` says comes on top of it.
 """
 
-ForegroundTask = Callable[[str], Coroutine[Any, Any, bool]]
-"""Runs beside the engine, given the API's URL, and ends it on return; returns its success."""
+API_KEY_VARIABLE = "ORDER_ENGINE_API_KEY"
+"""Where clients find the key that they send."""
+
+ForegroundTask = Callable[[str, str | None], Coroutine[Any, Any, bool]]
+"""Runs beside the engine, given the API's URL and a key if it asks for one.
+
+It ends the engine on return; returns its success.
+"""
 
 
 async def launch_engine(
@@ -57,11 +64,16 @@ async def launch_engine(
     an address is invalid, and ``Rejected`` if the foreground task failed.
     """
     data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
-    build_public_address(settings)  # to refuse an invalid one here, with a sentence
+    # What is invalid is refused here, with a sentence, before anything starts.
+    public_address = build_public_address(settings)
+    build_metrics_access(settings)
     with ExitStack() as opened:
         api_sockets = open_listeners(settings.host, settings.port)
         for api_socket in api_sockets:
             opened.enter_context(api_socket)
+        build_host_rule(settings, api_sockets, public_address.url)
+        if note := check_exposure(settings, api_sockets):
+            click.echo(note, err=True)
         async with embedded.run_servers(
             data_dir,
             database_url=settings.database_url,
@@ -144,7 +156,8 @@ async def _supervise_plan(
     async def run_foreground() -> None:
         nonlocal has_succeeded
         if foreground is not None:
-            has_succeeded = await foreground(get_reachable_url(await ready))
+            url = get_reachable_url(await ready)
+            has_succeeded = await foreground(url, choose_key(plan.settings))
             stop.set()
 
     async with run_in_background(run_foreground):
@@ -162,7 +175,14 @@ async def _supervise_plan(
         )
 
 
-async def run_dashboard(url: str) -> bool:
+def choose_key(settings: Settings) -> str | None:
+    """The key for a client of this engine: the user's own if it is known here, else the first."""
+    keys = [pair.partition(":")[2] for pair in settings.api_keys]
+    own = os.environ.get(API_KEY_VARIABLE)
+    return own if own in keys else next(iter(keys), None)
+
+
+async def run_dashboard(url: str, key: str | None) -> bool:
     """Show the dashboard on this terminal until the user quits it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -170,6 +190,7 @@ async def run_dashboard(url: str) -> bool:
         "tui",
         "--url",
         url,
+        env={**os.environ, **({} if key is None else {API_KEY_VARIABLE: key})},
         preexec_fn=build_parent_death_hook(signal.SIGTERM),
     )
     try:

@@ -16,11 +16,13 @@ from uuid_utils.compat import uuid7
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
+from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import open_shared_services
 from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
+from backend.runtime.startup import wait_for_server
 from backend.store.counts import StatusCounts
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
@@ -53,6 +55,7 @@ class ApiServices:
     feed: Feed
     feed_lag: FeedLag
     journal_id: UUID
+    cursor_key: bytes
     jobs: JobQueue
     history: HistoryProbe
     new_id: Callable[[], UUID]
@@ -73,6 +76,9 @@ async def open_api_services(
             rekick_after=timedelta(seconds=settings.rekick_s),
             on_commit=shared.notifier.notify,
         )
+        cursor_key = await wait_for_server(
+            "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
+        )
         async with run_in_background(intake.run):
             yield ApiServices(
                 settings=settings,
@@ -86,6 +92,7 @@ async def open_api_services(
                 feed=shared.feed,
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
+                cursor_key=cursor_key,
                 jobs=JobQueue(shared.broker),
                 history=HistoryProbe(shared.rpc),
                 new_id=new_id,

@@ -41,6 +41,7 @@ async def find_missing_permission(
         ("XADD", stream, "NOMKSTREAM", "MINID", _NO_ENTRY, _NO_ENTRY, "data", ""),
         ("XGROUP", "DELCONSUMER", stream, group, consumer),
         ("GET", "order-engine:probe"),
+        ("GETDEL", "order-engine:probe"),
         ("SET", "order-engine:probe", "", "PX", 1),
         ("PUBLISH", "order-engine:probe", ""),
     )

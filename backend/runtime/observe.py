@@ -67,8 +67,10 @@ def _add_order_id(
 def configure_logging(level: str, style: str) -> None:
     """Log to standard error from ``level`` up, as ``json``, ``console`` or ``auto``."""
     is_json = style == "json" or (style == "auto" and not sys.stderr.isatty())
+    # Plain tracebacks: the pretty ones show local variables, and with them headers and keys.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer() if is_json else console
     )
     shared_processors: list[structlog.types.Processor] = [
         _add_order_id,

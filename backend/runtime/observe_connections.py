@@ -83,6 +83,22 @@ def _is_log_due(what: str) -> bool:
     return True
 
 
+_foreign_hosts = Counter(
+    "http_foreign_hosts", "Requests refused because they named a host that is not this server's"
+)
+
+
+def access_open(note: str) -> None:
+    """An API starts without keys."""
+    _log.warning(note)
+
+
+def foreign_host_refused(host: str, peer: str) -> None:
+    """A request named a host that this server does not answer to."""
+    _foreign_hosts.inc()
+    _log.warning("host refused", host=host[:200], peer=peer)
+
+
 def unresponsive_socket_closed() -> None:
     """A WebSocket connection was closed because its peer had left pings unanswered."""
     _unresponsive_sockets.inc()

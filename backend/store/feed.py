@@ -46,6 +46,8 @@ ORDER BY e.order_id, e.seq
 
 _READ_JOURNAL_ID = "SELECT id, oid FROM journal, pg_database WHERE datname = current_database()"
 
+_READ_CURSOR_KEY = "SELECT cursor_key FROM journal"
+
 _READ_HEAD = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid"
 
 
@@ -57,7 +59,7 @@ class FeedPosition(NamedTuple):
     seq: int = 0
 
     def __str__(self) -> str:
-        """The position as text, for a cursor."""
+        """The position as text, which ``parse`` reads; it is not for clients."""
         return f"{self.txid}-{self.order_id.hex}-{self.seq}" if self.seq else str(self.txid)
 
     @classmethod
@@ -93,6 +95,13 @@ class Feed:
             row = await self._pool.fetchrow(_READ_JOURNAL_ID)
         assert row is not None
         return uuid5(row["id"], str(row["oid"]))
+
+    async def read_cursor_key(self) -> bytes:
+        """The secret that the cursors of this journal are sealed with. Raises as the journal id."""
+        with explain_start_errors(self._pool.address):
+            row = await self._pool.fetchrow(_READ_CURSOR_KEY)
+        assert row is not None
+        return bytes(row["cursor_key"])
 
     async def read_head(self) -> FeedPosition:
         """The position after all events that can be read now."""

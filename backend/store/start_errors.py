@@ -45,6 +45,11 @@ _REFUSALS: Final = (
         "",
         "{place} has not the engine's tables: run `order-engine migrate`",
     ),
+    (
+        "42703",
+        "",
+        "{place} has the engine's tables as they were before: run `order-engine migrate`",
+    ),
     ("3F000", "", "{place} has no schema for the engine: create it, or correct search_path"),
     (
         "",

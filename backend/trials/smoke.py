@@ -60,10 +60,14 @@ def build_orders() -> list[SmokeOrder]:
     return orders
 
 
-async def run_smoke_test(url: str) -> bool:
+async def run_smoke_test(url: str, key: str | None) -> bool:
     """Run the orders on the engine at ``url``, print them, and return whether all ended well."""
     orders = build_orders()
-    async with aiohttp.ClientSession(url) as session, asyncio.TaskGroup() as group:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession(url, headers=headers) as session,
+        asyncio.TaskGroup() as group,
+    ):
         tasks = [group.create_task(_place_and_follow(session, order.body)) for order in orders]
     histories = [task.result() for task in tasks]
     checks = [

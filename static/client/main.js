@@ -143,7 +143,7 @@ feed.addEventListener("state", () => {
   connectionBadge.paint(feed.state, store.size);
   if (name === "live") paintSummary(); // the announcer counts from here on
   announcer.announceConnection(name, summaryBar.counts);
-  const isDisconnected = name === "offline" || name === "connecting";
+  const isDisconnected = ["offline", "refused", "connecting"].includes(name);
   orderForm.setBlocked(isDisconnected ? "No connection to the server." : "");
   paintViewState();
   scheduleFrame();

@@ -96,6 +96,7 @@ async def test_a_server_with_keys_asks_for_one(
         await client.element("key").fill("wrong")
         await page.keyboard.press("Enter")
         await expect(client.element("key-message")).to_have_text("It does not take this key.")
+        await expect(client.badge).to_contain_text("○ refused")
         await client.element("key").fill(KEY)
         await page.keyboard.press("Enter")
         await expect(client.badge).to_have_text("● live")
@@ -103,4 +104,7 @@ async def test_a_server_with_keys_asks_for_one(
         await expect(client.rows("pending")).to_have_count(3)
         await page.reload()
         await expect(client.rows("pending")).to_have_count(3)
+        assert not [url for url in client.socket_urls if KEY in url or "wrong" in url]
+        tickets = [url.partition("ticket=")[2] for url in client.socket_urls if "ticket=" in url]
+        assert len(tickets) == len(set(tickets)) == 2
         await page.close()

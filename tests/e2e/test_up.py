@@ -170,7 +170,8 @@ async def test_a_configuration_error_is_explained_in_a_sentence(
 
 async def test_the_smoke_test_ends_well_and_shows_every_order(data_dir: Path) -> None:
     arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *INSTANT, "--smoke")
-    code, output = await run_command(*arguments)
+    keys = "anna:anna-key-0123456789,bert:bert-key-0123456789"
+    code, output = await run_command(*arguments, ORDER_ENGINE_API_KEYS=keys)
     assert code == 0, output
     assert "20 of 20 orders ended as they should" in output
     assert output.count("confirmed") == 18

@@ -81,7 +81,7 @@ async def open_live_engine(
             yield proxy.url
 
     proxies: list[NodeProxy] = []
-    live = {"live": True, "wallet_file": wallet_file}
+    live = {"live": True, "open_access": "live", "wallet_file": wallet_file}
     async with open_engine(
         database_url, redis_url, data_dir, settings=live, proxied=run_proxy
     ) as engine:

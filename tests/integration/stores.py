@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,12 +11,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from backend.api.wire.cursors import StreamCursors
 from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.store.database import DatabasePool, open_pool
-from backend.store.feed import Feed
+from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy, Transition
 from backend.store.leases import LeaseStore
@@ -95,3 +96,17 @@ async def claim_order(store: Store) -> LeasedOrder:
 def build_routed(order: LeasedOrder) -> Transition:
     step = advance(order.status, order.attempt, Cause.ROUTED)
     return Transition(order, step, '{"dex":"raydium"}', dex=Dex.RAYDIUM, route="{}")
+
+
+async def read_positions(database_url: str) -> Callable[[str], FeedPosition]:
+    """What tells the feed position in a stream's cursor: only who reads the journal's key can."""
+    async with open_pool(database_url, connections_max=1) as pool:
+        feed = Feed(pool)
+        cursors = StreamCursors(await feed.read_cursor_key(), await feed.read_journal_id())
+
+    def get_position(cursor: str) -> FeedPosition:
+        position = cursors.parse(cursor).position
+        assert position is not None
+        return position
+
+    return get_position

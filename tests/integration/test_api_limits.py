@@ -86,10 +86,10 @@ async def test_operations_need_no_key(database_url: str, redis_url: str) -> None
 
 async def test_an_owner_sees_only_its_own_orders(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url, api_keys=KEYS) as api:
-        stream = "/api/orders/stream?access_token={}-key-0123456789"
+        stream = "/api/orders/stream"
         async with (
-            api.session.ws_connect(stream.format("anna")) as of_anna,
-            api.session.ws_connect(stream.format("bert")) as of_bert,
+            api.session.ws_connect(stream, headers=ANNA) as of_anna,
+            api.session.ws_connect(stream, headers=BERT) as of_bert,
         ):
             await receive_hello(of_anna)
             await receive_hello(of_bert)

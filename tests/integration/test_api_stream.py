@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from backend.store.feed import FeedPosition
 from tests.integration.apis import (
     ORDER,
     WAIT_S,
@@ -19,7 +18,7 @@ from tests.integration.apis import (
     receive_hello,
     receive_stream,
 )
-from tests.integration.stores import new_order, open_store
+from tests.integration.stores import new_order, open_store, read_positions
 
 ALL_STATUSES = ["pending", "routing", "building", "submitted", "confirmed"]
 
@@ -35,10 +34,6 @@ def all_event_keys(orders: list[UUID]) -> set[tuple[str, int]]:
 def last_cursor(events: list[Json]) -> str:
     cursor: str = events[-1]["cursor"]
     return cursor
-
-
-def cursor_position(cursor: str) -> FeedPosition:
-    return FeedPosition.parse(cursor.partition(".")[2])
 
 
 async def test_the_stream_begins_with_hello_and_sends_every_later_event(
@@ -209,6 +204,7 @@ async def test_the_heartbeat_of_a_quiet_stream_has_a_valid_cursor(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.api.sockets.stream_socket.HEARTBEAT_S", 0.05)
+    position_of = await read_positions(database_url)
     async with open_api(database_url, redis_url) as api:
         async with api.open_stream() as all_of_them, api.open_stream(status="failed") as socket:
             await receive_hello(all_of_them)
@@ -216,8 +212,9 @@ async def test_the_heartbeat_of_a_quiet_stream_has_a_valid_cursor(
             order_id = await api.place_order()
             [placed] = await receive_stream(all_of_them, has_at_least(1))
             assert event_keys([placed]) == [(str(order_id), 1)]
+            placed_at = position_of(placed["cursor"])
             async with asyncio.timeout(WAIT_S):
-                while cursor_position(cursor) < cursor_position(placed["cursor"]):
+                while position_of(cursor) < placed_at:
                     cursor = (await socket.receive_json())["heartbeat"]["cursor"]
         async with api.open_stream(after=cursor) as socket:
             await receive_hello(socket)

@@ -65,6 +65,7 @@ async def test_the_api_is_reached_at_the_address_that_it_prints(
         solana_rpc_url=UNREACHABLE_NODE,
         host=host,
         port=0,
+        open_access="network",
     )
     async with run_api(settings) as api:
         assert ("[" in api.url) == (":" in host)
@@ -82,6 +83,8 @@ async def test_every_address_is_one_of_ipv4_too(database_url: str, redis_url: st
         host="::",
         port=0,
         trusted_proxies="127.0.0.1",
+        open_access="network",
+        allowed_hosts="orders.example",
     )
     async with run_api(settings) as api:
         url = f"http://127.0.0.1:{urlsplit(api.url).port}"
@@ -222,7 +225,11 @@ async def test_a_url_of_ipv6_has_brackets(data_dir: Path) -> None:
 async def test_all_processes_of_up_listen_there_and_reach_each_other(
     data_dir: Path, host: str
 ) -> None:
-    settings = {"ORDER_ENGINE_HOST": host, "ORDER_ENGINE_PROFILE": "instant"}
+    settings = {
+        "ORDER_ENGINE_HOST": host,
+        "ORDER_ENGINE_OPEN_ACCESS": "network",
+        "ORDER_ENGINE_PROFILE": "instant",
+    }
     async with run_up(data_dir, **settings) as up:
         shown = f"http://[{host}]:" if ":" in host else f"http://{host}:"
         assert up.url.startswith(shown)

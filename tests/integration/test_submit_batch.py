@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.e2e.up import run_up
-from tests.integration.apis import UNREACHABLE_NODE, Json
+from tests.integration.apis import UNREACHABLE_NODE, Json, open_api
 from tests.integration.full_engine import run_full_engine
 
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "submit_batch.py"
@@ -185,4 +185,20 @@ async def test_an_invalid_command_is_explained_in_a_sentence() -> None:
         code, output, errors = await run_script(UNREACHABLE_NODE, *arguments)
         assert (code, output) == (2, "")
         assert sentence in errors
+        assert "Traceback" not in errors
+
+
+async def test_a_key_comes_from_a_file_and_who_is_refused_is_told_what_to_give(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text("anna-key-0123456789\n")
+    once = ("--count", "1", "--timeout", "1")
+    async with open_api(database_url, redis_url, api_keys="anna:anna-key-0123456789") as api:
+        code, _, errors = await run_script(api.url, *once)
+        assert (code, "ORDER_ENGINE_API_KEY" in errors) == (2, True)
+        code, _, errors = await run_script(api.url, *once, "--key", "another-key-0123456789")
+        assert (code, "the list of processes shows --key" in errors) == (2, True)
+        code, _, errors = await run_script(api.url, *once, "--key-file", str(key_file))
+        assert (code, "not all orders have ended" in errors) == (1, True)
         assert "Traceback" not in errors

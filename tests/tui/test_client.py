@@ -24,7 +24,7 @@ from tests.tui.servers import (
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.order_sender import assign_client_order_ids, send_orders
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import WireOrderTerms
+from tui.model.messages import Lost, WireOrderTerms
 from tui.model.model import Model
 
 NOWHERE = "http://127.0.0.1:9"
@@ -267,6 +267,18 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
         await follower.wait_until(lambda model: model.connection.tries > 1)
 
 
+async def test_a_server_that_refuses_says_why_and_is_asked_once(api: ApiProcess) -> None:
+    # An address that leads to this machine, and is none of its loopback hosts.
+    async with follow_server(api.url.replace("127.0.0.1", "0.0.0.0")) as follower:  # noqa: S104
+        await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
+        assert "ORDER_ENGINE_ALLOWED_HOSTS" in follower.model.connection.reason
+        assert count_refusals(follower) == 1
+
+
+def count_refusals(follower: FeedFollower) -> int:
+    return sum(isinstance(each.message, Lost) for each in follower.messages)
+
+
 async def test_the_api_key_is_sent_to_a_server_that_requires_one(
     database_url: str, redis_url: str
 ) -> None:
@@ -276,7 +288,15 @@ async def test_the_api_key_is_sent_to_a_server_that_requires_one(
             await follower.wait_until(
                 lambda model: model.connection.status is ConnectionStatus.OFFLINE
             )
-            assert "refuses" in follower.model.connection.reason
+            refused = follower.model.connection
+            assert "refuses requests without an API key" in refused.reason
+            assert "ORDER_ENGINE_API_KEY" in refused.reason
+            assert (refused.tries, refused.retry_at_ms) == (1, None)
+            follower.feed.retry_now()
+            await follower.wait_until(lambda model: count_refusals(follower) == 2)
+        async with follow_server(api.url, key="another-key-of-some-length") as follower:
+            await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
+            assert "refuses this API key" in follower.model.connection.reason
         async with follow_server(api.url, key=key) as follower:
             await follower.wait_until(
                 lambda model: model.connection.status is ConnectionStatus.LIVE

@@ -16,11 +16,19 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.processes import wait_until
+from tests.tui.servers import run_api_process
 from tests.tui.sessions import RECORDING
 from tui.text.symbols import needs_ascii
 
 WAIT_S = 60
 NOWHERE = "http://127.0.0.1:9"
+KEY = "anna-key-0123456789"
+OPENED_BY_UP = """
+import asyncio, sys
+from backend.embedded.launcher import run_dashboard
+
+asyncio.run(run_dashboard(sys.argv[1], sys.argv[2]))
+"""
 
 
 class Dashboard:
@@ -58,6 +66,7 @@ async def run_in_terminal(
     *arguments: str,
     before: Callable[[], object] | None = None,
     is_controlling: bool = True,
+    program: tuple[str, ...] = ("-m", "tui"),
     **environ: str,
 ) -> AsyncIterator[Dashboard]:
     master, slave = pty.openpty()
@@ -74,7 +83,7 @@ async def run_in_terminal(
             before()
 
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tui", *arguments),
+        *(sys.executable, *program, *arguments),
         cwd=ROOT,
         env={**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(home), **environ},
         stdin=slave,
@@ -220,3 +229,26 @@ def test_the_model_and_the_client_import_no_terminal_and_no_backend() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+async def test_a_key_is_read_from_a_file_and_a_refusal_ends_plain_output(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    keys = {"ORDER_ENGINE_API_KEYS": f"anna:{KEY}"}
+    async with run_api_process(database_url, redis_url, **keys) as api:
+        status, _, errors = await run_plain("--url", api.url)
+        assert (status, "ORDER_ENGINE_API_KEY" in errors) == (1, True)
+        status, _, errors = await run_plain("--url", api.url, "--key", "another-key-0123456789")
+        assert (status, "the list of processes shows --key" in errors) == (1, True)
+        key_file = tmp_path / "key"
+        key_file.write_text(f"{KEY}\n")
+        async with run_in_terminal(
+            tmp_path, "--url", api.url, "--key-file", str(key_file)
+        ) as dashboard:
+            await dashboard.wait_for_output("live")
+        opened_by_up = ("-c", OPENED_BY_UP)
+        async with run_in_terminal(tmp_path, api.url, KEY, program=opened_by_up) as dashboard:
+            await dashboard.wait_for_output("live")
+        async with run_in_terminal(tmp_path, "--url", api.url) as dashboard:
+            await dashboard.wait_for_output("refuses requests without an API key")
+            await dashboard.wait_for_output("r tries again")

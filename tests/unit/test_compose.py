@@ -56,6 +56,13 @@ def test_our_services_run_commands_and_settings_that_exist(name: str) -> None:
     assert set(ENGINE_SERVICES[name]["environment"]) <= settings
 
 
+def test_what_listens_to_all_is_open_on_purpose_and_takes_keys() -> None:
+    environment = ENGINE_SERVICES["api"]["environment"]
+    assert environment["ORDER_ENGINE_HOST"] == "0.0.0.0"  # noqa: S104 - in its container
+    assert environment["ORDER_ENGINE_API_KEYS"] == "${ORDER_ENGINE_API_KEYS:-}"
+    assert environment["ORDER_ENGINE_OPEN_ACCESS"] == "${ORDER_ENGINE_OPEN_ACCESS:-network}"
+
+
 def test_the_image_copies_only_what_is_there() -> None:
     dockerfile: str = COMPOSE["x-app"]["build"]["dockerfile_inline"]
     copied_paths = [

@@ -64,6 +64,7 @@ class ApiClient:
 
     def __init__(self, url: str, *, key: str | None = None) -> None:
         self.url = url.rstrip("/")
+        self.has_key = bool(key)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http: aiohttp.ClientSession | None = None
 

@@ -1,8 +1,9 @@
-"""Follows a server: loads all stored orders, then streams every event, reconnecting for ever.
+"""Follows a server: loads all stored orders, then streams every event, and reconnects when lost.
 
 The stream is opened first and the stored orders are loaded while it runs, so that no event is lost
 between the two. After a broken connection the stream resumes after the cursor of the last event
-received, and the server replays the events that were missed.
+received, and the server replays the events that were missed. A server that refuses this client is
+left alone until the user asks for another attempt.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -25,6 +27,8 @@ connection counts as dead."""
 RETRY_MIN_S: Final = 0.25
 RETRY_MAX_S: Final = 10
 _STATS_INTERVAL_S: Final = 10
+_REFUSED: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+_GIVE_KEY: Final = "set ORDER_ENGINE_API_KEY, or start again with --key-file FILE"
 
 
 class Feed:
@@ -54,9 +58,14 @@ class Feed:
             self._tries += 1
             self._emit(Connecting(self._client.url, self._tries))
             reason, retry_after_s = await self._follow_until_lost()
+            self._retry_requested.clear()
+            if retry_after_s is None:
+                self._emit(Lost(reason, None))
+                await self._retry_requested.wait()
+                self._tries = 0
+                continue
             wait_s = max(self._backoff_s(), retry_after_s)
             self._emit(Lost(reason, round(wait_s * 1_000)))
-            self._retry_requested.clear()
             try:
                 async with asyncio.timeout(wait_s):
                     await self._retry_requested.wait()
@@ -74,8 +83,13 @@ class Feed:
         wait_s: float = min(RETRY_MIN_S * 2 ** (self._tries - 1), RETRY_MAX_S)
         return wait_s * (0.5 + self._random.random() / 2)
 
-    async def _follow_until_lost(self) -> tuple[str, float]:
+    async def _follow_until_lost(self) -> tuple[str, float | None]:
+        """Why the connection ended, and after how many seconds the server may be asked again.
+
+        ``None``: not before something is changed.
+        """
         reason, retry_after_s = "the server closed the connection", 0.0
+        refusal = None
         try:
             async with self._client.open_stream(self._cursor) as socket:
                 reason = await self._run_stream(socket)
@@ -84,12 +98,28 @@ class Feed:
         except* RequestRefused as refusals:
             refusal = _first_error(refusals)
             reason, retry_after_s = str(refusal), refusal.retry_after_s or 0
-            if refusal.status == 400:
+            if refusal.status == HTTPStatus.BAD_REQUEST:
                 self._cursor = None  # the server does not know this cursor
                 self._is_loaded = False
         except* (KeyError, TypeError, ValueError) as errors:
             reason = f"the server's answer is not understood: {_first_error(errors)!r}"
+        if refusal is not None and refusal.status in _REFUSED:
+            return await self._explain_refusal(refusal), None
         return reason, retry_after_s
+
+    async def _explain_refusal(self, refusal: RequestRefused) -> str:
+        """What the user has to give or to change."""
+        if refusal.status == HTTPStatus.UNAUTHORIZED:
+            if self._client.has_key:
+                return f"{self._client.url} refuses this API key: {_GIVE_KEY}"
+            return f"{self._client.url} refuses requests without an API key: {_GIVE_KEY}"
+        try:
+            await self._client.fetch_stats()  # a refused stream does not say why
+        except RequestRefused as explained:
+            refusal = explained
+        except ServerUnreachable:
+            pass
+        return f"{self._client.url} refuses: {refusal.detail}"
 
     async def _run_stream(self, socket: aiohttp.ClientWebSocketResponse) -> str:
         hello = (await self._receive(socket))["hello"]

@@ -32,7 +32,8 @@ class ConnectionState:
         self.epoch = ""
         self.last_message_ms = 0
         self.lost_at_ms = 0
-        self.retry_at_ms = 0
+        self.retry_at_ms: int | None = 0
+        """When the next attempt follows; ``None`` while the server refuses this client."""
         self.clock_offset_ms = 0
         """Server clock minus local clock."""
 
@@ -69,7 +70,7 @@ class ConnectionState:
             self.lost_at_ms = at_ms
         self.status = ConnectionStatus.OFFLINE
         self.reason = message.reason
-        self.retry_at_ms = at_ms + message.retry_ms
+        self.retry_at_ms = None if message.retry_ms is None else at_ms + message.retry_ms
 
     def inactive_ms(self, now_ms: int) -> int:
         """Return the time since the last message if it exceeds the heartbeat interval, else 0."""

@@ -200,10 +200,13 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection is lost; the next attempt follows after ``retry_ms``."""
+    """The connection is lost; the next attempt follows after ``retry_ms``.
+
+    ``None``: the server refuses this client, and the next attempt is the user's.
+    """
 
     reason: str
-    retry_ms: int
+    retry_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,9 @@ def _render_connection(context: SummaryContext) -> Line:
 
 def _render_offline(context: SummaryContext) -> Line:
     connection, symbols = context.model.connection, context.symbols
+    if connection.retry_at_ms is None:
+        text = f"{symbols.lost} refused {symbols.dot} r tries again"
+        return [Span(text, "offline", "app.retry_now")]
     away = (context.now_ms - connection.lost_at_ms) // SECOND_MS
     wait = -(-(connection.retry_at_ms - context.now_ms) // SECOND_MS)
     retry = f"retry in {wait} s" if wait > 0 else "trying"

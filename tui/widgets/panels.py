@@ -136,6 +136,8 @@ def empty_table_hint(session: Session) -> list[str]:
             return ["loading"]
         case ConnectionStatus.CONNECTING:
             return [f"connecting to {model.connection.url}"]
+        case ConnectionStatus.OFFLINE if model.connection.retry_at_ms is None:
+            return [model.connection.reason, "", "r tries again."]
         case ConnectionStatus.OFFLINE:
             return [model.connection.reason, "", "Trying again; r tries at once."]
 

@@ -1,1 +1,1 @@
-"""Authentication by API key, rate limits, and the limit on open orders."""
+"""Authentication by API key and ticket, rate limits, and the limit on open orders."""

@@ -6,13 +6,14 @@ Without configured keys every caller is one owner, ``local``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 
 from backend.api.wire.problems import Problem
 
 DEFAULT_OWNER = "local"
+UNAUTHORIZED_HEADERS = {"WWW-Authenticate": 'Bearer realm="orders"'}
 
 
 class ApiKeys:
@@ -22,38 +23,23 @@ class ApiKeys:
         parts = [pair.partition(":") for pair in pairs]
         self._owners = [(_hash_key(key), owner) for owner, _, key in parts]
 
-    @property
-    def are_required(self) -> bool:
-        """Whether a request needs a key; without keys, only own pages may open a WebSocket."""
-        return bool(self._owners)
-
-    def authenticate(self, headers: Mapping[str, str], token: str | None = None) -> str:
-        """The owner of the key in ``Authorization``, ``X-API-Key`` or ``token``.
+    def authenticate(self, headers: Mapping[str, str]) -> str:
+        """The owner of the key in ``Authorization`` or ``X-API-Key``.
 
         Raises ``Problem`` (401) if the key is missing or unknown.
         """
         if not self._owners:
             return DEFAULT_OWNER
-        key_hash = _hash_key(_read_bearer_token(headers) or headers.get("x-api-key") or token or "")
+        key_hash = _hash_key(_read_bearer_token(headers) or headers.get("x-api-key") or "")
         owners = [owner for digest, owner in self._owners if compare_digest(digest, key_hash)]
         if not owners:
             raise Problem(
                 401,
                 "unauthorized",
                 "a known API key is needed: Authorization: Bearer <key>, or X-API-Key: <key>",
-                headers={"WWW-Authenticate": 'Bearer realm="orders"'},
+                headers=UNAUTHORIZED_HEADERS,
             )
         return owners[0]
-
-    def authenticate_socket(
-        self, headers: Mapping[str, str], query: Mapping[str, Sequence[str]]
-    ) -> str:
-        """The owner of a WebSocket, whose key may also be the parameter ``access_token``.
-
-        Raises ``Problem`` (401) if the key is missing or unknown.
-        """
-        tokens = query.get("access_token")
-        return self.authenticate(headers, tokens[-1] if tokens else None)
 
 
 def _read_bearer_token(headers: Mapping[str, str]) -> str | None:

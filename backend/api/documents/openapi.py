@@ -122,6 +122,11 @@ _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "Only what is behind this `seq`.",
         {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
     ),
+    "ticket": (
+        "query",
+        "A ticket in place of a key, where the client cannot send headers.",
+        {"type": "string", "minLength": 1},
+    ),
     "Idempotency-Key": (
         "header",
         "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",

@@ -235,6 +235,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "byStatus": object_schema({status.value: NON_NEGATIVE_INTEGER for status in Status}),
         }
     ),
+    "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),
     "Health": object_schema({"status": {"const": "ok"}}),
     "Readiness": object_schema(
         {

@@ -13,6 +13,7 @@ async def get_liveness(api: ApiContext, request: Request) -> Response:
 
 
 async def get_metrics(api: ApiContext, request: Request) -> Response:
-    """``GET /metrics`` in Prometheus' text format."""
+    """``GET /metrics`` in Prometheus' text format, for callers that may read it."""
+    api.metrics_access.require(request)
     body, content_type = observe.export_metrics()
     return Response(200, body, {}, content_type)

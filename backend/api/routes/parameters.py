@@ -12,7 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from backend.api.delivery.event_page import EventFilter
-from backend.api.wire.cursors import StreamCursor, parse_list_cursor, parse_stream_cursor
+from backend.api.wire.cursors import StreamCursor, StreamCursors, parse_list_cursor
 from backend.api.wire.fields import KEY_LENGTH_MAX, is_printable
 from backend.api.wire.http import Request
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
@@ -96,7 +96,9 @@ def read_list_query(
     return order_filter, before, LIMIT_DEFAULT if limit is None else limit
 
 
-def read_stream_query(request: Request, epoch: UUID) -> tuple[EventFilter, StreamCursor | None]:
+def read_stream_query(
+    request: Request, cursors: StreamCursors
+) -> tuple[EventFilter, StreamCursor | None]:
     """The event filter of a stream, and the cursor that it resumes after, if there is one."""
     query = QueryReader(request)
     ids = query.read_many("orderId", _parse_uuid)
@@ -111,7 +113,7 @@ def read_stream_query(request: Request, epoch: UUID) -> tuple[EventFilter, Strea
         statuses=frozenset(query.read_many("status", _enum_parser(Status))),
         dex=query.read_one("dex", _enum_parser(Dex)),
     )
-    after = query.read_one("after", lambda text: parse_stream_cursor(epoch, text))
+    after = query.read_one("after", cursors.parse)
     query.raise_errors()
     return event_filter, after
 

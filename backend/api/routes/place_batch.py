@@ -16,7 +16,6 @@ from backend.api.routes.place_orders import (
     build_new_order,
     read_order_request,
 )
-from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
 from backend.api.wire.problems import Problem, to_problem
@@ -145,7 +144,7 @@ async def _store_batch(
     api: ApiContext, request: Request, new_batch: NewBatch, resolved: _ResolvedBatch
 ) -> Response:
     services = api.services
-    cursor = format_stream_cursor(services.journal_id, await services.feed.read_head())
+    cursor = api.stream_cursors.format(await services.feed.read_head())
     path = f"/api/orders/stream?batchId={new_batch.id}&after={cursor}"
     body = encode(
         {

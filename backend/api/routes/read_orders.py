@@ -61,5 +61,5 @@ async def load_order(api: ApiContext, request: Request, order_id: str) -> OrderR
 
 
 async def get_stats(api: ApiContext, request: Request) -> Response:
-    """``GET /api/stats``: counts by status, of all owners together."""
-    return Response(200, await api.stats_cache.get_text())
+    """``GET /api/stats``: counts of the caller's orders by status."""
+    return Response(200, await api.stats_cache.get_text(request.owner))

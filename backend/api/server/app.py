@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import cast
 
 from hypercorn.typing import HTTPScope, WebsocketScope
@@ -18,6 +19,7 @@ from quart.wrappers import Websocket
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from backend.api.admission.tickets import authenticate_socket
 from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
 from backend.api.server.dispatch import (
@@ -80,7 +82,7 @@ def _make_socket_view(
             headers = parse_headers(scope["headers"])
             query = parse_query(scope["query_string"])
             request = Request(
-                api.api_keys.authenticate_socket(headers, query),
+                "",
                 scope["path"],
                 headers,
                 query,
@@ -89,9 +91,9 @@ def _make_socket_view(
                 peer=get_peer(scope),
                 raw_headers=scope["headers"],
             )
-            if not api.api_keys.are_required:
-                api.public_address.require_own_origin(request)
-            await route.view(api, request, socket)
+            api.public_address.require_own_origin(request)
+            owner = await authenticate_socket(api.api_keys, api.tickets, headers, query)
+            await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
             return to_quart_response(_add_connection_close(response))

@@ -6,6 +6,7 @@ from time import perf_counter
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
+from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.context import ApiContext
 from backend.api.route import Access, Route
 from backend.api.server.connections import mark_connection_known
@@ -18,8 +19,9 @@ UNKNOWN_ROUTE = "unknown"
 
 
 def authenticate(api: ApiContext, scope: HTTPScope) -> tuple[str, dict[str, str]]:
-    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401)."""
+    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401, 400)."""
     headers = parse_headers(scope["headers"])
+    refuse_key_in_address(parse_query(scope["query_string"]))
     owner = api.api_keys.authenticate(headers)
     mark_connection_known(scope)
     return owner, headers

@@ -19,7 +19,9 @@ from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.control import AdmissionControl
+from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.rate_limiter import RateLimiter
+from backend.api.admission.tickets import Tickets
 from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
@@ -27,20 +29,22 @@ from backend.api.documents.openapi import build_openapi
 from backend.api.server.acceptor import accept_connections
 from backend.api.server.app import create_app
 from backend.api.server.connections import Connections, count_connections_max, count_sockets_max
+from backend.api.server.exposure import build_host_rule, check_exposure
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
-from backend.api.server.quart_app import Application
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
+from backend.api.server.site_guard import SiteGuard
 from backend.api.stats_cache import StatsCache
-from backend.api.wire.cursors import format_stream_cursor
+from backend.api.wire.cursors import StreamCursors
+from backend.api.wire.hosts import HostRule, parse_origins
 from backend.api.wire.http import ORDER_BYTES_MAX
 from backend.api.wire.json import encode
 from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
 from backend.config import ConfigurationError, Settings
 from backend.engine import ApiServices, open_api_services
-from backend.runtime import observe
+from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
 from backend.runtime.descriptors import get_descriptor_limit
@@ -71,12 +75,20 @@ async def serve_api(
         listeners = listeners or open_listeners(settings.host, settings.port)
         for listener in listeners:
             opened.enter_context(listener)
+        if note := check_exposure(settings, listeners):
+            observe_connections.access_open(note)
+        host_rule = build_host_rule(settings, listeners, public_address.url)
         async with open_api_services(settings, stop=stop) as services:
             connections = Connections(count_connections_max(get_descriptor_limit()))
             api = _build_context(services, public_address, connections.connections_max)
             wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())
             await _run_server(
-                api, listeners, connections, on_ready=on_ready, wait_drained=wait_drained
+                api,
+                listeners,
+                connections,
+                host_rule,
+                on_ready=on_ready,
+                wait_drained=wait_drained,
             )
 
 
@@ -87,9 +99,22 @@ def build_public_address(settings: Settings) -> PublicAddress:
         url = parse_public_url(settings.public_url) if settings.public_url else None
         variable = "ORDER_ENGINE_TRUSTED_PROXIES"
         networks = parse_networks(settings.trusted_proxies)
+        variable = "ORDER_ENGINE_CORS_ORIGINS"
+        origins = parse_origins(settings.cors_origins)
     except ValueError as error:
         raise ConfigurationError(f"{variable} is invalid: {error}") from None
-    return PublicAddress(url, networks)
+    return PublicAddress(url, networks, origins)
+
+
+def build_metrics_access(settings: Settings) -> MetricsAccess:
+    """Who may read metrics. Raises ``ConfigurationError``."""
+    if settings.metrics_access == "key" and not settings.api_keys:
+        raise ConfigurationError(
+            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
+        )
+    return MetricsAccess(
+        settings.metrics_access, ApiKeys(settings.api_keys), build_public_address(settings)
+    )
 
 
 def _build_context(
@@ -97,9 +122,12 @@ def _build_context(
 ) -> ApiContext:
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
+    stream_cursors = StreamCursors(services.cursor_key, services.journal_id)
     return ApiContext(
         services=services,
         api_keys=ApiKeys(settings.api_keys),
+        tickets=Tickets(services.redis, f"order-engine:{services.journal_id}:ticket:"),
+        metrics_access=build_metrics_access(settings),
         admission=AdmissionControl(
             services.orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
@@ -107,11 +135,12 @@ def _build_context(
         ),
         feed_tail=FeedTail(
             services.feed,
-            lambda position: format_stream_cursor(services.journal_id, position),
+            stream_cursors.format,
             is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
         open_sockets=OpenSockets(count_sockets_max(settings.sockets_max, connections_max)),
-        stats_cache=StatsCache(services.counts, services.journal_id, services.now),
+        stats_cache=StatsCache(services.counts, stream_cursors.format, services.now),
+        stream_cursors=stream_cursors,
         public_address=public_address,
         openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
     )
@@ -121,6 +150,7 @@ async def _run_server(
     api: ApiContext,
     listeners: Sequence[socket.socket],
     connections: Connections,
+    host_rule: HostRule,
     *,
     on_ready: Callable[[str], None],
     wait_drained: Callable[[], Coroutine[Any, Any, None]],
@@ -151,23 +181,25 @@ async def _run_server(
     for listener in listeners:
         _set_socket_options(listener)
 
+    guard = SiteGuard(app, app, api.public_address, host_rule)
+
     async def accept_until_drained() -> None:
-        async with _accept_connections(app, config, listeners, connections):
+        async with _accept_connections(guard, config, listeners, connections):
             await wait_drained()
 
     async with run_in_background(*runs):
         # Hypercorn starts and stops the application; its connections are accepted here.
-        await serve_asgi(app, config, shutdown_trigger=accept_until_drained)
+        await serve_asgi(guard, config, shutdown_trigger=accept_until_drained)
 
 
 def _accept_connections(
-    app: Application,
+    guard: SiteGuard,
     config: HeartbeatConfig,
     listeners: Sequence[socket.socket],
     connections: Connections,
 ) -> AbstractAsyncContextManager[None]:
     context, loop = WorkerContext(max_requests=None), asyncio.get_running_loop()
-    wrapped_app = ASGIWrapper(app)
+    wrapped_app = ASGIWrapper(guard)
 
     def make_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Connection:
         return Connection(wrapped_app, loop, config, context, reader, writer, connections)

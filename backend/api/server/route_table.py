@@ -17,6 +17,7 @@ from backend.api.routes import (
     read_orders,
     readiness,
     static_files,
+    tickets,
 )
 from backend.api.sockets import order_socket, stream_socket
 
@@ -95,7 +96,7 @@ STATS: Final = Route(
     "/api/stats",
     read_orders.get_stats,
     RouteDoc(
-        "Count orders by status, all owners together",
+        "Count your orders by status",
         "orders",
         response="Stats",
         problem_statuses=_DATABASE_UNAVAILABLE,
@@ -117,6 +118,21 @@ QUOTES: Final = Route(
     ),
 )
 
+TICKETS: Final = Route(
+    "POST",
+    "/api/tickets",
+    tickets.issue_ticket,
+    RouteDoc(
+        "Get a ticket for a WebSocket",
+        "sockets",
+        response="Ticket",
+        status=201,
+        problem_statuses=(503,),
+        description="For clients that cannot give a WebSocket headers, as browsers cannot. It opens"
+        " one socket in place of the key, as `?ticket=<ticket>`, within `expiresInS`.",
+    ),
+)
+
 _HEALTH: Final = RouteDoc("Tell whether this process answers", "operations", response="Health")
 
 ROUTES: Final = (
@@ -127,6 +143,7 @@ ROUTES: Final = (
     EVENTS,
     STATS,
     QUOTES,
+    TICKETS,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),
     Route("GET", "/livez", operations.get_liveness, _HEALTH, Access.OPEN),
     Route(
@@ -145,7 +162,13 @@ ROUTES: Final = (
         "GET",
         "/metrics",
         operations.get_metrics,
-        RouteDoc("Metrics in Prometheus' text format", "operations", media_type="text/plain"),
+        RouteDoc(
+            "Metrics in Prometheus' text format",
+            "operations",
+            media_type="text/plain",
+            problem_statuses=(401, 403),
+            description="For callers on this machine, unless a setting says otherwise.",
+        ),
         Access.OPEN,
     ),
     Route(
@@ -186,7 +209,7 @@ SOCKETS: Final = (
             "Follow an order, or place one and follow it",
             "sockets",
             problem_statuses=(404,),
-            parameters=("orderId", "after (seq)", "Idempotency-Key"),
+            parameters=("orderId", "after (seq)", "ticket", "Idempotency-Key"),
             description="with `orderId`, each message is an Event, from the first one or the one"
             " behind `after`; closed with 1000 after the last. Without, the first message is an"
             " OrderBody and is answered by Queued, or by a Problem and close code 1008 (1013 if"
@@ -200,7 +223,7 @@ SOCKETS: Final = (
         RouteDoc(
             "Follow an order",
             "sockets",
-            parameters=("after (seq)",),
+            parameters=("after (seq)", "ticket"),
             description="each message is an Event; closed with 1000 after the last, with 1001 when"
             " this server stops, with 1013 if the reader is too slow.",
         ),
@@ -211,7 +234,7 @@ SOCKETS: Final = (
         RouteDoc(
             "Follow many orders",
             "sockets",
-            parameters=("batchId", "orderId (many)", "status", "dex", "after"),
+            parameters=("batchId", "orderId (many)", "status", "dex", "after", "ticket"),
             description="first a Hello, then Frames: arrays of Events whose last one has a"
             " `cursor`; a Heartbeat when there is nothing to tell; a Bye before close code 1001"
             " (this server stops) or 1013 (the reader is too slow). Connect again with the newest"

@@ -16,7 +16,6 @@ from backend.api.delivery.open_sockets import CloseReason, CloseRequest
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_stream_query
 from backend.api.sockets.session import FirstMessage, run_session
-from backend.api.wire.cursors import format_stream_cursor
 from backend.api.wire.http import Request
 from backend.api.wire.json import encode, format_time
 from backend.store.feed import FeedPosition
@@ -30,14 +29,22 @@ STREAM_PATH = "/api/orders/stream"
 
 async def serve_stream_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
     """``WS /api/orders/stream``: the events of many orders."""
-    event_filter, after = read_stream_query(request, api.services.journal_id)
+    event_filter, after = read_stream_query(request, api.stream_cursors)
     with api.open_sockets.register(STREAM_PATH) as close_request:
         head = await api.services.feed.read_head()
         requested = head if after is None else after.position
         is_reset = requested is None or requested > head
         start = head if requested is None or is_reset else requested
         await socket.accept()
-        session = _StreamSession(api, socket, close_request, event_filter, start, is_reset=is_reset)
+        session = _StreamSession(
+            api,
+            socket,
+            close_request,
+            event_filter,
+            start,
+            resumed=None if after is None or is_reset else after.text,
+            is_reset=is_reset,
+        )
         await run_session(socket, close_request, session.run, session.build_bye)
 
 
@@ -52,12 +59,14 @@ class _StreamSession:
         event_filter: EventFilter,
         position: FeedPosition,
         *,
+        resumed: str | None,
         is_reset: bool,
     ) -> None:
         self._api = api
         self._socket = socket
         self._event_filter = event_filter
         self._position = position
+        self._resumed = resumed
         self._is_reset = is_reset
         self._queue: OutgoingQueue[EventPage] = OutgoingQueue(
             close_request, weight_max=BUFFERED_EVENTS_MAX
@@ -70,7 +79,7 @@ class _StreamSession:
                 {
                     "hello": {
                         "epoch": str(self._api.services.journal_id),
-                        **self._describe_position(),
+                        **self._describe_position(self._resumed),
                         "reset": self._is_reset,
                         "heartbeatS": HEARTBEAT_S,
                     }
@@ -126,8 +135,7 @@ class _StreamSession:
         await self._socket.send(text)
         self._heartbeat_at = asyncio.get_running_loop().time() + HEARTBEAT_S
 
-    def _describe_position(self) -> dict[str, object]:
-        return {"at": format_time(self._api.services.now()), "cursor": self._format_cursor()}
-
-    def _format_cursor(self) -> str:
-        return format_stream_cursor(self._api.services.journal_id, self._position)
+    def _describe_position(self, cursor: str | None = None) -> dict[str, object]:
+        """The time, and the cursor of the position: a new one, unless it is known."""
+        cursor = cursor or self._api.stream_cursors.format(self._position)
+        return {"at": format_time(self._api.services.now()), "cursor": cursor}

@@ -15,12 +15,14 @@ from urllib.parse import urlsplit
 from backend.api.wire.forwarded import (
     FORWARDED_HEADERS,
     ForwardedView,
+    RawHeaders,
     parse_address,
     parse_authority,
     parse_prefix,
     read_forwarded,
     strip_default_port,
 )
+from backend.api.wire.hosts import parse_origin, split_origin
 from backend.api.wire.http import Request
 from backend.api.wire.problems import Problem
 from backend.runtime import observe_connections
@@ -57,9 +59,17 @@ class AddressBase(NamedTuple):
 
 
 class PublicAddress:
-    """Builds the URLs that clients get, and knows their own addresses."""
+    """Builds the URLs that clients get, and knows their own addresses.
 
-    def __init__(self, public_url: PublicUrl | None, trusted_networks: Iterable[Network]) -> None:
+    ``page_origins`` are those of other sites whose pages may use this server.
+    """
+
+    def __init__(
+        self,
+        public_url: PublicUrl | None,
+        trusted_networks: Iterable[Network],
+        page_origins: frozenset[str] = frozenset(),
+    ) -> None:
         networks = tuple(trusted_networks)
 
         @lru_cache(maxsize=CACHED_ADDRESSES_MAX)
@@ -67,21 +77,34 @@ class PublicAddress:
             parsed = parse_address(address)
             return bool(parsed) and any(ip_address(parsed) in network for network in networks)
 
-        self._url = public_url
+        self.url = public_url
+        self.page_origins = page_origins
         self._base = None if public_url is None else _build_base(public_url)
-        self._is_trusted = is_trusted
+        self.is_trusted = is_trusted
+        """Whether an address is that of a proxy that is believed."""
 
     @property
     def prefix(self) -> str:
         """The path of the configured public URL, without a slash at its end."""
-        return "" if self._url is None else self._url.prefix
+        return "" if self.url is None else self.url.prefix
+
+    def cut_prefix(self, path: str) -> str:
+        """The path without the prefix, which a proxy need not cut off."""
+        prefix = self.prefix
+        return path[len(prefix) :] if prefix and path.startswith(f"{prefix}/") else path
+
+    def find_forwarded_host(self, raw_headers: RawHeaders, peer: str) -> str:
+        """The host that the client named to a trusted proxy; empty if it decides nothing here."""
+        if self.url is not None or not self.is_trusted(peer):
+            return ""
+        return read_forwarded(raw_headers, peer, self.is_trusted).authority
 
     def find_base(self, request: Request) -> AddressBase:
         """By what the client reaches the paths of this server."""
         if self._base is not None:
             return self._base
         headers = request.headers
-        if self._is_trusted(request.peer) and not FORWARDED_HEADERS.isdisjoint(headers):
+        if self.is_trusted(request.peer) and not FORWARDED_HEADERS.isdisjoint(headers):
             return _build_base(self._find_url(request))
         return _build_base_of_host(request.scheme, headers.get("host", ""))
 
@@ -89,18 +112,20 @@ class PublicAddress:
         """The IP address of the client; empty if it is not known."""
         peer = parse_address(request.peer)
         if self._is_forwarded(request):
-            return read_forwarded(request.raw_headers, peer, self._is_trusted).address
+            return read_forwarded(request.raw_headers, peer, self.is_trusted).address
         return peer
 
     def require_own_origin(self, request: Request) -> None:
-        """Refuse a WebSocket that a page of another site opens.
+        """Refuse a WebSocket that a page of another site opens, unless its origin is configured.
 
         The same-origin policy of browsers does not cover WebSockets. Raises ``Problem`` (403).
         """
         origin = request.headers.get("origin")
         if origin is None:
             return
-        scheme, authority = _parse_origin(origin)
+        scheme, authority = split_origin(origin)
+        if authority and parse_origin(origin) in self.page_origins:
+            return
         own = [self._find_url(request), PublicUrl(scheme, request.headers.get("host", ""))]
         if authority and any(
             authority == strip_default_port(url.authority.lower(), scheme) for url in own
@@ -112,16 +137,17 @@ class PublicAddress:
             "foreign_origin",
             f"a page of {origin[:100]!r} may not do this: it is not of"
             f" {own[0].authority[:100]!r}, which is what this server is called here; behind a proxy"
-            " set ORDER_ENGINE_PUBLIC_URL, or forward Host with its port",
+            " set ORDER_ENGINE_PUBLIC_URL, or forward Host with its port; pages of other sites are"
+            " allowed by ORDER_ENGINE_CORS_ORIGINS",
         )
 
     def _find_url(self, request: Request) -> PublicUrl:
         """The address by which the client of a request reached this server."""
-        if self._url is not None:
-            return self._url
+        if self.url is not None:
+            return self.url
         view = ForwardedView()
         if self._is_forwarded(request):
-            view = read_forwarded(request.raw_headers, request.peer, self._is_trusted)
+            view = read_forwarded(request.raw_headers, request.peer, self.is_trusted)
         scheme = view.scheme or _get_http_scheme(request.scheme)
         authority = view.authority or parse_authority(request.headers.get("host", ""))
         has_port = authority.rpartition("]")[2].count(":") == 1
@@ -130,7 +156,7 @@ class PublicAddress:
         return PublicUrl(scheme, strip_default_port(authority, scheme), view.prefix)
 
     def _is_forwarded(self, request: Request) -> bool:
-        return self._is_trusted(request.peer) and not FORWARDED_HEADERS.isdisjoint(request.headers)
+        return self.is_trusted(request.peer) and not FORWARDED_HEADERS.isdisjoint(request.headers)
 
 
 def parse_public_url(text: str) -> PublicUrl:
@@ -159,17 +185,6 @@ def parse_networks(text: str) -> list[Network]:
             reason = f"{entry!r} is neither an address nor a network such as 10.0.0.0/8"
             raise ValueError(f"{reason} ({error})") from None
     return networks
-
-
-def _parse_origin(origin: str) -> tuple[str, str]:
-    """The scheme and the authority of an ``Origin``; both are empty if it is of no site."""
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return "", ""
-    if parts.scheme not in {"http", "https"}:
-        return "", ""
-    return parts.scheme, strip_default_port(parts.netloc.lower(), parts.scheme)
 
 
 def _get_http_scheme(scheme: str) -> str:

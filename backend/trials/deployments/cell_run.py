@@ -224,7 +224,8 @@ class CellRunner:
             "shutdown_s": 1,
         }
         if is_live(cell.node):
-            settings |= {"live": 1, "wallet_file": self._wallet.path}
+            live = {"live": 1, "open_access": "live", "wallet_file": self._wallet.path}
+            settings |= live
         return build_child_environment(os.environ, **settings)
 
     def _build_proxy(self, kind: NodeKind, log_dir: Path) -> EngineProcess:

@@ -15,6 +15,11 @@ export class ProblemError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
+  /** Whether the server refuses whoever asks: it does so again until something is changed. */
+  get isRefusal() {
+    return this.status === 401 || this.status === 403;
+  }
+
   /** Whether a retry of the same request may succeed. */
   get isTemporary() {
     return this.status === 429 || this.status === 503;
@@ -61,13 +66,16 @@ export class ApiClient {
     return this.#request("POST", "api/orders/batch", { body: { orders }, key });
   }
 
-  /** The URL of the stream of events behind a cursor, or from now on. */
-  streamUrl(after) {
+  /** The URL of the stream of events behind a cursor, or from now on; it opens one socket. */
+  async getStreamUrl(after) {
     const url = new URL("api/orders/stream", BASE_URL);
     url.protocol = url.protocol.replace("http", "ws");
     if (after) url.searchParams.set("after", after);
-    // A browser cannot give a WebSocket headers.
-    if (this.key) url.searchParams.set("access_token", this.key);
+    // A browser cannot give a WebSocket headers, and a key in an address ends in logs.
+    if (this.key) {
+      const { ticket } = await this.#request("POST", "api/tickets");
+      url.searchParams.set("ticket", ticket);
+    }
     return url;
   }
 

@@ -25,7 +25,7 @@ const CLOSE_REASONS = {
 };
 
 export class EventFeed extends EventTarget {
-  /** The connection's state. `name`: connecting, loading, live, quiet or offline. */
+  /** The connection's state. `name`: connecting, loading, live, quiet, offline or refused. */
   state = { name: "connecting", reason: "", retryAtMs: 0, attempt: 1 };
   /** How far the server's clock is ahead of the browser's. */
   skewMs = 0;
@@ -38,6 +38,7 @@ export class EventFeed extends EventTarget {
   #heartbeatMs = 5_000;
   #reason = "";
   #refusals = 0;
+  #error = null;
   #endWait = () => {};
 
   constructor(client, store) {
@@ -46,22 +47,40 @@ export class EventFeed extends EventTarget {
     this.#store = store;
   }
 
-  /** Connect, and reconnect with backoff, for as long as the page is open. */
+  /**
+   * Connect, and reconnect with backoff, for as long as the page is open. After a refusal it waits
+   * for `retryNow`.
+   */
   async run() {
     for (let attempt = 1; ; attempt += 1) {
       this.#setState("connecting", { attempt });
       this.#reason = "the connection was lost";
-      const wasOpen = await this.#runConnection();
+      const wasOpen = await this.#connect();
       if (wasOpen) attempt = 1;
-      const retryAfterMs = wasOpen ? 0 : await this.#diagnoseFailure();
+      const error = wasOpen ? null : await this.#diagnoseFailure();
+      if (error?.isRefusal) {
+        attempt = 0;
+        await this.#awaitUser(error);
+        continue;
+      }
       const backoffMs = Math.min(BACKOFF_MIN_MS * 2 ** (attempt - 1), BACKOFF_MAX_MS);
-      const waitMs = Math.max(retryAfterMs, backoffMs * (0.5 + Math.random() / 2));
+      const waitMs = Math.max(error?.retryAfterMs || 0, backoffMs * (0.5 + Math.random() / 2));
       this.#setState("offline", { reason: this.#reason, retryAtMs: Date.now() + waitMs, attempt });
       await new Promise((resolve) => {
         this.#endWait = resolve;
         setTimeout(resolve, waitMs);
       });
     }
+  }
+
+  /** Wait until the user has given a key, or asks to try again. */
+  async #awaitUser(error) {
+    const isAnswered = new Promise((resolve) => {
+      this.#endWait = resolve;
+    });
+    this.#setState("refused", { reason: this.#reason });
+    if (error.status === 401) this.dispatchEvent(new Event("key"));
+    await isAnswered;
   }
 
   /** Skip the rest of the backoff. */
@@ -74,13 +93,24 @@ export class EventFeed extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  /** Run one connection to its end; resolves to whether it was ever open. */
-  #runConnection() {
+  /** Open one connection and run it to its end; resolves to whether it was ever open. */
+  async #connect() {
+    this.#error = null;
+    try {
+      return await this.#runConnection(await this.#client.getStreamUrl(this.#cursor));
+    } catch (error) {
+      this.#reason = describeError(error);
+      this.#error = error;
+      return false;
+    }
+  }
+
+  #runConnection(url) {
     return new Promise((resolve) => {
       const connectionEnd = new AbortController();
       let isOpen = false;
       let quietTimer, lostTimer;
-      const socket = new WebSocket(this.#client.streamUrl(this.#cursor));
+      const socket = new WebSocket(url);
       const end = () => {
         connectionEnd.abort();
         clearTimeout(quietTimer);
@@ -164,14 +194,17 @@ export class EventFeed extends EventTarget {
     }
   }
 
-  /** Browsers hide why a WebSocket was refused: a plain request gets the reason. */
+  /**
+   * The error that kept the connection from being opened, or null. Browsers hide why a WebSocket
+   * was refused: a plain request gets the reason.
+   */
   async #diagnoseFailure() {
+    if (this.#error !== null) return this.#error;
     try {
       await this.#client.getStats();
     } catch (error) {
       this.#reason = describeError(error);
-      if (error.status === 401) this.dispatchEvent(new Event("key"));
-      return error.retryAfterMs ?? 0;
+      return error;
     }
     this.#refusals += 1;
     if (this.#refusals >= REFUSALS_MAX) {
@@ -179,7 +212,7 @@ export class EventFeed extends EventTarget {
       this.#isLoaded = false;
     }
     this.#reason = "the server does not open the stream; behind a proxy, check its settings";
-    return 0;
+    return null;
   }
 }
 

@@ -12,6 +12,7 @@ const BADGE_TEXTS = {
   live: "● live",
   quiet: "◔ quiet",
   offline: "○ offline",
+  refused: "○ refused",
 };
 
 /** Counts by status, which filter the table when pressed, rates, latencies and both charts. */
@@ -108,10 +109,11 @@ export class ConnectionBadge {
       live: "",
       quiet: "",
       offline: ` · ${reason} · again in ${seconds} s`,
+      refused: ` · ${reason}`,
     };
     this.#text.dataset.state = name;
     setText(this.#text, BADGE_TEXTS[name] + details[name]);
-    this.#retry.hidden = name !== "offline";
+    this.#retry.hidden = name !== "offline" && name !== "refused";
   }
 }
 
@@ -134,7 +136,11 @@ export class Announcer {
 
   /** Announce a change of the connection; counts are announced relative to those at its start. */
   announceConnection(name, { byStatus }) {
-    const text = { live: "Connected to the server.", offline: "The connection is lost." }[name];
+    const text = {
+      live: "Connected to the server.",
+      offline: "The connection is lost.",
+      refused: "The server refuses the connection.",
+    }[name];
     if (name === "loading") this.#announcedCounts = null;
     if (name === "live") this.#announcedCounts ??= byStatus;
     if (text === undefined || name === this.#connection) return;

@@ -106,6 +106,17 @@ async def test_offline_keeps_the_last_rows_and_counts_down(size: tuple[int, int]
         assert " s left" not in text
 
 
+async def test_a_refusal_says_that_the_next_attempt_is_the_users() -> None:
+    source = StaticSource(load_recorded_messages(MIDDLE_MS))
+    async with show_dashboard(make_session(source)) as pilot:
+        source.play([RecordedMessage(source.at_ms, Lost("it wants a key", None))])
+        await wait_until_drawn(pilot)
+        text = screen_text(pilot)
+        assert "refused · r tries again" in text
+        assert "it wants a key" in text
+        assert "retry in" not in text
+
+
 async def test_rows_are_dimmed_while_offline() -> None:
     source = StaticSource(load_recorded_messages(MIDDLE_MS))
     async with show_dashboard(make_session(source)) as pilot:

@@ -1,0 +1,67 @@
+"""Who may read ``/metrics``: callers on this machine, those with a key, or everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from backend.api.admission.api_keys import ApiKeys
+from backend.api.wire.forwarded import FORWARDED_HEADERS
+from backend.api.wire.hosts import HostRule, HostScope
+from backend.api.wire.http import Request, parse_headers, problem_response
+from backend.api.wire.problems import Problem
+from backend.api.wire.public_address import PublicAddress
+from backend.runtime.metrics_server import Refusal
+
+_LOOPBACK_HOSTS = HostRule(HostScope.LOOPBACK)
+
+
+class MetricsAccess:
+    """Decides who may read metrics, by the setting ``metrics_access``."""
+
+    def __init__(self, setting: str, api_keys: ApiKeys, public_address: PublicAddress) -> None:
+        self._setting = setting
+        self._api_keys = api_keys
+        self._public_address = public_address
+
+    def require(self, request: Request) -> None:
+        """Return if the caller may read metrics. Raises ``Problem``: 401, 403."""
+        if self._setting == "key":
+            self._api_keys.authenticate(request.headers)
+        elif self._setting == "loopback" and not self._is_local(request):
+            raise Problem(
+                403,
+                "metrics_not_permitted",
+                "metrics are for callers on this machine: set ORDER_ENGINE_METRICS_ACCESS to key,"
+                " to read them with an API key, or to open",
+            )
+
+    def find_refusal(self, environ: Mapping[str, Any]) -> Refusal | None:
+        """The response to a caller that may not read the metrics of a worker."""
+        lines = [
+            (name.removeprefix("HTTP_").replace("_", "-").lower().encode(), text.encode("latin1"))
+            for name, text in environ.items()
+            if name.startswith("HTTP_")
+        ]
+        peer = environ.get("REMOTE_ADDR", "")
+        request = Request("", "/metrics", parse_headers(lines), {}, peer=peer, raw_headers=lines)
+        try:
+            self.require(request)
+        except Problem as problem:
+            response = problem_response(problem, request.path)
+            headers = {"Content-Type": response.content_type, **response.headers}
+            return Refusal(response.status, headers, str(response.body).encode())
+        return None
+
+    def _is_local(self, request: Request) -> bool:
+        """Whether the caller is on this machine; one behind a proxy is only if the proxy says so.
+
+        A proxy that is not trusted is believed nothing.
+        """
+        address = self._public_address.find_client_address(request)
+        is_direct = FORWARDED_HEADERS.isdisjoint(request.headers)
+        if not is_direct and not self._public_address.is_trusted(request.peer):
+            return False
+        is_loopback = bool(address) and ip_address(address).is_loopback
+        return is_loopback and _LOOPBACK_HOSTS.allows(request.headers.get("host", ""))

@@ -1,0 +1,61 @@
+"""How far an API is exposed: where it may be reached without a key, and under which hosts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from backend.api.server.listener import format_url
+from backend.api.wire.forwarded import parse_address
+from backend.api.wire.hosts import HostRule, HostScope, parse_hosts, split_authority
+from backend.api.wire.public_address import PublicUrl
+from backend.config import ConfigurationError, Settings
+
+
+def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:
+    """What to tell of an API without keys at its start; ``None`` if it has keys.
+
+    Raises ``ConfigurationError`` if it would be open further than ``open_access`` says.
+    """
+    if settings.api_keys:
+        return None
+    if settings.live and settings.open_access != "live":
+        raise ConfigurationError(
+            "ORDER_ENGINE_LIVE is set and ORDER_ENGINE_API_KEYS is not: whoever reaches the API"
+            " could trade with the wallet. Set keys, or ORDER_ENGINE_OPEN_ACCESS=live to allow it"
+        )
+    exposed = [listener for listener in listeners if not _is_loopback(listener)]
+    if exposed and settings.open_access == "loopback":
+        raise ConfigurationError(
+            f"ORDER_ENGINE_API_KEYS is not set, and other machines reach {format_url(exposed[0])}"
+            " (ORDER_ENGINE_HOST): whoever does could place orders. Set keys, listen on 127.0.0.1,"
+            " or set ORDER_ENGINE_OPEN_ACCESS=network to allow it"
+        )
+    return (
+        "ORDER_ENGINE_API_KEYS is not set: no key is asked for, and whoever reaches"
+        f" {format_url(listeners[0])} may place orders"
+    )
+
+
+def build_host_rule(
+    settings: Settings, listeners: Sequence[socket.socket], public_url: PublicUrl | None
+) -> HostRule:
+    """The hosts that an API answers to. Raises ``ConfigurationError``.
+
+    On loopback those are loopback hosts, elsewhere all; without keys no name that is not allowed.
+    """
+    try:
+        allowed = parse_hosts(settings.allowed_hosts)
+    except ValueError as error:
+        raise ConfigurationError(f"ORDER_ENGINE_ALLOWED_HOSTS is invalid: {error}") from None
+    if public_url is not None:
+        allowed |= {split_authority(public_url.authority)[0]}
+    if all(map(_is_loopback, listeners)):
+        return HostRule(HostScope.LOOPBACK, allowed)
+    return HostRule(HostScope.ALL if settings.api_keys else HostScope.ADDRESSES, allowed)
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    address = parse_address(listener.getsockname()[0])
+    return bool(address) and ip_address(address).is_loopback
