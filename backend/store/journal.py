@@ -44,7 +44,7 @@ COMMIT_DELAY_S = 0.003
 # the partial index of open orders for empty, and would join every row with all open orders.
 _RECORD_TRANSITIONS = """
 WITH input AS (
-    SELECT * FROM unnest(
+    SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
         $14::bigint[], $15::numeric[], $16::numeric[], $17::text[], $18::int[], $19::bool[]
@@ -72,7 +72,10 @@ WITH input AS (
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
-        updated_at = now()
+        updated_at = now(),
+        closed_status = CASE WHEN i.is_final THEN i.status::order_status END,
+        closed_dex = CASE WHEN i.is_final THEN coalesce(i.dex, o.dex, '') END,
+        closed_at = CASE WHEN i.is_final THEN now() END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data, i.via, i.via_attempt, i.via_data

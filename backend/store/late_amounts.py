@@ -36,7 +36,8 @@ RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
 _STORE = """
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
-    amount_pending = NULL, updated_at = now()
+    amount_pending = NULL, updated_at = now(),
+    closed_at = CASE WHEN o.closed_status IS NOT NULL THEN now() END
 FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS i(id, amount_out, executed_price)
 WHERE o.id = i.id AND o.amount_pending
 """
