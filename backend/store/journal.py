@@ -73,8 +73,8 @@ WITH input AS (
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
         updated_at = now(),
-        closed_status = CASE WHEN i.is_final THEN i.status::order_status END,
-        closed_dex = CASE WHEN i.is_final THEN coalesce(i.dex, o.dex, '') END,
+        closed_as = CASE WHEN i.is_final THEN order_closed_as(
+            i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
         closed_at = CASE WHEN i.is_final THEN now() END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE

@@ -37,7 +37,7 @@ _STORE = """
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
     amount_pending = NULL, updated_at = now(),
-    closed_at = CASE WHEN o.closed_status IS NOT NULL THEN now() END
+    closed_at = CASE WHEN o.closed_as IS NOT NULL THEN now() END
 FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS i(id, amount_out, executed_price)
 WHERE o.id = i.id AND o.amount_pending
 """

@@ -35,7 +35,7 @@ VALUES ($1, 1, $2::text::order_status, now(), 1, '{"type": "market"}')
 _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
 _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
-    *("closed_status", "closed_dex", "closed_at"),
+    *("closed_as", "closed_at"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

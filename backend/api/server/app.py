@@ -21,6 +21,7 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 
 from backend.api.context import ApiContext
 from backend.api.route import Access, Route, SocketRoute
+from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
 from backend.api.wire.problems import Problem, to_problem
@@ -53,11 +54,13 @@ async def handle_request(
     try:
         headers = parse_headers(scope["headers"])
         owner = "" if route.access is Access.OPEN else api.api_keys.authenticate(headers)
+        query = parse_query(scope["query_string"])
+        refuse_unknown_parameters(route, query)
         request = Request(
             owner,
             scope["path"],
             headers,
-            parse_query(scope["query_string"]),
+            query,
             scope["scheme"],
             path_variable,
             body,
@@ -119,6 +122,7 @@ def _make_socket_view(
                 peer=_get_peer(scope),
                 raw_headers=scope["headers"],
             )
+            refuse_unknown_parameters(route, query)
             if not api.api_keys.are_required:
                 api.public_address.require_own_origin(request)
             await route.view(api, request, socket)

@@ -42,9 +42,12 @@ async def migrate(url: str, pooling: Pooling = Pooling.AUTO) -> list[str]:
     address = parse_address(url)
     connector = Connector(address, pooling)
     with explain_start_errors(address):
-        async with open_connection(connector) as holder, _hold_lock(holder):
-            async with open_connection(connector) as connection:
-                return await _apply_missing(connection)
+        async with (
+            open_connection(connector) as holder,
+            _hold_lock(holder),
+            open_connection(connector) as connection,
+        ):
+            return await _apply_missing(connection)
 
 
 @asynccontextmanager
@@ -109,9 +112,7 @@ async def _run_statements(connection: StoreConnection, statements: Iterable[str]
 def _split(text: str) -> Iterable[str]:
     """The statements of a migration, without parts that are only comments."""
     parts = text.split("\n\n")
-    return [
-        part for part in parts if any(not line.startswith("--") for line in part.splitlines())
-    ]
+    return [part for part in parts if any(not line.startswith("--") for line in part.splitlines())]
 
 
 def _list_migrations() -> Iterable[tuple[str, str]]:
