@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from time import perf_counter
+from typing import Final
 from uuid import UUID
 
 from backend.domain.lifecycle import Step
@@ -35,6 +36,8 @@ from backend.store.errors import (
 
 ROWS_MAX = 500
 RETRY_S = 0.1
+LEASE_MAX: Final = timedelta(seconds=300)
+"""The longest lease, and the longest time before a job is resent, that any process may have."""
 COMMIT_DELAY_S = 0.003
 """How long transitions wait for a group commit: its cost hardly grows with the number of rows."""
 
@@ -132,10 +135,23 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """The duration of a lease, and the time after which the job of an unclaimed order is resent."""
+    """The duration of a lease, and the time after which the job of an unclaimed order is resent.
+
+    ``wait_max`` is the longest time for which an order waits for its next attempt.
+    """
 
     duration: timedelta
     rekick_after: timedelta
+    wait_max: timedelta = timedelta(0)
+
+    @property
+    def ahead_max(self) -> timedelta:
+        """How far ahead of the database's clock any time of an order may be.
+
+        One further ahead was stored before that clock was set back, and counts as passed: else its
+        order would wait until the clock is there again.
+        """
+        return LEASE_MAX + self.wait_max
 
 
 class Journal:

@@ -45,9 +45,10 @@ INSERT INTO order_events (order_id, seq, status, at, attempt, data, txid)
 SELECT id, seq, status, created_at, 1, '{}', row_number() OVER (ORDER BY id) / 100
 FROM orders WHERE owner = 'big' LIMIT 200000
 """
-_INDEXES = "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS text" + (
-    " FROM pg_index WHERE indrelid = 'orders'::regclass AND NOT indisprimary"
-)
+_INDEXES = """
+SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS text
+FROM pg_index WHERE indrelid = 'orders'::regclass AND NOT indisprimary
+"""
 
 
 async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -56,6 +57,7 @@ async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> 
     for setting in ("session_replication_role = replica", "maintenance_work_mem = '256MB'"):
         await connection.execute(f"SET {setting}")  # the first turns triggers off
     await connection.execute("ALTER TABLE orders SET UNLOGGED")
+    await connection.execute("ALTER TABLE orders SET (fillfactor = 100)")
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
     arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT
