@@ -38,6 +38,20 @@ class ApiSettings(BaseSettings):
         ge=1,
         description="Number of open orders above which new orders get a 503 response.",
     )
+    readers_max: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Number of database connections of one API process for what clients read;"
+        " orders are placed and streamed on others.",
+    )
+    read_timeout_s: float = Field(
+        2,
+        ge=0.05,
+        le=60,
+        description="Time limit of a read from the database for a client, in seconds, and of its"
+        " wait for a connection; then the response is 503.",
+    )
     sockets_max: int = Field(
         12_000, ge=1, description="Maximum number of WebSocket connections of one API process."
     )

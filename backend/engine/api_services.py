@@ -18,7 +18,7 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
-from backend.engine.shared_services import open_shared_services
+from backend.engine.shared_services import open_readers, open_shared_services
 from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
@@ -53,6 +53,8 @@ class ApiServices:
     orders: OrderQueries
     counts: StatusCounts
     feed: Feed
+    past_events: Feed
+    """The feed as clients read what is past in it, on the connections of readers."""
     feed_lag: FeedLag
     journal_id: UUID
     cursor_key: bytes
@@ -79,7 +81,7 @@ async def open_api_services(
         cursor_key = await wait_for_server(
             "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
         )
-        async with run_in_background(intake.run):
+        async with open_readers(settings) as readers, run_in_background(intake.run):
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,
@@ -87,9 +89,10 @@ async def open_api_services(
                 rpc=shared.rpc,
                 router=shared.router,
                 intake=intake,
-                orders=OrderQueries(shared.pool),
+                orders=OrderQueries(shared.pool, readers=readers),
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
+                past_events=Feed(readers),
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
                 cursor_key=cursor_key,

@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -102,6 +102,19 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) ->
     pooling = Pooling(settings.database_pooler)
     return await stack.enter_async_context(
         open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
+    )
+
+
+def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool]:
+    """Open the connections for what clients read: few, and for a limited time at once.
+
+    However slow those reads are, they take no connection from what accepts and streams orders.
+    """
+    return open_pool(
+        _require_url(settings.database_url, "DATABASE_URL"),
+        connections_max=settings.readers_max,
+        pooling=Pooling(settings.database_pooler),
+        timeout_s=settings.read_timeout_s,
     )
 
 

@@ -85,7 +85,11 @@ async def run_worker(
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:
-    policy = LeasePolicy(timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s))
+    policy = LeasePolicy(
+        timedelta(seconds=settings.lease_s),
+        timedelta(seconds=settings.rekick_s),
+        timedelta(milliseconds=_build_retry_policy(settings).wait_max_ms),
+    )
     notify = shared.notifier.notify
     leases = LeaseStore(shared.pool, policy=policy, tokens=shared.tokens, on_commit=notify)
     return leases, Journal(shared.pool, policy=policy, on_commit=notify)

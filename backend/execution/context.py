@@ -10,6 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
+from backend.domain.lifecycle import backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.wallet.funds import Funds, UncheckedFunds
@@ -28,6 +29,12 @@ class RetryPolicy:
     backoff_ms: int
     backoff_jitter: float
     outage_wait_s: float
+
+    @property
+    def wait_max_ms(self) -> int:
+        """The longest backoff, in milliseconds."""
+        jitter = self.backoff_jitter
+        return backoff_ms(self.attempts_max, base_ms=self.backoff_ms, jitter=jitter, chance=1)
 
 
 class OrderRouter(Protocol):

@@ -38,9 +38,11 @@ else:
 class DatabasePool(_Pool):
     """Connections to a server that can write."""
 
-    __slots__ = ("_connector",)
+    __slots__ = ("_connector", "_timeout_s")
 
-    def __init__(self, connector: Connector, *, connections_max: int) -> None:
+    def __init__(
+        self, connector: Connector, *, connections_max: int, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> None:
         super().__init__(
             min_size=1,
             max_size=connections_max,
@@ -51,9 +53,10 @@ class DatabasePool(_Pool):
             loop=None,
             connection_class=StoreConnection,
             record_class=asyncpg.Record,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=timeout_s,
         )
         self._connector = connector
+        self._timeout_s = timeout_s
 
     @property
     def address(self) -> DatabaseAddress:
@@ -67,8 +70,16 @@ class DatabasePool(_Pool):
     async def read(
         self, query: str, *args: object, timeout: float | None = None
     ) -> Sequence[asyncpg.Record]:
-        """The rows of a statement for a client. Raises ``Transient`` for every database error."""
-        return await translate_errors(lambda: self.fetch(query, *args, timeout=timeout))
+        """The rows of a statement for a client. Raises ``Transient`` for every database error.
+
+        Without ``timeout`` the pool's is that of the statement, and of the wait for a connection.
+        """
+
+        async def fetch() -> Sequence[asyncpg.Record]:
+            async with self.acquire(timeout=timeout or self._timeout_s) as connection:
+                return await connection.fetch(query, *args, timeout=timeout)
+
+        return await translate_errors(fetch)
 
     async def drop(self, connection: DatabaseConnection, error: BaseException) -> None:
         """React to the error of a statement: keep its connection, drop it, or drop all."""
@@ -100,16 +111,22 @@ async def _skip_reset(connection: object) -> None:
 
 @asynccontextmanager
 async def open_pool(
-    url: str, *, connections_max: int, pooling: Pooling = Pooling.AUTO
+    url: str,
+    *,
+    connections_max: int,
+    pooling: Pooling = Pooling.AUTO,
+    timeout_s: float = COMMAND_TIMEOUT_S,
 ) -> AsyncIterator[DatabasePool]:
     """Open a pool of connections for the length of a block.
 
-    Raises ``Rejected`` or ``Transient``, with a sentence, if the server cannot be used.
+    A statement that takes longer than ``timeout_s`` is cancelled, at the server too. Raises
+    ``Rejected`` or ``Transient``, with a sentence, if the server cannot be used.
     """
     address = parse_address(url)
     for name, reason in address.ignored.items():
         observe_database.url_parameter_ignored(name, reason)
-    pool = DatabasePool(Connector(address, pooling), connections_max=connections_max)
+    connector = Connector(address, pooling)
+    pool = DatabasePool(connector, connections_max=connections_max, timeout_s=timeout_s)
     with explain_start_errors(address):
         await pool
     try:

@@ -78,7 +78,8 @@ class FeedLag:
         txid, age_s = row.pop("txid"), row.pop("age_s")
         if txid != self._txid:
             self._txid, self._seen_at, self._warn_at = txid, now, 0.0
-        return OpenTransaction(now - self._seen_at if age_s is None else age_s, **row)
+        # The database's clock may be hidden, or was set back since the transaction began.
+        return OpenTransaction(max(age_s or 0.0, now - self._seen_at), **row)
 
     def is_long(self, holder: OpenTransaction) -> bool:
         """Whether a transaction is open for so long that somebody should know."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from time import perf_counter
+from typing import Final
 from uuid import UUID
 
 from backend.domain.lifecycle import Step
@@ -35,6 +36,8 @@ from backend.store.errors import (
 
 ROWS_MAX = 500
 RETRY_S = 0.1
+LEASE_MAX: Final = timedelta(seconds=300)
+"""The longest lease, and the longest time before a job is resent, that any process may have."""
 COMMIT_DELAY_S = 0.003
 """How long transitions wait for a group commit: its cost hardly grows with the number of rows."""
 
@@ -44,7 +47,7 @@ COMMIT_DELAY_S = 0.003
 # the partial index of open orders for empty, and would join every row with all open orders.
 _RECORD_TRANSITIONS = """
 WITH input AS (
-    SELECT * FROM unnest(
+    SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
         $14::bigint[], $15::numeric[], $16::numeric[], $17::text[], $18::int[], $19::bool[]
@@ -72,7 +75,10 @@ WITH input AS (
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
-        updated_at = now()
+        updated_at = now(),
+        closed_as = CASE WHEN i.is_final THEN order_closed_as(
+            i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
+        closed_at = CASE WHEN i.is_final THEN now() END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data, i.via, i.via_attempt, i.via_data
@@ -129,10 +135,23 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """The duration of a lease, and the time after which the job of an unclaimed order is resent."""
+    """The duration of a lease, and the time after which the job of an unclaimed order is resent.
+
+    ``wait_max`` is the longest time for which an order waits for its next attempt.
+    """
 
     duration: timedelta
     rekick_after: timedelta
+    wait_max: timedelta = timedelta(0)
+
+    @property
+    def ahead_max(self) -> timedelta:
+        """How far ahead of the database's clock any time of an order may be.
+
+        One further ahead was stored before that clock was set back, and counts as passed: else its
+        order would wait until the clock is there again.
+        """
+        return LEASE_MAX + self.wait_max
 
 
 class Journal:

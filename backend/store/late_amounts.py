@@ -21,13 +21,14 @@ ASK_INTERVAL_MAX: Final = timedelta(minutes=5)
 ASK_AGE_MAX: Final = timedelta(days=7)
 """A node that does not know a transaction after this time has dropped it from its history."""
 
-# Each order is asked for again after a tenth of the time since it was confirmed.
+# Each order is asked for again after a tenth of the time since it was confirmed. A time further
+# ahead than the longest interval is from before the database's clock was set back.
 _TAKE_DUE = """
 UPDATE orders o
 SET kick_at = now() + least(greatest((now() - o.updated_at) / 10, $2::interval), $3::interval)
 WHERE o.id IN (
     SELECT id FROM orders
-    WHERE amount_pending AND kick_at <= now() AND updated_at > now() - $4::interval
+    WHERE amount_pending AND (kick_at <= now() OR kick_at > now() + $3::interval) AND updated_at > now() - $4::interval
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
@@ -36,7 +37,8 @@ RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
 _STORE = """
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
-    amount_pending = NULL, updated_at = now()
+    amount_pending = NULL, updated_at = now(),
+    closed_at = CASE WHEN o.closed_as IS NOT NULL THEN now() END
 FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS i(id, amount_out, executed_price)
 WHERE o.id = i.id AND o.amount_pending
 """

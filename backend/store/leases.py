@@ -1,7 +1,8 @@
 """Leases: which worker executes an order, for how long, and which orders no worker executes.
 
 A claim is one compare-and-set that takes the lease and increments the order's epoch. All times
-here are those of the database's clock.
+here are those of the database's clock. That may be set back: a time further ahead of it than any
+may be (``LeasePolicy.ahead_max``) is none.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ _CLAIM = """
 WITH free AS (
     SELECT id, status FROM orders
     WHERE id = ANY($1::uuid[]) AND open
-      AND (lease_until IS NULL OR lease_until < now())
-      AND (next_attempt_at IS NULL OR next_attempt_at <= now())
+      AND (lease_until IS NULL OR lease_until < now() OR lease_until > now() + $4::interval)
+      AND (next_attempt_at IS NULL OR next_attempt_at <= now()
+           OR next_attempt_at > now() + $4::interval)
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE orders o SET
@@ -47,7 +49,7 @@ WITH free AS (
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
               o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
               free.status = 'pending' AS is_first,
-              extract(epoch FROM now() - o.waiting_since)::float8 AS waited_s,
+              extract(epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
@@ -61,7 +63,10 @@ SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 _RENEW = """
 UPDATE orders o SET
     lease_until = now() + $4::interval,
-    waiting_since = coalesce(o.waiting_since, now() - make_interval(secs => i.waited_s))
+    waiting_since = coalesce(
+        CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
+        now() - make_interval(secs => i.waited_s)
+    )
 FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
     AND o.lease_until IS NOT NULL
@@ -72,7 +77,10 @@ _RELEASE = """
 UPDATE orders o SET
     lease_until = NULL,
     kick_at = now(),
-    waiting_since = coalesce(o.waiting_since, now() - make_interval(secs => i.waited_s))
+    waiting_since = coalesce(
+        CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
+        now() - make_interval(secs => i.waited_s)
+    )
 FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
@@ -81,8 +89,10 @@ _FIND_OVERDUE = """
 UPDATE orders SET kick_at = now() + $2::interval
 WHERE id IN (
     SELECT id FROM orders
-    WHERE open AND kick_at <= now() AND (lease_until IS NULL OR lease_until < now())
-      AND (status <> 'pending' OR kick_at <= now() - $3::interval)
+    WHERE open
+      AND (lease_until IS NULL OR lease_until < now() OR lease_until > now() + $4::interval)
+      AND (kick_at > now() + $4::interval
+           OR kick_at <= now() - CASE status WHEN 'pending' THEN $3::interval ELSE '0' END)
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id
@@ -122,7 +132,11 @@ class LeaseStore:
 
     async def _claim_batch(self, ids: Sequence[UUID]) -> list[LeasedOrder | None]:
         rows = await self._fetch(
-            _CLAIM, list(set(ids)), _CLAIM_STEP.status.value, self._policy.duration
+            _CLAIM,
+            list(set(ids)),
+            _CLAIM_STEP.status.value,
+            self._policy.duration,
+            self._policy.ahead_max,
         )
         if rows:
             self._on_commit(rows[0]["txid"])
@@ -153,7 +167,11 @@ class LeaseStore:
         sent to the queue.
         """
         rows = await self._fetch(
-            _FIND_OVERDUE, limit, self._policy.rekick_after, timedelta(seconds=pending_grace_s)
+            _FIND_OVERDUE,
+            limit,
+            self._policy.rekick_after,
+            timedelta(seconds=pending_grace_s),
+            self._policy.ahead_max,
         )
         return [row["id"] for row in rows]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -13,26 +12,19 @@ from backend.domain.orders import OrderRecord, OrderType
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.order_lists import (
+    COLUMNS,
+    ListPosition,
+    OrderFilter,
+    build_list_statement,
+)
 
-_COLUMNS = """
-id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
-slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
-executed_price,
-last_error, next_attempt_at, created_at, updated_at
+UNKNOWN_AMOUNTS_MAX: Final = 1_000
+
+_COUNT_UNKNOWN_AMOUNTS = """
+SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
 """
-
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """Conditions on orders: an order must match every field that is set."""
-
-    statuses: tuple[Status, ...] = ()
-    batch_id: UUID | None = None
-    dex: Dex | None = None
-    token_in: str | None = None
-    token_out: str | None = None
 
 
 class OpenOrders(NamedTuple):
@@ -45,33 +37,37 @@ class OpenOrders(NamedTuple):
 class OrderQueries:
     """Reads orders. Every method raises ``Transient`` while PostgreSQL is unavailable."""
 
-    def __init__(self, pool: DatabasePool) -> None:
+    def __init__(self, pool: DatabasePool, *, readers: DatabasePool | None = None) -> None:
+        """``readers`` has the connections of what clients ask for; by default it is ``pool``."""
         self._pool = pool
+        self._readers = readers or pool
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._pool.read(
-            f"SELECT {_COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
+        rows = await self._readers.read(
+            f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
             order_id,
             owner,
         )
         return _parse_record(rows[0]) if rows else None
 
     async def list_page(
-        self, owner: str, which: OrderFilter, *, before: UUID | None, limit: int
+        self,
+        owner: str,
+        which: OrderFilter,
+        *,
+        limit: int,
+        after: ListPosition | None = None,
+        is_ascending: bool = False,
     ) -> list[OrderRecord]:
-        """The newest orders of an owner, newest first; with ``before``, only older ones."""
-        args: list[object] = [owner]
-        tests = ["owner = $1"]
-        for test, value in _build_conditions(which, before):
-            args.append(value)
-            tests.append(test.format(f"${len(args)}"))
-        args.append(limit)
-        rows = await self._pool.read(
-            f"SELECT {_COLUMNS} FROM orders WHERE {' AND '.join(tests)}"  # noqa: S608
-            f" ORDER BY id DESC LIMIT ${len(args)}",
-            *args,
+        """The newest orders of an owner, newest first, or the oldest first; only those ``after``.
+
+        They are sorted by their time of creation, or of their last change with ``updated_since``.
+        """
+        statement = build_list_statement(
+            owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
+        rows = await self._readers.read(statement.sql, *statement.args)
         return [_parse_record(row) for row in rows]
 
     async def count_by_status(self) -> dict[Status, int]:
@@ -89,8 +85,11 @@ class OrderQueries:
         return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
     async def count_unknown_amounts(self) -> int:
-        """The number of confirmed orders, over all owners, whose amount no node has told yet."""
-        rows = await self._pool.read("SELECT count(*) AS n FROM orders WHERE amount_pending")
+        """The number of confirmed orders, over all owners, whose amount no node has told yet.
+
+        More than ``UNKNOWN_AMOUNTS_MAX`` are not counted.
+        """
+        rows = await self._readers.read(_COUNT_UNKNOWN_AMOUNTS, UNKNOWN_AMOUNTS_MAX)
         return int(rows[0]["n"])
 
     async def check_writable(self) -> None:
@@ -102,20 +101,6 @@ class OrderQueries:
                     raise asyncpg.ReadOnlySQLTransactionError("this session cannot write")
 
         await translate_errors(check)
-
-
-def _build_conditions(which: OrderFilter, before: UUID | None) -> list[tuple[str, object]]:
-    tests: list[tuple[str, object]] = []
-    if which.statuses:
-        statuses = [status.value for status in which.statuses]
-        tests.append(("status = ANY({}::text[]::order_status[])", statuses))
-    for column in ("batch_id", "dex", "token_in", "token_out"):
-        value = getattr(which, column)
-        if value is not None:
-            tests.append((f"{column} = {{}}", value))
-    if before is not None:
-        tests.append(("id < {}", before))
-    return tests
 
 
 def _parse_record(row: asyncpg.Record) -> OrderRecord:

@@ -190,7 +190,7 @@ async def test_an_idempotency_key_must_be_printable(
         ("tokenIn=DOGE", "tokenIn", "unknown_token"),
         ("tokenOut=%ED%A0%80", "tokenOut", "unknown_token"),
         ("limit=0", "limit", "invalid_parameter"),
-        ("limit=501", "limit", "invalid_parameter"),
+        ("limit=1001", "limit", "invalid_parameter"),
         ("limit=ten", "limit", "invalid_parameter"),
         ("limit=%D9%A1", "limit", "invalid_parameter"),
         ("limit=99999999999999999999", "limit", "invalid_parameter"),

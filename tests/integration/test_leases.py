@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
+from annotated_types import Le
+
+from backend.config import Settings
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import SignedTransaction
 from backend.domain.quotes import Dex
-from backend.store.journal import Transition
+from backend.store.journal import LEASE_MAX, Transition
 from tests.integration.stores import (
     EXPIRED_LEASES,
     accept_order,
@@ -63,6 +68,46 @@ async def test_a_claim_returns_the_signed_transaction(database_url: str) -> None
             Dex.RAYDIUM,
             Status.SUBMITTED,
         )
+
+
+@pytest.mark.parametrize("column", ["lease_until", "next_attempt_at", "kick_at"])
+async def test_an_order_does_not_wait_for_a_time_from_before_the_clock_was_set_back(
+    database_url: str, column: str
+) -> None:
+    async with open_store(database_url) as store:
+        order = await claim_order(store)
+        await store.leases.release([order])
+        limit = "UPDATE orders SET {} = now() + $1::interval"
+        await store.pool.execute(limit.format(column), LEASE_MAX)
+        is_found = await store.leases.find_overdue(10) == [order.id]
+        assert is_found == (column == "next_attempt_at")
+        assert (await store.leases.claim(order.id) is None) == (column != "kick_at")
+        await store.pool.execute("UPDATE orders SET lease_until = NULL, kick_at = now()")
+        await store.pool.execute(limit.format(column), timedelta(hours=1))
+        assert await store.leases.find_overdue(10) == [order.id]
+        assert await store.leases.find_overdue(10) == []
+        claimed = await store.leases.claim(order.id)
+        assert claimed is not None
+        assert claimed.epoch > order.epoch
+
+
+@pytest.mark.parametrize("name", ["lease_s", "rekick_s"])
+def test_no_setting_permits_a_time_further_ahead_than_any_may_be(name: str) -> None:
+    bounds = [each.le for each in Settings.model_fields[name].metadata if isinstance(each, Le)]
+    assert bounds == [LEASE_MAX.total_seconds()]
+
+
+async def test_a_wait_from_before_the_clock_was_set_back_begins_anew(database_url: str) -> None:
+    async with open_store(database_url, EXPIRED_LEASES) as store:
+        order = await claim_order(store)
+        await store.pool.execute("UPDATE orders SET waiting_since = now() + interval '1 h'")
+        reclaimed = await store.leases.claim(order.id)
+        assert reclaimed is not None
+        assert reclaimed.waited_s == 0
+        assert await store.leases.renew([reclaimed], {order.id: 5.0}) == {order.id}
+        again = await store.leases.claim(order.id)
+        assert again is not None
+        assert 5 <= again.waited_s < 60
 
 
 async def test_the_sweep_finds_an_order_without_a_worker_and_does_not_find_it_twice(

@@ -18,7 +18,13 @@ from tests.integration.apis import open_api
 from tests.integration.stores import EXPIRED_LEASES, open_store
 
 FIRST = "0001_orders"
-LATER = ["0002_price_impact", "0003_outages_and_late_amounts", "0004_keys_of_batches"]
+LATER = [
+    "0002_price_impact",
+    "0003_outages_and_late_amounts",
+    "0004_keys_of_batches",
+    "0005_cursor_key",
+    "0006_order_lists",
+]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 
 _ORDER_0_1 = """
@@ -33,7 +39,10 @@ INSERT INTO order_events (order_id, seq, status, at, attempt, data)
 VALUES ($1, 1, $2::text::order_status, now(), 1, '{"type": "market"}')
 """
 _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
-_ADDED = ["max_price_impact_bps", "waiting_since", "amount_pending"]
+_ADDED = [
+    *("max_price_impact_bps", "waiting_since", "amount_pending"),
+    *("closed_as", "closed_at"),
+]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"
 

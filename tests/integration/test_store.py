@@ -21,7 +21,7 @@ from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import NewBatch
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 from backend.store.migrations import MigrationError, migrate
-from backend.store.queries import OrderFilter
+from backend.store.order_lists import ListPosition, OrderFilter
 from backend.trials.bench.past_orders import insert_past_orders
 from tests.integration.stores import (
     EXPIRED_LEASES,
@@ -80,7 +80,7 @@ async def test_another_owner_does_not_see_an_order(database_url: str) -> None:
     async with open_store(database_url) as store:
         order_id = await accept_order(store)
         assert await store.orders.get("somebody", order_id) is None
-        assert await store.orders.list_page("somebody", OrderFilter(), before=None, limit=9) == []
+        assert await store.orders.list_page("somebody", OrderFilter(), limit=9) == []
 
 
 KEYED_ORDERS = [
@@ -266,11 +266,12 @@ async def test_a_page_is_newest_first_and_filters_compose(database_url: str) -> 
     async with open_store(database_url) as store:
         ids = [await accept_order(store) for _ in range(5)]
         await store.leases.claim(ids[2])
-        page = await store.orders.list_page("local", OrderFilter(), before=None, limit=3)
+        page = await store.orders.list_page("local", OrderFilter(), limit=3)
         assert [record.id for record in page] == ids[:1:-1]
-        rest = await store.orders.list_page("local", OrderFilter(), before=page[-1].id, limit=3)
+        last = ListPosition(page[-1].created_at, page[-1].id)
+        rest = await store.orders.list_page("local", OrderFilter(), after=last, limit=3)
         assert [record.id for record in rest] == ids[1::-1]
         routing = OrderFilter(statuses=(Status.ROUTING,), token_in="SOL")
-        [record] = await store.orders.list_page("local", routing, before=None, limit=3)
+        [record] = await store.orders.list_page("local", routing, limit=3)
         assert record.id == ids[2]
         assert await store.orders.count_by_status() == {Status.PENDING: 4, Status.ROUTING: 1}

@@ -28,7 +28,12 @@ from tests.simulation.model.postgres import parse_writes
 
 LEASE_S, REKICK_S, WAIT_S, STEP_S = 150, 250, 50, 100
 """No two sums of these are close, so that the duration of a test does not matter."""
-LEASE_POLICY = LeasePolicy(timedelta(seconds=LEASE_S), timedelta(seconds=REKICK_S))
+CLOCK_STEP_S = 3_600
+"""By how much the clock is set back now and then."""
+LEASE_POLICY = LeasePolicy(
+    timedelta(seconds=LEASE_S), timedelta(seconds=REKICK_S), wait_max=timedelta(seconds=75)
+)
+AHEAD_S = LEASE_POLICY.ahead_max.total_seconds()
 SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
 
 _SHIFT_TIME = """
@@ -72,7 +77,7 @@ class StorePair:
         self.model.accept(self.now, accepted.id, ORDER_TERMS, REKICK_S)
 
     async def shift_time(self) -> None:
-        seconds = self.random.choice((1, 1, 2)) * STEP_S
+        seconds = self.random.choice((1, 1, 1, 2, 2, -CLOCK_STEP_S / STEP_S)) * STEP_S
         await self.store.pool.execute(_SHIFT_TIME, timedelta(seconds=seconds))
         self.shifted_s += seconds
 
@@ -82,7 +87,8 @@ class StorePair:
             claims = [group.create_task(self.store.leases.claim(each)) for each in ids]
         now = self.now
         claimed = {
-            row.id: row.to_leased_order(now) for row, _ in self.model.claim(now, ids, LEASE_S)
+            row.id: row.to_leased_order(now)
+            for row, _ in self.model.claim(now, ids, LEASE_S, AHEAD_S)
         }
         for each, claim in zip(ids, claims, strict=True):
             assert _without_wait(claim.result()) == _without_wait(claimed.get(each))
@@ -110,7 +116,9 @@ class StorePair:
     async def sweep(self) -> None:
         pending_grace_s = self.random.choice((0, REKICK_S))
         overdue = await self.store.leases.find_overdue(1_000, pending_grace_s)
-        assert set(overdue) == set(self.model.sweep(self.now, 1_000, REKICK_S, pending_grace_s))
+        assert set(overdue) == set(
+            self.model.sweep(self.now, 1_000, REKICK_S, pending_grace_s, AHEAD_S)
+        )
 
     async def record(self) -> None:
         """Record a next step for some of the known orders, all in one statement."""

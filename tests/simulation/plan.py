@@ -87,7 +87,15 @@ class ChainFork:
     blocks: int
 
 
-Fault = Outage | WorkerFault | ChainFork
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The database's clock is set by some seconds, back if they are negative."""
+
+    at: float
+    by_s: float
+
+
+Fault = Outage | WorkerFault | ChainFork | ClockStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,16 @@ from tests.simulation.audit import audit, order_bound_s
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import set_outage
 from tests.simulation.model.virtual_loop import VirtualLoop
-from tests.simulation.plan import ChainFork, Fault, Outage, OutageKind, Plan, WorkerFault, draw_plan
+from tests.simulation.plan import (
+    ChainFork,
+    ClockStep,
+    Fault,
+    Outage,
+    OutageKind,
+    Plan,
+    WorkerFault,
+    draw_plan,
+)
 
 STOP_TIMEOUT_S = 30.0
 """How long workers may take to stop without faults."""
@@ -63,6 +72,7 @@ class _ScheduleRun:
         self._cluster = SimulatedCluster(plan, seed, loop)
         self._ended = asyncio.Event()
         self._healed_at = 0.0
+        self._healed_at_server = 0.0
 
     def run(self) -> ScheduleResult:
         loop, cluster = self._loop, self._cluster
@@ -73,7 +83,7 @@ class _ScheduleRun:
         ended_at = loop.run_until_complete(self._run_timeline())
         cluster.chain.advance(loop.time() + FINAL_ADVANCE_S)
         self._cancel_tasks()
-        plan, healed_at = self._plan, self._plan.clock.at(self._healed_at)
+        plan, healed_at = self._plan, self._healed_at_server
         audit_violations = audit(plan, cluster.database, cluster.chain, healed_at)
         violations = (*cluster.violations, *cluster.send_monitor.violations, *audit_violations)
         recovery_s = max(ended_at - self._healed_at, 0)
@@ -112,6 +122,9 @@ class _ScheduleRun:
                 self._cluster.schedule_fault(fault)
             case ChainFork():
                 self._cluster.chain.fork(self._loop.time(), fault.blocks)
+            case ClockStep():
+                self._cluster.trace.add("cluster", "sets the database's clock by", fault.by_s)
+                self._cluster.server.clock_step_s += fault.by_s
 
     def _end_outage(self, outage: Outage) -> None:
         self._cluster.trace.add("cluster", "ends:", outage.kind)
@@ -123,6 +136,7 @@ class _ScheduleRun:
         for kind in OutageKind:
             set_outage(cluster, kind, 0)
         self._healed_at = self._loop.time()
+        self._healed_at_server = cluster.server.now()
         cluster.heal()
         self._check_ended()
 

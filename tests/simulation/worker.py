@@ -80,20 +80,22 @@ class SimulatedWorker:
         self._services = services
         self._stop = asyncio.Event()
         pool = services.pool
-        lease = LeasePolicy(
-            timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s)
-        )
-        self._leases = LeaseStore(pool, policy=lease, tokens=TOKENS, on_commit=_ignore_commit)
-        self._journal = Journal(pool, policy=lease, on_commit=_ignore_commit)
-        self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
-        self._submitter = _build_submitter(settings, services.node)
-        self._late_amounts = LateAmountStore(pool, TOKENS)
         policy = RetryPolicy(
             settings.attempts_max,
             round(settings.backoff_s * 1000),
             settings.backoff_jitter,
             settings.outage_wait_s,
         )
+        lease = LeasePolicy(
+            timedelta(seconds=settings.lease_s),
+            timedelta(seconds=settings.rekick_s),
+            timedelta(milliseconds=policy.wait_max_ms),
+        )
+        self._leases = LeaseStore(pool, policy=lease, tokens=TOKENS, on_commit=_ignore_commit)
+        self._journal = Journal(pool, policy=lease, on_commit=_ignore_commit)
+        self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
+        self._submitter = _build_submitter(settings, services.node)
+        self._late_amounts = LateAmountStore(pool, TOKENS)
         self._retries = RetryMiddleware(
             attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),

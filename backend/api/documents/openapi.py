@@ -9,16 +9,13 @@ from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
+from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
-from backend.api.routes.parameters import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
-from backend.api.wire.fields import KEY_LENGTH_MAX
 from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
-from backend.domain.lifecycle import Status
-from backend.domain.quotes import Dex
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
@@ -90,49 +87,6 @@ _PROBLEM: Final[Schema] = {
     "errors": [{"field": "amount", "code": "invalid_field", "reason": "must be greater than 0"}],
 }
 
-_PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
-    "status": (
-        "query",
-        "Only these statuses, in any case; repeated, or with commas.",
-        {"type": "array", "items": {"type": "string", "enum": [s.value for s in Status]}},
-    ),
-    "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
-    "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
-    "orderId (many)": (
-        "query",
-        "Only these orders; repeated, or with commas.",
-        {
-            "type": "array",
-            "items": {"type": "string", "format": "uuid"},
-            "maxItems": ORDER_IDS_MAX,
-        },
-    ),
-    "dex": ("query", "Only what is routed there; in any case.", {"type": "string", "enum": [*Dex]}),
-    "tokenIn": ("query", "Only orders that sell this token.", {"type": "string"}),
-    "tokenOut": ("query", "Only orders that buy this token.", {"type": "string"}),
-    "limit": (
-        "query",
-        "The size of a page.",
-        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    ),
-    "cursor": ("query", "`next` of the page before.", {"type": "string"}),
-    "after": ("query", "Go on behind this cursor of a stream.", {"type": "string", "minLength": 1}),
-    "after (seq)": (
-        "query",
-        "Only what is behind this `seq`.",
-        {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
-    ),
-    "ticket": (
-        "query",
-        "A ticket in place of a key, where the client cannot send headers.",
-        {"type": "string", "minLength": 1},
-    ),
-    "Idempotency-Key": (
-        "header",
-        "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",
-        {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
-    ),
-}
 _HEADERS: Final[dict[str, str]] = {
     "Location": "The address of the order.",
     "Idempotent-Replayed": "`true` if an earlier request got this answer first.",
@@ -234,8 +188,8 @@ def _build_parameters(path: str, doc: RouteDoc) -> list[Schema]:
             {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
         )
     for key in doc.parameters:
-        location, description, schema = _PARAMETERS[key]
-        name = key.partition(" ")[0]  # a suffix tells parameters of the same name apart
+        location, description, schema = PARAMETERS[key]
+        name = get_parameter_name(key)
         parameters.append(
             {"name": name, "in": location, "description": description, "schema": schema}
         )

@@ -12,18 +12,14 @@ from typing import TypeVar
 from uuid import UUID
 
 from backend.api.delivery.event_page import EventFilter
-from backend.api.wire.cursors import StreamCursor, StreamCursors, parse_list_cursor
-from backend.api.wire.fields import KEY_LENGTH_MAX, is_printable
+from backend.api.wire.cursors import StreamCursor, StreamCursors
+from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX, is_printable
 from backend.api.wire.http import Request
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
-from backend.domain.tokens import TokenRegistry
-from backend.store.queries import OrderFilter
 
-LIMIT_DEFAULT = 50
-LIMIT_MAX = 500
 ORDER_IDS_MAX = 500
 SEQ_MAX = 2**31 - 1
 
@@ -34,14 +30,19 @@ EnumValue = TypeVar("EnumValue", bound=StrEnum)
 def parse_order_id(text: str) -> UUID:
     """The id of an order. Raises ``Problem`` (404) if the text cannot be one."""
     try:
-        return _parse_uuid(text)
+        return parse_uuid(text)
     except ValueError:
         raise order_not_found() from None
 
 
-def order_not_found() -> Problem:
-    """The problem of an id that names no order of the caller."""
-    return Problem(404, "order_not_found", "there is no order with this id")
+def order_not_found(name: str = "id") -> Problem:
+    """The problem of an id, or another ``name``, that no order of the caller has."""
+    return Problem(404, "order_not_found", f"there is no order with this {name}")
+
+
+def is_client_order_id(text: str) -> bool:
+    """Whether an order can have this client order id."""
+    return is_printable(text, NAME_LENGTH_MAX)
 
 
 class QueryReader:
@@ -55,6 +56,10 @@ class QueryReader:
         """Raise ``Problem`` (400) with all errors, if there are any."""
         if self._errors:
             raise invalid_fields(self._errors, 400)
+
+    def refuse(self, name: str, reason: str, code: str = "invalid_parameter") -> None:
+        """Add an error of a parameter."""
+        self._errors.append(FieldError(name, code, reason))
 
     def read_one(self, name: str, parse: Callable[[str], Value]) -> Value | None:
         """A parameter; ``None`` if absent or invalid. ``parse`` raises ``ValueError`` (reason)."""
@@ -71,29 +76,11 @@ class QueryReader:
         try:
             return parse(text)
         except InvalidInput as error:
-            self._errors.append(FieldError(name, error.code, error.reason))
+            self.refuse(name, error.reason, error.code)
         except ValueError as error:
             code = "invalid_cursor" if "cursor" in str(error) else "invalid_parameter"
-            self._errors.append(FieldError(name, code, str(error)))
+            self.refuse(name, str(error), code)
         return None
-
-
-def read_list_query(
-    request: Request, tokens: TokenRegistry
-) -> tuple[OrderFilter, UUID | None, int]:
-    """The filter of an order list, the order id that it starts behind, and the page size."""
-    query = QueryReader(request)
-    order_filter = OrderFilter(
-        statuses=tuple(query.read_many("status", _enum_parser(Status))),
-        batch_id=query.read_one("batchId", _parse_uuid),
-        dex=query.read_one("dex", _enum_parser(Dex)),
-        token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
-        token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
-    )
-    before = query.read_one("cursor", parse_list_cursor)
-    limit = query.read_one("limit", _integer_parser(1, LIMIT_MAX))
-    query.raise_errors()
-    return order_filter, before, LIMIT_DEFAULT if limit is None else limit
 
 
 def read_stream_query(
@@ -101,17 +88,17 @@ def read_stream_query(
 ) -> tuple[EventFilter, StreamCursor | None]:
     """The event filter of a stream, and the cursor that it resumes after, if there is one."""
     query = QueryReader(request)
-    ids = query.read_many("orderId", _parse_uuid)
+    ids = query.read_many("orderId", parse_uuid)
     if len(ids) > ORDER_IDS_MAX:
         raise invalid_fields(
             [FieldError("orderId", "invalid_parameter", f"at most {ORDER_IDS_MAX}")], 400
         )
     event_filter = EventFilter(
         owner=request.owner,
-        batch_id=query.read_one("batchId", _parse_uuid),
+        batch_id=query.read_one("batchId", parse_uuid),
         order_ids=frozenset(ids),
-        statuses=frozenset(query.read_many("status", _enum_parser(Status))),
-        dex=query.read_one("dex", _enum_parser(Dex)),
+        statuses=frozenset(query.read_many("status", enum_parser(Status))),
+        dex=query.read_one("dex", enum_parser(Dex)),
     )
     after = query.read_one("after", cursors.parse)
     query.raise_errors()
@@ -121,7 +108,7 @@ def read_stream_query(
 def read_after_seq(request: Request) -> int:
     """The ``seq`` after which to send an order's events; 0 by default."""
     query = QueryReader(request)
-    after = query.read_one("after", _integer_parser(0, SEQ_MAX))
+    after = query.read_one("after", integer_parser(0, SEQ_MAX))
     query.raise_errors()
     return after or 0
 
@@ -137,7 +124,8 @@ def read_idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _parse_uuid(text: str) -> UUID:
+def parse_uuid(text: str) -> UUID:
+    """A UUID in its usual form. Raises ``ValueError`` (reason)."""
     try:
         value = UUID(text)
     except ValueError:
@@ -147,7 +135,9 @@ def _parse_uuid(text: str) -> UUID:
     return value
 
 
-def _integer_parser(minimum: int, maximum: int) -> Callable[[str], int]:
+def integer_parser(minimum: int, maximum: int) -> Callable[[str], int]:
+    """A parser of whole numbers in a range."""
+
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= 10):
             raise ValueError(f"must be a whole number from {minimum} to {maximum}")
@@ -159,7 +149,8 @@ def _integer_parser(minimum: int, maximum: int) -> Callable[[str], int]:
     return parse
 
 
-def _enum_parser(enumeration: type[EnumValue]) -> Callable[[str], EnumValue]:
+def enum_parser(enumeration: type[EnumValue]) -> Callable[[str], EnumValue]:
+    """A parser of the values of an enumeration, in any case."""
     values: Iterable[str] = [member.value for member in enumeration]
 
     def parse(text: str) -> EnumValue:

@@ -5,35 +5,47 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from backend.api.context import ApiContext
+from backend.api.routes.list_parameters import ListQuery, read_list_query
 from backend.api.routes.parameters import (
+    is_client_order_id,
     order_not_found,
     parse_order_id,
     read_after_seq,
-    read_list_query,
 )
 from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.json import encode, encode_event, join_array, order_to_json
 from backend.domain.orders import OrderRecord
+from backend.store.order_lists import ListPosition, OrderFilter
 
 
 async def list_orders(api: ApiContext, request: Request) -> Response:
-    """``GET /api/orders``: a page of orders, newest first."""
+    """``GET /api/orders``: a page of orders, newest first unless the query says otherwise."""
     services = api.services
-    order_filter, before, limit = read_list_query(request, services.tokens)
+    query = read_list_query(request, services.tokens)
     records = await services.orders.list_page(
-        request.owner, order_filter, before=before, limit=limit + 1
+        request.owner,
+        query.filter,
+        after=query.after,
+        limit=query.limit + 1,
+        is_ascending=query.is_ascending,
     )
-    page = records[:limit]
-    next_cursor = format_list_cursor(page[-1].id) if len(records) > limit else None
+    page = records[: query.limit]
+    cursor = _format_cursor(query, page[-1]) if len(records) > query.limit else None
     body = encode(
-        {"orders": [order_to_json(record, services.tokens) for record in page], "next": next_cursor}
+        {"orders": [order_to_json(record, services.tokens) for record in page], "next": cursor}
     )
-    if next_cursor is None:
+    if cursor is None:
         return Response(200, body)
-    query = urlencode({**request.query, "cursor": next_cursor}, doseq=True)
+    link_query = urlencode({**request.query, "cursor": cursor}, doseq=True)
     path = api.public_address.find_base(request).path + request.path
-    return Response(200, body, {"Link": f'<{path}?{query}>; rel="next"'})
+    return Response(200, body, {"Link": f'<{path}?{link_query}>; rel="next"'})
+
+
+def _format_cursor(query: ListQuery, last: OrderRecord) -> str:
+    is_by_update = query.filter.updated_since is not None
+    at = last.updated_at if is_by_update else last.created_at
+    return format_list_cursor(ListPosition(at, last.id), is_by_update=is_by_update)
 
 
 async def get_order(api: ApiContext, request: Request) -> Response:
@@ -43,11 +55,24 @@ async def get_order(api: ApiContext, request: Request) -> Response:
     )
 
 
+async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
+    """``GET /api/orders/by-client-id/<clientOrderId>``."""
+    name = request.path_variable
+    if not is_client_order_id(name):
+        raise order_not_found("clientOrderId")
+    records = await api.services.orders.list_page(
+        request.owner, OrderFilter(client_order_id=name), limit=1
+    )
+    if not records:
+        raise order_not_found("clientOrderId")
+    return json_response(order_to_json(records[0], api.services.tokens))
+
+
 async def get_order_events(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/<id>/events``."""
     after = read_after_seq(request)
     record = await load_order(api, request, request.path_variable)
-    events = await api.services.feed.read_order_events(record.id, after)
+    events = await api.services.past_events.read_order_events(record.id, after)
     texts = [encode_event(event) for event in events]
     return Response(200, f'{{"orderId":"{record.id}","events":{join_array(texts)}}}')
 

@@ -30,6 +30,7 @@ from backend.api.server.dispatch import (
 )
 from backend.api.server.http_connection import to_quart_response
 from backend.api.server.quart_app import Application
+from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.wire.http import (
     Request,
@@ -93,6 +94,7 @@ def _make_socket_view(
             )
             api.public_address.require_own_origin(request)
             owner = await authenticate_socket(api.api_keys, api.tickets, headers, query)
+            refuse_unknown_parameters(route, query)
             await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)

@@ -10,6 +10,7 @@ from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.context import ApiContext
 from backend.api.route import Access, Route
 from backend.api.server.connections import mark_connection_known
+from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
 from backend.api.wire.problems import to_problem
 from backend.runtime import observe
@@ -37,11 +38,13 @@ async def handle_request(
             owner, headers = "", parse_headers(scope["headers"])
         else:
             owner, headers = authenticate(api, scope)
+        query = parse_query(scope["query_string"])
+        refuse_unknown_parameters(route, query)
         request = Request(
             owner,
             scope["path"],
             headers,
-            parse_query(scope["query_string"]),
+            query,
             scope["scheme"],
             path_variable,
             body,

@@ -65,12 +65,18 @@ LIST: Final = Route(
     "/api/orders",
     read_orders.list_orders,
     RouteDoc(
-        "List orders, the newest first",
+        "List orders, by default the newest first",
         "orders",
         response="OrderList",
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
-        parameters=("status", "batchId", "dex", "tokenIn", "tokenOut", "limit", "cursor"),
+        parameters=(
+            *("status", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
+            *("from", "to", "updatedSince", "order", "limit", "cursor"),
+        ),
         headers=("Link",),
+        description="A list is by the time of creation, and with `updatedSince` by the time of the"
+        " last change. Those are times of the database's clock: what must miss nothing follows"
+        " the stream.",
     ),
 )
 ORDER: Final = Route(
@@ -78,6 +84,17 @@ ORDER: Final = Route(
     "/api/orders/<name>",
     read_orders.get_order,
     RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
+)
+ORDER_BY_CLIENT_ID: Final = Route(
+    "GET",
+    "/api/orders/by-client-id/<path:name>",
+    read_orders.get_order_by_client_id,
+    RouteDoc(
+        "Show the order with a `clientOrderId`",
+        "orders",
+        response="Order",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+    ),
 )
 EVENTS: Final = Route(
     "GET",
@@ -140,6 +157,7 @@ ROUTES: Final = (
     BATCH,
     LIST,
     ORDER,
+    ORDER_BY_CLIENT_ID,
     EVENTS,
     STATS,
     QUOTES,

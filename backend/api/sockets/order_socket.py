@@ -62,7 +62,7 @@ async def _follow_order(
             close_request, weight_max=BUFFERED_EVENTS_MAX
         )
         async with api.feed_tail.subscribe_to_order(record.id, queue):
-            past_events = await api.services.feed.read_order_events(record.id, after)
+            past_events = await api.services.past_events.read_order_events(record.id, after)
             await socket.accept()
 
             async def send_events(_: FirstMessage) -> None:

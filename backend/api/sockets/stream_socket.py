@@ -103,9 +103,10 @@ class _StreamSession:
 
     async def _catch_up(self) -> None:
         """Send everything that can be read now, page by page, as fast as the client reads."""
+        past_events = self._api.services.past_events
         has_more = True
         while has_more:
-            events, end = await self._api.services.feed.read_events(self._position, PAGE_EVENTS_MAX)
+            events, end = await past_events.read_events(self._position, PAGE_EVENTS_MAX)
             if events:
                 await self._send_page(self._api.feed_tail.make_page(events))
                 self._position = end

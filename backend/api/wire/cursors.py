@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -18,6 +19,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from backend.store.feed import FeedPosition
+from backend.store.order_lists import ListPosition
 
 _POSITION: Final = Struct(">q16si")
 _NONCE_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
@@ -28,6 +30,11 @@ _SEALED_CURSOR: Final = re.compile(
     rf"([0-9a-f]{{8}})\.([A-Za-z0-9_-]{{{-(-_SEALED_BYTES * 4 // 3)}}})"
 )
 _PLAIN_CURSOR: Final = re.compile(r"[0-9a-f]{8}\.(.+)")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LIST_KINDS: Final = {False: "c", True: "u"}
+_LIST_CURSOR: Final = re.compile(
+    r"(?P<kind>[cu])(?P<microseconds>[0-9]{1,17})\.(?P<id>[0-9a-f]{32})"
+)
 
 
 class StreamCursor(NamedTuple):
@@ -91,17 +98,18 @@ def _require_plain_cursor(text: str) -> None:
         raise ValueError("is not a cursor of this stream") from None
 
 
-def format_list_cursor(last_order_id: UUID) -> str:
-    """The cursor of the page that follows this order."""
-    return last_order_id.hex
+def format_list_cursor(last: ListPosition, *, is_by_update: bool) -> str:
+    """The cursor of the page that follows this position, in a list by creation or by change."""
+    microseconds = (last.at - _EPOCH) // timedelta(microseconds=1)
+    return f"{_LIST_KINDS[is_by_update]}{microseconds}.{last.id.hex}"
 
 
-def parse_list_cursor(cursor: str) -> UUID:
-    """The last order id of the previous page. Raises ``ValueError`` if the cursor is malformed."""
-    try:
-        last_order_id = UUID(hex=cursor)
-    except ValueError:
-        last_order_id = None
-    if last_order_id is None or last_order_id.hex != cursor:
+def parse_list_cursor(cursor: str, *, is_by_update: bool) -> ListPosition:
+    """The position that a page follows. Raises ``ValueError`` if the cursor is malformed."""
+    match = _LIST_CURSOR.fullmatch(cursor)
+    if match is None:
         raise ValueError("is not a cursor of this list")
-    return last_order_id
+    if match["kind"] != _LIST_KINDS[is_by_update]:
+        raise ValueError("is a cursor of a list by another time, with or without updatedSince")
+    at = _EPOCH + timedelta(microseconds=int(match["microseconds"]))
+    return ListPosition(at, UUID(hex=match["id"]))

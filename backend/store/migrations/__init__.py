@@ -1,8 +1,17 @@
-"""The runner of the numbered migrations in this folder."""
+"""The runner of the numbered migrations in this folder.
+
+A migration is one transaction, unless its first line is ``OUTSIDE``. Then each of its statements,
+which blank lines separate, is committed by itself: for indexes that are built while others write,
+and for changes of many rows. Such a migration can be interrupted anywhere and runs again from its
+start, so each of its statements does nothing where it was done before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Final
 
@@ -11,7 +20,12 @@ from backend.store.address import parse_address
 from backend.store.connection import Connector, Pooling, StoreConnection, open_connection
 from backend.store.start_errors import explain_start_errors
 
+OUTSIDE: Final = "-- outside a transaction"
+LOCK_POLL_S: Final = 0.2
+
 _ADVISORY_LOCK: Final = 0x6F65_6531  # a key that no other program in this database uses
+_INDEX_NAME: Final = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS (\w+)")
+_IS_INVALID: Final = "SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)"
 
 
 class MigrationError(Exception):
@@ -21,40 +35,84 @@ class MigrationError(Exception):
 async def migrate(url: str, pooling: Pooling = Pooling.AUTO) -> list[str]:
     """Apply the missing migrations, and return their names.
 
-    Safe to run from several processes at once, also through a connection pooler: each migration is
-    a transaction that holds the lock until its end. Raises ``MigrationError``, and ``Rejected`` or
-    ``Transient`` with a sentence if the server cannot be used.
+    Safe to run from several processes at once, also through a connection pooler: one after the
+    other holds the lock, in a transaction of a connection of its own. Raises ``MigrationError``,
+    and ``Rejected`` or ``Transient`` with a sentence if the server cannot be used.
     """
     address = parse_address(url)
+    connector = Connector(address, pooling)
     with explain_start_errors(address):
-        async with open_connection(Connector(address, pooling)) as connection:
-            applied: list[str] = []
-            while (name := await _apply_next(connection)) is not None:
-                observe.migration_applied(name)
-                applied.append(name)
-            return applied
+        async with (
+            open_connection(connector) as holder,
+            _hold_lock(holder),
+            open_connection(connector) as connection,
+        ):
+            return await _apply_missing(connection)
 
 
-async def _apply_next(connection: StoreConnection) -> str | None:
-    """Apply the first missing migration; returns its name, or ``None`` if none is missing."""
+@asynccontextmanager
+async def _hold_lock(connection: StoreConnection) -> AsyncIterator[None]:
+    """Hold the lock for the length of a block.
+
+    Neither who has it nor who waits may keep a snapshot: an index that is built concurrently waits
+    for the end of all. So it is polled for, and a simple statement ends what the lock's began.
+    """
+    while True:
+        async with connection.transaction(isolation="read_committed"):
+            if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _ADVISORY_LOCK):
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield
+                return
+        await asyncio.sleep(LOCK_POLL_S)
+
+
+async def _apply_missing(connection: StoreConnection) -> list[str]:
+    if await connection.fetchval("SELECT to_regclass('migrations') IS NULL"):
+        await connection.execute(
+            "CREATE TABLE migrations"
+            " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+    present = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+    known = dict(_list_migrations())
+    if unknown := present - known.keys():
+        raise MigrationError(
+            f"the database has migrations that this version does not know: {sorted(unknown)}"
+        )
+    missing = [name for name in known if name not in present]
+    for name in missing:
+        await _apply(connection, name, known[name])
+        observe.migration_applied(name)
+    return missing
+
+
+async def _apply(connection: StoreConnection, name: str, text: str) -> None:
+    if text.startswith(OUTSIDE):
+        await _run_statements(connection, _split(text))
+        text = ""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-        if await connection.fetchval("SELECT to_regclass('migrations') IS NULL"):
-            await connection.execute(
-                "CREATE TABLE migrations"
-                " (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-        present = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
-        known = dict(_list_migrations())
-        if unknown := present - known.keys():
-            raise MigrationError(
-                f"the database has migrations that this version does not know: {sorted(unknown)}"
-            )
-        name = next((name for name in known if name not in present), None)
-        if name is not None:
-            await connection.execute(known[name])
-            await connection.execute("INSERT INTO migrations (name) VALUES ($1)", name)
-        return name
+        if text:
+            await connection.execute(text)
+        await connection.execute("INSERT INTO migrations (name) VALUES ($1)", name)
+
+
+async def _run_statements(connection: StoreConnection, statements: Iterable[str]) -> None:
+    """Run statements, each committed by itself, without a limit of their time.
+
+    An index that an interrupted run has left behind is invalid: it is dropped and built again.
+    """
+    if not connection.is_pooled:  # a pooler gives each statement another session
+        await connection.execute("SET statement_timeout = 0")
+    for statement in statements:
+        index = _INDEX_NAME.search(statement)
+        if index and await connection.fetchval(_IS_INVALID, index[1]):
+            await connection.execute(f"DROP INDEX CONCURRENTLY {index[1]}")
+        await connection.execute(statement)
+
+
+def _split(text: str) -> Iterable[str]:
+    """The statements of a migration, without parts that are only comments."""
+    parts = text.split("\n\n")
+    return [part for part in parts if any(not line.startswith("--") for line in part.splitlines())]
 
 
 def _list_migrations() -> Iterable[tuple[str, str]]:

@@ -87,16 +87,17 @@ class OrderRow:
 
     def waited_s(self, now: float) -> float:
         """How long its attempt has waited for the end of an outage."""
-        return 0.0 if self.waiting_since is None else now - self.waiting_since
+        return 0.0 if self.waiting_since is None else max(now - self.waiting_since, 0)
 
     def keep_wait(self, now: float, waits: Mapping[UUID, float]) -> None:
-        """Store since when it waits, unless that is stored already."""
-        if self.waiting_since is None and self.id in waits:
-            self.waiting_since = now - waits[self.id]
+        """Store since when it waits, unless that is stored already and has passed."""
+        if self.waiting_since is None or self.waiting_since > now:
+            self.waiting_since = now - waits[self.id] if self.id in waits else None
 
-    def is_free(self, now: float) -> bool:
-        """Whether it has no lease, or an expired one."""
-        return self.lease_until is None or self.lease_until < now
+    def is_free(self, now: float, ahead_s: float) -> bool:
+        """Whether it has no lease, or an expired one, or one too far ahead."""
+        until = self.lease_until
+        return until is None or until < now or until > now + ahead_s
 
     def append_event(self, at: float, data: str, epoch: int, wait_s: float = 0.0) -> None:
         """Append the event of its current status."""
@@ -123,15 +124,21 @@ class DatabaseModel:
         return [row.id for row in rows if row.lease_until is not None and row.holder == holder]
 
     def claim(
-        self, now: float, ids: Sequence[UUID], lease_s: float, *, holder: str = ""
+        self,
+        now: float,
+        ids: Sequence[UUID],
+        lease_s: float,
+        ahead_s: float,
+        *,
+        holder: str = "",
     ) -> list[tuple[OrderRow, bool]]:
         """``_CLAIM``: returns the claimed rows, and whether each claim was the first."""
         claimed = []
         for order_id in ids:
             row = self.rows.get(order_id)
-            if row is None or not row.open or not row.is_free(now):
+            if row is None or not row.open or not row.is_free(now, ahead_s):
                 continue
-            if row.next_attempt_at is not None and row.next_attempt_at > now:
+            if now < (row.next_attempt_at or now) <= now + ahead_s:
                 continue
             is_first = row.status is Status.PENDING
             row.epoch += 1
@@ -173,12 +180,15 @@ class DatabaseModel:
                 row.kick_at = now
                 row.keep_wait(now, waits)
 
-    def sweep(self, now: float, limit: int, rekick_s: float, patience_s: float) -> list[UUID]:
+    def sweep(
+        self, now: float, limit: int, rekick_s: float, patience_s: float, ahead_s: float
+    ) -> list[UUID]:
         """``_FIND_OVERDUE``: returns the open orders with an overdue job and no lease."""
 
         def is_due(row: OrderRow) -> bool:
             overdue_s = patience_s if row.status is Status.PENDING else 0
-            return row.open and row.kick_at <= now - overdue_s and row.is_free(now)
+            is_overdue = row.kick_at <= now - overdue_s or row.kick_at > now + ahead_s
+            return row.open and is_overdue and row.is_free(now, ahead_s)
 
         due = [row for row in self.rows.values() if is_due(row)]
         found = sorted(due, key=lambda row: row.id)[:limit]
@@ -217,7 +227,8 @@ class DatabaseModel:
         self, now: float, limit: int, interval_s: float, interval_max_s: float
     ) -> list[OrderRow]:
         """``_TAKE_DUE``: returns the confirmed orders whose amount is to be asked for."""
-        due = [row for row in self.rows.values() if row.amount_pending and row.kick_at <= now]
+        rows = [row for row in self.rows.values() if row.amount_pending]
+        due = [row for row in rows if not now < row.kick_at <= now + interval_max_s]
         taken = sorted(due, key=lambda row: row.id)[:limit]
         for row in taken:
             wait_s = max((now - row.updated_at) / 10, interval_s)

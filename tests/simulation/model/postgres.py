@@ -60,6 +60,8 @@ class PostgresServer:
         self.statement_faults = StatementFaults()
         self.on_statement: Callable[[], None] = lambda: None
         self.trace = trace
+        self.clock_step_s = 0.0
+        """By how much its clock was set since the start."""
         self._clock = clock
         self._random = random
         self._txid = 0
@@ -71,7 +73,7 @@ class PostgresServer:
 
     def now(self) -> float:
         """Return the time of the server's clock."""
-        return self._clock.at(self.trace.now())
+        return self._clock.at(self.trace.now()) + self.clock_step_s
 
     def execute(self, sql: str, args: StatementArgs, client: str) -> list[ResultRow]:
         """Execute one statement in a transaction of its own."""
@@ -121,10 +123,10 @@ class _Pool:
 
 
 def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    ids, _, lease = args
+    ids, _, lease, ahead = args
     rows = []
-    now, lease_s = server.now(), lease.total_seconds()
-    for row, is_first in server.database.claim(now, ids, lease_s, holder=client):
+    now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
+    for row, is_first in server.database.claim(now, ids, *seconds, holder=client):
         server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
         rows.append(_claim_result(row, now, is_first))
     return rows
@@ -172,10 +174,8 @@ def _run_release(server: PostgresServer, args: StatementArgs, client: str) -> li
 
 
 def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    limit, rekick, patience = args
-    found = server.database.sweep(
-        server.now(), limit, rekick.total_seconds(), patience.total_seconds()
-    )
+    limit, *times = args
+    found = server.database.sweep(server.now(), limit, *(each.total_seconds() for each in times))
     if found:
         server.trace.add(client, "sweeps", found)
     return _id_rows(found)

@@ -1,0 +1,93 @@
+"""The parameters of all routes, by the key that a route names each with.
+
+A suffix of a key, behind a blank, tells parameters of the same name apart.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from backend.api.documents.schema_parts import TIME, Schema
+from backend.api.route import RouteDoc
+from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, Direction
+from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
+from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
+from backend.domain.lifecycle import Status
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
+
+PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
+    "status": (
+        "query",
+        "Only these statuses, in any case; repeated, or with commas.",
+        {"type": "array", "items": {"type": "string", "enum": [s.value for s in Status]}},
+    ),
+    "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
+    "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
+    "orderId (many)": (
+        "query",
+        "Only these orders; repeated, or with commas.",
+        {
+            "type": "array",
+            "items": {"type": "string", "format": "uuid"},
+            "maxItems": ORDER_IDS_MAX,
+        },
+    ),
+    "dex": ("query", "Only what is routed there; in any case.", {"type": "string", "enum": [*Dex]}),
+    "clientOrderId": (
+        "query",
+        "Only the order with this id of the client's.",
+        {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX},
+    ),
+    "type": ("query", "Only this type; in any case.", {"type": "string", "enum": [*OrderType]}),
+    "from": ("query", "Only orders created at this time or later.", TIME),
+    "to": ("query", "Only orders created before this time.", TIME),
+    "updatedSince": (
+        "query",
+        "Only orders changed at this time or later, by the time of their last change; without"
+        " `from` and `to`.",
+        TIME,
+    ),
+    "order": (
+        "query",
+        "The oldest (`asc`) or the newest (`desc`) first.",
+        {"type": "string", "enum": [*Direction], "default": Direction.DESCENDING},
+    ),
+    "tokenIn": ("query", "Only orders that sell this token.", {"type": "string"}),
+    "tokenOut": ("query", "Only orders that buy this token.", {"type": "string"}),
+    "limit": (
+        "query",
+        "The size of a page.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    ),
+    "cursor": ("query", "`next` of the page before.", {"type": "string"}),
+    "after": ("query", "Go on behind this cursor of a stream.", {"type": "string", "minLength": 1}),
+    "after (seq)": (
+        "query",
+        "Only what is behind this `seq`.",
+        {"type": "integer", "minimum": 0, "maximum": SEQ_MAX, "default": 0},
+    ),
+    "ticket": (
+        "query",
+        "A ticket in place of a key, where the client cannot send headers.",
+        {"type": "string", "minLength": 1},
+    ),
+    "Idempotency-Key": (
+        "header",
+        "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",
+        {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[ -~]+$"},
+    ),
+}
+"""Where each is (``query`` or ``header``), its description and its schema."""
+
+
+def get_parameter_name(key: str) -> str:
+    """The name of a parameter as clients write it."""
+    return key.partition(" ")[0]
+
+
+@cache
+def list_query_names(doc: RouteDoc) -> tuple[str, ...]:
+    """The names of the query parameters that a route takes."""
+    return tuple(get_parameter_name(key) for key in doc.parameters if PARAMETERS[key][0] == "query")

@@ -1,0 +1,102 @@
+"""The query parameters of the list of orders."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from backend.api.routes.parameters import (
+    QueryReader,
+    enum_parser,
+    integer_parser,
+    is_client_order_id,
+    parse_uuid,
+)
+from backend.api.wire.cursors import parse_list_cursor
+from backend.api.wire.fields import NAME_LENGTH_MAX
+from backend.api.wire.http import Request
+from backend.domain.lifecycle import Status
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
+from backend.domain.tokens import TokenRegistry
+from backend.store.order_lists import ListPosition, OrderFilter
+
+LIMIT_DEFAULT: Final = 50
+LIMIT_MAX: Final = 1_000
+
+_TIME_REASON: Final = "must be a time with its zone, such as 2026-11-21T16:09:00Z, or a date in UTC"
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+ -]\d\d:?\d\d)")
+
+
+class Direction(StrEnum):
+    """The order of a list by its time."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class ListQuery(NamedTuple):
+    """What a client asks of the list: ``limit`` orders of a filter, behind a position."""
+
+    filter: OrderFilter
+    after: ListPosition | None
+    limit: int
+    is_ascending: bool
+
+
+def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
+    """The query of a list. Raises ``Problem`` (400)."""
+    query = QueryReader(request)
+    which = OrderFilter(
+        statuses=tuple(query.read_many("status", enum_parser(Status))),
+        batch_id=query.read_one("batchId", parse_uuid),
+        dex=query.read_one("dex", enum_parser(Dex)),
+        token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
+        token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
+        type=query.read_one("type", enum_parser(OrderType)),
+        client_order_id=query.read_one("clientOrderId", _parse_client_order_id),
+        created_from=query.read_one("from", parse_time),
+        created_to=query.read_one("to", parse_time),
+        updated_since=query.read_one("updatedSince", parse_time),
+    )
+    _check_times(query, which)
+    is_by_update = which.updated_since is not None
+    after = query.read_one(
+        "cursor", lambda cursor: parse_list_cursor(cursor, is_by_update=is_by_update)
+    )
+    direction = query.read_one("order", enum_parser(Direction))
+    limit = query.read_one("limit", integer_parser(1, LIMIT_MAX))
+    query.raise_errors()
+    is_ascending = direction is Direction.ASCENDING
+    return ListQuery(which, after, LIMIT_DEFAULT if limit is None else limit, is_ascending)
+
+
+def _check_times(query: QueryReader, which: OrderFilter) -> None:
+    start, end = which.created_from, which.created_to
+    if start is not None and end is not None and start > end:
+        query.refuse("from", "is later than to")
+    if which.updated_since is not None and (start is not None or end is not None):
+        reason = "cannot go with from or to: a list is by time of change or by time of creation"
+        query.refuse("updatedSince", reason)
+
+
+def parse_time(text: str) -> datetime:
+    """A time with its zone, or the beginning of a date in UTC. Raises ``ValueError`` (reason)."""
+    try:
+        if _DATE.fullmatch(text):
+            return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        if _TIME.fullmatch(text):
+            # A "+" that was not encoded arrives as a blank.
+            return datetime.fromisoformat(text.replace(" ", "+")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(_TIME_REASON)
+
+
+def _parse_client_order_id(text: str) -> str:
+    if not is_client_order_id(text):
+        raise ValueError(f"must be 1 to {NAME_LENGTH_MAX} printable ASCII characters")
+    return text

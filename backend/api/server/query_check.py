@@ -1,0 +1,70 @@
+"""Refuses query parameters that a path does not take, instead of ignoring what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from backend.api.documents.parameters import list_query_names
+from backend.api.route import Route, SocketRoute
+from backend.api.wire.fields import NAME_LENGTH_MAX
+from backend.api.wire.problems import FieldError, invalid_fields
+
+_OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "status": ("state", "statuses", "orderstatus"),
+    "batchId": ("batch", "batches"),
+    "clientOrderId": ("clientid", "cloid", "clordid", "externalid", "reference"),
+    "dex": ("venue", "exchange", "market"),
+    "tokenIn": ("inputmint", "inputtoken", "sell", "fromtoken", "base"),
+    "tokenOut": ("outputmint", "outputtoken", "buy", "totoken", "quote"),
+    "type": ("ordertype", "kind"),
+    "from": ("start", "starttime", "startdate", "createdafter", "createdfrom", "begin"),
+    "to": ("end", "endtime", "enddate", "createdbefore", "createdto", "until"),
+    "updatedSince": ("since", "updatedafter", "modifiedsince", "changedsince", "updatedfrom"),
+    "order": ("sort", "sortby", "orderby", "direction", "sortorder", "dir"),
+    "limit": ("pagesize", "perpage", "size", "count", "max", "first", "maxresults"),
+    "cursor": ("after", "before", "page", "offset", "next", "pagetoken", "startingafter"),
+    "after": ("cursor", "since", "seq", "from", "lasteventid", "resume"),
+    "orderId": ("id", "order", "orders", "orderids"),
+    "ticket": ("token", "key", "apikey", "auth", "authorization"),
+}
+"""What clients of other APIs write for a parameter, in lower case and without separators."""
+
+
+def refuse_unknown_parameters(
+    route: Route | SocketRoute, query: Mapping[str, Collection[str]]
+) -> None:
+    """Raise ``Problem`` (400) with each parameter that the route does not take."""
+    known = list_query_names(route.doc)
+    unknown = [name for name in query if name not in known]
+    if unknown:
+        errors = [_describe(name, known) for name in unknown]
+        raise invalid_fields(errors, 400)
+
+
+def _describe(name: str, known: Collection[str]) -> FieldError:
+    shown = name if len(name) <= NAME_LENGTH_MAX else f"{name[:NAME_LENGTH_MAX]}…"
+    meant = _find_meant(name, known)
+    reason = "is no parameter of this path"
+    if meant is not None:
+        reason += f"; probably {meant} was meant"
+    reason += f"; it takes {', '.join(known)}" if known else "; it takes none"
+    return FieldError(shown, "unknown_parameter", reason)
+
+
+def _find_meant(name: str, known: Collection[str]) -> str | None:
+    """The known parameter that a name probably means."""
+    plain = _simplify(name[:NAME_LENGTH_MAX])
+    by_plain = {_simplify(each): each for each in known}
+    if plain in by_plain:
+        return by_plain[plain]
+    for each in known:
+        if plain in _OTHER_NAMES.get(each, ()):
+            return each
+    close = get_close_matches(plain, by_plain, n=1)
+    return by_plain[close[0]] if close else None
+
+
+def _simplify(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())

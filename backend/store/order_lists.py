@@ -1,0 +1,229 @@
+"""Lists of orders: a page of one owner's orders by any filter, at a cost bounded by the page.
+
+Each page is read from an index that begins with the owner and ends in the order of the list. Which
+one it is follows from the filter:
+
+- a client order id or a batch names few orders: they are read, filtered and sorted;
+- a filter by times only is a range of the owner's index;
+- any other filter is read from open orders, and from groups of closed ones. Orders that closed with
+  the same status, venue, type and tokens are a group: a range of an index in which they are sorted.
+  The groups of an owner are few, and found by skipping through that index from one to the next.
+  From each that the filter selects comes at most a page, and the pages are merged.
+
+How many orders an owner has open is bounded by admission. A list by time of change
+(``updated_since``) is sorted by that time, so that it is such a range too.
+
+An order that an older version of the engine has closed is not marked with what it closed as. It is
+found by its own columns.
+"""
+
+# ruff: noqa: S608 - every part of the SQL is a constant of this file; all values are arguments
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from backend.domain.lifecycle import FINAL_STATUSES, Status
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
+
+COLUMNS: Final = """
+id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
+slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
+executed_price, last_error, next_attempt_at, created_at, updated_at
+"""
+
+_GROUPS: Final = """
+WITH RECURSIVE groups AS (
+    (SELECT closed_as FROM orders WHERE owner = $1 AND closed_as IS NOT NULL
+     ORDER BY closed_as LIMIT 1)
+    UNION ALL
+    SELECT n.closed_as FROM groups g CROSS JOIN LATERAL (
+        SELECT closed_as FROM orders WHERE owner = $1 AND closed_as > g.closed_as
+        ORDER BY closed_as LIMIT 1
+    ) n
+)"""
+
+
+class _Columns(NamedTuple):
+    """The SQL of the terms of an order."""
+
+    status: str
+    dex: str
+    type: str
+    token_in: str
+    token_out: str
+
+
+_OF_ORDER: Final = _Columns("status::text", "dex", "type::text", "token_in", "token_out")
+_OF_GROUP: Final = _Columns(*(f"split_part(g.closed_as, ' ', {n})" for n in range(1, 6)))
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Conditions on orders: an order must match every field that is set.
+
+    ``created_from`` is inclusive and ``created_to`` exclusive. With ``updated_since``, which is
+    inclusive, a list is sorted by the time of the last change; it goes with neither of them.
+    """
+
+    statuses: tuple[Status, ...] = ()
+    batch_id: UUID | None = None
+    dex: Dex | None = None
+    token_in: str | None = None
+    token_out: str | None = None
+    type: OrderType | None = None
+    client_order_id: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    updated_since: datetime | None = None
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether it selects by more than times."""
+        terms = (self.dex, self.token_in, self.token_out, self.type)
+        return bool(self.statuses) or any(term is not None for term in terms)
+
+
+class ListPosition(NamedTuple):
+    """A place in a list: that of an order, by the time that sorts the list, and its id."""
+
+    at: datetime
+    id: UUID
+
+
+class ListStatement(NamedTuple):
+    """The SQL of a page, and its arguments."""
+
+    sql: str
+    args: list[object]
+
+
+def build_list_statement(
+    owner: str,
+    which: OrderFilter,
+    *,
+    after: ListPosition | None,
+    limit: int,
+    is_ascending: bool,
+) -> ListStatement:
+    """The statement of the page behind ``after``: at most ``limit`` orders."""
+    return _ListBuilder(owner, which, after, limit, is_ascending=is_ascending).build()
+
+
+class _ListBuilder:
+    def __init__(
+        self,
+        owner: str,
+        which: OrderFilter,
+        after: ListPosition | None,
+        limit: int,
+        *,
+        is_ascending: bool,
+    ) -> None:
+        self._args: list[object] = [owner]
+        self._which = which
+        self._after = after
+        self._is_ascending = is_ascending
+        self._limit = self._add(limit)
+        self._is_by_update = which.updated_since is not None
+
+    def build(self) -> ListStatement:
+        which = self._which
+        if which.client_order_id is not None:
+            sql = self._select_few(f"client_order_id = {self._add(which.client_order_id)}")
+        elif which.batch_id is not None:
+            sql = self._select_few(f"batch_id = {self._add(which.batch_id)}")
+        elif self._is_by_update or which.has_terms:
+            sql = self._select_merged()
+        else:
+            sql = (
+                f"SELECT {COLUMNS} FROM orders WHERE owner = $1{self._limit_range('created_at')}"
+                f" {self._sort('created_at')} LIMIT {self._limit}"
+            )
+        return ListStatement(sql, self._args)
+
+    def _select_few(self, condition: str) -> str:
+        """The orders of a condition that selects few. ``OFFSET 0`` has it evaluated first."""
+        at = "updated_at" if self._is_by_update else "created_at"
+        batch_id = self._which.batch_id
+        batch = "" if batch_id is None else f" AND batch_id = {self._add(batch_id)}"
+        return (
+            f"SELECT {COLUMNS} FROM"
+            f" (SELECT * FROM orders WHERE owner = $1 AND {condition} OFFSET 0) o"
+            f" WHERE true{batch}{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
+            f" {self._sort(at)} LIMIT {self._limit}"
+        )
+
+    def _select_merged(self) -> str:
+        """Orders of the parts that can match; the columns of a page's orders are read last."""
+        statuses = self._which.statuses or tuple(Status)
+        parts = []
+        if not FINAL_STATUSES.issuperset(statuses):
+            parts.append(self._select_unmarked("open"))
+        if has_closed := not FINAL_STATUSES.isdisjoint(statuses):
+            parts += [self._select_unmarked("NOT open"), self._select_groups()]
+        # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
+        groups = _GROUPS if has_closed else ""
+        return (
+            f"{groups}\nSELECT o.* FROM (SELECT id, at FROM ({' UNION ALL '.join(parts)}) found"
+            f" {self._sort('at')} LIMIT {self._limit}) page\n"
+            f"CROSS JOIN LATERAL (SELECT {COLUMNS} FROM orders WHERE id = page.id LIMIT 1) o"
+            f" {self._sort('page.at', 'page.id')}"
+        )
+
+    def _select_unmarked(self, openness: str) -> str:
+        at = "updated_at" if self._is_by_update else "created_at"
+        return (
+            f"(SELECT id, {at} AS at FROM orders"
+            f" WHERE owner = $1 AND closed_as IS NULL AND {openness}"
+            f"{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
+            f" {self._sort(at)} LIMIT {self._limit})"
+        )
+
+    def _select_groups(self) -> str:
+        at = "closed_at" if self._is_by_update else "created_at"
+        return (
+            f"(SELECT c.id, c.at FROM groups g CROSS JOIN LATERAL ("
+            f"SELECT id, {at} AS at FROM orders WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
+            f" {self._sort(at)} LIMIT {self._limit}) c WHERE true{self._match_terms(_OF_GROUP)})"
+        )
+
+    def _match_terms(self, columns: _Columns) -> str:
+        which, text = self._which, ""
+        if which.statuses:
+            statuses = [status.value for status in which.statuses]
+            text += f" AND {columns.status} = ANY({self._add(statuses)}::text[])"
+        for name in ("dex", "type", "token_in", "token_out"):
+            value: str | None = getattr(which, name)
+            if value is not None:
+                text += f" AND {getattr(columns, name)} = {self._add(str(value))}"
+        return text
+
+    def _limit_range(self, at: str) -> str:
+        which, text = self._which, ""
+        since = which.updated_since if self._is_by_update else which.created_from
+        if since is not None:
+            text += f" AND {at} >= {self._add(since)}"
+        if which.created_to is not None:
+            text += f" AND {at} < {self._add(which.created_to)}"
+        if self._after is not None:
+            sign = ">" if self._is_ascending else "<"
+            position = f"({self._add(self._after.at)}, {self._add(self._after.id)})"
+            text += f" AND ({at}, id) {sign} {position}"
+        return text
+
+    def _sort(self, at: str, order_id: str = "id") -> str:
+        direction = "ASC" if self._is_ascending else "DESC"
+        return f"ORDER BY {at} {direction}, {order_id} {direction}"
+
+    def _add(self, value: object) -> str:
+        """The placeholder of an argument; equal arguments share one."""
+        for index, known in enumerate(self._args):
+            if type(known) is type(value) and known == value:
+                return f"${index + 1}"
+        self._args.append(value)
+        return f"${len(self._args)}"
