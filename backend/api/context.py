@@ -25,4 +25,4 @@ class ApiContext:
     stats_cache: StatsCache
     public_address: PublicAddress
     openapi: str
-    """The OpenAPI document as JSON text."""
+    """The OpenAPI document as JSON text, without the address of this server."""

@@ -65,11 +65,15 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedOrder:
-    """A stored order. ``is_replay`` if an earlier request with the same key stored it."""
+    """A stored order. ``is_replay`` if an earlier request with the same key stored it.
+
+    ``status`` is then the one that it had when this request was read.
+    """
 
     id: UUID
     created_at: datetime
     is_replay: bool = False
+    status: Status = Status.PENDING
 
 
 @dataclass(frozen=True, slots=True)

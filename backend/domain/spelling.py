@@ -33,8 +33,11 @@ def _suggest(name: str, known: tuple[str, ...]) -> str | None:
     plain_form = _to_plain_form(name)
     if plain_form in by_plain_form:
         return by_plain_form[plain_form]
-    matches = get_close_matches(plain_form, by_plain_form, n=1, cutoff=_SIMILARITY_MIN)
-    return by_plain_form[matches[0]] if matches else None
+    matches = get_close_matches(plain_form, by_plain_form, cutoff=_SIMILARITY_MIN)
+    if not matches:
+        return None
+    letters = sorted(plain_form)  # of the same letters first: USCD is USDC, not USDT
+    return by_plain_form[min(matches, key=lambda match: sorted(match) != letters)]
 
 
 def _to_plain_form(name: str) -> str:

@@ -16,6 +16,7 @@ import orjson
 
 from backend.domain.amounts import format_amount
 from backend.domain.errors import IdempotencyKeyReused
+from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -52,7 +53,8 @@ SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """
 
 _FIND_ORDERS = """
-SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at
+SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at,
+    o.status::text
 FROM unnest($1::text[], $2::text[]) AS i(owner, name)
 JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
 """
@@ -178,6 +180,7 @@ class _ExistingOrder(NamedTuple):
     id: UUID
     created_at: datetime
     request_hash: bytes
+    status: Status
 
 
 _ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
@@ -193,7 +196,9 @@ async def _find_orders(
             continue
         owners, names = zip(*named, strict=True)
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
-            existing = _ExistingOrder(row["id"], row["created_at"], row["request_hash"])
+            existing = _ExistingOrder(
+                row["id"], row["created_at"], row["request_hash"], Status(row["status"])
+            )
             existing_orders[row["owner"], column, row[column]] = existing
     return existing_orders
 
@@ -206,7 +211,7 @@ def _resolve_repeat(
         if existing is not None and existing.request_hash != order.request_hash:
             return _build_reuse_error(order, column)
         if existing is not None:
-            return AcceptedOrder(existing.id, existing.created_at, is_replay=True)
+            return AcceptedOrder(existing.id, existing.created_at, True, existing.status)
     # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
     raise AssertionError(f"order {order.id} was neither stored nor found")
 

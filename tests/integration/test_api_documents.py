@@ -31,7 +31,7 @@ from tests.integration.apis import receive_stream as read_stream
 
 OPEN_PATHS = {
     *("/healthz", "/livez", "/readyz", "/metrics", "/openapi.json"),
-    *("/docs", "/docs/<name>", "/static/<path:name>"),
+    *("/health", "/docs", "/docs/<name>", "/static/<path:name>"),
 }
 DOCUMENT = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
 
@@ -229,5 +229,5 @@ async def test_metrics_count_requests_by_route_and_never_by_order(
             text = await response.text()
             assert response.content_type == "text/plain"
         assert 'http_requests_total{route="/api/orders/execute",status="202"}' in text
-        assert 'http_requests_total{route="/api/orders/<name>",status="200"}' in text
+        assert 'http_requests_total{route="/api/orders/<orderId>",status="200"}' in text
         assert str(order_id) not in text

@@ -6,7 +6,7 @@ import pytest
 
 from backend.domain.spelling import add_suggestion, suggest_name
 
-FIELDS = ("tokenIn", "tokenOut", "amount", "slippageBps", "type", "clientOrderId")
+FIELDS = ("tokenIn", "tokenOut", "amount", "slippageBps", "type", "clientOrderId", "USDC", "USDT")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ FIELDS = ("tokenIn", "tokenOut", "amount", "slippageBps", "type", "clientOrderId
         ("ammount", "amount"),
         ("slipageBps", "slippageBps"),
         ("tpye", "type"),
+        ("USCD", "USDC"),
     ],
 )
 def test_a_misspelt_name_suggests_the_name_that_was_meant(name: str, meant: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.schema_parts import (
+    ACCEPTED_STATUS,
     AMOUNT,
     BASIS_POINTS,
     BOOLEAN,
@@ -152,18 +153,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "detail": STRING,
             "code": CODE,
             "instance": STRING,
+            "requestId": STRING,
             "errors": array_schema(
                 object_schema({"field": STRING, "code": CODE, "reason": STRING}),
                 minItems=1,
                 maxItems=20,
             ),
         },
-        optional=("instance", "errors"),
+        optional=("instance", "requestId", "errors"),
         is_extensible=True,
     ),
     "Queued": object_schema(
         {
-            "status": {"const": "queued"},
+            "status": ACCEPTED_STATUS,
             "orderId": ID,
             "ws_url": {"type": "string", "format": "uri-reference"},
             "statusUrl": STRING,
@@ -184,6 +186,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         object_schema(
                             {
                                 "orderId": ID,
+                                "status": ACCEPTED_STATUS,
                                 "clientOrderId": STRING,
                                 "replayed": {"const": True},
                             },

@@ -22,6 +22,11 @@ AMOUNT: Final[Schema] = {
     "description": "A decimal in token units.",
 }
 STATUS: Final[Schema] = {"type": "string", "enum": [status.value for status in Status]}
+ACCEPTED_STATUS: Final[Schema] = {
+    "type": "string",
+    "enum": ["queued", *(status.value for status in Status)],
+    "description": "`queued`; in the answer to a repeat, the status that the order has by then.",
+}
 ORDER_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
 DEX: Final[Schema] = {"type": "string", "enum": [dex.value for dex in Dex]}
 CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}

@@ -26,6 +26,7 @@ from backend.api.server.app import create_app
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.ingress import Ingress
 from backend.api.server.listener import BACKLOG, format_url, open_listeners
+from backend.api.server.request_ids import RequestIds
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
@@ -136,7 +137,7 @@ async def _run_server(
     )
     async with run_in_background(*runs):
         config = _build_config(services.settings, listeners, heartbeat)
-        await serve_asgi(Ingress(app, api), config, shutdown_trigger=wait_drained)
+        await serve_asgi(RequestIds(Ingress(app, api)), config, shutdown_trigger=wait_drained)
 
 
 def _build_config(

@@ -6,6 +6,7 @@ else is served.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
@@ -74,13 +75,13 @@ LIST: Final = Route(
 )
 ORDER: Final = Route(
     "GET",
-    "/api/orders/<name>",
+    "/api/orders/<orderId>",
     read_orders.get_order,
     RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
 )
 EVENTS: Final = Route(
     "GET",
-    "/api/orders/<name>/events",
+    "/api/orders/<orderId>/events",
     read_orders.get_order_events,
     RouteDoc(
         "Show what has happened to an order",
@@ -117,7 +118,12 @@ QUOTES: Final = Route(
     ),
 )
 
-_HEALTH: Final = RouteDoc("Tell whether this process answers", "operations", response="Health")
+_HEALTH: Final = RouteDoc(
+    "Tell whether this process answers",
+    "operations",
+    response="Health",
+    operation_id="getLiveness",
+)
 
 ROUTES: Final = (
     EXECUTE,
@@ -128,7 +134,20 @@ ROUTES: Final = (
     STATS,
     QUOTES,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),
-    Route("GET", "/livez", operations.get_liveness, _HEALTH, Access.OPEN),
+    Route(
+        "GET",
+        "/health",
+        operations.get_liveness,
+        replace(_HEALTH, operation_id="getHealth"),
+        Access.OPEN,
+    ),
+    Route(
+        "GET",
+        "/livez",
+        operations.get_liveness,
+        replace(_HEALTH, operation_id="getLivez"),
+        Access.OPEN,
+    ),
     Route(
         "GET",
         "/readyz",

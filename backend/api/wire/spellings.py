@@ -13,7 +13,8 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from backend.api.wire.fields import integral_to_int
+from backend.api.wire.fields import integral_to_int, require_number
+from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS, parse_decimal
 from backend.domain.spelling import suggest_name
 
@@ -30,16 +31,16 @@ def _keep_value(value: object) -> object:
 
 
 def convert_slippage(value: object) -> object:
-    """The basis points of a fraction. Raises ``ValueError`` (reason), also if it may be a percentage.
+    """Convert a fraction to whole basis points.
 
-    Its place among the fields is that of ``slippageBps``: a whole number of basis points.
+    Raises ``ValueError`` (reason), also for what may be a percentage.
     """
-    if not isinstance(value, str | int | Decimal) or isinstance(value, bool):
-        raise ValueError("must be a fraction below 0.5 (0.01 is 1 %), as a string or a number")
-    fraction = Decimal(0) if _is_zero(value) else parse_decimal(value)
+    fraction = parse_decimal(require_number(value))
+    if fraction < 0:
+        raise ValueError("must be a fraction from 0 to below 0.5 (0.01 is 1 %)")
     if fraction >= SLIPPAGE_LIMIT:
         raise ValueError(
-            f"{value} may mean {value} % or {_format_percent(fraction)} %: give a fraction below"
+            f"{value} may mean {fraction:f} % or {fraction.scaleb(2):f} %: give a fraction below"
             " 0.5 (0.01 is 1 %), or slippageBps in basis points (100 is 1 %)"
         )
     if isinstance(value, str) and not re.fullmatch(SLIPPAGE_PATTERN, value):
@@ -48,15 +49,6 @@ def convert_slippage(value: object) -> object:
     if bps != bps.to_integral_value():
         raise ValueError("must be whole basis points: at most 4 decimals (0.0001 is 1 of them)")
     return int(bps)
-
-
-def _is_zero(value: str | int | Decimal) -> bool:
-    return value == 0 or (isinstance(value, str) and re.fullmatch(r"0?(0|\.0+)", value) is not None)
-
-
-def _format_percent(fraction: Decimal) -> str:
-    percent = fraction * 100
-    return f"{percent:f}".rstrip("0").rstrip(".") if "." in f"{percent:f}" else f"{percent:f}"
 
 
 class Spelling(NamedTuple):
@@ -83,13 +75,25 @@ SPELLINGS: Final[Mapping[str, Spelling]] = MappingProxyType(
 )
 """The other names that are taken."""
 
+SPELLING_SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
+    "slippage": {
+        "type": ["string", "number", "null"],
+        "pattern": SLIPPAGE_PATTERN,
+        "maxLength": DIGITS_MAX,
+        "minimum": 0,
+        "exclusiveMaximum": float(SLIPPAGE_LIMIT),
+        "examples": [0.01],
+    }
+}
+"""JSON Schemas of the names whose values are not those of their field."""
+
 _SLIPPAGE_MEANT: Final = (
     "did you mean slippageBps, in basis points (100 is 1 %), or slippage, a fraction (0.01 is 1 %)?"
 )
-_TOKEN_IN_MEANT: Final = (
+_SOLD_MEANT: Final = (
     "did you mean tokenIn, a symbol or a mint? The amount is in token units, not in base units"
 )
-_TOKEN_OUT_MEANT: Final = _TOKEN_IN_MEANT.replace("tokenIn", "tokenOut")
+_BOUGHT_MEANT: Final = _SOLD_MEANT.replace("tokenIn", "tokenOut")
 _AMOUNT_MEANT: Final = "did you mean amount, of tokenIn, in token units?"
 _MINIMUM_MEANT: Final = "did you mean minAmountOut, of tokenOut, in token units?"
 _SIDE_MEANT: Final = "leave it out: tokenIn is what is sold, and tokenOut what is bought"
@@ -102,26 +106,28 @@ _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the
 
 _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _SLIPPAGE_MEANT: ("slippageTolerance", "maxSlippage", "slippagePercent", "slippagePct"),
-    _TOKEN_IN_MEANT: ("inputToken", "inputMint", "fromToken", "sellToken", "sourceToken", "from"),
-    _TOKEN_OUT_MEANT: ("outputToken", "outputMint", "toToken", "buyToken", "targetToken", "to"),
+    _SOLD_MEANT: ("inputToken", "inputMint", "fromToken", "sellToken", "sourceToken", "from"),
+    _BOUGHT_MEANT: ("outputToken", "outputMint", "toToken", "buyToken", "targetToken", "to"),
     _AMOUNT_MEANT: ("inputAmount", "amountToSell", "sellAmount", "fromAmount", "quantity", "size"),
     _MINIMUM_MEANT: ("minOut", "minimumAmountOut", "minReceived", "minOutput", "amountOutMin"),
     _SIDE_MEANT: ("side", "direction"),
-    _OWNER_MEANT: ("userId", "user", "clientId", "accountId"),
+    _OWNER_MEANT: ("userId", "user", "accountId"),
     _WALLET_MEANT: ("walletAddress", "wallet", "userWallet", "userPublicKey", "publicKey"),
     _PRICE_MEANT: ("price", "targetPrice", "triggerPrice"),
     _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId"),
     _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
-_MEANING_BY_NAME: Final = {
-    name: meaning for meaning, names in _MEANINGS.items() for name in names
-}
+_MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
+
+
+_ORDER_FIELDS: Final = frozenset({"type", "orderType", "limitPrice", "expiresAt", "clientOrderId"})
+_ORDER_MEANT: Final = "it belongs to an order, not to a quote"
 
 
 def explain_unknown_field(name: str, known: Collection[str]) -> str:
     """Why a field is refused, with what was probably meant; ``known`` are the fields there are."""
-    meaning = _MEANING_BY_NAME.get(name)
+    meaning = _ORDER_MEANT if name in _ORDER_FIELDS else _MEANING_BY_NAME.get(name)
     if meaning is None:
         spellings = [each for each, spelling in SPELLINGS.items() if spelling.field in known]
         meant = suggest_name(name, (*sorted(known), *spellings, *_MEANING_BY_NAME))
@@ -137,7 +143,7 @@ def agree(field: str, value: object, other: object) -> bool:
         return str(value).lower() == str(other).lower()
     if field == "amount":
         try:
-            return parse_decimal(value) == parse_decimal(other)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+            return parse_decimal(require_number(value)) == parse_decimal(require_number(other))
+        except ValueError:
             return False
     return integral_to_int(value) == other
