@@ -110,7 +110,7 @@ class LeasedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The executed amount as the chain shows it, in base units of the token out."""
+    """The executed amount as the chain shows it, in base units of the token out, and its fee."""
 
     amount_out: int
     slot: int
@@ -158,6 +158,7 @@ class OrderRecord:
     tx_hash: str | None
     amount_out: int | None
     executed_price: Decimal | None
+    network_fee_lamports: int | None
     last_error: str | None
     next_attempt_at: datetime | None
     created_at: datetime

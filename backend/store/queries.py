@@ -18,7 +18,7 @@ from backend.store.errors import translate_errors
 _COLUMNS = """
 id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
 slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
-executed_price,
+executed_price, network_fee_lamports,
 last_error, next_attempt_at, created_at, updated_at
 """
 

@@ -167,7 +167,7 @@ async def test_the_docs_page_needs_no_other_site(database_url: str, redis_url: s
                 assert response.content_type in {"text/css", "text/javascript"}
                 assert await response.read()
         async with api.session.get("/openapi.json") as response:
-            assert await response.json() == DOCUMENT
+            assert await response.json() == {"servers": [{"url": api.url}], **DOCUMENT}
 
 
 async def test_static_files_are_served_as_they_are_and_nothing_beside_them(

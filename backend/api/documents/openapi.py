@@ -12,15 +12,14 @@ from pydantic.json_schema import models_json_schema
 
 from backend.api.documents.examples import EXAMPLES, PROBLEM
 from backend.api.documents.response_schemas import SCHEMAS
-from backend.api.documents.schema_parts import Schema, schema_ref
+from backend.api.documents.schema_parts import DEX, STATUS, Schema, schema_ref
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes.parameters import LIMIT_DEFAULT, LIMIT_MAX, ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX
 from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
-from backend.domain.lifecycle import Status
-from backend.domain.quotes import Dex
+from backend.api.wire.spellings import SPELLINGS
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
@@ -30,6 +29,11 @@ _DESCRIPTION: Final = (
     " RFC 9457 problems. A request may bring its own `X-Request-ID` (1 to 128 characters of"
     " `A-Z a-z 0-9 . _ : / + = @ -`): it is in the response, in the problem (`requestId`) and in"
     " the log."
+    "\n\nOther names of fields that are taken, where both are given they have to agree:"
+    "\n\n| name | field | meaning |\n|---|---|---|\n"
+    + "\n".join(
+        f"| `{name}` | `{each.field}` | {each.meaning} |" for name, each in SPELLINGS.items()
+    )
 )
 
 _PROBLEM_HEADERS: Final = {
@@ -41,7 +45,7 @@ _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "status": (
         "query",
         "Only these statuses, in any case; repeated, or with commas.",
-        {"type": "array", "items": {"type": "string", "enum": [s.value for s in Status]}},
+        {"type": "array", "items": STATUS},
     ),
     "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
     "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
@@ -54,7 +58,7 @@ _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
             "maxItems": ORDER_IDS_MAX,
         },
     ),
-    "dex": ("query", "Only what is routed there; in any case.", {"type": "string", "enum": [*Dex]}),
+    "dex": ("query", "Only what is routed there; in any case.", DEX),
     "tokenIn": ("query", "Only orders that sell this token.", {"type": "string"}),
     "tokenOut": ("query", "Only orders that buy this token.", {"type": "string"}),
     "limit": (

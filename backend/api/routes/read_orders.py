@@ -13,7 +13,7 @@ from backend.api.routes.parameters import (
 )
 from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response, json_response
-from backend.api.wire.json import encode, encode_event, join_array, order_to_json
+from backend.api.wire.json import encode, encode_event, join_array, order_to_json, steps_to_json
 from backend.domain.orders import OrderRecord
 
 
@@ -37,10 +37,11 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
 
 
 async def get_order(api: ApiContext, request: Request) -> Response:
-    """``GET /api/orders/<id>``."""
-    return json_response(
-        order_to_json(await load_order(api, request, request.path_variable), api.services.tokens)
-    )
+    """``GET /api/orders/<id>``: the order, with the time of each of its steps."""
+    record = await load_order(api, request, request.path_variable)
+    events = await api.services.feed.read_order_events(record.id, 0)
+    steps = steps_to_json([event for event in events if event.seq <= record.seq])
+    return json_response({**order_to_json(record, api.services.tokens), "steps": steps})
 
 
 async def get_order_events(api: ApiContext, request: Request) -> Response:

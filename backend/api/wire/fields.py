@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS
-from backend.domain.orders import OrderType
 
 NAME_LENGTH_MAX = 64
 """Most characters of a client order id, and of a field name that a problem shows."""
@@ -67,7 +66,7 @@ TokenName = Annotated[
     Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),
 ]
 _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
-    "enum": [*OrderType],
+    "$ref": "#/components/schemas/OrderType",
     "description": "In any case. Limit and sniper orders are refused for now.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
