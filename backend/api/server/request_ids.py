@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from secrets import token_hex
 from typing import Final, cast
 
@@ -28,7 +29,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 HEADER: Final = b"x-request-id"
 ID_PATTERN: Final = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that are taken: they can be in a header, a log line and a URL as they are."""
-_ID_BYTES: Final = 12
+_PROCESS_ID_BYTES: Final = 8
+"""Of the random part of new ids, which the requests of one process share; a number follows."""
 _MESSAGES_WITH_HEADERS: Final = frozenset(
     {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 )
@@ -39,6 +41,8 @@ class RequestIds:
 
     def __init__(self, app: ASGIFramework) -> None:
         self._app = app
+        self._process_id = token_hex(_PROCESS_ID_BYTES)
+        self._numbers = count(1)
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -47,7 +51,7 @@ class RequestIds:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = _read_id(scope) or token_hex(_ID_BYTES).encode()
+        request_id = _read_id(scope) or f"{self._process_id}{next(self._numbers):08x}".encode()
         bind_request_id(request_id.decode())
 
         async def send_with_id(message: ASGISendEvent) -> None:
@@ -62,5 +66,8 @@ class RequestIds:
 
 def _read_id(scope: HTTPScope | WebsocketScope) -> bytes | None:
     """The id that the client gave its request, unless it is not valid; the last one of many."""
-    ids = [value for name, value in scope["headers"] if name == HEADER]
-    return ids[-1] if ids and ID_PATTERN.fullmatch(ids[-1]) else None
+    request_id = None
+    for name, value in scope["headers"]:
+        if name == HEADER:
+            request_id = value if ID_PATTERN.fullmatch(value) else None
+    return request_id
