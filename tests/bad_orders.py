@@ -50,12 +50,44 @@ BAD_ORDERS = {
     "no amount": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"USDC"}', "amount", "is required", "missing_field"
     ),
-    "both amounts": BadOrder(_order('"amountIn":1'), "amountIn", "another name of amount"),
+    "two amounts": BadOrder(_order('"amountIn":2'), "amountIn", "disagrees with it"),
+    "two types": BadOrder(
+        _order('"type":"market","orderType":"limit"'), "orderType", "disagrees with it"
+    ),
+    "two slippages": BadOrder(
+        _order('"slippageBps":50,"slippage":0.01'), "slippage", "disagrees with it"
+    ),
+    "slippage of 1": BadOrder(_order('"slippage":1'), "slippage", "1 % or 100 %"),
+    "slippage of 0.5": BadOrder(_order('"slippage":0.5'), "slippage", "0.5 % or 50 %"),
+    "slippage of 50 as text": BadOrder(_order('"slippage":"50"'), "slippage", "slippageBps"),
+    "fraction below 0": BadOrder(_order('"slippage":-0.01'), "slippage", "from 0 to below 0.5"),
+    "fraction too fine": BadOrder(_order('"slippage":0.00125'), "slippage", "whole basis points"),
+    "fraction in words": BadOrder(_order('"slippage":"1%"'), "slippage", _DECIMAL_NUMBER),
+    "fraction with exponent": BadOrder(_order('"slippage":"1e-2"'), "slippage", "plain decimal"),
+    "fraction true": BadOrder(_order('"slippage":true'), "slippage", _DECIMAL_NUMBER),
+    "fraction NaN": BadOrder(_order('"slippage":NaN'), "slippage", "finite"),
+    "orderType that is none": BadOrder(_order('"orderType":"stop"'), "orderType", "must be one of"),
     "unknown field": BadOrder(_order('"side":"buy"'), "side", _UNKNOWN_FIELD, "unknown_field"),
     "field in snake case": BadOrder(
         '{"token_in":"SOL","tokenOut":"USDC","amount":1}',
         "token_in",
-        _UNKNOWN_FIELD,
+        "did you mean tokenIn?",
+        "unknown_field",
+    ),
+    "tolerance": BadOrder(
+        _order('"slippageTolerance":0.01'),
+        "slippageTolerance",
+        "slippageBps, in basis points",
+        "unknown_field",
+    ),
+    "wallet": BadOrder(
+        _order('"walletAddress":"7xKX"'), "walletAddress", "wallet of the engine", "unknown_field"
+    ),
+    "user": BadOrder(_order('"userId":"u-1"'), "userId", "owner of the API key", "unknown_field"),
+    "mints with an amount": BadOrder(
+        '{"inputMint":"SOL","tokenOut":"USDC","amount":1000000}',
+        "inputMint",
+        "not in base units",
         "unknown_field",
     ),
     "field with NUL": BadOrder(_order(r'"a\u0000b":1'), r"a\x00b", _UNKNOWN_FIELD, "unknown_field"),
@@ -86,6 +118,18 @@ BAD_ORDERS = {
     ),
     "numeric token": BadOrder(
         '{"tokenIn":7,"tokenOut":"USDC","amount":1}', "tokenIn", "must be a string"
+    ),
+    "misspelt token": BadOrder(
+        '{"tokenIn":"SOL","tokenOut":"USCD","amount":1}',
+        "tokenOut",
+        "did you mean USDC?",
+        "unknown_token",
+    ),
+    "misspelt mint": BadOrder(
+        '{"tokenIn":"So11111111111111111111111111111111111112","tokenOut":"USDC","amount":1}',
+        "tokenIn",
+        "did you mean So11111111111111111111111111111111111111112",
+        "unknown_token",
     ),
     "unknown mint": BadOrder(
         f'{{"tokenIn":"{"4" * 44}","tokenOut":"USDC","amount":1}}',

@@ -31,4 +31,4 @@ class ApiContext:
     stream_cursors: StreamCursors
     public_address: PublicAddress
     openapi: str
-    """The OpenAPI document as JSON text."""
+    """The OpenAPI document as JSON text, without the address of this server."""

@@ -51,6 +51,8 @@ class RouteDoc:
     headers: tuple[str, ...] = ()
     media_type: str = JSON_CONTENT_TYPE
     description: str = ""
+    operation_id: str | None = None
+    """The name of the operation in generated clients; by default that of the view."""
 
 
 @dataclass(frozen=True, slots=True)

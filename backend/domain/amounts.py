@@ -121,6 +121,16 @@ def format_ratio(numerator: int, denominator: int, digits: int = _PRICE_DIGITS) 
     return format_amount(scaled, decimals)
 
 
+def format_slippage(quoted_out: int, amount_out: int) -> str:
+    """How much less than its quote a swap paid, as a fraction of the quote.
+
+    It is below 0 if the swap paid more, and rounded towards 0 to 12 significant digits.
+    """
+    missing = quoted_out - amount_out
+    sign = "-" if missing < 0 else ""
+    return f"{sign}{format_ratio(abs(missing), quoted_out)}"
+
+
 def compute_min_out(amount_out: int, slippage_bps: int) -> int:
     """Compute the minimum output for a quote under a slippage tolerance: rounded down, at least 1.
 

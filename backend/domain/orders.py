@@ -65,11 +65,15 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedOrder:
-    """A stored order. ``is_replay`` if an earlier request with the same key stored it."""
+    """A stored order. ``is_replay`` if an earlier request with the same key stored it.
+
+    ``status`` is then the one that it had when this request was read.
+    """
 
     id: UUID
     created_at: datetime
     is_replay: bool = False
+    status: Status = Status.PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class LeasedOrder:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The executed amount as the chain shows it, in base units of the token out."""
+    """The executed amount as the chain shows it, in base units of the token out, and its fee."""
 
     amount_out: int
     slot: int
@@ -154,6 +158,7 @@ class OrderRecord:
     tx_hash: str | None
     amount_out: int | None
     executed_price: Decimal | None
+    network_fee_lamports: int | None
     last_error: str | None
     next_attempt_at: datetime | None
     created_at: datetime

@@ -25,7 +25,8 @@ class Quote:
     """What one pool pays for ``amount_in`` base units, after its fees.
 
     ``fee_e9`` is the pool's trading fee; ``price_impact_e9`` is how much worse than the pool's
-    spot price the trade is, apart from the fee. Both are in parts per billion.
+    spot price the trade is, apart from the fee. Both are in parts per billion. ``fees`` are the
+    base units that the venue keeps, of the token in and of the token out.
     """
 
     dex: Dex
@@ -35,10 +36,19 @@ class Quote:
     fee_e9: int
     price_impact_e9: int
     slot: int
+    fees: tuple[int, int] = (0, 0)
 
     def is_within_impact(self, cap_bps: int) -> bool:
         """Whether the price impact is at most ``cap_bps`` basis points."""
         return self.price_impact_e9 * BPS <= cap_bps * E9
+
+    def fees_to_json(self, token_in: Token, token_out: Token) -> list[dict[str, str]]:
+        """Convert the venue's fees to JSON for clients: the amounts that are not 0."""
+        return [
+            {"token": token.symbol, "amount": format_amount(fee, token.decimals)}
+            for token, fee in zip((token_in, token_out), self.fees, strict=True)
+            if fee
+        ]
 
     def to_json(self, token_in: Token, token_out: Token) -> dict[str, object]:
         """Convert to JSON for clients: decimal strings in token units, rates as fractions."""

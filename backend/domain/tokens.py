@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
+from backend.domain.spelling import add_suggestion, suggest_name
 
 SOL = Token("SOL", "So11111111111111111111111111111111111111112", 9)
 USDC = Token("USDC", "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", 6)
@@ -13,18 +14,27 @@ USDT = Token("USDT", "Es9vMFrzaCERmJfrF4H2FYD4KCoNky11McCe8BenwNYB", 6)
 JUP = Token("JUP", "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN", 6)
 BONK = Token("BONK", "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263", 5)
 RAY = Token("RAY", "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R", 6)
+WETH = Token("WETH", "7vfCXTUXx5WJV5JADk17DUJ4ksgau7utNKj4b963voxs", 8)
+WBTC = Token("WBTC", "3NZ9JMVBmGAqocybic2c7LQCJScmgsAZ6vQqTDzcqmJh", 8)
 
-KNOWN_TOKENS = (SOL, USDC, USDT, JUP, BONK, RAY)
+KNOWN_TOKENS = (SOL, USDC, USDT, JUP, BONK, RAY, WETH, WBTC)
+
+TOKEN_ALIASES: Mapping[str, Token] = {"ETH": WETH, "BTC": WBTC, "WSOL": SOL}
+"""Other symbols of known tokens: on this chain ether and bitcoin exist in their wrapped form only,
+by the bridge Wormhole, and SOL is traded in its wrapped form."""
 
 _BASE58 = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 
 
 class TokenRegistry:
-    """A fixed set of tokens with lookup by symbol (case-insensitive) or by mint."""
+    """A fixed set of tokens with lookup by symbol or alias (case-insensitive), or by mint."""
 
     def __init__(self, tokens: Iterable[Token] = KNOWN_TOKENS) -> None:
         self._all = tuple(tokens)
-        self._by_symbol = {t.symbol.upper(): t for t in self._all}
+        self._by_symbol = {
+            **{alias: token for alias, token in TOKEN_ALIASES.items() if token in self._all},
+            **{t.symbol.upper(): t for t in self._all},
+        }
         self._by_mint = {t.mint: t for t in self._all}
 
     def __iter__(self) -> Iterator[Token]:
@@ -36,11 +46,15 @@ class TokenRegistry:
         if token is not None:
             return token
         if len(name) < 32:
+            known = ", ".join(t.symbol for t in self._all)
+            reason = f"unknown token {name[:16]!r}; known are {known}"
             raise InvalidInput(
-                field,
-                f"unknown token {name[:16]!r}; known are {', '.join(t.symbol for t in self._all)}",
-                "unknown_token",
+                field, add_suggestion(reason, name, self._by_symbol), "unknown_token"
             )
+        reason, code = f"no pool is known for the mint {name}", "unknown_token"
         if len(name) > 44 or not _BASE58.issuperset(name):
-            raise InvalidInput(field, "is not a mint address (32 bytes in base58)", "invalid_mint")
-        raise InvalidInput(field, f"no pool is known for the mint {name}", "unknown_token")
+            reason, code = "is not a mint address (32 bytes in base58)", "invalid_mint"
+        mint = suggest_name(name, self._by_mint)
+        if mint is not None:
+            reason = f"{reason}: did you mean {mint}, which is {self._by_mint[mint].symbol}?"
+        raise InvalidInput(field, reason, code)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from backend.domain.amounts import Price, format_amount
+from backend.domain.amounts import Price, format_amount, format_slippage
 from backend.domain.errors import EngineError
 from backend.domain.orders import Fill, LeasedOrder, OrderTerms, SignedTransaction
 from backend.routing.route import Route
@@ -19,16 +19,20 @@ def compute_price(terms: OrderTerms, amount_out: int) -> str:
 
 
 def describe_fill(
-    order: LeasedOrder, signed: SignedTransaction, fill: Fill, price: str
+    order: LeasedOrder, signed: SignedTransaction, fill: Fill, price: str, route: Route | None
 ) -> dict[str, object]:
-    """The data of ``confirmed``."""
-    return {
+    """The data of ``confirmed``; ``route`` is not known after a recovery."""
+    data: dict[str, object] = {
         "dex": order.dex,
         "txHash": signed.signature,
         "executedPrice": price,
         "amountOut": format_amount(fill.amount_out, order.terms.token_out.decimals),
         "slot": fill.slot,
+        "networkFeeLamports": fill.fee_lamports,
     }
+    if route is not None:
+        data["realizedSlippage"] = format_slippage(route.quote.amount_out, fill.amount_out)
+    return data
 
 
 def describe_unknown_fill(
@@ -52,12 +56,19 @@ def describe_unknown_fill(
 
 
 def describe_failure(
-    error: EngineError, signed: SignedTransaction | None = None
+    error: EngineError,
+    signed: SignedTransaction | None = None,
+    fee_lamports: int | None = None,
 ) -> dict[str, object]:
-    """The data of ``failed``, and of ``routing`` before another attempt."""
+    """The data of ``failed``, and of ``routing`` before another attempt.
+
+    ``fee_lamports`` is what a transaction that landed and was reverted has paid.
+    """
     data: dict[str, object] = {"code": error.code, "reason": error.reason}
     if signed is not None:
         data["txHash"] = signed.signature
+    if fee_lamports is not None:
+        data["networkFeeLamports"] = fee_lamports
     return data
 
 

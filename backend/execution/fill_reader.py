@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from solders.pubkey import Pubkey
 
@@ -31,6 +31,16 @@ REFUSALS_MAX = 3
 """So many times a node may say that it has no history: behind its address may be one that has."""
 
 Value = TypeVar("Value")
+
+
+class Revert(NamedTuple):
+    """Why a transaction that landed moved nothing, and the network fee that it paid all the same.
+
+    The error is ``Transient`` if a retry may succeed. The fee is ``None`` if no node tells it.
+    """
+
+    error: EngineError
+    fee_lamports: int | None
 
 
 class FillReader:
@@ -56,12 +66,9 @@ class FillReader:
         """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
         return await self._fetch(signature, partial(self._read_fill, mint_out))
 
-    async def fetch_error(self, signature: str) -> EngineError | None:
-        """The error of a reverted transaction; ``None`` if the node does not tell it in time.
-
-        ``Transient`` if a retry may succeed.
-        """
-        return await self._fetch(signature, _read_error)
+    async def fetch_revert(self, signature: str) -> Revert | None:
+        """Why a transaction was reverted; ``None`` if the node does not tell it in time."""
+        return await self._fetch(signature, _read_revert)
 
     async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
@@ -105,5 +112,7 @@ class FillReader:
         return fill if fill.amount_out > 0 else None
 
 
-def _read_error(landed: LandedTransaction) -> EngineError | None:
-    return None if landed.err is None else classify_onchain_error(landed.err, landed.logs)
+def _read_revert(landed: LandedTransaction) -> Revert | None:
+    if landed.err is None:
+        return None
+    return Revert(classify_onchain_error(landed.err, landed.logs), landed.fee_lamports)

@@ -54,7 +54,8 @@ async def _ask(
         if (fill := read.result()) is not None:
             decimals = order.token_in.decimals, order.token_out.decimals
             price = Price(order.amount_in, decimals[0], fill.amount_out, decimals[1])
-            amounts.append(LateAmount(order.order_id, fill.amount_out, str(price)))
+            late_amount = LateAmount(order.order_id, fill.amount_out, str(price), fill.fee_lamports)
+            amounts.append(late_amount)
     if amounts:
         await orders.store(amounts)
     observe.late_fills_asked(len(due), len(amounts))

@@ -55,6 +55,7 @@ class TransitionFields(TypedDict, total=False):
     signed: SignedTransaction
     amount_out: int
     executed_price: str
+    network_fee_lamports: int
     last_error: str
     wait_ms: int
 
@@ -75,6 +76,7 @@ class OrderExecution:
         self._place = place
         self._outage: OutageWait | None = None
         self._route: Route | None = None
+        self._reverted_fee: int | None = None
         self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
         self._status_since = asyncio.get_running_loop().time()
 
@@ -188,12 +190,12 @@ class OrderExecution:
                 await self._confirm(signed, result)
             case SignatureOutcome.REVERTED:
                 assert result.status is not None
-                submitter = self._context.submitter
-                error = await submitter.fetch_revert_error(signed, result.status)
-                if isinstance(error, Rejected):
-                    await self._fail(Cause.REJECTED, error)
+                revert = await self._context.submitter.fetch_revert(signed, result.status)
+                self._reverted_fee = revert.fee_lamports  # for the step that follows, the last one
+                if isinstance(revert.error, Rejected):
+                    await self._fail(Cause.REJECTED, revert.error)
                 else:
-                    await self._retry(Cause.REVERTED, error, signed)
+                    await self._retry(Cause.REVERTED, revert.error, signed)
             case SignatureOutcome.EXPIRED:
                 reason = "the transaction was never included and cannot be any more"
                 await self._retry(Cause.SIGNATURE_EXPIRED, Transient("not_landed", reason), signed)
@@ -206,8 +208,14 @@ class OrderExecution:
         self._context.on_checkpoint(Checkpoint.SETTLED)
         if fill is not None:
             price = compute_price(order.terms, fill.amount_out)
-            data = describe_fill(order, signed, fill, price)
-            await self._record(Cause.LANDED, data, amount_out=fill.amount_out, executed_price=price)
+            data = describe_fill(order, signed, fill, price, self._route)
+            await self._record(
+                Cause.LANDED,
+                data,
+                amount_out=fill.amount_out,
+                executed_price=price,
+                network_fee_lamports=fill.fee_lamports,
+            )
         else:
             # It landed, so the order has ended; its amount follows when a node tells it.
             assert result.status is not None
@@ -218,7 +226,8 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _fail(self, cause: Cause, error: EngineError) -> None:
-        await self._record(cause, describe_failure(error), last_error=str(error))
+        data = describe_failure(error, fee_lamports=self._reverted_fee)
+        await self._record(cause, data, last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _retry(
@@ -226,7 +235,7 @@ class OrderExecution:
     ) -> None:
         """Release the order until its next attempt is due, or fail it after the last attempt."""
         failed_attempt = self._order.attempt
-        data = describe_failure(error, signed)
+        data = describe_failure(error, signed, self._reverted_fee)
         policy = self._context.policy
         if failed_attempt < policy.attempts_max:
             wait_ms = backoff_ms(
@@ -256,6 +265,8 @@ class OrderExecution:
     ) -> None:
         """Store the step that follows from ``cause``, with any deferred step before it."""
         step = self._next_step(cause)
+        if self._reverted_fee is not None:
+            fields["network_fee_lamports"] = self._reverted_fee
         if self._deferred is None:
             transition = Transition(self._order, step, encode_json(data), **fields)
         else:

@@ -20,7 +20,7 @@ from backend.chain.wallet import Wallet
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import Fill, OrderTerms, SignedTransaction
 from backend.execution.blockhash import BlockhashCache
-from backend.execution.fill_reader import FillReader
+from backend.execution.fill_reader import FillReader, Revert
 from backend.execution.node_client import NodeClient
 from backend.execution.signature_watch import PollIntervals, SignatureResult, SignatureWatch
 from backend.routing.route import Route
@@ -132,15 +132,10 @@ class TransactionSubmitter:
         """Ask once for the fill of a landed transaction."""
         return await self._fills.try_fetch_fill(signature, mint_out)
 
-    async def fetch_revert_error(
-        self, signed: SignedTransaction, status: SignatureStatus
-    ) -> EngineError:
-        """The error of a reverted transaction; ``Transient`` if a retry may succeed.
-
-        Without the transaction's logs, its status alone decides.
-        """
-        error = await self._fills.fetch_error(signed.signature)
-        return error or classify_onchain_error(status.err, ())
+    async def fetch_revert(self, signed: SignedTransaction, status: SignatureStatus) -> Revert:
+        """Why a transaction was reverted. Without its logs, its status alone decides."""
+        revert = await self._fills.fetch_revert(signed.signature)
+        return revert or Revert(classify_onchain_error(status.err, ()), None)
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)

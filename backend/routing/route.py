@@ -49,6 +49,7 @@ class Route:
             "dex": self.quote.dex.value,
             "quotes": quotes_to_json(terms, self.quotes),
             "minAmountOut": format_amount(self.min_amount_out, out.decimals),
+            "venueFees": self.quote.fees_to_json(terms.token_in, out),
         }
         if self.missing:
             route["unavailable"] = [venue.to_json() for venue in self.missing]

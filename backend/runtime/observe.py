@@ -15,6 +15,8 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from backend.runtime.observe_requests import add_request_id
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -74,6 +76,7 @@ def configure_logging(level: str, style: str) -> None:
     )
     shared_processors: list[structlog.types.Processor] = [
         _add_order_id,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -260,6 +263,7 @@ def request_answered(route: str, status: int, seconds: float) -> None:
     """An HTTP response was sent."""
     _http_requests.labels(route, str(status)).inc()
     _http_request_s.labels(route).observe(seconds)
+    _log.debug("request answered", route=route, status=status, seconds=round(seconds, 6))
 
 
 def request_failed(route: str, error: BaseException) -> None:

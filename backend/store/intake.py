@@ -20,6 +20,7 @@ import orjson
 
 from backend.domain.amounts import format_amount
 from backend.domain.errors import IdempotencyKeyReused
+from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -56,7 +57,8 @@ SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """
 
 _FIND_ORDERS = """
-SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at, o.batch_id
+SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at,
+    o.batch_id, o.status::text
 FROM unnest($1::text[], $2::text[]) AS i(owner, name)
 JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
 """
@@ -186,6 +188,7 @@ class _ExistingOrder(NamedTuple):
     created_at: datetime
     request_hash: bytes
     batch_id: UUID | None
+    status: Status
 
 
 _ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
@@ -202,7 +205,11 @@ async def _find_orders(
         owners, names = zip(*named, strict=True)
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
             existing = _ExistingOrder(
-                row["id"], row["created_at"], row["request_hash"], row["batch_id"]
+                row["id"],
+                row["created_at"],
+                row["request_hash"],
+                row["batch_id"],
+                Status(row["status"]),
             )
             existing_orders[row["owner"], column, row[column]] = existing
     return existing_orders
@@ -218,7 +225,7 @@ def _resolve_repeat(
         is_of_batch = column == "idempotency_key" and existing.batch_id is not None
         if is_of_batch or existing.request_hash != order.request_hash:
             return _build_reuse_error(order, column)
-        return AcceptedOrder(existing.id, existing.created_at, is_replay=True)
+        return AcceptedOrder(existing.id, existing.created_at, True, existing.status)
     # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
     raise AssertionError(f"order {order.id} was neither stored nor found")
 

@@ -50,11 +50,12 @@ WITH input AS (
     SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
-        $14::bigint[], $15::numeric[], $16::numeric[], $17::text[], $18::int[], $19::bool[]
+        $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
+        $20::bool[]
     ) AS i(id, epoch, seq, via, via_attempt, via_data,
            status, attempt, data, dex, route, tx_hash, signed_tx,
-           last_valid_height, amount_out, executed_price, last_error, wait_ms, kept)
-    LIMIT $22
+           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept)
+    LIMIT $23
 ), moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
@@ -68,13 +69,16 @@ WITH input AS (
         amount_out = i.amount_out,
         amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
         executed_price = i.executed_price,
+        network_fee_lamports = coalesce(
+            o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
+        ),
         last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $20::interval END,
+        lease_until = CASE WHEN i.kept THEN now() + $21::interval END,
         waiting_since = CASE
             WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $21::interval,
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $22::interval,
         updated_at = now(),
         closed_as = CASE WHEN i.is_final THEN order_closed_as(
             i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
@@ -117,6 +121,7 @@ class Transition:
     """The next step of an order after its stored step, with the fields to store.
 
     ``data`` is JSON text. ``via`` is an intermediate step, whose event is in the same commit.
+    ``network_fee_lamports`` is added to what earlier attempts have paid.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
     """
 
@@ -129,6 +134,7 @@ class Transition:
     signed: SignedTransaction | None = None
     amount_out: int | None = None
     executed_price: str | None = None
+    network_fee_lamports: int | None = None
     last_error: str | None = None
     wait_ms: int | None = None
 
@@ -243,6 +249,7 @@ def _to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
             None if t.signed is None else t.signed.last_valid_height,
             None if t.amount_out is None else Decimal(t.amount_out),
             None if t.executed_price is None else Decimal(t.executed_price),
+            t.network_fee_lamports,
             t.last_error,
             t.wait_ms,
             t.wait_ms is None and not t.step.status.is_final,

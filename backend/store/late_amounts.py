@@ -28,7 +28,8 @@ UPDATE orders o
 SET kick_at = now() + least(greatest((now() - o.updated_at) / 10, $2::interval), $3::interval)
 WHERE o.id IN (
     SELECT id FROM orders
-    WHERE amount_pending AND (kick_at <= now() OR kick_at > now() + $3::interval) AND updated_at > now() - $4::interval
+    WHERE amount_pending AND (kick_at <= now() OR kick_at > now() + $3::interval)
+      AND updated_at > now() - $4::interval
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
@@ -37,9 +38,11 @@ RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
 _STORE = """
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
+    network_fee_lamports = coalesce(o.network_fee_lamports, 0) + i.network_fee,
     amount_pending = NULL, updated_at = now(),
     closed_at = CASE WHEN o.closed_as IS NOT NULL THEN now() END
-FROM unnest($1::uuid[], $2::numeric[], $3::numeric[]) AS i(id, amount_out, executed_price)
+FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[])
+    AS i(id, amount_out, executed_price, network_fee)
 WHERE o.id = i.id AND o.amount_pending
 """
 
@@ -57,11 +60,12 @@ class UnknownAmount:
 
 @dataclass(frozen=True, slots=True)
 class LateAmount:
-    """The amount of a confirmed order in base units, and its executed price."""
+    """The amount of a confirmed order in base units, its executed price and its network fee."""
 
     order_id: UUID
     amount_out: int
     executed_price: str
+    network_fee_lamports: int
 
 
 class LateAmountStore:
@@ -92,4 +96,5 @@ class LateAmountStore:
             [amount.order_id for amount in amounts],
             [Decimal(amount.amount_out) for amount in amounts],
             [Decimal(amount.executed_price) for amount in amounts],
+            [amount.network_fee_lamports for amount in amounts],
         )

@@ -33,7 +33,7 @@ from backend.domain.quotes import Dex
 COLUMNS: Final = """
 id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
 slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
-executed_price, last_error, next_attempt_at, created_at, updated_at
+executed_price, network_fee_lamports, last_error, next_attempt_at, created_at, updated_at
 """
 
 _GROUPS: Final = """
@@ -188,7 +188,8 @@ class _ListBuilder:
         at = "closed_at" if self._is_by_update else "created_at"
         return (
             f"(SELECT c.id, c.at FROM groups g CROSS JOIN LATERAL ("
-            f"SELECT id, {at} AS at FROM orders WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
+            f"SELECT id, {at} AS at FROM orders"
+            f" WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
             f" {self._sort(at)} LIMIT {self._limit}) c WHERE true{self._match_terms(_OF_GROUP)})"
         )
 

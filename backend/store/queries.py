@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -69,6 +70,15 @@ class OrderQueries:
         )
         rows = await self._readers.read(statement.sql, *statement.args)
         return [_parse_record(row) for row in rows]
+
+    async def read_statuses(self, owner: str, order_ids: Collection[UUID]) -> dict[UUID, Status]:
+        """The status of each of these orders of an owner."""
+        rows = await self._pool.read(
+            "SELECT id, status::text FROM orders WHERE id = ANY($1::uuid[]) AND owner = $2",
+            list(order_ids),
+            owner,
+        )
+        return {row["id"]: Status(row["status"]) for row in rows}
 
     async def count_by_status(self) -> dict[Status, int]:
         """The number of orders in each status, over all owners."""

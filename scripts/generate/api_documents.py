@@ -20,7 +20,7 @@ COLLECTION = Path(__file__).parents[2] / "static" / "postman_collection.json"
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
-EVENTS = "/api/orders/{name}/events"
+EVENTS = "/api/orders/{orderId}/events"
 LOAD_ORDERS = 100
 
 Json = dict[str, Any]
@@ -126,7 +126,8 @@ def _build_operations(api: Json) -> Iterator[Json]:
 
 
 def _build_request(method: str, path: str, operation: Json, body: str | None = None) -> Json:
-    address = path.replace("{name}", _EXAMPLE_FILES.get(path, "{{orderId}}")).strip("/")
+    address = path.replace("{orderId}", "{{orderId}}").strip("/")
+    address = address.replace("{name}", _EXAMPLE_FILES.get(path, ""))
     request: Json = {
         "method": method,
         "header": _list_parameters(operation, "header"),

@@ -44,6 +44,8 @@ async def test_an_order_is_placed_and_followed_to_its_end(client: ClientPage) ->
         re.compile(r"After fees (\w+) pays \d+\.\d bps more than (\w+)\.")
     )
     await expect(client.element("detail-facts")).to_contain_text("2.5 SOL → USDC (sell SOL/USDC)")
+    await expect(client.element("detail-facts")).to_contain_text(re.compile(r"Fee of (ray|met)"))
+    await expect(client.element("detail-facts")).to_contain_text("Fee of the network0.00000")
     row = client.page.locator(f"tr[data-order='{order_id}']")
     await expect(row).to_have_attribute("data-status", "confirmed")
 

@@ -93,7 +93,12 @@ def test_a_quote_is_of_the_slot_and_the_price_after_the_fee(case: Case) -> None:
         case.fee_e9,
         quote.price_impact_e9,
         71,
+        quote.fees,
     )
+    fee_in, fee_out = quote.fees
+    assert fee_in in {0, -(-ONE_SOL * case.fee_e9 // 10**9)}
+    assert fee_out in {0, -(-(quote.amount_out + fee_out) * case.fee_e9 // 10**9)}
+    assert (fee_in > 0) != (fee_out > 0)
 
 
 @pytest.mark.parametrize("mint", [SOL, USDC])

@@ -31,7 +31,7 @@ from tests.integration.apis import receive_stream as read_stream
 
 OPEN_PATHS = {
     *("/healthz", "/livez", "/readyz", "/metrics", "/openapi.json"),
-    *("/docs", "/docs/<name>", "/static/<path:name>"),
+    *("/health", "/docs", "/docs/<name>", "/static/<path:name>"),
 }
 DOCUMENT = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
 
@@ -167,7 +167,7 @@ async def test_the_docs_page_needs_no_other_site(database_url: str, redis_url: s
                 assert response.content_type in {"text/css", "text/javascript"}
                 assert await response.read()
         async with api.session.get("/openapi.json") as response:
-            assert await response.json() == DOCUMENT
+            assert await response.json() == {"servers": [{"url": api.url}], **DOCUMENT}
 
 
 async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
@@ -229,5 +229,5 @@ async def test_metrics_count_requests_by_route_and_never_by_order(
             text = await response.text()
             assert response.content_type == "text/plain"
         assert 'http_requests_total{route="/api/orders/execute",status="202"}' in text
-        assert 'http_requests_total{route="/api/orders/<name>",status="200"}' in text
+        assert 'http_requests_total{route="/api/orders/<orderId>",status="200"}' in text
         assert str(order_id) not in text

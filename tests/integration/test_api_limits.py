@@ -117,6 +117,42 @@ async def test_an_owner_sees_only_its_own_orders(database_url: str, redis_url: s
             assert listed["orderId"] == bert["orderId"]
 
 
+async def test_every_response_where_a_rate_limit_holds_tells_it(
+    database_url: str, redis_url: str
+) -> None:
+    policy = '"orders";q=3;w=1'
+    async with open_api(database_url, redis_url, rate_limit=3, api_keys=KEYS) as api:
+        seen: list[tuple[int, str]] = []
+        for headers, body in (
+            (ANNA, dict(ORDER)),
+            (ANNA, {**ORDER, "amount": 0}),
+            (BERT, {"orders": [dict(ORDER)] * 10}),
+            (BERT, {"orders": [dict(ORDER)]}),
+        ):
+            path = "/api/orders/batch" if "orders" in body else EXECUTE
+            async with api.session.post(path, json=body, headers=headers) as response:
+                assert response.headers["RateLimit-Policy"] == policy
+                seen.append((response.status, response.headers["RateLimit"]))
+        # Ten orders at once take the quota of 3.3 s.
+        assert [status for status, _ in seen] == [202, 422, 202, 429]
+        assert [limit.split(";")[1] for _, limit in seen] == ["r=2", "r=1", "r=0", "r=0"]
+        assert seen[2][1].endswith(";t=4")
+        async with api.session.ws_connect(EXECUTE, headers=ANNA) as socket:
+            assert socket._response.headers["RateLimit-Policy"] == policy
+        async with api.session.get("/api/orders", headers=ANNA) as response:
+            assert "RateLimit-Policy" not in response.headers
+
+
+async def test_without_a_rate_limit_no_response_tells_one(
+    database_url: str, redis_url: str
+) -> None:
+    async with (
+        open_api(database_url, redis_url, rate_limit=0) as api,
+        api.session.post(EXECUTE, json=dict(ORDER)) as response,
+    ):
+        assert not {"RateLimit", "RateLimit-Policy"} & set(response.headers)
+
+
 async def test_no_more_orders_come_in_than_the_rate_allows(
     database_url: str, redis_url: str
 ) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.integration.apis import ORDER, Json, RunningApi, open_api
+from tests.integration.apis import ORDER, Json, RunningApi, open_api, open_driver
 
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
@@ -45,8 +46,8 @@ async def test_a_repeat_gets_the_first_response(database_url: str, redis_url: st
     async with open_api(database_url, redis_url) as api:
         first = await post(api, EXECUTE, order_body(**fields), headers)
         again = await post(api, EXECUTE, order_body(**fields, amount=1.50), headers)
-        assert first == (202, again[1], False)
-        assert again == (202, first[1], True)
+        assert first == (202, {**again[1], "status": "queued"}, False)
+        assert again == (202, {**first[1], "status": "pending"}, True)
         assert await count_orders(api) == 1
 
 
@@ -114,12 +115,12 @@ async def test_a_batch_has_one_result_per_entry_at_its_index(
         response = await api.post(BATCH, {"orders": orders})
         entries = response["orders"]
         assert [sorted(entry) for entry in entries] == [
-            ["orderId"],
+            ["orderId", "status"],
             ["problem"],
-            ["clientOrderId", "orderId"],
-            ["clientOrderId", "orderId", "replayed"],
+            ["clientOrderId", "orderId", "status"],
+            ["clientOrderId", "orderId", "replayed", "status"],
             ["problem"],
-            ["clientOrderId", "orderId", "replayed"],
+            ["clientOrderId", "orderId", "replayed", "status"],
             ["problem"],
             ["problem"],
         ]
@@ -144,12 +145,39 @@ async def test_a_repeated_batch_gets_the_first_response(database_url: str, redis
     async with open_api(database_url, redis_url) as api:
         first = await post(api, BATCH, body, headers)
         again = await post(api, BATCH, body, headers)
-        assert first == (202, again[1], False)
-        assert again == (202, first[1], True)
+        assert (first[0], first[2], again[0], again[2]) == (202, False, 202, True)
+        statuses = [
+            [entry.pop("status", None) for entry in response["orders"]]
+            for _, response, _ in (first, again)
+        ]
+        assert statuses == [["queued", None, "queued"], ["pending", None, "pending"]]
+        assert first[1] == again[1]
         other = {"orders": [order_body(), order_body(amount=0)]}
         problem = await api.post(BATCH, other, 422, headers)
         assert problem["code"] == "idempotency_key_reused"
         assert await count_orders(api) == 2
+
+
+async def test_a_repeat_tells_the_status_that_the_order_has(
+    database_url: str, redis_url: str
+) -> None:
+    key, batch = {"Idempotency-Key": "key"}, {"orders": [order_body(clientOrderId="of the batch")]}
+    async with (
+        open_api(database_url, redis_url) as api,
+        open_driver(database_url, redis_url) as driver,
+    ):
+        _, placed, _ = await post(api, EXECUTE, order_body(), key)
+        _, placed_batch, _ = await post(api, BATCH, batch, key)
+        await driver.confirm(UUID(placed["orderId"]))
+        await driver.fail(await driver.claim(UUID(placed_batch["orders"][0]["orderId"])))
+        _, again, is_repeat = await post(api, EXECUTE, order_body(), key)
+        assert (again, is_repeat) == ({**placed, "status": "confirmed"}, True)
+        for headers in (key, {}):
+            _, again, is_repeat = await post(api, BATCH, batch, headers)
+            assert ([each["status"] for each in again["orders"]], is_repeat) == (["failed"], True)
+        async with api.session.ws_connect(EXECUTE, headers=key) as socket:
+            await socket.send_json(order_body())
+            assert (await socket.receive_json())["status"] == "confirmed"
 
 
 async def test_many_repeats_of_a_batch_at_once_store_it_once(

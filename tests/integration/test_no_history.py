@@ -122,6 +122,8 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
             assert record.amount_out == amount_out
             assert record.executed_price == Decimal(str(Price(10**9, 9, amount_out, 6)))
             assert (record.status, record.seq) == (Status.CONFIRMED, 5)
+            assert record.network_fee_lamports is not None
+            assert record.network_fee_lamports >= 5_000
 
 
 @pytest.mark.parametrize("rule", [refuse_history, know_no_transaction])

@@ -51,6 +51,7 @@ def audit(
         for violation in (
             *find_end_violations(row, swaps),
             *find_history_violations(row, landings, plan.settings.attempts_max),
+            *find_fee_violations(row, landings),
         ):
             yield f"{violation}: order {row.id.int & 0xFFFF} is {row.status}"
         for violation in _find_slow_transitions(plan, row, healed_at):
@@ -105,6 +106,15 @@ def _find_fill_violations(row: OrderRow, swaps: list[Landing]) -> Iterator[str]:
         yield "wrong amount"
     if row.amount_pending != (True if row.amount_out is None else None):
         yield "wrong mark of an unknown amount"
+
+
+def find_fee_violations(row: OrderRow, landings: list[Landing]) -> Iterator[str]:
+    """Yield the violations of what an order has cost: each landed transaction is paid once."""
+    fees, rest = divmod(row.network_fee_lamports or 0, node.NETWORK_FEE)
+    if rest or fees > len(landings):
+        yield f"wrong fee ({row.network_fee_lamports} for {len(landings)} transactions)"
+    if row.amount_out is not None and not fees:
+        yield "an amount without the fee of its transaction"
 
 
 def find_history_violations(

@@ -108,6 +108,28 @@ def test_an_executed_order_says_how_it_compares_with_its_quote() -> None:
     assert "  9.9 bps worse than its quote" in text
 
 
+def test_the_fees_of_an_order_are_shown() -> None:
+    [*earlier, retry, building, submitted] = map(WireEvent.copy, RETRIED)
+    fees: WireEvent = {**building, "venueFees": [{"token": "SOL", "amount": "0.002"}]}
+    confirmed = order_event(1, 8, "confirmed", 2_400, attempt=2, networkFeeLamports=5_120)
+    retry["networkFeeLamports"] = 5_000
+    text = render_events(*earlier, retry, fees, submitted)
+    assert text[text.index("FEES") + 1] == "  0.000005 SOL to the network"
+    events = [*earlier, retry, fees, submitted, confirmed]
+    text = render_events(*events)
+    start = text.index("FEES") + 1
+    assert text[start : start + 2] == [
+        "  0.002 SOL to meteora",
+        "  0.00001012 SOL to the network",
+    ]
+    order = make_model(*events).orders[order_id(1)]
+    order.replace_history(events)
+    assert order.network_fee_lamports == 10_120
+    order.load_stored({**stored_order(events), "networkFeeLamports": 20_000})
+    order.replace_history(events)
+    assert order.network_fee_lamports == 20_000
+
+
 def test_a_failure_says_what_it_means_and_what_to_do() -> None:
     text = render_events(*order_events(1, ("pending", "routing", "failed")))
     assert "ERROR  no_pool" in text

@@ -18,6 +18,7 @@ from backend.domain.amounts import (
     floor_div,
     format_amount,
     format_ratio,
+    format_slippage,
     parse_amount,
 )
 
@@ -115,3 +116,17 @@ def test_a_ratio_is_the_same_whatever_its_terms(
 ) -> None:
     scaled = format_ratio(numerator * factor, denominator * factor)
     assert scaled == format_ratio(numerator, denominator)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "received", "slippage"),
+    [
+        (1_000, 1_000, "0"),
+        (1_000, 995, "0.005"),
+        (1_000, 1_010, "-0.01"),
+        (3, 2, "0.333333333333"),
+        (2**64 - 1, 1, "0.999999999999"),
+    ],
+)
+def test_slippage_is_against_the_quote(quoted: int, received: int, slippage: str) -> None:
+    assert format_slippage(quoted, received) == slippage

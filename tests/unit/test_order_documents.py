@@ -29,7 +29,10 @@ ASYNCAPI: Json = yaml.safe_load((STATIC / "asyncapi.yaml").read_text())
 TOKENS = TokenRegistry()
 UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token", "type_not_supported")
 """No schema can say which tokens exist and which order types are supported so far."""
-UNDOCUMENTED_WORDS = ("decimals", "64-bit", "out of range", "must be a decimal number of at most")
+UNDOCUMENTED_WORDS = (
+    *("decimals", "64-bit", "out of range", "must be a decimal number of at most"),
+    *("disagrees with it", "whole basis points"),
+)
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
 
@@ -63,12 +66,14 @@ VALUES = st.one_of(
     st.booleans(),
     st.integers(-2, 20_000),
     st.decimals(-3, 3, places=2).map(float),
-    st.sampled_from(["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "x", "SOL", "usdc"]),
+    st.sampled_from(
+        ["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "0.01", "0.5", "x", "SOL", "usdc"]
+    ),
     st.sampled_from(["market", "limit", "2030-01-01T00:00:00Z", "x" * 64, "x" * 65, "\u0437"]),
 )
 NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
-    *("limitPrice", "expiresAt", "clientOrderId", "other"),
+    *("limitPrice", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch, read_order, read_quote
 from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderType
-from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, TokenRegistry
+from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, WBTC, WETH, TokenRegistry
 from tests.bad_orders import BAD_JSON, BAD_ORDERS, BadOrder
 
 TOKENS = TokenRegistry()
@@ -111,7 +112,9 @@ def test_whatever_is_valid_arrives_as_it_was_meant(
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
     | st.dictionaries(
-        st.sampled_from(["tokenIn", "tokenOut", "amount", "slippageBps", "type", "clientOrderId"]),
+        st.sampled_from(
+            ["tokenIn", "tokenOut", "amount", "slippageBps", "slippage", "orderType", "amountIn"]
+        ),
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     )
 )
@@ -139,6 +142,61 @@ def test_a_repeat_is_one_however_it_is_written() -> None:
     )
 
 
+SPELT = (
+    {"amount": None, "amountIn": "1.5"},
+    {"amountIn": 1.50},
+    {"orderType": "MARKET"},
+    {"orderType": "market", "type": "Market"},
+)
+
+
+@pytest.mark.parametrize("members", SPELT, ids=" ".join)
+def test_an_order_in_other_spellings_is_the_same_order(members: dict[str, object]) -> None:
+    assert read_text(json.dumps({**ORDER, **members})).request_hash == read_fields().request_hash
+
+
+@pytest.mark.parametrize("slippage", ["0.01", '"0.01"', "0.0100", '".01"', "1e-2"])
+def test_slippage_is_a_fraction(slippage: str) -> None:
+    text = f'{{"tokenIn":"SOL","tokenOut":"USDC","amountIn":"1.5","slippage":{slippage}}}'
+    assert read_text(text).terms.slippage_bps == 100
+    assert read_text(text).request_hash == read_fields(slippageBps=100).request_hash
+
+
+@given(st.decimals(0, 1, places=5))
+def test_a_slippage_is_exactly_what_it_says_or_refused(slippage: Decimal) -> None:
+    text = f'{{"tokenIn":"SOL","tokenOut":"USDC","amount":"1.5","slippage":{slippage}}}'
+    bps = slippage * 10_000
+    if slippage < Decimal("0.5") and bps == int(bps):
+        assert read_text(text).terms.slippage_bps == bps
+    else:
+        error = read_problem(text).errors[0]
+        assert error.field == "slippage"
+        assert ("slippageBps" in error.reason) == (slippage >= Decimal("0.5"))
+
+
+CLIENTS = {
+    "fraction": '{"type":"market","tokenIn":"SOL","tokenOut":"USDC","amount":1.5,"slippage":0.01}',
+    "capitals": '{"orderType":"MARKET","tokenIn":"SOL","tokenOut":"USDC","amountIn":"10"}',
+    "basis points": '{"orderType":"market","tokenIn":"SOL","tokenOut":"USDC","amountIn":1.5,'
+    '"slippageBps":100}',
+    "ether": '{"tokenIn":"ETH","tokenOut":"USDC","amount":0.5,"slippage":0.005}',
+    "bitcoin": '{"tokenIn":"USDT","tokenOut":"BTC","amountIn":100,"slippage":0.02}',
+    "wrapped": '{"tokenIn":"WSOL","tokenOut":"weth","amountIn":10}',
+}
+"""What clients of other engines with this path send."""
+
+
+@pytest.mark.parametrize("text", CLIENTS.values(), ids=CLIENTS.keys())
+def test_clients_of_other_engines_are_understood(text: str) -> None:
+    assert read_text(text).terms.amount_in > 0
+
+
+def test_ether_and_bitcoin_are_their_wrapped_forms() -> None:
+    assert TOKENS.find("eth", "tokenIn") == TOKENS.find(WETH.mint, "tokenIn") == WETH
+    assert TOKENS.find("BTC", "tokenIn") == TOKENS.find(WBTC.mint, "tokenIn") == WBTC
+    assert (WETH.decimals, WBTC.decimals) == (8, 8)
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -158,11 +216,12 @@ def test_a_changed_default_does_not_make_a_repeat_another_request() -> None:
     assert read_order(ORDER, TOKENS, 100).request_hash == read_fields().request_hash
 
 
-@pytest.mark.parametrize("name", ["type", "clientOrderId", "expiresAt"])
+@pytest.mark.parametrize("name", ["type", "orderType", "clientOrderId", "expiresAt"])
 def test_a_quote_has_no_fields_of_an_order(name: str) -> None:
     with pytest.raises(Problem) as refused:
         read_quote({**ORDER, name: "x"}, TOKENS, 50)
-    assert refused.value.errors[0] == (name, "unknown_field", "is not a known field")
+    reason = "is not a known field: it belongs to an order, not to a quote"
+    assert refused.value.errors[0] == (name, "unknown_field", reason)
 
 
 @pytest.mark.parametrize(

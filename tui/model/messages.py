@@ -36,12 +36,20 @@ class WireUnavailable(TypedDict):
     reason: str
 
 
+class WireFee(TypedDict):
+    """What a venue keeps of one token."""
+
+    token: str
+    amount: str
+
+
 class WireRoute(TypedDict, total=False):
     """A route, as in a `building` event and in a stored order."""
 
     dex: Required[str]
     quotes: Required[list[WireQuote]]
     minAmountOut: Required[str]
+    venueFees: list[WireFee]
     unavailable: list[WireUnavailable]
 
 
@@ -70,6 +78,8 @@ class WireEvent(TypedDict, total=False):
     dex: str
     quotes: list[WireQuote]
     unavailable: list[WireUnavailable]
+    venueFees: list[WireFee]
+    networkFeeLamports: int
     txHash: str
     executedPrice: str | None
     amountOut: str | None
@@ -99,6 +109,7 @@ class WireOrder(TypedDict):
     txHash: str | None
     amountOut: str | None
     executedPrice: str | None
+    networkFeeLamports: NotRequired[int | None]
     lastError: str | None
     createdAt: str
     updatedAt: str

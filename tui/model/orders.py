@@ -63,6 +63,7 @@ class Order:
         "limit_price",
         "max_price_impact_bps",
         "min_amount_out",
+        "network_fee_lamports",
         "route_min_out",
         "seq",
         "slippage_bps",
@@ -74,6 +75,7 @@ class Order:
         "type",
         "unavailable_venues",
         "updated_ms",
+        "venue_fees",
         "version",
     )
 
@@ -98,6 +100,8 @@ class Order:
         self.tx_hash: str | None = None
         self.amount_out: str | None = None
         self.executed_price: str | None = None
+        self.network_fee_lamports = 0
+        self.venue_fees: tuple[tuple[str, str], ...] = ()
         self.failure: AttemptFailure | None = None
         self.unavailable_venues: tuple[tuple[str, str, str], ...] = ()
         self.created_ms = 0
@@ -201,9 +205,10 @@ class Order:
         if len(self.steps) == self.seq - 1:
             self.steps.append(self.status, self.attempt, self.updated_ms, failure)
         if self.seq == 1:
-            self.created_ms = self.updated_ms
+            self.created_ms, self.network_fee_lamports = self.updated_ms, 0
             self._load_terms(event)
         else:
+            self.network_fee_lamports += event.get("networkFeeLamports", 0)
             self._load_progress(event)
 
     def load_stored(self, stored: WireOrder) -> None:
@@ -218,6 +223,7 @@ class Order:
         if stored["route"] is not None:
             self._load_progress(stored["route"])
         self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
+        self.network_fee_lamports = stored.get("networkFeeLamports") or 0
         code, _, reason = (stored["lastError"] or "").partition(": ")
         self.failure = (
             AttemptFailure(intern(code), reason) if code and self.status != _CONFIRMED else None
@@ -227,8 +233,10 @@ class Order:
         """Rebuild the order from its whole history, unless that ends before the known state."""
         if events and events[-1]["seq"] >= self.seq:
             self.steps = StepHistory()
+            stored_fee = self.network_fee_lamports  # the last part may be later than any event
             for event in events:
                 self.apply_event(event)
+            self.network_fee_lamports = max(self.network_fee_lamports, stored_fee)
 
     def _load_terms(self, terms: WireEvent | WireOrder) -> None:
         self.type = intern(terms.get("type") or "market")
@@ -254,6 +262,8 @@ class Order:
             self.unavailable_venues = tuple(
                 _intern_unavailable_venue(venue) for venue in unavailable if venue is not None
             )
+            fees = progress.get("venueFees") or ()
+            self.venue_fees = tuple((intern(fee["token"]), fee["amount"]) for fee in fees)
         if dex := progress.get("dex"):
             self.dex = intern(dex)
         if (tx_hash := progress.get("txHash")) and tx_hash != self.tx_hash:

@@ -23,6 +23,7 @@ from tui.text.format import (
     wrap_text,
 )
 
+_SOL_DECIMALS: Final = 9
 _SHORT_CELLS: Final = 17
 _LONG_CELLS: Final = 88
 """From this width on, signatures are shown in full."""
@@ -118,6 +119,19 @@ def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
         yield [Span(f"  {abs(improvement_bps):.1f} bps {comparison} than its quote", role)]
 
 
+def _render_costs(order: Order, context: TextContext) -> Iterator[Line]:
+    """The fees: the network's of every attempt that landed, the venue's of what was executed."""
+    fees = list(order.venue_fees) if order.status == "confirmed" else []
+    if not fees and not order.network_fee_lamports:
+        return
+    yield [Span("FEES", "title")]
+    for token, amount in fees:
+        yield [Span(f"  {format_exact(amount)} {token[:8]}"), Span(f" to {order.dex}", "muted")]
+    if order.network_fee_lamports:
+        sol = Decimal(order.network_fee_lamports).scaleb(-_SOL_DECIMALS)
+        yield [Span(f"  {sol.normalize():f} SOL"), Span(" to the network", "muted")]
+
+
 def _render_failure(order: Order, context: TextContext) -> Iterator[Line]:
     failure = order.failure
     if failure is None:
@@ -157,6 +171,7 @@ def _render_identifier(title: str, text: str, hint: str) -> Line:
 _SECTIONS: Final[tuple[Callable[[Order, TextContext], Iterator[Line]], ...]] = (
     _render_quotes,
     _render_execution,
+    _render_costs,
     _render_failure,
     _render_identifiers,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 from backend.api.admission.rate_limiter import RateLimiter
@@ -39,8 +40,13 @@ class AdmissionControl:
                 self._open_orders = (await self._orders.count_open()).open
             await asyncio.sleep(OPEN_ORDERS_POLL_S)
 
-    async def admit(self, owner: str, orders: int = 1) -> None:
-        """Return if this many new orders are admitted.
+    @property
+    def policy_headers(self) -> Mapping[str, str]:
+        """The headers that tell the rate limit, wherever it holds."""
+        return self._rate_limiter.policy_headers
+
+    async def admit(self, owner: str, orders: int = 1) -> Mapping[str, str]:
+        """Return if this many new orders are admitted: headers that tell what is left.
 
         Raises ``Problem``: 503 during shutdown or with too many open orders, 429 above the rate.
         """
@@ -48,7 +54,7 @@ class AdmissionControl:
             raise retry_later("shutting_down", "this server is stopping; connect again")
         if self._open_orders >= self._open_orders_max:
             raise retry_later("overloaded", f"{self._open_orders} orders are open already")
-        await self._rate_limiter.admit(owner, orders)
+        return await self._rate_limiter.admit(owner, orders)
 
     def count_stored(self, orders: int) -> None:
         """Add stored orders to the count of open ones, until the next poll includes them."""

@@ -8,8 +8,9 @@ are admitted: the limit is a protection, not a guarantee.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -32,12 +33,20 @@ local gap = 1000000 / tonumber(ARGV[1])
 local cost = tonumber(ARGV[2])
 local even = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
 local wait = even - now - (1000000 - gap)
-if wait > 0 then return wait end
+if wait > 0 then return {wait, even - now} end
 even = even + gap * cost
 redis.call('SET', KEYS[1], string.format('%.0f', even),
            'PX', string.format('%.0f', math.ceil((even - now) / 1000) + 1000))
-return 0
+return {0, even - now}
 """
+_SECOND_US = 1_000_000
+
+
+class RateCheck(NamedTuple):
+    """The result of a check: how long to wait, and how far the owner is ahead of an even rate."""
+
+    wait_us: int
+    ahead_us: int
 
 
 class RateLimiter:
@@ -52,22 +61,40 @@ class RateLimiter:
         self._per_second = per_second
         self._key_prefix = key_prefix
         self._script = redis.register_script(_GCRA_SCRIPT)
-        self._checks: Coalescer[tuple[str, int], int] = Coalescer(
+        self._checks: Coalescer[tuple[str, int], RateCheck | None] = Coalescer(
             self._run_checks, items_max=CHECKS_PER_CALL_MAX
         )
         self.run = self._checks.run
+        self.policy_headers: Mapping[str, str] = (
+            {"RateLimit-Policy": f'"orders";q={per_second};w=1'} if per_second else {}
+        )
+        """The limit as a header: orders that an owner may place in a window of one second."""
 
-    async def admit(self, owner: str, orders: int) -> None:
-        """Count new orders. Raises ``Problem`` (429) if the owner has to wait."""
+    async def admit(self, owner: str, orders: int) -> Mapping[str, str]:
+        """Count new orders; return headers that tell what is left of the limit.
+
+        Raises ``Problem`` (429) if the owner has to wait.
+        """
         if not self._per_second:
-            return
-        wait_us = await self._checks.submit((owner, orders))
-        if wait_us > 0:
+            return {}
+        check = await self._checks.submit((owner, orders))
+        if check is None:
+            return {}
+        if check.wait_us > 0:
             detail = f"more than {self._per_second} orders a second"
-            raise retry_later("rate_limited", detail, status=429, after_s=ceil(wait_us / 1_000_000))
+            after_s = ceil(check.wait_us / _SECOND_US)
+            problem = retry_later("rate_limited", detail, status=429, after_s=after_s)
+            problem.headers |= self._describe(check)
+            raise problem
+        return self._describe(check)
 
-    async def _run_checks(self, checks: Sequence[tuple[str, int]]) -> list[int]:
-        """How long each owner has to wait, in microseconds; 0 if its orders are admitted."""
+    def _describe(self, check: RateCheck) -> dict[str, str]:
+        """How many more orders are admitted now, and in how many seconds all are again."""
+        left = max(_SECOND_US - check.ahead_us, 0) * self._per_second // _SECOND_US
+        return {"RateLimit": f'"orders";r={left};t={ceil(check.ahead_us / _SECOND_US)}'}
+
+    async def _run_checks(self, checks: Sequence[tuple[str, int]]) -> list[RateCheck | None]:
+        """The result for each owner; ``None`` if it is not known: its orders are admitted."""
         try:
             async with (
                 asyncio.timeout(REDIS_TIMEOUT_S),
@@ -76,12 +103,15 @@ class RateLimiter:
                 for owner, orders in checks:
                     key = f"{self._key_prefix}{owner}"
                     await self._script(keys=[key], args=[self._per_second, orders], client=pipe)
-                waits = await pipe.execute(raise_on_error=False)
+                results = await pipe.execute(raise_on_error=False)
         except (RedisError, OSError, TimeoutError) as error:
             observe_queue.redis_unavailable("limit", error)
-            return [0] * len(checks)
-        errors = [wait_us for wait_us in waits if isinstance(wait_us, Exception)]
+            return [None] * len(checks)
+        errors = [result for result in results if isinstance(result, Exception)]
         if errors:
             observe_queue.redis_unavailable("limit", errors[0])
             await drop_connections_if_moved(self._redis.connection_pool, errors[0])
-        return [0 if isinstance(wait_us, Exception) else int(wait_us) for wait_us in waits]
+        return [
+            None if isinstance(result, Exception) else RateCheck(*map(int, result))
+            for result in results
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
@@ -9,6 +10,7 @@ from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
+from backend.api.documents.examples import EXAMPLES, PROBLEM
 from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
@@ -16,78 +18,38 @@ from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
+from backend.api.wire.spellings import SPELLINGS
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
     "Takes orders for Solana DEX swaps, routes each to the better of Raydium and Meteora, and"
     " executes it at most once. Amounts and prices are decimal strings in token units; numbers"
     " are taken too, and read exactly. Bodies are JSON in UTF-8, not compressed. Errors are"
-    " RFC 9457 problems."
+    " RFC 9457 problems. A request may bring its own `X-Request-ID` (1 to 128 characters of"
+    " `A-Z a-z 0-9 . _ : / + = @ -`): it is in the response, in the problem (`requestId`) and in"
+    " the log."
+    "\n\nOther names of fields that are taken, where both are given they have to agree:"
+    "\n\n| name | field | meaning |\n|---|---|---|\n"
+    + "\n".join(
+        f"| `{name}` | `{each.field}` | {each.meaning} |" for name, each in SPELLINGS.items()
+    )
 )
 
-_ORDER: Final[Schema] = {
-    "tokenIn": "SOL",
-    "tokenOut": "USDC",
-    "amount": "1.5",
-    "slippageBps": 50,
-    "maxPriceImpactBps": 500,
-    "clientOrderId": "my-order-1",
-}
-_EXAMPLES: Final[dict[str, object]] = {
-    "OrderBody": _ORDER,
-    "BatchBody": {"orders": [_ORDER, {"tokenIn": "USDC", "tokenOut": "BONK", "amountIn": "25"}]},
-    "SwapBody": {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"},
-    "Queued": {
-        "status": "queued",
-        "orderId": "019a9d2e-5c1b-7f3a-8e47-3f0a7c1d2b90",
-        "ws_url": "ws://127.0.0.1:3000/api/orders/execute"
-        "?orderId=019a9d2e-5c1b-7f3a-8e47-3f0a7c1d2b90",
-        "statusUrl": "/api/orders/019a9d2e-5c1b-7f3a-8e47-3f0a7c1d2b90",
-        "createdAt": "2026-11-21T16:09:00.123456Z",
-        "clientOrderId": "my-order-1",
-    },
-    "Quotes": {
-        "tokenIn": "SOL",
-        "tokenOut": "USDC",
-        "amountIn": "1.5",
-        "slippageBps": 50,
-        "maxPriceImpactBps": 500,
-        "dex": "meteora",
-        "quotes": [
-            {
-                "dex": "raydium",
-                "price": "99.6012",
-                "fee": "0.003",
-                "amountOut": "149.4018",
-                "priceImpact": "0.0004",
-            },
-            {
-                "dex": "meteora",
-                "price": "99.8123",
-                "fee": "0.002",
-                "amountOut": "149.71845",
-                "priceImpact": "0.0005",
-            },
-        ],
-        "minAmountOut": "148.969857",
-    },
-}
 _PROBLEM_HEADERS: Final = {
     415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
-_PROBLEM: Final[Schema] = {
-    "type": "about:blank",
-    "title": "Unprocessable Entity",
-    "status": 422,
-    "detail": "amount: must be greater than 0",
-    "code": "invalid_field",
-    "instance": "/api/orders/execute",
-    "errors": [{"field": "amount", "code": "invalid_field", "reason": "must be greater than 0"}],
+_PATH_VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+_PATH_VARIABLES: Final[dict[str, tuple[str, Schema]]] = {
+    "orderId": ("The id of an order.", {"type": "string", "format": "uuid"}),
+    "clientOrderId": ("The `clientOrderId` of an order.", {"type": "string"}),
+    "name": ("The name of a file.", {"type": "string"}),
 }
-
 _HEADERS: Final[dict[str, str]] = {
+    "X-Request-ID": "The id of the request: that which it came with, or a new one.",
+    "RateLimit-Policy": "Orders (`q`) that an owner may place in a window of `w` seconds.",
+    "RateLimit": "Orders that are left (`r`), and the seconds until all are again (`t`).",
     "Location": "The address of the order.",
     "Idempotent-Replayed": "`true` if an earlier request got this answer first.",
     "Link": 'The next page, `rel="next"`.',
@@ -99,7 +61,10 @@ _HEADERS: Final[dict[str, str]] = {
 def build_openapi(
     routes: Sequence[Route], sockets: Sequence[SocketRoute], batch_max: int
 ) -> Schema:
-    """Build the document; ``batch_max`` is the most orders that a batch may have."""
+    """Build the document; ``batch_max`` is the most orders that a batch may have.
+
+    It has no ``servers``: the address that a client knows is added when it is served.
+    """
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         paths.setdefault(_convert_path(route.path), {})[route.method.lower()] = _build_operation(
@@ -110,8 +75,6 @@ def build_openapi(
     return {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": _read_version(), "description": _DESCRIPTION},
-        # Relative to this document: true behind every proxy and under every prefix.
-        "servers": [{"url": "."}],
         "paths": paths,
         "components": {
             "schemas": _build_schemas(batch_max),
@@ -131,7 +94,7 @@ def _read_version() -> str:
 
 
 def _convert_path(path: str) -> str:
-    return path.replace("<path:name>", "{name}").replace("<", "{").replace(">", "}")
+    return _PATH_VARIABLE.sub(r"{\1}", path)
 
 
 def _build_schemas(batch_max: int) -> dict[str, object]:
@@ -157,8 +120,9 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
 
 def _build_operation(route: Route | SocketRoute) -> Schema:
     doc = route.doc
-    success = _build_upgrade(doc) if isinstance(route, SocketRoute) else _build_success(doc)
+    success = _build_upgrade(route) if isinstance(route, SocketRoute) else _build_success(route)
     operation: Schema = {
+        "operationId": doc.operation_id or _name_operation(route.view.__name__),
         "summary": doc.summary,
         "tags": [doc.tag],
         "parameters": _build_parameters(route.path, doc),
@@ -176,16 +140,29 @@ def _build_operation(route: Route | SocketRoute) -> Schema:
     return operation
 
 
+def _name_operation(view: str) -> str:
+    """The name of a view as clients in most languages write it."""
+    first, *others = view.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 def _build_content(schema: str) -> Schema:
     content: Schema = {"schema": schema_ref(schema)}
-    return {**content, "example": _EXAMPLES[schema]} if schema in _EXAMPLES else content
+    return {**content, "example": EXAMPLES[schema]} if schema in EXAMPLES else content
 
 
 def _build_parameters(path: str, doc: RouteDoc) -> list[Schema]:
     parameters: list[Schema] = []
-    if "name>" in path:
+    for variable in _PATH_VARIABLE.findall(path):
+        description, schema = _PATH_VARIABLES[variable]
         parameters.append(
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+            {
+                "name": variable,
+                "in": "path",
+                "required": True,
+                "description": description,
+                "schema": schema,
+            }
         )
     for key in doc.parameters:
         location, description, schema = PARAMETERS[key]
@@ -196,20 +173,23 @@ def _build_parameters(path: str, doc: RouteDoc) -> list[Schema]:
     return parameters
 
 
-def _build_success(doc: RouteDoc) -> Schema:
+def _build_success(route: Route) -> Schema:
+    doc = route.doc
     media_type = doc.media_type if doc.response is None else JSON_CONTENT_TYPE
     kind = "object" if media_type == JSON_CONTENT_TYPE else "string"
     content = {"schema": {"type": kind}} if doc.response is None else _build_content(doc.response)
     success: Schema = {
         "description": HTTPStatus(doc.status).phrase,
-        "headers": {name: _build_header(name) for name in doc.headers},
+        "headers": _build_headers(*_list_limit_headers(route), *doc.headers),
         "content": {media_type: content},
     }
     return {str(doc.status): success}
 
 
-def _build_upgrade(doc: RouteDoc) -> Schema:
-    return {"101": {"description": f"WebSocket: {doc.description}"}}
+def _build_upgrade(route: SocketRoute) -> Schema:
+    names = [name for name in _list_limit_headers(route) if name == "RateLimit-Policy"]
+    description = f"WebSocket: {route.doc.description}"
+    return {"101": {"description": description, "headers": _build_headers(*names)}}
 
 
 def _build_problems(route: Route | SocketRoute) -> Schema:
@@ -225,16 +205,25 @@ def _build_problems(route: Route | SocketRoute) -> Schema:
         statuses |= {400, 408, 413, 415, 422}
     if "<" in route.path:
         statuses.add(404)
-    return {str(status): _build_problem(status) for status in sorted(statuses)}
+    return {str(status): _build_problem(status, route) for status in sorted(statuses)}
 
 
-def _build_problem(status: int) -> Schema:
+def _build_problem(status: int, route: Route | SocketRoute) -> Schema:
+    names = *_PROBLEM_HEADERS.get(status, ()), *_list_limit_headers(route)
     return {
         "description": HTTPStatus(status).phrase,
-        "headers": {name: _build_header(name) for name in _PROBLEM_HEADERS.get(status, ())},
-        "content": {PROBLEM_CONTENT_TYPE: {"schema": schema_ref("Problem"), "example": _PROBLEM}},
+        "headers": _build_headers(*names),
+        "content": {PROBLEM_CONTENT_TYPE: {"schema": schema_ref("Problem"), "example": PROBLEM}},
     }
 
 
-def _build_header(name: str) -> Schema:
-    return {"description": _HEADERS[name], "schema": {"type": "string"}}
+def _list_limit_headers(route: Route | SocketRoute) -> tuple[str, ...]:
+    """The headers that tell a rate limit, where one holds."""
+    return ("RateLimit-Policy", "RateLimit") if route.rate_cost is RateCost.ORDERS else ()
+
+
+def _build_headers(*names: str) -> Schema:
+    return {
+        name: {"description": _HEADERS[name], "schema": {"type": "string"}}
+        for name in ("X-Request-ID", *names)
+    }

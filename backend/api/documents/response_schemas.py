@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
+    ACCEPTED_STATUS,
     AMOUNT,
     BASIS_POINTS,
     BOOLEAN,
@@ -12,10 +14,9 @@ from backend.api.documents.schema_parts import (
     CURSOR,
     DEX,
     ID,
+    NAMED_VALUES,
     NON_NEGATIVE_INTEGER,
-    ORDER_TYPE,
     POSITIVE_INTEGER,
-    STATUS,
     STRING,
     TIME,
     Schema,
@@ -36,114 +37,8 @@ _OPEN_TRANSACTION: Final[Schema] = object_schema(
     _OPEN_TRANSACTION_FIELDS, optional=tuple(_OPEN_TRANSACTION_FIELDS)
 )
 
-_ROUTE: Final[Schema] = {
-    "dex": DEX,
-    "quotes": array_schema(schema_ref("Quote"), minItems=1),
-    "minAmountOut": AMOUNT,
-    "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
-}
-
-_ORDER: Final[Schema] = {
-    "orderId": ID,
-    "clientOrderId": nullable_schema(STRING),
-    "batchId": nullable_schema(ID),
-    "type": ORDER_TYPE,
-    "tokenIn": STRING,
-    "tokenOut": STRING,
-    "amountIn": AMOUNT,
-    "minAmountOut": nullable_schema(AMOUNT),
-    "slippageBps": NON_NEGATIVE_INTEGER,
-    "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
-    "status": STATUS,
-    "seq": NON_NEGATIVE_INTEGER,
-    "attempts": NON_NEGATIVE_INTEGER,
-    "dex": nullable_schema(DEX),
-    "route": nullable_schema(schema_ref("Route")),
-    "txHash": nullable_schema(STRING),
-    "amountOut": nullable_schema(AMOUNT),
-    "amountKnown": {
-        "type": "boolean",
-        "description": "Whether `amountOut` is known. False for a confirmed order means that it"
-        " was executed, and that no node with transaction history has told the amount yet; it is"
-        " at least `route.minAmountOut`.",
-    },
-    "executedPrice": nullable_schema(AMOUNT),
-    "lastError": nullable_schema(STRING),
-    "nextAttemptAt": nullable_schema(TIME),
-    "createdAt": TIME,
-    "updatedAt": TIME,
-}
-
-_ORDER_TERMS: Final[Schema] = {
-    "type": ORDER_TYPE,
-    "tokenIn": STRING,
-    "tokenOut": STRING,
-    "amountIn": AMOUNT,
-    "minAmountOut": AMOUNT,
-    "slippageBps": BASIS_POINTS,
-    "maxPriceImpactBps": BASIS_POINTS,
-    "batchId": ID,
-    "clientOrderId": STRING,
-}
-_FILL: Final[Schema] = {
-    "dex": DEX,
-    "txHash": STRING,
-    "executedPrice": nullable_schema(AMOUNT),
-    "amountOut": nullable_schema(AMOUNT),
-    "amountKnown": {
-        "const": False,
-        "description": "Only where the amount is not known yet: `amountOut` and `executedPrice` are"
-        " null, at least `minAmountOut` was received. No event tells the amount; the order does.",
-    },
-    "minAmountOut": nullable_schema(AMOUNT),
-    "slot": NON_NEGATIVE_INTEGER,
-}
-
-
-def _event_schema(status: Schema, added: Schema, *optional: str) -> Schema:
-    """The schema of an event: the envelope and the properties that this status adds."""
-    envelope: Schema = {
-        "orderId": ID,
-        "seq": POSITIVE_INTEGER,
-        "status": status,
-        "at": TIME,
-        "attempt": POSITIVE_INTEGER,
-        "cursor": CURSOR,
-    }
-    return object_schema({**envelope, **added}, optional=("cursor", *optional))
-
-
-def _status_const(status: Status) -> Schema:
-    return {"const": status.value}
-
-
-_RETRY: Final[Schema] = {
-    "code": CODE,
-    "reason": STRING,
-    "waitMs": NON_NEGATIVE_INTEGER,
-    "txHash": STRING,
-}
-_FAILURE: Final[Schema] = {"code": CODE, "reason": STRING, "txHash": STRING}
-_EVENTS: Final[dict[str, Schema]] = {
-    "PendingEvent": _event_schema(
-        _status_const(Status.PENDING),
-        _ORDER_TERMS,
-        "minAmountOut",
-        "maxPriceImpactBps",
-        "batchId",
-        "clientOrderId",
-    ),
-    "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
-    "BuildingEvent": _event_schema(_status_const(Status.BUILDING), _ROUTE, "unavailable"),
-    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": STRING}),
-    "ConfirmedEvent": _event_schema(
-        _status_const(Status.CONFIRMED), _FILL, "amountKnown", "minAmountOut"
-    ),
-    "FailedEvent": _event_schema(_status_const(Status.FAILED), _FAILURE, "txHash"),
-    "WithdrawnEvent": _event_schema({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
-}
-
 SCHEMAS: Final[dict[str, Schema]] = {
+    **NAMED_VALUES,
     "Problem": object_schema(
         {
             "type": {"type": "string", "format": "uri-reference"},
@@ -152,18 +47,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "detail": STRING,
             "code": CODE,
             "instance": STRING,
+            "requestId": STRING,
             "errors": array_schema(
                 object_schema({"field": STRING, "code": CODE, "reason": STRING}),
                 minItems=1,
                 maxItems=20,
             ),
         },
-        optional=("instance", "errors"),
+        optional=("instance", "requestId", "errors"),
         is_extensible=True,
     ),
     "Queued": object_schema(
         {
-            "status": {"const": "queued"},
+            "status": ACCEPTED_STATUS,
             "orderId": ID,
             "ws_url": {"type": "string", "format": "uri-reference"},
             "statusUrl": STRING,
@@ -184,8 +80,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         object_schema(
                             {
                                 "orderId": ID,
+                                "status": ACCEPTED_STATUS,
                                 "clientOrderId": STRING,
-                                "replayed": {"const": True},
+                                "replayed": {
+                                    "type": "boolean",
+                                    "description": "True if an earlier request placed it.",
+                                },
                             },
                             optional=("clientOrderId", "replayed"),
                         ),
@@ -195,13 +95,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
-    "Order": object_schema(_ORDER),
+    "Order": object_schema(ORDER, optional=("steps",)),
     "OrderList": object_schema(
         {"orders": array_schema(schema_ref("Order")), "next": nullable_schema(CURSOR)}
     ),
     "OrderEvents": object_schema({"orderId": ID, "events": array_schema(schema_ref("Event"))}),
-    "Event": {"oneOf": [schema_ref(name) for name in _EVENTS]},
-    **_EVENTS,
+    "Event": {"oneOf": [schema_ref(name) for name in EVENTS]},
+    **EVENTS,
     "Quote": object_schema(
         {
             "dex": DEX,
@@ -214,7 +114,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         optional=("refused",),
     ),
     "Unavailable": object_schema({"dex": DEX, "code": CODE, "reason": STRING}),
-    "Route": object_schema(_ROUTE, optional=("unavailable",)),
+    "Route": object_schema(ROUTE, optional=("unavailable", "venueFees")),
     "Quotes": object_schema(
         {
             "tokenIn": STRING,
@@ -222,9 +122,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "amountIn": AMOUNT,
             "slippageBps": NON_NEGATIVE_INTEGER,
             "maxPriceImpactBps": BASIS_POINTS,
-            **_ROUTE,
+            **ROUTE,
         },
-        optional=("unavailable",),
+        optional=("unavailable", "venueFees"),
     ),
     "Stats": object_schema(
         {

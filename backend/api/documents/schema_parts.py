@@ -21,9 +21,11 @@ AMOUNT: Final[Schema] = {
     "pattern": r"^\d+(\.\d+)?$",
     "description": "A decimal in token units.",
 }
-STATUS: Final[Schema] = {"type": "string", "enum": [status.value for status in Status]}
-ORDER_TYPE: Final[Schema] = {"type": "string", "enum": [kind.value for kind in OrderType]}
-DEX: Final[Schema] = {"type": "string", "enum": [dex.value for dex in Dex]}
+ACCEPTED_STATUS: Final[Schema] = {
+    "type": "string",
+    "enum": ["queued", *(status.value for status in Status)],
+    "description": "`queued`; in the answer to a repeat, the status that the order has by then.",
+}
 CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}
 
 
@@ -54,6 +56,16 @@ def schema_ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+NAMED_VALUES: Final[dict[str, Schema]] = {
+    "Status": {"type": "string", "enum": [status.value for status in Status]},
+    "OrderType": {"type": "string", "enum": [kind.value for kind in OrderType]},
+    "Dex": {"type": "string", "enum": [dex.value for dex in Dex]},
+}
+"""Sets of values with a schema of their own: generated clients have one type for each."""
+STATUS: Final[Schema] = schema_ref("Status")
+ORDER_TYPE: Final[Schema] = schema_ref("OrderType")
+DEX: Final[Schema] = schema_ref("Dex")
+
 CODE: Final[Schema] = {
     "type": "string",
     "pattern": "^[a-z0-9_]+$",
@@ -61,3 +73,13 @@ CODE: Final[Schema] = {
 }
 POSITIVE_INTEGER: Final[Schema] = {"type": "integer", "minimum": 1}
 BASIS_POINTS: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": BPS}
+REALIZED_SLIPPAGE: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^-?\d+(\.\d+)?$",
+    "description": "How much less than the quote was received, as a fraction of the quote; below 0"
+    " if it was more.",
+}
+VENUE_FEES: Final[Schema] = {
+    **array_schema(object_schema({"token": STRING, "amount": AMOUNT}), maxItems=2),
+    "description": "What the venue keeps, by the chosen quote, in token units.",
+}

@@ -8,7 +8,7 @@ from backend.runtime import observe
 
 
 async def get_liveness(api: ApiContext, request: Request) -> Response:
-    """``GET /healthz`` and ``/livez``: this process responds; no dependency is checked."""
+    """``GET /healthz``, ``/health``, ``/livez``: this process responds; it checks nothing else."""
     return json_response({"status": "ok"})
 
 

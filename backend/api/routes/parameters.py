@@ -32,7 +32,8 @@ def parse_order_id(text: str) -> UUID:
     try:
         return parse_uuid(text)
     except ValueError:
-        raise order_not_found() from None
+        detail = "there is no order with this id: the id of an order is a UUID"
+        raise Problem(404, "order_not_found", detail) from None
 
 
 def order_not_found(name: str = "id") -> Problem:

@@ -8,9 +8,12 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
+
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.place_orders import (
+    QUEUED,
     REPLAYED_HEADERS,
     await_stored,
     build_new_order,
@@ -36,7 +39,7 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
     orders_max = api.services.settings.batch_orders_max
     values_max = ORDER_VALUES_MAX + BATCH_VALUES_PER_ORDER_MAX * orders_max
     raw = read_batch(read_json_body(request, values_max), orders_max)
-    await api.admission.admit(request.owner, len(raw))
+    request.response_headers.update(await api.admission.admit(request.owner, len(raw)))
     entries = await _parse_entries(api, raw)
     new_batch = NewBatch(api.services.new_id(), request.owner, key, _hash_entries(entries), "")
     for _ in range(STORE_ATTEMPTS_MAX):
@@ -45,7 +48,7 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
         # response is there as well.
         earlier_response = await api.services.intake.find_batch_response(new_batch)
         if earlier_response is not None:
-            return Response(202, earlier_response, REPLAYED_HEADERS)
+            return await _build_repeat_response(api, request, earlier_response)
         if not resolved.new_orders:
             return _build_replayed_response(resolved)
         try:
@@ -127,11 +130,11 @@ def _resolve_entry(
             new_orders.append(order)
             if name is not None:
                 new_by_name[name] = order
-            return {"orderId": str(order.id), **echo}
-        case AcceptedOrder(id=order_id):
-            return {"orderId": str(order_id), **echo, "replayed": True}
+            return {"orderId": str(order.id), "status": QUEUED, **echo}
+        case AcceptedOrder(id=order_id, status=status):
+            return {"orderId": str(order_id), "status": status, **echo, "replayed": True}
         case NewOrder(id=order_id) if earlier.request_hash == order.request_hash:
-            return {"orderId": str(order_id), **echo, "replayed": True}
+            return {"orderId": str(order_id), "status": QUEUED, **echo, "replayed": True}
         case IdempotencyKeyReused():
             return {"problem": to_problem(earlier).to_json()}
         case NewOrder():
@@ -160,10 +163,20 @@ async def _store_batch(
     storing = shield(services.intake.accept_batch(new_batch, resolved.new_orders))
     earlier_response = await await_stored(storing)
     if earlier_response is not None:
-        return Response(202, earlier_response, REPLAYED_HEADERS)
+        return await _build_repeat_response(api, request, earlier_response)
     api.admission.count_stored(len(resolved.new_orders))
     await services.jobs.send([order.id for order in resolved.new_orders], sender="intake")
     return Response(202, body)
+
+
+async def _build_repeat_response(api: ApiContext, request: Request, earlier: str) -> Response:
+    """The first response to a batch, with the status that each order has by now."""
+    body = orjson.loads(earlier)
+    entries = {UUID(each["orderId"]): each for each in body["orders"] if "orderId" in each}
+    statuses = await api.services.orders.read_statuses(request.owner, entries)
+    for order_id, entry in entries.items():
+        entry["status"] = statuses[order_id]
+    return Response(202, encode(body), REPLAYED_HEADERS)
 
 
 def _build_replayed_response(resolved: _ResolvedBatch) -> Response:

@@ -21,6 +21,8 @@ from backend.store.errors import report_unavailable
 
 STORE_TIMEOUT_S = 5.0
 """How long a client waits for PostgreSQL to store its order."""
+QUEUED = "queued"
+"""The status in the response to a new order; that to a repeat has the status of the order."""
 REPLAYED_HEADERS = {"Idempotent-Replayed": "true"}
 
 Result = TypeVar("Result")
@@ -35,7 +37,7 @@ class OrderAccepted(NamedTuple):
 
 async def place_order(api: ApiContext, request: Request) -> Response:
     """``POST /api/orders/execute``."""
-    await api.admission.admit(request.owner)
+    request.response_headers.update(await api.admission.admit(request.owner))
     return (await accept_order(api, request, read_json_body(request))).response
 
 
@@ -104,7 +106,7 @@ def _build_accepted_response(
     base = api.public_address.find_base(request)
     path = f"{base.path}/api/orders/{accepted.id}"
     body = {
-        "status": "queued",
+        "status": accepted.status if accepted.is_replay else QUEUED,
         "orderId": str(accepted.id),
         "ws_url": f"{base.socket}/api/orders/execute?orderId={accepted.id}",
         "statusUrl": path,

@@ -14,7 +14,7 @@ from backend.api.routes.parameters import (
 )
 from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response, json_response
-from backend.api.wire.json import encode, encode_event, join_array, order_to_json
+from backend.api.wire.json import encode, encode_event, join_array, order_to_json, steps_to_json
 from backend.domain.orders import OrderRecord
 from backend.store.order_lists import ListPosition, OrderFilter
 
@@ -49,10 +49,11 @@ def _format_cursor(query: ListQuery, last: OrderRecord) -> str:
 
 
 async def get_order(api: ApiContext, request: Request) -> Response:
-    """``GET /api/orders/<id>``."""
-    return json_response(
-        order_to_json(await load_order(api, request, request.path_variable), api.services.tokens)
-    )
+    """``GET /api/orders/<id>``: the order, with the time of each of its steps."""
+    record = await load_order(api, request, request.path_variable)
+    events = await api.services.feed.read_order_events(record.id, 0)
+    steps = steps_to_json([event for event in events if event.seq <= record.seq])
+    return json_response({**order_to_json(record, api.services.tokens), "steps": steps})
 
 
 async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.api.context import ApiContext
 from backend.api.wire.http import Request, Response
+from backend.api.wire.json import encode
 from backend.api.wire.problems import Problem
 
 STATIC_DIR = Path(__file__).parents[3] / "static"
@@ -58,8 +59,9 @@ _DOCS_FILES = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
 
 
 async def get_openapi(api: ApiContext, request: Request) -> Response:
-    """``GET /openapi.json``."""
-    return Response(200, api.openapi)
+    """``GET /openapi.json``, with the address by which this client reached the server."""
+    servers = encode([{"url": api.public_address.find_base(request).url}])
+    return Response(200, f'{{"servers":{servers},{api.openapi[1:]}')
 
 
 async def get_docs_page(api: ApiContext, request: Request) -> Response:

@@ -16,6 +16,7 @@ from quart import has_request_context
 from quart import request as quart_request
 from quart import websocket as quart_websocket
 from quart.wrappers import Websocket
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
@@ -29,6 +30,7 @@ from backend.api.server.dispatch import (
     handle_request,
 )
 from backend.api.server.http_connection import to_quart_response
+from backend.api.server.path_suggestions import PathSuggestions, explain_method
 from backend.api.server.quart_app import Application
 from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.server.route_table import ROUTES, SOCKETS
@@ -38,7 +40,7 @@ from backend.api.wire.http import (
     parse_headers,
     parse_query,
 )
-from backend.api.wire.problems import Problem
+from backend.api.wire.problems import Problem, to_problem
 from backend.runtime import observe
 
 
@@ -52,7 +54,12 @@ def create_app(api: ApiContext) -> Application:
     for socket in SOCKETS:
         app.add_websocket(socket.path, _endpoint_name(socket), _make_socket_view(api, socket))
         app.add_url_rule(socket.path, f"GET {socket.path}", _refuse_plain_get, methods=["GET"])
-    app.register_error_handler(Exception, _handle_framework_error)
+    suggestions = PathSuggestions(ROUTES)
+
+    async def handle_error(error: Exception) -> QuartResponse:
+        return _handle_framework_error(api, suggestions, error)
+
+    app.register_error_handler(Exception, handle_error)
     app.index_routes()
     return app
 
@@ -62,11 +69,13 @@ def _endpoint_name(route: Route | SocketRoute) -> str:
 
 
 def _make_http_view(api: ApiContext, route: Route) -> Callable[..., Awaitable[QuartResponse]]:
-    async def view(name: str = "") -> QuartResponse:
+    async def view(**variables: str) -> QuartResponse:
         body = await quart_request.body if route.doc.body is not None else b""
         scope = cast(HTTPScope, quart_request.scope)
         return to_quart_response(
-            await handle_request(api, route, scope, path_variable=name, body=body)
+            await handle_request(
+                api, route, scope, path_variable="".join(variables.values()), body=body
+            )
         )
 
     return view
@@ -75,7 +84,7 @@ def _make_http_view(api: ApiContext, route: Route) -> Callable[..., Awaitable[Qu
 def _make_socket_view(
     api: ApiContext, route: SocketRoute
 ) -> Callable[..., Awaitable[QuartResponse | None]]:
-    async def view(name: str = "") -> QuartResponse | None:
+    async def view(**variables: str) -> QuartResponse | None:
         # Typed as a Websocket by Quart 0.22, as a proxy by 0.23: in both it is one.
         socket = cast("LocalProxy[Websocket]", quart_websocket)._get_current_object()
         scope = cast(WebsocketScope, socket.scope)
@@ -88,7 +97,7 @@ def _make_socket_view(
                 headers,
                 query,
                 scope["scheme"],
-                name,
+                "".join(variables.values()),
                 peer=get_peer(scope),
                 raw_headers=scope["headers"],
             )
@@ -109,7 +118,7 @@ def _add_connection_close(response: Response) -> Response:
     return response._replace(headers={**response.headers, "Connection": "close"})
 
 
-async def _refuse_plain_get(name: str = "") -> QuartResponse:
+async def _refuse_plain_get(**variables: str) -> QuartResponse:
     """Refuse a GET of a WebSocket path that does not ask for the upgrade."""
     raise Problem(
         426,
@@ -119,12 +128,34 @@ async def _refuse_plain_get(name: str = "") -> QuartResponse:
     )
 
 
-async def _handle_framework_error(error: Exception) -> QuartResponse:
+def _handle_framework_error(
+    api: ApiContext, suggestions: PathSuggestions, error: Exception
+) -> QuartResponse:
     """The response to a request that Quart refuses before it reaches a view."""
     is_socket = not has_request_context()
-    path = quart_websocket.path if is_socket else quart_request.path
+    caller = quart_websocket if is_socket else quart_request
+    scope = cast(HTTPScope, caller.scope)
+    path = scope["path"]
+    problem = to_problem(error)
     if isinstance(error, WebsocketMismatch):
-        error = Problem(400, "not_a_websocket", "this path is not a WebSocket")
-    response = build_failure_response(UNKNOWN_ROUTE, path, error)
+        problem = Problem(400, "not_a_websocket", "this path is not a WebSocket")
+    elif isinstance(error, NotFound):
+        headers = parse_headers(scope["headers"])
+        request = Request(
+            "",
+            path,
+            headers,
+            {},
+            scope["scheme"],
+            peer=get_peer(scope),
+            raw_headers=scope["headers"],
+        )
+        socket_base = api.public_address.find_base(request).socket
+        problem.detail = suggestions.explain(caller.method, path, socket_base)
+    elif isinstance(error, MethodNotAllowed):
+        problem.detail = explain_method(caller.method, path)
+    response = build_failure_response(
+        UNKNOWN_ROUTE, path, error if problem.status == 500 else problem
+    )
     observe.request_answered(UNKNOWN_ROUTE, response.status, 0)
     return to_quart_response(_add_connection_close(response) if is_socket else response)

@@ -8,7 +8,7 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.context import ApiContext
-from backend.api.route import Access, Route
+from backend.api.route import Access, RateCost, Route
 from backend.api.server.connections import mark_connection_known
 from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
@@ -33,6 +33,7 @@ async def handle_request(
 ) -> Response:
     """The response of a route to a request; every error becomes a problem."""
     started = perf_counter()
+    added_headers = dict(api.admission.policy_headers) if route.rate_cost is RateCost.ORDERS else {}
     try:
         if route.access is Access.OPEN:
             owner, headers = "", parse_headers(scope["headers"])
@@ -50,10 +51,13 @@ async def handle_request(
             body,
             get_peer(scope),
             scope["headers"],
+            added_headers,
         )
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
         response = build_failure_response(route.path, scope["path"], error)
+    if added_headers:
+        response = response._replace(headers={**added_headers, **response.headers})
     observe.request_answered(route.path, response.status, perf_counter() - started)
     return response
 

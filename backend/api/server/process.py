@@ -33,6 +33,7 @@ from backend.api.server.exposure import build_host_rule, check_exposure
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
+from backend.api.server.request_ids import RequestIds
 from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.server.site_guard import SiteGuard
@@ -181,7 +182,7 @@ async def _run_server(
     for listener in listeners:
         _set_socket_options(listener)
 
-    guard = SiteGuard(app, app, api.public_address, host_rule)
+    guard = RequestIds(SiteGuard(app, app, api.public_address, host_rule))
 
     async def accept_until_drained() -> None:
         async with _accept_connections(guard, config, listeners, connections):
@@ -193,7 +194,7 @@ async def _run_server(
 
 
 def _accept_connections(
-    guard: SiteGuard,
+    guard: RequestIds,
     config: HeartbeatConfig,
     listeners: Sequence[socket.socket],
     connections: Connections,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from backend.api.documents.parameters import list_query_names
 from backend.api.route import Route, SocketRoute
 from backend.api.wire.fields import NAME_LENGTH_MAX
 from backend.api.wire.problems import FieldError, invalid_fields
+from backend.domain.spelling import suggest_name
 
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("state", "statuses", "orderstatus"),
@@ -55,16 +55,10 @@ def _describe(name: str, known: Collection[str]) -> FieldError:
 
 def _find_meant(name: str, known: Collection[str]) -> str | None:
     """The known parameter that a name probably means."""
-    plain = _simplify(name[:NAME_LENGTH_MAX])
-    by_plain = {_simplify(each): each for each in known}
-    if plain in by_plain:
-        return by_plain[plain]
+    plain = "".join(
+        character for character in name[:NAME_LENGTH_MAX].lower() if character.isalnum()
+    )
     for each in known:
         if plain in _OTHER_NAMES.get(each, ()):
             return each
-    close = get_close_matches(plain, by_plain, n=1)
-    return by_plain[close[0]] if close else None
-
-
-def _simplify(name: str) -> str:
-    return "".join(character for character in name.lower() if character.isalnum())
+    return suggest_name(name, known)

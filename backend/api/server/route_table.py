@@ -6,6 +6,7 @@ else is served.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
@@ -81,13 +82,13 @@ LIST: Final = Route(
 )
 ORDER: Final = Route(
     "GET",
-    "/api/orders/<name>",
+    "/api/orders/<orderId>",
     read_orders.get_order,
     RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
 )
 ORDER_BY_CLIENT_ID: Final = Route(
     "GET",
-    "/api/orders/by-client-id/<path:name>",
+    "/api/orders/by-client-id/<path:clientOrderId>",
     read_orders.get_order_by_client_id,
     RouteDoc(
         "Show the order with a `clientOrderId`",
@@ -98,7 +99,7 @@ ORDER_BY_CLIENT_ID: Final = Route(
 )
 EVENTS: Final = Route(
     "GET",
-    "/api/orders/<name>/events",
+    "/api/orders/<orderId>/events",
     read_orders.get_order_events,
     RouteDoc(
         "Show what has happened to an order",
@@ -150,7 +151,12 @@ TICKETS: Final = Route(
     ),
 )
 
-_HEALTH: Final = RouteDoc("Tell whether this process answers", "operations", response="Health")
+_HEALTH: Final = RouteDoc(
+    "Tell whether this process answers",
+    "operations",
+    response="Health",
+    operation_id="getLiveness",
+)
 
 ROUTES: Final = (
     EXECUTE,
@@ -163,7 +169,20 @@ ROUTES: Final = (
     QUOTES,
     TICKETS,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),
-    Route("GET", "/livez", operations.get_liveness, _HEALTH, Access.OPEN),
+    Route(
+        "GET",
+        "/health",
+        operations.get_liveness,
+        replace(_HEALTH, operation_id="getHealth"),
+        Access.OPEN,
+    ),
+    Route(
+        "GET",
+        "/livez",
+        operations.get_liveness,
+        replace(_HEALTH, operation_id="getLivez"),
+        Access.OPEN,
+    ),
     Route(
         "GET",
         "/readyz",

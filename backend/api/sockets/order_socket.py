@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from quart.wrappers import Websocket
+from werkzeug.datastructures import Headers
 
 from backend.api.context import ApiContext
 from backend.api.delivery.event_page import EncodedEvent
@@ -25,13 +26,14 @@ from backend.api.wire.json import decode, encode, encode_event
 from backend.api.wire.problems import Problem, to_problem
 from backend.domain.orders import OrderEvent
 from backend.runtime import observe
+from backend.runtime.observe_requests import get_request_id
 
 BUFFERED_EVENTS_MAX = 200
 """Most events of one order that may wait to be sent."""
 FIRST_MESSAGE_TIMEOUT_S = 30.0
 
 EXECUTE_PATH = "/api/orders/execute"
-UPGRADE_PATH = "/api/orders/upgrade/<name>"
+UPGRADE_PATH = "/api/orders/upgrade/<orderId>"
 
 
 async def serve_execute_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
@@ -41,7 +43,7 @@ async def serve_execute_socket(api: ApiContext, request: Request, socket: Websoc
         await _follow_order(api, request, socket, order_id)
         return
     with api.open_sockets.register(EXECUTE_PATH) as close_request:
-        await socket.accept()
+        await socket.accept(headers=Headers(dict(api.admission.policy_headers)))
         placement = _OrderPlacement(api, request, socket, close_request)
         await run_session(socket, close_request, placement.run)
 
@@ -132,7 +134,7 @@ class _OrderPlacement:
         problem = to_problem(error)
         if problem.status == 500:
             observe.request_failed(EXECUTE_PATH, error)
-        await self._socket.send(encode(problem.to_json()))
+        await self._socket.send(encode(problem.to_json(request_id=get_request_id())))
         if problem.is_temporary:
             self._close_request.set(TRY_AGAIN_LATER)
         else:

@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS
-from backend.domain.orders import OrderType
 
 NAME_LENGTH_MAX = 64
 """Most characters of a client order id, and of a field name that a problem shows."""
@@ -22,13 +21,14 @@ def is_printable(text: str, length_max: int) -> bool:
     return 0 < len(text) <= length_max and text.isascii() and text.isprintable()
 
 
-def _require_number(value: object) -> str | int | Decimal:
+def require_number(value: object) -> str | int | Decimal:
+    """Return what may be a number. Raises ``ValueError`` (reason)."""
     if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
         return value
     raise ValueError("must be a decimal number, as a string or a number")
 
 
-def _integral_to_int(value: object) -> object:
+def integral_to_int(value: object) -> object:
     """Convert ``50.0`` to an int; other values stay, for the strict int type to refuse."""
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < DIGITS_MAX:
         return int(value) if value == value.to_integral_value() else value
@@ -51,7 +51,7 @@ _AMOUNT_SCHEMA: Final[dict[str, object]] = {
     "examples": ["1.5"],
 }
 Amount = Annotated[
-    str | int | Decimal, PlainValidator(_require_number), WithJsonSchema(_AMOUNT_SCHEMA)
+    str | int | Decimal, PlainValidator(require_number), WithJsonSchema(_AMOUNT_SCHEMA)
 ]
 ClientOrderId = Annotated[
     str,
@@ -60,13 +60,13 @@ ClientOrderId = Annotated[
         {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": "^[ -~]+$"}
     ),
 ]
-BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BPS), BeforeValidator(_integral_to_int)]
+BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BPS), BeforeValidator(integral_to_int)]
 TokenName = Annotated[
     str,
     Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),
 ]
 _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
-    "enum": [*OrderType],
+    "$ref": "#/components/schemas/OrderType",
     "description": "In any case. Limit and sniper orders are refused for now.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from backend.api.wire.json import BYTE_ORDER_MARK, ORDER_VALUES_MAX, decode, encode
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE, FieldError, Problem, invalid_fields
+from backend.runtime.observe_requests import get_request_id
 
 JSON_CONTENT_TYPE = "application/json"
 PARAMETERS_MAX = 1_000
@@ -33,6 +34,8 @@ class Request:
     """The IP address of the other end of the connection: the client's, or a proxy's."""
     raw_headers: Iterable[tuple[bytes, bytes]] = ()
     """All header lines: of a repeated one, ``headers`` has the last."""
+    response_headers: dict[str, str] = field(default_factory=dict)
+    """Headers that its response gets, whatever the response is."""
 
     def get_query_value(self, name: str) -> str | None:
         """The query parameter of this name; the last one if it is repeated."""
@@ -81,9 +84,8 @@ def json_response(value: object, status: int = 200) -> Response:
 
 def problem_response(problem: Problem, path: str) -> Response:
     """The response with a problem, to a request for ``path``."""
-    return Response(
-        problem.status, encode(problem.to_json(path)), problem.headers, PROBLEM_CONTENT_TYPE
-    )
+    body = encode(problem.to_json(path, get_request_id()))
+    return Response(problem.status, body, problem.headers, PROBLEM_CONTENT_TYPE)
 
 
 def read_json_body(request: Request, values_max: int = ORDER_VALUES_MAX) -> object:

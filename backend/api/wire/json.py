@@ -7,13 +7,14 @@ and is put into its envelope without being parsed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from backend.api.wire.problems import Problem
-from backend.domain.amounts import format_amount
+from backend.domain.amounts import Token, format_amount, format_slippage, parse_amount
 from backend.domain.orders import OrderEvent, OrderRecord
 from backend.domain.tokens import TokenRegistry
 
@@ -135,6 +136,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
     """An order as a JSON object; every key is present, ``null`` for unknown values."""
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
+    route = None if record.route is None else json.loads(record.route)
     return {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
@@ -150,11 +152,14 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "seq": record.seq,
         "attempts": record.attempts,
         "dex": record.dex,
-        "route": None if record.route is None else json.loads(record.route),
+        "route": route,
         "txHash": record.tx_hash,
         "amountOut": _format_optional_amount(record.amount_out, token_out.decimals),
         "amountKnown": record.amount_out is not None,
         "executedPrice": None if record.executed_price is None else f"{record.executed_price:f}",
+        "realizedSlippage": _compute_slippage(record, route, token_out),
+        "venueFees": None if route is None else route.get("venueFees"),
+        "networkFeeLamports": record.network_fee_lamports,
         "lastError": record.last_error,
         "nextAttemptAt": None
         if record.next_attempt_at is None
@@ -162,6 +167,36 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
     }
+
+
+def steps_to_json(events: Sequence[OrderEvent]) -> list[dict[str, object]]:
+    """The steps of an order: when each began, and how long it took if another one followed."""
+    ends = [*(event.at for event in events[1:]), None]
+    return [
+        {
+            "seq": event.seq,
+            "status": event.status,
+            "attempt": event.attempt,
+            "at": format_time(event.at),
+            "tookMs": None
+            if end is None
+            else max((end - event.at) // timedelta(milliseconds=1), 0),
+        }
+        for event, end in zip(events, ends, strict=True)
+    ]
+
+
+def _compute_slippage(
+    record: OrderRecord, route: Mapping[str, Any] | None, token_out: Token
+) -> str | None:
+    """The realized slippage of an order against the quote that was chosen; ``None`` if unknown."""
+    if route is None or record.amount_out is None:
+        return None
+    for quote in route["quotes"]:
+        if quote["dex"] == record.dex:
+            quoted_out = parse_amount(quote["amountOut"], token_out.decimals)
+            return format_slippage(quoted_out, record.amount_out)
+    return None
 
 
 def _format_optional(value: object | None) -> str | None:

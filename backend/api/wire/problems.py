@@ -60,7 +60,9 @@ class Problem(Exception):
         self.code = code
         self.detail = detail
         self.errors = errors
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
         self.members = members or {}
 
     @property
@@ -68,7 +70,9 @@ class Problem(Exception):
         """Whether the same request may succeed later."""
         return self.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
-    def to_json(self, instance: str | None = None) -> dict[str, object]:
+    def to_json(
+        self, instance: str | None = None, request_id: str | None = None
+    ) -> dict[str, object]:
         """The members of the problem document; ``instance`` is the path of the request."""
         problem: dict[str, object] = {
             "type": "about:blank",
@@ -79,6 +83,8 @@ class Problem(Exception):
         }
         if instance is not None:
             problem["instance"] = instance
+        if request_id is not None:
+            problem["requestId"] = request_id
         if self.errors:
             problem["errors"] = [error._asdict() for error in self.errors]
         return {**problem, **self.members}

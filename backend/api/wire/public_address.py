@@ -57,6 +57,11 @@ class AddressBase(NamedTuple):
     path: str
     """For links: a prefix."""
 
+    @property
+    def url(self) -> str:
+        """For clients outside of this server: scheme, authority and prefix; ``/`` if unknown."""
+        return self.socket.replace("ws", "http", 1) if "://" in self.socket else self.path or "/"
+
 
 class PublicAddress:
     """Builds the URLs that clients get, and knows their own addresses.

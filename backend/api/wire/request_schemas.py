@@ -10,35 +10,33 @@ from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
 
+from backend.api.wire.body_fields import (
+    REASONS,
+    not_an_object,
+    shorten_name,
+    use_written_names,
+    validate_fields,
+)
 from backend.api.wire.fields import (
-    NAME_LENGTH_MAX,
     Amount,
     BasisPoints,
     ClientOrderId,
     OrderTypeName,
     Timestamp,
     TokenName,
-    is_printable,
 )
-from backend.api.wire.problems import ERRORS_MAX, FieldError, Problem, invalid_fields
+from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
+from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import TokenRegistry
 
-_REASONS: Final = {
-    "string_type": ("invalid_field", "must be a string"),
-    "int_type": ("invalid_field", "must be a whole number"),
-    "int_parsing_size": ("invalid_field", "is out of range"),
-    "list_type": ("invalid_field", "must be an array"),
-}
-_UNKNOWN_FIELD_REASON: Final = "is not a known field"
 _TYPE_NAMES: Final = ", ".join(OrderType)
 _ORDER_TYPES: Final = frozenset(OrderType)
 
@@ -51,14 +49,22 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
     for name in ("tokenIn", "tokenOut"):
         properties[name] = properties[name]["anyOf"][0]
     schema["required"] = ["tokenIn", "tokenOut"]
-    schema["oneOf"] = [
-        {"required": [name], "properties": {name: {"type": ["string", "number"]}}}
-        for name in ("amount", "amountIn")
-    ]
+    for name, spelling in SPELLINGS.items():
+        if spelling.field in properties:
+            own_schema = SPELLING_SCHEMAS.get(name, properties[spelling.field])
+            description = f"Another name of `{spelling.field}`: {spelling.meaning}."
+            properties[name] = {**own_schema, "description": description}
+    # One of them is there, and not null.
+    schema["not"] = {"properties": {name: {"type": "null"} for name in _list_spellings("amount")}}
+
+
+def _list_spellings(field: str) -> list[str]:
+    """A field and its other names."""
+    return [field, *(name for name, spelling in SPELLINGS.items() if spelling.field == field)]
 
 
 class SwapBody(BaseModel):
-    """What is to be swapped. Exactly one of ``amount`` and ``amountIn`` is required."""
+    """What is to be swapped; ``amount`` is of ``tokenIn``. ``SPELLINGS`` are taken as well."""
 
     model_config = ConfigDict(
         extra="forbid", alias_generator=to_camel, json_schema_extra=_tighten_schema
@@ -67,7 +73,6 @@ class SwapBody(BaseModel):
     token_in: TokenName | None = None
     token_out: TokenName | None = None
     amount: Amount | None = None
-    amount_in: Amount | None = None
     min_amount_out: Amount | None = None
     slippage_bps: BasisPoints | None = None
     max_price_impact_bps: BasisPoints | None = None
@@ -91,14 +96,6 @@ class OrderRequest:
     request_hash: bytes
 
 
-Body = TypeVar("Body", bound=SwapBody)
-
-_FIELD_NAMES: Final = {
-    model: frozenset(to_camel(name) for name in model.model_fields)
-    for model in (SwapBody, OrderBody)
-}
-
-
 def read_order(
     raw: object,
     tokens: TokenRegistry,
@@ -110,11 +107,11 @@ def read_order(
     Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
-    body = _validate_fields(OrderBody, raw, errors)
+    body, written_names = validate_fields(OrderBody, raw, errors)
     _check_type(body, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
-        raise invalid_fields(errors)
+        raise invalid_fields(use_written_names(errors, written_names))
     # Without the defaults: a repeat stays a repeat when they change. An own cap on the price
     # impact is added only where there is one, as requests were hashed before there was such a cap.
     cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
@@ -140,72 +137,32 @@ def read_quote(
 ) -> OrderTerms:
     """Parse the swap of a quote request. Raises as ``read_order`` does."""
     errors: list[FieldError] = []
-    body = _validate_fields(SwapBody, raw, errors)
+    body, written_names = validate_fields(SwapBody, raw, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
-        raise invalid_fields(errors)
+        raise invalid_fields(use_written_names(errors, written_names))
     return terms
 
 
 def read_batch(raw: object, orders_max: int) -> list[object]:
     """The unparsed orders of a batch. Raises ``Problem`` (422) if it is not a list of some."""
     if not isinstance(raw, dict):
-        raise _not_an_object()
-    errors = _find_unknown_fields(raw, frozenset({"orders"}))
+        raise not_an_object()
+    errors = [
+        FieldError(shorten_name(name), "unknown_field", UNKNOWN_FIELD_REASON)
+        for name in islice((name for name in raw if name != "orders"), ERRORS_MAX)
+    ]
     orders = raw.get("orders")
     if orders is None:
         errors.append(FieldError("orders", "missing_field", "is required"))
     elif not isinstance(orders, list):
-        errors.append(FieldError("orders", *_REASONS["list_type"]))
+        errors.append(FieldError("orders", *REASONS["list_type"]))
     elif not 1 <= len(orders) <= orders_max:
         reason = f"must have 1 to {orders_max} orders, not {len(orders)}"
         errors.append(FieldError("orders", "invalid_field", reason))
     if errors or not isinstance(orders, list):
         raise invalid_fields(errors)
     return orders
-
-
-def _not_an_object() -> Problem:
-    return invalid_fields([FieldError("", "not_an_object", "must be a JSON object")])
-
-
-def _validate_fields(model: type[Body], raw: object, errors: list[FieldError]) -> Body:
-    """The body with its valid fields; errors of the other fields are appended to ``errors``."""
-    if not isinstance(raw, dict):
-        raise _not_an_object()
-    fields = {name: raw[name] for name in _FIELD_NAMES[model] & raw.keys()}
-    errors += _find_unknown_fields(raw, _FIELD_NAMES[model])
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        for details in error.errors(include_url=False):
-            field = str(details["loc"][0])
-            fields.pop(field, None)
-            errors.append(_to_field_error(field, details))
-        return model.model_validate(fields)
-
-
-def _find_unknown_fields(raw: dict[str, object], known: frozenset[str]) -> list[FieldError]:
-    """The errors of unknown fields, as many as a problem shows."""
-    unknown = (name for name in raw if name not in known)
-    return [
-        FieldError(_shorten_name(name), "unknown_field", _UNKNOWN_FIELD_REASON)
-        for name in islice(unknown, ERRORS_MAX)
-    ]
-
-
-def _to_field_error(field: str, details: ErrorDetails) -> FieldError:
-    code, reason = _REASONS.get(details["type"], ("invalid_field", ""))
-    if details["type"] == "value_error":
-        reason = str(details["ctx"]["error"])
-    if not reason:
-        reason = details["msg"].replace("Input should", "must")
-    return FieldError(field, code, reason)
-
-
-def _shorten_name(name: str) -> str:
-    """A field's name, escaped and shortened so that a problem can show it and a batch store it."""
-    return name if is_printable(name, NAME_LENGTH_MAX) else ascii(name)[1:-1][:NAME_LENGTH_MAX]
 
 
 def _check_type(body: OrderBody, errors: list[FieldError]) -> None:
@@ -276,17 +233,9 @@ def _resolve_token(
 def _resolve_amount_in(
     body: SwapBody, token: Token | None, failed_fields: set[str], errors: list[FieldError]
 ) -> int | None:
-    amounts = [
-        (field, value)
-        for field, value in (("amount", body.amount), ("amountIn", body.amount_in))
-        if value is not None
-    ]
-    if len(amounts) == 2:
-        reason = "is another name of amount: give one of them"
-        errors.append(FieldError("amountIn", "invalid_field", reason))
-    if amounts:
-        return _to_base_units(amounts[0][1], amounts[0][0], token, errors)
-    if not failed_fields & {"amount", "amountIn"}:
+    if body.amount is not None:
+        return _to_base_units(body.amount, "amount", token, errors)
+    if "amount" not in failed_fields:
         errors.append(FieldError("amount", "missing_field", "is required"))
     return None
 

@@ -42,6 +42,8 @@ class FaultInjection:
 
 
 NO_FAULTS: Final = FaultInjection(lambda: None, lambda _address, _slot: None)
+_FUNDED_FACT: Final = "funded"
+"""The accounts that were funded when they first existed, and are not again."""
 
 
 def _create_private_folder(folder: Path) -> None:
@@ -200,11 +202,19 @@ class Chain:
         return {} if text is None else {str(k): int(v) for k, v in json.loads(text).items()}
 
     def _load_accounts(self) -> Mapping[Pubkey, Account]:
-        accounts = self.ledger.load_accounts()
-        if not accounts:
-            accounts = genesis.build_wallet_accounts(self.options.sol_price)
-            self.ledger.commit_block(self.clock.slot(), (), accounts)
-        return accounts
+        """The stored accounts, and those of the paper wallet for tokens that are new here.
+
+        A chain that is older than a token has no account of it.
+        """
+        accounts = dict(self.ledger.load_accounts())
+        text = self.ledger.read_fact(_FUNDED_FACT)
+        funded = set(map(Pubkey.from_string, json.loads(text))) if text else set(accounts)
+        wallet_accounts = genesis.build_wallet_accounts(self.options.sol_price)
+        added = {key: each for key, each in wallet_accounts.items() if key not in funded}
+        if added:
+            self.ledger.commit_block(self.clock.slot(), (), added)
+        self.ledger.store_fact(_FUNDED_FACT, json.dumps([*map(str, wallet_accounts)]))
+        return accounts | added
 
     def _build_view(self, slot: int, fault_injection: FaultInjection) -> ChainView:
         bank, mints, pools = self.bank, self._mints, self.pools

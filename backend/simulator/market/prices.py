@@ -16,7 +16,7 @@ from typing import Final
 
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
-from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT
+from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT, WBTC, WETH
 
 _MICRO: Final = 1_000_000
 _USD_PRICES_E6: Final[Mapping[Token, int]] = {
@@ -25,6 +25,8 @@ _USD_PRICES_E6: Final[Mapping[Token, int]] = {
     JUP: 900_000,
     BONK: 20,
     RAY: 2 * _MICRO,
+    WETH: 3_000 * _MICRO,
+    WBTC: 90_000 * _MICRO,
 }
 
 _FACTOR_MIN: Final = E9 // 10_000

@@ -56,6 +56,8 @@ export class Order {
   txHash = null;
   amountOut = null;
   executedPrice = null;
+  venueFees = [];
+  networkFeeLamports = 0;
   code = null;
   reason = null;
   createdMs = 0;
@@ -134,6 +136,7 @@ export class Order {
       this.createdMs = this.updatedMs;
       this.#setTerms(event);
     }
+    this.networkFeeLamports += event.networkFeeLamports ?? 0;
     if (event.code !== undefined) {
       this.code = event.code;
       this.reason = event.reason;
@@ -155,6 +158,7 @@ export class Order {
     this.#setTerms(stored);
     if (stored.route) this.#setRoute(stored.route);
     this.#setOutcome(stored);
+    this.networkFeeLamports = stored.networkFeeLamports ?? 0;
     const [, code, reason] = /^(\w+): (.*)$/s.exec(stored.lastError ?? "") ?? [];
     const isFailing = code !== undefined && stored.status !== "confirmed";
     this.code = isFailing ? code : null;
@@ -182,6 +186,7 @@ export class Order {
       ...(route.unavailable ?? []),
     ];
     this.routeMinOut = route.minAmountOut;
+    this.venueFees = route.venueFees ?? [];
   }
 
   #setOutcome(facts) {

@@ -1,11 +1,13 @@
 /** The detail of one order: status, timeline of its events, quotes of both venues, and facts. */
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
-import { differenceBps, formatLong, formatShort } from "../model/decimal.js";
+import { differenceBps, divide, formatLong, formatShort } from "../model/decimal.js";
 import { STATUS_SYMBOLS, tokenLabel } from "../model/order.js";
 import {
   createElement, formatDuration, formatPercent, formatSigned, formatTime, setText,
 } from "./format.js";
+
+const LAMPORTS_PER_SOL = "1000000000";
 
 export class OrderDetail extends EventTarget {
   #root;
@@ -134,6 +136,16 @@ function describeReceived(order, tokenOut) {
   return order.status === "confirmed" && "not known yet: the node does not tell it";
 }
 
+function describeVenueFees({ venueFees }) {
+  return venueFees.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
+}
+
+/** The fees of all its transactions that landed, in SOL. */
+function describeNetworkFee({ networkFeeLamports }) {
+  const sol = divide(String(networkFeeLamports), LAMPORTS_PER_SOL, 9);
+  return `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
+}
+
 function buildFacts(order) {
   const { pair } = order;
   const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
@@ -143,6 +155,8 @@ function buildFacts(order) {
     ["Received", describeReceived(order, tokenOut)],
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
     ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
+    [`Fee of ${order.dex}`, order.amountOut && describeVenueFees(order)],
+    ["Fee of the network", order.networkFeeLamports > 0 && describeNetworkFee(order)],
     ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],
     ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
     ["Slippage", `${order.slippageBps} bps`],

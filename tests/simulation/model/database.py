@@ -64,6 +64,7 @@ class OrderRow:
     last_valid_height: int | None = None
     amount_out: int | None = None
     executed_price: str | None = None
+    network_fee_lamports: int | None = None
     amount_pending: bool | None = None
     last_error: str | None = None
     updated_at: float = 0.0
@@ -235,11 +236,14 @@ class DatabaseModel:
             row.kick_at = now + min(wait_s, interval_max_s)
         return taken
 
-    def store_amount(self, order_id: UUID, amount_out: int, executed_price: str) -> None:
+    def store_amount(
+        self, order_id: UUID, amount_out: int, executed_price: str, network_fee: int
+    ) -> None:
         """``_STORE`` for one order."""
         row = self.rows[order_id]
         if row.amount_pending:
             row.amount_out, row.executed_price = amount_out, executed_price
+            row.network_fee_lamports = (row.network_fee_lamports or 0) + network_fee
             row.amount_pending = None
 
     def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
@@ -269,6 +273,8 @@ def _apply_write(
     row.last_valid_height = write.last_valid_height
     row.amount_out = write.amount_out
     row.executed_price = write.executed_price
+    if write.network_fee is not None:
+        row.network_fee_lamports = (row.network_fee_lamports or 0) + write.network_fee
     is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
     row.amount_pending = True if is_unknown else None
     if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):

@@ -22,6 +22,7 @@ from backend.domain.tokens import JUP
 from tests.simulation.model.chain import ChainModel, Landing
 from tests.simulation.model.network import NetworkFaults, NetworkPath, Response
 
+NETWORK_FEE = 5_000
 TIMEOUT_MAX_S = 2.0
 WALLET = create_paper_wallet()
 
@@ -150,7 +151,7 @@ def _to_landed_transaction(landing: Landing) -> LandedTransaction:
     return LandedTransaction(
         slot=landing.height,
         err=landing.err,
-        fee_lamports=5_000,
+        fee_lamports=NETWORK_FEE,
         logs=(),
         units=None,
         lamports_before=(),

@@ -208,7 +208,7 @@ def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
     order_id, epoch, seq, via, via_attempt, via_data, *step = values
     status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
-    height, amount_out, price, last_error, wait_ms, is_leased = rest
+    height, amount_out, price, network_fee, last_error, wait_ms, is_leased = rest
     return TransitionWrite(
         order_id,
         epoch,
@@ -225,6 +225,7 @@ def _parse_write(values: Sequence[Any]) -> TransitionWrite:
         height,
         None if amount_out is None else int(amount_out),
         None if price is None else str(price),
+        network_fee,
         last_error,
         wait_ms,
         is_leased,
@@ -259,8 +260,8 @@ def _run_take_due(server: PostgresServer, args: StatementArgs, client: str) -> l
 
 
 def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    for order_id, amount_out, price in zip(*args, strict=True):
-        server.database.store_amount(order_id, int(amount_out), str(price))
+    for order_id, amount_out, price, network_fee in zip(*args, strict=True):
+        server.database.store_amount(order_id, int(amount_out), str(price), network_fee)
         server.trace.add(client, "stores the amount of", order_id)
     return []
 

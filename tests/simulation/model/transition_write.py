@@ -28,6 +28,7 @@ class TransitionWrite(NamedTuple):
     last_valid_height: int | None
     amount_out: int | None
     executed_price: str | None
+    network_fee: int | None
     last_error: str | None
     wait_ms: int | None
     is_leased: bool

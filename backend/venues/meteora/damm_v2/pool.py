@@ -54,7 +54,16 @@ class DammPool:
         trade, paid_out = self._compute_trade(amount_in, sells_a)
         spot_out, spot_in = self.pricing.spot_price(sells_a=sells_a)
         impact = compute_price_impact_e9(trade.net_in * spot_out, trade.gross_out * spot_in)
-        return Quote(Dex.METEORA, self._name, amount_in, paid_out, trade.fee_e9, impact, self.slot)
+        return Quote(
+            Dex.METEORA,
+            self._name,
+            amount_in,
+            paid_out,
+            trade.fee_e9,
+            impact,
+            self.slot,
+            (trade.amount_in - trade.net_in, trade.gross_out - trade.amount_out),
+        )
 
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, DammPool]:
         """The amount paid out and the pool afterwards; raises as ``quote`` does."""

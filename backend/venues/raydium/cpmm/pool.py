@@ -100,7 +100,14 @@ class CpmmPool:
             curve.net_in * direction.reserve_out, curve.gross_out * direction.reserve_in
         )
         return Quote(
-            Dex.RAYDIUM, self._name, amount_in, trade.paid_out, direction.fee_e9, impact, self.slot
+            Dex.RAYDIUM,
+            self._name,
+            amount_in,
+            trade.paid_out,
+            direction.fee_e9,
+            impact,
+            self.slot,
+            (curve.amount_in - curve.net_in, curve.gross_out - curve.amount_out),
         )
 
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, CpmmPool]:

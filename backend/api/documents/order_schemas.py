@@ -1,0 +1,172 @@
+"""JSON Schemas of orders, their routes and their events, as responses and sockets have them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.api.documents.schema_parts import (
+    AMOUNT,
+    BASIS_POINTS,
+    CODE,
+    CURSOR,
+    DEX,
+    ID,
+    NON_NEGATIVE_INTEGER,
+    ORDER_TYPE,
+    POSITIVE_INTEGER,
+    REALIZED_SLIPPAGE,
+    STATUS,
+    STRING,
+    TIME,
+    VENUE_FEES,
+    Schema,
+    array_schema,
+    nullable_schema,
+    object_schema,
+    schema_ref,
+)
+from backend.domain.lifecycle import Status
+
+ROUTE: Final[Schema] = {
+    "dex": DEX,
+    "quotes": array_schema(schema_ref("Quote"), minItems=1),
+    "minAmountOut": AMOUNT,
+    "venueFees": VENUE_FEES,
+    "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
+}
+
+ORDER: Final[Schema] = {
+    "orderId": ID,
+    "clientOrderId": nullable_schema(STRING),
+    "batchId": nullable_schema(ID),
+    "type": ORDER_TYPE,
+    "tokenIn": STRING,
+    "tokenOut": STRING,
+    "amountIn": AMOUNT,
+    "minAmountOut": nullable_schema(AMOUNT),
+    "slippageBps": NON_NEGATIVE_INTEGER,
+    "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    "status": STATUS,
+    "seq": NON_NEGATIVE_INTEGER,
+    "attempts": NON_NEGATIVE_INTEGER,
+    "dex": nullable_schema(DEX),
+    "route": nullable_schema(schema_ref("Route")),
+    "txHash": nullable_schema(STRING),
+    "amountOut": nullable_schema(AMOUNT),
+    "amountKnown": {
+        "type": "boolean",
+        "description": "Whether `amountOut` is known. False for a confirmed order means that it"
+        " was executed, and that no node with transaction history has told the amount yet; it is"
+        " at least `route.minAmountOut`.",
+    },
+    "executedPrice": nullable_schema(AMOUNT),
+    "realizedSlippage": nullable_schema(REALIZED_SLIPPAGE),
+    "venueFees": nullable_schema(VENUE_FEES),
+    "networkFeeLamports": {
+        **nullable_schema(NON_NEGATIVE_INTEGER),
+        "description": "What the network has charged for its transactions that landed, of all"
+        " attempts; null while no node has told it.",
+    },
+    "lastError": nullable_schema(STRING),
+    "nextAttemptAt": nullable_schema(TIME),
+    "createdAt": TIME,
+    "updatedAt": TIME,
+    "steps": {
+        **array_schema(
+            object_schema(
+                {
+                    "seq": POSITIVE_INTEGER,
+                    "status": STATUS,
+                    "attempt": POSITIVE_INTEGER,
+                    "at": TIME,
+                    "tookMs": nullable_schema(NON_NEGATIVE_INTEGER),
+                }
+            ),
+            minItems=1,
+        ),
+        "description": "When each step began and how long it took; where one order is shown.",
+    },
+}
+
+_ORDER_TERMS: Final[Schema] = {
+    "type": ORDER_TYPE,
+    "tokenIn": STRING,
+    "tokenOut": STRING,
+    "amountIn": AMOUNT,
+    "minAmountOut": AMOUNT,
+    "slippageBps": BASIS_POINTS,
+    "maxPriceImpactBps": BASIS_POINTS,
+    "batchId": ID,
+    "clientOrderId": STRING,
+}
+_FILL: Final[Schema] = {
+    "dex": DEX,
+    "txHash": STRING,
+    "executedPrice": nullable_schema(AMOUNT),
+    "amountOut": nullable_schema(AMOUNT),
+    "amountKnown": {
+        "type": "boolean",
+        "description": "Only where the amount is not known yet: `amountOut` and `executedPrice` are"
+        " null, at least `minAmountOut` was received. No event tells the amount; the order does.",
+    },
+    "minAmountOut": nullable_schema(AMOUNT),
+    "slot": NON_NEGATIVE_INTEGER,
+    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+    "realizedSlippage": REALIZED_SLIPPAGE,
+}
+
+
+def _event_schema(status: Schema, added: Schema, *optional: str) -> Schema:
+    """The schema of an event: the envelope and the properties that this status adds."""
+    envelope: Schema = {
+        "orderId": ID,
+        "seq": POSITIVE_INTEGER,
+        "status": status,
+        "at": TIME,
+        "attempt": POSITIVE_INTEGER,
+        "cursor": CURSOR,
+    }
+    return object_schema({**envelope, **added}, optional=("cursor", *optional))
+
+
+def _status_const(status: Status) -> Schema:
+    return {"const": status.value}
+
+
+_RETRY: Final[Schema] = {
+    "code": CODE,
+    "reason": STRING,
+    "waitMs": NON_NEGATIVE_INTEGER,
+    "txHash": STRING,
+    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+}
+_FAILURE: Final[Schema] = {
+    "code": CODE,
+    "reason": STRING,
+    "txHash": STRING,
+    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+}
+EVENTS: Final[dict[str, Schema]] = {
+    "PendingEvent": _event_schema(
+        _status_const(Status.PENDING),
+        _ORDER_TERMS,
+        "minAmountOut",
+        "maxPriceImpactBps",
+        "batchId",
+        "clientOrderId",
+    ),
+    "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
+    "BuildingEvent": _event_schema(
+        _status_const(Status.BUILDING), ROUTE, "unavailable", "venueFees"
+    ),
+    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": STRING}),
+    "ConfirmedEvent": _event_schema(
+        _status_const(Status.CONFIRMED),
+        _FILL,
+        *("amountKnown", "minAmountOut", "networkFeeLamports", "realizedSlippage"),
+    ),
+    "FailedEvent": _event_schema(
+        _status_const(Status.FAILED), _FAILURE, "txHash", "networkFeeLamports"
+    ),
+    "WithdrawnEvent": _event_schema({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
+}
