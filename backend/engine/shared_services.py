@@ -27,7 +27,7 @@ from backend.routing.router import Router
 from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
-from backend.runtime.redis_client import check_redis, open_redis
+from backend.runtime.redis.client import check_redis, open_redis
 from backend.runtime.startup import wait_for_server
 from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool

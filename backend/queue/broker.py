@@ -29,8 +29,8 @@ from backend.queue import scripts
 from backend.queue.permissions import find_missing_permission
 from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.redis_client import build_client_options, report_or_refuse
-from backend.runtime.redis_errors import drop_connections_if_moved
+from backend.runtime.redis.client import build_client_options, report_or_refuse
+from backend.runtime.redis.errors import drop_connections_if_moved
 
 STREAM = "order-engine:jobs"
 GROUP = "workers"

@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from backend.runtime.redis_errors import is_configuration_error
+from backend.runtime.redis.errors import is_configuration_error
 
 _NEVER_IDLE_MS = 2**40
 _NO_ENTRY = "0-0"

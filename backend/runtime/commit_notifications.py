@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backend.runtime import observe_queue
-from backend.runtime.redis_errors import drop_connections_if_moved
+from backend.runtime.redis.errors import drop_connections_if_moved
 
 RETRY_S = 0.5
 MIN_INTERVAL_S = 0.004

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from prometheus_client import Counter, Gauge
 
-from backend.runtime.redis_errors import explain_redis_error
+from backend.runtime.redis.errors import explain_redis_error
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 

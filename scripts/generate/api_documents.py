@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.documents.openapi import build_openapi
-from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.config import Settings
 
 COLLECTION = Path(__file__).parents[2] / "static" / "postman_collection.json"

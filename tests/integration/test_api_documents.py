@@ -12,11 +12,11 @@ from urllib.parse import urljoin
 import pytest
 from jsonschema import Draft202012Validator
 
+from backend.api.application.app import create_app
+from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.documents.openapi import build_openapi
 from backend.api.route import Access, RateCost
-from backend.api.server.app import create_app
-from backend.api.server.route_table import ROUTES, SOCKETS
 from tests.integration.apis import (
     ORDER,
     Json,

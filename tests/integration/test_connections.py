@@ -23,7 +23,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 
-from backend.api.server.connections import Connections, count_connections_max
+from backend.api.admission.connections import Connections, count_connections_max
 from backend.api.server.hypercorn_connection import Connection
 from backend.config import build_child_environment
 from tests.integration.apis import ORDER, UNREACHABLE_NODE, WAIT_S, wait_until

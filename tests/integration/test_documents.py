@@ -16,7 +16,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, ValidationError
 
-from backend.api.server.route_table import SOCKETS
+from backend.api.application.route_table import SOCKETS
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
 from tests.integration.apis import Json, RunningApi

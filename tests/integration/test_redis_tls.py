@@ -11,7 +11,7 @@ import pytest
 from backend.config.redis_url import parse_redis_url
 from backend.domain.errors import Rejected
 from backend.queue.broker import GROUP, STREAM, StreamBroker
-from backend.runtime.redis_client import check_redis, open_redis
+from backend.runtime.redis.client import check_redis, open_redis
 from tests.integration.apis import has_at_least, receive_hello, receive_stream
 from tests.integration.full_engine import run_full_engine
 from tests.integration.redis_servers import find_free_port, find_program, run_redis

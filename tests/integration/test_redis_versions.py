@@ -10,7 +10,7 @@ import pytest
 
 from backend.config.redis_url import parse_redis_url
 from backend.domain.errors import Rejected
-from backend.runtime.redis_client import check_redis, open_redis
+from backend.runtime.redis.client import check_redis, open_redis
 
 
 def build_hello(version: str) -> bytes:

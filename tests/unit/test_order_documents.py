@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.documents.openapi import build_openapi
-from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.wire.json import decode
 from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import read_order

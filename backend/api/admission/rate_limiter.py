@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from backend.api.wire.problems import retry_later
 from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.redis_errors import drop_connections_if_moved
+from backend.runtime.redis.errors import drop_connections_if_moved
 
 REDIS_TIMEOUT_S = 0.5
 CHECKS_PER_CALL_MAX = 500

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from backend.api.admission.api_keys import UNAUTHORIZED_HEADERS, ApiKeys
 from backend.api.wire.problems import Problem, retry_later
 from backend.runtime import observe_queue
-from backend.runtime.redis_errors import drop_connections_if_moved
+from backend.runtime.redis.errors import drop_connections_if_moved
 
 TICKET_S: Final = 30
 """How long a ticket may be used, in seconds."""

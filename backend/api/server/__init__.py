@@ -1,1 +1,1 @@
-"""The HTTP server: Hypercorn and its connections, the Quart application, the route table."""
+"""The HTTP server: the process, its listening sockets, and Hypercorn's connections."""

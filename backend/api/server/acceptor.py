@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from backend.api.server.connections import Connections
+from backend.api.admission.connections import Connections
 from backend.api.server.hypercorn_connection import Connection
 from backend.runtime import observe_connections
 

@@ -23,7 +23,7 @@ from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import AppWrapper
 
-from backend.api.server.connections import Connections, store_connection
+from backend.api.admission.connections import Connections, store_connection
 
 _HTTP_VERSIONS: Final = (b"1.0", b"1.1")
 _NO_STORE: Final = (b"cache-control", b"no-store")

@@ -18,25 +18,25 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.admission.control import AdmissionControl
 from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.admission.tickets import Tickets
+from backend.api.application.app import create_app
+from backend.api.application.request_ids import RequestIds
+from backend.api.application.route_table import ROUTES, SOCKETS
+from backend.api.application.site_guard import SiteGuard
 from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.acceptor import accept_connections
-from backend.api.server.app import create_app
-from backend.api.server.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.server.exposure import build_host_rule, check_exposure
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
-from backend.api.server.request_ids import RequestIds
-from backend.api.server.route_table import ROUTES, SOCKETS
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
-from backend.api.server.site_guard import SiteGuard
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.hosts import HostRule, parse_origins

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -19,12 +19,13 @@ def print_report(figures: TrialFigures, violations: Sequence[str]) -> None:
     if not console.is_terminal:
         console.width = 100
     table = Table("", "alone", "under attack", "after", title="A client beside attackers")
-    for name, read in (
-        ("orders", lambda client: str(len(client.delays_s))),
-        ("errors", lambda client: str(len(client.errors))),
-        ("p50", lambda client: _format_ms(client, 0.5)),
-        ("p99", lambda client: _format_ms(client, 0.99)),
-    ):
+    figures_of_client: dict[str, Callable[[ClientFigures], str]] = {
+        "orders": lambda client: str(len(client.delays_s)),
+        "errors": lambda client: str(len(client.errors)),
+        "p50": lambda client: _format_ms(client, 0.5),
+        "p99": lambda client: _format_ms(client, 0.99),
+    }
+    for name, read in figures_of_client.items():
         table.add_row(name, read(figures.alone), read(figures.attacked), "")
     memory = (figures.memory_before, figures.memory_peak, figures.memory_after)
     table.add_row("memory of the API", *(f"{each / (1 << 20):.0f} MiB" for each in memory))

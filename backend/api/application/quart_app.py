@@ -26,10 +26,10 @@ from quart.wrappers import Request as QuartRequest
 from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.routing import MapAdapter
 
+from backend.api.admission.connections import hold_connection
+from backend.api.application.body_limits import BodyMemory
+from backend.api.application.http_connection import HttpConnection
 from backend.api.context import ApiContext
-from backend.api.server.body_limits import BodyMemory
-from backend.api.server.connections import hold_connection
-from backend.api.server.http_connection import HttpConnection
 
 _NO_SESSION: Final = NullSession()
 

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from backend.config.redis_url import RedisAddress
 from backend.domain.errors import Rejected
 from backend.runtime import observe_queue
-from backend.runtime.redis_errors import explain_redis_error, is_configuration_error
+from backend.runtime.redis.errors import explain_redis_error, is_configuration_error
 
 VERSION_MIN: Final = (6, 2)
 

@@ -21,19 +21,19 @@ from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
 from backend.api.admission.tickets import authenticate_socket
-from backend.api.context import ApiContext
-from backend.api.route import Route, SocketRoute
-from backend.api.server.dispatch import (
+from backend.api.application.dispatch import (
     UNKNOWN_ROUTE,
     build_failure_response,
     get_peer,
     handle_request,
 )
-from backend.api.server.http_connection import to_quart_response
-from backend.api.server.path_suggestions import PathSuggestions, explain_method
-from backend.api.server.quart_app import Application
-from backend.api.server.query_check import refuse_unknown_parameters
-from backend.api.server.route_table import ROUTES, SOCKETS
+from backend.api.application.http_connection import to_quart_response
+from backend.api.application.path_suggestions import PathSuggestions, explain_method
+from backend.api.application.quart_app import Application
+from backend.api.application.query_check import refuse_unknown_parameters
+from backend.api.application.route_table import ROUTES, SOCKETS
+from backend.api.context import ApiContext
+from backend.api.route import Route, SocketRoute
 from backend.api.wire.http import (
     Request,
     Response,

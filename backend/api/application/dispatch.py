@@ -6,11 +6,11 @@ from time import perf_counter
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
+from backend.api.admission.connections import mark_connection_known
 from backend.api.admission.tickets import refuse_key_in_address
+from backend.api.application.query_check import refuse_unknown_parameters
 from backend.api.context import ApiContext
 from backend.api.route import Access, RateCost, Route
-from backend.api.server.connections import mark_connection_known
-from backend.api.server.query_check import refuse_unknown_parameters
 from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
 from backend.api.wire.problems import to_problem
 from backend.runtime import observe

@@ -17,8 +17,8 @@ from quart.wrappers import Response as QuartResponse
 from quart.wrappers.response import DataBody
 from werkzeug.datastructures import Headers
 
-from backend.api.route import Access
-from backend.api.server.body_limits import (
+from backend.api.admission.connections import hold_connection
+from backend.api.application.body_limits import (
     OVERSIZE_READ_FACTOR,
     ClientDisconnectedError,
     HeldBody,
@@ -26,9 +26,9 @@ from backend.api.server.body_limits import (
     has_body,
     read_body,
 )
-from backend.api.server.connections import hold_connection
-from backend.api.server.dispatch import UNKNOWN_ROUTE, authenticate
-from backend.api.server.route_table import BATCH, ROUTES
+from backend.api.application.dispatch import UNKNOWN_ROUTE, authenticate
+from backend.api.application.route_table import BATCH, ROUTES
+from backend.api.route import Access
 from backend.api.wire.http import (
     ORDER_BYTES_MAX,
     Response,
@@ -40,7 +40,7 @@ from backend.runtime import observe
 from backend.runtime.background import run_in_background
 
 if TYPE_CHECKING:
-    from backend.api.server.quart_app import Application
+    from backend.api.application.quart_app import Application
 
 _API_PREFIX: Final = "/api/"
 _ROUTES: Final = {(route.method, route.path): route for route in ROUTES}

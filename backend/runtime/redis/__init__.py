@@ -1,0 +1,1 @@
+"""The client of Redis, and what its errors mean."""
