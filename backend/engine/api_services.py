@@ -25,6 +25,7 @@ from backend.store.counts import StatusCounts
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
+from backend.store.open_orders import OpenOrderCounts
 from backend.store.queries import OrderQueries
 
 
@@ -49,6 +50,7 @@ class ApiServices:
     router: Router
     intake: Intake
     orders: OrderQueries
+    open_orders: OpenOrderCounts
     counts: StatusCounts
     feed: Feed
     feed_lag: FeedLag
@@ -82,6 +84,7 @@ async def open_api_services(
                 router=shared.router,
                 intake=intake,
                 orders=OrderQueries(shared.pool),
+                open_orders=OpenOrderCounts(shared.pool),
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),

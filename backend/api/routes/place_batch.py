@@ -158,8 +158,8 @@ async def _store_batch(
     earlier_response = await await_stored(storing)
     if earlier_response is not None:
         return Response(202, earlier_response, REPLAYED_HEADERS)
-    api.admission.count_stored(len(resolved.new_orders))
-    await services.jobs.send([order.id for order in resolved.new_orders], sender="intake")
+    api.admission.count_stored(request.owner, len(resolved.new_orders))
+    await services.jobs.send(request.owner, [order.id for order in resolved.new_orders])
     return Response(202, body)
 
 

@@ -17,6 +17,7 @@ from backend.store.migrations import migrate
 from backend.trials.bench import database_ceiling as ceiling
 from backend.trials.bench import order_bodies
 from backend.trials.bench.bench_run import BenchRun, open_bench_run
+from backend.trials.bench.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.figures import (
     Figures,
     difference_percent,
@@ -45,6 +46,7 @@ class Mode(StrEnum):
     DEMO = "demo"
     STREAM = "stream"
     HISTORY = "history"
+    FAIRNESS = "fairness"
     PGBENCH = "pgbench"
 
 
@@ -59,6 +61,8 @@ class LoadParameters:
     batches_at_once: int = 2
     single_rate: float = 200.0
     stream_rate: float = 300.0
+    fairness_singles: int = 60
+    fairness_rate: float = 5.0
     order_socket_counts: tuple[int, ...] = (1, 100, 1_000)
     stream_counts: tuple[int, ...] = (1, 100)
     history_orders: int = 1_000_000
@@ -77,6 +81,7 @@ DEFAULT_LOAD: Final = LoadParameters(
         Mode.DEMO: 5_000,
         Mode.STREAM: 3_000,
         Mode.HISTORY: 10_000,
+        Mode.FAIRNESS: 100_000,
         Mode.PGBENCH: 20_000,
     }
 )
@@ -88,6 +93,7 @@ QUICK_LOAD: Final = LoadParameters(
         Mode.DEMO: 40,
         Mode.STREAM: 40,
         Mode.HISTORY: 60,
+        Mode.FAIRNESS: 2_000,
         Mode.PGBENCH: 200,
     },
     warm_up=0,
@@ -98,6 +104,7 @@ QUICK_LOAD: Final = LoadParameters(
     history_orders=1_000,
     history_modes=(Mode.BATCH,),
     ceiling_rows=(50,),
+    fairness_singles=4,
     is_shared=True,
 )
 
@@ -134,6 +141,8 @@ class ModeRunner:
                 return await self._run_stream()
             case Mode.HISTORY:
                 return await self._run_history(number)
+            case Mode.FAIRNESS:
+                return await self._run_fairness()
             case Mode.PGBENCH:
                 return await self._run_pgbench()
 
@@ -227,6 +236,18 @@ class ModeRunner:
                 }
                 violations += result.violations
         return RunResult(figures, violations)
+
+    async def _run_fairness(self) -> RunResult:
+        load = FairnessLoad(
+            singles=self.load.fairness_singles,
+            rate=self.load.fairness_rate,
+            backlog=self.load.orders[Mode.FAIRNESS],
+            batch_orders=self.load.batch_orders,
+        )
+        layout = replace(self.layout, owner_keys=OWNER_KEYS)
+        async with self._open_run(layout, connections=4) as run:
+            figures = await measure_fairness(run, load)
+            return RunResult(figures, await run.find_violations())
 
     async def _run_pgbench(self) -> RunResult:
         figures: dict[str, float] = {}
