@@ -115,7 +115,7 @@ class EngineHarness:
     async def place_orders(self, *order_terms: OrderTerms) -> list[UUID]:
         """Accept orders as the API does: store them, and send a job for each."""
         ids = await self.store_orders(*order_terms)
-        await self.services.jobs.send(ids, sender="intake")
+        await self.services.jobs.send("local", ids)
         return ids
 
     async def wait_ended(self, order_id: UUID) -> OrderHistory:

@@ -21,11 +21,10 @@ from backend.engine.shared_services import open_shared_services
 from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
-from backend.store.counts import StatusCounts
+from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
-from backend.store.open_orders import OpenOrderCounts
 from backend.store.queries import OrderQueries
 
 
@@ -75,7 +74,8 @@ async def open_api_services(
             rekick_after=timedelta(seconds=settings.rekick_s),
             on_commit=shared.notifier.notify,
         )
-        async with run_in_background(intake.run):
+        open_orders = OpenOrderCounts(shared.pool)
+        async with run_in_background(intake.run, open_orders.run):
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,
@@ -84,12 +84,12 @@ async def open_api_services(
                 router=shared.router,
                 intake=intake,
                 orders=OrderQueries(shared.pool),
-                open_orders=OpenOrderCounts(shared.pool),
+                open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
-                jobs=JobQueue(shared.broker),
+                jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 new_id=new_id,
                 now=now,

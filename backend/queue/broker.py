@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from itertools import chain
 from typing import Any
 
 from redis.asyncio import Redis
@@ -95,7 +94,6 @@ class StreamBroker(RedisStreamBroker):
         )
         self._is_listening = False
         self._has_failed_to_read = False
-        self._has_failed_to_send = False
         self._kept: deque[tuple[bytes, str]] = deque()
         self._full_reads = 0
         self._reclaim_at = 0.0
@@ -114,11 +112,6 @@ class StreamBroker(RedisStreamBroker):
         the cancellation into that timeout.
         """
         self._stop = stop
-
-    @property
-    def is_degraded(self) -> bool:
-        """Whether this worker keeps jobs for itself, because Redis takes or gives none."""
-        return self._has_failed_to_read or self._has_failed_to_send
 
     async def startup(self) -> None:
         """Declare the consumer group, if Redis is available.
@@ -148,6 +141,13 @@ class StreamBroker(RedisStreamBroker):
             self._keep((job,))
         else:
             self._sends.submit_nowait(job)
+
+    def announce_backlog(self, owner: str) -> None:
+        """Tell a worker that an owner has orders in the rows, by an entry without a job.
+
+        Raises ``Transient`` (``overloaded``) if the send queue is full.
+        """
+        self._sends.submit_nowait((b"", owner))
 
     async def wait_sent(self) -> None:
         """Return when the send queue is empty: its jobs were sent, or Redis did not accept them."""
@@ -181,11 +181,10 @@ class StreamBroker(RedisStreamBroker):
 
     async def _send_batch(self, jobs: Sequence[tuple[bytes, str]]) -> list[None]:
         try:
-            await self._add(keys=[STREAM], args=[GROUP, *chain.from_iterable(jobs)])
-            self._has_failed_to_send = False
+            fields = [field for job in jobs for field in job]
+            await self._add(keys=[STREAM], args=[GROUP, *fields])
         except (RedisError, OSError) as error:
             observe_queue.jobs_not_sent(len(jobs), error)
-            self._has_failed_to_send = True
             if self._is_listening:
                 self._keep(jobs)
             await drop_connections_if_moved(self.connection_pool, error)

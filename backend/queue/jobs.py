@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 
-from backend.domain.errors import RetryLater
+from backend.domain.errors import RetryLater, Transient
 from backend.queue.broker import StreamBroker
 from backend.queue.messages import OWNER_LABEL, TASK_NAME, JobMessage
 from backend.queue.receiver import JobReceiver, StartCapacity, WaitingOrders
@@ -19,15 +19,50 @@ from backend.queue.retry import RetryMiddleware
 from backend.queue.turns import OwnerTurns
 from backend.runtime import observe_queue
 
+ANNOUNCE_DELAY_S = 0.05
+"""How long the first of the orders that are announced together waits."""
+
+
+def _has_no_backlog(owner: str) -> bool:
+    return False
+
 
 class JobQueue:
-    """Sends jobs; a job carries the id of its order and the order's owner."""
+    """Sends jobs; a job carries the id of its order and the order's owner.
 
-    def __init__(self, broker: StreamBroker) -> None:
+    The orders of an owner that ``has_backlog`` get no jobs: they are announced together, and
+    workers claim them from their rows after the older ones. So the queue holds no backlogs, and
+    the jobs of other owners do not wait behind them.
+    """
+
+    def __init__(
+        self, broker: StreamBroker, *, has_backlog: Callable[[str], bool] = _has_no_backlog
+    ) -> None:
         self._broker = broker
+        self._has_backlog = has_backlog
+        self._announced: set[str] = set()
 
     async def send(self, owner: str, order_ids: Iterable[UUID]) -> None:
         """Send a job for each order, in the background. The sweep finds the order of a lost job."""
+        if self._has_backlog(owner):
+            self._announce(owner)
+        else:
+            await self._send_each(owner, order_ids)
+
+    def _announce(self, owner: str) -> None:
+        """Announce that an owner has orders in the rows, after those that are stored meanwhile."""
+        if owner not in self._announced:
+            self._announced.add(owner)
+            asyncio.get_running_loop().call_later(ANNOUNCE_DELAY_S, self._send_announcement, owner)
+
+    def _send_announcement(self, owner: str) -> None:
+        self._announced.discard(owner)
+        try:
+            self._broker.announce_backlog(owner)
+        except Transient as error:
+            observe_queue.jobs_not_sent(1, error)
+
+    async def _send_each(self, owner: str, order_ids: Iterable[UUID]) -> None:
         kicker: AsyncKicker[[str], None] = AsyncKicker(
             TASK_NAME, self._broker, {OWNER_LABEL: owner}
         )

@@ -15,7 +15,10 @@ StreamEntry = tuple[bytes | None, dict[bytes, bytes] | None]
 
 
 class JobMessage(AckableMessage):
-    """A job as it is received, with the owner of its order; empty if the sender names none."""
+    """A job as it is received, with the owner of its order; empty if the sender names none.
+
+    Without data it is no job: it says that its owner has orders in the rows.
+    """
 
     owner: str
 

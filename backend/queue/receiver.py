@@ -116,9 +116,13 @@ class JobReceiver(Receiver):
         async with aclosing(self.broker.listen()) as messages:
             async for message in messages:
                 assert isinstance(message, JobMessage)
-                if not self._turns.add(message.owner, message):
+                if not message.data:
+                    self._turns.mark_backlog(message.owner)
+                elif self._turns.add(message.owner, message):
+                    continue
+                else:
                     observe_queue.job_left_in_row()
-                    await maybe_awaitable(message.ack())
+                await maybe_awaitable(message.ack())
 
     async def _start_jobs(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -212,7 +213,8 @@ class LeaseStore:
         for row in rows:
             position = self._positions.get(row["owner"], _BEFORE_ALL)
             self._positions[row["owner"]] = max(position, row["id"])
-        return [(row["owner"], self._parse_order(row)) for row in rows]
+        ordered = sorted(rows, key=itemgetter("id"))
+        return [(row["owner"], self._parse_order(row)) for row in ordered]
 
     async def find_overdue_owners(self) -> list[str]:
         """The owners with an order that no worker executes: open, not leased, its job overdue.

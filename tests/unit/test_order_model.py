@@ -113,7 +113,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     @rule()
     def the_sweep_runs(self) -> None:
-        self.jobs += len(self.database.sweep(self.now, 10, REKICK_S, 0))
+        self.jobs += len(self.database.find_overdue_owners(self.now))
 
     @precondition(lambda self: self.executions)
     @rule(worker=WORKERS)

@@ -2,81 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from contextlib import suppress
+from typing import NamedTuple
 
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.wire.problems import retry_later
-from backend.domain.errors import Transient
-from backend.store.open_orders import OpenOrderCounts
-
-OPEN_ORDERS_POLL_S = 1.0
+from backend.store.counts import OpenOrderCounts
 
 
-class OpenOrders:
-    """Bounds on open orders, of each owner and of all together; ``run`` must be running.
+class OpenOrderLimits(NamedTuple):
+    """The limits on open orders: of all owners together, and of each."""
 
-    The numbers are those of the last poll and what this process has stored since: with several API
-    processes a bound can be exceeded by what the others store within a poll.
-    """
-
-    def __init__(self, counts: OpenOrderCounts, *, owner_max: int, all_max: int) -> None:
-        self._counts = counts
-        self._owner_max = owner_max
-        self._all_max = all_max
-        self._by_owner: Counter[str] = Counter()
-        self._all = 0
-
-    async def run(self) -> None:
-        """Keep the numbers current until cancelled."""
-        while True:
-            with suppress(Transient):  # logged by the store
-                self._by_owner = Counter(await self._counts.count_by_owner())
-                self._all = self._by_owner.total()
-            await asyncio.sleep(OPEN_ORDERS_POLL_S)
-
-    def admit(self, owner: str, orders: int) -> None:
-        """Return if the owner may have so many more open orders.
-
-        Raises ``Problem``: 429 at the owner's bound, 503 at the bound on all.
-        """
-        if self._all + orders > self._all_max:
-            raise retry_later(
-                "overloaded",
-                f"{self._all} orders of all owners are open; the limit is {self._all_max}"
-                " (ORDER_ENGINE_OPEN_ORDERS_MAX)",
-            )
-        if self._by_owner[owner] + orders > self._owner_max:
-            raise retry_later(
-                "too_many_open_orders",
-                f"{self._by_owner[owner]} orders of this owner are open; the limit for one owner is"
-                f" {self._owner_max} (ORDER_ENGINE_OWNER_OPEN_ORDERS_MAX)",
-                status=429,
-            )
-
-    def count_stored(self, owner: str, orders: int) -> None:
-        """Add stored orders, until the next poll includes them."""
-        self._by_owner[owner] += orders
-        self._all += orders
+    all_owners: int
+    one_owner: int
 
 
 class AdmissionControl:
-    """Admits or refuses new orders; ``run`` must be running."""
+    """Admits or refuses new orders; ``run`` must be running.
 
-    def __init__(self, open_orders: OpenOrders, rate_limiter: RateLimiter) -> None:
+    A limit on open orders can be exceeded by the requests that are in flight, and with several API
+    processes by what the others store within a second.
+    """
+
+    def __init__(
+        self, open_orders: OpenOrderCounts, rate_limiter: RateLimiter, *, limits: OpenOrderLimits
+    ) -> None:
         self._open_orders = open_orders
         self._rate_limiter = rate_limiter
+        self._limits = limits
         self.is_stopping = False
         """Whether this process was asked to stop: it is not ready, and still admits orders."""
         self.is_draining = False
-        self.count_stored = open_orders.count_stored
-
-    async def run(self) -> None:
-        """Run the rate limiter and keep the numbers of open orders current, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._rate_limiter.run())
-            tasks.create_task(self._open_orders.run())
+        self.run = rate_limiter.run
+        self.count_stored = open_orders.add_stored
 
     async def admit(self, owner: str, orders: int = 1) -> None:
         """Return if this many new orders are admitted.
@@ -86,5 +43,18 @@ class AdmissionControl:
         """
         if self.is_draining:
             raise retry_later("shutting_down", "this server is stopping; connect again")
-        self._open_orders.admit(owner, orders)
+        limits, total, own = self._limits, self._open_orders.total, self._open_orders.count(owner)
+        if total + orders > limits.all_owners:
+            raise retry_later(
+                "overloaded",
+                f"{total} orders of all owners are open; with {orders} more they would exceed the"
+                f" limit of {limits.all_owners} (ORDER_ENGINE_OPEN_ORDERS_MAX)",
+            )
+        if own + orders > limits.one_owner:
+            raise retry_later(
+                "too_many_open_orders",
+                f"{own} of your orders are open; with {orders} more they would exceed the limit of"
+                f" {limits.one_owner} for one owner (ORDER_ENGINE_OWNER_OPEN_ORDERS_MAX)",
+                status=429,
+            )
         await self._rate_limiter.admit(owner, orders)

@@ -16,7 +16,7 @@ from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
-from backend.api.admission.control import AdmissionControl, OpenOrders
+from backend.api.admission.control import AdmissionControl, OpenOrderLimits
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
@@ -89,12 +89,9 @@ def _build_context(services: ApiServices, public_address: PublicAddress) -> ApiC
         services=services,
         api_keys=ApiKeys(settings.api_keys),
         admission=AdmissionControl(
-            OpenOrders(
-                services.open_orders,
-                owner_max=settings.find_owner_open_orders_max(),
-                all_max=settings.open_orders_max,
-            ),
+            services.open_orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
+            limits=OpenOrderLimits(settings.open_orders_max, settings.find_owner_open_orders_max()),
         ),
         feed_tail=FeedTail(
             services.feed,

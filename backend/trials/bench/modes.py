@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -13,11 +14,8 @@ import aiohttp
 
 from backend.config import Profile
 from backend.embedded import ServerUrls
-from backend.store.migrations import migrate
-from backend.trials.bench import database_ceiling as ceiling
 from backend.trials.bench import order_bodies
 from backend.trials.bench.bench_run import BenchRun, open_bench_run
-from backend.trials.bench.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.figures import (
     Figures,
     difference_percent,
@@ -33,7 +31,8 @@ from backend.trials.bench.listeners import (
     wait_for_confirmations,
 )
 from backend.trials.bench.load_client import PostResults
-from backend.trials.bench.servers import create_run_database
+from backend.trials.bench.measurements.database_ceiling import measure_record_rates
+from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.system import EngineLayout
 
 
@@ -130,21 +129,18 @@ class ModeRunner:
 
     async def run(self, mode: Mode, number: int) -> RunResult:
         """Execute one run of ``mode``. Raises ``EngineError`` if it cannot be completed."""
-        match mode:
-            case Mode.SINGLE | Mode.BATCH:
-                return await self._run_posts(mode, self.load.orders[mode])
-            case Mode.RATE:
-                return await self._run_rate()
-            case Mode.DEMO:
-                return await self._run_demo()
-            case Mode.STREAM:
-                return await self._run_stream()
-            case Mode.HISTORY:
-                return await self._run_history(number)
-            case Mode.FAIRNESS:
-                return await self._run_fairness()
-            case Mode.PGBENCH:
-                return await self._run_pgbench()
+        posts = partial(self._run_posts, mode, self.load.orders[mode])
+        runs: Mapping[Mode, Callable[[], Awaitable[RunResult]]] = {
+            Mode.SINGLE: posts,
+            Mode.BATCH: posts,
+            Mode.RATE: self._run_rate,
+            Mode.DEMO: self._run_demo,
+            Mode.STREAM: self._run_stream,
+            Mode.HISTORY: partial(self._run_history, number),
+            Mode.FAIRNESS: self._run_fairness,
+            Mode.PGBENCH: self._run_pgbench,
+        }
+        return await runs[mode]()
 
     async def _run_posts(
         self, mode: Mode, count: int, template_url: str | None = None
@@ -250,19 +246,10 @@ class ModeRunner:
             return RunResult(figures, await run.find_violations())
 
     async def _run_pgbench(self) -> RunResult:
-        figures: dict[str, float] = {}
-        redis_url = self.servers.redis_url
-        for rows in self.load.ceiling_rows:
-            for connections in self.load.ceiling_connections:
-                async with create_run_database(self.servers.database_url) as url:
-                    await migrate(url)
-                    figures |= await ceiling.measure_record_rate(
-                        url,
-                        redis_url,
-                        orders=self.load.orders[Mode.PGBENCH],
-                        rows=rows,
-                        connections=connections,
-                    )
+        orders, load = self.load.orders[Mode.PGBENCH], self.load
+        figures = await measure_record_rates(
+            self.servers, orders, rows=load.ceiling_rows, connections=load.ceiling_connections
+        )
         return RunResult(figures, [])
 
     @asynccontextmanager

@@ -84,7 +84,7 @@ async def count_open_orders(connection: Connection) -> int:
 async def wait_until_ended(connection: Connection, order_ids: Sequence[str]) -> None:
     """Wait until these orders have ended. Raises ``TimeoutError``."""
     async with asyncio.timeout(ENDED_TIMEOUT_S):
-        while await connection.fetchval(_COUNT_OPEN_OF, order_ids):
+        while await connection.fetchval(_COUNT_OPEN_OF, order_ids):  # noqa: ASYNC110 - rows
             await asyncio.sleep(ENDED_POLL_S)
 
 
