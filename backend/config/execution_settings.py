@@ -40,7 +40,8 @@ class ExecutionSettings(BaseSettings):
         5,
         ge=0.1,
         le=300,
-        description="Time after which the job of an unclaimed order is sent again, in seconds.",
+        description="Time after which an order whose job no worker has executed is claimed from"
+        " its row, in seconds.",
     )
     attempts_max: int = Field(3, ge=1, le=10, description="Maximum number of attempts of an order.")
     backoff_s: float = Field(

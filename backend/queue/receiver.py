@@ -23,6 +23,7 @@ from taskiq.utils import maybe_awaitable
 
 from backend.queue.broker import StreamBroker
 from backend.queue.messages import JobMessage, build_job
+from backend.queue.pacing import StartPacing
 from backend.queue.turns import Allotment, OwnerTurns
 from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
@@ -98,6 +99,7 @@ class JobReceiver(Receiver):
         self._claims: dict[str, int] = {}
         self._claim_wanted = asyncio.Event()
         self._claim_min = max(1, min(CLAIM_MAX, jobs_max, capacity.orders_max) // CLAIM_SHARE)
+        self._pacing = StartPacing(capacity.orders_max)
         capacity.call_when_freed(turns.changed.set)
 
     async def listen(self, finish_event: asyncio.Event) -> None:
@@ -125,15 +127,21 @@ class JobReceiver(Receiver):
                 await maybe_awaitable(message.ack())
 
     async def _start_jobs(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._turns.changed.wait()
             self._turns.changed.clear()
-            if not self._turns.are_empty:
-                self._start_by_turns(self._count_free_places())
-                await asyncio.sleep(0)  # each job takes its place in its first step
+            if self._turns.are_empty:
+                continue
+            started_at = loop.time()
+            self._start_by_turns(self._count_free_places(started_at))
+            await asyncio.sleep(0)  # each job takes its place in its first step
+            now = loop.time()
+            self._pacing.note_loop_turn(now - started_at, now)
 
-    def _count_free_places(self) -> int:
-        free = min(self._jobs_max - len(self._jobs), self._capacity.free)
+    def _count_free_places(self, now: float) -> int:
+        unsent = self._capacity.orders_max - self._capacity.free
+        free = min(self._jobs_max - len(self._jobs), self._pacing.count_places(now) - unsent)
         return free - sum(self._claims.values())
 
     def _start_by_turns(self, free: int) -> None:
@@ -149,7 +157,7 @@ class JobReceiver(Receiver):
             return True
 
         beyond = self._turns.allot(
-            RESERVED_PLACES + min(free, 0),
+            RESERVED_PLACES + min(self._jobs_max - len(self._jobs), self._capacity.free, 0),
             claims_max=0 if self._claims else CLAIM_MAX,
             is_admitted=is_idle,
         )
@@ -180,6 +188,7 @@ class JobReceiver(Receiver):
         # In no task group: a job may outlive the receiver, until its lease is released.
         job = asyncio.create_task(self.callback(message))  # noqa: TID251
         self._jobs.add(job)
+        self._pacing.note_start(owner, asyncio.get_running_loop().time())
         self._running[owner] += 1
         job.add_done_callback(partial(self._finish_job, owner))
 

@@ -129,7 +129,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """The duration of a lease, and the time after which the job of an unclaimed order is resent."""
+    """The duration of a lease, and the time after which an order without a worker is overdue."""
 
     duration: timedelta
     rekick_after: timedelta
