@@ -104,18 +104,18 @@ class EngineHarness:
             slippage_bps,
         )
 
-    async def store_orders(self, *order_terms: OrderTerms) -> list[UUID]:
+    async def store_orders(self, *order_terms: OrderTerms, owner: str = "local") -> list[UUID]:
         """Store orders, without sending a job for them."""
         new_id, intake = self.services.new_id, self.services.intake
-        orders = [NewOrder(new_id(), "local", terms, b"") for terms in order_terms]
+        orders = [NewOrder(new_id(), owner, terms, b"") for terms in order_terms]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(intake.accept(order)) for order in orders]
         return [task.result().id for task in tasks]
 
-    async def place_orders(self, *order_terms: OrderTerms) -> list[UUID]:
+    async def place_orders(self, *order_terms: OrderTerms, owner: str = "local") -> list[UUID]:
         """Accept orders as the API does: store them, and send a job for each."""
-        ids = await self.store_orders(*order_terms)
-        await self.services.jobs.send(ids, sender="intake")
+        ids = await self.store_orders(*order_terms, owner=owner)
+        await self.services.jobs.send(owner, ids)
         return ids
 
     async def wait_ended(self, order_id: UUID) -> OrderHistory:

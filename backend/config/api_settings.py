@@ -36,7 +36,15 @@ class ApiSettings(BaseSettings):
     open_orders_max: int = Field(
         100_000,
         ge=1,
-        description="Number of open orders above which new orders get a 503 response.",
+        description="Number of open orders of all owners above which new orders get a 503"
+        " response.",
+    )
+    owner_open_orders_max: int | None = Field(
+        None,
+        ge=1,
+        description="Number of open orders of one owner above which its new orders get a 429"
+        " response. Unset: with several owners nine tenths of `ORDER_ENGINE_OPEN_ORDERS_MAX`, so"
+        " that none of them reaches that one alone.",
     )
     readers_max: int = Field(
         5,
@@ -118,3 +126,10 @@ class ApiSettings(BaseSettings):
         description="Time in which a stopping API still takes orders while `/readyz` says 503, in"
         " seconds, so that balancers turn away first. Unset: 5 for `order-engine api`, 0 for `up`.",
     )
+
+    def find_owner_open_orders_max(self) -> int:
+        """The bound on the open orders of one owner."""
+        if self.owner_open_orders_max is not None:
+            return self.owner_open_orders_max
+        owners = {pair.partition(":")[0] for pair in self.api_keys}
+        return self.open_orders_max * 9 // 10 or 1 if len(owners) > 1 else self.open_orders_max

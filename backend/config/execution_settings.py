@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
+
+OWNER_WEIGHT_MAX = 1_000
 
 
 class ExecutionSettings(BaseSettings):
@@ -15,6 +17,12 @@ class ExecutionSettings(BaseSettings):
         ge=1,
         le=100_000,
         description="Maximum number of orders that one worker executes concurrently.",
+    )
+    owner_weights: str = Field(
+        "",
+        description="`owner:weight` pairs, separated by commas: while several owners have orders"
+        " waiting, a worker starts so many of this owner's in each round (1 to 1000); 1 for owners"
+        " that are not listed.",
     )
     lease_s: float = Field(
         15,
@@ -32,7 +40,8 @@ class ExecutionSettings(BaseSettings):
         5,
         ge=0.1,
         le=300,
-        description="Time after which the job of an unclaimed order is sent again, in seconds.",
+        description="Time after which an order whose job no worker has executed is claimed from"
+        " its row, in seconds.",
     )
     attempts_max: int = Field(3, ge=1, le=10, description="Maximum number of attempts of an order.")
     backoff_s: float = Field(
@@ -104,3 +113,27 @@ class ExecutionSettings(BaseSettings):
         description="For failure tests: `point:n` kills a worker when an order reaches"
         " `claimed`, `quoted`, `stored`, `sent` or `settled` for the n-th time.",
     )
+
+    @field_validator("owner_weights")
+    @classmethod
+    def _check_owner_weights(cls, text: str) -> str:
+        _parse_owner_weights(text)
+        return text
+
+    def parse_owner_weights(self) -> dict[str, int]:
+        """The weights of ``owner_weights`` by owner."""
+        return _parse_owner_weights(self.owner_weights)
+
+
+def _parse_owner_weights(text: str) -> dict[str, int]:
+    weights: dict[str, int] = {}
+    for pair in (part.strip() for part in text.split(",") if part.strip()):
+        owner, _, number = (part.strip() for part in pair.rpartition(":"))
+        if not owner or not number.isascii() or not number.isdigit():
+            raise ValueError(f"each must be owner:weight, such as desk:4, and {pair!r} is not")
+        if not 1 <= int(number) <= OWNER_WEIGHT_MAX:
+            raise ValueError(f"the weight in {pair!r} must be from 1 to {OWNER_WEIGHT_MAX}")
+        if owner in weights:
+            raise ValueError(f"{owner!r} has two weights")
+        weights[owner] = int(number)
+    return weights

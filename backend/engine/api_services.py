@@ -23,7 +23,7 @@ from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
-from backend.store.counts import StatusCounts
+from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
@@ -51,6 +51,7 @@ class ApiServices:
     router: Router
     intake: Intake
     orders: OrderQueries
+    open_orders: OpenOrderCounts
     counts: StatusCounts
     feed: Feed
     past_events: Feed
@@ -81,7 +82,11 @@ async def open_api_services(
         cursor_key = await wait_for_server(
             "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
         )
-        async with open_readers(settings) as readers, run_in_background(intake.run):
+        open_orders = OpenOrderCounts(shared.pool)
+        async with (
+            open_readers(settings) as readers,
+            run_in_background(intake.run, open_orders.run),
+        ):
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,
@@ -90,13 +95,14 @@ async def open_api_services(
                 router=shared.router,
                 intake=intake,
                 orders=OrderQueries(shared.pool, readers=readers),
+                open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
                 past_events=Feed(readers),
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
                 cursor_key=cursor_key,
-                jobs=JobQueue(shared.broker),
+                jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 new_id=new_id,
                 now=now,

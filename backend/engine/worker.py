@@ -29,8 +29,10 @@ from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet.funds import WalletFunds
 from backend.queue.jobs import JobQueue, run_receiver
+from backend.queue.messages import JobMessage
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
+from backend.queue.turns import OwnerTurns
 from backend.runtime import observe
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
@@ -64,7 +66,11 @@ async def run_worker(
             attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
         )
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
-        sweeps = partial(run_sweep, leases, JobQueue(shared.broker), interval_s=settings.sweep_s)
+        turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
+        sweeps = partial(
+            run_sweep, leases, JobQueue(shared.broker), turns, interval_s=settings.sweep_s
+        )
+        executor = Executor(renewer, context, unsent_limiter)
         late_amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
@@ -74,10 +80,12 @@ async def run_worker(
                 on_ready()
                 await run_receiver(
                     shared.broker,
-                    Executor(renewer, context, unsent_limiter).run,
+                    executor.run,
                     retries,
+                    turns=turns,
+                    waiting_orders=executor,
+                    capacity=unsent_limiter,
                     jobs_max=settings.orders_in_flight_max,
-                    wait_for_capacity=unsent_limiter.wait_for_capacity,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,
                 )

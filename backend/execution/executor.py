@@ -17,6 +17,7 @@ claimed the order since, ``LeaseLost`` ends the execution.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from backend.domain.errors import RetryLater
@@ -59,6 +60,18 @@ class Executor:
                     await OrderExecution(self._context, order, lease, place).run()
             except LeaseLost:
                 observe.lease_lost()
+
+    async def claim_waiting(self, places: Mapping[str, int]) -> Sequence[tuple[str, UUID]] | None:
+        """Claim up to so many of the oldest orders of each owner that no worker executes.
+
+        Returns owners and ids. ``run`` must follow for each at once. ``None`` if PostgreSQL is
+        unavailable.
+        """
+        try:
+            return await self._renewer.claim_waiting(places)
+        except DATABASE_ERRORS as error:
+            report_unavailable(error)
+            return None
 
     async def _claim(self, order_id: str) -> LeasedOrder | None:
         try:

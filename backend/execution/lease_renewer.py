@@ -7,13 +7,14 @@ an order whose lease was lost is cancelled at once; its next write would be reje
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 from backend.domain.orders import LeasedOrder
 from backend.runtime import observe, observe_database
+from backend.runtime.background import shield
 from backend.store.journal import LeaseLost
 from backend.store.leases import LeaseStore
 
@@ -48,6 +49,7 @@ class LeaseRenewer:
         self._lease_store = leases
         self._interval_s = lease_s / RENEWALS_PER_LEASE
         self._held_leases: dict[UUID, HeldLease] = {}
+        self._claimed: dict[UUID, LeasedOrder] = {}
         self._claims_running = 0
         self._claim_ended = asyncio.Event()
         self._is_closing = False
@@ -55,16 +57,38 @@ class LeaseRenewer:
     async def claim(self, order_id: UUID) -> LeasedOrder | None:
         """Claim an order, whose lease must be kept at once; ``None`` if it cannot be claimed.
 
-        Raises what ``LeaseStore.claim`` raises.
+        An order of ``claim_waiting`` is claimed already. Raises what ``LeaseStore.claim`` raises.
         """
         if self._is_closing:
             return None
+        if (order := self._claimed.pop(order_id, None)) is not None:
+            return order
         self._claims_running += 1
         try:
             return await self._lease_store.claim(order_id)
         finally:
             self._claims_running -= 1
             self._claim_ended.set()
+
+    async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, UUID]]:
+        """Claim up to so many waiting orders of each owner; returns owners and ids.
+
+        ``claim`` must follow for each at once. Raises what ``LeaseStore.claim_waiting`` raises.
+        """
+        # Not cancelled half-way: what was claimed is known, and released.
+        return await shield(self._claim_waiting(places))
+
+    async def _claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, UUID]]:
+        if self._is_closing:
+            return []
+        self._claims_running += 1
+        try:
+            claimed = await self._lease_store.claim_waiting(places)
+        finally:
+            self._claims_running -= 1
+            self._claim_ended.set()
+        self._claimed |= {order.id: order for _, order in claimed}
+        return [(owner, order.id) for owner, order in claimed]
 
     @contextmanager
     def keep_lease(self, order: LeasedOrder) -> Iterator[HeldLease]:
@@ -138,7 +162,7 @@ class LeaseRenewer:
                 leases = list(self._held_leases.values())
                 await self._cancel(leases)
                 await wait_journal_idle()
-                await self._release(leases)
+                await self._release(leases, list(self._claimed.values()))
         except TimeoutError as error:
             observe_database.unavailable(error)
             return
@@ -150,8 +174,10 @@ class LeaseRenewer:
         if leases:
             await asyncio.wait([lease.task for lease in leases])
 
-    async def _release(self, leases: Sequence[HeldLease]) -> None:
-        orders = [lease.order for lease in leases]
+    async def _release(
+        self, leases: Sequence[HeldLease], not_started: Sequence[LeasedOrder]
+    ) -> None:
+        orders = [*(lease.order for lease in leases), *not_started]
         while orders:
             waits = _measure_waits(leases, asyncio.get_running_loop().time())
             try:

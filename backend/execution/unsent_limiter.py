@@ -8,8 +8,7 @@ end of an outage uses no CPU: it gives its place back meanwhile, so that other o
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -37,24 +36,27 @@ class UnsentPlace:
 
 
 class UnsentLimiter:
-    """Counts unsent orders, and holds new ones back while there are ``orders_max``."""
+    """Counts unsent orders, of which there should be ``orders_max`` at most."""
 
     def __init__(self, orders_max: int) -> None:
-        self._orders_max = orders_max
+        self.orders_max = orders_max
         self._count = 0
-        self._capacity_freed = asyncio.Event()
+        self._call_when_freed: Callable[[], None] = _ignore_freed_place
 
-    async def wait_for_capacity(self) -> None:
-        """Return when another order may start."""
-        while self._count >= self._orders_max:
-            self._capacity_freed.clear()
-            await self._capacity_freed.wait()
+    @property
+    def free(self) -> int:
+        """How many more orders may start; negative if there are too many."""
+        return self.orders_max - self._count
+
+    def call_when_freed(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever a place is given back."""
+        self._call_when_freed = callback
 
     def add(self, places: int) -> None:
         """Count more orders, or fewer."""
         self._count += places
         if places < 0:
-            self._capacity_freed.set()
+            self._call_when_freed()
 
     @contextmanager
     def count_order(self) -> Iterator[UnsentPlace]:
@@ -64,3 +66,7 @@ class UnsentLimiter:
             yield place
         finally:
             place.give_back()
+
+
+def _ignore_freed_place() -> None:
+    """Before anybody waits for a place."""

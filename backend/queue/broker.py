@@ -6,7 +6,7 @@ interval, then its consumer is removed. A dead connection, or a Redis that lost 
 by retries: a lost job delays its order until the sweep sends another one.
 
 While Redis takes or gives no jobs, whatever the reason, a worker keeps those that it would send and
-executes them itself: then the sweeps of the workers alone distribute the orders.
+executes them itself: then the workers find the orders in their rows.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
-from taskiq import AckableMessage, AsyncBroker
+from taskiq import AsyncBroker
 from taskiq.message import BrokerMessage
 from taskiq.serializers.orjson_serializer import ORJSONSerializer
 from taskiq_redis import RedisStreamBroker
 
 from backend.config.redis_url import RedisAddress
 from backend.queue import scripts
+from backend.queue.messages import OWNER_LABEL, JobMessage, QueueState, StreamEntry
 from backend.queue.permissions import find_missing_permission
 from backend.runtime import observe_queue
 from backend.runtime.coalescer import Coalescer
@@ -36,6 +36,10 @@ STREAM = "order-engine:jobs"
 GROUP = "workers"
 BATCH_MAX = 1_000
 READ_MAX = 200
+DEEP_READ_MAX = 1_000
+DEEP_READS = 5
+"""After so many full reads in a row the stream is deep, and reads are larger; before, they are
+small, so that the workers share what comes in at once."""
 BLOCK_MS = 1_000
 RECLAIM_S = 5.0
 RECLAIM_IDLE_MS = 10_000
@@ -52,18 +56,6 @@ claimed, quoted, sent, polled and committed together: one delay here is shared b
 ACK_DELAY_S = 0.05
 
 _START_OF_STREAM = b"0-0"
-
-StreamEntry = tuple[bytes | None, dict[bytes, bytes] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class QueueState:
-    """The jobs that wait, whether a worker has received them or not."""
-
-    jobs: int
-    delay_s: float
-    """How long the oldest that no worker has received has waited; 0 without any. What a worker has
-    received may be lost with it, and hides no lost job."""
 
 
 class StreamBroker(RedisStreamBroker):
@@ -90,7 +82,7 @@ class StreamBroker(RedisStreamBroker):
         self._add = self._redis.register_script(scripts.ADD_JOBS)
         self._tidy = self._redis.register_script(scripts.TIDY)
         self._leave = self._redis.register_script(scripts.LEAVE)
-        self._sends: Coalescer[bytes, None] = Coalescer(
+        self._sends: Coalescer[tuple[bytes, str], None] = Coalescer(
             self._send_batch,
             items_max=BATCH_MAX,
             waiting_max=SEND_QUEUE_MAX,
@@ -102,8 +94,8 @@ class StreamBroker(RedisStreamBroker):
         )
         self._is_listening = False
         self._has_failed_to_read = False
-        self._has_failed_to_send = False
-        self._kept: deque[bytes] = deque()
+        self._kept: deque[tuple[bytes, str]] = deque()
+        self._full_reads = 0
         self._reclaim_at = 0.0
         self._reclaim_cursor = _START_OF_STREAM
 
@@ -120,11 +112,6 @@ class StreamBroker(RedisStreamBroker):
         the cancellation into that timeout.
         """
         self._stop = stop
-
-    @property
-    def is_degraded(self) -> bool:
-        """Whether this worker keeps jobs for itself, because Redis takes or gives none."""
-        return self._has_failed_to_read or self._has_failed_to_send
 
     async def startup(self) -> None:
         """Declare the consumer group, if Redis is available.
@@ -149,10 +136,18 @@ class StreamBroker(RedisStreamBroker):
 
         Raises ``Transient`` (``overloaded``) if the send queue is full.
         """
+        job = (message.message, str(message.labels.get(OWNER_LABEL, "")))
         if self._has_failed_to_read:
-            self._keep((message.message,))
+            self._keep((job,))
         else:
-            self._sends.submit_nowait(message.message)
+            self._sends.submit_nowait(job)
+
+    def announce_backlog(self, owner: str) -> None:
+        """Tell a worker that an owner has orders in the rows, by an entry without a job.
+
+        Raises ``Transient`` (``overloaded``) if the send queue is full.
+        """
+        self._sends.submit_nowait((b"", owner))
 
     async def wait_sent(self) -> None:
         """Return when the send queue is empty: its jobs were sent, or Redis did not accept them."""
@@ -184,21 +179,20 @@ class StreamBroker(RedisStreamBroker):
         except (RedisError, OSError) as error:  # OSError includes TimeoutError
             observe_queue.redis_unavailable("leave", error)
 
-    async def _send_batch(self, messages: Sequence[bytes]) -> list[None]:
+    async def _send_batch(self, jobs: Sequence[tuple[bytes, str]]) -> list[None]:
         try:
-            await self._add(keys=[STREAM], args=[GROUP, *messages])
-            self._has_failed_to_send = False
+            fields = [field for job in jobs for field in job]
+            await self._add(keys=[STREAM], args=[GROUP, *fields])
         except (RedisError, OSError) as error:
-            observe_queue.jobs_not_sent(len(messages), error)
-            self._has_failed_to_send = True
+            observe_queue.jobs_not_sent(len(jobs), error)
             if self._is_listening:
-                self._keep(messages)
+                self._keep(jobs)
             await drop_connections_if_moved(self.connection_pool, error)
-        return [None] * len(messages)
+        return [None] * len(jobs)
 
-    def _keep(self, messages: Sequence[bytes]) -> None:
+    def _keep(self, jobs: Sequence[tuple[bytes, str]]) -> None:
         """Keep jobs for ``listen``; those that find no room are found again by the sweep."""
-        kept = messages[: KEPT_JOBS_MAX - len(self._kept)]
+        kept = jobs[: KEPT_JOBS_MAX - len(self._kept)]
         self._kept.extend(kept)
         observe_queue.jobs_kept(len(kept))
 
@@ -212,19 +206,22 @@ class StreamBroker(RedisStreamBroker):
             observe_queue.redis_unavailable("acknowledge", error)
         return [None] * len(ids)
 
-    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+    async def listen(self) -> AsyncGenerator[JobMessage, None]:
         """Receive jobs: new ones, those that a dead worker left, and those that were kept."""
         self._is_listening = True
         while not self._stop.is_set():
             for entry_id, fields in await self._receive():
                 if fields is not None and b"data" in fields and entry_id is not None:
-                    yield AckableMessage(data=fields[b"data"], ack=self._build_ack(entry_id))
+                    owner = fields.get(b"owner", b"").decode(errors="replace")
+                    ack = self._build_ack(entry_id)
+                    yield JobMessage(data=fields[b"data"], ack=ack, owner=owner)
                     continue
                 observe_queue.unreadable_job_dropped(fields)
                 if entry_id is not None:  # Redis 6.2 claims deleted entries, without their ids
                     self._acks.submit_nowait(entry_id)
             while self._kept and not self._stop.is_set():
-                yield AckableMessage(data=self._kept.popleft(), ack=_acknowledge_nothing)
+                data, owner = self._kept.popleft()
+                yield JobMessage(data=data, ack=_acknowledge_nothing, owner=owner)
 
     async def _receive(self) -> list[StreamEntry]:
         """The next entries. Whatever Redis answers, it is reported and reading goes on."""
@@ -247,10 +244,13 @@ class StreamBroker(RedisStreamBroker):
             await asyncio.sleep(RETRY_S)
 
     async def _read_new(self) -> list[StreamEntry]:
+        count = DEEP_READ_MAX if self._full_reads >= DEEP_READS else READ_MAX
         response: Any = await self._redis.xreadgroup(
-            GROUP, self.consumer_name, {STREAM: ">"}, block=BLOCK_MS, count=READ_MAX
+            GROUP, self.consumer_name, {STREAM: ">"}, block=BLOCK_MS, count=count
         )
-        return [entry for _, entries in response or () for entry in entries]
+        received = [entry for _, entries in response or () for entry in entries]
+        self._full_reads = self._full_reads + 1 if len(received) == count else 0
+        return received
 
     async def _reclaim(self) -> list[StreamEntry]:
         """Take over what another consumer has not acknowledged for long, at an interval."""

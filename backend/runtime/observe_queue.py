@@ -10,13 +10,19 @@ from backend.runtime.redis.errors import explain_redis_error
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 
 _jobs_sent = Counter("jobs_sent", "Jobs added to the queue", ["by"])
-_jobs_not_sent = Counter("jobs_not_sent", "Jobs that Redis did not accept; the sweep sends them")
+_jobs_not_sent = Counter(
+    "jobs_not_sent", "Jobs that Redis did not accept; the sweep finds their orders"
+)
 _jobs_unreadable = Counter("jobs_unreadable", "Messages on the queue that are not jobs")
 _jobs_kept = Counter(
     "jobs_kept", "Jobs that a worker kept for itself because Redis takes or gives none"
 )
 _consumers_removed = Counter("consumers_removed", "Consumers that were gone and were removed")
 _queue_depth = Gauge("jobs_queued", "Jobs on the queue that no worker has started")
+_queue_delay = Gauge("jobs_queued_seconds", "How long the oldest job has waited for a worker")
+_jobs_left_in_rows = Counter(
+    "jobs_left_in_rows", "Jobs beyond an owner's share; workers claim their orders from the rows"
+)
 _redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
 
 
@@ -54,7 +60,7 @@ def jobs_kept(count: int) -> None:
 
 
 def jobs_sent(count: int, sender: str) -> None:
-    """Jobs were added to the queue by the intake, the sweep or a retry."""
+    """Jobs were added to the queue by the intake or a retry."""
     _jobs_sent.labels(sender).inc(count)
 
 
@@ -70,16 +76,22 @@ def unreadable_job_dropped(message: object) -> None:
     _log.error("unreadable job", message=repr(message)[:200])
 
 
-def orders_swept(count: int) -> None:
-    """The sweep found orders that no worker executes."""
-    _log.info("orders swept", orders=count)
+def backlogs_found(owners: int) -> None:
+    """The sweep found owners with orders that no worker executes."""
+    _log.info("orders without a worker found", owners=owners)
 
 
 def sweep_failed(error: BaseException) -> None:
-    """A sweep could not read the overdue orders."""
+    """A sweep could not look for orders without a worker."""
     _log.warning("sweep failed", error=repr(error))
 
 
-def queue_depth_measured(jobs: int) -> None:
-    """The number of jobs on the queue was read."""
+def queue_measured(jobs: int, delay_s: float) -> None:
+    """What waits on the queue was measured."""
     _queue_depth.set(jobs)
+    _queue_delay.set(delay_s)
+
+
+def job_left_in_row() -> None:
+    """A job came while its owner had its share waiting; its order is claimed from its row."""
+    _jobs_left_in_rows.inc()

@@ -1,20 +1,32 @@
-"""The number of each owner's orders in each status, at a position in the feed.
+"""Numbers of orders: of each owner in each status, and the open ones of each owner.
 
-All orders are counted once; afterwards only the events since the previous read are read. Each
-event has the new status of its order, and the event before it has the old one.
+For the first, all orders are counted once; afterwards only the events since the previous read are
+read. Each event has the new status of its order, and the event before it has the old one.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
+from typing import Final
 
+from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.store.database import DatabasePool
 from backend.store.feed import FeedPosition
 
 COUNT_TIMEOUT_S = 60
 """Timeout of the count of all orders, which runs once."""
+
+POLL_S: Final = 1.0
+BACKLOG_MIN: Final = 1_000
+"""So many orders that no worker has claimed are a backlog: more than a worker takes in advance."""
+
+_COUNT_BY_OWNER: Final = """
+SELECT owner, count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending
+FROM orders WHERE open GROUP BY owner
+"""
 
 # A statement sees one snapshot: its orders, minus the effect of its events beyond the position.
 _COUNT_ALL = """
@@ -86,3 +98,49 @@ class StatusCounts:
         """The number of an owner's orders in each status, at the position of the last refresh."""
         counts = self._counts.get(owner, Counter())
         return {status: counts[status] for status in Status}
+
+
+class OpenOrderCounts:
+    """The open orders of each owner; ``run`` must be running.
+
+    The numbers are those of the last poll and what this process has stored since: other processes
+    may have stored more within that time.
+    """
+
+    def __init__(self, pool: DatabasePool) -> None:
+        self._pool = pool
+        self._open: Counter[str] = Counter()
+        self._total = 0
+        self._pending: Counter[str] = Counter()
+
+    @property
+    def total(self) -> int:
+        """The open orders of all owners."""
+        return self._total
+
+    def count(self, owner: str) -> int:
+        """The open orders of one owner."""
+        return self._open[owner]
+
+    def has_backlog(self, owner: str) -> bool:
+        """Whether many orders of the owner waited for a worker at the last poll."""
+        return self._pending[owner] >= BACKLOG_MIN
+
+    def add_stored(self, owner: str, orders: int) -> None:
+        """Add stored orders, until the next poll includes them."""
+        self._open[owner] += orders
+        self._total += orders
+
+    async def run(self) -> None:
+        """Keep the numbers current until cancelled."""
+        while True:
+            with suppress(Transient):  # logged by the store
+                await self.poll()
+            await asyncio.sleep(POLL_S)
+
+    async def poll(self) -> None:
+        """Read the numbers. Raises ``Transient`` while PostgreSQL is unavailable."""
+        rows = await self._pool.read(_COUNT_BY_OWNER)
+        self._open = Counter({row["owner"]: row["open"] for row in rows})
+        self._pending = Counter({row["owner"]: row["pending"] for row in rows})
+        self._total = self._open.total()

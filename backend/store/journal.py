@@ -141,7 +141,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
-    """The duration of a lease, and the time after which the job of an unclaimed order is resent.
+    """The duration of a lease, and the time after which an order without a worker is overdue.
 
     ``wait_max`` is the longest time for which an order waits for its next attempt.
     """

@@ -7,8 +7,9 @@ may be (``LeasePolicy.ahead_max``) is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -26,17 +27,18 @@ from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
 
 ROWS_MAX = 500
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
+_BEFORE_ALL: Final = UUID(int=0)
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
-_CLAIM = """
-WITH free AS (
-    SELECT id, status FROM orders
-    WHERE id = ANY($1::uuid[]) AND open
-      AND (lease_until IS NULL OR lease_until < now() OR lease_until > now() + $4::interval)
-      AND (next_attempt_at IS NULL OR next_attempt_at <= now()
-           OR next_attempt_at > now() + $4::interval)
-    FOR UPDATE SKIP LOCKED
-), claimed AS (
+_IS_CLAIMABLE = """
+    open
+    AND (lease_until IS NULL OR lease_until < now() OR lease_until > now() + {ahead}::interval)
+    AND (next_attempt_at IS NULL OR next_attempt_at <= now()
+         OR next_attempt_at > now() + {ahead}::interval)
+"""
+
+_CLAIM_FREE = """
+, claimed AS (
     UPDATE orders o SET
         epoch = o.epoch + 1,
         lease_until = now() + $3::interval,
@@ -47,7 +49,7 @@ WITH free AS (
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
-              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
+              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
               free.status = 'pending' AS is_first,
               extract(epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
@@ -59,18 +61,42 @@ WITH free AS (
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
 
+_CLAIM = f"""
+WITH free AS (
+    SELECT id, status FROM orders
+    WHERE id = ANY($1::uuid[]) AND {_IS_CLAIMABLE.format(ahead="$4")}
+    FOR UPDATE SKIP LOCKED
+){_CLAIM_FREE}"""  # noqa: S608 - constants only
+
+# One range of the index of open orders for each owner: its cost depends on no owner's backlog.
+_CLAIM_WAITING = f"""
+WITH free AS (
+    SELECT waiting.id, waiting.status
+    FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, after)
+    CROSS JOIN LATERAL (
+        SELECT id, status FROM orders
+        WHERE owner = i.owner AND id > i.after AND {_IS_CLAIMABLE.format(ahead="$6")}
+        ORDER BY id LIMIT i.places
+        FOR UPDATE SKIP LOCKED
+    ) waiting
+){_CLAIM_FREE}"""  # noqa: S608 - constants only
+
 # "IS NOT FALSE" for the reason given in the journal.
 _RENEW = """
-UPDATE orders o SET
-    lease_until = now() + $4::interval,
-    waiting_since = coalesce(
-        CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
-        now() - make_interval(secs => i.waited_s)
-    )
-FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
-WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
-    AND o.lease_until IS NOT NULL
-RETURNING o.id
+WITH held AS (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+), renewed AS (
+    UPDATE orders o SET
+        lease_until = now() + $4::interval,
+        waiting_since = coalesce(
+            CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
+            now() - make_interval(secs => held.waited_s)
+        )
+    FROM held
+    WHERE o.id = held.id AND o.epoch = held.epoch AND o.open IS NOT FALSE
+        AND o.lease_until IS NOT NULL
+)
+SELECT o.id FROM held JOIN orders o ON o.id = held.id AND o.epoch = held.epoch
 """
 
 _RELEASE = """
@@ -85,17 +111,22 @@ FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
-_FIND_OVERDUE = """
-UPDATE orders SET kick_at = now() + $2::interval
-WHERE id IN (
-    SELECT id FROM orders
-    WHERE open
-      AND (lease_until IS NULL OR lease_until < now() OR lease_until > now() + $4::interval)
-      AND (kick_at > now() + $4::interval
-           OR kick_at <= now() - CASE status WHEN 'pending' THEN $3::interval ELSE '0' END)
-    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+# One step in the index for each owner, and the first overdue order of each.
+_FIND_OVERDUE_OWNERS = """
+WITH RECURSIVE owners AS (
+    (SELECT owner FROM orders WHERE open ORDER BY owner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.owner FROM orders o WHERE o.open AND o.owner > known.owner
+            ORDER BY o.owner LIMIT 1)
+    FROM owners known WHERE known.owner IS NOT NULL
 )
-RETURNING id
+SELECT owners.owner FROM owners CROSS JOIN LATERAL (
+    SELECT FROM orders o
+    WHERE o.owner = owners.owner AND o.open
+      AND (o.kick_at <= now() OR o.kick_at > now() + $1::interval)
+      AND (o.lease_until IS NULL OR o.lease_until < now() OR o.lease_until > now() + $1::interval)
+    ORDER BY o.id LIMIT 1
+) overdue
 """
 
 
@@ -122,6 +153,9 @@ class LeaseStore:
             max_delay_s=COMMIT_DELAY_S,
         )
         self.run = self._claims.run
+        self._positions: dict[str, UUID] = {}
+        """Up to which id each owner's waiting orders were claimed since the last sweep: what comes
+        before are mostly orders that are executed, and skipped without reading them."""
 
     async def claim(self, order_id: UUID) -> LeasedOrder | None:
         """Claim an order if it is open, due and not leased; a pending order starts routing.
@@ -147,8 +181,10 @@ class LeaseStore:
     async def renew(
         self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
     ) -> set[UUID]:
-        """Extend the leases of orders, and return the ids of those that still had them.
+        """Extend the leases of orders, and return the ids of those that no other worker claimed.
 
+        Among them are orders that have just ended, or wait for their next attempt, by a transition
+        of this worker that was stored and of which it has not heard yet.
         ``waits`` are the seconds for which orders have waited for the end of an outage.
         """
         rows = await self._fetch(_RENEW, *_to_columns(orders, waits), self._policy.duration)
@@ -160,20 +196,48 @@ class LeaseStore:
         """Release the leases of orders, so that another worker can claim them at once."""
         await self._fetch(_RELEASE, *_to_columns(orders, waits))
 
-    async def find_overdue(self, limit: int, pending_grace_s: float = 0) -> list[UUID]:
-        """Orders that no worker executes: open, not leased, and past the time of their next job.
+    async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, LeasedOrder]]:
+        """Claim up to so many of the oldest claimable orders of each owner.
 
-        Pending orders are overdue only ``pending_grace_s`` later. The returned orders count as
-        sent to the queue.
+        Returns them with their owners; an owner with fewer has no more. Raises ``DATABASE_ERRORS``.
         """
+        claimed = await self._claim_after_positions(places)
+        counts = Counter(owner for owner, _ in claimed)
+        missing = {
+            owner: wanted - counts[owner]
+            for owner, wanted in places.items()
+            if counts[owner] < wanted and self._positions.pop(owner, None) is not None
+        }
+        return claimed + (await self._claim_after_positions(missing) if missing else [])
+
+    async def _claim_after_positions(
+        self, places: Mapping[str, int]
+    ) -> list[tuple[str, LeasedOrder]]:
         rows = await self._fetch(
-            _FIND_OVERDUE,
-            limit,
-            self._policy.rekick_after,
-            timedelta(seconds=pending_grace_s),
+            _CLAIM_WAITING,
+            list(places),
+            _CLAIM_STEP.status.value,
+            self._policy.duration,
+            list(places.values()),
+            [self._positions.get(owner, _BEFORE_ALL) for owner in places],
             self._policy.ahead_max,
         )
-        return [row["id"] for row in rows]
+        if rows:
+            self._on_commit(rows[0]["txid"])
+        for row in rows:
+            position = self._positions.get(row["owner"], _BEFORE_ALL)
+            self._positions[row["owner"]] = max(position, row["id"])
+        ordered = sorted(rows, key=itemgetter("id"))
+        return [(row["owner"], self._parse_order(row)) for row in ordered]
+
+    async def find_overdue_owners(self) -> list[str]:
+        """The owners with an order that no worker executes: open, not leased, its job overdue.
+
+        The next claim of waiting orders begins at each owner's oldest again.
+        """
+        self._positions.clear()
+        rows = await self._fetch(_FIND_OVERDUE_OWNERS, self._policy.ahead_max)
+        return [row["owner"] for row in rows]
 
     async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
         async def fetch() -> Sequence[asyncpg.Record]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from uuid import UUID
@@ -16,9 +16,22 @@ from backend.domain.errors import RetryLater
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import GROUP, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
+from backend.queue.messages import JobMessage
+from backend.queue.receiver import WaitingOrders
 from backend.queue.retry import RetryMiddleware
+from backend.queue.turns import OwnerTurns
 
 IDS = [UUID(int=n) for n in range(1, 1001)]
+
+
+class NoWaitingOrders:
+    """Rows in which no order waits."""
+
+    async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, UUID]]:
+        return []
+
+
+NO_WAITING_ORDERS = NoWaitingOrders()
 
 
 @asynccontextmanager
@@ -42,6 +55,8 @@ async def run_jobs(
     *,
     attempts_max: int = 3,
     jobs_max: int = 2_000,
+    turns: OwnerTurns[JobMessage] | None = None,
+    waiting_orders: WaitingOrders = NO_WAITING_ORDERS,
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
     retries = RetryMiddleware(attempts_max=attempts_max, backoff_s=lambda failures: 0.01 * failures)
@@ -53,7 +68,9 @@ async def run_jobs(
                 execute,
                 retries,
                 jobs_max=jobs_max,
-                wait_for_capacity=UnsentLimiter(2_000).wait_for_capacity,
+                turns=turns or OwnerTurns({}),
+                waiting_orders=waiting_orders,
+                capacity=UnsentLimiter(2_000),
                 stop=stop,
                 shutdown_s=5,
             )
@@ -90,7 +107,7 @@ async def test_every_job_is_received_and_leaves_the_stream(redis_url: str) -> No
 
     async with open_broker(redis_url) as broker, Redis.from_url(redis_url) as redis:
         async with run_jobs(broker, execute):
-            await JobQueue(broker).send(IDS, sender="intake")
+            await JobQueue(broker).send("local", IDS)
             await asyncio.wait_for(done.wait(), 30)
             await wait_empty(redis)
         assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
@@ -99,14 +116,14 @@ async def test_every_job_is_received_and_leaves_the_stream(redis_url: str) -> No
 
 async def test_jobs_sent_before_any_worker_started_are_received(redis_url: str) -> None:
     async with open_broker(redis_url, "sender") as sender:
-        await JobQueue(sender).send(IDS[:1], sender="intake")
+        await JobQueue(sender).send("local", IDS[:1])
     async with open_broker(redis_url, "worker") as worker:
         assert str(IDS[0]).encode() in (await receive_job(worker)).data
 
 
 async def test_a_dead_workers_job_is_reclaimed_from_an_idle_stream(redis_url: str) -> None:
     async with open_broker(redis_url, "dead") as dead, Redis.from_url(redis_url) as redis:
-        await JobQueue(dead).send(IDS[:1], sender="intake")
+        await JobQueue(dead).send("local", IDS[:1])
         await receive_job(dead)  # never acknowledged
         [pending] = await redis.xpending_range(STREAM, GROUP, "-", "+", 10)
         # As if it had been unacknowledged for a minute.
@@ -127,7 +144,7 @@ async def test_a_failed_attempt_is_retried_after_its_delay(redis_url: str) -> No
         done.set()
 
     async with open_broker(redis_url) as broker, run_jobs(broker, execute):
-        await JobQueue(broker).send(IDS[:1], sender="intake")
+        await JobQueue(broker).send("local", IDS[:1])
         await asyncio.wait_for(done.wait(), 30)
     assert [later - earlier >= 0.2 for earlier, later in pairwise(times)] == [True, True]
 
@@ -146,10 +163,10 @@ async def test_an_unexpected_error_is_retried_as_often_as_attempts_are_allowed(
             raise ZeroDivisionError
 
     async with open_broker(redis_url) as broker, run_jobs(broker, execute):
-        await JobQueue(broker).send(IDS[:1], sender="intake")
+        await JobQueue(broker).send("local", IDS[:1])
         async with asyncio.timeout(30):
             while len(calls) < 3:
                 await asyncio.sleep(0.01)
-        await JobQueue(broker).send(IDS[1:2], sender="intake")
+        await JobQueue(broker).send("local", IDS[1:2])
         await asyncio.wait_for(after.wait(), 30)
     assert calls.count(str(IDS[0])) == 3

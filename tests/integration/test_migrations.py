@@ -24,6 +24,7 @@ LATER = [
     "0004_keys_of_batches",
     "0005_cursor_key",
     "0006_order_lists",
+    "0007_open_orders_by_owner",
     "0008_network_fees",
 ]
 CHECK_VIOLATION = asyncpg.CheckViolationError

@@ -13,8 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from backend.config.redis_url import parse_redis_url
-from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, QueueState, StreamBroker
+from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue
+from backend.queue.messages import QueueState
 from backend.runtime.commit_notifications import CommitNotifier, listen_for_commits
 from tests.integration.redis_servers import run_redis
 from tests.integration.test_jobs import open_broker, receive_job, run_jobs, wait_empty
@@ -93,31 +94,30 @@ async def test_a_running_worker_reads_on_after_redis_lost_its_data(server_url: s
         Redis.from_url(server_url) as redis,
         run_jobs(broker, execute),
     ):
-        await JobQueue(broker).send(IDS[:1_000], sender="intake")
+        await JobQueue(broker).send("local", IDS[:1_000])
         async with asyncio.timeout(30):
             while len(received) < 1_000:
                 await asyncio.sleep(0.01)
         await redis.flushall()
-        await JobQueue(broker).send(IDS[1_000:], sender="intake")
+        await JobQueue(broker).send("local", IDS[1_000:])
         await asyncio.wait_for(done.wait(), 30)
         await wait_empty(redis)
         assert await broker.measure() == EMPTY
 
 
 async def test_the_delay_of_the_queue_is_the_age_of_its_oldest_job(server_url: str) -> None:
-    """So a deep queue of young jobs hides no lost one; and old jobs are not sent again."""
     async with open_broker(server_url) as broker, Redis.from_url(server_url) as redis:
         seconds, _ = await redis.time()
         await redis.xadd(STREAM, {"data": b"old"}, id=f"{(seconds - 100) * 1000}-0")
-        await JobQueue(broker).send(IDS, sender="intake")
+        await JobQueue(broker).send("local", IDS)
         await broker.wait_sent()
-        assert await JobQueue(broker).measure_delay_s() >= 100
+        assert (await broker.measure()).delay_s >= 100
         assert (await broker.measure()).jobs == len(IDS) + 1
         # What a worker has received may have died with it.
         await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=1)
-        assert await JobQueue(broker).measure_delay_s() < 100
+        assert (await broker.measure()).delay_s < 100
         await redis.flushall()
-        assert await JobQueue(broker).measure_delay_s() == 0
+        assert (await broker.measure()).delay_s == 0
 
 
 async def test_entries_that_the_group_has_passed_over_are_removed(server_url: str) -> None:
@@ -127,7 +127,7 @@ async def test_entries_that_the_group_has_passed_over_are_removed(server_url: st
             await redis.xadd(STREAM, {"data": b"dead"})
         await redis.xgroup_create(STREAM, GROUP, id="$")
         assert await broker.measure() == EMPTY
-        await JobQueue(broker).send(IDS[:1], sender="intake")
+        await JobQueue(broker).send("local", IDS[:1])
         await broker.wait_sent()
         assert (await broker.measure()).jobs == 1
         assert str(IDS[0]).encode() in (await receive_job(broker)).data
@@ -142,7 +142,7 @@ async def test_a_dead_consumer_goes_after_its_jobs_were_taken_over(server_url: s
         open_gone_broker(server_url, "alive") as alive,
         Redis.from_url(server_url) as redis,
     ):
-        await JobQueue(dead).send(IDS[:1], sender="intake")
+        await JobQueue(dead).send("local", IDS[:1])
         await receive_job(dead)
         await alive.measure()
         assert await list_consumers(redis) == {b"dead"}, "its jobs would go with it"
@@ -157,7 +157,7 @@ async def test_a_dead_consumer_goes_after_its_jobs_were_taken_over(server_url: s
 
 async def test_all_jobs_of_a_dead_worker_are_taken_over_at_once(server_url: str) -> None:
     async with open_broker(server_url, "dead") as dead, Redis.from_url(server_url) as redis:
-        await JobQueue(dead).send(IDS[:1_500], sender="intake")
+        await JobQueue(dead).send("local", IDS[:1_500])
         await dead.wait_sent()
         await redis.xreadgroup(GROUP, "dead", {STREAM: ">"}, count=1_500)
         await make_idle(redis, "dead")
@@ -178,7 +178,7 @@ async def test_a_worker_that_stops_hands_its_jobs_to_others_and_leaves(server_ur
         await may_end.wait()
 
     async with open_broker(server_url, "other") as other, Redis.from_url(server_url) as redis:
-        await JobQueue(other).send(IDS[:50], sender="intake")
+        await JobQueue(other).send("local", IDS[:50])
         async with (
             open_broker(server_url, "stopped") as stopped,
             run_jobs(stopped, execute, jobs_max=1),
@@ -219,7 +219,7 @@ async def test_what_is_no_job_is_dropped_and_stops_nobody(server_url: str) -> No
         async with run_jobs(broker, execute):
             for fields in NO_JOBS:
                 await redis.xadd(STREAM, fields)  # type: ignore[arg-type]
-            await JobQueue(broker).send(IDS[:1], sender="intake")
+            await JobQueue(broker).send("local", IDS[:1])
             await asyncio.wait_for(done.wait(), 30)
             await wait_empty(redis)
         assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
@@ -227,7 +227,7 @@ async def test_what_is_no_job_is_dropped_and_stops_nobody(server_url: str) -> No
 
 async def test_a_pending_entry_whose_job_was_deleted_is_forgotten(server_url: str) -> None:
     async with open_broker(server_url) as broker, Redis.from_url(server_url) as redis:
-        await JobQueue(broker).send(IDS[:3], sender="intake")
+        await JobQueue(broker).send("local", IDS[:3])
         await broker.wait_sent()
         await redis.xreadgroup(GROUP, "dead", {STREAM: ">"})
         await redis.xtrim(STREAM, maxlen=0, approximate=False)

@@ -82,7 +82,7 @@ async def test_jobs_that_are_received_several_times_execute_the_order_once(
     async with open_engine(database_url, redis_url, data_dir, workers=2) as engine:
         ids = await engine.store_orders(*[engine.build_terms("1")] * 20)
         for _ in range(5):
-            await engine.services.jobs.send(ids, sender="intake")
+            await engine.services.jobs.send("local", ids)
         histories = await engine.wait_all_ended(ids)
         assert {tuple(history.statuses) for history in histories} == {tuple(HAPPY_PATH)}
         assert set(await engine.read_swaps()) == {history.record.tx_hash for history in histories}

@@ -114,11 +114,21 @@ class StorePair:
         await self.store.leases.release(orders, waits)
 
     async def sweep(self) -> None:
-        pending_grace_s = self.random.choice((0, REKICK_S))
-        overdue = await self.store.leases.find_overdue(1_000, pending_grace_s)
-        assert set(overdue) == set(
-            self.model.sweep(self.now, 1_000, REKICK_S, pending_grace_s, AHEAD_S)
+        owners = await self.store.leases.find_overdue_owners()
+        assert owners == self.model.find_overdue_owners(self.now, AHEAD_S)
+
+    async def claim_waiting(self) -> None:
+        await self.sweep()  # from the oldest on
+        places = {"local": self.random.randint(1, 3)}
+        claimed = await self.store.leases.claim_waiting(places)
+        expected = self.model.claim_waiting(
+            self.now, places, {"local": UUID(int=0)}, LEASE_S, AHEAD_S
         )
+        orders = {row.id: row.to_leased_order(self.now) for row, _ in expected}
+        assert {order.id: _without_wait(order) for _, order in claimed} == {
+            each: _without_wait(order) for each, order in orders.items()
+        }
+        self.known_orders += orders.values()
 
     async def record(self) -> None:
         """Record a next step for some of the known orders, all in one statement."""
@@ -201,6 +211,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.renew,
             pair.release,
             pair.sweep,
+            pair.claim_waiting,
             pair.shift_time,
             pair.accept,
             pair.accept,

@@ -102,7 +102,7 @@ class SimulatedCluster:
         self.chain.register_order(order_id, plan.settings.attempts_max)
         self.database.accept(self.server.now(), order_id, ORDER_TERMS, plan.settings.rekick_s)
         self.trace.add("client", "posts", order_id)
-        await JobQueue(cast(StreamBroker, self._client)).send([order_id], sender="intake")
+        await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
 
     def heal(self) -> None:
         """Cancel pending faults, and have a running worker in every slot."""

@@ -57,7 +57,7 @@ def skip_seq_check() -> AbstractContextManager[object]:
 def disable_sweep() -> AbstractContextManager[object]:
     """Overdue orders are never found."""
 
-    async def wait_forever(orders: object, queue: object, **settings: object) -> None:
+    async def wait_forever(*args: object, **settings: object) -> None:
         await asyncio.Event().wait()
 
     return patch.object(worker, "run_sweep", wait_forever)

@@ -161,6 +161,7 @@ def _draw_settings(random: Random) -> WorkerSettings:
         shutdown_s=random.choice((0, 0, 1, 4)),
         preflight=random.random() < 0.5,
         unsent_max=random.choice((1, 2, 1_000)),
+        owner_jobs_max=random.choice((1, 2, 1_000)),
     )
 
 

@@ -33,6 +33,7 @@ PLAN = Plan(
         shutdown_s=0,
         preflight=False,
         unsent_max=1_000,
+        owner_jobs_max=1_000,
     ),
     rules=ChainRules(
         slot_s=0.4,

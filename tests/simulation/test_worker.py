@@ -25,7 +25,7 @@ def test_a_worker_that_takes_over_from_itself_continues() -> None:
         outage = Outage(0.5, OutageKind.DATABASE_DOWN, duration_s / 10, strength=1)
         result = simulate(1, replace(PLAN, faults=(SLOW_LANDING, outage), heal_at=6))
         assert result.violations == ()
-        takeovers += len(find_lines(result, "A1", "claims order 0 submitted epoch 2"))
+        takeovers += len(find_lines(result, "A1", "order 0 submitted epoch 2"))
     assert takeovers > 3
 
 
@@ -35,9 +35,9 @@ def test_a_lost_lease_ends_the_drive_and_is_no_failure_of_its_job() -> None:
     )
     result = simulate(1, replace(PLAN, workers=2, faults=(SLOW_LANDING, pause), heal_at=10))
     assert result.violations == ()
-    assert find_lines(result, "B1", "claims order 0 submitted epoch 2")
+    assert find_lines(result, "B1", "order 0 submitted epoch 2")
     assert find_lines(result, "A1", "resumes")
-    assert not find_lines(result, "A1", "claims order 0 submitted")
+    assert not find_lines(result, "A1", "order 0 submitted epoch")
 
 
 @pytest.mark.parametrize("kind", [OutageKind.DATABASE_BUSY, OutageKind.DATABASE_LOSSY])
@@ -83,3 +83,18 @@ def test_a_worker_that_can_send_no_jobs_continues() -> None:
     assert result.violations == ()
     assert find_lines(result, "reverts")
     assert [process.name for process in result.cluster.processes] == ["A1"]
+
+
+def test_a_transaction_that_was_stored_and_not_sent_is_sent_at_once_by_the_next_worker() -> None:
+    """Not by the watch, which sends again after its interval: here after the expiry."""
+    kill = WorkerFault(
+        0, WorkerFaultKind.KILL, worker=0, duration_s=0.5, checkpoint=Checkpoint.STORED, steps=0
+    )
+    settings = replace(PLAN.settings, resend_s=1_000)
+    result = simulate(1, replace(PLAN, settings=settings, faults=(kill,), heal_at=1))
+    assert result.violations == ()
+    [claimed] = find_lines(result, "order 0 submitted epoch 2")
+    arrived, *_ = find_lines(result, "chain", "order 0", "of attempt 1 arrives")
+    assert float(arrived.split()[0]) - float(claimed.split()[0]) < PLAN.settings.poll_s
+    [confirmed] = find_lines(result, "records order 0 confirmed")
+    assert "of epoch 2" in confirmed

@@ -25,8 +25,10 @@ from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue, run_receiver
+from backend.queue.messages import JobMessage
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
+from backend.queue.turns import OwnerTurns
 from backend.runtime.background import run_in_background
 from backend.store.database import DatabasePool
 from backend.store.journal import Journal, LeasePolicy
@@ -56,6 +58,7 @@ class WorkerSettings:
     shutdown_s: float
     preflight: bool
     unsent_max: int
+    owner_jobs_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class SimulatedWorker:
             backoff_s=lambda failures: _backoff_s(policy, failures),
         )
         self._unsent = UnsentLimiter(settings.unsent_max)
+        self._turns: OwnerTurns[JobMessage] = OwnerTurns({}, owner_jobs_max=settings.owner_jobs_max)
         self._executor = Executor(
             self._renewer,
             ExecutionContext(
@@ -127,8 +131,10 @@ class SimulatedWorker:
                     cast(StreamBroker, self._services.broker),
                     self._execute,
                     self._retries,
+                    turns=self._turns,
+                    waiting_orders=self._executor,
+                    capacity=self._unsent,
                     jobs_max=1_000,
-                    wait_for_capacity=self._unsent.wait_for_capacity,
                     stop=self._stop,
                     shutdown_s=self._settings.shutdown_s,
                 )
@@ -150,7 +156,8 @@ class SimulatedWorker:
     async def _sweep(self) -> None:
         jobs = JobQueue(cast(StreamBroker, self._services.broker))
         random = self._services.random
-        await run_sweep(self._leases, jobs, interval_s=self._settings.sweep_s, random=random)
+        interval_s = self._settings.sweep_s
+        await run_sweep(self._leases, jobs, self._turns, interval_s=interval_s, random=random)
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:

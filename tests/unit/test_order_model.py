@@ -48,6 +48,7 @@ from tests.simulation.model.venues import ORDER_TERMS, POOL, QUOTE
 ORDER_ID = UUID(int=1)
 LEASE_S = 3.0
 REKICK_S = 2.0
+AHEAD_S = 3_600.0
 WAIT_MS = 500
 RULES = ChainRules(
     slot_s=0.5, valid_blocks=12, confirmed_blocks=2, finalized_blocks=5, remembered_blocks=12
@@ -106,14 +107,14 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def a_job_is_delivered(self, worker: str) -> None:
         self.jobs -= 1
-        for row, _ in self.database.claim(self.now, [ORDER_ID], LEASE_S):
+        for row, _ in self.database.claim(self.now, [ORDER_ID], LEASE_S, AHEAD_S):
             self.executions[worker] = ExecutionModel(
                 row.to_leased_order(self.now), is_resumed=row.status is not Status.ROUTING
             )
 
     @rule()
     def the_sweep_runs(self) -> None:
-        self.jobs += len(self.database.sweep(self.now, 10, REKICK_S, 0))
+        self.jobs += len(self.database.find_overdue_owners(self.now, AHEAD_S))
 
     @precondition(lambda self: self.executions)
     @rule(worker=WORKERS)

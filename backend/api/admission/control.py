@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from typing import NamedTuple
 
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.wire.problems import retry_later
-from backend.domain.errors import Transient
-from backend.store.queries import OrderQueries
+from backend.store.counts import OpenOrderCounts
 
-OPEN_ORDERS_POLL_S = 1.0
+
+class OpenOrderLimits(NamedTuple):
+    """The limits on open orders: of all owners together, and of each."""
+
+    all_owners: int
+    one_owner: int
 
 
 class AdmissionControl:
-    """Admits or refuses new orders; ``run`` must be running."""
+    """Admits or refuses new orders; ``run`` must be running.
+
+    A limit on open orders can be exceeded by the requests that are in flight, and with several API
+    processes by what the others store within a second.
+    """
 
     def __init__(
-        self, orders: OrderQueries, rate_limiter: RateLimiter, *, open_orders_max: int
+        self, open_orders: OpenOrderCounts, rate_limiter: RateLimiter, *, limits: OpenOrderLimits
     ) -> None:
-        self._orders = orders
+        self._open_orders = open_orders
         self._rate_limiter = rate_limiter
-        self._open_orders_max = open_orders_max
-        self._open_orders = 0
+        self._limits = limits
         self.is_stopping = False
         """Whether this process was asked to stop: it is not ready, and still admits orders."""
         self.is_draining = False
-
-    async def run(self) -> None:
-        """Run the rate limiter and keep the count of open orders current, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._rate_limiter.run())
-            tasks.create_task(self._poll_open_orders())
-
-    async def _poll_open_orders(self) -> None:
-        while True:
-            with suppress(Transient):  # logged by the store
-                self._open_orders = (await self._orders.count_open()).open
-            await asyncio.sleep(OPEN_ORDERS_POLL_S)
+        self.run = rate_limiter.run
+        self.count_stored = open_orders.add_stored
 
     @property
     def policy_headers(self) -> Mapping[str, str]:
@@ -48,14 +44,23 @@ class AdmissionControl:
     async def admit(self, owner: str, orders: int = 1) -> Mapping[str, str]:
         """Return if this many new orders are admitted: headers that tell what is left.
 
-        Raises ``Problem``: 503 during shutdown or with too many open orders, 429 above the rate.
+        Raises ``Problem``: 503 during shutdown or with too many open orders, 429 above the owner's
+        rate or with too many open orders of the owner.
         """
         if self.is_draining:
             raise retry_later("shutting_down", "this server is stopping; connect again")
-        if self._open_orders >= self._open_orders_max:
-            raise retry_later("overloaded", f"{self._open_orders} orders are open already")
+        limits, total, own = self._limits, self._open_orders.total, self._open_orders.count(owner)
+        if total + orders > limits.all_owners:
+            raise retry_later(
+                "overloaded",
+                f"{total} orders of all owners are open; with {orders} more they would exceed the"
+                f" limit of {limits.all_owners} (ORDER_ENGINE_OPEN_ORDERS_MAX)",
+            )
+        if own + orders > limits.one_owner:
+            raise retry_later(
+                "too_many_open_orders",
+                f"{own} of your orders are open; with {orders} more they would exceed the limit of"
+                f" {limits.one_owner} for one owner (ORDER_ENGINE_OWNER_OPEN_ORDERS_MAX)",
+                status=429,
+            )
         return await self._rate_limiter.admit(owner, orders)
-
-    def count_stored(self, orders: int) -> None:
-        """Add stored orders to the count of open ones, until the next poll includes them."""
-        self._open_orders += orders

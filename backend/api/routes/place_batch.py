@@ -164,8 +164,8 @@ async def _store_batch(
     earlier_response = await await_stored(storing)
     if earlier_response is not None:
         return await _build_repeat_response(api, request, earlier_response)
-    api.admission.count_stored(len(resolved.new_orders))
-    await services.jobs.send([order.id for order in resolved.new_orders], sender="intake")
+    api.admission.count_stored(request.owner, len(resolved.new_orders))
+    await services.jobs.send(request.owner, [order.id for order in resolved.new_orders])
     return Response(202, body)
 
 

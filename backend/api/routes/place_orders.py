@@ -48,8 +48,8 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
-        api.admission.count_stored(1)
-        await services.jobs.send([accepted.id], sender="intake")
+        api.admission.count_stored(request.owner, 1)
+        await services.jobs.send(request.owner, [accepted.id])
     response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
 

@@ -19,7 +19,7 @@ from hypercorn.protocol import ws_stream
 
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.connections import Connections, count_connections_max, count_sockets_max
-from backend.api.admission.control import AdmissionControl
+from backend.api.admission.control import AdmissionControl, OpenOrderLimits
 from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.admission.tickets import Tickets
@@ -130,9 +130,9 @@ def _build_context(
         tickets=Tickets(services.redis, f"order-engine:{services.journal_id}:ticket:"),
         metrics_access=build_metrics_access(settings),
         admission=AdmissionControl(
-            services.orders,
+            services.open_orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
-            open_orders_max=settings.open_orders_max,
+            limits=OpenOrderLimits(settings.open_orders_max, settings.find_owner_open_orders_max()),
         ),
         feed_tail=FeedTail(
             services.feed,

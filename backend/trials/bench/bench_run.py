@@ -49,12 +49,16 @@ class BenchRun:
     clock_offset_s: float
     accepted: set[str] = field(default_factory=set)
 
-    def build_requests(self, count: int, *, batch: int = 0) -> list[bytes]:
-        """Build requests for ``count`` orders: one order each, or batches of ``batch`` orders."""
+    def build_requests(self, count: int, *, batch: int = 0, key: str = "") -> list[bytes]:
+        """Build requests for ``count`` orders: one order each, or batches of ``batch`` orders.
+
+        ``key`` is their API key; without one it is the first that the engine has, if it has any.
+        """
+        key = key or next(iter(self.system.api_keys), "")
         bodies = order_bodies.build_bodies(self.random, count)
         if batch:
-            return order_bodies.build_batch_requests(self.system.api_url, bodies, batch)
-        return order_bodies.build_single_requests(self.system.api_url, bodies)
+            return order_bodies.build_batch_requests(self.system.api_url, bodies, batch, key)
+        return order_bodies.build_single_requests(self.system.api_url, bodies, key)
 
     async def warm_up(self, count: int) -> None:
         """Run ``count`` orders before the measurement, half of them in a batch."""

@@ -75,6 +75,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
     demo     all orders at once, with the delays of a real chain
     stream   delay from the database to sockets: of single orders, and of all orders
     history  batch and single, on empty tables and on tables with a million orders
+    fairness single orders of one owner, alone and behind 100,000 orders of another
     pgbench  the journal's SQL statement without the engine: the limit set by PostgreSQL
     all      all of the above
     """

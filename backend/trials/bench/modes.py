@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from math import ceil
 from typing import Final, NamedTuple
 
@@ -13,8 +14,6 @@ import aiohttp
 
 from backend.config import Profile
 from backend.embedded import ServerUrls
-from backend.store.migrations import migrate
-from backend.trials.bench import database_ceiling as ceiling
 from backend.trials.bench import order_bodies
 from backend.trials.bench.bench_run import BenchRun, open_bench_run
 from backend.trials.bench.figures import (
@@ -32,7 +31,8 @@ from backend.trials.bench.listeners import (
     wait_for_confirmations,
 )
 from backend.trials.bench.load_client import PostResults
-from backend.trials.bench.servers import create_run_database
+from backend.trials.bench.measurements.database_ceiling import measure_record_rates
+from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.system import EngineLayout
 
 
@@ -45,6 +45,7 @@ class Mode(StrEnum):
     DEMO = "demo"
     STREAM = "stream"
     HISTORY = "history"
+    FAIRNESS = "fairness"
     PGBENCH = "pgbench"
 
 
@@ -59,6 +60,8 @@ class LoadParameters:
     batches_at_once: int = 2
     single_rate: float = 200.0
     stream_rate: float = 300.0
+    fairness_singles: int = 60
+    fairness_rate: float = 5.0
     order_socket_counts: tuple[int, ...] = (1, 100, 1_000)
     stream_counts: tuple[int, ...] = (1, 100)
     history_orders: int = 1_000_000
@@ -77,6 +80,7 @@ DEFAULT_LOAD: Final = LoadParameters(
         Mode.DEMO: 5_000,
         Mode.STREAM: 3_000,
         Mode.HISTORY: 10_000,
+        Mode.FAIRNESS: 100_000,
         Mode.PGBENCH: 20_000,
     }
 )
@@ -88,6 +92,7 @@ QUICK_LOAD: Final = LoadParameters(
         Mode.DEMO: 40,
         Mode.STREAM: 40,
         Mode.HISTORY: 60,
+        Mode.FAIRNESS: 2_000,
         Mode.PGBENCH: 200,
     },
     warm_up=0,
@@ -98,6 +103,7 @@ QUICK_LOAD: Final = LoadParameters(
     history_orders=1_000,
     history_modes=(Mode.BATCH,),
     ceiling_rows=(50,),
+    fairness_singles=4,
     is_shared=True,
 )
 
@@ -123,19 +129,18 @@ class ModeRunner:
 
     async def run(self, mode: Mode, number: int) -> RunResult:
         """Execute one run of ``mode``. Raises ``EngineError`` if it cannot be completed."""
-        match mode:
-            case Mode.SINGLE | Mode.BATCH:
-                return await self._run_posts(mode, self.load.orders[mode])
-            case Mode.RATE:
-                return await self._run_rate()
-            case Mode.DEMO:
-                return await self._run_demo()
-            case Mode.STREAM:
-                return await self._run_stream()
-            case Mode.HISTORY:
-                return await self._run_history(number)
-            case Mode.PGBENCH:
-                return await self._run_pgbench()
+        posts = partial(self._run_posts, mode, self.load.orders[mode])
+        runs: Mapping[Mode, Callable[[], Awaitable[RunResult]]] = {
+            Mode.SINGLE: posts,
+            Mode.BATCH: posts,
+            Mode.RATE: self._run_rate,
+            Mode.DEMO: self._run_demo,
+            Mode.STREAM: self._run_stream,
+            Mode.HISTORY: partial(self._run_history, number),
+            Mode.FAIRNESS: self._run_fairness,
+            Mode.PGBENCH: self._run_pgbench,
+        }
+        return await runs[mode]()
 
     async def _run_posts(
         self, mode: Mode, count: int, template_url: str | None = None
@@ -228,20 +233,23 @@ class ModeRunner:
                 violations += result.violations
         return RunResult(figures, violations)
 
+    async def _run_fairness(self) -> RunResult:
+        load = FairnessLoad(
+            singles=self.load.fairness_singles,
+            rate=self.load.fairness_rate,
+            backlog=self.load.orders[Mode.FAIRNESS],
+            batch_orders=self.load.batch_orders,
+        )
+        layout = replace(self.layout, owner_keys=OWNER_KEYS)
+        async with self._open_run(layout, connections=4) as run:
+            figures = await measure_fairness(run, load)
+            return RunResult(figures, await run.find_violations())
+
     async def _run_pgbench(self) -> RunResult:
-        figures: dict[str, float] = {}
-        redis_url = self.servers.redis_url
-        for rows in self.load.ceiling_rows:
-            for connections in self.load.ceiling_connections:
-                async with create_run_database(self.servers.database_url) as url:
-                    await migrate(url)
-                    figures |= await ceiling.measure_record_rate(
-                        url,
-                        redis_url,
-                        orders=self.load.orders[Mode.PGBENCH],
-                        rows=rows,
-                        connections=connections,
-                    )
+        orders, load = self.load.orders[Mode.PGBENCH], self.load
+        figures = await measure_record_rates(
+            self.servers, orders, rows=load.ceiling_rows, connections=load.ceiling_connections
+        )
         return RunResult(figures, [])
 
     @asynccontextmanager

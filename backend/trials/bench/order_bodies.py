@@ -39,24 +39,25 @@ def _build_body(random: Random) -> Json:
     }
 
 
-def build_single_requests(url: str, orders: Sequence[Json]) -> list[bytes]:
-    """Build one request per order to the API at ``url``."""
-    return [build_request(url, EXECUTE_PATH, order) for order in orders]
+def build_single_requests(url: str, orders: Sequence[Json], key: str = "") -> list[bytes]:
+    """Build one request per order to the API at ``url``, with an API key if there are any."""
+    return [build_request(url, EXECUTE_PATH, order, key) for order in orders]
 
 
-def build_batch_requests(url: str, orders: Sequence[Json], size: int) -> list[bytes]:
+def build_batch_requests(url: str, orders: Sequence[Json], size: int, key: str = "") -> list[bytes]:
     """Build batch requests of up to ``size`` orders each."""
     return [
-        build_request(url, BATCH_PATH, {"orders": orders[at : at + size]})
+        build_request(url, BATCH_PATH, {"orders": orders[at : at + size]}, key)
         for at in range(0, len(orders), size)
     ]
 
 
-def build_request(url: str, path: str, content: Json) -> bytes:
+def build_request(url: str, path: str, content: Json, key: str = "") -> bytes:
     """Encode one POST request as bytes."""
     body = json.dumps(content, separators=(",", ":")).encode()
+    authorization = f"Authorization: Bearer {key}\r\n" if key else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n{authorization}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -12,7 +12,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +30,16 @@ UNLIMITED_ORDERS: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class EngineLayout:
-    """Which processes run, and how. ``data_dir`` holds the logs and the nodes' ledgers."""
+    """Which processes run, and how. ``data_dir`` holds the logs and the nodes' ledgers;
+    ``owner_keys`` are the owners with their API keys, none if it is empty.
+    """
 
     data_dir: Path
     profile: Profile = Profile.INSTANT
     workers: int = 1
     apis: int = 1
     seed: int = 1
+    owner_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class RunningEngine:
     database_url: str
     processes: Mapping[str, Sequence[Process]]
     pids: Mapping[str, Sequence[int]]
+    api_keys: Sequence[str]
+    worker_metrics_urls: Sequence[str]
 
     def check_processes(self) -> None:
         """Raises ``Transient`` if a process has ended."""
@@ -80,6 +85,8 @@ async def start_engine(
                 database_url,
                 starter.processes,
                 {**engine_pids, **await find_server_pids(database_url, redis_url)},
+                tuple(layout.owner_keys.values()),
+                starter.worker_metrics_urls,
             )
     finally:
         for group in starter.processes.values():
@@ -92,6 +99,7 @@ class _EngineStarter:
         self._layout = layout
         self._urls = dict(urls)
         self.processes: dict[str, list[Process]] = {"api": [], "worker": [], "chain": []}
+        self.worker_metrics_urls: list[str] = []
 
     async def start_all(self, api: socket.socket) -> str:
         """Start the node, then the workers and APIs that use it; return the node's address."""
@@ -120,6 +128,8 @@ class _EngineStarter:
         )
         program = EngineProcess(command, self._layout.data_dir / "logs")
         self.processes[name].append(await program.start())
+        if name == "worker":
+            self.worker_metrics_urls.append(program.address)
         return program
 
     def _environment(self) -> dict[str, str]:
@@ -131,5 +141,6 @@ class _EngineStarter:
             open_orders_max=UNLIMITED_ORDERS,
             batch_orders_max=10_000,
             body_bytes_max=16 << 20,
+            api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
         )

@@ -5,7 +5,8 @@ Compares accepted orders, stored orders and the swaps in the node's ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
@@ -21,10 +22,13 @@ else:
 CLOCK_PROBES: Final = 20
 LEDGER_PAGE_SIZE: Final = 10_000
 EXAMPLES_MAX: Final = 3
+ENDED_TIMEOUT_S: Final = 600.0
+ENDED_POLL_S: Final = 0.1
 
 _SELECT_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _SELECT_WAL: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8"
 _COUNT_OPEN: Final = "SELECT count(*) FROM orders WHERE open"
+_COUNT_OPEN_OF: Final = "SELECT count(*) FROM orders WHERE open AND id = ANY($1::uuid[])"
 _SELECT_TOTALS: Final = """
 WITH made AS MATERIALIZED (
     SELECT id, status FROM orders WHERE created_at >= to_timestamp($1)
@@ -75,6 +79,13 @@ async def read_wal_bytes(connection: Connection) -> float:
 async def count_open_orders(connection: Connection) -> int:
     """Count the orders that have not ended."""
     return int(await connection.fetchval(_COUNT_OPEN))
+
+
+async def wait_until_ended(connection: Connection, order_ids: Sequence[str]) -> None:
+    """Wait until these orders have ended. Raises ``TimeoutError``."""
+    async with asyncio.timeout(ENDED_TIMEOUT_S):
+        while await connection.fetchval(_COUNT_OPEN_OF, order_ids):  # noqa: ASYNC110 - rows
+            await asyncio.sleep(ENDED_POLL_S)
 
 
 async def read_totals(connection: Connection, since_s: float) -> RunTotals:

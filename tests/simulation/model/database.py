@@ -49,6 +49,7 @@ class OrderRow:
     id: UUID
     terms: OrderTerms
     kick_at: float
+    owner: str = "local"
     status: Status = Status.PENDING
     seq: int = 1
     attempts: int = 1
@@ -100,6 +101,11 @@ class OrderRow:
         until = self.lease_until
         return until is None or until < now or until > now + ahead_s
 
+    def is_claimable(self, now: float, ahead_s: float) -> bool:
+        """``_IS_CLAIMABLE``."""
+        is_waiting = now < (self.next_attempt_at or now) <= now + ahead_s
+        return self.open and self.is_free(now, ahead_s) and not is_waiting
+
     def append_event(self, at: float, data: str, epoch: int, wait_s: float = 0.0) -> None:
         """Append the event of its current status."""
         if any(entry.seq == self.seq for entry in self.events):
@@ -137,9 +143,7 @@ class DatabaseModel:
         claimed = []
         for order_id in ids:
             row = self.rows.get(order_id)
-            if row is None or not row.open or not row.is_free(now, ahead_s):
-                continue
-            if now < (row.next_attempt_at or now) <= now + ahead_s:
+            if row is None or not row.is_claimable(now, ahead_s):
                 continue
             is_first = row.status is Status.PENDING
             row.epoch += 1
@@ -153,6 +157,24 @@ class DatabaseModel:
             claimed.append((row, is_first))
         return claimed
 
+    def claim_waiting(
+        self,
+        now: float,
+        places: Mapping[str, int],
+        after: Mapping[str, UUID],
+        lease_s: float,
+        ahead_s: float,
+        *,
+        holder: str = "",
+    ) -> list[tuple[OrderRow, bool]]:
+        """``_CLAIM_WAITING``: returns as ``claim``."""
+        ids: list[UUID] = []
+        for owner, limit in places.items():
+            rows = [row for row in self.rows.values() if row.owner == owner]
+            waiting = [row.id for row in rows if row.is_claimable(now, ahead_s)]
+            ids += sorted(each for each in waiting if each > after[owner])[:limit]
+        return self.claim(now, ids, lease_s, ahead_s, holder=holder)
+
     def renew(
         self,
         now: float,
@@ -160,15 +182,16 @@ class DatabaseModel:
         lease_s: float,
         waits: Mapping[UUID, float] = NO_WAITS,
     ) -> list[UUID]:
-        """``_RENEW``: returns the orders whose lease was renewed."""
-        renewed = []
+        """``_RENEW``: returns the orders that no other worker has claimed."""
+        held = []
         for key in keys:
             row = self.rows.get(key.id)
-            if row and row.epoch == key.epoch and row.open and row.lease_until is not None:
-                row.lease_until = now + lease_s
-                row.keep_wait(now, waits)
-                renewed.append(row.id)
-        return renewed
+            if row and row.epoch == key.epoch:
+                held.append(row.id)
+                if row.open and row.lease_until is not None:
+                    row.lease_until = now + lease_s
+                    row.keep_wait(now, waits)
+        return held
 
     def release(
         self, now: float, keys: Sequence[LeaseKey], waits: Mapping[UUID, float] = NO_WAITS
@@ -181,21 +204,16 @@ class DatabaseModel:
                 row.kick_at = now
                 row.keep_wait(now, waits)
 
-    def sweep(
-        self, now: float, limit: int, rekick_s: float, patience_s: float, ahead_s: float
-    ) -> list[UUID]:
-        """``_FIND_OVERDUE``: returns the open orders with an overdue job and no lease."""
-
-        def is_due(row: OrderRow) -> bool:
-            overdue_s = patience_s if row.status is Status.PENDING else 0
-            is_overdue = row.kick_at <= now - overdue_s or row.kick_at > now + ahead_s
-            return row.open and is_overdue and row.is_free(now, ahead_s)
-
-        due = [row for row in self.rows.values() if is_due(row)]
-        found = sorted(due, key=lambda row: row.id)[:limit]
-        for row in found:
-            row.kick_at = now + rekick_s
-        return [row.id for row in found]
+    def find_overdue_owners(self, now: float, ahead_s: float) -> list[str]:
+        """``_FIND_OVERDUE_OWNERS``: the owners of open orders with an overdue job and no lease."""
+        owners = {
+            row.owner
+            for row in self.rows.values()
+            if row.open
+            and (row.kick_at <= now or row.kick_at > now + ahead_s)
+            and row.is_free(now, ahead_s)
+        }
+        return sorted(owners)
 
     def record(
         self, now: float, writes: Sequence[TransitionWrite], lease_s: float, rekick_s: float

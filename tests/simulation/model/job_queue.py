@@ -8,11 +8,11 @@ from contextvars import Context
 from dataclasses import dataclass
 from random import Random
 
-from taskiq import AckableMessage, AsyncBroker
+from taskiq import AsyncBroker
 from taskiq.message import BrokerMessage
 
 from backend.domain.errors import Transient
-from backend.queue.broker import QueueState
+from backend.queue.messages import JobMessage, QueueState
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.virtual_loop import SimulatedProcess
 
@@ -79,7 +79,7 @@ class JobQueueModel:
                 self._trace.add(process.name, "gets a job of", message)
                 future.set_result(message)
 
-    async def receive(self, process: SimulatedProcess) -> AckableMessage:
+    async def receive(self, process: SimulatedProcess) -> JobMessage:
         """Return the next message for a process; it is redelivered unless acknowledged in time."""
         if self.is_closed:
             raise asyncio.CancelledError
@@ -94,7 +94,7 @@ class JobQueueModel:
             if self._random.random() >= self.faults.unacked_chance:
                 redelivery.cancel()
 
-        return AckableMessage(data=message, ack=acknowledge)
+        return JobMessage(data=message, ack=acknowledge, owner="local")
 
     def _send_after(self, seconds: float, message: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -117,8 +117,6 @@ class BrokerModel(AsyncBroker):
     def stop_on(self, stop: asyncio.Event) -> None:
         """Nothing to do: a cancellation of the reader ends listening at once."""
 
-    is_degraded = False
-
     async def measure(self) -> QueueState:
         """What waits on the queue."""
         return self._queue.measure()
@@ -132,7 +130,7 @@ class BrokerModel(AsyncBroker):
             raise Transient("overloaded", "too much work is waiting in this process")
         self._queue.send(message.message)
 
-    async def listen(self) -> AsyncGenerator[AckableMessage, None]:
+    async def listen(self) -> AsyncGenerator[JobMessage, None]:
         """Yield jobs as they arrive."""
         while True:
             yield await self._queue.receive(self._process)

@@ -78,7 +78,7 @@ class PostgresServer:
     def execute(self, sql: str, args: StatementArgs, client: str) -> list[ResultRow]:
         """Execute one statement in a transaction of its own."""
         is_conflict = self._random.random() < self.statement_faults.conflict_chance
-        if is_conflict and sql == leases._CLAIM:
+        if is_conflict and sql in (leases._CLAIM, leases._CLAIM_WAITING):
             return []
         if is_conflict:
             raise asyncpg.DeadlockDetectedError("deadlock detected")
@@ -132,6 +132,22 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
     return rows
 
 
+def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    owners, _, lease, limits, after, ahead = args
+    now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
+    rows = []
+    for row, is_first in server.database.claim_waiting(
+        now,
+        dict(zip(owners, limits, strict=True)),
+        dict(zip(owners, after, strict=True)),
+        *seconds,
+        holder=client,
+    ):
+        server.trace.add(client, "claims from the rows", row.id, row.status, f"epoch {row.epoch}")
+        rows.append(_claim_result(row, now, is_first))
+    return rows
+
+
 def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
     terms = row.terms
     return {
@@ -151,6 +167,7 @@ def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
         "tx_hash": row.tx_hash,
         "signed_tx": row.signed_tx,
         "last_valid_height": row.last_valid_height,
+        "owner": row.owner,
         "is_first": is_first,
         "waited_s": row.waited_s(now),
         "route_min_out": None,
@@ -174,11 +191,11 @@ def _run_release(server: PostgresServer, args: StatementArgs, client: str) -> li
 
 
 def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    limit, *times = args
-    found = server.database.sweep(server.now(), limit, *(each.total_seconds() for each in times))
-    if found:
-        server.trace.add(client, "sweeps", found)
-    return _id_rows(found)
+    [ahead] = args
+    owners = server.database.find_overdue_owners(server.now(), ahead.total_seconds())
+    if owners:
+        server.trace.add(client, "sweeps", owners)
+    return [{"owner": owner} for owner in owners]
 
 
 def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
@@ -278,7 +295,8 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     leases._CLAIM: _run_claim,
     leases._RENEW: _run_renew,
     leases._RELEASE: _run_release,
-    leases._FIND_OVERDUE: _run_sweep,
+    leases._CLAIM_WAITING: _run_claim_waiting,
+    leases._FIND_OVERDUE_OWNERS: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
     journal._FIND_RECORDED: _run_find_recorded,
     late_amounts._TAKE_DUE: _run_take_due,

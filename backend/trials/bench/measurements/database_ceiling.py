@@ -16,14 +16,16 @@ from backend.domain.lifecycle import Status, Step
 from backend.domain.orders import LeasedOrder, OrderTerms, OrderType, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC
+from backend.embedded import ServerUrls
 from backend.engine import new_id
 from backend.store import journal
 from backend.store.journal import Transition
+from backend.store.migrations import migrate
 from backend.trials.bench import process_usage as usage
 from backend.trials.bench import verification
 from backend.trials.bench.figures import measure_calibration_ms
 from backend.trials.bench.past_orders import HISTORY_OWNER, ROUTE_JSON
-from backend.trials.bench.servers import find_server_pids
+from backend.trials.bench.servers import create_run_database, find_server_pids
 
 LEASE: Final = timedelta(seconds=15)
 REKICK: Final = timedelta(seconds=5)
@@ -143,3 +145,22 @@ def _build_transition(order_id: UUID, status: Status, seq: int) -> Transition:
         )
         values = {"amount_out": 249_361_842, "executed_price": "249.361842"}
     return Transition(order, Step(status, 1), data, **values)
+
+
+async def measure_record_rates(
+    servers: ServerUrls, orders: int, *, rows: Sequence[int], connections: Sequence[int]
+) -> dict[str, float]:
+    """Measure the rate for each number of rows per commit and of connections."""
+    figures: dict[str, float] = {}
+    for row_count in rows:
+        for connection_count in connections:
+            async with create_run_database(servers.database_url) as url:
+                await migrate(url)
+                figures |= await measure_record_rate(
+                    url,
+                    servers.redis_url,
+                    orders=orders,
+                    rows=row_count,
+                    connections=connection_count,
+                )
+    return figures

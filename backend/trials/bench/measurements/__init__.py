@@ -1,0 +1,1 @@
+"""What single modes of the benchmark measure, besides what every run does."""
