@@ -61,6 +61,7 @@ def test_a_cursor_that_another_key_sealed_is_refused() -> None:
         "0f0e0d0c.17",
         f"0f0e0d0c.17-{UUID(int=3).hex}-2",
     ],
+    ids=["of another journal", "transaction", "position"],  # the first is another one each time
 )
 def test_a_cursor_of_another_journal_and_a_position_in_the_clear_have_no_position(
     cursor: str,
