@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any, cast
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
@@ -17,15 +18,22 @@ from backend.runtime import observe
 
 UNKNOWN_ROUTE = "unknown"
 """The metrics label of requests that match no route."""
+_CALLER = "order_engine.caller"
 
 
 def authenticate(api: ApiContext, scope: HTTPScope) -> tuple[str, dict[str, str]]:
-    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401, 400)."""
-    headers = parse_headers(scope["headers"])
-    refuse_key_in_address(parse_query(scope["query_string"]))
-    owner = api.api_keys.authenticate(headers)
-    mark_connection_known(scope)
-    return owner, headers
+    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401, 400).
+
+    They are kept in the scope: a request with a body is authenticated before the body is read.
+    """
+    kept = cast(dict[str, Any], scope)
+    if _CALLER not in kept:
+        headers = parse_headers(scope["headers"])
+        refuse_key_in_address(parse_query(scope["query_string"]))
+        kept[_CALLER] = api.api_keys.authenticate(headers), headers
+        mark_connection_known(scope)
+    caller: tuple[str, dict[str, str]] = kept[_CALLER]
+    return caller
 
 
 async def handle_request(
