@@ -95,15 +95,13 @@ class HttpConnection(ASGIHTTPConnection):
 
     def _create_request(self, body: bytes) -> QuartRequest:
         scope = self.scope
-        headers = scope["headers"]
+        lines = [(name.decode("latin1"), text.decode("latin1")) for name, text in scope["headers"]]
         request = self._app.request_class(
             scope["method"],
             scope["scheme"],
             scope["path"],
             scope["query_string"],
-            ValidHeaders(
-                [(name.decode("latin1"), text.decode("latin1")) for name, text in headers]
-            ),
+            ValidHeaders(lines),
             "",
             scope["http_version"],
             scope,
