@@ -28,7 +28,8 @@ UPDATE orders o
 SET kick_at = now() + least(greatest((now() - o.updated_at) / 10, $2::interval), $3::interval)
 WHERE o.id IN (
     SELECT id FROM orders
-    WHERE amount_pending AND (kick_at <= now() OR kick_at > now() + $3::interval) AND updated_at > now() - $4::interval
+    WHERE amount_pending AND (kick_at <= now() OR kick_at > now() + $3::interval)
+      AND updated_at > now() - $4::interval
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in

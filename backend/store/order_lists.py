@@ -188,7 +188,8 @@ class _ListBuilder:
         at = "closed_at" if self._is_by_update else "created_at"
         return (
             f"(SELECT c.id, c.at FROM groups g CROSS JOIN LATERAL ("
-            f"SELECT id, {at} AS at FROM orders WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
+            f"SELECT id, {at} AS at FROM orders"
+            f" WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
             f" {self._sort(at)} LIMIT {self._limit}) c WHERE true{self._match_terms(_OF_GROUP)})"
         )
 
