@@ -17,33 +17,36 @@ _INSERT = """
 INSERT INTO orders (id, owner, client_order_id, request_hash, batch_id, type, token_in, token_out,
                     amount_in, slippage_bps, status, seq, dex, tx_hash, amount_out, executed_price,
                     last_error, kick_at, created_at, updated_at, closed_as, closed_at)
-SELECT lpad(to_hex(n), 32, '0')::uuid, CASE WHEN n % 10 < 6 THEN 'big' ELSE 'other-' || n % 10 END,
+SELECT lpad(to_hex(n), 32, '0')::uuid, owner,
        CASE WHEN n % 100 = 0 THEN 'client-' || n END, '', lpad(to_hex(n / $3), 32, '0')::uuid,
        type, token_in, token_out, 1000, 50, status, 2, dex, 'signature',
        CASE WHEN status = 'confirmed' THEN 1000 END, CASE WHEN status = 'confirmed' THEN 1 END,
-       CASE WHEN status = 'failed' THEN 'failed' END, now(), created, created + interval '1 s',
+       CASE WHEN status = 'failed' THEN 'failed' END, created, created, updated,
        CASE WHEN status <> 'pending'
             THEN order_closed_as(status, dex, type, token_in, token_out) END,
-       CASE WHEN status <> 'pending' THEN created + interval '1 s' END
+       CASE WHEN status <> 'pending' THEN updated END
 FROM (
-    SELECT n, timestamptz '2026-01-01' + n * interval '1 s' AS created,
-           CASE WHEN n % $2 = 11 THEN 'limit' ELSE 'market' END::order_type AS type,
+    SELECT n, CASE WHEN n % 10 < 6 THEN 'big' WHEN n % 10 < 8 THEN 'second' ELSE 'third' END
+               AS owner,
+           timestamptz '2026-01-01' + n * interval '1 s' AS created,
+           timestamptz '2026-01-01' + (n + 1) * interval '1 s' AS updated,
+           CASE WHEN n % $2 = 11 THEN 'limit'::order_type ELSE 'market' END AS type,
            CASE WHEN n % $2 IN (20, 21) THEN 'BONK' WHEN n % 2 = 0 THEN 'SOL' ELSE 'USDC' END
                AS token_in,
            CASE WHEN n % $2 IN (20, 30) THEN 'USDT' WHEN n % 2 = 0 THEN 'USDC' ELSE 'SOL' END
                AS token_out,
            CASE WHEN n % $2 IN (40, 20) THEN 'meteora' ELSE 'raydium' END AS dex,
-           CASE WHEN n > $1::int - $4::int THEN 'pending'
+           CASE WHEN n > $1::int - $4::int THEN 'pending'::order_status
                 WHEN n % $2 IN (20, 50, 51) THEN 'failed'
                 WHEN n % $2 = 52 THEN 'cancelled'
-                ELSE 'confirmed' END::order_status AS status
-    FROM generate_series(1, $1::int) n
+                ELSE 'confirmed' END AS status
+    FROM generate_series(1, $1::int) n OFFSET 0
 ) made
 """
 _INSERT_EVENTS = """
 INSERT INTO order_events (order_id, seq, status, at, attempt, data, txid)
 SELECT id, seq, status, created_at, 1, '{}', row_number() OVER (ORDER BY id) / 100
-FROM orders WHERE owner = 'big' LIMIT 200000
+FROM orders WHERE owner = 'big' LIMIT 50000
 """
 _INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS text
@@ -57,7 +60,6 @@ async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> 
     for setting in ("session_replication_role = replica", "maintenance_work_mem = '256MB'"):
         await connection.execute(f"SET {setting}")  # the first turns triggers off
     await connection.execute("ALTER TABLE orders SET UNLOGGED")
-    await connection.execute("ALTER TABLE orders SET (fillfactor = 100)")
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
     arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT
@@ -65,5 +67,5 @@ async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> 
     for index in indexes:
         await connection.execute(index["text"])
     await connection.execute(_INSERT_EVENTS)
-    await connection.execute("VACUUM ANALYZE orders")
+    await connection.execute("ANALYZE orders")
     await connection.execute("ANALYZE order_events")

@@ -1,0 +1,174 @@
+"""What queries of clients cost among a million orders: their page, not what others have stored.
+
+Every combination of filters is executed and explained, with a plan for its values and with one for
+any values, as a prepared statement gets after some executions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from backend.domain.lifecycle import Status
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
+from backend.store import feed, queries
+from backend.store.order_lists import (
+    ListPosition,
+    ListStatement,
+    OrderFilter,
+    build_list_statement,
+)
+from tests.integration.many_orders import (
+    BATCH_ORDERS,
+    BIG_OWNER,
+    COUNT,
+    OPEN_COUNT,
+    insert_many_orders,
+)
+
+Plan = dict[str, Any]
+
+PAGE = 50
+GROUPS_MAX = 20
+"""More groups of closed orders than an owner has here."""
+ROWS_MAX = GROUPS_MAX * (PAGE + 2) + 2 * OPEN_COUNT
+"""Most rows that a node of a plan may handle: a page of each group, or what is open."""
+BLOCKS_MAX = 10 * ROWS_MAX
+SORTED_MAX = max(GROUPS_MAX * PAGE, BATCH_ORDERS) + OPEN_COUNT
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MIDDLE = START + timedelta(seconds=COUNT // 2)
+
+STATUSES: Sequence[tuple[Status, ...]] = (
+    (),
+    (Status.CONFIRMED,),
+    (Status.CANCELLED,),
+    (Status.SUBMITTED, Status.FAILED),
+)
+TIMES: Sequence[dict[str, datetime]] = (
+    {},
+    {"created_from": START, "created_to": MIDDLE},
+    {"updated_since": START},
+    {"updated_since": MIDDLE},
+)
+
+
+def list_filters() -> Iterator[OrderFilter]:
+    for times in TIMES:
+        for statuses, dex, token_in, token_out, kind in product(
+            STATUSES,
+            (None, Dex.METEORA),
+            (None, "BONK"),
+            (None, "SOL"),
+            (None, OrderType.LIMIT),
+        ):
+            yield OrderFilter(
+                statuses=statuses,
+                dex=dex,
+                token_in=token_in,
+                token_out=token_out,
+                type=kind,
+                **times,
+            )
+        for named in (
+            {"batch_id": UUID(int=7)},
+            {"client_order_id": "client-100"},
+            {"batch_id": UUID(int=7), "client_order_id": "none"},
+        ):
+            for statuses in STATUSES:
+                yield OrderFilter(statuses=statuses, **named, **times)  # type: ignore[arg-type]
+
+
+def list_statements() -> Iterator[ListStatement]:
+    """Each filter, for the owner of most orders and for one of none, in turns of the rest."""
+    position = ListPosition(MIDDLE, UUID(int=COUNT // 2))
+    for number, which in enumerate(list_filters()):
+        for owner in (BIG_OWNER, "none"):
+            yield build_list_statement(
+                owner,
+                which,
+                after=position if number % 3 else None,
+                limit=PAGE,
+                is_ascending=bool(number % 2),
+            )
+
+
+OTHER_STATEMENTS = (
+    ListStatement(feed._READ_EVENTS, [5, UUID(int=0), 0, 1_000]),
+    ListStatement(feed._READ_ORDER_EVENTS, [[UUID(int=4)], [0]]),
+    ListStatement(queries._COUNT_UNKNOWN_AMOUNTS, [queries.UNKNOWN_AMOUNTS_MAX]),
+)
+
+
+def list_nodes(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from list_nodes(child)
+
+
+def find_faults(plan: Plan) -> list[str]:
+    """What in an executed plan costs more than a page."""
+    faults = []
+    for node in list_nodes(plan):
+        kind, loops = node["Node Type"], node["Actual Loops"]
+        rows = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * loops
+        if kind == "Seq Scan" and node["Relation Name"] in {"orders", "order_events"}:
+            faults.append(f"reads all of {node['Relation Name']}")
+        if rows > ROWS_MAX:
+            faults.append(f"{kind} handles {rows:.0f} rows")
+        if "Sort" in kind and sum(each["Actual Rows"] for each in node["Plans"]) > SORTED_MAX:
+            faults.append(f"{kind} sorts {node['Plans'][0]['Actual Rows']:.0f} rows")
+    blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    if blocks > BLOCKS_MAX:
+        faults.append(f"touches {blocks} blocks")
+    return faults
+
+
+async def explain(
+    connection: asyncpg.Connection[asyncpg.Record], statement: ListStatement, mode: str
+) -> Plan:
+    """Execute a prepared statement with a plan of this mode."""
+    await connection.execute(f"SET plan_cache_mode = force_{mode}_plan")
+    await connection.execute(f"PREPARE explained AS {statement.sql}")
+    values = ", ".join(map(to_literal, statement.args))
+    try:
+        text = await connection.fetchval(
+            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE explained ({values})"
+        )
+    finally:
+        await connection.execute("DEALLOCATE explained")
+    plan: Plan = json.loads(text)[0]["Plan"]
+    return plan
+
+
+def to_literal(value: object) -> str:
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(to_literal, value))}]"
+    if isinstance(value, int):
+        return str(value)
+    return f"'{value}'" + ("::uuid" if isinstance(value, UUID) else "")
+
+
+async def test_every_query_of_clients_costs_its_page_among_a_million_orders(
+    database_url: str,
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await insert_many_orders(connection)
+        await connection.execute("SET jit = off")
+        faults: dict[str, list[str]] = {}
+        for number, statement in enumerate([*list_statements(), *OTHER_STATEMENTS]):
+            modes = ("generic", "custom")
+            plan = await explain(connection, statement, modes[number // 2 % 2])
+            if found := find_faults(plan):
+                faults[f"{modes[number // 2 % 2]} {statement.args} {statement.sql}"] = found
+        assert faults == {}
+    finally:
+        await connection.execute("DROP TABLE IF EXISTS migrations")  # the next test gets a new one
+        await connection.close()
