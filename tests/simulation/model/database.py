@@ -153,7 +153,7 @@ class DatabaseModel:
         self,
         now: float,
         places: Mapping[str, int],
-        after: Mapping[str, UUID],
+        since: Mapping[str, UUID],
         lease_s: float,
         *,
         holder: str = "",
@@ -162,7 +162,7 @@ class DatabaseModel:
         ids: list[UUID] = []
         for owner, limit in places.items():
             rows = [row for row in self.rows.values() if row.owner == owner]
-            found = [row.id for row in rows if row.id > after[owner] and row.is_claimable(now)]
+            found = [row.id for row in rows if row.id >= since[owner] and row.is_claimable(now)]
             ids += sorted(found)[:limit]
         return self.claim(now, ids, lease_s, holder=holder)
 

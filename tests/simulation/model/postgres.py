@@ -131,13 +131,13 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
 
 
 def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    owners, _, lease, limits, after = args
+    owners, _, lease, limits, since = args
     now, lease_s = server.now(), lease.total_seconds()
     rows = []
     for row, is_first in server.database.claim_waiting(
         now,
         dict(zip(owners, limits, strict=True)),
-        dict(zip(owners, after, strict=True)),
+        dict(zip(owners, since, strict=True)),
         lease_s,
         holder=client,
     ):
