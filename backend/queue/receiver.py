@@ -51,6 +51,11 @@ class StartCapacity(Protocol):
         """How many more may start; negative if there are too many."""
         ...
 
+    @property
+    def paused(self) -> int:
+        """How many that have started wait for the end of an outage, and use nothing meanwhile."""
+        ...
+
     def call_when_freed(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` whenever another order may start."""
         ...
@@ -68,7 +73,7 @@ class WaitingOrders(Protocol):
 
 
 class JobReceiver(Receiver):
-    """Runs at most ``jobs_max`` jobs at once, as ``capacity`` permits."""
+    """Runs at most ``jobs_max`` jobs at once, as ``capacity`` permits, and ``RESERVED_PLACES``."""
 
     def __init__(
         self,
@@ -132,15 +137,14 @@ class JobReceiver(Receiver):
             self._turns.changed.clear()
             if self._turns.are_empty:
                 continue
-            self._start_by_turns(self._count_places(loop.time()))
+            self._start_by_turns(self._pacing.count_places(loop.time()))
             await asyncio.sleep(0)  # each job takes its place in its first step
-
-    def _count_places(self, now: float) -> int:
-        return min(self._jobs_max, self._pacing.count_places(now))
 
     def _start_by_turns(self, places: int) -> None:
         """Start what there is room for, and one order of each owner of whom nothing runs."""
-        free = min(places - len(self._jobs), self._capacity.free) - sum(self._claims.values())
+        room = min(self._jobs_max - len(self._jobs), self._capacity.free)
+        active = len(self._jobs) - self._capacity.paused
+        free = min(room, places - active) - sum(self._claims.values())
         claim_min = max(1, min(CLAIM_MAX, places, self._capacity.orders_max) // CLAIM_SHARE)
         may_claim = not self._claims and free >= claim_min
         self._start_allotment(self._turns.allot(free, claims_max=CLAIM_MAX if may_claim else 0))
@@ -153,7 +157,7 @@ class JobReceiver(Receiver):
             return True
 
         beyond = self._turns.allot(
-            RESERVED_PLACES + min(self._jobs_max - len(self._jobs), self._capacity.free, 0),
+            RESERVED_PLACES + min(room, 0),
             claims_max=0 if self._claims else CLAIM_MAX,
             is_admitted=is_idle,
         )
