@@ -2,9 +2,9 @@
 
 For one owner alone more of them mean larger batches and a higher rate. But an order of another
 owner then goes through the same event loop, database and node as all of those. So while owners
-share a worker, the number follows the time that an order takes: it grows while orders take at most
-about twice as long as on a quiet worker, and shrinks when they take longer. Where the chain takes
-seconds, that is thousands of orders; where the machine is the limit, it is a few.
+share a worker, the number follows the time that an order takes: it grows while orders take little
+longer than on a quiet worker, and shrinks when they take longer. Where the chain takes seconds, that
+is thousands of orders; where the machine is the limit, it is a few.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ SHARED_S: Final = 10.0
 """Owners share the worker until no other than one has started an order for so long."""
 QUIET_ORDERS_MAX: Final = 4
 """With so many orders under way at its start, an order takes as long as on a quiet worker."""
-SLOWDOWN_MAX: Final = 2.0
-SLOWDOWN_ADDED_S: Final = 0.02
-PLACES_MIN: Final = 16
+SLOWDOWN_MAX: Final = 1.5
+SLOWDOWN_ADDED_S: Final = 0.01
+PLACES_MIN: Final = 10
 GROWTH: Final = 0.2
 """By how much the number grows with each order that ends in time."""
 SHRINK_FACTOR: Final = 0.8

@@ -46,7 +46,7 @@ def test_owners_that_share_a_busy_worker_have_few_orders_under_way() -> None:
     places = worker.run_orders("ab", 20_000, quiet_s=QUIET_S, orders_max=50)
     assert PLACES_MIN <= places < 250
     worker.now += SHARED_S
-    assert worker.run_orders("a", 1, quiet_s=QUIET_S, orders_max=50) == MANY
+    assert worker.run_orders("b", 1, quiet_s=QUIET_S, orders_max=50) == MANY
 
 
 def test_owners_that_share_a_worker_with_room_have_as_many_as_it_takes() -> None:
