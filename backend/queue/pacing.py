@@ -3,8 +3,8 @@
 For one owner alone more of them mean larger batches and a higher rate. But an order of another
 owner then goes through the same event loop, database and node as all of those. So while owners
 share a worker, the number follows the time that an order takes: it grows while orders take little
-longer than on a quiet worker, and shrinks when they take longer. Where the chain takes seconds, that
-is thousands of orders; where the machine is the limit, it is a few.
+longer than on a quiet worker, and shrinks when they take longer. Where the chain takes seconds,
+that is thousands of orders; where the machine is the limit, it is a few.
 """
 
 from __future__ import annotations
