@@ -169,7 +169,7 @@ class OrderExecution:
             )
             self._lease.waiting_since = self._outage.since
             observe.order_waits(error.code, error.reason)
-        self._place.give_back()
+        self._place.pause()
         await self._outage.pause(error, code)
 
     async def _resume(self) -> None:

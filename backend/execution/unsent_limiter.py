@@ -15,15 +15,17 @@ from contextlib import contextmanager
 class UnsentPlace:
     """The place of one order among the unsent ones; it is taken at first."""
 
-    __slots__ = ("_is_taken", "_limiter")
+    __slots__ = ("_is_paused", "_is_taken", "_limiter")
 
     def __init__(self, limiter: UnsentLimiter) -> None:
         self._limiter = limiter
         self._is_taken = False
+        self._is_paused = False
         self.take()
 
     def take(self) -> None:
         """Count the order again, also if there are too many by now; no effect if it is counted."""
+        self._set_paused(is_paused=False)
         if not self._is_taken:
             self._is_taken = True
             self._limiter.add(1)
@@ -34,12 +36,28 @@ class UnsentPlace:
             self._is_taken = False
             self._limiter.add(-1)
 
+    def pause(self) -> None:
+        """Give the place back until ``take``: the order waits for the end of an outage."""
+        self._set_paused(is_paused=True)
+        self.give_back()
+
+    def end(self) -> None:
+        """Give back whatever the order has."""
+        self._set_paused(is_paused=False)
+        self.give_back()
+
+    def _set_paused(self, *, is_paused: bool) -> None:
+        self._limiter.paused += is_paused - self._is_paused
+        self._is_paused = is_paused
+
 
 class UnsentLimiter:
     """Counts unsent orders, of which there should be ``orders_max`` at most."""
 
     def __init__(self, orders_max: int) -> None:
         self.orders_max = orders_max
+        self.paused = 0
+        """The number of orders that wait for the end of an outage."""
         self._count = 0
         self._call_when_freed: Callable[[], None] = _ignore_freed_place
 
@@ -65,7 +83,7 @@ class UnsentLimiter:
         try:
             yield place
         finally:
-            place.give_back()
+            place.end()
 
 
 def _ignore_freed_place() -> None:

@@ -51,6 +51,11 @@ class StartCapacity(Protocol):
         """How many more may start; negative if there are too many."""
         ...
 
+    @property
+    def paused(self) -> int:
+        """How many that have started wait for the end of an outage, and use nothing meanwhile."""
+        ...
+
     def call_when_freed(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` whenever another order may start."""
         ...
@@ -68,7 +73,7 @@ class WaitingOrders(Protocol):
 
 
 class JobReceiver(Receiver):
-    """Runs at most ``jobs_max`` jobs at once, as ``capacity`` permits."""
+    """Runs at most ``jobs_max`` jobs at once, as ``capacity`` permits, and ``RESERVED_PLACES``."""
 
     def __init__(
         self,
@@ -98,8 +103,7 @@ class JobReceiver(Receiver):
         self._running: Counter[str] = Counter()
         self._claims: dict[str, int] = {}
         self._claim_wanted = asyncio.Event()
-        self._claim_min = max(1, min(CLAIM_MAX, jobs_max, capacity.orders_max) // CLAIM_SHARE)
-        self._pacing = StartPacing(capacity.orders_max)
+        self._pacing = StartPacing(jobs_max)
         capacity.call_when_freed(turns.changed.set)
 
     async def listen(self, finish_event: asyncio.Event) -> None:
@@ -133,20 +137,16 @@ class JobReceiver(Receiver):
             self._turns.changed.clear()
             if self._turns.are_empty:
                 continue
-            started_at = loop.time()
-            self._start_by_turns(self._count_free_places(started_at))
+            self._start_by_turns(self._pacing.count_places(loop.time()))
             await asyncio.sleep(0)  # each job takes its place in its first step
-            now = loop.time()
-            self._pacing.note_loop_turn(now - started_at, now)
 
-    def _count_free_places(self, now: float) -> int:
-        unsent = self._capacity.orders_max - self._capacity.free
-        free = min(self._jobs_max - len(self._jobs), self._pacing.count_places(now) - unsent)
-        return free - sum(self._claims.values())
-
-    def _start_by_turns(self, free: int) -> None:
+    def _start_by_turns(self, places: int) -> None:
         """Start what there is room for, and one order of each owner of whom nothing runs."""
-        may_claim = not self._claims and free >= self._claim_min
+        room = min(self._jobs_max - len(self._jobs), self._capacity.free)
+        active = len(self._jobs) - self._capacity.paused
+        free = min(room, places - active) - sum(self._claims.values())
+        claim_min = max(1, min(CLAIM_MAX, places, self._capacity.orders_max) // CLAIM_SHARE)
+        may_claim = not self._claims and free >= claim_min
         self._start_allotment(self._turns.allot(free, claims_max=CLAIM_MAX if may_claim else 0))
         started: set[str] = set()
 
@@ -157,7 +157,7 @@ class JobReceiver(Receiver):
             return True
 
         beyond = self._turns.allot(
-            RESERVED_PLACES + min(self._jobs_max - len(self._jobs), self._capacity.free, 0),
+            RESERVED_PLACES + min(room, 0),
             claims_max=0 if self._claims else CLAIM_MAX,
             is_admitted=is_idle,
         )
@@ -185,18 +185,23 @@ class JobReceiver(Receiver):
             self._turns.changed.set()
 
     def _start_job(self, owner: str, message: JobMessage | bytes) -> None:
+        now, others = asyncio.get_running_loop().time(), len(self._jobs)
+        self._pacing.note_start(owner, now)
         # In no task group: a job may outlive the receiver, until its lease is released.
         job = asyncio.create_task(self.callback(message))  # noqa: TID251
         self._jobs.add(job)
-        self._pacing.note_start(owner, asyncio.get_running_loop().time())
         self._running[owner] += 1
-        job.add_done_callback(partial(self._finish_job, owner))
+        job.add_done_callback(partial(self._finish_job, owner, now, others))
 
     def _get_ack_time(self, message: TaskiqMessage) -> AcknowledgeType:
         """The receiver's own: a label of a foreign message must not keep it on the queue."""
         return self.ack_time
 
-    def _finish_job(self, owner: str, job: asyncio.Task[None]) -> None:
+    def _finish_job(
+        self, owner: str, started_at: float, others: int, job: asyncio.Task[None]
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        self._pacing.note_end(now - started_at, others, now)
         self._jobs.discard(job)
         self._running[owner] -= 1
         if not self._running[owner]:

@@ -27,7 +27,7 @@ from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
 
 ROWS_MAX = 500
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
-_BEFORE_ALL: Final = UUID(int=0)
+_FIRST_ID: Final = UUID(int=0)
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 _IS_CLAIMABLE = """
@@ -72,10 +72,10 @@ WITH free AS (
 _CLAIM_WAITING = f"""
 WITH free AS (
     SELECT waiting.id, waiting.status
-    FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, after)
+    FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, since)
     CROSS JOIN LATERAL (
         SELECT id, status FROM orders
-        WHERE owner = i.owner AND id > i.after AND {_IS_CLAIMABLE.format(ahead="$6")}
+        WHERE owner = i.owner AND id >= i.since AND {_IS_CLAIMABLE.format(ahead="$6")}
         ORDER BY id LIMIT i.places
         FOR UPDATE SKIP LOCKED
     ) waiting
@@ -201,16 +201,16 @@ class LeaseStore:
 
         Returns them with their owners; an owner with fewer has no more. Raises ``DATABASE_ERRORS``.
         """
-        claimed = await self._claim_after_positions(places)
+        claimed = await self._claim_from_positions(places)
         counts = Counter(owner for owner, _ in claimed)
         missing = {
             owner: wanted - counts[owner]
             for owner, wanted in places.items()
             if counts[owner] < wanted and self._positions.pop(owner, None) is not None
         }
-        return claimed + (await self._claim_after_positions(missing) if missing else [])
+        return claimed + (await self._claim_from_positions(missing) if missing else [])
 
-    async def _claim_after_positions(
+    async def _claim_from_positions(
         self, places: Mapping[str, int]
     ) -> list[tuple[str, LeasedOrder]]:
         rows = await self._fetch(
@@ -219,13 +219,13 @@ class LeaseStore:
             _CLAIM_STEP.status.value,
             self._policy.duration,
             list(places.values()),
-            [self._positions.get(owner, _BEFORE_ALL) for owner in places],
+            [self._positions.get(owner, _FIRST_ID) for owner in places],
             self._policy.ahead_max,
         )
         if rows:
             self._on_commit(rows[0]["txid"])
         for row in rows:
-            position = self._positions.get(row["owner"], _BEFORE_ALL)
+            position = self._positions.get(row["owner"], _FIRST_ID)
             self._positions[row["owner"]] = max(position, row["id"])
         ordered = sorted(rows, key=itemgetter("id"))
         return [(row["owner"], self._parse_order(row)) for row in ordered]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-
 from backend.api.server.query_check import SOCKET_CREDENTIALS
 from backend.api.server.route_table import ROUTES, SOCKETS
+
 from tests.integration.apis import ORDER, open_api
 
 UNKNOWN = "unknown_parameter"

@@ -19,3 +19,17 @@ def test_a_place_is_free_again_when_an_order_was_sent_or_has_ended() -> None:
             assert limiter.free == 0
         assert limiter.free == 1
     assert freed == [1, 1, 2]
+
+
+def test_an_order_that_waits_for_the_end_of_an_outage_has_no_place_meanwhile() -> None:
+    limiter = UnsentLimiter(2)
+    with limiter.count_order() as place, limiter.count_order() as other:
+        place.pause()
+        place.pause()
+        assert (limiter.free, limiter.paused) == (1, 1)
+        place.take()
+        assert (limiter.free, limiter.paused) == (0, 0)
+        place.give_back()
+        other.pause()
+        assert (limiter.free, limiter.paused) == (2, 1)
+    assert (limiter.free, limiter.paused) == (2, 0)

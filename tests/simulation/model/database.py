@@ -161,7 +161,7 @@ class DatabaseModel:
         self,
         now: float,
         places: Mapping[str, int],
-        after: Mapping[str, UUID],
+        since: Mapping[str, UUID],
         lease_s: float,
         ahead_s: float,
         *,
@@ -172,7 +172,7 @@ class DatabaseModel:
         for owner, limit in places.items():
             rows = [row for row in self.rows.values() if row.owner == owner]
             waiting = [row.id for row in rows if row.is_claimable(now, ahead_s)]
-            ids += sorted(each for each in waiting if each > after[owner])[:limit]
+            ids += sorted(each for each in waiting if each >= since[owner])[:limit]
         return self.claim(now, ids, lease_s, ahead_s, holder=holder)
 
     def renew(

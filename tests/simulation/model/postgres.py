@@ -133,13 +133,13 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
 
 
 def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    owners, _, lease, limits, after, ahead = args
+    owners, _, lease, limits, since, ahead = args
     now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
     rows = []
     for row, is_first in server.database.claim_waiting(
         now,
         dict(zip(owners, limits, strict=True)),
-        dict(zip(owners, after, strict=True)),
+        dict(zip(owners, since, strict=True)),
         *seconds,
         holder=client,
     ):
