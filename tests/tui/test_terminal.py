@@ -109,6 +109,22 @@ async def test_q_restores_the_terminal_and_saves_the_settings(tmp_path: Path) ->
     assert '"sort": "pair"' in saved
 
 
+async def test_keys_typed_ahead_go_to_the_form_that_an_earlier_one_opens(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--url", NOWHERE) as dashboard:
+        await dashboard.wait_for_output("offline")
+        os.write(dashboard.master, b"n\x152345")
+        await dashboard.wait_for_output("2,345 orders")
+
+
+async def test_keys_typed_ahead_go_to_the_filter_and_back_to_the_table(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--url", NOWHERE) as dashboard:
+        await dashboard.wait_for_output("offline")
+        os.write(dashboard.master, b"/sS\rq")
+        assert await dashboard.wait_for_exit() == 0
+    saved = (tmp_path / "order-engine" / "dashboard.json").read_text()
+    assert '"sort": "time"' in saved  # as text, no key sorted
+
+
 @pytest.mark.parametrize("before", [None, ignore_hangup], ids=["sighup", "sighup-ignored"])
 async def test_it_exits_when_the_terminal_hangs_up(
     tmp_path: Path, before: Callable[[], object] | None
