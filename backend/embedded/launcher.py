@@ -25,8 +25,9 @@ from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
 from backend.embedded.child_process import build_parent_death_hook
-from backend.embedded.engine_processes import ProcessCommand
-from backend.embedded.supervisor import NoticeHandler
+from backend.embedded.engine_processes import ProcessCommand, Stage
+from backend.embedded.ready_message import build_ready_message
+from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
@@ -62,6 +63,7 @@ async def launch_engine(
         api_sockets = open_listeners(settings.host, settings.port)
         for api_socket in api_sockets:
             opened.enter_context(api_socket)
+        _announce_servers(settings, on_notice)
         async with embedded.run_servers(
             data_dir,
             database_url=settings.database_url,
@@ -70,6 +72,7 @@ async def launch_engine(
             force_stop=force_stop,
         ) as servers:
             url, pooling = servers.database_url, Pooling(settings.database_pooler)
+            on_notice(Notice("database", NoticeKind.MIGRATES))
             await wait_for_server(
                 "PostgreSQL", lambda: migrate(url, pooling), away=(Transient,), stop=stop
             )
@@ -136,7 +139,7 @@ async def _supervise_plan(
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_ready(addresses: Mapping[str, str]) -> None:
-        click.echo(f"ready {addresses['api']}")
+        click.echo(build_ready_message(addresses["api"]))
         ready.set_result(addresses["api"])
 
     has_succeeded = True
@@ -149,7 +152,10 @@ async def _supervise_plan(
 
     async with run_in_background(run_foreground):
         await engine_processes.run_stages(
-            [plan.chain_commands, plan.worker_commands, plan.api_commands],
+            [
+                _announce_stage(stage, on_notice)
+                for stage in (plan.chain_commands, plan.worker_commands, plan.api_commands)
+            ],
             log_dir=plan.data_dir / "logs",
             stop=stop,
             force_stop=force_stop,
@@ -160,6 +166,24 @@ async def _supervise_plan(
         raise Rejected(
             "foreground_task_failed", "the smoke test or the dashboard failed: see above"
         )
+
+
+def _announce_servers(settings: Settings, on_notice: NoticeHandler) -> None:
+    for name, url in (("postgres", settings.database_url), ("valkey", settings.redis_url)):
+        if url is None:
+            on_notice(Notice(name, NoticeKind.STARTS))
+
+
+def _announce_stage(stage: Stage, on_notice: NoticeHandler) -> Stage:
+    """The same stage, which says what it starts."""
+
+    def announce(ready: Mapping[str, str]) -> Sequence[ProcessCommand]:
+        commands = stage(ready)
+        for command in commands:
+            on_notice(Notice(command.name, NoticeKind.STARTS))
+        return commands
+
+    return announce
 
 
 async def run_dashboard(url: str) -> bool:

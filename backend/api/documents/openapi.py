@@ -129,7 +129,7 @@ _PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     ),
 }
 _HEADERS: Final[dict[str, str]] = {
-    "Location": "The address of the order.",
+    "Location": "The address of the order, or of the page.",
     "Idempotent-Replayed": "`true` if an earlier request got this answer first.",
     "Link": 'The next page, `rel="next"`.',
     "Retry-After": "Seconds to wait.",
