@@ -96,9 +96,8 @@ def run(options: Options) -> int:
 def _run_dashboard(options: Options) -> int:
     standard_input = terminal.find_terminal()
     if standard_input is None:
-        click.echo(
-            "order-engine dashboard: this is no terminal; --plain writes lines instead", err=True
-        )
+        text = "this is no terminal; --plain writes lines instead"
+        click.echo(f"order-engine dashboard: {text}", err=True)
         return 2
     path = default_path()
     session = _create_session(options, Settings.load(path))

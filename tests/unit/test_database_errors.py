@@ -15,9 +15,9 @@ from backend.store.errors import (
     REPEATS_MAX,
     SQLSTATE_REACTIONS,
     Reaction,
-    translate_errors,
     classify,
     repeat_conflicts,
+    translate_errors,
 )
 
 SUCCESS_CLASSES = {"00", "01", "02"}  # warnings
