@@ -6,8 +6,9 @@
  * API's errors, before anything is placed.
  */
 
-import { newIdempotencyKey, ProblemError, UnreachableError } from "../connection/api.js";
+import { ProblemError, UnreachableError } from "../connection/api.js";
 import { PriceCache } from "../connection/prices.js";
+import { sendWithRetries, sleep } from "../connection/retries.js";
 import { compare, isDecimal } from "../model/decimal.js";
 import { generateOrders } from "../model/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
@@ -19,7 +20,6 @@ import { describeSums, formatDollars, renderQuote } from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
-const ATTEMPTS_MAX = 8;
 const ANSWER_DELAY_MS = 400;
 const ASK_ABOVE_KEY = "order-engine-ask-above";
 
@@ -245,7 +245,7 @@ export class OrderForm extends EventTarget {
 
   async #placeOne(order, outcome) {
     const send = (key) => this.#client.placeOrder(order, key);
-    const { orderId } = await this.#sendWithRetries(send, outcome);
+    const { orderId } = await sendWithRetries(send, (text) => outcome.replaceChildren(text));
     this.#errors.show("try", []);
     const link = createElement("a", { href: `?order=${orderId}` }, orderId.slice(-8));
     outcome.replaceChildren("Accepted: order ", link);
@@ -276,7 +276,8 @@ export class OrderForm extends EventTarget {
   async #placeBatch(chunk, result, outcome) {
     let response;
     try {
-      response = await this.#sendWithRetries((key) => this.#client.placeBatch(chunk, key), outcome);
+      const send = (key) => this.#client.placeBatch(chunk, key);
+      response = await sendWithRetries(send, (text) => outcome.replaceChildren(text));
     } catch (error) {
       if (!error.orders) throw error;
       response = { accepted: 0, batchId: null, orders: error.orders };
@@ -285,26 +286,4 @@ export class OrderForm extends EventTarget {
     if (response.batchId) result.batchIds.push(response.batchId);
     result.problems.push(...response.orders.map(({ problem }) => problem).filter(Boolean));
   }
-
-  /** Send a request, with retries of temporary failures; one idempotency key makes them safe. */
-  async #sendWithRetries(send, outcome) {
-    const key = newIdempotencyKey();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await send(key);
-      } catch (error) {
-        const isTemporary = error instanceof UnreachableError || error.isTemporary;
-        if (!isTemporary || attempt === ATTEMPTS_MAX) throw error;
-        const waitMs = Math.max(error.retryAfterMs || 0, attempt * 500);
-        outcome.replaceChildren(`${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`);
-        await sleep(waitMs);
-      }
-    }
-  }
-}
-
-function sleep(ms) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
