@@ -151,7 +151,7 @@ class BatchScreen(SubmitScreen):
         self.workers.cancel_group(self, "quotes")  # they are of other values
         self.discard_outcome()
         self._update_preview()
-        self.run_worker(self._load_values(), group="quotes", exclusive=True)
+        self.run_worker(self._load_values, group="quotes", exclusive=True)
 
     async def _load_values(self) -> None:
         """Load the prices that the sum in USDC needs, once the user pauses."""
@@ -252,7 +252,7 @@ class BatchScreen(SubmitScreen):
 
     def action_dry_run(self) -> None:
         """Request quotes for the first orders, without placing any."""
-        self.run_worker(self._dry_run(), group="quotes", exclusive=True)
+        self.run_worker(self._dry_run, group="quotes", exclusive=True)
 
     async def _dry_run(self) -> None:
         if await self.prepare():

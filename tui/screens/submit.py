@@ -72,7 +72,7 @@ class SubmitScreen(ModalScreen[None]):
         elif self.session.model.connection.status is ConnectionStatus.OFFLINE:
             self.show_message(f"offline, nothing was sent: {self.session.model.connection.reason}")
         else:
-            self.run_worker(self._submit(), group="send", exclusive=True)
+            self.run_worker(self._submit, group="send", exclusive=True)
 
     def discard_outcome(self) -> None:
         """Forget what was said and asked of the earlier input, and its refused orders."""
