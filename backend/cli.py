@@ -1,5 +1,5 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | tui |
-attack | chaos | bench | deployments``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
+attack | chaos | bench | deployments``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM or Ctrl-C.
@@ -25,7 +25,9 @@ from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.process import build_metrics_access, serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
-from backend.embedded.launcher import ForegroundTask, launch_engine, run_dashboard
+from backend.embedded.launcher import ForegroundTask, launch_engine
+from backend.embedded.ready_message import build_ready_message
+from backend.embedded.start_terminal import StartTerminal
 from backend.runtime import observe
 from backend.runtime.descriptors import raise_descriptor_limit
 from backend.runtime.gc_tuning import tune_gc
@@ -41,7 +43,7 @@ from backend.trials.bench.command import bench
 from backend.trials.chaos.command import chaos
 from backend.trials.deployments.command import deployments
 from backend.trials.smoke import run_smoke_test
-from tui.cli import main as tui
+from tui.cli import main as dashboard
 
 ProcessMain = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 DRAIN_S = 5.0
@@ -71,7 +73,7 @@ def api(host: str | None, port: int | None, fds: tuple[int, ...]) -> None:
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         await serve_api(
             settings,
-            on_ready=_report_ready,
+            on_ready=_report_api_ready,
             stop=stop,
             force_stop=force_stop,
             listeners=listeners,
@@ -176,13 +178,11 @@ def up(
     settings = _load_settings(
         port=port, data_dir=data_dir, profile=profile, workers=workers, seed=seed
     )
+    terminal = StartTerminal()
     foreground: ForegroundTask | None = run_smoke_test if smoke else None
     if foreground is None and not headless and sys.stdin.isatty() and sys.stdout.isatty():
-        foreground = run_dashboard
-
-    def on_notice(notice: embedded.Notice) -> None:
-        if foreground is not run_dashboard:  # the dashboard owns the terminal
-            click.echo(str(notice), err=True)
+        foreground = terminal.show_dashboard
+    terminal.say_begins((settings.data_dir or embedded.default_data_dir()).absolute())
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         with suppress(StartInterrupted):
@@ -191,7 +191,7 @@ def up(
                 stop=stop,
                 force_stop=force_stop,
                 foreground=foreground,
-                on_notice=on_notice,
+                on_notice=terminal.show_notice,
             )
 
     _run_process("up", run)
@@ -201,7 +201,8 @@ main.add_command(attack)
 main.add_command(bench)
 main.add_command(chaos)
 main.add_command(deployments)
-main.add_command(tui, "tui")
+main.add_command(dashboard, "dashboard")
+main.add_command(dashboard, "tui")
 
 
 def _load_settings(**options: object) -> Settings:
@@ -211,6 +212,12 @@ def _load_settings(**options: object) -> Settings:
         raise click.ClickException(str(error)) from None
     observe.configure_logging(settings.log_level, settings.log_format)
     return settings
+
+
+def _report_api_ready(url: str) -> None:
+    tune_gc()
+    click.echo(build_ready_message(url))
+    sys.stdout.flush()
 
 
 def _report_ready(url: str) -> None:

@@ -1,74 +1,102 @@
 #!/usr/bin/env python3
-"""Submits many orders, follows each to its end, and prints a summary.
-
-    submit_batch.py --count 1000                             # generated: same seed, same orders
-    submit_batch.py --pair SOL/USDC:3 --pair JUP/USDC --amount 0.5..25 --seed 7
-    submit_batch.py --file orders.csv --batch-size 500       # by the batch endpoint
-    cat orders.jsonl | submit_batch.py --file - --json       # the summary as JSON
-
-Exit code: 0 if every order ended as expected (--expect), 1 if one did not, 2 if the input was
-invalid or no server responded. Repeating the same command is safe: no order is placed twice.
-"""
+"""Submits many orders, follows each to its end, and prints a summary: ``--help`` has examples."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
+import re
 import sys
-import time
-from typing import TextIO
+from pathlib import Path
+from typing import TextIO, cast
 
-import aiohttp
-import click
-from batch_orders import (
-    InvalidInput,
-    Order,
-    OrderGenerator,
-    assign_client_order_ids,
-    parse_amount_range,
-    parse_weighted_values,
-    read_orders,
+try:
+    import click
+    from batch.command import BatchCommand, Options
+    from batch.fields import FIELDS
+    from click.core import ParameterSource
+except ModuleNotFoundError as missing:  # another Python than that of scripts/install
+    python = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
+    if python.exists() and Path(sys.prefix) != python.parent.parent:
+        os.execv(python, [str(python), *sys.argv])  # noqa: S606
+    print(f"{missing.name} is not installed: run scripts/install first", file=sys.stderr)
+    sys.exit(2)
+
+RUN_NAME_CHARACTERS_MAX = 16
+_GENERATOR_OPTIONS = (
+    "count",
+    "pair",
+    "type",
+    "side",
+    "amount",
+    "slippage_bps",
+    "max_price_impact_bps",
+    "min_amount_out",
 )
-from batch_report import BatchProgress, Json, display_progress, print_summary
-from batch_submitter import BatchSubmitter, check_server
-from rich.console import Console
+_COLUMN_HELP = "\n".join(f"  {name:<19}{meaning}" for name, meaning in FIELDS.items())
+_EPILOG = f"""\b
+Columns of a CSV file, fields of JSON lines (the first three are needed):
+{_COLUMN_HELP}
 
-REQUEST_TIMEOUT_S = 60
+\b
+Examples:
+  submit_batch.py --count 1000                     drawn: same seed, same orders
+  submit_batch.py --pair SOL/USDC:3 --pair JUP/USDC --amount 0.5..25 --seed 7
+  submit_batch.py --file orders.csv --check        the file alone, without a server
+  submit_batch.py --file orders.csv --dry-run      quotes and totals, places nothing
+  submit_batch.py --file orders.csv --out results.csv --batch-size 500
+  cat orders.jsonl | submit_batch.py --file - --json
 
+\b
+Exit code:
+  0    every order ended as expected (--expect)
+  1    one did not, or was refused
+  2    the input is invalid, or no engine answers: nothing was sent
+  124  --timeout was over first
+  130  Ctrl-C (143: SIGTERM)
 
-async def submit(
-    url: str,
-    key: str | None,
-    orders: list[Order],
-    batch_key: str,
-    *,
-    batch_size: int,
-    concurrency: int,
-    timeout_s: int,
-) -> BatchProgress:
-    """Place the orders and follow them for at most ``timeout_s``; returns their progress.
-
-    Raises ``InvalidInput`` if ``url`` is not the address of an API.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"{url}: write the API's address as http://HOST:PORT")
-    async with aiohttp.ClientSession(
-        url,
-        headers={"Authorization": f"Bearer {key}"} if key else {},
-        connector=aiohttp.TCPConnector(limit=concurrency + 1),  # one is the stream
-        timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-    ) as http:
-        submitter = BatchSubmitter(http, orders, batch_key)
-        await check_server(http)
-        try:
-            async with asyncio.timeout(timeout_s), display_progress(submitter.progress):
-                await submitter.run(batch_size=batch_size, concurrency=concurrency)
-        except TimeoutError:
-            click.echo(f"not all orders have ended after {timeout_s} s", err=True)
-        return submitter.progress
+The same command again places nothing twice: it follows what it placed, and places what is missing.
+"""
 
 
-@click.command(context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+def _check_run_name(_: click.Context, __: click.Parameter, name: str) -> str:
+    if not re.fullmatch(rf"[\w.-]{{0,{RUN_NAME_CHARACTERS_MAX}}}", name, re.ASCII):
+        limit = RUN_NAME_CHARACTERS_MAX
+        raise click.BadParameter(f"write at most {limit} letters, digits, '.', '_' and '-'")
+    return name
+
+
+def _check_combination(context: click.Context, options: Options) -> None:
+    if options.again and options.run:
+        raise click.UsageError("--again names a new run itself: leave --run out")
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in _GENERATOR_OPTIONS
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if options.file is not None and given:
+        raise click.UsageError(f"{', '.join(given)}: of drawn orders, and --file has its own")
+
+
+def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
+    source = click.get_current_context().get_parameter_source("key")
+    if source is ParameterSource.COMMANDLINE:
+        click.echo("the list of processes shows --key: use --key-file or a variable", err=True)
+    if key_file is None or source is ParameterSource.COMMANDLINE:
+        return key
+    if text := key_file.read().strip():
+        return text
+    raise click.UsageError("the key file is empty")
+
+
+@click.command(
+    epilog=_EPILOG,
+    context_settings={
+        "show_default": True,
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
 @click.option("--url", default="http://127.0.0.1:3000", help="The API.")
 @click.option(
     "--key",
@@ -77,10 +105,21 @@ async def submit(
     " by --key-file: the list of processes shows options to everybody on this machine.",
 )
 @click.option("--key-file", type=click.File(), help="File that holds the API key; - is stdin.")
-@click.option("--file", help="Orders as CSV or JSON lines in the API's words; - is stdin.")
+@click.option("--file", help="Orders as CSV or JSON lines, see below; - is stdin.")
+@click.option("--check", is_flag=True, help="Check the orders' form, without a server.")
+@click.option("--dry-run", is_flag=True, help="Quote the orders, and place none.")
+@click.option("--out", metavar="FILE", help="A row for each order: FILE.csv or FILE.jsonl.")
+@click.option("--again", is_flag=True, help="Place all orders anew, though they were placed.")
+@click.option(
+    "--run",
+    default="",
+    show_default=False,
+    callback=_check_run_name,
+    help="Name of a run; another one places anew.",
+)
 @click.option("--count", default=100, type=click.IntRange(1), help="How many orders to draw.")
-@click.option("--pair", "pairs", multiple=True, default=["SOL/USDC"], help="BASE/QUOTE[:WEIGHT]")
-@click.option("--type", "types", multiple=True, default=["market"], help="TYPE[:WEIGHT]")
+@click.option("--pair", multiple=True, default=["SOL/USDC"], help="BASE/QUOTE[:WEIGHT]")
+@click.option("--type", multiple=True, default=["market"], help="TYPE[:WEIGHT]")
 @click.option("--side", default="mixed", type=click.Choice(["mixed", "buy", "sell"]))
 @click.option("--amount", default="0.5..25", help="Of the token that is sold: one, or a range.")
 @click.option("--slippage-bps", type=int, help="The server has a default.")
@@ -92,67 +131,24 @@ async def submit(
 @click.option("--timeout", default=300, type=click.IntRange(1), help="Give up after, in seconds.")
 @click.option("--expect", default="confirmed", type=click.Choice(["confirmed", "ended"]))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def main(
-    *,
-    url: str,
-    key: str | None,
-    key_file: TextIO | None,
-    file: str | None,
-    count: int,
-    pairs: tuple[str, ...],
-    types: tuple[str, ...],
-    side: str,
-    amount: str,
-    slippage_bps: int | None,
-    max_price_impact_bps: int | None,
-    min_amount_out: str | None,
-    seed: int,
-    concurrency: int,
-    batch_size: int,
-    timeout: int,
-    expect: str,
-    as_json: bool,
-) -> None:
+@click.pass_context
+def main(context: click.Context, /, **values: object) -> None:
     """Submit many orders, follow each to its end, and sum up."""
-    key = _choose_key(key, key_file)
-    pair_weights, type_weights = parse_weighted_values(pairs), parse_weighted_values(types)
-    low, high = parse_amount_range(amount)
-    generator = OrderGenerator(
-        count,
-        pair_weights,
-        type_weights,
-        side,
-        low,
-        high,
-        slippage_bps,
-        min_amount_out,
-        max_price_impact_bps,
+    key = _choose_key(
+        cast("str | None", values["key"]), cast("TextIO | None", values.pop("key_file"))
     )
-    orders = generator.generate(seed) if file is None else read_orders(file)
-    began_s = time.monotonic()
-    options = {"batch_size": batch_size, "concurrency": concurrency, "timeout_s": timeout}
-    batch_key = assign_client_order_ids(orders, seed)
-    progress = asyncio.run(submit(url, key, orders, batch_key, **options))
-    _show_summary(progress.build_summary(time.monotonic() - began_s), as_json=as_json)
-    sys.exit(0 if progress.has_expected_outcome(expect) else 1)
-
-
-def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
-    source = click.get_current_context().get_parameter_source("key")
-    if source is click.core.ParameterSource.COMMANDLINE:
-        click.echo("the list of processes shows --key: use --key-file or a variable", err=True)
-    if key_file is None or source is click.core.ParameterSource.COMMANDLINE:
-        return key
-    if text := key_file.read().strip():
-        return text
-    raise click.UsageError("the key file is empty")
-
-
-def _show_summary(summary: Json, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(summary))
-    else:
-        print_summary(summary, Console())
+    options = Options(**{**values, "key": key})  # type: ignore[arg-type]
+    _check_combination(context, options)
+    try:
+        command = BatchCommand(options)
+        if options.check:
+            code = command.check()
+        else:
+            code = asyncio.run(command.quote() if options.dry_run else command.place())
+    except KeyboardInterrupt:
+        click.echo("stopped", err=True)
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import ClassVar, Final
 
 from textual.app import App, SystemCommand
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.types import CSSPathType
 
@@ -31,6 +32,7 @@ from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
 from tui.table.columns import COLUMNS
 from tui.widgets.theme import THEMES, build_extra_colours
+from tui.widgets.typed_keys import TypedKeys
 
 _GC_INTERVAL_S: Final = 60
 _HISTORY_DELAY_S: Final = 0.1
@@ -55,6 +57,7 @@ class Dashboard(App[None]):
         self._connect = connect
         self._has_mouse = True
         self._requested_id = ""
+        self._typed_keys = TypedKeys(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         if session.settings.theme in self.available_themes:
@@ -70,7 +73,15 @@ class Dashboard(App[None]):
         """Show the session and start its source."""
         self.theme_changed_signal.subscribe(self, self._save_theme)
         self._show_session()
+        self.call_later(self._typed_keys.open)
         self.set_interval(_GC_INTERVAL_S, self._collect_garbage)
+
+    async def on_event(self, event: Event) -> None:
+        """Handle an event; a key waits until the one before it has had its effects."""
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._typed_keys.add(event)
+        else:
+            await super().on_event(event)
 
     @property
     def main(self) -> MainScreen:

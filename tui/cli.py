@@ -1,4 +1,4 @@
-"""The ``tui`` command: builds the session from its options and runs the dashboard."""
+"""The ``dashboard`` command: builds the session from its options and runs the dashboard."""
 
 from __future__ import annotations
 
@@ -133,14 +133,15 @@ def run(options: Options) -> int:
     try:
         return _run_plain(options) if options.is_plain else _run_dashboard(options)
     except (InvalidRecording, RefusedByServer, OSError) as error:
-        click.echo(f"order-engine tui: {error}", err=True)
+        click.echo(f"order-engine dashboard: {error}", err=True)
         return 1
 
 
 def _run_dashboard(options: Options) -> int:
     standard_input = terminal.find_terminal()
     if standard_input is None:
-        click.echo("order-engine tui: this is no terminal; --plain writes lines instead", err=True)
+        text = "this is no terminal; --plain writes lines instead"
+        click.echo(f"order-engine dashboard: {text}", err=True)
         return 2
     path = default_path()
     session = _create_session(options, Settings.load(path))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
-from tui.model.batch_plan import BatchPlan
+from tui.model.batch_plan import BatchPlan, sum_amounts_in
 from tui.model.messages import WireOrderTerms, WireRoute
 from tui.model.orders import BPS
-from tui.model.pairs import resolve_pair, split_pair
+from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
 from tui.session import Session
 from tui.text.format import format_amount, format_price
 
 _DRY_RUN_ORDERS_MAX: Final = 4
+_DOLLAR: Final = "USDC"
+"""What values are given in."""
 
 
 class QuoteService:
@@ -44,6 +47,38 @@ class QuoteService:
             amount_out = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
             self._quoted_prices[name] = amount_out / plan.high
         return ""
+
+    def find_value(self, orders: Iterable[WireOrderTerms]) -> Decimal | None:
+        """What orders sell, in USDC, as far as prices are known; ``None`` if none is."""
+        known = [
+            total * price
+            for token, total in sum_amounts_in(orders).items()
+            if (price := self._find_dollar_price(token)) is not None
+        ]
+        return sum(known, Decimal(0)) if known else None
+
+    async def load_dollar_prices(self, orders: Iterable[WireOrderTerms]) -> None:
+        """Load the prices that ``find_value`` lacks; a token that has none stays without."""
+        client = self._session.client
+        if client is None:
+            return
+        largest: dict[str, Decimal] = {}
+        for order in orders:
+            token = order["tokenIn"]
+            largest[token] = max(largest.get(token, Decimal(0)), Decimal(order["amount"]))
+        for token, amount in largest.items():
+            if self._find_dollar_price(token) is None:
+                await self._load_dollar_price(client, token, amount)
+
+    def _find_dollar_price(self, token: str) -> Decimal | None:
+        return Decimal(1) if token in DOLLAR_TOKENS else self.find_price(f"{token}/{_DOLLAR}")
+
+    async def _load_dollar_price(self, client: ApiClient, token: str, amount: Decimal) -> None:
+        terms = WireOrderTerms(tokenIn=token, tokenOut=_DOLLAR, amount=f"{amount:f}")
+        with suppress(RequestRefused, ServerUnreachable):
+            route = await client.fetch_route(terms)
+            amount_out = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
+            self._quoted_prices[f"{token}/{_DOLLAR}"] = amount_out / amount
 
     async def dry_run(self, orders: Iterable[WireOrderTerms]) -> AsyncIterator[str]:
         """Yield a line for the first order of each pair and side: its route at current prices."""

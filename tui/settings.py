@@ -15,6 +15,8 @@ from typing import Any
 import platformdirs
 
 PRESETS_MAX = 20
+ASK_ABOVE = 150_000
+"""Orders that sell more than this many USDC together are placed at the second request only."""
 
 BatchForm = dict[str, str]
 """The text of each field of the batch builder, by field name."""
@@ -27,7 +29,11 @@ def default_path() -> Path:
 
 @dataclass(slots=True)
 class Settings:
-    """The settings; field names are the keys of the file. ``columns``: optional columns shown."""
+    """The settings; field names are the keys of the file.
+
+    ``columns``: optional columns shown. ``ask_above``: in USDC; orders that sell more than this
+    together are placed once it was asked for twice.
+    """
 
     theme: str = "order-engine-dark"
     sort: str = "time"
@@ -35,6 +41,7 @@ class Settings:
     columns: list[str] = field(default_factory=list)
     last_batch: BatchForm = field(default_factory=dict)
     presets: dict[str, BatchForm] = field(default_factory=dict)
+    ask_above: int = ASK_ABOVE
 
     @classmethod
     def load(cls, path: Path) -> Settings:

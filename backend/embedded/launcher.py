@@ -26,8 +26,9 @@ from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
 from backend.embedded.child_process import build_parent_death_hook
-from backend.embedded.engine_processes import ProcessCommand
-from backend.embedded.supervisor import NoticeHandler
+from backend.embedded.engine_processes import ProcessCommand, Stage
+from backend.embedded.ready_message import build_ready_message
+from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
@@ -74,6 +75,7 @@ async def launch_engine(
         build_host_rule(settings, api_sockets, public_address.url)
         if note := check_exposure(settings, api_sockets):
             click.echo(note, err=True)
+        _announce_servers(settings, on_notice)
         async with embedded.run_servers(
             data_dir,
             database_url=settings.database_url,
@@ -82,6 +84,7 @@ async def launch_engine(
             force_stop=force_stop,
         ) as servers:
             url, pooling = servers.database_url, Pooling(settings.database_pooler)
+            on_notice(Notice("database", NoticeKind.MIGRATES))
             await wait_for_server(
                 "PostgreSQL", lambda: migrate(url, pooling), away=(Transient,), stop=stop
             )
@@ -148,7 +151,7 @@ async def _supervise_plan(
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def on_ready(addresses: Mapping[str, str]) -> None:
-        click.echo(f"ready {addresses['api']}")
+        click.echo(build_ready_message(addresses["api"]))
         ready.set_result(addresses["api"])
 
     has_succeeded = True
@@ -162,7 +165,10 @@ async def _supervise_plan(
 
     async with run_in_background(run_foreground):
         await engine_processes.run_stages(
-            [plan.chain_commands, plan.worker_commands, plan.api_commands],
+            [
+                _announce_stage(stage, on_notice)
+                for stage in (plan.chain_commands, plan.worker_commands, plan.api_commands)
+            ],
             log_dir=plan.data_dir / "logs",
             stop=stop,
             force_stop=force_stop,
@@ -180,6 +186,24 @@ def choose_key(settings: Settings) -> str | None:
     keys = [pair.partition(":")[2] for pair in settings.api_keys]
     own = os.environ.get(API_KEY_VARIABLE)
     return own if own in keys else next(iter(keys), None)
+
+
+def _announce_servers(settings: Settings, on_notice: NoticeHandler) -> None:
+    for name, url in (("postgres", settings.database_url), ("valkey", settings.redis_url)):
+        if url is None:
+            on_notice(Notice(name, NoticeKind.STARTS))
+
+
+def _announce_stage(stage: Stage, on_notice: NoticeHandler) -> Stage:
+    """The same stage, which says what it starts."""
+
+    def announce(ready: Mapping[str, str]) -> Sequence[ProcessCommand]:
+        commands = stage(ready)
+        for command in commands:
+            on_notice(Notice(command.name, NoticeKind.STARTS))
+        return commands
+
+    return announce
 
 
 async def run_dashboard(url: str, key: str | None) -> bool:

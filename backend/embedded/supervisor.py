@@ -26,6 +26,9 @@ STABLE_RUN_S = 10.0
 class NoticeKind(StrEnum):
     """Events in the lifecycle of a supervised process."""
 
+    STARTS = "starts"
+    """Reported by who has it supervised, not by the supervisor."""
+    MIGRATES = "is brought up to date"
     READY = "is ready"
     WAITS = "is not ready yet"
     """It waits for a server that is not one of ours."""

@@ -78,6 +78,68 @@ async def test_the_apis_errors_are_shown_beside_their_fields(client: ClientPage)
     await expect(client.element("outcome")).not_to_contain_text("Accepted")
 
 
+async def test_a_refusal_stays_until_its_field_changes_and_its_outcome_until_the_next_try(
+    client: ClientPage,
+) -> None:
+    page, error, outcome = client.page, client.element("error-type"), client.element("outcome")
+    await client.open()
+    # A quote knows nothing of types: the automatic one after the refusal succeeds.
+    await client.fill(preset="one order", type="sniper")
+    async with page.expect_response("**/api/quotes"):
+        await client.submit()
+    await expect(client.element("preview")).to_contain_text("At least")
+    await expect(error).to_contain_text("not supported yet")
+    await client.fill(slippage="60")  # another field, and another automatic quote
+    await expect(client.element("preview")).to_contain_text("At least")
+    await expect(error).to_contain_text("not supported yet")
+    await expect(outcome).to_contain_text("Not placed: type")
+    await client.fill(type="market")
+    await expect(error).to_have_text("")
+    await expect(outcome).to_contain_text("Not placed: type")
+    await client.submit()
+    await expect(outcome).to_contain_text("Accepted")
+
+
+async def test_what_was_said_of_other_values_goes_when_they_change(client: ClientPage) -> None:
+    await client.open()
+    await client.fill(preset="one order", low="2")
+    await expect(client.element("preview")).to_contain_text("for 2 SOL")
+    await expect(client.element("sum")).to_contain_text("Sells 2 SOL, about")
+    await client.page.route("**/api/quotes", lambda route: None)  # no quote ever arrives
+    await client.fill(low="3")
+    assert await client.element("preview").inner_text() == ""
+    assert await client.element("sum").inner_text() == ""
+
+
+async def test_orders_above_the_value_of_a_setting_are_placed_at_the_second_click(
+    client: ClientPage,
+) -> None:
+    sum_up, question, place = (client.element(name) for name in ("sum", "question", "place"))
+    outcome, ask_above = client.element("outcome"), client.element("ask-above")
+    await client.open()
+    await ask_above.fill("150000")
+    await client.fill(preset="a few", count="2000", side="sell", low="1", high="1", of="in")
+    await expect(sum_up).to_contain_text(re.compile(r"Sells 2,000 SOL, about [\d,]+ USDC"))
+    await place.dblclick()  # is one click
+    await expect(question).to_contain_text("2,000 orders sell 2,000 SOL, about")
+    await expect(place).to_contain_text(re.compile(r"Place 2,000 orders: [\d,]+ USDC"))
+    await client.fill(count="3", low="1000", high="1000")  # other orders: asked anew
+    await expect(question).to_have_text("")
+    await expect(place).to_have_text("Place 3 orders")
+    await client.submit()
+    await expect(question).to_contain_text("3 orders sell 3,000 SOL")
+    await ask_above.fill("5")
+    await client.fill(low="1", high="1")
+    await client.submit()
+    await expect(question).to_contain_text("3 orders sell 3 SOL")
+    await expect(outcome).to_have_text("")
+    while not await outcome.inner_text():  # a click in the first moment is no answer
+        await client.submit()
+    await expect(outcome).to_contain_text("3 accepted")
+    await client.page.reload()
+    await expect(ask_above).to_have_value("5")
+
+
 async def test_an_order_that_cannot_be_filled_fails_and_shows_the_reason(
     client: ClientPage,
 ) -> None:

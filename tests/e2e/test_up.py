@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ import pytest
 from tests.e2e.up import START_TIMEOUT_S, RunningUp, build_command, build_environment, run_up
 from tests.processes import is_running, wait_until
 from tests.scenario import HAPPY_PATH
+from tests.terminal import run_in_terminal
 
 Json = dict[str, Any]
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 10}
 INSTANT = ("--profile", "instant")
+DASHBOARD_OPENS = "\x1b[?1049h"
+"""Switches a terminal to its other screen."""
 
 
 async def post_order(up: RunningUp, body: Json) -> Json:
@@ -176,3 +180,27 @@ async def test_the_smoke_test_ends_well_and_shows_every_order(data_dir: Path) ->
     assert "20 of 20 orders ended as they should" in output
     assert output.count("confirmed") == 18
     assert output.count("min_out_not_met") == 2
+
+
+async def test_on_a_terminal_the_start_shows_its_steps_and_what_to_open(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    arguments = ("up", "--port", "0", "--data-dir", str(data_dir), *INSTANT)
+    async with run_in_terminal(tmp_path, *arguments, program=("-m", "backend.cli")) as terminal:
+        await terminal.wait_for_output(DASHBOARD_OPENS)
+        shown = terminal.output.decode().partition(DASHBOARD_OPENS)[0]
+        places = [
+            shown.find(step)
+            for step in (
+                *(f"its data and logs are in {data_dir}", "postgres starts", "postgres is ready"),
+                *("database is brought up to date", "chain starts", "worker-1 starts"),
+                *("api starts", "api is ready", "ready http://127.0.0.1:", "  page       http://"),
+                *("/docs", "dashboard --url http://127.0.0.1:"),
+            )
+        ]
+        assert -1 not in places, shown
+        assert places == sorted(places), shown
+        await terminal.wait_for_output("live")
+        os.write(terminal.master, b"q")
+        assert await terminal.wait_for_exit() == 0
+        assert b"api stopped" in terminal.output

@@ -31,7 +31,7 @@ from tests.integration.apis import receive_stream as read_stream
 
 OPEN_PATHS = {
     *("/healthz", "/livez", "/readyz", "/metrics", "/openapi.json"),
-    *("/health", "/docs", "/docs/<name>", "/static/<path:name>"),
+    *("/", "/health", "/docs", "/docs/<name>", "/static/<path:name>"),
 }
 DOCUMENT = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
 
@@ -168,6 +168,13 @@ async def test_the_docs_page_needs_no_other_site(database_url: str, redis_url: s
                 assert await response.read()
         async with api.session.get("/openapi.json") as response:
             assert await response.json() == {"servers": [{"url": api.url}], **DOCUMENT}
+
+
+async def test_the_root_leads_to_the_page(database_url: str, redis_url: str) -> None:
+    async with open_api(database_url, redis_url) as api, api.session.get("/") as response:
+        assert (response.status, response.content_type) == (200, "text/html")
+        assert str(response.url) == f"{api.url}/static/client.html"
+        assert [redirect.status for redirect in response.history] == [302]
 
 
 async def test_static_files_are_served_as_they_are_and_nothing_beside_them(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import aiohttp
 import pytest
-from backend.api.server.query_check import SOCKET_CREDENTIALS
-from backend.api.server.route_table import ROUTES, SOCKETS
 
+from backend.api.application.route_table import ROUTES, SOCKETS
 from tests.integration.apis import ORDER, open_api
 
 UNKNOWN = "unknown_parameter"
@@ -16,7 +17,7 @@ async def test_every_route_refuses_an_unknown_parameter(database_url: str, redis
     async with open_api(database_url, redis_url) as api:
         for route in ROUTES:
             path = route.path.replace("<path:name>", "client.html").replace("<name>", "x")
-            body = {"json": ORDER} if route.doc.body else {}
+            body: dict[str, Any] = {"json": ORDER} if route.doc.body else {}
             async with api.session.request(route.method, f"{path}?zzz=1", **body) as response:
                 problem = await response.json(content_type=None)
             assert (response.status, problem["code"]) == (400, UNKNOWN), path
@@ -42,7 +43,7 @@ async def test_every_socket_refuses_an_unknown_parameter(database_url: str, redi
             async with api.session.get(f"{path}?zzz=1", headers=headers) as response:
                 [error] = (await response.json(content_type=None))["errors"]
             assert error["code"] == UNKNOWN
-            assert all(name in error["reason"] for name in SOCKET_CREDENTIALS)
+            assert "ticket" in error["reason"]
 
 
 @pytest.mark.parametrize(

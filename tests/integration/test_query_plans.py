@@ -51,7 +51,7 @@ STATUSES: Sequence[tuple[Status, ...]] = (
     (Status.CANCELLED,),
     (Status.SUBMITTED, Status.FAILED),
 )
-TIMES: Sequence[dict[str, datetime]] = (
+TIMES: Sequence[dict[str, Any]] = (
     {},
     {"created_from": START, "created_to": MIDDLE},
     {"updated_since": START},

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import wait_until
+from tests.terminal import run_in_terminal
 from tests.tui.servers import run_api_process
 from tests.tui.sessions import RECORDING
 from tui.text.symbols import needs_ascii
@@ -31,78 +29,6 @@ asyncio.run(run_dashboard(sys.argv[1], sys.argv[2]))
 """
 
 
-class Dashboard:
-    """The command on one side of a pseudo-terminal; this object is the other side."""
-
-    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
-        self.process = process
-        self.master = master
-        self.output = b""
-        asyncio.get_running_loop().add_reader(master, self._read)
-
-    def _read(self) -> None:
-        try:
-            self.output += os.read(self.master, 65_536)
-        except OSError:
-            asyncio.get_running_loop().remove_reader(self.master)
-
-    async def wait_for_output(self, text: str) -> None:
-        await wait_until(lambda: text.encode() in self.output)
-
-    def hang_up(self) -> None:
-        """Close the terminal."""
-        asyncio.get_running_loop().remove_reader(self.master)
-        os.close(self.master)
-        self.master = -1
-
-    async def wait_for_exit(self) -> int:
-        async with asyncio.timeout(WAIT_S):
-            return await self.process.wait()
-
-
-@asynccontextmanager
-async def run_in_terminal(
-    home: Path,
-    *arguments: str,
-    before: Callable[[], object] | None = None,
-    is_controlling: bool = True,
-    program: tuple[str, ...] = ("-m", "tui"),
-    **environ: str,
-) -> AsyncIterator[Dashboard]:
-    master, slave = pty.openpty()
-    os.set_blocking(master, False)
-
-    def prepare() -> None:
-        os.setsid()
-        import fcntl
-        import termios
-
-        if is_controlling:
-            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-        if before is not None:
-            before()
-
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *program, *arguments),
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(home), **environ},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        preexec_fn=prepare,
-    )
-    os.close(slave)
-    dashboard = Dashboard(process, master)
-    try:
-        yield dashboard
-    finally:
-        if dashboard.master >= 0:
-            dashboard.hang_up()
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
 def ignore_hangup() -> object:
     return signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -116,6 +42,22 @@ async def test_q_restores_the_terminal_and_saves_the_settings(tmp_path: Path) ->
         assert b"Traceback" not in dashboard.output
     saved = (tmp_path / "order-engine" / "dashboard.json").read_text()
     assert '"sort": "pair"' in saved
+
+
+async def test_keys_typed_ahead_go_to_the_form_that_an_earlier_one_opens(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--url", NOWHERE) as dashboard:
+        await dashboard.wait_for_output("offline")
+        os.write(dashboard.master, b"n\x152345")
+        await dashboard.wait_for_output("2,345 orders")
+
+
+async def test_keys_typed_ahead_go_to_the_filter_and_back_to_the_table(tmp_path: Path) -> None:
+    async with run_in_terminal(tmp_path, "--url", NOWHERE) as dashboard:
+        await dashboard.wait_for_output("offline")
+        os.write(dashboard.master, b"/sS\rq")
+        assert await dashboard.wait_for_exit() == 0
+    saved = (tmp_path / "order-engine" / "dashboard.json").read_text()
+    assert '"sort": "time"' in saved  # as text, no key sorted
 
 
 @pytest.mark.parametrize("before", [None, ignore_hangup], ids=["sighup", "sighup-ignored"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from random import Random
@@ -210,18 +210,29 @@ class _FormReader:
         return value
 
 
+def count_orders(count: int) -> str:
+    """Write a number of orders in words."""
+    return "1 order" if count == 1 else f"{count:,} orders"
+
+
 def describe_totals(orders: Sequence[WireOrderTerms], count: int) -> str:
     """Describe the total input of ``count`` orders, extrapolated from these: ``1,275 SOL``."""
-    sums: dict[str, Decimal] = {}
-    for order in orders:
-        token = order["tokenIn"]
-        sums[token] = sums.get(token, Decimal(0)) + Decimal(order["amount"])
+    sums = sum_amounts_in(orders)
     scale = Decimal(count) / len(orders)
     parts = [
         f"{format_amount(sums[token] * scale)} {shorten_token(token)}" for token in sorted(sums)
     ]
     more = f" and {len(parts) - _TOTALS_MAX} more tokens" if len(parts) > _TOTALS_MAX else ""
     return " + ".join(parts[:_TOTALS_MAX]) + more
+
+
+def sum_amounts_in(orders: Iterable[WireOrderTerms]) -> dict[str, Decimal]:
+    """Sum what orders sell, by token."""
+    sums: dict[str, Decimal] = {}
+    for order in orders:
+        token = order["tokenIn"]
+        sums[token] = sums.get(token, Decimal(0)) + Decimal(order["amount"])
+    return sums
 
 
 def build_curl_command(url: str, orders: Sequence[WireOrderTerms], key: str) -> str:

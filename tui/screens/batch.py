@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import ClassVar, Final
 
@@ -15,7 +17,7 @@ from textual.widgets import Button, Input, Label
 from tui.model import batch_plan
 from tui.model.batch_plan import BatchPlan, InvalidPlan
 from tui.model.messages import WireOrderTerms
-from tui.quotes import QuoteService, describe_order
+from tui.quotes import describe_order
 from tui.screens.submit import SubmitScreen
 from tui.session import Session
 from tui.settings import PRESETS_MAX, BatchForm
@@ -24,6 +26,7 @@ from tui.widgets.choice import Choice
 
 _PREVIEW_ORDERS: Final = 3
 _SAMPLE_ORDERS: Final = 500
+_VALUE_DELAY_S: Final = 0.3
 _SINGLE_ORDER_FORM: Final[BatchForm] = {"count": "1", "pace": "0", "seed": "0", "of": "in"}
 
 _CHOICES: Final = {
@@ -54,7 +57,6 @@ class BatchScreen(SubmitScreen):
     def __init__(self, session: Session, *, is_single: bool = False) -> None:
         super().__init__(session)
         self._is_single = is_single
-        self._quotes = QuoteService(session)
         self._preset = -1
         self._form: BatchForm = {**batch_plan.DEFAULTS, **session.settings.last_batch}
         if is_single:
@@ -112,7 +114,7 @@ class BatchScreen(SubmitScreen):
     def on_mount(self) -> None:
         """Focus the first field and show the preview."""
         self.query_one("#field-low" if self._is_single else "#field-count", Input).focus()
-        self._update_preview()
+        self._on_change()
 
     def _buttons(self) -> ComposeResult:
         labels = {"submit": "Submit ^s", "dry-run": "Dry run f4"}
@@ -138,14 +140,29 @@ class BatchScreen(SubmitScreen):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Update the preview: another value was typed."""
         event.stop()
-        self.discard_refused()
-        self._update_preview()
+        self._on_change()
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
         """Update the preview: another option was chosen."""
         event.stop()
-        self.discard_refused()
+        self._on_change()
+
+    def _on_change(self) -> None:
+        self.workers.cancel_group(self, "quotes")  # they are of other values
+        self.discard_outcome()
         self._update_preview()
+        self.run_worker(self._load_values(), group="quotes", exclusive=True)
+
+    async def _load_values(self) -> None:
+        """Load the prices that the sum in USDC needs, once the user pauses."""
+        await asyncio.sleep(_VALUE_DELAY_S)
+        plan = self._parse_form()
+        if plan is not None:
+            with suppress(InvalidPlan):
+                await self.quotes.load_dollar_prices(
+                    islice(plan.generate_orders(self.quotes.find_price), _SAMPLE_ORDERS)
+                )
+            self._update_preview()
 
     def _form_values(self) -> BatchForm:
         values = dict(self._form)
@@ -182,29 +199,31 @@ class BatchScreen(SubmitScreen):
 
     def _describe_plan(self, plan: BatchPlan) -> tuple[str, str]:
         try:
-            sample = list(islice(plan.generate_orders(self._quotes.find_price), _SAMPLE_ORDERS))
+            sample = list(islice(plan.generate_orders(self.quotes.find_price), _SAMPLE_ORDERS))
         except InvalidPlan:
             return f"{plan.count:,} orders", "amounts follow when a price is known"
         shown = f" {self.session.symbols.dot} ".join(
             describe_order(order) for order in sample[:_PREVIEW_ORDERS]
         )
+        value = self.quotes.find_value(sample)
+        worth = "" if value is None else f", {value * plan.count / len(sample):,.0f} USDC"
         if self._is_single:
-            return "", shown
+            return "", f"{shown}{worth}"
         speed = self.session.model.counters.rates.end_rate(self.session.server_now_ms)
         about = f", about {plan.count / speed:.0f} s at {format_rate(speed)}" if speed else ""
-        return (
-            f"{plan.count:,} orders of {batch_plan.describe_totals(sample, plan.count)}{about}",
-            shown,
-        )
+        totals = batch_plan.describe_totals(sample, plan.count)
+        return f"{plan.count:,} orders of {totals}{worth}{about}", shown
 
     # Actions
 
     async def prepare(self) -> bool:
         """Load the prices of pairs that were not traded yet."""
-        plan = self._parse_form()
+        form, plan = self._form_values(), self._parse_form()
         if plan is None:
             return False
-        reason = await self._quotes.load_prices(plan)
+        reason = await self.quotes.load_prices(plan)
+        if self._form_values() != form:
+            reason = "the form changed meanwhile: nothing was sent"
         if reason:
             self.show_message(reason)
         self._update_preview()
@@ -217,7 +236,7 @@ class BatchScreen(SubmitScreen):
             return None
         if not self._is_single:
             self.session.settings.last_batch = self._form_values()
-        return list(plan.generate_orders(self._quotes.find_price))
+        return list(plan.generate_orders(self.quotes.find_price))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Run the action of the button."""
@@ -233,13 +252,13 @@ class BatchScreen(SubmitScreen):
 
     def action_dry_run(self) -> None:
         """Request quotes for the first orders, without placing any."""
-        self.run_worker(self._dry_run(), group="send", exclusive=True)
+        self.run_worker(self._dry_run(), group="quotes", exclusive=True)
 
     async def _dry_run(self) -> None:
         if await self.prepare():
             orders = self.build_orders() or []
             self.show_message("asking for quotes")
-            self.show_message(*[line async for line in self._quotes.dry_run(orders)])
+            self.show_message(*[line async for line in self.quotes.dry_run(orders)])
 
     def action_preset(self) -> None:
         """Fill the fields from the next preset."""

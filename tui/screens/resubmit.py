@@ -67,12 +67,12 @@ class ResubmitScreen(SubmitScreen):
         ]
 
     def on_choice_changed(self) -> None:
-        """Forget the refused orders: the input changed."""
-        self.discard_refused()
+        """Forget what was said of the earlier input."""
+        self.discard_outcome()
 
     def on_input_changed(self) -> None:
-        """Forget the refused orders: the input changed."""
-        self.discard_refused()
+        """Forget what was said of the earlier input."""
+        self.discard_outcome()
 
     def on_button_pressed(self) -> None:
         """Send the orders."""

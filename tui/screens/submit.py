@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -15,12 +16,16 @@ from tui.connection.order_sender import (
     send_order,
     send_orders,
 )
+from tui.model.batch_plan import count_orders, describe_totals
 from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import WireOrderTerms
+from tui.quotes import QuoteService
 from tui.session import Session
 from tui.text.format import format_seconds, sanitize_text
 
 _REASONS_MAX: Final = 3
+_ANSWER_DELAY_S: Final = 0.4
+"""A key that repeats answers no question."""
 
 
 class SubmitScreen(ModalScreen[None]):
@@ -34,6 +39,9 @@ class SubmitScreen(ModalScreen[None]):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
+        self.quotes = QuoteService(session)
+        self._is_asked = False
+        self._answer_at_s = 0.0
         self._refused_terms: list[WireOrderTerms] = []
         self._is_busy = False
 
@@ -57,7 +65,7 @@ class SubmitScreen(ModalScreen[None]):
 
     def action_submit(self) -> None:
         """Send the orders, or those of the last try that were refused."""
-        if self._is_busy:
+        if self._is_busy or monotonic() < self._answer_at_s:
             return
         if self.session.client is None:
             self.show_message("a recording is shown: nothing can be sent")
@@ -66,10 +74,12 @@ class SubmitScreen(ModalScreen[None]):
         else:
             self.run_worker(self._submit(), group="send", exclusive=True)
 
-    def discard_refused(self) -> None:
-        """Forget the refused orders: the input changed."""
+    def discard_outcome(self) -> None:
+        """Forget what was said and asked of the earlier input, and its refused orders."""
         self._refused_terms = []
+        self._is_asked = False
         self._set_submit_label("Submit ^s")
+        self.show_message()
 
     def show_message(self, *lines: str) -> None:
         """Show lines below the fields."""
@@ -85,7 +95,7 @@ class SubmitScreen(ModalScreen[None]):
             orders = self._refused_terms or assign_client_order_ids(
                 self.build_orders() or (), self.session.new_id
             )
-            if not orders:
+            if not orders or (not self._refused_terms and await self._must_ask(orders)):
                 return
             began_ms = self.session.source.now_ms()
             if self.is_single:
@@ -101,6 +111,22 @@ class SubmitScreen(ModalScreen[None]):
             self._show_outcome(outcome, self.session.source.now_ms() - began_ms)
         finally:
             self._is_busy = False
+
+    async def _must_ask(self, orders: Sequence[WireOrderTerms]) -> bool:
+        """Ask once whether to place orders that sell more than the user's setting."""
+        await self.quotes.load_dollar_prices(orders)
+        value, limit = self.quotes.find_value(orders), self.session.settings.ask_above
+        if self._is_asked or value is None or value <= limit:
+            return False
+        self._is_asked = True
+        self._answer_at_s = monotonic() + _ANSWER_DELAY_S
+        self.show_message(
+            f"{describe_totals(orders, len(orders))} in {count_orders(len(orders))},"
+            f" about {value:,.0f} USDC: more than {limit:,} USDC",
+            "submit once more to place them",
+        )
+        self._set_submit_label(f"Place {value:,.0f} USDC ^s")
+        return True
 
     def _show_progress(self, outcome: SendOutcome) -> None:
         self.show_message(f"{outcome.accepted:,} of {outcome.total:,} accepted")

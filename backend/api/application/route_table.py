@@ -210,6 +210,19 @@ ROUTES: Final = (
     ),
     Route(
         "GET",
+        "/",
+        static_files.get_home,
+        RouteDoc(
+            "Lead to the browser client",
+            "documents",
+            status=302,
+            headers=("Location",),
+            media_type="text/plain",
+        ),
+        Access.OPEN,
+    ),
+    Route(
+        "GET",
         "/openapi.json",
         static_files.get_openapi,
         RouteDoc("This document", "documents", media_type="application/json"),

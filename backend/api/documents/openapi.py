@@ -50,7 +50,7 @@ _HEADERS: Final[dict[str, str]] = {
     "X-Request-ID": "The id of the request: that which it came with, or a new one.",
     "RateLimit-Policy": "Orders (`q`) that an owner may place in a window of `w` seconds.",
     "RateLimit": "Orders that are left (`r`), and the seconds until all are again (`t`).",
-    "Location": "The address of the order.",
+    "Location": "The address of the order, or of the page.",
     "Idempotent-Replayed": "`true` if an earlier request got this answer first.",
     "Link": 'The next page, `rel="next"`.',
     "Retry-After": "Seconds to wait.",

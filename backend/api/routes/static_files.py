@@ -58,6 +58,13 @@ _DOCS_SCRIPT = """window.ui = SwaggerUIBundle({
 _DOCS_FILES = frozenset({"swagger-ui.css", "swagger-ui-bundle.js"})
 
 
+async def get_home(api: ApiContext, request: Request) -> Response:
+    """``GET /``: leads to the browser client."""
+    location = f"{api.public_address.find_base(request).path}/static/client.html"
+    headers = {**_STATIC_HEADERS, "Location": location}
+    return Response(302, f"{location}\n", headers, "text/plain; charset=utf-8")
+
+
 async def get_openapi(api: ApiContext, request: Request) -> Response:
     """``GET /openapi.json``, with the address by which this client reached the server."""
     servers = encode([{"url": api.public_address.find_base(request).url}])

@@ -55,6 +55,12 @@ export function multiply(a, b, decimals) {
   return formatUnits(divideRounded(units, 10n ** BigInt(scale)), decimals);
 }
 
+/** `a + b`, exactly; both are 0 or more. */
+export function add(a, b) {
+  const [x, y] = alignScales(a, b);
+  return formatUnits(x + y, Math.max(parse(a).decimals, parse(b).decimals));
+}
+
 /** By how many basis points `a` is more than `b`, to a tenth; null if `b` is 0. */
 export function differenceBps(a, b) {
   const [x, y] = alignScales(a, b);

@@ -6,50 +6,56 @@
  * API's errors, before anything is placed.
  */
 
-import { newIdempotencyKey, ProblemError, UnreachableError } from "../connection/api.js";
-import { differenceBps, formatShort } from "../model/decimal.js";
-import { tokenLabel } from "../model/order.js";
-import { generateOrders, needsPrices, splitPair } from "../model/order_plan.js";
+import { ProblemError, UnreachableError } from "../connection/api.js";
+import { PriceCache } from "../connection/prices.js";
+import { sendWithRetries, sleep } from "../connection/retries.js";
+import { compare, isDecimal } from "../model/decimal.js";
+import { generateOrders } from "../model/order_plan.js";
+import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
 import { Presets } from "../model/presets.js";
-import { createElement, formatCount, formatCounted, formatSigned } from "./format.js";
+import { readStored, writeStored } from "../model/storage.js";
+import { FieldErrors } from "./field_errors.js";
+import { createElement, formatCount, formatCounted } from "./format.js";
+import { describeSums, formatDollars, renderQuote } from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
-const ATTEMPTS_MAX = 8;
-/** The API's field names, and the inputs of the form that they belong to. */
-const FIELD_INPUTS = {
-  tokenIn: "pairs",
-  tokenOut: "pairs",
-  amount: "low",
-  amountIn: "low",
-  slippageBps: "slippage",
-  maxPriceImpactBps: "impact",
-  minAmountOut: "minimum",
-  type: "type",
-  limitPrice: "limit",
-  expiresAt: "type",
-};
+const ANSWER_DELAY_MS = 400;
+const ASK_ABOVE_KEY = "order-engine-ask-above";
 
 export class OrderForm extends EventTarget {
   #form;
   #client;
+  #errors;
   #presets = new Presets();
-  #prices = {};
+  #prices;
   #quoteTimer;
   #quoteAbort = new AbortController();
   #isSending = false;
+  /** Whether the user was asked whether to place what the form says now. */
+  #isAsked = false;
+  #askedAtMs = 0;
   #blockedReason = "";
 
   constructor(form, client) {
     super();
     this.#form = form;
     this.#client = client;
+    this.#errors = new FieldErrors(form);
+    this.#prices = new PriceCache(client);
     const preset = form.elements.preset;
     preset.addEventListener("change", () => this.#choosePreset(preset.value));
     this.#find("preset-save").addEventListener("click", () => this.#savePreset());
     this.#find("preset-forget").addEventListener("click", () => this.#forgetPreset());
-    form.addEventListener("input", (event) => {
-      if (event.target !== preset) this.#update();
+    const askAbove = this.#find("ask-above");
+    askAbove.value = readStored("localStorage", ASK_ABOVE_KEY) ?? ASK_ABOVE;
+    askAbove.addEventListener("change", () =>
+      writeStored("localStorage", ASK_ABOVE_KEY, askAbove.value),
+    );
+    form.addEventListener("input", ({ target }) => {
+      if (target === preset) return;
+      this.#errors.forget(target.name);
+      this.#onChange();
     });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -65,7 +71,8 @@ export class OrderForm extends EventTarget {
       if (name === "pairs") this.#choosePairs(value);
       else this.#form.elements[name].value = value;
     }
-    this.#update();
+    this.#errors.forget();
+    this.#onChange();
   }
 
   /** Disable placing and show the reason; an empty reason enables it. */
@@ -127,6 +134,16 @@ export class OrderForm extends EventTarget {
     return { ...values, pairs: [...data.getAll("pair"), ...others] };
   }
 
+  /** Forget what was said and asked of other values. */
+  #onChange() {
+    this.#isAsked = false;
+    this.#quoteAbort.abort();
+    this.#find("question").replaceChildren();
+    this.#find("sum").replaceChildren();
+    this.#find("preview").replaceChildren();
+    this.#update();
+  }
+
   #update() {
     const { elements } = this.#form;
     const count = Number(elements.count.value);
@@ -135,8 +152,9 @@ export class OrderForm extends EventTarget {
     this.#find("limit-field").hidden = elements.type.value !== "limit";
     this.#find("low-label").textContent = isMany ? "Amount from" : "Amount";
     this.#find("slippage-percent").textContent = `= ${Number(elements.slippage.value) / 100} %`;
-    if (!this.#isSending) this.#find("place").textContent = `Place ${formatCounted(count, "order")}`;
-    this.#find("preview").classList.add("stale");
+    if (!this.#isSending && !this.#isAsked) {
+      this.#find("place").textContent = `Place ${formatCounted(count, "order")}`;
+    }
     clearTimeout(this.#quoteTimer);
     this.#quoteTimer = setTimeout(() => this.#preview(), QUOTE_DELAY_MS);
   }
@@ -148,73 +166,54 @@ export class OrderForm extends EventTarget {
     const { signal } = (this.#quoteAbort = new AbortController());
     try {
       const form = this.#readForm();
-      await this.#loadPrices(form, signal);
-      const [terms] = generateOrders({ ...form, count: "1" }, this.#prices);
+      await this.#prices.loadForAmounts(form, signal);
+      const [terms] = generateOrders({ ...form, count: "1" }, this.#prices.byPair);
       const quote = await this.#client.getQuotes(terms, signal);
-      this.#showErrors([]);
+      this.#errors.show("quote", []);
       this.#find("preview").replaceChildren(...renderQuote(quote));
+      await this.#showSum(form, signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.#showError(error, this.#find("preview"));
-    }
-    this.#find("preview").classList.remove("stale");
-  }
-
-  async #loadPrices(form, signal) {
-    if (!needsPrices(form)) return;
-    for (const pair of form.pairs.filter((each) => !(each in this.#prices))) {
-      const [tokenIn, tokenOut] = splitPair(pair);
-      const quote = await this.#client.getQuotes({ tokenIn, tokenOut, amount: "1" }, signal);
-      this.#prices[pair] = quote.quotes.find(({ dex }) => dex === quote.dex).price;
+      this.#find("preview").replaceChildren(this.#describeError(error, "quote"));
     }
   }
 
-  /** Show an error's reasons beside their fields, and those without a field in the target. */
-  #showError(error, target) {
-    if (error instanceof UnreachableError) {
-      target.replaceChildren(error.message);
-      return;
-    }
+  /** Show beside the button what the orders of the form sell together. */
+  async #showSum(form, signal) {
+    const sums = sumAmounts(generateOrders(form, this.#prices.byPair));
+    await this.#prices.loadForValue(sums, signal);
+    this.#find("sum").replaceChildren(`Sells ${describeSums(sums, this.#prices.byPair)}`);
+  }
+
+  /** Show an error's reasons beside their fields; returns a sentence with all others. */
+  #describeError(error, source) {
+    if (error instanceof UnreachableError) return error.message;
     if (!(error instanceof ProblemError)) throw error;
-    const otherReasons = this.#showErrors(error.errors);
-    const reasons = error.errors.length > 0 ? otherReasons : [error.message];
-    target.replaceChildren(reasons.join("; "));
-  }
-
-  /** Mark exactly these fields as invalid; returns the reasons that belong to no input. */
-  #showErrors(errors) {
-    const otherReasons = [];
-    const reasonsByInput = new Map();
-    for (const { field, reason } of errors) {
-      const name = FIELD_INPUTS[field];
-      if (name === undefined) otherReasons.push(`${field} ${reason}`.trim());
-      else reasonsByInput.set(name, [...(reasonsByInput.get(name) ?? []), reason]);
-    }
-    for (const name of new Set(Object.values(FIELD_INPUTS))) {
-      const reasons = reasonsByInput.get(name) ?? [];
-      const input = this.#form.elements[name === "pairs" ? "others" : name];
-      this.#find(`error-${name}`).textContent = reasons.join("; ");
-      if (reasons.length > 0) input.setAttribute("aria-invalid", "true");
-      else input.removeAttribute("aria-invalid");
-    }
-    return otherReasons;
+    const others = this.#errors.show(source, error.errors);
+    return (error.errors.length > 0 ? others : [error.message]).join("; ");
   }
 
   // Placing
 
   async #submit() {
+    // The second click of a double click answers nothing.
+    if (this.#isAsked && performance.now() - this.#askedAtMs < ANSWER_DELAY_MS) return;
     const outcome = this.#find("outcome");
     outcome.replaceChildren();
     this.#isSending = true;
     this.setBlocked(this.#blockedReason);
     try {
       const form = this.#readForm();
-      await this.#loadPrices(form);
-      const orders = [...generateOrders(form, this.#prices)];
+      await this.#prices.loadForAmounts(form);
+      const orders = [...generateOrders(form, this.#prices.byPair)];
+      if (await this.#mustAsk(orders, form)) return;
       if (orders.length === 1) await this.#placeOne(orders[0], outcome);
       else await this.#placeMany(orders, Number(form.pace), outcome);
+      this.#isAsked = false;
+      this.#find("question").replaceChildren();
     } catch (error) {
-      this.#showError(error, outcome);
+      this.#describeError(error, "try");
+      outcome.replaceChildren(`Not placed: ${error.message}`);
     } finally {
       this.#isSending = false;
       this.setBlocked(this.#blockedReason);
@@ -222,10 +221,32 @@ export class OrderForm extends EventTarget {
     }
   }
 
+  /** Ask once whether to place orders that sell more than the user's setting. */
+  async #mustAsk(orders, form) {
+    if (this.#isAsked) return false;
+    const sums = sumAmounts(orders);
+    await this.#prices.loadForValue(sums);
+    if (JSON.stringify(this.#readForm()) !== JSON.stringify(form)) {
+      this.#find("question").replaceChildren("The form has changed: nothing was placed.");
+      return true;
+    }
+    const value = findValue(sums, this.#prices.byPair);
+    const limit = this.#find("ask-above").value;
+    const isBelow = isDecimal(limit) ? value === null || compare(value, limit) <= 0 : limit === "";
+    if (isBelow) return false;
+    const count = formatCounted(orders.length, "order");
+    this.#isAsked = true;
+    this.#askedAtMs = performance.now();
+    this.#find("place").textContent = `Place ${count}: ${formatDollars(value ?? "0")}`;
+    const sum = describeSums(sums, this.#prices.byPair);
+    this.#find("question").replaceChildren(`${count} sell ${sum}. Press again to place.`);
+    return true;
+  }
+
   async #placeOne(order, outcome) {
     const send = (key) => this.#client.placeOrder(order, key);
-    const { orderId } = await this.#sendWithRetries(send, outcome);
-    this.#showErrors([]);
+    const { orderId } = await sendWithRetries(send, (text) => outcome.replaceChildren(text));
+    this.#errors.show("try", []);
     const link = createElement("a", { href: `?order=${orderId}` }, orderId.slice(-8));
     outcome.replaceChildren("Accepted: order ", link);
     this.dispatchEvent(new CustomEvent("placed", { detail: orderId }));
@@ -242,7 +263,7 @@ export class OrderForm extends EventTarget {
       this.#find("place").textContent = `Placed ${placed} of ${formatCount(orders.length)}`;
     }
     const [first] = result.problems;
-    this.#showErrors(first?.errors ?? []);
+    this.#errors.show("try", first?.errors ?? []);
     const texts = [`${formatCount(result.accepted)} accepted`];
     if (first) texts.push(`, ${formatCount(result.problems.length)} refused: ${first.detail}`);
     outcome.replaceChildren(...texts);
@@ -255,7 +276,8 @@ export class OrderForm extends EventTarget {
   async #placeBatch(chunk, result, outcome) {
     let response;
     try {
-      response = await this.#sendWithRetries((key) => this.#client.placeBatch(chunk, key), outcome);
+      const send = (key) => this.#client.placeBatch(chunk, key);
+      response = await sendWithRetries(send, (text) => outcome.replaceChildren(text));
     } catch (error) {
       if (!error.orders) throw error;
       response = { accepted: 0, batchId: null, orders: error.orders };
@@ -264,50 +286,4 @@ export class OrderForm extends EventTarget {
     if (response.batchId) result.batchIds.push(response.batchId);
     result.problems.push(...response.orders.map(({ problem }) => problem).filter(Boolean));
   }
-
-  /** Send a request, with retries of temporary failures; one idempotency key makes them safe. */
-  async #sendWithRetries(send, outcome) {
-    const key = newIdempotencyKey();
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await send(key);
-      } catch (error) {
-        const isTemporary = error instanceof UnreachableError || error.isTemporary;
-        if (!isTemporary || attempt === ATTEMPTS_MAX) throw error;
-        const waitMs = Math.max(error.retryAfterMs || 0, attempt * 500);
-        outcome.replaceChildren(`${error.message}; trying again in ${(waitMs / 1_000).toFixed(1)} s`);
-        await sleep(waitMs);
-      }
-    }
-  }
-}
-
-function sleep(ms) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-}
-
-function toUnavailable({ dex, refused }) {
-  return { dex, ...refused };
-}
-
-function renderQuote(quote) {
-  const token = tokenLabel(quote.tokenOut);
-  const best = quote.quotes.find(({ dex }) => dex === quote.dex);
-  const refused = quote.quotes.filter((each) => each.refused !== undefined);
-  const offers = quote.quotes.filter((each) => each.refused === undefined);
-  const items = offers.map((each) => {
-    const isBest = each === best;
-    const bps = isBest ? "" : ` (${formatSigned(differenceBps(each.amountOut, best.amountOut))} bps)`;
-    const amountOut = `${formatShort(each.amountOut, 8)} ${token}`;
-    const text = `${isBest ? "▸ " : ""}${each.dex}: ${amountOut}${bps}`;
-    return createElement("li", isBest ? { class: "best" } : {}, text);
-  });
-  for (const { dex, reason } of [...refused.map(toUnavailable), ...(quote.unavailable ?? [])]) {
-    items.push(createElement("li", {}, `${dex}: ${reason}`));
-  }
-  const amountIn = `${formatShort(quote.amountIn, 8)} ${tokenLabel(quote.tokenIn)}`;
-  const minimum = `At least ${formatShort(quote.minAmountOut, 8)} ${token} for ${amountIn}`;
-  return [createElement("ul", {}, ...items), createElement("p", {}, minimum)];
 }

@@ -6,10 +6,12 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from tests.conftest import ROOT
@@ -144,9 +146,10 @@ async def test_failures_are_sent_again_as_a_new_batch(
         assert {order.min_amount_out for order in session.model.sorted_orders[:4]} == {"1000"}
 
 
-async def test_a_dry_run_shows_the_quotes_of_the_api(
+@asynccontextmanager
+async def show_dashboard_with_a_node(
     database_url: str, redis_url: str, data_dir: Path
-) -> None:
+) -> AsyncIterator[Pilot[None]]:
     node = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "backend.simulator"),
         *("--data-dir", str(data_dir), "--profile", "instant"),
@@ -156,25 +159,68 @@ async def test_a_dry_run_shows_the_quotes_of_the_api(
     try:
         assert node.stdout is not None
         url = (await node.stdout.readline()).decode().split()[1]
-        chain = {"SOLANA_RPC_URL": url}
         async with (
-            run_api_process(database_url, redis_url, **chain) as api,
+            run_api_process(database_url, redis_url, SOLANA_RPC_URL=url) as api,
             show_live_dashboard(api.url) as pilot,
         ):
-            await pilot.press("n")
-            await fill_fields(pilot, pairs="SOL/USDC", minimum="1000000")
-            await pilot.press("f4")
-            await wait_for(pilot, lambda: "below the minimum" in label_text(pilot))
-            await fill_fields(pilot, minimum="")
-            await pilot.press("f4")
-            await wait_for(pilot, lambda: " bps" in label_text(pilot))
-            assert "raydium" in label_text(pilot)
-            assert "meteora" in label_text(pilot)
-            assert get_dashboard(pilot).session.model.orders == {}
-            assert "USDC" in label_text(pilot, "totals")
+            yield pilot
     finally:
         node.terminate()
         await node.wait()
+
+
+async def test_a_dry_run_shows_the_quotes_of_the_api_until_the_form_changes(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with show_dashboard_with_a_node(database_url, redis_url, data_dir) as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot, pairs="SOL/USDC", minimum="1000000")
+        await pilot.press("f4")
+        await wait_for(pilot, lambda: "below the minimum" in label_text(pilot))
+        await fill_fields(pilot, minimum="")
+        assert label_text(pilot) == ""
+        await pilot.press("f4")
+        await wait_for(pilot, lambda: " bps" in label_text(pilot))
+        assert "raydium" in label_text(pilot)
+        assert "meteora" in label_text(pilot)
+        assert get_dashboard(pilot).session.model.orders == {}
+        assert "USDC" in label_text(pilot, "totals")
+        await fill_fields(pilot, pairs="FOO/USDC")
+        await pilot.press("f4")
+        await wait_for(pilot, lambda: "no price of FOO" in label_text(pilot))
+        await fill_fields(pilot, pairs="SOL/USDC")
+        assert label_text(pilot) == ""
+
+
+async def test_orders_above_the_value_of_a_setting_are_placed_at_the_second_request(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with show_dashboard_with_a_node(database_url, redis_url, data_dir) as pilot:
+        session = get_dashboard(pilot).session
+        session.settings.ask_above = 50_000
+        await pilot.press("n")
+        large = {"count": "2000", "low": "1", "high": "1", "side": "sell", "of": "in"}
+        await fill_fields(pilot, **large)
+        await wait_for(pilot, lambda: "2,000 orders of 2,000" in label_text(pilot, "totals"))
+        await wait_for(pilot, lambda: " USDC" in label_text(pilot, "totals"))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "more than 50,000 USDC" in label_text(pilot))
+        assert "2,000 orders" in label_text(pilot)
+        assert "USDC ^s" in str(pilot.app.screen.query_one("#submit", Button).label)
+        await fill_fields(pilot, count="1999")  # other orders: asked anew
+        assert label_text(pilot) == ""
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "more than 50,000 USDC" in label_text(pilot))
+        assert session.model.orders == {}
+        while not session.model.orders:  # a key that repeats is no answer
+            await pilot.press("ctrl+s")
+            await pilot.pause(0.05)
+        await wait_for(pilot, lambda: len(session.model.orders) == 1_999)
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
+        await pilot.press("n")
+        await fill_fields(pilot, **{**large, "count": "3"})  # below it: at once
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: len(session.model.orders) == 2_002)
 
 
 async def test_a_dry_run_without_a_node_says_why(api: ApiProcess) -> None:

@@ -1,4 +1,4 @@
-"""The orders of a batch: generated from a seed, or read from a file.
+"""The orders of a batch, and those that are generated from a seed.
 
 Every order gets a ``clientOrderId`` derived from the seed and from the orders themselves. The API
 returns the existing order when it knows the ``clientOrderId`` already, so the same command can be
@@ -7,14 +7,11 @@ repeated, after a crash too, and nothing is bought twice.
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -23,13 +20,25 @@ import click
 Order = dict[str, Any]
 
 _AMOUNT_STEPS = 1_000
-_INTEGER_FIELDS = frozenset({"slippageBps", "maxPriceImpactBps"})
 
 
 class InvalidInput(click.ClickException):
     """The options or the file are invalid, or no server responds; exits with 2."""
 
     exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class OrderList:
+    """Orders, and the line or the number of each; ``noun`` is what that number is called."""
+
+    orders: list[Order]
+    lines: list[int]
+    noun: str
+
+    def name(self, index: int) -> str:
+        """The name of an order in messages: ``line 4``."""
+        return f"{self.noun} {self.lines[index]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +63,11 @@ class OrderGenerator:
     min_amount_out: str | None
     max_price_impact_bps: int | None = None
 
-    def generate(self, seed: int) -> list[Order]:
+    def generate(self, seed: int) -> OrderList:
         """Generate the orders: the same for the same seed."""
         random = Random(seed)  # noqa: S311 - test orders, not secrets
-        return [self._draw_order(random) for _ in range(self.count)]
+        orders = [self._draw_order(random) for _ in range(self.count)]
+        return OrderList(orders, list(range(1, self.count + 1)), "order")
 
     def _draw_order(self, random: Random) -> Order:
         base, _, quote = _pick(self.pairs, random).partition("/")
@@ -114,50 +124,17 @@ def parse_amount_range(text: str) -> tuple[Decimal, Decimal]:
     return amounts
 
 
-def read_orders(path: str) -> list[Order]:
-    """Read a CSV or JSON-lines file, or standard input (``-``); raises ``InvalidInput``.
+def assign_client_order_ids(orders: Sequence[Order], seed: int, run: str = "") -> str:
+    """Set every ``clientOrderId``, the same when repeated; returns their common prefix.
 
-    Each line is an order with the API's field names; a file that begins with ``{`` is JSON lines.
+    ``run`` names a run: the orders of another run are other orders.
     """
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read: {error}") from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    orders = _parse_json_lines(lines) if text.lstrip().startswith("{") else _parse_csv(lines)
-    if not orders:
-        raise InvalidInput(f"{path} has no orders")
-    return orders
-
-
-def _parse_json_lines(lines: Iterable[str]) -> list[Order]:
-    orders = []
-    for number, line in enumerate(lines, 1):
-        try:
-            # Numbers stay text, so that they are sent exactly as written.
-            order = json.loads(line, parse_float=str)
-        except ValueError as error:
-            raise InvalidInput(f"line {number} is no JSON: {error}") from None
-        if not isinstance(order, dict):
-            raise InvalidInput(f"line {number} is not a JSON object")
-        orders.append(order)
-    return orders
-
-
-def _parse_csv(lines: Iterable[str]) -> list[Order]:
-    orders = []
-    for row in csv.DictReader(lines):
-        order: Order = {name: value for name, value in row.items() if name and value}
-        for name in _INTEGER_FIELDS & order.keys():
-            order[name] = int(order[name]) if order[name].isdigit() else order[name]
-        orders.append(order)
-    return orders
-
-
-def assign_client_order_ids(orders: list[Order], seed: int) -> str:
-    """Set every ``clientOrderId``, the same when repeated; returns their common prefix."""
-    text = json.dumps([seed, orders], sort_keys=True)
-    prefix = f"{seed}-{sha256(text.encode()).hexdigest()[:12]}"
+    digest = sha256(f"[{seed}, ".encode())
+    encode = json.JSONEncoder(sort_keys=True).encode
+    for number, order in enumerate(orders):
+        digest.update(f"{', ' if number else '['}{encode(order)}".encode())
+    digest.update(b"]]")
+    prefix = "-".join(filter(None, (str(seed), digest.hexdigest()[:12], run)))
     for number, order in enumerate(orders):
         order.setdefault("clientOrderId", f"{prefix}-{number}")
     return prefix

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import aiohttp
-from batch_orders import InvalidInput, Order
-from batch_report import BatchProgress, Json, OrderProgress
+
+from batch.orders import InvalidInput, OrderList
+from batch.progress import BatchProgress, Json, Refusal
 
 STREAM_TIMEOUT_S = 15
 """The stream has a message at least every five seconds; without one for this long it is dead."""
+STREAM_CLOSE_TIMEOUT_S = 0.5
+"""How long the server may take to close the stream; nothing depends on it."""
 RETRY_DELAY_S = 1.0
 FRAME_BYTES_MAX = 16 * 2**20
 IDEMPOTENCY_KEY_MAX = 128
 REFUSED_STATUSES = frozenset({401, 403})
 RETRYABLE_STATUSES = frozenset({429, 503})
+
+
+_ERROR_REASONS: dict[type[Exception], str] = {
+    aiohttp.ClientConnectorCertificateError: "its certificate is for another name or not trusted",
+    aiohttp.ClientSSLError: "it does not speak TLS: try http://",
+    aiohttp.ServerDisconnectedError: "it closed the connection without an answer",
+    aiohttp.InvalidURL: "this is no valid address",
+    TimeoutError: "it did not answer in time",
+}
 
 
 class ApiResponse(NamedTuple):
@@ -31,22 +43,31 @@ class ApiResponse(NamedTuple):
 class RetryableError(Exception):
     """The request or the stream failed temporarily: retry after ``wait_s``."""
 
-    def __init__(self, wait_s: float = RETRY_DELAY_S) -> None:
-        super().__init__()
+    def __init__(self, reason: str, wait_s: float = RETRY_DELAY_S) -> None:
+        super().__init__(reason)
         self.wait_s = wait_s
 
 
 class BatchSubmitter:
-    """Posts the orders of a batch, and follows all of them on one WebSocket."""
+    """Posts the orders of a batch, and follows all of them on one WebSocket.
+
+    ``on_replay`` is called once, when the API says of the first order that it was placed before.
+    """
 
     def __init__(
-        self, http: aiohttp.ClientSession, orders: Sequence[Order], batch_key: str
+        self,
+        http: aiohttp.ClientSession,
+        orders: OrderList,
+        batch_key: str,
+        progress: BatchProgress,
+        on_replay: Callable[[], None],
     ) -> None:
-        self.progress = BatchProgress(len(orders))
+        self.progress = progress
         self._http = http
-        self._orders = orders
+        self._orders = orders.orders
         self._batch_key = batch_key
-        self._client_order_ids = {str(order["clientOrderId"]) for order in orders}
+        self._on_replay = on_replay
+        self._index_by_name = {order["clientOrderId"]: n for n, order in enumerate(orders.orders)}
         self._cursor: str | None = None
         self._stream_opened = asyncio.Event()
         self._changed = asyncio.Event()
@@ -70,10 +91,13 @@ class BatchSubmitter:
             await self._stream_opened.wait()  # from here on no event is missed
             size = max(batch_size, 1)
             starts = range(0, len(self._orders), size)
-            chunks = (self._orders[start : start + size] for start in starts)
+            chunks = (range(start, min(start + size, len(self._orders))) for start in starts)
+            is_batch = batch_size > 0
+            # The first one alone: it says whether this command ran before.
+            await self._send_chunk(next(chunks), is_batch=is_batch)
             async with asyncio.TaskGroup() as senders:
                 for _ in range(concurrency):
-                    senders.create_task(self._send_chunks(chunks, is_batch=batch_size > 0))
+                    senders.create_task(self._send_chunks(chunks, is_batch=is_batch))
             while self.progress.open_count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -81,33 +105,41 @@ class BatchSubmitter:
 
     # Placing orders
 
-    async def _send_chunks(self, chunks: Iterator[Sequence[Order]], *, is_batch: bool) -> None:
+    async def _send_chunks(self, chunks: Iterator[range], *, is_batch: bool) -> None:
         for chunk in chunks:  # the senders share one iterator: each takes the next chunk
-            await (self._place_batch(chunk) if is_batch else self._place_order(chunk[0]))
+            await self._send_chunk(chunk, is_batch=is_batch)
 
-    async def _place_order(self, order: Order) -> None:
+    async def _send_chunk(self, chunk: range, *, is_batch: bool) -> None:
+        self.progress.requested += len(chunk)
+        await (self._place_batch(chunk) if is_batch else self._place_order(chunk[0]))
+
+    async def _place_order(self, index: int) -> None:
         """``POST /api/orders/execute``: 202 if the order is stored, 422 if it is invalid."""
+        order = self._orders[index]
         response = await self._post("/api/orders/execute", order, f"one-{order['clientOrderId']}")
         if response.status == 202:
-            await self._add_accepted(response.body["orderId"], is_replayed=response.is_replayed)
+            order_id = response.body["orderId"]
+            await self._add_accepted(index, order_id, is_replayed=response.is_replayed)
         else:
-            self._add_refused(response.body)
+            self._add_refused(index, response.body)
 
-    async def _place_batch(self, chunk: Sequence[Order]) -> None:
+    async def _place_batch(self, chunk: range) -> None:
         """``POST /api/orders/batch``: ``orders`` of the response has an entry for each order.
 
         An entry has an id or a problem. The status is 422 if no order was valid, else 202.
         """
-        key = f"{self._batch_key}-{len(chunk)}-{chunk[0]['clientOrderId']}"
-        response = await self._post("/api/orders/batch", {"orders": chunk}, key)
+        orders = [self._orders[index] for index in chunk]
+        key = f"{self._batch_key}-{len(chunk)}-{orders[0]['clientOrderId']}"
+        response = await self._post("/api/orders/batch", {"orders": orders}, key)
         entries = response.body.get("orders", [{"problem": response.body}] * len(chunk))
         async with asyncio.TaskGroup() as tasks:
-            for entry in entries:
+            for index, entry in zip(chunk, entries, strict=True):
                 if "problem" in entry:
-                    self._add_refused(entry["problem"])
+                    self._add_refused(index, entry["problem"])
                 else:
                     is_replayed = response.is_replayed or entry.get("replayed", False)
-                    tasks.create_task(self._add_accepted(entry["orderId"], is_replayed=is_replayed))
+                    accepted = self._add_accepted(index, entry["orderId"], is_replayed=is_replayed)
+                    tasks.create_task(accepted)
 
     async def _post(self, path: str, body: Json, key: str) -> ApiResponse:
         """Post with retries on 429, 503, timeouts and connection errors.
@@ -118,7 +150,7 @@ class BatchSubmitter:
         while True:
             try:
                 async with self._http.post(path, json=body, headers=headers) as response:
-                    return await _read_response(response)
+                    return await read_response(response)
             except RetryableError as error:
                 wait_s = error.wait_s
             except (aiohttp.ClientError, TimeoutError, OSError):
@@ -126,23 +158,24 @@ class BatchSubmitter:
             self.progress.retries += 1
             await asyncio.sleep(wait_s)
 
-    async def _add_accepted(self, order_id: str, *, is_replayed: bool) -> None:
-        self.progress.accepted += 1
-        self.progress.orders.setdefault(order_id, OrderProgress(order_id))
+    async def _add_accepted(self, index: int, order_id: str, *, is_replayed: bool) -> None:
+        self.progress.add_accepted(index, order_id)
         if is_replayed:  # its events may be older than our stream
             self.progress.replayed += 1
+            if self.progress.replayed == 1:
+                self._on_replay()
             await self._load_events(order_id)
         self._changed.set()
 
-    def _add_refused(self, problem: Json) -> None:
-        self.progress.refused[problem.get("code", "unknown")] += 1
+    def _add_refused(self, index: int, problem: Json) -> None:
+        self.progress.refusals[index] = read_refusal(problem)
 
     async def _load_events(self, order_id: str) -> None:
         """``GET /api/orders/<id>/events``: the events of an order so far."""
         while True:
             try:
                 async with self._http.get(f"/api/orders/{order_id}/events") as response:
-                    self._apply_events((await _read_response(response)).body.get("events", []))
+                    self._apply_events((await read_response(response)).body.get("events", []))
                     return
             except (RetryableError, aiohttp.ClientError, TimeoutError, OSError):
                 await asyncio.sleep(RETRY_DELAY_S)
@@ -164,13 +197,16 @@ class BatchSubmitter:
         # With a cursor the stream replays the events since; without one it starts from now.
         after = {} if self._cursor is None else {"after": self._cursor}
         async with self._http.ws_connect(
-            "/api/orders/stream", params=after, max_msg_size=FRAME_BYTES_MAX
+            "/api/orders/stream",
+            params=after,
+            max_msg_size=FRAME_BYTES_MAX,
+            timeout=aiohttp.ClientWSTimeout(ws_close=STREAM_CLOSE_TIMEOUT_S),
         ) as socket:
             while True:
                 async with asyncio.timeout(STREAM_TIMEOUT_S):
                     message = await socket.receive()
                 if message.type is not aiohttp.WSMsgType.TEXT:
-                    raise RetryableError
+                    raise RetryableError("the stream has ended")
                 await self._handle_frame(json.loads(message.data))
 
     async def _handle_frame(self, frame: Json | list[Json]) -> None:
@@ -182,35 +218,65 @@ class BatchSubmitter:
         self._cursor = control.get("cursor", self._cursor)
         self._stream_opened.set()
         if control.get("reset"):  # the server has another journal: load each order's events instead
-            for order in self.progress.orders.values():
+            for order in list(self.progress.orders.values()):
                 await self._load_events(order.order_id)
 
-    def _apply_events(self, events: Sequence[Json]) -> None:
+    def _apply_events(self, events: list[Json]) -> None:
         for event in events:
-            order_id = event["orderId"]
-            if event.get("clientOrderId") in self._client_order_ids:  # only first events have it
-                self.progress.orders.setdefault(order_id, OrderProgress(order_id))
-            if (order := self.progress.orders.get(order_id)) is not None and order.apply(event):
+            index = self._index_by_name.get(event.get("clientOrderId", ""))
+            if index is not None:  # only first events have it
+                self.progress.add_accepted(index, event["orderId"])
+            if self.progress.apply(event):
                 self._changed.set()
 
 
-async def _read_response(response: aiohttp.ClientResponse) -> ApiResponse:
+def read_refusal(problem: Json) -> Refusal:
+    """The code of a problem, and its reasons with the fields that they are about."""
+    reasons = [
+        ": ".join(filter(None, (error.get("field"), error.get("reason"))))
+        for error in problem.get("errors", [])
+    ]
+    reason = "; ".join(reasons) or problem.get("detail") or problem.get("title") or "no reason"
+    return Refusal(str(problem.get("code", "unknown")), str(reason))
+
+
+async def read_response(response: aiohttp.ClientResponse) -> ApiResponse:
+    """Read a response; raises ``RetryableError`` if the same request may succeed later."""
     if response.status in RETRYABLE_STATUSES:
-        raise RetryableError(float(response.headers.get("Retry-After", RETRY_DELAY_S)))
+        wait_s = float(response.headers.get("Retry-After", RETRY_DELAY_S))
+        raise RetryableError(f"it is not ready or overloaded (HTTP {response.status})", wait_s)
     try:
         body = await response.json(content_type=None)
     except ValueError:  # the response of a proxy, not of the engine
-        raise RetryableError from None
+        body = None
+    if not isinstance(body, dict):
+        raise RetryableError(f"what answers is no order engine (HTTP {response.status})")
     return ApiResponse(response.status, body, response.headers.get("Idempotent-Replayed") == "true")
 
 
-async def check_server(http: aiohttp.ClientSession) -> None:
+async def check_server(http: aiohttp.ClientSession, url: str) -> None:
     """``GET /api/stats``: raises ``InvalidInput`` if no engine responds or the key is wrong."""
     try:
         async with http.get("/api/stats") as raw_response:
-            response = await _read_response(raw_response)
+            response = await read_response(raw_response)
     except (RetryableError, aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise InvalidInput(f"no order engine answers there ({error})") from None
+        reason = describe_error(error)
+        raise InvalidInput(f"{url}: no order engine answers there: {reason}") from None
     if response.status != 200:
+        reason = read_refusal(response.body).reason
         advice = "; set ORDER_ENGINE_API_KEY or use --key-file" if response.status == 401 else ""
-        raise InvalidInput(f"the order engine refuses: {response.body.get('detail')}{advice}")
+        raise InvalidInput(f"{url}: the order engine refuses: {reason}{advice}")
+
+
+def describe_error(error: Exception) -> str:
+    """Describe in words why a server cannot be reached."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {error.host} is not known"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
+        is_refused = isinstance(error.os_error, ConnectionRefusedError)
+        listens = "nothing listens there; `order-engine up` starts one"
+        return listens if is_refused else error.os_error.strerror.lower()
+    for kind, reason in _ERROR_REASONS.items():
+        if isinstance(error, kind):
+            return reason
+    return str(error) if isinstance(error, RetryableError) else "it does not speak HTTP"

@@ -7,9 +7,9 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,6 +30,12 @@ STATUSES = {
 FINAL_STATUSES = frozenset({"confirmed", "failed", "cancelled", "expired"})
 _REDRAW_INTERVAL_S = 0.1
 _PRINT_INTERVAL_S = 5.0
+_COUNT_TITLES = {
+    "notPlaced": "not placed",
+    "replayed": "placed before",
+    "retries": "retries",
+    "reconnects": "reconnects",
+}
 _COLOURS = {"confirmed": "cyan", "failed": "red", "submitted": "yellow"}
 
 Json = dict[str, Any]
@@ -45,7 +51,11 @@ class OrderProgress:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     dex: str | None = None
+    price: str | None = None
+    amount_out: str | None = None
+    signature: str | None = None
     code: str | None = None
+    reason: str | None = None
 
     def apply(self, event: Json) -> bool:
         """Apply an event, in whatever order they arrive; false if it is not newer."""
@@ -58,7 +68,10 @@ class OrderProgress:
         if self.status in FINAL_STATUSES:
             self.ended_at = at
         self.dex = event.get("dex", self.dex)
-        self.code = event.get("code")
+        self.price = event.get("executedPrice", self.price)
+        self.amount_out = event.get("amountOut", self.amount_out)
+        self.signature = event.get("txHash", self.signature)
+        self.code, self.reason = event.get("code"), event.get("reason")
         return True
 
     @property
@@ -69,22 +82,65 @@ class OrderProgress:
         return (self.ended_at - self.started_at).total_seconds()
 
 
-@dataclass(slots=True)
-class BatchProgress:
-    """The counts and orders of a batch."""
+class Refusal(NamedTuple):
+    """Why the API refused an order."""
 
-    order_count: int
-    accepted: int = 0
-    orders: dict[str, OrderProgress] = field(default_factory=dict)
-    refused: Counter[str] = field(default_factory=Counter)
-    replayed: int = 0
-    retries: int = 0
-    reconnects: int = 0
+    code: str
+    reason: str
+
+
+class BatchProgress:
+    """The counts and orders of a batch; an order's index is its place in the batch."""
+
+    def __init__(self, order_count: int) -> None:
+        self.order_count = order_count
+        self.orders: dict[str, OrderProgress] = {}
+        self.order_ids: list[str | None] = [None] * order_count
+        self.refusals: dict[int, Refusal] = {}
+        self.accepted = 0
+        self.replayed = 0
+        self.retries = 0
+        self.reconnects = 0
+        self.requested = 0
+        """How many orders were sent, with an answer or without one yet."""
+        self._by_status: Counter[str] = Counter()
+
+    def add_accepted(self, index: int, order_id: str) -> None:
+        """Add an order that the API has accepted; a second time is the same as once."""
+        if self.order_ids[index] is not None:
+            return
+        self.order_ids[index] = order_id
+        self.accepted += 1
+        if order_id not in self.orders:
+            self.orders[order_id] = OrderProgress(order_id)
+            self._by_status["pending"] += 1
+
+    def apply(self, event: Json) -> bool:
+        """Apply an event; false if it is of no order of the batch, or not newer."""
+        order = self.orders.get(event["orderId"])
+        if order is None:
+            return False
+        before = order.status
+        if not order.apply(event):
+            return False
+        self._by_status[before] -= 1
+        self._by_status[order.status] += 1
+        return True
+
+    def find_order(self, index: int) -> OrderProgress | None:
+        """The order at an index; none if it was not accepted."""
+        order_id = self.order_ids[index]
+        return None if order_id is None else self.orders[order_id]
 
     @property
     def open_count(self) -> int:
         """How many accepted orders have not ended."""
-        return sum(order.status not in FINAL_STATUSES for order in self.orders.values())
+        return len(self.orders) - self.ended_count
+
+    @property
+    def ended_count(self) -> int:
+        """How many accepted orders have ended."""
+        return sum(self._by_status[status] for status in FINAL_STATUSES)
 
     def has_expected_outcome(self, status: str) -> bool:
         """Whether all orders were accepted and have this status; ``ended`` is any terminal one."""
@@ -94,7 +150,7 @@ class BatchProgress:
 
     def count_by_status(self) -> Counter[str]:
         """Count the orders of each status."""
-        return Counter(order.status for order in self.orders.values())
+        return +self._by_status
 
     def build_summary(self, wall_s: float) -> Json:
         """Build the summary that ``--json`` prints."""
@@ -104,24 +160,23 @@ class BatchProgress:
         durations_s = sorted(
             order.duration_s for order in confirmed if order.duration_s is not None
         )
-        ended_count = len(orders) - self.open_count
+        refused = Counter(refusal.code for refusal in self.refusals.values())
+        failures = Counter(order.code or "" for order in orders if order.status == "failed")
         return {
             "orders": self.order_count,
             "accepted": self.accepted,
             "replayed": self.replayed,
-            "refused": dict(self.refused.most_common()),
-            "byStatus": {status: n for status in STATUSES if (n := self.count_by_status()[status])},
-            "failures": dict(
-                Counter(
-                    order.code or "" for order in orders if order.status == "failed"
-                ).most_common()
-            ),
+            "refused": dict(refused.most_common()),
+            "notPlaced": self.order_count - self.accepted - len(self.refusals),
+            "open": self.open_count,
+            "byStatus": {status: n for status in STATUSES if (n := self._by_status[status])},
+            "failures": dict(failures.most_common()),
             "dexShare": {str(dex): round(n / len(confirmed), 4) for dex, n in by_dex.most_common()},
             "latencyS": {
                 f"p{percent}": percentile(durations_s, percent) for percent in (50, 95, 99)
             },
             "wallS": round(wall_s, 3),
-            "ordersPerS": round(ended_count / wall_s, 1) if wall_s else None,
+            "ordersPerS": round(self.ended_count / wall_s, 1) if wall_s else None,
             "retries": self.retries,
             "reconnects": self.reconnects,
         }
@@ -134,14 +189,14 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
 
 def render_progress(progress: BatchProgress) -> tuple[ProgressBar, Text]:
     """Render a progress bar, and a line with the count of each status."""
-    ended = len(progress.orders) - progress.open_count + progress.refused.total()
+    ended = progress.ended_count + len(progress.refusals)
     bar = ProgressBar(total=progress.order_count, completed=ended, width=60)
     counts = progress.count_by_status()
     line = Text(f"{ended:,} of {progress.order_count:,} ended  ")
     for status, symbol in STATUSES.items():
         if counts[status]:
             line.append(f" {symbol} {status} {counts[status]:,} ", _COLOURS.get(status, "blue"))
-    if refused := progress.refused.total():
+    if refused := len(progress.refusals):
         line.append(f" refused {refused:,} ", "red")
     if progress.reconnects:
         line.append(f" reconnected {progress.reconnects} times")
@@ -149,9 +204,8 @@ def render_progress(progress: BatchProgress) -> tuple[ProgressBar, Text]:
 
 
 @asynccontextmanager
-async def display_progress(progress: BatchProgress) -> AsyncIterator[None]:
-    """Show progress on standard error: live on a terminal, else a line every few seconds."""
-    console = Console(stderr=True)
+async def display_progress(progress: BatchProgress, console: Console) -> AsyncIterator[None]:
+    """Show progress on a console: live on a terminal, else a line every few seconds."""
 
     async def redraw(live: Live | None) -> None:
         while True:
@@ -166,13 +220,17 @@ async def display_progress(progress: BatchProgress) -> AsyncIterator[None]:
     with on_terminal if console.is_terminal else nullcontext() as live:
         async with asyncio.TaskGroup() as tasks:
             redraw_task = tasks.create_task(redraw(live))
-            yield
-            redraw_task.cancel()
+            try:
+                yield
+            finally:
+                redraw_task.cancel()
 
 
 def print_summary(summary: Json, console: Console) -> None:
     """Print the summary as a table."""
-    table = Table(title=f"{summary['orders']:,} orders", show_header=False)
+    is_repeat = summary["replayed"] == summary["orders"]
+    earlier = ", placed before" if is_repeat else ""
+    table = Table(title=f"{summary['orders']:,} orders{earlier}", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for status, number in summary["byStatus"].items():
@@ -186,7 +244,7 @@ def print_summary(summary: Json, console: Console) -> None:
         table.add_row(f"latency {name}", "" if seconds is None else f"{seconds:.3f} s")
     table.add_row("wall time", f"{summary['wallS']:.2f} s")
     table.add_row("orders per second", str(summary["ordersPerS"]))
-    for title in ("replayed", "retries", "reconnects"):
-        if summary[title]:
-            table.add_row(title, f"{summary[title]:,}")
+    for key, title in _COUNT_TITLES.items():
+        if summary[key]:
+            table.add_row(title, f"{summary[key]:,}")
     console.print(table)

@@ -1,0 +1,1 @@
+"""The parts of ``submit_batch.py``: reading, checking, placing and reporting orders."""

@@ -1,0 +1,45 @@
+/** Quotes and sums as text: what an order would get, and what the orders of a form sell. */
+
+import { differenceBps, formatShort } from "../model/decimal.js";
+import { tokenLabel } from "../model/order.js";
+import { DOLLAR, findValue } from "../model/order_value.js";
+import { createElement, formatCount, formatSigned } from "./format.js";
+
+/** Amounts by token and their value: `2,000 SOL, about 200,000 USDC`. */
+export function describeSums(sums, prices) {
+  const amounts = [...sums].map(([token, sum]) => `${formatShort(sum, 8)} ${tokenLabel(token)}`);
+  const value = findValue(sums, prices);
+  const isOnlyDollars = sums.size === 1 && sums.has(DOLLAR);
+  const about = value === null || isOnlyDollars ? "" : `, about ${formatDollars(value)}`;
+  return `${amounts.join(" + ")}${about}`;
+}
+
+/** A value in USDC, to whole ones. */
+export function formatDollars(value) {
+  return `${formatCount(Math.round(Number(value)))} ${DOLLAR}`;
+}
+
+function toUnavailable({ dex, refused }) {
+  return { dex, ...refused };
+}
+
+/** Every venue's offer, the best first marked, and the minimum. */
+export function renderQuote(quote) {
+  const token = tokenLabel(quote.tokenOut);
+  const best = quote.quotes.find(({ dex }) => dex === quote.dex);
+  const refused = quote.quotes.filter((each) => each.refused !== undefined);
+  const offers = quote.quotes.filter((each) => each.refused === undefined);
+  const items = offers.map((each) => {
+    const isBest = each === best;
+    const bps = isBest ? "" : ` (${formatSigned(differenceBps(each.amountOut, best.amountOut))} bps)`;
+    const amountOut = `${formatShort(each.amountOut, 8)} ${token}`;
+    const text = `${isBest ? "▸ " : ""}${each.dex}: ${amountOut}${bps}`;
+    return createElement("li", isBest ? { class: "best" } : {}, text);
+  });
+  for (const { dex, reason } of [...refused.map(toUnavailable), ...(quote.unavailable ?? [])]) {
+    items.push(createElement("li", {}, `${dex}: ${reason}`));
+  }
+  const amountIn = `${formatShort(quote.amountIn, 8)} ${tokenLabel(quote.tokenIn)}`;
+  const minimum = `At least ${formatShort(quote.minAmountOut, 8)} ${token} for ${amountIn}`;
+  return [createElement("ul", {}, ...items), createElement("p", {}, minimum)];
+}
