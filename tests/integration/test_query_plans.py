@@ -82,7 +82,7 @@ def list_filters() -> Iterator[OrderFilter]:
             {"batch_id": UUID(int=7), "client_order_id": "none"},
         ):
             for statuses in STATUSES:
-                yield OrderFilter(statuses=statuses, **named, **times)  # type: ignore[arg-type]
+                yield OrderFilter(statuses=statuses, **named, **times)
 
 
 def list_statements() -> Iterator[ListStatement]:
