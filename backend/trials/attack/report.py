@@ -26,6 +26,8 @@ def print_report(figures: TrialFigures, violations: Sequence[str]) -> None:
         ("p99", lambda client: _format_ms(client, 0.99)),
     ):
         table.add_row(name, read(figures.alone), read(figures.attacked), "")
+    cpu = (figures.cpu_alone, figures.cpu_attacked)
+    table.add_row("CPU of the API", *(f"{each:.0%} of a core" for each in cpu), "")
     memory = (figures.memory_before, figures.memory_peak, figures.memory_after)
     table.add_row("memory of the API", *(f"{each / (1 << 20):.0f} MiB" for each in memory))
     descriptors = (
