@@ -267,11 +267,14 @@ async def test_its_own_address_and_programs_control_the_node(node: SimulatorClie
 
 async def test_only_its_owner_may_read_the_ledger(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "chain"
-    async with open_simulator(folder):
+    async with open_simulator(folder.parent):
         assert folder.stat().st_mode & 0o077 == folder.parent.stat().st_mode & 0o077 == 0
         files = list(folder.iterdir())
         assert files
-        assert all(file.stat().st_mode & 0o077 == 0 for file in files)
-        files[0].chmod(0o644)
-    async with open_simulator(folder):
-        assert all(file.stat().st_mode & 0o077 == 0 for file in folder.iterdir())
+        assert {file.name: file.stat().st_mode & 0o777 for file in files} == {
+            file.name: 0o600 for file in files
+        }
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    async with open_simulator(folder.parent):
+        assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}

@@ -58,6 +58,7 @@ class Connection(TCPServer):
             await super().run()
         finally:
             self._connections.remove(self)
+            self._cut_cycles()
 
     def hold(self, *, for_good: bool = False) -> None:
         """Its request is executed from now on, until a response is sent."""
@@ -78,14 +79,35 @@ class Connection(TCPServer):
             return
         await super().protocol_send(event)
 
+    def _cut_cycles(self) -> None:
+        """Let go of what refers back to it: cyclic garbage is seldom collected here."""
+        self.state.clear()
+        del self.protocol, self._task_group
+
     async def _read_data(self) -> None:
         await super()._read_data()
         self._has_ended = True
         await self.idle_task.stop()
 
 
+class _Http1Parser(h11.Connection):
+    """h11's parser, whose errors keep no frames, and with them no connections, alive."""
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return super().next_event()
+        except h11.RemoteProtocolError as error:
+            raise error.with_traceback(None) from None
+
+
 class Http1Protocol(H11Protocol):
     """HTTP/1 without the ways to HTTP/2."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.connection = _Http1Parser(
+            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
+        )
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """An upgrade to HTTP/2 is an offer, which a server may ignore."""

@@ -1,14 +1,14 @@
 """What attackers do, each at a steady pace, from a process of their own, until it is killed.
 
-``python -m backend.trials.attack.attackers URL PACE``: ``PACE`` multiplies the number of attacks a
-second. None of them has a key.
+``python -m backend.trials.attack.attackers URL PACE NAME…``: ``PACE`` multiplies the number of
+attacks a second, names are those of ``ATTACKS``. None of them has a key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from itertools import count
 from random import Random
@@ -122,7 +122,7 @@ ATTACKS: Final = {
 }
 
 
-async def attack(url: str, pace: float) -> None:
+async def attack(url: str, pace: float, names: Sequence[str]) -> None:
     """Attack the API at ``url`` until cancelled."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
@@ -144,10 +144,10 @@ async def attack(url: str, pace: float) -> None:
             running.create_task(use_connection(each.run, number))
 
     async with asyncio.TaskGroup() as group:
-        for attacks in ATTACKS.values():
-            for each in attacks:
+        for name in names:
+            for each in ATTACKS[name]:
                 group.create_task(repeat(each, group))
 
 
 if __name__ == "__main__":
-    asyncio.run(attack(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(attack(sys.argv[1], float(sys.argv[2]), sys.argv[3:]))

@@ -9,8 +9,9 @@ import click
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.trials.attack.attackers import ATTACKS
 from backend.trials.attack.report import print_report
-from backend.trials.attack.run import Limits, run_trial
+from backend.trials.attack.run import Attacks, Limits, run_trial
 
 
 @click.command()
@@ -43,21 +44,36 @@ from backend.trials.attack.run import Limits, run_trial
     help="Multiplies the attacks a second.",
 )
 @click.option(
+    "--attack",
+    "names",
+    multiple=True,
+    type=click.Choice(list(ATTACKS)),
+    help="Only this kind of attack, or these.",
+)
+@click.option(
     "--machine-ms",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
     help="Milliseconds that a busy machine may add to the client's p99.",
 )
-def attack(minutes: float, rate: float, descriptors: int, pace: float, machine_ms: float) -> None:
+def attack(
+    minutes: float,
+    rate: float,
+    descriptors: int,
+    pace: float,
+    names: tuple[str, ...],
+    machine_ms: float,
+) -> None:
     """Attack an engine beside a client that behaves, and must not notice it.
 
     The client sees no error, its p99 at most doubles, and the memory comes back to within 20 %.
     """
     observe.configure_logging("error", "console")
+    attacks = Attacks(names or tuple(ATTACKS), pace)
     limits = Limits(latency_factor=2.0, machine_s=machine_ms / 1_000, memory_factor=1.2)
     try:
-        figures = asyncio.run(run_trial(minutes, rate, descriptors, pace, limits))
+        figures = asyncio.run(run_trial(minutes, rate, descriptors, attacks, limits))
     except EngineError as error:
         raise click.ClickException(error.reason) from None
     violations = figures.list_violations(limits)

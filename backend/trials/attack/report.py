@@ -27,6 +27,8 @@ def print_report(figures: TrialFigures, violations: Sequence[str]) -> None:
     }
     for name, read in figures_of_client.items():
         table.add_row(name, read(figures.alone), read(figures.attacked), "")
+    cpu = (figures.cpu_alone, figures.cpu_attacked)
+    table.add_row("CPU of the API", *(f"{each:.0%} of a core" for each in cpu), "")
     memory = (figures.memory_before, figures.memory_peak, figures.memory_after)
     table.add_row("memory of the API", *(f"{each / (1 << 20):.0f} MiB" for each in memory))
     descriptors = (

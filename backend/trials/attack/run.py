@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from backend.trials.attack.client import ClientFigures, place_orders
 from backend.trials.attack.system import EngineUnderAttack, run_engine
@@ -21,6 +21,13 @@ ALONE_MIN_S: Final = 5.0
 RECOVERY_TIMEOUT_S: Final = 90.0
 """How long the engine may take until its memory is back; connections may be idle for 75 s."""
 SAMPLE_S: Final = 0.2
+
+
+class Attacks(NamedTuple):
+    """Which attacks there are, and what multiplies their number a second."""
+
+    names: Sequence[str]
+    pace: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class TrialFigures:
 
     alone: ClientFigures
     attacked: ClientFigures
+    cpu_alone: float
+    """The part of a core that the API process took."""
+    cpu_attacked: float
     memory_before: int
     memory_peak: int
     memory_after: int
@@ -66,21 +76,31 @@ class TrialFigures:
 
 
 async def run_trial(
-    minutes: float, rate: float, descriptors: int, pace: float, limits: Limits
+    minutes: float,
+    rate: float,
+    descriptors: int,
+    attacks: Attacks,
+    limits: Limits,
 ) -> TrialFigures:
     """Run a trial over an engine of its own. Raises ``Transient`` if that does not start."""
     attack_s = minutes * 60
     with _create_data_dir() as data_dir:
         async with run_engine(data_dir, descriptors) as engine:
             await place_orders(engine.url, rate, WARM_UP_S)
-            alone = await place_orders(engine.url, rate, max(ALONE_MIN_S, attack_s * ALONE_SHARE))
+            alone_s = max(ALONE_MIN_S, attack_s * ALONE_SHARE)
+            cpu_s = [engine.read_cpu_s()]
+            alone = await place_orders(engine.url, rate, alone_s)
+            cpu_s.append(engine.read_cpu_s())
             before = engine.read_memory_bytes(), engine.count_descriptors()
-            async with _attack(engine, pace) as peak:
+            async with _attack(engine, attacks) as peak:
                 attacked = await place_orders(engine.url, rate, attack_s)
+                cpu_s.append(engine.read_cpu_s())
             await _wait_recovered(engine, before[0] * limits.memory_factor)
             return TrialFigures(
                 alone,
                 attacked,
+                (cpu_s[1] - cpu_s[0]) / alone_s,
+                (cpu_s[2] - cpu_s[1]) / attack_s,
                 before[0],
                 peak.memory,
                 engine.read_memory_bytes(),
@@ -111,10 +131,10 @@ class _Peak:
 
 
 @asynccontextmanager
-async def _attack(engine: EngineUnderAttack, pace: float) -> AsyncIterator[_Peak]:
+async def _attack(engine: EngineUnderAttack, attacks: Attacks) -> AsyncIterator[_Peak]:
     """Attack during the block, from a process of its own."""
-    argv = (sys.executable, "-m", "backend.trials.attack.attackers", engine.url, str(pace))
-    attackers = await asyncio.create_subprocess_exec(*argv)
+    argv = (sys.executable, "-m", "backend.trials.attack.attackers", engine.url)
+    attackers = await asyncio.create_subprocess_exec(*argv, str(attacks.pace), *attacks.names)
     peak = _Peak()
     try:
         async with asyncio.TaskGroup() as group:

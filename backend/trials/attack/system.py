@@ -38,6 +38,12 @@ class EngineUnderAttack:
                 return int(line.split()[1]) * _KIB
         return 0
 
+    def read_cpu_s(self) -> float:
+        """The CPU seconds of the API process so far."""
+        stat = (self._folder / "stat").read_text()
+        user, system = stat[stat.rindex(")") + 2 :].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def count_descriptors(self) -> int:
         """The open files and sockets of the API process."""
         return len(list((self._folder / "fd").iterdir()))
