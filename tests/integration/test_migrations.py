@@ -18,7 +18,7 @@ from tests.integration.apis import open_api
 from tests.integration.stores import EXPIRED_LEASES, open_store
 
 FIRST = "0001_orders"
-LATER = ["0002_price_impact", "0003_outages_and_late_amounts"]
+LATER = ["0002_price_impact", "0003_outages_and_late_amounts", "0007_open_orders_by_owner"]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 
 _ORDER_0_1 = """
