@@ -62,21 +62,17 @@ async def run_worker(
         crash = build_crash_trigger(settings.crash_at)
         funds = _watch_funds(settings, shared, wallet)
         context = ExecutionContext(journal, shared.router, submitter, policy, random, crash, funds)
-        retries = RetryMiddleware(
-            attempts_max=settings.attempts_max, backoff_s=partial(_backoff_s, policy)
-        )
+        retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
-        sweeps = partial(
-            run_sweep, leases, JobQueue(shared.broker), turns, interval_s=settings.sweep_s
-        )
+        sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         executor = Executor(renewer, context, unsent_limiter)
         late_amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
         await _warn_without_history(shared.rpc)
         async with run_in_background(*runs):
-            async with run_in_background(partial(sweeps, random=random)):
+            async with run_in_background(partial(sweeps, interval_s=settings.sweep_s)):
                 on_ready()
                 await run_receiver(
                     shared.broker,
@@ -134,6 +130,10 @@ def _build_retry_policy(settings: Settings) -> RetryPolicy:
     return RetryPolicy(
         settings.attempts_max, wait_ms, settings.backoff_jitter, settings.outage_wait_s
     )
+
+
+def _build_retries(policy: RetryPolicy) -> RetryMiddleware:
+    return RetryMiddleware(attempts_max=policy.attempts_max, backoff_s=partial(_backoff_s, policy))
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:

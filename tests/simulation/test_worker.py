@@ -25,7 +25,7 @@ def test_a_worker_that_takes_over_from_itself_continues() -> None:
         outage = Outage(0.5, OutageKind.DATABASE_DOWN, duration_s / 10, strength=1)
         result = simulate(1, replace(PLAN, faults=(SLOW_LANDING, outage), heal_at=6))
         assert result.violations == ()
-        takeovers += len(find_lines(result, "A1", "order 0 submitted epoch 2"))
+        takeovers += len(find_lines(result, "A1", "claims order 0 submitted epoch 2"))
     assert takeovers > 3
 
 
@@ -35,9 +35,9 @@ def test_a_lost_lease_ends_the_drive_and_is_no_failure_of_its_job() -> None:
     )
     result = simulate(1, replace(PLAN, workers=2, faults=(SLOW_LANDING, pause), heal_at=10))
     assert result.violations == ()
-    assert find_lines(result, "B1", "order 0 submitted epoch 2")
+    assert find_lines(result, "B1", "claims order 0 submitted epoch 2")
     assert find_lines(result, "A1", "resumes")
-    assert not find_lines(result, "A1", "order 0 submitted epoch")
+    assert not find_lines(result, "A1", "claims order 0 submitted")
 
 
 @pytest.mark.parametrize("kind", [OutageKind.DATABASE_BUSY, OutageKind.DATABASE_LOSSY])
@@ -93,7 +93,7 @@ def test_a_transaction_that_was_stored_and_not_sent_is_sent_at_once_by_the_next_
     settings = replace(PLAN.settings, resend_s=1_000)
     result = simulate(1, replace(PLAN, settings=settings, faults=(kill,), heal_at=1))
     assert result.violations == ()
-    [claimed] = find_lines(result, "order 0 submitted epoch 2")
+    [claimed] = find_lines(result, "claims order 0 submitted epoch 2")
     arrived, *_ = find_lines(result, "chain", "order 0", "of attempt 1 arrives")
     assert float(arrived.split()[0]) - float(claimed.split()[0]) < PLAN.settings.poll_s
     [confirmed] = find_lines(result, "records order 0 confirmed")

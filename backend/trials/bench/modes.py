@@ -234,22 +234,17 @@ class ModeRunner:
         return RunResult(figures, violations)
 
     async def _run_fairness(self) -> RunResult:
-        load = FairnessLoad(
-            singles=self.load.fairness_singles,
-            rate=self.load.fairness_rate,
-            backlog=self.load.orders[Mode.FAIRNESS],
-            batch_orders=self.load.batch_orders,
-        )
+        backlog, size = self.load.orders[Mode.FAIRNESS], self.load.batch_orders
+        load = FairnessLoad(self.load.fairness_singles, self.load.fairness_rate, backlog, size)
         layout = replace(self.layout, owner_keys=OWNER_KEYS)
         async with self._open_run(layout, connections=4) as run:
             figures = await measure_fairness(run, load)
             return RunResult(figures, await run.find_violations())
 
     async def _run_pgbench(self) -> RunResult:
-        orders, load = self.load.orders[Mode.PGBENCH], self.load
-        figures = await measure_record_rates(
-            self.servers, orders, rows=load.ceiling_rows, connections=load.ceiling_connections
-        )
+        orders, rows = self.load.orders[Mode.PGBENCH], self.load.ceiling_rows
+        connections = self.load.ceiling_connections
+        figures = await measure_record_rates(self.servers, orders, rows, connections)
         return RunResult(figures, [])
 
     @asynccontextmanager

@@ -143,7 +143,8 @@ def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str)
         *seconds,
         holder=client,
     ):
-        server.trace.add(client, "claims from the rows", row.id, row.status, f"epoch {row.epoch}")
+        epoch = f"epoch {row.epoch} from its row"
+        server.trace.add(client, "claims", row.id, row.status, epoch)
         rows.append(_claim_result(row, now, is_first))
     return rows
 

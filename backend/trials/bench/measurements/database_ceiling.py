@@ -148,7 +148,7 @@ def _build_transition(order_id: UUID, status: Status, seq: int) -> Transition:
 
 
 async def measure_record_rates(
-    servers: ServerUrls, orders: int, *, rows: Sequence[int], connections: Sequence[int]
+    servers: ServerUrls, orders: int, rows: Sequence[int], connections: Sequence[int]
 ) -> dict[str, float]:
     """Measure the rate for each number of rows per commit and of connections."""
     figures: dict[str, float] = {}
