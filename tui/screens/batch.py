@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from itertools import islice
 from typing import ClassVar, Final
 
@@ -206,13 +207,14 @@ class BatchScreen(SubmitScreen):
             describe_order(order) for order in sample[:_PREVIEW_ORDERS]
         )
         value = self.quotes.find_value(sample)
-        worth = "" if value is None else f", {value * plan.count / len(sample):,.0f} USDC"
+        scale = Decimal(plan.count) / len(sample)
+        worth = "" if value is None else f"worth about {value * scale:,.0f} USDC"
         if self._is_single:
-            return "", f"{shown}{worth}"
+            return worth, shown
         speed = self.session.model.counters.rates.end_rate(self.session.server_now_ms)
         about = f", about {plan.count / speed:.0f} s at {format_rate(speed)}" if speed else ""
         totals = batch_plan.describe_totals(sample, plan.count)
-        return f"{plan.count:,} orders of {totals}{worth}{about}", shown
+        return f"{plan.count:,} orders of {totals}{about}\n{worth}".rstrip(), shown
 
     # Actions
 

@@ -78,6 +78,7 @@ class SubmitScreen(ModalScreen[None]):
         """Forget what was said and asked of the earlier input, and its refused orders."""
         self._refused_terms = []
         self._is_asked = False
+        self._answer_at_s = 0.0
         self._set_submit_label("Submit ^s")
         self.show_message()
 
