@@ -129,4 +129,4 @@ class Http1Protocol(H11Protocol):
 
 def use_http1_only() -> None:
     """Make Hypercorn's connections speak HTTP/1 only."""
-    protocol.H11Protocol = Http1Protocol  # type: ignore[assignment]
+    protocol.H11Protocol = Http1Protocol  # type: ignore[assignment, attr-defined]
