@@ -21,6 +21,9 @@ from backend.store.order_lists import (
 )
 
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
+_STATUSES: Final = {status.value: status for status in Status}
+_TYPES: Final = {kind.value: kind for kind in OrderType}
+_VENUES: Final = {dex.value: dex for dex in Dex}
 
 _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
@@ -118,7 +121,7 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
             values[amount] = int(values[amount])
-    values["type"] = OrderType(values["type"])
-    values["status"] = Status(values["status"])
-    values["dex"] = None if values["dex"] is None else Dex(values["dex"])
+    values["type"] = _TYPES[values["type"]]
+    values["status"] = _STATUSES[values["status"]]
+    values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]
     return OrderRecord(**values)

@@ -13,8 +13,8 @@ from backend.api.routes.parameters import (
     read_after_seq,
 )
 from backend.api.wire.cursors import format_list_cursor
-from backend.api.wire.http import Request, Response, json_response
-from backend.api.wire.json import encode, encode_event, join_array, order_to_json, steps_to_json
+from backend.api.wire.http import Request, Response
+from backend.api.wire.json import encode_event, encode_order, encode_order_page, join_array
 from backend.domain.orders import OrderRecord
 from backend.store.order_lists import ListPosition, OrderFilter
 
@@ -32,9 +32,7 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     )
     page = records[: query.limit]
     cursor = _format_cursor(query, page[-1]) if len(records) > query.limit else None
-    body = encode(
-        {"orders": [order_to_json(record, services.tokens) for record in page], "next": cursor}
-    )
+    body = encode_order_page(page, services.tokens, cursor)
     if cursor is None:
         return Response(200, body)
     link_query = urlencode({**request.query, "cursor": cursor}, doseq=True)
@@ -50,14 +48,11 @@ def _format_cursor(query: ListQuery, last: OrderRecord) -> str:
 
 async def get_order(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/<id>``: the order, with the time of each of its steps."""
-    record = await load_order(api, request, request.path_variable)
-    events = await api.services.feed.read_order_events(record.id, 0)
-    steps = steps_to_json([event for event in events if event.seq <= record.seq])
-    return json_response({**order_to_json(record, api.services.tokens), "steps": steps})
+    return await _show_order(api, await load_order(api, request, request.path_variable))
 
 
 async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
-    """``GET /api/orders/by-client-id/<clientOrderId>``."""
+    """``GET /api/orders/by-client-id/<clientOrderId>``: as ``get_order``."""
     name = request.path_variable
     if not is_client_order_id(name):
         raise order_not_found("clientOrderId")
@@ -66,7 +61,13 @@ async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
     )
     if not records:
         raise order_not_found("clientOrderId")
-    return json_response(order_to_json(records[0], api.services.tokens))
+    return await _show_order(api, records[0])
+
+
+async def _show_order(api: ApiContext, record: OrderRecord) -> Response:
+    events = await api.services.past_events.read_order_events(record.id, 0)
+    steps = [event for event in events if event.seq <= record.seq]
+    return Response(200, encode_order(record, api.services.tokens, steps))
 
 
 async def get_order_events(api: ApiContext, request: Request) -> Response:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import orjson
+
 from backend.api.wire.problems import Problem
 from backend.domain.amounts import Token, format_amount, format_slippage, parse_amount
 from backend.domain.orders import OrderEvent, OrderRecord
@@ -132,11 +134,24 @@ def join_array(texts: Sequence[str]) -> str:
     return f"[{','.join(texts)}]"
 
 
-def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
+def encode_order(record: OrderRecord, tokens: TokenRegistry, events: Sequence[OrderEvent]) -> bytes:
+    """An order as JSON text, with the steps that its events were."""
+    return orjson.dumps({**_order_to_json(record, tokens), "steps": steps_to_json(events)})
+
+
+def encode_order_page(
+    records: Sequence[OrderRecord], tokens: TokenRegistry, next_cursor: str | None
+) -> bytes:
+    """A page of a list as JSON text: up to a thousand orders, in some milliseconds."""
+    orders = [_order_to_json(record, tokens) for record in records]
+    return orjson.dumps({"orders": orders, "next": next_cursor})
+
+
+def _order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
     """An order as a JSON object; every key is present, ``null`` for unknown values."""
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
-    route = None if record.route is None else json.loads(record.route)
+    route = None if record.route is None else orjson.loads(record.route)
     return {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
