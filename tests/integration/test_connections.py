@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import socket
@@ -10,7 +11,7 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import cycle, islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,11 +23,12 @@ from hypercorn import Config
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
+from yarl import URL
 
 from backend.api.admission.connections import Connections, count_connections_max
 from backend.api.server.hypercorn_connection import Connection
 from backend.config import build_child_environment
-from tests.integration.apis import ORDER, UNREACHABLE_NODE, WAIT_S, wait_until
+from tests.integration.apis import ORDER, UNREACHABLE_NODE, WAIT_S, open_api, wait_until
 
 DESCRIPTORS = 1_024
 SHORT_CONNECTIONS = 20_000
@@ -260,3 +262,35 @@ async def test_hypercorn_still_needs_to_be_told_that_a_peer_has_closed(*, is_own
             await context.terminated.set()
         async with asyncio.timeout(WAIT_S):
             await task
+
+
+async def test_a_closed_connection_leaves_no_cyclic_garbage(
+    database_url: str, redis_url: str
+) -> None:
+    """What only the cyclic collector frees stays in memory for hours: it is told to run seldom."""
+    async with open_api(database_url, redis_url) as api:
+        address = (URL(api.url).host, URL(api.url).port)
+        await send_and_close(address, REQUEST)
+        gc.collect()
+        gc.disable()
+        try:
+            for sent in SENT_BEFORE_CLOSING.values():
+                await send_and_close(address, sent)
+
+            async def is_freed() -> bool:
+                return not any(isinstance(each, Connection) for each in gc.get_objects())
+
+            await wait_until(is_freed)
+        finally:
+            gc.enable()
+
+
+async def send_and_close(address: Any, sent: bytes) -> None:
+    """Connect, send, and close once there is an answer, or none for the time being."""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(sent)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await reader.read(1)
+    writer.close()
+    await writer.wait_closed()

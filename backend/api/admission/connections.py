@@ -10,7 +10,9 @@ executed is never closed, nor is a WebSocket.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, Final, Protocol
+from weakref import ref
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
@@ -107,8 +109,12 @@ class Connections:
 
 
 def store_connection(state: dict[str, Any], connection: ClientConnection) -> None:
-    """Put the connection into the state of its requests' scopes."""
-    state[_STATE_KEY] = connection
+    """Put the connection into the state of its requests' scopes.
+
+    It is referred to weakly: contexts of a request may be part of cycles, which keep what they
+    refer to until the cyclic collector runs, and that is told to run seldom.
+    """
+    state[_STATE_KEY] = ref(connection)
 
 
 def hold_connection(scope: HTTPScope | WebsocketScope, *, for_good: bool = False) -> None:
@@ -130,4 +136,5 @@ def mark_connection_known(scope: HTTPScope | WebsocketScope) -> None:
 
 def _find_connection(scope: HTTPScope | WebsocketScope) -> ClientConnection | None:
     state: dict[str, Any] = scope.get("state", {})
-    return state.get(_STATE_KEY)
+    reference: Callable[[], ClientConnection | None] | None = state.get(_STATE_KEY)
+    return None if reference is None else reference()
