@@ -36,7 +36,12 @@ async def open_connections(api: RunningApi, count: int = 1) -> AsyncIterator[Seq
 def build_head(path: str, size: int, *, method: str = "POST", key: str = "") -> bytes:
     """The headers of a request whose body has this size; a negative one is not known yet."""
     length = f"Content-Length: {size}" if size >= 0 else "Transfer-Encoding: chunked"
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", length]
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        length,
+    ]
     if key:
         lines.append(f"X-API-Key: {key}")
     return "\r\n".join([*lines, "\r\n"]).encode()
@@ -199,7 +204,7 @@ async def test_every_response_forbids_caches_and_guesses_of_its_type(
             await api.session.ws_connect("/api/orders/stream?status=nope")
         assert refused.value.headers is not None
         assert refused.value.headers.getall("Cache-Control") == ["no-store"]
-        for request in (b"garbage\r\n\r\n", b"GET / HTTP/3.0\r\nHost: x\r\n\r\n"):
+        for request in (b"garbage\r\n\r\n", b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n"):
             async with open_connections(api) as [(reader, writer)]:
                 writer.write(request)
                 assert await read_status(reader) in {400, 505}
@@ -215,7 +220,7 @@ async def test_http2_in_clear_text_is_not_offered(
     async with open_api(database_url, redis_url) as api, open_connections(api, 2) as connections:
         (reader, writer), (other_reader, other_writer) = connections
         lines = [
-            *("GET /healthz HTTP/1.1", "Host: x", f"Upgrade: {upgrade}"),
+            *("GET /healthz HTTP/1.1", "Host: localhost", f"Upgrade: {upgrade}"),
             *("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAARAAAAA", "\r\n"),
         ]
         writer.write("\r\n".join(lines).encode())

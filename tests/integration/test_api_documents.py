@@ -219,7 +219,7 @@ async def test_static_files_are_served_as_they_are_and_nothing_beside_them(
 async def get_raw_status(host: str, port: int, path: str) -> int:
     """The status of a GET whose path no client library has normalized."""
     reader, writer = await asyncio.open_connection(host, port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     line = await reader.readline()
     writer.close()
     await writer.wait_closed()

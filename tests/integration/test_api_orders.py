@@ -51,7 +51,7 @@ async def test_an_accepted_order_is_stored_published_and_queued(
 async def test_the_socket_address_is_secure_where_the_client_came_securely(
     database_url: str, redis_url: str
 ) -> None:
-    async with open_api(database_url, redis_url) as api:
+    async with open_api(database_url, redis_url, allowed_hosts="orders.example") as api:
         headers = {"X-Forwarded-Proto": "https", "Host": "orders.example"}
         accepted = await api.post(EXECUTE, order_body(), headers=headers)
         assert accepted["ws_url"].startswith("wss://orders.example/api/orders/execute?orderId=")

@@ -261,7 +261,7 @@ async def test_an_id_that_names_no_order_is_not_found(
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "not_found"),
+        ("POST", "/", 405, "method_not_allowed"),
         ("GET", "/api", 404, "not_found"),
         ("GET", "/api/orders/", 404, "not_found"),
         ("GET", "/api//orders", 404, "not_found"),

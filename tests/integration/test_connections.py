@@ -34,8 +34,8 @@ DESCRIPTORS = 1_024
 SHORT_CONNECTIONS = 20_000
 CLIENTS = 8
 
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST /api/orders/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n"
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /api/orders/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000\r\n"
 SENT_BEFORE_CLOSING = {
     "nothing": b"",
     "a part of the headers": REQUEST[:-4],
@@ -49,7 +49,7 @@ SENT_BEFORE_CLOSING = {
     "a part of a chunk": POST.replace(b"Content-Length: 50000", b"Transfer-Encoding: chunked")
     + b"\r\nff\r\n{",
     "a part of a body that waits for 100": POST + b"Expect: 100-continue\r\n\r\n",
-    "an upgrade": b"GET /api/orders/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+    "an upgrade": b"GET /api/orders/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
     b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
     "an upgrade to HTTP/2": REQUEST[:-2]

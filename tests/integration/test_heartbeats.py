@@ -70,13 +70,15 @@ async def open_raw_socket(
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
-    async with asyncio.timeout(WAIT_S):
-        assert b"101" in (await reader.readuntil(b"\r\n\r\n")).splitlines()[0]
-        yield reader, writer
-    writer.close()
+    try:
+        async with asyncio.timeout(WAIT_S):
+            assert b"101" in (await reader.readuntil(b"\r\n\r\n")).splitlines()[0]
+            yield reader, writer
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize("path", SOCKET_PATHS)
@@ -161,7 +163,7 @@ async def test_an_idle_connection_is_closed_after_the_time_of_its_setting(
             reader, writer = await asyncio.open_connection(sock=connection)
             async with asyncio.timeout(WAIT_S):
                 for _ in range(2):
-                    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     assert b"200" in await reader.readline()
                     await reader.readuntil(b'"ok"}')
                 assert await reader.read() == b""

@@ -65,7 +65,7 @@ def test_all_invalid_fields_are_reported_together() -> None:
 
 
 def test_a_problem_lists_at_most_twenty_fields() -> None:
-    assert len(read_problem(json.dumps({str(n): n for n in range(1_000)})).errors) == 20
+    assert len(read_problem(json.dumps({str(n): n for n in range(200)})).errors) == 20
 
 
 @pytest.mark.parametrize("amount", ['"1.5"', "1.5", "1.50", '"15e-1"', "15e-1", '"+1.5"'])
