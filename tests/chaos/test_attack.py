@@ -26,6 +26,6 @@ def test_a_client_sees_no_error_while_others_attack() -> None:
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     assert "everything together: ok" in completed.stdout
-    errors = re.search(r"errors +│ +(\d+) │ +(\d+) │", completed.stdout)
+    errors = re.search(r"errors +│ (\d+) +│ (\d+) +│", completed.stdout)
     assert errors is not None
     assert errors.groups() == ("0", "0")

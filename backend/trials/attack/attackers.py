@@ -19,70 +19,78 @@ HOLD_S: Final = 30.0
 """How long an attacker keeps a connection open at most."""
 MIB: Final = 1 << 20
 
-_GET: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-_LARGE_GET: Final = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+_BATCH: Final = "/api/orders/batch"
+_GUESSED_KEY: Final = "X-API-Key: guessed-key-000000"
 _ORDER: Final = b'{"tokenIn":"SOL","tokenOut":"USDC","amount":"1"}'
 _UPGRADE: Final = (
-    b"GET /api/orders/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
 )
 
 
 class Client:
-    """One connection of an attacker."""
+    """One connection of an attacker; ``host`` is named by its requests."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, number: int
     ) -> None:
         self.reader = reader
         self.writer = writer
+        self._host = host
         self.number = number
         self.random = Random(number)  # noqa: S311 - not for secrets
 
-    def post(self, size: int, body: bytes = b"") -> None:
-        """Send the headers of a batch of ``size`` bytes, and what there is of it."""
-        head = (
-            "POST /api/orders/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {size}\r\n\r\n"
+    def build_get(self, path: str = "/healthz", headers: Sequence[str] = ()) -> bytes:
+        """A request without a body. A host that is not the server's would be refused at once."""
+        lines = (f"GET {path} HTTP/1.1", f"Host: {self._host}", *headers)
+        return "\r\n".join((*lines, "\r\n")).encode()
+
+    def post(self, path: str, size: int, body: bytes = b"", headers: Sequence[str] = ()) -> None:
+        """Send the headers of ``size`` bytes of JSON, and what there is of them."""
+        lines = (
+            *(f"POST {path} HTTP/1.1", f"Host: {self._host}", *headers),
+            *("Content-Type: application/json", f"Content-Length: {size}", "\r\n"),
         )
-        self.writer.write(head.encode() + body)
+        self.writer.write("\r\n".join(lines).encode() + body)
 
 
 async def _hold(client: Client) -> None:
     """Open a connection, perhaps use it once, and keep it."""
     if client.number % 2:
-        client.writer.write(_GET)
+        client.writer.write(client.build_get())
     await asyncio.sleep(HOLD_S)
 
 
 async def _open_shortly(client: Client) -> None:
-    client.writer.write(_GET)
+    client.writer.write(client.build_get())
     await client.reader.read(1)
 
 
 async def _send_unfinished_body(client: Client) -> None:
     """All but one byte of a body."""
-    client.post(MIB, b" " * (MIB - 1))
+    client.post(_BATCH, MIB, b" " * (MIB - 1))
     await client.writer.drain()
     await asyncio.sleep(HOLD_S)
 
 
 async def _send_complex_body(client: Client) -> None:
     body = b'{"orders":[' + b"[]," * 100_000 + b"[]]}"
-    client.post(len(body), body)
+    client.post(_BATCH, len(body), body)
     await client.reader.read()
 
 
 async def _send_slowly(client: Client) -> None:
     """A byte of the headers now and then."""
-    for byte in _GET:
+    sent = client.build_get()
+    for byte in sent:
         client.writer.write(bytes([byte]))
-        await asyncio.sleep(HOLD_S / len(_GET))
+        await asyncio.sleep(HOLD_S / len(sent))
 
 
 async def _never_read(client: Client) -> None:
-    client.writer.write(_LARGE_GET * 20)
+    client.writer.write(client.build_get("/openapi.json") * 20)
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await asyncio.sleep(HOLD_S)
 
@@ -94,15 +102,12 @@ async def _send_garbage(client: Client) -> None:
 
 async def _post_without_key(client: Client) -> None:
     for _ in range(5):
-        client.writer.write(
-            b"POST /api/orders/execute HTTP/1.1\r\nHost: x\r\nX-API-Key: guessed-key-000000\r\n"
-            b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ORDER) + _ORDER
-        )
+        client.post("/api/orders/execute", len(_ORDER), _ORDER, (_GUESSED_KEY,))
         await client.reader.read(4_096)
 
 
 async def _upgrade_without_key(client: Client) -> None:
-    client.writer.write(_UPGRADE)
+    client.writer.write(client.build_get("/api/orders/stream", _UPGRADE))
     await client.reader.read()
 
 
@@ -132,7 +137,7 @@ async def attack(url: str, pace: float, names: Sequence[str]) -> None:
             async with asyncio.timeout(2 * HOLD_S):
                 reader, writer = await asyncio.open_connection(host, port)
                 try:
-                    await run(Client(reader, writer, number))
+                    await run(Client(reader, writer, parts.netloc, number))
                 finally:
                     writer.transport.abort()
 
