@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
 
+from backend.trials.attack.attackers import ATTACKS, attack
 from tests.conftest import ROOT
+from tests.integration.apis import open_api, wait_until
 
 RUN_S = 200
+ATTACKED = (
+    ("/healthz", 200),
+    ("/openapi.json", 200),
+    ("/api/orders/batch", 401),
+    ("/api/orders/execute", 401),
+)
 
 
 def test_a_client_sees_no_error_while_others_attack() -> None:
@@ -29,3 +38,25 @@ def test_a_client_sees_no_error_while_others_attack() -> None:
     errors = re.search(r"errors +│ (\d+) +│ (\d+) +│", completed.stdout)
     assert errors is not None
     assert errors.groups() == ("0", "0")
+
+
+async def test_the_attackers_reach_what_they_attack(database_url: str, redis_url: str) -> None:
+    async with (
+        open_api(database_url, redis_url, api_keys="anna:anna-key-0123456789") as api,
+        asyncio.TaskGroup() as group,
+    ):
+        attacking = group.create_task(attack(api.url, 1.0, list(ATTACKS)))
+
+        async def read_metrics() -> str:
+            async with api.session.get("/metrics") as response:
+                return await response.text()
+
+        async def are_reached() -> bool:
+            metrics = await read_metrics()
+            counters = [f'total{{route="{route}",status="{status}"}}' for route, status in ATTACKED]
+            return all(counter in metrics for counter in counters)
+
+        await wait_until(are_reached)
+        # Not turned away at the door, where no attack is one.
+        assert "http_foreign_hosts_total 0.0" in await read_metrics()
+        attacking.cancel()
