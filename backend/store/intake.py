@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -184,11 +184,9 @@ class Intake:
 
 
 class _ExistingOrder(NamedTuple):
-    id: UUID
-    created_at: datetime
+    replay: AcceptedOrder
     request_hash: bytes
-    batch_id: UUID | None
-    status: Status
+    is_of_batch: bool
 
 
 _ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
@@ -204,13 +202,9 @@ async def _find_orders(
             continue
         owners, names = zip(*named, strict=True)
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
-            existing = _ExistingOrder(
-                row["id"],
-                row["created_at"],
-                row["request_hash"],
-                row["batch_id"],
-                Status(row["status"]),
-            )
+            replay = AcceptedOrder(row["id"], row["created_at"], True, Status(row["status"]))
+            is_of_batch = row["batch_id"] is not None
+            existing = _ExistingOrder(replay, row["request_hash"], is_of_batch)
             existing_orders[row["owner"], column, row[column]] = existing
     return existing_orders
 
@@ -222,10 +216,10 @@ def _resolve_repeat(
         existing = existing_orders.get((order.owner, column, getattr(order, column)))
         if existing is None:
             continue
-        is_of_batch = column == "idempotency_key" and existing.batch_id is not None
-        if is_of_batch or existing.request_hash != order.request_hash:
+        is_key_of_batch = column == "idempotency_key" and existing.is_of_batch
+        if is_key_of_batch or existing.request_hash != order.request_hash:
             return _build_reuse_error(order, column)
-        return AcceptedOrder(existing.id, existing.created_at, True, existing.status)
+        return existing.replay
     # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
     raise AssertionError(f"order {order.id} was neither stored nor found")
 
@@ -237,14 +231,18 @@ async def _find_conflict(connection: DatabaseConnection, order: NewOrder) -> Ide
     return _build_reuse_error(order, "idempotency_key" if is_key else "client_order_id")
 
 
-def _build_reuse_error(order: NewOrder, column: str = "client_order_id") -> IdempotencyKeyReused:
+def _build_reuse_error(order: NewOrder, column: str) -> IdempotencyKeyReused:
     if column == "idempotency_key":
-        return IdempotencyKeyReused(
-            "idempotency_key_reused", "this Idempotency-Key was used with a different request"
-        )
+        return _build_key_reuse_error()
     return IdempotencyKeyReused(
         "client_order_id_reused",
         f"clientOrderId {order.client_order_id!r} is already used by a different order",
+    )
+
+
+def _build_key_reuse_error() -> IdempotencyKeyReused:
+    return IdempotencyKeyReused(
+        "idempotency_key_reused", "this Idempotency-Key was used with a different request"
     )
 
 
@@ -253,9 +251,7 @@ async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) 
     if row is None:
         return None
     if row["request_hash"] != batch.request_hash:
-        raise IdempotencyKeyReused(
-            "idempotency_key_reused", "this Idempotency-Key was used with a different request"
-        )
+        raise _build_key_reuse_error()
     return str(row["response"])
 
 

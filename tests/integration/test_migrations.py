@@ -43,7 +43,7 @@ VALUES ($1, 1, $2::text::order_status, now(), 1, '{"type": "market"}')
 _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
 _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
-    *("closed_as", "closed_at"),
+    *("closed_as", "closed_at", "network_fee_lamports"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"
@@ -107,8 +107,10 @@ async def test_a_database_of_version_0_1_is_expanded_and_nothing_in_it_changes(
         assert await migrate(empty_database_url) == LATER
         assert await migrate(empty_database_url) == []
         assert (await connection.fetch(_ROW), await connection.fetch(_EVENT)) == before
-        caps = await connection.fetch("SELECT max_price_impact_bps FROM orders")
-        assert [row[0] for row in caps] == [None] * len(ids)
+        added = await connection.fetch(
+            "SELECT max_price_impact_bps, network_fee_lamports FROM orders"
+        )
+        assert [tuple(row) for row in added] == [(None, None)] * len(ids)
     finally:
         await connection.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,6 +20,7 @@ from tests.integration.apis import ORDER, WAIT_S, Json, RunningApi, open_api, re
 EXECUTE = "/api/orders/execute"
 PAGE = "https://app.example"
 KEYS = "anna:anna-key-0123456789"
+KEY = {"Authorization": "Bearer anna-key-0123456789"}
 FOREIGN_HOSTS = (
     *("evil.example", "evil.example:3000", "EVIL.example.", "evil.example@127.0.0.1", "evil/x?"),
     *("127.0.0.1.evil.example", "localhost.evil.example", "localhost.evil", "xlocalhost", "a b"),
@@ -147,11 +149,17 @@ async def test_by_default_no_page_of_another_site_is_let_in(
                 assert not [each for each in response.headers if each.startswith("Access-Control")]
 
 
-async def test_a_page_of_a_configured_origin_may_use_the_api(
+def open_api_for_pages(
+    database_url: str, redis_url: str
+) -> AbstractAsyncContextManager[RunningApi]:
+    origins = f"{PAGE.upper().replace('HTTPS', 'https')}, http://localhost:5173"
+    return open_api(database_url, redis_url, api_keys=KEYS, cors_origins=origins)
+
+
+async def test_a_preflight_of_a_configured_origin_is_told_what_it_may_send(
     database_url: str, redis_url: str
 ) -> None:
-    origins = f"{PAGE.upper().replace('HTTPS', 'https')}, http://localhost:5173"
-    async with open_api(database_url, redis_url, api_keys=KEYS, cors_origins=origins) as api:
+    async with open_api_for_pages(database_url, redis_url) as api:
         for path, methods in ((EXECUTE, "GET, HEAD, POST"), ("/api/orders", "GET, HEAD")):
             preflight = {
                 "Origin": PAGE,
@@ -166,30 +174,41 @@ async def test_a_page_of_a_configured_origin_may_use_the_api(
             )
             assert response.headers["Vary"] == "Origin"
             assert "Access-Control-Allow-Credentials" not in response.headers
-        key = {"Authorization": "Bearer anna-key-0123456789"}
+
+
+async def test_a_page_of_a_configured_origin_may_use_the_api(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api_for_pages(database_url, redis_url) as api:
         for method, path, headers, status in (
-            ("POST", EXECUTE, key, 202),
+            ("POST", EXECUTE, KEY, 202),
             ("POST", EXECUTE, {}, 401),
-            ("GET", "/api/orders", key, 200),
+            ("GET", "/api/orders", KEY, 200),
             ("GET", "/nowhere", {}, 404),
         ):
             response, _ = await request(api, method, path, {"Origin": PAGE, **headers}, status)
             assert response.headers["Access-Control-Allow-Origin"] == PAGE
             exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
             assert {"Retry-After", "Location", "X-Request-ID", "RateLimit", "Link"} <= set(exposed)
+        async with api.session.ws_connect("/api/orders/stream", origin=PAGE, headers=KEY) as socket:
+            await receive_hello(socket)
+
+
+async def test_a_page_of_another_origin_than_those_configured_may_not(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api_for_pages(database_url, redis_url) as api:
         for origin in ("https://evil.example", f"{PAGE}:8443", "http://app.example", "null"):
             for method in ("OPTIONS", "POST"):
-                headers = {"Origin": origin, "Access-Control-Request-Method": "POST", **key}
+                headers = {"Origin": origin, "Access-Control-Request-Method": "POST", **KEY}
                 async with api.session.request(
                     method, EXECUTE, json=dict(ORDER), headers=headers
                 ) as response:
                     assert "Access-Control-Allow-Origin" not in response.headers
                     assert response.headers["Vary"] == "Origin"
-        async with api.session.ws_connect("/api/orders/stream", origin=PAGE, headers=key) as socket:
-            await receive_hello(socket)
         for foreign in ("https://evil.example", "null"):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await api.session.ws_connect("/api/orders/stream", origin=foreign, headers=key)
+                await api.session.ws_connect("/api/orders/stream", origin=foreign, headers=KEY)
             assert refused.value.status == 403
 
 

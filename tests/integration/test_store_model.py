@@ -6,196 +6,26 @@ must return the same results and have the same content. Time passes by shifting 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
 
-from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
-from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.domain.quotes import Dex
+from backend.domain.lifecycle import Cause, Status, advance
 from backend.store import journal
-from backend.store.journal import IntermediateStep, LeaseLost, LeasePolicy, Transition
-from tests.integration.stores import ORDER_TERMS, Store, new_order, open_store
-from tests.simulation.model.database import DatabaseModel, LeaseKey
-from tests.simulation.model.postgres import parse_writes
-
-LEASE_S, REKICK_S, WAIT_S, STEP_S = 150, 250, 50, 100
-"""No two sums of these are close, so that the duration of a test does not matter."""
-CLOCK_STEP_S = 3_600
-"""By how much the clock is set back now and then."""
-LEASE_POLICY = LeasePolicy(
-    timedelta(seconds=LEASE_S), timedelta(seconds=REKICK_S), wait_max=timedelta(seconds=75)
+from backend.store.journal import Transition
+from tests.integration.store_pair import (
+    LEASE_POLICY,
+    SHIFT_TIME,
+    SIGNED_TRANSACTION,
+    STEP_S,
+    StorePair,
+    record_together,
 )
-AHEAD_S = LEASE_POLICY.ahead_max.total_seconds()
-SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
-
-_SHIFT_TIME = """
-UPDATE orders SET lease_until = lease_until - $1::interval, kick_at = kick_at - $1::interval,
-                  next_attempt_at = next_attempt_at - $1::interval,
-                  waiting_since = waiting_since - $1::interval
-"""
-_READ_ROWS = """
-SELECT id, status, seq, attempts, epoch, dex, tx_hash, signed_tx, last_valid_height, amount_out,
-       executed_price, last_error, open,
-       extract(epoch FROM lease_until - now()) AS lease_s,
-       extract(epoch FROM next_attempt_at - now()) AS wait_s,
-       extract(epoch FROM waiting_since - now()) AS waiting_s, amount_pending,
-       extract(epoch FROM kick_at - now()) AS kick_s
-FROM orders
-"""
-_READ_EVENTS = (
-    "SELECT order_id, seq, status, attempt, data #>> '{}' AS data FROM order_events ORDER BY seq"
-)
-
-
-class StorePair:
-    """The store and its model, and the orders as workers last saw them."""
-
-    def __init__(self, store: Store, random: Random) -> None:
-        self.store = store
-        self.model = DatabaseModel()
-        self.random = random
-        self.known_orders: list[LeasedOrder] = []
-        self.shifted_s = 0.0
-
-    @property
-    def now(self) -> float:
-        return asyncio.get_running_loop().time() + self.shifted_s
-
-    def sample(self, items: Sequence[Any], count_max: int) -> list[Any]:
-        return self.random.sample(items, min(len(items), self.random.randint(1, count_max)))
-
-    async def accept(self) -> None:
-        accepted = await self.store.intake.accept(new_order())
-        self.model.accept(self.now, accepted.id, ORDER_TERMS, REKICK_S)
-
-    async def shift_time(self) -> None:
-        seconds = self.random.choice((1, 1, 1, 2, 2, -CLOCK_STEP_S / STEP_S)) * STEP_S
-        await self.store.pool.execute(_SHIFT_TIME, timedelta(seconds=seconds))
-        self.shifted_s += seconds
-
-    async def claim(self) -> None:
-        ids = self.sample(list(self.model.rows), 5)
-        async with asyncio.TaskGroup() as group:
-            claims = [group.create_task(self.store.leases.claim(each)) for each in ids]
-        now = self.now
-        claimed = {
-            row.id: row.to_leased_order(now)
-            for row, _ in self.model.claim(now, ids, LEASE_S, AHEAD_S)
-        }
-        for each, claim in zip(ids, claims, strict=True):
-            assert _without_wait(claim.result()) == _without_wait(claimed.get(each))
-            if each in claimed:
-                order = claim.result()
-                assert order is not None
-                assert abs(order.waited_s - claimed[each].waited_s) < WAIT_S / 2
-        self.known_orders += claimed.values()
-
-    async def renew(self) -> None:
-        orders = self.sample(self.known_orders, 5)
-        waits = self.draw_waits(orders)
-        expected = self.model.renew(self.now, _to_lease_keys(orders), LEASE_S, waits)
-        assert await self.store.leases.renew(orders, waits) == set(expected)
-
-    def draw_waits(self, orders: Sequence[LeasedOrder]) -> dict[UUID, float]:
-        return {order.id: WAIT_S for order in orders if self.random.random() < 0.3}
-
-    async def release(self) -> None:
-        orders = self.sample(self.known_orders, 2)
-        waits = self.draw_waits(orders)
-        self.model.release(self.now, _to_lease_keys(orders), waits)
-        await self.store.leases.release(orders, waits)
-
-    async def sweep(self) -> None:
-        owners = await self.store.leases.find_overdue_owners()
-        assert owners == self.model.find_overdue_owners(self.now, AHEAD_S)
-
-    async def claim_waiting(self) -> None:
-        await self.sweep()  # from the oldest on
-        places = {"local": self.random.randint(1, 3)}
-        claimed = await self.store.leases.claim_waiting(places)
-        expected = self.model.claim_waiting(
-            self.now, places, {"local": UUID(int=0)}, LEASE_S, AHEAD_S
-        )
-        orders = {row.id: row.to_leased_order(self.now) for row, _ in expected}
-        assert {order.id: _without_wait(order) for _, order in claimed} == {
-            each: _without_wait(order) for each, order in orders.items()
-        }
-        self.known_orders += orders.values()
-
-    async def record(self) -> None:
-        """Record a next step for some of the known orders, all in one statement."""
-        # A worker writes one step after the other, so there is one for each epoch of an order.
-        candidates = self.known_orders if self.random.random() < 0.3 else self.known_orders[-4:]
-        chosen = {(order.id, order.epoch): order for order in self.sample(candidates, 6)}
-        transitions = [self.build_transition(order) for order in chosen.values()]
-        results = await _record_together(self.store, transitions)
-        writes = parse_writes(journal._to_columns(transitions))
-        moved = self.model.record(self.now, writes, LEASE_S, REKICK_S)
-        moved_keys = [(each, self.model.rows[each].epoch) for each in moved]
-        for transition, is_stored in zip(transitions, results, strict=True):
-            order = transition.order
-            assert is_stored == ((order.id, order.epoch) in moved_keys)
-            if is_stored and not transition.step.status.is_final:
-                self.known_orders.append(_apply_transition(transition))
-
-    def build_transition(self, order: LeasedOrder) -> Transition:
-        via = None
-        at = order.status
-        if at is Status.ROUTING and self.random.random() < 0.5:
-            via = IntermediateStep(advance(at, order.attempt, Cause.ROUTED), '"intermediate"')
-            at = via.step.status
-        causes = [cause for status, cause in TRANSITIONS if status is at]
-        cause = self.random.choice([each for each in causes if each is not Cause.CLAIMED])
-        step = advance(at, order.attempt, cause)
-        is_end = step.status is Status.CONFIRMED and self.random.random() < 0.7
-        return Transition(
-            order,
-            step,
-            f'"{cause.value}"',
-            via,
-            dex=Dex.METEORA if via or cause is Cause.ROUTED else None,
-            route="{}" if via or cause is Cause.ROUTED else None,
-            signed=SIGNED_TRANSACTION if cause is Cause.SIGNED else None,
-            amount_out=5 if is_end else None,
-            executed_price="2.5" if is_end else None,
-            last_error="error" if step.is_retry or step.status is Status.FAILED else None,
-            wait_ms=WAIT_S * 1000 if step.is_retry else None,
-        )
-
-    async def assert_equal(self) -> None:
-        rows = {row["id"]: row for row in await self.store.pool.fetch(_READ_ROWS)}
-        assert set(rows) == set(self.model.rows)
-        for row in self.model.rows.values():
-            stored = rows[row.id]
-            names = "status seq attempts epoch dex tx_hash signed_tx last_valid_height"
-            for name in [*names.split(), "amount_out", "last_error", "open"]:
-                assert stored[name] == getattr(row, name), name
-            assert _format_price(stored["executed_price"]) == row.executed_price
-            self.assert_about(stored["lease_s"], row.lease_until)
-            self.assert_about(stored["wait_s"], row.next_attempt_at)
-            self.assert_about(stored["waiting_s"], row.waiting_since)
-            assert stored["amount_pending"] == row.amount_pending
-            self.assert_about(stored["kick_s"], row.kick_at)
-        written: dict[UUID, list[tuple[object, ...]]] = {}
-        for event in await self.store.pool.fetch(_READ_EVENTS):
-            fields = (event["seq"], event["status"], event["attempt"])
-            written.setdefault(event["order_id"], []).append(fields)
-        for row in self.model.rows.values():
-            assert written[row.id] == [(e.seq, e.status, e.attempt) for e in row.events]
-
-    def assert_about(self, stored_s: float | None, expected: float | None) -> None:
-        """Assert that a time of a row is about the same in both, as seconds from now."""
-        assert (stored_s is None) == (expected is None)
-        if stored_s is not None and expected is not None:
-            assert abs(float(stored_s) - (expected - self.now)) < WAIT_S / 2
+from tests.integration.stores import open_store
+from tests.simulation.model.transition_write import parse_writes
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -254,49 +84,10 @@ async def test_of_two_claims_of_one_order_only_the_lease_holder_can_record(
         pair = StorePair(store, Random(1))
         await pair.accept()
         await pair.claim()
-        await store.pool.execute(_SHIFT_TIME, timedelta(seconds=2 * STEP_S))
+        await store.pool.execute(SHIFT_TIME, timedelta(seconds=2 * STEP_S))
         [stale] = pair.known_orders
         holder = await store.leases.claim(stale.id)
         assert holder is not None
         step = advance(holder.status, 1, Cause.ROUTED)
         transitions = [Transition(order, step, "{}") for order in (stale, holder)]
-        assert await _record_together(store, transitions) == [False, True]
-
-
-async def _record_together(store: Store, transitions: Sequence[Transition]) -> list[bool]:
-    """Record transitions together, and return whether each was stored."""
-
-    async def record(transition: Transition) -> bool:
-        try:
-            await store.journal.record(transition)
-        except LeaseLost:
-            return False
-        return True
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(record(each)) for each in transitions]
-    return [task.result() for task in tasks]
-
-
-def _apply_transition(transition: Transition) -> LeasedOrder:
-    order, step = transition.order, transition.step
-    return replace(
-        order,
-        status=step.status,
-        seq=order.seq + (1 if transition.via is None else 2),
-        attempt=step.attempt,
-        dex=transition.dex or order.dex,
-        signed=transition.signed,
-    )
-
-
-def _to_lease_keys(orders: Sequence[LeasedOrder]) -> list[LeaseKey]:
-    return [LeaseKey(each.id, each.epoch) for each in orders]
-
-
-def _format_price(price: object) -> str | None:
-    return None if price is None else str(price)
-
-
-def _without_wait(order: LeasedOrder | None) -> LeasedOrder | None:
-    return None if order is None else replace(order, waited_s=0)
+        assert await record_together(store, transitions) == [False, True]

@@ -9,7 +9,8 @@ from backend.domain.lifecycle import ATTEMPTS_MAX, TRANSITIONS, Status
 from backend.execution import outage, signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
-from tests.simulation.model.database import DatabaseModel, EventRow, OrderRow
+from tests.simulation.model.database import DatabaseModel
+from tests.simulation.model.rows import EventRow, OrderRow
 from tests.simulation.plan import Plan
 
 SLACK_S = 2.0

@@ -17,7 +17,8 @@ from backend.execution import signature_watch
 from backend.execution.order_execution import OrderExecution
 from backend.execution.signature_watch import SignatureResult, SignatureWatch
 from tests.simulation import worker
-from tests.simulation.model.database import DatabaseModel, OrderRow
+from tests.simulation.model.database import DatabaseModel
+from tests.simulation.model.rows import OrderRow
 
 
 @contextmanager

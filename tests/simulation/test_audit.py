@@ -10,7 +10,7 @@ import pytest
 from backend.domain.lifecycle import Status
 from tests.simulation.audit import audit
 from tests.simulation.model.chain import ChainModel, Landing
-from tests.simulation.model.database import OrderRow
+from tests.simulation.model.rows import OrderRow
 from tests.simulation.schedule import simulate
 from tests.simulation.test_every_step import PLAN
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
-from tests.simulation.model.database import OrderRow
+from tests.simulation.model.rows import OrderRow
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.plan import Fault, Outage, OutageKind, Plan, WorkerFault, WorkerFaultKind
 from tests.simulation.schedule import ScheduleResult, simulate

@@ -1,4 +1,4 @@
-"""A second database, for a server that restarts with another journal."""
+"""An API process, and a second database for a server that restarts with another journal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import TEMPLATE
+from tests.tui.servers import ApiProcess, run_api_process
 
 
 @pytest.fixture
@@ -27,3 +28,9 @@ async def other_database_url(database_url: str) -> AsyncIterator[str]:
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         await admin.close()
+
+
+@pytest.fixture
+async def api(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
+    async with run_api_process(database_url, redis_url) as process:
+        yield process

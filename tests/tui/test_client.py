@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -19,21 +18,12 @@ from tests.tui.servers import (
     FeedFollower,
     drive_orders,
     follow_server,
-    run_api_process,
 )
-from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
+from tui.connection.client import ApiClient, RequestRefused
 from tui.connection.order_sender import assign_client_order_ids, send_orders
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import Lost, WireOrderTerms
+from tui.model.messages import WireOrderTerms
 from tui.model.model import Model
-
-NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-async def api(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
-    async with run_api_process(database_url, redis_url) as process:
-        yield process
 
 
 @pytest.fixture
@@ -247,61 +237,3 @@ async def test_refused_orders_have_a_problem_in_their_entry(api: ApiProcess) -> 
             await client.place_order(bad, key="one bad")
         order_id = await client.place_order(TERMS, key="one good")
         assert [event["seq"] for event in await client.fetch_events(order_id)] == [1]
-
-
-async def test_quotes_without_a_node_are_refused(api: ApiProcess) -> None:
-    async with ApiClient(api.url) as client:
-        with pytest.raises(RequestRefused) as refused:
-            await client.fetch_route(TERMS)
-        assert refused.value.status == 503
-        assert refused.value.retry_after_s is not None
-
-
-async def test_a_server_that_is_not_there_is_unreachable() -> None:
-    async with ApiClient(NOWHERE) as client:
-        with pytest.raises(ServerUnreachable, match="nothing answers"):
-            await client.fetch_stats()
-    async with follow_server(NOWHERE) as follower:
-        await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.OFFLINE)
-        assert "nothing answers" in follower.model.connection.reason
-        await follower.wait_until(lambda model: model.connection.tries > 1)
-
-
-async def test_a_server_that_refuses_says_why_and_is_asked_once(api: ApiProcess) -> None:
-    # An address that leads to this machine, and is none of its loopback hosts.
-    async with follow_server(api.url.replace("127.0.0.1", "0.0.0.0")) as follower:  # noqa: S104
-        await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
-        assert "ORDER_ENGINE_ALLOWED_HOSTS" in follower.model.connection.reason
-        assert count_refusals(follower) == 1
-
-
-def count_refusals(follower: FeedFollower) -> int:
-    return sum(isinstance(each.message, Lost) for each in follower.messages)
-
-
-async def test_the_api_key_is_sent_to_a_server_that_requires_one(
-    database_url: str, redis_url: str
-) -> None:
-    key = "a-key-of-some-length"
-    async with run_api_process(database_url, redis_url, ORDER_ENGINE_API_KEYS=f"me:{key}") as api:
-        async with follow_server(api.url) as follower:
-            await follower.wait_until(
-                lambda model: model.connection.status is ConnectionStatus.OFFLINE
-            )
-            refused = follower.model.connection
-            assert "refuses requests without an API key" in refused.reason
-            assert "ORDER_ENGINE_API_KEY" in refused.reason
-            assert (refused.tries, refused.retry_at_ms) == (1, None)
-            follower.feed.retry_now()
-            await follower.wait_until(lambda model: count_refusals(follower) == 2)
-        async with follow_server(api.url, key="another-key-of-some-length") as follower:
-            await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
-            assert "refuses this API key" in follower.model.connection.reason
-        async with follow_server(api.url, key=key) as follower:
-            await follower.wait_until(
-                lambda model: model.connection.status is ConnectionStatus.LIVE
-            )
-            await follower.client.place_order(TERMS, key="one")
-            await follower.wait_until(lambda model: len(model.orders) == 1)
-            order = follower.model.sorted_orders[0]
-            assert Decimal(order.amount_in) == Decimal("1.5")

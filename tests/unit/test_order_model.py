@@ -39,10 +39,10 @@ from backend.store import journal
 from backend.store.journal import Transition
 from tests.simulation.audit import find_end_violations, find_history_violations
 from tests.simulation.model.chain import ChainModel, ChainRules, Landing
-from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow
+from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.node import WALLET
-from tests.simulation.model.postgres import parse_writes
-from tests.simulation.model.transition_write import TransitionWrite
+from tests.simulation.model.rows import LeaseKey, OrderRow
+from tests.simulation.model.transition_write import TransitionWrite, parse_writes
 from tests.simulation.model.venues import ORDER_TERMS, POOL, QUOTE
 
 ORDER_ID = UUID(int=1)

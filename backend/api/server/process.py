@@ -156,31 +156,17 @@ async def _run_server(
     on_ready: Callable[[str], None],
     wait_drained: Callable[[], Coroutine[Any, Any, None]],
 ) -> None:
-    services = api.services
     address = format_url(listeners[0])
     app = create_app(api)
-    heartbeat = Heartbeat(services.settings.ping_s)
+    heartbeat = Heartbeat(api.services.settings.ping_s)
+    config = _build_config(api.services.settings, heartbeat)
+    for listener in listeners:
+        _set_socket_options(listener)
 
     @app.before_serving
     async def report_ready() -> None:
         observe.process_started("api", address=address)
         on_ready(address)
-
-    def listen_for_notifications() -> Coroutine[Any, Any, None]:
-        return listen_for_commits(
-            services.redis, channel_name(services.journal_id), api.feed_tail.notify_committed
-        )
-
-    runs = (
-        api.admission.run,
-        api.feed_tail.run,
-        services.feed_lag.run,
-        listen_for_notifications,
-        heartbeat.run,
-    )
-    config = _build_config(services.settings, heartbeat)
-    for listener in listeners:
-        _set_socket_options(listener)
 
     guard = RequestIds(SiteGuard(app, app, api.public_address, host_rule))
 
@@ -188,9 +174,27 @@ async def _run_server(
         async with _accept_connections(guard, config, listeners, connections):
             await wait_drained()
 
-    async with run_in_background(*runs):
+    async with _run_background_tasks(api, heartbeat):
         # Hypercorn starts and stops the application; its connections are accepted here.
         await serve_asgi(guard, config, shutdown_trigger=accept_until_drained)
+
+
+def _run_background_tasks(
+    api: ApiContext, heartbeat: Heartbeat
+) -> AbstractAsyncContextManager[None]:
+    services = api.services
+    return run_in_background(
+        api.admission.run,
+        api.feed_tail.run,
+        services.feed_lag.run,
+        partial(
+            listen_for_commits,
+            services.redis,
+            channel_name(services.journal_id),
+            api.feed_tail.notify_committed,
+        ),
+        heartbeat.run,
+    )
 
 
 def _accept_connections(

@@ -1,117 +1,19 @@
 """A model of the tables of orders: the statements of the store, each as one atomic step.
 
 It is the Python equivalent of the SQL in ``backend.store``; a test runs both side by side against a
-real PostgreSQL. Fields are named like the columns. Times are seconds on the database's own clock.
+real PostgreSQL. Times are seconds on the database's own clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
-
 from backend.domain.lifecycle import Status
-from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
-from backend.domain.quotes import Dex
+from backend.domain.orders import OrderTerms
 from backend.store.leases import NO_WAITS
+from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, check_constraints
-
-
-class LeaseKey(NamedTuple):
-    """A lease as a worker holds it: an order and an epoch."""
-
-    id: UUID
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """A row of ``order_events``, with its writer's epoch and the epoch that was current."""
-
-    seq: int
-    status: Status
-    attempt: int
-    at: float
-    data: str
-    epoch: int
-    epoch_due: int
-    wait_s: float = 0.0
-    """The backoff before its next attempt."""
-
-
-@dataclass(slots=True)
-class OrderRow:
-    """A row of ``orders``."""
-
-    id: UUID
-    terms: OrderTerms
-    kick_at: float
-    owner: str = "local"
-    status: Status = Status.PENDING
-    seq: int = 1
-    attempts: int = 1
-    epoch: int = 0
-    holder: str = ""
-    """The worker that claimed it last; no statement reads it."""
-    lease_until: float | None = None
-    waiting_since: float | None = None
-    next_attempt_at: float | None = None
-    dex: str | None = None
-    tx_hash: str | None = None
-    signed_tx: bytes | None = None
-    last_valid_height: int | None = None
-    amount_out: int | None = None
-    executed_price: str | None = None
-    network_fee_lamports: int | None = None
-    amount_pending: bool | None = None
-    last_error: str | None = None
-    updated_at: float = 0.0
-    """As of its last transition; only for orders without an amount is it read."""
-    events: list[EventRow] = field(default_factory=list)
-
-    @property
-    def open(self) -> bool:
-        return not self.status.is_final
-
-    def to_leased_order(self, now: float) -> LeasedOrder:
-        """Build the order that a claim returns."""
-        signed = None
-        if self.signed_tx is not None:
-            assert self.tx_hash is not None
-            assert self.last_valid_height is not None
-            signed = SignedTransaction(self.tx_hash, self.signed_tx, self.last_valid_height)
-        dex = None if self.dex is None else Dex(self.dex)
-        position = self.status, self.seq, self.attempts, self.epoch
-        return LeasedOrder(self.id, self.terms, *position, dex, signed, self.waited_s(now))
-
-    def waited_s(self, now: float) -> float:
-        """How long its attempt has waited for the end of an outage."""
-        return 0.0 if self.waiting_since is None else max(now - self.waiting_since, 0)
-
-    def keep_wait(self, now: float, waits: Mapping[UUID, float]) -> None:
-        """Store since when it waits, unless that is stored already and has passed."""
-        if self.waiting_since is None or self.waiting_since > now:
-            self.waiting_since = now - waits[self.id] if self.id in waits else None
-
-    def is_free(self, now: float, ahead_s: float) -> bool:
-        """Whether it has no lease, or an expired one, or one too far ahead."""
-        until = self.lease_until
-        return until is None or until < now or until > now + ahead_s
-
-    def is_claimable(self, now: float, ahead_s: float) -> bool:
-        """``_IS_CLAIMABLE``."""
-        is_waiting = now < (self.next_attempt_at or now) <= now + ahead_s
-        return self.open and self.is_free(now, ahead_s) and not is_waiting
-
-    def append_event(self, at: float, data: str, epoch: int, wait_s: float = 0.0) -> None:
-        """Append the event of its current status."""
-        if any(entry.seq == self.seq for entry in self.events):
-            raise asyncpg.UniqueViolationError("order_events_pkey")
-        entry = EventRow(self.seq, self.status, self.attempts, at, data, epoch, self.epoch, wait_s)
-        self.events.append(entry)
 
 
 class DatabaseModel:

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.domain.lifecycle import Status
 from backend.store import journal, late_amounts, leases
 from backend.store.database import DatabasePool
-from tests.simulation.model.database import DatabaseModel, LeaseKey, OrderRow
+from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
+from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.trace import Trace
-from tests.simulation.model.transition_write import TransitionWrite
+from tests.simulation.model.transition_write import parse_writes
 
 ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
@@ -216,38 +216,6 @@ def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str)
     found = server.database.find_recorded(keys, args[2], args[3])
     server.trace.add(client, "finds recorded", found)
     return _epoch_rows(server, found)
-
-
-def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
-    """Parse the rows that the journal writes from the columns of its statement."""
-    return [_parse_write(values) for values in zip(*columns, strict=True)]
-
-
-def _parse_write(values: Sequence[Any]) -> TransitionWrite:
-    order_id, epoch, seq, via, via_attempt, via_data, *step = values
-    status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
-    height, amount_out, price, network_fee, last_error, wait_ms, is_leased = rest
-    return TransitionWrite(
-        order_id,
-        epoch,
-        seq,
-        None if via is None else Status(via),
-        via_attempt,
-        via_data,
-        Status(status),
-        attempt,
-        data,
-        None if dex is None else str(dex),
-        tx_hash,
-        signed_tx,
-        height,
-        None if amount_out is None else int(amount_out),
-        None if price is None else str(price),
-        network_fee,
-        last_error,
-        wait_ms,
-        is_leased,
-    )
 
 
 def _parse_keys(columns: StatementArgs) -> list[LeaseKey]:

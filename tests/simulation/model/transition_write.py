@@ -1,8 +1,9 @@
-"""One row of the statement that records transitions, and the constraints that it has to meet."""
+"""The rows of the statement that records transitions, and the constraints that they must meet."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -32,6 +33,38 @@ class TransitionWrite(NamedTuple):
     last_error: str | None
     wait_ms: int | None
     is_leased: bool
+
+
+def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
+    """Parse the rows that the journal writes from the columns of its statement."""
+    return [_parse_write(values) for values in zip(*columns, strict=True)]
+
+
+def _parse_write(values: Sequence[Any]) -> TransitionWrite:
+    order_id, epoch, seq, via, via_attempt, via_data, *step = values
+    status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
+    height, amount_out, price, network_fee, last_error, wait_ms, is_leased = rest
+    return TransitionWrite(
+        order_id,
+        epoch,
+        seq,
+        None if via is None else Status(via),
+        via_attempt,
+        via_data,
+        Status(status),
+        attempt,
+        data,
+        None if dex is None else str(dex),
+        tx_hash,
+        signed_tx,
+        height,
+        None if amount_out is None else int(amount_out),
+        None if price is None else str(price),
+        network_fee,
+        last_error,
+        wait_ms,
+        is_leased,
+    )
 
 
 def check_constraints(write: TransitionWrite, tx_hash: str | None, dex: str | None) -> None:
