@@ -171,6 +171,8 @@ async def _truncate_database(
     await admin.execute(_TERMINATE_CONNECTIONS, name)
     connection = await asyncpg.connect(url)
     try:
+        if await connection.fetchval("SELECT to_regclass('migrations')") is None:
+            return False
         names = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
         if names != {path.stem for path in MIGRATIONS.glob("*.sql")}:
             return False
