@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from typing import ClassVar, Final
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.events import Event, Key, Paste
 from textual.screen import Screen
@@ -93,8 +94,9 @@ class Dashboard(App[None]):
         self.session.on_change = screen.wake
         self.session.request_history = self._request_history
         self.push_screen(screen)
-        self.run_worker(self._run_source(self.session), group="source", exclusive=True)
+        self._run_source(self.session)
 
+    @work(group="source", exclusive=True, description="runs the source")
     async def _run_source(self, session: Session) -> None:
         async with AsyncExitStack() as stack:
             if session.client is not None:
@@ -118,10 +120,9 @@ class Dashboard(App[None]):
         """Request the events of an order, unless that request is running."""
         if self.session.client is not None and order.id != self._requested_id:
             self._requested_id = order.id
-            self.run_worker(
-                self._load_history(self.session.client, order), group="history", exclusive=True
-            )
+            self._load_history(self.session.client, order)
 
+    @work(group="history", exclusive=True, description="loads the events of an order")
     async def _load_history(self, client: ApiClient, order: Order) -> None:
         await asyncio.sleep(_HISTORY_DELAY_S)
         try:

@@ -19,6 +19,9 @@ async def test_every_route_refuses_an_unknown_parameter(database_url: str, redis
             path = route.path.replace("<path:name>", "client.html").replace("<name>", "x")
             body: dict[str, Any] = {"json": ORDER} if route.doc.body else {}
             async with api.session.request(route.method, f"{path}?zzz=1", **body) as response:
+                if path == "/static/client.html":  # a link's query is for the page itself
+                    assert response.status == 200
+                    continue
                 problem = await response.json(content_type=None)
             assert (response.status, problem["code"]) == (400, UNKNOWN), path
             [error] = problem["errors"]

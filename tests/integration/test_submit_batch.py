@@ -200,5 +200,5 @@ async def test_a_key_comes_from_a_file_and_who_is_refused_is_told_what_to_give(
         code, _, errors = await run_script(api.url, *once, "--key", "another-key-0123456789")
         assert (code, "the list of processes shows --key" in errors) == (2, True)
         code, _, errors = await run_script(api.url, *once, "--key-file", str(key_file))
-        assert (code, "not all orders have ended" in errors) == (1, True)
+        assert (code, "not all orders have ended" in errors) == (124, True)
         assert "Traceback" not in errors

@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import ClassVar, Final
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -149,11 +150,11 @@ class BatchScreen(SubmitScreen):
         self._on_change()
 
     def _on_change(self) -> None:
-        self.workers.cancel_group(self, "quotes")  # they are of other values
         self.discard_outcome()
         self._update_preview()
-        self.run_worker(self._load_values(), group="quotes", exclusive=True)
+        self._load_values()  # this also cancels the quotes of other values
 
+    @work(group="quotes", exclusive=True)
     async def _load_values(self) -> None:
         """Load the prices that the sum in USDC needs, once the user pauses."""
         await asyncio.sleep(_VALUE_DELAY_S)
@@ -190,13 +191,12 @@ class BatchScreen(SubmitScreen):
             label.set_class(row in shown, "-wrong")
 
     def _update_preview(self) -> None:
-        self.query_one("#row-limit").display = self._form_values()["type"] == "limit"
+        for row in self.query("#row-limit"):
+            row.display = self._form_values()["type"] == "limit"
         plan = self._parse_form()
-        totals, preview = "", ""
-        if plan is not None:
-            totals, preview = self._describe_plan(plan)
-        self.query_one("#totals", Label).update(totals)
-        self.query_one("#preview", Label).update(preview)
+        totals, preview = ("", "") if plan is None else self._describe_plan(plan)
+        self.show_text("#totals", totals)
+        self.show_text("#preview", preview)
 
     def _describe_plan(self, plan: BatchPlan) -> tuple[str, str]:
         try:
@@ -254,8 +254,9 @@ class BatchScreen(SubmitScreen):
 
     def action_dry_run(self) -> None:
         """Request quotes for the first orders, without placing any."""
-        self.run_worker(self._dry_run(), group="quotes", exclusive=True)
+        self._dry_run()
 
+    @work(group="quotes", exclusive=True)
     async def _dry_run(self) -> None:
         if await self.prepare():
             orders = self.build_orders() or []
@@ -286,12 +287,10 @@ class BatchScreen(SubmitScreen):
 
     def action_curl(self) -> None:
         """Copy the first orders as a curl command."""
-        orders = self.build_orders()
-        if orders and self.session.client is not None:
+        orders, client = self.build_orders(), self.session.client
+        if orders and client is not None:
             self.app.copy_to_clipboard(
-                batch_plan.build_curl_command(
-                    self.session.client.url, orders, self.session.new_id()
-                )
+                batch_plan.build_curl_command(client.url, orders, self.session.new_id())
             )
             self.show_message("copied as a curl command")
 

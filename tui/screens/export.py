@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -68,8 +69,9 @@ class ExportScreen(ModalScreen[None]):
 
     def action_write(self) -> None:
         """Write the orders in a worker."""
-        self.run_worker(self._write(), exclusive=True)
+        self._write()
 
+    @work(exclusive=True)
     async def _write(self) -> None:
         path = self._path
         try:
@@ -88,4 +90,5 @@ class ExportScreen(ModalScreen[None]):
         return Path(self.query_one(Input).value.strip()).expanduser()
 
     def _show_message(self, text: str) -> None:
-        self.query_one("#outcome", Label).update(sanitize_text(text))
+        for label in self.query("#outcome").results(Label):  # none when it is being closed
+            label.update(sanitize_text(text))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from time import monotonic
 from typing import ClassVar, Final
 
+from textual import work
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
@@ -72,7 +73,7 @@ class SubmitScreen(ModalScreen[None]):
         elif self.session.model.connection.status is ConnectionStatus.OFFLINE:
             self.show_message(f"offline, nothing was sent: {self.session.model.connection.reason}")
         else:
-            self.run_worker(self._submit(), group="send", exclusive=True)
+            self._submit()
 
     def discard_outcome(self) -> None:
         """Forget what was said and asked of the earlier input, and its refused orders."""
@@ -84,8 +85,14 @@ class SubmitScreen(ModalScreen[None]):
 
     def show_message(self, *lines: str) -> None:
         """Show lines below the fields."""
-        self.query_one("#outcome", Label).update("\n".join(map(sanitize_text, lines)))
+        self.show_text("#outcome", "\n".join(map(sanitize_text, lines)))
 
+    def show_text(self, selector: str, text: str) -> None:
+        """Show a text in a label; a worker may still run when its dialog has lost its widgets."""
+        for label in self.query(selector).results(Label):
+            label.update(text)
+
+    @work(group="send", exclusive=True)
     async def _submit(self) -> None:
         client = self.session.client
         assert client is not None
@@ -152,6 +159,6 @@ class SubmitScreen(ModalScreen[None]):
         self._set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
 
     def _set_submit_label(self, label: str) -> None:
-        button = self.query_one("#submit", Button)
-        button.label = label
-        button.refresh(layout=True)  # a longer label needs more room
+        for button in self.query("#submit").results(Button):
+            button.label = label
+            button.refresh(layout=True)  # a longer label needs more room

@@ -48,7 +48,8 @@ async def handle_request(
         else:
             owner, headers = authenticate(api, scope)
         query = parse_query(scope["query_string"])
-        refuse_unknown_parameters(route, query)
+        if not route.is_page:
+            refuse_unknown_parameters(route, query)
         request = Request(
             owner,
             scope["path"],

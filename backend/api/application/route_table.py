@@ -248,6 +248,7 @@ ROUTES: Final = (
         static_files.get_static_file,
         RouteDoc("The browser client", "documents", media_type="*/*"),
         Access.OPEN,
+        is_page=True,
     ),
 )
 
