@@ -82,12 +82,20 @@ class Connection(TCPServer):
     def _cut_cycles(self) -> None:
         """Let go of what refers back to it: cyclic garbage is seldom collected here."""
         self.state.clear()
+        self.protocol.protocol.send = _discard  # contexts of a WebSocket lead here, in cycles
         del self.protocol, self._task_group
+        error = self.reader.exception()  # of a reset; its frames were added where it was raised
+        if error is not None:
+            error.__traceback__ = None
 
     async def _read_data(self) -> None:
         await super()._read_data()
         self._has_ended = True
         await self.idle_task.stop()
+
+
+async def _discard(event: Event) -> None:
+    """Send nothing: the connection has ended."""
 
 
 class _Http1Parser(h11.Connection):
