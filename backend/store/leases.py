@@ -112,7 +112,7 @@ FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
-# One step in the index for each owner, and the first overdue order of each.
+# One step in the index for each owner, and the first overdue order of each: ranges as above.
 _FIND_OVERDUE_OWNERS = """
 WITH RECURSIVE owners AS (
     (SELECT owner FROM orders WHERE open ORDER BY owner LIMIT 1)
@@ -124,8 +124,8 @@ WITH RECURSIVE owners AS (
 SELECT owners.owner FROM owners CROSS JOIN LATERAL (
     SELECT FROM orders o
     WHERE o.owner = owners.owner AND o.open
-      AND (o.kick_at <= now() OR o.kick_at > now() + $1::interval)
-      AND (o.lease_until IS NULL OR o.lease_until < now() OR o.lease_until > now() + $1::interval)
+      AND (o.kick_at > now() AND o.kick_at <= now() + $1::interval) IS NOT TRUE
+      AND (o.lease_until >= now() AND o.lease_until <= now() + $1::interval) IS NOT TRUE
     ORDER BY o.id LIMIT 1
 ) overdue
 """

@@ -194,7 +194,7 @@ async def test_an_order_that_has_just_ended_or_waits_is_no_lost_lease(database_u
         assert [row["lease_until"] for row in leases] == [None, None]
 
 
-@pytest.mark.parametrize("count", [2_000, 20_000, 60_000])
+@pytest.mark.parametrize("count", [2_000, 8_000, 20_000])
 async def test_claims_from_the_rows_read_no_other_orders_than_those_that_they_claim(
     database_url: str, count: int
 ) -> None:
