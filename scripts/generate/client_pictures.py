@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from tests.browser.client_page import ClientPage
 from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGUMENTS
 from tests.e2e.up import run_up
 
-VIEWPORT = {"width": 1200, "height": 680}
+VIEWPORT = {"width": 1200, "height": 850}
 WAIT_S = 2.0
 
 
@@ -29,12 +29,15 @@ async def place_sample_orders(client: ClientPage) -> None:
     """Place orders until the page shows failed, confirmed and running ones."""
     await client.open()
     await client.place_orders(15, preset="three pairs", minimum="1000000")
-    ended = client.page.locator("#in-flight").get_by_text("0", exact=True)
     await client.place_orders(300, preset="three pairs", minimum="", seed="4")
-    await ended.wait_for()
+    await client.rows("confirmed").first.wait_for()
+    await expect(client.element("in-flight")).to_have_text("0")
     await client.place_orders(5, preset="a few")
-    await client.rows("submitted").first.wait_for()
     await client.element("ask-above").fill("150000")  # as it is for a new user
+    await client.element("ask-above").blur()
+    await client.rows("submitted").first.wait_for()
+    await expect(client.element("preview")).to_contain_text("At least")
+    await client.page.evaluate("scrollTo(0, 0)")
 
 
 async def take_screenshots(folder: Path, data_dir: Path) -> None:
@@ -51,6 +54,7 @@ async def take_screenshots(folder: Path, data_dir: Path) -> None:
             await page.screenshot(path=folder / "client-light.png")
             await page.emulate_media(color_scheme="dark")
             await client.rows("confirmed").nth(2).locator("a").click()
+            await expect(client.element("in-flight")).to_have_text("0")
             await asyncio.sleep(WAIT_S)
             await page.screenshot(path=folder / "client-dark.png")
         await browser.close()

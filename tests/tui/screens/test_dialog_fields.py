@@ -93,3 +93,15 @@ async def test_the_filtered_orders_are_exported(tmp_path: Path) -> None:
         pilot.app.screen.query_one("#path", Input).value = str(tmp_path / "failed.jsonl")
         await pilot.press("ctrl+s")
         await wait_for(pilot, lambda: "is there already" in label_text(pilot))
+
+
+async def test_a_worker_that_ends_after_its_dialog_lost_its_widgets_changes_nothing() -> None:
+    async with show_recording() as pilot:
+        await pilot.press("n")
+        await fill_fields(pilot, count="3")
+        await pilot.app.screen.query_one("#dialog").remove()
+        await pilot.app.workers.wait_for_complete(
+            [worker for worker in pilot.app.workers if worker.group == "quotes"]
+        )
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
