@@ -2,7 +2,7 @@
 attack | chaos | bench | deployments``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
-and shuts down gracefully on SIGTERM or Ctrl-C.
+and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import socket
+import stat
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -244,14 +245,28 @@ def _run_process(
             (force_stop if stop.is_set() else stop).set()
             observe.process_stopping(process)
 
+        def request_stop_without_terminal() -> None:
+            _leave_terminal()
+            request_stop()
+
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, request_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it ignored
+            loop.add_signal_handler(signal.SIGHUP, request_stop_without_terminal)
         await serve(stop, force_stop)
 
     raise_descriptor_limit()
     with _report_user_errors(), asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main_task())
+
+
+def _leave_terminal() -> None:
+    """Write nothing more to a terminal that is closed: each write to it would be an error."""
+    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
+        for descriptor in (1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode):
+                os.dup2(nowhere.fileno(), descriptor)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ server is started. ``run_servers`` locks a data directory and runs both servers 
 the parent ends.
 """
 
-from backend.embedded.data_dir import default_data_dir
+from backend.embedded.data_dir import default_data_dir, find_holder
 from backend.embedded.doctor import diagnose
 from backend.embedded.servers import ServerUrls, run_servers
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
@@ -18,5 +18,6 @@ __all__ = [
     "ServerUrls",
     "default_data_dir",
     "diagnose",
+    "find_holder",
     "run_servers",
 ]

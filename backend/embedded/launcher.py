@@ -68,6 +68,7 @@ async def launch_engine(
     # What is invalid is refused here, with a sentence, before anything starts.
     public_address = build_public_address(settings)
     build_metrics_access(settings)
+    _refuse_second_engine(data_dir)
     with ExitStack() as opened:
         api_sockets = open_listeners(settings.host, settings.port)
         for api_socket in api_sockets:
@@ -178,6 +179,17 @@ async def _supervise_plan(
     if not has_succeeded:
         raise Rejected(
             "foreground_task_failed", "the smoke test or the dashboard failed: see above"
+        )
+
+
+def _refuse_second_engine(data_dir: Path) -> None:
+    """Raise ``Rejected`` if an engine runs there: before its port is found to be in use."""
+    holder = embedded.find_holder(data_dir)
+    if holder is not None:
+        raise Rejected(
+            "data_dir_in_use",
+            f"an engine runs in {data_dir} already (process {holder[0]}): `order-engine dashboard`"
+            " opens it; a second one needs --data-dir and --port of its own",
         )
 
 

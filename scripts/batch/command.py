@@ -21,7 +21,7 @@ from batch.orders import (
     parse_amount_range,
     parse_weighted_values,
 )
-from batch.process import UNEXPECTED_EXIT, describe_early_end, run_until_stopped
+from batch.process import INVALID_EXIT, UNEXPECTED_EXIT, describe_early_end, run_until_stopped
 from batch.progress import BatchProgress, display_progress, print_summary
 from batch.quotes import BatchQuotes, print_quotes
 from batch.results import ResultFile, build_rows, describe_refusals, open_result_file
@@ -100,10 +100,14 @@ class BatchCommand:
         if self._options.as_json:
             click.echo(json.dumps({"orders": count, "faults": faults.count}))
         else:
-            found = f"{faults.count:,} values are wrong" if faults.count else "no fault found"
+            many = f"{faults.count:,} values are wrong"
+            wrong = "1 value is wrong" if faults.count == 1 else many
             orders = "1 order" if count == 1 else f"{count:,} orders"
-            click.echo(f"{orders}: {found}; nothing was sent")
-        return UNEXPECTED_EXIT if faults.count else 0
+            click.echo(
+                f"{orders}: {wrong if faults.count else 'no fault found'} (tokens and prices are"
+                " known to the server only: --dry-run asks it); nothing was sent"
+            )
+        return INVALID_EXIT if faults.count else 0
 
     async def quote(self) -> int:
         """Quote every order and place none; returns the exit code."""

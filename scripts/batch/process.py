@@ -11,6 +11,7 @@ from typing import Any
 from batch.progress import BatchProgress
 
 UNEXPECTED_EXIT = 1
+INVALID_EXIT = 2
 TIMEOUT_EXIT = 124
 """As ``timeout`` has it."""
 

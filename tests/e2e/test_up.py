@@ -81,7 +81,7 @@ async def test_an_order_looks_the_same_through_every_interface(data_dir: Path) -
         assert str(row["amount_out"]) == entry["amount_out"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_it_stops_when_asked_and_leaves_no_process(
     data_dir: Path, number: signal.Signals
 ) -> None:

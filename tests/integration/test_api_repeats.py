@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
+from multidict import CIMultiDict
 
 from tests.integration.apis import ORDER, Json, RunningApi, open_api, open_driver
 
@@ -29,8 +30,7 @@ def order_body(**fields: object) -> Json:
 
 
 async def count_orders(api: RunningApi) -> int:
-    orders: list[Any] = (await api.get("/api/orders?limit=500"))["orders"]
-    return len(orders)
+    return len((await api.get("/api/orders?limit=500"))["orders"])
 
 
 KEYS: dict[str, tuple[dict[str, str] | None, dict[str, str]]] = {
@@ -179,6 +179,25 @@ async def test_a_repeat_tells_the_status_that_the_order_has(
         async with api.session.ws_connect(EXECUTE, headers=key) as socket:
             await socket.send_json(order_body())
             assert (await socket.receive_json())["status"] == "confirmed"
+
+
+async def test_a_repeat_of_a_batch_whose_orders_were_deleted_tells_what_was_told(
+    database_url: str, redis_url: str
+) -> None:
+    batch, key = {"orders": [order_body()]}, {"Idempotency-Key": "key"}
+    async with open_api(database_url, redis_url) as api:
+        first = await post(api, BATCH, batch, key)
+        async with asyncpg.create_pool(database_url, min_size=1) as pool:
+            await pool.execute("SET session_replication_role = replica; DELETE FROM orders")
+        assert await post(api, BATCH, batch, key) == (202, first[1], True)
+
+
+async def test_two_keys_of_one_request_are_refused(database_url: str, redis_url: str) -> None:
+    headers = CIMultiDict([("Idempotency-Key", "a"), ("Idempotency-Key", "b")])
+    async with open_api(database_url, redis_url) as api:
+        status, problem, _ = await post(api, EXECUTE, order_body(), headers)
+        assert (status, problem["code"]) == (400, "invalid_idempotency_key")
+        assert await count_orders(api) == 0
 
 
 async def test_many_repeats_of_a_batch_at_once_store_it_once(

@@ -91,10 +91,11 @@ async def test_check_needs_no_server_and_names_wrong_values(tmp_path: Path) -> N
         b'\xef\xbb\xbf"tokenIn",tokenOut,amount\r\nSOL,USDC,"1.5"\r\n\r\nSOL,SOL,x\r\n'
     )
     code, output, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--check")
-    assert code == 1
+    assert code == 2
     assert "line 4: amount: 'x' must be a number above 0" in errors
     assert "line 4: tokenOut: 'SOL' is the token that is sold" in errors
-    assert "2 orders: 2 values are wrong; nothing was sent" in output
+    assert "2 orders: 2 values are wrong" in output
+    assert "nothing was sent" in output
     code, output, errors = await run_script(
         UNREACHABLE_NODE, "--file", "-", "--check", stdin=f"\ufeff{COLUMNS}\nSOL,USDC,1\n"
     )

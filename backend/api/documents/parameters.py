@@ -41,12 +41,19 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX},
     ),
     "type": ("query", "Only this type; in any case.", {"type": "string", "enum": [*OrderType]}),
-    "from": ("query", "Only orders created at this time or later.", TIME),
+    "from": (
+        "query",
+        "Only orders created at this time or later. Orders become visible a moment after the time"
+        " that they carry: who polls begins some seconds before the last time seen, or follows the"
+        " stream.",
+        TIME,
+    ),
     "to": ("query", "Only orders created before this time.", TIME),
     "updatedSince": (
         "query",
         "Only orders changed at this time or later, by the time of their last change; without"
-        " `from` and `to`.",
+        " `from` and `to`. Who polls begins some seconds before the last time seen, as with"
+        " `from`.",
         TIME,
     ),
     "order": (

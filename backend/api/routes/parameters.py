@@ -117,8 +117,15 @@ def read_after_seq(request: Request) -> int:
 def read_idempotency_key(request: Request) -> str | None:
     """The ``Idempotency-Key`` header, if there is one. Raises ``Problem`` (400)."""
     key = request.headers.get("idempotency-key")
-    if key is not None and not is_printable(key, KEY_LENGTH_MAX):
+    if key is None:
+        return None
+    names = [name.lower() for name, _ in request.raw_headers]
+    reason = ""
+    if names.count(b"idempotency-key") > 1:
+        reason = "is given more than once: which of them names the request?"
+    elif not is_printable(key, KEY_LENGTH_MAX):
         reason = f"must be 1 to {KEY_LENGTH_MAX} printable ASCII characters"
+    if reason:
         raise invalid_fields(
             [FieldError("Idempotency-Key", "invalid_idempotency_key", reason)], 400
         )

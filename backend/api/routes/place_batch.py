@@ -174,8 +174,8 @@ async def _build_repeat_response(api: ApiContext, request: Request, earlier: str
     body = orjson.loads(earlier)
     entries = {UUID(each["orderId"]): each for each in body["orders"] if "orderId" in each}
     statuses = await api.services.orders.read_statuses(request.owner, entries)
-    for order_id, entry in entries.items():
-        entry["status"] = statuses[order_id]
+    for order_id, status in statuses.items():  # one that was deleted since keeps its first one
+        entries[order_id]["status"] = status
     return Response(202, encode(body), REPLAYED_HEADERS)
 
 

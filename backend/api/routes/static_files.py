@@ -62,7 +62,7 @@ async def get_home(api: ApiContext, request: Request) -> Response:
     """``GET /``: leads to the browser client."""
     location = f"{api.public_address.find_base(request).path}/static/client.html"
     headers = {**_STATIC_HEADERS, "Location": location}
-    return Response(302, f"{location}\n", headers, "text/plain; charset=utf-8")
+    return Response(302, f"the page is at {location}\n", headers, "text/plain; charset=utf-8")
 
 
 async def get_openapi(api: ApiContext, request: Request) -> Response:
