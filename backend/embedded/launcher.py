@@ -64,11 +64,10 @@ async def launch_engine(
     Raises ``Rejected`` or ``Transient`` if a process cannot be started, ``ConfigurationError`` if
     an address is invalid, and ``Rejected`` if the foreground task failed.
     """
-    data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
+    data_dir = _choose_data_dir(settings)
     # What is invalid is refused here, with a sentence, before anything starts.
     public_address = build_public_address(settings)
     build_metrics_access(settings)
-    _refuse_second_engine(data_dir)
     with ExitStack() as opened:
         api_sockets = open_listeners(settings.host, settings.port)
         for api_socket in api_sockets:
@@ -182,8 +181,9 @@ async def _supervise_plan(
         )
 
 
-def _refuse_second_engine(data_dir: Path) -> None:
-    """Raise ``Rejected`` if an engine runs there: before its port is found to be in use."""
+def _choose_data_dir(settings: Settings) -> Path:
+    """The data folder. Raises ``Rejected`` if an engine runs there: also its port is in use."""
+    data_dir = (settings.data_dir or embedded.default_data_dir()).absolute()
     holder = embedded.find_holder(data_dir)
     if holder is not None:
         raise Rejected(
@@ -191,6 +191,7 @@ def _refuse_second_engine(data_dir: Path) -> None:
             f"an engine runs in {data_dir} already (process {holder[0]}): `order-engine dashboard`"
             " opens it; a second one needs --data-dir and --port of its own",
         )
+    return data_dir
 
 
 def choose_key(settings: Settings) -> str | None:
