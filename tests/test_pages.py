@@ -33,6 +33,7 @@ RUN_ELSEWHERE = {
     "scripts/check": "scripts/test.sh",
     ".ci/run": "it is CI itself",
     "scripts/bench all --quick": "tests/e2e/test_bench.py",
+    "scripts/attack --minutes 1": "tests/chaos/test_attack.py, shorter",
     "./scripts/quickstart.sh": ".ci/run, with --smoke",
     "curl -X POST http://127.0.0.1:3000/api/orders/execute"
     """ -d '{"tokenIn":"SOL","tokenOut":"USDC","amount":10}'""": "tests/e2e/test_up.py",

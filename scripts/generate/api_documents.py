@@ -10,9 +10,10 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from backend.api.application.route_table import ROUTES, SOCKETS
+from backend.api.documents.examples import EXAMPLES
 from backend.api.documents.openapi import build_openapi
 from backend.config import Settings
 
@@ -57,6 +58,7 @@ _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_
 }}));
 pm.variables.set("orders", JSON.stringify(orders));"""
 _EXAMPLE_FILES: Mapping[str, str] = {"/docs/{name}": "start.js", "/static/{name}": "client.html"}
+_EXAMPLE_CLIENT_ORDER_ID = cast(Json, EXAMPLES["OrderBody"])["clientOrderId"]
 _SAVE_ORDER_ID = 'pm.collectionVariables.set("orderId", pm.response.json().orderId);'
 _EXPECT_ALL_ACCEPTED = "pm.expect(pm.response.json().refused).to.eql(0);"
 
@@ -122,12 +124,15 @@ def _build_operations(api: Json) -> Iterator[Json]:
                 example = operation["requestBody"]["content"]["application/json"]["example"]
                 body = json.dumps(example, indent=2)
             request = _build_request(method.upper(), path, operation, body)
-            yield _build_item(operation["summary"], request, min(statuses))
+            status = min(statuses)
+            is_redirect = 300 <= status < 400  # which Postman follows
+            yield _build_item(operation["summary"], request, 200 if is_redirect else status)
 
 
 def _build_request(method: str, path: str, operation: Json, body: str | None = None) -> Json:
     address = path.replace("{orderId}", "{{orderId}}").strip("/")
     address = address.replace("{name}", _EXAMPLE_FILES.get(path, ""))
+    address = address.replace("{clientOrderId}", _EXAMPLE_CLIENT_ORDER_ID)
     request: Json = {
         "method": method,
         "header": _list_parameters(operation, "header"),
