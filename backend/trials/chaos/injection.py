@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -14,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backend.queue.broker import STREAM
+from backend.runtime.background import run_in_background
 from backend.trials.chaos.faults import Fault, FaultKind
 from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
@@ -128,10 +130,11 @@ async def _flush_redis(system: EngineSystem, fault: Fault) -> AsyncIterator[None
 @asynccontextmanager
 async def _duplicate_jobs(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     job_count = _JobCount()
-    async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
-        copier = tasks.create_task(_copy_jobs(redis, job_count))
+    async with (
+        Redis.from_url(system.redis_url) as redis,
+        run_in_background(partial(_copy_jobs, redis, job_count)),
+    ):
         yield
-        copier.cancel()
     job_count.require_any()
 
 
@@ -151,14 +154,13 @@ async def _copy_jobs(redis: Redis, job_count: _JobCount) -> None:
 async def _lose_jobs(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     """Redis accepts jobs and discards them; ACLs deny reads to the workers."""
     job_count = _JobCount()
-    async with Redis.from_url(system.redis_url) as redis, asyncio.TaskGroup() as tasks:
+    async with Redis.from_url(system.redis_url) as redis:
         await _allow_reading(redis, "-")
         await redis.client_kill_filter(_type="normal", skipme=True)
-        trimmer = tasks.create_task(_trim_stream(redis, job_count))
         try:
-            yield
+            async with run_in_background(partial(_trim_stream, redis, job_count)):
+                yield
         finally:
-            trimmer.cancel()
             job_count.number += await redis.xtrim(STREAM, maxlen=0, approximate=False)
             await _allow_reading(redis, "+")
     job_count.require_any()
