@@ -23,7 +23,7 @@ import uvloop
 
 from backend import embedded, engine
 from backend.api.server.listener import format_url, open_listeners
-from backend.api.server.process import build_metrics_access, serve_api
+from backend.api.server.process import build_metrics_access, build_public_address, serve_api
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine
@@ -92,7 +92,7 @@ def worker(metrics_port: int | None) -> None:
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         listeners = open_listeners(settings.host, settings.metrics_port)
         url = f"{format_url(listeners[0])}/metrics"
-        find_refusal = build_metrics_access(settings).find_refusal
+        find_refusal = build_metrics_access(settings, build_public_address(settings)).find_refusal
         with serve_metrics(listeners, find_refusal), suppress(StartInterrupted):
             await engine.run_worker(settings, on_ready=lambda: _report_ready(url), stop=stop)
 

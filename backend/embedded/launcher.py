@@ -67,7 +67,7 @@ async def launch_engine(
     data_dir = _choose_data_dir(settings)
     # What is invalid is refused here, with a sentence, before anything starts.
     public_address = build_public_address(settings)
-    build_metrics_access(settings)
+    build_metrics_access(settings, public_address)
     with ExitStack() as opened:
         api_sockets = open_listeners(settings.host, settings.port)
         for api_socket in api_sockets:

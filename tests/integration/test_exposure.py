@@ -8,9 +8,10 @@ import re
 import aiohttp
 import pytest
 
+from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.server.exposure import check_exposure
 from backend.api.server.listener import open_listeners
-from backend.api.server.process import build_metrics_access
+from backend.api.server.process import build_metrics_access, build_public_address
 from backend.config import ConfigurationError, Settings
 from backend.runtime.metrics_server import serve_metrics
 from tests.conftest import ROOT
@@ -22,6 +23,10 @@ KEYS = "anna:anna-key-0123456789"
 ANNA = {"Authorization": "Bearer anna-key-0123456789"}
 ALL = "0.0.0.0"  # noqa: S104 - of a test
 IS_LOOPBACK = re.compile(r"127|localhost|1\]?$")
+
+
+def build_access(settings: Settings) -> MetricsAccess:
+    return build_metrics_access(settings, build_public_address(settings))
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -95,12 +100,12 @@ async def test_metrics_are_for_this_machine_unless_a_setting_says_otherwise(
         assert await load(api.session, api.url, **ANNA) == 200
         listeners = open_listeners("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
-        with serve_metrics(listeners, build_metrics_access(Settings.load(**keyed)).find_refusal):
+        with serve_metrics(listeners, build_access(Settings.load(**keyed)).find_refusal):
             assert await load(api.session, url) == 401
             assert await load(api.session, url, **ANNA) == 200
         listeners = open_listeners("127.0.0.1", 0)
         url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
-        with serve_metrics(listeners, build_metrics_access(Settings.load()).find_refusal):
+        with serve_metrics(listeners, build_access(Settings.load()).find_refusal):
             assert await load(api.session, url) == 200
             for headers in (FORWARDED_FROM_AFAR[0], {"Host": "evil.example"}):
                 assert await load(api.session, url, **headers) == 403
@@ -110,4 +115,4 @@ async def test_metrics_are_for_this_machine_unless_a_setting_says_otherwise(
 
 def test_metrics_that_ask_for_a_key_need_keys() -> None:
     with pytest.raises(ConfigurationError, match=r"^ORDER_ENGINE_METRICS_ACCESS is 'key'"):
-        build_metrics_access(Settings.load(metrics_access="key"))
+        build_access(Settings.load(metrics_access="key"))

@@ -23,11 +23,13 @@ from werkzeug.routing.exceptions import WebsocketMismatch
 from backend.api.admission.tickets import authenticate_socket
 from backend.api.application.dispatch import (
     UNKNOWN_ROUTE,
+    Caller,
     build_failure_response,
-    get_peer,
+    build_request,
     handle_request,
+    read_caller,
 )
-from backend.api.application.http_connection import to_quart_response
+from backend.api.application.http_connection import add_connection_close, to_quart_response
 from backend.api.application.path_suggestions import PathSuggestions, explain_method
 from backend.api.application.quart_app import Application
 from backend.api.application.query_check import refuse_unknown_parameters
@@ -35,10 +37,7 @@ from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
 from backend.api.wire.http import (
-    Request,
-    Response,
     parse_headers,
-    parse_query,
 )
 from backend.api.wire.problems import Problem, to_problem
 from backend.runtime import observe
@@ -89,33 +88,21 @@ def _make_socket_view(
         socket = cast("LocalProxy[Websocket]", quart_websocket)._get_current_object()
         scope = cast(WebsocketScope, socket.scope)
         try:
-            headers = parse_headers(scope["headers"])
-            query = parse_query(scope["query_string"])
-            request = Request(
-                "",
-                scope["path"],
-                headers,
-                query,
-                scope["scheme"],
-                "".join(variables.values()),
-                peer=get_peer(scope),
-                raw_headers=scope["headers"],
-            )
+            caller = read_caller(scope)
+            request = build_request(scope, caller, "".join(variables.values()))
             api.public_address.require_own_origin(request)
-            owner = await authenticate_socket(api.api_keys, api.tickets, headers, query)
-            refuse_unknown_parameters(route, query)
+            owner = await authenticate_socket(
+                api.api_keys, api.tickets, caller.headers, caller.query
+            )
+            refuse_unknown_parameters(route, caller.query)
             await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
-            return to_quart_response(_add_connection_close(response))
+            # Hypercorn cannot read another request on the connection of a refused upgrade.
+            return to_quart_response(add_connection_close(response))
         return None
 
     return view
-
-
-def _add_connection_close(response: Response) -> Response:
-    """Close the connection of a refused upgrade: Hypercorn cannot read another request on it."""
-    return response._replace(headers={**response.headers, "Connection": "close"})
 
 
 async def _refuse_plain_get(**variables: str) -> QuartResponse:
@@ -140,16 +127,7 @@ def _handle_framework_error(
     if isinstance(error, WebsocketMismatch):
         problem = Problem(400, "not_a_websocket", "this path is not a WebSocket")
     elif isinstance(error, NotFound):
-        headers = parse_headers(scope["headers"])
-        request = Request(
-            "",
-            path,
-            headers,
-            {},
-            scope["scheme"],
-            peer=get_peer(scope),
-            raw_headers=scope["headers"],
-        )
+        request = build_request(scope, Caller("", parse_headers(scope["headers"]), {}))
         socket_base = api.public_address.find_base(request).socket
         problem.detail = suggestions.explain(caller.method, path, socket_base)
     elif isinstance(error, MethodNotAllowed):
@@ -158,4 +136,4 @@ def _handle_framework_error(
         UNKNOWN_ROUTE, path, error if problem.status == 500 else problem
     )
     observe.request_answered(UNKNOWN_ROUTE, response.status, 0)
-    return to_quart_response(_add_connection_close(response) if is_socket else response)
+    return to_quart_response(add_connection_close(response) if is_socket else response)

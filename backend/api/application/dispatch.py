@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
@@ -21,19 +22,32 @@ UNKNOWN_ROUTE = "unknown"
 _CALLER = "order_engine.caller"
 
 
-def authenticate(api: ApiContext, scope: HTTPScope) -> tuple[str, dict[str, str]]:
-    """The owner of a request by its headers, and the headers. Raises ``Problem`` (401, 400).
+class Caller(NamedTuple):
+    """What the headers and the address of a request say of its sender."""
 
-    They are kept in the scope: a request with a body is authenticated before the body is read.
+    owner: str
+    headers: Mapping[str, str]
+    query: Mapping[str, list[str]]
+
+
+def read_caller(scope: HTTPScope | WebsocketScope) -> Caller:
+    """The caller of a request, before a key is asked for. Raises ``Problem`` (400)."""
+    return Caller("", parse_headers(scope["headers"]), parse_query(scope["query_string"]))
+
+
+def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
+    """The caller of a request, with the owner by its key. Raises ``Problem`` (401, 400).
+
+    It is kept in the scope: a request with a body is authenticated before the body is read.
     """
     kept = cast(dict[str, Any], scope)
     if _CALLER not in kept:
-        headers = parse_headers(scope["headers"])
-        refuse_key_in_address(parse_query(scope["query_string"]))
-        kept[_CALLER] = api.api_keys.authenticate(headers), headers
+        caller = read_caller(scope)
+        refuse_key_in_address(caller.query)
+        kept[_CALLER] = caller._replace(owner=api.api_keys.authenticate(caller.headers))
         mark_connection_known(scope)
-    caller: tuple[str, dict[str, str]] = kept[_CALLER]
-    return caller
+    authenticated: Caller = kept[_CALLER]
+    return authenticated
 
 
 async def handle_request(
@@ -43,25 +57,11 @@ async def handle_request(
     started = perf_counter()
     added_headers = dict(api.admission.policy_headers) if route.rate_cost is RateCost.ORDERS else {}
     try:
-        if route.access is Access.OPEN:
-            owner, headers = "", parse_headers(scope["headers"])
-        else:
-            owner, headers = authenticate(api, scope)
-        query = parse_query(scope["query_string"])
+        is_open = route.access is Access.OPEN
+        caller = read_caller(scope) if is_open else authenticate(api, scope)
         if not route.is_page:
-            refuse_unknown_parameters(route, query)
-        request = Request(
-            owner,
-            scope["path"],
-            headers,
-            query,
-            scope["scheme"],
-            path_variable,
-            body,
-            get_peer(scope),
-            scope["headers"],
-            added_headers,
-        )
+            refuse_unknown_parameters(route, caller.query)
+        request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
         response = build_failure_response(route.path, scope["path"], error)
@@ -69,6 +69,28 @@ async def handle_request(
         response = response._replace(headers={**added_headers, **response.headers})
     observe.request_answered(route.path, response.status, perf_counter() - started)
     return response
+
+
+def build_request(
+    scope: HTTPScope | WebsocketScope,
+    caller: Caller,
+    path_variable: str = "",
+    body: bytes = b"",
+    response_headers: dict[str, str] | None = None,
+) -> Request:
+    """The request of a scope, as views see it."""
+    return Request(
+        caller.owner,
+        scope["path"],
+        caller.headers,
+        caller.query,
+        scope["scheme"],
+        path_variable,
+        body,
+        get_peer(scope),
+        scope["headers"],
+        {} if response_headers is None else response_headers,
+    )
 
 
 def build_failure_response(route: str, path: str, error: Exception) -> Response:

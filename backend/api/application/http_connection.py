@@ -65,6 +65,11 @@ def to_quart_response(response: Response) -> QuartResponse:
     return QuartResponse(DataBody(body), response.status, ValidHeaders(headers))
 
 
+def add_connection_close(response: Response) -> Response:
+    """The same response, as the last one on its connection."""
+    return response._replace(headers={**response.headers, "Connection": "close"})
+
+
 class HttpConnection(ASGIHTTPConnection):
     """Quart's connection for one request, with bounds on its body."""
 
@@ -134,8 +139,7 @@ class HttpConnection(ASGIHTTPConnection):
         """Respond before the body is there; the connection is closed behind the response."""
         route = _ROUTES.get((self.scope["method"], self.scope["path"]))
         observe.request_answered(UNKNOWN_ROUTE if route is None else route.path, problem.status, 0)
-        response = problem_response(problem, self.scope["path"])
-        response = response._replace(headers={**response.headers, "Connection": "close"})
+        response = add_connection_close(problem_response(problem, self.scope["path"]))
         await self._send_complete(to_quart_response(response), send, more_body=True)
         await drop_body(receive, bytes_max=self._app.body_bytes_max * OVERSIZE_READ_FACTOR)
 

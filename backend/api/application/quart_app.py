@@ -121,9 +121,7 @@ class Application(Quart):
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Serve one ASGI scope, for proxies also that do not cut off the prefix of its path."""
-        prefix = self.api.public_address.prefix
-        if prefix and scope["type"] != "lifespan" and scope["path"].startswith(f"{prefix}/"):
-            scope = cast(
-                HTTPScope | WebsocketScope, {**scope, "path": scope["path"][len(prefix) :]}
-            )
+        if scope["type"] != "lifespan" and self.api.public_address.prefix:
+            path = self.api.public_address.cut_prefix(scope["path"])
+            scope = cast(HTTPScope | WebsocketScope, {**scope, "path": path})
         await super().asgi_app(scope, receive, send)

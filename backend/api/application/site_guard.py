@@ -20,6 +20,7 @@ from hypercorn.typing import (
 )
 from quart import Quart
 
+from backend.api.application.dispatch import get_peer
 from backend.api.wire.forwarded import FORWARDED_HEADERS
 from backend.api.wire.hosts import HostRule, parse_origin
 from backend.api.wire.http import problem_response
@@ -109,7 +110,7 @@ class SiteGuard:
             return host
         if not is_forwarded:
             return None
-        forwarded = self._public_address.find_forwarded_host(scope["headers"], _get_peer(scope))
+        forwarded = self._public_address.find_forwarded_host(scope["headers"], get_peer(scope))
         return None if self._host_rule.allows(forwarded) else forwarded
 
     def _find_methods(self, scope: HTTPScope, headers: Mapping[bytes, bytes]) -> str:
@@ -121,14 +122,10 @@ class SiteGuard:
         return ", ".join(sorted(methods))
 
 
-def _get_peer(scope: HTTPScope | WebsocketScope) -> str:
-    return "" if scope["client"] is None else scope["client"][0]
-
-
 async def _refuse_host(
     scope: HTTPScope | WebsocketScope, send: ASGISendCallable, host: str
 ) -> None:
-    observe_connections.foreign_host_refused(host, _get_peer(scope))
+    observe_connections.foreign_host_refused(host, get_peer(scope))
     problem = Problem(
         403,
         "foreign_host",
@@ -141,9 +138,8 @@ async def _refuse_host(
     headers: HeaderLines = [
         (b"content-type", response.content_type.encode()),
         (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
     ]
-    if scope["http_version"] < "2":
-        headers.append((b"connection", b"close"))
     await _send(send, scope["type"], problem.status, headers, body)
 
 

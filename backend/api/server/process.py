@@ -107,15 +107,13 @@ def build_public_address(settings: Settings) -> PublicAddress:
     return PublicAddress(url, networks, origins)
 
 
-def build_metrics_access(settings: Settings) -> MetricsAccess:
-    """Who may read metrics. Raises ``ConfigurationError``."""
+def build_metrics_access(settings: Settings, public_address: PublicAddress) -> MetricsAccess:
+    """Who may read metrics. Raises ``ConfigurationError`` if that takes keys and there are none."""
     if settings.metrics_access == "key" and not settings.api_keys:
         raise ConfigurationError(
             "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
         )
-    return MetricsAccess(
-        settings.metrics_access, ApiKeys(settings.api_keys), build_public_address(settings)
-    )
+    return MetricsAccess(settings.metrics_access, ApiKeys(settings.api_keys), public_address)
 
 
 def _build_context(
@@ -128,7 +126,7 @@ def _build_context(
         services=services,
         api_keys=ApiKeys(settings.api_keys),
         tickets=Tickets(services.redis, f"order-engine:{services.journal_id}:ticket:"),
-        metrics_access=build_metrics_access(settings),
+        metrics_access=build_metrics_access(settings, public_address),
         admission=AdmissionControl(
             services.open_orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
