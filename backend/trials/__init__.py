@@ -1,1 +1,1 @@
-"""Black-box trials of the engine: the benchmark, the chaos run and the smoke test."""
+"""Black-box trials of the engine: benchmark, attack, chaos run, deployments and smoke test."""

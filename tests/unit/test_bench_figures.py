@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from backend.trials.bench import process_usage as usage
+from backend.trials import process_usage as usage
 from backend.trials.bench.figures import (
     Spread,
     difference_percent,
@@ -20,7 +20,7 @@ from backend.trials.bench.figures import (
     summarize_delays,
     summarize_runs,
 )
-from backend.trials.bench.process_usage import ProcessStat, parse_stat, parse_status, sum_ticks
+from backend.trials.process_usage import ProcessStat, parse_stat, parse_status, sum_ticks
 
 STAT = "42 (a (strange) name) S 7 42 42 0 -1 4194560 9 8 7 6 150 50 30 20 20 0 1 0 99 1 2"
 

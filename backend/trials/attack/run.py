@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from backend.trials.attack.client import ClientFigures, place_orders
 from backend.trials.attack.system import EngineUnderAttack, run_engine
+from backend.trials.data_dir import create_trial_directory
 
 WARM_UP_S: Final = 5.0
 ALONE_SHARE: Final = 0.2
@@ -84,8 +83,9 @@ async def run_trial(
 ) -> TrialFigures:
     """Run a trial over an engine of its own. Raises ``Transient`` if that does not start."""
     attack_s = minutes * 60
-    with _create_data_dir() as data_dir:
-        async with run_engine(data_dir, descriptors) as engine:
+    with create_trial_directory("attack") as directory:
+        directory.is_disposable = True
+        async with run_engine(directory.path, descriptors) as engine:
             await place_orders(engine.url, rate, WARM_UP_S)
             alone_s = max(ALONE_MIN_S, attack_s * ALONE_SHARE)
             cpu_s = [engine.read_cpu_s()]
@@ -108,14 +108,6 @@ async def run_trial(
                 peak.descriptors,
                 engine.count_descriptors(),
             )
-
-
-@contextmanager
-def _create_data_dir() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="oe-attack-") as folder:
-        data_dir = Path(folder)
-        data_dir.chmod(0o711)  # the servers run as another user, who has to enter it
-        yield data_dir
 
 
 @dataclass(slots=True)

@@ -15,13 +15,13 @@ from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
+from backend.trials import process_usage as usage
 
 KEY: Final = "attack-trial-client-key"
 """The key of the client that behaves."""
 START_TIMEOUT_S: Final = 120.0
 _LIMITED: Final = 'ulimit -n "$0" && exec "$@"'
-_PROC: Final = Path("/proc")
-_KIB: Final = 1_024
+_API: Final = "api"
 
 
 class EngineUnderAttack:
@@ -29,24 +29,19 @@ class EngineUnderAttack:
 
     def __init__(self, url: str, api_pid: int) -> None:
         self.url = url
-        self._folder = _PROC / str(api_pid)
+        self._pid = api_pid
 
     def read_memory_bytes(self) -> int:
         """The resident memory of the API process."""
-        for line in (self._folder / "status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * _KIB
-        return 0
+        return usage.read_memory_bytes([self._pid], "VmRSS")
 
     def read_cpu_s(self) -> float:
         """The CPU seconds of the API process so far."""
-        stat = (self._folder / "stat").read_text()
-        user, system = stat[stat.rindex(")") + 2 :].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return usage.read_cpu_s({_API: [self._pid]})[_API]
 
     def count_descriptors(self) -> int:
         """The open files and sockets of the API process."""
-        return len(list((self._folder / "fd").iterdir()))
+        return usage.count_descriptors(self._pid)
 
 
 @asynccontextmanager
@@ -77,12 +72,7 @@ async def run_engine(data_dir: Path, descriptors: int) -> AsyncIterator[EngineUn
 
 
 def _find_api(parent: int) -> int:
-    for folder in _PROC.glob("[0-9]*"):
-        try:
-            stat = (folder / "stat").read_text()
-            argv = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if int(stat[stat.rindex(")") + 2 :].split()[1]) == parent and b"api" in argv:
-            return int(folder.name)
-    raise Transient("process_not_found", "the API process of the engine was not found in /proc")
+    pid = usage.find_child(parent, _API)
+    if pid is None:
+        raise Transient("process_not_found", "the API process of the engine was not found in /proc")
+    return pid

@@ -14,8 +14,8 @@ import asyncpg
 
 from backend.domain.errors import Transient
 from backend.embedded import ServerUrls
+from backend.trials import process_usage as usage
 from backend.trials.bench import order_bodies, verification
-from backend.trials.bench import process_usage as usage
 from backend.trials.bench.figures import (
     measure_after_rest_factor,
     measure_calibration_ms,

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from backend.domain.errors import Rejected
-from backend.trials.bench import process_usage as usage
+from backend.trials import process_usage as usage
 
 REDIS_DATABASES: Final = 16
 _FILE_COPY_VERSION_MIN: Final = 150_000

@@ -28,7 +28,6 @@ from backend.trials.deployments.node_models import (
 
 HOST: Final = "127.0.0.1"
 TIP_INTERVAL_S: Final = 0.2
-_BODY_BYTES_MAX: Final = 1 << 20
 
 
 class NodeProxy:

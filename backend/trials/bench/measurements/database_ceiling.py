@@ -21,7 +21,7 @@ from backend.engine import new_id
 from backend.store import journal
 from backend.store.journal import Transition
 from backend.store.migrations import migrate
-from backend.trials.bench import process_usage as usage
+from backend.trials import process_usage as usage
 from backend.trials.bench import verification
 from backend.trials.bench.figures import measure_calibration_ms
 from backend.trials.bench.past_orders import HISTORY_OWNER, ROUTE_JSON

@@ -91,6 +91,19 @@ def reset_memory_peaks(pids: Iterable[int]) -> None:
             (PROC / str(pid) / "clear_refs").write_text(_RESET_PEAK)
 
 
+def count_descriptors(pid: int) -> int:
+    """Count the open files and sockets of a process."""
+    return len(list((PROC / str(pid) / "fd").iterdir()))
+
+
+def find_child(parent: int, argument: str) -> int | None:
+    """Find the child of a process that was started with this argument."""
+    for pid, stat in _read_stats().items():
+        if stat.parent == parent and argument.encode() in _read_arguments(pid):
+            return pid
+    return None
+
+
 def find_parent_named(pid: int, name: str) -> int | None:
     """Return the parent of a local process if both program names contain ``name``."""
     stat = _read_stats().get(pid)
@@ -113,6 +126,13 @@ def _read_process_name(pid: int) -> str:
         return (PROC / str(pid) / "comm").read_text()
     except OSError:
         return ""
+
+
+def _read_arguments(pid: int) -> list[bytes]:
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _read_stats() -> dict[int, ProcessStat]:
