@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -29,13 +29,6 @@ _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
 """
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
-
-
-class OpenOrders(NamedTuple):
-    """The number of open orders, and of those that no worker has claimed yet."""
-
-    open: int
-    pending: int
 
 
 class OrderQueries:
@@ -88,14 +81,6 @@ class OrderQueries:
         query = "SELECT status::text, count(*) AS n FROM orders GROUP BY status"
         rows = await self._pool.read(query)
         return {Status(row["status"]): row["n"] for row in rows}
-
-    async def count_open(self) -> OpenOrders:
-        """The number of open orders, and of pending ones among them."""
-        rows = await self._pool.read(
-            "SELECT count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending"
-            " FROM orders WHERE open"
-        )
-        return OpenOrders(rows[0]["open"], rows[0]["pending"])
 
     async def count_unknown_amounts(self) -> int:
         """The number of confirmed orders, over all owners, whose amount no node has told yet.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 
 from backend.trials.attack.attackers import ATTACKS, attack
-from tests.conftest import ROOT
+from tests.e2e.up import run_command
 from tests.integration.apis import open_api, wait_until
 
 RUN_S = 200
@@ -21,21 +19,14 @@ ATTACKED = (
 
 
 def test_a_client_sees_no_error_while_others_attack() -> None:
-    completed = subprocess.run(
-        [
-            *(sys.executable, "-m", "backend.cli", "attack", "--minutes", "0.15"),
-            # Tests beside it slow it down: what is too late is for the long form to tell.
-            *("--rate", "20", "--descriptors", "400", "--machine-ms", "20000"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=False,
+    output = run_command(
+        *("attack", "--minutes", "0.15"),
+        # Tests beside it slow it down: what is too late is for the long form to tell.
+        *("--rate", "20", "--descriptors", "400", "--machine-ms", "20000"),
+        timeout_s=RUN_S,
     )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "everything together: ok" in completed.stdout
-    errors = re.search(r"errors +│ (\d+) +│ (\d+) +│", completed.stdout)
+    assert "everything together: ok" in output
+    errors = re.search(r"errors +│ (\d+) +│ (\d+) +│", output)
     assert errors is not None
     assert errors.groups() == ("0", "0")
 

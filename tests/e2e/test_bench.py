@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 from backend.trials.bench.modes import Mode
-from tests.conftest import ROOT
-from tests.e2e.up import build_command, build_environment
+from tests.e2e.up import run_command
 
 RUN_TIMEOUT_S = 240
 
 
 def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
-    completed = subprocess.run(
-        build_command("bench", "all", "--quick", "--json", "-"),
-        cwd=ROOT,
-        env=build_environment(),
-        capture_output=True,
-        text=True,
-        timeout=RUN_TIMEOUT_S,
-        check=False,
-    )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    report = json.loads(completed.stdout)
+    output = run_command("bench", "all", "--quick", "--json", "-", timeout_s=RUN_TIMEOUT_S)
+    report = json.loads(output)
     assert report["isGood"] is True
     assert list(report["modes"]) == [mode.value for mode in Mode]
     for mode in report["modes"].values():

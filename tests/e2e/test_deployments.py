@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,8 +20,7 @@ from backend.domain.errors import Rejected
 from backend.trials.deployments.programs import MATRIX_PROGRAMS, create_certificates, find_programs
 from backend.trials.deployments.servers import find_free_port
 from backend.trials.deployments.templates import render
-from tests.conftest import ROOT
-from tests.e2e.up import build_command, build_environment, run_up
+from tests.e2e.up import run_command, run_up
 from tests.scenario import HAPPY_PATH
 
 RUN_TIMEOUT_S = 560
@@ -56,18 +54,9 @@ def require_programs(*names: str) -> list[Path]:
 @pytest.mark.timeout(RUN_TIMEOUT_S + 20)
 def test_orders_end_as_they_should_with_every_kind_of_server_and_node() -> None:
     require_programs(*MATRIX_PROGRAMS)
-    completed = subprocess.run(
-        build_command("deployments", "--quick", "--orders", "20"),
-        cwd=ROOT,
-        env=build_environment(),
-        capture_output=True,
-        text=True,
-        timeout=RUN_TIMEOUT_S,
-        check=False,
-    )
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "6 cells, 120 orders" in completed.stdout
-    assert "data and logs are in" not in completed.stdout
+    output = run_command("deployments", "--quick", "--orders", "20", timeout_s=RUN_TIMEOUT_S)
+    assert "6 cells, 120 orders" in output
+    assert "data and logs are in" not in output
 
 
 def test_missing_programs_are_named_in_one_sentence_with_their_packages(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import aiohttp
 import psutil
+
+from tests.conftest import ROOT
 
 START_TIMEOUT_S = 60
 
@@ -27,6 +30,21 @@ def build_environment(**settings: str) -> dict[str, str]:
     prefixes = ("DATABASE_URL", "REDIS_URL", "SOLANA_RPC_URL", "ORDER_ENGINE_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return {**inherited, **settings}
+
+
+def run_command(*arguments: str, timeout_s: float) -> str:
+    """Run a command of the engine that is to succeed; returns its output."""
+    completed = subprocess.run(
+        build_command(*arguments),
+        cwd=ROOT,
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
+from backend.store.counts import OpenOrderCounts
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import Intake
@@ -48,6 +49,11 @@ class Store:
     feed: Feed
     committed_txids: list[int]
     """The transaction ids that were reported as committed."""
+
+    async def count_open(self) -> int:
+        counts = OpenOrderCounts(self.pool)
+        await counts.poll()
+        return counts.total
 
     async def wait_readable(self) -> None:
         """Return when all committed events can be read from the feed.

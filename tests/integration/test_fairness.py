@@ -25,8 +25,10 @@ WHERE e.status = 'confirmed' ORDER BY e.at
 
 async def wait_open_count(engine: EngineHarness, count: int) -> None:
     async with asyncio.timeout(60):
-        while (await engine.services.orders.count_open()).open != count:
+        await engine.services.open_orders.poll()
+        while engine.services.open_orders.total != count:
             await asyncio.sleep(0.02)
+            await engine.services.open_orders.poll()
 
 
 async def read_confirmed(engine: EngineHarness) -> list[tuple[UUID, str]]:
