@@ -118,6 +118,16 @@ class EngineHarness:
         await self.services.jobs.send(owner, ids)
         return ids
 
+    async def execute_expiring_once(self) -> OrderHistory:
+        """Execute an order whose first transaction never lands; returns its history."""
+        drop_fault = await self.inject_fault(fault="drop")
+        [order_id] = await self.place_orders(self.build_terms("1"))
+        await self.wait_status(order_id, Status.SUBMITTED)
+        await self.control_node("advance", {"blocks": 200})
+        await self.wait_until(order_id, lambda events: len(events) > 4)
+        await self.remove_faults(drop_fault)
+        return await self.wait_ended(order_id)
+
     async def wait_ended(self, order_id: UUID) -> OrderHistory:
         """Wait until an order has ended."""
         await self.wait_until(order_id, lambda events: events[-1].status.is_final)

@@ -17,7 +17,7 @@ from backend.domain.orders import OrderRecord
 from tests.integration.apis import open_api
 from tests.integration.node_proxy import NO_HISTORY, AnswerRule, Json, NodeProxy
 from tests.integration.proxied_engine import ProxiedEngine, open_proxied_engine, refuse_methods
-from tests.scenario import HAPPY_PATH, TIMEOUT_S
+from tests.scenario import HAPPY_PATH, TIMEOUT_S, EngineHarness, OrderHistory
 
 QUICK: Json = {
     "history_wait_s": 0.3,
@@ -86,6 +86,13 @@ async def wait_for_amounts(proxied: ProxiedEngine, ids: Sequence[UUID]) -> list[
     return records
 
 
+async def assert_tried_twice(engine: EngineHarness, history: OrderHistory, code: str) -> None:
+    """The first attempt ended with this code, and the second one alone has swapped."""
+    assert history.statuses == [*HAPPY_PATH[:-1], *HAPPY_PATH[1:]]
+    assert history.event_data("routing")[1]["code"] == code
+    assert set(await engine.read_swaps()) == {history.record.tx_hash}
+
+
 @pytest.mark.parametrize("rule", REFUSALS)
 async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
     database_url: str, redis_url: str, data_dir: Path, rule: AnswerRule
@@ -137,9 +144,7 @@ async def test_a_reverted_transaction_without_its_logs_is_classified_by_its_stat
         await engine.inject_fault(fault="fail", reason="slippage", count=1)
         [order_id] = await engine.place_orders(engine.build_terms("1"))
         history = await engine.wait_ended(order_id)
-        assert history.statuses == [*HAPPY_PATH[:-1], *HAPPY_PATH[1:]]
-        assert history.event_data("routing")[1]["code"] == "failed_on_chain"
-        assert set(await engine.read_swaps()) == {history.record.tx_hash}
+        await assert_tried_twice(engine, history, "failed_on_chain")
 
 
 async def test_a_transaction_that_expires_is_replaced_without_a_search_of_the_history(
@@ -149,16 +154,8 @@ async def test_a_transaction_that_expires_is_replaced_without_a_search_of_the_hi
         database_url, redis_url, data_dir, rule=refuse_history, **QUICK
     ) as proxied:
         engine = proxied.engine
-        drop_fault = await engine.inject_fault(fault="drop")
-        [order_id] = await engine.place_orders(engine.build_terms("1"))
-        await engine.wait_status(order_id, Status.SUBMITTED)
-        await engine.control_node("advance", {"blocks": 200})
-        await engine.wait_until(order_id, lambda events: len(events) > 4)
-        await engine.remove_faults(drop_fault)
-        history = await engine.wait_ended(order_id)
-        assert history.statuses == [*HAPPY_PATH[:-1], *HAPPY_PATH[1:]]
-        assert history.event_data("routing")[1]["code"] == "not_landed"
-        assert set(await engine.read_swaps()) == {history.record.tx_hash}
+        history = await engine.execute_expiring_once()
+        await assert_tried_twice(engine, history, "not_landed")
 
 
 async def test_a_landed_order_of_a_worker_that_was_restarted_is_confirmed(

@@ -40,13 +40,7 @@ async def test_an_expired_transaction_is_replaced_by_a_new_attempt(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     async with open_engine(database_url, redis_url, data_dir, settings=RESEND) as engine:
-        drop_fault = await engine.inject_fault(fault="drop")
-        [order_id] = await engine.place_orders(engine.build_terms("1"))
-        await engine.wait_status(order_id, Status.SUBMITTED)
-        await engine.control_node("advance", {"blocks": 200})
-        await engine.wait_until(order_id, lambda events: len(events) > 4)
-        await engine.remove_faults(drop_fault)
-        history = await engine.wait_ended(order_id)
+        history = await engine.execute_expiring_once()
         assert history.statuses == [*HAPPY_PATH[:-1], *HAPPY_PATH[1:]]
         first, second = history.event_data("submitted")
         assert history.event_data("routing")[1]["code"] == "not_landed"
