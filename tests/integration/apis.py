@@ -65,6 +65,10 @@ class RunningApi:
         response = await self.post("/api/orders/execute", {**ORDER, **fields})
         return UUID(response["orderId"])
 
+    async def count_stored(self) -> int:
+        """How many orders are stored, 1,000 at most: at this moment, which statistics are not."""
+        return len((await self.get("/api/orders?limit=1000"))["orders"])
+
     def open_order_socket(self, order_id: UUID, after: int = 0) -> Any:
         """The socket of one order, as a context manager."""
         return self.session.ws_connect(f"/api/orders/upgrade/{order_id}?after={after}")

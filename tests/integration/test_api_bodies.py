@@ -59,11 +59,6 @@ async def read_open_connections(api: RunningApi) -> float:
     return float(line.split()[1])
 
 
-async def count_stored(api: RunningApi) -> int:
-    total: int = (await api.get("/api/stats"))["total"]
-    return total
-
-
 @pytest.mark.parametrize("key", ["", "wrong-key-0123456789"], ids=["no key", "an unknown key"])
 async def test_a_caller_without_a_key_is_refused_before_its_body_is_there(
     database_url: str, redis_url: str, key: str
@@ -136,7 +131,7 @@ async def test_a_single_order_has_a_bound_of_its_own(database_url: str, redis_ur
         async with api.session.ws_connect(EXECUTE) as socket:
             await socket.send_bytes(too_large)
             assert await receive_events(socket, code=1009) == []
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
         async with api.session.post(EXECUTE, data=too_large[:-1], headers=headers) as response:
             assert response.status == 202
         batch = json.dumps({"orders": [ORDER]}).encode().ljust(ORDER_BYTES_MAX + 1)
@@ -169,7 +164,7 @@ async def test_a_body_of_too_many_values_is_refused_before_it_is_decoded(
             await socket.send_str(text[:ORDER_BYTES_MAX])
             [problem] = await receive_events(socket, code=1008)
         assert problem["code"] == "too_many_values"
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 async def test_a_batch_of_as_many_orders_as_allowed_with_all_fields_is_accepted(

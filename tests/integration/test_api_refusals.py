@@ -33,11 +33,6 @@ async def post_bad(
         return response.status, problem
 
 
-async def count_stored(api: RunningApi) -> int:
-    total: int = (await api.get("/api/stats"))["total"]
-    return total
-
-
 async def test_every_bad_order_is_refused_with_its_field_and_stores_nothing(
     database_url: str, redis_url: str
 ) -> None:
@@ -48,7 +43,7 @@ async def test_every_bad_order_is_refused_with_its_field_and_stores_nothing(
             error = problem["errors"][0]
             assert (error["field"], error["code"]) == (bad.field, bad.code), name
             assert bad.words in error["reason"], name
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 async def test_a_batch_of_bad_orders_has_a_problem_for_each_and_stores_nothing(
@@ -61,7 +56,7 @@ async def test_a_batch_of_bad_orders_has_a_problem_for_each_and_stores_nothing(
         assert (status, problem["code"]) == (422, "batch_refused")
         for entry, (name, bad) in zip(problem["orders"], BAD_ORDERS.items(), strict=True):
             assert entry["problem"]["errors"][0]["field"] == bad.field, name
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 async def test_every_bad_order_is_refused_on_a_socket_too(
@@ -73,7 +68,7 @@ async def test_every_bad_order_is_refused_on_a_socket_too(
                 await socket.send_str(bad.text)
                 [problem] = await receive_events(socket, code=1008)
             assert problem["errors"][0]["field"] == bad.field, name
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize("path", [EXECUTE, BATCH, "/api/quotes"])
@@ -82,7 +77,7 @@ async def test_what_is_no_json_is_malformed(database_url: str, redis_url: str, p
         for name, body in BAD_JSON.items():
             status, problem = await post_bad(api, path, body)
             assert (status, problem["code"]) == (400, "malformed_json"), name
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", ""])
@@ -94,7 +89,7 @@ async def test_another_content_type_is_not_supported(
         body = json.dumps(ORDER).encode()
         status, problem = await post_bad(api, path, body, {"Content-Type": kind})
         assert (status, problem["code"]) == (415, "unsupported_media_type")
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize("origin", ["Origin", "Referer", "Sec-Fetch-Site"])
@@ -107,7 +102,7 @@ async def test_what_a_page_of_another_site_can_send_without_preflight_is_refused
         assert status == 415
         status, _ = await post_bad(api, EXECUTE, b"tokenIn=SOL", {"Content-Type": FORM_TYPE})
         assert status == 415
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +131,7 @@ async def test_a_body_beyond_the_limit_is_too_large(
         body = chunks() if is_chunked else b" " * 5_000
         status, problem = await post_bad(api, path, body)
         assert (status, problem["code"]) == (413, "body_too_large")
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
         status, _ = await post_bad(api, EXECUTE, b" " * 2_000)
         assert status == 400
 
@@ -162,7 +157,7 @@ async def test_a_batch_has_a_minimum_and_a_maximum(
         assert status == 422
         assert problem["errors"][0]["field"] == "orders"
         assert f"not {count}" in problem["errors"][0]["reason"]
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize("path", [EXECUTE, BATCH])
@@ -175,7 +170,7 @@ async def test_an_idempotency_key_must_be_printable(
         status, problem = await post_bad(api, path, body, {**JSON_HEADERS, "Idempotency-Key": key})
         assert (status, problem["code"]) == (400, "invalid_idempotency_key")
         assert problem["errors"][0]["field"] == "Idempotency-Key"
-        assert await count_stored(api) == 0
+        assert await api.count_stored() == 0
 
 
 @pytest.mark.parametrize(
