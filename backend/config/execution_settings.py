@@ -64,6 +64,14 @@ class ExecutionSettings(BaseSettings):
         description="Maximum age of the pool state that is quoted, in seconds; 0 reads it for"
         " each quote.",
     )
+    quote_slots_max: int = Field(
+        8,
+        ge=0,
+        le=150,
+        description="Maximum number of slots that a pool which the node's notifications keep"
+        " current may be behind the newest slot; an older one is read. 0, or a `quote_age_s` of 0:"
+        " pools are always read.",
+    )
     rpc_rate_limit: float = Field(
         0,
         ge=0,

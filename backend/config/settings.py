@@ -8,6 +8,8 @@ of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readm
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -19,7 +21,8 @@ from backend.config.redis_url import parse_redis_url
 from backend.config.server_settings import ServerSettings
 
 ENV_PREFIX = "ORDER_ENGINE_"
-_SECRET_FIELDS = frozenset({"api_keys", "redis_url"})
+OFF: Final = "off"
+_SECRET_FIELDS = frozenset({"api_keys", "redis_url", "rpc_ws_url"})
 """Settings that may hold a secret: a message about them never repeats their value."""
 
 
@@ -40,6 +43,20 @@ class Settings(ApiSettings, ExecutionSettings, ServerSettings):
         if url is None or not url.strip():
             return None
         parse_redis_url(url)
+        return url
+
+    @field_validator("rpc_ws_url")
+    @classmethod
+    def _check_rpc_ws_url(cls, url: str) -> str:
+        if url in {"", OFF}:
+            return url
+        try:
+            parts = urlsplit(url)
+            is_valid = parts.scheme in {"ws", "wss"} and parts.hostname and parts.port != 0
+        except ValueError:  # of the port
+            is_valid = False
+        if not is_valid:
+            raise ValueError("must be `off`, or an address that begins with ws:// or wss://")
         return url
 
     @field_validator("api_keys", mode="before")

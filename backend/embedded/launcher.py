@@ -137,8 +137,12 @@ class _StagePlan:
         return [_build_engine_command("api", argv, env, stop_timeout_s=stop_s, fds=fds)]
 
     def _add_chain_url(self, ready: Mapping[str, str]) -> dict[str, str]:
-        url = self.settings.solana_rpc_url or get_reachable_url(ready["chain"])
-        return {**self.env, "SOLANA_RPC_URL": url}
+        if self.settings.solana_rpc_url is not None:
+            return {**self.env, "SOLANA_RPC_URL": self.settings.solana_rpc_url}
+        url = get_reachable_url(ready["chain"])
+        socket_url = self.settings.rpc_ws_url or url.replace("http", "ws", 1)
+        name = get_variable_name("rpc_ws_url")
+        return {**self.env, "SOLANA_RPC_URL": url, name: socket_url}
 
 
 async def _supervise_plan(

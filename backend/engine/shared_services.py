@@ -10,12 +10,15 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from uuid import UUID
 
 from redis.asyncio import Redis
 
 from backend.chain.rpc.call_limiter import CallLimits
 from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
+from backend.chain.subscriptions.address import choose_websocket_url
+from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Transient
@@ -24,6 +27,7 @@ from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
 from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
+from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe, observe_queue
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
@@ -46,6 +50,7 @@ class SharedServices:
     pool: DatabasePool
     redis: Redis
     rpc: RpcClient
+    subscriptions: NodeSubscriptions | None
     router: Router
     balances: WalletBalances
     broker: StreamBroker
@@ -72,7 +77,8 @@ async def open_shared_services(
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
         rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
         balances = WalletBalances(rpc)
-        router = _build_router(settings, balances)
+        subscriptions = await _open_subscriptions(stack, settings, rpc_url)
+        router = _build_router(settings, balances, subscriptions)
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
@@ -89,6 +95,7 @@ async def open_shared_services(
             pool,
             redis,
             rpc,
+            subscriptions,
             router,
             balances,
             broker,
@@ -136,13 +143,31 @@ def _read_redis_address(url: str) -> RedisAddress:
     return address
 
 
-def _build_router(settings: Settings, reader: AccountReader) -> Router:
+async def _open_subscriptions(
+    stack: AsyncExitStack, settings: Settings, rpc_url: str
+) -> NodeSubscriptions | None:
+    url = choose_websocket_url(settings.rpc_ws_url, rpc_url)
+    if url is None:
+        return None
+    random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
+    subscriptions = NodeSubscriptions(url, random=random)
+    await stack.enter_async_context(run_in_background(subscriptions.run))
+    return subscriptions
+
+
+def _build_router(
+    settings: Settings, reader: AccountReader, subscriptions: NodeSubscriptions | None
+) -> Router:
+    subscribed = None
+    if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
+        subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
     return Router(
         VENUES,
         reader,
         timeout_s=settings.quote_timeout_s,
         age_max_s=settings.quote_age_s,
         max_price_impact_bps=settings.max_price_impact_bps,
+        subscribed=subscribed,
     )
 
 

@@ -109,6 +109,7 @@ def _build_submitter(
         budget=_build_budget(settings),
         preflight=wallet.address != create_paper_wallet().address,
         history_wait_s=settings.history_wait_s,
+        notifications=shared.subscriptions,
     )
 
 

@@ -62,13 +62,29 @@ class FillReader:
         )
         self.run = self._fetches.run
 
-    async def fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
-        """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
-        return await self._fetch(signature, partial(self._read_fill, mint_out))
+    def request(self, signature: str) -> asyncio.Future[LandedTransaction | None]:
+        """Request a transaction once: ``None`` unless the node has it in a confirmed block."""
+        return self._fetches.submit_nowait(signature)
 
-    async def fetch_revert(self, signature: str) -> Revert | None:
-        """Why a transaction was reverted; ``None`` if the node does not tell it in time."""
-        return await self._fetch(signature, _read_revert)
+    async def fetch_fill(
+        self, signature: str, mint_out: str, landed: LandedTransaction | None = None
+    ) -> Fill | None:
+        """The fill of a landed transaction; ``None`` if the node does not tell it in time.
+
+        It is read from ``landed`` if that is known already.
+        """
+        fill = None if landed is None else self._read_fill(mint_out, landed)
+        return fill or await self._fetch(signature, partial(self._read_fill, mint_out))
+
+    async def fetch_revert(
+        self, signature: str, landed: LandedTransaction | None = None
+    ) -> Revert | None:
+        """Why a transaction was reverted; ``None`` if the node does not tell it in time.
+
+        It is read from ``landed`` if that is known already.
+        """
+        revert = None if landed is None else _read_revert(landed)
+        return revert or await self._fetch(signature, _read_revert)
 
     async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
         """Ask once for the fill of a landed transaction."""

@@ -32,7 +32,7 @@ from backend.execution.event_data import (
 )
 from backend.execution.lease_renewer import HeldLease
 from backend.execution.outage import OutageTooLong, OutageWait
-from backend.execution.signature_watch import SignatureResult
+from backend.execution.signature_search import SignatureResult
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.routing.route import Route
 from backend.runtime import observe
@@ -189,8 +189,7 @@ class OrderExecution:
             case SignatureOutcome.LANDED:
                 await self._confirm(signed, result)
             case SignatureOutcome.REVERTED:
-                assert result.status is not None
-                revert = await self._context.submitter.fetch_revert(signed, result.status)
+                revert = await self._context.submitter.fetch_revert(signed, result)
                 self._reverted_fee = revert.fee_lamports  # for the step that follows, the last one
                 if isinstance(revert.error, Rejected):
                     await self._fail(Cause.REJECTED, revert.error)
@@ -204,7 +203,7 @@ class OrderExecution:
 
     async def _confirm(self, signed: SignedTransaction, result: SignatureResult) -> None:
         order = self._order
-        fill = await self._context.submitter.fetch_fill(signed, order.terms)
+        fill = await self._context.submitter.fetch_fill(signed, order.terms, result)
         self._context.on_checkpoint(Checkpoint.SETTLED)
         if fill is not None:
             price = compute_price(order.terms, fill.amount_out)

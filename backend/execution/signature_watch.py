@@ -1,13 +1,9 @@
 """The watch over sent transactions: polls their signatures until each has its final outcome.
 
 Status polls of many orders share requests. A signature is polled often at first, and less often
-the longer it does not land. The stored bytes are sent again and again until the transaction has
-landed or has expired: an error after a send proves nothing, so only the chain decides the outcome.
-
-A signature has expired when its last valid block height is final, and a search of the history does
-not find it on a node that has reached that height: one address may lead to several nodes, some of
-them behind. No number of polls and no timeout suffices. A node that keeps no history still knows
-the signatures of its last blocks, so there the search counts only soon after that height.
+the longer it does not land, or while the node is to notify it. The stored bytes are sent again and
+again until the transaction has landed or has expired: an error after a send proves nothing, so only
+the chain decides the outcome.
 """
 
 from __future__ import annotations
@@ -15,17 +11,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from backend.chain.rpc.client import SIGNATURES_MAX
-from backend.chain.rpc.history import lacks_history
-from backend.chain.rpc.results import ChainTip, SignatureStatus, SignatureStatuses
+from backend.chain.rpc.results import LandedTransaction
+from backend.chain.subscriptions.signatures import NodeNotifications, SignatureSubscriptions
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
 from backend.execution.node_client import NodeClient
-from backend.runtime import observe
+from backend.execution.signature_search import (
+    SignatureResult,
+    find_results,
+    read_landed,
+    read_result,
+)
+from backend.runtime import observe, observe_node
 from backend.runtime.coalescer import Coalescer
 
 TIP_INTERVAL_S = 0.5
@@ -37,9 +38,10 @@ RETRY_AFTER_S_MAX = 30.0
 POLL_INTERVAL_S_MAX = 2.0
 POLLS_PER_AGE = 20
 """A signature is polled after each twentieth of its age: it is known to land at most 5 % later."""
-CACHED_BLOCKS = 100
-"""How many blocks after its last valid height every block that could contain a signature is in the
-recent status cache of a node: that has 300 blocks, of which a blockhash is valid for 150."""
+NOTIFIED_POLLS = 5
+"""While a notification is to be expected, the interval of polls is so many times the shortest."""
+NOTIFIED_POLL_S_MIN = 0.1
+"""The shortest interval of polls while a notification is to be expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +50,6 @@ class PollIntervals:
 
     poll_s: float
     resend_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureResult:
-    """The outcome of a signature, with its status if a confirmed block contains it."""
-
-    outcome: SignatureOutcome
-    status: SignatureStatus | None = None
-
-
-_UNRESOLVED: Final = SignatureResult(SignatureOutcome.UNRESOLVED)
-_EXPIRED: Final = SignatureResult(SignatureOutcome.EXPIRED)
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +64,8 @@ class _WatchedSignature:
 class SignatureWatch:
     """Watches the signatures of one worker; ``run`` must be running.
 
-    ``resend`` sends bytes again, in the background.
+    ``resend`` sends bytes again, in the background. A signature that ``follow`` was called for
+    before its bytes were sent is also subscribed to, once ``use_notifications`` was called.
     """
 
     def __init__(
@@ -85,12 +76,35 @@ class SignatureWatch:
         self._resend = resend
         # By watch, not by signature: two executions of one order may watch the same signature.
         self._watched: dict[_WatchedSignature, None] = {}
+        self._by_signature: dict[str, list[_WatchedSignature]] = {}
+        self._subscriptions: SignatureSubscriptions | None = None
+        self._notified_poll_s = max(NOTIFIED_POLLS * intervals.poll_s, NOTIFIED_POLL_S_MIN)
         self._watch_added = asyncio.Event()
         self._next_tip_at = 0.0
         self._checks: Coalescer[SignedTransaction, SignatureResult] = Coalescer(
             self._check_batch, items_max=SIGNATURES_MAX
         )
         self.on_expiry: Callable[[], None] = lambda: None
+
+    def use_notifications(
+        self,
+        notifications: NodeNotifications,
+        fetch: Callable[[str], asyncio.Future[LandedTransaction | None]],
+    ) -> None:
+        """Subscribe to signatures that are followed; ``fetch`` requests a transaction."""
+        self._subscriptions = SignatureSubscriptions(
+            notifications, fetch, on_landed=self._settle, on_doubt=self._poll_now
+        )
+
+    def follow(self, signed: SignedTransaction) -> None:
+        """Expect the signature of bytes that are about to be sent."""
+        if self._subscriptions is not None:
+            self._subscriptions.follow(signed.signature)
+
+    def release(self, signed: SignedTransaction) -> None:
+        """Expect a signature no longer; ``await_result`` does so itself when it ends."""
+        if self._subscriptions is not None:
+            self._subscriptions.release(signed.signature)
 
     async def run(self) -> None:
         """Poll and check until cancelled."""
@@ -113,56 +127,43 @@ class SignatureWatch:
         """Watch a signature, resending its bytes, until it has landed, reverted or expired."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        watch = _WatchedSignature(signed, now, now, now, loop.create_future())
+        poll_at = now + self._get_interval_min(signed)
+        watch = _WatchedSignature(signed, now, now, poll_at, loop.create_future())
         self._watched[watch] = None
+        self._by_signature.setdefault(signed.signature, []).append(watch)
         self._watch_added.set()
         try:
+            if self._subscriptions is not None:
+                landed = self._subscriptions.get_landed(signed.signature)
+                if landed is not None:  # before its send was answered
+                    self._settle(signed.signature, landed)
             return await watch.result
         finally:
             del self._watched[watch]
+            self._by_signature[signed.signature].remove(watch)
+            if not self._by_signature[signed.signature]:
+                del self._by_signature[signed.signature]
+            self.release(signed)
+
+    def _get_interval_min(self, signed: SignedTransaction) -> float:
+        is_notified = self._subscriptions is not None and self._subscriptions.is_live(
+            signed.signature
+        )
+        return self._notified_poll_s if is_notified else 0
+
+    def _settle(self, signature: str, landed: LandedTransaction) -> None:
+        watched = self._by_signature.get(signature, ())
+        _set_results(watched, [read_landed(landed)] * len(watched), "notification")
+
+    def _poll_now(self, signature: str) -> None:
+        now = asyncio.get_running_loop().time()
+        for watch in self._by_signature.get(signature, ()):
+            watch.next_poll_at = now
+        self._watch_added.set()
 
     async def _check_batch(self, signed: Sequence[SignedTransaction]) -> list[SignatureResult]:
         tip = await self._node.get_epoch_info(Commitment.FINALIZED)
-        return await self._find_results(signed, tip)
-
-    async def _find_results(
-        self, signed: Sequence[SignedTransaction], tip: ChainTip
-    ) -> list[SignatureResult]:
-        """Results from a search of the history that starts after ``tip`` was final."""
-        statuses, height_max = await self._search(signed, tip)
-        is_behind = statuses.slot < tip.slot
-        return [
-            _read_result(
-                status,
-                is_expired=tip.height > each.last_valid_height
-                and not is_behind
-                and (height_max is None or height_max <= each.last_valid_height + CACHED_BLOCKS),
-            )
-            for each, status in zip(signed, statuses.entries, strict=True)
-        ]
-
-    async def _search(
-        self, signed: Sequence[SignedTransaction], tip: ChainTip
-    ) -> tuple[SignatureStatuses, int | None]:
-        """The statuses from the history, or from the recent cache of a node without one.
-
-        With the latter comes the greatest height that the node may have reached: blocks are no
-        more than slots. A signature that it does not know landed in none of its last blocks.
-        """
-        signatures = [each.signature for each in signed]
-        try:
-            return await self._node.get_signature_statuses(signatures, search_history=True), None
-        except EngineError as error:
-            if not lacks_history(error):
-                raise
-        statuses = await self._node.get_signature_statuses(signatures)
-        height_max = tip.height + statuses.slot - tip.slot
-        if any(
-            status is None and height_max > each.last_valid_height + CACHED_BLOCKS
-            for each, status in zip(signed, statuses.entries, strict=True)
-        ):
-            observe.history_needed()
-        return statuses, height_max
+        return await find_results(self._node, signed, tip)
 
     async def _watch_signatures(self) -> None:
         loop = asyncio.get_running_loop()
@@ -201,7 +202,7 @@ class SignatureWatch:
 
     async def _poll_statuses(self, watched: Sequence[_WatchedSignature]) -> None:
         statuses = await self._node.get_signature_statuses([w.signed.signature for w in watched])
-        waiting = _set_results(watched, [_read_result(status) for status in statuses.entries])
+        waiting = _set_results(watched, [read_result(status) for status in statuses.entries])
         if not waiting:
             return
         now = asyncio.get_running_loop().time()
@@ -216,6 +217,7 @@ class SignatureWatch:
         shortest_s, resend_s = POLL_INTERVAL_S_MAX, self._intervals.resend_s
         for watch in waiting:
             interval_s = min((now - watch.started_at) / POLLS_PER_AGE, POLL_INTERVAL_S_MAX)
+            interval_s = max(interval_s, self._get_interval_min(watch.signed))
             until_resend_s = watch.sent_at + resend_s - now
             # A resend follows a poll, so it is not to wait for the next one.
             watch.next_poll_at = now + min(
@@ -234,7 +236,7 @@ class SignatureWatch:
         ]
         if past_height:
             self.on_expiry()
-            results = await self._find_results([w.signed for w in past_height], tip)
+            results = await find_results(self._node, [w.signed for w in past_height], tip)
             _set_results(past_height, results)
 
     def _resend_due(self, waiting: Sequence[_WatchedSignature], now: float) -> None:
@@ -253,17 +255,10 @@ async def _pause_after(error: EngineError, failures: int) -> None:
     await asyncio.sleep(max(wait_s, min(asked_s, RETRY_AFTER_S_MAX)))
 
 
-def _read_result(status: SignatureStatus | None, *, is_expired: bool = False) -> SignatureResult:
-    if status is None:
-        return _EXPIRED if is_expired else _UNRESOLVED
-    if status.commitment is Commitment.PROCESSED:
-        return _UNRESOLVED  # its block may still be dropped
-    outcome = SignatureOutcome.LANDED if status.err is None else SignatureOutcome.REVERTED
-    return SignatureResult(outcome, status)
-
-
 def _set_results(
-    watched: Sequence[_WatchedSignature], results: Sequence[SignatureResult]
+    watched: Sequence[_WatchedSignature],
+    results: Sequence[SignatureResult],
+    source: str = "polling",
 ) -> list[_WatchedSignature]:
     """Resolve the watches whose outcome is known, and return the others."""
     waiting = []
@@ -272,4 +267,5 @@ def _set_results(
             waiting.append(watch)
         elif not watch.result.done():
             watch.result.set_result(result)
+            observe_node.signature_resolved(source)
     return waiting

@@ -14,7 +14,8 @@ from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
-from backend.chain.rpc.results import SignatureStatus, SimulationResult
+from backend.chain.rpc.results import SimulationResult
+from backend.chain.subscriptions.signatures import NodeNotifications
 from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
 from backend.chain.wallet import Wallet
 from backend.domain.errors import EngineError, Unavailable
@@ -22,7 +23,8 @@ from backend.domain.orders import Fill, OrderTerms, SignedTransaction
 from backend.execution.blockhash import BlockhashCache
 from backend.execution.fill_reader import FillReader, Revert
 from backend.execution.node_client import NodeClient
-from backend.execution.signature_watch import PollIntervals, SignatureResult, SignatureWatch
+from backend.execution.signature_search import SignatureResult
+from backend.execution.signature_watch import PollIntervals, SignatureWatch
 from backend.routing.route import Route
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -48,6 +50,7 @@ class TransactionSubmitter:
         budget: ComputeBudget,
         preflight: bool,
         history_wait_s: float,
+        notifications: NodeNotifications | None = None,
     ) -> None:
         self._node = node
         self._wallet = wallet
@@ -67,6 +70,8 @@ class TransactionSubmitter:
         self._fills = FillReader(
             node, wallet.address, poll_s=intervals.poll_s, wait_s=history_wait_s
         )
+        if notifications is not None:
+            self._watch.use_notifications(notifications, self._fills.request)
 
     async def run(self) -> None:
         """Send, watch and fetch until cancelled."""
@@ -110,11 +115,18 @@ class TransactionSubmitter:
         return Unavailable(error.code, error.reason)
 
     async def send(self, signed: SignedTransaction) -> None:
-        """Send the stored bytes. No response of the node decides the outcome of the transaction."""
+        """Send the stored bytes. No response of the node decides the outcome of the transaction.
+
+        ``await_outcome`` has to follow.
+        """
+        self._watch.follow(signed)
         try:
             await self._sends.submit(signed.wire)
         except EngineError as error:
             observe.send_failed(error.code, error.reason)
+        except BaseException:
+            self._watch.release(signed)
+            raise
 
     async def check_outcome(self, signed: SignedTransaction) -> SignatureResult:
         """The current outcome of a signature; retries while the node does not respond."""
@@ -124,18 +136,21 @@ class TransactionSubmitter:
         """Watch a signature, resending its bytes, until it has landed, reverted or expired."""
         return await self._watch.await_result(signed)
 
-    async def fetch_fill(self, signed: SignedTransaction, terms: OrderTerms) -> Fill | None:
+    async def fetch_fill(
+        self, signed: SignedTransaction, terms: OrderTerms, result: SignatureResult
+    ) -> Fill | None:
         """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
-        return await self._fills.fetch_fill(signed.signature, terms.token_out.mint)
+        return await self._fills.fetch_fill(signed.signature, terms.token_out.mint, result.landed)
 
     async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
         return await self._fills.try_fetch_fill(signature, mint_out)
 
-    async def fetch_revert(self, signed: SignedTransaction, status: SignatureStatus) -> Revert:
+    async def fetch_revert(self, signed: SignedTransaction, result: SignatureResult) -> Revert:
         """Why a transaction was reverted. Without its logs, its status alone decides."""
-        revert = await self._fills.fetch_revert(signed.signature)
-        return revert or Revert(classify_onchain_error(status.err, ()), None)
+        assert result.status is not None, "a reverted transaction has its status"
+        revert = await self._fills.fetch_revert(signed.signature, result.landed)
+        return revert or Revert(classify_onchain_error(result.status.err, ()), None)
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)

@@ -1,5 +1,7 @@
 """Reads the pools of one venue, coalescing the reads of many orders.
 
+A pool that the node's notifications keep current is not read.
+
 Orders that arrive while a read is in flight share the next one; orders that arrive shortly after
 a read share its result.
 """
@@ -13,6 +15,8 @@ from typing import Protocol
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import EngineError, Rejected, Unavailable
+from backend.routing.subscribed_pools import SubscribedPools
+from backend.runtime import observe_node
 from backend.runtime.coalescer import Coalescer
 from backend.venues.venue import Account, Pool, Venue
 
@@ -47,8 +51,10 @@ class PoolReader:
         timeout_s: float,
         age_max_s: float,
         pools: Mapping[MintPair, Pubkey],
+        subscribed: SubscribedPools | None = None,
     ) -> None:
         self.dex = venue.dex
+        self._subscribed = subscribed
         self._venue = venue
         self._node = node
         self._timeout_s = timeout_s
@@ -72,13 +78,30 @@ class PoolReader:
         """
         key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
         address = self._pools.get(key) or self._venue.derive_pool_address(*key)
-        loop = asyncio.get_running_loop()
-        requested_at, pool = self._recent.get(address, (0.0, None))
-        if pool is None or loop.time() - requested_at >= self._age_max_s:
+        known = self._get_subscribed(address) or self._get_recent(address)
+        if known is None:
+            observe_node.pool_quoted("read")
             return self._reads.submit_nowait(address)
-        cached: asyncio.Future[Pool] = loop.create_future()
-        cached.set_result(pool)
-        return cached
+        result: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
+        result.set_result(known)
+        return result
+
+    def _get_subscribed(self, address: Pubkey) -> Pool | None:
+        if self._subscribed is None:
+            return None
+        pool = self._subscribed.get(address)
+        if pool is not None:
+            observe_node.pool_quoted("subscription")
+            if self._subscribed.take_verification(address):
+                self._reads.submit_nowait(address)
+        return pool
+
+    def _get_recent(self, address: Pubkey) -> Pool | None:
+        requested_at, pool = self._recent.get(address, (0.0, None))
+        if pool is None or asyncio.get_running_loop().time() - requested_at >= self._age_max_s:
+            return None
+        observe_node.pool_quoted("recent")
+        return pool
 
     async def _read(self, requests: Sequence[Pubkey]) -> list[Pool | Exception]:
         addresses = list(dict.fromkeys(requests))
@@ -99,6 +122,7 @@ class PoolReader:
         pools = await self._discover_accounts(unknown)
         for group in _group_by_account_count(addresses, self._accounts):
             keys = list(dict.fromkeys(key for pool in group for key in self._accounts[pool]))
+            requested_at = asyncio.get_running_loop().time()
             try:
                 slot, values = await self._node.get_multiple_accounts(keys)
             except EngineError as error:
@@ -110,6 +134,10 @@ class PoolReader:
                     pools[address] = self._venue.decode_pool(address, accounts, slot)
                 except EngineError as error:
                     pools[address] = error
+                    continue
+                if self._subscribed is not None:
+                    own = {key: accounts[key] for key in self._accounts[address]}
+                    self._subscribed.store(self._venue, address, own, slot, requested_at)
         return pools
 
     async def _discover_accounts(

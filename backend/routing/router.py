@@ -17,6 +17,7 @@ from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Dex, Quote
 from backend.routing.pool_reader import AccountReader, MintPair, PoolReader
 from backend.routing.route import MissingQuote, Route, choose_quote
+from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe
 from backend.venues.venue import Pool, Venue
 
@@ -42,6 +43,7 @@ class Router:
 
     A quote uses a pool that was read at most ``age_max_s`` ago. ``pools`` overrides the venues'
     default pools. ``max_price_impact_bps`` is the cap for orders that have none of their own.
+    ``subscribed`` are the pools that need not be read.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Router:
         age_max_s: float = 0,
         pools: Mapping[Dex, Mapping[MintPair, Pubkey]] | None = None,
         max_price_impact_bps: int | None = None,
+        subscribed: SubscribedPools | None = None,
     ) -> None:
+        self._subscribed = subscribed
         self._max_price_impact_bps = max_price_impact_bps
         overrides = pools or {}
         self._readers = [
@@ -63,6 +67,7 @@ class Router:
                 timeout_s=timeout_s,
                 age_max_s=age_max_s,
                 pools=overrides.get(venue.dex, {}),
+                subscribed=subscribed,
             )
             for venue in venues
         ]
@@ -72,6 +77,8 @@ class Router:
         async with asyncio.TaskGroup() as tasks:
             for reader in self._readers:
                 tasks.create_task(reader.run())
+            if self._subscribed is not None:
+                tasks.create_task(self._subscribed.run())
 
     async def route(self, terms: OrderTerms) -> Route:
         """Quote an order on every venue and choose.

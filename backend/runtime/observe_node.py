@@ -23,6 +23,23 @@ _array_size = Gauge(
     "Largest JSON-RPC array of a method that the node takes, once it refused one",
     ["method"],
 )
+_subscriptions_live = Gauge(
+    "rpc_subscriptions_live", "Whether the node's WebSocket is open and has told a slot: 1 or 0"
+)
+_subscriptions_lost = Counter(
+    "rpc_subscriptions_lost", "Times that the node's WebSocket was lost or could not be opened"
+)
+_subscriptions_refused = Counter(
+    "rpc_subscriptions_refused", "Subscriptions that the node refused", ["kind"]
+)
+_notifications = Counter("rpc_notifications", "Notifications of the node by subscription", ["kind"])
+_notifications_ignored = Counter(
+    "rpc_notifications_ignored", "Notifications that could not be used", ["reason"]
+)
+_pool_quotes = Counter("pool_quotes", "Pools quoted, by where their state came from", ["source"])
+_signature_news = Counter(
+    "signature_news", "Outcomes of sent transactions, by how they became known", ["source"]
+)
 
 
 def rpc_call_delayed(method: str) -> None:
@@ -55,3 +72,41 @@ def rpc_array_size_changed(method: str, size: int) -> None:
     """Another size became the largest array of calls that the node takes."""
     _array_size.labels(method).set(size)
     _log.info("array size of node changed", method=method, size=size)
+
+
+def subscriptions_live() -> None:
+    """The node's WebSocket is open and tells slots."""
+    _subscriptions_live.set(1)
+    _log.info("subscriptions to the node are live")
+
+
+def subscriptions_lost(reason: str) -> None:
+    """The node's WebSocket was lost, or could not be opened: the node is polled instead."""
+    _subscriptions_live.set(0)
+    _subscriptions_lost.inc()
+    _log.info("no subscriptions to the node, it is polled", reason=reason)
+
+
+def subscription_refused(kind: str) -> None:
+    """The node refused to make a subscription."""
+    _subscriptions_refused.labels(kind).inc()
+
+
+def notification_received(kind: str) -> None:
+    """A notification for a subscription arrived."""
+    _notifications.labels(kind).inc()
+
+
+def notification_ignored(reason: str) -> None:
+    """A notification was ignored: malformed, or of no subscription that is known."""
+    _notifications_ignored.labels(reason).inc()
+
+
+def pool_quoted(source: str) -> None:
+    """A pool is quoted as it came from a ``subscription``, a ``recent`` read, or a ``read``."""
+    _pool_quotes.labels(source).inc()
+
+
+def signature_resolved(source: str) -> None:
+    """The outcome of a transaction became known by a ``notification`` or by ``polling``."""
+    _signature_news.labels(source).inc()

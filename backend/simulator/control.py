@@ -137,6 +137,7 @@ class ControlHandler:
             "isHalted": chain.clock.state.halted_at is not None,
             "pending": len(self._node.block_producer.mempool),
             "faults": len(self._node.faults.list_armed()),
+            "subscriptions": len(self._node.publisher),
             "wallet": str(PAPER_WALLET.pubkey()),
             "profile": options.profile,
             "seed": options.seed,

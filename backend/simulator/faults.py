@@ -119,6 +119,49 @@ class PriceMove(_BaseFault):
     bps: PriceMoveBps
 
 
+class NotificationFault(_BaseFault):
+    """A fault of the notifications of WebSockets: of some methods, or all."""
+
+    methods: frozenset[str] | None = None
+
+
+class NotificationLoss(NotificationFault):
+    """A notification is not sent."""
+
+    fault: Literal["lose_notification"]
+
+
+class NotificationRepeat(NotificationFault):
+    """A notification is sent twice."""
+
+    fault: Literal["double_notification"]
+
+
+class LateNotification(NotificationFault):
+    """A notification is sent late, after those that follow it."""
+
+    fault: Literal["late_notification"]
+    by_seconds: Seconds
+
+
+class SocketClosure(NotificationFault):
+    """The connection is closed instead of a notification."""
+
+    fault: Literal["close_socket"]
+
+
+class SocketRefusal(_BaseFault):
+    """A new WebSocket is refused with status 503."""
+
+    fault: Literal["refuse_socket"]
+
+
+class FalseNotification(_BaseFault):
+    """A signature is notified as landed at once, whatever becomes of it."""
+
+    fault: Literal["false_notification"]
+
+
 Fault = Annotated[
     TransactionDrop
     | LateLanding
@@ -128,7 +171,13 @@ Fault = Annotated[
     | SlowResponse
     | VenueOutage
     | LateStatus
-    | PriceMove,
+    | PriceMove
+    | NotificationLoss
+    | NotificationRepeat
+    | LateNotification
+    | SocketClosure
+    | SocketRefusal
+    | FalseNotification,
     Field(discriminator="fault"),
 ]
 FAULT_ADAPTER: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
@@ -197,6 +246,16 @@ class FaultRegistry:
                     del self._armed[fault_id]
             return fault
         return None
+
+    def is_armed(
+        self, kind: type[FaultT], matches: Callable[[FaultT], bool] = lambda _: True
+    ) -> bool:
+        """Whether a fault of a kind that matches is armed; this does not trigger it."""
+        if not self._armed:
+            return False
+        self._remove_expired()
+        faults = [armed.fault for armed in self._armed.values()]
+        return any(isinstance(fault, kind) and matches(fault) for fault in faults)
 
     def _remove_expired(self) -> None:
         now = self._now()

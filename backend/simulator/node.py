@@ -1,4 +1,4 @@
-"""The node: a chain with its block producer, its faults and its RPC methods."""
+"""The node: a chain with its block producer, its faults, its RPC methods and subscriptions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from backend.simulator.methods.signatures import SignatureMethods
 from backend.simulator.methods.status import StatusMethods
 from backend.simulator.methods.transactions import TransactionMethods
 from backend.simulator.options import SimulatorOptions
+from backend.simulator.pubsub.gateway import SocketGateway
+from backend.simulator.pubsub.publisher import Publisher
 
 RpcMethod = Callable[[Params], Json]
 
@@ -27,6 +29,8 @@ class SimulatorNode:
         self.chain: Final = Chain(options, data_dir, now)
         self.faults: Final = FaultRegistry(options.seed, now)
         self.block_producer: Final = BlockProducer(self.chain, self.faults)
+        self.publisher: Final = Publisher(self.chain, self.block_producer, self.faults)
+        self.sockets: Final = SocketGateway(self.publisher, self.faults)
         self.methods: Final[Mapping[str, RpcMethod]] = {
             **StatusMethods(self.chain).list_methods(),
             **AccountMethods(self.chain, self.faults).list_methods(),

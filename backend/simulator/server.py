@@ -1,4 +1,8 @@
-"""The HTTP server of the node: one port for JSON-RPC and ``/control``."""
+"""The server of the node: one port for JSON-RPC, WebSockets and ``/control``.
+
+Real nodes serve WebSockets at the port after that of JSON-RPC, and tools derive their address so.
+Therefore the node listens there as well if its port was chosen, and that one is free.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -55,18 +60,32 @@ async def serve(
             if not listeners:
                 await web.TCPSite(runner, host, port, backlog=_ACCEPT_BACKLOG).start()
             ready(runner.addresses[0][1])
-            await _produce_blocks(node, stop)
+            if port:
+                await _listen_at_next_port(runner)
+            await _run_tasks(node, stop)
+            node.sockets.close()
         finally:
             await runner.cleanup()
     finally:
         node.chain.close()
 
 
-async def _produce_blocks(node: SimulatorNode, stop: asyncio.Event) -> None:
+async def _listen_at_next_port(runner: web.ServerRunner) -> None:
+    for address in list(runner.addresses):
+        with suppress(OSError, OverflowError):  # it is in use, or there is none
+            site = web.TCPSite(runner, address[0], address[1] + 1, backlog=_ACCEPT_BACKLOG)
+            await site.start()
+
+
+async def _run_tasks(node: SimulatorNode, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as tasks:
-        producer = tasks.create_task(node.block_producer.run())
+        running = [
+            tasks.create_task(node.block_producer.run()),
+            tasks.create_task(node.publisher.run()),
+        ]
         await stop.wait()
-        producer.cancel()
+        for task in running:
+            task.cancel()
 
 
 def _build_server(node: SimulatorNode) -> web.Server:
@@ -75,6 +94,8 @@ def _build_server(node: SimulatorNode) -> web.Server:
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith("/control/"):
             return await control.handle(request)
+        if request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket":
+            return await node.sockets.handle(request)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
         return await gateway.handle(request)

@@ -65,6 +65,16 @@ class TokenAccount:
 
 
 TOKEN_ACCOUNT = Layout(TokenAccount, "token account", 165)
+_TYPE_TOKEN_ACCOUNT = 2
+"""The byte of an account of Token-2022 with extensions that tells it from a mint."""
+
+
+def is_token_account(account: Account) -> bool:
+    """Whether an account is a token account of either token program."""
+    data, size = account.data, TOKEN_ACCOUNT.size
+    if account.owner not in TOKEN_PROGRAMS or len(data) < size:
+        return False
+    return len(data) == size or data[size] == _TYPE_TOKEN_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.job_queue import BrokerModel, JobQueueModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
 from tests.simulation.model.node import NodeFaults, NodeModel
+from tests.simulation.model.notifications import NotificationsModel
 from tests.simulation.model.postgres import PostgresServer
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.venues import ORDER_TERMS, RouterModel, VenueFaults, make_venue_timeout
@@ -132,12 +133,20 @@ class SimulatedCluster:
         return WorkerServices(
             pool=self.server.open_pool(process.name, random),
             node=NodeModel(self.chain, self.node_network, self.node_faults, random, now),
+            notifications=self._build_notifications(process),
             router=RouterModel(venues, self.venue_faults, random),
             broker=BrokerModel(self.queue, process),
             random=random,
             on_checkpoint=partial(self._handle_checkpoint, slot, process),
             on_unexpected_error=partial(self._report_job_failure, process),
         )
+
+    def _build_notifications(self, process: SimulatedProcess) -> NotificationsModel | None:
+        """A third of the schedules have a node with a WebSocket: the others show the polls."""
+        if self._seed % 3:
+            return None
+        random = self._make_random(self._seed, f"{process} notifications")
+        return NotificationsModel(self.chain, self.node_network, random, self.loop.time)
 
     def _report_job_failure(self, process: SimulatedProcess, error: Exception) -> None:
         self.violations.append(f"broken: a job of {process} failed with {error!r}")

@@ -13,9 +13,11 @@ from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
-from backend.execution import signature_watch
+from backend.execution import signature_search, signature_watch
+from backend.execution.node_client import NodeClient
 from backend.execution.order_execution import OrderExecution
-from backend.execution.signature_watch import SignatureResult, SignatureWatch
+from backend.execution.signature_search import SignatureResult
+from backend.execution.signature_watch import SignatureWatch
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import OrderRow
@@ -68,26 +70,26 @@ def expire_without_status_check() -> AbstractContextManager[object]:
     """A transaction counts as expired once its height has passed, even if it has landed."""
 
     async def find_results(
-        watch: SignatureWatch, signed: Sequence[SignedTransaction], tip: ChainTip
+        node: NodeClient, signed: Sequence[SignedTransaction], tip: ChainTip
     ) -> list[SignatureResult]:
         return [
-            signature_watch._read_result(None, is_expired=tip.height > each.last_valid_height)
+            signature_search.read_result(None, is_expired=tip.height > each.last_valid_height)
             for each in signed
         ]
 
-    return patch.object(SignatureWatch, "_find_results", find_results)
+    return patch.object(signature_watch, "find_results", find_results)
 
 
 def accept_stale_node() -> AbstractContextManager[object]:
     """A history search without a result counts even if its node is behind."""
-    find_results = SignatureWatch._find_results
+    find_results = signature_search.find_results
 
     async def find_results_of_any_node(
-        watch: SignatureWatch, signed: Sequence[SignedTransaction], tip: ChainTip
+        node: NodeClient, signed: Sequence[SignedTransaction], tip: ChainTip
     ) -> list[SignatureResult]:
-        return await find_results(watch, signed, ChainTip(0, tip.height))
+        return await find_results(node, signed, ChainTip(0, tip.height))
 
-    return patch.object(SignatureWatch, "_find_results", find_results_of_any_node)
+    return patch.object(signature_watch, "find_results", find_results_of_any_node)
 
 
 def check_status_before_height() -> AbstractContextManager[object]:
@@ -98,17 +100,18 @@ def check_status_before_height() -> AbstractContextManager[object]:
         statuses = await watch._node.get_signature_statuses(signatures, search_history=True)
         tip = await watch._node.get_epoch_info(Commitment.FINALIZED)
         return [
-            signature_watch._read_result(status, is_expired=tip.height > each.last_valid_height)
+            signature_search.read_result(status, is_expired=tip.height > each.last_valid_height)
             for each, status in zip(signed, statuses.entries, strict=True)
         ]
 
     return patch.object(SignatureWatch, "_check_batch", check_batch)
 
 
-def accept_processed_commitment() -> AbstractContextManager[object]:
+@contextmanager
+def accept_processed_commitment() -> Iterator[None]:
     """A transaction counts as landed at processed commitment already."""
 
-    read_result = signature_watch._read_result
+    read_result = signature_search.read_result
 
     def read_processed_result(
         status: SignatureStatus | None, *, is_expired: bool = False
@@ -117,7 +120,11 @@ def accept_processed_commitment() -> AbstractContextManager[object]:
             status = replace(status, commitment=Commitment.CONFIRMED)
         return read_result(status, is_expired=is_expired)
 
-    return patch.object(signature_watch, "_read_result", read_processed_result)
+    with (
+        patch.object(signature_watch, "read_result", read_processed_result),
+        patch.object(signature_search, "read_result", read_processed_result),
+    ):
+        yield
 
 
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {

@@ -36,6 +36,7 @@ from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
 from tests.simulation.model.job_queue import BrokerModel
 from tests.simulation.model.node import WALLET
+from tests.simulation.model.notifications import NotificationsModel
 from tests.simulation.model.venues import RouterModel
 
 TOKENS = TokenRegistry()
@@ -67,6 +68,7 @@ class WorkerServices:
 
     pool: DatabasePool
     node: NodeClient
+    notifications: NotificationsModel | None
     router: RouterModel
     broker: BrokerModel
     random: Random
@@ -97,7 +99,7 @@ class SimulatedWorker:
         self._leases = LeaseStore(pool, policy=lease, tokens=TOKENS, on_commit=_ignore_commit)
         self._journal = Journal(pool, policy=lease, on_commit=_ignore_commit)
         self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
-        self._submitter = _build_submitter(settings, services.node)
+        self._submitter = _build_submitter(settings, services)
         self._late_amounts = LateAmountStore(pool, TOKENS)
         self._retries = RetryMiddleware(
             attempts_max=settings.attempts_max,
@@ -168,12 +170,13 @@ def _ignore_commit(txid: int) -> None:
     """The simulation has no subscribers of the feed."""
 
 
-def _build_submitter(settings: WorkerSettings, node: NodeClient) -> TransactionSubmitter:
+def _build_submitter(settings: WorkerSettings, services: WorkerServices) -> TransactionSubmitter:
     return TransactionSubmitter(
-        node,
+        services.node,
         WALLET,
         intervals=PollIntervals(settings.poll_s, settings.resend_s),
         budget=ComputeBudget(),
         preflight=settings.preflight,
         history_wait_s=settings.history_wait_s,
+        notifications=services.notifications,
     )

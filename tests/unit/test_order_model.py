@@ -34,7 +34,7 @@ from backend.domain.lifecycle import (
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.execution import signature_watch
+from backend.execution import signature_search
 from backend.store import journal
 from backend.store.journal import Transition
 from tests.simulation.audit import find_end_violations, find_history_violations
@@ -202,7 +202,7 @@ class OrderMachine(RuleBasedStateMachine):
             execution.height = self.chain.height(self.now, Commitment.FINALIZED)
         else:
             status = self.chain.signature_status(self.now, signed.signature, search=True)
-            outcome = signature_watch._read_result(
+            outcome = signature_search.read_result(
                 status, is_expired=execution.height > signed.last_valid_height
             ).outcome
             execution.height = None

@@ -10,12 +10,20 @@ from typing import Any, cast
 import pytest
 
 from backend.chain.rpc.errors import ReadFailure
-from backend.chain.rpc.results import ChainTip, SignatureStatus, SignatureStatuses
+from backend.chain.rpc.results import (
+    ChainTip,
+    LandedTransaction,
+    SignatureStatus,
+    SignatureStatuses,
+)
+from backend.chain.subscriptions.signatures import WINDOW_MAX, WINDOW_S
+from backend.chain.subscriptions.subscription import Subscription
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
 from backend.execution.node_client import NodeClient
-from backend.execution.signature_watch import PollIntervals, SignatureResult, SignatureWatch
+from backend.execution.signature_search import SignatureResult
+from backend.execution.signature_watch import PollIntervals, SignatureWatch
 from tests.simulation.model.virtual_loop import VirtualLoop
 
 NEVER = 1e9
@@ -176,5 +184,72 @@ def test_all_signatures_past_their_height_are_found_at_once_also_those_not_due(
             expired_at = loop.time()
         assert {each.result()[0].outcome for each in followed} == {SignatureOutcome.EXPIRED}
         assert loop.time() - expired_at < 2.5
+
+    run.run(test)
+
+
+class PromisingNode:
+    """Notifications that are promised and never come."""
+
+    is_live = True
+
+    def __init__(self) -> None:
+        self.subscribed: list[str] = []
+
+    def add(self, subscription: Subscription) -> bool:
+        subscription.number = len(self.subscribed)
+        self.subscribed.append(subscription.params[0])
+        return True
+
+    def remove(self, subscription: Subscription) -> None:
+        subscription.number = None
+
+    def finish(self, subscription: Subscription) -> None:
+        subscription.number = None
+
+
+def fetch_nothing(signature: str) -> asyncio.Future[LandedTransaction | None]:
+    raise AssertionError("nothing is notified")
+
+
+def test_a_signature_that_is_to_be_notified_is_polled_less_and_still_found(
+    loop: VirtualLoop,
+) -> None:
+    async def count_polls(run: WatchRun) -> int:
+        signed = SignedTransaction("x", b"x", 100)
+        run.watch.follow(signed)
+        _, seconds = await run.follow("x", lands_after_s=1)
+        assert seconds < 1.2
+        return run.node.calls["getSignatureStatuses"]
+
+    plain, notified = WatchRun(loop, 0.003), WatchRun(loop, 0.003)
+    notified.watch.use_notifications(PromisingNode(), fetch_nothing)
+
+    async def test() -> None:
+        assert await count_polls(notified) <= 12 < await count_polls(plain)
+
+    async def test_both() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(run.watch.run()) for run in (plain, notified)]
+            await test()
+            for task in running:
+                task.cancel()
+
+    loop.run_until_complete(test_both())
+
+
+def test_signatures_that_come_too_fast_are_polled_together_instead(loop: VirtualLoop) -> None:
+    run, node = WatchRun(loop, 0.003), PromisingNode()
+    run.watch.use_notifications(node, fetch_nothing)
+
+    async def test() -> None:
+        for number in range(2_000):
+            run.watch.follow(SignedTransaction(str(number), b"x", 100))
+            if number % 1_000 == 999:
+                await asyncio.sleep(WINDOW_S)
+        assert len(node.subscribed) == WINDOW_MAX
+        await asyncio.sleep(2 * WINDOW_S)
+        run.watch.follow(SignedTransaction("later", b"x", 100))
+        assert node.subscribed[-1] == "later"
 
     run.run(test)

@@ -7,6 +7,7 @@ and stored together.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
@@ -41,6 +42,8 @@ class BlockProducer:
         self._hidden_until: dict[str, float] = {}
         self._fault_injection = FaultInjection(self._draw_failure, self._draw_moved_pool)
         self.mempool: Final = Mempool()
+        self.on_received: Callable[[str], None] = lambda _signature: None
+        self.on_landed: Callable[[Sequence[str]], None] = lambda _signatures: None
 
     def accept_transaction(self, transaction: ParsedTransaction) -> bool:
         """Accept a sent transaction; ``False`` if the mempool is full.
@@ -48,6 +51,7 @@ class BlockProducer:
         Transactions that are pending, have landed or can never land are accepted without effect.
         """
         chain = self._chain
+        self.on_received(transaction.signature)
         if transaction.signature in self.mempool or transaction.signature in chain.status_cache:
             return True
         if self._faults.trigger(TransactionDrop) is not None:
@@ -101,12 +105,14 @@ class BlockProducer:
             return
 
     def _land_batch(self, batch: list[ParsedTransaction]) -> None:
-        for transaction in self._chain.land_batch(batch, self._fault_injection):
+        landed = self._chain.land_batch(batch, self._fault_injection)
+        for transaction in landed:
             fault = self._faults.trigger(LateStatus)
             if fault is not None:
                 self._hidden_until[transaction.signature] = (
                     self._chain.clock.time() + fault.by_seconds
                 )
+        self.on_landed([transaction.signature for transaction in landed])
 
     def _choose_landing_time(self) -> float:
         clock, timing = self._chain.clock, self._chain.options.timing

@@ -159,6 +159,14 @@ class PoolMarket:
         state = self._pools_by_account.get(key)
         return None if state is None else state.dex
 
+    def find_swapped_pool(self, key: Pubkey) -> Pubkey | None:
+        """The address of the pool whose swaps write an account: the pool itself and its vaults."""
+        state = self._pools_by_account.get(key)
+        if state is None:
+            return None
+        address = state.genesis.address
+        return address if key == address or key in state.vaults.values() else None
+
     def is_pool_of(
         self, address: Pubkey, dex: Dex | None, pair: tuple[Token, Token] | None
     ) -> bool:

@@ -108,6 +108,7 @@ class _EngineStarter:
             "chain", ("chain", "--port", "0", "--data-dir", str(ledger))
         )
         self._urls["solana_rpc_url"] = chain.address
+        self._urls["rpc_ws_url"] = chain.address.replace("http", "ws", 1)
         fd = api.fileno()
         async with asyncio.TaskGroup() as group:
             for number in range(1, self._layout.workers + 1):

@@ -16,6 +16,7 @@ FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
 
 OUTAGE_S: Final = 10.0
 BURST_ORDERS: Final = 1_000
+_READ_POOLS: Final = MappingProxyType({"quote_slots_max": "0"})  # for each quote
 CRASH_ORDERS: Final = 80
 """Enough that each of the workers executes some."""
 
@@ -207,6 +208,27 @@ def _disable_venues(random: FaultRandom) -> Iterator[Fault]:
         )
 
 
+def _lose_subscriptions(random: FaultRandom) -> Iterator[Fault]:
+    """Notifications are lost, sockets closed, and for a while none is accepted."""
+    lose = _node_fault("lose_notification", probability=0.4)
+    close = _node_fault("close_socket", probability=0.05)
+    for fault in (lose, close):
+        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s)
+    at, refuse = random.pick_time(0.3, 0.6), _node_fault("refuse_socket")
+    yield Fault(at, FaultKind.NODE_FAULT, refuse, random.pick_duration_s(1, 2))
+
+
+def _disorder_notifications(random: FaultRandom) -> Iterator[Fault]:
+    """Notifications overtake each other, come twice, or tell what has not happened."""
+    for fault in (
+        _node_fault("late_notification", by_seconds=0.05, probability=0.3),
+        _node_fault("late_notification", by_seconds=random.pick_duration_s(1, 3), probability=0.1),
+        _node_fault("double_notification", probability=0.5),
+        _node_fault("false_notification", probability=0.3),
+    ):
+        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s + 0.5)
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "quiet": Scenario("nothing is broken", _inject_nothing),
     "worker_killed": Scenario("workers are killed at random, then both at once", _kill_workers),
@@ -225,6 +247,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "worker_paused_quoting": Scenario(
         "a worker is paused past its lease between a quote and its transaction",
         _pause_quoting_worker,
+        settings=_READ_POOLS,
     ),
     "worker_dozing": Scenario(
         "a worker is paused within its lease while 1,000 blocks pass", _pause_within_lease
@@ -256,7 +279,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "statuses_late": Scenario("the node reports statuses late", _delay_statuses),
     "chain_forked": Scenario("the chain forks and drops its newest blocks", _fork_chain),
     "swaps_reverted": Scenario("swaps fail on chain", _revert_swaps),
-    "venue_down": Scenario("one or both venues cannot be read", _disable_venues),
+    "venue_down": Scenario(
+        "one or both venues cannot be read", _disable_venues, settings=_READ_POOLS
+    ),
+    "subscriptions_lost": Scenario("the node's WebSockets are lost", _lose_subscriptions),
+    "notifications_disordered": Scenario(
+        "notifications come twice, late, out of order, or are false", _disorder_notifications
+    ),
     "everything_killed": Scenario(
         "all processes but the node are killed at once", _kill_everything
     ),

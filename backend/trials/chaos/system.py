@@ -247,6 +247,7 @@ class EngineSystem:
             "database_url": self.database_url,
             "redis_url": self.redis_url,
             "solana_rpc_url": self.chain_url,
+            "rpc_ws_url": self.chain_url.replace("http", "ws", 1),
         }
         env = build_child_environment(os.environ, **settings)
         command = ProcessCommand(

@@ -1,0 +1,1 @@
+"""The PubSub API of the node: subscriptions over WebSockets, and their notifications."""
