@@ -27,7 +27,7 @@ from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
-from backend.store.queries import OrderQueries
+from backend.store.reads.queries import OrderQueries
 
 
 def new_id() -> UUID:

@@ -22,7 +22,7 @@ from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy, Transition
 from backend.store.leases import LeaseStore
-from backend.store.queries import OrderQueries
+from backend.store.reads.queries import OrderQueries
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))

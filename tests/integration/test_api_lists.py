@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from backend.domain.quotes import Dex
-from backend.store.order_lists import ListPosition, OrderFilter
+from backend.store.reads.order_lists import ListPosition, OrderFilter
 from tests.integration.apis import ORDER, Json, RunningApi, open_api, open_driver
 from tests.integration.stores import open_store
 

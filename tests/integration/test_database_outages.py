@@ -14,7 +14,7 @@ import pytest
 
 from backend.domain.errors import Transient
 from backend.store.database import open_pool
-from backend.store.queries import OrderQueries
+from backend.store.reads.queries import OrderQueries
 from tests.integration.apis import ORDER, Json, RunningApi, wait_until
 from tests.integration.database_proxy import open_database_proxy
 from tests.integration.full_engine import run_full_engine

@@ -18,8 +18,9 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
-from backend.store import feed, queries
-from backend.store.order_lists import (
+from backend.store import feed
+from backend.store.reads import queries
+from backend.store.reads.order_lists import (
     ListPosition,
     ListStatement,
     OrderFilter,

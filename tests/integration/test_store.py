@@ -21,7 +21,7 @@ from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import NewBatch
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 from backend.store.migrations import MigrationError, migrate
-from backend.store.order_lists import ListPosition, OrderFilter
+from backend.store.reads.order_lists import ListPosition, OrderFilter
 from backend.trials.bench.past_orders import insert_past_orders
 from tests.integration.stores import (
     EXPIRED_LEASES,

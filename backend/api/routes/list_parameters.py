@@ -21,7 +21,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
-from backend.store.order_lists import ListPosition, OrderFilter
+from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 1_000

@@ -16,7 +16,7 @@ from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response
 from backend.api.wire.json import encode_event, encode_order, encode_order_page, join_array
 from backend.domain.orders import OrderRecord
-from backend.store.order_lists import ListPosition, OrderFilter
+from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 
 async def list_orders(api: ApiContext, request: Request) -> Response:

@@ -19,7 +19,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from backend.store.feed import FeedPosition
-from backend.store.order_lists import ListPosition
+from backend.store.reads.order_lists import ListPosition
 
 _POSITION: Final = Struct(">q16si")
 _NONCE_BYTES: Final = bindings.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES

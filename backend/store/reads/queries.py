@@ -13,7 +13,7 @@ from backend.domain.orders import OrderRecord, OrderType
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
-from backend.store.order_lists import (
+from backend.store.reads.order_lists import (
     COLUMNS,
     ListPosition,
     OrderFilter,

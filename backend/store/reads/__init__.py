@@ -1,0 +1,1 @@
+"""Reads for clients: one order, and lists of orders."""
