@@ -24,12 +24,12 @@ import uvloop
 from backend import embedded, engine
 from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.process import build_metrics_access, build_public_address, serve_api
-from backend.config import ConfigurationError, Profile, Settings
+from backend.config import ConfigurationError, Profile, Settings, get_variable_name
 from backend.domain.errors import EngineError
 from backend.embedded.launcher import ForegroundTask, launch_engine
 from backend.embedded.ready_message import build_ready_message
 from backend.embedded.start_terminal import StartTerminal
-from backend.runtime import observe
+from backend.runtime import observe, trace
 from backend.runtime.descriptors import raise_descriptor_limit
 from backend.runtime.gc_tuning import tune_gc
 from backend.runtime.metrics_server import serve_metrics
@@ -67,6 +67,7 @@ def main() -> None:
 def api(host: str | None, port: int | None, fds: tuple[int, ...]) -> None:
     """Serve the HTTP and WebSocket API."""
     settings = _load_settings(host=host, port=port)
+    _start_trace("api", settings)
     if settings.drain_s is None and not fds:  # else the socket outlives this process
         settings = settings.model_copy(update={"drain_s": DRAIN_S})
     listeners = [socket.socket(fileno=fd) for fd in fds]
@@ -88,6 +89,7 @@ def api(host: str | None, port: int | None, fds: tuple[int, ...]) -> None:
 def worker(metrics_port: int | None) -> None:
     """Execute orders from the queue."""
     settings = _load_settings(metrics_port=metrics_port)
+    _start_trace("worker", settings)
 
     async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
         listeners = open_listeners(settings.host, settings.metrics_port)
@@ -213,6 +215,14 @@ def _load_settings(**options: object) -> Settings:
         raise click.ClickException(str(error)) from None
     observe.configure_logging(settings.log_level, settings.log_format)
     return settings
+
+
+def _start_trace(process: str, settings: Settings) -> None:
+    try:
+        trace.start_trace(process, settings.trace_dir)
+    except OSError as error:
+        name = get_variable_name("trace_dir")
+        raise click.ClickException(f"{name}: no trace can be written: {error}") from None
 
 
 def _report_api_ready(url: str) -> None:

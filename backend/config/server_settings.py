@@ -82,6 +82,11 @@ class ServerSettings(BaseSettings):
         description="`json` lines, readable `console` lines, or `auto`: `console` on a terminal,"
         " else `json`.",
     )
+    trace_dir: Path | None = Field(
+        None,
+        description="Directory in which API and workers write when each exchange with a server and"
+        " each step of an order happens, for `scripts/bench trace`. Unset: nothing is written.",
+    )
     profile: Profile = Field(
         Profile.DEMO,
         description="Speed of the simulated node: `demo` (like a real network) or `instant`.",

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from time import monotonic
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -28,7 +29,7 @@ from backend.queue.broker import StreamBroker
 from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
 from backend.routing.subscribed_pools import SubscribedPools
-from backend.runtime import observe, observe_queue
+from backend.runtime import observe, observe_queue, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.runtime.redis.client import check_redis, open_redis
@@ -132,8 +133,13 @@ def _build_rpc_client(settings: Settings, url: str) -> RpcClient:
         limits=CallLimits(settings.rpc_rate_limit, settings.rpc_method_rate_limit),
         # Half, so that a read that had to wait still ends before its quote does.
         wait_max_s=min(WAIT_MAX_S, settings.quote_timeout_s / 2),
-        on_call=observe.rpc_called,
+        on_call=_trace_call if trace.is_on() else observe.rpc_called,
     )
+
+
+def _trace_call(method: str, outcome: str, seconds: float) -> None:
+    trace.mark_span(f"node: {method}", monotonic() - seconds)
+    observe.rpc_called(method, outcome, seconds)
 
 
 def _read_redis_address(url: str) -> RedisAddress:

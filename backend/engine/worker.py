@@ -20,7 +20,12 @@ from backend.domain.errors import Transient, Unavailable
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
-from backend.execution.context import ExecutionContext, RetryPolicy, build_crash_trigger
+from backend.execution.context import (
+    Checkpoint,
+    ExecutionContext,
+    RetryPolicy,
+    build_crash_trigger,
+)
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
 from backend.execution.lease_renewer import LeaseRenewer
@@ -33,7 +38,7 @@ from backend.queue.messages import JobMessage
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
 from backend.queue.turns import OwnerTurns
-from backend.runtime import observe
+from backend.runtime import observe, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
@@ -59,9 +64,11 @@ async def run_worker(
         submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        crash = build_crash_trigger(settings.crash_at)
+        on_checkpoint = _build_checkpoint_hook(settings)
         funds = _watch_funds(settings, shared, wallet)
-        context = ExecutionContext(journal, shared.router, submitter, policy, random, crash, funds)
+        context = ExecutionContext(
+            journal, shared.router, submitter, policy, random, on_checkpoint, funds
+        )
         retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
@@ -86,6 +93,18 @@ async def run_worker(
                     shutdown_s=settings.shutdown_s,
                 )
             await renewer.release_all(journal.wait_idle)
+
+
+def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
+    crash = build_crash_trigger(settings.crash_at)
+    if not trace.is_on():
+        return crash
+
+    def on_checkpoint(checkpoint: Checkpoint) -> None:
+        trace.mark_step(checkpoint.value)
+        crash(checkpoint)
+
+    return on_checkpoint
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:

@@ -55,6 +55,7 @@ class FillReader:
         self._wait_s = wait_s
         self._fetches: Coalescer[str, LandedTransaction | None] = Coalescer(
             node.get_transactions,
+            name="fetch transactions",
             items_max=FETCH_BATCH_MAX,
             calls_max=CALLS_MAX,
             batch_target=FETCH_BATCH_MAX,

@@ -82,7 +82,7 @@ class SignatureWatch:
         self._watch_added = asyncio.Event()
         self._next_tip_at = 0.0
         self._checks: Coalescer[SignedTransaction, SignatureResult] = Coalescer(
-            self._check_batch, items_max=SIGNATURES_MAX
+            self._check_batch, name="check outcomes", items_max=SIGNATURES_MAX
         )
         self.on_expiry: Callable[[], None] = lambda: None
 

@@ -59,6 +59,7 @@ class TransactionSubmitter:
         self._blockhash = BlockhashCache(node.get_latest_blockhash)
         self._sends: Coalescer[bytes, str] = Coalescer(
             node.send_transactions,
+            name="send transactions",
             items_max=SEND_BATCH_MAX,
             calls_max=CALLS_MAX,
             batch_target=SEND_BATCH_MAX,

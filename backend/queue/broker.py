@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from redis.asyncio import Redis
@@ -27,7 +28,7 @@ from backend.config.redis_url import RedisAddress
 from backend.queue import scripts
 from backend.queue.messages import OWNER_LABEL, JobMessage, QueueState, StreamEntry
 from backend.queue.permissions import find_missing_permission
-from backend.runtime import observe_queue
+from backend.runtime import observe_queue, trace
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.redis.client import build_client_options, report_or_refuse
 from backend.runtime.redis.errors import drop_connections_if_moved
@@ -84,13 +85,18 @@ class StreamBroker(RedisStreamBroker):
         self._leave = self._redis.register_script(scripts.LEAVE)
         self._sends: Coalescer[tuple[bytes, str], None] = Coalescer(
             self._send_batch,
+            name="send jobs",
             items_max=BATCH_MAX,
             waiting_max=SEND_QUEUE_MAX,
             min_interval_s=SEND_INTERVAL_S,
         )
         self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(
-            self._acknowledge_batch, items_max=BATCH_MAX, max_delay_s=ACK_DELAY_S, busy_items=1
+            self._acknowledge_batch,
+            name="acknowledge jobs",
+            items_max=BATCH_MAX,
+            max_delay_s=ACK_DELAY_S,
+            busy_items=1,
         )
         self._is_listening = False
         self._has_failed_to_read = False
@@ -182,7 +188,9 @@ class StreamBroker(RedisStreamBroker):
     async def _send_batch(self, jobs: Sequence[tuple[bytes, str]]) -> list[None]:
         try:
             fields = [field for job in jobs for field in job]
+            started_s = monotonic()
             await self._add(keys=[STREAM], args=[GROUP, *fields])
+            trace.mark_span("Redis: add jobs", started_s)
         except (RedisError, OSError) as error:
             observe_queue.jobs_not_sent(len(jobs), error)
             if self._is_listening:
@@ -212,6 +220,7 @@ class StreamBroker(RedisStreamBroker):
         while not self._stop.is_set():
             for entry_id, fields in await self._receive():
                 if fields is not None and b"data" in fields and entry_id is not None:
+                    trace.mark_step("job received")
                     owner = fields.get(b"owner", b"").decode(errors="replace")
                     ack = self._build_ack(entry_id)
                     yield JobMessage(data=fields[b"data"], ack=ack, owner=owner)

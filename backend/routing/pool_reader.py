@@ -64,6 +64,7 @@ class PoolReader:
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
             self._read,
+            name=f"read pools of {venue.dex}",
             items_max=100_000,
             calls_max=CONCURRENT_READS_MAX,
             batch_target=READ_BATCH_TARGET,

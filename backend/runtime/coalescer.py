@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
 from backend.domain.errors import Unavailable
+from backend.runtime import trace
 
 BUSY_ITEMS = 5
 
@@ -31,13 +33,14 @@ class Coalescer(Generic[Item, Result]):
     the first starts only when ``batch_target`` items wait. While calls carry ``busy_items`` items
     or more, each waits ``max_delay_s`` for more items. A call whose first item comes in the first
     half of ``min_interval_s`` after the previous call waits for the end of that interval, unless
-    its batch is full already.
+    its batch is full already. ``name`` says in a trace what items wait for.
     """
 
     def __init__(
         self,
         call: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
+        name: str = "make a call",
         items_max: int,
         calls_max: int = 1,
         batch_target: int = 1,
@@ -47,6 +50,7 @@ class Coalescer(Generic[Item, Result]):
         waiting_max: int = 200_000,
     ) -> None:
         self._call = call
+        self._trace_name = f"wait to {name}"
         self._items_max = items_max
         self._calls_max = calls_max
         self._batch_target = batch_target
@@ -55,6 +59,7 @@ class Coalescer(Generic[Item, Result]):
         self._busy_items = busy_items
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting_since_s = 0.0
         self._calls_running = 0
         self._last_batch_items = 0
         self._not_before = 0.0
@@ -79,6 +84,8 @@ class Coalescer(Generic[Item, Result]):
         if len(self._waiting) >= self._waiting_max:
             raise Unavailable("overloaded", "too much work is waiting in this process")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if not self._waiting:
+            self._waiting_since_s = monotonic()
         self._waiting.append((item, future))
         self._idle.clear()
         self._wake_up.set()
@@ -117,6 +124,7 @@ class Coalescer(Generic[Item, Result]):
             self._last_batch_items = len(batch)
             self._not_before = asyncio.get_running_loop().time() + self._min_interval_s
             if batch:
+                trace.mark_span(self._trace_name, self._waiting_since_s)
                 _set_results(batch, await self._call([item for item, _ in batch]))
         except asyncio.CancelledError:
             for _, future in batch:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from backend.runtime import observe_queue
+from backend.runtime import observe_queue, trace
 from backend.runtime.redis.errors import drop_connections_if_moved
 
 RETRY_S = 0.5
@@ -50,7 +51,9 @@ class CommitNotifier:
             await self._commit_pending.wait()
             self._commit_pending.clear()
             try:
+                started_s = monotonic()
                 await self._redis.publish(self._name, str(self._txid))
+                trace.mark_span("Redis: publish", started_s)
                 _raise_if_cancelled()
                 await asyncio.sleep(MIN_INTERVAL_S)
             except (RedisError, OSError) as error:
@@ -80,6 +83,7 @@ async def _receive_notifications(pubsub: Any, on_commit: Callable[[int], None]) 
         if message is not None:
             txid = _parse_txid(message["data"])
             if txid is not None:
+                trace.mark_step("notification received")
                 on_commit(txid)
 
 

@@ -14,13 +14,14 @@ import ssl
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import asyncpg
 
 from backend.domain.errors import Rejected
-from backend.runtime import observe_database
+from backend.runtime import observe_database, trace
 from backend.store.address import SYSTEM_ROOTS, DatabaseAddress, Host
 from backend.store.errors import DATABASE_ERRORS, Reaction, classify
 
@@ -168,6 +169,8 @@ class Connector:
         try:
             connection.set_socket_options(self.address)
             await self._inspect(connection, str(host or self.address))
+            if trace.is_on():
+                connection.add_query_logger(_trace_statement)
         except BaseException:
             connection.terminate()
             raise
@@ -198,6 +201,11 @@ class Connector:
             await _check_transactions(connection, place)
             observe_database.pooler_found(row["pid"], has_jit=row["has_jit"])
             self._is_reported = True
+
+
+def _trace_statement(record: asyncpg.connection.LoggedQuery) -> None:
+    name = record.query.partition("\n")[0].removeprefix(" -- ")
+    trace.mark_span(f"PostgreSQL: {name}", monotonic() - record.elapsed)
 
 
 async def _end_read_only_session(connection: StoreConnection) -> None:

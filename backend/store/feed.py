@@ -24,7 +24,7 @@ from backend.store.start_errors import explain_start_errors
 _NIL_ID = UUID(int=0)
 
 # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
-_READ_EVENTS = """
+_READ_EVENTS = """ -- read feed
 SELECT * FROM (
     SELECT order_id, seq, status::text, at, attempt, data, txid FROM order_events
     WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3)
@@ -35,7 +35,7 @@ SELECT * FROM (
 ORDER BY txid, order_id, seq
 """
 
-_READ_ORDER_EVENTS = """
+_READ_ORDER_EVENTS = """ -- read order events
 SELECT e.order_id, e.seq, e.status::text, e.at, e.attempt, e.data, e.txid,
        o.owner, o.batch_id, o.dex
 FROM unnest($1::uuid[], $2::int[]) AS i(order_id, seq)
@@ -48,7 +48,9 @@ _READ_JOURNAL_ID = "SELECT id, oid FROM journal, pg_database WHERE datname = cur
 
 _READ_CURSOR_KEY = "SELECT cursor_key FROM journal"
 
-_READ_HEAD = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid"
+_READ_HEAD = """ -- read feed head
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS txid
+"""
 
 
 class FeedPosition(NamedTuple):

@@ -30,7 +30,7 @@ from backend.store.errors import translate_errors
 ROWS_MAX = 500
 COMMIT_DELAY_S = 0.003
 
-_INSERT_ORDERS = """
+_INSERT_ORDERS = """ -- store orders
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
@@ -95,6 +95,7 @@ class Intake:
         self._on_commit = on_commit
         self._inserts: Coalescer[NewOrder, AcceptedOrder] = Coalescer(
             self._accept,
+            name="store orders",
             items_max=ROWS_MAX,
             calls_max=2,
             batch_target=200,

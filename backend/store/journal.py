@@ -45,7 +45,7 @@ COMMIT_DELAY_S = 0.003
 # rows, here as one row: so it finds each order by its id, and keeps that generic plan.
 # "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
 # the partial index of open orders for empty, and would join every row with all open orders.
-_RECORD_TRANSITIONS = """
+_RECORD_TRANSITIONS = """ -- record
 WITH input AS (
     SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
@@ -96,7 +96,7 @@ WITH input AS (
 SELECT id, epoch, pg_current_xact_id()::text::bigint AS txid FROM moved
 """
 
-_FIND_RECORDED = """
+_FIND_RECORDED = """ -- find recorded
 SELECT o.id, o.epoch
 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
 JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
@@ -174,6 +174,7 @@ class Journal:
         self._on_commit = on_commit
         self._writes: Coalescer[Transition, None] = Coalescer(
             self._write,
+            name="record",
             items_max=ROWS_MAX,
             calls_max=2,
             batch_target=200,

@@ -62,7 +62,7 @@ _CLAIM_FREE = """
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
 
-_CLAIM = f"""
+_CLAIM = f""" -- claim
 WITH free AS (
     SELECT id, status FROM orders
     WHERE id = ANY($1::uuid[]) AND {_IS_CLAIMABLE.format(ahead="$4")}
@@ -70,7 +70,7 @@ WITH free AS (
 ){_CLAIM_FREE}"""  # noqa: S608 - constants only
 
 # One range of the index of open orders for each owner: its cost depends on no owner's backlog.
-_CLAIM_WAITING = f"""
+_CLAIM_WAITING = f""" -- claim waiting
 WITH free AS (
     SELECT waiting.id, waiting.status
     FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, since)
@@ -83,7 +83,7 @@ WITH free AS (
 ){_CLAIM_FREE}"""  # noqa: S608 - constants only
 
 # "IS NOT FALSE" for the reason given in the journal.
-_RENEW = """
+_RENEW = """ -- renew
 WITH held AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
 ), renewed AS (
@@ -100,7 +100,7 @@ WITH held AS (
 SELECT o.id FROM held JOIN orders o ON o.id = held.id AND o.epoch = held.epoch
 """
 
-_RELEASE = """
+_RELEASE = """ -- release
 UPDATE orders o SET
     lease_until = NULL,
     kick_at = now(),
@@ -113,7 +113,7 @@ WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
 # One step in the index for each owner, and the first overdue order of each: ranges as above.
-_FIND_OVERDUE_OWNERS = """
+_FIND_OVERDUE_OWNERS = """ -- find overdue owners
 WITH RECURSIVE owners AS (
     (SELECT owner FROM orders WHERE open ORDER BY owner LIMIT 1)
     UNION ALL
@@ -148,6 +148,7 @@ class LeaseStore:
         self._on_commit = on_commit
         self._claims: Coalescer[UUID, LeasedOrder | None] = Coalescer(
             self._claim_batch,
+            name="claim",
             items_max=ROWS_MAX,
             calls_max=2,
             batch_target=200,

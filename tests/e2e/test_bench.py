@@ -27,6 +27,15 @@ def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
         assert figures[name]["calibration_ms"]["median"] > 0
         assert figures[name]["after_rest_factor"]["median"] > 0
     assert figures["rate"]["end_to_end_p99_ms"]["median"] > 0
+    assert figures["trace"]["end_to_end_p50_ms"]["median"] > 0
+    steps = {(step["process"], step["what"]) for step in report["modes"]["trace"]["waterfall"]}
+    assert {
+        ("client", "POST"),
+        ("api", "PostgreSQL: store orders"),
+        ("worker", "PostgreSQL: claim"),
+        ("worker", "node: sendTransaction"),
+        ("client", "receives confirmed"),
+    } <= steps
     assert figures["stream"]["5_streams_of_all_event_to_socket_p99_ms"]["median"] > 0
     assert "batch_difference_percent" in figures["history"]
     assert figures["pgbench"]["50_rows_2_connections_transitions_per_s"]["median"] > 0

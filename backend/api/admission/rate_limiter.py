@@ -62,7 +62,7 @@ class RateLimiter:
         self._key_prefix = key_prefix
         self._script = redis.register_script(_GCRA_SCRIPT)
         self._checks: Coalescer[tuple[str, int], RateCheck | None] = Coalescer(
-            self._run_checks, items_max=CHECKS_PER_CALL_MAX
+            self._run_checks, name="check the rate limit", items_max=CHECKS_PER_CALL_MAX
         )
         self.run = self._checks.run
         self.policy_headers: Mapping[str, str] = (

@@ -21,7 +21,7 @@ from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EncodedEvent, Event
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.domain.errors import Transient
 from backend.domain.orders import OrderEvent
-from backend.runtime import observe
+from backend.runtime import observe, trace
 from backend.store.feed import Feed, FeedPosition
 
 BUSY_PAUSE_S = 0.01
@@ -202,6 +202,7 @@ class FeedTail:
                 return count
 
     def _publish(self, events: Sequence[OrderEvent]) -> None:
+        trace.mark_step("events published")
         page = self.make_page(events)
         for stream_buffer in self._stream_queues:
             stream_buffer.put(page, len(page))

@@ -17,6 +17,7 @@ from backend.api.wire.json import encode, format_time
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.errors import Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.runtime import trace
 from backend.store.errors import report_unavailable
 
 STORE_TIMEOUT_S = 5.0
@@ -37,6 +38,7 @@ class OrderAccepted(NamedTuple):
 
 async def place_order(api: ApiContext, request: Request) -> Response:
     """``POST /api/orders/execute``."""
+    trace.mark_step("request read")
     request.response_headers.update(await api.admission.admit(request.owner))
     return (await accept_order(api, request, read_json_body(request))).response
 

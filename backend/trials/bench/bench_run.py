@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, NamedTuple
 
+import aiohttp
 import asyncpg
 
 from backend.domain.errors import Transient
@@ -21,6 +22,7 @@ from backend.trials.bench.figures import (
     measure_calibration_ms,
     summarize_delays,
 )
+from backend.trials.bench.listeners import ReceivedEvents, open_streams, wait_for_confirmations
 from backend.trials.bench.load_client import LoadClient, PostResults, open_load_client
 from backend.trials.bench.servers import create_run_database, reserve_redis_database
 from backend.trials.bench.system import EngineLayout, RunningEngine, start_engine
@@ -108,6 +110,24 @@ class BenchRun:
             "after_rest_factor": sum(after_rest) / 2,
         }
         return results, figures
+
+    async def post_with_streams(
+        self, session: aiohttp.ClientSession, sockets: int, count: int, rate: float
+    ) -> tuple[ReceivedEvents, PostResults, dict[str, float]]:
+        """Post ``count`` orders at ``rate`` per second while ``sockets`` streams receive all
+        events. Raises as ``measure``.
+        """
+        received = ReceivedEvents(self.clock_offset_s)
+        requests = self.build_requests(count)
+
+        async def post_and_receive() -> PostResults:
+            results = await self.client.post(requests, rate)
+            await wait_for_confirmations(received, results)
+            return results
+
+        async with open_streams(session, self.system.api_url, sockets, received):
+            results, figures = await self.measure(post_and_receive)
+        return received, results, figures
 
     async def find_violations(self) -> list[str]:
         """Compare the accepted orders since engine start with the database and the ledger."""

@@ -20,6 +20,7 @@ from backend.trials.bench.figures import Figures, format_row, summarize_runs
 from backend.trials.bench.modes import LoadParameters, Mode, ModeRunner
 from backend.trials.bench.servers import REDIS_DATABASES, create_run_database
 from backend.trials.bench.system import EngineLayout
+from backend.trials.bench.tracing.waterfall import BAR_WIDTH, CLIENT, WaterfallStep, draw_bar
 from backend.trials.data_dir import create_trial_directory
 
 CONNECTIONS_MAX = 200
@@ -41,6 +42,7 @@ class ModeResult:
     mode: Mode
     runs: list[Figures] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
+    waterfall: Sequence[WaterfallStep] = ()
 
     def as_json(self) -> dict[str, object]:
         """Build this mode's part of the ``--json`` report."""
@@ -51,6 +53,7 @@ class ModeResult:
                 name: spread._asdict() for name, spread in summarize_runs(self.runs).items()
             },
             "runs": self.runs,
+            "waterfall": [step._asdict() for step in self.waterfall],
         }
 
 
@@ -73,7 +76,7 @@ class ResultPrinter:
         self._console = console
         self._progress = Console(stderr=True)
         if not console.is_terminal:
-            console.width = 100
+            console.width = 120
 
     def show_progress(self, activity: str) -> None:
         """Print the current activity."""
@@ -95,6 +98,22 @@ class ResultPrinter:
         for violation in violations:
             self._console.print(f"  {violation}", highlight=False, markup=False)
 
+    def print_waterfall(self, steps: Sequence[WaterfallStep]) -> None:
+        """Print the waterfall of an order, if there is one."""
+        if not steps:
+            return
+        total_ms = max(step.starts_ms for step in steps if step.process == CLIENT)
+        table = Table(title="an order, from its POST to its last event (medians, ms)")
+        table.add_column("process")
+        table.add_column("what")
+        table.add_column("starts", justify="right")
+        table.add_column("takes", justify="right")
+        table.add_column("", width=BAR_WIDTH)
+        for step in steps:
+            times = [f"{step.starts_ms:.2f}", f"{step.takes_ms:.2f}" if step.takes_ms else ""]
+            table.add_row(step.process, step.what, *times, draw_bar(step, total_ms))
+        self._console.print(table)
+
 
 async def run_benchmark(
     request: BenchRequest, server_options: ServerOptions, printer: ResultPrinter
@@ -109,7 +128,9 @@ async def run_benchmark(
                 run = await runner.run(mode, number)
                 result.runs.append(run.figures)
                 result.violations += run.violations
+                result.waterfall = run.waterfall
             printer.print_mode(mode, result.runs, result.violations)
+            printer.print_waterfall(result.waterfall)
             results.append(result)
     return {
         "isGood": not any(result.violations for result in results),

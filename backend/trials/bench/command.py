@@ -71,6 +71,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
     \b
     single   POSTs of one order over keep-alive connections, as fast as responses arrive
     rate     the same at a fixed rate, with end-to-end latency (same as: single --rate 200)
+    trace    orders one at a time: a waterfall of every exchange and wait of one
     batch    POSTs of 1,000 orders
     demo     all orders at once, with the delays of a real chain
     stream   delay from the database to sockets: of single orders, and of all orders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -25,15 +25,14 @@ from backend.trials.bench.figures import (
 )
 from backend.trials.bench.listeners import (
     ReceivedEvents,
-    open_streams,
     open_unlimited_session,
     place_on_order_sockets,
-    wait_for_confirmations,
 )
-from backend.trials.bench.load_client import PostResults
 from backend.trials.bench.measurements.database_ceiling import measure_record_rates
 from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
 from backend.trials.bench.system import EngineLayout
+from backend.trials.bench.tracing.trace_run import trace_orders
+from backend.trials.bench.tracing.waterfall import WaterfallStep
 
 
 class Mode(StrEnum):
@@ -41,6 +40,7 @@ class Mode(StrEnum):
 
     SINGLE = "single"
     RATE = "rate"
+    TRACE = "trace"
     BATCH = "batch"
     DEMO = "demo"
     STREAM = "stream"
@@ -76,6 +76,7 @@ DEFAULT_LOAD: Final = LoadParameters(
     {
         Mode.SINGLE: 10_000,
         Mode.RATE: 4_000,
+        Mode.TRACE: 200,
         Mode.BATCH: 20_000,
         Mode.DEMO: 5_000,
         Mode.STREAM: 3_000,
@@ -88,6 +89,7 @@ QUICK_LOAD: Final = LoadParameters(
     {
         Mode.SINGLE: 100,
         Mode.RATE: 60,
+        Mode.TRACE: 10,
         Mode.BATCH: 100,
         Mode.DEMO: 40,
         Mode.STREAM: 40,
@@ -113,6 +115,7 @@ class RunResult(NamedTuple):
 
     figures: Figures
     violations: list[str]
+    waterfall: Sequence[WaterfallStep] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class ModeRunner:
             Mode.SINGLE: posts,
             Mode.BATCH: posts,
             Mode.RATE: self._run_rate,
+            Mode.TRACE: self._run_trace,
             Mode.DEMO: self._run_demo,
             Mode.STREAM: self._run_stream,
             Mode.HISTORY: partial(self._run_history, number),
@@ -155,7 +159,7 @@ class ModeRunner:
     async def _run_rate(self) -> RunResult:
         count, rate = self.load.orders[Mode.RATE], self.load.single_rate
         async with self._open_run() as run, aiohttp.ClientSession() as session:
-            received, results, figures = await _post_with_streams(run, session, 1, count, rate)
+            received, results, figures = await run.post_with_streams(session, 1, count, rate)
             end_to_end_s = received.compute_end_to_end_s(results)
             return RunResult(
                 {
@@ -166,6 +170,13 @@ class ModeRunner:
                 await run.find_violations()
                 + _describe_unreceived(len(results.due_at_s) - len(end_to_end_s)),
             )
+
+    async def _run_trace(self) -> RunResult:
+        trace_dir = self.layout.data_dir / "traces"
+        trace_dir.mkdir(exist_ok=True)
+        async with self._open_run(replace(self.layout, trace_dir=trace_dir)) as run:
+            figures, steps = await trace_orders(run, trace_dir, self.load.orders[Mode.TRACE])
+            return RunResult(figures, await run.find_violations(), steps)
 
     async def _run_demo(self) -> RunResult:
         count = self.load.orders[Mode.DEMO]
@@ -186,8 +197,8 @@ class ModeRunner:
                 figures |= select_stream_figures(f"{count}_order_sockets", stream_figures)
             violations: list[str] = []
             for count in self.load.stream_counts:
-                received, results, stream_figures = await _post_with_streams(
-                    run, session, count, self.load.orders[Mode.STREAM], self.load.stream_rate
+                received, results, stream_figures = await run.post_with_streams(
+                    session, count, self.load.orders[Mode.STREAM], self.load.stream_rate
                 )
                 stream_figures |= summarize_delays("event_to_socket", received.delays_s)
                 figures |= select_stream_figures(f"{count}_streams_of_all", stream_figures)
@@ -277,23 +288,6 @@ _COMPARED_FIGURES: Final = (
     "wal_bytes_per_order",
     "calibration_ms",
 )
-
-
-async def _post_with_streams(
-    run: BenchRun, session: aiohttp.ClientSession, sockets: int, count: int, rate: float
-) -> tuple[ReceivedEvents, PostResults, dict[str, float]]:
-    """Post ``count`` orders at ``rate`` per second while ``sockets`` streams receive all events."""
-    received = ReceivedEvents(run.clock_offset_s)
-    requests = run.build_requests(count)
-
-    async def post_and_receive() -> PostResults:
-        results = await run.client.post(requests, rate)
-        await wait_for_confirmations(received, results)
-        return results
-
-    async with open_streams(session, run.system.api_url, sockets, received):
-        results, figures = await run.measure(post_and_receive)
-    return received, results, figures
 
 
 def _describe_unreceived(count: int) -> list[str]:

@@ -40,6 +40,8 @@ class EngineLayout:
     apis: int = 1
     seed: int = 1
     owner_keys: Mapping[str, str] = field(default_factory=dict)
+    trace_dir: Path | None = None
+    """Where API and workers write their traces, if at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class _EngineStarter:
         return program
 
     def _environment(self) -> dict[str, str]:
+        trace_dir = self._layout.trace_dir
         return build_child_environment(
             os.environ,
             profile=self._layout.profile,
@@ -144,4 +147,5 @@ class _EngineStarter:
             body_bytes_max=16 << 20,
             api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
+            **({} if trace_dir is None else {"trace_dir": trace_dir}),
         )
