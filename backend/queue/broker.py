@@ -52,9 +52,10 @@ LEAVE_TIMEOUT_S = 2.0
 SEND_QUEUE_MAX = 200_000
 KEPT_JOBS_MAX = 10_000
 SEND_INTERVAL_S = 0.015
-"""Shortest time between two sends in close succession. Orders that reach a worker together are
-claimed, quoted, sent, polled and committed together: one delay here is shared by every step."""
-ACK_DELAY_S = 0.05
+"""Least time between two sends in close succession under full load. Orders that reach a worker
+together are claimed, quoted, sent, polled and committed together: every step shares one delay."""
+ACK_LINGER_S = 0.2
+"""How long an acknowledgement waits for others: nobody waits for it."""
 
 _START_OF_STREAM = b"0-0"
 
@@ -92,11 +93,7 @@ class StreamBroker(RedisStreamBroker):
         )
         self._stop = asyncio.Event()
         self._acks: Coalescer[bytes, None] = Coalescer(
-            self._acknowledge_batch,
-            name="acknowledge jobs",
-            items_max=BATCH_MAX,
-            max_delay_s=ACK_DELAY_S,
-            busy_items=1,
+            self._acknowledge_batch, name="acknowledge", items_max=BATCH_MAX, linger_s=ACK_LINGER_S
         )
         self._is_listening = False
         self._has_failed_to_read = False

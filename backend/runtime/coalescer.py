@@ -4,7 +4,8 @@ Each caller submits one item and gets its own result. Items that are submitted w
 wait for the next call and share it. So a call carries one item, without delay, when the system is
 idle, and hundreds of items when it is busy; where calls are expensive, it may also wait a short
 time for more items. Where a call is the first of a chain of steps, calls that follow each other
-closely can be spaced out: items that start together share the later steps as well.
+closely can be spaced out: items that start together share the later steps as well. Both waits
+follow from the load of the process (``loop_load``): with time to spare, every item goes at once.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context, copy_context
 from time import monotonic
 from typing import Generic, TypeVar
 
 from backend.domain.errors import Unavailable
 from backend.runtime import trace
-
-BUSY_ITEMS = 5
+from backend.runtime.loop_load import loop_load
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,10 +31,12 @@ class Coalescer(Generic[Item, Result]):
     ``call`` gets items in the order of their submission and returns as many results in the same
     order; a result that is an exception is raised to its caller, and an exception that ``call``
     raises is raised to all callers of the batch. At most ``calls_max`` calls run at once; any but
-    the first starts only when ``batch_target`` items wait. While calls carry ``busy_items`` items
-    or more, each waits ``max_delay_s`` for more items. A call whose first item comes in the first
-    half of ``min_interval_s`` after the previous call waits for the end of that interval, unless
-    its batch is full already. ``name`` says in a trace what items wait for.
+    the first starts only when ``batch_target`` items wait. A call after one that several items
+    shared waits for more items, by ``max_delay_s`` under full load. A call whose first item comes
+    in the first half of ``min_interval_s`` after the previous call, of as much of it as the load
+    asks for, waits for its end. One whose batch is full waits for nothing. ``linger_s`` is a wait
+    of every call whatever the load, for what nobody waits for. ``name`` says in a trace what the
+    items wait for.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Coalescer(Generic[Item, Result]):
         batch_target: int = 1,
         max_delay_s: float = 0,
         min_interval_s: float = 0,
-        busy_items: int = BUSY_ITEMS,
+        linger_s: float = 0,
         waiting_max: int = 200_000,
     ) -> None:
         self._call = call
@@ -56,14 +59,15 @@ class Coalescer(Generic[Item, Result]):
         self._batch_target = batch_target
         self._max_delay_s = max_delay_s
         self._min_interval_s = min_interval_s
-        self._busy_items = busy_items
+        self._linger_s = linger_s
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._waiting_since_s = 0.0
         self._calls_running = 0
         self._last_batch_items = 0
-        self._not_before = 0.0
-        self._wake_up = asyncio.Event()
+        self._last_call_at = float("-inf")
+        self._tasks: asyncio.TaskGroup | None = None
+        self._context = Context()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -88,7 +92,7 @@ class Coalescer(Generic[Item, Result]):
             self._waiting_since_s = monotonic()
         self._waiting.append((item, future))
         self._idle.clear()
-        self._wake_up.set()
+        self._start_calls()
         return future
 
     async def wait_idle(self) -> None:
@@ -97,18 +101,25 @@ class Coalescer(Generic[Item, Result]):
 
     async def run(self) -> None:
         """Make the calls until cancelled, which also cancels all callers that still wait."""
+        self._context = copy_context()  # a call belongs to no caller
         try:
             async with asyncio.TaskGroup() as tasks:
-                while True:
-                    await self._wake_up.wait()
-                    self._wake_up.clear()
-                    while self._can_start():
-                        self._calls_running += 1
-                        tasks.create_task(self._run_call())
+                self._tasks = tasks
+                self._start_calls()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._tasks = None
         finally:
             for _, future in self._waiting:
                 future.cancel()
             self._waiting.clear()
+
+    def _start_calls(self) -> None:
+        # A call takes its items in the next turn of the loop: those of this turn share it.
+        while self._tasks is not None and self._can_start():
+            self._calls_running += 1
+            self._tasks.create_task(self._run_call(), context=self._context.copy())
 
     def _can_start(self) -> bool:
         items_min = 1 if self._calls_running == 0 else self._batch_target
@@ -122,7 +133,7 @@ class Coalescer(Generic[Item, Result]):
                 await asyncio.sleep(delay_s)
             self._take_batch(batch)
             self._last_batch_items = len(batch)
-            self._not_before = asyncio.get_running_loop().time() + self._min_interval_s
+            self._last_call_at = asyncio.get_running_loop().time()
             if batch:
                 trace.mark_span(self._trace_name, self._waiting_since_s)
                 _set_results(batch, await self._call([item for item, _ in batch]))
@@ -134,17 +145,22 @@ class Coalescer(Generic[Item, Result]):
             _set_results(batch, [error] * len(batch))
         finally:
             self._calls_running -= 1
-            self._wake_up.set()
+            self._start_calls()
             if not self._calls_running and not self._waiting:
                 self._idle.set()
 
     def _compute_delay(self) -> float:
-        if self._max_delay_s and self._busy_items <= self._last_batch_items < self._items_max:
-            return self._max_delay_s
         if len(self._waiting) >= self._items_max:
             return 0
-        wait_s = self._not_before - asyncio.get_running_loop().time()
-        return wait_s if wait_s > self._min_interval_s / 2 else 0
+        if self._linger_s:
+            return self._linger_s
+        if self._max_delay_s and self._last_batch_items > 1:
+            return loop_load.scale(self._max_delay_s)
+        if not self._min_interval_s:
+            return 0
+        interval_s = loop_load.scale(self._min_interval_s)
+        wait_s = self._last_call_at + interval_s - asyncio.get_running_loop().time()
+        return wait_s if wait_s > interval_s / 2 else 0
 
     def _take_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         while self._waiting and len(batch) < self._items_max:

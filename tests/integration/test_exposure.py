@@ -13,7 +13,7 @@ from backend.api.server.exposure import check_exposure
 from backend.api.server.listener import open_listeners
 from backend.api.server.process import build_metrics_access, build_public_address
 from backend.config import ConfigurationError, Settings
-from backend.runtime.metrics_server import serve_metrics
+from backend.engine.metrics_server import serve_metrics
 from tests.conftest import ROOT
 from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment
 from tests.integration.apis import open_api

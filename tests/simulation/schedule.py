@@ -7,10 +7,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
 from uuid import UUID
 
 import structlog
 
+from backend.runtime.loop_load import loop_load
 from tests.simulation.audit import audit, order_bound_s
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import set_outage
@@ -58,7 +60,8 @@ def simulate(seed: int, plan: Plan | None = None) -> ScheduleResult:
     """Run one schedule and audit it; ``plan`` replaces the plan of the seed."""
     loop = VirtualLoop()
     try:
-        with _disable_logging():
+        share = Random(f"{seed} load").random()
+        with _disable_logging(), loop_load.fix_share(share):
             return _ScheduleRun(plan or draw_plan(seed), seed, loop).run()
     finally:
         loop.close()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
 from backend.domain.errors import Transient
-from backend.runtime.coalescer import BUSY_ITEMS, Coalescer
+from backend.runtime.coalescer import Coalescer
+from backend.runtime.loop_load import FULL_SHARE, SPARE_SHARE, WINDOW_S, LoopLoad, loop_load
 
 BatchCall = Callable[[Sequence[int]], Awaitable[Sequence[int | Exception]]]
 
 
 @asynccontextmanager
-async def run_coalescer(call: BatchCall, **options: int) -> AsyncIterator[Coalescer[int, int]]:
+async def run_coalescer(call: BatchCall, **options: Any) -> AsyncIterator[Coalescer[int, int]]:
     coalescer: Coalescer[int, int] = Coalescer(call, **{"items_max": 100, **options})
     async with asyncio.TaskGroup() as group:
         task = group.create_task(coalescer.run())
@@ -111,31 +114,54 @@ async def test_a_second_call_starts_only_with_the_target_batch() -> None:
         assert await first == 0
 
 
-async def test_a_busy_coalescer_delays_its_calls_and_an_idle_one_does_not() -> None:
+@pytest.mark.looptime
+async def test_calls_wait_for_company_only_under_load_and_after_one_that_was_shared() -> None:
+    now = asyncio.get_running_loop().time
+    started_at = now()
+    calls: list[tuple[float, int]] = []
+
+    async def call(items: Sequence[int]) -> Sequence[int]:
+        calls.append((round(now() - started_at, 3), len(items)))
+        return items
+
+    async with run_coalescer(call, max_delay_s=4) as coalescer:
+        with loop_load.fix_share(SPARE_SHARE):
+            await submit_all(coalescer, 3)
+            await submit_all(coalescer, 3)
+        with loop_load.fix_share(FULL_SHARE):
+            await coalescer.submit(1)
+            await coalescer.submit(1)
+            await submit_all(coalescer, 2)
+            first = coalescer.submit_nowait(1)
+            await asyncio.sleep(1)
+            second = coalescer.submit_nowait(2)
+            assert [await first, await second] == [1, 2]
+        with loop_load.fix_share((SPARE_SHARE + FULL_SHARE) / 2):
+            await coalescer.submit(1)
+    assert calls == [(0, 3), (0, 3), (4, 1), (4, 1), (4, 2), (8, 2), (10, 1)]
+
+
+@pytest.mark.looptime
+async def test_a_call_that_nobody_waits_for_lingers_without_load() -> None:
+    now = asyncio.get_running_loop().time
     calls: list[int] = []
 
     async def call(items: Sequence[int]) -> Sequence[int]:
         calls.append(len(items))
         return items
 
-    coalescer: Coalescer[int, int] = Coalescer(call, items_max=100, max_delay_s=0.05)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(coalescer.run())
-        for number in range(2):
-            await coalescer.submit(number)
-        assert calls == [1, 1]
-        await submit_all(coalescer, BUSY_ITEMS)
-        first = coalescer.submit_nowait(1)
-        await asyncio.sleep(0.01)
-        assert not first.done()
-        second = coalescer.submit_nowait(2)
-        assert [await first, await second] == [1, 2]
-        assert calls == [1, 1, BUSY_ITEMS, 2]
-        running.cancel()
+    async with run_coalescer(call, linger_s=5) as coalescer:
+        started_at = now()
+        with loop_load.fix_share(0):
+            first = coalescer.submit_nowait(1)
+            await asyncio.sleep(3)
+            await coalescer.submit(2)
+            assert first.done()
+        assert (calls, now() - started_at) == ([2], 5)
 
 
 @pytest.mark.looptime
-async def test_calls_that_follow_closely_are_spaced_out_unless_they_are_full() -> None:
+async def test_calls_that_follow_closely_are_spaced_out_under_load_unless_they_are_full() -> None:
     now = asyncio.get_running_loop().time
     started_at = now()
     calls: list[tuple[float, list[int]]] = []
@@ -144,20 +170,33 @@ async def test_calls_that_follow_closely_are_spaced_out_unless_they_are_full() -
         calls.append((now() - started_at, list(items)))
         return items
 
-    coalescer: Coalescer[int, int] = Coalescer(call, items_max=3, min_interval_s=10)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(coalescer.run())
-        await coalescer.submit(1)
-        await asyncio.sleep(3)
-        early = coalescer.submit_nowait(2)
-        await asyncio.sleep(1)
-        assert [await coalescer.submit(3), await early] == [3, 2]
-        assert calls == [(0, [1]), (10, [2, 3])]
-        assert await submit_all(coalescer, 3) == [0, 1, 2]
-        await asyncio.sleep(6)
-        await coalescer.submit(4)
-        assert calls[2:] == [(10, [0, 1, 2]), (16, [4])]
-        running.cancel()
+    async with run_coalescer(call, items_max=3, min_interval_s=10) as coalescer:
+        with loop_load.fix_share(FULL_SHARE):
+            await coalescer.submit(1)
+            await asyncio.sleep(3)
+            early = coalescer.submit_nowait(2)
+            await asyncio.sleep(1)
+            assert [await coalescer.submit(3), await early] == [3, 2]
+            assert calls == [(0, [1]), (10, [2, 3])]
+            assert await submit_all(coalescer, 3) == [0, 1, 2]
+            await asyncio.sleep(6)
+            await coalescer.submit(4)
+            assert calls[2:] == [(10, [0, 1, 2]), (16, [4])]
+        with loop_load.fix_share(SPARE_SHARE):
+            await coalescer.submit(5)
+            assert calls[4:] == [(16, [5])]
+
+
+def test_the_load_is_the_share_of_time_in_which_the_loop_works() -> None:
+    load = LoopLoad()
+    load.measure()
+    until = monotonic() + 2 * WINDOW_S
+    while monotonic() < until:
+        pass
+    assert load.measure() > 0.9
+    sleep(2 * WINDOW_S)
+    assert load.measure() < SPARE_SHARE
+    assert load.scale(1.0) == 0
 
 
 async def test_too_many_waiting_items_are_refused() -> None:

@@ -12,7 +12,7 @@ from backend.api.wire.hosts import HostRule, HostScope
 from backend.api.wire.http import Request, parse_headers, problem_response
 from backend.api.wire.problems import Problem
 from backend.api.wire.public_address import PublicAddress
-from backend.runtime.metrics_server import Refusal
+from backend.engine.metrics_server import Refusal
 
 _LOOPBACK_HOSTS = HostRule(HostScope.LOOPBACK)
 
