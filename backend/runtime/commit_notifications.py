@@ -1,29 +1,52 @@
-"""Commit notifications: a message on Redis after each commit, so that feed readers poll at once.
+"""Commit notifications: a message on Redis after each commit, with what was committed.
 
-A notification carries only the id of the transaction that wrote events: the events themselves are
-read from the journal. A lost notification delays a reader until its next poll, a fraction of a
-second later, and never loses an event; without Redis the feed continues by polling.
+A notification carries the id of the transaction and all events that it wrote, unless they are many:
+then the readers of the feed fetch them from the journal. It is a hint that may be lost, doubled,
+late or out of order: what a reader lacks it reads from the journal, at the next gap that it sees or
+a fraction of a second later. Without Redis the feed continues by polling.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from backend.domain.lifecycle import Status
+from backend.domain.orders import OrderEvent
+from backend.domain.quotes import Dex
 from backend.runtime import observe_queue, trace
 from backend.runtime.redis.errors import drop_connections_if_moved
 
 RETRY_S = 0.5
-MIN_INTERVAL_S = 0.004
-"""Shortest time between two notifications of a process: each one costs every reader a query."""
-TXID_DIGITS_MAX = 19
-"""A transaction id of PostgreSQL has 64 bits."""
+TXID_MAX: Final = 2**63 - 1
+EVENTS_MAX: Final = 100
+"""Most events of a commit that its notification carries: more are read at less cost in one page."""
+COMMITS_MAX: Final = 100
+"""Most commits in one message."""
+WAITING_MAX: Final = 1_000
+"""Most commits that wait to be published; without Redis the older ones are dropped."""
+
+
+class Commit(NamedTuple):
+    """A transaction that has committed, with all events that it wrote.
+
+    ``None`` if they are too many, or not known: its events have to be read.
+    """
+
+    txid: int
+    events: Sequence[OrderEvent] | None
+
+
+CommitObserver = Callable[[Commit], None]
+"""Called after a commit."""
 
 
 def channel_name(journal_id: UUID) -> str:
@@ -38,33 +61,93 @@ class CommitNotifier:
         self._redis = redis
         self._name = name
         self._commit_pending = asyncio.Event()
-        self._txid = 0
+        self._waiting: list[Commit] = []
 
-    def notify(self, txid: int) -> None:
-        """Publish the transaction id ``txid`` soon; returns at once."""
-        self._txid = max(self._txid, txid)
+    def notify(self, commit: Commit) -> None:
+        """Publish a commit soon; returns at once."""
+        self._waiting.append(commit)
         self._commit_pending.set()
 
     async def run(self) -> None:
-        """Publish until cancelled; commits within ``MIN_INTERVAL_S`` share one notification."""
+        """Publish until cancelled; the commits of the time that a message takes share the next."""
         while True:
             await self._commit_pending.wait()
             self._commit_pending.clear()
-            try:
-                started_s = monotonic()
-                await self._redis.publish(self._name, str(self._txid))
-                trace.mark_span("Redis: publish", started_s)
-                _raise_if_cancelled()
-                await asyncio.sleep(MIN_INTERVAL_S)
-            except (RedisError, OSError) as error:
-                _raise_if_cancelled()
-                observe_queue.redis_unavailable("publish", error)
-                await drop_connections_if_moved(self._redis.connection_pool, error)
-                await asyncio.sleep(RETRY_S)
+            while self._waiting:
+                commits = self._waiting[:COMMITS_MAX]
+                del self._waiting[:COMMITS_MAX]
+                try:
+                    started_s = monotonic()
+                    await self._redis.publish(self._name, encode_commits(commits))
+                    trace.mark_span("Redis: publish", started_s)
+                    _raise_if_cancelled()
+                except (RedisError, OSError) as error:
+                    _raise_if_cancelled()
+                    observe_queue.redis_unavailable("publish", error)
+                    await drop_connections_if_moved(self._redis.connection_pool, error)
+                    await asyncio.sleep(RETRY_S)
+                    del self._waiting[:-WAITING_MAX]
 
 
-async def listen_for_commits(redis: Redis, name: str, on_commit: Callable[[int], None]) -> None:
-    """Call ``on_commit`` with the transaction id of each notification; reconnects on errors."""
+def encode_commits(commits: Sequence[Commit]) -> bytes:
+    """The message for some commits."""
+    return orjson.dumps([(commit.txid, _encode_events(commit.events)) for commit in commits])
+
+
+def decode_commits(message: object) -> list[Commit]:
+    """The commits of a message; none if somebody else published something."""
+    try:
+        assert isinstance(message, bytes)
+        return [_decode_commit(*each) for each in orjson.loads(message)]
+    except (AssertionError, TypeError, ValueError, AttributeError):
+        return []
+
+
+def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:
+    if events is None or len(events) > EVENTS_MAX:
+        return None
+    return [
+        (
+            str(each.order_id),  # asyncpg has a UUID of its own
+            each.seq,
+            each.status,
+            each.at,
+            each.attempt,
+            each.data,
+            each.owner,
+            None if each.batch_id is None else str(each.batch_id),
+            each.dex,
+        )
+        for each in events
+    ]
+
+
+def _decode_commit(txid: int, events: list[list[Any]] | None) -> Commit:
+    if type(txid) is not int or not 0 < txid <= TXID_MAX:
+        raise ValueError("not a transaction id")
+    if events is None:
+        return Commit(txid, None)
+    return Commit(txid, [_decode_event(txid, each) for each in events])
+
+
+def _decode_event(txid: int, fields: list[Any]) -> OrderEvent:
+    order_id, seq, status, at, attempt, data, owner, batch_id, dex = fields
+    return OrderEvent(
+        order_id=UUID(order_id),
+        seq=seq,
+        status=Status(status),
+        at=datetime.fromisoformat(at),
+        attempt=attempt,
+        data=data,
+        txid=txid,
+        owner=owner,
+        batch_id=None if batch_id is None else UUID(batch_id),
+        dex=None if dex is None else Dex(dex),
+    )
+
+
+async def listen_for_commits(redis: Redis, name: str, on_commit: CommitObserver) -> None:
+    """Call ``on_commit`` with each commit of each notification; reconnects on errors."""
     while True:
         try:
             async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -77,21 +160,13 @@ async def listen_for_commits(redis: Redis, name: str, on_commit: Callable[[int],
             await asyncio.sleep(RETRY_S)
 
 
-async def _receive_notifications(pubsub: Any, on_commit: Callable[[int], None]) -> None:
+async def _receive_notifications(pubsub: Any, on_commit: CommitObserver) -> None:
     while True:
         message = await pubsub.get_message(timeout=30)
         if message is not None:
-            txid = _parse_txid(message["data"])
-            if txid is not None:
-                trace.mark_step("notification received")
-                on_commit(txid)
-
-
-def _parse_txid(data: object) -> int | None:
-    """The transaction id of a notification; ``None`` if somebody else published something."""
-    if isinstance(data, bytes) and data.isdigit() and len(data) <= TXID_DIGITS_MAX:
-        return int(data)
-    return None
+            trace.mark_step("notification received")
+            for commit in decode_commits(message["data"]):
+                on_commit(commit)
 
 
 def _raise_if_cancelled() -> None:

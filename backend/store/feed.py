@@ -25,13 +25,14 @@ _NIL_ID = UUID(int=0)
 
 # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
 _READ_EVENTS = """ -- read feed
-SELECT * FROM (
+SELECT * FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS head) h
+LEFT JOIN LATERAL (
     SELECT order_id, seq, status::text, at, attempt, data, txid FROM order_events
-    WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3)
-      AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    WHERE txid >= $1 AND (txid, order_id, seq) > ($1, $2, $3) AND txid < head
     ORDER BY txid, order_id, seq
     LIMIT $4
-) e CROSS JOIN LATERAL (SELECT owner, batch_id, dex FROM orders WHERE id = e.order_id LIMIT 1) o
+) e ON true
+LEFT JOIN LATERAL (SELECT owner, batch_id, dex FROM orders WHERE id = e.order_id LIMIT 1) o ON true
 ORDER BY txid, order_id, seq
 """
 
@@ -113,14 +114,16 @@ class Feed:
     async def read_events(
         self, after: FeedPosition, limit: int
     ) -> tuple[list[OrderEvent], FeedPosition]:
-        """Up to ``limit`` events after a position, and the position after the last of them."""
+        """Up to ``limit`` events after a position, and the position after them.
+
+        If there are fewer, that is the position after everything that can be read now.
+        """
         rows = await self._pool.read(_READ_EVENTS, after.txid, after.order_id, after.seq, limit)
-        if not rows:
-            return [], after
-        last = rows[-1]
-        return [_parse_event(row) for row in rows], FeedPosition(
-            last["txid"], last["order_id"], last["seq"]
-        )
+        events = [_parse_event(row) for row in rows if row["order_id"] is not None]
+        if len(events) < limit:
+            return events, max(after, FeedPosition(rows[0]["head"]))
+        last = events[-1]
+        return events, FeedPosition(last.txid, last.order_id, last.seq)
 
     async def read_order_events(self, order_id: UUID, after: int) -> list[OrderEvent]:
         """The events of one order with a ``seq`` above ``after``, in order."""

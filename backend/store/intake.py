@@ -9,21 +9,22 @@ the batch's key, so that one unique index keeps each key to one request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-import orjson
+import asyncpg
 
-from backend.domain.amounts import format_amount
 from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
+from backend.store.committed_events import build_first_event, encode_first_data
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
 
@@ -84,11 +85,11 @@ class NewBatch(NamedTuple):
 class Intake:
     """Stores new orders in group commits; ``run`` must be running.
 
-    ``on_commit`` is called with the id of each transaction that stored an order.
+    ``on_commit`` is called with each commit that stored an order.
     """
 
     def __init__(
-        self, pool: DatabasePool, *, rekick_after: timedelta, on_commit: Callable[[int], None]
+        self, pool: DatabasePool, *, rekick_after: timedelta, on_commit: CommitObserver
     ) -> None:
         self._pool = pool
         self._rekick_after = rekick_after
@@ -115,10 +116,14 @@ class Intake:
         async def accept() -> list[AcceptedOrder | Exception]:
             async with self._pool.acquire() as connection:
                 stored = await self._insert(connection, orders)
+                self._notify(orders, stored)
                 missing = [order for order in orders if order.id not in stored]
                 existing_orders = await _find_orders(connection, missing) if missing else {}
             return [
-                stored.get(order.id) or _resolve_repeat(order, existing_orders) for order in orders
+                AcceptedOrder(order.id, stored[order.id]["created_at"])
+                if order.id in stored
+                else _resolve_repeat(order, existing_orders)
+                for order in orders
             ]
 
         return await translate_errors(accept)
@@ -143,7 +148,8 @@ class Intake:
                 missing = [order for order in named if order.id not in stored]
                 if missing:
                     raise await _find_conflict(connection, missing[0])
-                return None
+            self._notify(named, stored)
+            return None
 
         return await translate_errors(accept)
 
@@ -176,12 +182,18 @@ class Intake:
 
     async def _insert(
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
-    ) -> dict[UUID, AcceptedOrder]:
+    ) -> dict[UUID, asyncpg.Record]:
         rows = await connection.fetch(_INSERT_ORDERS, *_to_columns(orders), self._rekick_after)
-        if rows:
-            self._on_commit(rows[0]["txid"])
         observe.orders_stored(len(rows))
-        return {row["id"]: AcceptedOrder(row["id"], row["created_at"]) for row in rows}
+        return {row["id"]: row for row in rows}
+
+    def _notify(self, orders: Sequence[NewOrder], stored: Mapping[UUID, asyncpg.Record]) -> None:
+        if not stored:
+            return
+        events = None
+        if len(stored) <= EVENTS_MAX:
+            events = [build_first_event(o, stored[o.id]) for o in orders if o.id in stored]
+        self._on_commit(Commit(next(iter(stored.values()))["txid"], events))
 
 
 class _ExistingOrder(NamedTuple):
@@ -272,28 +284,8 @@ def _to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
             None if o.terms.min_amount_out is None else Decimal(o.terms.min_amount_out),
             o.terms.slippage_bps,
             o.terms.max_price_impact_bps,
-            _encode_event_data(o),
+            encode_first_data(o),
         )
         for o in orders
     ]
     return tuple(map(list, zip(*rows, strict=True)))
-
-
-def _encode_event_data(order: NewOrder) -> str:
-    terms = order.terms
-    data: dict[str, object] = {
-        "type": terms.type.value,
-        "tokenIn": terms.token_in.symbol,
-        "tokenOut": terms.token_out.symbol,
-        "amountIn": format_amount(terms.amount_in, terms.token_in.decimals),
-        "slippageBps": terms.slippage_bps,
-    }
-    if terms.max_price_impact_bps is not None:
-        data["maxPriceImpactBps"] = terms.max_price_impact_bps
-    if terms.min_amount_out is not None:
-        data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
-    if order.batch_id is not None:
-        data["batchId"] = str(order.batch_id)
-    if order.client_order_id is not None:
-        data["clientOrderId"] = order.client_order_id
-    return orjson.dumps(data).decode()

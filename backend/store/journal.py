@@ -12,7 +12,7 @@ order too long nor take one too early.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -20,11 +20,15 @@ from time import perf_counter
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from backend.domain.lifecycle import Step
-from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.domain.orders import LeasedOrder, OrderEvent, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
+from backend.store.committed_events import build_event
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import (
     DATABASE_ERRORS,
@@ -39,7 +43,8 @@ RETRY_S = 0.1
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
 COMMIT_DELAY_S = 0.003
-"""How long transitions wait for a group commit: its cost hardly grows with the number of rows."""
+"""How long transitions wait for a group commit under full load: its cost hardly grows with the
+number of rows."""
 
 # The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
 # rows, here as one row: so it finds each order by its id, and keeps that generic plan.
@@ -85,15 +90,16 @@ WITH input AS (
         closed_at = CASE WHEN i.is_final THEN now() END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
-    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data, i.via, i.via_attempt, i.via_data
+    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex,
+              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq - 1, via::order_status, clock_timestamp(), via_attempt, via_data
+    SELECT id, seq - 1, via::order_status, at, via_attempt, via_data
     FROM moved WHERE via IS NOT NULL
     UNION ALL
-    SELECT id, seq, status, clock_timestamp(), attempts, data FROM moved
+    SELECT id, seq, status, at, attempts, data FROM moved
 )
-SELECT id, epoch, pg_current_xact_id()::text::bigint AS txid FROM moved
+SELECT id, epoch, owner, batch_id, dex, at, pg_current_xact_id()::text::bigint AS txid FROM moved
 """
 
 _FIND_RECORDED = """ -- find recorded
@@ -163,11 +169,11 @@ class LeasePolicy:
 class Journal:
     """Records transitions in group commits; ``run`` must be running.
 
-    ``on_commit`` is called with the id of each transaction that updated an order.
+    ``on_commit`` is called with each commit that updated an order.
     """
 
     def __init__(
-        self, pool: DatabasePool, *, policy: LeasePolicy, on_commit: Callable[[int], None]
+        self, pool: DatabasePool, *, policy: LeasePolicy, on_commit: CommitObserver
     ) -> None:
         self._pool = pool
         self._policy = policy
@@ -199,7 +205,7 @@ class Journal:
 
         async def write() -> set[tuple[UUID, int]]:
             async with self._pool.acquire() as connection:
-                stored = await self._commit(connection, columns)
+                stored = await self._commit(connection, transitions, columns)
                 if is_in_doubt:
                     # The connection broke in an earlier attempt, which may have committed.
                     rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
@@ -222,15 +228,41 @@ class Journal:
         return [None if (o.id, o.epoch) in stored else LeaseLost(str(o.id)) for o in orders]
 
     async def _commit(
-        self, connection: DatabaseConnection, columns: Sequence[list[object]]
+        self,
+        connection: DatabaseConnection,
+        transitions: Sequence[Transition],
+        columns: Sequence[list[object]],
     ) -> set[tuple[UUID, int]]:
         policy, count = self._policy, len(columns[0])
         rows = await connection.fetch(
             _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after, count
         )
         if rows:
-            self._on_commit(rows[0]["txid"])
+            self._on_commit(_build_commit(rows, transitions))
         return {(row["id"], row["epoch"]) for row in rows}
+
+
+def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
+    txid = rows[0]["txid"]
+    if len(rows) > EVENTS_MAX:
+        return Commit(txid, None)
+    stored = {(row["id"], row["epoch"]): row for row in rows}
+    events = []
+    for transition in transitions:
+        order = transition.order
+        row = stored.pop((order.id, order.epoch), None)
+        if row is None:
+            continue
+        seq, via = order.seq + 1, transition.via
+        if via is not None:
+            events.append(_build_event(row, seq, via.step, via.data))
+            seq += 1
+        events.append(_build_event(row, seq, transition.step, transition.data))
+    return Commit(txid, events)
+
+
+def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderEvent:
+    return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
 def _to_columns(transitions: Sequence[Transition]) -> list[list[object]]:

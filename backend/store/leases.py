@@ -8,7 +8,7 @@ may be (``LeasePolicy.ahead_max``) is none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
@@ -17,10 +17,12 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import LeasedOrder, OrderTerms, OrderType, SignedTransaction
+from backend.domain.orders import LeasedOrder, OrderEvent, OrderTerms, OrderType, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
+from backend.runtime.commit_notifications import Commit, CommitObserver
+from backend.store.committed_events import build_event
 from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
 from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
@@ -50,13 +52,13 @@ _CLAIM_FREE = """
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
-              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
-              free.status = 'pending' AS is_first,
+              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
+              o.owner, o.batch_id, clock_timestamp() AS at, free.status = 'pending' AS is_first,
               extract(epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq, status::order_status, clock_timestamp(), attempts, '{}'
+    SELECT id, seq, status::order_status, at, attempts, '{}'
     FROM claimed WHERE is_first
 )
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
@@ -140,7 +142,7 @@ class LeaseStore:
         *,
         policy: LeasePolicy,
         tokens: TokenRegistry,
-        on_commit: Callable[[int], None],
+        on_commit: CommitObserver,
     ) -> None:
         self._pool = pool
         self._policy = policy
@@ -174,8 +176,7 @@ class LeaseStore:
             self._policy.duration,
             self._policy.ahead_max,
         )
-        if rows:
-            self._on_commit(rows[0]["txid"])
+        self._notify(rows)
         claimed = {row["id"]: self._parse_order(row) for row in rows}
         # A batch may contain two jobs of one order: only one of them gets it.
         return [claimed.pop(order_id, None) for order_id in ids]
@@ -224,13 +225,17 @@ class LeaseStore:
             [self._positions.get(owner, _FIRST_ID) for owner in places],
             self._policy.ahead_max,
         )
-        if rows:
-            self._on_commit(rows[0]["txid"])
+        self._notify(rows)
         for row in rows:
             position = self._positions.get(row["owner"], _FIRST_ID)
             self._positions[row["owner"]] = max(position, row["id"])
         ordered = sorted(rows, key=itemgetter("id"))
         return [(row["owner"], self._parse_order(row)) for row in ordered]
+
+    def _notify(self, claimed: Sequence[asyncpg.Record]) -> None:
+        if claimed:
+            events = [_build_event(row) for row in claimed if row["is_first"]]
+            self._on_commit(Commit(claimed[0]["txid"], events))
 
     async def find_overdue_owners(self) -> list[str]:
         """The owners with an order that no worker executes: open, not leased, its job overdue.
@@ -273,6 +278,11 @@ class LeaseStore:
             waited_s=row["waited_s"] or 0.0,
             route_min_out=row["route_min_out"],
         )
+
+
+def _build_event(row: asyncpg.Record) -> OrderEvent:
+    status, attempt = Status(row["status"]), row["attempts"]
+    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data="{}")
 
 
 def _to_columns(

@@ -16,6 +16,7 @@ from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
+from backend.runtime.commit_notifications import Commit
 from backend.store.counts import OpenOrderCounts
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed, FeedPosition
@@ -49,6 +50,8 @@ class Store:
     feed: Feed
     committed_txids: list[int]
     """The transaction ids that were reported as committed."""
+    commits: list[Commit]
+    """The same with their events."""
 
     async def count_open(self) -> int:
         counts = OpenOrderCounts(self.pool)
@@ -68,7 +71,12 @@ class Store:
 @asynccontextmanager
 async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterator[Store]:
     committed_txids: list[int] = []
-    on_commit = committed_txids.append
+    commits: list[Commit] = []
+
+    def on_commit(commit: Commit) -> None:
+        committed_txids.append(commit.txid)
+        commits.append(commit)
+
     async with open_pool(url, connections_max=5) as pool:
         store = Store(
             pool,
@@ -78,6 +86,7 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
             OrderQueries(pool),
             Feed(pool),
             committed_txids,
+            commits,
         )
         async with asyncio.TaskGroup() as group:
             runs = [store.intake.run, store.journal.run, store.leases.run]

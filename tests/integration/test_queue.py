@@ -16,7 +16,7 @@ from backend.config.redis_url import parse_redis_url
 from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.queue.messages import QueueState
-from backend.runtime.commit_notifications import CommitNotifier, listen_for_commits
+from backend.runtime.commit_notifications import Commit, CommitNotifier, listen_for_commits
 from tests.integration.redis_servers import run_redis
 from tests.integration.test_jobs import open_broker, receive_job, run_jobs, wait_empty
 from tests.scenario import HAPPY_PATH, open_engine
@@ -25,6 +25,20 @@ IDS = [UUID(int=n) for n in range(1, 2_001)]
 EMPTY = QueueState(jobs=0, delay_s=0)
 ONLY_JOBS = {"rekick_s": 300}
 """Settings with which the sweep finds nothing within a test: only jobs execute orders."""
+
+FOREIGN_MESSAGES = [
+    b"9" * 40,
+    b"\xff",
+    b"7",
+    b"{}",
+    b"[7]",
+    b"[[7]]",
+    b"[[true, []]]",
+    b"[[0, []]]",
+    b"[[7, [[]]]]",
+    b"[[7, [[1, 2, 3, 4, 5, 6, 7, 8, 9]]]]",
+]
+"""Messages that somebody else could publish on the channel."""
 
 
 @pytest.fixture
@@ -236,18 +250,19 @@ async def test_a_pending_entry_whose_job_was_deleted_is_forgotten(server_url: st
 
 
 async def test_a_notification_of_somebody_else_ends_no_reader(server_url: str) -> None:
-    txids: asyncio.Queue[int] = asyncio.Queue()
+    commits: asyncio.Queue[Commit] = asyncio.Queue()
     async with Redis.from_url(server_url) as redis, asyncio.TaskGroup() as tasks:
         running = [
-            tasks.create_task(listen_for_commits(redis, "channel", txids.put_nowait)),
+            tasks.create_task(listen_for_commits(redis, "channel", commits.put_nowait)),
             tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
         ]
         async with asyncio.timeout(30):
             while not await redis.publish("channel", "no number"):
                 await asyncio.sleep(0.01)
-            await redis.publish("channel", "9" * 40)
-            await redis.publish("channel", b"\xff")
-            notifier.notify(7)
-            assert await txids.get() == 7
+            for message in FOREIGN_MESSAGES:
+                await redis.publish("channel", message)
+            notifier.notify(Commit(7, []))
+            notifier.notify(Commit(8, None))
+            assert [await commits.get(), await commits.get()] == [Commit(7, []), Commit(8, None)]
         for task in running:
             task.cancel()

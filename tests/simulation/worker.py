@@ -30,6 +30,7 @@ from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
 from backend.queue.turns import OwnerTurns
 from backend.runtime.background import run_in_background
+from backend.runtime.commit_notifications import Commit
 from backend.store.database import DatabasePool
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
@@ -166,7 +167,7 @@ def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
 
 
-def _ignore_commit(txid: int) -> None:
+def _ignore_commit(commit: Commit) -> None:
     """The simulation has no subscribers of the feed."""
 
 

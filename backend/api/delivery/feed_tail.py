@@ -1,9 +1,11 @@
-"""The feed tail: reads new events from the feed once for all sockets of this process.
+"""The feed tail: publishes new events of the feed once for all sockets of this process.
 
-A commit notification wakes it; it also polls every quarter of a second, because notifications may
-be lost. A notification names a transaction, whose events become readable only when all older
-transactions have ended, so the tail rereads at short intervals until they have. Without a
-subscriber it is idle.
+Commit notifications bring them. Those that are next in the total order are published at once
+(``commit_buffer``); the events of a followed order also go to its own sockets as soon as they are
+known, which need only that order's ``seq``. The journal is read to start, to close a gap, and every
+quarter of a second without a notification, because notifications may be lost. What a transaction
+wrote becomes readable only when all older ones have ended, so the tail rereads at short intervals
+until they have. Without a subscriber it is idle.
 
 An older transaction may be another program's and stay open for long. Whoever follows one order does
 not wait for it: while it delays the feed, the new events of followed orders are read ahead of the
@@ -17,17 +19,21 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from backend.api.delivery.commit_buffer import CommitBuffer
 from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EncodedEvent, EventPage
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.domain.errors import Transient
 from backend.domain.orders import OrderEvent
 from backend.runtime import observe, trace
+from backend.runtime.commit_notifications import Commit
+from backend.runtime.loop_load import loop_load
 from backend.store.feed import Feed, FeedPosition
 
-BUSY_PAUSE_S = 0.01
-"""Least time between two reads that find many events: a burst is sent in one frame."""
-PAUSE_S = 0.002
-BUSY_EVENTS_MIN = 8
+FRAME_INTERVAL_S = 0.01
+"""Least time between two frames to a socket under full load: a burst is sent in one frame."""
+GAP_WAIT_S = 0.003
+"""How long a commit that is missing between others may still be told: two processes tell of theirs
+in any order, and a transaction that is older may commit a little later."""
 REREAD_S = 0.005
 REREAD_TIMEOUT_S = 1.0
 POLL_S = 0.25
@@ -59,6 +65,9 @@ class FeedTail:
         self._is_following = asyncio.Event()
         self._is_notified = asyncio.Event()
         self._position: FeedPosition | None = None
+        self._buffer = CommitBuffer()
+        self._are_gaps_closed = True
+        self._unknown_txid = 0
         self._target_txid = 0
         self._delayed_since: float | None = None
         self._ahead_seqs: dict[UUID, int] = {}
@@ -73,10 +82,21 @@ class FeedTail:
         """A page of these events; there must be at least one."""
         return EventPage([EncodedEvent(event) for event in events], self._format_cursor)
 
-    def notify_committed(self, txid: int) -> None:
-        """Wake the tail: a transaction has committed events."""
-        self._target_txid = max(self._target_txid, txid)
+    def notify_committed(self, commit: Commit) -> None:
+        """Take the events of a commit, and wake the tail."""
+        self._target_txid = max(self._target_txid, commit.txid)
+        if commit.events is not None and self._is_new(commit.txid):
+            events = [EncodedEvent(event) for event in commit.events]
+            self._buffer.add(commit.txid, events)
+            if self._order_queues:
+                for encoded in events:
+                    self._publish_to_order(encoded)
+        elif commit.events is None:
+            self._unknown_txid = max(self._unknown_txid, commit.txid)
         self._is_notified.set()
+
+    def _is_new(self, txid: int) -> bool:
+        return self._position is not None and txid >= self._position.txid
 
     @asynccontextmanager
     async def subscribe(self, queue: OutgoingQueue[EventPage]) -> AsyncIterator[None]:
@@ -124,6 +144,7 @@ class FeedTail:
         while True:
             if not self._stream_queues and not self._order_queues:
                 self._position = None
+                self._buffer.clear()
                 self._is_following.clear()
                 self._has_subscriber.clear()
                 await self._has_subscriber.wait()
@@ -131,52 +152,75 @@ class FeedTail:
                 if self._position is None:
                     self._position = await self._feed.read_head()
                     self._is_following.set()
-                count = await self._read_to_target()
-                await asyncio.sleep(BUSY_PAUSE_S if count >= BUSY_EVENTS_MIN else PAUSE_S)
-                await self._await_notification()
+                await self._publish_to_target()
+                await asyncio.sleep(loop_load.scale(FRAME_INTERVAL_S))
+                if not await self._wait_notified(POLL_S):  # a notification may have been lost
+                    await self._read_available()
+                    if self._is_feed_delayed():
+                        await self._read_ahead()
             except Transient:  # logged by the store
                 await asyncio.sleep(RETRY_S)
 
-    async def _await_notification(self) -> None:
+    async def _wait_notified(self, timeout_s: float) -> bool:
+        """Wait for a notification; whether there was one in time."""
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(timeout_s):
                 await self._is_notified.wait()
         except TimeoutError:
-            if self._is_feed_delayed():  # a notification may have been lost
-                await self._read_ahead()
+            return False
+        return True
 
-    async def _read_to_target(self) -> int:
+    async def _publish_to_target(self) -> int:
         """Publish events until the newest notified transaction is among them, or a timeout.
 
         Returns the number of events.
         """
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + REREAD_TIMEOUT_S
+        read_at = loop.time() + (GAP_WAIT_S if self._are_gaps_closed else 0)
+        give_up_at = read_at + REREAD_TIMEOUT_S
         count = 0
         while True:
             self._is_notified.clear()
             target_txid = self._target_txid
-            count += await self._read_available()
-            if self.position.txid >= target_txid:
+            count += self._publish_notified()
+            now = loop.time()
+            has_gap = self.position.txid <= target_txid
+            if has_gap and (now >= read_at or self.position.txid <= self._unknown_txid):
+                self._unknown_txid = 0
+                count += await self._read_gap()
+                read_at = loop.time() + REREAD_S
+            if self.position.txid > target_txid:
                 self._delayed_since = None
                 return count
-            if loop.time() > give_up_at:
+            if now > give_up_at:
+                self._target_txid = 0  # until the next notification: the last one may be wrong
                 return count
-            # A transaction may have ended without an event: then the head has passed it.
-            if (await self._feed.read_head()).txid > target_txid:
-                self._delayed_since = None
-                return count + await self._read_available()
-            await self._wait_for_older(loop.time())
+            if self._is_long_delayed(now):
+                await self._read_ahead()
+                read_at = loop.time() + READ_AHEAD_PAUSE_S
+            await self._wait_notified(read_at - loop.time())
 
-    async def _wait_for_older(self, now: float) -> None:
-        """Wait a moment for older transactions to end; after a while read ahead of them."""
+    def _publish_notified(self) -> int:
+        """Publish the notified events that are next in the total order."""
+        events, position = self._buffer.take_from(self.position)
+        self._publish(events)
+        self._position = position
+        return len(events)
+
+    async def _read_gap(self) -> int:
+        """Read from the journal, because a transaction is missing among the notified ones."""
+        missing_txid = self.position.txid
+        events = await self._read_available()
+        if self.position.txid > missing_txid:
+            # If it was none of ours, the next gap is hardly worth a wait.
+            self._are_gaps_closed = any(each.event.txid == missing_txid for each in events)
+        return len(events)
+
+    def _is_long_delayed(self, now: float) -> bool:
+        """Whether older transactions have delayed the feed for a while."""
         if self._delayed_since is None:
             self._delayed_since = now
-        if now - self._delayed_since < READ_AHEAD_AFTER_S:
-            await asyncio.sleep(REREAD_S)
-        else:
-            await self._read_ahead()
-            await asyncio.sleep(READ_AHEAD_PAUSE_S)
+        return now - self._delayed_since >= READ_AHEAD_AFTER_S
 
     async def _read_ahead(self) -> None:
         """Publish the committed events of followed orders that the feed cannot have yet."""
@@ -189,26 +233,30 @@ class FeedTail:
                     self._ahead_seqs[event.order_id] = event.seq
                     self._publish_to_order(EncodedEvent(event))
 
-    async def _read_available(self) -> int:
-        count = 0
+    async def _read_available(self) -> list[EncodedEvent]:
+        """Read and publish everything that can be read now."""
+        published: list[EncodedEvent] = []
         while True:
             events, end = await self._feed.read_events(self.position, PAGE_EVENTS_MAX)
-            if events:
-                self._publish(events)
-                observe.feed_events_read(len(events))
-                self._position = end
-            count += len(events)
+            encoded = [EncodedEvent(event) for event in events]
+            self._publish(encoded)
+            observe.feed_events_read(len(events))
+            self._position = end
+            published += encoded
             if len(events) < PAGE_EVENTS_MAX:
-                return count
+                self._buffer.drop_before(end)
+                return published
 
-    def _publish(self, events: Sequence[OrderEvent]) -> None:
+    def _publish(self, events: Sequence[EncodedEvent]) -> None:
+        if not events:
+            return
         trace.mark_step("events published")
-        page = self.make_page(events)
+        page = EventPage(events, self._format_cursor)
         for stream_buffer in self._stream_queues:
             stream_buffer.put(page, len(page))
         if not self._order_queues:
             return
-        for encoded in page:
+        for encoded in events:
             self._publish_to_order(encoded)
 
     def _publish_to_order(self, encoded: EncodedEvent) -> None:

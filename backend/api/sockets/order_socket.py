@@ -88,10 +88,13 @@ async def _send_order_events(
     is_complete = bool(past_events) and past_events[-1].status.is_final
     while not is_complete:
         encoded = await queue.get()
-        is_complete = encoded.event.status.is_final
-        if encoded.event.seq > seq:
+        event = encoded.event
+        if event.seq > seq + 1:
+            continue  # its notification came before that of the event before: the feed has both
+        is_complete = event.status.is_final
+        if event.seq > seq:
             await socket.send(encoded.text)
-            seq = encoded.event.seq
+            seq = event.seq
 
 
 class _OrderPlacement:

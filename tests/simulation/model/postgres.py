@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import Random
 from typing import Any, cast
 from uuid import UUID
@@ -26,6 +27,8 @@ ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
 
 TIMEOUT_MAX_S = 3.0
+START_OF_TIME = datetime.fromtimestamp(0, UTC)
+"""The time of all events as their writer is told it: no decision depends on it."""
 
 
 @dataclass(slots=True)
@@ -169,6 +172,8 @@ def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
         "signed_tx": row.signed_tx,
         "last_valid_height": row.last_valid_height,
         "owner": row.owner,
+        "batch_id": None,
+        "at": START_OF_TIME,
         "is_first": is_first,
         "waited_s": row.waited_s(now),
         "route_min_out": None,
@@ -257,7 +262,18 @@ def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
 
 
 def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
-    return [{"id": each, "epoch": server.database.rows[each].epoch} for each in ids]
+    rows = [server.database.rows[each] for each in ids]
+    return [
+        {
+            "id": row.id,
+            "epoch": row.epoch,
+            "owner": "local",
+            "batch_id": None,
+            "dex": row.dex,
+            "at": START_OF_TIME,
+        }
+        for row in rows
+    ]
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {

@@ -1,0 +1,70 @@
+"""Events as their writers know them after the commit, for its notification.
+
+They equal those that a reader of the journal gets, but for the spaces and the order of keys in
+their data, which the database normalizes.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+import orjson
+
+from backend.domain.amounts import format_amount
+from backend.domain.lifecycle import Status
+from backend.domain.orders import NewOrder, OrderEvent
+from backend.domain.quotes import Dex
+
+
+def build_event(
+    row: asyncpg.Record, *, seq: int, status: Status, attempt: int, data: str
+) -> OrderEvent:
+    """The event of an order whose updated row the statement returned with its transaction."""
+    return OrderEvent(
+        order_id=row["id"],
+        seq=seq,
+        status=status,
+        at=row["at"],
+        attempt=attempt,
+        data=data,
+        txid=row["txid"],
+        owner=row["owner"],
+        batch_id=row["batch_id"],
+        dex=None if row["dex"] is None else Dex(row["dex"]),
+    )
+
+
+def build_first_event(order: NewOrder, row: asyncpg.Record) -> OrderEvent:
+    """The first event of an order whose new row the statement returned with its transaction."""
+    return OrderEvent(
+        order_id=order.id,
+        seq=1,
+        status=Status.PENDING,
+        at=row["created_at"],
+        attempt=1,
+        data=encode_first_data(order),
+        txid=row["txid"],
+        owner=order.owner,
+        batch_id=order.batch_id,
+        dex=None,
+    )
+
+
+def encode_first_data(order: NewOrder) -> str:
+    """The data of an order's first event as JSON text: its terms and names."""
+    terms = order.terms
+    data: dict[str, object] = {
+        "type": terms.type.value,
+        "tokenIn": terms.token_in.symbol,
+        "tokenOut": terms.token_out.symbol,
+        "amountIn": format_amount(terms.amount_in, terms.token_in.decimals),
+        "slippageBps": terms.slippage_bps,
+    }
+    if terms.max_price_impact_bps is not None:
+        data["maxPriceImpactBps"] = terms.max_price_impact_bps
+    if terms.min_amount_out is not None:
+        data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
+    if order.batch_id is not None:
+        data["batchId"] = str(order.batch_id)
+    if order.client_order_id is not None:
+        data["clientOrderId"] = order.client_order_id
+    return orjson.dumps(data).decode()
