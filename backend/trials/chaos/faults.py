@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,7 @@ class FaultKind(StrEnum):
     FAIL_COMMITS = "fail commits: disk full"
     DUPLICATE_JOBS = "duplicate every job"
     LOSE_JOBS = "lose every job"
+    DISTURB_NOTIFICATIONS = "lose, double, delay and reorder notifications"
     NODE_FAULT = "node fault:"
     ADVANCE_BLOCKS = "advance blocks:"
     FORK_CHAIN = "fork blocks:"
@@ -39,6 +41,11 @@ class Fault:
         """Format the fault as a line of the schedule."""
         duration = f" for {self.duration_s:.2f} s" if self.duration_s else ""
         return f"{self.at_s:6.2f} s  {self.kind} {self.target}{duration}"
+
+
+def encode_node_fault(name: str, **parameters: object) -> str:
+    """The target of a ``NODE_FAULT``: what the simulated node is told to inject."""
+    return json.dumps({"fault": name, **parameters}, separators=(",", ":"))
 
 
 class FaultRandom:

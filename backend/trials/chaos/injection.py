@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
 _COPY_FIELD: Final = b"copy"
 _TRIM_INTERVAL_S: Final = 0.02
+_NOTIFICATIONS: Final = "order-engine:*:committed"
+_NOTIFICATION_DELAY_S: Final = 0.02
+_DISCONNECT_INTERVAL_S: Final = 0.7
 _FAIL_COMMITS_SQL: Final = """
 CREATE OR REPLACE FUNCTION chaos_disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -62,13 +65,13 @@ class FaultNotApplied(Exception):
 
 
 class _JobCount:
-    """The number of jobs that a fault has hit."""
+    """The number of jobs, or of other messages, that a fault has hit."""
 
     number = 0
 
     def require_any(self) -> None:
         if not self.number:
-            raise FaultNotApplied("the fault hit no job")
+            raise FaultNotApplied("the fault hit no message")
 
 
 @asynccontextmanager
@@ -178,6 +181,48 @@ async def _trim_stream(redis: Redis, job_count: _JobCount) -> None:
 
 
 @asynccontextmanager
+async def _disturb_notifications(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    """Each comes again later, some twice, and so out of order; at times nobody gets any."""
+    job_count = _JobCount()
+    async with (
+        Redis.from_url(system.redis_url) as redis,
+        run_in_background(
+            partial(_repeat_notifications, redis, job_count),
+            partial(_disconnect_subscribers, redis),
+        ),
+    ):
+        yield
+    job_count.require_any()
+
+
+async def _repeat_notifications(redis: Redis, job_count: _JobCount) -> None:
+    seen: set[bytes] = set()
+
+    async def repeat(message: Any, number: int) -> None:
+        for _ in range(1 + number % 2):
+            await asyncio.sleep(number % 7 * _NOTIFICATION_DELAY_S)
+            with suppress(RedisError):
+                await redis.publish(message["channel"], message["data"])
+
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            with suppress(RedisError):  # it is disconnected like the other subscribers
+                async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    await pubsub.psubscribe(_NOTIFICATIONS)
+                    async for message in pubsub.listen():
+                        if message["data"] not in seen:
+                            seen.add(message["data"])
+                            job_count.number = len(seen)
+                            tasks.create_task(repeat(message, len(seen)))
+
+
+async def _disconnect_subscribers(redis: Redis) -> None:
+    while True:
+        await asyncio.sleep(_DISCONNECT_INTERVAL_S)
+        await redis.client_kill_filter(_type="pubsub")
+
+
+@asynccontextmanager
 async def _disconnect_clients(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     connection = await asyncpg.connect(system.database_url)
     try:
@@ -230,6 +275,7 @@ INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
     FaultKind.FLUSH: _flush_redis,
     FaultKind.DUPLICATE_JOBS: _duplicate_jobs,
     FaultKind.LOSE_JOBS: _lose_jobs,
+    FaultKind.DISTURB_NOTIFICATIONS: _disturb_notifications,
     FaultKind.DISCONNECT: _disconnect_clients,
     FaultKind.FAIL_COMMITS: _fail_commits,
     FaultKind.NODE_FAULT: _apply_node_fault,

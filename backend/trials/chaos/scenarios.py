@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.faults import Fault, FaultKind, FaultRandom
+from backend.trials.chaos.faults import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.notification_faults import (
+    disorder_notifications,
+    disturb_notifications,
+    lose_subscriptions,
+)
 from backend.trials.chaos.timing import LEASE_S
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
@@ -30,10 +34,6 @@ class Scenario:
     orders_min: int = 1
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_burst: bool = False
-
-
-def _node_fault(name: str, **parameters: object) -> str:
-    return json.dumps({"fault": name, **parameters}, separators=(",", ":"))
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
@@ -83,8 +83,8 @@ def _pause_worker(random: FaultRandom) -> Iterator[Fault]:
 
 def _pause_quoting_worker(random: FaultRandom) -> Iterator[Fault]:
     """It resumes with a stale quote while the other worker's transactions have yet to land."""
-    slow = _node_fault("slow", by_seconds=0.5, methods=["getMultipleAccounts"])
-    late = _node_fault("late_landing", by_seconds=3)
+    slow = encode_node_fault("slow", by_seconds=0.5, methods=["getMultipleAccounts"])
+    late = encode_node_fault("late_landing", by_seconds=3)
     at = random.pick_time(0.6, 0.7)
     pause_s = LEASE_S * random.pick_duration_s(1.9, 2.2)
     for fault in (slow, late):
@@ -105,7 +105,7 @@ def _skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:
 
 def _terminate_workers(random: FaultRandom) -> Iterator[Fault]:
     """Transactions land late, so that all orders are in flight at SIGTERM."""
-    late = _node_fault("late_landing", by_seconds=4)
+    late = encode_node_fault("late_landing", by_seconds=4)
     yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
     yield Fault(random.pick_time(0.6, 0.7), FaultKind.TERMINATE, "worker-1")
     yield Fault(random.pick_time(0.95, 1), FaultKind.TERMINATE, "worker-2")
@@ -117,7 +117,7 @@ def _kill_accepting_api(random: FaultRandom) -> Iterator[Fault]:
 
 
 def _kill_streaming_api(random: FaultRandom) -> Iterator[Fault]:
-    late = _node_fault("late_landing", by_seconds=random.pick_duration_s(1, 2))
+    late = encode_node_fault("late_landing", by_seconds=random.pick_duration_s(1, 2))
     yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
     for at in (random.pick_time(0.5, 0.6), random.pick_time(1, 1.1), random.pick_time(1.4, 1.5)):
         yield Fault(at, FaultKind.KILL, "api", random.pick_duration_s(0.05, 0.3))
@@ -170,24 +170,28 @@ def _pause_node(random: FaultRandom) -> Iterator[Fault]:
 
 def _overload_node(random: FaultRandom) -> Iterator[Fault]:
     for status in (429, 503):
-        busy = _node_fault("http", status=status, probability=0.3, retry_after_seconds=1)
+        busy = encode_node_fault("http", status=status, probability=0.3, retry_after_seconds=1)
         yield Fault(random.pick_time(0, 0.1), FaultKind.NODE_FAULT, busy, random.post_s)
 
 
 def _lose_responses(random: FaultRandom) -> Iterator[Fault]:
     for mode in ("close", "error"):
-        lose = _node_fault("lose_response", mode=mode, probability=0.4)
+        lose = encode_node_fault("lose_response", mode=mode, probability=0.4)
         yield Fault(0, FaultKind.NODE_FAULT, lose, random.post_s)
 
 
 def _drop_transactions(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(0, FaultKind.NODE_FAULT, _node_fault("drop", probability=0.7), random.post_s + 0.5)
+    yield Fault(
+        0, FaultKind.NODE_FAULT, encode_node_fault("drop", probability=0.7), random.post_s + 0.5
+    )
     for at in (*random.spread_times(3), random.post_s + 0.5):
         yield Fault(at, FaultKind.ADVANCE_BLOCKS, "200")
 
 
 def _delay_statuses(random: FaultRandom) -> Iterator[Fault]:
-    late = _node_fault("late_status", by_seconds=random.pick_duration_s(1, 2), probability=0.7)
+    late = encode_node_fault(
+        "late_status", by_seconds=random.pick_duration_s(1, 2), probability=0.7
+    )
     yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
 
 
@@ -197,36 +201,15 @@ def _fork_chain(random: FaultRandom) -> Iterator[Fault]:
 
 
 def _revert_swaps(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(0, FaultKind.NODE_FAULT, _node_fault("fail", probability=0.3), random.post_s)
+    yield Fault(0, FaultKind.NODE_FAULT, encode_node_fault("fail", probability=0.3), random.post_s)
 
 
 def _disable_venues(random: FaultRandom) -> Iterator[Fault]:
     for venue in ("raydium", "meteora"):
-        down = _node_fault("down", venue=venue)
+        down = encode_node_fault("down", venue=venue)
         yield Fault(
             random.pick_time(0, 0.5), FaultKind.NODE_FAULT, down, random.pick_duration_s(0.5, 1.5)
         )
-
-
-def _lose_subscriptions(random: FaultRandom) -> Iterator[Fault]:
-    """Notifications are lost, sockets closed, and for a while none is accepted."""
-    lose = _node_fault("lose_notification", probability=0.4)
-    close = _node_fault("close_socket", probability=0.05)
-    for fault in (lose, close):
-        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s)
-    at, refuse = random.pick_time(0.3, 0.6), _node_fault("refuse_socket")
-    yield Fault(at, FaultKind.NODE_FAULT, refuse, random.pick_duration_s(1, 2))
-
-
-def _disorder_notifications(random: FaultRandom) -> Iterator[Fault]:
-    """Notifications overtake each other, come twice, or tell what has not happened."""
-    for fault in (
-        _node_fault("late_notification", by_seconds=0.05, probability=0.3),
-        _node_fault("late_notification", by_seconds=random.pick_duration_s(1, 3), probability=0.1),
-        _node_fault("double_notification", probability=0.5),
-        _node_fault("false_notification", probability=0.3),
-    ):
-        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s + 0.5)
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
@@ -264,6 +247,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "redis_absent": Scenario(f"Redis is down for {OUTAGE_S:.0f} s", _remove_redis),
     "jobs_doubled": Scenario("every job message is delivered twice", _duplicate_jobs),
     "jobs_lost": Scenario("every job message is lost", _lose_jobs),
+    "notifications_disturbed": Scenario(
+        "commit notifications are lost, doubled, late and out of order", disturb_notifications
+    ),
     "postgres_killed": Scenario("PostgreSQL is killed and recovers", _kill_postgres),
     "postgres_disconnected": Scenario(
         "all PostgreSQL connections are terminated", _disconnect_postgres
@@ -282,9 +268,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "venue_down": Scenario(
         "one or both venues cannot be read", _disable_venues, settings=_READ_POOLS
     ),
-    "subscriptions_lost": Scenario("the node's WebSockets are lost", _lose_subscriptions),
+    "subscriptions_lost": Scenario("the node's WebSockets are lost", lose_subscriptions),
     "notifications_disordered": Scenario(
-        "notifications come twice, late, out of order, or are false", _disorder_notifications
+        "notifications come twice, late, out of order, or are false", disorder_notifications
     ),
     "everything_killed": Scenario(
         "all processes but the node are killed at once", _kill_everything
