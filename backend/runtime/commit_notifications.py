@@ -29,10 +29,10 @@ RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
 EVENTS_MAX: Final = 100
 """Most events of a commit that its notification carries: more are read at less cost in one page."""
-COMMITS_MAX: Final = 100
+COMMITS_MAX: Final = 20
 """Most commits in one message."""
 WAITING_MAX: Final = 1_000
-"""Most commits that wait to be published; without Redis the older ones are dropped."""
+"""Most commits that wait to be published; while Redis takes none, the oldest are dropped."""
 
 
 class Commit(NamedTuple):
@@ -65,6 +65,8 @@ class CommitNotifier:
 
     def notify(self, commit: Commit) -> None:
         """Publish a commit soon; returns at once."""
+        if len(self._waiting) >= WAITING_MAX:
+            del self._waiting[: WAITING_MAX // 2]
         self._waiting.append(commit)
         self._commit_pending.set()
 
@@ -86,7 +88,6 @@ class CommitNotifier:
                     observe_queue.redis_unavailable("publish", error)
                     await drop_connections_if_moved(self._redis.connection_pool, error)
                     await asyncio.sleep(RETRY_S)
-                    del self._waiting[:-WAITING_MAX]
 
 
 def encode_commits(commits: Sequence[Commit]) -> bytes:

@@ -27,8 +27,8 @@ ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
 
 TIMEOUT_MAX_S = 3.0
-START_OF_TIME = datetime.fromtimestamp(0, UTC)
-"""The time of all events as their writer is told it: no decision depends on it."""
+_EVENT_COLUMNS = {"owner": "local", "batch_id": None, "at": datetime.fromtimestamp(0, UTC)}
+"""What a statement returns for notifications only: no decision depends on it."""
 
 
 @dataclass(slots=True)
@@ -171,9 +171,8 @@ def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
         "tx_hash": row.tx_hash,
         "signed_tx": row.signed_tx,
         "last_valid_height": row.last_valid_height,
+        **_EVENT_COLUMNS,
         "owner": row.owner,
-        "batch_id": None,
-        "at": START_OF_TIME,
         "is_first": is_first,
         "waited_s": row.waited_s(now),
         "route_min_out": None,
@@ -263,17 +262,7 @@ def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
 
 def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
     rows = [server.database.rows[each] for each in ids]
-    return [
-        {
-            "id": row.id,
-            "epoch": row.epoch,
-            "owner": "local",
-            "batch_id": None,
-            "dex": row.dex,
-            "at": START_OF_TIME,
-        }
-        for row in rows
-    ]
+    return [{"id": row.id, "epoch": row.epoch, "dex": row.dex, **_EVENT_COLUMNS} for row in rows]
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {
