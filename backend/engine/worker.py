@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -16,7 +17,7 @@ from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
-from backend.domain.errors import Transient, Unavailable
+from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
@@ -40,6 +41,7 @@ from backend.queue.sweep import run_sweep
 from backend.queue.turns import OwnerTurns
 from backend.runtime import observe, trace
 from backend.runtime.background import run_in_background
+from backend.runtime.loop_load import SPARE_SHARE, loop_load
 from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
@@ -64,11 +66,9 @@ async def run_worker(
         submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        on_checkpoint = _build_checkpoint_hook(settings)
+        hook = _build_checkpoint_hook(settings)
         funds = _watch_funds(settings, shared, wallet)
-        context = ExecutionContext(
-            journal, shared.router, submitter, policy, random, on_checkpoint, funds
-        )
+        context = ExecutionContext(journal, shared.router, submitter, policy, random, hook, funds)
         retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
@@ -91,6 +91,7 @@ async def run_worker(
                     jobs_max=settings.orders_in_flight_max,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,
+                    prefetch=partial(_prefetch_pools, shared),
                 )
             await renewer.release_all(journal.wait_idle)
 
@@ -105,6 +106,15 @@ def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
         crash(checkpoint)
 
     return on_checkpoint
+
+
+def _prefetch_pools(shared: SharedServices, token_in: str, token_out: str) -> None:
+    """Read an order's pools while its claim commits, unless there is no time to spare."""
+    if loop_load.measure() >= SPARE_SHARE:
+        return
+    with suppress(Rejected):  # the label is a hint: it may name anything
+        find = shared.tokens.find
+        shared.router.prefetch(find(token_in, "token_in"), find(token_out, "token_out"))
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from uuid import UUID
 
 from redis.exceptions import RedisError
+from taskiq import TaskiqMessage, TaskiqMiddleware
 from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 
 from backend.domain.errors import RetryLater, Transient
 from backend.queue.broker import StreamBroker
-from backend.queue.messages import OWNER_LABEL, TASK_NAME, JobMessage
+from backend.queue.messages import TASK_NAME, JobMessage, build_labels, parse_pair
 from backend.queue.receiver import JobReceiver, StartCapacity, WaitingOrders
 from backend.queue.retry import RetryMiddleware
 from backend.queue.turns import OwnerTurns
@@ -28,7 +29,7 @@ def _has_no_backlog(owner: str) -> bool:
 
 
 class JobQueue:
-    """Sends jobs; a job carries the id of its order and the order's owner.
+    """Sends jobs; a job carries the id of its order, the order's owner, and maybe its pair.
 
     The orders of an owner that ``has_backlog`` get no jobs: they are announced together, and
     workers claim them from their rows after the older ones. So the queue holds no backlogs, and
@@ -42,12 +43,17 @@ class JobQueue:
         self._has_backlog = has_backlog
         self._announced: set[str] = set()
 
-    async def send(self, owner: str, order_ids: Iterable[UUID]) -> None:
-        """Send a job for each order, in the background. The sweep finds the order of a lost job."""
+    async def send(
+        self, owner: str, order_ids: Iterable[UUID], *, pair: tuple[str, str] | None = None
+    ) -> None:
+        """Send a job for each order, in the background. The sweep finds the order of a lost job.
+
+        ``pair`` are the symbols of the tokens, for the pools that the worker is going to read.
+        """
         if self._has_backlog(owner):
             self._announce(owner)
         else:
-            await self._send_each(owner, order_ids)
+            await self._send_each(order_ids, build_labels(owner, pair))
 
     def _announce(self, owner: str) -> None:
         """Announce that an owner has orders in the rows, after those that are stored meanwhile."""
@@ -62,10 +68,8 @@ class JobQueue:
         except Transient as error:
             observe_queue.jobs_not_sent(1, error)
 
-    async def _send_each(self, owner: str, order_ids: Iterable[UUID]) -> None:
-        kicker: AsyncKicker[[str], None] = AsyncKicker(
-            TASK_NAME, self._broker, {OWNER_LABEL: owner}
-        )
+    async def _send_each(self, order_ids: Iterable[UUID], labels: dict[str, str]) -> None:
+        kicker: AsyncKicker[[str], None] = AsyncKicker(TASK_NAME, self._broker, labels)
         sent = 0
         try:
             for order_id in order_ids:
@@ -86,6 +90,25 @@ class JobQueue:
             observe_queue.queue_measured(state.jobs, state.delay_s)
 
 
+class _PairPrefetch(TaskiqMiddleware):
+    """Tells the pair of a job before the job runs."""
+
+    def __init__(self, prefetch: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._prefetch = prefetch
+
+    def pre_execute(self, message: TaskiqMessage) -> TaskiqMessage:
+        """Take the pair from the label, if there is one."""
+        pair = parse_pair(message)
+        if pair is not None:
+            self._prefetch(*pair)
+        return message
+
+
+def _prefetch_nothing(token_in: str, token_out: str) -> None:
+    """Do nothing: the pools are read when the order is claimed."""
+
+
 async def run_receiver(
     broker: StreamBroker,
     execute: Callable[[str], Awaitable[None]],
@@ -97,13 +120,15 @@ async def run_receiver(
     jobs_max: int,
     stop: asyncio.Event,
     shutdown_s: float,
+    prefetch: Callable[[str, str], None] = _prefetch_nothing,
 ) -> None:
     """Run ``execute`` for received jobs and for ``waiting_orders`` until ``stop``.
 
     The owners take ``turns``; at most ``jobs_max`` jobs run at once, and they start as ``capacity``
-    permits. Returns when all jobs have ended, or ``shutdown_s`` after ``stop`` with some running.
+    permits. ``prefetch`` is called with the pair of a job that names it, before the job runs.
+    Returns when all jobs have ended, or ``shutdown_s`` after ``stop`` with some running.
     """
-    broker.add_middlewares(retries)
+    broker.add_middlewares(retries, _PairPrefetch(prefetch))
 
     async def execute_order(order_id: str) -> None:
         await execute(order_id)

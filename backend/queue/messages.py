@@ -1,4 +1,4 @@
-"""Jobs as messages: a job has the id of its order, and the order's owner as a label."""
+"""Jobs as messages: a job has the id of its order, and the order's owner and pair as labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from taskiq import AckableMessage, AsyncBroker, TaskiqMessage
 
 TASK_NAME: Final = "execute_order"
 OWNER_LABEL: Final = "owner"
+PAIR_LABEL: Final = "pair"
 
 StreamEntry = tuple[bytes | None, dict[bytes, bytes] | None]
 
@@ -30,6 +31,21 @@ class QueueState:
     jobs: int
     delay_s: float
     """How long the oldest that no worker has received has waited; 0 without any."""
+
+
+def build_labels(owner: str, pair: tuple[str, str] | None) -> dict[str, str]:
+    """Build the labels of a job. The symbols of its order's pair are a hint, and may be missing."""
+    labels = {OWNER_LABEL: owner}
+    return labels if pair is None else labels | {PAIR_LABEL: "/".join(pair)}
+
+
+def parse_pair(message: TaskiqMessage) -> tuple[str, str] | None:
+    """The symbols of a job's pair; ``None`` if it names none that can be read."""
+    pair = message.labels.get(PAIR_LABEL)
+    if not isinstance(pair, str) or pair.count("/") != 1:
+        return None
+    token_in, _, token_out = pair.partition("/")
+    return token_in, token_out
 
 
 def build_job(broker: AsyncBroker, order_id: UUID, owner: str) -> bytes:

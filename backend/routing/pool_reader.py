@@ -3,14 +3,15 @@
 A pool that the node's notifications keep current is not read.
 
 Orders that arrive while a read is in flight share the next one; orders that arrive shortly after
-a read share its result.
+a read share its result. A read may begin before its order is claimed, and takes place meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Final, Protocol
 
 from solders.pubkey import Pubkey
 
@@ -25,7 +26,9 @@ KEYS_MAX = 100
 CONCURRENT_READS_MAX = 2
 READ_BATCH_TARGET = 50
 READ_DELAY_MAX_S = 0.005
-"""A read costs the same for one order as for a thousand, so each may wait this long for others."""
+"""A read costs the same for one order as for a thousand, so under full load it waits this long."""
+
+_NEVER: Final = (float("-inf"), None)
 
 MintPair = tuple[Pubkey, Pubkey]
 
@@ -61,6 +64,7 @@ class PoolReader:
         self._age_max_s = age_max_s
         self._pools = pools
         self._recent: dict[Pubkey, tuple[float, Pool]] = {}
+        self._ahead: dict[Pubkey, tuple[float, asyncio.Future[Pool]]] = {}
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
             self._read,
@@ -77,15 +81,33 @@ class PoolReader:
 
         The future raises ``Rejected``, ``Transient`` or ``Unavailable``.
         """
-        key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
-        address = self._pools.get(key) or self._venue.derive_pool_address(*key)
+        address = self._find_pool(mint_in, mint_out)
         known = self._get_subscribed(address) or self._get_recent(address)
-        if known is None:
-            observe_node.pool_quoted("read")
+        if known is not None:
+            result: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
+            result.set_result(known)
+            return result
+        observe_node.pool_quoted("read")
+        begun_at, ahead = self._ahead.get(address, _NEVER)
+        now = asyncio.get_running_loop().time()
+        if ahead is None or ahead.done() or now - begun_at >= self._age_max_s:
             return self._reads.submit_nowait(address)
-        result: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
-        result.set_result(known)
-        return result
+        return _follow(ahead)
+
+    def prefetch(self, mint_in: Pubkey, mint_out: Pubkey) -> None:
+        """Begin to read the pool of two tokens, unless one that is new enough is known."""
+        address = self._find_pool(mint_in, mint_out)
+        if self._subscribed is not None and self._subscribed.get(address) is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        known_at = (self._recent.get(address, _NEVER)[0], self._ahead.get(address, _NEVER)[0])
+        if now - max(known_at) >= self._age_max_s > 0:
+            with suppress(Unavailable):  # too much waits already
+                self._ahead[address] = now, self._reads.submit_nowait(address)
+
+    def _find_pool(self, mint_in: Pubkey, mint_out: Pubkey) -> Pubkey:
+        key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
+        return self._pools.get(key) or self._venue.derive_pool_address(*key)
 
     def _get_subscribed(self, address: Pubkey) -> Pool | None:
         if self._subscribed is None:
@@ -98,7 +120,7 @@ class PoolReader:
         return pool
 
     def _get_recent(self, address: Pubkey) -> Pool | None:
-        requested_at, pool = self._recent.get(address, (0.0, None))
+        requested_at, pool = self._recent.get(address, _NEVER)
         if pool is None or asyncio.get_running_loop().time() - requested_at >= self._age_max_s:
             return None
         observe_node.pool_quoted("recent")
@@ -160,6 +182,24 @@ class PoolReader:
                 except EngineError as error:
                     errors[address] = error
         return errors
+
+
+def _follow(read: asyncio.Future[Pool]) -> asyncio.Future[Pool]:
+    """A future of its own for each caller: a caller that is cancelled cancels nobody else's."""
+    follower: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
+
+    def finish(ended: asyncio.Future[Pool]) -> None:
+        if follower.done():
+            return
+        if ended.cancelled():
+            follower.cancel()
+        elif (error := ended.exception()) is not None:
+            follower.set_exception(error)
+        else:
+            follower.set_result(ended.result())
+
+    read.add_done_callback(finish)
+    return follower
 
 
 def _group_by_account_count(

@@ -1,7 +1,7 @@
 """The router: quotes an order on all venues concurrently and chooses between the quotes.
 
-Each venue is read independently, under its own timeout, so that a slow or failed venue costs an
-order only that venue's quote.
+The venues are read in one request, and each apart from the others when that fails, under its own
+timeout: a slow or failed venue costs an order only that venue's quote.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 from solders.pubkey import Pubkey
 
+from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Dex, Quote
+from backend.routing.joint_reader import JointReader
 from backend.routing.pool_reader import AccountReader, MintPair, PoolReader
 from backend.routing.route import MissingQuote, Route, choose_quote
 from backend.routing.subscribed_pools import SubscribedPools
@@ -60,10 +62,11 @@ class Router:
         self._subscribed = subscribed
         self._max_price_impact_bps = max_price_impact_bps
         overrides = pools or {}
+        accounts = JointReader(node, patience_s=timeout_s / 2)
         self._readers = [
             PoolReader(
                 venue,
-                node,
+                accounts,
                 timeout_s=timeout_s,
                 age_max_s=age_max_s,
                 pools=overrides.get(venue.dex, {}),
@@ -86,6 +89,12 @@ class Router:
         Raises ``Rejected`` or ``Transient`` as ``choose_quote`` does.
         """
         return (await self.collect_offers(terms)).choose_route()
+
+    def prefetch(self, token_in: Token, token_out: Token) -> None:
+        """Begin to read the pools of two tokens, for a quote that is about to be asked for."""
+        mint_in, mint_out = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
+        for reader in self._readers:
+            reader.prefetch(mint_in, mint_out)
 
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every venue."""

@@ -40,6 +40,9 @@ _pool_quotes = Counter("pool_quotes", "Pools quoted, by where their state came f
 _signature_news = Counter(
     "signature_news", "Outcomes of sent transactions, by how they became known", ["source"]
 )
+_joint_reads_failed = Counter(
+    "joint_reads_failed", "Requests for the accounts of several venues that failed"
+)
 
 
 def rpc_call_delayed(method: str) -> None:
@@ -110,3 +113,9 @@ def pool_quoted(source: str) -> None:
 def signature_resolved(source: str) -> None:
     """The outcome of a transaction became known by a ``notification`` or by ``polling``."""
     _signature_news.labels(source).inc()
+
+
+def joint_read_failed() -> None:
+    """A request for the accounts of several venues failed: for a while they are read apart."""
+    _joint_reads_failed.inc()
+    _log.warning("venues are read apart", reason="a request for the accounts of several failed")

@@ -57,6 +57,7 @@ async def run_jobs(
     jobs_max: int = 2_000,
     turns: OwnerTurns[JobMessage] | None = None,
     waiting_orders: WaitingOrders = NO_WAITING_ORDERS,
+    prefetch: Callable[[str, str], None] = lambda *_: None,
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
     retries = RetryMiddleware(attempts_max=attempts_max, backoff_s=lambda failures: 0.01 * failures)
@@ -73,6 +74,7 @@ async def run_jobs(
                 capacity=UnsentLimiter(2_000),
                 stop=stop,
                 shutdown_s=5,
+                prefetch=prefetch,
             )
         )
         try:
@@ -170,3 +172,22 @@ async def test_an_unexpected_error_is_retried_as_often_as_attempts_are_allowed(
         await JobQueue(broker).send("local", IDS[1:2])
         await asyncio.wait_for(after.wait(), 30)
     assert calls.count(str(IDS[0])) == 3
+
+
+async def test_the_pair_of_a_job_is_told_before_the_job_runs(redis_url: str) -> None:
+    told: list[tuple[str, ...]] = []
+    done = asyncio.Event()
+
+    async def execute(order_id: str) -> None:
+        told.append((order_id,))
+        if len(told) == 3:
+            done.set()
+
+    async with (
+        open_broker(redis_url) as broker,
+        run_jobs(broker, execute, prefetch=lambda *pair: told.append(pair)),
+    ):
+        await JobQueue(broker).send("local", IDS[:1], pair=("SOL", "USDC"))
+        await JobQueue(broker).send("local", IDS[1:2])
+        await asyncio.wait_for(done.wait(), 30)
+    assert told == [("SOL", "USDC"), (str(IDS[0]),), (str(IDS[1]),)]

@@ -51,7 +51,8 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
-        await services.jobs.send(request.owner, [accepted.id])
+        pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
+        await services.jobs.send(request.owner, [accepted.id], pair=pair)
     response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
 
