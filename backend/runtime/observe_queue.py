@@ -23,6 +23,9 @@ _queue_delay = Gauge("jobs_queued_seconds", "How long the oldest job has waited 
 _jobs_left_in_rows = Counter(
     "jobs_left_in_rows", "Jobs beyond an owner's share; workers claim their orders from the rows"
 )
+_events_notified = Counter(
+    "events_notified", "Events that notifications brought, before the journal was read"
+)
 _redis_failures = Counter("redis_gone", "Commands that failed because Redis was unavailable")
 
 
@@ -95,3 +98,8 @@ def queue_measured(jobs: int, delay_s: float) -> None:
 def job_left_in_row() -> None:
     """A job came while its owner had its share waiting; its order is claimed from its row."""
     _jobs_left_in_rows.inc()
+
+
+def events_notified(count: int) -> None:
+    """Notifications brought events for subscribers in order: the journal is not read for them."""
+    _events_notified.inc(count)

@@ -21,7 +21,7 @@ from backend.domain.orders import LeasedOrder, OrderEvent, OrderTerms, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.commit_notifications import Commit, CommitObserver
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_event
 from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
@@ -233,9 +233,12 @@ class LeaseStore:
         return [(row["owner"], self._parse_order(row)) for row in ordered]
 
     def _notify(self, claimed: Sequence[asyncpg.Record]) -> None:
-        if claimed:
+        if not claimed:
+            return
+        events = None
+        if len(claimed) <= EVENTS_MAX:
             events = [_build_event(row) for row in claimed if row["is_first"]]
-            self._on_commit(Commit(claimed[0]["txid"], events))
+        self._on_commit(Commit(claimed[0]["txid"], events))
 
     async def find_overdue_owners(self) -> list[str]:
         """The owners with an order that no worker executes: open, not leased, its job overdue.

@@ -13,6 +13,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 
 from backend.api.delivery.event_page import EncodedEvent, EventPage
 from backend.api.delivery.feed_tail import FeedTail
@@ -85,11 +86,13 @@ async def test_commits_that_follow_each_other_are_published_without_the_journal(
     ]
     commits.append(Commit(HEAD + 4, []))  # one that wrote no event
     commits.append(Commit(HEAD + 5, [make_event(HEAD + 5, 9, 1)]))
+    notified = REGISTRY.get_sample_value("events_notified_total") or 0
     async with run_tail(cast(Feed, UnreadableFeed())) as (tail, queue):
         for commit in commits:
             tail.notify_committed(commit)
         keys = await receive_keys(queue, 9)
         assert tail.position == FeedPosition(HEAD + 6)
+    assert REGISTRY.get_sample_value("events_notified_total") == notified + 9
     assert keys == [
         *((UUID(int=order), txid) for txid in range(HEAD, HEAD + 4) for order in (1, 2)),
         (UUID(int=9), 1),

@@ -24,7 +24,7 @@ from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EncodedEvent, Event
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.domain.errors import Transient
 from backend.domain.orders import OrderEvent
-from backend.runtime import observe, trace
+from backend.runtime import observe, observe_queue, trace
 from backend.runtime.commit_notifications import Commit
 from backend.runtime.loop_load import loop_load
 from backend.store.feed import Feed, FeedPosition
@@ -170,51 +170,46 @@ class FeedTail:
             return False
         return True
 
-    async def _publish_to_target(self) -> int:
-        """Publish events until the newest notified transaction is among them, or a timeout.
-
-        Returns the number of events.
-        """
+    async def _publish_to_target(self) -> None:
+        """Publish events until the newest notified transaction is among them, or a timeout."""
         loop = asyncio.get_running_loop()
         read_at = loop.time() + (GAP_WAIT_S if self._are_gaps_closed else 0)
         give_up_at = read_at + REREAD_TIMEOUT_S
-        count = 0
         while True:
             self._is_notified.clear()
             target_txid = self._target_txid
-            count += self._publish_notified()
+            self._publish_notified()
             now = loop.time()
             has_gap = self.position.txid <= target_txid
             if has_gap and (now >= read_at or self.position.txid <= self._unknown_txid):
                 self._unknown_txid = 0
-                count += await self._read_gap()
+                await self._read_gap()
                 read_at = loop.time() + REREAD_S
             if self.position.txid > target_txid:
                 self._delayed_since = None
-                return count
+                return
             if now > give_up_at:
                 self._target_txid = 0  # until the next notification: the last one may be wrong
-                return count
+                return
             if self._is_long_delayed(now):
                 await self._read_ahead()
                 read_at = loop.time() + READ_AHEAD_PAUSE_S
             await self._wait_notified(read_at - loop.time())
 
-    def _publish_notified(self) -> int:
+    def _publish_notified(self) -> None:
         """Publish the notified events that are next in the total order."""
         events, position = self._buffer.take_from(self.position)
         self._publish(events)
         self._position = position
-        return len(events)
+        observe_queue.events_notified(len(events))
 
-    async def _read_gap(self) -> int:
+    async def _read_gap(self) -> None:
         """Read from the journal, because a transaction is missing among the notified ones."""
         missing_txid = self.position.txid
         events = await self._read_available()
         if self.position.txid > missing_txid:
             # If it was none of ours, the next gap is hardly worth a wait.
             self._are_gaps_closed = any(each.event.txid == missing_txid for each in events)
-        return len(events)
 
     def _is_long_delayed(self, now: float) -> bool:
         """Whether older transactions have delayed the feed for a while."""
