@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, NamedTuple
 
-import asyncpg
-
 from backend.domain.errors import Transient
 from backend.embedded import ServerUrls
 from backend.trials import process_usage as usage
@@ -22,7 +20,7 @@ from backend.trials.bench.figures import (
     summarize_delays,
 )
 from backend.trials.bench.load_client import LoadClient, PostResults, open_load_client
-from backend.trials.bench.servers import create_run_database, reserve_redis_database
+from backend.trials.bench.servers import connect, create_run_database, reserve_redis_database
 from backend.trials.bench.system import EngineLayout, RunningEngine, start_engine
 from backend.trials.bench.verification import Connection
 
@@ -163,7 +161,7 @@ async def open_bench_run(
         start_engine(layout, database_url, redis_url) as system,
         open_load_client(system.api_url, connections) as client,
     ):
-        connection = await asyncpg.connect(database_url)
+        connection = await connect(database_url)
         try:
             clock_offset_s = await verification.measure_clock_offset_s(connection, loop.time)
             seed = f"{layout.seed} orders"

@@ -78,10 +78,16 @@ def _build_redis_url(url: str, number: int) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}?{'&'.join([*options, f'db={number}'])}"
 
 
+async def connect(database_url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection of the benchmark's own, which may go through a pooler."""
+    # In transaction mode a prepared statement is not there in the next transaction.
+    return await asyncpg.connect(database_url, statement_cache_size=0)
+
+
 async def find_server_pids(database_url: str, redis_url: str) -> dict[str, Sequence[int]]:
     """Find the server processes that run on this machine, by name."""
     pids: dict[str, Sequence[int]] = {}
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     backend = await connection.fetchval("SELECT pg_backend_pid()")
     if (postmaster := usage.find_parent_named(backend, "postgres")) is not None:
         pids["postgres"] = (postmaster,)
