@@ -73,7 +73,7 @@ async def test_slow_readers_are_refused_and_do_not_stop_the_intake(
 
         async def are_all_counted() -> bool:
             # Counts follow the feed, which transactions of other databases may hold up.
-            return (await api.get("/api/stats"))["total"] == POSTS + 11
+            return bool((await api.get("/api/stats"))["total"] == POSTS + 11)
 
         await wait_until(are_all_counted)
         assert await database.fetchval(_COUNT_SLEEPING) <= 3
