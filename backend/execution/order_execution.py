@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
+from backend.domain.backoff import backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.lifecycle import (
     Cause,
@@ -17,7 +18,6 @@ from backend.domain.lifecycle import (
     Status,
     Step,
     advance,
-    backoff_ms,
     choose_recovery,
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.domain.backoff import backoff_ms
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
     FINAL_STATUSES,
@@ -19,7 +20,6 @@ from backend.domain.lifecycle import (
     Status,
     Step,
     advance,
-    backoff_ms,
     choose_recovery,
     render_diagram,
 )

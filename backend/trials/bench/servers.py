@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from backend.domain.errors import Rejected
+from backend.store.address import parse_address
+from backend.store.connection import Connector
 from backend.trials import process_usage as usage
 
 REDIS_DATABASES: Final = 16
@@ -79,9 +81,8 @@ def _build_redis_url(url: str, number: int) -> str:
 
 
 async def connect(database_url: str) -> asyncpg.Connection[asyncpg.Record]:
-    """Open a connection of the benchmark's own, which may go through a pooler."""
-    # In transaction mode a prepared statement is not there in the next transaction.
-    return await asyncpg.connect(database_url, statement_cache_size=0)
+    """Open a connection of the benchmark's own, through a pooler as the engine does."""
+    return await Connector(parse_address(database_url)).connect()
 
 
 async def find_server_pids(database_url: str, redis_url: str) -> dict[str, Sequence[int]]:

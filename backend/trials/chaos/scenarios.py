@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.faults import Fault, FaultKind, FaultRandom
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom
 from backend.trials.chaos.timing import LEASE_S
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
