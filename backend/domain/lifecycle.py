@@ -41,6 +41,7 @@ class Status(StrEnum):
 
 
 FINAL_STATUSES = frozenset({Status.CONFIRMED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+OPEN_STATUSES = tuple(status for status in Status if status not in FINAL_STATUSES)
 
 
 class Cause(StrEnum):

@@ -8,6 +8,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from tests.integration.apis import (
+    ORDER,
     Json,
     RunningApi,
     open_api,
@@ -129,3 +130,92 @@ async def test_two_api_processes_cancel_the_same_orders_once_each(
         for order_id in ids:
             events = await second.get(f"/api/orders/{order_id}/events")
             assert [each["status"] for each in events["events"]] == ["pending", "cancelled"]
+
+
+# All orders of a filter
+
+
+async def place_pairs(api: RunningApi) -> dict[str, list[str]]:
+    """Six orders of two pairs, in the order of their placement."""
+    ids: dict[str, list[str]] = {"SOL": [], "JUP": []}
+    for _ in range(3):
+        for token, placed in ids.items():
+            placed.append(str(await api.place_order(tokenIn=token)))
+    return ids
+
+
+async def test_all_open_orders_of_a_filter_are_cancelled_and_no_other(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as d:
+        ids = await place_pairs(api)
+        await d.sign(await d.route(await d.claim(UUID(ids["SOL"][0]))))
+        await d.confirm(UUID(ids["SOL"][1]))
+        answer = await delete(api, "/api/orders?tokenIn=sol")
+        assert answer == {"cancelled": [ids["SOL"][2]], "tooLate": [ids["SOL"][0]], "next": None}
+        page = await api.get("/api/orders?status=open&order=asc")
+        assert [each["orderId"] for each in page["orders"]] == [ids["SOL"][0], *ids["JUP"]]
+        order = await api.get(f"/api/orders/{ids['SOL'][2]}")
+        assert order["cancelReason"] == "cancelled_with_others"
+        nothing: Json = {"cancelled": [], "tooLate": [], "next": None}
+        for query in ("status=pending&tokenOut=SOL", "type=limit", "status=building"):
+            assert await delete(api, f"/api/orders?{query}") == nothing
+        batch = await api.post("/api/orders/batch", {"orders": [dict(ORDER)] * 2})
+        answer = await delete(api, f"/api/orders?batchId={batch['batchId']}")
+        assert answer["cancelled"] == [each["orderId"] for each in batch["orders"]]
+        answer = await delete(api, "/api/orders?all=true")
+        assert answer == {"cancelled": ids["JUP"], "tooLate": [ids["SOL"][0]], "next": None}
+
+
+async def test_a_call_cancels_a_bounded_number_and_its_cursor_goes_on(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as d:
+        ids = [str(await api.place_order()) for _ in range(7)]
+        await d.sign(await d.route(await d.claim(UUID(ids[0]))))
+        answers: list[Json] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            answers.append(await delete(api, f"/api/orders?all=true&limit=3{cursor}"))
+            assert len(answers[-1]["cancelled"]) + len(answers[-1]["tooLate"]) <= 3
+            following = answers[-1]["next"]
+            cursor = None if following is None else f"&cursor={following}"
+        assert [each for answer in answers for each in answer["cancelled"]] == ids[1:]
+        assert [each for answer in answers for each in answer["tooLate"]] == ids[:1]
+
+
+async def test_what_is_not_clearly_asked_for_is_refused_and_cancels_nothing(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        order_id = await api.place_order()
+        problem = await delete(api, "/api/orders", 422)
+        assert problem["code"] == "filter_required"
+        assert "all=true" in problem["detail"]
+        assert (await delete(api, "/api/orders?limit=5", 422))["code"] == "filter_required"
+        for query, field in (
+            ("all=yes", "all"),
+            ("all=true&tokenIn=SOL", "all"),
+            ("status=cancelled", "status"),
+            ("status=open,failed", "status"),
+            ("tokenIn=DOGE", "tokenIn"),
+            ("batchId=7", "batchId"),
+            ("all=true&limit=1001", "limit"),
+            ("all=true&cursor=x", "cursor"),
+            ("all=true&dex=raydium", "dex"),
+        ):
+            problem = await delete(api, f"/api/orders?{query}", 400)
+            assert [error["field"] for error in problem["errors"]] == [field], query
+        assert (await api.get(f"/api/orders/{order_id}"))["status"] == "pending"
+
+
+async def test_an_owner_cancels_all_of_its_own_orders_only(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url, api_keys=f"{ANNA},{BERT}") as api:
+        for key in (ANNA, BERT):
+            headers = {"X-API-Key": key.partition(":")[2]}
+            await api.post("/api/orders/execute", dict(ORDER), headers=headers)
+        answers = [await delete(api, "/api/orders?all=true", key=ANNA) for _ in range(2)]
+        assert [len(answer["cancelled"]) for answer in answers] == [1, 0]
+        assert len((await delete(api, "/api/orders?status=open", key=BERT))["cancelled"]) == 1

@@ -57,7 +57,7 @@ LIST: Final = Route(
         response="OrderList",
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=(
-            *("status", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
+            *("status (list)", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
             *("from", "to", "updatedSince", "order", "limit", "cursor"),
         ),
         headers=("Link",),
@@ -84,6 +84,24 @@ CANCEL: Final = Route(
         description="200 with the cancelled order: it will never be executed; a repeat gets the"
         " same. Or 409 `too_late` with the `order` as it is: submitted, so that it may land until"
         " `mayLandUntil`, or ended. Nothing in between.",
+    ),
+)
+CANCEL_MANY: Final = Route(
+    "DELETE",
+    "/api/orders",
+    cancel_orders.cancel_matching_orders,
+    RouteDoc(
+        "Cancel all open orders of a filter",
+        "orders",
+        response="Cancellations",
+        problem_statuses=(400, 422, *_DATABASE_UNAVAILABLE),
+        parameters=(
+            *("status (cancel)", "batchId", "tokenIn", "tokenOut", "type", "all"),
+            *("limit (cancel)", "cursor (cancel)"),
+        ),
+        description="The oldest first, up to `limit` in one call: while `next` is not null, call"
+        " again with it as `cursor`. Without any filter the answer is 422 `filter_required`, unless"
+        " `all=true` says that all are meant.",
     ),
 )
 ORDER_BY_CLIENT_ID: Final = Route(
@@ -128,6 +146,7 @@ ORDER_ROUTES: Final = (
     LIST,
     ORDER,
     CANCEL,
+    CANCEL_MANY,
     ORDER_BY_CLIENT_ID,
     EVENTS,
     STATS,
