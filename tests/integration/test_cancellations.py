@@ -13,7 +13,7 @@ from backend.domain.lifecycle import CANCELLABLE_STATUSES, Cause, Status, advanc
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.store.journal import IntermediateStep, LeaseLost, Transition
 from backend.store.migrations import migrate
-from backend.store.withdrawals.cancellations import CancelReason
+from backend.store.withdrawals.cancellations import _CANCEL_ORDERS, CancelReason
 from tests.integration.stores import (
     EXPIRED_LEASES,
     Store,
@@ -157,3 +157,15 @@ async def test_many_orders_are_cancelled_together(database_url: str) -> None:
         assert await store.cancellations.cancel_many("local", ids, reason) == set()
         rows = await store.pool.fetch("SELECT count(*) FROM order_events GROUP BY status")
         assert sorted(row["count"] for row in rows) == [1, 1, 1, 1_099, 1_100]
+
+
+async def test_each_cancelled_order_is_found_by_its_id(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        order_id = await accept_order(store)
+        args = [[order_id], ["local"], ["x"], ["{}"], ["pending"], 1]
+        async with store.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            rows = await connection.fetch(f"EXPLAIN {_CANCEL_ORDERS}", *args)
+        plan = "\n".join(row[0] for row in rows)
+        assert "Index Scan using orders_pkey on orders" in plan, plan
+        assert "Seq Scan" not in plan
