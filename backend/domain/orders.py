@@ -138,7 +138,10 @@ class OrderEvent:
 
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
-    """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text."""
+    """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text.
+
+    ``last_valid_height`` is the last block height at which a submitted order can land.
+    """
 
     id: UUID
     client_order_id: str | None
@@ -160,6 +163,8 @@ class OrderRecord:
     executed_price: Decimal | None
     network_fee_lamports: int | None
     last_error: str | None
+    last_valid_height: int | None
+    cancel_reason: str | None
     next_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime

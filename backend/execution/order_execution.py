@@ -27,6 +27,7 @@ from backend.execution.event_data import (
     compute_price,
     describe_failure,
     describe_fill,
+    describe_signed,
     describe_unknown_fill,
     encode_json,
 )
@@ -117,7 +118,7 @@ class OrderExecution:
             else:  # it is signed at once, so both steps share one commit
                 self._defer(Cause.ROUTED, data, **route_fields)
             signed = await self._sign(route)
-        await self._record(Cause.SIGNED, {"txHash": signed.signature}, signed=signed)
+        await self._record(Cause.SIGNED, describe_signed(signed), signed=signed)
         self._lease.waiting_since = None
         self._context.on_checkpoint(Checkpoint.STORED)
         await self._context.submitter.send(signed)
@@ -219,10 +220,8 @@ class OrderExecution:
         else:
             # It landed, so the order has ended; its amount follows when a node tells it.
             assert result.status is not None
-            slot = result.status.slot
-            await self._record(
-                Cause.LANDED, describe_unknown_fill(order, signed, slot, self._route)
-            )
+            unknown = describe_unknown_fill(order, signed, result.status.slot, self._route)
+            await self._record(Cause.LANDED, unknown)
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _fail(self, cause: Cause, error: EngineError) -> None:

@@ -25,6 +25,7 @@ _STATUSES: Final = {status.value: status for status in Status}
 _TYPES: Final = {kind.value: kind for kind in OrderType}
 _VENUES: Final = {dex.value: dex for dex in Dex}
 
+_GET = f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2"  # noqa: S608 - constants
 _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
 """
@@ -41,11 +42,12 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._readers.read(
-            f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
-            order_id,
-            owner,
-        )
+        rows = await self._readers.read(_GET, order_id, owner)
+        return _parse_record(rows[0]) if rows else None
+
+    async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
+        """As ``get``, on the connections that write: not behind a backlog of readers."""
+        rows = await self._pool.read(_GET, order_id, owner)
         return _parse_record(rows[0]) if rows else None
 
     async def list_page(
