@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -108,6 +109,8 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
             values[amount] = int(values[amount])
+    if values["executed_price"] is not None:
+        values["executed_price"] = Decimal(values["executed_price"])
     values["type"] = _TYPES[values["type"]]
     values["status"] = _STATUSES[values["status"]]
     values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]
