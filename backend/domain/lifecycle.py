@@ -9,7 +9,7 @@ Two rules:
   signature and the signed bytes, *before* the bytes are sent; the order leaves it only when the
   chain shows that the transaction landed or that it never can. So a crash at any point leaves
   either an order that sent nothing, or one whose signature resolves its outcome
-  (``choose_recovery``).
+  (``choose_recovery``). And an order that is not submitted can be cancelled at any moment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 ATTEMPTS_MAX = 3
 
@@ -40,6 +41,7 @@ class Status(StrEnum):
 
 
 FINAL_STATUSES = frozenset({Status.CONFIRMED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+OPEN_STATUSES = tuple(status for status in Status if status not in FINAL_STATUSES)
 
 
 class Cause(StrEnum):
@@ -69,27 +71,40 @@ class TransitionRule:
 
 _RETRY_RULE = TransitionRule(Status.ROUTING, is_retryable=True)
 _FAIL_RULE = TransitionRule(Status.FAILED)
+_CANCEL_RULE = TransitionRule(Status.CANCELLED)
+_EXPIRE_RULE = TransitionRule(Status.EXPIRED)
 
 TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.PENDING, Cause.CLAIMED): TransitionRule(Status.ROUTING),
-    (Status.PENDING, Cause.CANCELLED): TransitionRule(Status.CANCELLED),
-    (Status.PENDING, Cause.TIMED_OUT): TransitionRule(Status.EXPIRED),
+    (Status.PENDING, Cause.CANCELLED): _CANCEL_RULE,
+    (Status.PENDING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),
     (Status.ROUTING, Cause.TRANSIENT): _RETRY_RULE,
     (Status.ROUTING, Cause.OUTAGE): _FAIL_RULE,
     (Status.ROUTING, Cause.REJECTED): _FAIL_RULE,
+    (Status.ROUTING, Cause.CANCELLED): _CANCEL_RULE,
+    (Status.ROUTING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.BUILDING, Cause.SIGNED): TransitionRule(Status.SUBMITTED),
     (Status.BUILDING, Cause.TRANSIENT): _RETRY_RULE,
     (Status.BUILDING, Cause.OUTAGE): _FAIL_RULE,
     (Status.BUILDING, Cause.REJECTED): _FAIL_RULE,
+    (Status.BUILDING, Cause.CANCELLED): _CANCEL_RULE,
+    (Status.BUILDING, Cause.TIMED_OUT): _EXPIRE_RULE,
     # A crash of a worker is not the order's failure: it uses up no attempt.
     (Status.BUILDING, Cause.INTERRUPTED): TransitionRule(Status.ROUTING),
+    # What is submitted may land at any moment: it is neither cancelled nor does it expire.
     (Status.SUBMITTED, Cause.LANDED): TransitionRule(Status.CONFIRMED),
     # Slippage may pass with a fresh quote. A failure that can never pass is REJECTED.
     (Status.SUBMITTED, Cause.REVERTED): _RETRY_RULE,
     (Status.SUBMITTED, Cause.REJECTED): _FAIL_RULE,
     (Status.SUBMITTED, Cause.SIGNATURE_EXPIRED): _RETRY_RULE,
 }
+
+
+CANCELLABLE_STATUSES: Final = frozenset(
+    status for status, cause in TRANSITIONS if cause is Cause.CANCELLED
+)
+"""The statuses in which nothing was sent that could still land."""
 
 
 class IllegalTransition(AssertionError):
@@ -120,16 +135,6 @@ def advance(
     if attempt >= attempts_max:
         return Step(Status.FAILED, attempt)
     return Step(rule.to, attempt + 1, is_retry=True)
-
-
-def backoff_ms(failed_attempt: int, *, base_ms: int, jitter: float, chance: float) -> int:
-    """Compute the backoff after ``failed_attempt`` (from 1): ``base_ms`` · 2ⁿ⁻¹, with jitter.
-
-    ``jitter`` is the largest deviation as a fraction of the backoff. ``chance`` is a random number
-    from 0 to 1 supplied by the caller: 0.5 means no deviation.
-    """
-    wait_ms: int = base_ms * 2 ** (failed_attempt - 1)
-    return round(wait_ms * (1 + jitter * (2 * chance - 1)))
 
 
 class SignatureOutcome(StrEnum):

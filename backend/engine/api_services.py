@@ -28,6 +28,7 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
+from backend.store.withdrawals.cancellations import Cancellations
 
 
 def new_id() -> UUID:
@@ -50,6 +51,7 @@ class ApiServices:
     rpc: RpcClient
     router: Router
     intake: Intake
+    cancellations: Cancellations
     orders: OrderQueries
     open_orders: OpenOrderCounts
     counts: StatusCounts
@@ -83,9 +85,10 @@ async def open_api_services(
             "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
         )
         open_orders = OpenOrderCounts(shared.pool)
+        cancellations = Cancellations(shared.pool, on_commit=shared.notifier.notify)
         async with (
             open_readers(settings) as readers,
-            run_in_background(intake.run, open_orders.run),
+            run_in_background(intake.run, cancellations.run, open_orders.run),
         ):
             yield ApiServices(
                 settings=settings,
@@ -94,6 +97,7 @@ async def open_api_services(
                 rpc=shared.rpc,
                 router=shared.router,
                 intake=intake,
+                cancellations=cancellations,
                 orders=OrderQueries(shared.pool, readers=readers),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),

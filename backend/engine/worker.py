@@ -17,8 +17,8 @@ from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
+from backend.domain.backoff import backoff_ms
 from backend.domain.errors import Rejected, Transient, Unavailable
-from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.execution.context import (

@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
-from backend.domain.lifecycle import backoff_ms
+from backend.domain.backoff import backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.wallet.funds import Funds, UncheckedFunds

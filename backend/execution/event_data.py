@@ -18,6 +18,11 @@ def compute_price(terms: OrderTerms, amount_out: int) -> str:
     return str(Price(terms.amount_in, token_in.decimals, amount_out, token_out.decimals))
 
 
+def describe_signed(signed: SignedTransaction) -> dict[str, object]:
+    """The data of ``submitted``; it may land up to a block height."""
+    return {"txHash": signed.signature, "mayLandUntil": signed.last_valid_height}
+
+
 def describe_fill(
     order: LeasedOrder, signed: SignedTransaction, fill: Fill, price: str, route: Route | None
 ) -> dict[str, object]:

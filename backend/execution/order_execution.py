@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
+from backend.domain.backoff import backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.lifecycle import (
     Cause,
@@ -17,7 +18,6 @@ from backend.domain.lifecycle import (
     Status,
     Step,
     advance,
-    backoff_ms,
     choose_recovery,
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
@@ -27,6 +27,7 @@ from backend.execution.event_data import (
     compute_price,
     describe_failure,
     describe_fill,
+    describe_signed,
     describe_unknown_fill,
     encode_json,
 )
@@ -117,7 +118,7 @@ class OrderExecution:
             else:  # it is signed at once, so both steps share one commit
                 self._defer(Cause.ROUTED, data, **route_fields)
             signed = await self._sign(route)
-        await self._record(Cause.SIGNED, {"txHash": signed.signature}, signed=signed)
+        await self._record(Cause.SIGNED, describe_signed(signed), signed=signed)
         self._lease.waiting_since = None
         self._context.on_checkpoint(Checkpoint.STORED)
         await self._context.submitter.send(signed)
@@ -218,10 +219,8 @@ class OrderExecution:
         else:
             # It landed, so the order has ended; its amount follows when a node tells it.
             assert result.status is not None
-            slot = result.status.slot
-            await self._record(
-                Cause.LANDED, describe_unknown_fill(order, signed, slot, self._route)
-            )
+            unknown = describe_unknown_fill(order, signed, result.status.slot, self._route)
+            await self._record(Cause.LANDED, unknown)
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _fail(self, cause: Cause, error: EngineError) -> None:

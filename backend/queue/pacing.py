@@ -15,9 +15,9 @@ SHARED_S: Final = 10.0
 """Owners share the worker until no other than one has started an order for so long."""
 QUIET_ORDERS_MAX: Final = 4
 """With so many orders under way at its start, an order takes as long as on a quiet worker."""
-SLOWDOWN_MAX: Final = 1.5
-SLOWDOWN_ADDED_S: Final = 0.01
-PLACES_MIN: Final = 10
+SLOWDOWN_MAX: Final = 1.25
+SLOWDOWN_ADDED_S: Final = 0.003
+PLACES_MIN: Final = 4
 GROWTH: Final = 0.2
 """By how much the number grows with each order that ends in time."""
 SHRINK_FACTOR: Final = 0.8

@@ -23,11 +23,14 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent
 from backend.domain.quotes import Dex
 from backend.runtime import observe_queue, trace
+from backend.runtime.loop_load import loop_load
 from backend.runtime.redis.errors import drop_connections_if_moved
 
 RETRY_S = 0.5
 TXID_MAX: Final = 2**63 - 1
-EVENTS_MAX: Final = 100
+MIN_INTERVAL_S: Final = 0.004
+"""Shortest time between two messages of a process under full load: each costs every reader time."""
+EVENTS_MAX: Final = 10
 """Most events of a commit that its notification carries: more are read at less cost in one page."""
 COMMITS_MAX: Final = 20
 """Most commits in one message."""
@@ -71,7 +74,10 @@ class CommitNotifier:
         self._commit_pending.set()
 
     async def run(self) -> None:
-        """Publish until cancelled; the commits of the time that a message takes share the next."""
+        """Publish until cancelled; the commits of the time that a message takes share the next.
+
+        Under load they share that of the next ``MIN_INTERVAL_S`` too.
+        """
         while True:
             await self._commit_pending.wait()
             self._commit_pending.clear()
@@ -83,6 +89,8 @@ class CommitNotifier:
                     await self._redis.publish(self._name, encode_commits(commits))
                     trace.mark_span("Redis: publish", started_s)
                     _raise_if_cancelled()
+                    if pause_s := loop_load.scale(MIN_INTERVAL_S):
+                        await asyncio.sleep(pause_s)
                 except (RedisError, OSError) as error:
                     _raise_if_cancelled()
                     observe_queue.redis_unavailable("publish", error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.faults import FaultKind
+from backend.trials.chaos.fault_kinds import FaultKind
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import LEASE_S, recovery_bound_s

@@ -26,7 +26,7 @@ from backend.domain.tokens import TokenRegistry
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.store.database import open_pool
 from backend.store.feed import Feed
-from backend.store.journal import Journal, Transition
+from backend.store.journal import Journal, LeaseLost, Transition
 from backend.store.leases import LeaseStore
 from tests.integration.stores import LONG_LEASES
 
@@ -169,6 +169,14 @@ class OrderDriver:
         return await self._record(
             leased, Cause.REJECTED, data, last_error="no_pool: raydium has no pool"
         )
+
+    async def lose(self, leased: LeasedOrder) -> bool:
+        """Try the next step of a routed order; returns whether the lease was lost."""
+        try:
+            await self.sign(leased)
+        except LeaseLost:
+            return True
+        return False
 
     async def retry(self, leased: LeasedOrder) -> LeasedOrder:
         data = '{"code":"venue_timeout","reason":"nobody answered","waitMs":0}'

@@ -15,6 +15,7 @@ from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store import journal
 from backend.store.journal import IntermediateStep, LeaseLost, LeasePolicy, Transition
+from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.stores import ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
@@ -106,6 +107,12 @@ class StorePair:
         waits = self.draw_waits(orders)
         self.model.release(self.now, _to_lease_keys(orders), waits)
         await self.store.leases.release(orders, waits)
+
+    async def cancel(self) -> None:
+        for order_id in self.sample(list(self.model.rows), 2):
+            is_cancelled = self.model.cancel(self.now, order_id)
+            cancelling = self.store.cancellations.cancel("local", order_id, CancelReason.REQUESTED)
+            assert await cancelling == is_cancelled
 
     async def sweep(self) -> None:
         owners = await self.store.leases.find_overdue_owners()

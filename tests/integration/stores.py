@@ -24,6 +24,7 @@ from backend.store.intake import Intake
 from backend.store.journal import Journal, LeasePolicy, Transition
 from backend.store.leases import LeaseStore
 from backend.store.reads.queries import OrderQueries
+from backend.store.withdrawals.cancellations import Cancellations
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))
@@ -46,6 +47,7 @@ class Store:
     intake: Intake
     journal: Journal
     leases: LeaseStore
+    cancellations: Cancellations
     orders: OrderQueries
     feed: Feed
     committed_txids: list[int]
@@ -83,13 +85,14 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
             Intake(pool, rekick_after=policy.rekick_after, on_commit=on_commit),
             Journal(pool, policy=policy, on_commit=on_commit),
             LeaseStore(pool, policy=policy, tokens=TokenRegistry(), on_commit=on_commit),
+            Cancellations(pool, on_commit=on_commit),
             OrderQueries(pool),
             Feed(pool),
             committed_txids,
             commits,
         )
         async with asyncio.TaskGroup() as group:
-            runs = [store.intake.run, store.journal.run, store.leases.run]
+            runs = [store.intake.run, store.journal.run, store.leases.run, store.cancellations.run]
             tasks = [group.create_task(run()) for run in runs]
             try:
                 yield store

@@ -264,7 +264,7 @@ async def test_an_id_that_names_no_order_is_not_found(
         ("GET", "/static/nothing.html", 404, "not_found"),
         ("GET", "/static/..%2Fpyproject.toml", 404, "not_found"),
         ("GET", "/docs/index.html", 404, "not_found"),
-        ("DELETE", "/api/orders/1", 405, "method_not_allowed"),
+        ("PUT", "/api/orders/1", 405, "method_not_allowed"),
         ("PUT", EXECUTE, 405, "method_not_allowed"),
         ("POST", "/api/orders", 405, "method_not_allowed"),
         ("GET", BATCH, 404, "order_not_found"),

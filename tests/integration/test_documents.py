@@ -75,7 +75,9 @@ async def test_every_request_of_the_collection_gets_the_response_that_it_promise
         status, response = await send_request(
             engine.api, request["method"], fill_variables(path, values), body, headers
         )
-        assert f"have.status({status})" in script, (item["name"], response)
+        expected = re.search(r"expect\(\[([0-9, ]+)\]\)", script)
+        assert expected is not None
+        assert str(status) in expected[1].split(", "), (item["name"], response)
         if '"orderId", pm.response' in script:
             values["orderId"] = response["orderId"]
 
@@ -120,7 +122,7 @@ async def test_every_request_of_the_http_file_gets_the_status_in_its_title(
                 assert (await socket.receive()).type is aiohttp.WSMsgType.TEXT
             continue
         status, response = await send_request(engine.api, method, path, body, headers)
-        assert title.startswith(f"{status} "), (title, response)
+        assert str(status) in title.split(" ", 1)[0].split("/"), (title, response)
         values |= {name: response[name] for name in ("orderId", "batchId") if name in response}
         sent += 1
     assert sent >= 10

@@ -160,7 +160,10 @@ async def test_a_preflight_of_a_configured_origin_is_told_what_it_may_send(
     database_url: str, redis_url: str
 ) -> None:
     async with open_api_for_pages(database_url, redis_url) as api:
-        for path, methods in ((EXECUTE, "GET, HEAD, POST"), ("/api/orders", "GET, HEAD")):
+        for path, methods in (
+            (EXECUTE, "DELETE, GET, HEAD, POST"),
+            ("/api/orders", "DELETE, GET, HEAD"),
+        ):
             preflight = {
                 "Origin": PAGE,
                 "Access-Control-Request-Method": "POST",

@@ -41,6 +41,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.renew,
             pair.release,
             pair.sweep,
+            pair.cancel,
             pair.claim_waiting,
             pair.shift_time,
             pair.accept,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
+from uuid import UUID
 
-from backend.domain.lifecycle import ATTEMPTS_MAX, TRANSITIONS, Status
+from backend.domain.lifecycle import ATTEMPTS_MAX, FINAL_STATUSES, TRANSITIONS, Status
 from backend.execution import outage, signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
@@ -86,6 +87,16 @@ def order_bound_s(plan: Plan) -> float:
     return plan.settings.attempts_max * (attempt_s + wait_s) + quick_s
 
 
+def find_cancel_violations(
+    told_cancelled: Iterable[UUID], database: DatabaseModel
+) -> Iterator[str]:
+    """Yield the orders that are not cancelled, though their client was told so."""
+    for order_id in sorted(told_cancelled):
+        status = database.rows[order_id].status
+        if status is not Status.CANCELLED:
+            yield f"not cancelled: order {order_id.int & 0xFFFF} is {status}"
+
+
 def find_end_violations(row: OrderRow, swaps: list[Landing]) -> Iterator[str]:
     """Yield the violations of how an order ended, given the swaps executed for it."""
     if row.open:
@@ -94,8 +105,8 @@ def find_end_violations(row: OrderRow, swaps: list[Landing]) -> Iterator[str]:
         yield "unreleased lease"
     if len(swaps) > 1:
         yield f"doubled ({len(swaps)} swaps)"
-    if row.status is Status.FAILED and swaps:
-        yield "wrong status (failed, but executed)"
+    if row.status in FINAL_STATUSES - {Status.CONFIRMED} and swaps:
+        yield f"wrong status ({row.status}, but executed)"
     if row.status is Status.CONFIRMED:
         yield from _find_fill_violations(row, swaps)
 

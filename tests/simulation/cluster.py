@@ -66,6 +66,8 @@ class SimulatedCluster:
         self.send_monitor = SendMonitor(self.chain, self.database, loop.time)
         self.slots = [WorkerSlot(n, SimulatedProcess("nobody")) for n in range(plan.workers)]
         self.processes: list[SimulatedProcess] = []
+        self.told_cancelled: set[UUID] = set()
+        """The orders whose client was told that they are cancelled."""
         self.is_healthy = False
         self.is_closing = False
         """Workers that stop are not replaced."""
@@ -104,6 +106,14 @@ class SimulatedCluster:
         self.database.accept(self.server.now(), order_id, ORDER_TERMS, plan.settings.rekick_s)
         self.trace.add("client", "posts", order_id)
         await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
+
+    def cancel_order(self, order_id: UUID) -> None:
+        """Cancel an order as the API does; the answer is that it is cancelled, or too late."""
+        is_cancelled = self.database.cancel(self.server.now(), order_id)
+        if is_cancelled:
+            self.told_cancelled.add(order_id)
+        self.trace.add("client", "cancels" if is_cancelled else "is too late for", order_id)
+        self.server.on_statement()
 
     def heal(self) -> None:
         """Cancel pending faults, and have a running worker in every slot."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
+from uuid import UUID
 
 from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.wire import Commitment
@@ -127,6 +128,27 @@ def accept_processed_commitment() -> Iterator[None]:
         yield
 
 
+def cancel_submitted_orders() -> AbstractContextManager[object]:
+    """An order is cancelled whatever may land of it."""
+
+    def is_cancellable(database: DatabaseModel, row: OrderRow) -> bool:
+        return row.open
+
+    return patch.object(DatabaseModel, "is_cancellable", is_cancellable)
+
+
+def cancel_without_fence() -> AbstractContextManager[object]:
+    """A worker's writes are stored although its order was cancelled since its claim."""
+    cancel = DatabaseModel.cancel
+
+    def cancel_unless_leased(database: DatabaseModel, now: float, order_id: UUID) -> bool:
+        row = database.rows[order_id]
+        is_leased = row.lease_until is not None and database.is_cancellable(row)
+        return is_leased or cancel(database, now, order_id)
+
+    return patch.object(DatabaseModel, "cancel", cancel_unless_leased)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
     "epoch check": skip_epoch_check,
@@ -136,4 +158,6 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "seq check": skip_seq_check,
     "height first": check_status_before_height,
     "confirmation": accept_processed_commitment,
+    "status of what is cancelled": cancel_submitted_orders,
+    "fence of what is cancelled": cancel_without_fence,
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -99,6 +100,14 @@ Fault = Outage | WorkerFault | ChainFork | ClockStep
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The owner of an order cancels it; ``order`` is its index."""
+
+    at: float
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole schedule."""
 
@@ -114,6 +123,7 @@ class Plan:
     """The share of orders that all venues reject, or that the chain rejects for good."""
     faults: tuple[Fault, ...]
     heal_at: float
+    cancellations: tuple[Cancellation, ...] = ()
 
     @property
     def is_database_available(self) -> bool:
@@ -131,7 +141,7 @@ def draw_plan(seed: int) -> Plan:
     faults = [
         _draw_fault(random, settings, workers, duration_s) for _ in range(random.randint(2, 10))
     ]
-    return Plan(
+    plan = Plan(
         settings=settings,
         rules=_draw_rules(random),
         clock=ServerClock(random.uniform(-30, 30), random.uniform(0.99, 1.01)),
@@ -144,6 +154,16 @@ def draw_plan(seed: int) -> Plan:
         faults=tuple(sorted(faults, key=lambda fault: fault.at)),
         heal_at=duration_s,
     )
+    cancellations = _draw_cancellations(Random(f"cancellations {seed}"), plan.orders)
+    return replace(plan, cancellations=tuple(cancellations))
+
+
+def _draw_cancellations(random: Random, orders: tuple[float, ...]) -> Iterator[Cancellation]:
+    """Of every third schedule, some orders are cancelled: soon, or when they have met a fault."""
+    if random.random() < 1 / 3:
+        for order, accepted_at in enumerate(orders):
+            if random.random() < 0.7:
+                yield Cancellation(accepted_at + random.uniform(0, random.choice((1, 8))), order)
 
 
 def _draw_settings(random: Random) -> WorkerSettings:

@@ -13,11 +13,12 @@ from uuid import UUID
 import structlog
 
 from backend.runtime.loop_load import loop_load
-from tests.simulation.audit import audit, order_bound_s
+from tests.simulation.audit import audit, find_cancel_violations, order_bound_s
 from tests.simulation.cluster import SimulatedCluster
 from tests.simulation.faults import set_outage
 from tests.simulation.model.virtual_loop import VirtualLoop
 from tests.simulation.plan import (
+    Cancellation,
     ChainFork,
     ClockStep,
     Fault,
@@ -88,7 +89,12 @@ class _ScheduleRun:
         self._cancel_tasks()
         plan, healed_at = self._plan, self._healed_at_server
         audit_violations = audit(plan, cluster.database, cluster.chain, healed_at)
-        violations = (*cluster.violations, *cluster.send_monitor.violations, *audit_violations)
+        violations = (
+            *cluster.violations,
+            *cluster.send_monitor.violations,
+            *audit_violations,
+            *find_cancel_violations(cluster.told_cancelled, cluster.database),
+        )
         recovery_s = max(ended_at - self._healed_at, 0)
         return ScheduleResult(self._seed, plan, cluster, healed_at, recovery_s, violations)
 
@@ -96,12 +102,15 @@ class _ScheduleRun:
         """Run from the first order to the shutdown; returns when the last order ended."""
         cluster, loop = self._cluster, self._loop
         orders = [(at, UUID(int=(self._seed << 16) + n)) for n, at in enumerate(self._plan.orders)]
-        actions: list[tuple[float, UUID | Fault]] = [*orders]
+        actions: list[tuple[float, UUID | Fault | Cancellation]] = [*orders]
         actions += [(fault.at, fault) for fault in self._plan.faults]
+        actions += [(each.at, each) for each in self._plan.cancellations]
         for at, action in sorted(actions, key=lambda timed: timed[0]):
             await asyncio.sleep(at - loop.time())
             if isinstance(action, UUID):
                 await cluster.accept_order(action)
+            elif isinstance(action, Cancellation):
+                cluster.cancel_order(orders[action.order][1])
             else:
                 self._start_fault(action)
         await asyncio.sleep(self._plan.heal_at - loop.time())

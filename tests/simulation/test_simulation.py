@@ -50,6 +50,8 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         "finds the disk full",
         "claims order 0 submitted",
         "claims order 0 building",
+        "cancels order 0",
+        "is too late for order 0",
     ):
         assert any(entry in line for line in lines), entry
 
@@ -64,6 +66,8 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("last look", "doubled"),
         ("last look", "wrong status"),
         ("seq check", "invalid step"),
+        ("status of what is cancelled", "wrong status (cancelled, but executed)"),
+        ("fence of what is cancelled", "not cancelled"),
     ],
 )
 def test_a_missing_safeguard_is_noticed(without: str, violation_kind: str) -> None:

@@ -12,8 +12,8 @@ from typing import cast
 import asyncpg
 
 from backend.chain.transactions import ComputeBudget
+from backend.domain.backoff import backoff_ms
 from backend.domain.errors import RetryLater
-from backend.domain.lifecycle import backoff_ms
 from backend.domain.tokens import TokenRegistry
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.domain.backoff import backoff_ms
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
+    CANCELLABLE_STATUSES,
     FINAL_STATUSES,
     TRANSITIONS,
     Cause,
@@ -19,7 +21,6 @@ from backend.domain.lifecycle import (
     Status,
     Step,
     advance,
-    backoff_ms,
     choose_recovery,
     render_diagram,
 )
@@ -75,6 +76,16 @@ def test_attempts_never_exceed_their_maximum(causes: list[Cause]) -> None:
             continue
         assert attempt <= step.attempt <= ATTEMPTS_MAX
         status, attempt = step.status, step.attempt
+
+
+def test_an_order_is_cancelled_and_expires_until_it_is_submitted() -> None:
+    assert {Status.PENDING, Status.ROUTING, Status.BUILDING} == CANCELLABLE_STATUSES
+    for status in CANCELLABLE_STATUSES:
+        assert advance(status, 2, Cause.CANCELLED) == Step(Status.CANCELLED, 2)
+        assert advance(status, 2, Cause.TIMED_OUT) == Step(Status.EXPIRED, 2)
+    for cause in (Cause.CANCELLED, Cause.TIMED_OUT):
+        with pytest.raises(IllegalTransition):
+            advance(Status.SUBMITTED, 1, cause)
 
 
 def test_a_crash_before_signing_costs_no_attempt() -> None:

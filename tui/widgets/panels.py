@@ -54,7 +54,8 @@ class DetailPane(TextPane):
 
     def paint(self, order: Order | None) -> None:
         """Render an order, unless its present version and time are shown already."""
-        session, cells = self._session, self.scrollable_content_region.width - 1
+        # The last column is for the scrollbar, there or not: text that fits does not move for it.
+        session, cells = self._session, self.content_size.width - 1
         if order is None or cells <= 0:
             self._painted_key = None
             self.show_lines([])

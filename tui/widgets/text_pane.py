@@ -59,8 +59,12 @@ class TextPane(ScrollView):
         super().notify_style_update()
 
     def _update_virtual_size(self) -> None:
-        # Set without triggering the reactive, which would lay out the whole screen for a scrollbar.
-        self.set_reactive(Widget.virtual_size, Size(self.size.width, len(self._lines)))
+        size = Size(self.size.width, len(self._lines))
+        overflows = size.height > self.scrollable_content_region.height
+        if self.styles.overflow_y == "auto" and overflows != self.show_vertical_scrollbar:
+            self.virtual_size = size  # lays out the screen with, or without, the scrollbar
+        else:  # without triggering the reactive, which would lay out the screen for nothing
+            self.set_reactive(Widget.virtual_size, size)
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = len(self._lines)
         if self.scroll_offset.y > self.max_scroll_y:

@@ -5,6 +5,8 @@ or the next request, for a body, or for the client to read. Of those, connection
 shown a key and all others are two classes: the larger one loses the connection that has waited the
 longest. Who opens many connections therefore closes its own. A connection whose request is being
 executed is never closed, nor is a WebSocket.
+
+When most of many connections have gone, the memory that they used is given back to the system.
 """
 
 from __future__ import annotations
@@ -17,12 +19,17 @@ from weakref import ref
 from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.runtime import observe_connections
+from backend.runtime.free_memory import release_free_memory
 
 RESERVED_DESCRIPTORS: Final = 128
 """Descriptors that are kept for PostgreSQL, Redis, the node, files, and connections that are just
 being closed."""
 SOCKETS_SHARE: Final = 0.75
 """The part of all connections that WebSockets may take."""
+MEMORY_KEEPING_COUNT: Final = 200
+"""The memory of fewer connections than these is kept for the next ones."""
+MEMORY_RELEASE_SHARE: Final = 0.25
+"""Memory is given back when no more than this part of the most that were open are."""
 _STATE_KEY: Final = "order_engine.connection"
 
 
@@ -57,6 +64,7 @@ class Connections:
         self.opening = 0
         """How many were accepted and are not served yet."""
         self._open: set[ClientConnection] = set()
+        self._peak = 0
         # In order of the time since when they wait, the longest first.
         self._waiting: dict[bool, OrderedDict[ClientConnection, None]] = {
             False: OrderedDict(),
@@ -87,6 +95,7 @@ class Connections:
     def add(self, connection: ClientConnection) -> None:
         """A connection was opened; it waits for its first request."""
         self._open.add(connection)
+        self._peak = max(self._peak, len(self._open))
         self._waiting[connection.is_known][connection] = None
         observe_connections.connections_changed(len(self._open))
 
@@ -95,6 +104,12 @@ class Connections:
         self._open.discard(connection)
         self.hold(connection)
         observe_connections.connections_changed(len(self._open))
+        if self._peak >= MEMORY_KEEPING_COUNT and self._is_most_gone():
+            self._peak = len(self._open)
+            release_free_memory()
+
+    def _is_most_gone(self) -> bool:
+        return len(self._open) <= self._peak * MEMORY_RELEASE_SHARE
 
     def hold(self, connection: ClientConnection) -> None:
         """A connection waits for its client no more: its request is executed."""

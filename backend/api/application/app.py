@@ -36,9 +36,7 @@ from backend.api.application.query_check import refuse_unknown_parameters
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
-from backend.api.wire.http import (
-    parse_headers,
-)
+from backend.api.wire.http import parse_headers
 from backend.api.wire.problems import Problem, to_problem
 from backend.runtime import observe
 

@@ -27,7 +27,8 @@ from backend.api.application.body_limits import (
     read_body,
 )
 from backend.api.application.dispatch import UNKNOWN_ROUTE, authenticate
-from backend.api.application.route_table import BATCH, ROUTES
+from backend.api.application.order_routes import BATCH
+from backend.api.application.route_table import ROUTES
 from backend.api.route import Access
 from backend.api.wire.http import (
     ORDER_BYTES_MAX,

@@ -27,6 +27,7 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "cursor": ("after", "before", "page", "offset", "next", "pagetoken", "startingafter"),
     "after": ("cursor", "since", "seq", "from", "lasteventid", "resume"),
     "orderId": ("id", "order", "orders", "orderids"),
+    "all": ("everything", "any", "confirm", "force"),
     "ticket": ("token", "key", "apikey", "auth", "authorization"),
 }
 """What clients of other APIs write for a parameter, in lower case and without separators."""

@@ -9,118 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from backend.api.application.order_routes import ORDER_ROUTES
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
     operations,
-    place_batch,
-    place_orders,
     quotes,
-    read_orders,
     readiness,
     static_files,
     tickets,
 )
 from backend.api.sockets import order_socket, stream_socket
 
-_DATABASE_UNAVAILABLE: Final = (503,)
-"""The problem status of every route that needs PostgreSQL, while it is unavailable."""
-
-EXECUTE: Final = Route(
-    "POST",
-    order_socket.EXECUTE_PATH,
-    place_orders.place_order,
-    RouteDoc(
-        "Place an order",
-        "orders",
-        response="Queued",
-        body="OrderBody",
-        status=202,
-        problem_statuses=_DATABASE_UNAVAILABLE,
-        parameters=("Idempotency-Key",),
-        headers=("Location", "Idempotent-Replayed"),
-        description="Answered when the order is stored. Follow it on the WebSocket that `ws_url`"
-        " names.",
-    ),
-    rate_cost=RateCost.ORDERS,
-)
-BATCH: Final = Route(
-    "POST",
-    "/api/orders/batch",
-    place_batch.place_batch,
-    RouteDoc(
-        "Place many orders",
-        "orders",
-        response="Batch",
-        body="BatchBody",
-        status=202,
-        problem_statuses=_DATABASE_UNAVAILABLE,
-        parameters=("Idempotency-Key",),
-        headers=("Idempotent-Replayed",),
-        description="The valid orders are stored together, all or none; each place of the answer is"
-        " that of its order. With no valid order the answer is 422 with the same `orders`.",
-    ),
-    rate_cost=RateCost.ORDERS,
-)
-LIST: Final = Route(
-    "GET",
-    "/api/orders",
-    read_orders.list_orders,
-    RouteDoc(
-        "List orders, by default the newest first",
-        "orders",
-        response="OrderList",
-        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
-        parameters=(
-            *("status", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
-            *("from", "to", "updatedSince", "order", "limit", "cursor"),
-        ),
-        headers=("Link",),
-        description="A list is by the time of creation, and with `updatedSince` by the time of the"
-        " last change. Those are times of the database's clock: what must miss nothing follows"
-        " the stream.",
-    ),
-)
-ORDER: Final = Route(
-    "GET",
-    "/api/orders/<orderId>",
-    read_orders.get_order,
-    RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
-)
-ORDER_BY_CLIENT_ID: Final = Route(
-    "GET",
-    "/api/orders/by-client-id/<path:clientOrderId>",
-    read_orders.get_order_by_client_id,
-    RouteDoc(
-        "Show the order with a `clientOrderId`",
-        "orders",
-        response="Order",
-        problem_statuses=_DATABASE_UNAVAILABLE,
-    ),
-)
-EVENTS: Final = Route(
-    "GET",
-    "/api/orders/<orderId>/events",
-    read_orders.get_order_events,
-    RouteDoc(
-        "Show what has happened to an order",
-        "orders",
-        response="OrderEvents",
-        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
-        parameters=("after (seq)",),
-    ),
-)
-STATS: Final = Route(
-    "GET",
-    "/api/stats",
-    read_orders.get_stats,
-    RouteDoc(
-        "Count your orders by status",
-        "orders",
-        response="Stats",
-        problem_statuses=_DATABASE_UNAVAILABLE,
-        description="True at `cursor`, which the stream takes as `after`.",
-    ),
-)
 QUOTES: Final = Route(
     "POST",
     "/api/quotes",
@@ -159,13 +58,7 @@ _HEALTH: Final = RouteDoc(
 )
 
 ROUTES: Final = (
-    EXECUTE,
-    BATCH,
-    LIST,
-    ORDER,
-    ORDER_BY_CLIENT_ID,
-    EVENTS,
-    STATS,
+    *ORDER_ROUTES,
     QUOTES,
     TICKETS,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),

@@ -11,6 +11,7 @@ from backend.api.documents.schema_parts import (
     CURSOR,
     DEX,
     ID,
+    MAY_LAND_UNTIL,
     NON_NEGATIVE_INTEGER,
     ORDER_TYPE,
     POSITIVE_INTEGER,
@@ -68,6 +69,11 @@ ORDER: Final[Schema] = {
         " attempts; null while no node has told it.",
     },
     "lastError": nullable_schema(STRING),
+    "mayLandUntil": nullable_schema(MAY_LAND_UNTIL),
+    "cancelReason": {
+        **nullable_schema(CODE),
+        "description": "The code of its last event if it was cancelled, else null.",
+    },
     "nextAttemptAt": nullable_schema(TIME),
     "createdAt": TIME,
     "updatedAt": TIME,
@@ -159,7 +165,11 @@ EVENTS: Final[dict[str, Schema]] = {
     "BuildingEvent": _event_schema(
         _status_const(Status.BUILDING), ROUTE, "unavailable", "venueFees"
     ),
-    "SubmittedEvent": _event_schema(_status_const(Status.SUBMITTED), {"txHash": STRING}),
+    "SubmittedEvent": _event_schema(
+        _status_const(Status.SUBMITTED),
+        {"txHash": STRING, "mayLandUntil": MAY_LAND_UNTIL},
+        "mayLandUntil",
+    ),
     "ConfirmedEvent": _event_schema(
         _status_const(Status.CONFIRMED),
         _FILL,
@@ -168,5 +178,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "FailedEvent": _event_schema(
         _status_const(Status.FAILED), _FAILURE, "txHash", "networkFeeLamports"
     ),
-    "WithdrawnEvent": _event_schema({"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {}),
+    "WithdrawnEvent": _event_schema(
+        {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {"code": CODE, "reason": STRING}
+    ),
 }

@@ -10,10 +10,10 @@ from typing import Final
 
 from backend.api.documents.schema_parts import TIME, Schema
 from backend.api.route import RouteDoc
-from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, Direction
+from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
-from backend.domain.lifecycle import Status
+from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 
@@ -23,6 +23,29 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "Only these statuses, in any case; repeated, or with commas.",
         {"type": "array", "items": {"type": "string", "enum": [s.value for s in Status]}},
     ),
+    "status (list)": (
+        "query",
+        f"Only these statuses, in any case; repeated, or with commas. `{OPEN}` are all that have"
+        " not ended.",
+        {"type": "array", "items": {"type": "string", "enum": [OPEN, *Status]}},
+    ),
+    "status (cancel)": (
+        "query",
+        f"Only orders that are in these statuses when they are found; `{OPEN}`, the default, are"
+        " all of them.",
+        {"type": "array", "items": {"type": "string", "enum": [OPEN, *OPEN_STATUSES]}},
+    ),
+    "all": (
+        "query",
+        "`true` where no filter is given: all open orders are meant.",
+        {"type": "string", "enum": ["true"]},
+    ),
+    "limit (cancel)": (
+        "query",
+        "The most orders of one call.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_MAX},
+    ),
+    "cursor (cancel)": ("query", "`next` of the call before.", {"type": "string"}),
     "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
     "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
     "orderId (many)": (

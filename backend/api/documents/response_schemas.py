@@ -99,6 +99,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "OrderList": object_schema(
         {"orders": array_schema(schema_ref("Order")), "next": nullable_schema(CURSOR)}
     ),
+    "Cancellations": object_schema(
+        {
+            "cancelled": {
+                **array_schema(ID),
+                "description": "These will never be executed.",
+            },
+            "tooLate": {
+                **array_schema(ID),
+                "description": "These were submitted, or have ended meanwhile.",
+            },
+            "next": nullable_schema(CURSOR),
+        }
+    ),
     "OrderEvents": object_schema({"orderId": ID, "events": array_schema(schema_ref("Event"))}),
     "Event": {"oneOf": [schema_ref(name) for name in EVENTS]},
     **EVENTS,

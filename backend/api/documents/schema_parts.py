@@ -79,6 +79,12 @@ REALIZED_SLIPPAGE: Final[Schema] = {
     "description": "How much less than the quote was received, as a fraction of the quote; below 0"
     " if it was more.",
 }
+MAY_LAND_UNTIL: Final[Schema] = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "The last block height at which the transaction can land, while the order is"
+    " submitted.",
+}
 VENUE_FEES: Final[Schema] = {
     **array_schema(object_schema({"token": STRING, "amount": AMOUNT}), maxItems=2),
     "description": "What the venue keeps, by the chosen quote, in token units.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from backend.api.routes.parameters import (
 from backend.api.wire.cursors import parse_list_cursor
 from backend.api.wire.fields import NAME_LENGTH_MAX
 from backend.api.wire.http import Request
-from backend.domain.lifecycle import Status
+from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
@@ -25,6 +26,8 @@ from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 1_000
+OPEN: Final = "open"
+"""The name of all statuses that are not final, in a filter."""
 
 _TIME_REASON: Final = "must be a time with its zone, such as 2026-11-21T16:09:00Z, or a date in UTC"
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
@@ -51,7 +54,7 @@ def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
     """The query of a list. Raises ``Problem`` (400)."""
     query = QueryReader(request)
     which = OrderFilter(
-        statuses=tuple(query.read_many("status", enum_parser(Status))),
+        statuses=read_statuses(query, tuple(Status)),
         batch_id=query.read_one("batchId", parse_uuid),
         dex=query.read_one("dex", enum_parser(Dex)),
         token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
@@ -72,6 +75,22 @@ def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
     query.raise_errors()
     is_ascending = direction is Direction.ASCENDING
     return ListQuery(which, after, LIMIT_DEFAULT if limit is None else limit, is_ascending)
+
+
+def read_statuses(query: QueryReader, allowed: Collection[Status]) -> tuple[Status, ...]:
+    """The statuses of a filter, each once; ``open`` are all that are not final."""
+    values = [status.value for status in allowed]
+
+    def parse(text: str) -> Sequence[Status]:
+        name = text.lower()
+        if name == OPEN:
+            return OPEN_STATUSES
+        if name not in values:
+            raise ValueError(f"must be one of {', '.join([OPEN, *values])}")
+        return (Status(name),)
+
+    groups = query.read_many("status", parse)
+    return tuple(dict.fromkeys(status for group in groups for status in group))
 
 
 def _check_times(query: QueryReader, which: OrderFilter) -> None:

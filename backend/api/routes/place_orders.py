@@ -66,21 +66,26 @@ def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
 
 
 async def await_stored(storing: Awaitable[Result]) -> Result:
+    """The result of storing an order; raises as ``await_written``."""
+    return await await_written(
+        storing,
+        "whether it was stored is not known, so repeat it with the same"
+        " Idempotency-Key or clientOrderId",
+    )
+
+
+async def await_written(writing: Awaitable[Result], advice: str) -> Result:
     """The result of a write to the store, within ``STORE_TIMEOUT_S``.
 
     Raises ``Transient`` on a timeout or a lost connection: the commit may have happened, so the
-    client is told to repeat its request with the same key.
+    reason ends with ``advice``, to repeat the request.
     """
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            return await storing
+            return await writing
     except (Transient, TimeoutError) as cause:
         error = cause if isinstance(cause, Transient) else report_unavailable(cause)
-        reason = (
-            f"{error.reason}; whether it was stored is not known, so repeat it with the same"
-            " Idempotency-Key or clientOrderId"
-        )
-        raise Transient(error.code, reason) from cause
+        raise Transient(error.code, f"{error.reason}; {advice}") from cause
 
 
 def build_new_order(

@@ -48,7 +48,7 @@ def _format_cursor(query: ListQuery, last: OrderRecord) -> str:
 
 async def get_order(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders/<id>``: the order, with the time of each of its steps."""
-    return await _show_order(api, await load_order(api, request, request.path_variable))
+    return await show_order(api, await load_order(api, request, request.path_variable))
 
 
 async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
@@ -61,10 +61,11 @@ async def get_order_by_client_id(api: ApiContext, request: Request) -> Response:
     )
     if not records:
         raise order_not_found("clientOrderId")
-    return await _show_order(api, records[0])
+    return await show_order(api, records[0])
 
 
-async def _show_order(api: ApiContext, record: OrderRecord) -> Response:
+async def show_order(api: ApiContext, record: OrderRecord) -> Response:
+    """The response with an order and the time of each of its steps."""
     events = await api.services.past_events.read_order_events(record.id, 0)
     steps = [event for event in events if event.seq <= record.seq]
     return Response(200, encode_order(record, api.services.tokens, steps))

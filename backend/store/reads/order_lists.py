@@ -31,10 +31,12 @@ from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 
 COLUMNS: Final = """
-id, client_order_id, batch_id, type::text, token_in, token_out, amount_in, min_amount_out,
-slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route, tx_hash, amount_out,
-executed_price, network_fee_lamports, last_error, next_attempt_at, created_at, updated_at
+id, client_order_id, batch_id, type::text, token_in, token_out, amount_in::text,
+min_amount_out::text, slippage_bps, max_price_impact_bps, status::text, seq, attempts, dex, route,
+tx_hash, amount_out::text, executed_price::text, network_fee_lamports, last_error,
+last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at
 """
+"""What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 
 _GROUPS: Final = """
 WITH RECURSIVE groups AS (

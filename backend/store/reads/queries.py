@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ _STATUSES: Final = {status.value: status for status in Status}
 _TYPES: Final = {kind.value: kind for kind in OrderType}
 _VENUES: Final = {dex.value: dex for dex in Dex}
 
+_GET = f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2"  # noqa: S608 - constants
 _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
 """
@@ -41,11 +43,12 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._readers.read(
-            f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2",  # noqa: S608
-            order_id,
-            owner,
-        )
+        rows = await self._readers.read(_GET, order_id, owner)
+        return _parse_record(rows[0]) if rows else None
+
+    async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
+        """As ``get``, on the connections that write: not behind a backlog of readers."""
+        rows = await self._pool.read(_GET, order_id, owner)
         return _parse_record(rows[0]) if rows else None
 
     async def list_page(
@@ -106,6 +109,8 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
             values[amount] = int(values[amount])
+    if values["executed_price"] is not None:
+        values["executed_price"] = Decimal(values["executed_price"])
     values["type"] = _TYPES[values["type"]]
     values["status"] = _STATUSES[values["status"]]
     values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]

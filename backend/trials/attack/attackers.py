@@ -86,6 +86,7 @@ async def _send_slowly(client: Client) -> None:
     sent = client.build_get()
     for byte in sent:
         client.writer.write(bytes([byte]))
+        await client.writer.drain()  # raises once the server has closed the connection
         await asyncio.sleep(HOLD_S / len(sent))
 
 

@@ -13,13 +13,17 @@ from backend.trials.attack.client import ClientFigures, place_orders
 from backend.trials.attack.system import EngineUnderAttack, run_engine
 from backend.trials.data_dir import create_trial_directory
 
-WARM_UP_S: Final = 5.0
+WARM_UP_S: Final = 20.0
 ALONE_SHARE: Final = 0.2
 """The part of the time of the attack for which the client is alone before it."""
 ALONE_MIN_S: Final = 5.0
 RECOVERY_TIMEOUT_S: Final = 90.0
 """How long the engine may take until its memory is back; connections may be idle for 75 s."""
+DESCRIPTORS_SPARE: Final = 10
+"""A pool of connections may have grown meanwhile."""
 SAMPLE_S: Final = 0.2
+ATTACKERS_NICE: Final = ("nice", "-n", "19")
+"""Real attackers bring their own machines: these take only what the engine leaves of the cores."""
 
 
 class Attacks(NamedTuple):
@@ -95,7 +99,7 @@ async def run_trial(
             async with _attack(engine, attacks) as peak:
                 attacked = await place_orders(engine.url, rate, attack_s)
                 cpu_s.append(engine.read_cpu_s())
-            await _wait_recovered(engine, before[0] * limits.memory_factor)
+            await _wait_recovered(engine, before[0] * limits.memory_factor, before[1])
             return TrialFigures(
                 alone,
                 attacked,
@@ -126,7 +130,9 @@ class _Peak:
 async def _attack(engine: EngineUnderAttack, attacks: Attacks) -> AsyncIterator[_Peak]:
     """Attack during the block, from a process of its own."""
     argv = (sys.executable, "-m", "backend.trials.attack.attackers", engine.url)
-    attackers = await asyncio.create_subprocess_exec(*argv, str(attacks.pace), *attacks.names)
+    attackers = await asyncio.create_subprocess_exec(
+        *ATTACKERS_NICE, *argv, str(attacks.pace), *attacks.names
+    )
     peak = _Peak()
     try:
         async with asyncio.TaskGroup() as group:
@@ -140,8 +146,10 @@ async def _attack(engine: EngineUnderAttack, attacks: Attacks) -> AsyncIterator[
         await attackers.wait()
 
 
-async def _wait_recovered(engine: EngineUnderAttack, memory_max: float) -> None:
+async def _wait_recovered(engine: EngineUnderAttack, memory_max: float, descriptors: int) -> None:
+    """Wait until the attackers' connections are closed, and for the memory that they had."""
     for _ in range(int(RECOVERY_TIMEOUT_S / SAMPLE_S)):
-        if engine.read_memory_bytes() <= memory_max:
+        is_closed = engine.count_descriptors() <= descriptors + DESCRIPTORS_SPARE
+        if is_closed and engine.read_memory_bytes() <= memory_max:
             return
         await asyncio.sleep(SAMPLE_S)

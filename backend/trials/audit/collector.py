@@ -16,7 +16,7 @@ from backend.trials.audit.clients import ClientObservations, fetch_cursor, follo
 from backend.trials.audit.evidence import (
     DatabaseSnapshot,
     EvidenceMark,
-    count_open_orders,
+    count_unsettled_orders,
     fetch_balances,
     fetch_database_time,
     fetch_fees,
@@ -73,16 +73,27 @@ class EvidenceCollector:
             reader.cancel()
 
     async def await_orders_ended(
-        self, mark: EvidenceMark, posting: asyncio.Task[None], timeout_s: float
+        self,
+        mark: EvidenceMark,
+        posting: asyncio.Task[None],
+        timeout_s: float,
+        *,
+        needs_amounts: bool = False,
     ) -> None:
-        """Wait until all orders have ended and their followers are done, or until the timeout."""
+        """Wait until all orders have ended and their followers are done, or until the timeout.
+
+        With ``needs_amounts`` also until no amount of a confirmed order is still to follow.
+        """
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.wait([posting])
-                is_open = True
-                while is_open:
+                database_url = self._addresses.database_url
+                unsettled = 1
+                while unsettled:
                     await asyncio.sleep(POLL_S)
-                    is_open = await count_open_orders(self._addresses.database_url, mark.at) > 0
+                    unsettled = await count_unsettled_orders(
+                        database_url, mark.at, needs_amounts=needs_amounts
+                    )
         except TimeoutError:
             posting.cancel()
 

@@ -32,7 +32,9 @@ SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signa
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
-_OPEN_COUNT_SQL: Final = "SELECT count(*) FROM orders WHERE created_at >= $1 AND open"
+_UNSETTLED_COUNT_SQL: Final = """
+SELECT count(*) FROM orders WHERE created_at >= $1 AND (open OR ($2 AND amount_pending))
+"""
 
 
 class EvidenceMark(NamedTuple):
@@ -65,9 +67,9 @@ async def fetch_database_time(database_url: str) -> datetime:
     return time
 
 
-async def count_open_orders(database_url: str, since: datetime) -> int:
-    """Count the open orders created since a time."""
-    count: int = await _fetch_value(database_url, _OPEN_COUNT_SQL, since)
+async def count_unsettled_orders(database_url: str, since: datetime, *, needs_amounts: bool) -> int:
+    """Count the orders created since a time that are open, or lack an amount that must follow."""
+    count: int = await _fetch_value(database_url, _UNSETTLED_COUNT_SQL, since, needs_amounts)
     return count
 
 

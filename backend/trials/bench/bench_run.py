@@ -11,7 +11,6 @@ from random import Random
 from typing import Final, NamedTuple
 
 import aiohttp
-import asyncpg
 
 from backend.domain.errors import Transient
 from backend.embedded import ServerUrls
@@ -24,7 +23,7 @@ from backend.trials.bench.figures import (
 )
 from backend.trials.bench.listeners import ReceivedEvents, open_streams, wait_for_confirmations
 from backend.trials.bench.load_client import LoadClient, PostResults, open_load_client
-from backend.trials.bench.servers import create_run_database, reserve_redis_database
+from backend.trials.bench.servers import connect, create_run_database, reserve_redis_database
 from backend.trials.bench.system import EngineLayout, RunningEngine, start_engine
 from backend.trials.bench.verification import Connection
 
@@ -183,7 +182,7 @@ async def open_bench_run(
         start_engine(layout, database_url, redis_url) as system,
         open_load_client(system.api_url, connections) as client,
     ):
-        connection = await asyncpg.connect(database_url)
+        connection = await connect(database_url)
         try:
             clock_offset_s = await verification.measure_clock_offset_s(connection, loop.time)
             seed = f"{layout.seed} orders"

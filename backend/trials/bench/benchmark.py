@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from os import cpu_count
 from pathlib import Path
 
-import asyncpg
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +17,7 @@ from backend.trials.bench import past_orders
 from backend.trials.bench.bench_run import BenchRun, open_bench_run
 from backend.trials.bench.figures import Figures, format_row, summarize_runs
 from backend.trials.bench.modes import LoadParameters, Mode, ModeRunner
-from backend.trials.bench.servers import REDIS_DATABASES, create_run_database
+from backend.trials.bench.servers import REDIS_DATABASES, connect, create_run_database
 from backend.trials.bench.system import EngineLayout
 from backend.trials.bench.tracing.waterfall import BAR_WIDTH, CLIENT, WaterfallStep, draw_bar
 from backend.trials.data_dir import create_trial_directory
@@ -165,7 +164,7 @@ async def _open_runner(
                 connections_max=CONNECTIONS_MAX,
             )
         )
-        connection = await asyncpg.connect(servers.database_url)
+        connection = await connect(servers.database_url)
         version = await connection.fetchval("SHOW server_version")
         await connection.close()
         layout = EngineLayout(

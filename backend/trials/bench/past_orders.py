@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import asyncpg
-
 from backend.store.migrations import migrate
+from backend.trials.bench.servers import connect
 
 HISTORY_OWNER: Final = "history"
 ORDERS_PER_STATEMENT: Final = 50_000
@@ -91,7 +90,7 @@ async def insert_past_orders(
     Their transaction numbers are below all real ones.
     """
     await migrate(database_url)
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     try:
         await connection.execute("SET synchronous_commit = off")
         await connection.execute(_CREATE_FUNCTIONS)

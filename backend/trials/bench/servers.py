@@ -18,6 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from backend.domain.errors import Rejected
+from backend.store.address import parse_address
+from backend.store.connection import Connector
 from backend.trials import process_usage as usage
 
 REDIS_DATABASES: Final = 16
@@ -78,10 +80,15 @@ def _build_redis_url(url: str, number: int) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}?{'&'.join([*options, f'db={number}'])}"
 
 
+async def connect(database_url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Open a connection of the benchmark's own, through a pooler as the engine does."""
+    return await Connector(parse_address(database_url)).connect()
+
+
 async def find_server_pids(database_url: str, redis_url: str) -> dict[str, Sequence[int]]:
     """Find the server processes that run on this machine, by name."""
     pids: dict[str, Sequence[int]] = {}
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     backend = await connection.fetchval("SELECT pg_backend_pid()")
     if (postmaster := usage.find_parent_named(backend, "postgres")) is not None:
         pids["postgres"] = (postmaster,)

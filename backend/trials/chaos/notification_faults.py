@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.trials.chaos.faults import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
 
 
 def lose_subscriptions(random: FaultRandom) -> Iterator[Fault]:

@@ -22,8 +22,8 @@ from backend.trials.audit.evidence import (
     fetch_orders,
 )
 from backend.trials.audit.rules import Evidence, Violation, ViolationKind, audit
-from backend.trials.chaos.faults import Fault
-from backend.trials.chaos.injection import inject
+from backend.trials.chaos.fault_injectors import inject
+from backend.trials.chaos.fault_kinds import Fault
 from backend.trials.chaos.schedule import Turn
 from backend.trials.chaos.system import EngineSystem
 from backend.trials.chaos.timing import recovery_bound_s

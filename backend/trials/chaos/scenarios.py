@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.faults import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
 from backend.trials.chaos.notification_faults import (
     disorder_notifications,
     disturb_notifications,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from backend.trials.chaos.faults import Fault, FaultRandom
+from backend.trials.chaos.fault_kinds import Fault, FaultRandom
 from backend.trials.chaos.scenarios import SCENARIOS
 
 SHORT_ORDERS: Final = 80

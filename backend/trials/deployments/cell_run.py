@@ -147,6 +147,7 @@ class CellRunner:
     ) -> tuple[DatabaseSnapshot, list[Violation]]:
         await migrate(self._servers.get_database_url(cell.postgres, database))
         clients = observed.clients
+        needs_amounts = cell.node not in {NodeKind.NO_HISTORY, NodeKind.EMPTY_HISTORY}
         connector = aiohttp.TCPConnector(limit=0)
         async with (
             self._run_engine(cell, database, observed, log_dir) as api_url,
@@ -156,14 +157,16 @@ class CellRunner:
             mark = await collector.record_mark()
             async with collector.record_stream(mark, clients), asyncio.TaskGroup() as group:
                 posting = group.create_task(self._post_orders(session, api_url, orders, clients))
-                await collector.await_orders_ended(mark, posting, self._timeout_s)
+                await collector.await_orders_ended(
+                    mark, posting, self._timeout_s, needs_amounts=needs_amounts
+                )
                 snapshot = await collector.fetch_orders(mark, clients)
             evidence = await collector.collect(
                 mark,
                 snapshot,
                 clients,
                 {"the stream": clients.stream},
-                needs_amounts=cell.node not in {NodeKind.NO_HISTORY, NodeKind.EMPTY_HISTORY},
+                needs_amounts=needs_amounts,
             )
         violations = [*audit(evidence), *find_unanswered(clients)]
         violations += find_unexpected_ends(snapshot, clients.unfillable)

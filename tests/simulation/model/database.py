@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from backend.domain.lifecycle import Status
+from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms
 from backend.store.leases import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
@@ -143,6 +143,23 @@ class DatabaseModel:
             ):
                 found.append(row.id)
         return found
+
+    def cancel(self, now: float, order_id: UUID) -> bool:
+        """``_CANCEL_ORDERS`` for one order: returns whether it is cancelled by this."""
+        row = self.rows.get(order_id)
+        if row is None or not self.is_cancellable(row):
+            return False
+        row.status = Status.CANCELLED
+        row.seq += 1
+        row.epoch += 1
+        row.lease_until = row.waiting_since = row.next_attempt_at = None
+        row.updated_at = now
+        row.append_event(now, "{}", row.epoch)
+        return True
+
+    def is_cancellable(self, row: OrderRow) -> bool:
+        """Whether nothing of an order can still land."""
+        return row.status in CANCELLABLE_STATUSES
 
     def take_due_amounts(
         self, now: float, limit: int, interval_s: float, interval_max_s: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.tui.sessions import (
@@ -27,6 +29,8 @@ from tests.tui.wire import (
 )
 from tui.connection.recording import RecordedMessage
 from tui.model.messages import Connecting, Events, Heartbeat, Lost, Message, Page, Totals
+from tui.text.format import Span
+from tui.widgets.text_pane import TextPane
 
 MIDDLE_MS = 26_600
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
@@ -34,6 +38,10 @@ SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
 
 def record_messages(*messages: Message, ms: int = 0) -> list[RecordedMessage]:
     return [RecordedMessage(START_MS + ms, message) for message in messages]
+
+
+def has_scrollbar(pane: TextPane, expected: bool) -> bool:
+    return pane.show_vertical_scrollbar is expected
 
 
 EMPTY_JOURNAL = [*connection_messages(), *record_messages(Page([], is_last=True, is_all=True))]
@@ -198,3 +206,13 @@ async def test_text_from_the_server_cannot_touch_the_terminal() -> None:
         text = screen_text(pilot)
         assert "[red]" in text
         assert not set("\x1b\x07\u202e") & set(text)
+
+
+async def test_a_pane_has_a_scrollbar_while_its_lines_do_not_fit() -> None:
+    async with show_dashboard(make_session(StaticSource(EMPTY_JOURNAL))) as pilot:
+        pane = get_dashboard(pilot).screen.query_one("#detail", TextPane)
+        for count in (200, 3, 201, 202, 0):
+            pane.show_lines([[Span(f"line {number}")] for number in range(count)])
+            beyond = max(count - pane.container_size.height, 0)
+            await wait_for(pilot, partial(has_scrollbar, pane, beyond > 0))
+            assert pane.max_scroll_y == beyond

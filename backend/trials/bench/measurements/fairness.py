@@ -30,6 +30,15 @@ _SELECT_CONFIRMATIONS: Final = """
 SELECT order_id::text, extract(epoch FROM at)::float8 AS at_s FROM order_events
 WHERE order_id = ANY($1::uuid[]) AND status = 'confirmed'
 """
+_SELECT_STEPS: Final = """
+SELECT status::text, percentile_cont(0.5) WITHIN GROUP (ORDER BY took_s)::float8 AS p50_s
+FROM (
+    SELECT status, extract(epoch FROM at - lag(at) OVER (PARTITION BY order_id ORDER BY seq))
+        AS took_s
+    FROM order_events WHERE order_id = ANY($1::uuid[])
+) steps
+WHERE took_s IS NOT NULL GROUP BY status ORDER BY status
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ async def _post_singles(
     delays_s = await _read_end_to_end_s(run.connection, results, run.clock_offset_s)
     figures[f"{name}_first_ms"] = delays_s[0] * 1_000
     figures |= summarize_delays(f"{name}_end_to_end", delays_s)
+    for row in await run.connection.fetch(_SELECT_STEPS, list(results.due_at_s)):
+        figures[f"{name}_to_{row['status']}_p50_ms"] = row["p50_s"] * 1_000
     return results
 
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from backend.queue.broker import STREAM
 from backend.runtime.background import run_in_background
-from backend.trials.chaos.faults import Fault, FaultKind
+from backend.trials.chaos.fault_kinds import Fault, FaultKind
 from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
 _COPY_FIELD: Final = b"copy"

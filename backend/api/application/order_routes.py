@@ -1,0 +1,153 @@
+"""The routes of orders: placing, cancelling and reading them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.api.route import RateCost, Route, RouteDoc
+from backend.api.routes import cancel_orders, place_batch, place_orders, read_orders
+from backend.api.sockets import order_socket
+
+_DATABASE_UNAVAILABLE: Final = (503,)
+"""The problem status of every route that needs PostgreSQL, while it is unavailable."""
+
+EXECUTE: Final = Route(
+    "POST",
+    order_socket.EXECUTE_PATH,
+    place_orders.place_order,
+    RouteDoc(
+        "Place an order",
+        "orders",
+        response="Queued",
+        body="OrderBody",
+        status=202,
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        parameters=("Idempotency-Key",),
+        headers=("Location", "Idempotent-Replayed"),
+        description="Answered when the order is stored. Follow it on the WebSocket that `ws_url`"
+        " names.",
+    ),
+    rate_cost=RateCost.ORDERS,
+)
+BATCH: Final = Route(
+    "POST",
+    "/api/orders/batch",
+    place_batch.place_batch,
+    RouteDoc(
+        "Place many orders",
+        "orders",
+        response="Batch",
+        body="BatchBody",
+        status=202,
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        parameters=("Idempotency-Key",),
+        headers=("Idempotent-Replayed",),
+        description="The valid orders are stored together, all or none; each place of the answer is"
+        " that of its order. With no valid order the answer is 422 with the same `orders`.",
+    ),
+    rate_cost=RateCost.ORDERS,
+)
+LIST: Final = Route(
+    "GET",
+    "/api/orders",
+    read_orders.list_orders,
+    RouteDoc(
+        "List orders, by default the newest first",
+        "orders",
+        response="OrderList",
+        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
+        parameters=(
+            *("status (list)", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
+            *("from", "to", "updatedSince", "order", "limit", "cursor"),
+        ),
+        headers=("Link",),
+        description="A list is by the time of creation, and with `updatedSince` by the time of the"
+        " last change. Those are times of the database's clock: what must miss nothing follows"
+        " the stream.",
+    ),
+)
+ORDER: Final = Route(
+    "GET",
+    "/api/orders/<orderId>",
+    read_orders.get_order,
+    RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
+)
+CANCEL: Final = Route(
+    "DELETE",
+    "/api/orders/<orderId>",
+    cancel_orders.cancel_order,
+    RouteDoc(
+        "Cancel an order that is not submitted",
+        "orders",
+        response="Order",
+        problem_statuses=(409, *_DATABASE_UNAVAILABLE),
+        description="200 with the cancelled order: it will never be executed; a repeat gets the"
+        " same. Or 409 `too_late` with the `order` as it is: submitted, so that it may land until"
+        " `mayLandUntil`, or ended. Nothing in between.",
+    ),
+)
+CANCEL_MANY: Final = Route(
+    "DELETE",
+    "/api/orders",
+    cancel_orders.cancel_matching_orders,
+    RouteDoc(
+        "Cancel all open orders of a filter",
+        "orders",
+        response="Cancellations",
+        problem_statuses=(400, 422, *_DATABASE_UNAVAILABLE),
+        parameters=(
+            *("status (cancel)", "batchId", "tokenIn", "tokenOut", "type", "all"),
+            *("limit (cancel)", "cursor (cancel)"),
+        ),
+        description="The oldest first, up to `limit` in one call: while `next` is not null, call"
+        " again with it as `cursor`. Without any filter the answer is 422 `filter_required`, unless"
+        " `all=true` says that all are meant.",
+    ),
+)
+ORDER_BY_CLIENT_ID: Final = Route(
+    "GET",
+    "/api/orders/by-client-id/<path:clientOrderId>",
+    read_orders.get_order_by_client_id,
+    RouteDoc(
+        "Show the order with a `clientOrderId`",
+        "orders",
+        response="Order",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+    ),
+)
+EVENTS: Final = Route(
+    "GET",
+    "/api/orders/<orderId>/events",
+    read_orders.get_order_events,
+    RouteDoc(
+        "Show what has happened to an order",
+        "orders",
+        response="OrderEvents",
+        problem_statuses=(400, *_DATABASE_UNAVAILABLE),
+        parameters=("after (seq)",),
+    ),
+)
+STATS: Final = Route(
+    "GET",
+    "/api/stats",
+    read_orders.get_stats,
+    RouteDoc(
+        "Count your orders by status",
+        "orders",
+        response="Stats",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        description="True at `cursor`, which the stream takes as `after`.",
+    ),
+)
+
+ORDER_ROUTES: Final = (
+    EXECUTE,
+    BATCH,
+    LIST,
+    ORDER,
+    CANCEL,
+    CANCEL_MANY,
+    ORDER_BY_CLIENT_ID,
+    EVENTS,
+    STATS,
+)

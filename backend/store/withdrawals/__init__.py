@@ -1,0 +1,1 @@
+"""Withdrawals: orders that end before they are submitted, by one compare-and-set each."""

@@ -1,0 +1,144 @@
+"""Cancellations: one compare-and-set ends an order that is not submitted, with its event.
+
+The statement raises the order's epoch. So a worker that executes the order at that moment has lost
+its lease: its next write stores nothing, and it stops. It has sent nothing, because it stores
+``submitted`` before it sends a byte, and that write carries the epoch. Either the statement finds
+the order submitted, and cancels nothing, or nothing of it is ever executed.
+
+Cancellations that arrive together share one statement and one commit (group commit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
+from backend.runtime import observe
+from backend.runtime.coalescer import Coalescer
+from backend.runtime.commit_notifications import Commit, CommitObserver
+from backend.store.database import DatabasePool
+from backend.store.errors import translate_errors
+from backend.store.journal import COMMIT_DELAY_S, ROWS_MAX
+
+_CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
+
+# The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
+# given in the journal: PostgreSQL finds each order by its id. None of the columns can be NULL.
+_CANCEL_ORDERS: Final = """
+WITH input AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
+        AS i(id, owner, reason, data)
+    LIMIT $6
+), cancelled AS (
+    UPDATE orders o SET
+        status = 'cancelled',
+        cancel_reason = i.reason,
+        seq = o.seq + 1,
+        epoch = o.epoch + 1,
+        lease_until = NULL,
+        waiting_since = NULL,
+        next_attempt_at = NULL,
+        updated_at = now(),
+        closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
+        closed_at = now()
+    FROM input i
+    WHERE o.id = i.id AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
+    RETURNING o.id, o.seq, o.attempts, i.data
+), logged AS (
+    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, seq, 'cancelled', clock_timestamp(), attempts, data FROM cancelled
+)
+SELECT id, pg_current_xact_id()::text::bigint AS txid FROM cancelled
+"""
+
+
+class CancelReason(StrEnum):
+    """Why an order was cancelled; the values are codes for clients."""
+
+    REQUESTED = "cancelled_by_request"
+    """Its owner named it."""
+    ALL_REQUESTED = "cancelled_with_others"
+    """Its owner cancelled all orders of a filter."""
+
+
+_TEXTS: Final = {
+    CancelReason.REQUESTED: "its owner cancelled it; nothing was sent that can still land",
+    CancelReason.ALL_REQUESTED: "its owner cancelled all such orders; nothing was sent that can"
+    " still land",
+}
+_EVENT_DATA: Final = {
+    reason: orjson.dumps({"code": reason, "reason": text}).decode()
+    for reason, text in _TEXTS.items()
+}
+
+
+class _Cancellation(NamedTuple):
+    order_id: UUID
+    owner: str
+    reason: CancelReason
+
+
+class Cancellations:
+    """Cancels orders in group commits; ``run`` must be running.
+
+    ``on_commit`` is called with each commit that cancelled an order.
+    """
+
+    def __init__(self, pool: DatabasePool, *, on_commit: CommitObserver) -> None:
+        self._pool = pool
+        self._on_commit = on_commit
+        self._writes: Coalescer[_Cancellation, bool] = Coalescer(
+            self._cancel_batch,
+            name="cancel",
+            items_max=ROWS_MAX,
+            calls_max=2,
+            batch_target=200,
+            max_delay_s=COMMIT_DELAY_S,
+        )
+        self.run = self._writes.run
+
+    async def cancel(self, owner: str, order_id: UUID, reason: CancelReason) -> bool:
+        """Cancel an order of an owner, unless it is submitted or has ended.
+
+        Returns whether this statement has cancelled it. Raises ``Transient`` if PostgreSQL is
+        unavailable; in that case the order may be cancelled.
+        """
+        return await self._writes.submit(_Cancellation(order_id, owner, reason))
+
+    async def cancel_many(
+        self, owner: str, order_ids: Sequence[UUID], reason: CancelReason
+    ) -> set[UUID]:
+        """Cancel those of an owner's orders that are neither submitted nor ended; returns them.
+
+        Raises as ``cancel``; then some of them may be cancelled.
+        """
+        cancelled: set[UUID] = set()
+        for start in range(0, len(order_ids), ROWS_MAX):
+            ids = order_ids[start : start + ROWS_MAX]
+            cancellations = [_Cancellation(each, owner, reason) for each in ids]
+            is_cancelled = await self._cancel_batch(cancellations)
+            cancelled |= {each for each, done in zip(ids, is_cancelled, strict=True) if done}
+        return cancelled
+
+    async def _cancel_batch(self, cancellations: Sequence[_Cancellation]) -> list[bool]:
+        rows = [(*each, _EVENT_DATA[each.reason]) for each in cancellations]
+        ids, owners, reasons, data = (list(column) for column in zip(*rows, strict=True))
+
+        async def cancel() -> set[UUID]:
+            async with self._pool.acquire() as connection:
+                stored = await connection.fetch(
+                    _CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE, len(ids)
+                )
+            if stored:
+                self._on_commit(Commit(stored[0]["txid"], None))
+            return {row["id"] for row in stored}
+
+        cancelled = await translate_errors(cancel)
+        for _ in cancelled:
+            observe.order_ended(Status.CANCELLED, "", "")
+        return [each.order_id in cancelled for each in cancellations]
