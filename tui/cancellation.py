@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -40,9 +41,23 @@ class Cancellation:
     async def _cancel(self, client: ApiClient) -> None:
         if len(self._orders) > 1:
             self._session.add_note(f"cancelling {len(self._orders):,} orders", "muted")
-        outcome = await cancel_orders(client, [order.id for order in self._orders])
+        order_ids = [order.id for order in self._orders]
+        outcome = await cancel_orders(client, order_ids, self._find_whole_batches())
         is_good = outcome.cancelled == outcome.total
         self._tell(f"{self._name_orders()}: {describe_outcome(outcome)}", is_good=is_good)
+
+    def _find_whole_batches(self) -> list[str]:
+        """The batches of which all open orders are meant; no order is added to a batch later."""
+        model = self._session.model
+        if not model.is_complete:  # there may be more that are open
+            return []
+        meant = Counter(order.batch_id for order in self._orders if not order.is_end)
+        open_orders = Counter(order.batch_id for order in model.sorted_orders if not order.is_end)
+        return [
+            batch_id
+            for batch_id, count in meant.items()
+            if batch_id is not None and 1 < count == open_orders[batch_id]
+        ]
 
     def _name_orders(self) -> str:
         if len(self._orders) > 1:

@@ -1,4 +1,4 @@
-"""Cancels orders by their ids, many at a time, and counts what the engine says of each.
+"""Cancels orders, whole batches at once and others by their ids, and counts what becomes of each.
 
 A cancellation can be repeated: an order that is cancelled already is cancelled again without any
 change. So a request without an answer is sent again, and no order is counted twice.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -48,17 +49,38 @@ class CancelOutcome:
         return self.total - answered
 
 
-async def cancel_orders(client: ApiClient, order_ids: Sequence[str]) -> CancelOutcome:
-    """Cancel each of the orders that can be.
+async def cancel_orders(
+    client: ApiClient, order_ids: Sequence[str], batch_ids: Sequence[str] = ()
+) -> CancelOutcome:
+    """Cancel each of the orders that can be; ``batch_ids`` are those of which they are all.
 
     The first refusal of this client, and an engine that does not answer, ends it.
     """
     outcome = CancelOutcome(len(order_ids))
-    queue = iter(order_ids)  # shared: each sender takes the next order
+    cancelled = await _cancel_batches(client, batch_ids)
+    rest = [order_id for order_id in order_ids if order_id not in cancelled]
+    outcome.cancelled = outcome.total - len(rest)
+    queue = iter(rest)  # shared: each sender takes the next order
     async with asyncio.TaskGroup() as senders:
-        for _ in range(min(REQUESTS_MAX, len(order_ids))):
+        for _ in range(min(REQUESTS_MAX, len(rest))):
             senders.create_task(_cancel_from_queue(client, queue, outcome))
     return outcome
+
+
+async def _cancel_batches(client: ApiClient, batch_ids: Sequence[str]) -> set[str]:
+    """Cancel what is open of some batches; returns the ids of which that is certain.
+
+    Whatever goes wrong is met again, and told, when the rest is cancelled by the ids.
+    """
+    cancelled: set[str] = set()
+    with suppress(RequestRefused, ServerUnreachable):
+        for batch_id in batch_ids:
+            order_ids, cursor = await client.cancel_batch(batch_id, None)
+            cancelled.update(order_ids)
+            while cursor is not None:
+                order_ids, cursor = await client.cancel_batch(batch_id, cursor)
+                cancelled.update(order_ids)
+    return cancelled
 
 
 async def _cancel_from_queue(

@@ -95,4 +95,4 @@ def _describe_many(outcome: CancelOutcome) -> Iterator[str]:
 def _describe_deadline(outcome: CancelOutcome, status: str) -> str:
     if status != _SUBMITTED or not outcome.may_land_until:
         return ""
-    return f" and may land up to block height {outcome.may_land_until:,}"
+    return f", may land up to block height {outcome.may_land_until:,}"

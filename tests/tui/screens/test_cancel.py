@@ -118,7 +118,7 @@ async def test_it_is_told_how_an_order_goes_on_for_which_it_is_too_late(
         await sign(driver, order_id)
         await wait_for_text(pilot, "Too late: what is submitted may land")  # as it has changed
         await press_keys(pilot, "y")
-        await wait_until_told(pilot, "too late, it is submitted and may land up to block height")
+        await wait_until_told(pilot, "too late, it is submitted, may land up to block height")
         assert get_order(pilot, order_id).status == "submitted"
         assert "1,234" in notification_texts(pilot)[-1]
 
@@ -143,8 +143,8 @@ async def test_all_open_orders_of_the_filter_are_cancelled_and_no_other(
         await wait_for_text(pilot, "1 ended meanwhile")
         await press_keys(pilot, "y")
         told = (
-            "29 orders: cancelled 26, they will never be executed; too late for 3: 2 submitted and"
-            " may land up to block height 1,234, 1 failed"
+            "29 orders: cancelled 26, they will never be executed; too late for 3: 2 submitted, may"
+            " land up to block height 1,234, 1 failed"
         )
         await wait_until_told(pilot, told)
         await wait_for(pilot, lambda: count_statuses(pilot)["cancelled"] == 26)
