@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import ClassVar, Final
 
@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.types import CSSPathType
 
 from tui import terminal
+from tui.cancellation import Cancellation
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.feed import Feed
 from tui.connection.recording import InvalidRecording
@@ -23,6 +24,7 @@ from tui.model.messages import History
 from tui.model.orders import Order
 from tui.output.export import order_to_record
 from tui.screens.batch import BatchScreen
+from tui.screens.cancel import CancelScreen
 from tui.screens.connect import ConnectScreen
 from tui.screens.export import ExportScreen
 from tui.screens.failure_reasons import FailureReasonsScreen
@@ -194,6 +196,33 @@ class Dashboard(App[None]):
         else:
             self.notify("no failed order is shown", timeout=2)
 
+    def action_cancel(self) -> None:
+        """Ask whether to cancel the order at the cursor."""
+        shown = self.session.cursor.order
+        if shown is None:
+            return
+        order = self.session.model.orders.get(shown.id, shown)  # as it is, also during a pause
+        if order.is_end:
+            text = f"{order.short_id} is {order.status}: nothing to cancel"
+            self.notify(text, timeout=2, markup=False)
+        else:
+            self._ask_to_cancel([order], is_all_shown=False)
+
+    def action_cancel_shown(self) -> None:
+        """Ask whether to cancel all open orders that pass the filter."""
+        orders = self.session.view.list_open()
+        if orders:
+            self._ask_to_cancel(orders, is_all_shown=True)
+        else:
+            self.notify("no open order is shown", timeout=2)
+
+    def _ask_to_cancel(self, orders: Sequence[Order], *, is_all_shown: bool) -> None:
+        def answer(is_yes: bool | None) -> None:
+            if is_yes:
+                Cancellation(self, self.session, orders).start()
+
+        self.push_screen(CancelScreen(self.session, orders, is_all_shown=is_all_shown), answer)
+
     def action_reasons(self) -> None:
         """Show the failures grouped by reason; choosing one filters by it."""
         failures = (order for order in self.session.model.sorted_orders if order.status == "failed")
@@ -246,6 +275,8 @@ class Dashboard(App[None]):
         yield SystemCommand("New batch", "Make a batch of orders", self.action_batch)
         yield SystemCommand("New order", "Place a single order", self.action_order)
         yield SystemCommand("Export", "Write the orders shown to a file", self.action_export)
+        yield SystemCommand("Cancel", "Cancel the order at the cursor", self.action_cancel)
+        yield SystemCommand("Cancel all", "Cancel all open orders shown", self.action_cancel_shown)
         yield SystemCommand("Resubmit failures", "Send failed orders again", self.action_resubmit)
         yield SystemCommand("Failures by reason", "Group the failures", self.action_reasons)
         yield SystemCommand("Pause", "Hold the view still, or go on", self.main.action_pause)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from tui.text.format import Line, Span, line_width
@@ -22,23 +21,23 @@ FOOTER_KEYS: Final = (
     KeyHelp("o", "Order", "app.order", "place a single order"),
     KeyHelp("/", "Filter", "screen.filter", "show only some orders; words add up"),
     KeyHelp("s", "Sort", "screen.sort", "sort by the next column; S turns the order around"),
-    KeyHelp(
-        "]", "Next failed", "screen.failed(1)", "go to the next failed order; [ to the one before"
-    ),
+    KeyHelp("]", "Failed", "screen.failed(1)", "go to the next failed order; [ to the one before"),
+    KeyHelp("x", "Cancel", "app.cancel", "cancel the order; X all open ones shown; asks first"),
     KeyHelp("f", "Follow", "screen.follow", "stay with the newest order"),
     KeyHelp("space", "Pause", "screen.pause", "hold the view still; the engine goes on"),
     KeyHelp("y", "Copy", "app.copy('id')", "copy the order's id; Y the order as JSON, t its tx"),
     KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
     KeyHelp("?", "Help", "app.help", "show this"),
 )
-"""By importance: a narrow footer drops the last ones."""
+_DROPPED_FIRST: Final = ("y", "e", "f", "o", "s", "space", "]", "n", "/")
+"""What a footer leaves out that is too narrow for all keys, in this order."""
 
 OTHER_KEYS: Final = (
     KeyHelp("1-8", "", "", "switch a status on or off; 0 shows all"),
     KeyHelp("enter", "", "", "show the order in full; escape goes back"),
     KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
     KeyHelp("R", "", "", "send failed orders again as a new batch (asks first)"),
-    KeyHelp("x", "", "", "failures grouped by reason"),
+    KeyHelp("F", "", "", "failures grouped by reason"),
     KeyHelp("l", "", "", "show or hide the log"),
     KeyHelp("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),
     KeyHelp("r", "", "", "connect again now"),
@@ -47,30 +46,28 @@ OTHER_KEYS: Final = (
     KeyHelp("q", "", "", "quit; settings are kept"),
 )
 
-_SHORT_LABELS: Final = {"New batch": "New", "Next failed": "Failed"}
+_SHORT_LABELS: Final = {"New batch": "New"}
+_SHORT_LABELS_BELOW_CELLS: Final = 121
 _PALETTE_KEY: Final = KeyHelp("^p", "palette", "app.command_palette", "")
 
 
 def render_footer(cells: int) -> Line:
     """Render the keys that fit into a line of ``cells`` cells."""
     end = _render_key(_PALETTE_KEY)
-    line: Line = []
-    for key in _select_keys(cells):
-        item = _render_key(
-            key._replace(label=_SHORT_LABELS.get(key.label, key.label)) if cells < 100 else key
-        )
-        if line_width([*line, *item, *end]) > cells:
+    items = {key.key: _render_key(_shorten_label(key, cells)) for key in FOOTER_KEYS}
+    for key in _DROPPED_FIRST:
+        if sum(map(line_width, items.values())) + line_width(end) <= cells:
             break
-        line += item
+        del items[key]
+    line = [span for item in items.values() for span in item]
     gap = cells - line_width([*line, *end])
     return [*line, Span(" " * gap), *end]
 
 
-def _select_keys(cells: int) -> Iterable[KeyHelp]:
-    """Return the footer keys; a narrow footer leaves out the less important ones."""
-    if cells >= 100:
-        return FOOTER_KEYS
-    return [key for key in FOOTER_KEYS if key.key not in {"o", "f", "y", "e"}]
+def _shorten_label(key: KeyHelp, cells: int) -> KeyHelp:
+    if cells >= _SHORT_LABELS_BELOW_CELLS:
+        return key
+    return key._replace(label=_SHORT_LABELS.get(key.label, key.label))
 
 
 def _render_key(key: KeyHelp) -> Line:

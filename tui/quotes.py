@@ -10,8 +10,8 @@ from typing import Final
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.model.batch_plan import BatchPlan, sum_amounts_in
 from tui.model.messages import WireOrderTerms, WireRoute
-from tui.model.orders import BPS
 from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
+from tui.model.quotes import BPS
 from tui.session import Session
 from tui.text.format import format_amount, format_price
 

@@ -9,11 +9,13 @@
 import { ApiClient } from "./connection/api.js";
 import { EventFeed } from "./connection/feed.js";
 import { FilterError, parseFilter } from "./model/filter.js";
+import { describeTerms } from "./model/order_plan.js";
 import { OrderStore } from "./model/order_store.js";
 import { PausedView } from "./model/paused_view.js";
 import { readStored, writeStored } from "./model/storage.js";
 import { summarize } from "./model/summary.js";
-import { formatCsv, sortOrders } from "./view/columns.js";
+import { CancelDialog } from "./view/cancel_dialog.js";
+import { saveCsv, sortOrders } from "./view/columns.js";
 import { formatCount, formatCounted, setText } from "./view/format.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
@@ -34,6 +36,7 @@ const feed = new EventFeed(client, store);
 const orderForm = new OrderForm(byId("order-form"), client);
 const orderTable = new OrderTable(byId("scroller"), byId("orders"));
 const detail = new OrderDetail(byId("detail"), client, store);
+const cancelDialog = new CancelDialog(byId("cancel-dialog"), byId("cancel-outcome"), client, store);
 const connectionBadge = new ConnectionBadge(byId("badge"), byId("retry"));
 const summaryBar = new SummaryBar(byId("summary"));
 const announcer = new Announcer(byId("announcements"));
@@ -49,6 +52,7 @@ let viewUpdatedAt = 0;
 let viewUpdateMs = 0;
 let isViewStale = true;
 let isMatch = parseFilter("");
+let isDisconnected = true;
 let isFrameScheduled = false;
 let frameTimer = null;
 
@@ -101,7 +105,16 @@ function paintViewState() {
   byId("empty-message").hidden = viewOrders.length > 0;
   const empty = store.size === 0 ? "No orders yet. The form places one." : "No order matches.";
   setText(byId("empty-message"), feed.state.name === "loading" ? "Loading…" : empty);
+  const openCount = listOpenShown().length;
+  const all = openCount === 0 ? "" : ` (${formatCount(openCount)})`;
+  setText(byId("cancel-shown"), `Cancel all shown${all}`);
+  byId("cancel-shown").disabled = openCount === 0 || isDisconnected;
   byId("to-top").hidden = orderTable.isFollowing || orderTable.sort.key !== "order";
+}
+
+/** The orders that are shown and have not ended by now, also while the view is paused. */
+function listOpenShown() {
+  return viewOrders.map(({ id }) => store.get(id)).filter((order) => order && !order.hasEnded);
 }
 
 function paintPauseButton() {
@@ -143,8 +156,9 @@ feed.addEventListener("state", () => {
   connectionBadge.paint(feed.state, store.size);
   if (name === "live") paintSummary(); // the announcer counts from here on
   announcer.announceConnection(name, summaryBar.counts);
-  const isDisconnected = ["offline", "refused", "connecting"].includes(name);
+  isDisconnected = ["offline", "refused", "connecting"].includes(name);
   orderForm.setBlocked(isDisconnected ? "No connection to the server." : "");
+  cancelDialog.setBlocked(isDisconnected ? "No connection to the server." : "");
   paintViewState();
   scheduleFrame();
 });
@@ -178,6 +192,7 @@ byId("retry").addEventListener("click", () => feed.retryNow());
 orderTable.addEventListener("sort", invalidateView);
 orderTable.addEventListener("paint", scheduleFrame);
 orderTable.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
+orderTable.addEventListener("cancel", ({ detail: id }) => askToCancel(id));
 summaryBar.addEventListener("change", invalidateView);
 byId("to-top").addEventListener("click", () => orderTable.scrollToTop());
 byId("filter").addEventListener("input", () => {
@@ -190,31 +205,32 @@ byId("pause").addEventListener("click", () => {
   invalidateView();
 });
 byId("csv").addEventListener("click", () => {
-  const url = URL.createObjectURL(new Blob([formatCsv(viewOrders)], { type: "text/csv" }));
-  const link = Object.assign(document.createElement("a"), { href: url, download: "orders.csv" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  saveCsv(viewOrders);
+});
+byId("cancel-shown").addEventListener("click", () => {
+  const statuses = [...summaryBar.statuses].join(",");
+  const words = [statuses && `status:${statuses}`, byId("filter").value.trim()];
+  const orders = listOpenShown();
+  if (orders.length > 0) cancelDialog.askAll(orders, words.filter(Boolean).join(" "));
 });
 detail.addEventListener("paint", scheduleFrame);
+detail.addEventListener("cancel", ({ detail: order }) => askToCancel(order.id));
 detail.addEventListener("close", () => {
   navigate({ order: null });
   orderTable.focus();
 });
 detail.addEventListener("again", ({ detail: order }) => {
-  const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
-  const amounts = { count: "1", low: amountIn, high: amountIn, of: "in" };
-  const limits = {
-    slippage: String(slippageBps),
-    impact: String(maxPriceImpactBps ?? ""),
-    minimum: minAmountOut ?? "",
-  };
-  const pairs = [`${pair.base}/${pair.quote}`];
-  orderForm.fill({ ...amounts, ...limits, type, pairs, side: pair.side });
+  orderForm.fill(describeTerms(order));
   navigate({ order: null });
   byId("form-card").open = true;
   byId("low").focus();
 });
 orderForm.addEventListener("placed", ({ detail: id }) => navigate({ order: id }));
+
+function askToCancel(id) {
+  const order = store.get(id);
+  if (order !== undefined && !order.hasEnded) cancelDialog.askOne(order);
+}
 
 function applyFilter() {
   try {
@@ -259,18 +275,8 @@ async function showBatches(ids) {
   pausedView.end(); // the batch may be among the held events
   byId("filter").value = `batch:${ids.join(",")}`;
   applyFilter();
-  await Promise.allSettled(ids.map(loadBatch));
+  await Promise.allSettled(ids.map((id) => feed.loadBatch(id)));
   scheduleFrame();
-}
-
-async function loadBatch(batchId) {
-  let next = null;
-  do {
-    const query = next === null ? {} : { cursor: next };
-    const page = await client.listOrders({ batchId, limit: 500, ...query });
-    store.storePage(page.orders);
-    ({ next } = page);
-  } while (next !== null);
 }
 
 addEventListener("popstate", showLocation);

@@ -20,7 +20,7 @@ from playwright.async_api import (
 )
 
 Json = dict[str, Any]
-HANDLED_ERROR = re.compile(r"the server responded with a status of 4(04|22)")
+HANDLED_ERROR = re.compile(r"the server responded with a status of 4(04|09|22)")
 WAIT_MS = 30_000
 
 expect.set_options(timeout=WAIT_MS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -63,6 +64,10 @@ class ApiProcess:
         assert line.startswith("ready "), line
         self.url = line.removeprefix("ready ").strip()
         self._port = self.url.rpartition(":")[2]
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     async def kill(self) -> None:
         """Kill the process without a graceful shutdown."""

@@ -111,6 +111,22 @@ class ApiClient:
         )
         return str(response["orderId"])
 
+    async def cancel_order(self, order_id: str) -> WireOrder:
+        """Cancel an order that is not submitted; one that is cancelled already is returned again.
+
+        Otherwise raises ``RequestRefused``: ``too_late``, with the order as it is in the problem.
+        """
+        return cast(WireOrder, await self._request("DELETE", f"/api/orders/{order_id}"))
+
+    async def cancel_batch(self, batch_id: str, cursor: str | None) -> tuple[list[str], str | None]:
+        """Cancel the open orders of a batch, a bounded number at a time.
+
+        Returns the ids of those that were cancelled, and the cursor with which to go on.
+        """
+        query = {"batchId": batch_id} | ({"cursor": cursor} if cursor else {})
+        response = await self._request("DELETE", "/api/orders", query=query)
+        return response["cancelled"], response["next"]
+
     async def place_batch(self, orders: Sequence[WireOrderTerms], *, key: str) -> BatchResult:
         """Place a batch. ``key`` is its idempotency key: a retry returns the same result."""
         assert len(orders) <= BATCH_ORDERS_MAX

@@ -81,6 +81,7 @@ class WireEvent(TypedDict, total=False):
     venueFees: list[WireFee]
     networkFeeLamports: int
     txHash: str
+    mayLandUntil: int
     executedPrice: str | None
     amountOut: str | None
     amountKnown: bool
@@ -111,6 +112,8 @@ class WireOrder(TypedDict):
     executedPrice: str | None
     networkFeeLamports: NotRequired[int | None]
     lastError: str | None
+    mayLandUntil: NotRequired[int | None]
+    cancelReason: NotRequired[str | None]
     createdAt: str
     updatedAt: str
 
@@ -149,6 +152,7 @@ class WireProblem(TypedDict, total=False):
     instance: str
     errors: list[dict[str, str]]
     orders: list[Any]
+    order: WireOrder
 
 
 class WireBatchEntry(TypedDict, total=False):

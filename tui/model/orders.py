@@ -12,37 +12,22 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from decimal import Decimal
 from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from tui.model.messages import WireEvent, WireOrder, WireQuote, WireUnavailable
+from tui.model.messages import WireEvent, WireOrder
 from tui.model.pairs import Pair, resolve_pair
+from tui.model.quotes import (
+    BPS,
+    Quote,
+    QuoteGap,
+    intern_unavailable_venue,
+    pack_quote,
+    to_unavailable_venue,
+    unpack_quote,
+)
 from tui.model.step_history import AttemptFailure, StepHistory
 from tui.text.format import parse_timestamp_ms
 from tui.text.symbols import FINAL_STATUSES
-
-BPS: Final = 10_000
-
-
-class Quote(NamedTuple):
-    """A venue's quote. ``fee`` and ``impact`` are fractions, ``price`` is out per one in."""
-
-    dex: str
-    price: Decimal
-    fee: Decimal
-    amount_out: Decimal
-    impact: Decimal
-
-
-class QuoteGap(NamedTuple):
-    """The amount that the chosen venue quoted, and its advantage over the best other quote."""
-
-    amount_out: Decimal
-    advantage: Decimal
-
-    @property
-    def bps(self) -> Decimal:
-        """The advantage in basis points of the other quote."""
-        return self.advantage / (self.amount_out - self.advantage) * BPS
 
 
 class Order:
@@ -62,6 +47,7 @@ class Order:
         "id",
         "limit_price",
         "max_price_impact_bps",
+        "may_land_until",
         "min_amount_out",
         "network_fee_lamports",
         "route_min_out",
@@ -98,6 +84,7 @@ class Order:
         self.dex: str | None = None
         self.route_min_out: str | None = None
         self.tx_hash: str | None = None
+        self.may_land_until: int | None = None
         self.amount_out: str | None = None
         self.executed_price: str | None = None
         self.network_fee_lamports = 0
@@ -136,7 +123,7 @@ class Order:
     @property
     def quotes(self) -> tuple[Quote, ...]:
         """The quotes of the latest routing."""
-        return tuple(_unpack_quote(line) for line in self._quotes.splitlines())
+        return tuple(unpack_quote(line) for line in self._quotes.splitlines())
 
     @property
     def quoted_venues(self) -> list[str]:
@@ -224,7 +211,9 @@ class Order:
             self._load_progress(stored["route"])
         self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
         self.network_fee_lamports = stored.get("networkFeeLamports") or 0
-        code, _, reason = (stored["lastError"] or "").partition(": ")
+        # What ended a cancelled order is its cancellation, and not the error of an attempt.
+        error = stored.get("cancelReason") or stored["lastError"] or ""
+        code, _, reason = error.partition(": ")
         self.failure = (
             AttemptFailure(intern(code), reason) if code and self.status != _CONFIRMED else None
         )
@@ -253,14 +242,14 @@ class Order:
 
     def _load_progress(self, progress: Mapping[str, Any]) -> None:
         if quotes := progress.get("quotes"):
-            self._quotes = "\n".join(_pack_quote(each) for each in quotes if "refused" not in each)
+            self._quotes = "\n".join(pack_quote(each) for each in quotes if "refused" not in each)
             self.route_min_out = progress.get("minAmountOut")
             unavailable = [
-                *map(_to_unavailable_venue, quotes),
+                *map(to_unavailable_venue, quotes),
                 *(progress.get("unavailable") or ()),
             ]
             self.unavailable_venues = tuple(
-                _intern_unavailable_venue(venue) for venue in unavailable if venue is not None
+                intern_unavailable_venue(venue) for venue in unavailable if venue is not None
             )
             fees = progress.get("venueFees") or ()
             self.venue_fees = tuple((intern(fee["token"]), fee["amount"]) for fee in fees)
@@ -268,33 +257,11 @@ class Order:
             self.dex = intern(dex)
         if (tx_hash := progress.get("txHash")) and tx_hash != self.tx_hash:
             self.tx_hash = tx_hash
+        self.may_land_until = progress.get("mayLandUntil", self.may_land_until)
         if amount_out := progress.get("amountOut"):
             self.amount_out = amount_out
             self.executed_price = progress.get("executedPrice")
 
 
 _CONFIRMED: Final = "confirmed"
-_PROGRESS_FIELDS: Final = ("dex", "txHash", "amountOut", "executedPrice")
-
-
-def _pack_quote(quote: WireQuote) -> str:
-    """Pack a quote into one short line: tens of thousands are held in memory, few are displayed."""
-    return "\t".join(
-        (quote["dex"], quote["price"], quote["fee"], quote["amountOut"], quote["priceImpact"])
-    )
-
-
-def _to_unavailable_venue(quote: WireQuote) -> WireUnavailable | None:
-    """The venue of a quote that may not be chosen: to the order it offers nothing."""
-    refusal = quote.get("refused")
-    return None if refusal is None else WireUnavailable(dex=quote["dex"], **refusal)
-
-
-def _unpack_quote(line: str) -> Quote:
-    dex, *numbers = line.split("\t")
-    price, fee, amount_out, impact = map(Decimal, numbers)
-    return Quote(dex, price, fee, amount_out, impact)
-
-
-def _intern_unavailable_venue(venue: WireUnavailable) -> tuple[str, str, str]:
-    return intern(venue["dex"]), intern(venue["code"]), venue["reason"]
+_PROGRESS_FIELDS: Final = ("dex", "txHash", "amountOut", "executedPrice", "mayLandUntil")

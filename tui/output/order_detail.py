@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final
 
-from tui.model.orders import BPS, Order, Quote
+from tui.model.orders import Order
+from tui.model.quotes import BPS, Quote
 from tui.model.rates import Rates
 from tui.output.failure_advice import get_advice
 from tui.output.timeline import TextContext, render_timeline
@@ -136,16 +137,21 @@ def _render_failure(order: Order, context: TextContext) -> Iterator[Line]:
     failure = order.failure
     if failure is None:
         return
-    is_final = order.status == "failed"
-    title = "ERROR  " if is_final else "LAST ATTEMPT  "
-    yield [Span(title, "title"), Span(sanitize_text(failure.code), "failed")]
+    title, role = _FAILURE_TITLES.get(order.status, ("LAST ATTEMPT", "failed"))
+    yield [Span(f"{title}  ", "title"), Span(sanitize_text(failure.code), role)]
     code_advice = get_advice(failure.code)
     for text, role in ((code_advice.meaning, ""), (failure.reason, "muted")):
         for line in wrap_text(text, context.cells - 2) if text else ():
             yield [Span(f"  {line}", role)]
-    if is_final:
+    if order.status == "failed":
         for number, line in enumerate(wrap_text(code_advice.action, context.cells - 4)):
             yield [Span(f"  {' ' if number else context.symbols.arrow} {line}", "action")]
+
+
+def _render_deadline(order: Order, context: TextContext) -> Iterator[Line]:
+    """Until when the transaction of an order that is submitted can land."""
+    if order.status == "submitted" and order.may_land_until is not None:
+        yield [Span("MAY LAND  ", "title"), Span(f"up to block height {order.may_land_until:,}")]
 
 
 def _render_identifiers(order: Order, context: TextContext) -> Iterator[Line]:
@@ -168,10 +174,12 @@ def _render_identifier(title: str, text: str, hint: str) -> Line:
     return [Span(f"{title:<7}", "title"), Span(text), Span(f"  {hint}" if hint else "", "muted")]
 
 
+_FAILURE_TITLES: Final = {"failed": ("ERROR", "failed"), "cancelled": ("CANCELLED", "cancelled")}
 _SECTIONS: Final[tuple[Callable[[Order, TextContext], Iterator[Line]], ...]] = (
     _render_quotes,
     _render_execution,
     _render_costs,
     _render_failure,
+    _render_deadline,
     _render_identifiers,
 )

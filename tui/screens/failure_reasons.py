@@ -23,7 +23,7 @@ class FailureReasonsScreen(ModalScreen[str]):
     """Lists the error codes of failed orders; its result is the code that is chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,x,q", "dismiss", "Close"),
+        Binding("escape,F,q", "dismiss", "Close"),
     ]
 
     def __init__(self, failures: Iterable[Order]) -> None:

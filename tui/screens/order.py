@@ -27,6 +27,7 @@ class OrderScreen(ModalScreen[None]):
         Binding("Y", "app.copy('json')", "Copy as JSON"),
         Binding("t", "app.copy('tx')", "Copy the signature"),
         Binding("R", "app.resubmit", "Resubmit"),
+        Binding("x", "app.cancel", "Cancel"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -50,4 +51,4 @@ class OrderScreen(ModalScreen[None]):
         self._detail.paint(order)
         if order is not None:
             self._detail.border_title = f"order {order.id}"
-            self._detail.border_subtitle = "esc back  ] next failed  j k orders  y copy"
+            self._detail.border_subtitle = "esc back  ] next failed  j k orders  x cancel  y copy"

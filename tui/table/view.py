@@ -153,6 +153,10 @@ class OrderView:
         """Return the orders of all rows as they are displayed, from the top."""
         return [self._model.get_displayed(self[y]) for y in range(len(self))]
 
+    def list_open(self) -> list[Order]:
+        """Return the orders of all rows that have not ended by now, from the top."""
+        return [order for y in range(len(self)) if not (order := self[y]).is_end]
+
     def _build_sort_key(
         self, get_displayed: Callable[[Order], Order], now_ms: int
     ) -> Callable[[Order], Any]:

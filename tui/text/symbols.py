@@ -22,6 +22,8 @@ STATUSES: Final = (
 )
 """In lifecycle order; the digit keys 1 to 8 switch them on and off."""
 FINAL_STATUSES: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
+CANCELLABLE_STATUSES: Final = frozenset({"pending", "routing", "building"})
+"""What was not sent: ``submitted`` may land at any moment."""
 
 
 @dataclass(frozen=True, slots=True)

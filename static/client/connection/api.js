@@ -12,6 +12,7 @@ export class ProblemError extends Error {
     this.code = problem.code ?? String(status);
     this.errors = problem.errors ?? [];
     this.orders = problem.orders ?? null;
+    this.order = problem.order ?? null;
     this.retryAfterMs = retryAfterMs;
   }
 
@@ -64,6 +65,16 @@ export class ApiClient {
   /** Place many orders; the result has an entry for each, at the same index. */
   placeBatch(orders, key) {
     return this.#request("POST", "api/orders/batch", { body: { orders }, key });
+  }
+
+  /** Cancel an order that is not submitted, else `too_late`; a repeat gets the same. */
+  cancelOrder(id) {
+    return this.#request("DELETE", `api/orders/${encodeURIComponent(id)}`);
+  }
+
+  /** Cancel the open orders of a filter, a bounded number: `{cancelled, tooLate, next}`. */
+  cancelMatching(query) {
+    return this.#request("DELETE", `api/orders?${new URLSearchParams(query)}`);
   }
 
   /** The URL of the stream of events behind a cursor, or from now on; it opens one socket. */

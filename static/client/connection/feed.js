@@ -88,6 +88,16 @@ export class EventFeed extends EventTarget {
     this.#endWait();
   }
 
+  /** Load all orders of a batch, also those that are too old to be in the store. */
+  async loadBatch(batchId) {
+    let query = { batchId, limit: PAGE_ORDERS };
+    while (query !== null) {
+      const page = await this.#client.listOrders(query);
+      this.#store.storePage(page.orders);
+      query = page.next === null ? null : { batchId, limit: PAGE_ORDERS, cursor: page.next };
+    }
+  }
+
   #setState(name, rest = {}) {
     this.state = { reason: "", retryAtMs: 0, attempt: 1, ...rest, name };
     this.dispatchEvent(new Event("state"));

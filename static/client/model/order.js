@@ -11,6 +11,7 @@ export const STATUS_SYMBOLS = Object.fromEntries(
 );
 export const FINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
 
+const CANCELLED = "it was cancelled before anything was sent";
 const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
 export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
 const PRICE_DECIMALS = 12;
@@ -54,6 +55,7 @@ export class Order {
   unavailable = [];
   routeMinOut = null;
   txHash = null;
+  mayLandUntil = null;
   amountOut = null;
   executedPrice = null;
   venueFees = [];
@@ -159,7 +161,9 @@ export class Order {
     if (stored.route) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.networkFeeLamports = stored.networkFeeLamports ?? 0;
-    const [, code, reason] = /^(\w+): (.*)$/s.exec(stored.lastError ?? "") ?? [];
+    // What ended a cancelled order is its cancellation, and not the error of an attempt.
+    const error = stored.cancelReason ? `${stored.cancelReason}: ${CANCELLED}` : stored.lastError;
+    const [, code, reason] = /^(\w+): (.*)$/s.exec(error ?? "") ?? [];
     const isFailing = code !== undefined && stored.status !== "confirmed";
     this.code = isFailing ? code : null;
     this.reason = isFailing ? reason : null;
@@ -192,6 +196,7 @@ export class Order {
   #setOutcome(facts) {
     this.dex = facts.dex ?? this.dex;
     this.txHash = facts.txHash ?? this.txHash;
+    this.mayLandUntil = facts.mayLandUntil ?? this.mayLandUntil;
     this.amountOut = facts.amountOut ?? this.amountOut;
     this.executedPrice = facts.executedPrice ?? this.executedPrice;
   }

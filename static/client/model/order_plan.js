@@ -37,6 +37,18 @@ export function* generateOrders(form, prices) {
   }
 }
 
+/** The fields of the form that describe an order like this one. */
+export function describeTerms(order) {
+  const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
+  return {
+    count: "1", low: amountIn, high: amountIn, of: "in",
+    slippage: String(slippageBps),
+    impact: String(maxPriceImpactBps ?? ""),
+    minimum: minAmountOut ?? "",
+    type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side,
+  };
+}
+
 /** Whether amounts of the base token have to be converted into the quote token that is sold. */
 export function needsPrices(form) {
   return form.of === "base" && form.side !== "sell";

@@ -6,6 +6,7 @@ import { STATUS_SYMBOLS, STATUSES, tokenLabel } from "../model/order.js";
 
 /** Shown for values that are not known yet, never a zero. */
 const UNKNOWN = "·";
+const REVOKE_DELAY_MS = 10_000;
 const TYPE_LABELS = { market: "MKT", limit: "LMT", sniper: "SNP" };
 
 /**
@@ -119,8 +120,16 @@ const CSV_COLUMNS = {
   reason: (order) => order.reason,
 };
 
+/** Save orders to a CSV file. */
+export function saveCsv(orders) {
+  const url = URL.createObjectURL(new Blob([formatCsv(orders)], { type: "text/csv" }));
+  const link = Object.assign(document.createElement("a"), { href: url, download: "orders.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), REVOKE_DELAY_MS);
+}
+
 /** Format orders as CSV (RFC 4180). */
-export function formatCsv(orders) {
+function formatCsv(orders) {
   const lines = [Object.keys(CSV_COLUMNS)];
   for (const order of orders) lines.push(Object.values(CSV_COLUMNS).map((read) => read(order)));
   return lines.map((line) => line.map(formatCsvCell).join(",")).join("\r\n") + "\r\n";

@@ -4,7 +4,7 @@ import { ProblemError, UnreachableError } from "../connection/api.js";
 import { differenceBps, divide, formatLong, formatShort } from "../model/decimal.js";
 import { STATUS_SYMBOLS, tokenLabel } from "../model/order.js";
 import {
-  createElement, formatDuration, formatPercent, formatSigned, formatTime, setText,
+  createElement, formatCount, formatDuration, formatPercent, formatSigned, formatTime, setText,
 } from "./format.js";
 
 const LAMPORTS_PER_SOL = "1000000000";
@@ -32,6 +32,9 @@ export class OrderDetail extends EventTarget {
       button.hidden = !navigator.clipboard;
       button.addEventListener("click", () => this.#copy(button, text()));
     }
+    this.#find("cancel").addEventListener("click", () => {
+      this.dispatchEvent(new CustomEvent("cancel", { detail: this.#store.get(this.#id) }));
+    });
     this.#find("again").addEventListener("click", () => {
       this.dispatchEvent(new CustomEvent("again", { detail: this.#store.get(this.#id) }));
     });
@@ -112,6 +115,8 @@ export class OrderDetail extends EventTarget {
     setText(status, `${STATUS_SYMBOLS[order.status]} ${order.status}`);
     const error = this.#find("error");
     error.hidden = order.code === null;
+    error.classList.toggle("error", order.status !== "cancelled");
+    this.#find("cancel").hidden = order.hasEnded;
     setText(error, order.code === null ? "" : `${order.code}: ${order.reason}`);
   }
 
@@ -146,6 +151,10 @@ function describeNetworkFee({ networkFeeLamports }) {
   return `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
 }
 
+function describeDeadline({ mayLandUntil }) {
+  return mayLandUntil !== null && `up to block height ${formatCount(mayLandUntil)}`;
+}
+
 function buildFacts(order) {
   const { pair } = order;
   const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
@@ -166,6 +175,7 @@ function buildFacts(order) {
     ["Attempts", String(order.attempts)],
     ["Placed", `${new Date(order.createdMs).toLocaleDateString("en-GB")} ${formatTime(order.createdMs)}`],
     ["Took", order.hasEnded && formatDuration(order.durationMs(0))],
+    ["May land", order.status === "submitted" && describeDeadline(order)],
     ["Batch", order.batchId && createElement("a", { href: `?batch=${order.batchId}` }, order.batchId)],
     ["Own name", order.clientOrderId],
     ["Transaction", order.txHash && createElement("code", {}, order.txHash)],

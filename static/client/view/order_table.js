@@ -71,14 +71,19 @@ export class OrderTable extends EventTarget {
     this.#resizePool(size);
     this.#layOutSpacers();
     const hadFocus = this.#hasFocus;
+    const isOnButton = hadFocus && document.activeElement.localName === "button";
     this.#keepCursorVisible();
     this.#rows.forEach((row, offset) => {
       const index = this.#first + offset;
       fillRow(row, this.#orders[index], index, nowMs);
       markSelected(row, row.order.id === this.#selected);
       const isCursor = row.order.id === this.#cursor;
-      row.link.tabIndex = isCursor ? 0 : -1;
-      if (isCursor && hadFocus) row.link.focus({ preventScroll: true });
+      row.link.tabIndex = row.cancel.tabIndex = isCursor ? 0 : -1;
+      if (isCursor && hadFocus) {
+        // A button disappears with the end of its order.
+        const target = isOnButton && !row.cancel.hidden ? row.cancel : row.link;
+        if (document.activeElement !== target) target.focus({ preventScroll: true });
+      }
     });
   }
 
@@ -123,6 +128,8 @@ export class OrderTable extends EventTarget {
       });
       headerRow.append(cell);
     }
+    const cancelTitle = createElement("span", { class: "visually-hidden" }, "Cancel");
+    headerRow.append(createElement("th", { scope: "col", class: "c-cancel" }, cancelTitle));
     this.#markSorted(headerRow);
   }
 
@@ -179,12 +186,20 @@ export class OrderTable extends EventTarget {
     const row = this.#rows.find(({ tr }) => tr.contains(event.target));
     if (!row) return;
     event.preventDefault();
+    if (row.cancel.contains(event.target)) {
+      this.dispatchEvent(new CustomEvent("cancel", { detail: row.order.id }));
+      return;
+    }
     row.link.focus({ preventScroll: true });
     this.dispatchEvent(new CustomEvent("open", { detail: row.order.id }));
   }
 
   #handleKey(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || !this.#hasFocus) return;
+    if (event.key === "x" || event.key === "Delete") {
+      this.dispatchEvent(new CustomEvent("cancel", { detail: this.#cursor }));
+      return;
+    }
     const index = this.#orders.findIndex(({ id }) => id === this.#cursor);
     const last = this.#orders.length - 1;
     const page = Math.floor(this.#scroller.clientHeight / this.#rowPx) - 1;
@@ -227,8 +242,12 @@ function createRow() {
   );
   cells[0].append(link);
   const texts = [link, ...cells.slice(1)];
-  const tr = createElement("tr", {}, ...cells);
-  return { tr, link, texts, order: null, version: -1, index: -1, isSelected: false };
+  const word = createElement("span", {}, "Cancel");
+  const symbol = createElement("span", { class: "symbol", "aria-hidden": "true" }, "⊘");
+  const cancel = createElement("button", { type: "button", title: "Cancel (x)" }, word, symbol);
+  const cancelCell = createElement("td", { class: "c-cancel" }, cancel);
+  const tr = createElement("tr", {}, ...cells, cancelCell);
+  return { tr, link, cancel, texts, order: null, version: -1, index: -1, isSelected: false };
 }
 
 function fillRow(row, order, index, nowMs) {
@@ -241,11 +260,13 @@ function fillRow(row, order, index, nowMs) {
     row.order = order;
     row.tr.dataset.order = order.id;
     row.link.href = `?order=${order.id}`;
+    row.cancel.setAttribute("aria-label", `Cancel order ${order.shortId}`);
   }
   if (isOtherOrder || row.version !== order.version) {
     row.version = order.version;
     row.tr.dataset.status = order.status;
     row.tr.dataset.side = order.pair.side;
+    row.cancel.hidden = order.hasEnded;
     COLUMNS.forEach(({ text }, column) => setText(row.texts[column], text(order, nowMs)));
   } else if (!order.hasEnded) {
     COLUMNS.forEach(({ changesWithTime, text }, column) => {

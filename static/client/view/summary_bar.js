@@ -150,11 +150,9 @@ export class Announcer {
 
   /** Announce how many orders ended since the last announcement, at most every few seconds. */
   announceProgress({ byStatus, inFlight }) {
-    const { confirmed, failed } = byStatus;
-    const changes = [
-      [confirmed - this.#announcedCounts.confirmed, "confirmed"],
-      [failed - this.#announcedCounts.failed, "failed"],
-    ].filter(([number]) => number > 0);
+    const changes = ["confirmed", "failed", "cancelled"]
+      .map((status) => [byStatus[status] - this.#announcedCounts[status], status])
+      .filter(([number]) => number > 0);
     if (changes.length === 0 || performance.now() - this.#announcedAt < ANNOUNCE_INTERVAL_MS) return;
     this.#announcedCounts = byStatus;
     const texts = changes.map(([number, status]) => `${formatCounted(number, "order")} ${status}`);

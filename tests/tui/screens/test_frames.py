@@ -47,12 +47,14 @@ def frame(snapshot: SnapshotAssertion) -> SnapshotAssertion:
         (None, ("n",)),
         (None, ("o",)),
         (None, ("6", "R")),
-        (None, ("x",)),
+        (None, ("F",)),
+        (MIDDLE_MS, ("j", "x")),
+        (MIDDLE_MS, ("X",)),
         (None, ("question_mark",)),
     ],
     ids=[
         "middle", "failed", "offline", "degraded", "failures", "detail", "batch", "order",
-        "resubmit", "reasons", "help",
+        "resubmit", "reasons", "cancel", "cancel-all", "help",
     ],
 )  # fmt: skip
 async def test_a_frame_is_as_it_was(

@@ -191,7 +191,7 @@ async def test_copying_gives_the_id_the_order_and_the_signature() -> None:
         ("o", BatchScreen),
         ("e", ExportScreen),
         ("R", ResubmitScreen),
-        ("x", FailureReasonsScreen),
+        ("F", FailureReasonsScreen),
         ("question_mark", HelpScreen),
         ("enter", OrderScreen),
     ],
@@ -225,7 +225,7 @@ async def test_brackets_move_between_failures_in_the_order_screen() -> None:
 
 async def test_a_reason_filters_to_its_orders() -> None:
     async with show_dashboard(make_session(StaticSource(load_recorded_messages()))) as pilot:
-        await press_keys(pilot, "x", "down", "enter")
+        await press_keys(pilot, "F", "down", "enter")
         assert (
             str(get_dashboard(pilot).session.view.filter) == "status:failed code:insufficient_funds"
         )

@@ -1,0 +1,98 @@
+"""Cancelling in words: which orders are meant, and what became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from tui.connection.order_canceller import CancelOutcome
+from tui.model.orders import Order
+from tui.text.format import Line, Span, format_exact
+from tui.text.symbols import CANCELLABLE_STATUSES, STATUSES, Symbols
+
+_SUBMITTED: Final = "submitted"
+
+
+def describe_order(order: Order) -> str:
+    """What an order does: ``sell SOL/USDC, 2.5 SOL``."""
+    amount = f"{format_exact(order.amount_in)} {order.token_in[:8]}"
+    return f"{order.pair.side} {order.pair.name}, {amount}"
+
+
+def count_open(orders: Iterable[Order]) -> Counter[str]:
+    """Count the orders that have not ended, by status."""
+    return Counter(order.status for order in orders if not order.is_end)
+
+
+def render_counts(counts: Mapping[str, int], symbols: Symbols) -> Line:
+    """Render counts by status, in the order of the lifecycle."""
+    return [
+        Span(f"{symbols.status[status]} {status} {counts[status]:,}  ", status)
+        for status in STATUSES
+        if counts.get(status)
+    ]
+
+
+def describe_chances(counts: Mapping[str, int]) -> str:
+    """Say which of the open orders can be cancelled."""
+    submitted = counts.get(_SUBMITTED, 0)
+    can = sum(counts.get(status, 0) for status in CANCELLABLE_STATUSES)
+    if not can and not submitted:
+        return "Too late: nothing of it is open any more."
+    if not submitted:
+        return "What is cancelled is never executed."
+    late = "what is submitted may land, and goes on unless it is tried again"
+    return f"What is cancelled is never executed; {late}." if can else f"Too late: {late}."
+
+
+def describe_outcome(outcome: CancelOutcome) -> str:
+    """What became of the orders, and how those go on for which it is too late."""
+    return "; ".join(_describe_parts(outcome))
+
+
+def _describe_parts(outcome: CancelOutcome) -> Iterator[str]:
+    if outcome.total == 1:
+        yield from _describe_single(outcome)
+    else:
+        yield from _describe_many(outcome)
+    if outcome.error:
+        yield outcome.error
+
+
+def _describe_single(outcome: CancelOutcome) -> Iterator[str]:
+    if outcome.cancelled:
+        yield "cancelled, it will never be executed"
+    elif outcome.too_late:
+        [status] = outcome.too_late
+        yield f"too late, it is {status}{_describe_deadline(outcome, status)}"
+    elif outcome.unknown:
+        yield "the engine does not know this order"
+    elif outcome.unanswered:
+        yield "no answer, it may be cancelled all the same"
+    else:
+        yield "not cancelled"
+
+
+def _describe_many(outcome: CancelOutcome) -> Iterator[str]:
+    if outcome.cancelled:
+        yield f"cancelled {outcome.cancelled:,}, they will never be executed"
+    if outcome.too_late:
+        ends = ", ".join(
+            f"{outcome.too_late[status]:,} {status}{_describe_deadline(outcome, status)}"
+            for status in STATUSES
+            if outcome.too_late[status]
+        )
+        yield f"too late for {outcome.too_late.total():,}: {ends}"
+    if outcome.unknown:
+        yield f"{outcome.unknown:,} are not known to the engine"
+    if outcome.unanswered:
+        yield f"{outcome.unanswered:,} without an answer may be cancelled all the same"
+    if outcome.rest:
+        yield f"not cancelled {outcome.rest:,}"
+
+
+def _describe_deadline(outcome: CancelOutcome, status: str) -> str:
+    if status != _SUBMITTED or not outcome.may_land_until:
+        return ""
+    return f", may land up to block height {outcome.may_land_until:,}"
