@@ -11,6 +11,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 from backend.chain.rpc.results import ChainTip, SignatureStatus
+from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
@@ -19,6 +20,7 @@ from backend.execution.order_execution import OrderExecution
 from backend.execution.signature_watch import SignatureResult, SignatureWatch
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel
+from tests.simulation.model.node import WALLET
 from tests.simulation.model.rows import OrderRow
 
 
@@ -36,6 +38,12 @@ def send_before_recording() -> Iterator[None]:
 
     with patch.object(OrderExecution, "_record", send_and_record):
         yield
+
+
+def sign_before_preflight() -> AbstractContextManager[object]:
+    """The node that simulates a transaction has its signature."""
+    signed_wire = property(lambda unsigned: unsigned.sign(WALLET).wire)
+    return patch.object(UnsignedTransaction, "wire", signed_wire)
 
 
 def skip_epoch_check() -> AbstractContextManager[object]:
@@ -144,6 +152,7 @@ def cancel_without_fence() -> AbstractContextManager[object]:
 
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
+    "preflight without signature": sign_before_preflight,
     "epoch check": skip_epoch_check,
     "sweep": disable_sweep,
     "last look": expire_without_status_check,
