@@ -150,6 +150,19 @@ def cancel_without_fence() -> AbstractContextManager[object]:
     return patch.object(DatabaseModel, "cancel", cancel_unless_leased)
 
 
+def cancel_without_epoch() -> AbstractContextManager[object]:
+    """A cancellation does not raise the epoch: it looks like the write of the order's worker."""
+    cancel = DatabaseModel.cancel
+
+    def cancel_at_epoch(database: DatabaseModel, now: float, order_id: UUID) -> bool:
+        is_cancelled = cancel(database, now, order_id)
+        if is_cancelled:
+            database.rows[order_id].epoch -= 1
+        return is_cancelled
+
+    return patch.object(DatabaseModel, "cancel", cancel_at_epoch)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
     "preflight without signature": sign_before_preflight,
@@ -162,4 +175,5 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "confirmation": accept_processed_commitment,
     "status of what is cancelled": cancel_submitted_orders,
     "fence of what is cancelled": cancel_without_fence,
+    "epoch of what is cancelled": cancel_without_epoch,
 }
