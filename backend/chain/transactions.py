@@ -1,4 +1,4 @@
-"""Builds one swap as one signed transaction, which is executed atomically.
+"""Builds one swap as one transaction, which is executed atomically, and signs it.
 
 SOL is wrapped in a token account that only this transaction uses: it is created under a seed of
 the order and closed at the end. So orders of one wallet never share it, no account is left over,
@@ -53,6 +53,7 @@ _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
 """The only programs that a signed transaction may call."""
 _V0_PREFIX: Final = b"\x80"
 _SIGNATURE_COUNT: Final = b"\x01"
+_NO_SIGNATURE: Final = bytes(64)
 _TOKEN_ACCOUNT_BYTES: Final = 165
 _TOKEN_ACCOUNT_RENT: Final = compute_rent_exemption(_TOKEN_ACCOUNT_BYTES)
 _CACHE_MAX: Final = 4_096
@@ -78,31 +79,49 @@ class SwapParameters:
     seed: str
 
 
+@dataclass(frozen=True, slots=True)
+class UnsignedTransaction:
+    """A transaction without its signature. ``payload`` is what the signature signs."""
+
+    payload: bytes
+    last_valid_height: int
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes with zeros for the signature: a node can simulate them, and execute nothing."""
+        return _SIGNATURE_COUNT + _NO_SIGNATURE + self.payload
+
+    def sign(self, wallet: Wallet) -> SignedTransaction:
+        """Sign it: from now on, whoever has the bytes can have them executed."""
+        signature = wallet.sign(self.payload)
+        wire = _SIGNATURE_COUNT + bytes(signature) + self.payload
+        return SignedTransaction(str(signature), wire, self.last_valid_height)
+
+
 def derive_wrap_seed(order_id: UUID, attempt: int) -> str:
     """Derive the seed of an attempt: 32 characters, the most that an account address allows."""
     return blake2s(order_id.bytes + attempt.to_bytes(4), digest_size=16).hexdigest()
 
 
 def build_swap(
-    swap: SwapParameters, wallet: Wallet, recent: Blockhash, budget: ComputeBudget
-) -> SignedTransaction:
-    """Build and sign the transaction of a swap; it can land up to the blockhash's last height.
+    swap: SwapParameters, owner: Pubkey, recent: Blockhash, budget: ComputeBudget
+) -> UnsignedTransaction:
+    """Build the transaction of a swap; it can land up to the blockhash's last height.
 
     Raises ``Rejected`` (``transaction_too_large``) if it exceeds a packet.
     """
     assert swap.min_amount_out > 0, "a minimum output of 0 is no protection"
     message = MessageV0.try_compile(
-        wallet.address, _build_instructions(swap, wallet.address, budget), [], recent.hash
+        owner, _build_instructions(swap, owner, budget), [], recent.hash
     )
     _check_programs(message)
-    payload = _V0_PREFIX + bytes(message)
-    signature = wallet.sign(payload)
-    wire = _SIGNATURE_COUNT + bytes(signature) + payload
-    if len(wire) > WIRE_BYTES_MAX:
+    transaction = UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
+    size = len(transaction.wire)
+    if size > WIRE_BYTES_MAX:
         raise Rejected(
-            "transaction_too_large", f"the transaction has {len(wire)} bytes of {WIRE_BYTES_MAX}"
+            "transaction_too_large", f"the transaction has {size} bytes of {WIRE_BYTES_MAX}"
         )
-    return SignedTransaction(str(signature), wire, recent.last_valid_height)
+    return transaction
 
 
 @lru_cache(_CACHE_MAX)

@@ -5,7 +5,7 @@ The sequence for an order without failures:
 1. claim: a compare-and-set takes the lease (``pending → routing``);
 2. route: quote both venues, choose the best, check the minimum and the wallet (``→ building``);
 3. build: create and sign the transaction, and store it (``→ submitted``): in one commit with the
-   route, unless a preflight simulates the transaction in between;
+   route, unless a preflight simulates the unsigned transaction in between;
 4. send it, poll its signature, read the fill from the chain (``→ confirmed``).
 
 A failed attempt is stored with the time of the next one, and the lease is released; the worker

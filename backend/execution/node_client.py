@@ -30,7 +30,7 @@ class NodeClient(Protocol):
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0
     ) -> SimulationResult:
-        """Simulate a signed transaction on a node that has reached a slot."""
+        """Simulate an unsigned transaction on a node that has reached a slot."""
         ...
 
     async def get_signature_statuses(

@@ -86,8 +86,9 @@ class TransactionSubmitter:
     ) -> SignedTransaction:
         """Build and sign the swap of a route, without sending it.
 
-        Raises ``Transient`` or ``Rejected``, also for an error of the preflight; ``Unavailable``
-        for what is the node's fault.
+        The preflight simulates it before it is signed: a node must not have a signature that is
+        not stored yet. Raises ``Transient`` or ``Rejected``, also for an error of the preflight;
+        ``Unavailable`` for what is the node's fault.
         """
         swap = SwapParameters(
             route.pool,
@@ -98,15 +99,15 @@ class TransactionSubmitter:
             derive_wrap_seed(order_id, attempt),
         )
         blockhash = await self._blockhash.get()
-        signed = build_swap(swap, self._wallet, blockhash, self._budget)
+        unsigned = build_swap(swap, self._wallet.address, blockhash, self._budget)
         if self.has_preflight:
             # On a node that is behind, a good transaction would fail.
             simulation = await self._node.simulate_transaction(
-                signed.wire, min_context_slot=blockhash.slot
+                unsigned.wire, min_context_slot=blockhash.slot
             )
             if simulation.err is not None:
                 raise self._classify_preflight(simulation)
-        return signed
+        return unsigned.sign(self._wallet)
 
     def _classify_preflight(self, simulation: SimulationResult) -> EngineError:
         error = classify_onchain_error(simulation.err, simulation.logs)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
-from backend.trials.audit.rules import (
+from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
     OrderRow,
     OrderTransition,
     ViolationKind,
-    audit,
 )
+from backend.trials.audit.rules import audit
 
 SOL, USDC = "sol", "usdc"
 GOOD = [

@@ -19,24 +19,13 @@ import asyncpg
 import psutil
 
 from backend.trials.chaos.system import EngineSystem
+from tests.chaos.engine import run_engine
 
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 WAIT_S = 60
 MEGABYTE = 1_048_576
-
-
-@asynccontextmanager
-async def run_engine(
-    data_dir: Path, **settings: str
-) -> AsyncIterator[tuple[EngineSystem, aiohttp.ClientSession]]:
-    """An engine whose workers are stopped, and an HTTP session to it."""
-    system = EngineSystem(data_dir, settings, workers=1)
-    async with system.run():
-        await system.units["worker-1"].stop()
-        async with aiohttp.ClientSession(system.api_url) as session:
-            yield system, session
 
 
 async def post_order(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import FaultKind
-from backend.trials.chaos.scenarios import SCENARIOS
+from backend.trials.chaos.scenarios import SCENARIOS, SECOND_API
 from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import LEASE_S, recovery_bound_s
 
@@ -58,3 +58,12 @@ def test_a_handover_may_not_wait_for_the_lease() -> None:
     [turn] = plan_turns(1, ["worker_terminated"])
     assert float(turn.settings["lease_s"]) > 2 * recovery_bound_s(turn.orders)
     assert turn.orders >= 1_000
+
+
+def test_the_second_api_is_killed_only_where_it_runs() -> None:
+    """It runs while orders are cancelled, and workers, both APIs and PostgreSQL are killed then."""
+    cancelling = [turn for turn in plan_turns(1, ALL) if turn.cancel_share]
+    others = [turn for turn in plan_turns(1, ALL) if not turn.cancel_share]
+    assert SECOND_API not in {fault.target for turn in others for fault in turn.faults}
+    killed = {f.target for turn in cancelling for f in turn.faults if f.kind is FaultKind.KILL}
+    assert killed == {"api", SECOND_API, "worker-1", "worker-2", "postgres"}

@@ -7,7 +7,7 @@ meanwhile, as those of a node that restarts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,10 +18,15 @@ from aiohttp import web
 Json = dict[str, Any]
 AnswerRule = Callable[[Json, Json], Json | None]
 """Gets a call and its answer; returns what replaces its ``result`` or ``error``, or ``None``."""
+CallHook = Callable[[Sequence[Json]], Awaitable[None]]
 
 NO_HISTORY = {
     "error": {"code": -32011, "message": "Transaction history is not available from this node"}
 }
+
+
+async def _ignore_calls(calls: Sequence[Json]) -> None:
+    """Do nothing."""
 
 
 class NodeProxy:
@@ -30,6 +35,8 @@ class NodeProxy:
     def __init__(self, upstream: str, session: aiohttp.ClientSession) -> None:
         self.calls: Counter[str] = Counter()
         self.rule: AnswerRule = lambda call, answer: None
+        self.on_calls: CallHook = _ignore_calls
+        """Awaited with the calls of each request before it is forwarded."""
         self.status: int | None = None
         """The HTTP status of every answer, instead of forwarding."""
         self.headers: dict[str, str] = {}
@@ -60,6 +67,7 @@ class NodeProxy:
         body = orjson.loads(await request.read())
         calls = body if isinstance(body, list) else [body]
         self.calls.update(call["method"] for call in calls)
+        await self.on_calls(calls)
         if self.status is not None:
             return web.Response(status=self.status, headers=self.headers)
         async with self._session.post(self._upstream, data=orjson.dumps(calls)) as response:

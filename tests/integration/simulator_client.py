@@ -111,7 +111,8 @@ class SimulatorClient:
             pool, mint_address(pair[0]), mint_address(pair[1]), amount_in, min_out, seed
         )
         recent = await self.rpc.get_latest_blockhash()
-        return build_swap(swap, wallet or self.wallet, recent, ComputeBudget())
+        wallet = wallet or self.wallet
+        return build_swap(swap, wallet.address, recent, ComputeBudget()).sign(wallet)
 
     async def send(self, transaction: SignedTransaction) -> None:
         """Send a transaction that the node must accept."""

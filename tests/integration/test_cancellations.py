@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.store.journal import IntermediateStep, LeaseLost, Transition
+from backend.store.journal import _FIND_RECORDED, IntermediateStep, LeaseLost, Transition
 from backend.store.migrations import migrate
 from backend.store.withdrawals.cancellations import _CANCEL_ORDERS, CancelReason
 from tests.integration.stores import (
@@ -89,6 +89,20 @@ async def test_a_cancelled_order_is_never_claimed_renewed_released_or_written_ag
                 await store.journal.record(transition)
         assert not await cancel(store, order.id)
         assert await store.pool.fetch("SELECT to_jsonb(o) FROM orders o") == before
+
+
+async def test_a_cancellation_is_not_taken_for_a_worker_s_write_that_is_in_doubt(
+    database_url: str,
+) -> None:
+    """Both raise the seq by one: the epoch tells them apart."""
+    async with open_store(database_url) as store:
+        order, other = await claim_order(store), await claim_order(store)
+        assert await cancel(store, order.id)
+        await store.journal.record(build_routed(other))
+        orders = (order, other)
+        keys = ([o.id for o in orders], [o.epoch for o in orders], [o.seq for o in orders])
+        rows = await store.pool.fetch(_FIND_RECORDED, *keys, [None, None])
+        assert [row["id"] for row in rows] == [other.id]
 
 
 async def test_only_its_owner_cancels_an_order(database_url: str) -> None:

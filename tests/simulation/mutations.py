@@ -11,6 +11,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 from backend.chain.rpc.results import ChainTip, SignatureStatus
+from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
@@ -21,6 +22,7 @@ from backend.execution.signature_search import SignatureResult
 from backend.execution.signature_watch import SignatureWatch
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel
+from tests.simulation.model.node import WALLET
 from tests.simulation.model.rows import OrderRow
 
 
@@ -38,6 +40,12 @@ def send_before_recording() -> Iterator[None]:
 
     with patch.object(OrderExecution, "_record", send_and_record):
         yield
+
+
+def sign_before_preflight() -> AbstractContextManager[object]:
+    """The node that simulates a transaction has its signature."""
+    signed_wire = property(lambda unsigned: unsigned.sign(WALLET).wire)
+    return patch.object(UnsignedTransaction, "wire", signed_wire)
 
 
 def skip_epoch_check() -> AbstractContextManager[object]:
@@ -149,8 +157,22 @@ def cancel_without_fence() -> AbstractContextManager[object]:
     return patch.object(DatabaseModel, "cancel", cancel_unless_leased)
 
 
+def cancel_without_epoch() -> AbstractContextManager[object]:
+    """A cancellation does not raise the epoch: it looks like the write of the order's worker."""
+    cancel = DatabaseModel.cancel
+
+    def cancel_at_epoch(database: DatabaseModel, now: float, order_id: UUID) -> bool:
+        is_cancelled = cancel(database, now, order_id)
+        if is_cancelled:
+            database.rows[order_id].epoch -= 1
+        return is_cancelled
+
+    return patch.object(DatabaseModel, "cancel", cancel_at_epoch)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
+    "preflight without signature": sign_before_preflight,
     "epoch check": skip_epoch_check,
     "sweep": disable_sweep,
     "last look": expire_without_status_check,
@@ -160,4 +182,5 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "confirmation": accept_processed_commitment,
     "status of what is cancelled": cancel_submitted_orders,
     "fence of what is cancelled": cancel_without_fence,
+    "epoch of what is cancelled": cancel_without_epoch,
 }

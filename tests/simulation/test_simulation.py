@@ -61,6 +61,7 @@ def test_schedules_cover_the_kinds_of_events() -> None:
     [
         ("intent before send", "unstored"),
         ("intent before send", "doubled"),
+        ("preflight without signature", "unstored"),
         ("epoch check", "written with a stale epoch"),
         ("sweep", "stuck"),
         ("last look", "doubled"),

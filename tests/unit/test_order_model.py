@@ -189,7 +189,8 @@ class OrderMachine(RuleBasedStateMachine):
     def sign(self, order: LeasedOrder) -> SignedTransaction:
         seed = derive_wrap_seed(ORDER_ID, order.attempt)
         swap = SwapParameters(POOL, POOL.address, WALLET.address, 1, QUOTE.amount_out, seed)
-        return build_swap(swap, WALLET, self.chain.latest_blockhash(self.now), ComputeBudget())
+        recent = self.chain.latest_blockhash(self.now)
+        return build_swap(swap, WALLET.address, recent, ComputeBudget()).sign(WALLET)
 
     def follow_transaction(self, worker: str, execution: ExecutionModel) -> None:
         """Send a stored transaction, or check its outcome."""

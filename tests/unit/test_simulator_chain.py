@@ -46,7 +46,8 @@ def build_swap_wire(chain: Chain, venue: HostedVenue, number: int = 1) -> bytes:
     pool = chain.pools.get_pool(venue.derive_pool_address(SOL, USDC), slot)
     assert pool is not None
     swap = SwapParameters(pool, SOL, USDC, 10**9, 1, derive_wrap_seed(UUID(int=number), 1))
-    return build_swap(swap, create_paper_wallet(), recent, ComputeBudget()).wire
+    wallet = create_paper_wallet()
+    return build_swap(swap, wallet.address, recent, ComputeBudget()).sign(wallet).wire
 
 
 def replace_bytes(wire: bytes, flips: dict[int, int]) -> bytes:

@@ -48,7 +48,8 @@ def build_transaction(
     seed: str = derive_wrap_seed(ORDER_ID, 1),
 ) -> SignedTransaction:
     swap = SwapParameters(create_pool(venue, *pair), pair[0], pair[1], 10**9, 1, seed)
-    return build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
+    wallet = create_paper_wallet()
+    return build_swap(swap, wallet.address, RECENT_BLOCKHASH, ComputeBudget()).sign(wallet)
 
 
 def read_message(signed: SignedTransaction) -> MessageV0:
@@ -111,7 +112,7 @@ def test_a_swap_without_a_minimum_is_never_signed() -> None:
     swap = SwapParameters(create_pool(CPMM, SOL, USDC), SOL, USDC, 10**9, 0, "seed")
 
     with pytest.raises(AssertionError):
-        build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
+        build_swap(swap, create_paper_wallet().address, RECENT_BLOCKHASH, ComputeBudget())
 
 
 class FixedInstructionPool:
@@ -135,7 +136,7 @@ def test_a_program_that_is_not_known_is_never_signed_for() -> None:
     )
 
     with pytest.raises(AssertionError, match="refusing to sign"):
-        build_swap(swap, create_paper_wallet(), RECENT_BLOCKHASH, ComputeBudget())
+        build_swap(swap, create_paper_wallet().address, RECENT_BLOCKHASH, ComputeBudget())
 
 
 def test_a_transaction_that_fits_no_packet_is_rejected() -> None:
@@ -148,7 +149,7 @@ def test_a_transaction_that_fits_no_packet_is_rejected() -> None:
     with pytest.raises(Rejected) as error:
         build_swap(
             SwapParameters(wide, SOL, USDC, 1, 1, "seed"),
-            create_paper_wallet(),
+            create_paper_wallet().address,
             RECENT_BLOCKHASH,
             ComputeBudget(),
         )

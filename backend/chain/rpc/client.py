@@ -140,7 +140,7 @@ class RpcClient:
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0
     ) -> SimulationResult:
-        """Simulate a signed transaction; its signature is not verified.
+        """Simulate a transaction; its signature is not verified, and may be zeros.
 
         A node that has not reached ``min_context_slot`` refuses: ``ReadFailure`` (node_behind).
         """

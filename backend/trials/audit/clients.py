@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 
 from backend.domain.lifecycle import Status
-from backend.trials.audit.rules import OrderTransition
+from backend.trials.audit.records import CancelObservations, OrderTransition
 
 POST_TIMEOUT_S: Final = 10.0
 RETRY_S: Final = 0.1
@@ -53,6 +53,7 @@ class ClientObservations:
     stream: list[OrderTransition] = field(default_factory=list)
     rejections: list[str] = field(default_factory=list)
     unfillable: set[str] = field(default_factory=set)
+    cancels: CancelObservations = field(default_factory=CancelObservations)
     requested: int = 0
     errors: int = 0
     """Responses 500 and broken connections, after which the client retried."""
@@ -83,8 +84,15 @@ def build_order_body(
     return body
 
 
+async def _ignore_order(order_id: str) -> None:
+    """Do nothing."""
+
+
 class TrialClient:
-    """One client of the engine at ``url``, which notes what it is told in ``observed``."""
+    """One client of the engine at ``url``, which notes what it is told in ``observed``.
+
+    ``beside`` runs beside each order of ``post_steadily`` from its acceptance on.
+    """
 
     def __init__(
         self,
@@ -95,6 +103,7 @@ class TrialClient:
         observed: ClientObservations,
         *,
         build_body: Callable[[Random], Json] = build_order_body,
+        beside: Callable[[str], Awaitable[None]] = _ignore_order,
     ) -> None:
         self._session = session
         self._url = url
@@ -102,6 +111,7 @@ class TrialClient:
         self._random = random
         self._observed = observed
         self._build_body = build_body
+        self._beside = beside
         self._requests = 0
 
     async def post_steadily(self, orders: int, duration_s: float) -> None:
@@ -180,9 +190,14 @@ class TrialClient:
         reply = await self._execute(body, key)
         if reply is None:
             return
-        if is_repeated:
-            await self._execute(body, key)
-        await self._follow_order(reply["orderId"], reply["ws_url"])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._run_beside(reply["orderId"]))
+            if is_repeated:
+                await self._execute(body, key)
+            await self._follow_order(reply["orderId"], reply["ws_url"])
+
+    async def _run_beside(self, order_id: str) -> None:
+        await self._beside(order_id)
 
     async def _execute(self, body: Json, key: str) -> Json | None:
         reply = await self._post_until_accepted(EXECUTE_PATH, body, key)

@@ -24,7 +24,7 @@ from backend.trials.audit.evidence import (
     fetch_orders,
     parse_swaps,
 )
-from backend.trials.audit.rules import Evidence, OrderTransition, Violation, ViolationKind
+from backend.trials.audit.records import Evidence, OrderTransition, Violation, ViolationKind
 
 POLL_S: Final = 0.05
 EVENTS_TIMEOUT_S: Final = 10.0
@@ -133,6 +133,7 @@ class EvidenceCollector:
             feed_streams=feed_streams,
             balance_changes=balance_changes,
             needs_amounts=needs_amounts,
+            cancels=observed.cancels,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:
@@ -148,7 +149,7 @@ class EvidenceCollector:
 
 
 def find_unanswered(observed: ClientObservations) -> list[Violation]:
-    """Find requests that were refused, and those that got no response at all."""
+    """Find orders and cancellations that were refused, and those that got no response at all."""
     violations = [
         Violation(ViolationKind.WRONG, f"refused: {reply}") for reply in observed.rejections
     ]
@@ -156,6 +157,12 @@ def find_unanswered(observed: ClientObservations) -> list[Violation]:
     if answered + len(observed.rejections) < observed.requested:
         message = f"{observed.requested - answered} requests got no response"
         violations.append(Violation(ViolationKind.STUCK, message))
+    cancels = observed.cancels
+    unanswered = cancels.order_ids - {answer.order_id for answer in cancels.answers}
+    violations += [
+        Violation(ViolationKind.STUCK, f"the cancellation of order {order_id} got no response")
+        for order_id in sorted(unanswered)
+    ]
     return violations
 
 

@@ -16,7 +16,7 @@ from backend.chain.rpc.results import LandedTransaction
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.audit.rules import ExecutedSwap, OrderRow, OrderTransition
+from backend.trials.audit.records import ExecutedSwap, OrderRow, OrderTransition
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000

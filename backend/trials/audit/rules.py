@@ -7,106 +7,19 @@ a test in which it catches a planted violation.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import cached_property
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from backend.domain.lifecycle import Status
-
-
-class ViolationKind(StrEnum):
-    """A kind of violation; each is a column of the result table, and each count must be 0."""
-
-    LOST = "lost"
-    DOUBLED = "doubled"
-    STUCK = "stuck"
-    GAPS = "gaps"
-    WRONG = "wrong"
-
-
-class Violation(NamedTuple):
-    """One broken guarantee, with a message that names the order or the subscriber."""
-
-    kind: ViolationKind
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRow:
-    """An order as stored in the database; tokens are mints, amounts base units."""
-
-    id: str
-    status: Status
-    seq: int
-    signature: str | None
-    mint_in: str
-    mint_out: str
-    amount_in: int
-    amount_out: int | None
-    is_leased: bool
-    attempts: int = 1
-
-
-class OrderTransition(NamedTuple):
-    """One transition of an order: its sequence number and the new status."""
-
-    order_id: str
-    seq: int
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutedSwap:
-    """A swap that the chain executed."""
-
-    signature: str
-    mint_in: str
-    mint_out: str
-    amount_in: int
-    amount_out: int
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Everything that is known of a set of orders, from all sources.
-
-    ``accepted``: the order ids returned for each idempotency key. ``journal``: every transition, in
-    feed order. ``order_by_signature``: the order of each signature that was ever stored.
-    ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
-    received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
-    each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
-    amounts out, because the node told them.
-    """
-
-    accepted: Mapping[str, frozenset[str]]
-    rows: Mapping[str, OrderRow]
-    journal: Sequence[OrderTransition]
-    order_by_signature: Mapping[str, str]
-    swaps: Sequence[ExecutedSwap]
-    order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
-    feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
-    balance_changes: Mapping[str, int] = field(default_factory=dict)
-    needs_amounts: bool = False
-
-    @cached_property
-    def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
-        """The transitions of each order."""
-        transitions_by_order = defaultdict(list)
-        for transition in self.journal:
-            transitions_by_order[transition.order_id].append(transition)
-        return transitions_by_order
-
-    @cached_property
-    def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:
-        """The swaps that were executed for each order."""
-        swaps_by_order = defaultdict(list)
-        for swap in self.swaps:
-            if swap.signature in self.order_by_signature:
-                swaps_by_order[self.order_by_signature[swap.signature]].append(swap)
-        return swaps_by_order
+from backend.trials.audit.cancel_rules import find_broken_cancels, find_false_lateness
+from backend.trials.audit.records import (
+    Evidence,
+    ExecutedSwap,
+    OrderRow,
+    OrderTransition,
+    Violation,
+    ViolationKind,
+)
 
 
 def audit(evidence: Evidence) -> list[Violation]:
@@ -120,6 +33,8 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_wrong_executions,
         find_wrong_balances,
         find_missing_amounts,
+        find_broken_cancels,
+        find_false_lateness,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 

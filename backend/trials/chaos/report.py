@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from backend.trials.audit.rules import Violation, ViolationKind
+from backend.trials.audit.records import CancelObservations, Violation, ViolationKind
 from backend.trials.chaos.runner import TurnResult
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import SHORT_ORDERS, Turn
@@ -85,6 +85,13 @@ class ChaosReport:
             table.add_section()
             table.add_row("all", *_format_cells(results))
         self._console.print(table)
+        cancels = CancelObservations.merge(result.cancels for result in results)
+        if cancels.answers:
+            self._print(
+                f"orders that clients cancelled: {cancels.count_orders(is_cancelled=True):,}"
+                f" answered cancelled, {cancels.count_orders(is_cancelled=False):,} too late"
+                f" ({len(cancels.answers):,} answers)"
+            )
 
     def print_final_audit(
         self, violations: Sequence[Violation], crashes: Mapping[str, int]

@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 
+from backend.trials.audit.records import CancelObservations
 from backend.trials.chaos.report import ChaosReport
 from backend.trials.chaos.runner import ScenarioRunner, TurnResult
 from backend.trials.chaos.schedule import Turn
@@ -46,8 +47,8 @@ async def _run_turns(
         for number, turn in enumerate(turns, start=1):
             results.append(await runner.run_turn(turn))
             report.print_turn(number, len(turns), results[-1])
-        accepted = _merge_accepted(results)
-        violations = await runner.audit_all(mark, accepted)
+        cancels = CancelObservations.merge(result.cancels for result in results)
+        violations = await runner.audit_all(mark, _merge_accepted(results), cancels)
     report.print_table(results, loop.time() - started)
     report.print_final_audit(violations, system.crashes)
     return all(result.has_passed for result in results) and not violations

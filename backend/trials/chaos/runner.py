@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -13,6 +14,7 @@ import aiohttp
 
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
+from backend.trials.audit.canceller import OrderCanceller
 from backend.trials.audit.clients import ClientObservations, TrialClient
 from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, find_unanswered
 from backend.trials.audit.evidence import (
@@ -21,14 +23,18 @@ from backend.trials.audit.evidence import (
     fetch_database_time,
     fetch_orders,
 )
-from backend.trials.audit.rules import Evidence, Violation, ViolationKind, audit
+from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
+from backend.trials.audit.rules import audit
 from backend.trials.chaos.fault_injectors import inject
 from backend.trials.chaos.fault_kinds import Fault
+from backend.trials.chaos.scenarios import SECOND_API
 from backend.trials.chaos.schedule import Turn
 from backend.trials.chaos.system import EngineSystem
 from backend.trials.chaos.timing import recovery_bound_s
 
 CLIENTS: Final = 4
+SWEEPS: Final = 4
+"""How often all orders that sell a token are cancelled, in a turn that cancels."""
 ORDERS_TIMEOUT_S: Final = 45.0
 """How long orders may take to end before they count as stuck."""
 
@@ -46,6 +52,7 @@ class TurnResult:
     recovery_s: float
     errors: int
     accepted: Mapping[str, frozenset[str]]
+    cancels: CancelObservations
 
     def count(self, kind: ViolationKind) -> int:
         """Count the violations of one kind."""
@@ -86,11 +93,14 @@ class ScenarioRunner:
         await self._system.set_worker_settings(turn.settings)
         mark = await self._collector.record_mark()
         observed = ClientObservations()
-        async with self._collector.record_stream(mark, observed):
+        async with (
+            self._run_apis(turn) as api_urls,
+            self._collector.record_stream(mark, observed),
+        ):
             faults_injected = 0
             async with asyncio.TaskGroup() as group:
                 injections = await self._schedule_faults(turn.faults, group)
-                posting = group.create_task(self._post_orders(turn, observed))
+                posting = group.create_task(self._post_orders(turn, api_urls, observed))
                 for injection in injections:
                     faults_injected += await injection
                 healed_at = await self._database_time()
@@ -105,21 +115,45 @@ class ScenarioRunner:
         )
 
     async def audit_all(
-        self, mark: EvidenceMark, accepted: Mapping[str, frozenset[str]]
+        self,
+        mark: EvidenceMark,
+        accepted: Mapping[str, frozenset[str]],
+        cancels: CancelObservations,
     ) -> list[Violation]:
         """Audit all orders since a mark together, across turns."""
         snapshot = await fetch_orders(self._system.database_url, mark.at)
-        observed = ClientObservations()
+        observed = ClientObservations(cancels=cancels)
         for key, ids in accepted.items():
             observed.accepted[key] = set(ids)
         return audit(await self._collector.collect(mark, snapshot, observed, {}))
 
-    async def _post_orders(self, turn: Turn, observed: ClientObservations) -> None:
+    @asynccontextmanager
+    async def _run_apis(self, turn: Turn) -> AsyncIterator[list[str]]:
+        """The API processes of a turn: a second one if it cancels orders."""
+        async with AsyncExitStack() as stack:
+            urls = [self._system.api_url]
+            if turn.cancel_share:
+                second = self._system.run_extra_api(SECOND_API)
+                urls.append(await stack.enter_async_context(second))
+            yield urls
+
+    async def _post_orders(
+        self, turn: Turn, api_urls: Sequence[str], observed: ClientObservations
+    ) -> None:
+        cancel_random = Random(f"{self._seed} {turn.number} cancels")  # noqa: S311 - repeatable
+        canceller = OrderCanceller(
+            self._session, api_urls, turn.cancel_share, cancel_random, observed
+        )
         async with asyncio.TaskGroup() as group:
+            if turn.cancel_share:
+                group.create_task(canceller.cancel_by_token(SWEEPS, turn.post_s))
             for n in range(1 if turn.is_burst else CLIENTS):
                 name = f"{turn.number}-{turn.scenario}-{n}"
                 random = Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, not secret
-                client = TrialClient(self._session, self._system.api_url, name, random, observed)
+                client = TrialClient(
+                    *(self._session, self._system.api_url, name, random, observed),
+                    beside=canceller.maybe_cancel,
+                )
                 if turn.is_burst:
                     group.create_task(client.post_batch(turn.orders))
                 else:
@@ -162,11 +196,13 @@ def _build_result(
     bound_s: float,
 ) -> TurnResult:
     recovery_s = 0.0
-    end_counts = dict.fromkeys((Status.CONFIRMED, Status.FAILED), 0)
+    ends = (Status.CONFIRMED, Status.FAILED, *([Status.CANCELLED] if turn.cancel_share else []))
+    end_counts = dict.fromkeys(ends, 0)
     for order_id, ended_at in snapshot.ended_at.items():
         since = max(healed_at, snapshot.created_at[order_id])
         recovery_s = max(recovery_s, (ended_at - since).total_seconds())
-        end_counts[snapshot.rows[order_id].status] += 1
+        status = snapshot.rows[order_id].status
+        end_counts[status] = end_counts.get(status, 0) + 1
     violations = audit(evidence)
     violations += find_unanswered(observed)
     if recovery_s > bound_s:
@@ -182,4 +218,5 @@ def _build_result(
         recovery_s,
         observed.errors,
         evidence.accepted,
+        observed.cancels,
     )

@@ -18,6 +18,9 @@ from backend.trials.chaos.timing import LEASE_S
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
 
+SECOND_API: Final = "api-2"
+"""The name of the API process that runs beside ``api`` while orders are cancelled."""
+CANCEL_SHARE: Final = 0.8
 OUTAGE_S: Final = 10.0
 BURST_ORDERS: Final = 1_000
 _READ_POOLS: Final = MappingProxyType({"quote_slots_max": "0"})  # for each quote
@@ -27,17 +30,30 @@ CRASH_ORDERS: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way of breaking the engine. ``settings`` apply to the workers while it runs."""
+    """One way of breaking the engine. ``settings`` apply to the workers while it runs.
+
+    ``cancel_share`` of the orders are cancelled, through two API processes.
+    """
 
     description: str
     generate_faults: FaultGenerator
     orders_min: int = 1
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_burst: bool = False
+    cancel_share: float = 0.0
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
     yield from ()
+
+
+def _kill(*names: str, times: int, down_s: tuple[float, float]) -> FaultGenerator:
+    def generate_faults(random: FaultRandom) -> Iterator[Fault]:
+        for at in random.spread_times(times):
+            for name in names:
+                yield Fault(at, FaultKind.KILL, name, random.pick_duration_s(*down_s))
+
+    return generate_faults
 
 
 def _kill_workers(random: FaultRandom) -> Iterator[Fault]:
@@ -54,12 +70,6 @@ def _kill_recovering_workers(random: FaultRandom) -> Iterator[Fault]:
     for at in (first_s, first_s + LEASE_S + random.pick_duration_s(0.1, 0.5)):
         for worker in ("worker-1", "worker-2"):
             yield Fault(round(at, 2), FaultKind.KILL, worker, 0.1)
-
-
-def _kill_everything(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(1):
-        for name in ("postgres", "valkey", "api", "worker-1", "worker-2"):
-            yield Fault(at, FaultKind.KILL, name, random.pick_duration_s(0.1, 0.5))
 
 
 def _crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
@@ -111,21 +121,11 @@ def _terminate_workers(random: FaultRandom) -> Iterator[Fault]:
     yield Fault(random.pick_time(0.95, 1), FaultKind.TERMINATE, "worker-2")
 
 
-def _kill_accepting_api(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(3):
-        yield Fault(at, FaultKind.KILL, "api", random.pick_duration_s(0.05, 0.3))
-
-
 def _kill_streaming_api(random: FaultRandom) -> Iterator[Fault]:
     late = encode_node_fault("late_landing", by_seconds=random.pick_duration_s(1, 2))
     yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
     for at in (random.pick_time(0.5, 0.6), random.pick_time(1, 1.1), random.pick_time(1.4, 1.5)):
         yield Fault(at, FaultKind.KILL, "api", random.pick_duration_s(0.05, 0.3))
-
-
-def _kill_redis(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(2):
-        yield Fault(at, FaultKind.KILL, "valkey", random.pick_duration_s(0.1, 0.6))
 
 
 def _flush_redis(random: FaultRandom) -> Iterator[Fault]:
@@ -143,11 +143,6 @@ def _duplicate_jobs(random: FaultRandom) -> Iterator[Fault]:
 
 def _lose_jobs(random: FaultRandom) -> Iterator[Fault]:
     yield Fault(random.pick_time(0, 0.1), FaultKind.LOSE_JOBS, duration_s=random.post_s)
-
-
-def _kill_postgres(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(2):
-        yield Fault(at, FaultKind.KILL, "postgres", random.pick_duration_s(0.1, 0.6))
 
 
 def _disconnect_postgres(random: FaultRandom) -> Iterator[Fault]:
@@ -182,7 +177,10 @@ def _lose_responses(random: FaultRandom) -> Iterator[Fault]:
 
 def _drop_transactions(random: FaultRandom) -> Iterator[Fault]:
     yield Fault(
-        0, FaultKind.NODE_FAULT, encode_node_fault("drop", probability=0.7), random.post_s + 0.5
+        0,
+        FaultKind.NODE_FAULT,
+        encode_node_fault("drop", probability=0.7),
+        random.post_s + 0.5,
     )
     for at in (*random.spread_times(3), random.post_s + 0.5):
         yield Fault(at, FaultKind.ADVANCE_BLOCKS, "200")
@@ -212,6 +210,13 @@ def _disable_venues(random: FaultRandom) -> Iterator[Fault]:
         )
 
 
+def _kill_workers_of_cancelled(random: FaultRandom) -> Iterator[Fault]:
+    """Reads are slow, so that many orders are cancelled while they are routed."""
+    slow = encode_node_fault("slow", by_seconds=0.2, methods=["getMultipleAccounts"])
+    yield Fault(0, FaultKind.NODE_FAULT, slow, round(random.post_s * 0.6, 2))
+    yield from _kill_workers(random)
+
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "quiet": Scenario("nothing is broken", _inject_nothing),
     "worker_killed": Scenario("workers are killed at random, then both at once", _kill_workers),
@@ -237,12 +242,14 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "worker_clock_ahead": Scenario("a worker's clock is ahead by 30 s", _skew_worker_clock),
     "api_killed_accepting": Scenario(
-        "the API is killed while it accepts orders", _kill_accepting_api
+        "the API is killed while it accepts orders", _kill("api", times=3, down_s=(0.05, 0.3))
     ),
     "api_killed_streaming": Scenario(
         "the API is killed while it streams events", _kill_streaming_api
     ),
-    "redis_killed": Scenario("Redis is killed and restarts with its data", _kill_redis),
+    "redis_killed": Scenario(
+        "Redis is killed and restarts with its data", _kill("valkey", times=2, down_s=(0.1, 0.6))
+    ),
     "redis_flushed": Scenario("Redis loses all its data", _flush_redis),
     "redis_absent": Scenario(f"Redis is down for {OUTAGE_S:.0f} s", _remove_redis),
     "jobs_doubled": Scenario("every job message is delivered twice", _duplicate_jobs),
@@ -250,7 +257,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "notifications_disturbed": Scenario(
         "commit notifications are lost, doubled, late and out of order", disturb_notifications
     ),
-    "postgres_killed": Scenario("PostgreSQL is killed and recovers", _kill_postgres),
+    "postgres_killed": Scenario(
+        "PostgreSQL is killed and recovers", _kill("postgres", times=2, down_s=(0.1, 0.6))
+    ),
     "postgres_disconnected": Scenario(
         "all PostgreSQL connections are terminated", _disconnect_postgres
     ),
@@ -273,7 +282,23 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "notifications come twice, late, out of order, or are false", disorder_notifications
     ),
     "everything_killed": Scenario(
-        "all processes but the node are killed at once", _kill_everything
+        "all processes but the node are killed at once",
+        _kill("postgres", "valkey", "api", "worker-1", "worker-2", times=1, down_s=(0.1, 0.5)),
+    ),
+    "cancel_worker_killed": Scenario(
+        "orders are cancelled through two API processes while workers are killed",
+        _kill_workers_of_cancelled,
+        cancel_share=CANCEL_SHARE,
+    ),
+    "cancel_api_killed": Scenario(
+        "the two API processes are killed while orders are cancelled through them",
+        _kill("api", SECOND_API, times=2, down_s=(0.05, 0.3)),
+        cancel_share=CANCEL_SHARE,
+    ),
+    "cancel_postgres_killed": Scenario(
+        "PostgreSQL is killed while orders are cancelled through two API processes",
+        _kill("postgres", times=2, down_s=(0.1, 0.6)),
+        cancel_share=CANCEL_SHARE,
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",

@@ -32,6 +32,7 @@ class Turn:
     faults: tuple[Fault, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     is_burst: bool = False
+    cancel_share: float = 0.0
 
 
 def plan_turns(
@@ -69,6 +70,7 @@ def plan_turns(
                 tuple(faults),
                 scenario.settings,
                 scenario.is_burst,
+                scenario.cancel_share,
             )
         )
     return turns

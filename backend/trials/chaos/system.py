@@ -172,6 +172,18 @@ class EngineSystem:
             await unit.stop()
 
     @asynccontextmanager
+    async def run_extra_api(self, name: str) -> AsyncIterator[str]:
+        """Run one more API process for the duration of the block; yields its address."""
+        port = _free_port()
+        unit = ProcessUnit(self._build_program(name, ("api", "--port", str(port))))
+        self.units[name] = unit
+        await unit.start()
+        try:
+            yield f"http://{HOST}:{port}"
+        finally:
+            await self.units.pop(name).kill()
+
+    @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Run every process for the duration of the block."""
         with (

@@ -32,7 +32,8 @@ from backend.trials.audit.clients import (
 )
 from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, find_unanswered
 from backend.trials.audit.evidence import DatabaseSnapshot
-from backend.trials.audit.rules import Violation, ViolationKind, audit
+from backend.trials.audit.records import Violation, ViolationKind
+from backend.trials.audit.rules import audit
 from backend.trials.deployments.cells import Cell, NodeKind, RedisKind
 from backend.trials.deployments.servers import Servers
 

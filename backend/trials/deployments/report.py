@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from backend.trials.audit.rules import ViolationKind
+from backend.trials.audit.records import ViolationKind
 from backend.trials.deployments.cell_run import CellResult
 from backend.trials.deployments.cells import Cell
 

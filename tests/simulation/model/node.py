@@ -78,6 +78,8 @@ class NodeModel:
         )
 
         def simulate() -> SimulationResult:
+            if wire[1:65] != bytes(64):  # signed: this node executes whatever it can
+                self._chain.send(self._now(), wire)
             slot = self._chain.height(self._view_time())
             if slot < min_context_slot:
                 raise ReadFailure("node_behind", "the node has not reached the slot")

@@ -1,0 +1,69 @@
+"""The rules of the audit for cancelled orders: an answer to a cancellation is true, and stays so.
+
+That nothing is executed of an order that is not confirmed is a rule of ``rules``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
+from backend.trials.audit.records import (
+    CancelAnswer,
+    Evidence,
+    OrderRow,
+    OrderTransition,
+    Violation,
+    ViolationKind,
+)
+
+_NOT_LATE: Final = CANCELLABLE_STATUSES | {Status.CANCELLED}
+
+
+def find_broken_cancels(evidence: Evidence) -> Iterator[Violation]:
+    """Find cancelled orders that nobody cancelled or that were submitted, and false answers."""
+    cancels = evidence.cancels
+    for row in evidence.rows.values():
+        if row.status is not Status.CANCELLED:
+            continue
+        if row.id not in cancels.order_ids and row.mint_in not in cancels.mints_in:
+            yield _report(f"order {row.id} is cancelled, and no client asked for it")
+        before = [each.status for each in evidence.transitions_by_order.get(row.id, ())][-2:-1]
+        if before and before[0] not in CANCELLABLE_STATUSES:
+            yield _report(f"order {row.id} was cancelled when it was {before[0]}")
+    for answer in cancels.answers:
+        order = evidence.rows.get(answer.order_id)
+        if answer.is_cancelled and order is not None and order.status is not Status.CANCELLED:
+            yield _report(f"order {order.id} was answered to be cancelled, and is {order.status}")
+
+
+def find_false_lateness(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders of which it was too late to cancel them, and that their events do not show so."""
+    for answer in evidence.cancels.answers:
+        order = evidence.rows.get(answer.order_id)
+        if not answer.is_cancelled and order is not None:
+            fault = _find_fault(evidence, answer, order)
+            if fault is not None:
+                yield _report(f"order {order.id} was answered to be too late to cancel, {fault}")
+
+
+def _find_fault(evidence: Evidence, answer: CancelAnswer, order: OrderRow) -> str | None:
+    transitions = evidence.transitions_by_order.get(order.id, ())
+    late = [each for each in transitions if each.status not in _NOT_LATE]
+    if not late:
+        return "and was neither submitted nor ended otherwise"
+    if answer.seq is None or answer.status is None:
+        return None
+    if OrderTransition(order.id, answer.seq, answer.status) not in late:
+        return f"as one that is {answer.status}, which is not what its events say"
+    if Status(answer.status).is_final and order.status != answer.status:
+        return f"as one that is {answer.status}, and is {order.status}"
+    is_told = answer.signature is not None
+    if is_told and evidence.order_by_signature.get(answer.signature or "") != order.id:
+        return f"with the transaction {answer.signature}, which it never had"
+    return None
+
+
+def _report(message: str) -> Violation:
+    return Violation(ViolationKind.WRONG, message)

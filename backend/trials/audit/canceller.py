@@ -1,0 +1,117 @@
+"""Clients that cancel what others place, through several API processes, and note each answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+import aiohttp
+
+from backend.domain.tokens import BONK, RAY
+from backend.trials.audit.clients import (
+    CONNECTION_ERRORS,
+    POST_TIMEOUT_S,
+    RETRY_S,
+    ClientObservations,
+    Json,
+)
+from backend.trials.audit.records import CancelAnswer
+
+ORDERS_PATH: Final = "/api/orders"
+DELAYS_MAX_S: Final = (0.0, 0.1, 0.4)
+"""An order is cancelled within one of these times: at once, while it is routed, or at any time."""
+SEVERAL_SHARE: Final = 0.3
+"""The share of cancelled orders that each API process is asked to cancel, at the same time."""
+REPEATED_SHARE: Final = 0.2
+"""The share of cancellations that are sent again although they had an answer."""
+_SWEPT_TOKENS: Final = (BONK, RAY)
+_PAGE: Final = "20"
+
+
+class OrderCanceller:
+    """Cancels a share of the orders that it is told of, through the API processes at ``urls``."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        urls: Sequence[str],
+        share: float,
+        random: Random,
+        observed: ClientObservations,
+    ) -> None:
+        self._session = session
+        self._urls = urls
+        self._share = share
+        self._random = random
+        self._observed = observed
+
+    async def maybe_cancel(self, order_id: str) -> None:
+        """Cancel an order soon, or leave it; returns when each request has its answer."""
+        if self._random.random() >= self._share:
+            return
+        self._observed.cancels.order_ids.add(order_id)
+        delay_s = self._random.uniform(0, self._random.choice(DELAYS_MAX_S))
+        is_several = self._random.random() < SEVERAL_SHARE
+        urls = self._urls if is_several else [self._random.choice(self._urls)]
+        times = 2 if self._random.random() < REPEATED_SHARE else 1
+        await asyncio.sleep(delay_s)
+        for _ in range(times):
+            async with asyncio.TaskGroup() as group:
+                for url in urls:
+                    group.create_task(self._cancel(url, order_id))
+
+    async def cancel_by_token(self, times: int, duration_s: float) -> None:
+        """Cancel all open orders that sell one of two tokens, some times over a duration."""
+        for n in range(times):
+            await asyncio.sleep(duration_s / times)
+            token = _SWEPT_TOKENS[n % len(_SWEPT_TOKENS)]
+            self._observed.cancels.mints_in.add(token.mint)
+            url, cursor = self._random.choice(self._urls), ""
+            while True:
+                params = {"tokenIn": token.symbol, "limit": _PAGE}
+                params |= {"cursor": cursor} if cursor else {}
+                reply = await self._delete(f"{url}{ORDERS_PATH}", params)
+                for name in ("cancelled", "tooLate"):
+                    is_cancelled = name == "cancelled"
+                    self._observed.cancels.answers += [
+                        CancelAnswer(order_id, is_cancelled) for order_id in reply.get(name, ())
+                    ]
+                cursor = reply.get("next") or ""
+                if not cursor:
+                    break
+
+    async def _cancel(self, url: str, order_id: str) -> None:
+        reply = await self._delete(f"{url}{ORDERS_PATH}/{order_id}", {})
+        order = reply.get("order", reply)
+        if "orderId" not in order:
+            return
+        is_cancelled = reply is order
+        self._observed.cancels.answers.append(
+            CancelAnswer(order_id, is_cancelled, order["seq"], order["status"], order["txHash"])
+        )
+
+    async def _delete(self, url: str, params: Json) -> Json:
+        """Repeat a request until it has an answer: 200, or 409 ``too_late``; else a rejection."""
+        while True:
+            wait_s = RETRY_S
+            try:
+                async with (
+                    asyncio.timeout(POST_TIMEOUT_S),
+                    self._session.delete(url, params=params) as response,
+                ):
+                    reply: Json = await response.json(content_type=None)
+                    if response.status in {200, 409}:
+                        return reply
+                    if response.status in {429, 503}:
+                        wait_s = float(response.headers["Retry-After"])
+                    elif response.status < 500:
+                        self._observed.rejections.append(json.dumps(reply))
+                        return {}
+                    else:
+                        self._observed.errors += 1
+            except CONNECTION_ERRORS:
+                self._observed.errors += 1
+            await asyncio.sleep(wait_s)

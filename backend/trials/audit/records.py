@@ -1,0 +1,144 @@
+"""What the audit compares: the evidence of a run from all sources, and the violations it finds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple, Self
+
+from backend.domain.lifecycle import Status
+
+
+class ViolationKind(StrEnum):
+    """A kind of violation; each is a column of the result table, and each count must be 0."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    STUCK = "stuck"
+    GAPS = "gaps"
+    WRONG = "wrong"
+
+
+class Violation(NamedTuple):
+    """One broken guarantee, with a message that names the order or the subscriber."""
+
+    kind: ViolationKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as stored in the database; tokens are mints, amounts base units."""
+
+    id: str
+    status: Status
+    seq: int
+    signature: str | None
+    mint_in: str
+    mint_out: str
+    amount_in: int
+    amount_out: int | None
+    is_leased: bool
+    attempts: int = 1
+
+
+class OrderTransition(NamedTuple):
+    """One transition of an order: its sequence number and the new status."""
+
+    order_id: str
+    seq: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedSwap:
+    """A swap that the chain executed."""
+
+    signature: str
+    mint_in: str
+    mint_out: str
+    amount_in: int
+    amount_out: int
+
+
+class CancelAnswer(NamedTuple):
+    """What a client was answered that cancelled an order: it is cancelled, or it is too late.
+
+    The rest is the order as the answer had it, if it had more than the id.
+    """
+
+    order_id: str
+    is_cancelled: bool
+    seq: int | None = None
+    status: str | None = None
+    signature: str | None = None
+
+
+@dataclass(slots=True)
+class CancelObservations:
+    """What clients asked to cancel, and what they were answered.
+
+    ``order_ids`` were named; of ``mints_in`` all open orders that sell one of them were cancelled.
+    """
+
+    order_ids: set[str] = field(default_factory=set)
+    mints_in: set[str] = field(default_factory=set)
+    answers: list[CancelAnswer] = field(default_factory=list)
+
+    @classmethod
+    def merge(cls, parts: Iterable[CancelObservations]) -> Self:
+        """Put the observations of several turns together."""
+        merged = cls()
+        for part in parts:
+            merged.order_ids |= part.order_ids
+            merged.mints_in |= part.mints_in
+            merged.answers += part.answers
+        return merged
+
+    def count_orders(self, *, is_cancelled: bool) -> int:
+        """Count the orders that were answered to be cancelled, or to be too late at least once."""
+        return len({each.order_id for each in self.answers if each.is_cancelled is is_cancelled})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that is known of a set of orders, from all sources.
+
+    ``accepted``: the order ids returned for each idempotency key. ``journal``: every transition, in
+    feed order. ``order_by_signature``: the order of each signature that was ever stored.
+    ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
+    received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
+    each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
+    amounts out, because the node told them. ``cancels``: what clients cancelled.
+    """
+
+    accepted: Mapping[str, frozenset[str]]
+    rows: Mapping[str, OrderRow]
+    journal: Sequence[OrderTransition]
+    order_by_signature: Mapping[str, str]
+    swaps: Sequence[ExecutedSwap]
+    order_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
+    feed_streams: Mapping[str, Sequence[OrderTransition]] = field(default_factory=dict)
+    balance_changes: Mapping[str, int] = field(default_factory=dict)
+    needs_amounts: bool = False
+    cancels: CancelObservations = field(default_factory=CancelObservations)
+
+    @cached_property
+    def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:
+        """The transitions of each order."""
+        transitions_by_order = defaultdict(list)
+        for transition in self.journal:
+            transitions_by_order[transition.order_id].append(transition)
+        return transitions_by_order
+
+    @cached_property
+    def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:
+        """The swaps that were executed for each order."""
+        swaps_by_order = defaultdict(list)
+        for swap in self.swaps:
+            if swap.signature in self.order_by_signature:
+                swaps_by_order[self.order_by_signature[swap.signature]].append(swap)
+        return swaps_by_order
