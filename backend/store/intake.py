@@ -39,14 +39,16 @@ WITH input AS (
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
            data)
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
-                        max_price_impact_bps, kick_at)
+                        max_price_impact_bps, kick_at, created_at, updated_at)
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           now() + $15::interval
-    FROM input
+           now() + $15::interval, written.at, written.at
+    FROM input CROSS JOIN written
     ON CONFLICT DO NOTHING
     RETURNING id, status, created_at
 ), logged AS (

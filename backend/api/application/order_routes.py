@@ -62,8 +62,8 @@ LIST: Final = Route(
         ),
         headers=("Link",),
         description="A list is by the time of creation, and with `updatedSince` by the time of the"
-        " last change. Those are times of the database's clock: what must miss nothing follows"
-        " the stream.",
+        " last change. Those are times of the database's clock. What must miss nothing follows the"
+        " stream, or begins each poll at the `completeUntil` of the last one.",
     ),
 )
 ORDER: Final = Route(

@@ -141,11 +141,15 @@ def encode_order(record: OrderRecord, tokens: TokenRegistry, events: Sequence[Or
 
 
 def encode_order_page(
-    records: Sequence[OrderRecord], tokens: TokenRegistry, next_cursor: str | None
+    records: Sequence[OrderRecord],
+    tokens: TokenRegistry,
+    next_cursor: str | None,
+    complete_until: datetime | None,
 ) -> bytes:
     """A page of a list as JSON text: up to a thousand orders, in some milliseconds."""
     orders = [order_to_json(record, tokens) for record in records]
-    return orjson.dumps({"orders": orders, "next": next_cursor})
+    until = None if complete_until is None else format_time(complete_until)
+    return orjson.dumps({"orders": orders, "next": next_cursor, "completeUntil": until})
 
 
 def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
