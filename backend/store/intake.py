@@ -19,7 +19,6 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.errors import IdempotencyKeyReused
-from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -27,11 +26,22 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_first_event, encode_first_data
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.idempotency.earlier_requests import (
+    IS_KEY_FREE,
+    EarlierRequests,
+    KeyedRequest,
+    build_key_reuse_error,
+    find_conflict,
+    find_earlier,
+    forget_key,
+    is_key_of_order,
+    remember_keys,
+)
 
 ROWS_MAX = 500
 COMMIT_DELAY_S = 0.003
 
-_INSERT_ORDERS = """ -- store orders
+_INSERT_ORDERS = f""" -- store orders
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
@@ -40,14 +50,17 @@ WITH input AS (
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
            data)
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
-                        max_price_impact_bps, kick_at)
+                        max_price_impact_bps, kick_at, created_at, updated_at)
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           now() + $15::interval
-    FROM input
+           now() + $15::interval, written.at, written.at
+    FROM input CROSS JOIN written
+    WHERE input.idempotency_key IS NULL OR {IS_KEY_FREE}
     ON CONFLICT DO NOTHING
     RETURNING id, status, created_at
 ), logged AS (
@@ -55,14 +68,7 @@ WITH input AS (
     SELECT id, 1, stored.status, created_at, 1, data FROM stored JOIN input USING (id)
 )
 SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
-"""
-
-_FIND_ORDERS = """
-SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at,
-    o.batch_id, o.status::text
-FROM unnest($1::text[], $2::text[]) AS i(owner, name)
-JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
-"""
+"""  # noqa: S608 - constants only
 
 _FIND_BATCH = "SELECT request_hash, response FROM batches WHERE owner = $1 AND idempotency_key = $2"
 
@@ -118,11 +124,11 @@ class Intake:
                 stored = await self._insert(connection, orders)
                 self._notify(orders, stored)
                 missing = [order for order in orders if order.id not in stored]
-                existing_orders = await _find_orders(connection, missing) if missing else {}
+                repeats = await _resolve_repeats(connection, missing) if missing else {}
             return [
                 AcceptedOrder(order.id, stored[order.id]["created_at"])
                 if order.id in stored
-                else _resolve_repeat(order, existing_orders)
+                else repeats[order.id]
                 for order in orders
             ]
 
@@ -142,12 +148,14 @@ class Intake:
                 if await connection.fetchval(_INSERT_BATCH, *batch) is None:
                     return await _read_batch_response(connection, batch)
                 key = batch.idempotency_key
+                if key is not None:  # the key of a repeat whose orders were deleted since
+                    await forget_key(connection, _name_request(batch, key))
                 first = [replace(order, idempotency_key=key) for order in orders[:1]]
                 named = [*first, *orders[1:]]
                 stored = await self._insert(connection, named)
                 missing = [order for order in named if order.id not in stored]
                 if missing:
-                    raise await _find_conflict(connection, missing[0])
+                    raise await find_conflict(connection, missing[0])
             self._notify(named, stored)
             return None
 
@@ -169,16 +177,32 @@ class Intake:
     ) -> dict[UUID, AcceptedOrder | IdempotencyKeyReused]:
         """The orders whose client order id an earlier request used, with the result for each."""
 
-        async def find() -> _ExistingOrders:
+        async def find() -> EarlierRequests:
             async with self._pool.acquire() as connection:
-                return await _find_orders(connection, orders)
+                return await find_earlier(connection, orders)
 
-        existing_orders = await translate_errors(find)
-        results: dict[UUID, AcceptedOrder | IdempotencyKeyReused] = {}
-        for order in orders:
-            if (order.owner, "client_order_id", order.client_order_id) in existing_orders:
-                results[order.id] = _resolve_repeat(order, existing_orders)
-        return results
+        earlier = await translate_errors(find)
+        named = [order for order in orders if earlier.has_client_order_id(order)]
+        return {order.id: earlier.resolve(order) for order in named}
+
+    async def remember_batch(self, batch: NewBatch) -> None:
+        """Remember the key of a batch that stores nothing, as all its orders are repeats.
+
+        Raises ``IdempotencyKeyReused`` if the key is that of another request, and ``Transient`` if
+        PostgreSQL is unavailable.
+        """
+        key = batch.idempotency_key
+        if key is None:
+            return
+
+        async def remember() -> bool:
+            async with self._pool.acquire() as connection, connection.transaction():
+                if await is_key_of_order(connection, batch.owner, key):
+                    return False
+                return not await remember_keys(connection, [_name_request(batch, key)])
+
+        if not await translate_errors(remember):
+            raise build_key_reuse_error()
 
     async def _insert(
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
@@ -196,67 +220,28 @@ class Intake:
         self._on_commit(Commit(next(iter(stored.values()))["txid"], events))
 
 
-class _ExistingOrder(NamedTuple):
-    replay: AcceptedOrder
-    request_hash: bytes
-    is_of_batch: bool
-
-
-_ExistingOrders = dict[tuple[str, str, str | None], _ExistingOrder]
-
-
-async def _find_orders(
+async def _resolve_repeats(
     connection: DatabaseConnection, orders: Sequence[NewOrder]
-) -> _ExistingOrders:
-    existing_orders: _ExistingOrders = {}
-    for column in ("client_order_id", "idempotency_key"):
-        named = [(o.owner, getattr(o, column)) for o in orders if getattr(o, column) is not None]
-        if not named:
-            continue
-        owners, names = zip(*named, strict=True)
-        for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
-            replay = AcceptedOrder(row["id"], row["created_at"], True, Status(row["status"]))
-            is_of_batch = row["batch_id"] is not None
-            existing = _ExistingOrder(replay, row["request_hash"], is_of_batch)
-            existing_orders[row["owner"], column, row[column]] = existing
-    return existing_orders
+) -> dict[UUID, AcceptedOrder | Exception]:
+    """The result of each order that was not stored; the keys of repeats are remembered."""
+    earlier = await find_earlier(connection, orders)
+    results: dict[UUID, AcceptedOrder | Exception] = {o.id: earlier.resolve(o) for o in orders}
+    unknown = {
+        order.id: KeyedRequest(order.owner, order.idempotency_key, order.request_hash)
+        for order in orders
+        if order.idempotency_key is not None
+        and not earlier.has_key(order)
+        and isinstance(results[order.id], AcceptedOrder)
+    }
+    refused = await remember_keys(connection, unknown.values())
+    for order_id, request in unknown.items():
+        if request in refused:
+            results[order_id] = build_key_reuse_error()
+    return results
 
 
-def _resolve_repeat(
-    order: NewOrder, existing_orders: _ExistingOrders
-) -> AcceptedOrder | IdempotencyKeyReused:
-    for column in ("idempotency_key", "client_order_id"):
-        existing = existing_orders.get((order.owner, column, getattr(order, column)))
-        if existing is None:
-            continue
-        is_key_of_batch = column == "idempotency_key" and existing.is_of_batch
-        if is_key_of_batch or existing.request_hash != order.request_hash:
-            return _build_reuse_error(order, column)
-        return existing.replay
-    # Only a conflict on the id itself gets here: a repeat after a lost response, not a new order.
-    raise AssertionError(f"order {order.id} was neither stored nor found")
-
-
-async def _find_conflict(connection: DatabaseConnection, order: NewOrder) -> IdempotencyKeyReused:
-    """Which of its keys kept an order of a batch from being stored."""
-    existing_orders = await _find_orders(connection, [order])
-    is_key = (order.owner, "idempotency_key", order.idempotency_key) in existing_orders
-    return _build_reuse_error(order, "idempotency_key" if is_key else "client_order_id")
-
-
-def _build_reuse_error(order: NewOrder, column: str) -> IdempotencyKeyReused:
-    if column == "idempotency_key":
-        return _build_key_reuse_error()
-    return IdempotencyKeyReused(
-        "client_order_id_reused",
-        f"clientOrderId {order.client_order_id!r} is already used by a different order",
-    )
-
-
-def _build_key_reuse_error() -> IdempotencyKeyReused:
-    return IdempotencyKeyReused(
-        "idempotency_key_reused", "this Idempotency-Key was used with a different request"
-    )
+def _name_request(batch: NewBatch, key: str) -> KeyedRequest:
+    return KeyedRequest(batch.owner, key, batch.request_hash)
 
 
 async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) -> str | None:
@@ -264,7 +249,7 @@ async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) 
     if row is None:
         return None
     if row["request_hash"] != batch.request_hash:
-        raise _build_key_reuse_error()
+        raise build_key_reuse_error()
     return str(row["response"])
 
 

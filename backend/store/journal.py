@@ -61,6 +61,8 @@ WITH input AS (
            status, attempt, data, dex, route, tx_hash, signed_tx,
            last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept)
     LIMIT $23
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
 ), moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
@@ -84,10 +86,10 @@ WITH input AS (
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $22::interval,
-        updated_at = now(),
+        updated_at = (SELECT at FROM written),
         closed_as = CASE WHEN i.is_final THEN order_closed_as(
             i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
-        closed_at = CASE WHEN i.is_final THEN now() END
+        closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex,

@@ -36,11 +36,14 @@ RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
 """
 
 _STORE = """
+WITH written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
+)
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
     network_fee_lamports = coalesce(o.network_fee_lamports, 0) + i.network_fee,
-    amount_pending = NULL, updated_at = now(),
-    closed_at = CASE WHEN o.closed_as IS NOT NULL THEN now() END
+    amount_pending = NULL, updated_at = (SELECT at FROM written),
+    closed_at = CASE WHEN o.closed_as IS NOT NULL THEN (SELECT at FROM written) END
 FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[])
     AS i(id, amount_out, executed_price, network_fee)
 WHERE o.id = i.id AND o.amount_pending

@@ -48,7 +48,7 @@ _CLAIM_FREE = """
         next_attempt_at = NULL,
         status = CASE free.status WHEN 'pending' THEN $2::text::order_status ELSE o.status END,
         seq = CASE free.status WHEN 'pending' THEN o.seq + 1 ELSE o.seq END,
-        updated_at = now()
+        updated_at = (SELECT clock_timestamp())
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,

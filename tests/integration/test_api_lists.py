@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from yarl import URL
 
 from backend.domain.quotes import Dex
 from backend.store.reads.order_lists import ListPosition, OrderFilter
@@ -128,15 +129,25 @@ async def test_a_page_may_have_a_thousand_orders(database_url: str, redis_url: s
         assert len(set(ids)) == 1_100
 
 
-@pytest.mark.parametrize("name", ["a-1", "b/2 ?", "events", "x/events", "%41"])
+@pytest.mark.parametrize(
+    "name",
+    ["a-1", "b/2 ?", "events", "x/events", "%41", "/", "//a", "/a/b/", "a//b", "%2Fa", "a;b#c"],
+)
 async def test_an_order_is_shown_by_its_client_order_id(
     database_url: str, redis_url: str, name: str
 ) -> None:
     async with open_api(database_url, redis_url) as api:
         order_id = await api.place_order(clientOrderId=name)
         await api.place_order(clientOrderId="other")
-        order = await api.get(f"/api/orders/by-client-id/{quote(name, safe='')}")
+        path = URL(f"/api/orders/by-client-id/{quote(name, safe='')}", encoded=True)
+        async with api.session.get(path) as response:
+            order = await response.json()
         assert (order["orderId"], order["clientOrderId"]) == (str(order_id), name)
+        plain = URL(f"/api/orders/by-client-id/{quote(name, safe='/')}", encoded=True)
+        async with api.session.get(plain) as response:
+            assert (await response.json())["orderId"] == str(order_id)
+        [listed] = (await api.get(f"/api/orders?clientOrderId={quote(name, safe='')}"))["orders"]
+        assert listed["orderId"] == str(order_id)
 
 
 @pytest.mark.parametrize("name", ["none", "x" * 65, "%00", "%C3%A9"])

@@ -27,6 +27,7 @@ LATER = [
     "0007_open_orders_by_owner",
     "0008_network_fees",
     "0009_cancellations",
+    "0010_replayed_keys",
 ]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 

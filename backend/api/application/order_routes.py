@@ -62,8 +62,8 @@ LIST: Final = Route(
         ),
         headers=("Link",),
         description="A list is by the time of creation, and with `updatedSince` by the time of the"
-        " last change. Those are times of the database's clock: what must miss nothing follows"
-        " the stream.",
+        " last change. Those are times of the database's clock. What must miss nothing follows the"
+        " stream, or begins each poll at the `completeUntil` of the last one.",
     ),
 )
 ORDER: Final = Route(
@@ -106,13 +106,17 @@ CANCEL_MANY: Final = Route(
 )
 ORDER_BY_CLIENT_ID: Final = Route(
     "GET",
-    "/api/orders/by-client-id/<path:clientOrderId>",
+    "/api/orders/by-client-id/<text:clientOrderId>",
     read_orders.get_order_by_client_id,
     RouteDoc(
         "Show the order with a `clientOrderId`",
         "orders",
         response="Order",
         problem_statuses=_DATABASE_UNAVAILABLE,
+        description="The rest of the path is the id, percent-encoded: `/` may be in it as it is or"
+        " as `%2F`, also at its beginning and its end. Of the ids `.` and `..`, which clients take"
+        " for folders, and behind a proxy that changes paths, `GET /api/orders?clientOrderId=` has"
+        " the order.",
     ),
 )
 EVENTS: Final = Route(

@@ -24,7 +24,7 @@ from quart.routing import QuartRule
 from quart.sessions import NullSession
 from quart.wrappers import Request as QuartRequest
 from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.routing import MapAdapter
+from werkzeug.routing import BaseConverter, MapAdapter
 
 from backend.api.admission.connections import hold_connection
 from backend.api.application.body_limits import BodyMemory
@@ -32,6 +32,14 @@ from backend.api.application.http_connection import HttpConnection
 from backend.api.context import ApiContext
 
 _NO_SESSION: Final = NullSession()
+
+
+class AnyText(BaseConverter):
+    """The rest of a path as it is, with slashes anywhere: also as the first and the last of it."""
+
+    part_isolating = False
+    regex = ".+?"
+    weight = 200
 
 
 class HttpRequest(QuartRequest):
@@ -71,6 +79,7 @@ class Application(Quart):
     def __init__(self, name: str, api: ApiContext) -> None:
         super().__init__(name, static_folder=None)
         self.url_map.merge_slashes = False
+        self.url_map.converters["text"] = AnyText
         self.asgi_http_class = HttpConnection
         self.asgi_websocket_class = SocketConnection
         self.request_class = HttpRequest

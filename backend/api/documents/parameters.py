@@ -67,16 +67,16 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "from": (
         "query",
         "Only orders created at this time or later. Orders become visible a moment after the time"
-        " that they carry: who polls begins some seconds before the last time seen, or follows the"
-        " stream.",
+        " that they carry, and not in its order: who polls gives the `completeUntil` of the first"
+        " page of the last poll, or follows the stream.",
         TIME,
     ),
     "to": ("query", "Only orders created before this time.", TIME),
     "updatedSince": (
         "query",
         "Only orders changed at this time or later, by the time of their last change; without"
-        " `from` and `to`. Who polls begins some seconds before the last time seen, as with"
-        " `from`.",
+        " `from` and `to`. Who polls gives the `completeUntil` of the first page of the last poll,"
+        " which misses no change; an order that was changed since then can come twice.",
         TIME,
     ),
     "order": (

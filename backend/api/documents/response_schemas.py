@@ -97,7 +97,18 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Order": object_schema(ORDER, optional=("steps",)),
     "OrderList": object_schema(
-        {"orders": array_schema(schema_ref("Order")), "next": nullable_schema(CURSOR)}
+        {
+            "orders": array_schema(schema_ref("Order")),
+            "next": nullable_schema(CURSOR),
+            "completeUntil": {
+                **nullable_schema(TIME),
+                "description": "On the first page of a list with `from` or `updatedSince`: no order"
+                " with a time before this one appears later, so this is the `from` or"
+                " `updatedSince` of the next poll. It is earlier than now by as long as the oldest"
+                " transaction that is writing orders has run. `null` for other lists, and while"
+                " the database does not tell it: then poll again from the last one.",
+            },
+        }
     ),
     "Cancellations": object_schema(
         {

@@ -49,6 +49,11 @@ class ListQuery(NamedTuple):
     limit: int
     is_ascending: bool
 
+    @property
+    def is_start_of_poll(self) -> bool:
+        """Whether it is the first page of a list that begins at a time."""
+        return self.after is None and self.filter.can_be_polled
+
 
 def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
     """The query of a list. Raises ``Problem`` (400)."""

@@ -50,7 +50,7 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
         if earlier_response is not None:
             return await _build_repeat_response(api, request, earlier_response)
         if not resolved.new_orders:
-            return _build_replayed_response(resolved)
+            return await _replay_orders(api, new_batch, resolved)
         try:
             return await _store_batch(api, request, new_batch, resolved)
         except IdempotencyKeyReused as error:
@@ -179,11 +179,14 @@ async def _build_repeat_response(api: ApiContext, request: Request, earlier: str
     return Response(202, encode(body), REPLAYED_HEADERS)
 
 
-def _build_replayed_response(resolved: _ResolvedBatch) -> Response:
+async def _replay_orders(
+    api: ApiContext, new_batch: NewBatch, resolved: _ResolvedBatch
+) -> Response:
     """The response to a batch without new orders: replays, or 422 if every entry is refused."""
     if resolved.refused_count == len(resolved.results):
         detail = "no order of the batch is valid; orders has the problem of each, at its index"
         raise Problem(422, "batch_refused", detail, members={"orders": resolved.results})
+    await await_stored(api.services.intake.remember_batch(new_batch))
     body = {
         "batchId": None,
         "accepted": len(resolved.results) - resolved.refused_count,

@@ -23,6 +23,9 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     """``GET /api/orders``: a page of orders, newest first unless the query says otherwise."""
     services = api.services
     query = read_list_query(request, services.tokens)
+    horizon = None
+    if query.is_start_of_poll:  # in a statement of its own, before the list
+        horizon = await services.orders.read_horizon()
     records = await services.orders.list_page(
         request.owner,
         query.filter,
@@ -32,7 +35,7 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     )
     page = records[: query.limit]
     cursor = _format_cursor(query, page[-1]) if len(records) > query.limit else None
-    body = encode_order_page(page, services.tokens, cursor)
+    body = encode_order_page(page, services.tokens, cursor, horizon)
     if cursor is None:
         return Response(200, body)
     link_query = urlencode({**request.query, "cursor": cursor}, doseq=True)

@@ -13,6 +13,12 @@ one it is follows from the filter:
 How many orders an owner has open is bounded by admission. A list by time of change
 (``updated_since``) is sorted by that time, so that it is such a range too.
 
+An order becomes visible when the transaction that wrote it ends, which is after the times that it
+carries. So a list by time says up to where it is complete (``READ_HORIZON``), and whoever polls
+begins the next list there. It takes that every statement that sets ``created_at``, ``updated_at``
+or ``closed_at`` takes ``clock_timestamp()``, once for all of its rows, and not ``now()``, which was
+before it locked the table.
+
 An order that an older version of the engine has closed is not marked with what it closed as. It is
 found by its own columns.
 """
@@ -37,6 +43,17 @@ tx_hash, amount_out::text, executed_price::text, network_fee_lamports, last_erro
 last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
+
+# A statement that writes orders holds this lock from before the times that it sets until its rows
+# are visible. If it has the lock here, it began before these times; if not, they are still to come,
+# or its rows are visible to what is read after this. Nobody knows the beginning of a transaction of
+# another role, which only some may see, or of a prepared one.
+READ_HORIZON: Final = """
+SELECT CASE WHEN count(*) = count(a.state) THEN least(now(), min(a.xact_start)) END AS at
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.relation = 'orders'::regclass AND l.mode = 'RowExclusiveLock'
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 _GROUPS: Final = """
 WITH RECURSIVE groups AS (
@@ -82,6 +99,11 @@ class OrderFilter:
     created_from: datetime | None = None
     created_to: datetime | None = None
     updated_since: datetime | None = None
+
+    @property
+    def can_be_polled(self) -> bool:
+        """Whether its list begins at a time: the next one can begin where this one was complete."""
+        return self.created_from is not None or self.updated_since is not None
 
     @property
     def has_terms(self) -> bool:

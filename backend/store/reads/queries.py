@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -16,6 +17,7 @@ from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.reads.order_lists import (
     COLUMNS,
+    READ_HORIZON,
     ListPosition,
     OrderFilter,
     build_list_statement,
@@ -69,6 +71,16 @@ class OrderQueries:
         )
         rows = await self._readers.read(statement.sql, *statement.args)
         return [_parse_record(row) for row in rows]
+
+    async def read_horizon(self) -> datetime | None:
+        """A time below which no order can appear in lists that are read after this call.
+
+        It is by the database's clock, as the times of orders are: the beginning of the oldest
+        transaction that is writing orders, else now. ``None`` if PostgreSQL does not tell it.
+        """
+        rows = await self._readers.read(READ_HORIZON)
+        at: datetime | None = rows[0]["at"]
+        return at
 
     async def read_statuses(self, owner: str, order_ids: Collection[UUID]) -> dict[UUID, Status]:
         """The status of each of these orders of an owner."""

@@ -34,6 +34,8 @@ WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
         AS i(id, owner, reason, data)
     LIMIT $6
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
 ), cancelled AS (
     UPDATE orders o SET
         status = 'cancelled',
@@ -43,9 +45,9 @@ WITH input AS (
         lease_until = NULL,
         waiting_since = NULL,
         next_attempt_at = NULL,
-        updated_at = now(),
+        updated_at = (SELECT at FROM written),
         closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
-        closed_at = now()
+        closed_at = (SELECT at FROM written)
     FROM input i
     WHERE o.id = i.id AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
     RETURNING o.id, o.seq, o.attempts, i.data

@@ -1,0 +1,1 @@
+"""Idempotency: which earlier request a key or a client order id belongs to."""
