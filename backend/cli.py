@@ -32,7 +32,7 @@ from backend.embedded.start_terminal import StartTerminal
 from backend.engine.metrics_server import serve_metrics
 from backend.runtime import observe, trace
 from backend.runtime.descriptors import raise_descriptor_limit
-from backend.runtime.gc_tuning import tune_gc
+from backend.runtime.memory import tune_gc
 from backend.runtime.startup import StartInterrupted
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve as serve_chain

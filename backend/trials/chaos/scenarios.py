@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -14,9 +14,17 @@ from backend.trials.chaos.notification_faults import (
     disturb_notifications,
     lose_subscriptions,
 )
-from backend.trials.chaos.timing import LEASE_S
-
-FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
+from backend.trials.chaos.worker_faults import (
+    FaultGenerator,
+    crash_workers_at,
+    kill_recovering_workers,
+    kill_workers,
+    pause_quoting_worker,
+    pause_within_lease,
+    pause_worker,
+    skew_worker_clock,
+    terminate_workers,
+)
 
 SECOND_API: Final = "api-2"
 """The name of the API process that runs beside ``api`` while orders are cancelled."""
@@ -54,71 +62,6 @@ def _kill(*names: str, times: int, down_s: tuple[float, float]) -> FaultGenerato
                 yield Fault(at, FaultKind.KILL, name, random.pick_duration_s(*down_s))
 
     return generate_faults
-
-
-def _kill_workers(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(2):
-        yield Fault(at, FaultKind.KILL, random.pick_worker(), random.pick_duration_s(0.1, 0.5))
-    last = random.pick_time(0.95, 1)
-    for worker in ("worker-1", "worker-2"):
-        yield Fault(last, FaultKind.KILL, worker, random.pick_duration_s(0.1, 0.3))
-
-
-def _kill_recovering_workers(random: FaultRandom) -> Iterator[Fault]:
-    """The second kill comes just after the leases of the first one have expired."""
-    first_s = random.pick_time(0.5, 0.8)
-    for at in (first_s, first_s + LEASE_S + random.pick_duration_s(0.1, 0.5)):
-        for worker in ("worker-1", "worker-2"):
-            yield Fault(round(at, 2), FaultKind.KILL, worker, 0.1)
-
-
-def _crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
-    def generate_faults(random: FaultRandom) -> Iterator[Fault]:
-        for visit in (random.pick_integer(1, 2), random.pick_integer(3, 5)):
-            yield Fault(0, FaultKind.CRASH, f"{checkpoint}:{visit}", random.post_s + 4)
-        # One worker fewer, so that the crashing ones get enough of the orders.
-        yield Fault(0.01, FaultKind.KILL, random.pick_worker(), round(random.post_s * 0.3, 2))
-
-    return generate_faults
-
-
-def _pause_worker(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(
-        random.pick_time(0.1, 0.3),
-        FaultKind.PAUSE,
-        random.pick_worker(),
-        LEASE_S * random.pick_duration_s(1.6, 2),
-    )
-
-
-def _pause_quoting_worker(random: FaultRandom) -> Iterator[Fault]:
-    """It resumes with a stale quote while the other worker's transactions have yet to land."""
-    slow = encode_node_fault("slow", by_seconds=0.5, methods=["getMultipleAccounts"])
-    late = encode_node_fault("late_landing", by_seconds=3)
-    at = random.pick_time(0.6, 0.7)
-    pause_s = LEASE_S * random.pick_duration_s(1.9, 2.2)
-    for fault in (slow, late):
-        yield Fault(0, FaultKind.NODE_FAULT, fault, round(at + pause_s, 2))
-    yield Fault(at, FaultKind.PAUSE, random.pick_worker(), pause_s)
-
-
-def _pause_within_lease(random: FaultRandom) -> Iterator[Fault]:
-    """So many blocks pass that landed transactions leave the node's recent status cache."""
-    for worker, at in zip(("worker-1", "worker-2"), random.spread_times(2), strict=True):
-        yield Fault(at, FaultKind.PAUSE, worker, LEASE_S * random.pick_duration_s(0.5, 0.7))
-        yield Fault(round(at + LEASE_S * 0.15, 2), FaultKind.ADVANCE_BLOCKS, "1000")
-
-
-def _skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(0, FaultKind.CLOCK_SKEW, "30 s", random.post_s + 0.5)
-
-
-def _terminate_workers(random: FaultRandom) -> Iterator[Fault]:
-    """Transactions land late, so that all orders are in flight at SIGTERM."""
-    late = encode_node_fault("late_landing", by_seconds=4)
-    yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
-    yield Fault(random.pick_time(0.6, 0.7), FaultKind.TERMINATE, "worker-1")
-    yield Fault(random.pick_time(0.95, 1), FaultKind.TERMINATE, "worker-2")
 
 
 def _kill_streaming_api(random: FaultRandom) -> Iterator[Fault]:
@@ -214,33 +157,33 @@ def _kill_workers_of_cancelled(random: FaultRandom) -> Iterator[Fault]:
     """Reads are slow, so that many orders are cancelled while they are routed."""
     slow = encode_node_fault("slow", by_seconds=0.2, methods=["getMultipleAccounts"])
     yield Fault(0, FaultKind.NODE_FAULT, slow, round(random.post_s * 0.6, 2))
-    yield from _kill_workers(random)
+    yield from kill_workers(random)
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "quiet": Scenario("nothing is broken", _inject_nothing),
-    "worker_killed": Scenario("workers are killed at random, then both at once", _kill_workers),
+    "worker_killed": Scenario("workers are killed at random, then both at once", kill_workers),
     "worker_killed_again": Scenario(
-        "workers are killed again while they recover", _kill_recovering_workers
+        "workers are killed again while they recover", kill_recovering_workers
     ),
     **{
         f"worker_killed_{checkpoint}": Scenario(
             f"workers die when an order is {checkpoint}",
-            _crash_workers_at(checkpoint),
+            crash_workers_at(checkpoint),
             orders_min=CRASH_ORDERS,
         )
         for checkpoint in Checkpoint
     },
-    "worker_paused": Scenario("a worker is paused past its lease and resumes", _pause_worker),
+    "worker_paused": Scenario("a worker is paused past its lease and resumes", pause_worker),
     "worker_paused_quoting": Scenario(
         "a worker is paused past its lease between a quote and its transaction",
-        _pause_quoting_worker,
+        pause_quoting_worker,
         settings=_READ_POOLS,
     ),
     "worker_dozing": Scenario(
-        "a worker is paused within its lease while 1,000 blocks pass", _pause_within_lease
+        "a worker is paused within its lease while 1,000 blocks pass", pause_within_lease
     ),
-    "worker_clock_ahead": Scenario("a worker's clock is ahead by 30 s", _skew_worker_clock),
+    "worker_clock_ahead": Scenario("a worker's clock is ahead by 30 s", skew_worker_clock),
     "api_killed_accepting": Scenario(
         "the API is killed while it accepts orders", _kill("api", times=3, down_s=(0.05, 0.3))
     ),
@@ -302,7 +245,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",
-        _terminate_workers,
+        terminate_workers,
         orders_min=BURST_ORDERS,
         # The default: a job that waits in a long queue is not sent again every second.
         settings=MappingProxyType({"lease_s": "60", "rekick_s": "5"}),

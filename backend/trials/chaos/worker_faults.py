@@ -1,0 +1,76 @@
+"""Faults of the workers: they are killed, crash at checkpoints, pause, and have wrong clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from backend.execution.context import Checkpoint
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.timing import LEASE_S
+
+FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
+
+
+def kill_workers(random: FaultRandom) -> Iterator[Fault]:
+    for at in random.spread_times(2):
+        yield Fault(at, FaultKind.KILL, random.pick_worker(), random.pick_duration_s(0.1, 0.5))
+    last = random.pick_time(0.95, 1)
+    for worker in ("worker-1", "worker-2"):
+        yield Fault(last, FaultKind.KILL, worker, random.pick_duration_s(0.1, 0.3))
+
+
+def kill_recovering_workers(random: FaultRandom) -> Iterator[Fault]:
+    """The second kill comes just after the leases of the first one have expired."""
+    first_s = random.pick_time(0.5, 0.8)
+    for at in (first_s, first_s + LEASE_S + random.pick_duration_s(0.1, 0.5)):
+        for worker in ("worker-1", "worker-2"):
+            yield Fault(round(at, 2), FaultKind.KILL, worker, 0.1)
+
+
+def crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
+    def generate_faults(random: FaultRandom) -> Iterator[Fault]:
+        for visit in (random.pick_integer(1, 2), random.pick_integer(3, 5)):
+            yield Fault(0, FaultKind.CRASH, f"{checkpoint}:{visit}", random.post_s + 4)
+        # One worker fewer, so that the crashing ones get enough of the orders.
+        yield Fault(0.01, FaultKind.KILL, random.pick_worker(), round(random.post_s * 0.3, 2))
+
+    return generate_faults
+
+
+def pause_worker(random: FaultRandom) -> Iterator[Fault]:
+    yield Fault(
+        random.pick_time(0.1, 0.3),
+        FaultKind.PAUSE,
+        random.pick_worker(),
+        LEASE_S * random.pick_duration_s(1.6, 2),
+    )
+
+
+def pause_quoting_worker(random: FaultRandom) -> Iterator[Fault]:
+    """It resumes with a stale quote while the other worker's transactions have yet to land."""
+    slow = encode_node_fault("slow", by_seconds=0.5, methods=["getMultipleAccounts"])
+    late = encode_node_fault("late_landing", by_seconds=3)
+    at = random.pick_time(0.6, 0.7)
+    pause_s = LEASE_S * random.pick_duration_s(1.9, 2.2)
+    for fault in (slow, late):
+        yield Fault(0, FaultKind.NODE_FAULT, fault, round(at + pause_s, 2))
+    yield Fault(at, FaultKind.PAUSE, random.pick_worker(), pause_s)
+
+
+def pause_within_lease(random: FaultRandom) -> Iterator[Fault]:
+    """So many blocks pass that landed transactions leave the node's recent status cache."""
+    for worker, at in zip(("worker-1", "worker-2"), random.spread_times(2), strict=True):
+        yield Fault(at, FaultKind.PAUSE, worker, LEASE_S * random.pick_duration_s(0.5, 0.7))
+        yield Fault(round(at + LEASE_S * 0.15, 2), FaultKind.ADVANCE_BLOCKS, "1000")
+
+
+def skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:
+    yield Fault(0, FaultKind.CLOCK_SKEW, "30 s", random.post_s + 0.5)
+
+
+def terminate_workers(random: FaultRandom) -> Iterator[Fault]:
+    """Transactions land late, so that all orders are in flight at SIGTERM."""
+    late = encode_node_fault("late_landing", by_seconds=4)
+    yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
+    yield Fault(random.pick_time(0.6, 0.7), FaultKind.TERMINATE, "worker-1")
+    yield Fault(random.pick_time(0.95, 1), FaultKind.TERMINATE, "worker-2")
