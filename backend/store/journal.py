@@ -5,14 +5,15 @@ each order whose row still has the expected epoch and seq, writes the event, and
 caller that recorded a transition resumes when its row is committed, or gets an error because the
 lease was lost. Nothing is published before the commit.
 
-Leases use the database's clock, so that a worker whose own clock is wrong can neither hold an
-order too long nor take one too early.
+Leases and expiries use the database's clock, so that a worker whose own clock is wrong can neither
+hold an order too long nor take one too early. The statement itself refuses to store that an order
+is ``submitted`` once its expiry has passed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from time import perf_counter
 from typing import Final
 from uuid import UUID
 
-from backend.domain.lifecycle import Step
+from backend.domain.lifecycle import Status, Step
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.runtime import observe
@@ -33,6 +34,7 @@ from backend.store.errors import (
     repeat_conflicts,
     report_unavailable,
 )
+from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
 ROWS_MAX = 500
 RETRY_S = 0.1
@@ -85,6 +87,7 @@ WITH input AS (
         closed_at = CASE WHEN i.is_final THEN now() END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, i.data, i.via, i.via_attempt, i.via_data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
@@ -186,8 +189,9 @@ class Journal:
         """Store one transition; returns when it is committed.
 
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
-        has another epoch or seq than the caller's; then nothing was stored. Raises the database's
-        error if the fault is in the transition.
+        has another epoch or seq than the caller's, and ``OrderExpired`` if it may not be submitted
+        any more; then nothing was stored. Raises the database's error if the fault is in the
+        transition.
         """
         await self._writes.submit(transition)
 
@@ -195,6 +199,7 @@ class Journal:
         started_at = perf_counter()
         columns = _to_columns(transitions)
         is_in_doubt = False
+        expired: set[tuple[UUID, int]] = set()
 
         async def write() -> set[tuple[UUID, int]]:
             async with self._pool.acquire() as connection:
@@ -203,6 +208,11 @@ class Journal:
                     # The connection broke in an earlier attempt, which may have committed.
                     rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
                     stored |= {(row["id"], row["epoch"]) for row in rows}
+                unsubmitted = [
+                    each.order for each in transitions if _may_have_expired(each, stored)
+                ]
+                if unsubmitted:
+                    expired.update(await find_expired(connection, unsubmitted))
                 return stored
 
         while True:
@@ -217,8 +227,7 @@ class Journal:
                 await asyncio.sleep(RETRY_S)
         observe.journal_committed(len(transitions), perf_counter() - started_at)
         # By epoch too: a batch may contain two claims of one order, of which the older is lost.
-        orders = [transition.order for transition in transitions]
-        return [None if (o.id, o.epoch) in stored else LeaseLost(str(o.id)) for o in orders]
+        return [_build_result(each.order, stored, expired) for each in transitions]
 
     async def _commit(
         self, connection: DatabaseConnection, columns: Sequence[list[object]]
@@ -230,6 +239,21 @@ class Journal:
         if rows:
             self._on_commit(rows[0]["txid"])
         return {(row["id"], row["epoch"]) for row in rows}
+
+
+def _may_have_expired(transition: Transition, stored: Set[tuple[UUID, int]]) -> bool:
+    order, status = transition.order, transition.step.status
+    is_stored = (order.id, order.epoch) in stored
+    return order.can_expire and status is Status.SUBMITTED and not is_stored
+
+
+def _build_result(
+    order: LeasedOrder, stored: Set[tuple[UUID, int]], expired: Set[tuple[UUID, int]]
+) -> Exception | None:
+    key = order.id, order.epoch
+    if key in stored:
+        return None
+    return OrderExpired(str(order.id)) if key in expired else LeaseLost(str(order.id))
 
 
 def _to_columns(transitions: Sequence[Transition]) -> list[list[object]]:

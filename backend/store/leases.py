@@ -1,6 +1,7 @@
 """Leases: which worker executes an order, for how long, and which orders no worker executes.
 
-A claim is one compare-and-set that takes the lease and increments the order's epoch. All times
+A claim is one compare-and-set that takes the lease and increments the order's epoch. An order whose
+expiry has passed is not claimed, unless it is submitted, so that the chain decides. All times
 here are those of the database's clock. That may be set back: a time further ahead of it than any
 may be (``LeasePolicy.ahead_max``) is none.
 """
@@ -17,7 +18,13 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import LeasedOrder, OrderTerms, OrderType, SignedTransaction
+from backend.domain.orders import (
+    LeasedOrder,
+    OrderTerms,
+    OrderType,
+    SignedTransaction,
+    TimeInForce,
+)
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
@@ -36,6 +43,7 @@ _IS_CLAIMABLE = """
     open
     AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
     AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
+    AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
 """
 
 _CLAIM_FREE = """
@@ -51,6 +59,7 @@ _CLAIM_FREE = """
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
               o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
+              o.time_in_force, o.expires_at IS NOT NULL AS can_expire,
               free.status = 'pending' AS is_first,
               extract(epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
@@ -271,6 +280,8 @@ class LeaseStore:
             signed=signed,
             waited_s=row["waited_s"] or 0.0,
             route_min_out=row["route_min_out"],
+            time_in_force=TimeInForce(row["time_in_force"]),
+            can_expire=row["can_expire"],
         )
 
 

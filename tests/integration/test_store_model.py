@@ -42,6 +42,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.release,
             pair.sweep,
             pair.cancel,
+            pair.expire,
             pair.claim_waiting,
             pair.shift_time,
             pair.accept,
