@@ -34,6 +34,7 @@ _UNKNOWN_FIELD = "is not a known field"
 _DECIMAL_NUMBER = "must be a decimal number"
 _PRINTABLE = "must be 1 to 64 printable ASCII characters"
 _NOT_SUPPORTED = "not supported yet"
+_TIME_WITH_ZONE = "must be a time with its zone"
 _NOT_A_MINT = "is not a mint address"
 
 BAD_ORDERS = {
@@ -206,11 +207,30 @@ BAD_ORDERS = {
         _NOT_SUPPORTED,
         "type_not_supported",
     ),
-    "expiry of a market order": BadOrder(
-        _order('"expiresAt":"2030-01-01T00:00:00Z"'),
-        "expiresAt",
-        _NOT_SUPPORTED,
-        "type_not_supported",
+    "expiry without a zone": BadOrder(
+        _order('"expiresAt":"2030-01-01T00:00:00"'), "expiresAt", _TIME_WITH_ZONE
+    ),
+    "expiry that is a date": BadOrder(
+        _order('"expiresAt":"2030-01-01"'), "expiresAt", _TIME_WITH_ZONE
+    ),
+    "expiry on no day": BadOrder(
+        _order('"expiresAt":"2030-02-30T00:00:00Z"'), "expiresAt", "no time of the calendar"
+    ),
+    "expiry at the end of time": BadOrder(
+        _order('"expiresAt":"9999-12-31T23:59:59-23:59"'), "expiresAt", "no time of the calendar"
+    ),
+    "expiry as a number": BadOrder(_order('"expiresAt":1893456000'), "expiresAt", "a string"),
+    "time in force that is none": BadOrder(
+        _order('"timeInForce":"day"'), "timeInForce", "must be one of gtc, gtd, ioc, fok"
+    ),
+    "numeric time in force": BadOrder(_order('"timeInForce":1'), "timeInForce", "a string"),
+    "good till no date": BadOrder(
+        _order('"timeInForce":"GTD"'), "expiresAt", "required where", "missing_field"
+    ),
+    "good till cancelled with an expiry": BadOrder(
+        _order('"timeInForce":"gtc","expiresAt":"2030-01-01T00:00:00Z"'),
+        "timeInForce",
+        "does not expire",
     ),
     "empty name": BadOrder(_order('"clientOrderId":""'), "clientOrderId", _PRINTABLE),
     "long name": BadOrder(_order(f'"clientOrderId":"{"x" * 65}"'), "clientOrderId", _PRINTABLE),

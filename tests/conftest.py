@@ -178,7 +178,9 @@ async def _truncate_database(
             return False
         # Events cannot be removed while triggers are on.
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute("TRUNCATE orders, order_events, batches, replayed_keys")
+        await connection.execute(
+            "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers"
+        )
         return True
     finally:
         await connection.close()

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from backend.api.wire.json import encode, format_time
+from backend.api.wire.json import encode
+from backend.domain.times import format_time
 from backend.store.counts import StatusCounts
 from backend.store.feed import FeedPosition
 

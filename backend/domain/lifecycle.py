@@ -9,7 +9,8 @@ Two rules:
   signature and the signed bytes, *before* the bytes are sent; the order leaves it only when the
   chain shows that the transaction landed or that it never can. So a crash at any point leaves
   either an order that sent nothing, or one whose signature resolves its outcome
-  (``choose_recovery``). And an order that is not submitted can be cancelled at any moment.
+  (``choose_recovery``). And an order that is not submitted can be cancelled, or expire, at any
+  moment.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Cause(StrEnum):
     REJECTED = "rejected"
     CANCELLED = "cancelled by its owner"
     TIMED_OUT = "its time ran out"
+    UNFILLED = "not filled by its only attempt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +86,31 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.ROUTING, Cause.REJECTED): _FAIL_RULE,
     (Status.ROUTING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.ROUTING, Cause.TIMED_OUT): _EXPIRE_RULE,
+    (Status.ROUTING, Cause.UNFILLED): _EXPIRE_RULE,
     (Status.BUILDING, Cause.SIGNED): TransitionRule(Status.SUBMITTED),
     (Status.BUILDING, Cause.TRANSIENT): _RETRY_RULE,
     (Status.BUILDING, Cause.OUTAGE): _FAIL_RULE,
     (Status.BUILDING, Cause.REJECTED): _FAIL_RULE,
     (Status.BUILDING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.BUILDING, Cause.TIMED_OUT): _EXPIRE_RULE,
+    (Status.BUILDING, Cause.UNFILLED): _EXPIRE_RULE,
     # A crash of a worker is not the order's failure: it uses up no attempt.
     (Status.BUILDING, Cause.INTERRUPTED): TransitionRule(Status.ROUTING),
-    # What is submitted may land at any moment: it is neither cancelled nor does it expire.
+    # What is submitted may land at any moment: it is not cancelled, and no time ends it.
     (Status.SUBMITTED, Cause.LANDED): TransitionRule(Status.CONFIRMED),
     # Slippage may pass with a fresh quote. A failure that can never pass is REJECTED.
     (Status.SUBMITTED, Cause.REVERTED): _RETRY_RULE,
     (Status.SUBMITTED, Cause.REJECTED): _FAIL_RULE,
     (Status.SUBMITTED, Cause.SIGNATURE_EXPIRED): _RETRY_RULE,
+    # The chain shows that its transaction was reverted or can never land.
+    (Status.SUBMITTED, Cause.UNFILLED): _EXPIRE_RULE,
 }
 
 
 CANCELLABLE_STATUSES: Final = frozenset(
     status for status, cause in TRANSITIONS if cause is Cause.CANCELLED
 )
-"""The statuses in which nothing was sent that could still land."""
+"""The statuses in which nothing was sent that could still land: these can expire as well."""
 
 
 class IllegalTransition(AssertionError):

@@ -22,6 +22,27 @@ class OrderType(StrEnum):
     SNIPER = "sniper"
 
 
+class TimeInForce(StrEnum):
+    """How long an order is tried, in the terms of FIX (tag 59)."""
+
+    GTC = "gtc"
+    """Good till cancelled: until it is filled or its attempts are used up."""
+    GTD = "gtd"
+    """Good till date: the same, but at most until its expiry."""
+    IOC = "ioc"
+    """Immediate or cancel: one attempt, now."""
+    FOK = "fok"
+    """Fill or kill: as ``IOC``, since a swap is executed as a whole or not at all."""
+
+    @property
+    def has_one_attempt(self) -> bool:
+        """Whether an order expires when its first attempt does not fill it."""
+        return self in _ONE_ATTEMPT
+
+
+_ONE_ATTEMPT = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+
+
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
     """What an order swaps. Amounts are base units.
@@ -53,6 +74,7 @@ class NewOrder:
 
     ``idempotency_key`` and ``client_order_id`` each identify one request of their owner forever;
     ``request_hash`` distinguishes an idempotent retry from a different request under the same key.
+    It is not submitted any more from ``expires_at`` on, by the database's clock.
     """
 
     id: UUID
@@ -62,6 +84,8 @@ class NewOrder:
     client_order_id: str | None = None
     idempotency_key: str | None = None
     batch_id: UUID | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,7 @@ class LeasedOrder:
 
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
+    ``can_expire`` tells that the order has an expiry; when it has passed, only the database knows.
     """
 
     id: UUID
@@ -107,6 +132,8 @@ class LeasedOrder:
     signed: SignedTransaction | None = None
     waited_s: float = 0.0
     route_min_out: str | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    can_expire: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +181,8 @@ class OrderRecord(NamedTuple):
     min_amount_out: int | None
     slippage_bps: int
     max_price_impact_bps: int | None
+    time_in_force: TimeInForce
+    expires_at: datetime | None
     status: Status
     seq: int
     attempts: int

@@ -18,7 +18,8 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
-from backend.engine.shared_services import open_readers, open_shared_services
+from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
+from backend.engine.withdrawals import build_withdrawals
 from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
@@ -28,6 +29,7 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
+from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
 
 
@@ -52,6 +54,7 @@ class ApiServices:
     router: Router
     intake: Intake
     cancellations: Cancellations
+    cancel_timers: CancelTimers
     orders: OrderQueries
     open_orders: OpenOrderCounts
     counts: StatusCounts
@@ -76,19 +79,16 @@ async def open_api_services(
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
     async with open_shared_services(settings, stop) as shared:
-        intake = Intake(
-            shared.pool,
-            rekick_after=timedelta(seconds=settings.rekick_s),
-            on_commit=shared.notifier.notify,
-        )
+        intake = _build_intake(settings, shared)
         cursor_key = await wait_for_server(
             "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
         )
         open_orders = OpenOrderCounts(shared.pool)
-        cancellations = Cancellations(shared.pool, on_commit=shared.notifier.notify)
+        withdrawals = build_withdrawals(shared)
         async with (
             open_readers(settings) as readers,
-            run_in_background(intake.run, cancellations.run, open_orders.run),
+            run_in_background(intake.run, open_orders.run),
+            run_in_background(withdrawals.cancellations.run, withdrawals.run),
         ):
             yield ApiServices(
                 settings=settings,
@@ -97,7 +97,8 @@ async def open_api_services(
                 rpc=shared.rpc,
                 router=shared.router,
                 intake=intake,
-                cancellations=cancellations,
+                cancellations=withdrawals.cancellations,
+                cancel_timers=withdrawals.timers,
                 orders=OrderQueries(shared.pool, readers=readers),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
@@ -112,6 +113,11 @@ async def open_api_services(
                 now=now,
             )
             await _run_within(shared.broker.wait_sent(), 2)
+
+
+def _build_intake(settings: Settings, shared: SharedServices) -> Intake:
+    rekick_after = timedelta(seconds=settings.rekick_s)
+    return Intake(shared.pool, rekick_after=rekick_after, on_commit=shared.notifier.notify)
 
 
 async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:

@@ -21,6 +21,7 @@ from backend.domain.backoff import backoff_ms
 from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
+from backend.engine.withdrawals import build_withdrawals
 from backend.execution.context import (
     Checkpoint,
     ExecutionContext,
@@ -76,9 +77,10 @@ async def run_worker(
         executor = Executor(renewer, context, unsent_limiter)
         late_amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
+        withdrawals = build_withdrawals(shared)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
         await _warn_without_history(shared.rpc)
-        async with run_in_background(*runs):
+        async with run_in_background(*runs, withdrawals.run):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s)):
                 on_ready()
                 await run_receiver(

@@ -8,8 +8,17 @@ import orjson
 
 from backend.domain.amounts import Price, format_amount, format_slippage
 from backend.domain.errors import EngineError
-from backend.domain.orders import Fill, LeasedOrder, OrderTerms, SignedTransaction
+from backend.domain.orders import (
+    Fill,
+    LeasedOrder,
+    OrderTerms,
+    SignedTransaction,
+    TimeInForce,
+)
 from backend.routing.route import Route
+
+UNFILLED_CODE = "unfilled"
+"""The code of an order that its only attempt has not filled."""
 
 
 def compute_price(terms: OrderTerms, amount_out: int) -> str:
@@ -74,6 +83,19 @@ def describe_failure(
         data["txHash"] = signed.signature
     if fee_lamports is not None:
         data["networkFeeLamports"] = fee_lamports
+    return data
+
+
+def describe_unfilled(
+    error: EngineError,
+    time_in_force: TimeInForce,
+    signed: SignedTransaction | None = None,
+    fee_lamports: int | None = None,
+) -> dict[str, object]:
+    """The data of ``expired`` after the only attempt of an order; as ``describe_failure``."""
+    data = describe_failure(error, signed, fee_lamports)
+    data["code"], data["cause"] = UNFILLED_CODE, error.code
+    data["reason"] = f"{error.reason} (one attempt, as timeInForce is {time_in_force})"
     return data
 
 

@@ -12,7 +12,8 @@ A failed attempt is stored with the time of the next one, and the lease is relea
 that claims the order then continues. While the node is unavailable and nothing is signed, the
 order waits in place, which is no attempt. An order that is claimed half-way continues where
 ``choose_recovery`` says. Every write carries the epoch of the claim: when another worker has
-claimed the order since, ``LeaseLost`` ends the execution.
+claimed the order since, ``LeaseLost`` ends the execution. An order whose expiry has passed is not
+submitted any more; one that has a single attempt ends when that has not filled it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from backend.execution.order_execution import OrderExecution
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS, report_unavailable
-from backend.store.journal import LeaseLost
+from backend.store.transitions import LeaseLost
 
 CLAIM_RETRY_S = 1.0
 

@@ -15,8 +15,8 @@ from uuid import UUID
 from backend.domain.orders import LeasedOrder
 from backend.runtime import observe, observe_database
 from backend.runtime.background import shield
-from backend.store.journal import LeaseLost
 from backend.store.leases import LeaseStore
+from backend.store.transitions import LeaseLost
 
 RENEWALS_PER_LEASE = 3
 RENEW_BATCH_MAX = 1_000

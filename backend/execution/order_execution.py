@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from backend.domain.backoff import backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
@@ -16,28 +16,30 @@ from backend.domain.lifecycle import (
     RecoveryAction,
     SignatureOutcome,
     Status,
-    Step,
     advance,
     choose_recovery,
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.domain.quotes import Dex
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import (
     compute_price,
     describe_failure,
     describe_fill,
     describe_signed,
+    describe_unfilled,
     describe_unknown_fill,
     encode_json,
 )
 from backend.execution.lease_renewer import HeldLease
 from backend.execution.outage import OutageTooLong, OutageWait
 from backend.execution.signature_search import SignatureResult
+from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
-from backend.routing.route import Route
+from backend.routing.route import UNMET_TERMS_CODES, Route
 from backend.runtime import observe
-from backend.store.journal import IntermediateStep, LeaseLost, Transition
+from backend.store.transitions import LeaseLost
+from backend.store.withdrawals.expired_submissions import OrderExpired
+from backend.store.withdrawals.expiries import EXPIRED_CODE, EXPIRED_DATA
 
 QUOTE_WAIT_MAX_S = 10.0
 """After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
@@ -46,19 +48,6 @@ _QUOTES_TOO_OLD = {
     "code": "interrupted",
     "reason": "the node was unavailable for a while, so the quotes are too old",
 }
-
-
-class TransitionFields(TypedDict, total=False):
-    """The fields of an order that a transition sets."""
-
-    dex: Dex
-    route: str
-    signed: SignedTransaction
-    amount_out: int
-    executed_price: str
-    network_fee_lamports: int
-    last_error: str
-    wait_ms: int
 
 
 class OrderExecution:
@@ -72,14 +61,18 @@ class OrderExecution:
         place: UnsentPlace,
     ) -> None:
         self._context = context
-        self._order = order
+        attempts_max = context.policy.attempts_max
+        self._steps = StepRecorder(context.journal, order, attempts_max=attempts_max)
         self._lease = lease
         self._place = place
         self._outage: OutageWait | None = None
         self._route: Route | None = None
         self._reverted_fee: int | None = None
-        self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
-        self._status_since = asyncio.get_running_loop().time()
+        """The fee of a transaction that was reverted, for the step that follows, the last one."""
+
+    @property
+    def _order(self) -> LeasedOrder:
+        return self._steps.order
 
     async def run(self) -> None:
         """Execute the order to its end or its next retry. Raises ``LeaseLost``, ``RetryLater``."""
@@ -90,23 +83,31 @@ class OrderExecution:
                 await self._execute()
         except (LeaseLost, RetryLater):
             raise
-        except OutageTooLong as error:
-            await self._fail(Cause.OUTAGE, error)
-        except Rejected as error:
-            await self._fail(Cause.REJECTED, error)
-        except Transient as error:
-            await self._retry(Cause.TRANSIENT, error)
-        except Exception as error:
-            # Once the transaction may have been sent, only the chain decides: repeat the job.
-            if self._order.status is Status.SUBMITTED:
-                raise
-            observe.job_failed(error)
-            failure = Transient("internal_error", f"an unexpected {type(error).__name__}")
-            await self._retry(Cause.TRANSIENT, failure)
+        except Exception as error:  # noqa: BLE001 - each kind has its reaction
+            await self._end_attempt(error)
+
+    async def _end_attempt(self, error: Exception) -> None:
+        """Store what follows from an error of this attempt."""
+        match error:
+            case OrderExpired():
+                await self._expire()
+            case OutageTooLong():
+                await self._fail(Cause.OUTAGE, error)
+            case Rejected():
+                await self._reject(error)
+            case Transient():
+                await self._retry(Cause.TRANSIENT, error)
+            case _ if self._order.status is Status.SUBMITTED:
+                # Once the transaction may have been sent, only the chain decides: repeat the job.
+                raise error
+            case _:
+                observe.job_failed(error)
+                failure = Transient("internal_error", f"an unexpected {type(error).__name__}")
+                await self._retry(Cause.TRANSIENT, failure)
 
     async def _execute(self) -> None:
         if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
-            await self._record(Cause.INTERRUPTED, _INTERRUPTED)
+            await self._steps.record(Cause.INTERRUPTED, _INTERRUPTED)
         signed = None
         while signed is None:
             route = await self._find_route()
@@ -114,11 +115,11 @@ class OrderExecution:
             data = route.to_json(self._order.terms)
             route_fields: TransitionFields = {"dex": route.quote.dex, "route": encode_json(data)}
             if self._context.submitter.has_preflight:
-                await self._record(Cause.ROUTED, data, **route_fields)
+                await self._steps.record(Cause.ROUTED, data, **route_fields)
             else:  # it is signed at once, so both steps share one commit
-                self._defer(Cause.ROUTED, data, **route_fields)
+                self._steps.defer(Cause.ROUTED, data, **route_fields)
             signed = await self._sign(route)
-        await self._record(Cause.SIGNED, describe_signed(signed), signed=signed)
+        await self._steps.record(Cause.SIGNED, describe_signed(signed), signed=signed)
         self._lease.waiting_since = None
         self._context.on_checkpoint(Checkpoint.STORED)
         await self._context.submitter.send(signed)
@@ -154,14 +155,19 @@ class OrderExecution:
             if self._outage is None or waited_s < QUOTE_WAIT_MAX_S:
                 return signed
             self._outage.shorten_pauses()
-            if self._deferred is None:
-                await self._record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
+            if self._steps.has_deferred:
+                self._steps.drop_deferred()
             else:
-                self._order, self._deferred = self._deferred[0], None
+                await self._steps.record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
             return None
 
     async def _wait_out(self, error: Unavailable, code: str) -> None:
-        """Wait before the next try. Raises ``OutageTooLong`` with ``code``."""
+        """Wait before the next try. Raises ``OutageTooLong`` with ``code``.
+
+        What has one attempt does not wait: raises ``error``.
+        """
+        if self._order.time_in_force.has_one_attempt:
+            raise error
         if self._outage is None:
             self._outage = OutageWait(
                 self._order.waited_s,
@@ -191,7 +197,7 @@ class OrderExecution:
                 await self._confirm(signed, result)
             case SignatureOutcome.REVERTED:
                 revert = await self._context.submitter.fetch_revert(signed, result)
-                self._reverted_fee = revert.fee_lamports  # for the step that follows, the last one
+                self._reverted_fee = revert.fee_lamports
                 if isinstance(revert.error, Rejected):
                     await self._fail(Cause.REJECTED, revert.error)
                 else:
@@ -209,7 +215,7 @@ class OrderExecution:
         if fill is not None:
             price = compute_price(order.terms, fill.amount_out)
             data = describe_fill(order, signed, fill, price, self._route)
-            await self._record(
+            await self._steps.record(
                 Cause.LANDED,
                 data,
                 amount_out=fill.amount_out,
@@ -220,18 +226,41 @@ class OrderExecution:
             # It landed, so the order has ended; its amount follows when a node tells it.
             assert result.status is not None
             unknown = describe_unknown_fill(order, signed, result.status.slot, self._route)
-            await self._record(Cause.LANDED, unknown)
+            await self._steps.record(Cause.LANDED, unknown)
         observe.order_ended(self._order.status, self._order.dex or "", "")
+
+    async def _reject(self, error: Rejected) -> None:
+        if self._order.time_in_force.has_one_attempt and error.code in UNMET_TERMS_CODES:
+            await self._end_unfilled(Cause.REJECTED, error)
+        else:
+            await self._fail(Cause.REJECTED, error)
 
     async def _fail(self, cause: Cause, error: EngineError) -> None:
         data = describe_failure(error, fee_lamports=self._reverted_fee)
-        await self._record(cause, data, last_error=str(error))
+        await self._record_failure(cause, data, last_error=str(error))
+        observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
+
+    async def _expire(self) -> None:
+        await self._steps.record(Cause.TIMED_OUT, EXPIRED_DATA)
+        observe.order_ended(self._order.status, self._order.dex or "", EXPIRED_CODE)
+
+    async def _end_unfilled(
+        self, cause: Cause, error: EngineError, signed: SignedTransaction | None = None
+    ) -> None:
+        """End an order whose only attempt has not filled it."""
+        order = self._order
+        advance(order.status, order.attempt, cause)  # only what may happen to it ends its attempt
+        data = describe_unfilled(error, order.time_in_force, signed, self._reverted_fee)
+        await self._record_failure(Cause.UNFILLED, data, last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _retry(
         self, cause: Cause, error: EngineError, signed: SignedTransaction | None = None
     ) -> None:
-        """Release the order until its next attempt is due, or fail it after the last attempt."""
+        """Release the order until its next attempt is due, or end it after the last attempt."""
+        if self._order.time_in_force.has_one_attempt:
+            await self._end_unfilled(cause, error, signed)
+            return
         failed_attempt = self._order.attempt
         data = describe_failure(error, signed, self._reverted_fee)
         policy = self._context.policy
@@ -243,56 +272,17 @@ class OrderExecution:
                 chance=self._context.random.random(),
             )
             data["waitMs"] = wait_ms
-            await self._record(cause, data, last_error=str(error), wait_ms=wait_ms)
+            await self._record_failure(cause, data, last_error=str(error), wait_ms=wait_ms)
             observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
             raise RetryLater(wait_ms / 1000)
         data["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
-        await self._record(cause, data, last_error=f"{error.code}: {data['reason']}")
+        await self._record_failure(cause, data, last_error=f"{error.code}: {data['reason']}")
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
-    def _defer(
+    async def _record_failure(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
     ) -> None:
-        """Take a step that is stored in one commit with the next one."""
-        step = self._next_step(cause)
-        self._deferred = self._order, IntermediateStep(step, encode_json(data)), fields
-        self._apply_step(step, fields)
-
-    async def _record(
-        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
-    ) -> None:
-        """Store the step that follows from ``cause``, with any deferred step before it."""
-        step = self._next_step(cause)
+        """Store a step after a failure, with the fee of the transaction that was reverted."""
         if self._reverted_fee is not None:
             fields["network_fee_lamports"] = self._reverted_fee
-        if self._deferred is None:
-            transition = Transition(self._order, step, encode_json(data), **fields)
-        else:
-            order, via, earlier_fields = self._deferred
-            merged_fields: TransitionFields = {**earlier_fields, **fields}
-            transition = Transition(order, step, encode_json(data), via, **merged_fields)
-        await self._context.journal.record(transition)
-        self._deferred = None
-        self._apply_step(step, fields)
-
-    def _next_step(self, cause: Cause) -> Step:
-        order, attempts_max = self._order, self._context.policy.attempts_max
-        return advance(order.status, order.attempt, cause, attempts_max=attempts_max)
-
-    def _apply_step(self, step: Step, fields: TransitionFields) -> None:
-        order = self._order
-        now = asyncio.get_running_loop().time()
-        observe.order_status_changed(order.status, now - self._status_since)
-        self._status_since = now
-        self._order = LeasedOrder(
-            id=order.id,
-            terms=order.terms,
-            status=step.status,
-            seq=order.seq + 1,
-            attempt=step.attempt,
-            epoch=order.epoch,
-            dex=fields.get("dex") or order.dex,
-            signed=fields.get("signed"),
-            waited_s=order.waited_s,
-            route_min_out=order.route_min_out,
-        )
+        await self._steps.record(cause, data, **fields)

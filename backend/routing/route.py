@@ -13,6 +13,9 @@ from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
 
 PRICE_IMPACT_CODE = "price_impact_too_high"
+MIN_OUT_CODE = "min_out_not_met"
+UNMET_TERMS_CODES = frozenset({PRICE_IMPACT_CODE, MIN_OUT_CODE})
+"""The codes of an order that could be filled, but not at its terms."""
 _PERCENT_DECIMALS = 2
 _E9_PER_BPS = E9 // BPS
 
@@ -87,8 +90,8 @@ def choose_quote(
             reason = f"{reason}; {_describe_impact(terms, steep)}"
         if undecided:
             reason = f"{reason}; {_join_reasons(undecided)}"
-            raise _build_undecided_error("min_out_not_met", reason, undecided)
-        raise Rejected("min_out_not_met", reason)
+            raise _build_undecided_error(MIN_OUT_CODE, reason, undecided)
+        raise Rejected(MIN_OUT_CODE, reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
 
 

@@ -254,6 +254,11 @@ def late_fills_failed(error: BaseException) -> None:
     _log.warning("late amounts failed", error=repr(error))
 
 
+def withdrawals_failed(error: BaseException) -> None:
+    """A round of ending orders that expire, or that a timer cancels, failed."""
+    _log.warning("withdrawals failed", error=repr(error))
+
+
 def chain_query_failed(operation: str, error: BaseException) -> None:
     """A query of the chain failed and is repeated."""
     _log.warning("chain query failed", operation=operation, error=repr(error))

@@ -11,8 +11,9 @@ import orjson
 
 from backend.domain.amounts import format_amount
 from backend.domain.lifecycle import Status
-from backend.domain.orders import NewOrder, OrderEvent
+from backend.domain.orders import NewOrder, OrderEvent, TimeInForce
 from backend.domain.quotes import Dex
+from backend.domain.times import format_time
 
 
 def build_event(
@@ -31,6 +32,12 @@ def build_event(
         batch_id=row["batch_id"],
         dex=None if row["dex"] is None else Dex(row["dex"]),
     )
+
+
+def build_claim_event(row: asyncpg.Record) -> OrderEvent:
+    """The event of an order's first claim, whose updated row the statement returned."""
+    status, attempt = Status(row["status"]), row["attempts"]
+    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data="{}")
 
 
 def build_first_event(order: NewOrder, row: asyncpg.Record) -> OrderEvent:
@@ -63,6 +70,10 @@ def encode_first_data(order: NewOrder) -> str:
         data["maxPriceImpactBps"] = terms.max_price_impact_bps
     if terms.min_amount_out is not None:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
+    if order.time_in_force is not TimeInForce.GTC:
+        data["timeInForce"] = order.time_in_force.value
+    if order.expires_at is not None:
+        data["expiresAt"] = format_time(order.expires_at)
     if order.batch_id is not None:
         data["batchId"] = str(order.batch_id)
     if order.client_order_id is not None:

@@ -5,26 +5,25 @@ each order whose row still has the expected epoch and seq, writes the event, and
 caller that recorded a transition resumes when its row is committed, or gets an error because the
 lease was lost. Nothing is published before the commit.
 
-Leases use the database's clock, so that a worker whose own clock is wrong can neither hold an
-order too long nor take one too early.
+Leases and expiries use the database's clock, so that a worker whose own clock is wrong can neither
+hold an order too long nor take one too early. The statement itself refuses to store that an order
+is ``submitted`` once its expiry has passed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from time import perf_counter
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 
-from backend.domain.lifecycle import Step
-from backend.domain.orders import LeasedOrder, OrderEvent, SignedTransaction
-from backend.domain.quotes import Dex
+from backend.domain.lifecycle import Status, Step
+from backend.domain.orders import LeasedOrder, OrderEvent
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
@@ -37,6 +36,8 @@ from backend.store.errors import (
     repeat_conflicts,
     report_unavailable,
 )
+from backend.store.transitions import LeaseLost, Transition, to_columns
+from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
 ROWS_MAX = 500
 RETRY_S = 0.1
@@ -92,6 +93,7 @@ WITH input AS (
         closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
     FROM input i
     WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex,
               clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data
 ), logged AS (
@@ -110,41 +112,6 @@ FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, v
 JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
     AND o.seq = i.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END
 """
-
-
-class LeaseLost(Exception):
-    """Another worker has the lease of the order: stop executing it, and write nothing more."""
-
-
-@dataclass(frozen=True, slots=True)
-class IntermediateStep:
-    """A step between an order's stored step and that of a transition. ``data`` is JSON text."""
-
-    step: Step
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """The next step of an order after its stored step, with the fields to store.
-
-    ``data`` is JSON text. ``via`` is an intermediate step, whose event is in the same commit.
-    ``network_fee_lamports`` is added to what earlier attempts have paid.
-    ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
-    """
-
-    order: LeasedOrder
-    step: Step
-    data: str
-    via: IntermediateStep | None = None
-    dex: Dex | None = None
-    route: str | None = None
-    signed: SignedTransaction | None = None
-    amount_out: int | None = None
-    executed_price: str | None = None
-    network_fee_lamports: int | None = None
-    last_error: str | None = None
-    wait_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +162,17 @@ class Journal:
         """Store one transition; returns when it is committed.
 
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
-        has another epoch or seq than the caller's; then nothing was stored. Raises the database's
-        error if the fault is in the transition.
+        has another epoch or seq than the caller's, and ``OrderExpired`` if it may not be submitted
+        any more; then nothing was stored. Raises the database's error if the fault is in the
+        transition.
         """
         await self._writes.submit(transition)
 
     async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
         started_at = perf_counter()
-        columns = _to_columns(transitions)
+        columns = to_columns(transitions)
         is_in_doubt = False
+        expired: set[tuple[UUID, int]] = set()
 
         async def write() -> set[tuple[UUID, int]]:
             async with self._pool.acquire() as connection:
@@ -212,6 +181,11 @@ class Journal:
                     # The connection broke in an earlier attempt, which may have committed.
                     rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
                     stored |= {(row["id"], row["epoch"]) for row in rows}
+                unsubmitted = [
+                    each.order for each in transitions if _may_have_expired(each, stored)
+                ]
+                if unsubmitted:
+                    expired.update(await find_expired(connection, unsubmitted))
                 return stored
 
         while True:
@@ -226,8 +200,7 @@ class Journal:
                 await asyncio.sleep(RETRY_S)
         observe.journal_committed(len(transitions), perf_counter() - started_at)
         # By epoch too: a batch may contain two claims of one order, of which the older is lost.
-        orders = [transition.order for transition in transitions]
-        return [None if (o.id, o.epoch) in stored else LeaseLost(str(o.id)) for o in orders]
+        return [_build_result(each.order, stored, expired) for each in transitions]
 
     async def _commit(
         self,
@@ -267,34 +240,16 @@ def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderE
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
-def _to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
-    rows = [
-        (
-            t.order.id,
-            t.order.epoch,
-            t.order.seq,
-            *_flatten_via(t.via),
-            t.step.status.value,
-            t.step.attempt,
-            t.data,
-            t.dex,
-            t.route,
-            None if t.signed is None else t.signed.signature,
-            None if t.signed is None else t.signed.wire,
-            None if t.signed is None else t.signed.last_valid_height,
-            None if t.amount_out is None else Decimal(t.amount_out),
-            None if t.executed_price is None else Decimal(t.executed_price),
-            t.network_fee_lamports,
-            t.last_error,
-            t.wait_ms,
-            t.wait_ms is None and not t.step.status.is_final,
-        )
-        for t in transitions
-    ]
-    return [list(column) for column in zip(*rows, strict=True)]
+def _may_have_expired(transition: Transition, stored: Set[tuple[UUID, int]]) -> bool:
+    order, status = transition.order, transition.step.status
+    is_stored = (order.id, order.epoch) in stored
+    return order.can_expire and status is Status.SUBMITTED and not is_stored
 
 
-def _flatten_via(via: IntermediateStep | None) -> tuple[str | None, int | None, str | None]:
-    if via is None:
-        return None, None, None
-    return via.step.status.value, via.step.attempt, via.data
+def _build_result(
+    order: LeasedOrder, stored: Set[tuple[UUID, int]], expired: Set[tuple[UUID, int]]
+) -> Exception | None:
+    key = order.id, order.epoch
+    if key in stored:
+        return None
+    return OrderExpired(str(order.id)) if key in expired else LeaseLost(str(order.id))

@@ -1,6 +1,7 @@
 """Leases: which worker executes an order, for how long, and which orders no worker executes.
 
-A claim is one compare-and-set that takes the lease and increments the order's epoch. All times
+A claim is one compare-and-set that takes the lease and increments the order's epoch. An order whose
+expiry has passed is not claimed, unless it is submitted, so that the chain decides. All times
 here are those of the database's clock. That may be set back: a time further ahead of it than any
 may be (``LeasePolicy.ahead_max``) is none.
 """
@@ -17,12 +18,18 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import LeasedOrder, OrderEvent, OrderTerms, OrderType, SignedTransaction
+from backend.domain.orders import (
+    LeasedOrder,
+    OrderTerms,
+    OrderType,
+    SignedTransaction,
+    TimeInForce,
+)
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_event
+from backend.store.committed_events import build_claim_event
 from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
 from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
@@ -38,6 +45,7 @@ _IS_CLAIMABLE = """
     open
     AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
     AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
+    AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
 """
 
 _CLAIM_FREE = """
@@ -52,9 +60,10 @@ _CLAIM_FREE = """
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
               o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
-              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height,
-              o.owner, o.batch_id, clock_timestamp() AS at, free.status = 'pending' AS is_first,
-              extract(epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
+              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner, o.batch_id,
+              o.time_in_force, o.expires_at IS NOT NULL AS can_expire, clock_timestamp() AS at,
+              free.status = 'pending' AS is_first, extract(
+                  epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
@@ -237,7 +246,7 @@ class LeaseStore:
             return
         events = None
         if len(claimed) <= EVENTS_MAX:
-            events = [_build_event(row) for row in claimed if row["is_first"]]
+            events = [build_claim_event(row) for row in claimed if row["is_first"]]
         self._on_commit(Commit(claimed[0]["txid"], events))
 
     async def find_overdue_owners(self) -> list[str]:
@@ -280,12 +289,9 @@ class LeaseStore:
             signed=signed,
             waited_s=row["waited_s"] or 0.0,
             route_min_out=row["route_min_out"],
+            time_in_force=TimeInForce(row["time_in_force"]),
+            can_expire=row["can_expire"],
         )
-
-
-def _build_event(row: asyncpg.Record) -> OrderEvent:
-    status, attempt = Status(row["status"]), row["attempts"]
-    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data="{}")
 
 
 def _to_columns(

@@ -21,7 +21,8 @@ FIELDS = {
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
     "limitPrice": "of limit orders",
-    "expiresAt": "of limit orders: a time such as 2027-01-31T12:00:00Z",
+    "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
+    "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
 }
 """What each field means; the first three are required."""
@@ -29,6 +30,7 @@ SPELLINGS = {"amountIn": "amount", "orderType": "type", "slippage": "slippageBps
 """Other names of fields that are taken."""
 INTEGER_FIELDS = frozenset({"slippageBps", "maxPriceImpactBps"})
 ORDER_TYPES = ("market", "limit", "sniper")
+TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
@@ -126,8 +128,9 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
         value = order[name]
         if not isinstance(value, int) or not 0 <= value <= _BPS:
             faults.append(f"{name}: {value!r} must be a whole number from 0 to {_BPS}")
-    if str(order.get("type", "market")).lower() not in ORDER_TYPES:
-        faults.append(f"type: {order['type']!r} must be one of {', '.join(ORDER_TYPES)}")
+    for name, known in (("type", ORDER_TYPES), ("timeInForce", TIMES_IN_FORCE)):
+        if name in order and str(order[name]).lower() not in known:
+            faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")
     if order.get("tokenIn") == order.get("tokenOut"):
         faults.append(f"tokenOut: {order.get('tokenOut')!r} is the token that is sold")
     return sorted(faults)

@@ -26,8 +26,9 @@ from backend.domain.tokens import TokenRegistry
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.store.database import open_pool
 from backend.store.feed import Feed
-from backend.store.journal import Journal, LeaseLost, Transition
+from backend.store.journal import Journal
 from backend.store.leases import LeaseStore
+from backend.store.transitions import LeaseLost, Transition
 from tests.integration.stores import LONG_LEASES
 
 UNREACHABLE_NODE = "http://127.0.0.1:9"

@@ -11,11 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
-from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
-from backend.store import journal
-from backend.store.journal import IntermediateStep, LeaseLost, LeasePolicy, Transition
+from backend.engine import now
+from backend.store.journal import LeasePolicy
+from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
 from backend.store.withdrawals.cancellations import CancelReason
+from backend.store.withdrawals.expired_submissions import OrderExpired
+from backend.store.withdrawals.expiries import ROWS_MAX
 from tests.integration.stores import ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
@@ -23,6 +26,7 @@ from tests.simulation.model.transition_write import parse_writes
 
 LEASE_S, REKICK_S, WAIT_S, STEP_S = 150, 250, 50, 100
 """No two sums of these are close, so that the duration of a test does not matter."""
+EXPIRY_S = 230
 CLOCK_STEP_S = 3_600
 """By how much the clock is set back now and then."""
 LEASE_POLICY = LeasePolicy(
@@ -34,7 +38,8 @@ SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
 SHIFT_TIME = """
 UPDATE orders SET lease_until = lease_until - $1::interval, kick_at = kick_at - $1::interval,
                   next_attempt_at = next_attempt_at - $1::interval,
-                  waiting_since = waiting_since - $1::interval
+                  waiting_since = waiting_since - $1::interval,
+                  expires_at = expires_at - $1::interval
 """
 _READ_ROWS = """
 SELECT id, status, seq, attempts, epoch, dex, tx_hash, signed_tx, last_valid_height, amount_out,
@@ -68,8 +73,21 @@ class StorePair:
         return self.random.sample(items, min(len(items), self.random.randint(1, count_max)))
 
     async def accept(self) -> None:
-        accepted = await self.store.intake.accept(new_order())
-        self.model.accept(self.now, accepted.id, ORDER_TERMS, REKICK_S)
+        order, expires_at = new_order(), None
+        if self.random.random() < 0.3:
+            after = timedelta(seconds=EXPIRY_S)
+            expires_at = self.now + EXPIRY_S
+            tif = self.random.choice((TimeInForce.GTD, TimeInForce.FOK))
+            order = replace(order, time_in_force=tif, expires_at=now() + after)
+        accepted = await self.store.intake.accept(order)
+        self.model.accept(
+            self.now,
+            accepted.id,
+            ORDER_TERMS,
+            REKICK_S,
+            time_in_force=order.time_in_force,
+            expires_at=expires_at,
+        )
 
     async def shift_time(self) -> None:
         seconds = self.random.choice((1, 1, 1, 2, 2, -CLOCK_STEP_S / STEP_S)) * STEP_S
@@ -114,6 +132,10 @@ class StorePair:
             cancelling = self.store.cancellations.cancel("local", order_id, CancelReason.REQUESTED)
             assert await cancelling == is_cancelled
 
+    async def expire(self) -> None:
+        expired = self.model.expire_due(self.now, ROWS_MAX)
+        assert await self.store.expiries.expire_due() == len(expired)
+
     async def sweep(self) -> None:
         owners = await self.store.leases.find_overdue_owners()
         assert owners == self.model.find_overdue_owners(self.now, AHEAD_S)
@@ -138,7 +160,7 @@ class StorePair:
         chosen = {(order.id, order.epoch): order for order in self.sample(candidates, 6)}
         transitions = [self.build_transition(order) for order in chosen.values()]
         results = await record_together(self.store, transitions)
-        writes = parse_writes(journal._to_columns(transitions))
+        writes = parse_writes(to_columns(transitions))
         moved = self.model.record(self.now, writes, LEASE_S, REKICK_S)
         moved_keys = [(each, self.model.rows[each].epoch) for each in moved]
         for transition, is_stored in zip(transitions, results, strict=True):
@@ -205,7 +227,7 @@ async def record_together(store: Store, transitions: Sequence[Transition]) -> li
     async def record(transition: Transition) -> bool:
         try:
             await store.journal.record(transition)
-        except LeaseLost:
+        except (LeaseLost, OrderExpired):
             return False
         return True
 

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from backend.api.wire.cursors import StreamCursors
 from backend.domain.lifecycle import Cause, advance
-from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType
+from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.runtime.commit_notifications import Commit
@@ -21,10 +21,13 @@ from backend.store.counts import OpenOrderCounts
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import Intake
-from backend.store.journal import Journal, LeasePolicy, Transition
+from backend.store.journal import Journal, LeasePolicy
 from backend.store.leases import LeaseStore
 from backend.store.reads.queries import OrderQueries
+from backend.store.transitions import Transition
+from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
+from backend.store.withdrawals.expiries import Expiries
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))
@@ -37,8 +40,20 @@ def new_order(
     *,
     client_order_id: str | None = None,
     idempotency_key: str | None = None,
+    expires_at: datetime | None = None,
+    owner: str = "local",
 ) -> NewOrder:
-    return NewOrder(uuid7(), "local", ORDER_TERMS, request, client_order_id, idempotency_key)
+    time_in_force = TimeInForce.GTC if expires_at is None else TimeInForce.GTD
+    return NewOrder(
+        uuid7(),
+        owner,
+        ORDER_TERMS,
+        request,
+        client_order_id,
+        idempotency_key,
+        time_in_force=time_in_force,
+        expires_at=expires_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,8 @@ class Store:
     journal: Journal
     leases: LeaseStore
     cancellations: Cancellations
+    expiries: Expiries
+    timers: CancelTimers
     orders: OrderQueries
     feed: Feed
     committed_txids: list[int]
@@ -80,12 +97,15 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
         commits.append(commit)
 
     async with open_pool(url, connections_max=5) as pool:
+        cancellations = Cancellations(pool, on_commit=on_commit)
         store = Store(
             pool,
             Intake(pool, rekick_after=policy.rekick_after, on_commit=on_commit),
             Journal(pool, policy=policy, on_commit=on_commit),
             LeaseStore(pool, policy=policy, tokens=TokenRegistry(), on_commit=on_commit),
-            Cancellations(pool, on_commit=on_commit),
+            cancellations,
+            Expiries(pool, on_commit=on_commit),
+            CancelTimers(pool, cancellations),
             OrderQueries(pool),
             Feed(pool),
             committed_txids,

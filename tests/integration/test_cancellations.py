@@ -11,8 +11,9 @@ from uuid_utils.compat import uuid7
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.store.journal import _FIND_RECORDED, IntermediateStep, LeaseLost, Transition
+from backend.store.journal import _FIND_RECORDED
 from backend.store.migrations import migrate
+from backend.store.transitions import IntermediateStep, LeaseLost, Transition
 from backend.store.withdrawals.cancellations import _CANCEL_ORDERS, CancelReason
 from tests.integration.stores import (
     EXPIRED_LEASES,

@@ -29,7 +29,7 @@ from backend.runtime.commit_notifications import (
 )
 from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import NewBatch
-from backend.store.journal import IntermediateStep, Transition
+from backend.store.transitions import IntermediateStep, Transition
 from tests.integration.stores import (
     Store,
     accept_order,

@@ -15,8 +15,9 @@ from backend.config import Settings
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import SignedTransaction
 from backend.domain.quotes import Dex
-from backend.store.journal import LEASE_MAX, Transition
+from backend.store.journal import LEASE_MAX
 from backend.store.leases import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
+from backend.store.transitions import Transition
 from tests.integration.stores import (
     EXPIRED_LEASES,
     Store,

@@ -28,6 +28,7 @@ LATER = [
     "0008_network_fees",
     "0009_cancellations",
     "0010_replayed_keys",
+    "0011_expiry",
 ]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 
@@ -45,7 +46,7 @@ VALUES ($1, 1, $2::text::order_status, now(), 1, '{"type": "market"}')
 _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
 _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
-    *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason"),
+    *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason", "time_in_force"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

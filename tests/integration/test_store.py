@@ -19,9 +19,9 @@ from backend.domain.quotes import Dex
 from backend.store import journal, leases
 from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import NewBatch
-from backend.store.journal import IntermediateStep, LeaseLost, Transition
 from backend.store.migrations import MigrationError, migrate
 from backend.store.reads.order_lists import ListPosition, OrderFilter
+from backend.store.transitions import IntermediateStep, LeaseLost, Transition
 from backend.trials.bench.past_orders import insert_past_orders
 from tests.integration.stores import (
     EXPIRED_LEASES,

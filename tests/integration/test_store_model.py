@@ -14,8 +14,7 @@ import asyncpg
 import pytest
 
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.store import journal
-from backend.store.journal import Transition
+from backend.store.transitions import Transition, to_columns
 from tests.integration.store_pair import (
     LEASE_POLICY,
     SHIFT_TIME,
@@ -42,6 +41,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.release,
             pair.sweep,
             pair.cancel,
+            pair.expire,
             pair.claim_waiting,
             pair.shift_time,
             pair.accept,
@@ -74,7 +74,7 @@ async def test_the_model_has_the_constraints_of_the_table(database_url: str) -> 
             with pytest.raises(asyncpg.CheckViolationError):
                 await store.journal.record(wrong)
             with pytest.raises(asyncpg.CheckViolationError):
-                pair.model.record(pair.now, parse_writes(journal._to_columns([wrong])), 1, 1)
+                pair.model.record(pair.now, parse_writes(to_columns([wrong])), 1, 1)
         await pair.assert_equal()
 
 

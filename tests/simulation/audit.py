@@ -7,6 +7,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from backend.domain.lifecycle import ATTEMPTS_MAX, FINAL_STATUSES, TRANSITIONS, Status
+from backend.domain.orders import TimeInForce
 from backend.execution import outage, signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
@@ -54,6 +55,7 @@ def audit(
             *find_end_violations(row, swaps),
             *find_history_violations(row, landings, plan.settings.attempts_max),
             *find_fee_violations(row, landings),
+            *find_expiry_violations(row),
         ):
             yield f"{violation}: order {row.id.int & 0xFFFF} is {row.status}"
         for violation in _find_slow_transitions(plan, row, healed_at):
@@ -145,6 +147,22 @@ def find_history_violations(
     for landing in landings:
         if not any(landing.transaction.signature in entry.data for entry in entries):
             yield "landed without an event"
+
+
+def find_expiry_violations(row: OrderRow) -> Iterator[str]:
+    """Yield the violations of an order's expiry, and of how many attempts it has."""
+    expires_at = float("inf") if row.expires_at is None else row.expires_at
+    for previous, current in pairwise(row.events):
+        if current.at >= expires_at and current.status is Status.SUBMITTED:
+            yield "submitted after its expiry"
+        is_claim = (previous.status, current.status) == (Status.PENDING, Status.ROUTING)
+        if current.at >= expires_at and is_claim:
+            yield "claimed after its expiry"
+    is_one_attempt = row.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if row.status is Status.EXPIRED and row.events[-1].at < expires_at and not is_one_attempt:
+        yield "expired before its expiry"
+    if is_one_attempt and row.attempts > 1:
+        yield "a second attempt of an order that has one"
 
 
 def _is_valid_step(previous: EventRow, current: EventRow, attempts_max: int) -> bool:

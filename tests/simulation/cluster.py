@@ -24,7 +24,7 @@ from tests.simulation.model.postgres import PostgresServer
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.venues import ORDER_TERMS, RouterModel, VenueFaults, make_venue_timeout
 from tests.simulation.model.virtual_loop import CURRENT_PROCESS, SimulatedProcess, VirtualLoop
-from tests.simulation.plan import Plan, WorkerFault, WorkerFaultKind
+from tests.simulation.plan import OrderValidity, Plan, WorkerFault, WorkerFaultKind
 from tests.simulation.worker import SimulatedWorker, WorkerServices
 
 VENUES_TIMEOUT_MAX_S = 0.5
@@ -103,7 +103,17 @@ class SimulatedCluster:
         """Accept an order as the API does: store it, and send its job."""
         plan = self.plan
         self.chain.register_order(order_id, plan.settings.attempts_max)
-        self.database.accept(self.server.now(), order_id, ORDER_TERMS, plan.settings.rekick_s)
+        now, rekick_s = self.server.now(), plan.settings.rekick_s
+        validity = plan.validities.get(order_id.int & 0xFFFF, OrderValidity())
+        after_s = validity.expires_after_s
+        self.database.accept(
+            now,
+            order_id,
+            ORDER_TERMS,
+            rekick_s,
+            time_in_force=validity.time_in_force,
+            expires_at=None if after_s is None else now + after_s,
+        )
         self.trace.add("client", "posts", order_id)
         await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
 

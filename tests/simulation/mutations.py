@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,32 +13,32 @@ from uuid import UUID
 from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
-from backend.domain.lifecycle import Cause
-from backend.domain.orders import SignedTransaction
+from backend.domain.orders import SignedTransaction, TimeInForce
 from backend.execution import signature_search, signature_watch
 from backend.execution.node_client import NodeClient
 from backend.execution.order_execution import OrderExecution
 from backend.execution.signature_search import SignatureResult
 from backend.execution.signature_watch import SignatureWatch
+from backend.store.withdrawals.expiries import Expiries
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.node import WALLET
 from tests.simulation.model.rows import OrderRow
+from tests.simulation.model.transition_write import TransitionWrite
 
 
 @contextmanager
 def send_before_recording() -> Iterator[None]:
     """A transaction is sent before it is stored."""
-    record = OrderExecution._record
+    sign = OrderExecution._sign
 
-    async def send_and_record(
-        drive: Any, cause: Cause, data: Mapping[str, object], **fields: Any
-    ) -> None:
-        if cause is Cause.SIGNED:
-            await drive._context.submitter.send(fields["signed"])
-        await record(drive, cause, data, **fields)
+    async def sign_and_send(execution: Any, route: Any) -> SignedTransaction | None:
+        signed = await sign(execution, route)
+        if signed is not None:
+            await execution._context.submitter.send(signed)
+        return signed
 
-    with patch.object(OrderExecution, "_record", send_and_record):
+    with patch.object(OrderExecution, "_sign", sign_and_send):
         yield
 
 
@@ -170,6 +170,40 @@ def cancel_without_epoch() -> AbstractContextManager[object]:
     return patch.object(DatabaseModel, "cancel", cancel_at_epoch)
 
 
+def claim_expired_orders() -> AbstractContextManager[object]:
+    """An order is claimed whatever its expiry is."""
+
+    def is_claimable(database: DatabaseModel, row: OrderRow, now: float, ahead_s: float) -> bool:
+        return row.is_claimable(now, ahead_s)
+
+    return patch.object(DatabaseModel, "is_claimable", is_claimable)
+
+
+def submit_expired_orders() -> AbstractContextManager[object]:
+    """A transition to submitted is stored whatever the expiry of its order is."""
+
+    def may_record(
+        database: DatabaseModel, row: OrderRow, write: TransitionWrite, now: float
+    ) -> bool:
+        return True
+
+    return patch.object(DatabaseModel, "may_record", may_record)
+
+
+def leave_expired_orders() -> AbstractContextManager[object]:
+    """Nothing ends an order whose expiry has passed while no worker executes it."""
+
+    async def expire_none(expiries: Expiries) -> int:
+        return 0
+
+    return patch.object(Expiries, "expire_due", expire_none)
+
+
+def retry_whatever_the_time_in_force() -> AbstractContextManager[object]:
+    """An order that has one attempt gets more."""
+    return patch.object(TimeInForce, "has_one_attempt", False)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
     "preflight without signature": sign_before_preflight,
@@ -183,4 +217,8 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "status of what is cancelled": cancel_submitted_orders,
     "fence of what is cancelled": cancel_without_fence,
     "epoch of what is cancelled": cancel_without_epoch,
+    "expiry of what is claimed": claim_expired_orders,
+    "expiry of what is submitted": submit_expired_orders,
+    "end of what expires": leave_expired_orders,
+    "one attempt": retry_whatever_the_time_in_force,
 }

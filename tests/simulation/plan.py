@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 
+from backend.domain.orders import TimeInForce
 from backend.execution.context import Checkpoint
 from tests.simulation.model.chain import ChainRules
 from tests.simulation.model.postgres import ServerClock
@@ -108,6 +109,14 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderValidity:
+    """How long an order is tried; it expires ``expires_after_s`` after it is accepted."""
+
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole schedule."""
 
@@ -124,6 +133,8 @@ class Plan:
     faults: tuple[Fault, ...]
     heal_at: float
     cancellations: tuple[Cancellation, ...] = ()
+    validities: Mapping[int, OrderValidity] = field(default_factory=dict)
+    """By the index of the order; the others are tried until they end otherwise."""
 
     @property
     def is_database_available(self) -> bool:
@@ -155,7 +166,23 @@ def draw_plan(seed: int) -> Plan:
         heal_at=duration_s,
     )
     cancellations = _draw_cancellations(Random(f"cancellations {seed}"), plan.orders)
-    return replace(plan, cancellations=tuple(cancellations))
+    validities = dict(_draw_validities(Random(f"validities {seed}"), len(plan.orders)))
+    return replace(plan, cancellations=tuple(cancellations), validities=validities)
+
+
+def _draw_validities(random: Random, orders: int) -> Iterator[tuple[int, OrderValidity]]:
+    """Of every third schedule, some orders expire, some have one attempt, and some both."""
+    if random.random() >= 1 / 3:
+        return
+    for order in range(orders):
+        after_s = random.uniform(0.05, random.choice((1, 8)))
+        match random.random():
+            case chance if chance < 0.5:
+                yield order, OrderValidity(TimeInForce.GTD, after_s)
+            case chance if chance < 0.65:
+                yield order, OrderValidity(TimeInForce.IOC)
+            case chance if chance < 0.75:
+                yield order, OrderValidity(TimeInForce.FOK, after_s)
 
 
 def _draw_cancellations(random: Random, orders: tuple[float, ...]) -> Iterator[Cancellation]:

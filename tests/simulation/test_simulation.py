@@ -52,6 +52,8 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         "claims order 0 building",
         "cancels order 0",
         "is too late for order 0",
+        "expires [",
+        "finds expired [",
     ):
         assert any(entry in line for line in lines), entry
 
@@ -69,6 +71,11 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("seq check", "invalid step"),
         ("status of what is cancelled", "wrong status (cancelled, but executed)"),
         ("fence of what is cancelled", "not cancelled"),
+        ("status of what is cancelled", "wrong status (expired, but executed)"),
+        ("expiry of what is claimed", "claimed after its expiry"),
+        ("expiry of what is submitted", "submitted after its expiry"),
+        ("end of what expires", "stuck"),
+        ("one attempt", "a second attempt of an order that has one"),
     ],
 )
 def test_a_missing_safeguard_is_noticed(without: str, violation_kind: str) -> None:

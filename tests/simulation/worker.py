@@ -35,6 +35,8 @@ from backend.store.database import DatabasePool
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
+from backend.store.withdrawals.expiries import Expiries
+from backend.store.withdrawals.periodic import run_withdrawals
 from tests.simulation.model.job_queue import BrokerModel
 from tests.simulation.model.node import WALLET
 from tests.simulation.model.notifications import NotificationsModel
@@ -78,6 +80,13 @@ class WorkerServices:
     """Called with an error of a job that is neither a retry nor a database error."""
 
 
+class NoTimers:
+    """No owner has set a timer."""
+
+    async def cancel_due(self) -> int:
+        return 0
+
+
 class SimulatedWorker:
     """A worker process; ``run`` is its main function."""
 
@@ -102,6 +111,7 @@ class SimulatedWorker:
         self._renewer = LeaseRenewer(self._leases, lease_s=settings.lease_s)
         self._submitter = _build_submitter(settings, services)
         self._late_amounts = LateAmountStore(pool, TOKENS)
+        self._expiries = Expiries(pool, on_commit=_ignore_commit)
         self._retries = RetryMiddleware(
             attempts_max=settings.attempts_max,
             backoff_s=lambda failures: _backoff_s(policy, failures),
@@ -128,7 +138,8 @@ class SimulatedWorker:
     async def run(self) -> None:
         """Execute jobs until stopped, then finish the running ones or release their leases."""
         loops = (self._leases.run, self._journal.run, self._renewer.run, self._submitter.run)
-        async with run_in_background(*loops, self._retries.run, self._ask_for_amounts):
+        periodic = (self._ask_for_amounts, self._withdraw)
+        async with run_in_background(*loops, self._retries.run, *periodic):
             async with run_in_background(self._sweep):
                 await run_receiver(
                     cast(StreamBroker, self._services.broker),
@@ -155,6 +166,10 @@ class SimulatedWorker:
     async def _ask_for_amounts(self) -> None:
         random = self._services.random
         await run_late_fills(self._late_amounts, self._submitter, random=random)
+
+    async def _withdraw(self) -> None:
+        random = self._services.random
+        await run_withdrawals(self._expiries, NoTimers(), random=random)
 
     async def _sweep(self) -> None:
         jobs = JobQueue(cast(StreamBroker, self._services.broker))

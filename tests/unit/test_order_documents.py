@@ -31,7 +31,8 @@ UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token", "type_not_s
 """No schema can say which tokens exist and which order types are supported so far."""
 UNDOCUMENTED_WORDS = (
     *("decimals", "64-bit", "out of range", "must be a decimal number of at most"),
-    *("disagrees with it", "whole basis points"),
+    *("disagrees with it", "whole basis points", "no time of the calendar"),
+    *("which does not expire", "is required where timeInForce"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -69,11 +70,12 @@ VALUES = st.one_of(
     st.sampled_from(
         ["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "0.01", "0.5", "x", "SOL", "usdc"]
     ),
+    st.sampled_from(["gtc", "gtd", "ioc", "2030-01-01", "2030-01-01T00:00+01:00"]),
     st.sampled_from(["market", "limit", "2030-01-01T00:00:00Z", "x" * 64, "x" * 65, "\u0437"]),
 )
 NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
-    *("limitPrice", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
+    *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
 )
 
 

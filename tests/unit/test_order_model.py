@@ -35,8 +35,7 @@ from backend.domain.lifecycle import (
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.execution import signature_search
-from backend.store import journal
-from backend.store.journal import Transition
+from backend.store.transitions import Transition, to_columns
 from tests.simulation.audit import find_end_violations, find_history_violations
 from tests.simulation.model.chain import ChainModel, ChainRules, Landing
 from tests.simulation.model.database import DatabaseModel
@@ -235,7 +234,7 @@ class OrderMachine(RuleBasedStateMachine):
             wait_ms=WAIT_MS if step.is_retry else None,
             **fields,
         )
-        [write] = parse_writes(journal._to_columns([transition]))
+        [write] = parse_writes(to_columns([transition]))
         self.writes.append(write)
         is_stored = self.database.record(self.now, [write], LEASE_S, REKICK_S) != []
         if not is_stored or not write.is_leased:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.route import RateCost, Route, RouteDoc
-from backend.api.routes import cancel_orders, place_batch, place_orders, read_orders
+from backend.api.routes import (
+    cancel_orders,
+    cancel_timer,
+    place_batch,
+    place_orders,
+    read_orders,
+)
 from backend.api.sockets import order_socket
 
 _DATABASE_UNAVAILABLE: Final = (503,)
@@ -104,6 +110,38 @@ CANCEL_MANY: Final = Route(
         " `all=true` says that all are meant.",
     ),
 )
+_TIMER_DESCRIPTION: Final = (
+    "A dead man's switch: at `triggerTime`, by the clock of the database, all orders of the caller"
+    " that are open and were accepted up to then are cancelled, once, whether a client is there or"
+    " not. One that is submitted then may land; if it cannot, it is cancelled before another"
+    " attempt. While any of them is open, `cancelling` is true. What is placed later stays."
+)
+SET_TIMER: Final = Route(
+    "POST",
+    "/api/orders/cancel-after",
+    cancel_timer.set_cancel_timer,
+    RouteDoc(
+        "Cancel all open orders in some seconds, unless called again before",
+        "orders",
+        response="CancelTimer",
+        body="CancelAfterBody",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        description=f"{_TIMER_DESCRIPTION} Each call counts from its own time; 0 turns it off. What"
+        " has triggered is carried out, whatever is called later.",
+    ),
+)
+GET_TIMER: Final = Route(
+    "GET",
+    "/api/orders/cancel-after",
+    cancel_timer.get_cancel_timer,
+    RouteDoc(
+        "Show when all open orders will be cancelled",
+        "orders",
+        response="CancelTimer",
+        problem_statuses=_DATABASE_UNAVAILABLE,
+        description=_TIMER_DESCRIPTION,
+    ),
+)
 ORDER_BY_CLIENT_ID: Final = Route(
     "GET",
     "/api/orders/by-client-id/<text:clientOrderId>",
@@ -151,6 +189,8 @@ ORDER_ROUTES: Final = (
     ORDER,
     CANCEL,
     CANCEL_MANY,
+    SET_TIMER,
+    GET_TIMER,
     ORDER_BY_CLIENT_ID,
     EVENTS,
     STATS,

@@ -19,6 +19,7 @@ from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
 from backend.api.wire.spellings import SPELLINGS
+from backend.api.wire.timer_schema import CancelAfterBody
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
@@ -99,7 +100,11 @@ def _convert_path(path: str) -> str:
 
 def _build_schemas(batch_max: int) -> dict[str, object]:
     _, bodies = models_json_schema(
-        [(OrderBody, "validation"), (SwapBody, "validation")],
+        [
+            (OrderBody, "validation"),
+            (SwapBody, "validation"),
+            (CancelAfterBody, "validation"),
+        ],
         ref_template="#/components/schemas/{model}",
     )
     batch: Schema = {

@@ -19,6 +19,7 @@ from backend.api.documents.schema_parts import (
     STATUS,
     STRING,
     TIME,
+    TIME_IN_FORCE,
     VENUE_FEES,
     Schema,
     array_schema,
@@ -47,6 +48,8 @@ ORDER: Final[Schema] = {
     "minAmountOut": nullable_schema(AMOUNT),
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    "timeInForce": TIME_IN_FORCE,
+    "expiresAt": nullable_schema(TIME),
     "status": STATUS,
     "seq": NON_NEGATIVE_INTEGER,
     "attempts": NON_NEGATIVE_INTEGER,
@@ -102,6 +105,8 @@ _ORDER_TERMS: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
+    "timeInForce": TIME_IN_FORCE,
+    "expiresAt": TIME,
     "batchId": ID,
     "clientOrderId": STRING,
 }
@@ -152,12 +157,21 @@ _FAILURE: Final[Schema] = {
     "txHash": STRING,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
 }
+_WITHDRAWAL: Final[Schema] = {
+    **_FAILURE,
+    "cause": {
+        **CODE,
+        "description": "Why its only attempt did not fill it, where the code is `unfilled`.",
+    },
+}
 EVENTS: Final[dict[str, Schema]] = {
     "PendingEvent": _event_schema(
         _status_const(Status.PENDING),
         _ORDER_TERMS,
         "minAmountOut",
         "maxPriceImpactBps",
+        "timeInForce",
+        "expiresAt",
         "batchId",
         "clientOrderId",
     ),
@@ -179,6 +193,8 @@ EVENTS: Final[dict[str, Schema]] = {
         _status_const(Status.FAILED), _FAILURE, "txHash", "networkFeeLamports"
     ),
     "WithdrawnEvent": _event_schema(
-        {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]}, {"code": CODE, "reason": STRING}
+        {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]},
+        _WITHDRAWAL,
+        *("cause", "txHash", "networkFeeLamports"),
     ),
 }

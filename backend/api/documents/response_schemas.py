@@ -123,6 +123,27 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "next": nullable_schema(CURSOR),
         }
     ),
+    "CancelTimer": object_schema(
+        {
+            "seconds": {
+                **NON_NEGATIVE_INTEGER,
+                "description": "As it was set last; 0 if it is off, or never was set.",
+            },
+            "triggerTime": {
+                **nullable_schema(TIME),
+                "description": "When it cancels; null if it is off or has triggered.",
+            },
+            "lastTriggerTime": {
+                **nullable_schema(TIME),
+                "description": "When it last triggered; null if it never did.",
+            },
+            "cancelling": {
+                **BOOLEAN,
+                "description": "Whether orders that were accepted up to `lastTriggerTime` are open"
+                " yet.",
+            },
+        }
+    ),
     "OrderEvents": object_schema({"orderId": ID, "events": array_schema(schema_ref("Event"))}),
     "Event": {"oneOf": [schema_ref(name) for name in EVENTS]},
     **EVENTS,

@@ -6,7 +6,7 @@ from typing import Final
 
 from backend.domain.amounts import BPS
 from backend.domain.lifecycle import Status
-from backend.domain.orders import OrderType
+from backend.domain.orders import OrderType, TimeInForce
 from backend.domain.quotes import Dex
 
 Schema = dict[str, object]
@@ -59,11 +59,13 @@ def schema_ref(name: str) -> Schema:
 NAMED_VALUES: Final[dict[str, Schema]] = {
     "Status": {"type": "string", "enum": [status.value for status in Status]},
     "OrderType": {"type": "string", "enum": [kind.value for kind in OrderType]},
+    "TimeInForce": {"type": "string", "enum": [each.value for each in TimeInForce]},
     "Dex": {"type": "string", "enum": [dex.value for dex in Dex]},
 }
 """Sets of values with a schema of their own: generated clients have one type for each."""
 STATUS: Final[Schema] = schema_ref("Status")
 ORDER_TYPE: Final[Schema] = schema_ref("OrderType")
+TIME_IN_FORCE: Final[Schema] = schema_ref("TimeInForce")
 DEX: Final[Schema] = schema_ref("Dex")
 
 CODE: Final[Schema] = {

@@ -23,7 +23,7 @@ from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
-from backend.domain.errors import IdempotencyKeyReused, Transient
+from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime.background import shield
 from backend.store.intake import NewBatch
@@ -57,6 +57,8 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
             if error.code != "client_order_id_reused":
                 raise
             # A concurrent request has just taken one of the client order ids: resolve again.
+        except InvalidInput:
+            continue  # the expiry of an order has just passed: resolve again
     raise Transient("busy", "client order ids of this batch are being used by other requests")
 
 
@@ -101,11 +103,17 @@ async def _resolve_entries(
         for entry in entries
     ]
     named = [o for o in orders if isinstance(o, NewOrder) and o.client_order_id is not None]
-    stored = await api.services.intake.find_existing(named) if named else {}
+    intake = api.services.intake
+    stored = await intake.find_existing(named) if named else {}
+    expiring = [o for o in orders if isinstance(o, NewOrder) and o.expires_at is not None]
+    refused = await intake.find_expiry_errors(expiring) if expiring else {}
     resolved = _ResolvedBatch([], [])
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
-        resolved.results.append(_resolve_entry(order, stored, new_by_name, resolved.new_orders))
+        entry = order
+        if isinstance(order, NewOrder) and order.id in refused and order.id not in stored:
+            entry = to_problem(refused[order.id])
+        resolved.results.append(_resolve_entry(entry, stored, new_by_name, resolved.new_orders))
         if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return resolved

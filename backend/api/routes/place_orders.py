@@ -13,10 +13,11 @@ from uuid import UUID
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.wire.http import Request, Response, read_json_body
-from backend.api.wire.json import encode, format_time
+from backend.api.wire.json import encode
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.errors import Transient
 from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.domain.times import format_time
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
 
@@ -105,6 +106,8 @@ def build_new_order(
         client_order_id=order_request.client_order_id,
         idempotency_key=key,
         batch_id=batch_id,
+        time_in_force=order_request.time_in_force,
+        expires_at=order_request.expires_at,
     )
 
 

@@ -17,7 +17,8 @@ from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_stream_query
 from backend.api.sockets.session import FirstMessage, run_session
 from backend.api.wire.http import Request
-from backend.api.wire.json import encode, format_time
+from backend.api.wire.json import encode
+from backend.domain.times import format_time
 from backend.store.feed import FeedPosition
 
 BUFFERED_EVENTS_MAX = 20_000

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS
+from backend.domain.times import TIME_PATTERN
 
 NAME_LENGTH_MAX = 64
 """Most characters of a client order id, and of a field name that a problem shows."""
@@ -70,4 +71,24 @@ _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     "description": "In any case. Limit and sniper orders are refused for now.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
-Timestamp = Annotated[str, Field(strict=True, json_schema_extra={"format": "date-time"})]
+_TIME_IN_FORCE_SCHEMA: Final[dict[str, object]] = {
+    "$ref": "#/components/schemas/TimeInForce",
+    "description": "In any case. `gtc`, the default: until it is filled or its attempts are used"
+    " up. `gtd`, the default with `expiresAt`: at most until then. `ioc` and `fok`: one attempt,"
+    " else it is `expired` with the code `unfilled`; they are the same, as a swap is executed as a"
+    " whole or not at all.",
+}
+TimeInForceName = Annotated[str, Field(strict=True, json_schema_extra=_TIME_IN_FORCE_SCHEMA)]
+Timestamp = Annotated[
+    str,
+    Field(
+        strict=True,
+        json_schema_extra={
+            "format": "date-time",
+            "pattern": TIME_PATTERN,
+            "description": "From this time on, by the clock of the database, it is not submitted"
+            " any more: it is `expired`. What was submitted before may land until `mayLandUntil`."
+            " At most 366 days ahead.",
+        },
+    ),
+]

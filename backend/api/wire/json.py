@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,6 +19,7 @@ from backend.api.wire.problems import Problem
 from backend.domain.amounts import Token, format_amount, format_slippage
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
+from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -111,14 +112,6 @@ def _detect_other_encoding(body: bytes) -> str:
     return "" if encoding.startswith("UTF-8") else f"{encoding}, not UTF-8"
 
 
-def format_time(at: datetime) -> str:
-    """A time in UTC with microseconds."""
-    utc = at.astimezone(UTC)
-    if not utc.microsecond:  # orjson would leave out the fraction
-        return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()  # an eighth of the time
-
-
 def encode_event(event: OrderEvent) -> str:
     """An event as JSON text: the envelope and the event's data."""
     data = "}" if event.data == "{}" else f",{event.data[1:]}"
@@ -174,6 +167,8 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
         "maxPriceImpactBps": record.max_price_impact_bps,
+        "timeInForce": record.time_in_force,
+        "expiresAt": None if record.expires_at is None else format_time(record.expires_at),
         "status": record.status,
         "seq": record.seq,
         "attempts": record.attempts,

@@ -7,6 +7,7 @@ together, by the names that the client used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
@@ -27,6 +28,7 @@ from backend.api.wire.fields import (
     BasisPoints,
     ClientOrderId,
     OrderTypeName,
+    TimeInForceName,
     Timestamp,
     TokenName,
 )
@@ -34,11 +36,13 @@ from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.errors import InvalidInput
-from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.orders import OrderTerms, OrderType, TimeInForce
+from backend.domain.times import format_time, parse_time
 from backend.domain.tokens import TokenRegistry
 
 _TYPE_NAMES: Final = ", ".join(OrderType)
 _ORDER_TYPES: Final = frozenset(OrderType)
+_TIMES_IN_FORCE: Final = frozenset(TimeInForce)
 
 
 def _tighten_schema(schema: dict[str, Any]) -> None:
@@ -83,15 +87,21 @@ class OrderBody(SwapBody):
 
     type: OrderTypeName | None = None
     limit_price: Amount | None = None
+    time_in_force: TimeInForceName | None = None
     expires_at: Timestamp | None = None
     client_order_id: ClientOrderId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """A valid order; ``request_hash`` is the same for every notation of the same request."""
+    """A valid order; ``request_hash`` is the same for every notation of the same request.
+
+    Whether ``expires_at`` has passed is not known here: the database's clock decides.
+    """
 
     terms: OrderTerms
+    time_in_force: TimeInForce
+    expires_at: datetime | None
     client_order_id: str | None
     request_hash: bytes
 
@@ -109,17 +119,23 @@ def read_order(
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     _check_type(body, errors)
+    time_in_force, expires_at = _resolve_time_in_force(body, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
-    # Without the defaults: a repeat stays a repeat when they change. An own cap on the price
-    # impact is added only where there is one, as requests were hashed before there was such a cap.
+    # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
+    # only where it is given, as requests were hashed before.
     cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
+    if time_in_force is not TimeInForce.GTC:
+        cap += f"/{time_in_force}"
+    if expires_at is not None:
+        cap += f"/{format_time(expires_at)}"
     canonical = (
         f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
         f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
     )
-    return OrderRequest(terms, body.client_order_id, sha256(canonical.encode()).digest())
+    request_hash = sha256(canonical.encode()).digest()
+    return OrderRequest(terms, time_in_force, expires_at, body.client_order_id, request_hash)
 
 
 def _mark_name(client_order_id: str | None) -> str:
@@ -172,10 +188,36 @@ def _check_type(body: OrderBody, errors: list[FieldError]) -> None:
     elif type_name != OrderType.MARKET:
         reason = f"{type_name} orders are not supported yet"
         errors.append(FieldError("type", "type_not_supported", reason))
-    for field, value in (("limitPrice", body.limit_price), ("expiresAt", body.expires_at)):
-        if value is not None:
-            reason = "belongs to limit and sniper orders, which are not supported yet"
-            errors.append(FieldError(field, "type_not_supported", reason))
+    if body.limit_price is not None:
+        reason = "belongs to limit and sniper orders, which are not supported yet"
+        errors.append(FieldError("limitPrice", "type_not_supported", reason))
+
+
+def _resolve_time_in_force(
+    body: OrderBody, errors: list[FieldError]
+) -> tuple[TimeInForce, datetime | None]:
+    """How long an order is tried, and its expiry."""
+    expires_at = None
+    try:
+        expires_at = None if body.expires_at is None else parse_time(body.expires_at)
+    except ValueError as error:
+        errors.append(FieldError("expiresAt", "invalid_field", str(error)))
+    if body.time_in_force is None:
+        return TimeInForce.GTC if expires_at is None else TimeInForce.GTD, expires_at
+    name = body.time_in_force.lower()
+    if name not in _TIMES_IN_FORCE:
+        reason = f"must be one of {', '.join(TimeInForce)}"
+        errors.append(FieldError("timeInForce", "invalid_field", reason))
+        return TimeInForce.GTC, None
+    time_in_force = TimeInForce(name)
+    has_expiry = body.expires_at is not None or any(each.field == "expiresAt" for each in errors)
+    if time_in_force is TimeInForce.GTD and not has_expiry:
+        reason = "is required where timeInForce is gtd"
+        errors.append(FieldError("expiresAt", "missing_field", reason))
+    elif time_in_force is TimeInForce.GTC and has_expiry:
+        reason = "is gtc, which does not expire: leave it or expiresAt out, or write gtd"
+        errors.append(FieldError("timeInForce", "invalid_field", reason))
+    return time_in_force, expires_at
 
 
 def _resolve_terms(

@@ -121,7 +121,9 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
 _MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 
 
-_ORDER_FIELDS: Final = frozenset({"type", "orderType", "limitPrice", "expiresAt", "clientOrderId"})
+_ORDER_FIELDS: Final = frozenset(
+    {"type", "orderType", "limitPrice", "timeInForce", "expiresAt", "clientOrderId"}
+)
 _ORDER_MEANT: Final = "it belongs to an order, not to a quote"
 
 

@@ -82,8 +82,11 @@ class EarlierRequests(NamedTuple):
         stored = (order.owner, "idempotency_key", key) in self.orders
         return stored or (order.owner, key) in self.keys
 
-    def resolve(self, order: NewOrder) -> AcceptedOrder | IdempotencyKeyReused:
-        """The result of an order that was not stored: the order that it repeats, or an error."""
+    def resolve(self, order: NewOrder) -> AcceptedOrder | IdempotencyKeyReused | None:
+        """The result of an order that was not stored: the order that it repeats, or an error.
+
+        ``None`` if it repeats nothing.
+        """
         stored = self.orders.get((order.owner, "idempotency_key", order.idempotency_key))
         if stored is not None:
             if stored.is_of_batch or stored.request_hash != order.request_hash:
@@ -98,8 +101,7 @@ class EarlierRequests(NamedTuple):
             if stored.request_hash != order.request_hash:
                 return build_name_reuse_error(order)
             return stored.replay
-        # Only a conflict on the id itself gets here: a repeat after a lost response.
-        raise AssertionError(f"order {order.id} was neither stored nor found")
+        return None
 
 
 async def find_earlier(
@@ -123,10 +125,14 @@ async def find_earlier(
     return earlier
 
 
-async def find_conflict(connection: DatabaseConnection, order: NewOrder) -> IdempotencyKeyReused:
-    """Which of its keys kept an order of a batch from being stored."""
+async def find_conflict(
+    connection: DatabaseConnection, order: NewOrder
+) -> IdempotencyKeyReused | None:
+    """Which of its keys kept an order of a batch from being stored; ``None`` if none did."""
     earlier = await find_earlier(connection, [order])
-    return build_key_reuse_error() if earlier.has_key(order) else build_name_reuse_error(order)
+    if earlier.has_key(order):
+        return build_key_reuse_error()
+    return build_name_reuse_error(order) if earlier.has_client_order_id(order) else None
 
 
 async def is_key_of_order(connection: DatabaseConnection, owner: str, key: str) -> bool:

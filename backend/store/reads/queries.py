@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import OrderRecord, OrderType
+from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
@@ -26,6 +26,7 @@ from backend.store.reads.order_lists import (
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
 _STATUSES: Final = {status.value: status for status in Status}
 _TYPES: Final = {kind.value: kind for kind in OrderType}
+_TIMES_IN_FORCE: Final = {each.value: each for each in TimeInForce}
 _VENUES: Final = {dex.value: dex for dex in Dex}
 
 _GET = f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2"  # noqa: S608 - constants
@@ -124,6 +125,7 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     if values["executed_price"] is not None:
         values["executed_price"] = Decimal(values["executed_price"])
     values["type"] = _TYPES[values["type"]]
+    values["time_in_force"] = _TIMES_IN_FORCE[values["time_in_force"]]
     values["status"] = _STATUSES[values["status"]]
     values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]
     return OrderRecord(**values)

@@ -66,12 +66,16 @@ class CancelReason(StrEnum):
     """Its owner named it."""
     ALL_REQUESTED = "cancelled_with_others"
     """Its owner cancelled all orders of a filter."""
+    TIMER_TRIGGERED = "cancelled_by_timer"
+    """The time came after which its owner wanted all orders cancelled."""
 
 
 _TEXTS: Final = {
     CancelReason.REQUESTED: "its owner cancelled it; nothing was sent that can still land",
     CancelReason.ALL_REQUESTED: "its owner cancelled all such orders; nothing was sent that can"
     " still land",
+    CancelReason.TIMER_TRIGGERED: "the time came after which its owner wanted all orders cancelled;"
+    " nothing was sent that can still land",
 }
 _EVENT_DATA: Final = {
     reason: orjson.dumps({"code": reason, "reason": text}).decode()

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
-from backend.domain.orders import OrderTerms
+from backend.domain.orders import OrderTerms, TimeInForce
 from backend.store.leases import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, check_constraints
@@ -22,9 +22,25 @@ class DatabaseModel:
     def __init__(self) -> None:
         self.rows: dict[UUID, OrderRow] = {}
 
-    def accept(self, now: float, order_id: UUID, terms: OrderTerms, rekick_s: float) -> None:
+    def accept(
+        self,
+        now: float,
+        order_id: UUID,
+        terms: OrderTerms,
+        rekick_s: float,
+        *,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        expires_at: float | None = None,
+    ) -> None:
         """Store a new order with its first event."""
-        row = self.rows[order_id] = OrderRow(order_id, terms, now + rekick_s)
+        row = self.rows[order_id] = OrderRow(
+            order_id,
+            terms,
+            now + rekick_s,
+            time_in_force=time_in_force,
+            expires_at=expires_at,
+            created_at=now,
+        )
         row.append_event(now, "{}", 0)
 
     def find_leased_by(self, holder: str) -> list[UUID]:
@@ -45,7 +61,7 @@ class DatabaseModel:
         claimed = []
         for order_id in ids:
             row = self.rows.get(order_id)
-            if row is None or not row.is_claimable(now, ahead_s):
+            if row is None or not self.is_claimable(row, now, ahead_s):
                 continue
             is_first = row.status is Status.PENDING
             row.epoch += 1
@@ -73,9 +89,14 @@ class DatabaseModel:
         ids: list[UUID] = []
         for owner, limit in places.items():
             rows = [row for row in self.rows.values() if row.owner == owner]
-            waiting = [row.id for row in rows if row.is_claimable(now, ahead_s)]
+            waiting = [row.id for row in rows if self.is_claimable(row, now, ahead_s)]
             ids += sorted(each for each in waiting if each >= since[owner])[:limit]
         return self.claim(now, ids, lease_s, ahead_s, holder=holder)
+
+    def is_claimable(self, row: OrderRow, now: float, ahead_s: float) -> bool:
+        """Whether a worker may have an order: not after its expiry, unless it is submitted."""
+        is_over = row.has_expired(now) and row.status is not Status.SUBMITTED
+        return row.is_claimable(now, ahead_s) and not is_over
 
     def renew(
         self,
@@ -124,12 +145,29 @@ class DatabaseModel:
         applied: dict[UUID, TransitionWrite] = {}
         for write in writes:
             row = self.rows.get(write.id)
-            if row is not None and row.open and self.matches_fence(row, write.epoch, write.seq):
+            if row is None or not self.may_record(row, write, now):
+                continue
+            if row.open and self.matches_fence(row, write.epoch, write.seq):
                 check_constraints(write, row.tx_hash, row.dex)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
             _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
         return list(applied)
+
+    def may_record(self, row: OrderRow, write: TransitionWrite, now: float) -> bool:
+        """Whether the expiry of an order permits a step: it is not submitted any more."""
+        return not (write.status is Status.SUBMITTED and row.has_expired(now))
+
+    def find_expired(self, now: float, keys: Sequence[LeaseKey], seqs: Sequence[int]) -> list[UUID]:
+        """``_FIND_EXPIRED``: returns the orders that have not moved on from a seq, and expired."""
+        return [
+            key.id
+            for key, seq in zip(keys, seqs, strict=True)
+            if (row := self.rows.get(key.id)) is not None
+            and row.open
+            and (row.epoch, row.seq) == (key.epoch, seq)
+            and row.has_expired(now)
+        ]
 
     def find_recorded(
         self, keys: Sequence[LeaseKey], seqs: Sequence[int], vias: Sequence[str | None]
@@ -149,13 +187,30 @@ class DatabaseModel:
         row = self.rows.get(order_id)
         if row is None or not self.is_cancellable(row):
             return False
-        row.status = Status.CANCELLED
+        self.withdraw(row, now, Status.CANCELLED)
+        return True
+
+    def expire_due(self, now: float, limit: int) -> list[UUID]:
+        """``_EXPIRE_ORDERS``: returns the orders that it ends."""
+        rows = [row for row in self.rows.values() if self.is_cancellable(row)]
+        due = sorted(
+            (row.expires_at, row.id)
+            for row in rows
+            if row.expires_at is not None and row.expires_at <= now
+        )
+        ids = [order_id for _, order_id in due[:limit]]
+        for order_id in ids:
+            self.withdraw(self.rows[order_id], now, Status.EXPIRED)
+        return ids
+
+    def withdraw(self, row: OrderRow, now: float, status: Status) -> None:
+        """End an order whatever executes it."""
+        row.status = status
         row.seq += 1
         row.epoch += 1
         row.lease_until = row.waiting_since = row.next_attempt_at = None
         row.updated_at = now
         row.append_event(now, "{}", row.epoch)
-        return True
 
     def is_cancellable(self, row: OrderRow) -> bool:
         """Whether nothing of an order can still land."""

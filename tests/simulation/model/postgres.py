@@ -17,6 +17,7 @@ import asyncpg
 
 from backend.store import journal, late_amounts, leases
 from backend.store.database import DatabasePool
+from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
 from tests.simulation.model.rows import LeaseKey, OrderRow
@@ -176,6 +177,8 @@ def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
         "is_first": is_first,
         "waited_s": row.waited_s(now),
         "route_min_out": None,
+        "time_in_force": row.time_in_force,
+        "can_expire": row.expires_at is not None,
     }
 
 
@@ -220,6 +223,20 @@ def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str)
     found = server.database.find_recorded(keys, args[2], args[3])
     server.trace.add(client, "finds recorded", found)
     return _epoch_rows(server, found)
+
+
+def _run_find_expired(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    keys = [LeaseKey(*values) for values in zip(args[0], args[1], strict=True)]
+    found = server.database.find_expired(server.now(), keys, args[2])
+    server.trace.add(client, "finds expired", found)
+    return _epoch_rows(server, found)
+
+
+def _run_expire(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    expired = server.database.expire_due(server.now(), args[2])
+    if expired:
+        server.trace.add(client, "expires", expired)
+    return _id_rows(expired)
 
 
 def _parse_keys(columns: StatementArgs) -> list[LeaseKey]:
@@ -273,6 +290,8 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     leases._FIND_OVERDUE_OWNERS: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
     journal._FIND_RECORDED: _run_find_recorded,
+    expired_submissions._FIND_EXPIRED: _run_find_expired,
+    expiries._EXPIRE_ORDERS: _run_expire,
     late_amounts._TAKE_DUE: _run_take_due,
     late_amounts._STORE: _run_store_amounts,
 }

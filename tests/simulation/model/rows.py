@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
+from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
 
 
@@ -62,6 +62,9 @@ class OrderRow:
     network_fee_lamports: int | None = None
     amount_pending: bool | None = None
     last_error: str | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: float | None = None
+    created_at: float = 0.0
     updated_at: float = 0.0
     """As of its last transition; only for orders without an amount is it read."""
     events: list[EventRow] = field(default_factory=list)
@@ -79,7 +82,16 @@ class OrderRow:
             signed = SignedTransaction(self.tx_hash, self.signed_tx, self.last_valid_height)
         dex = None if self.dex is None else Dex(self.dex)
         position = self.status, self.seq, self.attempts, self.epoch
-        return LeasedOrder(self.id, self.terms, *position, dex, signed, self.waited_s(now))
+        return LeasedOrder(
+            self.id,
+            self.terms,
+            *position,
+            dex,
+            signed,
+            self.waited_s(now),
+            time_in_force=self.time_in_force,
+            can_expire=self.expires_at is not None,
+        )
 
     def waited_s(self, now: float) -> float:
         """How long its attempt has waited for the end of an outage."""
@@ -95,8 +107,12 @@ class OrderRow:
         until = self.lease_until
         return until is None or until < now or until > now + ahead_s
 
+    def has_expired(self, now: float) -> bool:
+        """Whether its expiry has passed."""
+        return self.expires_at is not None and self.expires_at <= now
+
     def is_claimable(self, now: float, ahead_s: float) -> bool:
-        """``_IS_CLAIMABLE``."""
+        """``_IS_CLAIMABLE``, without the expiry."""
         is_waiting = now < (self.next_attempt_at or now) <= now + ahead_s
         return self.open and self.is_free(now, ahead_s) and not is_waiting
 

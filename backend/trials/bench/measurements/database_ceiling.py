@@ -19,8 +19,8 @@ from backend.domain.tokens import SOL, USDC
 from backend.embedded import ServerUrls
 from backend.engine import new_id
 from backend.store import journal
-from backend.store.journal import Transition
 from backend.store.migrations import migrate
+from backend.store.transitions import Transition, to_columns
 from backend.trials import process_usage as usage
 from backend.trials.bench import verification
 from backend.trials.bench.figures import measure_calibration_ms
@@ -123,7 +123,7 @@ async def _execute_groups(
 def _build_steps(ids: Sequence[UUID]) -> list[StatementColumns]:
     """Build the statement's parameters for each transition of these orders."""
     return [
-        journal._to_columns([_build_transition(order_id, status, seq) for order_id in ids])
+        to_columns([_build_transition(order_id, status, seq) for order_id in ids])
         for seq, status in enumerate(STEPS, start=2)
     ]
 

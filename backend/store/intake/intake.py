@@ -12,18 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from backend.domain.errors import IdempotencyKeyReused
+from backend.domain.errors import IdempotencyKeyReused, InvalidInput
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_first_event, encode_first_data
+from backend.store.committed_events import build_first_event
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.idempotency.earlier_requests import (
@@ -37,6 +36,8 @@ from backend.store.idempotency.earlier_requests import (
     is_key_of_order,
     remember_keys,
 )
+from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
+from backend.store.intake.order_rows import to_columns
 
 ROWS_MAX = 500
 COMMIT_DELAY_S = 0.003
@@ -46,21 +47,23 @@ WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
         $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
-        $14::jsonb[]
+        $14::text[], $15::timestamptz[], $16::jsonb[]
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           data)
+           time_in_force, expires_at, data)
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
-                        max_price_impact_bps, kick_at, created_at, updated_at)
+                        max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
+                        updated_at)
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           now() + $15::interval, written.at, written.at
+           time_in_force, expires_at, now() + $17::interval, written.at, written.at
     FROM input CROSS JOIN written
-    WHERE input.idempotency_key IS NULL OR {IS_KEY_FREE}
+    WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
+        AND (expires_at > now() AND expires_at <= now() + $18::interval) IS NOT FALSE
     ON CONFLICT DO NOTHING
     RETURNING id, status, created_at
 ), logged AS (
@@ -113,8 +116,9 @@ class Intake:
     async def accept(self, order: NewOrder) -> AcceptedOrder:
         """Store one order, or find the order that an earlier request with the same key stored.
 
-        Raises ``IdempotencyKeyReused`` if that request was different, and ``Transient`` if
-        PostgreSQL is unavailable; in that case the order may be stored.
+        Raises ``IdempotencyKeyReused`` if that request was different, ``InvalidInput`` for an
+        expiry that has passed or is too far ahead, and ``Transient`` if PostgreSQL is unavailable;
+        in that case the order may be stored.
         """
         return await self._inserts.submit(order)
 
@@ -124,11 +128,11 @@ class Intake:
                 stored = await self._insert(connection, orders)
                 self._notify(orders, stored)
                 missing = [order for order in orders if order.id not in stored]
-                repeats = await _resolve_repeats(connection, missing) if missing else {}
+                results = await _explain_missing(connection, missing) if missing else {}
             return [
                 AcceptedOrder(order.id, stored[order.id]["created_at"])
                 if order.id in stored
-                else repeats[order.id]
+                else results[order.id]
                 for order in orders
             ]
 
@@ -139,8 +143,9 @@ class Intake:
 
         Returns ``None`` if it was stored, or the response to an earlier request with its key.
         Raises ``IdempotencyKeyReused`` if that request was different or a single order, or if the
-        client order id of an order is in use; then nothing of the batch is stored. Raises
-        ``Transient`` if PostgreSQL is unavailable; in that case the whole batch may be stored.
+        client order id of an order is in use, and ``InvalidInput`` for an expiry as ``accept``;
+        then nothing of the batch is stored. Raises ``Transient`` if PostgreSQL is unavailable; in
+        that case the whole batch may be stored.
         """
 
         async def accept() -> str | None:
@@ -155,7 +160,9 @@ class Intake:
                 stored = await self._insert(connection, named)
                 missing = [order for order in named if order.id not in stored]
                 if missing:
-                    raise await find_conflict(connection, missing[0])
+                    raise await find_conflict(connection, missing[0]) or await _explain_expiry(
+                        connection, missing[0]
+                    )
             self._notify(named, stored)
             return None
 
@@ -182,8 +189,21 @@ class Intake:
                 return await find_earlier(connection, orders)
 
         earlier = await translate_errors(find)
-        named = [order for order in orders if earlier.has_client_order_id(order)]
-        return {order.id: earlier.resolve(order) for order in named}
+        results = {
+            order.id: earlier.resolve(order)
+            for order in orders
+            if earlier.has_client_order_id(order)
+        }
+        return {order_id: result for order_id, result in results.items() if result is not None}
+
+    async def find_expiry_errors(self, orders: Sequence[NewOrder]) -> dict[UUID, InvalidInput]:
+        """The orders whose expiry has passed or is too far ahead, with the error of each."""
+
+        async def find() -> dict[UUID, InvalidInput]:
+            async with self._pool.acquire() as connection:
+                return await find_expiry_errors(connection, orders)
+
+        return await translate_errors(find)
 
     async def remember_batch(self, batch: NewBatch) -> None:
         """Remember the key of a batch that stores nothing, as all its orders are repeats.
@@ -207,7 +227,9 @@ class Intake:
     async def _insert(
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
     ) -> dict[UUID, asyncpg.Record]:
-        rows = await connection.fetch(_INSERT_ORDERS, *_to_columns(orders), self._rekick_after)
+        rows = await connection.fetch(
+            _INSERT_ORDERS, *to_columns(orders), self._rekick_after, EXPIRY_AHEAD_MAX
+        )
         observe.orders_stored(len(rows))
         return {row["id"]: row for row in rows}
 
@@ -220,12 +242,14 @@ class Intake:
         self._on_commit(Commit(next(iter(stored.values()))["txid"], events))
 
 
-async def _resolve_repeats(
+async def _explain_missing(
     connection: DatabaseConnection, orders: Sequence[NewOrder]
 ) -> dict[UUID, AcceptedOrder | Exception]:
-    """The result of each order that was not stored; the keys of repeats are remembered."""
+    """Why each order was not stored: it is a repeat, whose key is remembered, or has expired."""
     earlier = await find_earlier(connection, orders)
-    results: dict[UUID, AcceptedOrder | Exception] = {o.id: earlier.resolve(o) for o in orders}
+    results: dict[UUID, AcceptedOrder | Exception] = {
+        o.id: earlier.resolve(o) or await _explain_expiry(connection, o) for o in orders
+    }
     unknown = {
         order.id: KeyedRequest(order.owner, order.idempotency_key, order.request_hash)
         for order in orders
@@ -240,6 +264,13 @@ async def _resolve_repeats(
     return results
 
 
+async def _explain_expiry(connection: DatabaseConnection, order: NewOrder) -> InvalidInput:
+    # Without an expiry, only a conflict on the id itself gets here: no order was stored twice.
+    assert order.expires_at is not None, f"order {order.id} was neither stored nor found"
+    errors = await find_expiry_errors(connection, [order])
+    return errors.get(order.id) or InvalidInput("expiresAt", "was too far ahead a moment ago")
+
+
 def _name_request(batch: NewBatch, key: str) -> KeyedRequest:
     return KeyedRequest(batch.owner, key, batch.request_hash)
 
@@ -251,26 +282,3 @@ async def _read_batch_response(connection: DatabaseConnection, batch: NewBatch) 
     if row["request_hash"] != batch.request_hash:
         raise build_key_reuse_error()
     return str(row["response"])
-
-
-def _to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
-    rows = [
-        (
-            o.id,
-            o.owner,
-            o.client_order_id,
-            o.idempotency_key,
-            o.request_hash,
-            o.batch_id,
-            o.terms.type.value,
-            o.terms.token_in.symbol,
-            o.terms.token_out.symbol,
-            Decimal(o.terms.amount_in),
-            None if o.terms.min_amount_out is None else Decimal(o.terms.min_amount_out),
-            o.terms.slippage_bps,
-            o.terms.max_price_impact_bps,
-            encode_first_data(o),
-        )
-        for o in orders
-    ]
-    return tuple(map(list, zip(*rows, strict=True)))

@@ -1,0 +1,94 @@
+"""The steps of one execution: each follows from a cause, and is stored before the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypedDict, Unpack
+
+from backend.domain.lifecycle import Cause, Step, advance
+from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.domain.quotes import Dex
+from backend.execution.event_data import encode_json
+from backend.runtime import observe
+from backend.store.journal import Journal
+from backend.store.transitions import IntermediateStep, Transition
+
+
+class TransitionFields(TypedDict, total=False):
+    """The fields of an order that a transition sets."""
+
+    dex: Dex
+    route: str
+    signed: SignedTransaction
+    amount_out: int
+    executed_price: str
+    network_fee_lamports: int
+    last_error: str
+    wait_ms: int
+
+
+class StepRecorder:
+    """The order of one execution as its last step left it, and what stores the next one."""
+
+    def __init__(self, journal: Journal, order: LeasedOrder, *, attempts_max: int) -> None:
+        self.order = order
+        self._journal = journal
+        self._attempts_max = attempts_max
+        self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
+        self._status_since = asyncio.get_running_loop().time()
+
+    @property
+    def has_deferred(self) -> bool:
+        """Whether the last step is not stored yet."""
+        return self._deferred is not None
+
+    def drop_deferred(self) -> None:
+        """Take the deferred step back."""
+        assert self._deferred is not None
+        self.order, self._deferred = self._deferred[0], None
+
+    def defer(
+        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
+    ) -> None:
+        """Take a step that is stored in one commit with the next one."""
+        step = self._next_step(cause)
+        self._deferred = self.order, IntermediateStep(step, encode_json(data)), fields
+        self._apply_step(step, fields)
+
+    async def record(
+        self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
+    ) -> None:
+        """Store the step that follows from ``cause``, with any deferred step before it.
+
+        Raises as ``Journal.record``; then the order is as it was.
+        """
+        step = self._next_step(cause)
+        if self._deferred is None:
+            transition = Transition(self.order, step, encode_json(data), **fields)
+        else:
+            order, via, earlier_fields = self._deferred
+            merged_fields: TransitionFields = {**earlier_fields, **fields}
+            transition = Transition(order, step, encode_json(data), via, **merged_fields)
+        await self._journal.record(transition)
+        self._deferred = None
+        self._apply_step(step, fields)
+
+    def _next_step(self, cause: Cause) -> Step:
+        order = self.order
+        return advance(order.status, order.attempt, cause, attempts_max=self._attempts_max)
+
+    def _apply_step(self, step: Step, fields: TransitionFields) -> None:
+        order = self.order
+        now = asyncio.get_running_loop().time()
+        observe.order_status_changed(order.status, now - self._status_since)
+        self._status_since = now
+        self.order = replace(
+            order,
+            status=step.status,
+            seq=order.seq + 1,
+            attempt=step.attempt,
+            dex=fields.get("dex") or order.dex,
+            signed=fields.get("signed"),
+        )
