@@ -116,7 +116,7 @@ def _build_cancel_options(context: click.Context, values: dict[str, Any]) -> Can
     return CancelOptions(
         url=values["url"],
         key=values["key"],
-        ids=values["cancel"],
+        ids=[str(each) for each in values["cancel"]],
         queries=queries,
         filter_text=", ".join(filter(None, texts)),
         is_confirmed=values["yes"],
@@ -196,7 +196,13 @@ def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
 @click.option("--max-price-impact-bps", type=int, help="The server has a default.")
 @click.option("--min-amount-out", help="For each order.")
 @click.option("--seed", default=42, help="Same seed, same orders, placed once.")
-@click.option("--cancel", multiple=True, metavar="ID", help="Cancel this order, and place none.")
+@click.option(
+    "--cancel",
+    multiple=True,
+    type=click.UUID,
+    metavar="ID",
+    help="Cancel this order, and place none.",
+)
 @click.option(
     "--cancel-all",
     is_flag=True,

@@ -95,7 +95,12 @@ class CancelCommand:
             self._say("nothing was cancelled")
             return INVALID_EXIT
         began_s = time.monotonic()
-        code = asyncio.run(self._cancel())
+        try:
+            code = asyncio.run(self._cancel())
+        except InvalidInput:
+            if self._counts.answered:
+                self._say("; ".join(self._counts.describe()))
+            raise
         summary = self._counts.build_summary(time.monotonic() - began_s)
         if self._options.as_json:
             click.echo(json.dumps(summary))

@@ -145,6 +145,7 @@ async def test_it_asks_on_a_terminal_and_names_count_and_filter(
         (("--cancel-all", "--count", "3"), "--count: goes with placing orders"),
         (("--cancel", NO_ORDER, "--cancel-all"), "--cancel names its orders: leave --cancel-all"),
         (("--cancel", NO_ORDER, "--pair", "SOL/USDC"), "leave --pair out"),
+        (("--cancel", "../orders?all=true"), "is not a valid UUID"),
         (("--batch", NO_ORDER), "--batch: goes with --cancel-all"),
         (("--cancel-all", "--pair", "SOL"), "SOL: write the pair as BASE/QUOTE"),
         (("--cancel-all", "--pair", "A/B", "--token-in", "A"), "leave --token-in and --token-out"),
