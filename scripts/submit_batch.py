@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Submits many orders, follows each to its end, and prints a summary: ``--help`` has examples."""
+"""Submits many orders and follows each to its end, or cancels them: ``--help`` has examples."""
 
 from __future__ import annotations
 
@@ -7,11 +7,21 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 try:
     import click
+    from batch.cancel import (
+        OPEN_STATUSES,
+        CancelCommand,
+        CancelOptions,
+        Query,
+        build_queries,
+        build_swaps,
+    )
     from batch.command import BatchCommand, Options
     from batch.fields import FIELDS
     from click.core import ParameterSource
@@ -33,6 +43,11 @@ _GENERATOR_OPTIONS = (
     "max_price_impact_bps",
     "min_amount_out",
 )
+_CANCEL_FILTER_OPTIONS = ("batch", "status", "token_in", "token_out", "yes")
+_PLACING_OPTIONS = (
+    *("file", "check", "dry_run", "again", "run", "count", "amount", "slippage_bps"),
+    *("max_price_impact_bps", "min_amount_out", "seed", "batch_size", "expect"),
+)
 _COLUMN_HELP = "\n".join(f"  {name:<19}{meaning}" for name, meaning in FIELDS.items())
 _EPILOG = f"""\b
 Columns of a CSV file, fields of JSON lines (the first three are needed):
@@ -46,12 +61,16 @@ Examples:
   submit_batch.py --file orders.csv --dry-run      quotes and totals, places nothing
   submit_batch.py --file orders.csv --out results.csv --batch-size 500
   cat orders.jsonl | submit_batch.py --file - --json
+  submit_batch.py --cancel-all --pair SOL/USDC --side sell    asks first
+  submit_batch.py --cancel-all --batch ID --yes --out cancelled.csv
+  submit_batch.py --cancel ID --cancel ID
 
 \b
 Exit code:
-  0    every order ended as expected (--expect)
-  1    one did not, or was refused
-  2    the input is invalid, or no engine answers: nothing was sent
+  0    every order ended as expected (--expect); all were cancelled
+  1    one did not, or was refused; it was too late to cancel one
+  2    the input is invalid, no engine answers, or the question was answered with no: nothing was
+       sent
   124  --timeout was over first
   130  Ctrl-C (143: SIGTERM)
 
@@ -66,16 +85,67 @@ def _check_run_name(_: click.Context, __: click.Parameter, name: str) -> str:
     return name
 
 
+def _name_given(context: click.Context, names: Iterable[str]) -> str:
+    """Those of the options that are on the command line, as they are written there."""
+    return ", ".join(
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    )
+
+
 def _check_combination(context: click.Context, options: Options) -> None:
+    if given := _name_given(context, _CANCEL_FILTER_OPTIONS):
+        raise click.UsageError(f"{given}: goes with --cancel-all")
     if options.again and options.run:
         raise click.UsageError("--again names a new run itself: leave --run out")
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in _GENERATOR_OPTIONS
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
+    given = _name_given(context, _GENERATOR_OPTIONS)
     if options.file is not None and given:
-        raise click.UsageError(f"{', '.join(given)}: of drawn orders, and --file has its own")
+        raise click.UsageError(f"{given}: of drawn orders, and --file has its own")
+
+
+def _build_cancel_options(context: click.Context, values: dict[str, Any]) -> CancelOptions:
+    if given := _name_given(context, _PLACING_OPTIONS):
+        raise click.UsageError(f"{given}: goes with placing orders, not with cancelling them")
+    filters = ("pair", "side", "type", *_CANCEL_FILTER_OPTIONS)
+    given = _name_given(context, filters)
+    if values["cancel"] and (given or values["cancel_all"]):
+        raise click.UsageError(f"--cancel names its orders: leave {given or '--cancel-all'} out")
+    queries = _build_cancel_queries(given, values) if values["cancel_all"] else []
+    texts = [_name_value(name, values[name]) for name in filters if _name_given(context, [name])]
+    return CancelOptions(
+        url=values["url"],
+        key=values["key"],
+        ids=[str(each) for each in values["cancel"]],
+        queries=queries,
+        filter_text=", ".join(filter(None, texts)),
+        is_confirmed=values["yes"],
+        out=values["out"],
+        concurrency=values["concurrency"],
+        timeout=values["timeout"],
+        as_json=values["as_json"],
+    )
+
+
+def _name_value(name: str, value: object) -> str:
+    """A filter in words: ``pair SOL/USDC``; nothing for what is no filter."""
+    words = value if isinstance(value, tuple) else (value,)
+    return "" if value is True else f"{name.replace('_', ' ')} {' or '.join(map(str, words))}"
+
+
+def _build_cancel_queries(given: str, values: dict[str, Any]) -> list[Query]:
+    names = given.split(", ")
+    token_in, token_out = values["token_in"], values["token_out"]
+    tokens = {"tokenIn": token_in, "tokenOut": token_out}
+    swaps: list[Query] = [{key: name for key, name in tokens.items() if name}]
+    if "--pair" in names:
+        if token_in or token_out:
+            raise click.UsageError("--pair names both tokens: leave --token-in and --token-out out")
+        swaps = [swap for pair in values["pair"] for swap in build_swaps(pair, values["side"])]
+    elif "--side" in names:
+        raise click.UsageError("--side needs a --pair")
+    types = values["type"] if "--type" in names else ()
+    return build_queries(values["batch"], swaps, types, values["status"])
 
 
 def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
@@ -126,6 +196,23 @@ def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
 @click.option("--max-price-impact-bps", type=int, help="The server has a default.")
 @click.option("--min-amount-out", help="For each order.")
 @click.option("--seed", default=42, help="Same seed, same orders, placed once.")
+@click.option(
+    "--cancel",
+    multiple=True,
+    type=click.UUID,
+    metavar="ID",
+    help="Cancel this order, and place none.",
+)
+@click.option(
+    "--cancel-all",
+    is_flag=True,
+    help="Cancel all open orders: with --pair, --side, --type, and those below, only these.",
+)
+@click.option("--batch", multiple=True, metavar="ID", help="Of this batch.")
+@click.option("--token-in", metavar="TOKEN", help="That sell this token.")
+@click.option("--token-out", metavar="TOKEN", help="That buy this token.")
+@click.option("--status", multiple=True, help="In this status.", type=click.Choice(OPEN_STATUSES))
+@click.option("--yes", is_flag=True, help="Cancel without a question.")
 @click.option("--concurrency", default=32, type=click.IntRange(1, 1_000), help="Requests at once.")
 @click.option("--batch-size", default=0, type=click.IntRange(0, 1_000), help="0: single orders.")
 @click.option("--timeout", default=300, type=click.IntRange(1), help="Give up after, in seconds.")
@@ -133,22 +220,35 @@ def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context
 def main(context: click.Context, /, **values: object) -> None:
-    """Submit many orders, follow each to its end, and sum up."""
+    """Submit many orders, follow each to its end, and sum up; or cancel open ones."""
     key = _choose_key(
         cast("str | None", values["key"]), cast("TextIO | None", values.pop("key_file"))
     )
-    options = Options(**{**values, "key": key})  # type: ignore[arg-type]
-    _check_combination(context, options)
+    values["key"] = key
     try:
-        command = BatchCommand(options)
-        if options.check:
-            code = command.check()
-        else:
-            code = asyncio.run(command.quote() if options.dry_run else command.place())
-    except KeyboardInterrupt:
+        code = (
+            _cancel(context, values)
+            if values["cancel"] or values["cancel_all"]
+            else _place(context, values)
+        )
+    except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
         code = 130
     sys.exit(code)
+
+
+def _cancel(context: click.Context, values: dict[str, Any]) -> int:
+    return CancelCommand(_build_cancel_options(context, values)).run()
+
+
+def _place(context: click.Context, values: dict[str, Any]) -> int:
+    names = {each.name for each in fields(Options)}
+    options = Options(**{name: value for name, value in values.items() if name in names})
+    _check_combination(context, options)
+    command = BatchCommand(options)
+    if options.check:
+        return command.check()
+    return asyncio.run(command.quote() if options.dry_run else command.place())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Leases: which worker executes an order, for how long, and which orders no worker executes.
 
 A claim is one compare-and-set that takes the lease and increments the order's epoch. An order whose
-expiry has passed is not claimed, unless it is submitted, so that the chain decides. All times
-here are those of the database's clock. That may be set back: a time further ahead of it than any
-may be (``LeasePolicy.ahead_max``) is none.
+expiry has passed is not claimed, unless it is submitted: then the chain decides. All times are
+those of the database's clock. A time further ahead of it than ``LeasePolicy.ahead_max`` is none.
 """
 
 from __future__ import annotations

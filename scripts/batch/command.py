@@ -10,7 +10,6 @@ from secrets import token_hex
 import aiohttp
 import click
 from rich.console import Console
-from yarl import URL
 
 from batch.order_file import check_values, read_orders
 from batch.orders import (
@@ -25,9 +24,8 @@ from batch.process import INVALID_EXIT, UNEXPECTED_EXIT, describe_early_end, run
 from batch.progress import BatchProgress, display_progress, print_summary
 from batch.quotes import BatchQuotes, print_quotes
 from batch.results import ResultFile, build_rows, describe_refusals, open_result_file
-from batch.submitter import BatchSubmitter, check_server
-
-REQUEST_TIMEOUT_S = 60
+from batch.server import check_server, connect
+from batch.submitter import BatchSubmitter
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +182,7 @@ class BatchCommand:
 
     def _connect(self) -> aiohttp.ClientSession:
         options = self._options
-        if not options.url.startswith(("http://", "https://")):
-            raise InvalidInput(f"{options.url}: write the API's address as http://HOST:PORT")
-        try:
-            URL(options.url)
-        except ValueError as error:
-            raise InvalidInput(f"{options.url}: this is no valid address: {error}") from None
-        return aiohttp.ClientSession(
-            options.url,
-            headers={"Authorization": f"Bearer {options.key}"} if options.key else {},
-            connector=aiohttp.TCPConnector(limit=options.concurrency + 1),  # one is the stream
-            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-        )
+        return connect(options.url, options.key, options.concurrency)
 
     def _say(self, text: str) -> None:
         self._notices.print(text)

@@ -16,7 +16,7 @@ from rich.table import Table
 from batch.orders import Order, OrderList
 from batch.progress import Json, Refusal
 from batch.results import Row
-from batch.submitter import RETRY_DELAY_S, RetryableError, read_refusal, read_response
+from batch.server import RETRY_DELAY_S, RetryableError, read_refusal, read_response
 
 _FIELDS_OF_A_SWAP = frozenset(
     {

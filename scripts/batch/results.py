@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -23,7 +23,7 @@ class Row(NamedTuple):
 
     line: int
     id: str | None
-    clientOrderId: str  # noqa: N815 - as in the API
+    clientOrderId: str | None  # noqa: N815 - as in the API
     status: str
     dex: str | None
     price: str | None
@@ -82,10 +82,19 @@ class ResultFile:
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write all rows, in place of an earlier file; raises ``InvalidInput``."""
-        write = _write_csv if self._path.suffix == ".csv" else _write_json_lines
+        with self.collect_rows() as add:
+            for row in rows:
+                add(row)
+
+    @contextmanager
+    def collect_rows(self) -> Iterator[Callable[[Row], None]]:
+        """Write rows as they come; in the end they take the place of an earlier file.
+
+        Raises ``InvalidInput``.
+        """
         try:
             with self._partial.open("w", encoding="utf-8", newline="") as file:
-                write(rows, file)
+                yield _open_csv(file) if self._path.suffix == ".csv" else _open_json_lines(file)
             self._partial.replace(self._path)
         except OSError as error:
             reason = describe_os_error(error)
@@ -116,11 +125,14 @@ def open_result_file(out: str | None, source: str | None) -> Iterator[ResultFile
         partial.unlink(missing_ok=True)
 
 
-def _write_csv(rows: Iterable[Row], file: TextIO) -> None:
+def _open_csv(file: TextIO) -> Callable[[Row], None]:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(Row._fields)
-    writer.writerows(rows)
+    return writer.writerow
 
 
-def _write_json_lines(rows: Iterable[Row], file: TextIO) -> None:
-    file.writelines(json.dumps(row._asdict()) + "\n" for row in rows)
+def _open_json_lines(file: TextIO) -> Callable[[Row], None]:
+    def write(row: Row) -> None:
+        file.write(json.dumps(row._asdict()) + "\n")
+
+    return write

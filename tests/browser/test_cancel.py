@@ -42,7 +42,6 @@ async def test_a_row_names_its_order_and_cancels_it_once_it_is_confirmed(
     client: ClientPage, up: RunningUp
 ) -> None:
     await client.open()
-    dialog, outcome = client.element("cancel-dialog"), client.element("cancel-outcome")
     with stopped_worker(up):
         await place_batch(client, 3, side="sell", low="2.5", high="2.5", of="in")
         row = client.rows("pending").first
@@ -50,25 +49,37 @@ async def test_a_row_names_its_order_and_cancels_it_once_it_is_confirmed(
         assert order_id is not None
         for answer in ("cancel-no", "Escape"):
             await row.locator("button").click()
-            await expect(client.element("cancel-title")).to_have_text("Cancel this order?")
-            await expect(client.element("cancel-subject")).to_have_text(
-                "sell SOL/USDC: 2.5 SOL for USDC"
-            )
-            await expect(client.element("cancel-id")).to_have_text(order_id)
-            await expect(client.element("cancel-counts")).to_have_text("◌ pending")
-            await expect(client.element("cancel-no")).to_be_focused()
+            await assert_named(client, order_id)
             if answer == "Escape":
                 await client.page.keyboard.press(answer)
             else:
                 await client.element(answer).click()
-            await expect(dialog).to_be_hidden()
+            await expect(client.element("cancel-dialog")).to_be_hidden()
         await expect(client.rows("pending")).to_have_count(3)
         await row.locator("button").click()
         await client.element("cancel-yes").click()
-        await expect(outcome).to_have_text(
+        await expect(client.element("cancel-outcome")).to_have_text(
             f"Order {order_id[-8:]}, sell SOL/USDC: 2.5 SOL for USDC: cancelled, it will never be"
             " executed."
         )
+        await expect(client.rows("pending")).to_have_count(2)
+
+
+async def assert_named(client: ClientPage, order_id: str) -> None:
+    """The dialog names an order that sells 2.5 SOL, and its focus is on what changes nothing."""
+    await expect(client.element("cancel-title")).to_have_text("Cancel this order?")
+    await expect(client.element("cancel-subject")).to_have_text("sell SOL/USDC: 2.5 SOL for USDC")
+    await expect(client.element("cancel-id")).to_have_text(order_id)
+    await expect(client.element("cancel-counts")).to_have_text("◌ pending")
+    await expect(client.element("cancel-no")).to_be_focused()
+
+
+async def test_a_cancelled_order_looks_like_no_other(client: ClientPage, up: RunningUp) -> None:
+    await client.open()
+    with stopped_worker(up):
+        await place_batch(client, 3)
+        await client.rows("pending").first.locator("button").click()
+        await client.element("cancel-yes").click()
         await expect(client.rows("cancelled")).to_have_count(1)
         await expect(client.rows("cancelled").locator(".c-status")).to_have_text("⊘ cancelled")
         await expect(client.rows("cancelled").locator("button")).to_be_hidden()

@@ -209,3 +209,22 @@ async def test_a_refused_key_and_an_unknown_order_are_told(
             outcome = await cancel_orders(client, [order_id] * 100)
         assert (outcome.cancelled, outcome.unanswered, outcome.rest) == (0, 0, 100)
         assert describe_outcome(outcome).startswith("not cancelled 100; the engine refuses: ")
+
+
+async def test_during_a_pause_what_is_open_by_now_is_meant(
+    api: ApiProcess, driver: OrderDriver
+) -> None:
+    async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
+        shown = await place_orders(client, 3)
+        await wait_for(pilot, lambda: len(get_dashboard(pilot).session.model.orders) == 3)
+        await press_keys(pilot, "space")
+        [later] = await place_orders(client, 1)
+        await wait_for(pilot, lambda: later in get_dashboard(pilot).session.model.orders)
+        await driver.confirm(UUID(shown[0]))
+        await wait_for_status(pilot, shown[0], "confirmed")
+        assert count_statuses(pilot) == {"pending": 3}  # as it was
+        await press_keys(pilot, "X")
+        await wait_for_text(pilot, "Cancel all 2 open orders shown?")
+        await press_keys(pilot, "y")
+        await wait_until_told(pilot, "2 orders: cancelled 2, they will never be executed")
+        assert get_order(pilot, later).status == "pending"
