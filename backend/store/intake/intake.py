@@ -127,9 +127,11 @@ class Intake:
                 stored = await self._insert(connection, named)
                 missing = [order for order in named if order.id not in stored]
                 if missing:
-                    raise await find_conflict(connection, missing[0]) or await _explain_expiry(
-                        connection, missing[0]
-                    )
+                    conflict = await find_conflict(connection, missing[0])
+                    if conflict is None:
+                        errors = await _explain_expiries(connection, missing[:1])
+                        raise errors[missing[0].id]
+                    raise conflict
                 return None
 
         return await translate_errors(accept)
@@ -187,14 +189,23 @@ async def _explain_missing(
 ) -> dict[UUID, AcceptedOrder | Exception]:
     """Why each of these orders was not stored: it is a repeat, or its expiry is refused."""
     existing_orders = await find_orders(connection, orders)
-    return {
-        order.id: resolve_repeat(order, existing_orders) or await _explain_expiry(connection, order)
-        for order in orders
-    }
+    results: dict[UUID, AcceptedOrder | Exception] = {}
+    refused = []
+    for order in orders:
+        repeat = resolve_repeat(order, existing_orders)
+        if repeat is None:
+            refused.append(order)
+        else:
+            results[order.id] = repeat
+    return results | await _explain_expiries(connection, refused) if refused else results
 
 
-async def _explain_expiry(connection: DatabaseConnection, order: NewOrder) -> InvalidInput:
+async def _explain_expiries(
+    connection: DatabaseConnection, orders: Sequence[NewOrder]
+) -> dict[UUID, InvalidInput]:
+    """The error of each of these orders, which were neither stored nor found."""
     # Without an expiry, only a conflict on the id itself gets here: no order was stored twice.
-    assert order.expires_at is not None, f"order {order.id} was neither stored nor found"
-    errors = await find_expiry_errors(connection, [order])
-    return errors.get(order.id) or InvalidInput("expiresAt", "was too far ahead a moment ago")
+    assert all(order.expires_at is not None for order in orders), orders
+    errors = await find_expiry_errors(connection, orders)
+    moved = InvalidInput("expiresAt", "was too far ahead a moment ago")
+    return {order.id: errors.get(order.id, moved) for order in orders}
