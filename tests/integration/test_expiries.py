@@ -245,5 +245,5 @@ async def test_expired_orders_are_found_by_the_index_of_expiries(database_url: s
             await connection.execute("SET LOCAL enable_seqscan = off")  # of a table without rows
             rows = await connection.fetch(f"EXPLAIN {_EXPIRE_ORDERS}", ["pending"], "{}", 10)
         plan = "\n".join(row[0] for row in rows)
-        assert "Index Scan on orders_expiry" in plan, plan
+        assert "orders_expiry" in plan, plan
         assert "Seq Scan on orders" not in plan, plan

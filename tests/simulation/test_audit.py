@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
+from backend.domain.orders import TimeInForce
 from tests.simulation.audit import audit
 from tests.simulation.model.chain import ChainModel, Landing
 from tests.simulation.model.rows import OrderRow
@@ -67,6 +68,22 @@ def delay_end(row: OrderRow, chain: ChainModel) -> None:
     row.events[4] = replace(row.events[4], at=100.0)
 
 
+def expire_before_the_claim(row: OrderRow, chain: ChainModel) -> None:
+    row.expires_at = row.events[1].at
+
+
+def expire_before_the_end(row: OrderRow, chain: ChainModel) -> None:
+    row.expires_at = row.events[3].at
+
+
+def end_before_the_expiry(row: OrderRow, chain: ChainModel) -> None:
+    row.status, row.expires_at = Status.EXPIRED, row.events[4].at + 1
+
+
+def try_again_after_the_only_attempt(row: OrderRow, chain: ChainModel) -> None:
+    row.time_in_force, row.attempts = TimeInForce.IOC, 2
+
+
 def find_landing(chain: ChainModel) -> Landing:
     [landing] = chain.landings.values()
     return landing
@@ -87,6 +104,10 @@ def find_landing(chain: ChainModel) -> Landing:
         (write_with_old_epoch, "written with a stale epoch"),
         (drop_signature, "landed without an event"),
         (delay_end, "slow"),
+        (expire_before_the_claim, "claimed after its expiry"),
+        (expire_before_the_end, "submitted after its expiry"),
+        (end_before_the_expiry, "expired before its expiry"),
+        (try_again_after_the_only_attempt, "a second attempt of an order that has one"),
     ],
 )
 def test_a_planted_violation_is_found(

@@ -24,6 +24,7 @@ from backend.domain.lifecycle import (
     choose_recovery,
     render_diagram,
 )
+from backend.domain.orders import TimeInForce
 
 
 @pytest.mark.parametrize(("status", "cause"), list(itertools.product(Status, Cause)))
@@ -86,6 +87,16 @@ def test_an_order_is_cancelled_and_expires_until_it_is_submitted() -> None:
     for cause in (Cause.CANCELLED, Cause.TIMED_OUT):
         with pytest.raises(IllegalTransition):
             advance(Status.SUBMITTED, 1, cause)
+
+
+def test_an_order_with_one_attempt_expires_unless_that_fills_it() -> None:
+    ends = {status for status, cause in TRANSITIONS if cause is Cause.UNFILLED}
+    assert ends == {Status.ROUTING, Status.BUILDING, Status.SUBMITTED}
+    for status in ends:
+        assert advance(status, 1, Cause.UNFILLED) == Step(Status.EXPIRED, 1)
+    assert {each for each in TimeInForce if each.has_one_attempt} == {
+        *(TimeInForce.IOC, TimeInForce.FOK),
+    }
 
 
 def test_a_crash_before_signing_costs_no_attempt() -> None:

@@ -216,7 +216,7 @@ def test_a_changed_default_does_not_make_a_repeat_another_request() -> None:
     assert read_order(ORDER, TOKENS, 100).request_hash == read_fields().request_hash
 
 
-@pytest.mark.parametrize("name", ["type", "orderType", "clientOrderId", "expiresAt"])
+@pytest.mark.parametrize("name", ["type", "orderType", "clientOrderId", "timeInForce", "expiresAt"])
 def test_a_quote_has_no_fields_of_an_order(name: str) -> None:
     with pytest.raises(Problem) as refused:
         read_quote({**ORDER, name: "x"}, TOKENS, 50)

@@ -160,9 +160,11 @@ class Intake:
                 stored = await self._insert(connection, named)
                 missing = [order for order in named if order.id not in stored]
                 if missing:
-                    raise await find_conflict(connection, missing[0]) or await _explain_expiry(
-                        connection, missing[0]
-                    )
+                    conflict = await find_conflict(connection, missing[0])
+                    if conflict is None:
+                        errors = await _explain_expiries(connection, missing[:1])
+                        raise errors[missing[0].id]
+                    raise conflict
             self._notify(named, stored)
             return None
 
@@ -247,28 +249,34 @@ async def _explain_missing(
 ) -> dict[UUID, AcceptedOrder | Exception]:
     """Why each order was not stored: it is a repeat, whose key is remembered, or has expired."""
     earlier = await find_earlier(connection, orders)
-    results: dict[UUID, AcceptedOrder | Exception] = {
-        o.id: earlier.resolve(o) or await _explain_expiry(connection, o) for o in orders
-    }
-    unknown = {
-        order.id: KeyedRequest(order.owner, order.idempotency_key, order.request_hash)
-        for order in orders
-        if order.idempotency_key is not None
-        and not earlier.has_key(order)
-        and isinstance(results[order.id], AcceptedOrder)
-    }
-    refused = await remember_keys(connection, unknown.values())
+    results: dict[UUID, AcceptedOrder | Exception] = {}
+    refused = []
+    unknown = {}
+    for order in orders:
+        repeat = earlier.resolve(order)
+        if repeat is None:
+            refused.append(order)
+            continue
+        results[order.id] = repeat
+        key = order.idempotency_key
+        if key is not None and isinstance(repeat, AcceptedOrder) and not earlier.has_key(order):
+            unknown[order.id] = KeyedRequest(order.owner, key, order.request_hash)
+    of_others = await remember_keys(connection, unknown.values())
     for order_id, request in unknown.items():
-        if request in refused:
+        if request in of_others:
             results[order_id] = build_key_reuse_error()
-    return results
+    return results | await _explain_expiries(connection, refused) if refused else results
 
 
-async def _explain_expiry(connection: DatabaseConnection, order: NewOrder) -> InvalidInput:
+async def _explain_expiries(
+    connection: DatabaseConnection, orders: Sequence[NewOrder]
+) -> dict[UUID, InvalidInput]:
+    """The error of each of these orders, which were neither stored nor found."""
     # Without an expiry, only a conflict on the id itself gets here: no order was stored twice.
-    assert order.expires_at is not None, f"order {order.id} was neither stored nor found"
-    errors = await find_expiry_errors(connection, [order])
-    return errors.get(order.id) or InvalidInput("expiresAt", "was too far ahead a moment ago")
+    assert all(order.expires_at is not None for order in orders), orders
+    errors = await find_expiry_errors(connection, orders)
+    moved = InvalidInput("expiresAt", "was too far ahead a moment ago")
+    return {order.id: errors.get(order.id, moved) for order in orders}
 
 
 def _name_request(batch: NewBatch, key: str) -> KeyedRequest:

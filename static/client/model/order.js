@@ -48,6 +48,8 @@ export class Order {
   minAmountOut = null;
   slippageBps = 0;
   maxPriceImpactBps = null;
+  timeInForce = "gtc";
+  expiresMs = null;
   batchId = null;
   clientOrderId = null;
   dex = null;
@@ -177,6 +179,8 @@ export class Order {
     this.minAmountOut = terms.minAmountOut ?? null;
     this.slippageBps = terms.slippageBps;
     this.maxPriceImpactBps = terms.maxPriceImpactBps ?? null;
+    this.timeInForce = terms.timeInForce ?? "gtc";
+    this.expiresMs = terms.expiresAt ? Date.parse(terms.expiresAt) : null;
     this.batchId = terms.batchId ?? null;
     this.clientOrderId = terms.clientOrderId ?? null;
     this.pair = buildPair(terms.tokenIn, terms.tokenOut);

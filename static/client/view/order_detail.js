@@ -171,9 +171,11 @@ function buildFacts(order) {
     ["Slippage", `${order.slippageBps} bps`],
     ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
     ["Type", order.type],
+    ["Time in force", order.timeInForce !== "gtc" && order.timeInForce.toUpperCase()],
+    ["Expires", order.expiresMs !== null && formatMoment(order.expiresMs)],
     ["DEX", order.dex],
     ["Attempts", String(order.attempts)],
-    ["Placed", `${new Date(order.createdMs).toLocaleDateString("en-GB")} ${formatTime(order.createdMs)}`],
+    ["Placed", formatMoment(order.createdMs)],
     ["Took", order.hasEnded && formatDuration(order.durationMs(0))],
     ["May land", order.status === "submitted" && describeDeadline(order)],
     ["Batch", order.batchId && createElement("a", { href: `?batch=${order.batchId}` }, order.batchId)],
@@ -184,6 +186,10 @@ function buildFacts(order) {
   return facts
     .filter(([, value]) => value)
     .flatMap(([name, value]) => [createElement("dt", {}, name), createElement("dd", {}, value)]);
+}
+
+function formatMoment(ms) {
+  return `${new Date(ms).toLocaleDateString("en-GB")} ${formatTime(ms)}`;
 }
 
 /** The rows of the timeline: when each status began and how long it lasted, with a bar. */
