@@ -69,6 +69,16 @@ def test_an_order_that_was_answered_to_be_cancelled_and_ended_otherwise_is_wrong
     assert messages(evidence) == ["order c was answered to be cancelled, and is failed"]
 
 
+@pytest.mark.parametrize(
+    "answer", [IS_CANCELLED._replace(status="routing"), IS_CANCELLED._replace(seq=2)]
+)
+def test_an_answer_that_is_cancelled_and_shows_another_order_is_wrong(
+    answer: CancelAnswer,
+) -> None:
+    [message] = messages(collect([answer]))
+    assert message.startswith("order c was answered to be cancelled, as ")
+
+
 def test_a_cancelled_order_that_landed_is_wrong() -> None:
     evidence = collect([IS_CANCELLED], swaps=[ExecutedSwap("sig-c", SOL, USDC, 10, 990)])
     assert messages(evidence) == ["order c is cancelled, and swap sig-c was executed"]

@@ -21,8 +21,8 @@ from backend.trials.audit.records import (
 _NOT_LATE: Final = CANCELLABLE_STATUSES | {Status.CANCELLED}
 
 
-def find_broken_cancels(evidence: Evidence) -> Iterator[Violation]:
-    """Find cancelled orders that nobody cancelled or that were submitted, and false answers."""
+def find_wrong_cancels(evidence: Evidence) -> Iterator[Violation]:
+    """Find cancelled orders that no client cancelled, or that were submitted at that time."""
     cancels = evidence.cancels
     for row in evidence.rows.values():
         if row.status is not Status.CANCELLED:
@@ -32,10 +32,18 @@ def find_broken_cancels(evidence: Evidence) -> Iterator[Violation]:
         before = [each.status for each in evidence.transitions_by_order.get(row.id, ())][-2:-1]
         if before and before[0] not in CANCELLABLE_STATUSES:
             yield _report(f"order {row.id} was cancelled when it was {before[0]}")
-    for answer in cancels.answers:
+
+
+def find_broken_cancels(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders that were answered to be cancelled, and are not what the answer says."""
+    for answer in evidence.cancels.answers:
         order = evidence.rows.get(answer.order_id)
-        if answer.is_cancelled and order is not None and order.status is not Status.CANCELLED:
+        if not answer.is_cancelled or order is None:
+            continue
+        if order.status is not Status.CANCELLED:
             yield _report(f"order {order.id} was answered to be cancelled, and is {order.status}")
+        elif answer.seq not in {None, order.seq} or answer.status not in {None, order.status}:
+            yield _report(f"order {order.id} was answered to be cancelled, as {answer.status}")
 
 
 def find_false_lateness(evidence: Evidence) -> Iterator[Violation]:

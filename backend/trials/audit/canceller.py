@@ -69,19 +69,19 @@ class OrderCanceller:
             await asyncio.sleep(duration_s / times)
             token = _SWEPT_TOKENS[n % len(_SWEPT_TOKENS)]
             self._observed.cancels.mints_in.add(token.mint)
-            url, cursor = self._random.choice(self._urls), ""
-            while True:
-                params = {"tokenIn": token.symbol, "limit": _PAGE}
-                params |= {"cursor": cursor} if cursor else {}
-                reply = await self._delete(f"{url}{ORDERS_PATH}", params)
-                for name in ("cancelled", "tooLate"):
-                    is_cancelled = name == "cancelled"
-                    self._observed.cancels.answers += [
-                        CancelAnswer(order_id, is_cancelled) for order_id in reply.get(name, ())
-                    ]
-                cursor = reply.get("next") or ""
-                if not cursor:
-                    break
+            await self._cancel_pages(self._random.choice(self._urls), token.symbol)
+
+    async def _cancel_pages(self, url: str, symbol: str) -> None:
+        answers = self._observed.cancels.answers
+        params: Json | None = {"tokenIn": symbol, "limit": _PAGE}
+        while params is not None:
+            reply = await self._delete(f"{url}{ORDERS_PATH}", params)
+            answers += [
+                CancelAnswer(each, is_cancelled=True) for each in reply.get("cancelled", ())
+            ]
+            answers += [CancelAnswer(each, is_cancelled=False) for each in reply.get("tooLate", ())]
+            cursor = reply.get("next")
+            params = None if cursor is None else {**params, "cursor": cursor}
 
     async def _cancel(self, url: str, order_id: str) -> None:
         reply = await self._delete(f"{url}{ORDERS_PATH}/{order_id}", {})

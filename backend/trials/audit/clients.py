@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -103,7 +103,7 @@ class TrialClient:
         observed: ClientObservations,
         *,
         build_body: Callable[[Random], Json] = build_order_body,
-        beside: Callable[[str], Awaitable[None]] = _ignore_order,
+        beside: Callable[[str], Coroutine[Any, Any, None]] = _ignore_order,
     ) -> None:
         self._session = session
         self._url = url
@@ -191,13 +191,10 @@ class TrialClient:
         if reply is None:
             return
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._run_beside(reply["orderId"]))
+            group.create_task(self._beside(reply["orderId"]))
             if is_repeated:
                 await self._execute(body, key)
             await self._follow_order(reply["orderId"], reply["ws_url"])
-
-    async def _run_beside(self, order_id: str) -> None:
-        await self._beside(order_id)
 
     async def _execute(self, body: Json, key: str) -> Json | None:
         reply = await self._post_until_accepted(EXECUTE_PATH, body, key)

@@ -11,7 +11,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from backend.domain.lifecycle import Status
-from backend.trials.audit.cancel_rules import find_broken_cancels, find_false_lateness
+from backend.trials.audit.cancel_rules import (
+    find_broken_cancels,
+    find_false_lateness,
+    find_wrong_cancels,
+)
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
@@ -33,6 +37,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_wrong_executions,
         find_wrong_balances,
         find_missing_amounts,
+        find_wrong_cancels,
         find_broken_cancels,
         find_false_lateness,
     )
