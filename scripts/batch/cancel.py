@@ -62,7 +62,8 @@ def build_swaps(pair: str, side: str) -> list[Query]:
     base, _, quote = pair.partition("/")
     if not base or not quote or ":" in quote:
         raise InvalidInput(f"{pair}: write the pair as BASE/QUOTE")
-    sale, buy = {"tokenIn": base, "tokenOut": quote}, {"tokenIn": quote, "tokenOut": base}
+    sale: Query = {"tokenIn": base, "tokenOut": quote}
+    buy: Query = {"tokenIn": quote, "tokenOut": base}
     return {"sell": [sale], "buy": [buy]}.get(side, [sale, buy])
 
 
