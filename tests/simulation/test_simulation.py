@@ -14,8 +14,11 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from backend.execution.context import Checkpoint
 from tests.simulation.__main__ import main
 from tests.simulation.batch import run_one
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.plan import WorkerFault, WorkerFaultKind
 from tests.simulation.schedule import simulate
 from tests.simulation.test_every_step import PLAN
 
@@ -64,7 +67,6 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("intent before send", "unstored"),
         ("intent before send", "doubled"),
         ("preflight without signature", "unstored"),
-        ("epoch check", "written with a stale epoch"),
         ("sweep", "stuck"),
         ("last look", "doubled"),
         ("last look", "wrong status"),
@@ -84,6 +86,25 @@ def test_a_missing_safeguard_is_noticed(without: str, violation_kind: str) -> No
         for seed in SEEDS
         for violation in run_one(seed, without).violations
     )
+
+
+def test_a_missing_check_of_the_epoch_is_noticed() -> None:
+    """A worker resumes when another one has claimed its order, and has not moved it on yet."""
+    violations: list[str] = []
+    for step in range(60):
+        pause = WorkerFault(
+            0,
+            WorkerFaultKind.PAUSE,
+            worker=0,
+            duration_s=PLAN.settings.lease_s + step / 20,
+            checkpoint=Checkpoint.QUOTED,
+            steps=0,
+        )
+        plan = replace(PLAN, workers=2, faults=(pause,), heal_at=10)
+        assert simulate(1, plan).violations == ()
+        with MUTATIONS["epoch check"]():
+            violations += simulate(1, plan).violations
+    assert any(each.startswith("written with a stale epoch") for each in violations)
 
 
 def test_the_same_seed_is_the_same_schedule_whatever_the_process() -> None:

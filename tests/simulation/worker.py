@@ -168,8 +168,8 @@ class SimulatedWorker:
         await run_late_fills(self._late_amounts, self._submitter, random=random)
 
     async def _withdraw(self) -> None:
-        random = self._services.random
-        await run_withdrawals(self._expiries, NoTimers(), random=random)
+        # Not the process's own: what else that decides depends on the number of its draws.
+        await run_withdrawals(self._expiries, NoTimers(), random=Random(1))
 
     async def _sweep(self) -> None:
         jobs = JobQueue(cast(StreamBroker, self._services.broker))
