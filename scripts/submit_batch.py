@@ -177,6 +177,11 @@ def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
 @click.option("--key-file", type=click.File(), help="File that holds the API key; - is stdin.")
 @click.option("--file", help="Orders as CSV or JSON lines, see below; - is stdin.")
 @click.option("--check", is_flag=True, help="Check the orders' form, without a server.")
+@click.option(
+    "--skip-faulty",
+    is_flag=True,
+    help="Place the others when values of some orders are wrong; else nothing is sent.",
+)
 @click.option("--dry-run", is_flag=True, help="Quote the orders, and place none.")
 @click.option("--out", metavar="FILE", help="A row for each order: FILE.csv or FILE.jsonl.")
 @click.option("--again", is_flag=True, help="Place all orders anew, though they were placed.")

@@ -65,6 +65,8 @@ class Route:
     doc: RouteDoc
     access: Access = Access.OWNER
     rate_cost: RateCost = RateCost.NONE
+    is_probe: bool = False
+    """Whether probes call it, which may add anything to its address: its query is ignored."""
     is_page: bool = False
     """Whether the query is for what is served, as in links to an order on the browser client."""
 

@@ -93,6 +93,11 @@ def access_open(note: str) -> None:
     _log.warning(note)
 
 
+def orders_hidden(note: str) -> None:
+    """Orders are stored that no caller of this API can see."""
+    _log.warning(note)
+
+
 def foreign_host_refused(host: str, peer: str) -> None:
     """A request named a host that this server does not answer to."""
     _foreign_hosts.inc()

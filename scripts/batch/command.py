@@ -36,6 +36,7 @@ class Options:
     key: str | None
     file: str | None
     check: bool
+    skip_faulty: bool
     dry_run: bool
     out: str | None
     again: bool
@@ -135,6 +136,8 @@ class BatchCommand:
     async def place(self) -> int:
         """Place the orders and follow them to their ends; returns the exit code."""
         options = self._options
+        if not options.skip_faulty:
+            self._require_valid_values()
         progress = BatchProgress(len(self._orders.orders))
         began_s = time.monotonic()
         with open_result_file(options.out, options.file) as result_file:
@@ -149,6 +152,15 @@ class BatchCommand:
             print_summary(summary, Console())
         is_expected = progress.has_expected_outcome(options.expect)
         return code or (0 if is_expected else UNEXPECTED_EXIT)
+
+    def _require_valid_values(self) -> None:
+        faults = check_values(self._orders)
+        if faults.count:
+            wrong = "1 value is" if faults.count == 1 else f"{faults.count:,} values are"
+            raise InvalidInput(
+                f"{wrong} wrong, nothing was sent (--skip-faulty places the other"
+                f" {self._orders.noun}s)\n{faults.describe()}"
+            )
 
     async def _submit(self, http: aiohttp.ClientSession, progress: BatchProgress) -> None:
         options = self._options

@@ -1,7 +1,7 @@
 """The fields of an order in a file: their names, other spellings of them, and the form of values.
 
-The names are checked before anything is sent. The form of values is checked by ``--check`` only:
-the engine refuses a wrong value, and the other lines are placed.
+The names and the form of values are checked before anything is sent. What only the engine knows,
+such as its tokens, it refuses itself, and the other lines are placed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
 _KNOWN = (*FIELDS, *SPELLINGS)
 _BPS = 10_000
+_DIGITS_MAX = 40
 _SLIPPAGE_FRACTION_LIMIT = Decimal("0.5")
 _MEANT = {
     "from": "tokenIn",
@@ -137,11 +138,14 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
 
 
 def _is_positive_number(value: object) -> bool:
+    text = str(value)
+    if not text.isascii() or len(text) > _DIGITS_MAX or "_" in text or text != text.strip():
+        return False  # ``Decimal`` itself would take it, and no API does
     try:
-        number = Decimal(str(value))
+        number = Decimal(text)
     except InvalidOperation:
         return False
-    return number.is_finite() and number > 0
+    return number.is_finite() and number > 0 and abs(number.adjusted()) <= _DIGITS_MAX
 
 
 def is_client_order_id(value: object) -> bool:

@@ -103,6 +103,25 @@ async def test_check_needs_no_server_and_names_wrong_values(tmp_path: Path) -> N
     assert "1 order: no fault found" in output
 
 
+@pytest.mark.parametrize("lines", [("--batch-size", "10"), ()])
+async def test_a_file_with_a_wrong_value_is_not_placed_in_part(
+    tmp_path: Path, lines: tuple[str, ...]
+) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        f"{COLUMNS},slippageBps,type\nSOL,USDC,1,,\nSOL,USDC,-1,,\nSOL,USDC,1_0,,\n"
+        "SOL,USDC,1,10001,\nSOL,USDC,1,,stop\n"
+    )
+    code, output, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), *lines)
+    assert (code, output) == (2, "")
+    assert "no order engine answers" not in errors  # nothing was even tried
+    assert "4 values are wrong, nothing was sent (--skip-faulty places the other lines)" in errors
+    for line, name in ((3, "amount"), (4, "amount"), (5, "slippageBps"), (6, "type")):
+        assert f"line {line}: {name}: " in errors
+    _, _, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--skip-faulty", *lines)
+    assert "no order engine answers" in errors
+
+
 async def test_a_result_file_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     orders = tmp_path / "orders.csv"
     orders.write_text(f"{COLUMNS}\nSOL,USDC,1\n")

@@ -28,11 +28,10 @@ async def test_each_refused_line_is_named_with_its_reason_and_has_a_row(
         "SOL,USDC,1,,mine\n\nFOO,USDC,1,,\nSOL,USDC,0,,\nSOL,USDC,2,1000000,\n"
     )
     async with run_full_engine(database_url, redis_url, data_dir) as engine:
-        single = await run_script(
-            engine.api.url, "--file", str(file), "--out", str(rows_file), "--json"
-        )
+        arguments = (engine.api.url, "--file", str(file), "--skip-faulty", "--json", "--out")
+        single = await run_script(*arguments, str(rows_file))
         batched = await run_script(
-            *(engine.api.url, "--file", str(file), "--out", str(lines_file), "--json"),
+            *(*arguments, str(lines_file)),
             *("--batch-size", "3"),
         )
     for code, _, errors in (single, batched):

@@ -116,3 +116,24 @@ async def test_metrics_are_for_this_machine_unless_a_setting_says_otherwise(
 def test_metrics_that_ask_for_a_key_need_keys() -> None:
     with pytest.raises(ConfigurationError, match=r"^ORDER_ENGINE_METRICS_ACCESS is 'key'"):
         build_access(Settings.load(metrics_access="key"))
+
+
+async def test_orders_that_were_placed_without_a_key_are_told_of_when_keys_are_set(
+    database_url: str, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "orders are of the owner 'local'"
+    async with open_api(database_url, redis_url, api_keys=KEYS):
+        assert note not in capsys.readouterr().out
+    async with open_api(database_url, redis_url) as api:
+        for _ in range(2):
+            await api.place_order()
+    async with open_api(database_url, redis_url, api_keys=KEYS) as api:
+        warning = capsys.readouterr().out
+        assert f"2 {note}" in warning
+        assert "local:<key>" in warning
+    keys = f"{KEYS},local:local-key-0123456789"
+    async with open_api(database_url, redis_url, api_keys=keys) as api:
+        assert note not in capsys.readouterr().out
+        headers = {"X-API-Key": "local-key-0123456789"}
+        async with api.session.get("/api/orders", headers=headers) as response:
+            assert len((await response.json())["orders"]) == 2

@@ -116,7 +116,7 @@ async def test_orders_come_from_a_file_and_refused_ones_are_reported(
     async with run_full_engine(database_url, redis_url, data_dir) as engine:
         for batch_options in ((), ("--batch-size", "10")):
             code, report = await run_for_summary(
-                engine.api.url, "--file", str(table), *batch_options
+                *(engine.api.url, "--file", str(table), "--skip-faulty"), *batch_options
             )
             assert (code, report["refused"]) == (1, {"invalid_field": 1})
             assert report["byStatus"] == {"confirmed": 2}

@@ -66,8 +66,10 @@ async def test_a_ticket_opens_one_socket_of_its_owner_on_any_process(
             assert "POST /api/tickets" in problem["detail"]
         # Whatever else is wrong with it; none is looked for that cannot exist.
         fresh = await get_ticket(one, ANNA)
-        for text in ("", "x", "x" * 43, "%D0%BA" * 43, f"{fresh}&ticket={fresh}", fresh[:-1]):
+        for text in ("", "x", "x" * 43, "%D0%BA" * 43, fresh[:-1]):
             assert (await refuse_upgrade(one, f"{STREAM}?ticket={text}"))[0] == 401
+        status, problem, _ = await refuse_upgrade(one, f"{STREAM}?ticket={fresh}&ticket={fresh}")
+        assert (status, problem["errors"][0]["field"]) == (400, "ticket")
         path = f"/api/orders/execute?orderId={order['orderId']}&ticket={fresh}"
         async with one.session.ws_connect(path) as socket, asyncio.timeout(WAIT_S):
             assert (await socket.receive_json())["orderId"] == order["orderId"]

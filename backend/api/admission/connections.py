@@ -52,6 +52,9 @@ class ClientConnection(Protocol):
     def hold(self, *, for_good: bool = False) -> None:
         """Its request is complete and executed from now on, until a response is sent."""
 
+    async def ask_for_body(self) -> None:
+        """Tell a client that waits for it to send the body of its request."""
+
     def drop(self) -> None:
         """Close it at once."""
 
@@ -140,6 +143,13 @@ def hold_connection(scope: HTTPScope | WebsocketScope, *, for_good: bool = False
     connection = _find_connection(scope)
     if connection is not None:
         connection.hold(for_good=for_good)
+
+
+async def ask_for_body(scope: HTTPScope) -> None:
+    """Let the client of a request send its body, if it waits to be told (``100 Continue``)."""
+    connection = _find_connection(scope)
+    if connection is not None:
+        await connection.ask_for_body()
 
 
 def mark_connection_known(scope: HTTPScope | WebsocketScope) -> None:

@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from backend.api.admission.api_keys import UNAUTHORIZED_HEADERS, ApiKeys
-from backend.api.wire.problems import Problem, retry_later
+from backend.api.wire.http import IS_REPEATED
+from backend.api.wire.problems import FieldError, Problem, invalid_fields, retry_later
 from backend.runtime import observe_queue
 from backend.runtime.redis.errors import drop_connections_if_moved
 
@@ -79,12 +80,14 @@ async def authenticate_socket(
 ) -> str:
     """The owner of a WebSocket, by ``ticket`` in its address or else by its headers.
 
-    Raises ``Problem``: 401, and 503 if the ticket cannot be looked up.
+    Raises ``Problem``: 401, 400, and 503 if the ticket cannot be looked up.
     """
     refuse_key_in_address(query)
     texts: Sequence[str] = query.get("ticket", ())
+    if len(texts) > 1:
+        raise invalid_fields([FieldError("ticket", "invalid_parameter", IS_REPEATED)], 400)
     if texts:
-        return await tickets.redeem(texts[0] if len(texts) == 1 else "")
+        return await tickets.redeem(texts[0])
     return api_keys.authenticate(headers)
 
 

@@ -32,7 +32,7 @@ from backend.api.application.dispatch import (
 from backend.api.application.http_connection import add_connection_close, to_quart_response
 from backend.api.application.path_suggestions import PathSuggestions, explain_method
 from backend.api.application.quart_app import Application
-from backend.api.application.query_check import refuse_unknown_parameters
+from backend.api.application.query_check import check_parameters
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
@@ -92,7 +92,7 @@ def _make_socket_view(
             owner = await authenticate_socket(
                 api.api_keys, api.tickets, caller.headers, caller.query
             )
-            refuse_unknown_parameters(route, caller.query)
+            check_parameters(route, caller.query)
             await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)

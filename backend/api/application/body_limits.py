@@ -14,6 +14,7 @@ from typing import Final
 
 from hypercorn.typing import ASGIReceiveCallable, HTTPScope
 
+from backend.api.admission.connections import ask_for_body
 from backend.api.wire.problems import Problem, retry_later
 from backend.runtime import observe_connections
 
@@ -101,12 +102,15 @@ async def read_body(
 ) -> bytes:
     """Read a request body of at most ``bytes_max`` bytes within ``BODY_TIMEOUT_S``.
 
-    One that is not ``is_kept`` is dropped, and empty. Raises ``Problem`` (413, 408, 503), and
-    ``ClientDisconnectedError``.
+    One that is not ``is_kept`` is dropped, and empty. A client that waits for ``100 Continue`` is
+    asked for a body only if it is not too large by its headers. Raises ``Problem`` (413, 408, 503),
+    and ``ClientDisconnectedError``.
     """
     too_large = Problem(413, "body_too_large", f"the body has more than {bytes_max} bytes")
-    if _read_content_length(scope) > bytes_max * OVERSIZE_READ_FACTOR:
+    is_awaited = any(name == b"expect" for name, _ in scope["headers"])
+    if _read_content_length(scope) > bytes_max * (1 if is_awaited else OVERSIZE_READ_FACTOR):
         raise too_large
+    await ask_for_body(scope)
     size = 0
     has_more = True
     try:

@@ -10,10 +10,17 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.api.admission.connections import mark_connection_known
 from backend.api.admission.tickets import refuse_key_in_address
-from backend.api.application.query_check import refuse_unknown_parameters
+from backend.api.application.query_check import check_parameters
 from backend.api.context import ApiContext
 from backend.api.route import Access, RateCost, Route
-from backend.api.wire.http import Request, Response, parse_headers, parse_query, problem_response
+from backend.api.wire.http import (
+    Request,
+    Response,
+    parse_headers,
+    parse_query,
+    problem_response,
+    read_headers,
+)
 from backend.api.wire.problems import to_problem
 from backend.runtime import observe
 
@@ -32,7 +39,7 @@ class Caller(NamedTuple):
 
 def read_caller(scope: HTTPScope | WebsocketScope) -> Caller:
     """The caller of a request, before a key is asked for. Raises ``Problem`` (400)."""
-    return Caller("", parse_headers(scope["headers"]), parse_query(scope["query_string"]))
+    return Caller("", read_headers(list(scope["headers"])), parse_query(scope["query_string"]))
 
 
 def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
@@ -57,10 +64,7 @@ async def handle_request(
     started = perf_counter()
     added_headers = dict(api.admission.policy_headers) if route.rate_cost is RateCost.ORDERS else {}
     try:
-        is_open = route.access is Access.OPEN
-        caller = read_caller(scope) if is_open else authenticate(api, scope)
-        if not route.is_page:
-            refuse_unknown_parameters(route, caller.query)
+        caller = _read_caller_of(api, route, scope)
         request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -69,6 +73,16 @@ async def handle_request(
         response = response._replace(headers={**added_headers, **response.headers})
     observe.request_answered(route.path, response.status, perf_counter() - started)
     return response
+
+
+def _read_caller_of(api: ApiContext, route: Route, scope: HTTPScope) -> Caller:
+    """The caller of a route, with a query that the route takes. Raises ``Problem`` (401, 400)."""
+    if route.is_probe:
+        return Caller("", parse_headers(scope["headers"]), {})
+    caller = read_caller(scope) if route.access is Access.OPEN else authenticate(api, scope)
+    if not route.is_page:
+        check_parameters(route, caller.query)
+    return caller
 
 
 def build_request(

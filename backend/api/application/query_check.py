@@ -1,13 +1,14 @@
-"""Refuses query parameters that a path does not take, instead of ignoring what they ask for."""
+"""Refuses what a path does not take in its query, instead of ignoring what it asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from backend.api.documents.parameters import list_query_names
+from backend.api.documents.parameters import list_query_names, list_repeatable_names
 from backend.api.route import Route, SocketRoute
 from backend.api.wire.fields import NAME_LENGTH_MAX
+from backend.api.wire.http import IS_REPEATED
 from backend.api.wire.problems import FieldError, invalid_fields
 from backend.domain.spelling import suggest_name
 
@@ -33,14 +34,19 @@ _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """What clients of other APIs write for a parameter, in lower case and without separators."""
 
 
-def refuse_unknown_parameters(
-    route: Route | SocketRoute, query: Mapping[str, Collection[str]]
-) -> None:
-    """Raise ``Problem`` (400) with each parameter that the route does not take."""
+def check_parameters(route: Route | SocketRoute, query: Mapping[str, Collection[str]]) -> None:
+    """Raise ``Problem`` (400) with each parameter that the route does not take, or not twice."""
+    if not query:
+        return
     known = list_query_names(route.doc)
-    unknown = [name for name in query if name not in known]
-    if unknown:
-        errors = [_describe(name, known) for name in unknown]
+    many = list_repeatable_names(route.doc)
+    errors = [_describe(name, known) for name in query if name not in known]
+    errors += [
+        FieldError(name, "invalid_parameter", IS_REPEATED)
+        for name, values in query.items()
+        if len(values) > 1 and name in known and name not in many
+    ]
+    if errors:
         raise invalid_fields(errors, 400)
 
 

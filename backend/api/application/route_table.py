@@ -61,13 +61,14 @@ ROUTES: Final = (
     *ORDER_ROUTES,
     QUOTES,
     TICKETS,
-    Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN),
+    Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN, is_probe=True),
     Route(
         "GET",
         "/health",
         operations.get_liveness,
         replace(_HEALTH, operation_id="getHealth"),
         Access.OPEN,
+        is_probe=True,
     ),
     Route(
         "GET",
@@ -75,6 +76,7 @@ ROUTES: Final = (
         operations.get_liveness,
         replace(_HEALTH, operation_id="getLivez"),
         Access.OPEN,
+        is_probe=True,
     ),
     Route(
         "GET",
@@ -87,6 +89,7 @@ ROUTES: Final = (
             problem_statuses=(503,),
         ),
         Access.OPEN,
+        is_probe=True,
     ),
     Route(
         "GET",

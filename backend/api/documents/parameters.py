@@ -121,3 +121,13 @@ def get_parameter_name(key: str) -> str:
 def list_query_names(doc: RouteDoc) -> tuple[str, ...]:
     """The names of the query parameters that a route takes."""
     return tuple(get_parameter_name(key) for key in doc.parameters if PARAMETERS[key][0] == "query")
+
+
+@cache
+def list_repeatable_names(doc: RouteDoc) -> tuple[str, ...]:
+    """The names of the query parameters that a route takes more than once."""
+    return tuple(
+        get_parameter_name(key)
+        for key in doc.parameters
+        if PARAMETERS[key][0] == "query" and PARAMETERS[key][2].get("type") == "array"
+    )

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
+from backend.api.admission.api_keys import DEFAULT_OWNER
 from backend.api.server.listener import format_url
 from backend.api.wire.forwarded import parse_address
 from backend.api.wire.hosts import HostRule, HostScope, parse_hosts, split_authority
 from backend.api.wire.public_address import PublicUrl
 from backend.config import ConfigurationError, Settings
+from backend.store.queries import OWN_ORDERS_MAX, OrderQueries
 
 
 def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:
@@ -35,6 +37,25 @@ def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> st
     return (
         "ORDER_ENGINE_API_KEYS is not set: no key is asked for, and whoever reaches"
         f" {format_url(listeners[0])} may place orders"
+    )
+
+
+async def find_hidden_orders(settings: Settings, orders: OrderQueries) -> str | None:
+    """What to tell of orders that were placed without a key, before there were keys.
+
+    ``None`` if there are none, or if a key shows them. Raises ``Transient``.
+    """
+    owners = {pair.partition(":")[0] for pair in settings.api_keys}
+    if not owners or DEFAULT_OWNER in owners:
+        return None
+    count = await orders.count_of_owner(DEFAULT_OWNER)
+    if not count:
+        return None
+    many = f"{count:,} orders are" if count > 1 else "1 order is"
+    return (
+        f"{'at least ' if count == OWN_ORDERS_MAX else ''}{many} of the owner"
+        f" {DEFAULT_OWNER!r}, placed while no key was asked for: no key of ORDER_ENGINE_API_KEYS"
+        f" shows them. Add {DEFAULT_OWNER}:<key> to it to see and to cancel them"
     )
 
 

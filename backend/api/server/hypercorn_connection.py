@@ -4,29 +4,24 @@
   a connection may be idle, and keeps the descriptor meanwhile: ``TCPServer.run`` leaves its task
   group only when the idle task ends. ``tests/integration/test_connections.py`` fails when a later
   Hypercorn needs this no more.
-- It speaks HTTP/1 only. Hypercorn's own turns to HTTP/2 in clear text when a client asks for it,
-  for which no browser and no proxy asks by default, and where no limit of ours holds.
+- It speaks HTTP/1 only, as ``Http1Protocol`` does.
 - It is counted, and can be closed when others need its descriptor.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, cast
 
-import h11
 from hypercorn import protocol
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.events import Event, RawData, Updated
 from hypercorn.typing import AppWrapper
 
 from backend.api.admission.connections import Connections, store_connection
-
-_HTTP_VERSIONS: Final = (b"1.0", b"1.1")
-_NO_STORE: Final = (b"cache-control", b"no-store")
+from backend.api.server.http1_protocol import Http1Protocol
 
 
 class Connection(TCPServer):
@@ -69,6 +64,10 @@ class Connection(TCPServer):
         """Close it at once; what was not sent yet is lost."""
         self.writer.transport.abort()
 
+    async def ask_for_body(self) -> None:
+        """Let a client that waits for it send the body of its request."""
+        await cast(Http1Protocol, self.protocol.protocol).send_continue()
+
     async def protocol_send(self, event: Event) -> None:
         """Send; nothing more is waited for on a connection whose peer has closed it."""
         if isinstance(event, RawData):
@@ -96,43 +95,6 @@ class Connection(TCPServer):
 
 async def _discard(event: Event) -> None:
     """Send nothing: the connection has ended."""
-
-
-class _Http1Parser(h11.Connection):
-    """h11's parser, whose errors keep no frames, and with them no connections, alive."""
-
-    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        try:
-            return super().next_event()
-        except h11.RemoteProtocolError as error:
-            raise error.with_traceback(None) from None
-
-
-class Http1Protocol(H11Protocol):
-    """HTTP/1 without the ways to HTTP/2."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.connection = _Http1Parser(
-            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
-        )
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """An upgrade to HTTP/2 is an offer, which a server may ignore."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if request.http_version in _HTTP_VERSIONS:
-            await super()._create_stream(request)
-        else:
-            await self._send_error_response(505)
-            await self.send(Closed())
-
-    async def _send_error_response(self, status_code: int) -> None:
-        """Respond to what is no request."""
-        headers = [(b"content-length", b"0"), (b"connection", b"close"), _NO_STORE]
-        headers += self.config.response_headers("h11")
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.EndOfMessage())
 
 
 def use_http1_only() -> None:

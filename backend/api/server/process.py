@@ -32,7 +32,7 @@ from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.acceptor import accept_connections
-from backend.api.server.exposure import build_host_rule, check_exposure
+from backend.api.server.exposure import build_host_rule, check_exposure, find_hidden_orders
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
@@ -44,6 +44,7 @@ from backend.api.wire.http import ORDER_BYTES_MAX
 from backend.api.wire.json import encode
 from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
 from backend.config import ConfigurationError, Settings
+from backend.domain.errors import Transient
 from backend.engine import ApiServices, open_api_services
 from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
@@ -80,6 +81,9 @@ async def serve_api(
             observe_connections.access_open(note)
         host_rule = build_host_rule(settings, listeners, public_address.url)
         async with open_api_services(settings, stop=stop) as services:
+            with suppress(Transient):  # logged by the pool
+                if note := await find_hidden_orders(settings, services.orders):
+                    observe_connections.orders_hidden(note)
             connections = Connections(count_connections_max(get_descriptor_limit()))
             api = _build_context(services, public_address, connections.connections_max)
             wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -15,6 +15,14 @@ JSON_CONTENT_TYPE = "application/json"
 PARAMETERS_MAX = 1_000
 ORDER_BYTES_MAX = 65_536
 """Maximum size of the body or message with a single order."""
+IS_REPEATED = "is given more than once: which of them counts?"
+REPEATED_HEADER = "repeated_header"
+SINGLE_HEADERS = {
+    name.lower(): name
+    for name in ("Authorization", "Content-Type", "Host", "Origin", "X-API-Key", "X-Request-ID")
+}
+"""The headers that a request may have once, by their names in lower case; the idempotency key has
+a problem of its own."""
 _FORM_CONTENT_TYPE = "application/x-www-form-urlencoded"
 _BROWSER_HEADERS = ("origin", "referer", "sec-fetch-site", "cookie")
 
@@ -33,12 +41,12 @@ class Request:
     peer: str = ""
     """The IP address of the other end of the connection: the client's, or a proxy's."""
     raw_headers: Iterable[tuple[bytes, bytes]] = ()
-    """All header lines: of a repeated one, ``headers`` has the last."""
+    """All header lines: of one that may be repeated, ``headers`` has the last."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """Headers that its response gets, whatever the response is."""
 
     def get_query_value(self, name: str) -> str | None:
-        """The query parameter of this name; the last one if it is repeated."""
+        """The query parameter of this name; a repeated one is refused before."""
         values = self.query.get(name)
         return values[-1] if values else None
 
@@ -55,6 +63,22 @@ class Response(NamedTuple):
 def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """ASGI headers by name in lower case; the last of a repeated header wins."""
     return {name.decode("latin1").lower(): value.decode("latin1") for name, value in raw}
+
+
+def read_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers by name in lower case.
+
+    Raises ``Problem`` (400) if one of which there is one only is repeated: a proxy in front of this
+    server might go by another of them.
+    """
+    headers = parse_headers(raw)
+    if len(headers) != len(raw):
+        names = [name.decode("latin1").lower() for name, _ in raw]
+        repeated = [shown for name, shown in SINGLE_HEADERS.items() if names.count(name) > 1]
+        if repeated:
+            errors = [FieldError(name, REPEATED_HEADER, IS_REPEATED) for name in repeated]
+            raise invalid_fields(errors, 400)
+    return headers
 
 
 def parse_query(query_string: bytes) -> dict[str, list[str]]:

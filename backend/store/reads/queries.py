@@ -23,6 +23,7 @@ from backend.store.reads.order_lists import (
     build_list_statement,
 )
 
+OWN_ORDERS_MAX: Final = 1_000
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
 _STATUSES: Final = {status.value: status for status in Status}
 _TYPES: Final = {kind.value: kind for kind in OrderType}
@@ -33,6 +34,9 @@ _GET = f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2"  # noqa: S60
 _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
 """
+_COUNT_OF_OWNER = (
+    "SELECT count(*) AS n FROM (SELECT FROM orders WHERE owner = $1 ORDER BY created_at LIMIT $2) o"
+)
 _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'"
 
 
@@ -97,6 +101,11 @@ class OrderQueries:
         query = "SELECT status::text, count(*) AS n FROM orders GROUP BY status"
         rows = await self._pool.read(query)
         return {Status(row["status"]): row["n"] for row in rows}
+
+    async def count_of_owner(self, owner: str) -> int:
+        """The number of an owner's orders. More than ``OWN_ORDERS_MAX`` are not counted."""
+        rows = await self._pool.read(_COUNT_OF_OWNER, owner, OWN_ORDERS_MAX)
+        return int(rows[0]["n"])
 
     async def count_unknown_amounts(self) -> int:
         """The number of confirmed orders, over all owners, whose amount no node has told yet.
