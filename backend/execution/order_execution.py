@@ -20,6 +20,7 @@ from backend.domain.lifecycle import (
     choose_recovery,
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import (
     compute_price,
@@ -32,7 +33,6 @@ from backend.execution.event_data import (
 )
 from backend.execution.lease_renewer import HeldLease
 from backend.execution.outage import OutageTooLong, OutageWait
-from backend.execution.signature_search import SignatureResult
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.routing.route import UNMET_TERMS_CODES, Route

@@ -21,10 +21,10 @@ from backend.chain.wallet import Wallet
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import Fill, OrderTerms, SignedTransaction
 from backend.execution.blockhash import BlockhashCache
+from backend.execution.confirmation.signature_search import SignatureResult
+from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
 from backend.execution.node_client import NodeClient
-from backend.execution.signature_search import SignatureResult
-from backend.execution.signature_watch import PollIntervals, SignatureWatch
 from backend.routing.route import Route
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer

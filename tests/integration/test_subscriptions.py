@@ -21,7 +21,7 @@ from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Quote
 from backend.domain.tokens import SOL, USDC
-from backend.execution.signature_watch import PollIntervals
+from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.submission import TransactionSubmitter
 from backend.routing.router import Router
 from backend.routing.subscribed_pools import SubscribedPools

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from backend.domain.lifecycle import ATTEMPTS_MAX, FINAL_STATUSES, TRANSITIONS, Status
 from backend.domain.orders import TimeInForce
-from backend.execution import outage, signature_watch
+from backend.execution import outage
+from backend.execution.confirmation import signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
 from tests.simulation.model.database import DatabaseModel

@@ -14,11 +14,11 @@ from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
 from backend.domain.orders import SignedTransaction, TimeInForce
-from backend.execution import signature_search, signature_watch
+from backend.execution.confirmation import signature_search, signature_watch
+from backend.execution.confirmation.signature_search import SignatureResult
+from backend.execution.confirmation.signature_watch import SignatureWatch
 from backend.execution.node_client import NodeClient
 from backend.execution.order_execution import OrderExecution
-from backend.execution.signature_search import SignatureResult
-from backend.execution.signature_watch import SignatureWatch
 from backend.store.withdrawals.expiries import Expiries
 from tests.simulation import worker
 from tests.simulation.model.database import DatabaseModel

@@ -34,7 +34,7 @@ from backend.domain.lifecycle import (
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.execution import signature_search
+from backend.execution.confirmation import signature_search
 from backend.store.transitions import Transition, to_columns
 from tests.simulation.audit import find_end_violations, find_history_violations
 from tests.simulation.model.chain import ChainModel, ChainRules, Landing

@@ -21,9 +21,9 @@ from backend.chain.subscriptions.subscription import Subscription
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
+from backend.execution.confirmation.signature_search import SignatureResult
+from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.node_client import NodeClient
-from backend.execution.signature_search import SignatureResult
-from backend.execution.signature_watch import PollIntervals, SignatureWatch
 from tests.simulation.model.virtual_loop import VirtualLoop
 
 NEVER = 1e9

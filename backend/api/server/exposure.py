@@ -12,7 +12,7 @@ from backend.api.wire.forwarded import parse_address
 from backend.api.wire.hosts import HostRule, HostScope, parse_hosts, split_authority
 from backend.api.wire.public_address import PublicUrl
 from backend.config import ConfigurationError, Settings
-from backend.store.queries import OWN_ORDERS_MAX, OrderQueries
+from backend.store.reads.queries import OWN_ORDERS_MAX, OrderQueries
 
 
 def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:

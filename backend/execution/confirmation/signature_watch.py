@@ -19,13 +19,13 @@ from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
-from backend.execution.node_client import NodeClient
-from backend.execution.signature_search import (
+from backend.execution.confirmation.signature_search import (
     SignatureResult,
     find_results,
     read_landed,
     read_result,
 )
+from backend.execution.node_client import NodeClient
 from backend.runtime import observe, observe_node
 from backend.runtime.coalescer import Coalescer
 

@@ -1,0 +1,1 @@
+"""The outcome of a submitted transaction: whether, and where, its signature has landed."""
