@@ -43,7 +43,7 @@ OTHER_KEYS: Final = (
     KeyHelp("r", "", "", "connect again now"),
     KeyHelp("escape", "", "", "clear the filter, close a dialog"),
     KeyHelp("ctrl+p", "", "", "palette: all of this, and themes, columns, screenshot, connect"),
-    KeyHelp("q", "", "", "quit; settings are kept"),
+    KeyHelp("q", "", "", "quit; settings are kept (opened by `up`, it stops the engine)"),
 )
 
 _SHORT_LABELS: Final = {"New batch": "New"}

@@ -31,7 +31,7 @@ from backend.embedded.ready_message import build_ready_message
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
-from backend.runtime.startup import wait_for_server
+from backend.runtime.startup import name_command, wait_for_server
 from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
@@ -83,11 +83,7 @@ async def launch_engine(
             on_notice=on_notice,
             force_stop=force_stop,
         ) as servers:
-            url, pooling = servers.database_url, Pooling(settings.database_pooler)
-            on_notice(Notice("database", NoticeKind.MIGRATES))
-            await wait_for_server(
-                "PostgreSQL", lambda: migrate(url, pooling), away=(Transient,), stop=stop
-            )
+            await _migrate_database(settings, servers.database_url, stop, on_notice)
             env = {
                 **os.environ,
                 "DATABASE_URL": servers.database_url,
@@ -96,6 +92,24 @@ async def launch_engine(
             }
             plan = _StagePlan(settings, env, data_dir, api_sockets)
             await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
+
+
+async def _migrate_database(
+    settings: Settings, url: str, stop: asyncio.Event, on_notice: NoticeHandler
+) -> None:
+    """Bring the database up to date; each migration is a step of the start."""
+    pooling = Pooling(settings.database_pooler)
+    on_notice(Notice("database", NoticeKind.MIGRATES))
+
+    def report_applied(name: str) -> None:
+        on_notice(Notice("database", NoticeKind.MIGRATES, name))
+
+    await wait_for_server(
+        "PostgreSQL",
+        lambda: migrate(url, pooling, on_applied=report_applied),
+        away=(Transient,),
+        stop=stop,
+    )
 
 
 class _StagePlan:
@@ -192,8 +206,9 @@ def _choose_data_dir(settings: Settings) -> Path:
     if holder is not None:
         raise Rejected(
             "data_dir_in_use",
-            f"an engine runs in {data_dir} already (process {holder[0]}): `order-engine dashboard`"
-            " opens it; a second one needs --data-dir and --port of its own",
+            f"an engine runs in {data_dir} already (process {holder[0]}):"
+            f" `{name_command()} dashboard` opens it; a second one needs --data-dir and --port of"
+            " its own",
         )
     return data_dir
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from pathlib import Path
-
 from backend.api.server.listener import get_reachable_url
-
-_PROGRAM = "order-engine"
+from backend.runtime.startup import name_command
 
 
 def build_ready_message(url: str) -> str:
@@ -23,17 +17,6 @@ def build_ready_message(url: str) -> str:
             f"ready {url}",
             f"  page       {reachable}/",
             f"  documents  {reachable}/docs",
-            f"  dashboard  {find_command(Path(sys.argv[0]))} dashboard --url {reachable}",
+            f"  dashboard  {name_command()} dashboard --url {reachable}",
         )
     )
-
-
-def find_command(program: Path) -> str:
-    """Find how the present program is started from a shell, given its ``argv[0]``."""
-    if program.name != _PROGRAM:
-        return f"{sys.executable} -m backend.cli"
-    on_path = shutil.which(_PROGRAM)
-    if on_path is not None and Path(on_path).samefile(program):
-        return _PROGRAM
-    relative = os.path.relpath(program)
-    return str(program) if relative.startswith("..") else relative

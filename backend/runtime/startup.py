@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
 
+_PROGRAM = "order-engine"
 RETRY_S = 1.0
 REMINDER_TRIES = 5
 """A server that stays away is named in the log again after so many tries."""
 
 Value = TypeVar("Value")
+
+
+def find_command(program: Path) -> str:
+    """Find how the present program is started from a shell, given its ``argv[0]``."""
+    if program.name != _PROGRAM:
+        return f"{sys.executable} -m backend.cli"
+    on_path = shutil.which(_PROGRAM)
+    if on_path is not None and Path(on_path).samefile(program):
+        return _PROGRAM
+    relative = os.path.relpath(program)
+    return str(program) if relative.startswith("..") else relative
+
+
+def name_command() -> str:
+    """How the present program is started from a shell."""
+    return find_command(Path(sys.argv[0]))
 
 
 class StartInterrupted(Exception):

@@ -11,11 +11,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from backend.domain.errors import Rejected
+from backend.domain.spelling import suggest_name
 
 SCHEMES: Final = ("postgresql", "postgres")
 SYSTEM_ROOTS: Final = "system"
@@ -204,8 +204,8 @@ def _check_parameter(name: str, value: str) -> None:
     if name in _REFUSED:
         raise _invalid(f"has the parameter {name}: {_REFUSED[name]}")
     if name not in _TAKEN and name not in _IGNORED:
-        close = get_close_matches(name, [*_TAKEN, *_IGNORED], n=1)
-        hint = f"did you mean {close[0]}?" if close else "remove it"
+        meant = suggest_name(name, [*_TAKEN, *_IGNORED])
+        hint = "remove it" if meant is None else f"did you mean {meant}?"
         raise _invalid(f"has the parameter {_quote(name)}, which PostgreSQL does not know: {hint}")
     refused_value, reason = _REFUSED_VALUES.get(name, ("", ""))
     if value == refused_value:

@@ -16,6 +16,7 @@ from typing import Final
 import asyncpg
 
 from backend.domain.errors import EngineError, Rejected, Transient
+from backend.runtime.startup import name_command
 from backend.store.address import DatabaseAddress
 from backend.store.errors import DATABASE_ERRORS, Reaction, classify
 
@@ -43,12 +44,12 @@ _REFUSALS: Final = (
     (
         "42P01",
         "",
-        "{place} has not the engine's tables: run `order-engine migrate`",
+        "{place} has not the engine's tables: run `{command} migrate`",
     ),
     (
         "42703",
         "",
-        "{place} has the engine's tables as they were before: run `order-engine migrate`",
+        "{place} has the engine's tables as they were before: run `{command} migrate`",
     ),
     ("3F000", "", "{place} has no schema for the engine: create it, or correct search_path"),
     (
@@ -123,7 +124,7 @@ def _explain_refusal(error: asyncpg.PostgresError, address: DatabaseAddress, pla
     for code, pattern, sentence in _REFUSALS:
         is_code = bool(code) and str(error.sqlstate).startswith(code)
         if is_code or (pattern and re.search(pattern, text)):
-            return f"{sentence.format(place=place, user=user)} ({text})"
+            return f"{sentence.format(place=place, user=user, command=name_command())} ({text})"
     return f"{place} cannot be used: {text} (SQLSTATE {error.sqlstate})"
 
 

@@ -154,7 +154,7 @@ async def test_missing_rights_are_a_sentence(
 
 
 async def test_a_database_without_tables_is_a_sentence(stranger_url: str, starter: Starter) -> None:
-    await starter.check_refusals(stranger_url, "order-engine migrate", ("worker",))
+    await starter.check_refusals(stranger_url, " migrate`", ("worker",))
 
 
 @asynccontextmanager

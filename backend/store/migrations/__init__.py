@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Final
@@ -32,8 +32,13 @@ class MigrationError(Exception):
     """The database was migrated by a newer version of this program."""
 
 
-async def migrate(url: str, pooling: Pooling = Pooling.AUTO) -> list[str]:
-    """Apply the missing migrations, and return their names.
+async def migrate(
+    url: str,
+    pooling: Pooling = Pooling.AUTO,
+    *,
+    on_applied: Callable[[str], None] = observe.migration_applied,
+) -> list[str]:
+    """Apply the missing migrations, and return their names; each is told to ``on_applied`` too.
 
     Safe to run from several processes at once, also through a connection pooler: one after the
     other holds the lock, in a transaction of a connection of its own. Raises ``MigrationError``,
@@ -47,7 +52,7 @@ async def migrate(url: str, pooling: Pooling = Pooling.AUTO) -> list[str]:
             _hold_lock(holder),
             open_connection(connector) as connection,
         ):
-            return await _apply_missing(connection)
+            return await _apply_missing(connection, on_applied)
 
 
 @asynccontextmanager
@@ -66,7 +71,9 @@ async def _hold_lock(connection: StoreConnection) -> AsyncIterator[None]:
         await asyncio.sleep(LOCK_POLL_S)
 
 
-async def _apply_missing(connection: StoreConnection) -> list[str]:
+async def _apply_missing(
+    connection: StoreConnection, on_applied: Callable[[str], None]
+) -> list[str]:
     if await connection.fetchval("SELECT to_regclass('migrations') IS NULL"):
         await connection.execute(
             "CREATE TABLE migrations"
@@ -81,7 +88,7 @@ async def _apply_missing(connection: StoreConnection) -> list[str]:
     missing = [name for name in known if name not in present]
     for name in missing:
         await _apply(connection, name, known[name])
-        observe.migration_applied(name)
+        on_applied(name)
     return missing
 
 
