@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 def find_command(program: Path) -> str:
     """Find how the present program is started from a shell, given its ``argv[0]``."""
-    if program.name != _PROGRAM:
+    if program.name != _PROGRAM or not program.exists():
         return f"{sys.executable} -m backend.cli"
     on_path = shutil.which(_PROGRAM)
     if on_path is not None and Path(on_path).samefile(program):

@@ -12,6 +12,7 @@ FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
 
 
 def kill_workers(random: FaultRandom) -> Iterator[Fault]:
+    """Workers are killed and replaced; the last time both."""
     for at in random.spread_times(2):
         yield Fault(at, FaultKind.KILL, random.pick_worker(), random.pick_duration_s(0.1, 0.5))
     last = random.pick_time(0.95, 1)
@@ -28,6 +29,8 @@ def kill_recovering_workers(random: FaultRandom) -> Iterator[Fault]:
 
 
 def crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
+    """Workers crash where a checkpoint is, at some of their visits."""
+
     def generate_faults(random: FaultRandom) -> Iterator[Fault]:
         for visit in (random.pick_integer(1, 2), random.pick_integer(3, 5)):
             yield Fault(0, FaultKind.CRASH, f"{checkpoint}:{visit}", random.post_s + 4)
@@ -38,6 +41,7 @@ def crash_workers_at(checkpoint: Checkpoint) -> FaultGenerator:
 
 
 def pause_worker(random: FaultRandom) -> Iterator[Fault]:
+    """A worker is paused for longer than its leases last."""
     yield Fault(
         random.pick_time(0.1, 0.3),
         FaultKind.PAUSE,
@@ -65,6 +69,7 @@ def pause_within_lease(random: FaultRandom) -> Iterator[Fault]:
 
 
 def skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:
+    """The clock of a worker is wrong."""
     yield Fault(0, FaultKind.CLOCK_SKEW, "30 s", random.post_s + 0.5)
 
 
