@@ -36,16 +36,13 @@ from backend.store.errors import (
     repeat_conflicts,
     report_unavailable,
 )
+from backend.store.group_commit import group_commits
 from backend.store.transitions import LeaseLost, Transition, to_columns
 from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
-ROWS_MAX = 500
 RETRY_S = 0.1
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
-COMMIT_DELAY_S = 0.003
-"""How long transitions wait for a group commit under full load: its cost hardly grows with the
-number of rows."""
 
 # The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
 # rows, here as one row: so it finds each order by its id, and keeps that generic plan.
@@ -147,14 +144,7 @@ class Journal:
         self._pool = pool
         self._policy = policy
         self._on_commit = on_commit
-        self._writes: Coalescer[Transition, None] = Coalescer(
-            self._write,
-            name="record",
-            items_max=ROWS_MAX,
-            calls_max=2,
-            batch_target=200,
-            max_delay_s=COMMIT_DELAY_S,
-        )
+        self._writes: Coalescer[Transition, None] = group_commits(self._write, "record")
         self.run = self._writes.run
         self.wait_idle = self._writes.wait_idle
 

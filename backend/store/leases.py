@@ -31,9 +31,9 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_claim_event
 from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
-from backend.store.journal import COMMIT_DELAY_S, LeasePolicy
+from backend.store.group_commit import group_commits
+from backend.store.journal import LeasePolicy
 
-ROWS_MAX = 500
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
 _FIRST_ID: Final = UUID(int=0)
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
@@ -156,13 +156,8 @@ class LeaseStore:
         self._policy = policy
         self._tokens = tokens
         self._on_commit = on_commit
-        self._claims: Coalescer[UUID, LeasedOrder | None] = Coalescer(
-            self._claim_batch,
-            name="claim",
-            items_max=ROWS_MAX,
-            calls_max=2,
-            batch_target=200,
-            max_delay_s=COMMIT_DELAY_S,
+        self._claims: Coalescer[UUID, LeasedOrder | None] = group_commits(
+            self._claim_batch, "claim"
         )
         self.run = self._claims.run
         self._positions: dict[str, UUID] = {}

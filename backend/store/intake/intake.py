@@ -25,6 +25,7 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_first_event
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.group_commit import group_commits
 from backend.store.idempotency.earlier_requests import (
     IS_KEY_FREE,
     EarlierRequests,
@@ -38,9 +39,6 @@ from backend.store.idempotency.earlier_requests import (
 )
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
 from backend.store.intake.order_rows import to_columns
-
-ROWS_MAX = 500
-COMMIT_DELAY_S = 0.003
 
 _INSERT_ORDERS = f""" -- store orders
 WITH input AS (
@@ -103,13 +101,8 @@ class Intake:
         self._pool = pool
         self._rekick_after = rekick_after
         self._on_commit = on_commit
-        self._inserts: Coalescer[NewOrder, AcceptedOrder] = Coalescer(
-            self._accept,
-            name="store orders",
-            items_max=ROWS_MAX,
-            calls_max=2,
-            batch_target=200,
-            max_delay_s=COMMIT_DELAY_S,
+        self._inserts: Coalescer[NewOrder, AcceptedOrder] = group_commits(
+            self._accept, "store orders"
         )
         self.run = self._inserts.run
 

@@ -23,7 +23,7 @@ from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import Commit, CommitObserver
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
-from backend.store.journal import COMMIT_DELAY_S, ROWS_MAX
+from backend.store.group_commit import ROWS_MAX, group_commits
 
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
@@ -98,14 +98,7 @@ class Cancellations:
     def __init__(self, pool: DatabasePool, *, on_commit: CommitObserver) -> None:
         self._pool = pool
         self._on_commit = on_commit
-        self._writes: Coalescer[_Cancellation, bool] = Coalescer(
-            self._cancel_batch,
-            name="cancel",
-            items_max=ROWS_MAX,
-            calls_max=2,
-            batch_target=200,
-            max_delay_s=COMMIT_DELAY_S,
-        )
+        self._writes: Coalescer[_Cancellation, bool] = group_commits(self._cancel_batch, "cancel")
         self.run = self._writes.run
 
     async def cancel(self, owner: str, order_id: UUID, reason: CancelReason) -> bool:
