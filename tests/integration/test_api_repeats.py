@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from uuid import UUID
 
 import asyncpg
 import pytest
 from multidict import CIMultiDict
 
-from tests.integration.apis import ORDER, Json, RunningApi, open_api, open_driver
-
-EXECUTE = "/api/orders/execute"
-BATCH = "/api/orders/batch"
-
-
-async def post(
-    api: RunningApi, path: str, body: object, headers: Mapping[str, str] | None = None
-) -> tuple[int, Json, bool]:
-    """The status, the response, and whether it is a replayed response."""
-    async with api.session.post(path, json=body, headers=headers) as response:
-        is_repeat = response.headers.get("Idempotent-Replayed") == "true"
-        return response.status, await response.json(content_type=None), is_repeat
-
-
-def order_body(**fields: object) -> Json:
-    return {**ORDER, **fields}
-
-
-async def count_orders(api: RunningApi) -> int:
-    return len((await api.get("/api/orders?limit=500"))["orders"])
-
+from tests.integration.apis import Json, open_api, open_driver
+from tests.integration.keyed_requests import BATCH, EXECUTE, count_orders, order_body, post
 
 KEYS: dict[str, tuple[dict[str, str] | None, dict[str, str]]] = {
     "header": ({"Idempotency-Key": "key"}, {}),
