@@ -36,13 +36,17 @@ _TYPES: Final[dict[frozenset[int], Any]] = {}
 """What the catalog says of PostgreSQL's own types, which no server changes."""
 _PROCESS_NAME: Final = secrets.token_hex(4)
 
-# ``jit`` is off because a wrong estimate would compile a statement for longer than it runs. Behind
-# a pooler the setting ends with this transaction: the session is another client's next.
+# ``jit`` is off because a wrong estimate would compile a statement for longer than it runs. A page
+# costs the same wherever it is, as on any SSD: with PostgreSQL's default, for disks that turn, a
+# session would read all orders for each one that it looks for, with a plan from when they were few.
+# Behind a pooler the settings end with this transaction: the session is another client's next, and
+# plans each statement for the orders that there are.
 _INSPECT: Final = """
 SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS is_in_recovery,
        current_setting('transaction_read_only') = 'on' AS is_read_only,
        current_setting('jit') = 'on' AS has_jit,
-       set_config('jit', 'off', $1 OR ($2 AND pg_backend_pid() <> $3))
+       set_config('jit', 'off', $1 OR ($2 AND pg_backend_pid() <> $3)),
+       set_config('random_page_cost', '1.1', $1 OR ($2 AND pg_backend_pid() <> $3))
 """
 
 # A session of a pooler outlives its clients: one that was opened while the server's default was

@@ -39,9 +39,11 @@ ORDER BY txid, order_id, seq
 _READ_ORDER_EVENTS = """ -- read order events
 SELECT e.order_id, e.seq, e.status::text, e.at, e.attempt, e.data, e.txid,
        o.owner, o.batch_id, o.dex
-FROM unnest($1::uuid[], $2::int[]) AS i(order_id, seq)
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[]) AS i(order_id, seq) LIMIT cardinality($1::uuid[])
+) i
 JOIN order_events e ON e.order_id = i.order_id AND e.seq > i.seq
-JOIN orders o ON o.id = e.order_id
+JOIN orders o ON o.id = i.order_id
 ORDER BY e.order_id, e.seq
 """
 

@@ -45,7 +45,8 @@ LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
 
 # The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
-# rows, here as one row: so it finds each order by its id, and keeps that generic plan.
+# rows, here as one row: so it finds each order by its id, even with a plan from when there were few
+# orders, and keeps that generic plan.
 # "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
 # the partial index of open orders for empty, and would join every row with all open orders.
 _RECORD_TRANSITIONS = """ -- record
@@ -58,7 +59,7 @@ WITH input AS (
     ) AS i(id, epoch, seq, via, via_attempt, via_data,
            status, attempt, data, dex, route, tx_hash, signed_tx,
            last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept)
-    LIMIT $23
+    LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), moved AS (
@@ -105,8 +106,10 @@ SELECT id, epoch, owner, batch_id, dex, at, pg_current_xact_id()::text::bigint A
 
 _FIND_RECORDED = """ -- find recorded
 SELECT o.id, o.epoch
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
-JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
+    LIMIT cardinality($1::uuid[])
+) i JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
     AND o.seq = i.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END
 """
 
@@ -198,9 +201,9 @@ class Journal:
         transitions: Sequence[Transition],
         columns: Sequence[list[object]],
     ) -> set[tuple[UUID, int]]:
-        policy, count = self._policy, len(columns[0])
+        policy = self._policy
         rows = await connection.fetch(
-            _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after, count
+            _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after
         )
         if rows:
             self._on_commit(_build_commit(rows, transitions))

@@ -44,8 +44,11 @@ UPDATE orders o SET
     network_fee_lamports = coalesce(o.network_fee_lamports, 0) + i.network_fee,
     amount_pending = NULL, updated_at = (SELECT at FROM written),
     closed_at = CASE WHEN o.closed_as IS NOT NULL THEN (SELECT at FROM written) END
-FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[])
-    AS i(id, amount_out, executed_price, network_fee)
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[])
+        AS i(id, amount_out, executed_price, network_fee)
+    LIMIT cardinality($1::uuid[])
+) i
 WHERE o.id = i.id AND o.amount_pending
 """
 

@@ -41,8 +41,7 @@ _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
 # so reads the index in its order up to the limit of a claim, instead of sorting all that waits.
 _IS_CLAIMABLE = """
-    open
-    AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
+    (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
     AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
     AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
 """
@@ -72,30 +71,36 @@ _CLAIM_FREE = """
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
 """
 
+# Orders are found by their ids, for which the limits and "IS NOT FALSE" are, as in the journal:
+# else a plan from when there were few orders would read them all for each claim.
 _CLAIM = f""" -- claim
 WITH free AS (
-    SELECT id, status FROM orders
-    WHERE id = ANY($1::uuid[]) AND {_IS_CLAIMABLE.format(ahead="$4")}
-    FOR UPDATE SKIP LOCKED
+    SELECT o.id, o.status
+    FROM (SELECT * FROM unnest($1::uuid[]) AS i(id) LIMIT cardinality($1::uuid[])) i
+    JOIN orders o ON o.id = i.id AND o.open IS NOT FALSE AND {_IS_CLAIMABLE.format(ahead="$4")}
+    FOR UPDATE OF o SKIP LOCKED
 ){_CLAIM_FREE}"""  # noqa: S608 - constants only
 
 # One range of the index of open orders for each owner: its cost depends on no owner's backlog.
 _CLAIM_WAITING = f""" -- claim waiting
 WITH free AS (
     SELECT waiting.id, waiting.status
-    FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, since)
-    CROSS JOIN LATERAL (
+    FROM (
+        SELECT * FROM unnest($1::text[], $4::int[], $5::uuid[]) AS i(owner, places, since)
+        LIMIT cardinality($1::text[])
+    ) i CROSS JOIN LATERAL (
         SELECT id, status FROM orders
-        WHERE owner = i.owner AND id >= i.since AND {_IS_CLAIMABLE.format(ahead="$6")}
+        WHERE owner = i.owner AND id >= i.since AND open AND {_IS_CLAIMABLE.format(ahead="$6")}
         ORDER BY id LIMIT i.places
         FOR UPDATE SKIP LOCKED
     ) waiting
 ){_CLAIM_FREE}"""  # noqa: S608 - constants only
 
-# "IS NOT FALSE" for the reason given in the journal.
+# The limit and "IS NOT FALSE" for the reasons given in the journal.
 _RENEW = """ -- renew
 WITH held AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+    LIMIT cardinality($1::uuid[])
 ), renewed AS (
     UPDATE orders o SET
         lease_until = now() + $4::interval,
@@ -118,7 +123,10 @@ UPDATE orders o SET
         CASE WHEN o.waiting_since <= now() THEN o.waiting_since END,
         now() - make_interval(secs => i.waited_s)
     )
-FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::float8[]) AS i(id, epoch, waited_s)
+    LIMIT cardinality($1::uuid[])
+) i
 WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 

@@ -25,11 +25,13 @@ IS_KEY_FREE: Final = """
 LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
 """
 
+# The limits as in the journal: each order is found by its index, whatever the statistics say.
 _FIND_ORDERS: Final = """
 SELECT o.id, o.owner, o.client_order_id, o.idempotency_key, o.request_hash, o.created_at,
     o.batch_id, o.status::text
-FROM unnest($1::text[], $2::text[]) AS i(owner, name)
-JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
+FROM (
+    SELECT * FROM unnest($1::text[], $2::text[]) AS i(owner, name) LIMIT cardinality($1::text[])
+) i JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
 """
 
 # Sorted, so that requests with several of the same keys wait for each other in one order.
@@ -42,8 +44,9 @@ ON CONFLICT DO NOTHING
 
 _FIND_KEYS: Final = """
 SELECT r.owner, r.idempotency_key, r.request_hash
-FROM unnest($1::text[], $2::text[]) AS i(owner, name)
-JOIN replayed_keys r ON r.owner = i.owner AND r.idempotency_key = i.name
+FROM (
+    SELECT * FROM unnest($1::text[], $2::text[]) AS i(owner, name) LIMIT cardinality($1::text[])
+) i JOIN replayed_keys r ON r.owner = i.owner AND r.idempotency_key = i.name
 """
 
 _FORGET_KEY: Final = """

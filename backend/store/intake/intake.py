@@ -40,6 +40,8 @@ from backend.store.idempotency.earlier_requests import (
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
 from backend.store.intake.order_rows import to_columns
 
+# The limit is the number of rows, as in the journal: so PostgreSQL keeps the generic plan. It would
+# plan each call anew for the length of its arrays, which takes longer than to store one order.
 _INSERT_ORDERS = f""" -- store orders
 WITH input AS (
     SELECT * FROM unnest(
@@ -49,6 +51,7 @@ WITH input AS (
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
            time_in_force, expires_at, data)
+    LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), stored AS (

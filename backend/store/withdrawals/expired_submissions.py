@@ -9,11 +9,14 @@ from uuid import UUID
 from backend.domain.orders import LeasedOrder
 from backend.store.database import DatabaseConnection
 
-# An order that has moved on, or has another epoch, was not stopped by its expiry.
+# An order that has moved on, or has another epoch, was not stopped by its expiry. The limit as in
+# the journal.
 _FIND_EXPIRED: Final = """
 SELECT o.id, o.epoch
-FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
-JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[]) AS i(id, epoch, seq)
+    LIMIT cardinality($1::uuid[])
+) i JOIN orders o ON o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq
 WHERE o.open IS NOT FALSE AND o.expires_at <= now()
 """
 

@@ -33,7 +33,7 @@ _EVENT_DATA: Final = orjson.dumps(EXPIRED_DATA).decode()
 _EXPIRE_ORDERS: Final = """
 WITH due AS (
     SELECT id FROM orders
-    WHERE open AND expires_at <= now() AND status::text = ANY($1::text[])
+    WHERE closed_at IS NULL AND expires_at <= now() AND status::text = ANY($1::text[])
     ORDER BY expires_at LIMIT $3
     FOR UPDATE SKIP LOCKED
 ), written AS MATERIALIZED (
