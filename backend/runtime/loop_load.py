@@ -7,9 +7,10 @@ whole of it from ``FULL_SHARE`` on.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from time import monotonic, thread_time
 from typing import Final
 
@@ -17,17 +18,34 @@ SPARE_SHARE: Final = 0.5
 FULL_SHARE: Final = 0.9
 WINDOW_S: Final = 0.05
 """Shortest time over which the load is measured."""
-_SCHEDSTAT: Final = Path("/proc/thread-self/schedstat")
+_SCHEDSTAT: Final = "/proc/thread-self/schedstat"
+_SCHEDSTAT_BYTES_MAX: Final = 100
 _NS_PER_S: Final = 1e9
+
+
+class _ThreadUsage(threading.local):
+    """The kernel's figures of the thread that asks; its file stays open, as it is read often."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._file = -1
+
+    def read_busy_s(self) -> float:
+        try:
+            ran_ns, waited_ns, _ = os.pread(self._file, _SCHEDSTAT_BYTES_MAX, 0).split()
+        except (OSError, ValueError):
+            return thread_time()
+        return (int(ran_ns) + int(waited_ns)) / _NS_PER_S
+
+
+_usage: Final = _ThreadUsage()
 
 
 def read_busy_s() -> float:
     """The seconds in which this thread has worked, or waited for a processor where Linux tells."""
-    try:
-        ran_ns, waited_ns, _ = _SCHEDSTAT.read_bytes().split()
-    except (OSError, ValueError):
-        return thread_time()
-    return (int(ran_ns) + int(waited_ns)) / _NS_PER_S
+    return _usage.read_busy_s()
 
 
 class LoopLoad:

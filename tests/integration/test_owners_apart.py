@@ -37,6 +37,17 @@ async def load_stats(api: RunningApi, headers: dict[str, str]) -> Json:
         return dict(await response.json())
 
 
+async def test_a_request_with_two_different_keys_is_nobodys(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url, api_keys=KEYS) as api:
+        async with api.session.get("/api/stats", headers=ANNA | BERT) as response:
+            problem = await response.json()
+            assert (response.status, problem["code"]) == (401, "unauthorized")
+            assert "different keys" in problem["detail"]
+        await load_stats(api, ANNA | {"X-API-Key": "anna-key-0123456789"})
+
+
 async def test_cursors_and_heartbeats_have_nothing_of_other_owners_orders(
     database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,11 +26,19 @@ class ApiKeys:
     def authenticate(self, headers: Mapping[str, str]) -> str:
         """The owner of the key in ``Authorization`` or ``X-API-Key``.
 
-        Raises ``Problem`` (401) if the key is missing or unknown.
+        Raises ``Problem`` (401) if the key is missing or unknown, or if they have different ones.
         """
         if not self._owners:
             return DEFAULT_OWNER
-        key_hash = _hash_key(_read_bearer_token(headers) or headers.get("x-api-key") or "")
+        token, key = _read_bearer_token(headers), headers.get("x-api-key")
+        if token and key and token != key:
+            raise Problem(
+                401,
+                "unauthorized",
+                "Authorization and X-API-Key have different keys: send one of them",
+                headers=UNAUTHORIZED_HEADERS,
+            )
+        key_hash = _hash_key(token or key or "")
         owners = [owner for digest, owner in self._owners if compare_digest(digest, key_hash)]
         if not owners:
             raise Problem(
