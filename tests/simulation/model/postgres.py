@@ -207,7 +207,7 @@ def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list
 
 
 def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    *columns, lease, rekick, _ = args
+    *columns, lease, rekick = args
     writes = parse_writes(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds)
