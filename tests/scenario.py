@@ -17,12 +17,12 @@ from uuid import UUID
 
 import aiohttp
 
-from backend import engine
 from backend.config import Profile, Settings
 from backend.domain.amounts import parse_amount
 from backend.domain.lifecycle import Status
 from backend.domain.orders import NewOrder, OrderEvent, OrderRecord, OrderTerms, OrderType
-from backend.engine import ApiServices
+from backend.engine.api_services import ApiServices, open_api_services
+from backend.engine.worker import run_worker
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.server import serve
 
@@ -67,9 +67,7 @@ class Workers:
     async def start(self) -> None:
         """Start one more worker, and wait until it is ready."""
         ready, stop = asyncio.Event(), asyncio.Event()
-        task = self._group.create_task(
-            engine.run_worker(self._settings, on_ready=ready.set, stop=stop)
-        )
+        task = self._group.create_task(run_worker(self._settings, on_ready=ready.set, stop=stop))
         self._running.append((stop, task))
         await ready.wait()
 
@@ -228,7 +226,7 @@ async def open_engine(
             **{"shutdown_s": 0, "quote_age_s": 0, **(settings or {})},
         )
         async with (
-            engine.open_api_services(engine_settings) as services,
+            open_api_services(engine_settings) as services,
             aiohttp.ClientSession(node_url) as node,
             Workers(engine_settings) as engine_workers,
         ):

@@ -13,7 +13,7 @@ from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
-from backend.engine import ApiServices
+from backend.engine.api_services import ApiServices
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,13 @@ from typing import Any
 import click
 
 from backend import embedded
-from backend.api.server.exposure import build_host_rule, check_exposure
+from backend.api.server.exposure import (
+    build_host_rule,
+    build_metrics_access,
+    build_public_address,
+    check_exposure,
+)
 from backend.api.server.listener import get_reachable_url, open_listeners
-from backend.api.server.process import build_metrics_access, build_public_address
 from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
@@ -29,7 +33,7 @@ from backend.embedded.child_process import build_parent_death_hook
 from backend.embedded.engine_processes import ProcessCommand, Stage
 from backend.embedded.ready_message import build_ready_message
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
-from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
+from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import name_command, wait_for_server
 from backend.store.connection import Pooling

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from backend.domain.orders import LeasedOrder
+from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime import observe, observe_database
 from backend.runtime.background import shield
 from backend.store.leases import LeaseStore
@@ -20,7 +21,6 @@ from backend.store.transitions import LeaseLost
 
 RENEWALS_PER_LEASE = 3
 RENEW_BATCH_MAX = 1_000
-RELEASE_TIMEOUT_S = 10.0
 RETRY_S = 0.1
 
 

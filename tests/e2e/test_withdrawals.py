@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.domain.times import format_time
-from backend.engine import now
+from backend.engine.api_services import now
 from tests.e2e.test_up import INSTANT, ORDER, post_order, receive_all
 from tests.e2e.up import RunningUp, run_up
 from tests.scenario import HAPPY_PATH, TIMEOUT_S

@@ -13,7 +13,7 @@ from uuid import UUID
 from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
-from backend.engine import now
+from backend.engine.api_services import now
 from backend.store.journal import LeasePolicy
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
 from backend.store.withdrawals.cancellations import CancelReason

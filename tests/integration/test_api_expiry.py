@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backend.domain.times import format_time
-from backend.engine import now
+from backend.engine.api_services import now
 from tests.integration.apis import (
     ORDER,
     Json,

@@ -12,7 +12,7 @@ import pytest
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, NewOrder, TimeInForce
-from backend.engine import now
+from backend.engine.api_services import now
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX
 from backend.store.migrations import migrate
 from backend.store.transitions import LeaseLost, Transition

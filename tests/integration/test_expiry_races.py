@@ -11,7 +11,7 @@ import pytest
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import NewOrder, TimeInForce
-from backend.engine import now
+from backend.engine.api_services import now
 from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
 ORDERS = 200

@@ -9,9 +9,8 @@ import aiohttp
 import pytest
 
 from backend.api.admission.metrics_access import MetricsAccess
-from backend.api.server.exposure import check_exposure
+from backend.api.server.exposure import build_metrics_access, build_public_address, check_exposure
 from backend.api.server.listener import open_listeners
-from backend.api.server.process import build_metrics_access, build_public_address
 from backend.config import ConfigurationError, Settings
 from backend.engine.metrics_server import serve_metrics
 from tests.conftest import ROOT

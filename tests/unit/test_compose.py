@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, SOCKET_DRAIN_TIMEOUT_S
-from backend.cli import DRAIN_S, main
+from backend.cli import main
+from backend.cli.api import DRAIN_S
 from backend.config import Settings, get_variable_name
-from backend.execution.lease_renewer import RELEASE_TIMEOUT_S
+from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 
 COMPOSE_FILE = Path(__file__).parent.parent.parent / "compose.yaml"
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
@@ -50,7 +52,9 @@ def test_a_service_waits_for_what_it_needs(name: str) -> None:
 @pytest.mark.parametrize("name", ENGINE_SERVICES)
 def test_our_services_run_commands_and_settings_that_exist(name: str) -> None:
     command, *options = ENGINE_SERVICES[name]["command"]
-    known = {flag for param in main.commands[command].params for flag in param.opts}
+    defined = main.get_command(click.Context(main), command)
+    assert defined is not None
+    known = {flag for param in defined.params for flag in param.opts}
     assert {option for option in options if option.startswith("--")} <= known
     settings = {get_variable_name(field) for field in Settings.model_fields}
     assert set(ENGINE_SERVICES[name]["environment"]) <= settings

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.api.server.process import build_public_address
+from backend.api.server.exposure import build_public_address
 from backend.api.wire.http import Request, parse_headers
 from backend.config import ConfigurationError, Settings
 

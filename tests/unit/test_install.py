@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.cli import up
+from backend.cli.up import up
 from tests.conftest import ROOT
 
 

@@ -29,6 +29,7 @@ from backend.api.application.dispatch import (
     handle_request,
     read_caller,
 )
+from backend.api.application.framework_errors import build_problem
 from backend.api.application.http_connection import add_connection_close, to_quart_response
 from backend.api.application.path_suggestions import PathSuggestions, explain_method
 from backend.api.application.quart_app import Application
@@ -37,7 +38,7 @@ from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
 from backend.api.wire.http import parse_headers
-from backend.api.wire.problems import Problem, to_problem
+from backend.api.wire.problems import Problem
 from backend.runtime import observe
 
 
@@ -121,7 +122,7 @@ def _handle_framework_error(
     caller = quart_websocket if is_socket else quart_request
     scope = cast(HTTPScope, caller.scope)
     path = scope["path"]
-    problem = to_problem(error)
+    problem = build_problem(error)
     if isinstance(error, WebsocketMismatch):
         problem = Problem(400, "not_a_websocket", "this path is not a WebSocket")
     elif isinstance(error, NotFound):

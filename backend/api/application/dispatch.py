@@ -10,6 +10,7 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.api.admission.connections import mark_connection_known
 from backend.api.admission.tickets import refuse_key_in_address
+from backend.api.application.framework_errors import build_problem
 from backend.api.application.query_check import check_parameters
 from backend.api.context import ApiContext
 from backend.api.route import Access, RateCost, Route
@@ -21,7 +22,6 @@ from backend.api.wire.http import (
     problem_response,
     read_headers,
 )
-from backend.api.wire.problems import to_problem
 from backend.runtime import observe
 
 UNKNOWN_ROUTE = "unknown"
@@ -109,7 +109,7 @@ def build_request(
 
 def build_failure_response(route: str, path: str, error: Exception) -> Response:
     """The problem response to a failed request; an internal error is logged."""
-    problem = to_problem(error)
+    problem = build_problem(error)
     if problem.status == 500:
         observe.request_failed(route, error)
     return problem_response(problem, path)

@@ -12,7 +12,7 @@ from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
 from backend.domain.errors import EngineError, Unavailable
-from backend.engine import ApiServices
+from backend.engine.api_services import ApiServices
 from backend.store.feed_lag import FeedLag, OpenTransaction
 
 CHECK_TIMEOUT_S = 2.0

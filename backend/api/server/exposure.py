@@ -1,4 +1,5 @@
-"""How far an API is exposed: where it may be reached without a key, and under which hosts."""
+"""How far an API is exposed: where it may be reached without a key, under which hosts, and who may
+read its metrics."""
 
 from __future__ import annotations
 
@@ -6,13 +7,42 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from backend.api.admission.api_keys import DEFAULT_OWNER
+from backend.api.admission.api_keys import DEFAULT_OWNER, ApiKeys
+from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.server.listener import format_url
 from backend.api.wire.forwarded import parse_address
-from backend.api.wire.hosts import HostRule, HostScope, parse_hosts, split_authority
-from backend.api.wire.public_address import PublicUrl
+from backend.api.wire.hosts import HostRule, HostScope, parse_hosts, parse_origins, split_authority
+from backend.api.wire.public_address import (
+    PublicAddress,
+    PublicUrl,
+    parse_networks,
+    parse_public_url,
+)
 from backend.config import ConfigurationError, Settings
 from backend.store.reads.queries import OWN_ORDERS_MAX, OrderQueries
+
+
+def build_public_address(settings: Settings) -> PublicAddress:
+    """The address that clients know. Raises ``ConfigurationError`` if a setting is invalid."""
+    variable = "ORDER_ENGINE_PUBLIC_URL"
+    try:
+        url = parse_public_url(settings.public_url) if settings.public_url else None
+        variable = "ORDER_ENGINE_TRUSTED_PROXIES"
+        networks = parse_networks(settings.trusted_proxies)
+        variable = "ORDER_ENGINE_CORS_ORIGINS"
+        origins = parse_origins(settings.cors_origins)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} is invalid: {error}") from None
+    return PublicAddress(url, networks, origins)
+
+
+def build_metrics_access(settings: Settings, public_address: PublicAddress) -> MetricsAccess:
+    """Who may read metrics. Raises ``ConfigurationError`` if that takes keys and there are none."""
+    if settings.metrics_access == "key" and not settings.api_keys:
+        raise ConfigurationError(
+            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
+        )
+    return MetricsAccess(settings.metrics_access, ApiKeys(settings.api_keys), public_address)
 
 
 def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:

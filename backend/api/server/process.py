@@ -20,7 +20,6 @@ from hypercorn.protocol import ws_stream
 from backend.api.admission.api_keys import ApiKeys
 from backend.api.admission.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.admission.control import AdmissionControl, OpenOrderLimits
-from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.rate_limiter import RateLimiter
 from backend.api.admission.tickets import Tickets
 from backend.api.application.app import create_app
@@ -32,20 +31,26 @@ from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.acceptor import accept_connections
-from backend.api.server.exposure import build_host_rule, check_exposure, find_hidden_orders
+from backend.api.server.exposure import (
+    build_host_rule,
+    build_metrics_access,
+    build_public_address,
+    check_exposure,
+    find_hidden_orders,
+)
 from backend.api.server.heartbeat import Heartbeat, HeartbeatConfig, ping_all_sockets
 from backend.api.server.hypercorn_connection import Connection, use_http1_only
 from backend.api.server.listener import format_url, open_listeners
 from backend.api.server.shutdown import REQUEST_DRAIN_TIMEOUT_S, drain
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
-from backend.api.wire.hosts import HostRule, parse_origins
+from backend.api.wire.hosts import HostRule
 from backend.api.wire.http import ORDER_BYTES_MAX
 from backend.api.wire.json import encode
-from backend.api.wire.public_address import PublicAddress, parse_networks, parse_public_url
-from backend.config import ConfigurationError, Settings
+from backend.api.wire.public_address import PublicAddress
+from backend.config import Settings
 from backend.domain.errors import Transient
-from backend.engine import ApiServices, open_api_services
+from backend.engine.api_services import ApiServices, open_api_services
 from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
@@ -95,29 +100,6 @@ async def serve_api(
                 on_ready=on_ready,
                 wait_drained=wait_drained,
             )
-
-
-def build_public_address(settings: Settings) -> PublicAddress:
-    """The address that clients know. Raises ``ConfigurationError`` if a setting is invalid."""
-    variable = "ORDER_ENGINE_PUBLIC_URL"
-    try:
-        url = parse_public_url(settings.public_url) if settings.public_url else None
-        variable = "ORDER_ENGINE_TRUSTED_PROXIES"
-        networks = parse_networks(settings.trusted_proxies)
-        variable = "ORDER_ENGINE_CORS_ORIGINS"
-        origins = parse_origins(settings.cors_origins)
-    except ValueError as error:
-        raise ConfigurationError(f"{variable} is invalid: {error}") from None
-    return PublicAddress(url, networks, origins)
-
-
-def build_metrics_access(settings: Settings, public_address: PublicAddress) -> MetricsAccess:
-    """Who may read metrics. Raises ``ConfigurationError`` if that takes keys and there are none."""
-    if settings.metrics_access == "key" and not settings.api_keys:
-        raise ConfigurationError(
-            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
-        )
-    return MetricsAccess(settings.metrics_access, ApiKeys(settings.api_keys), public_address)
 
 
 def _build_context(

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
-from werkzeug.exceptions import HTTPException
-
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Rejected, Transient
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
@@ -19,11 +17,7 @@ ERRORS_MAX = 20
 """Most field errors that one problem lists."""
 RETRY_AFTER_S = 1
 
-_HTTP_PROBLEMS = {
-    HTTPStatus.NOT_FOUND: ("not_found", "nothing is served at this path"),
-    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this path does not support this method"),
-    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error", "an internal error; it has been logged"),
-}
+INTERNAL_ERROR = "an internal error; it has been logged"
 _REUSED_FIELDS = {
     "idempotency_key_reused": "Idempotency-Key",
     "client_order_id_reused": "clientOrderId",
@@ -106,7 +100,7 @@ def retry_later(
 
 
 def to_problem(error: Exception) -> Problem:
-    """Convert an error of the engine or of the framework to a problem.
+    """Convert an error of the engine to a problem.
 
     Any other error is an internal one, of which no detail is revealed.
     """
@@ -127,18 +121,5 @@ def _engine_error_to_problem(error: Exception) -> Problem:
             return Problem(422, code, reason)
         case Transient(code=code, reason=reason):
             return retry_later(code, reason)
-        case HTTPException(code=int(status)):
-            return _http_error_to_problem(error, status)
         case _:
-            return Problem(500, *_HTTP_PROBLEMS[HTTPStatus.INTERNAL_SERVER_ERROR])
-
-
-def _http_error_to_problem(error: HTTPException, status: int) -> Problem:
-    phrase = HTTPStatus(status)
-    code, detail = _HTTP_PROBLEMS.get(
-        phrase, (phrase.name.lower(), phrase.description or phrase.phrase)
-    )
-    headers = {
-        name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
-    }
-    return Problem(status, code, detail, headers=headers)
+            return Problem(500, "internal_error", INTERNAL_ERROR)

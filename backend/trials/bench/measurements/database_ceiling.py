@@ -17,7 +17,7 @@ from backend.domain.orders import LeasedOrder, OrderTerms, OrderType, SignedTran
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC
 from backend.embedded import ServerUrls
-from backend.engine import new_id
+from backend.engine.api_services import new_id
 from backend.store import journal
 from backend.store.migrations import migrate
 from backend.store.transitions import Transition, to_columns

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 _THRESHOLDS: Final = (10_000, 50, 50)
@@ -22,6 +24,20 @@ def tune_gc() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
+
+
+@contextmanager
+def exclude_imports_from_gc() -> Iterator[None]:
+    """Collect nothing while modules are imported, nor later what exists by then: it stays.
+
+    A traversal of the modules of a process takes a tenth of the time that their import takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def release_free_memory() -> None:

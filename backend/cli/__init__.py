@@ -1,0 +1,67 @@
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
+attack | chaos | bench | deployments``; ``tui`` is another name of ``dashboard``.
+
+Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
+and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from backend.cli.command_group import CommandGroup, CommandSource
+
+_DASHBOARD: Final = CommandSource(
+    "tui.cli", "main", "Follow the orders of an engine in the terminal."
+)
+
+COMMANDS: Final = {
+    "up": CommandSource(
+        "backend.cli.up",
+        "up",
+        "Start all processes, with embedded servers where no URL is configured.",
+    ),
+    "api": CommandSource("backend.cli.api", "api", "Serve the HTTP and WebSocket API."),
+    "worker": CommandSource("backend.cli.worker", "worker", "Execute orders from the queue."),
+    "chain": CommandSource("backend.cli.chain", "chain", "Simulate a Solana node."),
+    "migrate": CommandSource(
+        "backend.cli.migrate", "migrate_command", "Apply all pending database migrations."
+    ),
+    "doctor": CommandSource(
+        "backend.cli.doctor",
+        "doctor",
+        "Show what the embedded servers use, and why they do not start.",
+    ),
+    "dashboard": _DASHBOARD,
+    "tui": _DASHBOARD,
+    "attack": CommandSource(
+        "backend.trials.attack.command",
+        "attack",
+        "Attack an engine beside a client that behaves, and must not notice it.",
+    ),
+    "bench": CommandSource(
+        "backend.trials.bench.command",
+        "bench",
+        "Benchmark the engine as real processes with durable transitions; verify no order is lost.",
+    ),
+    "chaos": CommandSource(
+        "backend.trials.chaos.command",
+        "chaos",
+        "Inject faults while orders run, and audit the outcome of every order.",
+    ),
+    "deployments": CommandSource(
+        "backend.trials.deployments.command",
+        "deployments",
+        "Run orders against every PostgreSQL, Redis and node that people have, and audit them.",
+    ),
+}
+
+
+@click.group(
+    cls=CommandGroup, sources=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="order-engine")
+def main() -> None:
+    """Executes orders for Solana DEX swaps, each at most once."""

@@ -1,0 +1,59 @@
+"""``order-engine chain``: a process that simulates a Solana node."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+import uvloop
+
+from backend.api.server.listener import format_url, open_listeners
+from backend.cli.process import (
+    PROFILE_CHOICE,
+    load_settings,
+    report_ready,
+    report_system_errors,
+    run_process,
+)
+from backend.embedded.data_dir import default_data_dir
+from backend.simulator.options import SimulatorOptions
+from backend.simulator.server import serve
+
+
+@click.command()
+@click.option("--port", "chain_port", type=int, help="Port to listen on; 0 picks a free one.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Data folder of the ledger.")
+@click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
+@click.option("--seed", type=int, help="Seed of prices and faults.")
+def chain(
+    chain_port: int | None,
+    host: str | None,
+    data_dir: Path | None,
+    profile: str | None,
+    seed: int | None,
+) -> None:
+    """Simulate a Solana node."""
+    settings = load_settings(
+        chain_port=chain_port, host=host, data_dir=data_dir, profile=profile, seed=seed
+    )
+    options = SimulatorOptions(
+        profile=settings.profile, seed=settings.seed, sol_price=settings.sol_price
+    )
+    folder = (settings.data_dir or default_data_dir()) / "chain"
+
+    async def run(stop: asyncio.Event, force_stop: asyncio.Event) -> None:
+        listeners = open_listeners(settings.host, settings.chain_port)
+        url = format_url(listeners[0])
+        await serve(
+            options,
+            listeners=listeners,
+            port=settings.chain_port,
+            data_dir=folder,
+            ready=lambda _: report_ready(f"ready {url}"),
+            stop=stop,
+        )
+
+    with report_system_errors("chain"):
+        run_process("chain", run, uvloop.new_event_loop)
