@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from backend.runtime.memory import exclude_imports_from_gc
+from backend.runtime.resources.memory import exclude_imports_from_gc
 
 
 class CommandSource(NamedTuple):

@@ -17,8 +17,8 @@ import click
 from backend.config import ConfigurationError, Profile, Settings, get_variable_name
 from backend.domain.errors import EngineError
 from backend.runtime import observe, trace
-from backend.runtime.descriptors import raise_descriptor_limit
-from backend.runtime.memory import tune_gc
+from backend.runtime.resources.descriptors import raise_descriptor_limit
+from backend.runtime.resources.memory import tune_gc
 
 ProcessMain = Callable[[asyncio.Event, asyncio.Event], Coroutine[Any, Any, None]]
 """Runs until the first event is set; the second asks it to stop at once."""

@@ -11,11 +11,11 @@ import sys
 from contextvars import ContextVar
 from functools import cache
 
-import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from backend.runtime.observe_requests import add_request_id
+from backend.runtime.structured_log import structlog
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 

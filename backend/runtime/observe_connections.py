@@ -6,8 +6,9 @@ import os
 from time import monotonic
 from typing import Final
 
-import structlog
 from prometheus_client import Counter, Gauge
+
+from backend.runtime.structured_log import structlog
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 

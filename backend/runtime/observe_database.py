@@ -8,8 +8,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import Final
 
-import structlog
 from prometheus_client import Counter, Gauge
+
+from backend.runtime.structured_log import structlog
 
 LOG_INTERVAL_S: Final = 1.0
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
 from prometheus_client import Counter, Gauge
+
+from backend.runtime.structured_log import structlog
 
 _log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import structlog
 from prometheus_client import Counter, Gauge
 
 from backend.runtime.redis.errors import explain_redis_error
+from backend.runtime.structured_log import structlog
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("order-engine")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-import structlog
+from backend.runtime.structured_log import structlog
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 

@@ -12,10 +12,10 @@ from backend.cli import COMMANDS, main
 
 NEVER_IN = {
     "--help": {"asyncio", "pydantic", "structlog"},
-    "worker": {"flask", "hypercorn", "jinja2", "quart", "textual", "tui", "werkzeug"},
-    "chain": {"asyncpg", "quart", "redis", "taskiq", "textual", "tui", "werkzeug"},
-    "api": {"backend.execution.executor", "backend.simulator", "textual", "tui"},
-    "up": {"aiohttp", "quart", "redis", "solders", "taskiq", "textual", "tui", "werkzeug"},
+    "worker": {"flask", "hypercorn", "jinja2", "quart", "rich", "textual", "tui", "werkzeug"},
+    "chain": {"asyncpg", "quart", "redis", "rich", "taskiq", "textual", "tui", "werkzeug"},
+    "api": {"backend.execution.executor", "backend.simulator", "rich", "textual", "tui"},
+    "up": {"aiohttp", "quart", "redis", "rich", "solders", "taskiq", "textual", "tui", "werkzeug"},
     "dashboard": {"asyncpg", "backend.config", "pydantic", "quart", "taskiq"},
 }
 """Modules that a kind of process does not need."""

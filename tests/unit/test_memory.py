@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 from pathlib import Path
-from backend.runtime.memory import release_free_memory
+from backend.runtime.resources.memory import release_free_memory
 
 def read_resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])

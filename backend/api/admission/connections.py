@@ -19,7 +19,7 @@ from weakref import ref
 from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.runtime import observe_connections
-from backend.runtime.memory import release_free_memory
+from backend.runtime.resources.memory import release_free_memory
 
 RESERVED_DESCRIPTORS: Final = 128
 """Descriptors that are kept for PostgreSQL, Redis, the node, files, and connections that are just

@@ -54,7 +54,7 @@ from backend.engine.api_services import ApiServices, open_api_services
 from backend.runtime import observe, observe_connections
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import channel_name, listen_for_commits
-from backend.runtime.descriptors import get_descriptor_limit
+from backend.runtime.resources.descriptors import get_descriptor_limit
 from backend.runtime.startup import StartInterrupted
 
 KEEP_ALIVE_IDLE_S: Final = 20

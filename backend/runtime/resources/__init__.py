@@ -1,0 +1,1 @@
+"""What a process has of the machine: memory and file descriptors."""
