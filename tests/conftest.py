@@ -113,11 +113,20 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure() -> None:
+    # Else each of the many processes that tests start compiles all our modules again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     # A busy machine must not make tests fail.
     settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any")
     # Otherwise Python 3.11 creates a loop for the first caller of get_event_loop; nobody closes it.
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start long tests first: no worker is left with one while the others have nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

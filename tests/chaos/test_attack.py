@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
+
 from backend.trials.attack.attackers import ATTACKS, attack
 from tests.e2e.up import run_command
 from tests.integration.apis import open_api, wait_until
@@ -18,6 +20,7 @@ ATTACKED = (
 )
 
 
+@pytest.mark.long
 def test_a_client_sees_no_error_while_others_attack() -> None:
     output = run_command(
         *("attack", "--minutes", "0.15"),

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from backend.execution.context import Checkpoint
 from backend.trials.audit.clients import EXECUTE_PATH, Json
@@ -56,6 +57,7 @@ async def read_signatures(system: EngineSystem, session: aiohttp.ClientSession) 
     return [entry["signature"] for entry in entries]
 
 
+@pytest.mark.long
 async def test_what_is_cancelled_after_its_worker_died_before_submitted_never_lands(
     data_dir: Path,
 ) -> None:
@@ -72,6 +74,7 @@ async def test_what_is_cancelled_after_its_worker_died_before_submitted_never_la
         assert await read_signatures(system, session) == [later[-1]["txHash"]]
 
 
+@pytest.mark.long
 async def test_what_is_submitted_when_its_worker_dies_is_too_late_and_lands_as_it_was_told(
     data_dir: Path,
 ) -> None:

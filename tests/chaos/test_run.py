@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.up import run_command
 
 RUN_S = 120
 
 
+@pytest.mark.long
 def test_a_run_injects_its_faults_audits_and_leaves_nothing_behind() -> None:
     output = run_command(
         *("chaos", "--seed", "3", "--scenario", "worker_killed_stored"), timeout_s=RUN_S

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from backend.trials.bench.modes import Mode
 from tests.e2e.up import run_command
 
 RUN_TIMEOUT_S = 240
 
 
+@pytest.mark.long
 def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
     output = run_command("bench", "all", "--quick", "--json", "-", timeout_s=RUN_TIMEOUT_S)
     report = json.loads(output)

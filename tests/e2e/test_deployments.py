@@ -52,6 +52,7 @@ def require_programs(*names: str) -> list[Path]:
 
 
 @pytest.mark.timeout(RUN_TIMEOUT_S + 20)
+@pytest.mark.long
 def test_orders_end_as_they_should_with_every_kind_of_server_and_node() -> None:
     require_programs(*MATRIX_PROGRAMS)
     output = run_command("deployments", "--quick", "--orders", "20", timeout_s=RUN_TIMEOUT_S)

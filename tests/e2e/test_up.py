@@ -95,6 +95,7 @@ async def test_it_stops_when_asked_and_leaves_no_process(
         assert [child for child in children if child.is_running()] == []
 
 
+@pytest.mark.long
 async def test_what_was_accepted_before_a_stop_ends_after_the_next_start(data_dir: Path) -> None:
     async with run_up(data_dir, "--profile", "demo") as up:
         ids = [(await post_order(up, ORDER))["orderId"] for _ in range(10)]
