@@ -1,4 +1,4 @@
-"""The engine's processes under ``order-engine up``: stages that start in order and stop in reverse.
+"""The engine's processes under ``order-engine up``: steps that start in order and stop in reverse.
 
 A process reports readiness with one line on standard output, ``ready <address>``, or ``ready``
 alone if it has no address. Its output goes to its log file, and the line is read from there: with
@@ -46,9 +46,12 @@ class ProcessCommand:
 Stage = Callable[[Mapping[str, str]], Sequence[ProcessCommand]]
 """Returns the commands of a stage, given the addresses of the ready processes by name."""
 
+StartStep = Sequence[Stage]
+"""Stages that start at the same time, and stop in reverse order."""
+
 
 async def run_stages(
-    stages: Sequence[Stage],
+    steps: Sequence[StartStep],
     *,
     log_dir: Path,
     stop: asyncio.Event,
@@ -56,7 +59,7 @@ async def run_stages(
     on_ready: Callable[[Mapping[str, str]], None],
     on_notice: NoticeHandler,
 ) -> None:
-    """Start ``stages`` one after the other and keep them running until ``stop`` is set.
+    """Start ``steps`` one after the other and keep all processes running until ``stop`` is set.
 
     ``on_ready`` gets all addresses once every process is ready. The stages stop in reverse order:
     SIGTERM, the process's stop timeout, SIGKILL; once ``force_stop`` is set the timeout is half a
@@ -65,14 +68,14 @@ async def run_stages(
     with raise_single_error():
         async with asyncio.TaskGroup() as group:
             supervision = group.create_task(
-                _supervise_stages(stages, log_dir, force_stop, on_ready, on_notice)
+                _supervise_steps(steps, log_dir, force_stop, on_ready, on_notice)
             )
             await stop.wait()
             supervision.cancel()
 
 
-async def _supervise_stages(
-    stages: Sequence[Stage],
+async def _supervise_steps(
+    steps: Sequence[StartStep],
     log_dir: Path,
     force_stop: asyncio.Event,
     on_ready: Callable[[Mapping[str, str]], None],
@@ -80,14 +83,15 @@ async def _supervise_stages(
 ) -> None:
     addresses: dict[str, str] = {}
     async with AsyncExitStack() as stack:
-        for stage in stages:
-            programs = [
-                EngineProcess(command, log_dir, on_notice) for command in stage(dict(addresses))
+        for step in steps:
+            groups = [
+                [EngineProcess(command, log_dir, on_notice) for command in stage(dict(addresses))]
+                for stage in step
             ]
             await stack.enter_async_context(
-                supervise(programs, on_notice=on_notice, force_stop=force_stop)
+                supervise(*groups, on_notice=on_notice, force_stop=force_stop)
             )
-            addresses |= {program.name: program.address for program in programs}
+            addresses |= {program.name: program.address for group in groups for program in group}
         on_ready(addresses)
         await asyncio.Event().wait()
 

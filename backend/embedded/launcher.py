@@ -188,8 +188,8 @@ async def _supervise_plan(
     async with run_in_background(run_foreground):
         await engine_processes.run_stages(
             [
-                _announce_stage(stage, on_notice)
-                for stage in (plan.chain_commands, plan.worker_commands, plan.api_commands)
+                [_announce_stage(stage, on_notice) for stage in step]
+                for step in ((plan.chain_commands,), (plan.worker_commands, plan.api_commands))
             ],
             log_dir=plan.data_dir / "logs",
             stop=stop,

@@ -75,26 +75,32 @@ class SupervisedProgram(Protocol):
 
 @asynccontextmanager
 async def supervise(
-    programs: Sequence[SupervisedProgram], *, on_notice: NoticeHandler, force_stop: asyncio.Event
+    *groups: Sequence[SupervisedProgram], on_notice: NoticeHandler, force_stop: asyncio.Event
 ) -> AsyncIterator[None]:
-    """Start ``programs``, keep them running during the context, and stop them on exit.
+    """Start all programs at once, keep them running during the context, and stop them on exit.
 
-    A program that dies is restarted with exponential backoff, up to 5 s.
+    The groups stop in reverse order. A program that dies is restarted with exponential backoff, up
+    to 5 s.
     """
-    supervisors = [_ProgramSupervisor(program, on_notice, force_stop) for program in programs]
+    supervised = [
+        [_ProgramSupervisor(program, on_notice, force_stop) for program in programs]
+        for programs in groups
+    ]
+    supervisors = [supervisor for group in supervised for supervisor in group]
     watchers: list[asyncio.Task[None]] = []
     with raise_single_error():
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as tasks:
             try:
                 await _run_concurrently(supervisor.start() for supervisor in supervisors)
-                watchers = [group.create_task(supervisor.watch()) for supervisor in supervisors]
+                watchers = [tasks.create_task(supervisor.watch()) for supervisor in supervisors]
                 yield
             finally:
                 for watcher in watchers:
                     watcher.cancel()
                 if watchers:
                     await asyncio.wait(watchers)
-                await _run_concurrently(supervisor.stop() for supervisor in supervisors)
+                for group in reversed(supervised):
+                    await _run_concurrently(supervisor.stop() for supervisor in group)
 
 
 class _ProgramSupervisor:

@@ -18,7 +18,7 @@ import pytest
 
 from backend.domain.errors import Transient
 from backend.embedded import Notice, NoticeKind, engine_processes
-from backend.embedded.engine_processes import ProcessCommand, Stage
+from backend.embedded.engine_processes import ProcessCommand, Stage, StartStep
 from tests.processes import WAIT_TIMEOUT_S, is_running, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,6 +42,12 @@ while True:
     connection.sendall(str(os.getpid()).encode())
     connection.close()
 """
+AWAITS_API_SCRIPT = f"""
+import pathlib, time
+journal = pathlib.Path("journal")
+while not journal.exists() or "api starts" not in journal.read_text():
+    time.sleep(0.01)
+{SERVER_SCRIPT}"""
 IGNORES_SIGTERM_SCRIPT = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -56,7 +62,7 @@ def stage(ready):
     argv = (sys.executable, "-c", os.environ["CHILD"])
     return [engine_processes.ProcessCommand(f"child-{n}", argv, os.environ) for n in range(2)]
 asyncio.run(engine_processes.run_stages(
-    [stage], log_dir=pathlib.Path("."), stop=asyncio.Event(), force_stop=asyncio.Event(),
+    [[stage]], log_dir=pathlib.Path("."), stop=asyncio.Event(), force_stop=asyncio.Event(),
     on_ready=lambda ready: print("up", flush=True), on_notice=lambda notice: None,
 ))
 """
@@ -84,9 +90,9 @@ class SupervisedRun:
     ready: asyncio.Queue[Mapping[str, str]] = field(default_factory=asyncio.Queue)
     notices: asyncio.Queue[Notice] = field(default_factory=asyncio.Queue)
 
-    async def run(self, *stages: Stage) -> None:
+    async def run(self, *steps: Stage | StartStep) -> None:
         await engine_processes.run_stages(
-            stages,
+            [[step] if callable(step) else step for step in steps],
             log_dir=self.log_dir,
             stop=self.stop,
             force_stop=self.force_stop,
@@ -109,11 +115,11 @@ def supervised_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Supervise
 
 @asynccontextmanager
 async def run_in_context(
-    supervised_run: SupervisedRun, *stages: Stage
+    supervised_run: SupervisedRun, *steps: Stage | StartStep
 ) -> AsyncIterator[Mapping[str, str]]:
-    """Run ``stages`` and yield the processes' addresses; stop them on exit."""
+    """Run ``steps`` and yield the processes' addresses; stop them on exit."""
     async with asyncio.timeout(WAIT_TIMEOUT_S), asyncio.TaskGroup() as group:
-        group.create_task(supervised_run.run(*stages))
+        group.create_task(supervised_run.run(*steps))
         yield await supervised_run.ready.get()
         supervised_run.stop.set()
 
@@ -143,6 +149,21 @@ async def test_stages_start_in_order_and_stop_in_reverse(supervised_run: Supervi
     assert not any(is_running(pid) for pid in pids)
     names = ["chain", "worker-1", "api"]
     journal = [f"{name} starts" for name in names] + [f"{name} stops" for name in names[::-1]]
+    assert (supervised_run.log_dir / "journal").read_text().splitlines() == journal
+
+
+async def test_stages_of_a_step_start_together_and_stop_in_reverse(
+    supervised_run: SupervisedRun,
+) -> None:
+    async with run_in_context(
+        supervised_run,
+        [
+            lambda _: [build_command("worker-1", AWAITS_API_SCRIPT)],
+            lambda _: [build_command("api")],
+        ],
+    ) as addresses:
+        assert set(addresses) == {"worker-1", "api"}
+    journal = ["api starts", "worker-1 starts", "api stops", "worker-1 stops"]
     assert (supervised_run.log_dir / "journal").read_text().splitlines() == journal
 
 
