@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,6 @@ SOURCES = {
     for folder in ("backend", "tui", "scripts", "tests")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
-TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
 PRODUCT = [name for name in SOURCES if name.startswith(("backend/", "tui/"))]
 BACKEND = [name for name in SOURCES if name.startswith("backend/")]
 FOLDERS = [
@@ -44,6 +44,11 @@ SHELL_SCRIPTS = [
 ]
 
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@cache
+def parse(name: str) -> ast.Module:
+    return ast.parse(SOURCES[name])
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -76,50 +81,59 @@ def is_overload(node: Documented) -> bool:
     return any(ast.unparse(each).endswith("overload") for each in node.decorator_list)
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_file_is_short_enough_to_read_in_one_go(name: str) -> None:
-    lines = len(SOURCES[name].splitlines())
-    assert lines <= LINES_MAX
+def test_a_file_is_short_enough_to_read_in_one_go() -> None:
+    lengths = {name: len(source.splitlines()) for name, source in SOURCES.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_MAX} == {}
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_a_function_fits_on_a_screen(name: str) -> None:
-    lengths = {each.name: lines_without_docstring(each) for each in functions(TREES[name])}
+def test_a_function_fits_on_a_screen() -> None:
+    lengths = {
+        (name, each.name): lines_without_docstring(each)
+        for name in SOURCES
+        for each in functions(parse(name))
+    }
     assert {each: n for each, n in lengths.items() if n > FUNCTION_LINES_MAX} == {}
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(ROOT)))
-def test_a_folder_has_few_enough_files_to_be_seen_at_once(folder: Path) -> None:
-    files = [path.name for path in folder.iterdir() if path.is_file()]
-    assert len(files) <= FOLDER_FILES_MAX, sorted(files)
+def test_a_folder_has_few_enough_files_to_be_seen_at_once() -> None:
+    files = {
+        str(folder.relative_to(ROOT)): [path.name for path in folder.iterdir() if path.is_file()]
+        for folder in FOLDERS
+    }
+    assert {
+        name: sorted(each) for name, each in files.items() if len(each) > FOLDER_FILES_MAX
+    } == {}
 
 
-@pytest.mark.parametrize("name", SOURCES)
-def test_nothing_is_left_for_later(name: str) -> None:
+def test_nothing_is_left_for_later() -> None:
     marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
-    assert [line for line in SOURCES[name].splitlines() if marks.search(line)] == []
+    left = {
+        name: [line for line in source.splitlines() if marks.search(line)]
+        for name, source in SOURCES.items()
+    }
+    assert {name: lines for name, lines in left.items() if lines} == {}
 
 
-@pytest.mark.parametrize("name", PRODUCT)
-def test_a_module_says_what_lives_in_it(name: str) -> None:
-    assert ast.get_docstring(TREES[name])
+def test_a_module_says_what_lives_in_it() -> None:
+    assert [name for name in PRODUCT if not ast.get_docstring(parse(name))] == []
 
 
-@pytest.mark.parametrize("name", BACKEND)
-def test_what_is_public_has_a_contract(name: str) -> None:
+def test_what_is_public_has_a_contract() -> None:
     bare = [
-        node.name
-        for node in public(TREES[name])
+        (name, node.name)
+        for name in BACKEND
+        for node in public(parse(name))
         if not ast.get_docstring(node) and not is_overload(node)
     ]
     assert bare == []
 
 
-@pytest.mark.parametrize("name", [name for name in PRODUCT if not name.startswith(EDGES)])
-def test_errors_are_caught_by_name(name: str) -> None:
+def test_errors_are_caught_by_name() -> None:
     broad = [
-        handler.lineno
-        for handler in ast.walk(TREES[name])
+        (name, handler.lineno)
+        for name in PRODUCT
+        if not name.startswith(EDGES)
+        for handler in ast.walk(parse(name))
         if isinstance(handler, ast.ExceptHandler)
         and (handler.type is None or ast.unparse(handler.type) == "Exception")
     ]
