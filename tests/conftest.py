@@ -42,6 +42,7 @@ REDIS_DATABASES = 1_000
 SERVER_OPTIONS = (f"--redis-databases={REDIS_DATABASES}", "--connections-max=1000")
 TEMPLATE = "order_engine_template"
 BROWSER_TESTS = "tests/browser/"
+UNIT_TESTS = Path("tests/unit")
 MIGRATIONS = ROOT / "backend" / "store" / "migrations"
 _TEMPLATE_LOCK = 7_301
 _DATABASE_EXISTS = "SELECT 1 FROM pg_database WHERE datname = $1"
@@ -102,7 +103,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BrowserScope
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """xdist's hook: what ``-n auto`` means. Tests wait for processes a third of the time."""
+    """xdist's hook: what ``-n auto`` means. Tests wait for processes a third of the time.
+
+    A few files of unit tests take less time than workers take to start.
+    """
+    files = [Path(argument.partition("::")[0]) for argument in config.args]
+    if all(file.is_file() and file.parent == UNIT_TESTS for file in files):
+        return 0
     return (os.cpu_count() or 1) * 3 // 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backend.api.admission.api_keys import ApiKeys
@@ -30,5 +31,5 @@ class ApiContext:
     stats_cache: StatsCache
     stream_cursors: StreamCursors
     public_address: PublicAddress
-    openapi: str
-    """The OpenAPI document as JSON text, without the address of this server."""
+    describe_api: Callable[[], str]
+    """Returns the OpenAPI document as JSON text, without the address of this server."""

@@ -68,7 +68,7 @@ async def get_home(api: ApiContext, request: Request) -> Response:
 async def get_openapi(api: ApiContext, request: Request) -> Response:
     """``GET /openapi.json``, with the address by which this client reached the server."""
     servers = encode([{"url": api.public_address.find_base(request).url}])
-    return Response(200, f'{{"servers":{servers},{api.openapi[1:]}')
+    return Response(200, f'{{"servers":{servers},{api.describe_api()[1:]}')
 
 
 async def get_docs_page(api: ApiContext, request: Request) -> Response:

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from hypercorn.app_wrappers import ASGIWrapper
@@ -127,8 +127,14 @@ def _build_context(
         stats_cache=StatsCache(services.counts, stream_cursors.format, services.now),
         stream_cursors=stream_cursors,
         public_address=public_address,
-        openapi=encode(build_openapi(ROUTES, SOCKETS, settings.batch_orders_max)),
+        describe_api=partial(_describe_api, settings.batch_orders_max),
     )
+
+
+@cache
+def _describe_api(batch_max: int) -> str:
+    """The OpenAPI document, built when it is first asked for: a start takes long enough."""
+    return encode(build_openapi(ROUTES, SOCKETS, batch_max))
 
 
 async def _run_server(
