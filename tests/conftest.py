@@ -19,6 +19,7 @@ are an error, never a skip.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -44,6 +45,7 @@ TEMPLATE = "order_engine_template"
 BROWSER_TESTS = "tests/browser/"
 UNIT_TESTS = Path("tests/unit")
 MIGRATIONS = ROOT / "backend" / "store" / "migrations"
+GC_THRESHOLDS = (10_000, 50, 50)
 _TEMPLATE_LOCK = 7_301
 _DATABASE_EXISTS = "SELECT 1 FROM pg_database WHERE datname = $1"
 _TERMINATE_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
@@ -120,6 +122,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_configure() -> None:
+    gc.disable()  # until all tests are collected
     # Else each of the many processes that tests start compiles all our modules again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
@@ -134,6 +137,13 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start long tests first: no worker is left with one while the others have nothing to do."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Collect as the engine's processes do, without what there is now: a traversal takes 0.2 s."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
