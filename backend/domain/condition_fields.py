@@ -21,6 +21,7 @@ from backend.domain.conditions import (
     TrailingStop,
 )
 from backend.domain.errors import InvalidInput
+from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceOf, PriceRatio, parse_price
 
 Number = str | int | Decimal
@@ -177,3 +178,40 @@ class ConditionReader:
 
     def _refuse(self, field: str, reason: str, code: str = "invalid_field") -> None:
         self.errors.append(InvalidInput(field, reason, code))
+
+
+def format_condition(terms: OrderTerms) -> dict[str, object]:
+    """The fields of an order's condition as its client wrote them, in the names of the wire."""
+    condition = terms.condition
+    if condition is None:
+        return {}
+    fields: dict[str, object] = {
+        name: _format_price(price, terms)
+        for name, price in _name_prices(condition).items()
+        if price is not None
+    }
+    if terms.price_of is not PriceOf.TOKEN_IN and fields:
+        fields["priceOf"] = terms.price_of.value
+    if isinstance(condition, TrailingStop):
+        fields["trailBps"] = condition.trail_bps
+    if not isinstance(condition, Limit):
+        fields["confirmations"] = condition.confirmations
+    if isinstance(condition, TakeProfit):
+        fields["then"] = condition.then.value
+    return fields
+
+
+def _name_prices(condition: Condition) -> dict[str, PriceRatio | None]:
+    match condition:
+        case Limit(price):
+            return {"limitPrice": price}
+        case StopLimit(trigger, limit):
+            return {"triggerPrice": trigger, "limitPrice": limit}
+        case TrailingStop(activation=activation):
+            return {"activationPrice": activation}
+        case _:
+            return {"triggerPrice": condition.trigger}
+
+
+def _format_price(price: PriceRatio, terms: OrderTerms) -> str:
+    return price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)

@@ -145,6 +145,15 @@ def get_release(condition: Condition) -> Release:
             return Release(None)
 
 
+def get_awaited(condition: Condition, *, is_triggered: bool) -> Condition:
+    """What is waited for by an order that was accepted with ``condition``.
+
+    Once its trigger was met, it waits for the limit that it became.
+    """
+    limit = get_release(condition).limit if is_triggered else None
+    return condition if limit is None else limit
+
+
 def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> PriceRatio | None:
     """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
     match condition:

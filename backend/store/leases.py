@@ -41,7 +41,7 @@ _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
 # so reads the index in its order up to the limit of a claim, instead of sorting all that waits.
 _IS_CLAIMABLE = """
-    open
+    open AND trigger_shard IS NULL
     AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
     AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
     AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
@@ -125,15 +125,16 @@ WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 # One step in the index for each owner, and the first overdue order of each: ranges as above.
 _FIND_OVERDUE_OWNERS = """ -- find overdue owners
 WITH RECURSIVE owners AS (
-    (SELECT owner FROM orders WHERE open ORDER BY owner LIMIT 1)
+    (SELECT owner FROM orders WHERE open AND trigger_shard IS NULL ORDER BY owner LIMIT 1)
     UNION ALL
-    SELECT (SELECT o.owner FROM orders o WHERE o.open AND o.owner > known.owner
+    SELECT (SELECT o.owner FROM orders o
+            WHERE o.open AND o.trigger_shard IS NULL AND o.owner > known.owner
             ORDER BY o.owner LIMIT 1)
     FROM owners known WHERE known.owner IS NOT NULL
 )
 SELECT owners.owner FROM owners CROSS JOIN LATERAL (
     SELECT FROM orders o
-    WHERE o.owner = owners.owner AND o.open
+    WHERE o.owner = owners.owner AND o.open AND o.trigger_shard IS NULL
       AND (o.kick_at > now() AND o.kick_at <= now() + $1::interval) IS NOT TRUE
       AND (o.lease_until >= now() AND o.lease_until <= now() + $1::interval) IS NOT TRUE
     ORDER BY o.id LIMIT 1

@@ -80,7 +80,12 @@ def test_attempts_never_exceed_their_maximum(causes: list[Cause]) -> None:
 
 
 def test_an_order_is_cancelled_and_expires_until_it_is_submitted() -> None:
-    assert {Status.PENDING, Status.ROUTING, Status.BUILDING} == CANCELLABLE_STATUSES
+    assert {
+        Status.PENDING,
+        Status.WAITING,
+        Status.ROUTING,
+        Status.BUILDING,
+    } == CANCELLABLE_STATUSES
     for status in CANCELLABLE_STATUSES:
         assert advance(status, 2, Cause.CANCELLED) == Step(Status.CANCELLED, 2)
         assert advance(status, 2, Cause.TIMED_OUT) == Step(Status.EXPIRED, 2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from backend.domain.orders import NewOrder
+from backend.domain.orders import NewOrder, OrderTerms
 from backend.store.committed_events import encode_first_data
+from backend.store.waiting.condition_rows import encode_condition
 
 
 def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
@@ -29,7 +30,13 @@ def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
             o.time_in_force.value,
             o.expires_at,
             encode_first_data(o),
+            _encode_condition(o.terms),
+            o.waits,
         )
         for o in orders
     ]
     return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _encode_condition(terms: OrderTerms) -> str | None:
+    return None if terms.condition is None else encode_condition(terms.condition, terms.price_of)
