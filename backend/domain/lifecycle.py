@@ -70,14 +70,18 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TransitionRule:
-    """The target status of a cause; if retryable, only while attempts remain, else ``failed``."""
+    """The target status of a cause; if retryable, only while attempts remain, else ``failed``.
+
+    ``ends_attempt`` if the next attempt begins, whatever remains: each has at most one signature.
+    """
 
     to: Status
     is_retryable: bool = False
+    ends_attempt: bool = False
 
 
 _RETRY_RULE = TransitionRule(Status.ROUTING, is_retryable=True)
-# What waits for a better price than there is has failed at nothing: it uses up no attempt.
+# What waits for a better price than there is has failed at nothing: no bound of attempts counts.
 _WAIT_RULE = TransitionRule(Status.WAITING)
 _FAIL_RULE = TransitionRule(Status.FAILED)
 _CANCEL_RULE = TransitionRule(Status.CANCELLED)
@@ -116,7 +120,7 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.SUBMITTED, Cause.REJECTED): _FAIL_RULE,
     (Status.SUBMITTED, Cause.SIGNATURE_EXPIRED): _RETRY_RULE,
     # The chain shows that its transaction was reverted or can never land.
-    (Status.SUBMITTED, Cause.UNMET): _WAIT_RULE,
+    (Status.SUBMITTED, Cause.UNMET): TransitionRule(Status.WAITING, ends_attempt=True),
     (Status.SUBMITTED, Cause.UNFILLED): _EXPIRE_RULE,
 }
 
@@ -152,7 +156,7 @@ def advance(
     if rule is None:
         raise IllegalTransition(f"{cause.name} is no transition of an order that is {status}")
     if not rule.is_retryable:
-        return Step(rule.to, attempt)
+        return Step(rule.to, attempt + 1 if rule.ends_attempt else attempt)
     if attempts_max is not None and attempt >= attempts_max:
         return Step(Status.FAILED, attempt)
     return Step(rule.to, attempt + 1, is_retry=True)

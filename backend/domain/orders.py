@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
-from backend.domain.conditions import Condition
+from backend.domain.conditions import Condition, Release, get_release
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
@@ -148,6 +148,25 @@ class LeasedOrder:
     route_min_out: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     can_expire: bool = False
+
+    @property
+    def waits_again(self) -> bool:
+        """Whether it waits for its price again when that cannot be had."""
+        release = self._release
+        return release is not None and release.limit is not None
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether it is tried until it is filled, as its trigger was met."""
+        release = self._release
+        return release is not None and release.limit is None
+
+    @property
+    def _release(self) -> Release | None:
+        """What it became when its condition was met; ``None`` for what has never waited."""
+        if self.terms.condition is None or self.time_in_force.has_one_attempt:
+            return None
+        return get_release(self.terms.condition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Unpack
 
-from backend.domain.backoff import backoff_ms
+from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.lifecycle import (
     Cause,
@@ -61,7 +61,7 @@ class OrderExecution:
         place: UnsentPlace,
     ) -> None:
         self._context = context
-        attempts_max = context.policy.attempts_max
+        attempts_max = None if order.is_latched else context.policy.attempts_max
         self._steps = StepRecorder(context.journal, order, attempts_max=attempts_max)
         self._lease = lease
         self._place = place
@@ -91,11 +91,11 @@ class OrderExecution:
         match error:
             case OrderExpired():
                 await self._expire()
-            case OutageTooLong():
+            case OutageTooLong() if not (self._order.waits_again or self._order.is_latched):
                 await self._fail(Cause.OUTAGE, error)
             case Rejected():
                 await self._reject(error)
-            case Transient():
+            case Transient() | OutageTooLong():
                 await self._retry(Cause.TRANSIENT, error)
             case _ if self._order.status is Status.SUBMITTED:
                 # Once the transaction may have been sent, only the chain decides: repeat the job.
@@ -230,8 +230,11 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _reject(self, error: Rejected) -> None:
-        if self._order.time_in_force.has_one_attempt and error.code in UNMET_TERMS_CODES:
+        is_unmet = error.code in UNMET_TERMS_CODES
+        if self._order.time_in_force.has_one_attempt and is_unmet:
             await self._end_unfilled(Cause.REJECTED, error)
+        elif is_unmet and (self._order.waits_again or self._order.is_latched):
+            await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)
 
@@ -261,23 +264,34 @@ class OrderExecution:
         if self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(cause, error, signed)
             return
+        if self._order.waits_again:
+            await self._wait_again(error, signed)
+            return
         failed_attempt = self._order.attempt
         data = describe_failure(error, signed, self._reverted_fee)
         policy = self._context.policy
-        if failed_attempt < policy.attempts_max:
+        if self._order.is_latched or failed_attempt < policy.attempts_max:
             wait_ms = backoff_ms(
                 failed_attempt,
                 base_ms=policy.backoff_ms,
                 jitter=policy.backoff_jitter,
                 chance=self._context.random.random(),
+                longest_ms=LONGEST_MS if self._order.is_latched else None,
             )
             data["waitMs"] = wait_ms
             await self._record_failure(cause, data, last_error=str(error), wait_ms=wait_ms)
             observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
-            raise RetryLater(wait_ms / 1000)
+            raise RetryLater(wait_ms / 1000, is_unbounded=self._order.is_latched)
         data["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
         await self._record_failure(cause, data, last_error=f"{error.code}: {data['reason']}")
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
+
+    async def _wait_again(self, error: EngineError, signed: SignedTransaction | None) -> None:
+        """Have the order wait for its price, for the length of a cool-down at least."""
+        data = describe_failure(error, signed, self._reverted_fee)
+        wait_ms = data["waitMs"] = self._context.policy.cool_down_ms
+        await self._record_failure(Cause.UNMET, data, last_error=str(error), wait_ms=wait_ms)
+        observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
 
     async def _record_failure(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]

@@ -16,7 +16,7 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.journal import LEASE_MAX
-from backend.store.leases import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
+from backend.store.leases.lease_store import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
 from backend.store.transitions import Transition
 from tests.integration.stores import (
     EXPIRED_LEASES,
@@ -211,5 +211,5 @@ async def test_claims_from_the_rows_read_no_other_orders_than_those_that_they_cl
         ):
             plan = await _explain(store, query, args)
             assert "Seq Scan on orders" not in plan, plan
-            assert "Index Scan using orders_open_by_owner on orders" in plan, plan
+            assert "Index Scan using orders_active_by_owner on orders" in plan, plan
             assert "Sort" not in plan, plan

@@ -16,9 +16,10 @@ from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.store import journal, leases
+from backend.store import journal
 from backend.store.feed import Feed, FeedPosition
 from backend.store.intake import NewBatch
+from backend.store.leases import lease_store
 from backend.store.migrations import MigrationError, migrate
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition
@@ -57,7 +58,9 @@ async def test_an_accepted_order_is_stored_with_its_first_event(database_url: st
         assert '"amountIn": "1"' in event.data
 
 
-@pytest.mark.parametrize("statement", [journal._RECORD_TRANSITIONS, leases._RENEW, leases._RELEASE])
+@pytest.mark.parametrize(
+    "statement", [journal._RECORD_TRANSITIONS, lease_store._RENEW, lease_store._RELEASE]
+)
 async def test_leased_orders_are_found_by_id_when_the_statistics_know_no_open_order(
     database_url: str, statement: str
 ) -> None:
@@ -72,7 +75,7 @@ async def test_leased_orders_are_found_by_id_when_the_statistics_know_no_open_or
 
     plan = "\n".join(row[0] for row in rows)
     assert "orders_pkey" in plan
-    assert "orders_open" not in plan
+    assert "orders_active" not in plan
     assert "Seq Scan on orders" not in plan
 
 

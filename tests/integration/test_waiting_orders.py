@@ -17,15 +17,19 @@ from backend.domain.conditions import (
     Then,
     TrailingStop,
 )
-from backend.domain.lifecycle import Status
+from backend.domain.lifecycle import OPEN_STATUSES, Cause, Status, advance
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.tokens import SOL, USDC
 from backend.engine.api_services import new_id
+from backend.store.counts import StatusCounts
 from backend.store.feed import FeedPosition
+from backend.store.reads.order_lists import OrderFilter
+from backend.store.transitions import Transition
 from backend.store.waiting.condition_rows import decode_condition, encode_condition
 from backend.store.waiting.trigger_shards import SHARDS, TriggerShards
 from backend.store.waiting.waiting_orders import MetTrigger, WaitingRecord
+from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.stores import LIMIT_TERMS, ORDER_TERMS, Store, new_order, open_store
 
 PRICE = PriceRatio(10**40, 3)
@@ -167,6 +171,58 @@ async def test_an_order_is_not_released_within_its_cool_down(database_url: str) 
         [cooled] = await store.waiting.load([record.id])
         assert cooled.cool_down_s == 0
         assert await release(store, record)
+
+
+async def test_an_order_whose_price_cannot_be_had_waits_again(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        record = await accept_waiting(store)
+        assert await release(store, record)
+        order = await store.leases.claim(record.id)
+        assert order is not None
+        assert order.waits_again
+        step = advance(order.status, order.attempt, Cause.UNMET)
+        await store.journal.record(
+            Transition(order, step, '{"code": "min_out_not_met"}', last_error="x", wait_ms=9_000)
+        )
+        [again] = await store.waiting.load([order.id])
+        assert (again.seq, again.terms, 8 < again.cool_down_s <= 9) == (4, LIMIT_TERMS, True)
+        assert await store.leases.claim(order.id) is None
+        assert not await release(store, again)
+        await store.pool.execute("UPDATE orders SET next_attempt_at = now()")
+        assert await release(store, again)
+        claimed = await store.leases.claim(order.id)
+        assert claimed is not None
+        assert (claimed.status, claimed.attempt, claimed.seq) == (Status.ROUTING, 1, 5)
+
+
+async def test_what_waits_is_cancelled_also_by_a_timer(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        records = [await accept_waiting(store) for _ in range(3)]
+        await store.intake.accept(new_order())
+        reason = CancelReason.REQUESTED
+        assert await store.cancellations.cancel("local", records[0].id, reason)
+        await store.timers.set("local", 1)
+        await store.pool.execute("UPDATE cancel_timers SET trigger_at = now()")
+        assert await store.timers.cancel_due() == 3
+        assert await store.waiting.load([each.id for each in records]) == []
+        assert not await release(store, records[1])
+        timer = await store.timers.get("local")
+        assert (timer.is_cancelling, await store.count_open()) == (False, 0)
+
+
+async def test_counts_and_lists_show_what_waits(database_url: str) -> None:
+    async with open_store(database_url) as store:
+        record = await accept_waiting(store)
+        await store.intake.accept(new_order())
+        await store.wait_readable()
+        counts = StatusCounts(store.pool)
+        await counts.refresh()
+        assert counts.get("local")[Status.WAITING] == 1
+        for statuses in ((Status.WAITING,), OPEN_STATUSES):
+            page = await store.orders.list_page("local", OrderFilter(statuses), limit=9)
+            assert record.id in {each.id for each in page}
+            assert len(page) == (1 if len(statuses) == 1 else 2)
+        assert await store.count_open() == 2
 
 
 async def test_a_stop_limit_that_was_triggered_waits_as_a_limit(database_url: str) -> None:

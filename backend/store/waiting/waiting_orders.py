@@ -16,7 +16,7 @@ import asyncpg
 
 from backend.domain.conditions import Condition, ConditionState, get_awaited
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceRatio
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
@@ -24,7 +24,8 @@ from backend.store.committed_events import build_event
 from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
 from backend.store.feed import FeedPosition
-from backend.store.waiting.condition_rows import decode_condition, decode_ratio, encode_ratio
+from backend.store.leases.leased_orders import parse_terms
+from backend.store.waiting.condition_rows import decode_ratio, encode_ratio
 
 FIRST_ID: Final = UUID(int=0)
 _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
@@ -226,23 +227,13 @@ class WaitingOrders:
         return await repeat_conflicts(fetch)
 
     def _parse(self, row: asyncpg.Record) -> WaitingRecord:
-        condition, price_of = decode_condition(row["condition"])
-        min_amount_out, high_water = row["min_amount_out"], row["high_water"]
+        terms, high_water = parse_terms(row, self._tokens), row["high_water"]
+        assert terms.condition is not None, "what waits has a condition"
         return WaitingRecord(
             id=row["id"],
             owner=row["owner"],
-            terms=OrderTerms(
-                type=OrderType(row["type"]),
-                token_in=self._tokens.find(row["token_in"], "token_in"),
-                token_out=self._tokens.find(row["token_out"], "token_out"),
-                amount_in=int(row["amount_in"]),
-                min_amount_out=None if min_amount_out is None else int(min_amount_out),
-                slippage_bps=row["slippage_bps"],
-                max_price_impact_bps=row["max_price_impact_bps"],
-                condition=condition,
-                price_of=price_of,
-            ),
-            condition=get_awaited(condition, is_triggered=row["is_triggered"]),
+            terms=terms,
+            condition=get_awaited(terms.condition, is_triggered=row["is_triggered"]),
             state=ConditionState(None if high_water is None else decode_ratio(high_water)),
             is_triggered=row["is_triggered"],
             seq=row["seq"],

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms, TimeInForce
-from backend.store.leases import NO_WAITS
+from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, check_constraints
 
@@ -42,6 +42,10 @@ class DatabaseModel:
             created_at=now,
         )
         row.append_event(now, "{}", 0)
+        if terms.condition is not None and not time_in_force.has_one_attempt:
+            row.status = Status.WAITING
+            row.seq += 1
+            row.append_event(now, "{}", 0)
 
     def find_leased_by(self, holder: str) -> list[UUID]:
         """The orders that a worker has not released."""
@@ -96,7 +100,8 @@ class DatabaseModel:
     def is_claimable(self, row: OrderRow, now: float, ahead_s: float) -> bool:
         """Whether a worker may have an order: not after its expiry, unless it is submitted."""
         is_over = row.has_expired(now) and row.status is not Status.SUBMITTED
-        return row.is_claimable(now, ahead_s) and not is_over
+        is_waiting = row.status is Status.WAITING
+        return row.is_claimable(now, ahead_s) and not is_over and not is_waiting
 
     def renew(
         self,
@@ -133,6 +138,7 @@ class DatabaseModel:
             row.owner
             for row in self.rows.values()
             if row.open
+            and row.status is not Status.WAITING
             and (row.kick_at <= now or row.kick_at > now + ahead_s)
             and row.is_free(now, ahead_s)
         }
@@ -157,6 +163,22 @@ class DatabaseModel:
     def may_record(self, row: OrderRow, write: TransitionWrite, now: float) -> bool:
         """Whether the expiry of an order permits a step: it is not submitted any more."""
         return not (write.status is Status.SUBMITTED and row.has_expired(now))
+
+    def release_waiting(
+        self, now: float, order_id: UUID, seq: int, rekick_s: float, ahead_s: float
+    ) -> bool:
+        """``_RELEASE`` of ``waiting_orders`` for one order: returns whether it is released."""
+        row = self.rows.get(order_id)
+        if row is None or row.status is not Status.WAITING or row.seq != seq:
+            return False
+        if row.has_expired(now) or row.is_cooling(now, ahead_s):
+            return False
+        row.status = Status.ROUTING
+        row.seq += 1
+        row.next_attempt_at = None
+        row.kick_at = now + rekick_s
+        row.append_event(now, "{}", row.epoch)
+        return True
 
     def find_expired(self, now: float, keys: Sequence[LeaseKey], seqs: Sequence[int]) -> list[UUID]:
         """``_FIND_EXPIRED``: returns the orders that have not moved on from a seq, and expired."""
@@ -257,7 +279,7 @@ def _apply_write(
     row.seq += 1
     row.attempts = write.attempt
     row.dex = write.dex or row.dex
-    if write.status is Status.ROUTING:
+    if write.status in (Status.ROUTING, Status.WAITING):
         row.tx_hash = None
     else:
         row.tx_hash = write.tx_hash or row.tx_hash

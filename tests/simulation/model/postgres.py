@@ -15,8 +15,10 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.store import journal, late_amounts, leases
+from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
+from backend.store.leases import lease_store
+from backend.store.waiting.condition_rows import encode_condition
 from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
@@ -82,7 +84,7 @@ class PostgresServer:
     def execute(self, sql: str, args: StatementArgs, client: str) -> list[ResultRow]:
         """Execute one statement in a transaction of its own."""
         is_conflict = self._random.random() < self.statement_faults.conflict_chance
-        if is_conflict and sql in (leases._CLAIM, leases._CLAIM_WAITING):
+        if is_conflict and sql in (lease_store._CLAIM, lease_store._CLAIM_WAITING):
             return []
         if is_conflict:
             raise asyncpg.DeadlockDetectedError("deadlock detected")
@@ -164,6 +166,9 @@ def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
         "min_amount_out": terms.min_amount_out,
         "slippage_bps": terms.slippage_bps,
         "max_price_impact_bps": terms.max_price_impact_bps,
+        "condition": None
+        if terms.condition is None
+        else encode_condition(terms.condition, terms.price_of),
         "status": row.status,
         "seq": row.seq,
         "attempts": row.attempts,
@@ -283,11 +288,11 @@ def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {
-    leases._CLAIM: _run_claim,
-    leases._RENEW: _run_renew,
-    leases._RELEASE: _run_release,
-    leases._CLAIM_WAITING: _run_claim_waiting,
-    leases._FIND_OVERDUE_OWNERS: _run_sweep,
+    lease_store._CLAIM: _run_claim,
+    lease_store._RENEW: _run_renew,
+    lease_store._RELEASE: _run_release,
+    lease_store._CLAIM_WAITING: _run_claim_waiting,
+    lease_store._FIND_OVERDUE_OWNERS: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
     journal._FIND_RECORDED: _run_find_recorded,
     expired_submissions._FIND_EXPIRED: _run_find_expired,

@@ -113,8 +113,11 @@ class OrderRow:
 
     def is_claimable(self, now: float, ahead_s: float) -> bool:
         """``_IS_CLAIMABLE``, without the expiry."""
-        is_waiting = now < (self.next_attempt_at or now) <= now + ahead_s
-        return self.open and self.is_free(now, ahead_s) and not is_waiting
+        return self.open and self.is_free(now, ahead_s) and not self.is_cooling(now, ahead_s)
+
+    def is_cooling(self, now: float, ahead_s: float) -> bool:
+        """Whether its next attempt is not due."""
+        return now < (self.next_attempt_at or now) <= now + ahead_s
 
     def append_event(self, at: float, data: str, epoch: int, wait_s: float = 0.0) -> None:
         """Append the event of its current status."""

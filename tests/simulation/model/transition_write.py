@@ -72,7 +72,10 @@ def check_constraints(write: TransitionWrite, tx_hash: str | None, dex: str | No
     is_complete = None not in (write.tx_hash, write.signed_tx, write.last_valid_height)
     if write.status is Status.SUBMITTED and not is_complete:
         raise asyncpg.CheckViolationError("a submitted order has its transaction")
-    if write.status in (Status.ROUTING, Status.BUILDING) and write.signed_tx is not None:
+    if write.status is Status.WAITING and write.is_leased:
+        raise asyncpg.CheckViolationError("what waits has no lease")
+    unsigned = (Status.WAITING, Status.ROUTING, Status.BUILDING)
+    if write.status in unsigned and write.signed_tx is not None:
         raise asyncpg.CheckViolationError("nothing is signed before submitted")
     if write.amount_out is not None and write.status is not Status.CONFIRMED:
         raise asyncpg.CheckViolationError("only what is confirmed has an amount")
