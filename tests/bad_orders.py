@@ -33,6 +33,7 @@ _WHOLE_NUMBER = "must be a whole number"
 _UNKNOWN_FIELD = "is not a known field"
 _DECIMAL_NUMBER = "must be a decimal number"
 _PRINTABLE = "must be 1 to 64 printable ASCII characters"
+_BELONGS = "belongs to orders of type"
 _NOT_SUPPORTED = "not supported yet"
 _TIME_WITH_ZONE = "must be a time with its zone"
 _NOT_A_MINT = "is not a mint address"
@@ -67,7 +68,7 @@ BAD_ORDERS = {
     "fraction with exponent": BadOrder(_order('"slippage":"1e-2"'), "slippage", "plain decimal"),
     "fraction true": BadOrder(_order('"slippage":true'), "slippage", _DECIMAL_NUMBER),
     "fraction NaN": BadOrder(_order('"slippage":NaN'), "slippage", "finite"),
-    "orderType that is none": BadOrder(_order('"orderType":"stop"'), "orderType", "must be one of"),
+    "orderType that is none": BadOrder(_order('"orderType":"oco"'), "orderType", "must be one of"),
     "unknown field": BadOrder(_order('"side":"buy"'), "side", _UNKNOWN_FIELD, "unknown_field"),
     "field in snake case": BadOrder(
         '{"token_in":"SOL","tokenOut":"USDC","amount":1}',
@@ -192,20 +193,83 @@ BAD_ORDERS = {
     "slippage endless": BadOrder(
         _order(f'"slippageBps":{"9" * 5_000}'), "slippageBps", _WHOLE_NUMBER
     ),
-    "unknown type": BadOrder(_order('"type":"stop"'), "type", "must be one of market"),
+    "unknown type": BadOrder(_order('"type":"oco"'), "type", "must be one of market, limit, stop"),
     "numeric type": BadOrder(_order('"type":1'), "type", "must be a string"),
-    "limit": BadOrder(
-        _order('"type":"limit","limitPrice":"99"'),
-        "type",
-        _NOT_SUPPORTED,
-        "type_not_supported",
+    "limit without a price": BadOrder(
+        _order('"type":"limit"'), "limitPrice", "is required, or minAmountOut", "missing_field"
     ),
+    "limit that contradicts its minimum": BadOrder(
+        _order('"type":"limit","limitPrice":"99","minAmountOut":"98"'),
+        "minAmountOut",
+        "asks for 99 USDC",
+    ),
+    "limit price of 0": BadOrder(
+        _order('"type":"limit","limitPrice":"0"'), "limitPrice", "greater than 0"
+    ),
+    "limit price in words": BadOrder(
+        _order('"type":"limit","limitPrice":"high"'), "limitPrice", _DECIMAL_NUMBER
+    ),
+    "limit price beyond 64 bits": BadOrder(
+        _order('"type":"limit","limitPrice":"1e20"'), "limitPrice", "64-bit"
+    ),
+    "limit with a trigger": BadOrder(
+        _order('"type":"limit","limitPrice":9,"triggerPrice":9'), "triggerPrice", _BELONGS
+    ),
+    "stop without a trigger": BadOrder(
+        _order('"type":"stop"'), "triggerPrice", "is required", "missing_field"
+    ),
+    "stop with a limit": BadOrder(
+        _order('"type":"stop","triggerPrice":9,"limitPrice":8'), "limitPrice", _BELONGS
+    ),
+    "stop with a minimum": BadOrder(
+        _order('"type":"stop","triggerPrice":9,"minAmountOut":8'),
+        "minAmountOut",
+        "use limit or stopLimit",
+    ),
+    "stop at once": BadOrder(
+        _order('"type":"stop","triggerPrice":9,"timeInForce":"ioc"'),
+        "timeInForce",
+        "wait for their trigger",
+    ),
+    "stop with no confirmation": BadOrder(
+        _order('"type":"stop","triggerPrice":9,"confirmations":0'), "confirmations", "equal to 1"
+    ),
+    "stop by another name twice": BadOrder(
+        _order('"type":"stop","triggerPrice":9,"stopPrice":8'), "stopPrice", "disagrees with it"
+    ),
+    "stop limit without a limit": BadOrder(
+        _order('"type":"stopLimit","triggerPrice":9'),
+        "limitPrice",
+        "is required, or minAmountOut",
+        "missing_field",
+    ),
+    "take profit then something": BadOrder(
+        _order('"type":"takeProfit","triggerPrice":9,"then":"wait"'), "then", "limit, market"
+    ),
+    "take profit beyond 64 bits": BadOrder(
+        _order('"type":"takeProfit","triggerPrice":"1e20"'), "triggerPrice", "64-bit"
+    ),
+    "trailing stop without a distance": BadOrder(
+        _order('"type":"trailingStop"'), "trailBps", "is required", "missing_field"
+    ),
+    "trailing stop too close": BadOrder(
+        _order('"type":"trailingStop","trailBps":49'), "trailBps", "equal to 50"
+    ),
+    "trailing stop too far": BadOrder(
+        _order('"type":"trailingStop","trailBps":5001'), "trailBps", "equal to 5000"
+    ),
+    "price of another token": BadOrder(
+        _order('"type":"limit","limitPrice":9,"priceOf":"SOL"'), "priceOf", "tokenIn, tokenOut"
+    ),
+    "trailing percentage": BadOrder(
+        _order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
+    ),
+    "price": BadOrder(_order('"price":5'), "price", "limitPrice", "unknown_field"),
     "sniper": BadOrder(_order('"type":"Sniper"'), "type", _NOT_SUPPORTED, "type_not_supported"),
     "limit price of a market order": BadOrder(
         _order('"limitPrice":1'),
         "limitPrice",
-        _NOT_SUPPORTED,
-        "type_not_supported",
+        "orders of type limit, stopLimit, not to market",
     ),
     "expiry without a zone": BadOrder(
         _order('"expiresAt":"2030-01-01T00:00:00"'), "expiresAt", _TIME_WITH_ZONE

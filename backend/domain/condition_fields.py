@@ -21,7 +21,6 @@ from backend.domain.conditions import (
     TrailingStop,
 )
 from backend.domain.errors import InvalidInput
-from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceOf, PriceRatio, parse_price
 
 Number = str | int | Decimal
@@ -69,7 +68,7 @@ class ConditionReader:
 
         Every field that does not belong to the type is an error.
         """
-        self._check_fields(order_type, fields)
+        self.errors += find_foreign_fields(order_type, fields)
         if order_type not in FIELDS_BY_TYPE:
             return None
         count = self._read_confirmations(fields)
@@ -89,11 +88,14 @@ class ConditionReader:
         trigger = self._read_price("triggerPrice", fields.trigger_price, price_of)
         if trigger is None:
             if fields.trigger_price is None:
-                self._refuse("triggerPrice", "is required", "missing_field")
+                reason = f"is required for {order_type} orders"
+                self._refuse("triggerPrice", reason, "missing_field")
             return None
         if order_type == "stop":
             return Stop(trigger, count)
         if order_type == "takeProfit":
+            if then is Then.LIMIT:
+                self._check_least("triggerPrice", trigger)
             return TakeProfit(trigger, count, then)
         return None if limit is None else StopLimit(trigger, limit, count)
 
@@ -103,7 +105,7 @@ class ConditionReader:
         activation = self._read_price("activationPrice", fields.activation_price, price_of)
         trail = fields.trail_bps
         if trail is None:
-            self._refuse("trailBps", "is required", "missing_field")
+            self._refuse("trailBps", "is required for trailingStop orders", "missing_field")
             return None
         if not TRAIL_MIN_BPS <= trail <= TRAIL_MAX_BPS:
             self._refuse("trailBps", f"must be {TRAIL_MIN_BPS} to {TRAIL_MAX_BPS}")
@@ -120,13 +122,21 @@ class ConditionReader:
         if price is None:
             return None
         own_least = price.min_amount_out(self._amount_in)
-        shown = f"{format_amount(own_least, self._decimals[1])} {self._symbol}"
-        if own_least > U64_MAX:
-            self._refuse("limitPrice", f"asks for {shown}, more than a 64-bit amount")
-        elif least is not None and least != own_least:
+        self._check_least("limitPrice", price)
+        if own_least <= U64_MAX and least is not None and least != own_least:
+            shown = self._format_out(own_least)
             reason = f"contradicts limitPrice, which asks for {shown}: give one of them"
             self._refuse("minAmountOut", reason)
         return price
+
+    def _check_least(self, field: str, price: PriceRatio) -> None:
+        least = price.min_amount_out(self._amount_in)
+        if least > U64_MAX:
+            shown = self._format_out(least)
+            self._refuse(field, f"asks for {shown}, more than a 64-bit amount")
+
+    def _format_out(self, amount: int) -> str:
+        return f"{format_amount(amount, self._decimals[1])} {self._symbol}"
 
     def _read_price(self, field: str, value: Number | None, price_of: PriceOf) -> PriceRatio | None:
         if value is None:
@@ -156,42 +166,46 @@ class ConditionReader:
             self._refuse(field, f"must be one of {', '.join(kind)}")
             return default
 
-    def _check_fields(self, order_type: str, fields: ConditionFields) -> None:
-        written = {
-            "limitPrice": fields.limit_price,
-            "triggerPrice": fields.trigger_price,
-            "activationPrice": fields.activation_price,
-            "trailBps": fields.trail_bps,
-            "confirmations": fields.confirmations,
-            "then": fields.then,
-        }
-        for field, value in written.items():
-            if value is not None and field not in FIELDS_BY_TYPE.get(order_type, set()):
-                owners = ", ".join(t for t, names in FIELDS_BY_TYPE.items() if field in names)
-                self._refuse(field, f"belongs to orders of type {owners}, not to {order_type}")
-        if fields.price_of is not None and order_type not in FIELDS_BY_TYPE:
-            self._refuse("priceOf", f"belongs to orders that wait for a price, not to {order_type}")
-        is_market = order_type in FIELDS_BY_TYPE and order_type not in _LIMITED
-        if is_market and fields.min_amount_out is not None:
-            reason = f"is no part of {order_type} orders: for a minimum use limit or stopLimit"
-            self._refuse("minAmountOut", reason)
-
     def _refuse(self, field: str, reason: str, code: str = "invalid_field") -> None:
         self.errors.append(InvalidInput(field, reason, code))
 
 
-def format_condition(terms: OrderTerms) -> dict[str, object]:
-    """The fields of an order's condition as its client wrote them, in the names of the wire."""
-    condition = terms.condition
-    if condition is None:
-        return {}
+def find_foreign_fields(order_type: str, fields: ConditionFields) -> list[InvalidInput]:
+    """The errors of fields that do not belong to the type of an order."""
+    written = {
+        "limitPrice": fields.limit_price,
+        "triggerPrice": fields.trigger_price,
+        "activationPrice": fields.activation_price,
+        "trailBps": fields.trail_bps,
+        "confirmations": fields.confirmations,
+        "then": fields.then,
+    }
+    reasons = {}
+    for field, value in written.items():
+        if value is not None and field not in FIELDS_BY_TYPE.get(order_type, set()):
+            owners = ", ".join(t for t, names in FIELDS_BY_TYPE.items() if field in names)
+            reasons[field] = f"belongs to orders of type {owners}, not to {order_type}"
+    if fields.price_of is not None and order_type not in FIELDS_BY_TYPE:
+        reasons["priceOf"] = f"belongs to orders that wait for a price, not to {order_type}"
+    is_unlimited = order_type in FIELDS_BY_TYPE and order_type not in _LIMITED
+    if is_unlimited and fields.min_amount_out is not None:
+        reason = f"is no part of {order_type} orders: for a minimum use limit or stopLimit"
+        reasons["minAmountOut"] = reason
+    return [InvalidInput(field, reason) for field, reason in reasons.items()]
+
+
+def format_condition(
+    condition: Condition, price_of: PriceOf, token_in: Token, token_out: Token
+) -> dict[str, object]:
+    """The fields of a condition as its client wrote them, in the names of the wire."""
+    decimals = token_in.decimals, token_out.decimals
     fields: dict[str, object] = {
-        name: _format_price(price, terms)
+        name: price.format(*decimals, price_of)
         for name, price in _name_prices(condition).items()
         if price is not None
     }
-    if terms.price_of is not PriceOf.TOKEN_IN and fields:
-        fields["priceOf"] = terms.price_of.value
+    if fields:
+        fields["priceOf"] = price_of.value
     if isinstance(condition, TrailingStop):
         fields["trailBps"] = condition.trail_bps
     if not isinstance(condition, Limit):
@@ -211,7 +225,3 @@ def _name_prices(condition: Condition) -> dict[str, PriceRatio | None]:
             return {"activationPrice": activation}
         case _:
             return {"triggerPrice": condition.trigger}
-
-
-def _format_price(price: PriceRatio, terms: OrderTerms) -> str:
-    return price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)

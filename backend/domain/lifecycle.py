@@ -210,14 +210,17 @@ _SUBMITTED_RECOVERY = {
 
 
 def render_diagram() -> Iterator[str]:
-    """Render the table as the lines of a Mermaid state diagram."""
-    yield "stateDiagram-v2"
-    yield f"    [*] --> {Status.PENDING}"
+    """Render the table as the lines of a Mermaid state diagram, with an arrow for each pair."""
+    arrows: dict[tuple[Status, Status], list[str]] = {}
     for (status, cause), rule in TRANSITIONS.items():
         label = f"{cause}, attempts remain" if rule.is_retryable else cause.value
-        yield f"    {status} --> {rule.to}: {label}"
-    for status in sorted({s for (s, _), rule in TRANSITIONS.items() if rule.is_retryable}):
-        yield f"    {status} --> {Status.FAILED}: no attempts remain"
+        arrows.setdefault((status, rule.to), []).append(label)
+    for status in {s for (s, _), rule in TRANSITIONS.items() if rule.is_retryable}:
+        arrows.setdefault((status, Status.FAILED), []).append("no attempts remain")
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {Status.PENDING}"
+    for (status, to), labels in arrows.items():
+        yield f"    {status} --> {to}: {' / '.join(labels)}"
     for status in Status:
         if status.is_final:
             yield f"    {status} --> [*]"

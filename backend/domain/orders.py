@@ -12,7 +12,7 @@ from uuid import UUID
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
 from backend.domain.lifecycle import Status
-from backend.domain.prices import PriceOf
+from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
 
 
@@ -201,7 +201,9 @@ class OrderRecord(NamedTuple):
     """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text.
 
     A page of a list creates a thousand of them: a tuple costs a fifth of a frozen dataclass.
-    ``last_valid_height`` is the last block height at which a submitted order can land.
+    ``last_valid_height`` is the last block height at which a submitted order can land,
+    ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
+    followed since.
     """
 
     id: UUID
@@ -231,3 +233,7 @@ class OrderRecord(NamedTuple):
     next_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    condition: Condition | None
+    is_triggered: bool
+    high_water: PriceRatio | None
+    price_of: PriceOf

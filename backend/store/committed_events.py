@@ -81,7 +81,7 @@ def encode_first_data(order: NewOrder) -> str:
     if terms.min_amount_out is not None:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
     if terms.condition is not None:
-        data |= format_condition(terms)
+        data |= format_condition(terms.condition, terms.price_of, terms.token_in, terms.token_out)
     if order.time_in_force is not TimeInForce.GTC:
         data["timeInForce"] = order.time_in_force.value
     if order.expires_at is not None:

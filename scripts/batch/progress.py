@@ -19,6 +19,7 @@ from rich.text import Text
 
 STATUSES = {
     "pending": "◌",
+    "waiting": "◇",
     "routing": "◔",
     "building": "◑",
     "submitted": "◕",

@@ -55,7 +55,7 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
 
 def test_all_invalid_fields_are_reported_together() -> None:
     problem = read_problem(
-        '{"tokenIn":"DOGE","amount":-1,"minAmountOut":[],"slippageBps":1.5,"type":"stop",'
+        '{"tokenIn":"DOGE","amount":-1,"minAmountOut":[],"slippageBps":1.5,"type":"oco",'
         '"clientOrderId":"","extra":1}'
     )
     assert {error.field for error in problem.errors} == {

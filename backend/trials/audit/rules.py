@@ -70,9 +70,12 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
 
 
 def find_stuck(evidence: Evidence) -> Iterator[Violation]:
-    """Find orders that have not ended, and ended ones that are still leased."""
+    """Find orders that have not ended, and others that are still leased.
+
+    What waits for a price that the market has not had is not stuck.
+    """
     for row in evidence.rows.values():
-        if not row.status.is_final:
+        if not row.status.is_final and row.status is not Status.WAITING:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still {row.status}")
         elif row.is_leased:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still leased")
