@@ -207,6 +207,7 @@ async def _truncate_database(
         await connection.execute(
             "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers"
         )
+        await connection.execute("UPDATE trigger_shards SET holder = NULL, lease_until = NULL")
         return True
     finally:
         await connection.close()

@@ -33,7 +33,7 @@ _DROPPED_FIRST: Final = ("y", "e", "f", "o", "s", "space", "]", "n", "/")
 """What a footer leaves out that is too narrow for all keys, in this order."""
 
 OTHER_KEYS: Final = (
-    KeyHelp("1-8", "", "", "switch a status on or off; 0 shows all"),
+    KeyHelp("1-9", "", "", "switch a status on or off; 0 shows all"),
     KeyHelp("enter", "", "", "show the order in full; escape goes back"),
     KeyHelp("j k g G", "", "", "move, as do arrows, page keys, home and end"),
     KeyHelp("R", "", "", "send failed orders again as a new batch (asks first)"),

@@ -14,6 +14,13 @@ class ApiSettings(BaseSettings):
     slippage_bps: int = Field(
         50, ge=0, le=10_000, description="Default slippage of an order, in basis points."
     )
+    stop_slippage_bps: int = Field(
+        300,
+        ge=0,
+        le=10_000,
+        description="Default slippage of an order that is sold at the market when its trigger is"
+        " met, in basis points.",
+    )
     max_price_impact_bps: int = Field(
         500,
         ge=0,

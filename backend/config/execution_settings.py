@@ -54,6 +54,13 @@ class ExecutionSettings(BaseSettings):
     backoff_jitter: float = Field(
         0.1, ge=0, le=1, description="Maximum random deviation of the backoff, as a fraction of it."
     )
+    limit_cool_down_s: float = Field(
+        1,
+        ge=0.05,
+        le=60,
+        description="How long a limit order whose price could not be had waits at least before it"
+        " is tried again, in seconds.",
+    )
     quote_timeout_s: float = Field(
         2, gt=0, le=60, description="Timeout of a quote from one venue, in seconds."
     )

@@ -63,8 +63,12 @@ class OutcomeUnknown(EngineError):
 
 
 class RetryLater(Exception):
-    """An attempt failed, which is stored: the job must be retried after ``wait_s`` seconds."""
+    """An attempt failed, which is stored: the job must be retried after ``wait_s`` seconds.
 
-    def __init__(self, wait_s: float) -> None:
+    However often it was retried before, if it ``is_unbounded``.
+    """
+
+    def __init__(self, wait_s: float, *, is_unbounded: bool = False) -> None:
         super().__init__(f"retry in {wait_s} s")
         self.wait_s = wait_s
+        self.is_unbounded = is_unbounded

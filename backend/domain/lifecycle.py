@@ -27,6 +27,8 @@ class Status(StrEnum):
     """The status of an order; the last four are final."""
 
     PENDING = "pending"
+    WAITING = "waiting"
+    """Until the market meets its condition."""
     ROUTING = "routing"
     BUILDING = "building"
     SUBMITTED = "submitted"
@@ -49,6 +51,9 @@ class Cause(StrEnum):
     """The cause of a transition; the values label the arrows of the diagram."""
 
     CLAIMED = "claimed by a worker"
+    CONDITIONAL = "has a condition"
+    MET = "its condition is met"
+    UNMET = "its condition no longer holds"
     ROUTED = "route chosen"
     SIGNED = "signed and stored"
     LANDED = "landed and succeeded"
@@ -65,23 +70,34 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TransitionRule:
-    """The target status of a cause; if retryable, only while attempts remain, else ``failed``."""
+    """The target status of a cause; if retryable, only while attempts remain, else ``failed``.
+
+    ``ends_attempt`` if the next attempt begins, whatever remains: each has at most one signature.
+    """
 
     to: Status
     is_retryable: bool = False
+    ends_attempt: bool = False
 
 
 _RETRY_RULE = TransitionRule(Status.ROUTING, is_retryable=True)
+# What waits for a better price than there is has failed at nothing: no bound of attempts counts.
+_WAIT_RULE = TransitionRule(Status.WAITING)
 _FAIL_RULE = TransitionRule(Status.FAILED)
 _CANCEL_RULE = TransitionRule(Status.CANCELLED)
 _EXPIRE_RULE = TransitionRule(Status.EXPIRED)
 
 TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.PENDING, Cause.CLAIMED): TransitionRule(Status.ROUTING),
+    (Status.PENDING, Cause.CONDITIONAL): _WAIT_RULE,
     (Status.PENDING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.PENDING, Cause.TIMED_OUT): _EXPIRE_RULE,
+    (Status.WAITING, Cause.MET): TransitionRule(Status.ROUTING),
+    (Status.WAITING, Cause.CANCELLED): _CANCEL_RULE,
+    (Status.WAITING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),
     (Status.ROUTING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.ROUTING, Cause.UNMET): _WAIT_RULE,
     (Status.ROUTING, Cause.OUTAGE): _FAIL_RULE,
     (Status.ROUTING, Cause.REJECTED): _FAIL_RULE,
     (Status.ROUTING, Cause.CANCELLED): _CANCEL_RULE,
@@ -89,6 +105,7 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.ROUTING, Cause.UNFILLED): _EXPIRE_RULE,
     (Status.BUILDING, Cause.SIGNED): TransitionRule(Status.SUBMITTED),
     (Status.BUILDING, Cause.TRANSIENT): _RETRY_RULE,
+    (Status.BUILDING, Cause.UNMET): _WAIT_RULE,
     (Status.BUILDING, Cause.OUTAGE): _FAIL_RULE,
     (Status.BUILDING, Cause.REJECTED): _FAIL_RULE,
     (Status.BUILDING, Cause.CANCELLED): _CANCEL_RULE,
@@ -103,6 +120,7 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.SUBMITTED, Cause.REJECTED): _FAIL_RULE,
     (Status.SUBMITTED, Cause.SIGNATURE_EXPIRED): _RETRY_RULE,
     # The chain shows that its transaction was reverted or can never land.
+    (Status.SUBMITTED, Cause.UNMET): TransitionRule(Status.WAITING, ends_attempt=True),
     (Status.SUBMITTED, Cause.UNFILLED): _EXPIRE_RULE,
 }
 
@@ -127,18 +145,19 @@ class Step:
 
 
 def advance(
-    status: Status, attempt: int, cause: Cause, *, attempts_max: int = ATTEMPTS_MAX
+    status: Status, attempt: int, cause: Cause, *, attempts_max: int | None = ATTEMPTS_MAX
 ) -> Step:
     """Determine the step for ``cause`` on an order in ``status`` on its ``attempt`` (from 1).
 
-    Raises ``IllegalTransition`` if the table does not list it.
+    Without ``attempts_max`` attempts always remain. Raises ``IllegalTransition`` if the table does
+    not list it.
     """
     rule = TRANSITIONS.get((status, cause))
     if rule is None:
         raise IllegalTransition(f"{cause.name} is no transition of an order that is {status}")
     if not rule.is_retryable:
-        return Step(rule.to, attempt)
-    if attempt >= attempts_max:
+        return Step(rule.to, attempt + 1 if rule.ends_attempt else attempt)
+    if attempts_max is not None and attempt >= attempts_max:
         return Step(Status.FAILED, attempt)
     return Step(rule.to, attempt + 1, is_retry=True)
 
@@ -191,14 +210,17 @@ _SUBMITTED_RECOVERY = {
 
 
 def render_diagram() -> Iterator[str]:
-    """Render the table as the lines of a Mermaid state diagram."""
-    yield "stateDiagram-v2"
-    yield f"    [*] --> {Status.PENDING}"
+    """Render the table as the lines of a Mermaid state diagram, with an arrow for each pair."""
+    arrows: dict[tuple[Status, Status], list[str]] = {}
     for (status, cause), rule in TRANSITIONS.items():
         label = f"{cause}, attempts remain" if rule.is_retryable else cause.value
-        yield f"    {status} --> {rule.to}: {label}"
-    for status in sorted({s for (s, _), rule in TRANSITIONS.items() if rule.is_retryable}):
-        yield f"    {status} --> {Status.FAILED}: no attempts remain"
+        arrows.setdefault((status, rule.to), []).append(label)
+    for status in {s for (s, _), rule in TRANSITIONS.items() if rule.is_retryable}:
+        arrows.setdefault((status, Status.FAILED), []).append("no attempts remain")
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {Status.PENDING}"
+    for (status, to), labels in arrows.items():
+        yield f"    {status} --> {to}: {' / '.join(labels)}"
     for status in Status:
         if status.is_final:
             yield f"    {status} --> [*]"

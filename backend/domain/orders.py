@@ -10,15 +10,21 @@ from typing import NamedTuple
 from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
+from backend.domain.conditions import Condition, Release, get_release
 from backend.domain.lifecycle import Status
+from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
 
 
 class OrderType(StrEnum):
-    """When an order is executed: immediately, at a price, or when its pool opens."""
+    """When an order is executed: immediately, when its price is met, or when its pool opens."""
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP = "stop"
+    TAKE_PROFIT = "takeProfit"
+    STOP_LIMIT = "stopLimit"
+    TRAILING_STOP = "trailingStop"
     SNIPER = "sniper"
 
 
@@ -49,7 +55,8 @@ class OrderTerms:
 
     ``slippage_bps`` is the tolerance relative to the quote, ``min_amount_out`` the client's own
     minimum, ``max_price_impact_bps`` the cap on a quote's price impact; orders that were accepted
-    before there was a cap have none of their own.
+    before there was a cap have none of their own. ``condition`` is what is waited for, with a price
+    that its client wrote for the token of ``price_of``; without one the order is executed at once.
     """
 
     type: OrderType
@@ -59,6 +66,8 @@ class OrderTerms:
     min_amount_out: int | None
     slippage_bps: int
     max_price_impact_bps: int | None = None
+    condition: Condition | None = None
+    price_of: PriceOf = PriceOf.TOKEN_IN
 
     def __post_init__(self) -> None:
         assert self.token_in != self.token_out
@@ -86,6 +95,11 @@ class NewOrder:
     batch_id: UUID | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: datetime | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its condition: what has one attempt is tried at once."""
+        return self.terms.condition is not None and not self.time_in_force.has_one_attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,30 @@ class LeasedOrder:
     time_in_force: TimeInForce = TimeInForce.GTC
     can_expire: bool = False
 
+    @property
+    def has_waited(self) -> bool:
+        """Whether it is executed because its condition was met: no bound of attempts counts."""
+        return self._release is not None
+
+    @property
+    def waits_again(self) -> bool:
+        """Whether it waits for its price again when that cannot be had."""
+        release = self._release
+        return release is not None and release.limit is not None
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether it is tried until it is filled, as its trigger was met."""
+        release = self._release
+        return release is not None and release.limit is None
+
+    @property
+    def _release(self) -> Release | None:
+        """What it became when its condition was met; ``None`` for what has never waited."""
+        if self.terms.condition is None or self.time_in_force.has_one_attempt:
+            return None
+        return get_release(self.terms.condition)
+
 
 @dataclass(frozen=True, slots=True)
 class Fill:
@@ -168,7 +206,9 @@ class OrderRecord(NamedTuple):
     """The stored row of an order. Tokens are symbols, amounts base units, ``route`` JSON text.
 
     A page of a list creates a thousand of them: a tuple costs a fifth of a frozen dataclass.
-    ``last_valid_height`` is the last block height at which a submitted order can land.
+    ``last_valid_height`` is the last block height at which a submitted order can land,
+    ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
+    followed since.
     """
 
     id: UUID
@@ -198,3 +238,7 @@ class OrderRecord(NamedTuple):
     next_attempt_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    condition: Condition | None
+    is_triggered: bool
+    high_water: PriceRatio | None
+    price_of: PriceOf

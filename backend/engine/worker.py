@@ -160,7 +160,11 @@ def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> 
 def _build_retry_policy(settings: Settings) -> RetryPolicy:
     wait_ms = round(settings.backoff_s * 1000)
     return RetryPolicy(
-        settings.attempts_max, wait_ms, settings.backoff_jitter, settings.outage_wait_s
+        settings.attempts_max,
+        wait_ms,
+        settings.backoff_jitter,
+        settings.outage_wait_s,
+        round(settings.limit_cool_down_s * 1000),
     )
 
 

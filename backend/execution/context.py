@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
-from backend.domain.backoff import backoff_ms
+from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.wallet.funds import Funds, UncheckedFunds
@@ -22,19 +22,22 @@ from backend.store.journal import Journal
 class RetryPolicy:
     """The number of attempts of an order, and the backoff between them.
 
-    ``outage_wait_s`` is how long one attempt waits while the node is unavailable.
+    ``outage_wait_s`` is how long one attempt waits while the node is unavailable, ``cool_down_ms``
+    how long an order whose price could not be had waits at least before it is tried again.
     """
 
     attempts_max: int
     backoff_ms: int
     backoff_jitter: float
     outage_wait_s: float
+    cool_down_ms: int = 1_000
 
     @property
     def wait_max_ms(self) -> int:
-        """The longest backoff, in milliseconds."""
+        """The longest wait for an attempt, in milliseconds."""
         jitter = self.backoff_jitter
-        return backoff_ms(self.attempts_max, base_ms=self.backoff_ms, jitter=jitter, chance=1)
+        bounded = backoff_ms(self.attempts_max, base_ms=self.backoff_ms, jitter=jitter, chance=1)
+        return max(bounded, round(LONGEST_MS * (1 + jitter)), self.cool_down_ms)
 
 
 class OrderRouter(Protocol):

@@ -13,7 +13,9 @@ that claims the order then continues. While the node is unavailable and nothing 
 order waits in place, which is no attempt. An order that is claimed half-way continues where
 ``choose_recovery`` says. Every write carries the epoch of the claim: when another worker has
 claimed the order since, ``LeaseLost`` ends the execution. An order whose expiry has passed is not
-submitted any more; one that has a single attempt ends when that has not filled it.
+submitted any more; one that has a single attempt ends when that has not filled it. One that waited
+for a limit price waits for it again whenever that cannot be had; one that a stop has released to
+the market is tried until it is filled.
 """
 
 from __future__ import annotations

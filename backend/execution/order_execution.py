@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Unpack
 
-from backend.domain.backoff import backoff_ms
+from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.lifecycle import (
     Cause,
@@ -23,6 +23,8 @@ from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import (
+    INTERRUPTED,
+    QUOTES_TOO_OLD,
     compute_price,
     describe_failure,
     describe_fill,
@@ -43,11 +45,6 @@ from backend.store.withdrawals.expiries import EXPIRED_CODE, EXPIRED_DATA
 
 QUOTE_WAIT_MAX_S = 10.0
 """After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
-_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
-_QUOTES_TOO_OLD = {
-    "code": "interrupted",
-    "reason": "the node was unavailable for a while, so the quotes are too old",
-}
 
 
 class OrderExecution:
@@ -61,7 +58,7 @@ class OrderExecution:
         place: UnsentPlace,
     ) -> None:
         self._context = context
-        attempts_max = context.policy.attempts_max
+        attempts_max = None if order.is_latched else context.policy.attempts_max
         self._steps = StepRecorder(context.journal, order, attempts_max=attempts_max)
         self._lease = lease
         self._place = place
@@ -91,11 +88,11 @@ class OrderExecution:
         match error:
             case OrderExpired():
                 await self._expire()
-            case OutageTooLong():
+            case OutageTooLong() if not self._order.has_waited:
                 await self._fail(Cause.OUTAGE, error)
             case Rejected():
                 await self._reject(error)
-            case Transient():
+            case Transient() | OutageTooLong():
                 await self._retry(Cause.TRANSIENT, error)
             case _ if self._order.status is Status.SUBMITTED:
                 # Once the transaction may have been sent, only the chain decides: repeat the job.
@@ -107,7 +104,7 @@ class OrderExecution:
 
     async def _execute(self) -> None:
         if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
-            await self._steps.record(Cause.INTERRUPTED, _INTERRUPTED)
+            await self._steps.record(Cause.INTERRUPTED, INTERRUPTED)
         signed = None
         while signed is None:
             route = await self._find_route()
@@ -158,7 +155,7 @@ class OrderExecution:
             if self._steps.has_deferred:
                 self._steps.drop_deferred()
             else:
-                await self._steps.record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
+                await self._steps.record(Cause.INTERRUPTED, QUOTES_TOO_OLD)
             return None
 
     async def _wait_out(self, error: Unavailable, code: str) -> None:
@@ -230,8 +227,11 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _reject(self, error: Rejected) -> None:
-        if self._order.time_in_force.has_one_attempt and error.code in UNMET_TERMS_CODES:
+        order, is_unmet = self._order, error.code in UNMET_TERMS_CODES
+        if is_unmet and order.time_in_force.has_one_attempt:
             await self._end_unfilled(Cause.REJECTED, error)
+        elif is_unmet and order.has_waited:
+            await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)
 
@@ -261,23 +261,34 @@ class OrderExecution:
         if self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(cause, error, signed)
             return
+        if self._order.waits_again:
+            await self._wait_again(error, signed)
+            return
         failed_attempt = self._order.attempt
         data = describe_failure(error, signed, self._reverted_fee)
         policy = self._context.policy
-        if failed_attempt < policy.attempts_max:
+        if self._order.is_latched or failed_attempt < policy.attempts_max:
             wait_ms = backoff_ms(
                 failed_attempt,
                 base_ms=policy.backoff_ms,
                 jitter=policy.backoff_jitter,
                 chance=self._context.random.random(),
+                longest_ms=LONGEST_MS if self._order.is_latched else None,
             )
             data["waitMs"] = wait_ms
             await self._record_failure(cause, data, last_error=str(error), wait_ms=wait_ms)
             observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
-            raise RetryLater(wait_ms / 1000)
+            raise RetryLater(wait_ms / 1000, is_unbounded=self._order.is_latched)
         data["reason"] = f"{error.reason} (attempt {failed_attempt} of {policy.attempts_max})"
         await self._record_failure(cause, data, last_error=f"{error.code}: {data['reason']}")
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
+
+    async def _wait_again(self, error: EngineError, signed: SignedTransaction | None) -> None:
+        """Have the order wait for its price, for the length of a cool-down at least."""
+        data = describe_failure(error, signed, self._reverted_fee)
+        wait_ms = data["waitMs"] = self._context.policy.cool_down_ms
+        await self._record_failure(Cause.UNMET, data, last_error=str(error), wait_ms=wait_ms)
+        observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
 
     async def _record_failure(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]

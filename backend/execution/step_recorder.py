@@ -32,7 +32,7 @@ class TransitionFields(TypedDict, total=False):
 class StepRecorder:
     """The order of one execution as its last step left it, and what stores the next one."""
 
-    def __init__(self, journal: Journal, order: LeasedOrder, *, attempts_max: int) -> None:
+    def __init__(self, journal: Journal, order: LeasedOrder, *, attempts_max: int | None) -> None:
         self.order = order
         self._journal = journal
         self._attempts_max = attempts_max

@@ -42,6 +42,8 @@ class RetryMiddleware(SmartRetryMiddleware):
         message.labels.pop("delay", None)
         if isinstance(exception, RetryLater):
             message.labels["delay"] = exception.wait_s
+            if exception.is_unbounded:
+                message.labels.pop("_retries", None)
         elif isinstance(exception, Exception):
             observe.job_failed(exception)
         else:

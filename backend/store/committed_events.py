@@ -6,14 +6,21 @@ their data, which the database normalizes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 import asyncpg
 import orjson
 
 from backend.domain.amounts import format_amount
-from backend.domain.lifecycle import Status
+from backend.domain.condition_fields import format_condition
+from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, OrderEvent, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.times import format_time
+
+WAITS: Final = advance(Status.PENDING, 1, Cause.CONDITIONAL)
+"""The second step of an order that waits for its condition, in the commit that accepts it."""
 
 
 def build_event(
@@ -40,9 +47,9 @@ def build_claim_event(row: asyncpg.Record) -> OrderEvent:
     return build_event(row, seq=row["seq"], status=status, attempt=attempt, data="{}")
 
 
-def build_first_event(order: NewOrder, row: asyncpg.Record) -> OrderEvent:
-    """The first event of an order whose new row the statement returned with its transaction."""
-    return OrderEvent(
+def build_first_events(order: NewOrder, row: asyncpg.Record) -> list[OrderEvent]:
+    """The events of an order whose new row the statement returned with its transaction."""
+    first = OrderEvent(
         order_id=order.id,
         seq=1,
         status=Status.PENDING,
@@ -54,6 +61,9 @@ def build_first_event(order: NewOrder, row: asyncpg.Record) -> OrderEvent:
         batch_id=order.batch_id,
         dex=None,
     )
+    if not order.waits:
+        return [first]
+    return [first, replace(first, seq=2, status=WAITS.status, data="{}")]
 
 
 def encode_first_data(order: NewOrder) -> str:
@@ -70,6 +80,8 @@ def encode_first_data(order: NewOrder) -> str:
         data["maxPriceImpactBps"] = terms.max_price_impact_bps
     if terms.min_amount_out is not None:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
+    if terms.condition is not None:
+        data |= format_condition(terms.condition, terms.price_of, terms.token_in, terms.token_out)
     if order.time_in_force is not TimeInForce.GTC:
         data["timeInForce"] = order.time_in_force.value
     if order.expires_at is not None:

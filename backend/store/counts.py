@@ -23,9 +23,14 @@ POLL_S: Final = 1.0
 BACKLOG_MIN: Final = 1_000
 """So many orders that no worker has claimed are a backlog: more than a worker takes in advance."""
 
+# What waits for a price is counted from its index alone.
 _COUNT_BY_OWNER: Final = """
-SELECT owner, count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending
-FROM orders WHERE open GROUP BY owner
+SELECT owner, sum(open)::bigint AS open, sum(pending)::bigint AS pending FROM (
+    SELECT owner, count(*) AS open, count(*) FILTER (WHERE status = 'pending') AS pending
+    FROM orders WHERE open AND trigger_shard IS NULL GROUP BY owner
+    UNION ALL
+    SELECT owner, count(*), 0 FROM orders WHERE trigger_shard IS NOT NULL GROUP BY owner
+) counted GROUP BY owner
 """
 
 # A statement sees one snapshot: its orders, minus the effect of its events beyond the position.

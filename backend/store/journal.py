@@ -69,7 +69,8 @@ WITH input AS (
         attempts = i.attempt,
         dex = coalesce(i.dex, o.dex),
         route = coalesce(i.route, o.route),
-        tx_hash = CASE i.status WHEN 'routing' THEN NULL ELSE coalesce(i.tx_hash, o.tx_hash) END,
+        tx_hash = CASE WHEN i.status NOT IN ('routing', 'waiting')
+            THEN coalesce(i.tx_hash, o.tx_hash) END,
         signed_tx = i.signed_tx,
         last_valid_height = i.last_valid_height,
         amount_out = i.amount_out,
@@ -86,6 +87,8 @@ WITH input AS (
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
         kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $22::interval,
         updated_at = (SELECT at FROM written),
+        trigger_shard = CASE WHEN i.status = 'waiting'
+            THEN order_trigger_shard(o.token_in, o.token_out) END,
         closed_as = CASE WHEN i.is_final THEN order_closed_as(
             i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
         closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END

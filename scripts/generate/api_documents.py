@@ -21,6 +21,7 @@ COLLECTION = Path(__file__).parents[2] / "static" / "postman_collection.json"
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 EXECUTE = "/api/orders/execute"
 BATCH = "/api/orders/batch"
+ORDER = "/api/orders/{orderId}"
 EVENTS = "/api/orders/{orderId}/events"
 LOAD_ORDERS = 100
 
@@ -49,6 +50,16 @@ _REFUSED_ORDERS: Mapping[str, Json] = {
         "tokenOut": "USDC",
         "amount": "1",
         "maxPriceImpactBps": 10_001,
+    },
+}
+_WAITING_ORDERS: Mapping[str, Json] = {
+    "Limit: buy SOL with 95 USDC at 1 USDC": {
+        "tokenIn": "USDC",
+        "tokenOut": "SOL",
+        "amount": "95",
+        "type": "limit",
+        "limitPrice": "1",
+        "priceOf": "tokenOut",
     },
 }
 _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_, n) => ({{
@@ -107,6 +118,11 @@ def _build_examples(api: Json) -> Iterator[Json]:
     yield _build_item("What has happened to the last one", events, 200)
     for name, order in _REFUSED_ORDERS.items():
         yield _build_item(name, _build_request("POST", EXECUTE, place, json.dumps(order)), 422)
+    for name, order in _WAITING_ORDERS.items():
+        waiting = _build_request("POST", EXECUTE, place, json.dumps(order))
+        yield _build_item(name, waiting, 202, assertion=_SAVE_ORDER_ID)
+    cancel = _build_request("DELETE", ORDER, api["paths"][ORDER]["delete"])
+    yield _build_item("Cancel the one that waits", cancel, 200)
     many = _build_request("POST", BATCH, api["paths"][BATCH]["post"], '{"orders": {{orders}}}')
     load = _build_item(
         f"Load run: {LOAD_ORDERS} orders; repeat it in the runner",

@@ -16,10 +16,11 @@ from backend.domain.quotes import Dex
 from backend.engine.api_services import now
 from backend.store.journal import LeasePolicy
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
+from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import ROWS_MAX
-from tests.integration.stores import ORDER_TERMS, Store, new_order
+from tests.integration.stores import LIMIT_TERMS, ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.transition_write import parse_writes
@@ -73,7 +74,8 @@ class StorePair:
         return self.random.sample(items, min(len(items), self.random.randint(1, count_max)))
 
     async def accept(self) -> None:
-        order, expires_at = new_order(), None
+        terms = self.random.choice((ORDER_TERMS, ORDER_TERMS, LIMIT_TERMS))
+        order, expires_at = new_order(terms=terms), None
         if self.random.random() < 0.3:
             after = timedelta(seconds=EXPIRY_S)
             expires_at = self.now + EXPIRY_S
@@ -83,7 +85,7 @@ class StorePair:
         self.model.accept(
             self.now,
             accepted.id,
-            ORDER_TERMS,
+            terms,
             REKICK_S,
             time_in_force=order.time_in_force,
             expires_at=expires_at,
@@ -132,6 +134,19 @@ class StorePair:
             cancelling = self.store.cancellations.cancel("local", order_id, CancelReason.REQUESTED)
             assert await cancelling == is_cancelled
 
+    async def release_waiting(self) -> None:
+        waiting = [row for row in self.model.rows.values() if row.status is Status.WAITING]
+        met = [
+            MetTrigger(row.id, row.seq - self.random.choice((0, 0, 0, 1)), "local", "{}")
+            for row in self.sample(waiting, 3)
+        ]
+        expected = {
+            each.id
+            for each in met
+            if self.model.release_waiting(self.now, each.id, each.seq, REKICK_S, AHEAD_S)
+        }
+        assert await self.store.waiting.release(met) == expected
+
     async def expire(self) -> None:
         expired = self.model.expire_due(self.now, ROWS_MAX)
         assert await self.store.expiries.expire_due() == len(expired)
@@ -176,8 +191,11 @@ class StorePair:
             via = IntermediateStep(advance(at, order.attempt, Cause.ROUTED), '"intermediate"')
             at = via.step.status
         causes = [cause for status, cause in TRANSITIONS if status is at]
+        if order.terms.condition is None:
+            causes = [each for each in causes if each is not Cause.UNMET]
         cause = self.random.choice([each for each in causes if each is not Cause.CLAIMED])
         step = advance(at, order.attempt, cause)
+        waits = step.is_retry or step.status is Status.WAITING
         is_end = step.status is Status.CONFIRMED and self.random.random() < 0.7
         return Transition(
             order,
@@ -190,7 +208,7 @@ class StorePair:
             amount_out=5 if is_end else None,
             executed_price="2.5" if is_end else None,
             last_error="error" if step.is_retry or step.status is Status.FAILED else None,
-            wait_ms=WAIT_S * 1000 if step.is_retry else None,
+            wait_ms=WAIT_S * 1000 if waits else None,
         )
 
     async def assert_equal(self) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from backend.api.wire.cursors import StreamCursors
+from backend.domain.conditions import Limit
 from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType, TimeInForce
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.runtime.commit_notifications import Commit
@@ -25,11 +27,19 @@ from backend.store.journal import Journal, LeasePolicy
 from backend.store.leases import LeaseStore
 from backend.store.reads.queries import OrderQueries
 from backend.store.transitions import Transition
+from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
 from backend.store.withdrawals.expiries import Expiries
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
+LIMIT_TERMS = replace(
+    ORDER_TERMS,
+    type=OrderType.LIMIT,
+    min_amount_out=120_000_000,
+    condition=Limit(PriceRatio(12, 100)),
+)
+"""Waits until a SOL brings 120 USDC."""
 LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))
 EXPIRED_LEASES = LeasePolicy(duration=timedelta(0), rekick_after=timedelta(0))
 """Leases that expire at once, and jobs that are overdue at once."""
@@ -42,12 +52,13 @@ def new_order(
     idempotency_key: str | None = None,
     expires_at: datetime | None = None,
     owner: str = "local",
+    terms: OrderTerms = ORDER_TERMS,
 ) -> NewOrder:
     time_in_force = TimeInForce.GTC if expires_at is None else TimeInForce.GTD
     return NewOrder(
         uuid7(),
         owner,
-        ORDER_TERMS,
+        terms,
         request,
         client_order_id,
         idempotency_key,
@@ -66,6 +77,7 @@ class Store:
     expiries: Expiries
     timers: CancelTimers
     orders: OrderQueries
+    waiting: WaitingOrders
     feed: Feed
     committed_txids: list[int]
     """The transaction ids that were reported as committed."""
@@ -107,6 +119,13 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
             Expiries(pool, on_commit=on_commit),
             CancelTimers(pool, cancellations),
             OrderQueries(pool),
+            WaitingOrders(
+                pool,
+                tokens=TokenRegistry(),
+                rekick_after=policy.rekick_after,
+                ahead_max=policy.ahead_max,
+                on_commit=on_commit,
+            ),
             Feed(pool),
             committed_txids,
             commits,

@@ -16,7 +16,7 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.journal import LEASE_MAX
-from backend.store.leases import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
+from backend.store.leases.lease_store import _CLAIM_WAITING, _FIND_OVERDUE_OWNERS
 from backend.store.transitions import Transition
 from tests.integration.stores import (
     EXPIRED_LEASES,
@@ -31,10 +31,14 @@ from tests.integration.stores import (
 HOUR = timedelta(hours=1)
 _INSERT_ORDERS = """
 INSERT INTO orders (id, owner, request_hash, type, token_in, token_out, amount_in, slippage_bps,
-                    kick_at, status, last_error)
+                    kick_at, status, last_error, condition, trigger_shard)
 SELECT gen_random_uuid(), CASE n % 100 WHEN 0 THEN 'few' ELSE 'many' END, '', 'market', 'SOL',
-       'USDC', 1, 0, now(), CASE n % 2 WHEN 0 THEN 'failed' ELSE 'pending' END::order_status, 'x'
-FROM generate_series(1, $1::int) AS n
+       'USDC', 1, 0, now(), status::order_status, 'x', '{}',
+       CASE status WHEN 'waiting' THEN 1 END
+FROM (
+    SELECT n, (ARRAY['failed', 'pending', 'waiting', 'waiting'])[n % 4 + 1] AS status
+    FROM generate_series(1, $1::int) AS n
+) made
 """
 
 
@@ -211,5 +215,5 @@ async def test_claims_from_the_rows_read_no_other_orders_than_those_that_they_cl
         ):
             plan = await _explain(store, query, args)
             assert "Seq Scan on orders" not in plan, plan
-            assert "Index Scan using orders_open_by_owner on orders" in plan, plan
+            assert "Index Scan using orders_active_by_owner on orders" in plan, plan
             assert "Sort" not in plan, plan

@@ -16,15 +16,17 @@ from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.store import feed, journal, late_amounts, leases
+from backend.store import feed, journal, late_amounts
 from backend.store.address import parse_address
 from backend.store.connection import Connector, open_connection
 from backend.store.feed import Feed, FeedPosition
 from backend.store.idempotency import earlier_requests
 from backend.store.intake import NewBatch
+from backend.store.leases import lease_store
 from backend.store.migrations import MigrationError, migrate
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition
+from backend.store.waiting import waiting_orders
 from backend.store.withdrawals import (
     cancel_timers,
     cancellations,
@@ -74,15 +76,19 @@ STATEMENTS_BY_ID = {
     "record": journal._RECORD_TRANSITIONS,
     "find recorded": journal._FIND_RECORDED,
     "find expired": expired_submissions._FIND_EXPIRED,
-    "claim": leases._CLAIM,
-    "renew": leases._RENEW,
-    "release": leases._RELEASE,
+    "claim": lease_store._CLAIM,
+    "renew": lease_store._RENEW,
+    "release": lease_store._RELEASE,
     "cancel": cancellations._CANCEL_ORDERS,
+    "load waiting": waiting_orders._LOAD,
+    "release waiting": waiting_orders._RELEASE,
+    "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,
 }
 STATEMENTS_BY_INDEX = {
-    "claim waiting": leases._CLAIM_WAITING,
-    "find overdue owners": leases._FIND_OVERDUE_OWNERS,
+    "load shard": waiting_orders._LOAD_SHARD,
+    "claim waiting": lease_store._CLAIM_WAITING,
+    "find overdue owners": lease_store._FIND_OVERDUE_OWNERS,
     "expire": expiries._EXPIRE_ORDERS,
     "orders of a cancel timer": cancel_timers._FIND_ORDERS,
     "finish a cancel timer": cancel_timers._FINISH,
@@ -118,7 +124,7 @@ async def test_no_plan_reads_all_orders_whatever_the_statistics_were(
     assert "Hash Join" not in plan, plan
     if name in STATEMENTS_BY_ID:  # the index of open orders has those of some time ago as well
         assert "orders_pkey" in plan, plan
-        assert "orders_open" not in plan, plan
+        assert "orders_active" not in plan, plan
 
 
 async def test_the_statement_that_stores_orders_is_not_planned_for_each_execution(

@@ -42,6 +42,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.sweep,
             pair.cancel,
             pair.expire,
+            pair.release_waiting,
             pair.claim_waiting,
             pair.shift_time,
             pair.accept,
@@ -53,7 +54,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
                 await pair.assert_equal()
         await pair.assert_equal()
         statuses = {event.status for row in pair.model.rows.values() for event in row.events}
-        assert len(statuses) >= 5
+        assert len(statuses) >= 6
         assert any(row.epoch > 1 for row in pair.model.rows.values())
 
 
@@ -65,6 +66,7 @@ async def test_the_model_has_the_constraints_of_the_table(database_url: str) -> 
         [order] = pair.known_orders
         for status, signed in (
             (Status.SUBMITTED, None),
+            (Status.WAITING, None),
             (Status.BUILDING, SIGNED_TRANSACTION),
             (Status.CONFIRMED, None),
             (Status.FAILED, None),

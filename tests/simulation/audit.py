@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from uuid import UUID
 
-from backend.domain.lifecycle import ATTEMPTS_MAX, FINAL_STATUSES, TRANSITIONS, Status
+from backend.domain import backoff
+from backend.domain.conditions import Release, get_release
+from backend.domain.lifecycle import (
+    ATTEMPTS_MAX,
+    FINAL_STATUSES,
+    TRANSITIONS,
+    Status,
+    advance,
+)
 from backend.domain.orders import TimeInForce
 from backend.execution import outage
 from backend.execution.confirmation import signature_watch
@@ -16,6 +24,12 @@ from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import EventRow, OrderRow
 from tests.simulation.plan import Plan
 
+PASSING_CODES = frozenset(
+    {"min_out_not_met", "not_landed", "out_of_compute", "venues_unavailable", "venue_timeout"}
+)
+"""The codes of failures that pass: what waits for a price, or has to be sold, does not end so."""
+UNBOUNDED_TRIES = 4
+"""So many more attempts an order without a bound may have after the faults."""
 SLACK_S = 2.0
 """What round trips, quotes and job deliveries take together."""
 
@@ -54,7 +68,8 @@ def audit(
         swaps = [each for each in landings if each.err is None]
         for violation in (
             *find_end_violations(row, swaps),
-            *find_history_violations(row, landings, plan.settings.attempts_max),
+            *find_history_violations(row, landings, _bound_attempts(plan, row)),
+            *find_waiting_violations(row),
             *find_fee_violations(row, landings),
             *find_expiry_violations(row),
         ):
@@ -87,7 +102,23 @@ def order_bound_s(plan: Plan) -> float:
     quick_s = status_bound_s(plan, Status.ROUTING)
     attempt_s = 3 * quick_s + status_bound_s(plan, Status.SUBMITTED)
     wait_s = plan.settings.backoff_s * 2.0**ATTEMPTS_MAX
-    return plan.settings.attempts_max * (attempt_s + wait_s) + quick_s
+    bound_s = plan.settings.attempts_max * (attempt_s + wait_s) + quick_s
+    if plan.conditions:
+        bound_s += UNBOUNDED_TRIES * (attempt_s + backoff.LONGEST_MS / 1000)
+    return bound_s
+
+
+def _bound_attempts(plan: Plan, row: OrderRow) -> int | None:
+    release = _find_release(row)
+    is_latched = release is not None and release.limit is None
+    return None if is_latched else plan.settings.attempts_max
+
+
+def _find_release(row: OrderRow) -> Release | None:
+    condition = row.terms.condition
+    if condition is None or row.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        return None
+    return get_release(condition)
 
 
 def find_cancel_violations(
@@ -133,7 +164,7 @@ def find_fee_violations(row: OrderRow, landings: list[Landing]) -> Iterator[str]
 
 
 def find_history_violations(
-    row: OrderRow, landings: list[Landing], attempts_max: int
+    row: OrderRow, landings: list[Landing], attempts_max: int | None
 ) -> Iterator[str]:
     """Yield the violations of an order's events, given its landed transactions."""
     entries = row.events
@@ -148,6 +179,22 @@ def find_history_violations(
     for landing in landings:
         if not any(landing.transaction.signature in entry.data for entry in entries):
             yield "landed without an event"
+
+
+def find_waiting_violations(row: OrderRow) -> Iterator[str]:
+    """Yield the violations of an order that waits, and of one that has waited."""
+    release, statuses = _find_release(row), [entry.status for entry in row.events]
+    if release is None:
+        if Status.WAITING in statuses:
+            yield "waits for nothing"
+        return
+    if statuses[:2] != [Status.PENDING, Status.WAITING]:
+        yield "routed before its condition was met"
+    if release.limit is None and Status.WAITING in statuses[2:]:
+        yield "waits again after its trigger"
+    code = (row.last_error or "").partition(":")[0]
+    if row.status is Status.FAILED and code in PASSING_CODES:
+        yield f"given up ({code})"
 
 
 def find_expiry_violations(row: OrderRow) -> Iterator[str]:
@@ -166,19 +213,14 @@ def find_expiry_violations(row: OrderRow) -> Iterator[str]:
         yield "a second attempt of an order that has one"
 
 
-def _is_valid_step(previous: EventRow, current: EventRow, attempts_max: int) -> bool:
-    for (status, _), rule in TRANSITIONS.items():
-        if status is not previous.status:
-            continue
-        if rule.is_retryable and previous.attempt >= attempts_max:
-            target = Status.FAILED, previous.attempt
-        elif rule.is_retryable:
-            target = rule.to, previous.attempt + 1
-        else:
-            target = rule.to, previous.attempt
-        if target == (current.status, current.attempt):
-            return True
-    return False
+def _is_valid_step(previous: EventRow, current: EventRow, attempts_max: int | None) -> bool:
+    steps = (
+        advance(status, previous.attempt, cause, attempts_max=attempts_max)
+        for status, cause in TRANSITIONS
+        if status is previous.status
+    )
+    target = current.status, current.attempt
+    return any((step.status, step.attempt) == target for step in steps)
 
 
 def _find_slow_transitions(plan: Plan, row: OrderRow, healed_at: float) -> Iterator[str]:

@@ -10,9 +10,11 @@ from random import Random
 from typing import cast
 from uuid import UUID
 
+from backend.domain.lifecycle import Status
 from backend.execution.context import Checkpoint
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue
+from backend.store.journal import LEASE_MAX
 from tests.simulation.audit import SendMonitor
 from tests.simulation.model.chain import ChainModel, SubmittedTransaction
 from tests.simulation.model.database import DatabaseModel
@@ -22,12 +24,21 @@ from tests.simulation.model.node import NodeFaults, NodeModel
 from tests.simulation.model.notifications import NotificationsModel
 from tests.simulation.model.postgres import PostgresServer
 from tests.simulation.model.trace import Trace
-from tests.simulation.model.venues import ORDER_TERMS, RouterModel, VenueFaults, make_venue_timeout
+from tests.simulation.model.venues import (
+    RouterModel,
+    VenueFaults,
+    build_terms,
+    make_venue_timeout,
+)
 from tests.simulation.model.virtual_loop import CURRENT_PROCESS, SimulatedProcess, VirtualLoop
 from tests.simulation.plan import OrderValidity, Plan, WorkerFault, WorkerFaultKind
 from tests.simulation.worker import SimulatedWorker, WorkerServices
 
 VENUES_TIMEOUT_MAX_S = 0.5
+WATCH_S = 0.6
+"""How long the watcher takes at most until it looks at what waits again."""
+UNBOUNDED_ATTEMPTS = 200
+"""More than any order without a bound has in a schedule."""
 
 
 @dataclass(slots=True)
@@ -102,20 +113,41 @@ class SimulatedCluster:
     async def accept_order(self, order_id: UUID) -> None:
         """Accept an order as the API does: store it, and send its job."""
         plan = self.plan
-        self.chain.register_order(order_id, plan.settings.attempts_max)
+        condition = plan.conditions.get(order_id.int & 0xFFFF)
+        unbounded = condition is not None
+        self.chain.register_order(
+            order_id, UNBOUNDED_ATTEMPTS if unbounded else plan.settings.attempts_max
+        )
         now, rekick_s = self.server.now(), plan.settings.rekick_s
         validity = plan.validities.get(order_id.int & 0xFFFF, OrderValidity())
         after_s = validity.expires_after_s
         self.database.accept(
             now,
             order_id,
-            ORDER_TERMS,
+            build_terms(condition),
             rekick_s,
             time_in_force=validity.time_in_force,
             expires_at=None if after_s is None else now + after_s,
         )
         self.trace.add("client", "posts", order_id)
-        await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
+        if self.database.rows[order_id].status is not Status.WAITING:
+            await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
+
+    async def watch(self) -> None:
+        """Release what waits, now and then, as a watcher does when the market meets it."""
+        random = self._make_random(self._seed, "watcher")
+        settings = self.plan.settings
+        ahead_s = LEASE_MAX.total_seconds()
+        while True:
+            await asyncio.sleep(random.uniform(0.1, WATCH_S))
+            for row in [each for each in self.database.rows.values() if each.open]:
+                now = self.server.now()
+                is_released = self.database.release_waiting(
+                    now, row.id, row.seq, settings.rekick_s, ahead_s
+                )
+                if is_released:
+                    self.trace.add("watcher", "releases", row.id)
+                    await JobQueue(cast(StreamBroker, self._client)).send("local", [row.id])
 
     def cancel_order(self, order_id: UUID) -> None:
         """Cancel an order as the API does; the answer is that it is cancelled, or too late."""

@@ -13,7 +13,7 @@ from uuid import UUID
 from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
-from backend.domain.orders import SignedTransaction, TimeInForce
+from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.execution.confirmation import signature_search, signature_watch
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import SignatureWatch
@@ -204,6 +204,16 @@ def retry_whatever_the_time_in_force() -> AbstractContextManager[object]:
     return patch.object(TimeInForce, "has_one_attempt", False)
 
 
+def bound_attempts_of_what_is_triggered() -> AbstractContextManager[object]:
+    """An order that its trigger has released to the market has as many attempts as any other."""
+    return patch.object(LeasedOrder, "is_latched", False)
+
+
+def fail_what_waited() -> AbstractContextManager[object]:
+    """An order whose price cannot be had is no different from any other."""
+    return patch.object(LeasedOrder, "waits_again", False)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
     "preflight without signature": sign_before_preflight,
@@ -221,4 +231,6 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "expiry of what is submitted": submit_expired_orders,
     "end of what expires": leave_expired_orders,
     "one attempt": retry_whatever_the_time_in_force,
+    "latch": bound_attempts_of_what_is_triggered,
+    "return to waiting": fail_what_waited,
 }

@@ -6,12 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
+from typing import Final
 
+from backend.domain.conditions import Condition, Limit, Stop
 from backend.domain.orders import TimeInForce
+from backend.domain.prices import PriceRatio
 from backend.execution.context import Checkpoint
 from tests.simulation.model.chain import ChainRules
 from tests.simulation.model.postgres import ServerClock
 from tests.simulation.worker import WorkerSettings
+
+PRICE: Final = PriceRatio(2, 1)
+"""That of the model's pool: whatever waits for it, the schedule decides when it is met."""
 
 
 class OutageKind(StrEnum):
@@ -135,6 +141,8 @@ class Plan:
     cancellations: tuple[Cancellation, ...] = ()
     validities: Mapping[int, OrderValidity] = field(default_factory=dict)
     """By the index of the order; the others are tried until they end otherwise."""
+    conditions: Mapping[int, Condition] = field(default_factory=dict)
+    """What orders wait for, by their index; the others wait for nothing."""
 
     @property
     def is_database_available(self) -> bool:
@@ -167,7 +175,21 @@ def draw_plan(seed: int) -> Plan:
     )
     cancellations = _draw_cancellations(Random(f"cancellations {seed}"), plan.orders)
     validities = dict(_draw_validities(Random(f"validities {seed}"), len(plan.orders)))
-    return replace(plan, cancellations=tuple(cancellations), validities=validities)
+    conditions = dict(_draw_conditions(Random(f"conditions {seed}"), len(plan.orders)))
+    return replace(
+        plan,
+        cancellations=tuple(cancellations),
+        validities=validities,
+        conditions=conditions,
+    )
+
+
+def _draw_conditions(random: Random, orders: int) -> Iterator[tuple[int, Condition]]:
+    """Of every third schedule, most orders wait: for a limit, or for a stop."""
+    if random.random() < 1 / 3:
+        for order in range(orders):
+            if random.random() < 0.8:
+                yield order, random.choice((Limit(PRICE), Stop(PRICE)))
 
 
 def _draw_validities(random: Random, orders: int) -> Iterator[tuple[int, OrderValidity]]:

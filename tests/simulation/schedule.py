@@ -101,6 +101,8 @@ class _ScheduleRun:
     async def _run_timeline(self) -> float:
         """Run from the first order to the shutdown; returns when the last order ended."""
         cluster, loop = self._cluster, self._loop
+        watch = cluster.watch if self._plan.conditions else asyncio.Event().wait
+        watcher = loop.create_task(watch())
         orders = [(at, UUID(int=(self._seed << 16) + n)) for n, at in enumerate(self._plan.orders)]
         actions: list[tuple[float, UUID | Fault | Cancellation]] = [*orders]
         actions += [(fault.at, fault) for fault in self._plan.faults]
@@ -121,6 +123,7 @@ class _ScheduleRun:
         except TimeoutError:
             cluster.trace.add("cluster", "times out")
         ended_at = loop.time()
+        watcher.cancel()
         await self._stop_workers()
         return ended_at
 

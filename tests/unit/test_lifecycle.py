@@ -36,7 +36,7 @@ def test_only_what_the_table_lists_can_happen(status: Status, cause: Cause) -> N
     elif rule.is_retryable:
         assert advance(status, 1, cause) == Step(rule.to, 2, is_retry=True)
     else:
-        assert advance(status, 1, cause) == Step(rule.to, 1)
+        assert advance(status, 1, cause) == Step(rule.to, 2 if rule.ends_attempt else 1)
 
 
 @pytest.mark.parametrize("cause", Cause)
@@ -80,7 +80,12 @@ def test_attempts_never_exceed_their_maximum(causes: list[Cause]) -> None:
 
 
 def test_an_order_is_cancelled_and_expires_until_it_is_submitted() -> None:
-    assert {Status.PENDING, Status.ROUTING, Status.BUILDING} == CANCELLABLE_STATUSES
+    assert {
+        Status.PENDING,
+        Status.WAITING,
+        Status.ROUTING,
+        Status.BUILDING,
+    } == CANCELLABLE_STATUSES
     for status in CANCELLABLE_STATUSES:
         assert advance(status, 2, Cause.CANCELLED) == Step(Status.CANCELLED, 2)
         assert advance(status, 2, Cause.TIMED_OUT) == Step(Status.EXPIRED, 2)
@@ -146,4 +151,17 @@ def test_backoff_without_chance_is_half_a_second_one_second_two() -> None:
 def test_the_diagram_has_every_row_of_the_table() -> None:
     lines = list(render_diagram())
     for (status, cause), rule in TRANSITIONS.items():
-        assert any(f"{status} --> {rule.to}: {cause}" in line for line in lines)
+        arrow = f"    {status} --> {rule.to}: "
+        [labels] = [line.removeprefix(arrow) for line in lines if line.startswith(arrow)]
+        assert str(cause) in labels
+
+
+def test_an_order_may_be_tried_without_a_bound() -> None:
+    step = advance(Status.SUBMITTED, 99, Cause.REVERTED, attempts_max=None)
+    assert step == Step(Status.ROUTING, 100, is_retry=True)
+
+
+def test_what_was_signed_in_vain_begins_a_new_attempt_when_it_waits_again() -> None:
+    """An attempt has at most one signature, and no bound counts what waits."""
+    assert advance(Status.SUBMITTED, 99, Cause.UNMET) == Step(Status.WAITING, 100)
+    assert advance(Status.BUILDING, 99, Cause.UNMET) == Step(Status.WAITING, 99)

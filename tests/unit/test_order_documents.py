@@ -32,7 +32,14 @@ UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token", "type_not_s
 UNDOCUMENTED_WORDS = (
     *("decimals", "64-bit", "out of range", "must be a decimal number of at most"),
     *("disagrees with it", "whole basis points", "no time of the calendar"),
-    *("which does not expire", "is required where timeInForce"),
+    *("which does not expire", "is required where timeInForce", "wait for their trigger"),
+    *(
+        "belongs to orders",
+        "is required for",
+        "is required, or minAmountOut",
+        "contradicts limitPrice",
+    ),
+    "use limit or stopLimit",
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -76,6 +83,8 @@ VALUES = st.one_of(
 NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
+    *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
+    "then",
 )
 
 

@@ -16,7 +16,8 @@ from backend.api.wire.request_schemas import OrderRequest, read_batch, read_orde
 from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderType
 from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, WBTC, WETH, TokenRegistry
-from tests.bad_orders import BAD_JSON, BAD_ORDERS, BadOrder
+from tests.bad_conditions import BadOrder
+from tests.bad_orders import BAD_JSON, BAD_ORDERS
 
 TOKENS = TokenRegistry()
 ORDER: dict[str, Any] = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
@@ -55,7 +56,7 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
 
 def test_all_invalid_fields_are_reported_together() -> None:
     problem = read_problem(
-        '{"tokenIn":"DOGE","amount":-1,"minAmountOut":[],"slippageBps":1.5,"type":"stop",'
+        '{"tokenIn":"DOGE","amount":-1,"minAmountOut":[],"slippageBps":1.5,"type":"oco",'
         '"clientOrderId":"","extra":1}'
     )
     assert {error.field for error in problem.errors} == {

@@ -78,6 +78,7 @@ _STATUS_MEANINGS = {
     "failed": "it will never be executed",
     "cancelled": "withdrawn before it was sent",
     "expired": "its time ran out before it was sent",
+    "waiting": "until the market has the price that it waits for",
 }
 _COLUMN_MEANINGS = {
     "Amount": "what goes in, with its token: a buy of SOL/USDC spends USDC",

@@ -19,10 +19,11 @@ STATUSES: Final = (
     "failed",
     "cancelled",
     "expired",
+    "waiting",
 )
-"""In lifecycle order; the digit keys 1 to 8 switch them on and off."""
+"""The digit keys 1 to 9 switch them on and off: in lifecycle order, but for what waits."""
 FINAL_STATUSES: Final = frozenset({"confirmed", "failed", "cancelled", "expired"})
-CANCELLABLE_STATUSES: Final = frozenset({"pending", "routing", "building"})
+CANCELLABLE_STATUSES: Final = frozenset({"pending", "waiting", "routing", "building"})
 """What was not sent: ``submitted`` may land at any moment."""
 
 
@@ -55,7 +56,7 @@ class Symbols:
 
 UNICODE: Final = Symbols(
     is_ascii=False,
-    status=dict(zip(STATUSES, "◌◔◑◕●✕⊘◷", strict=True)),
+    status=dict(zip(STATUSES, "◌◔◑◕●✕⊘◷◇", strict=True)),
     spark="▁▂▃▄▅▆▇█",
     full="█",
     half="▌",
@@ -79,7 +80,7 @@ UNICODE: Final = Symbols(
 
 ASCII: Final = Symbols(
     is_ascii=True,
-    status=dict(zip(STATUSES, ".>=~*x-o", strict=True)),
+    status=dict(zip(STATUSES, ".>=~*x-o?", strict=True)),
     spark="_.:-=+*#",
     full="#",
     half="+",

@@ -41,6 +41,7 @@ ROLE_CLASSES: Final = frozenset(f"role--{role}" for role in ROLES)
 
 DARK_COLOURS: Final = {
     "status-pending": "#a3b3c6",
+    "status-waiting": "#c4a8f0",
     "status-routing": "#8fb8ff",
     "status-building": "#6fd3ff",
     "status-submitted": "#f4c35a",
@@ -51,6 +52,7 @@ DARK_COLOURS: Final = {
 }
 LIGHT_COLOURS: Final = {
     "status-pending": "#4a5a6e",
+    "status-waiting": "#6a3fa0",
     "status-routing": "#1f55b5",
     "status-building": "#005f87",
     "status-submitted": "#7a5200",

@@ -27,6 +27,7 @@ from backend.api.documents.schema_parts import (
     object_schema,
     schema_ref,
 )
+from backend.domain.conditions import CONFIRMATIONS_MAX, TRAIL_MAX_BPS, TRAIL_MIN_BPS
 from backend.domain.lifecycle import Status
 
 ROUTE: Final[Schema] = {
@@ -36,6 +37,17 @@ ROUTE: Final[Schema] = {
     "venueFees": VENUE_FEES,
     "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
 }
+
+CONDITION: Final[dict[str, Schema]] = {
+    "limitPrice": AMOUNT,
+    "triggerPrice": AMOUNT,
+    "activationPrice": AMOUNT,
+    "priceOf": schema_ref("PriceOf"),
+    "trailBps": {"type": "integer", "minimum": TRAIL_MIN_BPS, "maximum": TRAIL_MAX_BPS},
+    "confirmations": {"type": "integer", "minimum": 1, "maximum": CONFIRMATIONS_MAX},
+    "then": schema_ref("Then"),
+}
+"""What an order waits for, as its client wrote it."""
 
 ORDER: Final[Schema] = {
     "orderId": ID,
@@ -48,6 +60,16 @@ ORDER: Final[Schema] = {
     "minAmountOut": nullable_schema(AMOUNT),
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
+    "isTriggered": {
+        "type": "boolean",
+        "description": "Whether its trigger was met: from then on a `stopLimit` or a `takeProfit`"
+        " waits for its limit.",
+    },
+    "highestPrice": {
+        **nullable_schema(AMOUNT),
+        "description": "The highest price that a `trailingStop` has followed, of `priceOf`.",
+    },
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": nullable_schema(TIME),
     "status": STATUS,
@@ -105,6 +127,7 @@ _ORDER_TERMS: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
+    **CONDITION,
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": TIME,
     "batchId": ID,
@@ -151,6 +174,14 @@ _RETRY: Final[Schema] = {
     "txHash": STRING,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
 }
+_MET: Final[Schema] = {
+    "executablePrice": {**AMOUNT, "description": "The price that met its condition."},
+    "triggerPrice": {**AMOUNT, "description": "The price that it waited for."},
+    "priceOf": schema_ref("PriceOf"),
+    "slot": NON_NEGATIVE_INTEGER,
+    "dex": DEX,
+    "pool": STRING,
+}
 _FAILURE: Final[Schema] = {
     "code": CODE,
     "reason": STRING,
@@ -170,12 +201,16 @@ EVENTS: Final[dict[str, Schema]] = {
         _ORDER_TERMS,
         "minAmountOut",
         "maxPriceImpactBps",
+        *CONDITION,
         "timeInForce",
         "expiresAt",
         "batchId",
         "clientOrderId",
     ),
-    "RoutingEvent": _event_schema(_status_const(Status.ROUTING), _RETRY, *_RETRY),
+    "WaitingEvent": _event_schema(_status_const(Status.WAITING), _RETRY, *_RETRY),
+    "RoutingEvent": _event_schema(
+        _status_const(Status.ROUTING), {**_RETRY, **_MET}, *_RETRY, *_MET
+    ),
     "BuildingEvent": _event_schema(
         _status_const(Status.BUILDING), ROUTE, "unavailable", "venueFees"
     ),

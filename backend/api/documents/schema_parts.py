@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from backend.domain.amounts import BPS
+from backend.domain.conditions import Then
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType, TimeInForce
+from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 
 Schema = dict[str, object]
@@ -24,7 +26,8 @@ AMOUNT: Final[Schema] = {
 ACCEPTED_STATUS: Final[Schema] = {
     "type": "string",
     "enum": ["queued", *(status.value for status in Status)],
-    "description": "`queued`; in the answer to a repeat, the status that the order has by then.",
+    "description": "`queued`, or `waiting` if it waits for a price; in the answer to a repeat, the"
+    " status that the order has by then.",
 }
 CURSOR: Final[Schema] = {"type": "string", "description": "Opaque: give it back as it is."}
 
@@ -60,6 +63,8 @@ NAMED_VALUES: Final[dict[str, Schema]] = {
     "Status": {"type": "string", "enum": [status.value for status in Status]},
     "OrderType": {"type": "string", "enum": [kind.value for kind in OrderType]},
     "TimeInForce": {"type": "string", "enum": [each.value for each in TimeInForce]},
+    "PriceOf": {"type": "string", "enum": [each.value for each in PriceOf]},
+    "Then": {"type": "string", "enum": [each.value for each in Then]},
     "Dex": {"type": "string", "enum": [dex.value for dex in Dex]},
 }
 """Sets of values with a schema of their own: generated clients have one type for each."""

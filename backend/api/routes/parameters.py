@@ -6,7 +6,7 @@ that is not a UUID cannot name an order: 404.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeVar
 from uuid import UUID
@@ -159,12 +159,12 @@ def integer_parser(minimum: int, maximum: int) -> Callable[[str], int]:
 
 def enum_parser(enumeration: type[EnumValue]) -> Callable[[str], EnumValue]:
     """A parser of the values of an enumeration, in any case."""
-    values: Iterable[str] = [member.value for member in enumeration]
+    members = {member.value.lower(): member for member in enumeration}
 
     def parse(text: str) -> EnumValue:
-        try:
-            return enumeration(text.lower())
-        except ValueError:
-            raise ValueError(f"must be one of {', '.join(values)}") from None
+        member = members.get(text.lower())
+        if member is None:
+            raise ValueError(f"must be one of {', '.join(enumeration)}")
+        return member
 
     return parse

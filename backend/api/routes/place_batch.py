@@ -24,6 +24,7 @@ from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, 
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
+from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime.background import shield
 from backend.store.intake import NewBatch
@@ -138,17 +139,22 @@ def _resolve_entry(
             new_orders.append(order)
             if name is not None:
                 new_by_name[name] = order
-            return {"orderId": str(order.id), "status": QUEUED, **echo}
+            return {"orderId": str(order.id), "status": _get_status(order), **echo}
         case AcceptedOrder(id=order_id, status=status):
             return {"orderId": str(order_id), "status": status, **echo, "replayed": True}
         case NewOrder(id=order_id) if earlier.request_hash == order.request_hash:
-            return {"orderId": str(order_id), "status": QUEUED, **echo, "replayed": True}
+            first_status = _get_status(earlier)
+            return {"orderId": str(order_id), "status": first_status, **echo, "replayed": True}
         case IdempotencyKeyReused():
             return {"problem": to_problem(earlier).to_json()}
         case NewOrder():
             reason = f"clientOrderId {name!r} already names another order of this batch"
             error = IdempotencyKeyReused("client_order_id_reused", reason)
             return {"problem": to_problem(error).to_json()}
+
+
+def _get_status(order: NewOrder) -> str:
+    return Status.WAITING if order.waits else QUEUED
 
 
 async def _store_batch(
@@ -173,7 +179,8 @@ async def _store_batch(
     if earlier_response is not None:
         return await _build_repeat_response(api, request, earlier_response)
     api.admission.count_stored(request.owner, len(resolved.new_orders))
-    await services.jobs.send(request.owner, [order.id for order in resolved.new_orders])
+    if at_once := [order.id for order in resolved.new_orders if not order.waits]:
+        await services.jobs.send(request.owner, at_once)
     return Response(202, body)
 
 

@@ -16,6 +16,7 @@ from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.errors import Transient
+from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.domain.times import format_time
 from backend.runtime import trace
@@ -24,7 +25,8 @@ from backend.store.errors import report_unavailable
 STORE_TIMEOUT_S = 5.0
 """How long a client waits for PostgreSQL to store its order."""
 QUEUED = "queued"
-"""The status in the response to a new order; that to a repeat has the status of the order."""
+"""The status in the response to a new order that does not wait; that to a repeat has the status of
+the order."""
 REPLAYED_HEADERS = {"Idempotent-Replayed": "true"}
 
 Result = TypeVar("Result")
@@ -52,8 +54,9 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
-        pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
-        await services.jobs.send(request.owner, [accepted.id], pair=pair)
+        if not order.waits:
+            pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
+            await services.jobs.send(request.owner, [accepted.id], pair=pair)
     response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
 
@@ -62,7 +65,11 @@ def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
     """Parse an order with the defaults of the settings. Raises ``Problem`` (422)."""
     settings = api.services.settings
     return read_order(
-        raw, api.services.tokens, settings.slippage_bps, settings.max_price_impact_bps
+        raw,
+        api.services.tokens,
+        settings.slippage_bps,
+        settings.max_price_impact_bps,
+        settings.stop_slippage_bps,
     )
 
 
@@ -116,8 +123,9 @@ def _build_accepted_response(
 ) -> Response:
     base = api.public_address.find_base(request)
     path = f"{base.path}/api/orders/{accepted.id}"
+    is_waiting = accepted.status is Status.WAITING
     body = {
-        "status": accepted.status if accepted.is_replay else QUEUED,
+        "status": accepted.status if accepted.is_replay or is_waiting else QUEUED,
         "orderId": str(accepted.id),
         "ws_url": f"{base.socket}/api/orders/execute?orderId={accepted.id}",
         "statusUrl": path,

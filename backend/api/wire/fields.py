@@ -54,6 +54,16 @@ _AMOUNT_SCHEMA: Final[dict[str, object]] = {
 Amount = Annotated[
     str | int | Decimal, PlainValidator(require_number), WithJsonSchema(_AMOUNT_SCHEMA)
 ]
+_PRICE_SCHEMA: Final[dict[str, object]] = {
+    **_AMOUNT_SCHEMA,
+    "description": "A decimal price in token units, exact in either form, of the token of"
+    " `priceOf`. What is compared with it is what the best route pays for the whole amount, after"
+    " all fees.",
+    "examples": ["101.5"],
+}
+Price = Annotated[
+    str | int | Decimal, PlainValidator(require_number), WithJsonSchema(_PRICE_SCHEMA)
+]
 ClientOrderId = Annotated[
     str,
     PlainValidator(_require_printable_name),
@@ -68,15 +78,19 @@ TokenName = Annotated[
 ]
 _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     "$ref": "#/components/schemas/OrderType",
-    "description": "In any case. Limit and sniper orders are refused for now.",
+    "description": "In any case. `market`, the default, is executed at once; `limit` waits until"
+    " `limitPrice` can be had, or `minAmountOut`; `stop` until the price is at most `triggerPrice`,"
+    " then it is sold at the market, however often that takes; `takeProfit` until it is at least"
+    " `triggerPrice`; `stopLimit` as a stop, and then as a limit; `trailingStop` until the price"
+    " has fallen by `trailBps`. `sniper` is refused for now.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
 _TIME_IN_FORCE_SCHEMA: Final[dict[str, object]] = {
     "$ref": "#/components/schemas/TimeInForce",
     "description": "In any case. `gtc`, the default: until it is filled or its attempts are used"
-    " up. `gtd`, the default with `expiresAt`: at most until then. `ioc` and `fok`: one attempt,"
-    " else it is `expired` with the code `unfilled`; they are the same, as a swap is executed as a"
-    " whole or not at all.",
+    " up, which those of orders that wait for a price never are. `gtd`, the default with"
+    " `expiresAt`: at most until then. `ioc` and `fok`: one attempt, else it is `expired` with the"
+    " code `unfilled`; they are the same, as a swap is executed as a whole or not at all.",
 }
 TimeInForceName = Annotated[str, Field(strict=True, json_schema_extra=_TIME_IN_FORCE_SCHEMA)]
 Timestamp = Annotated[

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from backend.api.wire.problems import Problem
 from backend.domain.amounts import Token, format_amount, format_slippage
+from backend.domain.condition_fields import format_condition
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
 from backend.domain.times import format_time
@@ -30,6 +31,13 @@ ORDER_VALUES_MAX = 256
 """Most values in the text of a single order, a few times what an order may have."""
 BATCH_VALUES_PER_ORDER_MAX = 20
 """Most values in the text of a batch for each order that a batch may have."""
+_NO_CONDITION: Final[Mapping[str, object | None]] = {
+    **dict.fromkeys(("limitPrice", "triggerPrice", "activationPrice", "priceOf", "trailBps")),
+    **dict.fromkeys(("confirmations", "then")),
+    "isTriggered": False,
+    "highestPrice": None,
+}
+"""What an order shows that waits for nothing."""
 _DEPTH_CHECK_CHARACTERS = 8_192
 """Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
 
@@ -167,6 +175,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
         "maxPriceImpactBps": record.max_price_impact_bps,
+        **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
         "expiresAt": None if record.expires_at is None else format_time(record.expires_at),
         "status": record.status,
@@ -189,6 +198,23 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         else format_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
+    }
+
+
+def _show_condition(
+    record: OrderRecord, token_in: Token, token_out: Token
+) -> Mapping[str, object | None]:
+    """What an order waits for, as its client wrote it; ``null`` for what it does not have."""
+    condition, price_of, highest = record.condition, record.price_of, record.high_water
+    if condition is None:
+        return _NO_CONDITION
+    shown = format_condition(condition, price_of, token_in, token_out)
+    decimals = token_in.decimals, token_out.decimals
+    return {
+        **_NO_CONDITION,
+        **shown,
+        "isTriggered": record.is_triggered,
+        "highestPrice": None if highest is None else highest.format(*decimals, price_of),
     }
 
 

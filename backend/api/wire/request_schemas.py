@@ -28,21 +28,24 @@ from backend.api.wire.fields import (
     BasisPoints,
     ClientOrderId,
     OrderTypeName,
-    TimeInForceName,
-    Timestamp,
     TokenName,
+)
+from backend.api.wire.order_conditions import (
+    ConditionBody,
+    resolve_condition,
 )
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
+from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
+from backend.domain.condition_fields import format_condition
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
-from backend.domain.times import format_time, parse_time
+from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
 _TYPE_NAMES: Final = ", ".join(OrderType)
-_ORDER_TYPES: Final = frozenset(OrderType)
-_TIMES_IN_FORCE: Final = frozenset(TimeInForce)
+_ORDER_TYPES: Final = {kind.value.lower(): kind for kind in OrderType}
 
 
 def _tighten_schema(schema: dict[str, Any]) -> None:
@@ -82,13 +85,10 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(SwapBody):
+class OrderBody(TimesBody, ConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None
-    limit_price: Amount | None = None
-    time_in_force: TimeInForceName | None = None
-    expires_at: Timestamp | None = None
     client_order_id: ClientOrderId | None = None
 
 
@@ -111,16 +111,21 @@ def read_order(
     tokens: TokenRegistry,
     slippage_bps: int,
     max_price_impact_bps: int | None = None,
+    stop_slippage_bps: int | None = None,
 ) -> OrderRequest:
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
+    ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market.
     Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
-    _check_type(body, errors)
-    time_in_force, expires_at = _resolve_time_in_force(body, errors)
+    kind = _resolve_type(body, errors)
+    time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
+    if kind is not None:
+        of_stop = stop_slippage_bps if body.slippage_bps is None else None
+        terms = resolve_condition(body, kind, terms, of_stop, errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
@@ -130,6 +135,9 @@ def read_order(
         cap += f"/{time_in_force}"
     if expires_at is not None:
         cap += f"/{format_time(expires_at)}"
+    if terms.condition is not None:
+        pair = terms.token_in, terms.token_out
+        cap += f"/{format_condition(terms.condition, terms.price_of, *pair)}"
     canonical = (
         f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
         f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
@@ -181,43 +189,19 @@ def read_batch(raw: object, orders_max: int) -> list[object]:
     return orders
 
 
-def _check_type(body: OrderBody, errors: list[FieldError]) -> None:
-    type_name = OrderType.MARKET.value if body.type is None else body.type.lower()
-    if type_name not in _ORDER_TYPES:
+def _resolve_type(body: OrderBody, errors: list[FieldError]) -> OrderType | None:
+    """The type of an order; ``None`` if it is wrong."""
+    if body.type is None:
+        is_wrong = any(error.field == "type" for error in errors)
+        return None if is_wrong else OrderType.MARKET
+    kind = _ORDER_TYPES.get(body.type.lower())
+    if kind is None:
         errors.append(FieldError("type", "invalid_field", f"must be one of {_TYPE_NAMES}"))
-    elif type_name != OrderType.MARKET:
-        reason = f"{type_name} orders are not supported yet"
+    elif kind is OrderType.SNIPER:
+        reason = f"{kind} orders are not supported yet"
         errors.append(FieldError("type", "type_not_supported", reason))
-    if body.limit_price is not None:
-        reason = "belongs to limit and sniper orders, which are not supported yet"
-        errors.append(FieldError("limitPrice", "type_not_supported", reason))
-
-
-def _resolve_time_in_force(
-    body: OrderBody, errors: list[FieldError]
-) -> tuple[TimeInForce, datetime | None]:
-    """How long an order is tried, and its expiry."""
-    expires_at = None
-    try:
-        expires_at = None if body.expires_at is None else parse_time(body.expires_at)
-    except ValueError as error:
-        errors.append(FieldError("expiresAt", "invalid_field", str(error)))
-    if body.time_in_force is None:
-        return TimeInForce.GTC if expires_at is None else TimeInForce.GTD, expires_at
-    name = body.time_in_force.lower()
-    if name not in _TIMES_IN_FORCE:
-        reason = f"must be one of {', '.join(TimeInForce)}"
-        errors.append(FieldError("timeInForce", "invalid_field", reason))
-        return TimeInForce.GTC, None
-    time_in_force = TimeInForce(name)
-    has_expiry = body.expires_at is not None or any(each.field == "expiresAt" for each in errors)
-    if time_in_force is TimeInForce.GTD and not has_expiry:
-        reason = "is required where timeInForce is gtd"
-        errors.append(FieldError("expiresAt", "missing_field", reason))
-    elif time_in_force is TimeInForce.GTC and has_expiry:
-        reason = "is gtc, which does not expire: leave it or expiresAt out, or write gtd"
-        errors.append(FieldError("timeInForce", "invalid_field", reason))
-    return time_in_force, expires_at
+        return None
+    return kind
 
 
 def _resolve_terms(

@@ -66,6 +66,7 @@ SPELLINGS: Final[Mapping[str, Spelling]] = MappingProxyType(
     {
         "amountIn": Spelling("amount", "the same"),
         "orderType": Spelling("type", "the same"),
+        "stopPrice": Spelling("triggerPrice", "the same"),
         "slippage": Spelling(
             "slippageBps",
             "a fraction below 0.5 in whole basis points: 0.01 is 1 %, 100 basis points",
@@ -99,7 +100,10 @@ _MINIMUM_MEANT: Final = "did you mean minAmountOut, of tokenOut, in token units?
 _SIDE_MEANT: Final = "leave it out: tokenIn is what is sold, and tokenOut what is bought"
 _OWNER_MEANT: Final = "leave it out: an order belongs to the owner of the API key"
 _WALLET_MEANT: Final = "leave it out: every order is paid from, and to, the wallet of the engine"
-_PRICE_MEANT: Final = "did you mean limitPrice? Limit orders are not supported yet"
+_PRICE_MEANT: Final = (
+    "did you mean limitPrice, of an order of type limit, or triggerPrice, of stop or takeProfit?"
+)
+_TRAIL_MEANT: Final = "did you mean trailBps, in basis points (100 is 1 %)?"
 _NAME_MEANT: Final = "did you mean clientOrderId, or the header Idempotency-Key?"
 _ROUTE_MEANT: Final = "leave it out: an order takes the venue that pays most"
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
@@ -113,7 +117,8 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _SIDE_MEANT: ("side", "direction"),
     _OWNER_MEANT: ("userId", "user", "accountId"),
     _WALLET_MEANT: ("walletAddress", "wallet", "userWallet", "userPublicKey", "publicKey"),
-    _PRICE_MEANT: ("price", "targetPrice", "triggerPrice"),
+    _PRICE_MEANT: ("price", "targetPrice"),
+    _TRAIL_MEANT: ("trailPercent", "trailingPercent", "callbackRate", "trailAmount"),
     _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId"),
     _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
@@ -122,7 +127,11 @@ _MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items()
 
 
 _ORDER_FIELDS: Final = frozenset(
-    {"type", "orderType", "limitPrice", "timeInForce", "expiresAt", "clientOrderId"}
+    {
+        *("type", "orderType", "limitPrice", "triggerPrice", "stopPrice", "activationPrice"),
+        *("priceOf", "trailBps", "confirmations", "then"),
+        *("timeInForce", "expiresAt", "clientOrderId"),
+    }
 )
 _ORDER_MEANT: Final = "it belongs to an order, not to a quote"
 

@@ -11,23 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput
+from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_first_event
+from backend.store.committed_events import WAITS, build_first_events
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.group_commit import group_commits
 from backend.store.idempotency.earlier_requests import (
-    IS_KEY_FREE,
     EarlierRequests,
     KeyedRequest,
     build_key_reuse_error,
@@ -38,41 +38,7 @@ from backend.store.idempotency.earlier_requests import (
     remember_keys,
 )
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
-from backend.store.intake.order_rows import to_columns
-
-# The limit is the number of rows, as in the journal: so PostgreSQL keeps the generic plan. It would
-# plan each call anew for the length of its arrays, which takes longer than to store one order.
-_INSERT_ORDERS = f""" -- store orders
-WITH input AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
-        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
-        $14::text[], $15::timestamptz[], $16::jsonb[]
-    ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           time_in_force, expires_at, data)
-    LIMIT cardinality($1::uuid[])
-), written AS MATERIALIZED (
-    SELECT clock_timestamp() AS at
-), stored AS (
-    INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-                        token_in, token_out, amount_in, min_amount_out, slippage_bps,
-                        max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
-                        updated_at)
-    SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           time_in_force, expires_at, now() + $17::interval, written.at, written.at
-    FROM input CROSS JOIN written
-    WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
-        AND (expires_at > now() AND expires_at <= now() + $18::interval) IS NOT FALSE
-    ON CONFLICT DO NOTHING
-    RETURNING id, status, created_at
-), logged AS (
-    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, 1, stored.status, created_at, 1, data FROM stored JOIN input USING (id)
-)
-SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
-"""  # noqa: S608 - constants only
+from backend.store.intake.order_rows import INSERT_ORDERS, to_columns
 
 _FIND_BATCH = "SELECT request_hash, response FROM batches WHERE owner = $1 AND idempotency_key = $2"
 
@@ -126,7 +92,7 @@ class Intake:
                 missing = [order for order in orders if order.id not in stored]
                 results = await _explain_missing(connection, missing) if missing else {}
             return [
-                AcceptedOrder(order.id, stored[order.id]["created_at"])
+                _build_accepted(order, stored[order.id]["created_at"])
                 if order.id in stored
                 else results[order.id]
                 for order in orders
@@ -226,7 +192,11 @@ class Intake:
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
     ) -> dict[UUID, asyncpg.Record]:
         rows = await connection.fetch(
-            _INSERT_ORDERS, *to_columns(orders), self._rekick_after, EXPIRY_AHEAD_MAX
+            INSERT_ORDERS,
+            *to_columns(orders),
+            self._rekick_after,
+            EXPIRY_AHEAD_MAX,
+            WAITS.status.value,
         )
         observe.orders_stored(len(rows))
         return {row["id"]: row for row in rows}
@@ -236,8 +206,14 @@ class Intake:
             return
         events = None
         if len(stored) <= EVENTS_MAX:
-            events = [build_first_event(o, stored[o.id]) for o in orders if o.id in stored]
+            accepted = [order for order in orders if order.id in stored]
+            events = [each for o in accepted for each in build_first_events(o, stored[o.id])]
         self._on_commit(Commit(next(iter(stored.values()))["txid"], events))
+
+
+def _build_accepted(order: NewOrder, created_at: datetime) -> AcceptedOrder:
+    status = WAITS.status if order.waits else Status.PENDING
+    return AcceptedOrder(order.id, created_at, status=status)
 
 
 async def _explain_missing(

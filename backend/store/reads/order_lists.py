@@ -40,7 +40,8 @@ COLUMNS: Final = """
 id, client_order_id, batch_id, type::text, token_in, token_out, amount_in::text,
 min_amount_out::text, slippage_bps, max_price_impact_bps, time_in_force, expires_at, status::text,
 seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, network_fee_lamports,
-last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at
+last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at,
+condition, is_triggered, high_water
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 
@@ -79,6 +80,14 @@ class _Columns(NamedTuple):
 
 _OF_ORDER: Final = _Columns("status::text", "dex", "type::text", "token_in", "token_out")
 _OF_GROUP: Final = _Columns(*(f"split_part(g.closed_as, ' ', {n})" for n in range(1, 6)))
+
+
+def _choose_open(statuses: tuple[Status, ...]) -> str:
+    """The condition on open orders of some statuses; each has an index without the others."""
+    if Status.WAITING not in statuses:
+        return "open AND trigger_shard IS NULL"
+    others = FINAL_STATUSES | {Status.WAITING}
+    return "open AND trigger_shard IS NOT NULL" if others.issuperset(statuses) else "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +196,7 @@ class _ListBuilder:
         statuses = self._which.statuses or tuple(Status)
         parts = []
         if not FINAL_STATUSES.issuperset(statuses):
-            parts.append(self._select_unmarked("open"))
+            parts.append(self._select_unmarked(_choose_open(statuses)))
         if has_closed := not FINAL_STATUSES.isdisjoint(statuses):
             parts += [self._select_unmarked("NOT open"), self._select_groups()]
         # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.

@@ -12,6 +12,7 @@ import asyncpg
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
+from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
@@ -22,6 +23,7 @@ from backend.store.reads.order_lists import (
     OrderFilter,
     build_list_statement,
 )
+from backend.store.waiting.condition_rows import decode_condition, decode_ratio
 
 OWN_ORDERS_MAX: Final = 1_000
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
@@ -137,4 +139,9 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     values["time_in_force"] = _TIMES_IN_FORCE[values["time_in_force"]]
     values["status"] = _STATUSES[values["status"]]
     values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]
+    values["price_of"] = PriceOf.TOKEN_IN
+    if values["condition"] is not None:
+        values["condition"], values["price_of"] = decode_condition(values["condition"])
+    if values["high_water"] is not None:
+        values["high_water"] = decode_ratio(values["high_water"])
     return OrderRecord(**values)

@@ -57,14 +57,23 @@ _FIND_CANCELLING: Final = """
 SELECT owner, last_trigger_at FROM cancel_timers WHERE is_cancelling ORDER BY owner
 """
 _FIND_ORDERS: Final = """
-SELECT id FROM orders
-WHERE owner = $1 AND open AND created_at <= $2 AND status::text = ANY($3::text[]) AND id > $4
+(SELECT id FROM orders
+ WHERE owner = $1 AND open AND trigger_shard IS NULL
+   AND created_at <= $2 AND status::text = ANY($3::text[]) AND id > $4
+ ORDER BY id LIMIT $5)
+UNION ALL
+(SELECT id FROM orders
+ WHERE owner = $1 AND trigger_shard IS NOT NULL AND created_at <= $2 AND id > $4
+ ORDER BY id LIMIT $5)
 ORDER BY id LIMIT $5
 """
 _FINISH: Final = """
 UPDATE cancel_timers SET is_cancelling = false
 WHERE owner = $1 AND is_cancelling AND last_trigger_at = $2
-  AND NOT EXISTS (SELECT FROM orders WHERE owner = $1 AND open AND created_at <= $2)
+  AND NOT EXISTS (SELECT FROM orders
+                  WHERE owner = $1 AND open AND trigger_shard IS NULL AND created_at <= $2)
+  AND NOT EXISTS (SELECT FROM orders
+                  WHERE owner = $1 AND trigger_shard IS NOT NULL AND created_at <= $2)
 """
 
 

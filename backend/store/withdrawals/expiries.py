@@ -45,6 +45,7 @@ WITH due AS (
         epoch = o.epoch + 1,
         lease_until = NULL,
         waiting_since = NULL,
+        trigger_shard = NULL,
         next_attempt_at = NULL,
         updated_at = (SELECT at FROM written),
         closed_as = order_closed_as('expired', o.dex, o.type, o.token_in, o.token_out),

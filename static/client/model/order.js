@@ -3,11 +3,12 @@
 import { differenceBps, divide } from "./decimal.js";
 
 export const STATUSES = [
-  "pending", "routing", "building", "submitted", "confirmed", "failed", "cancelled", "expired",
+  "pending", "waiting", "routing", "building", "submitted", "confirmed", "failed", "cancelled",
+  "expired",
 ];
 /** A status is always shown as a shape, a word and a colour, never as one of them alone. */
 export const STATUS_SYMBOLS = Object.fromEntries(
-  STATUSES.map((status, index) => [status, "◌◔◑◕●✕⊘◷"[index]]),
+  STATUSES.map((status, index) => [status, "◌◇◔◑◕●✕⊘◷"[index]]),
 );
 export const FINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
 

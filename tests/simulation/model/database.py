@@ -11,9 +11,9 @@ from uuid import UUID
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms, TimeInForce
-from backend.store.leases import NO_WAITS
+from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
-from tests.simulation.model.transition_write import TransitionWrite, check_constraints
+from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
 
 
 class DatabaseModel:
@@ -42,6 +42,10 @@ class DatabaseModel:
             created_at=now,
         )
         row.append_event(now, "{}", 0)
+        if terms.condition is not None and not time_in_force.has_one_attempt:
+            row.status = Status.WAITING
+            row.seq += 1
+            row.append_event(now, "{}", 0)
 
     def find_leased_by(self, holder: str) -> list[UUID]:
         """The orders that a worker has not released."""
@@ -96,7 +100,8 @@ class DatabaseModel:
     def is_claimable(self, row: OrderRow, now: float, ahead_s: float) -> bool:
         """Whether a worker may have an order: not after its expiry, unless it is submitted."""
         is_over = row.has_expired(now) and row.status is not Status.SUBMITTED
-        return row.is_claimable(now, ahead_s) and not is_over
+        is_waiting = row.status is Status.WAITING
+        return row.is_claimable(now, ahead_s) and not is_over and not is_waiting
 
     def renew(
         self,
@@ -133,6 +138,7 @@ class DatabaseModel:
             row.owner
             for row in self.rows.values()
             if row.open
+            and row.status is not Status.WAITING
             and (row.kick_at <= now or row.kick_at > now + ahead_s)
             and row.is_free(now, ahead_s)
         }
@@ -151,12 +157,28 @@ class DatabaseModel:
                 check_constraints(write, row.tx_hash, row.dex)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
-            _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
+            apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
         return list(applied)
 
     def may_record(self, row: OrderRow, write: TransitionWrite, now: float) -> bool:
         """Whether the expiry of an order permits a step: it is not submitted any more."""
         return not (write.status is Status.SUBMITTED and row.has_expired(now))
+
+    def release_waiting(
+        self, now: float, order_id: UUID, seq: int, rekick_s: float, ahead_s: float
+    ) -> bool:
+        """``_RELEASE`` of ``waiting_orders`` for one order: returns whether it is released."""
+        row = self.rows.get(order_id)
+        if row is None or row.status is not Status.WAITING or row.seq != seq:
+            return False
+        if row.has_expired(now) or row.is_cooling(now, ahead_s):
+            return False
+        row.status = Status.ROUTING
+        row.seq += 1
+        row.next_attempt_at = None
+        row.kick_at = now + rekick_s
+        row.append_event(now, "{}", row.epoch)
+        return True
 
     def find_expired(self, now: float, keys: Sequence[LeaseKey], seqs: Sequence[int]) -> list[UUID]:
         """``_FIND_EXPIRED``: returns the orders that have not moved on from a seq, and expired."""
@@ -241,39 +263,3 @@ class DatabaseModel:
     def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
         """Whether a write passes the fence: epoch and seq are those that the writer knows."""
         return row.epoch == epoch and row.seq == seq
-
-
-def _apply_write(
-    row: OrderRow, write: TransitionWrite, now: float, lease_s: float, rekick_s: float
-) -> None:
-    wait_s = (write.wait_ms or 0) / 1000
-    if write.via is not None:
-        assert write.via_attempt is not None
-        assert write.via_data is not None
-        row.status, row.attempts = write.via, write.via_attempt
-        row.seq += 1
-        row.append_event(now, write.via_data, write.epoch)
-    row.status = write.status
-    row.seq += 1
-    row.attempts = write.attempt
-    row.dex = write.dex or row.dex
-    if write.status is Status.ROUTING:
-        row.tx_hash = None
-    else:
-        row.tx_hash = write.tx_hash or row.tx_hash
-    row.signed_tx = write.signed_tx
-    row.last_valid_height = write.last_valid_height
-    row.amount_out = write.amount_out
-    row.executed_price = write.executed_price
-    if write.network_fee is not None:
-        row.network_fee_lamports = (row.network_fee_lamports or 0) + write.network_fee
-    is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
-    row.amount_pending = True if is_unknown else None
-    if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):
-        row.waiting_since = None
-    row.updated_at = now
-    row.last_error = write.last_error or row.last_error
-    row.lease_until = now + lease_s if write.is_leased else None
-    row.next_attempt_at = None if write.wait_ms is None else now + wait_s
-    row.kick_at = now + wait_s + rekick_s
-    row.append_event(now, write.data, write.epoch, wait_s)

@@ -15,12 +15,13 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.store import journal, late_amounts, leases
+from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
+from backend.store.leases import lease_store
 from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
-from tests.simulation.model.rows import LeaseKey, OrderRow
+from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.transition_write import parse_writes
 
@@ -82,7 +83,7 @@ class PostgresServer:
     def execute(self, sql: str, args: StatementArgs, client: str) -> list[ResultRow]:
         """Execute one statement in a transaction of its own."""
         is_conflict = self._random.random() < self.statement_faults.conflict_chance
-        if is_conflict and sql in (leases._CLAIM, leases._CLAIM_WAITING):
+        if is_conflict and sql in (lease_store._CLAIM, lease_store._CLAIM_WAITING):
             return []
         if is_conflict:
             raise asyncpg.DeadlockDetectedError("deadlock detected")
@@ -132,7 +133,7 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
     now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
     for row, is_first in server.database.claim(now, ids, *seconds, holder=client):
         server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
-        rows.append(_claim_result(row, now, is_first))
+        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
     return rows
 
 
@@ -149,37 +150,8 @@ def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str)
     ):
         epoch = f"epoch {row.epoch} from its row"
         server.trace.add(client, "claims", row.id, row.status, epoch)
-        rows.append(_claim_result(row, now, is_first))
+        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
     return rows
-
-
-def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
-    terms = row.terms
-    return {
-        "id": row.id,
-        "type": terms.type,
-        "token_in": terms.token_in.symbol,
-        "token_out": terms.token_out.symbol,
-        "amount_in": terms.amount_in,
-        "min_amount_out": terms.min_amount_out,
-        "slippage_bps": terms.slippage_bps,
-        "max_price_impact_bps": terms.max_price_impact_bps,
-        "status": row.status,
-        "seq": row.seq,
-        "attempts": row.attempts,
-        "epoch": row.epoch,
-        "dex": row.dex,
-        "tx_hash": row.tx_hash,
-        "signed_tx": row.signed_tx,
-        "last_valid_height": row.last_valid_height,
-        **_EVENT_COLUMNS,
-        "owner": row.owner,
-        "is_first": is_first,
-        "waited_s": row.waited_s(now),
-        "route_min_out": None,
-        "time_in_force": row.time_in_force,
-        "can_expire": row.expires_at is not None,
-    }
 
 
 def _run_renew(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
@@ -283,11 +255,11 @@ def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {
-    leases._CLAIM: _run_claim,
-    leases._RENEW: _run_renew,
-    leases._RELEASE: _run_release,
-    leases._CLAIM_WAITING: _run_claim_waiting,
-    leases._FIND_OVERDUE_OWNERS: _run_sweep,
+    lease_store._CLAIM: _run_claim,
+    lease_store._RENEW: _run_renew,
+    lease_store._RELEASE: _run_release,
+    lease_store._CLAIM_WAITING: _run_claim_waiting,
+    lease_store._FIND_OVERDUE_OWNERS: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
     journal._FIND_RECORDED: _run_find_recorded,
     expired_submissions._FIND_EXPIRED: _run_find_expired,

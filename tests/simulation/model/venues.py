@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
+from backend.domain.conditions import Condition, Limit
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
@@ -20,6 +21,14 @@ from backend.venues.venue import SwapAccounts
 from tests.simulation.model.network import NetworkPath
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, USDC, JUP, 10**8, None, 50)
+
+
+def build_terms(condition: Condition | None) -> OrderTerms:
+    """The terms of an order that waits for a condition, or for nothing."""
+    if condition is None:
+        return ORDER_TERMS
+    kind = OrderType.LIMIT if isinstance(condition, Limit) else OrderType.STOP
+    return replace(ORDER_TERMS, type=kind, condition=condition)
 
 
 @dataclass(slots=True)

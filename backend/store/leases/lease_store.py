@@ -1,8 +1,9 @@
-"""Leases: which worker executes an order, for how long, and which orders no worker executes.
+"""The leases of orders in their rows: claims, renewals, releases, and what is overdue.
 
 A claim is one compare-and-set that takes the lease and increments the order's epoch. An order whose
-expiry has passed is not claimed, unless it is submitted: then the chain decides. All times are
-those of the database's clock. A time further ahead of it than ``LeasePolicy.ahead_max`` is none.
+expiry has passed is not claimed, unless it is submitted: then the chain decides. One that waits
+for a price is not claimed either. All times are those of the database's clock. A time further ahead
+of it than ``LeasePolicy.ahead_max`` is none.
 """
 
 from __future__ import annotations
@@ -17,14 +18,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import (
-    LeasedOrder,
-    OrderTerms,
-    OrderType,
-    SignedTransaction,
-    TimeInForce,
-)
-from backend.domain.quotes import Dex
+from backend.domain.orders import LeasedOrder
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
@@ -33,6 +27,7 @@ from backend.store.database import DatabasePool
 from backend.store.errors import repeat_conflicts
 from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
+from backend.store.leases.leased_orders import parse_leased_order
 
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
 _FIRST_ID: Final = UUID(int=0)
@@ -41,7 +36,8 @@ _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
 # so reads the index in its order up to the limit of a claim, instead of sorting all that waits.
 _IS_CLAIMABLE = """
-    (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
+    trigger_shard IS NULL
+    AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
     AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
     AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
 """
@@ -57,10 +53,10 @@ _CLAIM_FREE = """
         updated_at = (SELECT clock_timestamp())
     FROM free WHERE o.id = free.id
     RETURNING o.id, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
-              o.slippage_bps, o.max_price_impact_bps, o.status::text, o.seq, o.attempts, o.epoch,
-              o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner, o.batch_id,
-              o.time_in_force, o.expires_at IS NOT NULL AS can_expire, clock_timestamp() AS at,
-              free.status = 'pending' AS is_first, extract(
+              o.slippage_bps, o.max_price_impact_bps, o.condition, o.status::text, o.seq,
+              o.attempts, o.epoch, o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
+              o.batch_id, o.time_in_force, o.expires_at IS NOT NULL AS can_expire,
+              clock_timestamp() AS at, free.status = 'pending' AS is_first, extract(
                   epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
@@ -133,15 +129,17 @@ WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 # One step in the index for each owner, and the first overdue order of each: ranges as above.
 _FIND_OVERDUE_OWNERS = """ -- find overdue owners
 WITH RECURSIVE owners AS (
-    (SELECT owner FROM orders WHERE open ORDER BY owner LIMIT 1)
+    (SELECT owner FROM orders WHERE open AND trigger_shard IS NULL
+     ORDER BY owner LIMIT 1)
     UNION ALL
-    SELECT (SELECT o.owner FROM orders o WHERE o.open AND o.owner > known.owner
+    SELECT (SELECT o.owner FROM orders o
+            WHERE o.open AND o.trigger_shard IS NULL AND o.owner > known.owner
             ORDER BY o.owner LIMIT 1)
     FROM owners known WHERE known.owner IS NOT NULL
 )
 SELECT owners.owner FROM owners CROSS JOIN LATERAL (
     SELECT FROM orders o
-    WHERE o.owner = owners.owner AND o.open
+    WHERE o.owner = owners.owner AND o.open AND o.trigger_shard IS NULL
       AND (o.kick_at > now() AND o.kick_at <= now() + $1::interval) IS NOT TRUE
       AND (o.lease_until >= now() AND o.lease_until <= now() + $1::interval) IS NOT TRUE
     ORDER BY o.id LIMIT 1
@@ -188,7 +186,7 @@ class LeaseStore:
             self._policy.ahead_max,
         )
         self._notify(rows)
-        claimed = {row["id"]: self._parse_order(row) for row in rows}
+        claimed = {row["id"]: parse_leased_order(row, self._tokens) for row in rows}
         # A batch may contain two jobs of one order: only one of them gets it.
         return [claimed.pop(order_id, None) for order_id in ids]
 
@@ -241,7 +239,7 @@ class LeaseStore:
             position = self._positions.get(row["owner"], _FIRST_ID)
             self._positions[row["owner"]] = max(position, row["id"])
         ordered = sorted(rows, key=itemgetter("id"))
-        return [(row["owner"], self._parse_order(row)) for row in ordered]
+        return [(row["owner"], parse_leased_order(row, self._tokens)) for row in ordered]
 
     def _notify(self, claimed: Sequence[asyncpg.Record]) -> None:
         if not claimed:
@@ -266,34 +264,6 @@ class LeaseStore:
                 return await connection.fetch(query, *args)
 
         return await repeat_conflicts(fetch)
-
-    def _parse_order(self, row: asyncpg.Record) -> LeasedOrder:
-        signed = None
-        if row["signed_tx"] is not None:
-            signed = SignedTransaction(row["tx_hash"], row["signed_tx"], row["last_valid_height"])
-        min_amount_out = row["min_amount_out"]
-        return LeasedOrder(
-            id=row["id"],
-            terms=OrderTerms(
-                type=OrderType(row["type"]),
-                token_in=self._tokens.find(row["token_in"], "token_in"),
-                token_out=self._tokens.find(row["token_out"], "token_out"),
-                amount_in=int(row["amount_in"]),
-                min_amount_out=None if min_amount_out is None else int(min_amount_out),
-                slippage_bps=row["slippage_bps"],
-                max_price_impact_bps=row["max_price_impact_bps"],
-            ),
-            status=Status(row["status"]),
-            seq=row["seq"],
-            attempt=row["attempts"],
-            epoch=row["epoch"],
-            dex=None if row["dex"] is None else Dex(row["dex"]),
-            signed=signed,
-            waited_s=row["waited_s"] or 0.0,
-            route_min_out=row["route_min_out"],
-            time_in_force=TimeInForce(row["time_in_force"]),
-            can_expire=row["can_expire"],
-        )
 
 
 def _to_columns(

@@ -1,0 +1,79 @@
+"""Conditions as the rows of orders store them: JSON with exact ratios as text, ``"num/den"``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from backend.domain.conditions import (
+    Condition,
+    Limit,
+    Stop,
+    StopLimit,
+    TakeProfit,
+    Then,
+    TrailingStop,
+)
+from backend.domain.prices import PriceOf, PriceRatio
+
+
+def encode_ratio(price: PriceRatio) -> str:
+    """The text of a price."""
+    return f"{price.numerator}/{price.denominator}"
+
+
+def decode_ratio(text: str) -> PriceRatio:
+    """The price of a text that ``encode_ratio`` made."""
+    numerator, _, denominator = text.partition("/")
+    return PriceRatio(int(numerator), int(denominator))
+
+
+def encode_condition(condition: Condition, price_of: PriceOf) -> str:
+    """A condition as JSON text, with the token whose price its client wrote."""
+    return orjson.dumps({**_to_fields(condition), "priceOf": price_of.value}).decode()
+
+
+def decode_condition(text: str) -> tuple[Condition, PriceOf]:
+    """The condition of a JSON text that ``encode_condition`` made."""
+    fields = orjson.loads(text)
+    return _from_fields(fields), PriceOf(fields["priceOf"])
+
+
+def _to_fields(condition: Condition) -> dict[str, object]:
+    match condition:
+        case Limit(price):
+            return {"kind": "limit", "limit": encode_ratio(price)}
+        case Stop(trigger, confirmations):
+            fields = {"kind": "stop", "trigger": encode_ratio(trigger)}
+        case TakeProfit(trigger, confirmations, then):
+            fields = {"kind": "takeProfit", "trigger": encode_ratio(trigger), "then": then.value}
+        case StopLimit(trigger, limit, confirmations):
+            ratios = {"trigger": encode_ratio(trigger), "limit": encode_ratio(limit)}
+            fields = {"kind": "stopLimit", **ratios}
+        case TrailingStop(trail_bps, activation, confirmations):
+            trailing = {"kind": "trailingStop", "trailBps": trail_bps}
+            if activation is not None:
+                trailing["activation"] = encode_ratio(activation)
+            return {**trailing, "confirmations": confirmations}
+    return {**fields, "confirmations": confirmations}
+
+
+def _from_fields(fields: dict[str, Any]) -> Condition:
+    match fields["kind"]:
+        case "limit":
+            return Limit(decode_ratio(fields["limit"]))
+        case "stop":
+            return Stop(decode_ratio(fields["trigger"]), fields["confirmations"])
+        case "takeProfit":
+            trigger, then = decode_ratio(fields["trigger"]), Then(fields["then"])
+            return TakeProfit(trigger, fields["confirmations"], then)
+        case "stopLimit":
+            trigger, limit = decode_ratio(fields["trigger"]), decode_ratio(fields["limit"])
+            return StopLimit(trigger, limit, fields["confirmations"])
+        case "trailingStop":
+            text = fields.get("activation")
+            activation = None if text is None else decode_ratio(text)
+            return TrailingStop(fields["trailBps"], activation, fields["confirmations"])
+        case kind:
+            raise AssertionError(f"{kind} is no kind of condition")

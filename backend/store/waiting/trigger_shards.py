@@ -1,0 +1,82 @@
+"""The shards of waiting orders, and which process watches each, for a time by the database's clock.
+
+The two directions of a pair are in one shard. A lease divides the work and protects nothing: while
+two processes take a shard for theirs, both do the same work, and each order is released once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+
+from backend.store.database import DatabasePool
+from backend.store.errors import repeat_conflicts
+
+SHARDS: Final = 64
+
+# A lease that ends later than any may was stored before the clock was set back: it is none.
+_CLAIM: Final = """
+WITH free AS (
+    SELECT shard FROM trigger_shards
+    WHERE (lease_until > now() AND lease_until <= now() + $3::interval) IS NOT TRUE
+    ORDER BY random() LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE trigger_shards t SET holder = $1, epoch = t.epoch + 1, lease_until = now() + $3::interval
+FROM free WHERE t.shard = free.shard
+RETURNING t.shard
+"""
+_RENEW: Final = """
+UPDATE trigger_shards SET lease_until = now() + $3::interval
+WHERE holder = $1 AND shard = ANY($2::smallint[])
+RETURNING shard
+"""
+_RELEASE: Final = """
+UPDATE trigger_shards SET holder = NULL, lease_until = NULL
+WHERE holder = $1 AND ($2::smallint[] IS NULL OR shard = ANY($2::smallint[]))
+"""
+_COUNT: Final = """
+SELECT holder, count(*) AS shards FROM trigger_shards
+WHERE lease_until > now() AND lease_until <= now() + $1::interval GROUP BY holder
+"""
+
+
+class TriggerShards:
+    """Claims, renews and releases shards. Every method raises ``DATABASE_ERRORS``.
+
+    A holder is named by an id of its process. ``duration`` is that of a lease.
+    """
+
+    def __init__(self, pool: DatabasePool, *, duration: timedelta) -> None:
+        self._pool = pool
+        self._duration = duration
+
+    async def claim(self, holder: UUID, *, at_most: int) -> set[int]:
+        """Claim up to so many shards that nobody holds."""
+        rows = await self._fetch(_CLAIM, holder, at_most, self._duration)
+        return {row["shard"] for row in rows}
+
+    async def renew(self, holder: UUID, shards: Collection[int]) -> set[int]:
+        """Extend the leases of shards; returns those that this process still holds."""
+        rows = await self._fetch(_RENEW, holder, list(shards), self._duration)
+        return {row["shard"] for row in rows}
+
+    async def release(self, holder: UUID, shards: Collection[int] | None = None) -> None:
+        """Release shards of a process, or all of them, so that another one may have them."""
+        await self._fetch(_RELEASE, holder, None if shards is None else list(shards))
+
+    async def count_held(self) -> dict[UUID, int]:
+        """The number of shards of each process that holds any."""
+        rows = await self._fetch(_COUNT, self._duration)
+        return {row["holder"]: row["shards"] for row in rows}
+
+    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
+        async def fetch() -> Sequence[asyncpg.Record]:
+            async with self._pool.acquire() as connection:
+                return await connection.fetch(query, *args)
+
+        return await repeat_conflicts(fetch)
