@@ -25,6 +25,7 @@ from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.triggers.markets import MarketReader
 from backend.triggers.releases import Releases
 from backend.triggers.shard_holder import ShardHolder
+from backend.triggers.shard_loader import ShardLoader
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher
 
@@ -50,17 +51,21 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
     async def listen(on_commit: CommitObserver) -> None:
         await listen_for_commits(shared.redis, channel, on_commit, is_wanted=_TOLD)
 
+    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens)
+    peaks = MarketPeaks(shared.pool)
+    random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
+    lease_s = settings.trigger_lease_s
     return Watcher(
-        holder=ShardHolder(shards, new_id()),
-        watched=WatchedOrders(shared.tokens),
+        holder=holder,
+        shards=ShardLoader(holder, watched, orders, peaks, lease_s=lease_s, random=random),
+        watched=watched,
         orders=orders,
-        peaks=MarketPeaks(shared.pool),
+        peaks=peaks,
         feed=shared.feed,
         markets=MarketReader(
             shared.router, shared.subscriptions, interval_s=interval_s, settle_s=SETTLE_S
         ),
         releases=Releases(orders, JobQueue(shared.broker)),
         listen=listen,
-        lease_s=settings.trigger_lease_s,
-        random=Random(f"{settings.seed} {os.getpid()}"),  # noqa: S311 - jitter, not a secret
+        random=random,
     )

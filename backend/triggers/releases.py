@@ -9,7 +9,6 @@ from uuid import UUID
 
 import orjson
 
-from backend.domain.amounts import Token
 from backend.domain.conditions import get_trigger
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
@@ -96,6 +95,6 @@ def _describe(met: Met) -> MetTrigger:
     return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode())
 
 
-def _format(price: PriceRatio, direction: tuple[Token, Token], price_of: PriceOf) -> str:
+def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:
     token_in, token_out = direction
     return price.format(token_in.decimals, token_out.decimals, price_of)

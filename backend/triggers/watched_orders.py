@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -22,22 +23,22 @@ from backend.triggers.peak_codec import decode_peaks
 _FAR: Final = 10**9
 
 
-class Direction(NamedTuple):
-    """A pair of tokens in one direction of trade."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """A pair of tokens in one direction of trade: one object for each, compared by identity.
+
+    ``pair`` is the same for both directions, ``shard`` that of the pair.
+    """
 
     token_in: Token
     token_out: Token
+    pair: tuple[Token, Token]
+    shard: int
 
-    @property
-    def pair(self) -> tuple[Token, Token]:
-        """The same pair for both directions."""
-        one, other = sorted(self, key=lambda token: token.symbol)
-        return one, other
-
-    @property
-    def shard(self) -> int:
-        """The shard of the pair."""
-        return find_shard(self.token_in.symbol, self.token_out.symbol)
+    def __iter__(self) -> Iterator[Token]:
+        """The token in and the token out."""
+        yield self.token_in
+        yield self.token_out
 
 
 class Watched(NamedTuple):
@@ -126,7 +127,9 @@ class WatchedOrders:
                 self.remove(record.id)
                 self.cool_down(record.id, now + record.cool_down_s)
                 continue
-            book = self._books.setdefault(direction, TriggerBook())
+            book = self._books.get(direction)
+            if book is None:
+                book = self._books[direction] = TriggerBook()
             known = book.find(record.id)
             if known is None or known.seq < record.seq:
                 book.insert(_to_waiting(record))
@@ -169,7 +172,9 @@ class WatchedOrders:
         key = token_in.symbol, token_out.symbol
         direction = self._directions.get(key)
         if direction is None:
-            direction = self._directions[key] = Direction(token_in, token_out)
+            one, other = sorted((token_in, token_out), key=lambda token: token.symbol)
+            direction = Direction(token_in, token_out, (one, other), find_shard(*key))
+            self._directions[key] = direction
         return direction
 
 

@@ -9,7 +9,7 @@ journal is read every second, and all ids are compared with the rows every minut
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from functools import partial
 from random import Random
 from time import monotonic
@@ -22,10 +22,12 @@ from backend.store.feed import Feed, FeedPosition
 from backend.store.waiting.market_peaks import MarketPeaks, StoredPeaks
 from backend.store.waiting.waiting_orders import RaisedMark, WaitingOrders
 from backend.triggers import observe_triggers
+from backend.triggers.attempts import attempt
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.peak_codec import encode_peaks
 from backend.triggers.releases import Met, Releases
 from backend.triggers.shard_holder import ShardHolder
+from backend.triggers.shard_loader import ShardLoader
 from backend.triggers.watched_orders import Direction, WatchedOrders
 
 LOAD_MAX: Final = 5_000
@@ -43,6 +45,7 @@ class Watcher:
         self,
         *,
         holder: ShardHolder,
+        shards: ShardLoader,
         watched: WatchedOrders,
         orders: WaitingOrders,
         peaks: MarketPeaks,
@@ -50,10 +53,10 @@ class Watcher:
         markets: MarketReader,
         releases: Releases,
         listen: Callable[[CommitObserver], Coroutine[Any, Any, None]],
-        lease_s: float,
         random: Random,
     ) -> None:
         self._holder = holder
+        self._shards = shards
         self._watched = watched
         self._orders = orders
         self._peaks = peaks
@@ -61,7 +64,6 @@ class Watcher:
         self._markets = markets
         self._releases = releases
         self._listen = partial(listen, self.receive_commit)
-        self._renew_s = lease_s / 3
         self._random = random
         self._news: set[UUID] = set()
         self._news_arrived = asyncio.Event()
@@ -70,27 +72,27 @@ class Watcher:
         self._raised: dict[UUID, RaisedMark] = {}
         self._has_new_peaks: set[Direction] = set()
         self._judging = asyncio.Lock()
-        self._is_loading = False
+        self._is_first_load = True
 
     async def run(self) -> None:
         """Watch until cancelled; then ``release_shards``."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._follow_journal())
-            tasks.create_task(self._hold_shards())
+            tasks.create_task(self._shards.hold())
+            tasks.create_task(self._shards.load(self._tell_orders))
             tasks.create_task(self._add_news())
             tasks.create_task(self._watch_prices())
             tasks.create_task(self._compare())
 
     async def release_shards(self) -> None:
         """Release the shards, so that another process may have them at once."""
-        await _try("release shards", self._holder.release_all)
+        await self._shards.release_all()
 
     async def _watch_prices(self) -> None:
         while True:
-            directions = self._watched.directions
-            if directions:
-                await _try("judge", lambda: self._judge(self._watched.directions))
+            if self._watched.directions and not self._is_first_load:
+                await attempt("judge", lambda: self._judge(self._watched.directions))
                 await self._markets.wait_for_slot()
             else:
                 observe_triggers.markets_forgotten()
@@ -108,6 +110,8 @@ class Watcher:
                 await self._release(met)
             finally:
                 await self._store_marks()
+            if not self._watched.directions:
+                observe_triggers.markets_forgotten()
 
     async def _find_met(self, markets: Markets) -> list[Met]:
         met: list[Met] = []
@@ -213,60 +217,18 @@ class Watcher:
             added = self._watched.add(records, asyncio.get_running_loop().time())
             self._tell_orders()
             if added:
-                await _try("judge", partial(self._judge, added))
+                await attempt("judge", partial(self._judge, added))
 
     def _tell_orders(self) -> None:
+        """Tell that orders were added; while the first are loaded, none is judged."""
+        self._is_first_load = self._is_first_load and self._shards.is_loading
         observe_triggers.waiting_orders(len(self._watched))
-        if self._watched.directions:
-            self._order_added.set()
-
-    async def _hold_shards(self) -> None:
-        while True:
-            await _try("hold shards", self._renew_shards)
-            await asyncio.sleep(self._renew_s * self._random.uniform(0.8, 1.0))
-
-    async def _renew_shards(self) -> None:
-        held = self._watched.shards
-        lost = held - await self._holder.renew(held)
-        if lost:
-            observe_triggers.shards_lost(len(lost))
-            self._watched.drop_shards(lost)
-        while True:
-            claimed, excess = await self._holder.balance(self._watched.shards)
-            self._watched.drop_shards(excess)
-            if not claimed:
-                break
-            observe_triggers.shards_claimed(len(claimed))
-            self._is_loading = True
-            try:
-                await self._load_shards(claimed)
-            except BaseException:
-                self._watched.drop_shards(claimed)
-                raise
-            finally:
-                self._is_loading = False
-        observe_triggers.shards_changed(len(self._watched.shards))
-
-    async def _load_shards(self, shards: Collection[int]) -> None:
-        started_at, loaded = monotonic(), 0
-        loop = asyncio.get_running_loop()
-        self._watched.add_shards(shards, await self._peaks.load(list(shards)))
-        for shard in shards:
-            after: UUID | None = None
-            while True:
-                records = await self._orders.load_shard(shard, after=after, limit=LOAD_MAX)
-                self._watched.add(records, loop.time())
-                loaded += len(records)
-                if len(records) < LOAD_MAX:
-                    break
-                after = records[-1].id
-        observe_triggers.orders_loaded(loaded, len(shards), monotonic() - started_at)
-        self._tell_orders()
+        self._order_added.set()
 
     async def _compare(self) -> None:
         while True:
             await asyncio.sleep(COMPARE_S * self._random.uniform(0.9, 1.1))
-            await _try("compare", self.compare)
+            await attempt("compare", self.compare)
 
     async def compare(self) -> None:
         """Compare all ids with the rows. What neither a notification nor the journal told is rare.
@@ -283,13 +245,5 @@ class Watcher:
         for order_id in extra:
             self._watched.remove(order_id)
         self._add_to_news(missing)
-        if not self._is_loading:
+        if not self._shards.is_loading:
             self._watched.drop_empty_books()
-
-
-async def _try(operation: str, call: Callable[[], Awaitable[None]]) -> None:
-    """Run a part of the watch; a failure is told, and the part is run again in its time."""
-    try:
-        await call()
-    except Exception as error:  # noqa: BLE001 - the next round may succeed after any error
-        observe_triggers.watch_failed(operation, error)
