@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import Final
@@ -89,7 +90,7 @@ class ShardLoader:
                 self._claimed.clear()
                 await self._claimed.wait()
             shards = set(self._unloaded)
-            if not await attempt("load shards", lambda shards=shards: self._load(shards)):
+            if not await attempt("load shards", partial(self._load, shards)):
                 await asyncio.sleep(self._renew_s)
 
     async def _load(self, shards: set[int]) -> None:
