@@ -205,7 +205,8 @@ async def _truncate_database(
         # Events cannot be removed while triggers are on.
         await connection.execute("SET session_replication_role = replica")
         await connection.execute(
-            "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers"
+            "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers,"
+            " market_peaks, trigger_watchers"
         )
         await connection.execute("UPDATE trigger_shards SET holder = NULL, lease_until = NULL")
         return True

@@ -11,7 +11,8 @@ from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimi
 from backend.venues.meteora.damm_v2.curve import PriceRange
 from backend.venues.meteora.damm_v2.fees import Schedule
 from backend.venues.meteora.damm_v2.pool import DammPool
-from backend.venues.meteora.damm_v2.pricing import PoolPricing, write_pricing
+from backend.venues.meteora.damm_v2.pricing import PoolPricing
+from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
 from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account

@@ -12,6 +12,20 @@ class ExecutionSettings(BaseSettings):
     """Settings of workers: leases, attempts, quotes, submission."""
 
     workers: int = Field(1, ge=1, le=64, description="Number of worker processes that `up` starts.")
+    trigger_lease_s: float = Field(
+        5,
+        ge=1,
+        le=300,
+        description="For how long a worker that does not respond keeps the waiting orders whose"
+        " prices it watches, in seconds; then another one watches them.",
+    )
+    trigger_interval_s: float = Field(
+        0.4,
+        ge=0.05,
+        le=60,
+        description="Interval at which pools are read for waiting orders while the node tells no"
+        " slots, in seconds.",
+    )
     orders_in_flight_max: int = Field(
         10_000,
         ge=1,

@@ -21,6 +21,7 @@ from backend.domain.backoff import backoff_ms
 from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
+from backend.engine.triggers import build_watcher
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import (
@@ -67,21 +68,20 @@ async def run_worker(
         submitter = _build_submitter(settings, shared, wallet)
         policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        hook = _build_checkpoint_hook(settings)
-        funds = _watch_funds(settings, shared, wallet)
+        hook, funds = _build_checkpoint_hook(settings), _watch_funds(settings, shared, wallet)
         context = ExecutionContext(journal, shared.router, submitter, policy, random, hook, funds)
         retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
+        executor = Executor(renewer, context, unsent_limiter)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
-        executor = Executor(renewer, context, unsent_limiter)
-        late_amounts = LateAmountStore(shared.pool, shared.tokens)
-        late_fills = partial(run_late_fills, late_amounts, submitter, random=random)
-        withdrawals = build_withdrawals(shared)
+        watcher = build_watcher(settings, shared, _build_lease_policy(settings))
+        amounts = LateAmountStore(shared.pool, shared.tokens)
+        late_fills = partial(run_late_fills, amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
         await _warn_without_history(shared.rpc)
-        async with run_in_background(*runs, withdrawals.run):
-            async with run_in_background(partial(sweeps, interval_s=settings.sweep_s)):
+        async with run_in_background(*runs, build_withdrawals(shared).run):
+            async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
                 await run_receiver(
                     shared.broker,
@@ -95,6 +95,7 @@ async def run_worker(
                     shutdown_s=settings.shutdown_s,
                     prefetch=partial(_prefetch_pools, shared),
                 )
+            await watcher.release_shards()
             await renewer.release_all(journal.wait_idle)
 
 
@@ -120,14 +121,18 @@ def _prefetch_pools(shared: SharedServices, token_in: str, token_out: str) -> No
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:
-    policy = LeasePolicy(
+    policy = _build_lease_policy(settings)
+    notify = shared.notifier.notify
+    leases = LeaseStore(shared.pool, policy=policy, tokens=shared.tokens, on_commit=notify)
+    return leases, Journal(shared.pool, policy=policy, on_commit=notify)
+
+
+def _build_lease_policy(settings: Settings) -> LeasePolicy:
+    return LeasePolicy(
         timedelta(seconds=settings.lease_s),
         timedelta(seconds=settings.rekick_s),
         timedelta(milliseconds=_build_retry_policy(settings).wait_max_ms),
     )
-    notify = shared.notifier.notify
-    leases = LeaseStore(shared.pool, policy=policy, tokens=shared.tokens, on_commit=notify)
-    return leases, Journal(shared.pool, policy=policy, on_commit=notify)
 
 
 def _build_submitter(

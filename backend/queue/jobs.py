@@ -51,11 +51,11 @@ class JobQueue:
         ``pair`` are the symbols of the tokens, for the pools that the worker is going to read.
         """
         if self._has_backlog(owner):
-            self._announce(owner)
+            self.announce(owner)
         else:
             await self._send_each(order_ids, build_labels(owner, pair))
 
-    def _announce(self, owner: str) -> None:
+    def announce(self, owner: str) -> None:
         """Announce that an owner has orders in the rows, after those that are stored meanwhile."""
         if owner not in self._announced:
             self._announced.add(owner)

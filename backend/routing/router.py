@@ -96,6 +96,16 @@ class Router:
         for reader in self._readers:
             reader.prefetch(mint_in, mint_out)
 
+    async def read_pools(
+        self, pairs: Sequence[tuple[Token, Token]]
+    ) -> list[tuple[list[Pool], list[MissingQuote]]]:
+        """Read the pools of many pairs at once: those of each pair, and the venues without one."""
+        reads = []
+        for token_a, token_b in pairs:
+            mints = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
+            reads.append([(reader, reader.read(*mints)) for reader in self._readers])
+        return [await _await_pools(each) for each in reads]
+
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every venue."""
         if terms.max_price_impact_bps is None:
@@ -115,3 +125,16 @@ class Router:
                 missing.append(MissingQuote(reader.dex, error))
                 observe.quote_failed(reader.dex, error.code, error.reason)
         return Offers(terms, tuple(quotes), tuple(pools), tuple(missing))
+
+
+async def _await_pools(
+    reads: Sequence[tuple[PoolReader, asyncio.Future[Pool]]],
+) -> tuple[list[Pool], list[MissingQuote]]:
+    pools: list[Pool] = []
+    missing: list[MissingQuote] = []
+    for reader, read in reads:
+        try:
+            pools.append(await read)
+        except EngineError as error:
+            missing.append(MissingQuote(reader.dex, error))
+    return pools, missing

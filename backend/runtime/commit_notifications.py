@@ -9,6 +9,7 @@ a fraction of a second later. Without Redis the feed continues by polling.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
@@ -112,6 +113,17 @@ def decode_commits(message: object) -> list[Commit]:
         return []
 
 
+def tells_status(*statuses: Status) -> Callable[[bytes], bool]:
+    """Whether a message may tell an event with one of some statuses: it is not decoded for that."""
+    names = "|".join(f'"{status.value}"' for status in statuses)
+    pattern = re.compile(rb"\[\d+,null\]|" + names.encode())
+
+    def tells(message: bytes) -> bool:
+        return pattern.search(message) is not None
+
+    return tells
+
+
 def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:
     if events is None or len(events) > EVENTS_MAX:
         return None
@@ -155,24 +167,35 @@ def _decode_event(txid: int, fields: list[Any]) -> OrderEvent:
     )
 
 
-async def listen_for_commits(redis: Redis, name: str, on_commit: CommitObserver) -> None:
-    """Call ``on_commit`` with each commit of each notification; reconnects on errors."""
+async def listen_for_commits(
+    redis: Redis,
+    name: str,
+    on_commit: CommitObserver,
+    *,
+    is_wanted: Callable[[bytes], bool] | None = None,
+) -> None:
+    """Call ``on_commit`` with each commit of each notification; reconnects on errors.
+
+    A message that is not wanted, as it was sent, is not decoded.
+    """
     while True:
         try:
             async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(name)
                 _raise_if_cancelled()
-                await _receive_notifications(pubsub, on_commit)
+                await _receive_notifications(pubsub, on_commit, is_wanted)
         except (RedisError, OSError) as error:
             _raise_if_cancelled()
             observe_queue.redis_unavailable("listen", error)
             await asyncio.sleep(RETRY_S)
 
 
-async def _receive_notifications(pubsub: Any, on_commit: CommitObserver) -> None:
+async def _receive_notifications(
+    pubsub: Any, on_commit: CommitObserver, is_wanted: Callable[[bytes], bool] | None
+) -> None:
     while True:
         message = await pubsub.get_message(timeout=30)
-        if message is not None:
+        if message is not None and (is_wanted is None or is_wanted(message["data"])):
             trace.mark_step("notification received")
             for commit in decode_commits(message["data"]):
                 on_commit(commit)

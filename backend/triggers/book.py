@@ -10,9 +10,8 @@ The bounds hold whatever the pools' depths are, and for any number of pools.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from backend.domain.conditions import (
     ConditionState,
     Limit,
     TakeProfit,
+    TrailingStop,
     get_interest,
     is_fresh,
     needs_best_price,
@@ -29,17 +29,12 @@ from backend.domain.conditions import (
 )
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote
+from backend.triggers.peaks import PeakPool
+from backend.triggers.size_classes import SizeClasses, find_size_class
+from backend.triggers.trailing import PEAKS_MAX, TrailingOrders
 
 _COARSE_BITS: Final = 0
 _FINE_BITS: Final = 5
-_PRICE_SHIFT: Final = 128
-"""Prices of 64-bit amounts differ by at least 2⁻¹²⁸: scaled by it and rounded down, they stay in
-order and apart."""
-_ID_BITS: Final = 128
-_ID_MASK: Final = 2**_ID_BITS - 1
-
-SizeClass = tuple[int, int]
-"""The least and the largest amount of a class."""
 
 
 class Market(Protocol):
@@ -63,6 +58,10 @@ class Market(Protocol):
         """The best quote within the cap; ``None`` if no pool gives one."""
         ...
 
+    def list_peak_pools(self) -> Sequence[PeakPool] | None:
+        """The pools as peaks for trailing stops; ``None`` if their payments have no bounds."""
+        ...
+
     def find_ceiling(self, low: int, high: int) -> PriceRatio:
         """A price that no amount from ``low`` to ``high`` exceeds."""
         ...
@@ -74,7 +73,10 @@ class Market(Protocol):
 
 @dataclass(slots=True)
 class WaitingOrder:
-    """An order in the book. ``seq`` is that of its row, for the release to compare with."""
+    """An order in the book. ``seq`` is that of its row, for the release to compare with.
+
+    The high-water mark of its state holds up to the market of ``mark_slot``, as of now if ``None``.
+    """
 
     id: UUID
     seq: int
@@ -83,6 +85,7 @@ class WaitingOrder:
     state: ConditionState = INITIAL_STATE
     max_price_impact_bps: int | None = None
     size_bits: int = _COARSE_BITS
+    mark_slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +98,28 @@ class MetOrder:
 
 @dataclass(slots=True)
 class BookUpdate:
-    """What one market did to a book: orders that are met, and those whose high water rose."""
+    """What one market did to a book: orders that are met, and those whose own mark rose.
+
+    ``has_new_peaks`` if the marks of all trailing stops rose, by the peaks that they have seen.
+    """
 
     met: list[MetOrder] = field(default_factory=list)
     raised: list[WaitingOrder] = field(default_factory=list)
+    has_new_peaks: bool = False
 
 
 class TriggerBook:
-    """The waiting orders of one pair in one direction."""
+    """The waiting orders of one pair in one direction.
 
-    def __init__(self) -> None:
+    Above ``peaks_max`` the marks of trailing stops are stored as numbers, to forget peaks.
+    """
+
+    def __init__(self, *, peaks_max: int = PEAKS_MAX) -> None:
         self._orders: dict[UUID, WaitingOrder] = {}
-        self._rising: dict[SizeClass, list[int]] = {}
-        self._falling: dict[SizeClass, list[int]] = {}
+        self._rising = SizeClasses(is_rising=True)
+        self._falling = SizeClasses(is_rising=False)
         self._unconfirmed: set[UUID] = set()
+        self._trailing = TrailingOrders(peaks_max)
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -124,13 +135,29 @@ class TriggerBook:
         """Insert an order, or replace it: an amended order starts with the state that it brings."""
         self.remove(order.id)
         self._orders[order.id] = order
+        self._follow(order)
         self._index(order)
+
+    @property
+    def peaks(self) -> Sequence[PeakPool]:
+        """The pools that the marks of trailing stops follow from, in the order of time."""
+        return [peak.pool for peak in self._trailing.peaks]
+
+    def restore_peaks(self, pools: Sequence[PeakPool]) -> None:
+        """Start from the peaks of another process, before any order is inserted."""
+        self._trailing.restore(pools)
+
+    def get_state(self, order_id: UUID) -> ConditionState:
+        """The state of an order, with the high-water mark that follows from the peaks."""
+        order = self._orders[order_id]
+        return self._raise_mark(order)
 
     def remove(self, order_id: UUID) -> WaitingOrder | None:
         """Remove and return an order; ``None`` if it does not wait here."""
         order = self._orders.pop(order_id, None)
         if order is not None:
             self._unindex(order)
+            self._trailing.leave(order_id)
         return order
 
     def find_met(self, market: Market, current_slot: int) -> BookUpdate:
@@ -138,12 +165,49 @@ class TriggerBook:
         update = BookUpdate()
         if not is_fresh(market.slot, current_slot):
             return update
-        for order_id in sorted(self._find_candidates(market)):
+        pools = market.list_peak_pools() if market.is_complete and self._trailing else None
+        for order_id in sorted(self._find_candidates(market, pools)):
             order = self._orders[order_id]
             if needs_best_price(order.condition) and not market.is_complete:
                 continue
             self._observe(order, market, update)
+        if market.is_complete and self._trailing:
+            self._add_peaks(market.list_peak_pools() if pools is None else pools, update)
         return update
+
+    def _add_peaks(self, pools: Sequence[PeakPool] | None, update: BookUpdate) -> None:
+        if pools is None:  # every order has observed this market
+            return
+        update.has_new_peaks = self._trailing.add_market(pools)
+        excess = self._trailing.list_excess()
+        if not excess:
+            return
+        for order_id in excess:
+            order = self._orders[order_id]
+            self._unindex(order)
+            order.state = self._raise_mark(order)
+            order.mark_slot = None
+            self._trailing.leave(order_id)
+            self._follow(order)
+            self._index(order)
+            update.raised.append(order)
+        self._trailing.forget_peaks()
+
+    def _follow(self, order: WaitingOrder) -> None:
+        """Have a trailing stop that follows a price see the peaks from now on."""
+        condition = order.condition
+        if isinstance(condition, TrailingStop) and order.state.high_water is not None:
+            self._trailing.join(
+                order.id, order.amount_in, condition.trail_bps, mark_slot=order.mark_slot
+            )
+
+    def _raise_mark(self, order: WaitingOrder) -> ConditionState:
+        if order.id not in self._trailing:
+            return order.state
+        mark = self._trailing.raise_mark(order.id, order.state.high_water)
+        return (
+            order.state if mark == order.state.high_water else replace(order.state, high_water=mark)
+        )
 
     def _observe(self, order: WaitingOrder, market: Market, update: BookUpdate) -> None:
         # A better price is waited for where the order may be executed; of a fall, the best counts.
@@ -152,96 +216,47 @@ class TriggerBook:
         if quote is None:
             return
         price = PriceRatio(quote.amount_out, quote.amount_in)
-        observation = observe(order.condition, order.state, price, market.slot)
+        observation = observe(order.condition, self._raise_mark(order), price, market.slot)
         self._unindex(order)
         has_risen = observation.state.high_water != order.state.high_water
         order.state = observation.state
         if observation.is_met:
             del self._orders[order.id]
+            self._trailing.leave(order.id)
             update.met.append(MetOrder(order, quote))
             return
         order.size_bits = _FINE_BITS
+        order.mark_slot = None
+        if order.id not in self._trailing:
+            self._follow(order)
         self._index(order)
         if has_risen:
             update.raised.append(order)
 
-    def _find_candidates(self, market: Market) -> set[UUID]:
+    def _find_candidates(self, market: Market, pools: Sequence[PeakPool] | None) -> set[UUID]:
         found = set(self._unconfirmed)
-        _collect(self._rising, market.find_ceiling, found, _take_low)
+        found.update(self._rising.find_reached(market.find_ceiling))
         if market.is_complete:
-            _collect(self._falling, market.find_floor, found, _take_high)
+            found.update(self._falling.find_reached(market.find_floor))
+            found.update(self._trailing.find_candidates(pools))
         return found
 
-    def _list_entries(
-        self, order: WaitingOrder
-    ) -> Iterable[tuple[dict[SizeClass, list[int]], int]]:
+    def _list_prices(self, order: WaitingOrder) -> Iterator[tuple[SizeClasses, PriceRatio]]:
         interest = get_interest(order.condition, order.state)
         if interest.at_least is not None:
-            yield self._rising, _to_key(interest.at_least)
-        if interest.above is not None:
-            yield self._rising, _to_key(interest.above) + 1
+            yield self._rising, interest.at_least
         if interest.at_most is not None:
-            yield self._falling, _to_key(interest.at_most)
+            yield self._falling, interest.at_most
 
     def _index(self, order: WaitingOrder) -> None:
         size_class = find_size_class(order.amount_in, order.size_bits)
-        for classes, key in self._list_entries(order):
-            insort(classes.setdefault(size_class, []), _join(key, order.id))
+        for classes, price in self._list_prices(order):
+            classes.add(size_class, price, order.id)
         if order.state.confirmed:
             self._unconfirmed.add(order.id)
 
     def _unindex(self, order: WaitingOrder) -> None:
         size_class = find_size_class(order.amount_in, order.size_bits)
-        for classes, key in self._list_entries(order):
-            entries = classes[size_class]
-            del entries[bisect_left(entries, _join(key, order.id))]
-            if not entries:
-                del classes[size_class]
+        for classes, price in self._list_prices(order):
+            classes.remove(size_class, price, order.id)
         self._unconfirmed.discard(order.id)
-
-
-def find_size_class(amount: int, bits: int) -> SizeClass:
-    """The amounts that share the leading ``bits`` + 1 binary digits of ``amount``."""
-    shift = max(amount.bit_length() - 1 - bits, 0)
-    low = amount >> shift << shift
-    return low, low + (1 << shift) - 1
-
-
-def _to_key(price: PriceRatio) -> int:
-    return (price.numerator << _PRICE_SHIFT) // price.denominator
-
-
-def _join(key: int, order_id: UUID) -> int:
-    return key << _ID_BITS | order_id.int
-
-
-def _take_low(entries: list[int], bound: int) -> list[int]:
-    return entries[: bisect_right(entries, bound << _ID_BITS | _ID_MASK)]
-
-
-def _take_high(entries: list[int], bound: int) -> list[int]:
-    return entries[bisect_left(entries, bound << _ID_BITS) :]
-
-
-def _collect(
-    classes: dict[SizeClass, list[int]],
-    find_bound: Callable[[int, int], PriceRatio],
-    found: set[UUID],
-    take: Callable[[list[int], int], list[int]],
-) -> None:
-    """Add the orders that the bounds of their classes do not exclude.
-
-    Halves the classes as long as the bound of all their sizes leaves any: the bounds of a range
-    of sizes hold for each of its parts, so most classes are excluded together.
-    """
-    pending = [sorted(classes)]
-    while pending:
-        group = pending.pop()
-        if not group:
-            continue
-        bound = _to_key(find_bound(group[0][0], max(high for _, high in group)))
-        if len(group) == 1:
-            found.update(UUID(int=each & _ID_MASK) for each in take(classes[group[0]], bound))
-        elif any(take(classes[each][:1] + classes[each][-1:], bound) for each in group):
-            middle = len(group) // 2
-            pending += [group[:middle], group[middle:]]

@@ -9,8 +9,8 @@ largest from below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
@@ -19,6 +19,7 @@ from backend.domain.conditions import LOWEST_PRICE
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Quote, best_quote
+from backend.triggers.peaks import Payment, PeakPool
 from backend.venues.spl import TOKEN_2022_PROGRAM
 from backend.venues.venue import Pool
 
@@ -40,6 +41,7 @@ class PoolMarket:
     pools: Sequence[Pool]
     slot: int
     is_complete: bool = True
+    _spans: dict[Pubkey, _Span] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def quote(self, amount_in: int, max_price_impact_bps: int | None = None) -> Quote | None:
         """The best quote within the cap; ``None`` if no pool gives one."""
@@ -62,6 +64,12 @@ class PoolMarket:
         floors = (self._find_floor(pool, low, min(high, U64_MAX)) for pool in self.pools)
         return max(floors, default=LOWEST_PRICE)
 
+    def list_peak_pools(self) -> Sequence[PeakPool] | None:
+        """The pools as peaks for trailing stops; ``None`` if one has no flat fee."""
+        if not all(pool.has_flat_fee(self.mint_in) for pool in self.pools):
+            return None
+        return [DirectedPool(pool, self.mint_in) for pool in self.pools]
+
     def _find_ceiling(self, pool: Pool, low: int) -> PriceRatio:
         quote = self._quote(pool, low)
         if self._has_transfer_fee(pool):
@@ -72,14 +80,21 @@ class PoolMarket:
         return HIGHEST_PRICE if remainder is None else PriceRatio(quote.amount_out + remainder, low)
 
     def _find_floor(self, pool: Pool, low: int, high: int) -> PriceRatio:
+        span = self._spans.get(pool.address)
+        if span is not None and span.low <= low and high <= span.high:
+            return span.find_floor(low, high)
         quote = self._quote(pool, high)
         if isinstance(quote, Rejected) or self._has_transfer_fee(pool):
             return LOWEST_PRICE
-        small = self._quote(pool, low)
-        remainder = None if isinstance(small, Rejected) else _bound_remainder(small)
+        remainder = _bound_remainder(quote)
         if remainder is None:
             return LOWEST_PRICE
-        # f(a) ≥ a · f(high) / high, less what rounding takes from the least amount.
+        least = self._quote(pool, low)
+        if low < high and isinstance(least, Quote) and pool.has_flat_fee(self.mint_in):
+            self._spans[pool.address] = _Span(
+                low, high, least.amount_out, quote.amount_out, remainder
+            )
+        # f(a) ≥ a · f(high) / high, less what rounding takes, which is most of the largest amount.
         numerator = quote.amount_out * low - remainder * high
         return PriceRatio(max(numerator, 0), high * low)
 
@@ -92,6 +107,58 @@ class PoolMarket:
     def _has_transfer_fee(self, pool: Pool) -> bool:
         programs = {pool.token_program(self.mint_in), pool.token_program(self.mint_out)}
         return TOKEN_2022_PROGRAM in programs
+
+
+class _Span(NamedTuple):
+    """What a pool with a flat fee pays for two amounts, which bounds what it pays in between.
+
+    What one base unit in costs is linear in the amount, apart from rounding: ``remainder`` bounds
+    what that takes from any of the amounts.
+    """
+
+    low: int
+    high: int
+    low_out: int
+    high_out: int
+    remainder: int
+
+    def find_floor(self, low: int, high: int) -> PriceRatio:
+        """A price that every amount from ``low`` to ``high``, within the span, has at least."""
+        numerator = self.low_out * self.high_out * (self.high - self.low)
+        denominator = self.low * self.high_out * (self.high - high) + self.high * self.low_out * (
+            high - self.low
+        )
+        floor = numerator * low - self.remainder * denominator
+        return PriceRatio(max(floor, 0), denominator * low)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectedPool:
+    """A pool in one direction of trade."""
+
+    pool: Pool
+    mint_in: Pubkey
+
+    @property
+    def slot(self) -> int:
+        """The slot that it was read in."""
+        return self.pool.slot
+
+    def pay(self, amount_in: int) -> Payment | None:
+        """What it pays for an amount; ``None`` if it does not swap it."""
+        try:
+            quote = self.pool.quote(self.mint_in, amount_in)
+        except Rejected:
+            return None
+        return Payment(quote.amount_out, _bound_remainder(quote))
+
+    def pays_at_least(self, other: PeakPool) -> bool:
+        """Whether it certainly pays what ``other`` pays for every amount, or more."""
+        return (
+            isinstance(other, DirectedPool)
+            and self.pool.address == other.pool.address
+            and self.pool.pays_at_least(other.pool, self.mint_in)
+        )
 
 
 def _bound_remainder(quote: Quote) -> int | None:

@@ -47,6 +47,15 @@ class Pool(Protocol):
         """The pool's own account."""
         ...
 
+    @property
+    def slot(self) -> int:
+        """The slot that it was read in."""
+        ...
+
+    def encode_quote_accounts(self) -> Accounts:
+        """Encode the accounts that ``decode_pool`` needs for the same quotes."""
+        ...
+
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program that owns ``mint``, one of the pool's two."""
         ...
@@ -55,6 +64,22 @@ class Pool(Protocol):
         """Quote what the pool pays for ``amount_in`` base units, exactly as its program would.
 
         Raises ``Rejected`` if it would not swap: not open, disabled, zero output, too large.
+        """
+        ...
+
+    def has_flat_fee(self, mint_in: Pubkey) -> bool:
+        """Whether every amount pays the same share as a fee.
+
+        Then what one base unit in costs, amount in / amount out, is linear in the amount, apart
+        from rounding: both venues move along x · y = k.
+        """
+        ...
+
+    def pays_at_least(self, other: Self, mint_in: Pubkey) -> bool:
+        """Whether this state of a pool pays what ``other``, another state of it, pays, or more.
+
+        It holds for every amount that ``other`` takes, to the base unit. ``False`` where that is
+        not certain.
         """
         ...
 

@@ -11,6 +11,7 @@ from backend.domain.lifecycle import Status
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
+    OrderRelease,
     OrderRow,
     OrderTransition,
     ViolationKind,
@@ -213,3 +214,31 @@ def test_a_confirmed_order_whose_amount_is_not_known_yet_is_good_if_its_swap_is_
     assert audit(replace(evidence(), rows=rows)) == []
     planted = replace(evidence(), rows=rows, swaps=[], balance_changes={})
     assert violated_kinds(planted) == {ViolationKind.WRONG}
+
+
+@pytest.mark.parametrize(
+    ("kind", "executable", "trigger", "is_early"),
+    [
+        ("limit", "103.1", "103", False),
+        ("limit", "102.9", "103", True),
+        ("takeProfit", "102.9", "103", True),
+        ("stop", "97", "97", False),
+        ("stop", "97.1", "97", True),
+        ("trailingStop", "97.1", "97", True),
+        ("stopLimit", "96", "97", False),
+        ("limit", None, None, True),
+    ],
+)
+def test_a_release_before_its_price_is_wrong(
+    kind: str, executable: str | None, trigger: str | None, is_early: bool
+) -> None:
+    release = OrderRelease("a", kind, executable, trigger)
+    planted = replace(evidence(), releases=[release])
+    assert violated_kinds(planted) == ({ViolationKind.WRONG} if is_early else set())
+
+
+def test_a_stop_limit_that_was_released_once_waits_for_its_limit() -> None:
+    first = OrderRelease("a", "stopLimit", "96", "97")
+    again = OrderRelease("a", "stopLimit", "94", "95")
+    assert not violated_kinds(replace(evidence(), releases=[first]))
+    assert violated_kinds(replace(evidence(), releases=[first, again])) == {ViolationKind.WRONG}

@@ -13,7 +13,7 @@ from typing import TypedDict, cast
 
 import pytest
 
-from backend.venues.meteora.damm_v2.pricing import read_pricing, write_pricing
+from backend.venues.meteora.damm_v2.pricing_codec import read_pricing, write_pricing
 from backend.venues.raydium.cpmm.curve import FeeRates, swap_exact_in, swap_exact_out
 from backend.venues.spl import Clock
 

@@ -30,6 +30,7 @@ LATER = [
     "0010_replayed_keys",
     "0011_expiry",
     "0012_waiting",
+    "0013_trigger_watch",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

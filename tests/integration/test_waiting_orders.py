@@ -28,7 +28,7 @@ from backend.store.reads.order_lists import OrderFilter
 from backend.store.transitions import Transition
 from backend.store.waiting.condition_rows import decode_condition, encode_condition
 from backend.store.waiting.trigger_shards import SHARDS, TriggerShards
-from backend.store.waiting.waiting_orders import MetTrigger, WaitingRecord
+from backend.store.waiting.waiting_orders import MetTrigger, RaisedMark, WaitingRecord
 from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.stores import LIMIT_TERMS, ORDER_TERMS, Store, new_order, open_store
 
@@ -243,7 +243,7 @@ async def test_a_high_water_only_rises(database_url: str) -> None:
         record = await accept_waiting(store, TRAILING_TERMS)
         seen = []
         for price in (PriceRatio(3, 7), PriceRatio(2, 5), PriceRatio(10**19, 10**19 + 1)):
-            await store.waiting.raise_high_waters([(record.id, price)])
+            await store.waiting.raise_high_waters([RaisedMark(record.id, price, 7)])
             seen.append((await store.waiting.load([record.id]))[0].state.high_water)
         assert seen == [PriceRatio(3, 7), PriceRatio(3, 7), PriceRatio(10**19, 10**19 + 1)]
 

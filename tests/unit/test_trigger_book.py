@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from backend.domain.conditions import (
     INITIAL_STATE,
+    ConditionState,
     Limit,
     Stop,
     StopLimit,
@@ -17,8 +19,12 @@ from backend.domain.conditions import (
     observe,
 )
 from backend.domain.prices import PriceRatio
-from backend.triggers.book import TriggerBook, WaitingOrder, find_size_class
+from backend.triggers.book import TriggerBook, WaitingOrder
+from backend.triggers.peak_codec import decode_peaks, encode_peaks
 from backend.triggers.pool_market import PoolMarket
+from backend.triggers.size_classes import find_size_class
+from backend.venues import CPMM, DAMM_V2, HOSTED_VENUES
+from backend.venues.hosting import HostedPool
 from backend.venues.venue import Pool
 from tests.pools import SOL, USDC, make_cpmm_pool
 from tests.strategies import amounts, magnitudes, pools
@@ -40,6 +46,25 @@ def test_the_bounds_of_a_size_class_hold_for_each_of_its_amounts(
         assert price >= market.find_floor(low, high)
 
 
+@settings(max_examples=300)
+@given(st.lists(pools(), max_size=3), amounts, amounts, amounts, st.data())
+def test_the_bounds_of_a_wider_range_leave_those_of_a_part_right(
+    some: list[Pool], one: int, two: int, amount: int, data: st.DataObject
+) -> None:
+    low, _, high = sorted((one, two, amount))
+    mints = data.draw(st.permutations([SOL, USDC]))
+    market = PoolMarket(mints[0], mints[1], some, 1)
+    market.find_floor(low, high)
+    for bits in (0, 5):
+        part_low, part_high = find_size_class(amount, bits)
+        for each in (part_low, amount, part_high):
+            quote = market.quote(each)
+            if quote is not None:
+                price = PriceRatio(quote.amount_out, quote.amount_in)
+                assert price >= market.find_floor(part_low, part_high)
+
+
+LOW = PriceRatio(1, 10**9)
 levels = st.integers(80_000, 120_000).map(lambda n: PriceRatio(n, 10**6))
 conditions = st.one_of(
     st.builds(Limit, levels),
@@ -83,12 +108,81 @@ def test_the_book_meets_what_looking_at_every_order_meets(
                 del states[order_id]
         update = book.find_met(market, slot)
         assert {each.order.id for each in update.met} == expected
-        assert {each.id: each.state for each in book} == {k: v[2] for k, v in states.items()}
+        assert {each.id: book.get_state(each.id) for each in book} == {
+            k: v[2] for k, v in states.items()
+        }
     for order_id in states:
         assert book.remove(order_id) is not None
     assert not book._rising
     assert not book._falling
     assert not book._unconfirmed
+
+
+moves = st.one_of(st.integers(-200, 200), st.integers(-3, 3), st.integers(-1_500, 1_500))
+steps = st.tuples(
+    moves,
+    moves,
+    st.lists(st.tuples(sizes, st.integers(50, 1_000), st.integers(1, 2)), max_size=3),
+    st.sampled_from([False] * 9 + [True]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=40), st.integers(2, 64))
+def test_trailing_stops_follow_the_highest_price_of_their_own_size(
+    path: list[tuple[int, int, list[tuple[int, int, int]], bool]], peaks_max: int
+) -> None:
+    """Pools move along their curves, at times with another depth, while orders come."""
+    book = TriggerBook(peaks_max=peaks_max)
+    states: dict[UUID, tuple[int, TrailingStop, ConditionState]] = {}
+    some = make_hosted_pools(0)
+    prices = [100_000, 100_000]
+    for slot, (raydium_bps, meteora_bps, wanted, is_deeper) in enumerate(path):
+        for amount, trail_bps, confirmations in wanted:
+            order_id = UUID(int=len(states) + 1_000 * slot)
+            condition = TrailingStop(trail_bps, None, confirmations)
+            book.insert(WaitingOrder(order_id, 1, amount, condition))
+            states[order_id] = (amount, condition, INITIAL_STATE)
+        prices = [
+            price * (10_000 + bps) // 10_000
+            for price, bps in zip(prices, (raydium_bps, meteora_bps), strict=True)
+        ]
+        some = make_hosted_pools(slot) if is_deeper else some
+        pools_now = [
+            pool.with_price(SOL, price, 10**6) for pool, price in zip(some, prices, strict=True)
+        ]
+        market = PoolMarket(SOL, USDC, pools_now, slot)
+        expected = observe_each(states, market)
+        update = book.find_met(market, slot)
+        assert {each.order.id for each in update.met} == expected
+        assert {each.id: book.get_state(each.id) for each in book} == {
+            k: v[2] for k, v in states.items()
+        }
+
+
+def make_hosted_pools(depth: int) -> list[HostedPool]:
+    return [
+        venue.create_pool(SOL, USDC, 10**14 + depth, 10**13 + depth * 7, fee_e9=2_000_000)
+        for venue in HOSTED_VENUES
+    ]
+
+
+def observe_each(
+    states: dict[UUID, tuple[int, TrailingStop, ConditionState]], market: PoolMarket
+) -> set[UUID]:
+    """Observe a market for every order; those that it meets are removed and returned."""
+    met = set()
+    for order_id, (amount, condition, state) in list(states.items()):
+        quote = market.quote(amount)
+        if quote is None:
+            continue
+        price = PriceRatio(quote.amount_out, quote.amount_in)
+        observation = observe(condition, state, price, market.slot)
+        states[order_id] = (amount, condition, observation.state)
+        if observation.is_met:
+            met.add(order_id)
+            del states[order_id]
+    return met
 
 
 def test_a_market_of_three_slots_ago_meets_nothing() -> None:
@@ -98,3 +192,49 @@ def test_a_market_of_three_slots_ago_meets_nothing() -> None:
     assert not book.find_met(market, 10).met
     assert [each.order.id for each in book.find_met(market, 9).met] == [UUID(int=1)]
     assert len(book) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(steps, min_size=2, max_size=12),
+    st.integers(1, 11),
+)
+def test_another_process_goes_on_with_the_same_marks(
+    path: list[tuple[int, int, list[tuple[int, int, int]], bool]], kept: int
+) -> None:
+    """It has what is durable: the first mark of each order with its slot, and the peaks."""
+    book, reference = TriggerBook(), TriggerBook()
+    stored: dict[UUID, tuple[PriceRatio | None, int]] = {}
+    prices = [100_000, 100_000]
+    for slot, (raydium_bps, meteora_bps, wanted, _) in enumerate(path):
+        if slot == kept:
+            texts = encode_peaks(book.peaks)
+            waiting = list(book)
+            book = TriggerBook()
+            book.restore_peaks(decode_peaks(texts, SOL))
+            for order in waiting:
+                mark, mark_slot = stored.get(order.id, (None, None))
+                state = ConditionState(mark)
+                book.insert(replace(order, state=state, mark_slot=mark_slot, size_bits=0))
+        for amount, trail_bps, _ in wanted:
+            order = WaitingOrder(UUID(int=len(reference) + 1_000 * slot), 1, amount, Limit(LOW))
+            for each in (book, reference):
+                each.insert(replace(order, condition=TrailingStop(trail_bps, None, 1)))
+        prices = [
+            price * (10_000 + bps) // 10_000
+            for price, bps in zip(prices, (raydium_bps, meteora_bps), strict=True)
+        ]
+        raydium = CPMM.create_pool(SOL, USDC, 10**14, 10**13, fee_e9=2_000_000)
+        meteora = DAMM_V2.create_pool(SOL, USDC, 10**14, 10**13, fee_e9=2_000_000)
+        some: list[Pool] = [
+            replace(raydium.with_price(SOL, prices[0], 10**6), slot=slot),
+            replace(meteora.with_price(SOL, prices[1], 10**6), slot=slot),
+        ]
+        market = PoolMarket(SOL, USDC, some, slot)
+        update, expected = book.find_met(market, slot), reference.find_met(market, slot)
+        assert {each.order.id for each in update.met} == {each.order.id for each in expected.met}
+        for order in update.raised:
+            stored[order.id] = order.state.high_water, slot
+        assert {each.id: book.get_state(each.id).high_water for each in book} == {
+            each.id: reference.get_state(each.id).high_water for each in reference
+        }

@@ -62,6 +62,7 @@ class NodeSubscriptions:
         self._last_slot_at = 0.0
         self._unused_since = 0.0
         self._added = asyncio.Event()
+        self._slot_told = asyncio.Event()
 
     @property
     def tip_slot(self) -> int | None:
@@ -74,6 +75,10 @@ class NodeSubscriptions:
         if self._tip_slot is None:
             return False
         return asyncio.get_running_loop().time() - self._last_slot_at <= SILENCE_S
+
+    async def wait_for_slot(self) -> None:
+        """Return when the open connection tells a newer slot."""
+        await self._slot_told.wait()
 
     def add(self, subscription: Subscription) -> bool:
         """Subscribe, now or once connected; ``False`` if the node refuses this kind for now."""
@@ -240,6 +245,8 @@ class NodeSubscriptions:
         if self._tip_slot is None or slot > self._tip_slot:
             self._last_slot_at = asyncio.get_running_loop().time()
             self._tip_slot = slot
+            self._slot_told.set()
+            self._slot_told = asyncio.Event()
 
     def _lose_all(self) -> None:
         self._unsent = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -44,6 +45,26 @@ SELECT holder, count(*) AS shards FROM trigger_shards
 WHERE lease_until > now() AND lease_until <= now() + $1::interval GROUP BY holder
 """
 
+_COUNT_WATCHERS: Final = """
+WITH gone AS (
+    DELETE FROM trigger_watchers
+    WHERE id <> $1 AND (seen_until > now() AND seen_until <= now() + $2::interval) IS NOT TRUE
+    RETURNING id
+), seen AS (
+    INSERT INTO trigger_watchers (id, seen_until) VALUES ($1, now() + $2::interval)
+    ON CONFLICT (id) DO UPDATE SET seen_until = excluded.seen_until
+)
+SELECT count(*) + 1 FROM trigger_watchers
+WHERE id <> $1 AND seen_until > now() AND seen_until <= now() + $2::interval
+"""
+_FORGET_WATCHER: Final = "DELETE FROM trigger_watchers WHERE id = $1"
+
+
+def find_shard(token_in: str, token_out: str) -> int:
+    """The shard of a pair, by its tokens' symbols in either order: as the database computes it."""
+    first, second = sorted((token_in, token_out))
+    return sha256(f"{first} {second}".encode()).digest()[0] % SHARDS
+
 
 class TriggerShards:
     """Claims, renews and releases shards. Every method raises ``DATABASE_ERRORS``.
@@ -68,6 +89,15 @@ class TriggerShards:
     async def release(self, holder: UUID, shards: Collection[int] | None = None) -> None:
         """Release shards of a process, or all of them, so that another one may have them."""
         await self._fetch(_RELEASE, holder, None if shards is None else list(shards))
+
+    async def count_watchers(self, holder: UUID) -> int:
+        """The number of processes that watch prices, and that this is one, until a lease ends."""
+        rows = await self._fetch(_COUNT_WATCHERS, holder, self._duration)
+        return int(rows[0][0])
+
+    async def forget_watcher(self, holder: UUID) -> None:
+        """Tell that a process watches no more."""
+        await self._fetch(_FORGET_WATCHER, holder)
 
     async def count_held(self) -> dict[UUID, int]:
         """The number of shards of each process that holds any."""

@@ -32,7 +32,7 @@ _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
 
 _COLUMNS: Final = """
 id, owner, type::text, token_in, token_out, amount_in::text, min_amount_out::text, slippage_bps,
-max_price_impact_bps, condition, is_triggered, high_water, seq, expires_at,
+max_price_impact_bps, condition, is_triggered, high_water, high_water_slot, seq, expires_at,
 CASE WHEN next_attempt_at > now() AND next_attempt_at <= now() + $1::interval
     THEN extract(epoch FROM next_attempt_at - now())::float8 ELSE 0 END AS cool_down_s
 """
@@ -87,9 +87,9 @@ SELECT *, (SELECT at FROM written) AS at, pg_current_xact_id()::text::bigint AS 
 
 # Ratios are compared by their cross products, which numerics hold exactly.
 _RAISE_HIGH_WATERS: Final = """ -- raise high waters
-UPDATE orders o SET high_water = i.high_water
+UPDATE orders o SET high_water = i.high_water, high_water_slot = i.slot
 FROM (
-    SELECT * FROM unnest($1::uuid[], $2::text[]) AS i(id, high_water) LIMIT $3
+    SELECT * FROM unnest($1::uuid[], $2::text[], $4::bigint[]) AS i(id, high_water, slot) LIMIT $3
 ) i
 WHERE o.id = i.id AND (o.status = 'waiting') IS NOT FALSE AND (
     o.high_water IS NULL
@@ -104,7 +104,8 @@ class WaitingRecord(NamedTuple):
 
     ``condition`` is what it waits for now: once its trigger was met, the limit that it became. The
     condition that it was accepted with is that of its terms. It is not released before the
-    ``cool_down_s`` seconds from its read have passed.
+    ``cool_down_s`` seconds from its read have passed. The mark of its state holds up to the market
+    of ``high_water_slot``.
     """
 
     id: UUID
@@ -116,6 +117,7 @@ class WaitingRecord(NamedTuple):
     seq: int
     expires_at: datetime | None
     cool_down_s: float
+    high_water_slot: int | None
 
 
 class MetTrigger(NamedTuple):
@@ -125,6 +127,14 @@ class MetTrigger(NamedTuple):
     seq: int
     owner: str
     data: str
+
+
+class RaisedMark(NamedTuple):
+    """The high-water mark of an order, as of the market of a slot."""
+
+    id: UUID
+    high_water: PriceRatio
+    slot: int
 
 
 class WaitingOrders:
@@ -212,12 +222,12 @@ class WaitingOrders:
             self._on_commit(Commit(rows[0]["txid"], events))
         return {row["id"] for row in rows}
 
-    async def raise_high_waters(self, raised: Sequence[tuple[UUID, PriceRatio]]) -> None:
+    async def raise_high_waters(self, raised: Sequence[RaisedMark]) -> None:
         """Store the highest prices that trailing stops have followed, where they are higher."""
         if raised:
-            ids, prices = (list(column) for column in zip(*raised, strict=True))
+            ids, prices, slots = (list(column) for column in zip(*raised, strict=True))
             ratios = [encode_ratio(price) for price in prices]
-            await self._fetch(_RAISE_HIGH_WATERS, ids, ratios, len(ids))
+            await self._fetch(_RAISE_HIGH_WATERS, ids, ratios, len(ids), slots)
 
     async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
         async def fetch() -> Sequence[asyncpg.Record]:
@@ -239,4 +249,5 @@ class WaitingOrders:
             seq=row["seq"],
             expires_at=row["expires_at"],
             cool_down_s=row["cool_down_s"],
+            high_water_slot=row["high_water_slot"],
         )

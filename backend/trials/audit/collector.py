@@ -134,6 +134,7 @@ class EvidenceCollector:
             balance_changes=balance_changes,
             needs_amounts=needs_amounts,
             cancels=observed.cancels,
+            releases=snapshot.releases,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

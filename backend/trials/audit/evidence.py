@@ -16,7 +16,7 @@ from backend.chain.rpc.results import LandedTransaction
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.audit.records import ExecutedSwap, OrderRow, OrderTransition
+from backend.trials.audit.records import ExecutedSwap, OrderRelease, OrderRow, OrderTransition
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
@@ -28,7 +28,12 @@ FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
 SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
-       e.data->>'code' AS code, e.data->>'reason' AS reason
+       e.data->>'code' AS code, e.data->>'reason' AS reason,
+       e.data->>'executablePrice' AS executable_price, e.data->>'triggerPrice' AS trigger_price,
+       o.type::text, e.status = 'routing' AND EXISTS (
+           SELECT FROM order_events p
+           WHERE p.order_id = e.order_id AND p.seq = e.seq - 1 AND p.status = 'waiting'
+       ) AS is_release
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
@@ -60,6 +65,7 @@ class DatabaseSnapshot:
     created_at: Mapping[str, datetime]
     ended_at: Mapping[str, datetime]
     failure_by_order: Mapping[str, str]
+    releases: Sequence[OrderRelease] = ()
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -97,6 +103,11 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         failure_by_order={
             e["order_id"]: f"({e['code']}: {e['reason']})" for e in events if e["code"] is not None
         },
+        releases=[
+            OrderRelease(e["order_id"], e["type"], e["executable_price"], e["trigger_price"])
+            for e in events
+            if e["is_release"]
+        ],
     )
 
 

@@ -46,6 +46,18 @@ class OrderRow:
     min_amount_out: int | None = None
 
 
+class OrderRelease(NamedTuple):
+    """A release of a waiting order: the price that was observed, and the one that it met.
+
+    Both are decimals of the same token, ``None`` where the event has none.
+    """
+
+    order_id: str
+    type: str
+    executable_price: str | None
+    trigger_price: str | None
+
+
 class OrderTransition(NamedTuple):
     """One transition of an order: its sequence number and the new status."""
 
@@ -113,7 +125,8 @@ class Evidence:
     ``order_streams``: the transitions received on the socket of each order. ``feed_streams``: those
     received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
     each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
-    amounts out, because the node told them. ``cancels``: what clients cancelled.
+    amounts out, because the node told them. ``cancels``: what clients cancelled. ``releases``: of
+    orders that waited for a price, in the order of time for each.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -126,6 +139,7 @@ class Evidence:
     balance_changes: Mapping[str, int] = field(default_factory=dict)
     needs_amounts: bool = False
     cancels: CancelObservations = field(default_factory=CancelObservations)
+    releases: Sequence[OrderRelease] = ()
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:

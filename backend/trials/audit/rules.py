@@ -24,6 +24,7 @@ from backend.trials.audit.records import (
     Violation,
     ViolationKind,
 )
+from backend.trials.audit.waiting_rules import find_early_releases
 
 
 def audit(evidence: Evidence) -> list[Violation]:
@@ -41,6 +42,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_wrong_cancels,
         find_broken_cancels,
         find_false_lateness,
+        find_early_releases,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 

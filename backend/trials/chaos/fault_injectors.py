@@ -255,14 +255,15 @@ async def _apply_node_fault(system: EngineSystem, fault: Fault) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _advance_blocks(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
-    await send_control(system, "advance", {"blocks": int(fault.target)})
-    yield
-
-
-@asynccontextmanager
-async def _fork_chain(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
-    await send_control(system, "fork", {"blocks": int(fault.target)})
+async def _control_chain(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    number = int(fault.target)
+    match fault.kind:
+        case FaultKind.ADVANCE_BLOCKS:
+            await send_control(system, "advance", {"blocks": number})
+        case FaultKind.FORK_CHAIN:
+            await send_control(system, "fork", {"blocks": number})
+        case _:
+            await send_control(system, "price", {"pair": ["SOL", "USDC"], "bps": number})
     yield
 
 
@@ -279,8 +280,9 @@ INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
     FaultKind.DISCONNECT: _disconnect_clients,
     FaultKind.FAIL_COMMITS: _fail_commits,
     FaultKind.NODE_FAULT: _apply_node_fault,
-    FaultKind.ADVANCE_BLOCKS: _advance_blocks,
-    FaultKind.FORK_CHAIN: _fork_chain,
+    FaultKind.ADVANCE_BLOCKS: _control_chain,
+    FaultKind.FORK_CHAIN: _control_chain,
+    FaultKind.MOVE_PRICE: _control_chain,
 }
 
 

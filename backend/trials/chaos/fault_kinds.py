@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     NODE_FAULT = "node fault:"
     ADVANCE_BLOCKS = "advance blocks:"
     FORK_CHAIN = "fork blocks:"
+    MOVE_PRICE = "move the price of SOL in USDC by basis points:"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -15,7 +16,12 @@ import aiohttp
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
 from backend.trials.audit.canceller import OrderCanceller
-from backend.trials.audit.clients import ClientObservations, TrialClient
+from backend.trials.audit.clients import (
+    ClientObservations,
+    Json,
+    TrialClient,
+    build_order_body,
+)
 from backend.trials.audit.collector import EvidenceCollector, TrialAddresses, find_unanswered
 from backend.trials.audit.evidence import (
     DatabaseSnapshot,
@@ -25,6 +31,7 @@ from backend.trials.audit.evidence import (
 )
 from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
 from backend.trials.audit.rules import audit
+from backend.trials.audit.waiting_rules import build_waiting_body
 from backend.trials.chaos.fault_injectors import inject
 from backend.trials.chaos.fault_kinds import Fault
 from backend.trials.chaos.scenarios import SECOND_API
@@ -35,6 +42,8 @@ from backend.trials.chaos.timing import recovery_bound_s
 CLIENTS: Final = 4
 SWEEPS: Final = 4
 """How often all orders that sell a token are cancelled, in a turn that cancels."""
+WAIT_S: Final = 5.0
+"""How long orders wait for a price after the last was posted; then they expire."""
 ORDERS_TIMEOUT_S: Final = 45.0
 """How long orders may take to end before they count as stuck."""
 
@@ -144,6 +153,7 @@ class ScenarioRunner:
         canceller = OrderCanceller(
             self._session, api_urls, turn.cancel_share, cancel_random, observed
         )
+        build_body = await self._choose_bodies(turn)
         async with asyncio.TaskGroup() as group:
             if turn.cancel_share:
                 group.create_task(canceller.cancel_by_token(SWEEPS, turn.post_s))
@@ -152,6 +162,7 @@ class ScenarioRunner:
                 random = Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, not secret
                 client = TrialClient(
                     *(self._session, self._system.api_url, name, random, observed),
+                    build_body=build_body,
                     beside=canceller.maybe_cancel,
                 )
                 if turn.is_burst:
@@ -159,6 +170,12 @@ class ScenarioRunner:
                 else:
                     orders = turn.orders // CLIENTS + (n < turn.orders % CLIENTS)
                     group.create_task(client.post_steadily(orders, turn.post_s))
+
+    async def _choose_bodies(self, turn: Turn) -> Callable[[Random], Json]:
+        if not turn.has_waiting:
+            return build_order_body
+        wait = timedelta(seconds=turn.post_s + WAIT_S)
+        return partial(build_waiting_body, expires_at=await self._database_time() + wait)
 
     async def _schedule_faults(
         self, faults: Sequence[Fault], group: asyncio.TaskGroup

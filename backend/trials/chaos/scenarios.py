@@ -18,6 +18,7 @@ from backend.trials.chaos.worker_faults import (
     FaultGenerator,
     crash_workers_at,
     kill_recovering_workers,
+    kill_watching_workers,
     kill_workers,
     pause_quoting_worker,
     pause_within_lease,
@@ -40,7 +41,8 @@ CRASH_ORDERS: Final = 80
 class Scenario:
     """One way of breaking the engine. ``settings`` apply to the workers while it runs.
 
-    ``cancel_share`` of the orders are cancelled, through two API processes.
+    ``cancel_share`` of the orders are cancelled, through two API processes. With ``has_waiting``
+    orders wait for a price near the market's, until it was met or they expire.
     """
 
     description: str
@@ -49,6 +51,7 @@ class Scenario:
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_burst: bool = False
     cancel_share: float = 0.0
+    has_waiting: bool = False
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
@@ -227,6 +230,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "everything_killed": Scenario(
         "all processes but the node are killed at once",
         _kill("postgres", "valkey", "api", "worker-1", "worker-2", times=1, down_s=(0.1, 0.5)),
+    ),
+    "waiting_worker_killed": Scenario(
+        "workers that watch waiting orders are killed and paused while prices move",
+        kill_watching_workers,
+        has_waiting=True,
     ),
     "cancel_worker_killed": Scenario(
         "orders are cancelled through two API processes while workers are killed",

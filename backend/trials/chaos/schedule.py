@@ -33,6 +33,7 @@ class Turn:
     settings: Mapping[str, str] = field(default_factory=dict)
     is_burst: bool = False
     cancel_share: float = 0.0
+    has_waiting: bool = False
 
 
 def plan_turns(
@@ -71,6 +72,7 @@ def plan_turns(
                 scenario.settings,
                 scenario.is_burst,
                 scenario.cancel_share,
+                scenario.has_waiting,
             )
         )
     return turns

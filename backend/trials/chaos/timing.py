@@ -8,11 +8,13 @@ from typing import Final
 from backend.execution.outage import PAUSE_JITTER, PAUSE_MAX_S
 
 LEASE_S: Final = 2.0
+TRIGGER_LEASE_S: Final = 1.0
 SWEEP_S: Final = 0.3
 REKICK_S: Final = 1.0
 BACKOFF_S: Final = 0.2
 SETTINGS: Final[Mapping[str, str]] = {
     "lease_s": str(LEASE_S),
+    "trigger_lease_s": str(TRIGGER_LEASE_S),
     "sweep_s": str(SWEEP_S),
     "rekick_s": str(REKICK_S),
     "backoff_s": str(BACKOFF_S),

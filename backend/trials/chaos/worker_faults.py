@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
-from backend.trials.chaos.timing import LEASE_S
+from backend.trials.chaos.timing import LEASE_S, TRIGGER_LEASE_S
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
 
@@ -66,6 +66,15 @@ def pause_within_lease(random: FaultRandom) -> Iterator[Fault]:
     for worker, at in zip(("worker-1", "worker-2"), random.spread_times(2), strict=True):
         yield Fault(at, FaultKind.PAUSE, worker, LEASE_S * random.pick_duration_s(0.5, 0.7))
         yield Fault(round(at + LEASE_S * 0.15, 2), FaultKind.ADVANCE_BLOCKS, "1000")
+
+
+def kill_watching_workers(random: FaultRandom) -> Iterator[Fault]:
+    """Prices rise, fall and come back, while those who watch them are killed and paused."""
+    for at, bps in zip(random.spread_times(3), ("600", "-1100", "600"), strict=True):
+        yield Fault(at, FaultKind.MOVE_PRICE, bps)
+        yield Fault(at, FaultKind.KILL, random.pick_worker(), random.pick_duration_s(0.1, 0.5))
+    pause_s = TRIGGER_LEASE_S * random.pick_duration_s(1.2, 1.5)
+    yield Fault(random.pick_time(0.6, 0.7), FaultKind.PAUSE, random.pick_worker(), pause_s)
 
 
 def skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from backend.domain.tokens import JUP, USDC
 from backend.routing.route import Route
 from backend.venues import CPMM
 from backend.venues.spl import TOKEN_PROGRAM
-from backend.venues.venue import SwapAccounts
+from backend.venues.venue import Accounts, SwapAccounts
 from tests.simulation.model.network import NetworkPath
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, USDC, JUP, 10**8, None, 50)
@@ -44,6 +44,16 @@ class FixedRatePool:
     """A pool with a fixed rate and unlimited liquidity."""
 
     address: Pubkey
+    slot: int = 1
+
+    def encode_quote_accounts(self) -> Accounts:
+        return {}
+
+    def has_flat_fee(self, mint_in: Pubkey) -> bool:
+        return True
+
+    def pays_at_least(self, other: Self, mint_in: Pubkey) -> bool:
+        return True
 
     def token_program(self, mint: Pubkey) -> Pubkey:
         return TOKEN_PROGRAM

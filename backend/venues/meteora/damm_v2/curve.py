@@ -52,6 +52,20 @@ class PriceRange:
             raise Rejected("amount_too_large", "the price would leave the pool's range")
         return floor_div(liquidity * (after - sqrt), sqrt * after), after
 
+    def pays_at_least(self, other: PriceRange | ConstantProduct, *, sells_a: bool) -> bool:
+        """Whether every output is at least that of ``other``: the same range at a better price."""
+        return (
+            isinstance(other, PriceRange)
+            and self.liquidity == other.liquidity
+            and self.sqrt_min == other.sqrt_min
+            and self.sqrt_max == other.sqrt_max
+            and (
+                self.sqrt_price >= other.sqrt_price
+                if sells_a
+                else self.sqrt_price <= other.sqrt_price
+            )
+        )
+
     def spot_price(self) -> tuple[int, int]:
         """The price at which an infinitesimal trade happens: b per a as a ratio."""
         return self.sqrt_price**2, Q128
@@ -86,6 +100,14 @@ class ConstantProduct:
     def sell_b(self, net: int) -> tuple[int, int]:
         """Compute the amount of a for ``net`` of b: ⌊a·net / (b + net)⌋."""
         return floor_div(self.amount_a * net, self.amount_b + net), 0
+
+    def pays_at_least(self, other: PriceRange | ConstantProduct, *, sells_a: bool) -> bool:
+        """Whether every output is at least that of ``other``."""
+        if not isinstance(other, ConstantProduct):
+            return False
+        if sells_a:
+            return self.amount_a <= other.amount_a and self.amount_b >= other.amount_b
+        return self.amount_a >= other.amount_a and self.amount_b <= other.amount_b
 
     def spot_price(self) -> tuple[int, int]:
         """The price at which an infinitesimal trade happens: b per a as a ratio."""

@@ -10,7 +10,8 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex, Quote
 from backend.venues.meteora.damm_v2.accounts import AUTHORITY, EVENT_AUTHORITY, PROGRAM
-from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade, write_pricing
+from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
+from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
@@ -18,8 +19,15 @@ from backend.venues.pool_side import (
     check_output,
     compute_price_impact_e9,
 )
-from backend.venues.spl import INSTRUCTIONS_SYSVAR, Clock
-from backend.venues.venue import Account, SwapAccounts
+from backend.venues.spl import (
+    CLOCK,
+    CLOCK_SYSVAR,
+    INSTRUCTIONS_SYSVAR,
+    SYSVAR_OWNER,
+    Clock,
+    make_account,
+)
+from backend.venues.venue import Account, Accounts, SwapAccounts
 
 SWAP2 = bytes.fromhex("414b3f4ceb5b5b88")
 EXACT_IN = 0
@@ -63,6 +71,26 @@ class DammPool:
             impact,
             self.slot,
             (trade.amount_in - trade.net_in, trade.gross_out - trade.amount_out),
+        )
+
+    def has_flat_fee(self, mint_in: Pubkey) -> bool:
+        """Whether every amount pays the same share: no limiter, no token with a fee of its own."""
+        return not self.pricing.is_rate_limited(sells_a=self._is_a(mint_in)) and all(
+            side.fee is None for side in self.sides
+        )
+
+    def pays_at_least(self, other: DammPool, mint_in: Pubkey) -> bool:
+        """Whether the price is no worse, on the same curve, and the fee is no higher."""
+        sells_a = self._is_a(mint_in)
+        side_in, side_out = self.sides if sells_a else self.sides[::-1]
+        other_in, other_out = other.sides if sells_a else other.sides[::-1]
+        return (
+            self.address == other.address
+            and self.has_flat_fee(mint_in)
+            and other.has_flat_fee(mint_in)
+            and side_in.balance <= other_in.balance
+            and side_out.balance >= other_out.balance
+            and self.pricing.pays_at_least(other.pricing, sells_a=sells_a)
         )
 
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, DammPool]:
@@ -114,6 +142,12 @@ class DammPool:
             self.address: replace(self.account, data=data),
             **{side.vault: side.encode_vault() for side in self.sides},
         }
+
+    def encode_quote_accounts(self) -> Accounts:
+        """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
+        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
+        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.pricing.clock))
+        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> DammPool:
         """The pool at another price within its range, with the same depth."""

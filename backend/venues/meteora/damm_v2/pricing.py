@@ -6,26 +6,18 @@ The tokens' transfer fees and the vaults are handled by ``pool``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from backend.domain.amounts import U64_MAX, floor_div
 from backend.domain.errors import Rejected
 from backend.venues.meteora.damm_v2.accounts import (
-    BASE_FEE,
     BY_SLOT,
     BY_TIME,
     MAX_FEE_E9,
-    POOL,
-    PRICE_SCHEDULE,
-    RATE_LIMITER,
-    TIME_SCHEDULE,
-    VOLATILITY,
     BaseFee,
-    BaseFeeMode,
     CollectFeeMode,
     PoolState,
-    PriceSchedule,
     RateLimiter,
-    TimeSchedule,
     Volatility,
 )
 from backend.venues.meteora.damm_v2.curve import (
@@ -49,6 +41,8 @@ from backend.venues.meteora.damm_v2.fees import (
 )
 from backend.venues.pool_side import check_balance, move_along_product
 from backend.venues.spl import Clock
+
+_FAR_FROM_OVERFLOW: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +95,39 @@ class PoolPricing:
     def is_rate_limited(self, *, sells_a: bool) -> bool:
         """Whether the fee depends on the size of a swap, which is limited to one a transaction."""
         return self._inputs.limiter is not None and not sells_a
+
+    def pays_at_least(self, other: PoolPricing, *, sells_a: bool) -> bool:
+        """Whether the price is no worse, on the same curve, and the fee is no higher.
+
+        The outputs of a range rise with √price for a and fall with it for b, rounded as they are.
+        """
+        ours, theirs = self._inputs, other._inputs
+        fee_e9, other_fee_e9 = (
+            min(each.base_e9 + each.dynamic_e9, each.cap_e9) for each in (ours, theirs)
+        )
+        (a, b), (other_a, other_b) = ours.reserves, theirs.reserves
+        is_deep = a <= other_a and b >= other_b if sells_a else a >= other_a and b <= other_b
+        return (
+            is_deep
+            and fee_e9 <= other_fee_e9
+            and self._is_like(other)
+            and ours.curve.pays_at_least(theirs.curve, sells_a=sells_a)
+        )
+
+    def _is_like(self, other: PoolPricing) -> bool:
+        """Whether nothing but price, fee and reserves differs, and all that was open is so."""
+        s, o = self.state, other.state
+        return (
+            s.status == o.status
+            and s.collect_fee_mode == o.collect_fee_mode
+            and s.protocol_fee_percent == o.protocol_fee_percent
+            and s.compounding_fee_bps == o.compounding_fee_bps
+            and s.activation_point == o.activation_point
+            and s.activation_type == o.activation_type
+            and self._get_point() >= other._get_point()
+            and max(s.total_protocol_fee_a, s.total_protocol_fee_b) < _FAR_FROM_OVERFLOW
+            and max(s.protocol_fee_a, s.protocol_fee_b) < _FAR_FROM_OVERFLOW
+        )
 
     def compute_trade(self, amount_in: int, *, sells_a: bool) -> Trade:
         """Compute the swap of exactly ``amount_in`` of a or of b, whose output may be 0.
@@ -246,38 +273,3 @@ class PoolPricing:
         if min(a, b) < 0 or max(a, b + shares.compounding, owed + shares.protocol) > U64_MAX:
             raise Rejected("amount_too_large", "the pool cannot move that much")
         return a, b + shares.compounding
-
-
-def read_pricing(data: bytes, clock: Clock) -> PoolPricing:
-    """Read the pricing from a pool's account.
-
-    Raises ``Rejected`` (``bad_pool``) if the pool cannot be quoted exactly.
-    """
-    state, fee = POOL.read(data), BASE_FEE.read(data)
-    schedule: Schedule
-    match fee.mode:
-        case BaseFeeMode.TIME_LINEAR | BaseFeeMode.TIME_EXPONENTIAL:
-            schedule = TIME_SCHEDULE.read(data)
-        case BaseFeeMode.RATE_LIMITER:
-            schedule = RATE_LIMITER.read(data)
-        case BaseFeeMode.PRICE_LINEAR | BaseFeeMode.PRICE_EXPONENTIAL:
-            schedule = PRICE_SCHEDULE.read(data)
-        case _:
-            raise Rejected("bad_pool", f"the pool has the unknown base fee mode {fee.mode}")
-    if state.collect_fee_mode not in set(CollectFeeMode):
-        raise Rejected("bad_pool", f"the pool has the unknown fee mode {state.collect_fee_mode}")
-    return PoolPricing(state, fee, schedule, VOLATILITY.read(data), clock)
-
-
-def write_pricing(pricing: PoolPricing, over: bytes = b"") -> bytes:
-    """Encode ``pricing`` as a pool's account, over the bytes that it was read from."""
-    data = POOL.write(pricing.state, over)
-    data = BASE_FEE.write(pricing.base_fee, data)
-    match pricing.schedule:
-        case TimeSchedule() as schedule:
-            data = TIME_SCHEDULE.write(schedule, data)
-        case PriceSchedule() as schedule:
-            data = PRICE_SCHEDULE.write(schedule, data)
-        case RateLimiter() as schedule:
-            data = RATE_LIMITER.write(schedule, data)
-    return VOLATILITY.write(pricing.volatility, data)

@@ -26,7 +26,8 @@ from backend.venues.meteora.damm_v2.accounts import (
 )
 from backend.venues.meteora.damm_v2.curve import create_full_range
 from backend.venues.meteora.damm_v2.pool import EXACT_IN, SWAP2, DammPool
-from backend.venues.meteora.damm_v2.pricing import PoolPricing, read_pricing, write_pricing
+from backend.venues.meteora.damm_v2.pricing import PoolPricing
+from backend.venues.meteora.damm_v2.pricing_codec import read_pricing, write_pricing
 from backend.venues.pool_side import PoolSide, read_pool_side, select_token_2022_mints
 from backend.venues.program_errors import ProgramError, ProgramErrors, final_error, slippage_error
 from backend.venues.spl import (

@@ -26,8 +26,8 @@ from backend.venues.raydium.cpmm.accounts import (
     PoolState,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, CurveSwap, FeeRates, swap_exact_in
-from backend.venues.spl import Clock
-from backend.venues.venue import Account, SwapAccounts
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
+from backend.venues.venue import Account, Accounts, SwapAccounts
 
 SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
 
@@ -110,6 +110,31 @@ class CpmmPool:
             (curve.amount_in - curve.net_in, curve.gross_out - curve.amount_out),
         )
 
+    def has_flat_fee(self, mint_in: Pubkey) -> bool:
+        """Whether every amount pays the same share: no token has a fee of its own."""
+        del mint_in
+        return all(side.fee is None for side in self.sides)
+
+    def pays_at_least(self, other: CpmmPool, mint_in: Pubkey) -> bool:
+        """Whether less lies on the side of the token in, more on the other, at the same fees.
+
+        ⌊y · a / (x + a)⌋ falls with x and rises with y.
+        """
+        ours, theirs = self._find_direction(mint_in), other._find_direction(mint_in)
+        i = ours.index_in
+        return (
+            self.address == other.address
+            and ours.rates == theirs.rates
+            and self.has_flat_fee(mint_in)
+            and other.has_flat_fee(mint_in)
+            and self.state.status == other.state.status
+            and self.state.open_time == other.state.open_time
+            and self.clock.unix_time >= other.clock.unix_time
+            and 0 < ours.reserve_in <= theirs.reserve_in
+            and ours.reserve_out >= theirs.reserve_out
+            and self.sides[i].balance <= other.sides[i].balance
+        )
+
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, CpmmPool]:
         """The amount paid out and the pool afterwards; raises as ``quote`` does."""
         trade = self._compute_trade(mint_in, amount_in)
@@ -182,6 +207,12 @@ class CpmmPool:
             self.state.amm_config: self.config_account,
             **{side.vault: side.encode_vault() for side in self.sides},
         }
+
+    def encode_quote_accounts(self) -> Accounts:
+        """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
+        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
+        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.clock))
+        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> CpmmPool:
         """The pool after a move along its curve."""

@@ -1,0 +1,71 @@
+"""What watches prices for waiting orders, in workers."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+from backend.config import Settings
+from backend.domain.lifecycle import Status
+from backend.engine.api_services import new_id
+from backend.engine.shared_services import SharedServices
+from backend.queue.jobs import JobQueue
+from backend.runtime.commit_notifications import (
+    CommitObserver,
+    channel_name,
+    listen_for_commits,
+    tells_status,
+)
+from backend.store.journal import LeasePolicy
+from backend.store.waiting.market_peaks import MarketPeaks
+from backend.store.waiting.trigger_shards import TriggerShards
+from backend.store.waiting.waiting_orders import WaitingOrders
+from backend.triggers.markets import MarketReader
+from backend.triggers.releases import Releases
+from backend.triggers.shard_holder import ShardHolder
+from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.watched_orders import WatchedOrders
+from backend.triggers.watcher import Watcher
+
+SETTLE_S: Final = 0.01
+"""A node tells a slot before what changed in it; the notifications of an account take a while."""
+
+_TOLD: Final = tells_status(Status.WAITING, Status.CANCELLED, Status.EXPIRED)
+
+
+def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolicy) -> Watcher:
+    """Wire the watcher of a worker."""
+    orders = WaitingOrders(
+        shared.pool,
+        tokens=shared.tokens,
+        rekick_after=policy.rekick_after,
+        ahead_max=policy.ahead_max,
+        on_commit=shared.notifier.notify,
+    )
+    shards = TriggerShards(shared.pool, duration=timedelta(seconds=settings.trigger_lease_s))
+    interval_s = settings.trigger_interval_s
+    channel = channel_name(shared.journal_id)
+
+    async def listen(on_commit: CommitObserver) -> None:
+        await listen_for_commits(shared.redis, channel, on_commit, is_wanted=_TOLD)
+
+    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens)
+    peaks = MarketPeaks(shared.pool)
+    random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
+    lease_s = settings.trigger_lease_s
+    return Watcher(
+        holder=holder,
+        shards=ShardLoader(holder, watched, orders, peaks, lease_s=lease_s, random=random),
+        watched=watched,
+        orders=orders,
+        peaks=peaks,
+        feed=shared.feed,
+        markets=MarketReader(
+            shared.router, shared.subscriptions, interval_s=interval_s, settle_s=SETTLE_S
+        ),
+        releases=Releases(orders, JobQueue(shared.broker)),
+        listen=listen,
+        random=random,
+    )

@@ -1,0 +1,64 @@
+"""The markets that paid most, for each direction of a pair that trailing stops follow.
+
+They are the marks of all those orders, as of the last slot: whoever watches a shard next computes
+the marks from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from backend.store.database import DatabasePool
+from backend.store.errors import repeat_conflicts
+
+_LOAD: Final = """ -- load peaks
+SELECT token_in, token_out, peaks FROM market_peaks
+WHERE order_trigger_shard(token_in, token_out) = ANY($1::smallint[])
+"""
+
+# Whoever has lost a shard has missed what its new holder saw, and may not write over it.
+_STORE: Final = """ -- store peaks
+INSERT INTO market_peaks AS m (token_in, token_out, peaks)
+SELECT i.token_in, i.token_out, i.peaks
+FROM unnest($1::text[], $2::text[], $3::text[]) AS i(token_in, token_out, peaks)
+JOIN trigger_shards s ON s.shard = order_trigger_shard(i.token_in, i.token_out) AND s.holder = $4
+ORDER BY 1, 2
+ON CONFLICT (token_in, token_out) DO UPDATE SET peaks = excluded.peaks
+"""
+
+
+class StoredPeaks(NamedTuple):
+    """The peaks of one direction of a pair, by its tokens' symbols, as JSON text."""
+
+    token_in: str
+    token_out: str
+    peaks: str
+
+
+class MarketPeaks:
+    """Stores and loads peaks. Every method raises ``DATABASE_ERRORS``."""
+
+    def __init__(self, pool: DatabasePool) -> None:
+        self._pool = pool
+
+    async def load(self, shards: Sequence[int]) -> list[StoredPeaks]:
+        """The peaks of all pairs of some shards."""
+
+        async def load() -> list[StoredPeaks]:
+            async with self._pool.acquire() as connection:
+                rows = await connection.fetch(_LOAD, shards)
+            return [StoredPeaks(*row) for row in rows]
+
+        return await repeat_conflicts(load)
+
+    async def store(self, holder: UUID, peaks: Sequence[StoredPeaks]) -> None:
+        """Replace the peaks of some pairs, where this process holds their shard."""
+        tokens_in, tokens_out, texts = (list(column) for column in zip(*peaks, strict=True))
+
+        async def store() -> None:
+            async with self._pool.acquire() as connection:
+                await connection.execute(_STORE, tokens_in, tokens_out, texts, holder)
+
+        await repeat_conflicts(store)

@@ -1,0 +1,69 @@
+"""Orders that wait for a price: how trials draw them, and the rule of the audit for them.
+
+That none receives less than its limit, and that each ends, are rules of ``rules``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from backend.domain.orders import OrderType
+from backend.domain.times import format_time
+from backend.trials.audit.records import Evidence, Violation, ViolationKind
+
+_RISING: Final = frozenset({OrderType.LIMIT, OrderType.TAKE_PROFIT})
+"""Types that wait until the price is at least their own."""
+
+
+def build_waiting_body(random: Random, *, expires_at: datetime) -> dict[str, Any]:
+    """Draw the body of an order that sells SOL at a price up to 9 % from the market's of 100."""
+    above, below = 100 * random.uniform(0.98, 1.09), 100 * random.uniform(0.91, 1.02)
+    body: dict[str, Any] = random.choice(
+        (
+            {"type": "limit", "limitPrice": f"{above:.3f}"},
+            {"type": "takeProfit", "triggerPrice": f"{above:.3f}"},
+            {"type": "stop", "triggerPrice": f"{below:.3f}"},
+            {
+                "type": "stopLimit",
+                "triggerPrice": f"{below:.3f}",
+                "limitPrice": f"{below * 0.97:.3f}",
+            },
+            {"type": "trailingStop", "trailBps": random.randrange(50, 900)},
+        )
+    )
+    return {
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": f"{random.uniform(0.001, 20):.5f}",
+        "timeInForce": "gtd",
+        "expiresAt": format_time(expires_at),
+        **body,
+    }
+
+
+def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders that were released at a price that does not meet what they waited for."""
+    releases: Counter[str] = Counter()
+    for release in evidence.releases:
+        releases[release.order_id] += 1
+        if release.executable_price is None or release.trigger_price is None:
+            yield _report(f"order {release.order_id} was released without a price")
+            continue
+        # A stop-limit that was released once waits for its limit.
+        is_limit = release.type == OrderType.STOP_LIMIT and releases[release.order_id] > 1
+        executable, trigger = Decimal(release.executable_price), Decimal(release.trigger_price)
+        is_rising = is_limit or release.type in _RISING
+        if executable < trigger if is_rising else executable > trigger:
+            yield _report(
+                f"order {release.order_id}, a {release.type} at {trigger}, was released at"
+                f" {executable}"
+            )
+
+
+def _report(message: str) -> Violation:
+    return Violation(ViolationKind.WRONG, message)

@@ -1,0 +1,108 @@
+"""The markets of the pairs that somebody waits for, read once a slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple, Protocol
+
+from solders.pubkey import Pubkey
+
+from backend.domain.amounts import Token
+from backend.domain.errors import Transient
+from backend.routing.route import MissingQuote
+from backend.triggers import observe_triggers
+from backend.triggers.pool_market import PoolMarket
+from backend.triggers.watched_orders import Direction
+from backend.venues.venue import Pool
+
+Pair = tuple[Token, Token]
+
+
+class PoolSource(Protocol):
+    """The part of the router that is needed here."""
+
+    async def read_pools(
+        self, pairs: Sequence[Pair]
+    ) -> list[tuple[list[Pool], list[MissingQuote]]]:
+        """The pools of each pair, and the venues without one."""
+        ...
+
+
+class SlotSource(Protocol):
+    """The part of the node's subscriptions that is needed here."""
+
+    @property
+    def tip_slot(self) -> int | None:
+        """The newest slot that the node told."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the node tells slots at present."""
+        ...
+
+    async def wait_for_slot(self) -> None:
+        """Return when the node tells a newer slot."""
+        ...
+
+
+class Markets(NamedTuple):
+    """The markets of some directions, and the newest slot that is known with them."""
+
+    by_direction: dict[Direction, PoolMarket]
+    current_slot: int
+
+
+class MarketReader:
+    """Reads the pools of pairs together, in every slot.
+
+    Where the node tells no slots, every ``interval_s`` stands for one.
+    """
+
+    def __init__(
+        self, router: PoolSource, slots: SlotSource | None, *, interval_s: float, settle_s: float
+    ) -> None:
+        self._router = router
+        self._slots = slots
+        self._interval_s = interval_s
+        self._settle_s = settle_s
+
+    async def wait_for_slot(self) -> None:
+        """Return in the next slot, when its notifications have had time to come."""
+        if self._slots is not None and self._slots.is_live:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2 * self._interval_s):
+                    await self._slots.wait_for_slot()
+            await asyncio.sleep(self._settle_s)
+        else:
+            await asyncio.sleep(self._interval_s)
+
+    async def read(self, directions: Iterable[Direction]) -> Markets:
+        """Read the markets of some directions; a pair that has no pool now has none."""
+        wanted: dict[Pair, list[Direction]] = {}
+        for direction in directions:
+            wanted.setdefault(direction.pair, []).append(direction)
+        found = await self._router.read_pools(list(wanted))
+        markets: dict[Direction, PoolMarket] = {}
+        incomplete = 0
+        for pair, (pools, missing) in zip(wanted, found, strict=True):
+            # What is rejected trades nothing: only what may come back is missing.
+            is_complete = not any(isinstance(each.error, Transient) for each in missing)
+            incomplete += not is_complete
+            if not pools:
+                continue
+            slot = min(pool.slot for pool in pools)
+            for direction in wanted[pair]:
+                mint_in, mint_out = (Pubkey.from_string(token.mint) for token in direction)
+                markets[direction] = PoolMarket(mint_in, mint_out, pools, slot, is_complete)
+        observe_triggers.markets_read(len(wanted), incomplete)
+        pools_read = [pool for pools, _ in found for pool in pools]
+        return Markets(markets, self._find_current_slot(pools_read))
+
+    def _find_current_slot(self, pools: Iterable[Pool]) -> int:
+        """The newest slot that is known, at this moment: a node may have begun anew."""
+        newest = max((pool.slot for pool in pools), default=0)
+        tip = self._slots.tip_slot if self._slots is not None and self._slots.is_live else None
+        return max(newest, tip or 0)

@@ -1,0 +1,100 @@
+"""The release of orders whose price was met: one commit, and their jobs after it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+import orjson
+
+from backend.domain.conditions import get_trigger
+from backend.domain.prices import PriceOf, PriceRatio
+from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
+from backend.triggers import observe_triggers
+from backend.triggers.book import MetOrder
+from backend.triggers.watched_orders import Direction, Watched
+
+RELEASES_MAX: Final = 500
+"""Most orders of one commit: the jobs of the first are executed while the next are released."""
+JOBS_MAX: Final = 1_000
+"""About so many jobs are sent for one owner at once: the rest is claimed from the rows."""
+
+
+class JobSender(Protocol):
+    """The queue of jobs."""
+
+    async def send(
+        self, owner: str, order_ids: Sequence[UUID], *, pair: tuple[str, str] | None = None
+    ) -> None:
+        """Send a job for each order, in the background."""
+        ...
+
+    def announce(self, owner: str) -> None:
+        """Announce that an owner has orders in the rows."""
+        ...
+
+
+class Met(NamedTuple):
+    """An order whose price was met, and what is known of it."""
+
+    order: MetOrder
+    watched: Watched
+
+
+class Releases:
+    """Releases orders and sends their jobs."""
+
+    def __init__(self, orders: WaitingOrders, jobs: JobSender) -> None:
+        self._orders = orders
+        self._jobs = jobs
+
+    async def release(self, met: Sequence[Met]) -> set[UUID]:
+        """Release orders; returns those that were not: they are to be loaded again.
+
+        Raises ``DATABASE_ERRORS``; then it is in doubt which of the last commit were released.
+        """
+        refused: set[UUID] = set()
+        sent: Counter[str] = Counter()
+        for at in range(0, len(met), RELEASES_MAX):
+            part = met[at : at + RELEASES_MAX]
+            released = await self._orders.release([_describe(each) for each in part])
+            observe_triggers.orders_released(len(released), len(part) - len(released))
+            await self._send_jobs([each for each in part if each.order.order.id in released], sent)
+            refused.update(each.order.order.id for each in part)
+            refused -= released
+        return refused
+
+    async def _send_jobs(self, released: Sequence[Met], sent: Counter[str]) -> None:
+        groups: defaultdict[tuple[str, Direction], list[UUID]] = defaultdict(list)
+        for each in released:
+            groups[each.watched.owner, each.watched.direction].append(each.order.order.id)
+        for (owner, (token_in, token_out)), ids in groups.items():
+            if sent[owner] < JOBS_MAX:
+                await self._jobs.send(owner, ids, pair=(token_in.symbol, token_out.symbol))
+            else:
+                self._jobs.announce(owner)
+            sent[owner] += len(ids)
+
+
+def _describe(met: Met) -> MetTrigger:
+    """The event of a release: the price that was observed, where and when, and what it met."""
+    order, quote = met.order.order, met.order.quote
+    direction, owner, price_of = met.watched
+    price = PriceRatio(quote.amount_out, quote.amount_in)
+    data = {
+        "executablePrice": _format(price, direction, price_of),
+        "slot": quote.slot,
+        "dex": quote.dex.value,
+        "pool": quote.pool,
+    }
+    trigger = get_trigger(order.condition, order.state)
+    if trigger is not None:
+        data["triggerPrice"] = _format(trigger, direction, price_of)
+    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode())
+
+
+def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:
+    token_in, token_out = direction
+    return price.format(token_in.decimals, token_out.decimals, price_of)

@@ -1,0 +1,190 @@
+"""The waiting orders that one process watches: a trigger book for each direction of a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from solders.pubkey import Pubkey
+
+from backend.domain.amounts import Token
+from backend.domain.conditions import ConditionState
+from backend.domain.prices import PriceOf
+from backend.domain.tokens import TokenRegistry
+from backend.store.waiting.market_peaks import StoredPeaks
+from backend.store.waiting.trigger_shards import find_shard
+from backend.store.waiting.waiting_orders import WaitingRecord
+from backend.triggers.book import TriggerBook, WaitingOrder
+from backend.triggers.peak_codec import decode_peaks
+
+_FAR: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """A pair of tokens in one direction of trade: one object for each, compared by identity.
+
+    ``pair`` is the same for both directions, ``shard`` that of the pair.
+    """
+
+    token_in: Token
+    token_out: Token
+    pair: tuple[Token, Token]
+    shard: int
+
+    def __iter__(self) -> Iterator[Token]:
+        """The token in and the token out."""
+        yield self.token_in
+        yield self.token_out
+
+
+class Watched(NamedTuple):
+    """What a release needs to know of an order in a book."""
+
+    direction: Direction
+    owner: str
+    price_of: PriceOf
+
+
+class WatchedOrders:
+    """The orders of the shards that are watched, by id and in their books."""
+
+    def __init__(self, tokens: TokenRegistry) -> None:
+        self._tokens = tokens
+        self._shards: set[int] = set()
+        self._books: dict[Direction, TriggerBook] = {}
+        self._places: dict[UUID, Watched] = {}
+        self._directions: dict[tuple[str, str], Direction] = {}
+        self._known: dict[Watched, Watched] = {}
+        self._cooling: list[tuple[float, UUID]] = []
+        self._cooling_ids: set[UUID] = set()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, order_id: object) -> bool:
+        return order_id in self._places or order_id in self._cooling_ids
+
+    def __iter__(self) -> Iterator[UUID]:
+        yield from self._places
+        yield from self._cooling_ids - self._places.keys()
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """The shards that are watched."""
+        return frozenset(self._shards)
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The directions in which an order waits."""
+        return [direction for direction, book in self._books.items() if len(book)]
+
+    def get_book(self, direction: Direction) -> TriggerBook | None:
+        """The book of a direction, ``None`` if no order waits in it."""
+        return self._books.get(direction)
+
+    def get(self, order_id: UUID) -> Watched:
+        """What is known of an order; met orders are known until ``forget``."""
+        return self._places[order_id]
+
+    def add_shards(self, shards: Iterable[int], peaks: Iterable[StoredPeaks]) -> None:
+        """Watch shards from now on: their orders are not known yet, their peaks are."""
+        self._shards.update(shards)
+        for token_in, token_out, text in peaks:
+            direction = self._find_direction(
+                self._tokens.find(token_in, "token_in"), self._tokens.find(token_out, "token_out")
+            )
+            if direction not in self._books:
+                book = self._books[direction] = TriggerBook()
+                book.restore_peaks(decode_peaks(text, Pubkey.from_string(direction.token_in.mint)))
+
+    def drop_shards(self, shards: Collection[int]) -> None:
+        """Watch shards no more, and forget their orders."""
+        self._shards.difference_update(shards)
+        for direction in [each for each in self._books if each.shard in shards]:
+            for order in self._books.pop(direction):
+                self._places.pop(order.id, None)
+
+    def drop_empty_books(self) -> None:
+        """Forget the directions in which nothing waits, and their peaks."""
+        for direction in [each for each, book in self._books.items() if not len(book)]:
+            del self._books[direction]
+
+    def add(self, records: Iterable[WaitingRecord], now: float) -> set[Direction]:
+        """Watch orders of these shards, from the end of their cool-down on.
+
+        A newer record of an order replaces it. Returns the directions of those that wait at once.
+        """
+        added: set[Direction] = set()
+        for record in records:
+            direction = self._find_direction(record.terms.token_in, record.terms.token_out)
+            if direction.shard not in self._shards:
+                continue
+            if record.cool_down_s > 0:
+                self.remove(record.id)
+                self.cool_down(record.id, now + record.cool_down_s)
+                continue
+            book = self._books.get(direction)
+            if book is None:
+                book = self._books[direction] = TriggerBook()
+            known = book.find(record.id)
+            if known is None or known.seq < record.seq:
+                book.insert(_to_waiting(record))
+                watched = Watched(direction, record.owner, record.terms.price_of)
+                self._places[record.id] = self._known.setdefault(watched, watched)
+                added.add(direction)
+        return added
+
+    def cool_down(self, order_id: UUID, until: float) -> None:
+        """Have an order loaded again at a time."""
+        self._cooling_ids.add(order_id)
+        heappush(self._cooling, (until, order_id))
+
+    def take_cooled(self, now: float) -> list[UUID]:
+        """The orders whose cool-down has ended: they are to be loaded again."""
+        cooled = []
+        while self._cooling and self._cooling[0][0] <= now:
+            order_id = heappop(self._cooling)[1]
+            if order_id in self._cooling_ids:
+                self._cooling_ids.discard(order_id)
+                cooled.append(order_id)
+        return cooled
+
+    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+        """Watch an order no more, unless what is known of it is newer than ``seq``."""
+        self._cooling_ids.discard(order_id)
+        watched = self._places.get(order_id)
+        book = None if watched is None else self._books.get(watched.direction)
+        order = None if book is None else book.find(order_id)
+        if book is not None and order is not None and order.seq <= seq:
+            book.remove(order_id)
+            self.forget(order_id)
+
+    def forget(self, order_id: UUID) -> None:
+        """Forget an order that has left its book."""
+        self._places.pop(order_id, None)
+
+    def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
+        """One object for each direction: a hundred thousand orders refer to it."""
+        key = token_in.symbol, token_out.symbol
+        direction = self._directions.get(key)
+        if direction is None:
+            one, other = sorted((token_in, token_out), key=lambda token: token.symbol)
+            direction = Direction(token_in, token_out, (one, other), find_shard(*key))
+            self._directions[key] = direction
+        return direction
+
+
+def _to_waiting(record: WaitingRecord) -> WaitingOrder:
+    return WaitingOrder(
+        record.id,
+        record.seq,
+        record.terms.amount_in,
+        record.condition,
+        ConditionState(record.state.high_water),
+        record.terms.max_price_impact_bps,
+        mark_slot=record.high_water_slot,
+    )

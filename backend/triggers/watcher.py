@@ -1,0 +1,249 @@
+"""The watcher: releases waiting orders in the slot in which the market meets what they wait for.
+
+One runs in every worker process, for the shards that it holds. It holds nothing that is not in the
+rows: a process that dies loses its shards with their leases, and another loads their orders and
+goes on. What begins to wait, or waits no more, comes by commit notifications; beneath them the
+journal is read every second, and all ids are compared with the rows every minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from functools import partial
+from random import Random
+from time import monotonic
+from typing import Any, Final
+from uuid import UUID
+
+from backend.domain.lifecycle import Status
+from backend.runtime.commit_notifications import Commit, CommitObserver
+from backend.store.feed import Feed, FeedPosition
+from backend.store.waiting.market_peaks import MarketPeaks, StoredPeaks
+from backend.store.waiting.waiting_orders import RaisedMark, WaitingOrders
+from backend.triggers import observe_triggers
+from backend.triggers.attempts import attempt
+from backend.triggers.markets import MarketReader, Markets
+from backend.triggers.peak_codec import encode_peaks
+from backend.triggers.releases import Met, Releases
+from backend.triggers.shard_holder import ShardHolder
+from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.watched_orders import Direction, WatchedOrders
+
+LOAD_MAX: Final = 5_000
+"""Most orders that one statement loads."""
+NEWS_S: Final = 1.0
+COMPARE_S: Final = 60.0
+RETRY_S: Final = 1.0
+"""How long an order whose release was refused is left alone: its expiry may be ending it."""
+
+
+class Watcher:
+    """Watches the waiting orders of the shards that it holds; ``run`` must be running."""
+
+    def __init__(
+        self,
+        *,
+        holder: ShardHolder,
+        shards: ShardLoader,
+        watched: WatchedOrders,
+        orders: WaitingOrders,
+        peaks: MarketPeaks,
+        feed: Feed,
+        markets: MarketReader,
+        releases: Releases,
+        listen: Callable[[CommitObserver], Coroutine[Any, Any, None]],
+        random: Random,
+    ) -> None:
+        self._holder = holder
+        self._shards = shards
+        self._watched = watched
+        self._orders = orders
+        self._peaks = peaks
+        self._feed = feed
+        self._markets = markets
+        self._releases = releases
+        self._listen = partial(listen, self.receive_commit)
+        self._random = random
+        self._news: set[UUID] = set()
+        self._news_arrived = asyncio.Event()
+        self._journal_moved = asyncio.Event()
+        self._order_added = asyncio.Event()
+        self._raised: dict[UUID, RaisedMark] = {}
+        self._has_new_peaks: set[Direction] = set()
+        self._judging = asyncio.Lock()
+        self._is_first_load = True
+
+    async def run(self) -> None:
+        """Watch until cancelled; then ``release_shards``."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._follow_journal())
+            tasks.create_task(self._shards.hold())
+            tasks.create_task(self._shards.load(self._tell_orders))
+            tasks.create_task(self._add_news())
+            tasks.create_task(self._watch_prices())
+            tasks.create_task(self._compare())
+
+    async def release_shards(self) -> None:
+        """Release the shards, so that another process may have them at once."""
+        await self._shards.release_all()
+
+    async def _watch_prices(self) -> None:
+        while True:
+            if self._watched.directions and not self._is_first_load:
+                await attempt("judge", lambda: self._judge(self._watched.directions))
+                await self._markets.wait_for_slot()
+            else:
+                observe_triggers.markets_forgotten()
+                self._order_added.clear()
+                await self._order_added.wait()
+
+    async def _judge(self, directions: Collection[Direction]) -> None:
+        """Judge the orders of some directions by their markets, now, and release those met."""
+        async with self._judging:
+            markets = await self._markets.read(directions)
+            started_at = monotonic()
+            met = await self._find_met(markets)
+            observe_triggers.markets_judged(monotonic() - started_at)
+            try:
+                await self._release(met)
+            finally:
+                await self._store_marks()
+            if not self._watched.directions:
+                observe_triggers.markets_forgotten()
+
+    async def _find_met(self, markets: Markets) -> list[Met]:
+        met: list[Met] = []
+        for direction, market in markets.by_direction.items():
+            book = self._watched.get_book(direction)
+            if book is None:
+                continue
+            update = book.find_met(market, markets.current_slot)
+            met += [Met(each, self._watched.get(each.order.id)) for each in update.met]
+            for order in update.raised:
+                if order.state.high_water is not None:
+                    mark = RaisedMark(order.id, order.state.high_water, market.slot)
+                    self._raised[order.id] = mark
+            if update.has_new_peaks:
+                self._has_new_peaks.add(direction)
+            await asyncio.sleep(0)
+        for each in met:
+            self._watched.forget(each.order.order.id)
+        return met
+
+    async def _release(self, met: Sequence[Met]) -> None:
+        if not met:
+            return
+        ids = {each.order.order.id for each in met}
+        try:
+            ids = await self._releases.release(met)
+        finally:
+            # Refused or in doubt: what waits still is loaded again.
+            until = asyncio.get_running_loop().time() + RETRY_S
+            for order_id in ids:
+                self._watched.cool_down(order_id, until)
+
+    async def _store_marks(self) -> None:
+        """Store the marks that rose in this slot; what cannot be stored now goes with the next."""
+        marks = list(self._raised.values())
+        await self._orders.raise_high_waters(marks)
+        for mark in marks:
+            if self._raised.get(mark.id) is mark:
+                del self._raised[mark.id]
+        changed = set(self._has_new_peaks)
+        stored = []
+        for direction in changed:
+            book = self._watched.get_book(direction)
+            if book is not None:
+                token_in, token_out = (token.symbol for token in direction)
+                stored.append(StoredPeaks(token_in, token_out, encode_peaks(book.peaks)))
+        if stored:
+            await self._peaks.store(self._holder.id, stored)
+        self._has_new_peaks -= changed
+
+    def receive_commit(self, commit: Commit) -> None:
+        """Take what a commit tells of orders that wait, or wait no more."""
+        if commit.events is None:
+            self._journal_moved.set()
+            return
+        for event in commit.events:
+            if event.status is Status.WAITING:
+                self._news.add(event.order_id)
+                self._news_arrived.set()
+            elif event.order_id in self._watched:
+                self._watched.remove(event.order_id, event.seq)
+
+    async def _follow_journal(self) -> None:
+        position: FeedPosition | None = None
+        while True:
+            try:
+                if position is None:
+                    position = await self._feed.read_head()
+                position, news = await self._orders.read_news(position)
+                self._add_to_news(order_id for order_id in news if order_id not in self._watched)
+            except Exception as error:  # noqa: BLE001 - the next round may succeed after any error
+                observe_triggers.watch_failed("read news", error)
+            self._add_to_news(self._watched.take_cooled(asyncio.get_running_loop().time()))
+            self._journal_moved.clear()
+            try:
+                async with asyncio.timeout(NEWS_S):
+                    await self._journal_moved.wait()
+            except TimeoutError:
+                continue
+
+    def _add_to_news(self, order_ids: Iterable[UUID]) -> None:
+        self._news.update(order_ids)
+        if self._news:
+            self._news_arrived.set()
+
+    async def _add_news(self) -> None:
+        while True:
+            await self._news_arrived.wait()
+            self._news_arrived.clear()
+            news = list(self._news)[:LOAD_MAX]
+            self._news.difference_update(news)
+            if self._news:
+                self._news_arrived.set()
+            if not self._watched.shards or not news:
+                continue
+            try:
+                records = await self._orders.load(news)
+            except Exception as error:  # noqa: BLE001 - the next round may succeed after any error
+                observe_triggers.watch_failed("load news", error)
+                await asyncio.sleep(NEWS_S)
+                self._add_to_news(news)
+                continue
+            added = self._watched.add(records, asyncio.get_running_loop().time())
+            self._tell_orders()
+            if added:
+                await attempt("judge", partial(self._judge, added))
+
+    def _tell_orders(self) -> None:
+        """Tell that orders were added; while the first are loaded, none is judged."""
+        self._is_first_load = self._is_first_load and self._shards.is_loading
+        observe_triggers.waiting_orders(len(self._watched))
+        self._order_added.set()
+
+    async def _compare(self) -> None:
+        while True:
+            await asyncio.sleep(COMPARE_S * self._random.uniform(0.9, 1.1))
+            await attempt("compare", self.compare)
+
+    async def compare(self) -> None:
+        """Compare all ids with the rows. What neither a notification nor the journal told is rare.
+
+        Raises ``DATABASE_ERRORS``.
+        """
+        before = set(self._watched)
+        stored = await self._orders.list_ids(sorted(self._watched.shards))
+        now = set(self._watched)
+        # What changed during the read is none of its business.
+        missing, extra = stored - before - now, before & now - stored
+        if missing or extra:
+            observe_triggers.differences_found(len(missing), len(extra))
+        for order_id in extra:
+            self._watched.remove(order_id)
+        self._add_to_news(missing)
+        if not self._shards.is_loading:
+            self._watched.drop_empty_books()
