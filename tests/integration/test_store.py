@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
@@ -16,24 +15,11 @@ from backend.domain.errors import IdempotencyKeyReused
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, SignedTransaction
 from backend.domain.quotes import Dex
-from backend.store import feed, journal, late_amounts
-from backend.store.address import parse_address
-from backend.store.connection import Connector, open_connection
 from backend.store.feed import Feed, FeedPosition
-from backend.store.idempotency import earlier_requests
 from backend.store.intake import NewBatch
-from backend.store.leases import lease_store
 from backend.store.migrations import MigrationError, migrate
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition
-from backend.store.waiting import waiting_orders
-from backend.store.withdrawals import (
-    cancel_timers,
-    cancellations,
-    expired_submissions,
-    expiries,
-)
-from backend.trials.bench.past_orders import insert_past_orders
 from tests.integration.stores import (
     EXPIRED_LEASES,
     LONG_LEASES,
@@ -43,10 +29,6 @@ from tests.integration.stores import (
     new_order,
     open_store,
 )
-
-_COUNT_PLANS = """
-SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement ~ 'store orders'
-"""
 
 
 async def test_migrating_twice_changes_nothing(database_url: str) -> None:
@@ -70,73 +52,6 @@ async def test_an_accepted_order_is_stored_with_its_first_event(database_url: st
         [event] = await store.feed.read_order_events(order_id, 0)
         assert (event.seq, event.status) == (1, Status.PENDING)
         assert '"amountIn": "1"' in event.data
-
-
-STATEMENTS_BY_ID = {
-    "record": journal._RECORD_TRANSITIONS,
-    "find recorded": journal._FIND_RECORDED,
-    "find expired": expired_submissions._FIND_EXPIRED,
-    "claim": lease_store._CLAIM,
-    "renew": lease_store._RENEW,
-    "release": lease_store._RELEASE,
-    "cancel": cancellations._CANCEL_ORDERS,
-    "load waiting": waiting_orders._LOAD,
-    "release waiting": waiting_orders._RELEASE,
-    "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
-    "read events of orders": feed._READ_ORDER_EVENTS,
-}
-STATEMENTS_BY_INDEX = {
-    "load shard": waiting_orders._LOAD_SHARD,
-    "claim waiting": lease_store._CLAIM_WAITING,
-    "find overdue owners": lease_store._FIND_OVERDUE_OWNERS,
-    "expire": expiries._EXPIRE_ORDERS,
-    "orders of a cancel timer": cancel_timers._FIND_ORDERS,
-    "finish a cancel timer": cancel_timers._FINISH,
-    "take due amounts": late_amounts._TAKE_DUE,
-    "store amounts": late_amounts._STORE,
-    "find by client order id": earlier_requests._FIND_ORDERS.format(column="client_order_id"),
-    "find by key": earlier_requests._FIND_ORDERS.format(column="idempotency_key"),
-}
-
-
-async def explain_generic(database_url: str, statement: str) -> str:
-    """The plan that a connection keeps for a statement, whatever its values."""
-    async with open_connection(Connector(parse_address(database_url))) as connection:
-        await connection.execute("SET plan_cache_mode = force_generic_plan")
-        await connection.execute(f"PREPARE it AS {statement}")
-        nulls = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement))))
-        arguments = f"({nulls})" if nulls else ""
-        rows = await connection.fetch(f"EXPLAIN EXECUTE it {arguments}")
-    return "\n".join(row[0] for row in rows)
-
-
-@pytest.mark.parametrize("is_new", [True, False])
-@pytest.mark.parametrize("name", STATEMENTS_BY_ID | STATEMENTS_BY_INDEX)
-async def test_no_plan_reads_all_orders_whatever_the_statistics_were(
-    database_url: str, name: str, is_new: bool
-) -> None:
-    """A connection keeps a plan for a while: that of an empty database, or of a quiet time."""
-    if not is_new:
-        # All have ended, and were analyzed then.
-        await insert_past_orders(database_url, 2_000, lambda _: None)
-    plan = await explain_generic(database_url, (STATEMENTS_BY_ID | STATEMENTS_BY_INDEX)[name])
-    assert "Seq Scan on orders" not in plan, plan
-    assert "Hash Join" not in plan, plan
-    if name in STATEMENTS_BY_ID:  # the index of open orders has those of some time ago as well
-        assert "orders_pkey" in plan, plan
-        assert "orders_active" not in plan, plan
-
-
-async def test_the_statement_that_stores_orders_is_not_planned_for_each_execution(
-    database_url: str,
-) -> None:
-    async with open_store(database_url) as store:
-        for _ in range(20):
-            await accept_order(store)
-        async with store.pool.acquire() as connection:
-            row = await connection.fetchrow(_COUNT_PLANS)
-        assert row is not None
-        assert row["generic_plans"] > row["custom_plans"], row
 
 
 async def test_another_owner_does_not_see_an_order(database_url: str) -> None:
