@@ -8,7 +8,6 @@ from random import Random
 from typing import Final
 
 from backend.config import Settings
-from backend.domain.lifecycle import Status
 from backend.engine.api_services import new_id
 from backend.engine.shared_services import SharedServices
 from backend.queue.jobs import JobQueue
@@ -16,7 +15,7 @@ from backend.runtime.commit_notifications import (
     CommitObserver,
     channel_name,
     listen_for_commits,
-    tells_status,
+    waiting_channel_name,
 )
 from backend.store.journal import LeasePolicy
 from backend.store.waiting.market_peaks import MarketPeaks
@@ -32,8 +31,6 @@ from backend.triggers.watcher import Watcher
 SETTLE_S: Final = 0.01
 """A node tells a slot before what changed in it; the notifications of an account take a while."""
 
-_TOLD: Final = tells_status(Status.WAITING, Status.CANCELLED, Status.EXPIRED)
-
 
 def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolicy) -> Watcher:
     """Wire the watcher of a worker."""
@@ -46,10 +43,10 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
     )
     shards = TriggerShards(shared.pool, duration=timedelta(seconds=settings.trigger_lease_s))
     interval_s = settings.trigger_interval_s
-    channel = channel_name(shared.journal_id)
+    channel = waiting_channel_name(channel_name(shared.journal_id))
 
     async def listen(on_commit: CommitObserver) -> None:
-        await listen_for_commits(shared.redis, channel, on_commit, is_wanted=_TOLD)
+        await listen_for_commits(shared.redis, channel, on_commit)
 
     holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens)
     peaks = MarketPeaks(shared.pool)

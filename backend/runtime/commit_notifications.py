@@ -9,7 +9,6 @@ a fraction of a second later. Without Redis the feed continues by polling.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
@@ -42,12 +41,16 @@ WAITING_MAX: Final = 1_000
 class Commit(NamedTuple):
     """A transaction that has committed, with all events that it wrote.
 
-    ``None`` if they are too many, or not known: its events have to be read.
+    ``None`` if they are too many, or not known: its events have to be read. ``begins_wait`` tells
+    that an order began to wait for a price in it, where its events are not here.
     """
 
     txid: int
     events: Sequence[OrderEvent] | None
+    begins_wait: bool = False
 
+
+_STATUSES_AROUND_WAIT: Final = {Status.WAITING, Status.CANCELLED, Status.EXPIRED}
 
 CommitObserver = Callable[[Commit], None]
 """Called after a commit."""
@@ -56,6 +59,15 @@ CommitObserver = Callable[[Commit], None]
 def channel_name(journal_id: UUID) -> str:
     """The name of the Redis channel for the commit notifications of a journal."""
     return f"order-engine:{journal_id}:committed"
+
+
+def waiting_channel_name(name: str) -> str:
+    """The name of the channel for those commits that concern orders that wait for a price.
+
+    Few commits do, so that those who watch prices are not woken by all others. ``name`` is that of
+    the channel for all commits.
+    """
+    return f"{name}:waiting"
 
 
 class CommitNotifier:
@@ -89,6 +101,9 @@ class CommitNotifier:
                     started_s = monotonic()
                     await self._redis.publish(self._name, encode_commits(commits))
                     trace.mark_span("Redis: publish", started_s)
+                    if waiting := list(filter(concerns_waiting, commits)):
+                        name = waiting_channel_name(self._name)
+                        await self._redis.publish(name, encode_commits(waiting))
                     _raise_if_cancelled()
                     if pause_s := loop_load.scale(MIN_INTERVAL_S):
                         await asyncio.sleep(pause_s)
@@ -113,15 +128,11 @@ def decode_commits(message: object) -> list[Commit]:
         return []
 
 
-def tells_status(*statuses: Status) -> Callable[[bytes], bool]:
-    """Whether a message may tell an event with one of some statuses: it is not decoded for that."""
-    names = "|".join(f'"{status.value}"' for status in statuses)
-    pattern = re.compile(rb"\[\d+,null\]|" + names.encode())
-
-    def tells(message: bytes) -> bool:
-        return pattern.search(message) is not None
-
-    return tells
+def concerns_waiting(commit: Commit) -> bool:
+    """Whether an order begins to wait for a price in a commit, or may wait no more."""
+    if commit.events is None:
+        return commit.begins_wait
+    return any(event.status in _STATUSES_AROUND_WAIT for event in commit.events)
 
 
 def _encode_events(events: Sequence[OrderEvent] | None) -> list[tuple[object, ...]] | None:
@@ -167,35 +178,24 @@ def _decode_event(txid: int, fields: list[Any]) -> OrderEvent:
     )
 
 
-async def listen_for_commits(
-    redis: Redis,
-    name: str,
-    on_commit: CommitObserver,
-    *,
-    is_wanted: Callable[[bytes], bool] | None = None,
-) -> None:
-    """Call ``on_commit`` with each commit of each notification; reconnects on errors.
-
-    A message that is not wanted, as it was sent, is not decoded.
-    """
+async def listen_for_commits(redis: Redis, name: str, on_commit: CommitObserver) -> None:
+    """Call ``on_commit`` with each commit of each notification; reconnects on errors."""
     while True:
         try:
             async with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                 await pubsub.subscribe(name)
                 _raise_if_cancelled()
-                await _receive_notifications(pubsub, on_commit, is_wanted)
+                await _receive_notifications(pubsub, on_commit)
         except (RedisError, OSError) as error:
             _raise_if_cancelled()
             observe_queue.redis_unavailable("listen", error)
             await asyncio.sleep(RETRY_S)
 
 
-async def _receive_notifications(
-    pubsub: Any, on_commit: CommitObserver, is_wanted: Callable[[bytes], bool] | None
-) -> None:
+async def _receive_notifications(pubsub: Any, on_commit: CommitObserver) -> None:
     while True:
         message = await pubsub.get_message(timeout=30)
-        if message is not None and (is_wanted is None or is_wanted(message["data"])):
+        if message is not None:
             trace.mark_step("notification received")
             for commit in decode_commits(message["data"]):
                 on_commit(commit)

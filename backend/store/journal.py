@@ -216,7 +216,8 @@ class Journal:
 def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
     txid = rows[0]["txid"]
     if len(rows) > EVENTS_MAX:
-        return Commit(txid, None)
+        begins_wait = any(each.step.status is Status.WAITING for each in transitions)
+        return Commit(txid, None, begins_wait)
     stored = {(row["id"], row["epoch"]): row for row in rows}
     events = []
     for transition in transitions:

@@ -208,7 +208,8 @@ class Intake:
         if len(stored) <= EVENTS_MAX:
             accepted = [order for order in orders if order.id in stored]
             events = [each for o in accepted for each in build_first_events(o, stored[o.id])]
-        self._on_commit(Commit(next(iter(stored.values()))["txid"], events))
+        txid, begins_wait = next(iter(stored.values()))["txid"], any(o.waits for o in orders)
+        self._on_commit(Commit(txid, events, begins_wait))
 
 
 def _build_accepted(order: NewOrder, created_at: datetime) -> AcceptedOrder:
