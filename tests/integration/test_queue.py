@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,17 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from backend.config.redis_url import parse_redis_url
-from backend.domain.lifecycle import Status
-from backend.domain.orders import OrderEvent
 from backend.queue.broker import GROUP, RECLAIM_IDLE_MS, STREAM, StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.queue.messages import QueueState
-from backend.runtime.commit_notifications import (
-    Commit,
-    CommitNotifier,
-    listen_for_commits,
-    waiting_channel_name,
-)
 from tests.integration.redis_servers import run_redis
 from tests.integration.test_jobs import open_broker, receive_job, run_jobs, wait_empty
 from tests.scenario import HAPPY_PATH, open_engine
@@ -35,18 +25,6 @@ EMPTY = QueueState(jobs=0, delay_s=0)
 ONLY_JOBS = {"rekick_s": 300}
 """Settings with which the sweep finds nothing within a test: only jobs execute orders."""
 
-FOREIGN_MESSAGES = [
-    b"9" * 40,
-    b"\xff",
-    b"7",
-    b"{}",
-    b"[7]",
-    b"[[7]]",
-    b"[[true, []]]",
-    b"[[0, []]]",
-    b"[[7, [[]]]]",
-    b"[[7, [[1, 2, 3, 4, 5, 6, 7, 8, 9]]]]",
-]
 """Messages that somebody else could publish on the channel."""
 
 
@@ -256,54 +234,3 @@ async def test_a_pending_entry_whose_job_was_deleted_is_forgotten(server_url: st
         await redis.xtrim(STREAM, maxlen=0, approximate=False)
         assert await broker.measure() == EMPTY
         assert (await redis.xpending(STREAM, GROUP))["pending"] == 0
-
-
-async def test_a_notification_of_somebody_else_ends_no_reader(server_url: str) -> None:
-    commits: asyncio.Queue[Commit] = asyncio.Queue()
-    async with Redis.from_url(server_url) as redis, asyncio.TaskGroup() as tasks:
-        running = [
-            tasks.create_task(listen_for_commits(redis, "channel", commits.put_nowait)),
-            tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
-        ]
-        async with asyncio.timeout(30):
-            while not await redis.publish("channel", "no number"):
-                await asyncio.sleep(0.01)
-            for message in FOREIGN_MESSAGES:
-                await redis.publish("channel", message)
-            notifier.notify(Commit(7, []))
-            notifier.notify(Commit(8, None))
-            assert [await commits.get(), await commits.get()] == [Commit(7, []), Commit(8, None)]
-        for task in running:
-            task.cancel()
-
-
-async def test_those_who_watch_prices_are_woken_by_no_other_orders(server_url: str) -> None:
-    commits: asyncio.Queue[Commit] = asyncio.Queue()
-    event = OrderEvent(
-        UUID(int=1),
-        2,
-        Status.WAITING,
-        datetime(2026, 1, 1, tzinfo=UTC),
-        1,
-        "{}",
-        9,
-        "local",
-        None,
-        None,
-    )
-    begins = Commit(9, [event])
-    others = [Commit(7, [replace(event, status=Status.ROUTING)]), Commit(8, None)]
-    async with Redis.from_url(server_url) as redis, asyncio.TaskGroup() as tasks:
-        channel = waiting_channel_name("channel")
-        running = [
-            tasks.create_task(listen_for_commits(redis, channel, commits.put_nowait)),
-            tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
-        ]
-        async with asyncio.timeout(30):
-            while not await redis.publish(channel, "no number"):
-                await asyncio.sleep(0.01)
-            for commit in [*others, begins, Commit(10, None, begins_wait=True)]:
-                notifier.notify(commit)
-            assert [await commits.get(), await commits.get()] == [begins, Commit(10, None)]
-        for task in running:
-            task.cancel()
