@@ -34,6 +34,8 @@ LOAD_MAX: Final = 5_000
 """Most orders that one statement loads."""
 NEWS_S: Final = 1.0
 COMPARE_S: Final = 60.0
+OBSERVED_S_MAX: Final = 2.0
+"""A release that comes so long after its market was read is none: the process was held up."""
 RETRY_S: Final = 1.0
 """How long an order whose release was refused is left alone: its expiry may be ending it."""
 
@@ -103,11 +105,11 @@ class Watcher:
         """Judge the orders of some directions by their markets, now, and release those met."""
         async with self._judging:
             markets = await self._markets.read(directions)
-            started_at = monotonic()
+            read_at = monotonic()
             met = await self._find_met(markets)
-            observe_triggers.markets_judged(monotonic() - started_at)
+            observe_triggers.markets_judged(monotonic() - read_at)
             try:
-                await self._release(met)
+                await self._release(met, read_at)
             finally:
                 await self._store_marks()
             if not self._watched.directions:
@@ -132,14 +134,15 @@ class Watcher:
             self._watched.forget(each.order.order.id)
         return met
 
-    async def _release(self, met: Sequence[Met]) -> None:
+    async def _release(self, met: Sequence[Met], read_at: float) -> None:
         if not met:
             return
         ids = {each.order.order.id for each in met}
         try:
-            ids = await self._releases.release(met)
+            if monotonic() - read_at < OBSERVED_S_MAX:
+                ids = await self._releases.release(met)
         finally:
-            # Refused or in doubt: what waits still is loaded again.
+            # Refused, in doubt or too late: what waits still is loaded again.
             until = asyncio.get_running_loop().time() + RETRY_S
             for order_id in ids:
                 self._watched.cool_down(order_id, until)
