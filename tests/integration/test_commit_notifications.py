@@ -32,9 +32,9 @@ FOREIGN_MESSAGES = [
 ]
 
 
-async def test_a_notification_of_somebody_else_ends_no_reader(server_url: str) -> None:
+async def test_a_notification_of_somebody_else_ends_no_reader(redis_url: str) -> None:
     commits: asyncio.Queue[Commit] = asyncio.Queue()
-    async with Redis.from_url(server_url) as redis, asyncio.TaskGroup() as tasks:
+    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(listen_for_commits(redis, "channel", commits.put_nowait)),
             tasks.create_task((notifier := CommitNotifier(redis, "channel")).run()),
@@ -51,7 +51,7 @@ async def test_a_notification_of_somebody_else_ends_no_reader(server_url: str) -
             task.cancel()
 
 
-async def test_those_who_watch_prices_are_woken_by_no_other_orders(server_url: str) -> None:
+async def test_those_who_watch_prices_are_woken_by_no_other_orders(redis_url: str) -> None:
     commits: asyncio.Queue[Commit] = asyncio.Queue()
     event = OrderEvent(
         UUID(int=1),
@@ -67,7 +67,7 @@ async def test_those_who_watch_prices_are_woken_by_no_other_orders(server_url: s
     )
     begins = Commit(9, [event])
     others = [Commit(7, [replace(event, status=Status.ROUTING)]), Commit(8, None)]
-    async with Redis.from_url(server_url) as redis, asyncio.TaskGroup() as tasks:
+    async with Redis.from_url(redis_url) as redis, asyncio.TaskGroup() as tasks:
         channel = waiting_channel_name("channel")
         running = [
             tasks.create_task(listen_for_commits(redis, channel, commits.put_nowait)),
