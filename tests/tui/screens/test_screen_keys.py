@@ -95,7 +95,7 @@ async def test_every_key_of_the_footer_and_the_help_is_bound() -> None:
         }
         named = {"/": "slash", "]": "right_square_bracket", "?": "question_mark"}
         for key in (*keys.FOOTER_KEYS, *keys.OTHER_KEYS):
-            words = "12345678" if key.key == "1-8" else key.key.split()
+            words = "123456789" if key.key == "1-9" else key.key.split()
             for word in words:
                 assert named.get(word, word) in bound, key
 
