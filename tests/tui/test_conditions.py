@@ -221,4 +221,4 @@ def test_a_trailing_stop_says_where_it_begins() -> None:
     later = sense(
         "100", type="trailingStop", trailBps=200, activationPrice="110", priceOf="tokenIn"
     )
-    assert later == "it begins to trail at 10.0 % above the market"
+    assert later == "it begins to trail 10.0 % above the market"

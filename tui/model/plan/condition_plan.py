@@ -60,10 +60,9 @@ class ConditionPlan:
             "activationPrice": self.activation,
         }
         written = {name: f"{price:f}" for name, price in prices.items() if price is not None}
-        if written:
-            # The base token is what a sell sells, and what a buy buys.
-            is_of_token_in = self.is_of_base == (side == "sell")
-            written["priceOf"] = TOKEN_IN if is_of_token_in else TOKEN_OUT
+        # The base token is what a sell sells, and what a buy buys.
+        is_of_token_in = self.is_of_base == (side == "sell")
+        written["priceOf"] = TOKEN_IN if is_of_token_in else TOKEN_OUT
         if self.then is not None:
             written["then"] = self.then
         terms.update(written)  # type: ignore[typeddict-item]

@@ -71,7 +71,7 @@ def _describe_trailing(order: WireOrderTerms, market: Decimal, *, is_cost: bool)
     if activation is not None:
         start = Decimal(activation)
         if start < market if is_cost else start > market:
-            return f"it begins to trail at {_describe_distance(start, market)}"
+            return f"it begins to trail {_describe_distance(start, market)}"
     kept = 1 - Decimal(trail_bps) / BPS
     trigger = market / kept if is_cost else market * kept
     unit = name_price_unit(order.get("priceOf", TOKEN_IN), order["tokenIn"], order["tokenOut"])
