@@ -67,7 +67,7 @@ Examples:
 
 \b
 Exit code:
-  0    every order ended as expected (--expect); all were cancelled
+  0    every order ended as expected (--expect), or waits for a price; all were cancelled
   1    one did not, or was refused; it was too late to cancel one
   2    the input is invalid, no engine answers, or the question was answered with no: nothing was
        sent

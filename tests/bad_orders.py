@@ -5,40 +5,24 @@ As JSON text, because many of them have no equivalent Python value.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class BadOrder(NamedTuple):
-    """``field`` and ``code`` of the first error, and words of its reason."""
-
-    text: str
-    field: str
-    words: str
-    code: str = "invalid_field"
-
-
-def _swap(members: str) -> str:
-    return f'{{"tokenIn":"SOL","tokenOut":"USDC",{members}}}'
-
-
-def _amount(number: str) -> str:
-    return _swap(f'"amount":{number}')
-
-
-def _order(members: str) -> str:
-    return _swap(f'"amount":1,{members}')
-
+from tests.bad_conditions import (
+    BAD_CONDITIONS,
+    DECIMAL_NUMBER,
+    BadOrder,
+    describe_amount,
+    describe_order,
+    describe_swap,
+)
 
 _WHOLE_NUMBER = "must be a whole number"
 _UNKNOWN_FIELD = "is not a known field"
-_DECIMAL_NUMBER = "must be a decimal number"
 _PRINTABLE = "must be 1 to 64 printable ASCII characters"
-_BELONGS = "belongs to orders of type"
 _NOT_SUPPORTED = "not supported yet"
 _TIME_WITH_ZONE = "must be a time with its zone"
 _NOT_A_MINT = "is not a mint address"
 
 BAD_ORDERS = {
+    **BAD_CONDITIONS,
     "nothing": BadOrder("{}", "tokenIn", "is required", "missing_field"),
     "no token in": BadOrder(
         '{"tokenOut":"USDC","amount":1}', "tokenIn", "is required", "missing_field"
@@ -52,24 +36,36 @@ BAD_ORDERS = {
     "no amount": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"USDC"}', "amount", "is required", "missing_field"
     ),
-    "two amounts": BadOrder(_order('"amountIn":2'), "amountIn", "disagrees with it"),
+    "two amounts": BadOrder(describe_order('"amountIn":2'), "amountIn", "disagrees with it"),
     "two types": BadOrder(
-        _order('"type":"market","orderType":"limit"'), "orderType", "disagrees with it"
+        describe_order('"type":"market","orderType":"limit"'), "orderType", "disagrees with it"
     ),
     "two slippages": BadOrder(
-        _order('"slippageBps":50,"slippage":0.01'), "slippage", "disagrees with it"
+        describe_order('"slippageBps":50,"slippage":0.01'), "slippage", "disagrees with it"
     ),
-    "slippage of 1": BadOrder(_order('"slippage":1'), "slippage", "1 % or 100 %"),
-    "slippage of 0.5": BadOrder(_order('"slippage":0.5'), "slippage", "0.5 % or 50 %"),
-    "slippage of 50 as text": BadOrder(_order('"slippage":"50"'), "slippage", "slippageBps"),
-    "fraction below 0": BadOrder(_order('"slippage":-0.01'), "slippage", "from 0 to below 0.5"),
-    "fraction too fine": BadOrder(_order('"slippage":0.00125'), "slippage", "whole basis points"),
-    "fraction in words": BadOrder(_order('"slippage":"1%"'), "slippage", _DECIMAL_NUMBER),
-    "fraction with exponent": BadOrder(_order('"slippage":"1e-2"'), "slippage", "plain decimal"),
-    "fraction true": BadOrder(_order('"slippage":true'), "slippage", _DECIMAL_NUMBER),
-    "fraction NaN": BadOrder(_order('"slippage":NaN'), "slippage", "finite"),
-    "orderType that is none": BadOrder(_order('"orderType":"oco"'), "orderType", "must be one of"),
-    "unknown field": BadOrder(_order('"side":"buy"'), "side", _UNKNOWN_FIELD, "unknown_field"),
+    "slippage of 1": BadOrder(describe_order('"slippage":1'), "slippage", "1 % or 100 %"),
+    "slippage of 0.5": BadOrder(describe_order('"slippage":0.5'), "slippage", "0.5 % or 50 %"),
+    "slippage of 50 as text": BadOrder(
+        describe_order('"slippage":"50"'), "slippage", "slippageBps"
+    ),
+    "fraction below 0": BadOrder(
+        describe_order('"slippage":-0.01'), "slippage", "from 0 to below 0.5"
+    ),
+    "fraction too fine": BadOrder(
+        describe_order('"slippage":0.00125'), "slippage", "whole basis points"
+    ),
+    "fraction in words": BadOrder(describe_order('"slippage":"1%"'), "slippage", DECIMAL_NUMBER),
+    "fraction with exponent": BadOrder(
+        describe_order('"slippage":"1e-2"'), "slippage", "plain decimal"
+    ),
+    "fraction true": BadOrder(describe_order('"slippage":true'), "slippage", DECIMAL_NUMBER),
+    "fraction NaN": BadOrder(describe_order('"slippage":NaN'), "slippage", "finite"),
+    "orderType that is none": BadOrder(
+        describe_order('"orderType":"oco"'), "orderType", "must be one of"
+    ),
+    "unknown field": BadOrder(
+        describe_order('"side":"buy"'), "side", _UNKNOWN_FIELD, "unknown_field"
+    ),
     "field in snake case": BadOrder(
         '{"token_in":"SOL","tokenOut":"USDC","amount":1}',
         "token_in",
@@ -77,26 +73,35 @@ BAD_ORDERS = {
         "unknown_field",
     ),
     "tolerance": BadOrder(
-        _order('"slippageTolerance":0.01'),
+        describe_order('"slippageTolerance":0.01'),
         "slippageTolerance",
         "slippageBps, in basis points",
         "unknown_field",
     ),
     "wallet": BadOrder(
-        _order('"walletAddress":"7xKX"'), "walletAddress", "wallet of the engine", "unknown_field"
+        describe_order('"walletAddress":"7xKX"'),
+        "walletAddress",
+        "wallet of the engine",
+        "unknown_field",
     ),
-    "user": BadOrder(_order('"userId":"u-1"'), "userId", "owner of the API key", "unknown_field"),
+    "user": BadOrder(
+        describe_order('"userId":"u-1"'), "userId", "owner of the API key", "unknown_field"
+    ),
     "mints with an amount": BadOrder(
         '{"inputMint":"SOL","tokenOut":"USDC","amount":1000000}',
         "inputMint",
         "not in base units",
         "unknown_field",
     ),
-    "field with NUL": BadOrder(_order(r'"a\u0000b":1'), r"a\x00b", _UNKNOWN_FIELD, "unknown_field"),
-    "field with surrogate": BadOrder(
-        _order(r'"\ud800":1'), r"\ud800", _UNKNOWN_FIELD, "unknown_field"
+    "field with NUL": BadOrder(
+        describe_order(r'"a\u0000b":1'), r"a\x00b", _UNKNOWN_FIELD, "unknown_field"
     ),
-    "long field": BadOrder(_order(f'"{"x" * 5_000}":1'), "x" * 64, _UNKNOWN_FIELD, "unknown_field"),
+    "field with surrogate": BadOrder(
+        describe_order(r'"\ud800":1'), r"\ud800", _UNKNOWN_FIELD, "unknown_field"
+    ),
+    "long field": BadOrder(
+        describe_order(f'"{"x" * 5_000}":1'), "x" * 64, _UNKNOWN_FIELD, "unknown_field"
+    ),
     "same token": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"sol","amount":1}', "tokenOut", "the same token", "same_token"
     ),
@@ -151,160 +156,118 @@ BAD_ORDERS = {
         _NOT_A_MINT,
         "invalid_mint",
     ),
-    "zero": BadOrder(_amount("0"), "amount", "must be greater than 0"),
-    "zero as text": BadOrder(_amount('"0.000"'), "amount", "must be greater than 0"),
-    "negative": BadOrder(_amount("-1.5"), "amount", "must be greater than 0"),
-    "NaN": BadOrder(_amount("NaN"), "amount", "finite"),
-    "NaN as text": BadOrder(_amount('"NaN"'), "amount", "finite"),
-    "infinite": BadOrder(_amount("Infinity"), "amount", "finite"),
-    "negative infinite": BadOrder(_amount("-Infinity"), "amount", "finite"),
-    "huge exponent": BadOrder(_amount("1e400"), "amount", "out of range"),
-    "huge exponent as text": BadOrder(_amount('"1e999999999"'), "amount", "out of range"),
-    "tiny exponent": BadOrder(_amount("1e-400"), "amount", "out of range"),
-    "endless exponent": BadOrder(_amount(f"1e{'9' * 30}"), "amount", _DECIMAL_NUMBER),
-    "endless integer": BadOrder(_amount("9" * 5_000), "amount", "at most 40 characters"),
-    "endless decimals": BadOrder(_amount(f"0.{'1' * 5_000}"), "amount", "at most 40 characters"),
-    "too many decimals": BadOrder(_amount('"0.0000000001"'), "amount", "more than 9 decimals"),
-    "beyond 64 bits": BadOrder(_amount("18446744073.709551616"), "amount", "64-bit"),
-    "word": BadOrder(_amount('"lots"'), "amount", _DECIMAL_NUMBER),
-    "underscore": BadOrder(_amount('"1_000"'), "amount", _DECIMAL_NUMBER),
-    "space": BadOrder(_amount('" 1"'), "amount", _DECIMAL_NUMBER),
-    "other digits": BadOrder(_amount('"\u0661"'), "amount", _DECIMAL_NUMBER),
-    "empty amount": BadOrder(_amount('""'), "amount", _DECIMAL_NUMBER),
-    "true": BadOrder(_amount("true"), "amount", _DECIMAL_NUMBER),
-    "list": BadOrder(_amount("[1]"), "amount", _DECIMAL_NUMBER),
-    "amountIn of zero": BadOrder(_swap('"amountIn":0'), "amountIn", "must be greater than 0"),
-    "minimum of zero": BadOrder(_order('"minAmountOut":"0"'), "minAmountOut", "greater than 0"),
+    "zero": BadOrder(describe_amount("0"), "amount", "must be greater than 0"),
+    "zero as text": BadOrder(describe_amount('"0.000"'), "amount", "must be greater than 0"),
+    "negative": BadOrder(describe_amount("-1.5"), "amount", "must be greater than 0"),
+    "NaN": BadOrder(describe_amount("NaN"), "amount", "finite"),
+    "NaN as text": BadOrder(describe_amount('"NaN"'), "amount", "finite"),
+    "infinite": BadOrder(describe_amount("Infinity"), "amount", "finite"),
+    "negative infinite": BadOrder(describe_amount("-Infinity"), "amount", "finite"),
+    "huge exponent": BadOrder(describe_amount("1e400"), "amount", "out of range"),
+    "huge exponent as text": BadOrder(describe_amount('"1e999999999"'), "amount", "out of range"),
+    "tiny exponent": BadOrder(describe_amount("1e-400"), "amount", "out of range"),
+    "endless exponent": BadOrder(describe_amount(f"1e{'9' * 30}"), "amount", DECIMAL_NUMBER),
+    "endless integer": BadOrder(describe_amount("9" * 5_000), "amount", "at most 40 characters"),
+    "endless decimals": BadOrder(
+        describe_amount(f"0.{'1' * 5_000}"), "amount", "at most 40 characters"
+    ),
+    "too many decimals": BadOrder(
+        describe_amount('"0.0000000001"'), "amount", "more than 9 decimals"
+    ),
+    "beyond 64 bits": BadOrder(describe_amount("18446744073.709551616"), "amount", "64-bit"),
+    "word": BadOrder(describe_amount('"lots"'), "amount", DECIMAL_NUMBER),
+    "underscore": BadOrder(describe_amount('"1_000"'), "amount", DECIMAL_NUMBER),
+    "space": BadOrder(describe_amount('" 1"'), "amount", DECIMAL_NUMBER),
+    "other digits": BadOrder(describe_amount('"\u0661"'), "amount", DECIMAL_NUMBER),
+    "empty amount": BadOrder(describe_amount('""'), "amount", DECIMAL_NUMBER),
+    "true": BadOrder(describe_amount("true"), "amount", DECIMAL_NUMBER),
+    "list": BadOrder(describe_amount("[1]"), "amount", DECIMAL_NUMBER),
+    "amountIn of zero": BadOrder(
+        describe_swap('"amountIn":0'), "amountIn", "must be greater than 0"
+    ),
+    "minimum of zero": BadOrder(
+        describe_order('"minAmountOut":"0"'), "minAmountOut", "greater than 0"
+    ),
     "minimum too fine": BadOrder(
-        _order('"minAmountOut":"0.0000001"'),
+        describe_order('"minAmountOut":"0.0000001"'),
         "minAmountOut",
         "more than 6 decimals",
     ),
     "slippage negative": BadOrder(
-        _order('"slippageBps":-1'), "slippageBps", "greater than or equal"
+        describe_order('"slippageBps":-1'), "slippageBps", "greater than or equal"
     ),
     "slippage above 10000": BadOrder(
-        _order('"slippageBps":10001'), "slippageBps", "less than or equal"
+        describe_order('"slippageBps":10001'), "slippageBps", "less than or equal"
     ),
-    "slippage fractional": BadOrder(_order('"slippageBps":0.5'), "slippageBps", _WHOLE_NUMBER),
-    "slippage as text": BadOrder(_order('"slippageBps":"50"'), "slippageBps", _WHOLE_NUMBER),
-    "slippage true": BadOrder(_order('"slippageBps":true'), "slippageBps", _WHOLE_NUMBER),
-    "slippage NaN": BadOrder(_order('"slippageBps":NaN'), "slippageBps", _WHOLE_NUMBER),
+    "slippage fractional": BadOrder(
+        describe_order('"slippageBps":0.5'), "slippageBps", _WHOLE_NUMBER
+    ),
+    "slippage as text": BadOrder(
+        describe_order('"slippageBps":"50"'), "slippageBps", _WHOLE_NUMBER
+    ),
+    "slippage true": BadOrder(describe_order('"slippageBps":true'), "slippageBps", _WHOLE_NUMBER),
+    "slippage NaN": BadOrder(describe_order('"slippageBps":NaN'), "slippageBps", _WHOLE_NUMBER),
     "slippage endless": BadOrder(
-        _order(f'"slippageBps":{"9" * 5_000}'), "slippageBps", _WHOLE_NUMBER
+        describe_order(f'"slippageBps":{"9" * 5_000}'), "slippageBps", _WHOLE_NUMBER
     ),
-    "unknown type": BadOrder(_order('"type":"oco"'), "type", "must be one of market, limit, stop"),
-    "numeric type": BadOrder(_order('"type":1'), "type", "must be a string"),
-    "limit without a price": BadOrder(
-        _order('"type":"limit"'), "limitPrice", "is required, or minAmountOut", "missing_field"
+    "unknown type": BadOrder(
+        describe_order('"type":"oco"'), "type", "must be one of market, limit, stop"
     ),
-    "limit that contradicts its minimum": BadOrder(
-        _order('"type":"limit","limitPrice":"99","minAmountOut":"98"'),
-        "minAmountOut",
-        "asks for 99 USDC",
+    "numeric type": BadOrder(describe_order('"type":1'), "type", "must be a string"),
+    "sniper": BadOrder(
+        describe_order('"type":"Sniper"'), "type", _NOT_SUPPORTED, "type_not_supported"
     ),
-    "limit price of 0": BadOrder(
-        _order('"type":"limit","limitPrice":"0"'), "limitPrice", "greater than 0"
-    ),
-    "limit price in words": BadOrder(
-        _order('"type":"limit","limitPrice":"high"'), "limitPrice", _DECIMAL_NUMBER
-    ),
-    "limit price beyond 64 bits": BadOrder(
-        _order('"type":"limit","limitPrice":"1e20"'), "limitPrice", "64-bit"
-    ),
-    "limit with a trigger": BadOrder(
-        _order('"type":"limit","limitPrice":9,"triggerPrice":9'), "triggerPrice", _BELONGS
-    ),
-    "stop without a trigger": BadOrder(
-        _order('"type":"stop"'), "triggerPrice", "is required", "missing_field"
-    ),
-    "stop with a limit": BadOrder(
-        _order('"type":"stop","triggerPrice":9,"limitPrice":8'), "limitPrice", _BELONGS
-    ),
-    "stop with a minimum": BadOrder(
-        _order('"type":"stop","triggerPrice":9,"minAmountOut":8'),
-        "minAmountOut",
-        "use limit or stopLimit",
-    ),
-    "stop at once": BadOrder(
-        _order('"type":"stop","triggerPrice":9,"timeInForce":"ioc"'),
-        "timeInForce",
-        "wait for their trigger",
-    ),
-    "stop with no confirmation": BadOrder(
-        _order('"type":"stop","triggerPrice":9,"confirmations":0'), "confirmations", "equal to 1"
-    ),
-    "stop by another name twice": BadOrder(
-        _order('"type":"stop","triggerPrice":9,"stopPrice":8'), "stopPrice", "disagrees with it"
-    ),
-    "stop limit without a limit": BadOrder(
-        _order('"type":"stopLimit","triggerPrice":9'),
-        "limitPrice",
-        "is required, or minAmountOut",
-        "missing_field",
-    ),
-    "take profit then something": BadOrder(
-        _order('"type":"takeProfit","triggerPrice":9,"then":"wait"'), "then", "limit, market"
-    ),
-    "take profit beyond 64 bits": BadOrder(
-        _order('"type":"takeProfit","triggerPrice":"1e20"'), "triggerPrice", "64-bit"
-    ),
-    "trailing stop without a distance": BadOrder(
-        _order('"type":"trailingStop"'), "trailBps", "is required", "missing_field"
-    ),
-    "trailing stop too close": BadOrder(
-        _order('"type":"trailingStop","trailBps":49'), "trailBps", "equal to 50"
-    ),
-    "trailing stop too far": BadOrder(
-        _order('"type":"trailingStop","trailBps":5001'), "trailBps", "equal to 5000"
-    ),
-    "price of another token": BadOrder(
-        _order('"type":"limit","limitPrice":9,"priceOf":"SOL"'), "priceOf", "tokenIn, tokenOut"
-    ),
-    "trailing percentage": BadOrder(
-        _order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
-    ),
-    "price": BadOrder(_order('"price":5'), "price", "limitPrice", "unknown_field"),
-    "sniper": BadOrder(_order('"type":"Sniper"'), "type", _NOT_SUPPORTED, "type_not_supported"),
     "limit price of a market order": BadOrder(
-        _order('"limitPrice":1'),
+        describe_order('"limitPrice":1'),
         "limitPrice",
         "orders of type limit, stopLimit, not to market",
     ),
     "expiry without a zone": BadOrder(
-        _order('"expiresAt":"2030-01-01T00:00:00"'), "expiresAt", _TIME_WITH_ZONE
+        describe_order('"expiresAt":"2030-01-01T00:00:00"'), "expiresAt", _TIME_WITH_ZONE
     ),
     "expiry that is a date": BadOrder(
-        _order('"expiresAt":"2030-01-01"'), "expiresAt", _TIME_WITH_ZONE
+        describe_order('"expiresAt":"2030-01-01"'), "expiresAt", _TIME_WITH_ZONE
     ),
     "expiry on no day": BadOrder(
-        _order('"expiresAt":"2030-02-30T00:00:00Z"'), "expiresAt", "no time of the calendar"
+        describe_order('"expiresAt":"2030-02-30T00:00:00Z"'), "expiresAt", "no time of the calendar"
     ),
     "expiry at the end of time": BadOrder(
-        _order('"expiresAt":"9999-12-31T23:59:59-23:59"'), "expiresAt", "no time of the calendar"
+        describe_order('"expiresAt":"9999-12-31T23:59:59-23:59"'),
+        "expiresAt",
+        "no time of the calendar",
     ),
-    "expiry as a number": BadOrder(_order('"expiresAt":1893456000'), "expiresAt", "a string"),
+    "expiry as a number": BadOrder(
+        describe_order('"expiresAt":1893456000'), "expiresAt", "a string"
+    ),
     "time in force that is none": BadOrder(
-        _order('"timeInForce":"day"'), "timeInForce", "must be one of gtc, gtd, ioc, fok"
+        describe_order('"timeInForce":"day"'), "timeInForce", "must be one of gtc, gtd, ioc, fok"
     ),
-    "numeric time in force": BadOrder(_order('"timeInForce":1'), "timeInForce", "a string"),
+    "numeric time in force": BadOrder(describe_order('"timeInForce":1'), "timeInForce", "a string"),
     "good till no date": BadOrder(
-        _order('"timeInForce":"GTD"'), "expiresAt", "required where", "missing_field"
+        describe_order('"timeInForce":"GTD"'), "expiresAt", "required where", "missing_field"
     ),
     "good till cancelled with an expiry": BadOrder(
-        _order('"timeInForce":"gtc","expiresAt":"2030-01-01T00:00:00Z"'),
+        describe_order('"timeInForce":"gtc","expiresAt":"2030-01-01T00:00:00Z"'),
         "timeInForce",
         "does not expire",
     ),
-    "empty name": BadOrder(_order('"clientOrderId":""'), "clientOrderId", _PRINTABLE),
-    "long name": BadOrder(_order(f'"clientOrderId":"{"x" * 65}"'), "clientOrderId", _PRINTABLE),
-    "name with NUL": BadOrder(_order(r'"clientOrderId":"a\u0000"'), "clientOrderId", _PRINTABLE),
-    "name with newline": BadOrder(_order(r'"clientOrderId":"a\n"'), "clientOrderId", _PRINTABLE),
-    "name with surrogate": BadOrder(
-        _order(r'"clientOrderId":"\ud800"'), "clientOrderId", _PRINTABLE
+    "empty name": BadOrder(describe_order('"clientOrderId":""'), "clientOrderId", _PRINTABLE),
+    "long name": BadOrder(
+        describe_order(f'"clientOrderId":"{"x" * 65}"'), "clientOrderId", _PRINTABLE
     ),
-    "name in Cyrillic": BadOrder(_order('"clientOrderId":"\u0437"'), "clientOrderId", _PRINTABLE),
-    "numeric name": BadOrder(_order('"clientOrderId":7'), "clientOrderId", _PRINTABLE),
+    "name with NUL": BadOrder(
+        describe_order(r'"clientOrderId":"a\u0000"'), "clientOrderId", _PRINTABLE
+    ),
+    "name with newline": BadOrder(
+        describe_order(r'"clientOrderId":"a\n"'), "clientOrderId", _PRINTABLE
+    ),
+    "name with surrogate": BadOrder(
+        describe_order(r'"clientOrderId":"\ud800"'), "clientOrderId", _PRINTABLE
+    ),
+    "name in Cyrillic": BadOrder(
+        describe_order('"clientOrderId":"\u0437"'), "clientOrderId", _PRINTABLE
+    ),
+    "numeric name": BadOrder(describe_order('"clientOrderId":7'), "clientOrderId", _PRINTABLE),
     "array": BadOrder("[]", "", "must be a JSON object", "not_an_object"),
     "null": BadOrder("null", "", "must be a JSON object", "not_an_object"),
     "string": BadOrder('"order"', "", "must be a JSON object", "not_an_object"),

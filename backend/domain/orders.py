@@ -150,6 +150,11 @@ class LeasedOrder:
     can_expire: bool = False
 
     @property
+    def has_waited(self) -> bool:
+        """Whether it is executed because its condition was met: no bound of attempts counts."""
+        return self._release is not None
+
+    @property
     def waits_again(self) -> bool:
         """Whether it waits for its price again when that cannot be had."""
         release = self._release

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
@@ -19,6 +20,14 @@ from backend.routing.route import Route
 
 UNFILLED_CODE = "unfilled"
 """The code of an order that its only attempt has not filled."""
+INTERRUPTED: Final = {
+    "code": "interrupted",
+    "reason": "its worker was lost before it sent anything",
+}
+QUOTES_TOO_OLD: Final = {
+    "code": "interrupted",
+    "reason": "the node was unavailable for a while, so the quotes are too old",
+}
 
 
 def compute_price(terms: OrderTerms, amount_out: int) -> str:

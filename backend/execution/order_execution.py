@@ -23,6 +23,8 @@ from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import (
+    INTERRUPTED,
+    QUOTES_TOO_OLD,
     compute_price,
     describe_failure,
     describe_fill,
@@ -43,11 +45,6 @@ from backend.store.withdrawals.expiries import EXPIRED_CODE, EXPIRED_DATA
 
 QUOTE_WAIT_MAX_S = 10.0
 """After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
-_INTERRUPTED = {"code": "interrupted", "reason": "its worker was lost before it sent anything"}
-_QUOTES_TOO_OLD = {
-    "code": "interrupted",
-    "reason": "the node was unavailable for a while, so the quotes are too old",
-}
 
 
 class OrderExecution:
@@ -91,7 +88,7 @@ class OrderExecution:
         match error:
             case OrderExpired():
                 await self._expire()
-            case OutageTooLong() if not (self._order.waits_again or self._order.is_latched):
+            case OutageTooLong() if not self._order.has_waited:
                 await self._fail(Cause.OUTAGE, error)
             case Rejected():
                 await self._reject(error)
@@ -107,7 +104,7 @@ class OrderExecution:
 
     async def _execute(self) -> None:
         if choose_recovery(self._order.status) is RecoveryAction.ROUTE_AGAIN:
-            await self._steps.record(Cause.INTERRUPTED, _INTERRUPTED)
+            await self._steps.record(Cause.INTERRUPTED, INTERRUPTED)
         signed = None
         while signed is None:
             route = await self._find_route()
@@ -158,7 +155,7 @@ class OrderExecution:
             if self._steps.has_deferred:
                 self._steps.drop_deferred()
             else:
-                await self._steps.record(Cause.INTERRUPTED, _QUOTES_TOO_OLD)
+                await self._steps.record(Cause.INTERRUPTED, QUOTES_TOO_OLD)
             return None
 
     async def _wait_out(self, error: Unavailable, code: str) -> None:
@@ -230,10 +227,10 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _reject(self, error: Rejected) -> None:
-        is_unmet = error.code in UNMET_TERMS_CODES
-        if self._order.time_in_force.has_one_attempt and is_unmet:
+        order, is_unmet = self._order, error.code in UNMET_TERMS_CODES
+        if is_unmet and order.time_in_force.has_one_attempt:
             await self._end_unfilled(Cause.REJECTED, error)
-        elif is_unmet and (self._order.waits_again or self._order.is_latched):
+        elif is_unmet and order.has_waited:
             await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)

@@ -16,26 +16,53 @@ FIELDS = {
     "tokenIn": "the token that is sold: a symbol or a mint address",
     "tokenOut": "the token that is bought",
     "amount": "how much of tokenIn; amountIn is another name of it",
-    "type": "market unless it says otherwise; orderType is another name of it",
+    "type": "market, limit, stop, takeProfit, stopLimit or trailingStop; orderType is the same",
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
-    "limitPrice": "of limit orders",
+    "limitPrice": "of limit and stopLimit: wait until the route pays that for all of it",
+    "triggerPrice": "of stop, takeProfit and stopLimit; stopPrice is another name of it",
+    "activationPrice": "of trailingStop: follow the price from then on",
+    "priceOf": "whose price that is: tokenIn, or tokenOut",
+    "trailBps": "of trailingStop: so far below the highest price",
+    "confirmations": "so many reads in a row have to meet the trigger",
+    "then": "what a takeProfit becomes: limit, or market",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
 }
 """What each field means; the first three are required."""
-SPELLINGS = {"amountIn": "amount", "orderType": "type", "slippage": "slippageBps"}
+SPELLINGS = {
+    "amountIn": "amount",
+    "orderType": "type",
+    "slippage": "slippageBps",
+    "stopPrice": "triggerPrice",
+}
 """Other names of fields that are taken."""
-INTEGER_FIELDS = frozenset({"slippageBps", "maxPriceImpactBps"})
-ORDER_TYPES = ("market", "limit", "sniper")
+_BPS = 10_000
+INTEGER_FIELDS = {
+    "slippageBps": (0, _BPS),
+    "maxPriceImpactBps": (0, _BPS),
+    "trailBps": (50, 5_000),
+    "confirmations": (1, 10),
+}
+"""The fields that are whole numbers, with the least and the largest."""
+ORDER_TYPES = ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop", "sniper")
 TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
 _KNOWN = (*FIELDS, *SPELLINGS)
-_BPS = 10_000
+_CHOICES = (
+    ("type", ORDER_TYPES),
+    ("timeInForce", TIMES_IN_FORCE),
+    ("priceOf", ("tokenIn", "tokenOut")),
+    ("then", ("limit", "market")),
+)
+_NUMBERS = (
+    *("amount", "amountIn", "minAmountOut", "limitPrice", "triggerPrice", "stopPrice"),
+    "activationPrice",
+)
 _DIGITS_MAX = 40
 _SLIPPAGE_FRACTION_LIMIT = Decimal("0.5")
 _MEANT = {
@@ -55,6 +82,7 @@ _MEANT = {
     "slippagepercent": "slippageBps, in basis points",
     "id": "clientOrderId",
     "price": "limitPrice",
+    "trailpercent": "trailBps, in basis points",
 }
 
 
@@ -95,6 +123,8 @@ def translate_spellings(order: Order) -> Order:
     """
     if "orderType" in order:
         order["type"] = order.pop("orderType")
+    if "stopPrice" in order:
+        order["triggerPrice"] = order.pop("stopPrice")
     if "slippage" in order:
         order["slippageBps"] = _parse_slippage_fraction(str(order.pop("slippage")))
     return order
@@ -122,15 +152,15 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
     """Find the values that an engine would refuse for their form alone."""
     faults = [
         f"{name}: {order[name]!r} must be a number above 0, such as 1.5"
-        for name in ("amount", "amountIn", "minAmountOut", "limitPrice")
+        for name in _NUMBERS
         if name in order and not _is_positive_number(order[name])
     ]
-    for name in INTEGER_FIELDS & order.keys():
-        value = order[name]
-        if not isinstance(value, int) or not 0 <= value <= _BPS:
-            faults.append(f"{name}: {value!r} must be a whole number from 0 to {_BPS}")
-    for name, known in (("type", ORDER_TYPES), ("timeInForce", TIMES_IN_FORCE)):
-        if name in order and str(order[name]).lower() not in known:
+    for name in INTEGER_FIELDS.keys() & order.keys():
+        value, (least, most) = order[name], INTEGER_FIELDS[name]
+        if not isinstance(value, int) or not least <= value <= most:
+            faults.append(f"{name}: {value!r} must be a whole number from {least} to {most}")
+    for name, known in _CHOICES:
+        if name in order and str(order[name]).lower() not in map(str.lower, known):
             faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")
     if order.get("tokenIn") == order.get("tokenOut"):
         faults.append(f"tokenOut: {order.get('tokenOut')!r} is the token that is sold")

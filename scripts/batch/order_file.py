@@ -142,7 +142,7 @@ class _OrderReader:
         if reasons := find_name_faults(order):  # of a known header: a value that is missing
             self._faults.add(line, "; ".join(reasons))
             return
-        for name in INTEGER_FIELDS & order.keys():
+        for name in INTEGER_FIELDS.keys() & order.keys():
             order[name] = int(order[name]) if _is_integer(order[name]) else order[name]
         self._add(line, order)
 

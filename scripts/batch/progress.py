@@ -135,8 +135,8 @@ class BatchProgress:
 
     @property
     def open_count(self) -> int:
-        """How many accepted orders have not ended."""
-        return len(self.orders) - self.ended_count
+        """How many accepted orders are under way: they have not ended, and wait for no price."""
+        return len(self.orders) - self.ended_count - self._by_status["waiting"]
 
     @property
     def ended_count(self) -> int:
@@ -144,8 +144,11 @@ class BatchProgress:
         return sum(self._by_status[status] for status in FINAL_STATUSES)
 
     def has_expected_outcome(self, status: str) -> bool:
-        """Whether all orders were accepted and have this status; ``ended`` is any terminal one."""
-        expected = FINAL_STATUSES if status == "ended" else {status}
+        """Whether all orders were accepted and have this status.
+
+        ``ended`` is any terminal one. What waits for a price is as expected, maybe for ever.
+        """
+        expected = {"waiting"} | (FINAL_STATUSES if status == "ended" else {status})
         is_accepted = self.accepted == self.order_count
         return is_accepted and all(order.status in expected for order in self.orders.values())
 

@@ -91,7 +91,24 @@ def test_a_swap_of_no_order_is_doubled() -> None:
     assert violated_kinds(planted) == {ViolationKind.DOUBLED}
 
 
-@pytest.mark.parametrize("status", [status for status in Status if not status.is_final])
+def test_an_order_that_waits_for_a_price_is_not_stuck() -> None:
+    rows = {"a": DONE, "b": replace(FAILED, status=Status.WAITING)}
+    assert ViolationKind.STUCK not in violated_kinds(replace(evidence(), rows=rows))
+    leased = {"a": DONE, "b": replace(FAILED, status=Status.WAITING, is_leased=True)}
+    assert ViolationKind.STUCK in violated_kinds(replace(evidence(), rows=leased))
+
+
+def test_an_order_that_received_less_than_its_limit_is_wrong() -> None:
+    at_limit = replace(DONE, min_amount_out=SWAP.amount_out)
+    assert audit(replace(evidence(), rows={**evidence().rows, "a": at_limit})) == []
+    below = replace(DONE, min_amount_out=SWAP.amount_out + 1)
+    planted = replace(evidence(), rows={**evidence().rows, "a": below})
+    assert violated_kinds(planted) == {ViolationKind.WRONG}
+
+
+@pytest.mark.parametrize(
+    "status", [each for each in Status if not each.is_final and each is not Status.WAITING]
+)
 def test_an_order_that_has_not_ended_is_stuck(status: Status) -> None:
     rows = {"a": DONE, "b": replace(FAILED, status=status)}
     assert ViolationKind.STUCK in violated_kinds(replace(evidence(), rows=rows))

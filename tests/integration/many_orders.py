@@ -9,6 +9,9 @@ COUNT = 1_000_000
 RARE_EVERY = 100_000
 """One in so many orders has each of the rare terms."""
 OPEN_COUNT = 2_000
+"""How many are pending."""
+WAITING_COUNT = 2_000
+"""How many wait for a price."""
 BATCH_ORDERS = 1_000
 
 # The venue, the type and the tokens are rare ones at different places, so that some combinations of
@@ -16,15 +19,19 @@ BATCH_ORDERS = 1_000
 _INSERT = """
 INSERT INTO orders (id, owner, client_order_id, request_hash, batch_id, type, token_in, token_out,
                     amount_in, slippage_bps, status, seq, dex, tx_hash, amount_out, executed_price,
-                    last_error, kick_at, created_at, updated_at, closed_as, closed_at)
+                    last_error, kick_at, created_at, updated_at, closed_as, closed_at,
+                    condition, trigger_shard)
 SELECT lpad(to_hex(n), 32, '0')::uuid, owner,
        CASE WHEN n % 100 = 0 THEN 'client-' || n END, '', lpad(to_hex(n / $3), 32, '0')::uuid,
        type, token_in, token_out, 1000, 50, status, 2, dex, 'signature',
        CASE WHEN status = 'confirmed' THEN 1000 END, CASE WHEN status = 'confirmed' THEN 1 END,
        CASE WHEN status = 'failed' THEN 'failed' END, created, created, updated,
-       CASE WHEN status <> 'pending'
+       CASE WHEN status NOT IN ('pending', 'waiting')
             THEN order_closed_as(status, dex, type, token_in, token_out) END,
-       CASE WHEN status <> 'pending' THEN updated END
+       CASE WHEN status NOT IN ('pending', 'waiting') THEN updated END,
+       CASE WHEN status = 'waiting'
+            THEN '{"kind": "limit", "limit": "1/1", "priceOf": "tokenIn"}'::jsonb END,
+       CASE WHEN status = 'waiting' THEN order_trigger_shard(token_in, token_out) END
 FROM (
     SELECT n, CASE WHEN n % 10 < 6 THEN 'big' WHEN n % 10 < 8 THEN 'second' ELSE 'third' END
                AS owner,
@@ -37,6 +44,7 @@ FROM (
                AS token_out,
            CASE WHEN n % $2 IN (40, 20) THEN 'meteora' ELSE 'raydium' END AS dex,
            CASE WHEN n > $1::int - $4::int THEN 'pending'::order_status
+                WHEN n > $1::int - $4::int - $5::int THEN 'waiting'
                 WHEN n % $2 IN (20, 50, 51) THEN 'failed'
                 WHEN n % $2 = 52 THEN 'cancelled'
                 ELSE 'confirmed' END AS status
@@ -46,7 +54,11 @@ FROM (
 _INSERT_EVENTS = """
 INSERT INTO order_events (order_id, seq, status, at, attempt, data, txid)
 SELECT id, seq, status, created_at, 1, '{}', row_number() OVER (ORDER BY id) / 100
-FROM orders WHERE owner = 'big' LIMIT 50000
+FROM (
+    (SELECT * FROM orders WHERE owner = 'big' LIMIT 50000)
+    UNION ALL
+    SELECT * FROM orders WHERE status = 'waiting'
+) o
 """
 _INDEXES = """
 SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS text
@@ -62,7 +74,7 @@ async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> 
     await connection.execute("ALTER TABLE orders SET UNLOGGED")
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
-    arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT
+    arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT, WAITING_COUNT
     await connection.execute(_INSERT, *arguments)
     for index in indexes:
         await connection.execute(index["text"])

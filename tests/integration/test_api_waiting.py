@@ -14,7 +14,7 @@ from tests.integration.apis import ORDER, Json, RunningApi, open_api, receive_ev
 EXECUTE = "/api/orders/execute"
 LIMIT: Json = {**ORDER, "type": "limit", "limitPrice": "101.50"}
 STOP: Json = {**ORDER, "type": "stop", "triggerPrice": 90, "confirmations": 3}
-CONDITIONS = {
+CONDITIONS: dict[str, tuple[Json, Json]] = {
     "limit": ({"limitPrice": "101.50"}, {"limitPrice": "101.5", "priceOf": "tokenIn"}),
     "stop": (
         {"stopPrice": 90},

@@ -103,6 +103,24 @@ async def test_check_needs_no_server_and_names_wrong_values(tmp_path: Path) -> N
     assert "1 order: no fault found" in output
 
 
+async def test_check_names_wrong_values_of_orders_that_wait(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    names = "type,limitPrice,triggerPrice,priceOf,trailBps,confirmations,then"
+    file.write_text(
+        f"{COLUMNS},{names}\nSOL,USDC,1,limit,95.5,,,,,\nSOL,USDC,1,STOPLIMIT,9,10,tokenOut,,3,\n"
+        "SOL,USDC,1,stop,,-1,,,,\nSOL,USDC,1,trailingStop,,,,49,11,\n"
+        "SOL,USDC,1,takeProfit,,9,SOL,,,wait\n"
+    )
+    code, _, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--check")
+    assert code == 2
+    for line, name in ((4, "triggerPrice"), (5, "trailBps"), (5, "confirmations")):
+        assert f"line {line}: {name}: " in errors
+    for line, name in ((6, "priceOf"), (6, "then")):
+        assert f"line {line}: {name}: " in errors
+    assert "line 2" not in errors
+    assert "line 3" not in errors
+
+
 @pytest.mark.parametrize("lines", [("--batch-size", "10"), ()])
 async def test_a_file_with_a_wrong_value_is_not_placed_in_part(
     tmp_path: Path, lines: tuple[str, ...]
@@ -110,7 +128,7 @@ async def test_a_file_with_a_wrong_value_is_not_placed_in_part(
     file = tmp_path / "orders.csv"
     file.write_text(
         f"{COLUMNS},slippageBps,type\nSOL,USDC,1,,\nSOL,USDC,-1,,\nSOL,USDC,1_0,,\n"
-        "SOL,USDC,1,10001,\nSOL,USDC,1,,stop\n"
+        "SOL,USDC,1,10001,\nSOL,USDC,1,,oco\n"
     )
     code, output, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), *lines)
     assert (code, output) == (2, "")

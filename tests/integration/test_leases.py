@@ -31,10 +31,14 @@ from tests.integration.stores import (
 HOUR = timedelta(hours=1)
 _INSERT_ORDERS = """
 INSERT INTO orders (id, owner, request_hash, type, token_in, token_out, amount_in, slippage_bps,
-                    kick_at, status, last_error)
+                    kick_at, status, last_error, condition, trigger_shard)
 SELECT gen_random_uuid(), CASE n % 100 WHEN 0 THEN 'few' ELSE 'many' END, '', 'market', 'SOL',
-       'USDC', 1, 0, now(), CASE n % 2 WHEN 0 THEN 'failed' ELSE 'pending' END::order_status, 'x'
-FROM generate_series(1, $1::int) AS n
+       'USDC', 1, 0, now(), status::order_status, 'x', '{}',
+       CASE status WHEN 'waiting' THEN 1 END
+FROM (
+    SELECT n, (ARRAY['failed', 'pending', 'waiting', 'waiting'])[n % 4 + 1] AS status
+    FROM generate_series(1, $1::int) AS n
+) made
 """
 
 

@@ -29,7 +29,9 @@ LATER = [
     "0009_cancellations",
     "0010_replayed_keys",
     "0011_expiry",
+    "0012_waiting",
 ]
+STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError
 
 _ORDER_0_1 = """
@@ -47,6 +49,7 @@ _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
 _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
     *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason", "time_in_force"),
+    *("condition", "is_triggered", "high_water", "trigger_shard"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"
@@ -75,7 +78,7 @@ async def create_database_0_1(url: str) -> dict[Status, UUID]:
         )
         await connection.execute((MIGRATIONS / f"{FIRST}.sql").read_text("utf-8"))
         await connection.execute("INSERT INTO migrations (name) VALUES ($1)", FIRST)
-        return {status: await _insert_order_0_1(connection, status) for status in Status}
+        return {status: await _insert_order_0_1(connection, status) for status in STATUSES_0_1}
     finally:
         await connection.close()
 
@@ -129,6 +132,19 @@ async def test_the_orders_of_version_0_1_are_read_and_driven_on(empty_database_u
             claimed = await store.leases.claim(order_id)
             assert (claimed is None) == status.is_final
             assert claimed is None or claimed.terms.max_price_impact_bps is None
+
+
+async def test_a_limit_of_version_0_1_is_executed_at_once(empty_database_url: str) -> None:
+    """It has no condition: its minimum decides, as then."""
+    ids = await create_database_0_1(empty_database_url)
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute("UPDATE orders SET type = 'limit', min_amount_out = 9")
+    await connection.close()
+    await migrate(empty_database_url)
+    async with open_store(empty_database_url, EXPIRED_LEASES) as store:
+        claimed = await store.leases.claim(ids[Status.PENDING])
+        assert claimed is not None
+        assert (claimed.terms.condition, claimed.has_waited) == (None, False)
 
 
 async def test_a_process_of_version_0_1_still_writes_to_the_database_of_today(

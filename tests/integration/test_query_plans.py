@@ -18,7 +18,8 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
-from backend.store import feed
+from backend.store import counts, feed
+from backend.store.leases import lease_store
 from backend.store.reads import queries
 from backend.store.reads.order_lists import (
     ListPosition,
@@ -26,11 +27,14 @@ from backend.store.reads.order_lists import (
     OrderFilter,
     build_list_statement,
 )
+from backend.store.waiting import waiting_orders
+from backend.store.withdrawals import cancel_timers
 from tests.integration.many_orders import (
     BATCH_ORDERS,
     BIG_OWNER,
     COUNT,
     OPEN_COUNT,
+    WAITING_COUNT,
     insert_many_orders,
 )
 
@@ -39,10 +43,11 @@ Plan = dict[str, Any]
 PAGE = 50
 GROUPS_MAX = 20
 """More groups of closed orders than an owner has here."""
-ROWS_MAX = GROUPS_MAX * (PAGE + 2) + 2 * OPEN_COUNT
+ROWS_MAX = GROUPS_MAX * (PAGE + 2) + 2 * (OPEN_COUNT + WAITING_COUNT)
 """Most rows that a node of a plan may handle: a page of each group, or what is open."""
 BLOCKS_MAX = 10 * ROWS_MAX
-SORTED_MAX = max(GROUPS_MAX * PAGE, BATCH_ORDERS) + OPEN_COUNT
+SORTED_MAX = max(GROUPS_MAX * PAGE, BATCH_ORDERS) + OPEN_COUNT + WAITING_COUNT
+HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MIDDLE = START + timedelta(seconds=COUNT // 2)
 
@@ -51,6 +56,7 @@ STATUSES: Sequence[tuple[Status, ...]] = (
     (Status.CONFIRMED,),
     (Status.CANCELLED,),
     (Status.SUBMITTED, Status.FAILED),
+    (Status.WAITING,),
 )
 TIMES: Sequence[dict[str, Any]] = (
     {},
@@ -103,6 +109,12 @@ def list_statements() -> Iterator[ListStatement]:
 OTHER_STATEMENTS = (
     ListStatement(feed._READ_EVENTS, [5, UUID(int=0), 0, 1_000]),
     ListStatement(feed._READ_ORDER_EVENTS, [[UUID(int=4)], [0]]),
+    ListStatement(lease_store._FIND_OVERDUE_OWNERS, [HOUR]),
+    ListStatement(cancel_timers._FIND_ORDERS, [BIG_OWNER, MIDDLE, ["pending"], UUID(int=0), PAGE]),
+    ListStatement(counts._COUNT_BY_OWNER, []),
+    ListStatement(waiting_orders._LOAD_SHARD, [HOUR, 7, UUID(int=0), PAGE]),
+    ListStatement(waiting_orders._LOAD, [HOUR, [UUID(int=4), UUID(int=COUNT)]]),
+    ListStatement(waiting_orders._READ_NEWS, [5]),
     ListStatement(queries._COUNT_UNKNOWN_AMOUNTS, [queries.UNKNOWN_AMOUNTS_MAX]),
 )
 
@@ -137,10 +149,10 @@ async def explain(
     """Execute a prepared statement with a plan of this mode."""
     await connection.execute(f"SET plan_cache_mode = force_{mode}_plan")
     await connection.execute(f"PREPARE explained AS {statement.sql}")
-    values = ", ".join(map(to_literal, statement.args))
+    values = f"({', '.join(map(to_literal, statement.args))})" if statement.args else ""
     try:
         text = await connection.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE explained ({values})"
+            f"EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE explained {values}"
         )
     finally:
         await connection.execute("DEALLOCATE explained")

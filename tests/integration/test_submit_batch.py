@@ -202,3 +202,21 @@ async def test_a_key_comes_from_a_file_and_who_is_refused_is_told_what_to_give(
         code, _, errors = await run_script(api.url, *once, "--key-file", str(key_file))
         assert (code, "not all orders have ended" in errors) == (124, True)
         assert "Traceback" not in errors
+
+
+async def test_orders_that_wait_are_placed_from_a_file_and_not_waited_for(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    csv, lines = tmp_path / "orders.csv", tmp_path / "orders.jsonl"
+    csv.write_text(
+        "tokenIn,tokenOut,amount,type,limitPrice,stopPrice,trailBps\n"
+        "SOL,USDC,1,limit,1000000,,\nSOL,USDC,1,stop,,0.001,\nSOL,USDC,1,trailingStop,,,5000\n"
+    )
+    order = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1, "type": "limit", "limitPrice": 1e6}
+    lines.write_text(json.dumps(order) + "\n")
+    async with open_api(database_url, redis_url) as api:
+        for file, count in ((csv, 3), (lines, 1)):
+            code, summary = await run_for_summary(api.url, "--file", str(file))
+            assert (code, summary["accepted"]) == (0, count)
+    rows = await query(database_url, "SELECT DISTINCT status::text FROM orders")
+    assert rows == [("waiting",)]

@@ -24,8 +24,8 @@ from backend.domain.tokens import TokenRegistry
 TOKENS = TokenRegistry()
 SLIPPAGE_BPS, STOP_SLIPPAGE_BPS = 50, 300
 AT_95, AT_90 = PriceRatio(95, 1_000), PriceRatio(90, 1_000)
-LIMIT = {"type": "limit", "limitPrice": "95"}
-STOP = {"type": "stop", "triggerPrice": "95"}
+LIMIT: dict[str, object] = {"type": "limit", "limitPrice": "95"}
+STOP: dict[str, object] = {"type": "stop", "triggerPrice": "95"}
 
 
 def read(**members: object) -> OrderRequest:

@@ -16,7 +16,8 @@ from backend.api.wire.request_schemas import OrderRequest, read_batch, read_orde
 from backend.domain.amounts import format_amount
 from backend.domain.orders import OrderType
 from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, WBTC, WETH, TokenRegistry
-from tests.bad_orders import BAD_JSON, BAD_ORDERS, BadOrder
+from tests.bad_conditions import BadOrder
+from tests.bad_orders import BAD_JSON, BAD_ORDERS
 
 TOKENS = TokenRegistry()
 ORDER: dict[str, Any] = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}

@@ -38,7 +38,7 @@ ROUTE: Final[Schema] = {
     "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
 }
 
-CONDITION: Final[Schema] = {
+CONDITION: Final[dict[str, Schema]] = {
     "limitPrice": AMOUNT,
     "triggerPrice": AMOUNT,
     "activationPrice": AMOUNT,

@@ -143,8 +143,8 @@ def _resolve_entry(
         case AcceptedOrder(id=order_id, status=status):
             return {"orderId": str(order_id), "status": status, **echo, "replayed": True}
         case NewOrder(id=order_id) if earlier.request_hash == order.request_hash:
-            status = _get_status(earlier)
-            return {"orderId": str(order_id), "status": status, **echo, "replayed": True}
+            first_status = _get_status(earlier)
+            return {"orderId": str(order_id), "status": first_status, **echo, "replayed": True}
         case IdempotencyKeyReused():
             return {"problem": to_problem(earlier).to_json()}
         case NewOrder():

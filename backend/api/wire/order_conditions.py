@@ -20,7 +20,7 @@ from backend.domain.conditions import (
     get_release,
 )
 from backend.domain.errors import InvalidInput
-from backend.domain.orders import OrderTerms, OrderType, TimeInForce
+from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceOf
 
 PRICE_OF_SCHEMA: Final[dict[str, object]] = {
@@ -111,15 +111,6 @@ def resolve_condition(
         return terms
     price_of = PriceOf.TOKEN_IN if body.price_of is None else PriceOf(body.price_of)
     return _with_condition(replace(terms, type=kind), condition, price_of, stop_slippage_bps)
-
-
-def check_time_in_force(
-    kind: OrderType, time_in_force: TimeInForce, errors: list[FieldError]
-) -> None:
-    """Add an error if an order of this type cannot be tried at once: it waits for a trigger."""
-    if time_in_force.has_one_attempt and kind not in (OrderType.MARKET, OrderType.LIMIT):
-        reason = f"is {time_in_force}, and {kind} orders wait for their trigger: leave it out"
-        errors.append(FieldError("timeInForce", "invalid_field", reason))
 
 
 def _with_condition(

@@ -28,27 +28,24 @@ from backend.api.wire.fields import (
     BasisPoints,
     ClientOrderId,
     OrderTypeName,
-    TimeInForceName,
-    Timestamp,
     TokenName,
 )
 from backend.api.wire.order_conditions import (
     ConditionBody,
-    check_time_in_force,
     resolve_condition,
 )
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
+from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.condition_fields import format_condition
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
-from backend.domain.times import format_time, parse_time
+from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
 _TYPE_NAMES: Final = ", ".join(OrderType)
 _ORDER_TYPES: Final = {kind.value.lower(): kind for kind in OrderType}
-_TIMES_IN_FORCE: Final = frozenset(TimeInForce)
 
 
 def _tighten_schema(schema: dict[str, Any]) -> None:
@@ -88,12 +85,10 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(ConditionBody, SwapBody):
+class OrderBody(TimesBody, ConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None
-    time_in_force: TimeInForceName | None = None
-    expires_at: Timestamp | None = None
     client_order_id: ClientOrderId | None = None
 
 
@@ -126,10 +121,9 @@ def read_order(
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     kind = _resolve_type(body, errors)
-    time_in_force, expires_at = _resolve_time_in_force(body, errors)
+    time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
     if kind is not None:
-        check_time_in_force(kind, time_in_force, errors)
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
     if terms is None or errors:
@@ -208,33 +202,6 @@ def _resolve_type(body: OrderBody, errors: list[FieldError]) -> OrderType | None
         errors.append(FieldError("type", "type_not_supported", reason))
         return None
     return kind
-
-
-def _resolve_time_in_force(
-    body: OrderBody, errors: list[FieldError]
-) -> tuple[TimeInForce, datetime | None]:
-    """How long an order is tried, and its expiry."""
-    expires_at = None
-    try:
-        expires_at = None if body.expires_at is None else parse_time(body.expires_at)
-    except ValueError as error:
-        errors.append(FieldError("expiresAt", "invalid_field", str(error)))
-    if body.time_in_force is None:
-        return TimeInForce.GTC if expires_at is None else TimeInForce.GTD, expires_at
-    name = body.time_in_force.lower()
-    if name not in _TIMES_IN_FORCE:
-        reason = f"must be one of {', '.join(TimeInForce)}"
-        errors.append(FieldError("timeInForce", "invalid_field", reason))
-        return TimeInForce.GTC, None
-    time_in_force = TimeInForce(name)
-    has_expiry = body.expires_at is not None or any(each.field == "expiresAt" for each in errors)
-    if time_in_force is TimeInForce.GTD and not has_expiry:
-        reason = "is required where timeInForce is gtd"
-        errors.append(FieldError("expiresAt", "missing_field", reason))
-    elif time_in_force is TimeInForce.GTC and has_expiry:
-        reason = "is gtc, which does not expire: leave it or expiresAt out, or write gtd"
-        errors.append(FieldError("timeInForce", "invalid_field", reason))
-    return time_in_force, expires_at
 
 
 def _resolve_terms(

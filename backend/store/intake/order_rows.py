@@ -4,10 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from backend.domain.orders import NewOrder, OrderTerms
 from backend.store.committed_events import encode_first_data
+from backend.store.idempotency.earlier_requests import IS_KEY_FREE
 from backend.store.waiting.condition_rows import encode_condition
+
+INSERT_ORDERS: Final = f""" -- store orders
+WITH input AS (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
+        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
+        $14::text[], $15::timestamptz[], $16::jsonb[], $17::jsonb[], $18::bool[]
+    ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
+           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
+           time_in_force, expires_at, data, condition, waits)
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
+), stored AS (
+    INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
+                        token_in, token_out, amount_in, min_amount_out, slippage_bps,
+                        max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
+                        updated_at, condition, status, seq, trigger_shard)
+    SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
+           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
+           time_in_force, expires_at, now() + $19::interval, written.at, written.at, condition,
+           CASE WHEN waits THEN $21::text::order_status ELSE 'pending' END,
+           CASE WHEN waits THEN 2 ELSE 1 END,
+           CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END
+    FROM input CROSS JOIN written
+    WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
+        AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE
+    ON CONFLICT DO NOTHING
+    RETURNING id, created_at
+), logged AS (
+    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, 1, 'pending', created_at, 1, data FROM stored JOIN input USING (id)
+    UNION ALL
+    SELECT id, 2, $21::text::order_status, created_at, 1, '{{}}'
+    FROM stored JOIN input USING (id) WHERE waits
+)
+SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
+"""  # noqa: S608 - constants only
+"""Stores orders with their first events, those that may be stored, and returns them."""
 
 
 def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:

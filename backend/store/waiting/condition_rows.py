@@ -75,4 +75,5 @@ def _from_fields(fields: dict[str, Any]) -> Condition:
             text = fields.get("activation")
             activation = None if text is None else decode_ratio(text)
             return TrailingStop(fields["trailBps"], activation, fields["confirmations"])
-    raise AssertionError(f"{fields['kind']} is no kind of condition")
+        case kind:
+            raise AssertionError(f"{kind} is no kind of condition")

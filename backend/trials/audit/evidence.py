@@ -23,7 +23,7 @@ LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       lease_until IS NOT NULL AS is_leased, attempts, open, created_at
+       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
@@ -33,7 +33,8 @@ FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
 _UNSETTLED_COUNT_SQL: Final = """
-SELECT count(*) FROM orders WHERE created_at >= $1 AND (open OR ($2 AND amount_pending))
+SELECT count(*) FROM orders WHERE created_at >= $1
+    AND ((open AND trigger_shard IS NULL) OR ($2 AND amount_pending))
 """
 
 
@@ -68,7 +69,10 @@ async def fetch_database_time(database_url: str) -> datetime:
 
 
 async def count_unsettled_orders(database_url: str, since: datetime, *, needs_amounts: bool) -> int:
-    """Count the orders created since a time that are open, or lack an amount that must follow."""
+    """Count the orders created since a time that are open, or lack an amount that must follow.
+
+    What waits for a price is settled: it may wait for ever.
+    """
     count: int = await _fetch_value(database_url, _UNSETTLED_COUNT_SQL, since, needs_amounts)
     return count
 
@@ -167,4 +171,5 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         amount_out=None if row["amount_out"] is None else int(row["amount_out"]),
         is_leased=row["is_leased"],
         attempts=row["attempts"],
+        min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
     )

@@ -43,6 +43,7 @@ class OrderRow:
     amount_out: int | None
     is_leased: bool
     attempts: int = 1
+    min_amount_out: int | None = None
 
 
 class OrderTransition(NamedTuple):

@@ -35,6 +35,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_gaps,
         find_subscriber_gaps,
         find_wrong_executions,
+        find_worse_executions,
         find_wrong_balances,
         find_missing_amounts,
         find_wrong_cancels,
@@ -134,6 +135,15 @@ def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
                 ViolationKind.WRONG,
                 f"order {row.id} is confirmed, and its swap is not in the ledger",
             )
+
+
+def find_worse_executions(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders that received less than their minimum, which is the price of a limit."""
+    for row in evidence.rows.values():
+        for swap in evidence.swaps_by_order.get(row.id, ()):
+            if row.min_amount_out is not None and swap.amount_out < row.min_amount_out:
+                message = f"order {row.id} received {swap.amount_out}, below {row.min_amount_out}"
+                yield Violation(ViolationKind.WRONG, message)
 
 
 def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:

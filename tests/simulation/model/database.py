@@ -13,7 +13,7 @@ from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
-from tests.simulation.model.transition_write import TransitionWrite, check_constraints
+from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
 
 
 class DatabaseModel:
@@ -157,7 +157,7 @@ class DatabaseModel:
                 check_constraints(write, row.tx_hash, row.dex)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
-            _apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
+            apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
         return list(applied)
 
     def may_record(self, row: OrderRow, write: TransitionWrite, now: float) -> bool:
@@ -263,39 +263,3 @@ class DatabaseModel:
     def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
         """Whether a write passes the fence: epoch and seq are those that the writer knows."""
         return row.epoch == epoch and row.seq == seq
-
-
-def _apply_write(
-    row: OrderRow, write: TransitionWrite, now: float, lease_s: float, rekick_s: float
-) -> None:
-    wait_s = (write.wait_ms or 0) / 1000
-    if write.via is not None:
-        assert write.via_attempt is not None
-        assert write.via_data is not None
-        row.status, row.attempts = write.via, write.via_attempt
-        row.seq += 1
-        row.append_event(now, write.via_data, write.epoch)
-    row.status = write.status
-    row.seq += 1
-    row.attempts = write.attempt
-    row.dex = write.dex or row.dex
-    if write.status in (Status.ROUTING, Status.WAITING):
-        row.tx_hash = None
-    else:
-        row.tx_hash = write.tx_hash or row.tx_hash
-    row.signed_tx = write.signed_tx
-    row.last_valid_height = write.last_valid_height
-    row.amount_out = write.amount_out
-    row.executed_price = write.executed_price
-    if write.network_fee is not None:
-        row.network_fee_lamports = (row.network_fee_lamports or 0) + write.network_fee
-    is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
-    row.amount_pending = True if is_unknown else None
-    if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):
-        row.waiting_since = None
-    row.updated_at = now
-    row.last_error = write.last_error or row.last_error
-    row.lease_until = now + lease_s if write.is_leased else None
-    row.next_attempt_at = None if write.wait_ms is None else now + wait_s
-    row.kick_at = now + wait_s + rekick_s
-    row.append_event(now, write.data, write.epoch, wait_s)

@@ -18,11 +18,10 @@ import asyncpg
 from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
 from backend.store.leases import lease_store
-from backend.store.waiting.condition_rows import encode_condition
 from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
-from tests.simulation.model.rows import LeaseKey, OrderRow
+from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.transition_write import parse_writes
 
@@ -134,7 +133,7 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
     now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
     for row, is_first in server.database.claim(now, ids, *seconds, holder=client):
         server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
-        rows.append(_claim_result(row, now, is_first))
+        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
     return rows
 
 
@@ -151,40 +150,8 @@ def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str)
     ):
         epoch = f"epoch {row.epoch} from its row"
         server.trace.add(client, "claims", row.id, row.status, epoch)
-        rows.append(_claim_result(row, now, is_first))
+        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
     return rows
-
-
-def _claim_result(row: OrderRow, now: float, is_first: bool) -> ResultRow:
-    terms = row.terms
-    return {
-        "id": row.id,
-        "type": terms.type,
-        "token_in": terms.token_in.symbol,
-        "token_out": terms.token_out.symbol,
-        "amount_in": terms.amount_in,
-        "min_amount_out": terms.min_amount_out,
-        "slippage_bps": terms.slippage_bps,
-        "max_price_impact_bps": terms.max_price_impact_bps,
-        "condition": None
-        if terms.condition is None
-        else encode_condition(terms.condition, terms.price_of),
-        "status": row.status,
-        "seq": row.seq,
-        "attempts": row.attempts,
-        "epoch": row.epoch,
-        "dex": row.dex,
-        "tx_hash": row.tx_hash,
-        "signed_tx": row.signed_tx,
-        "last_valid_height": row.last_valid_height,
-        **_EVENT_COLUMNS,
-        "owner": row.owner,
-        "is_first": is_first,
-        "waited_s": row.waited_s(now),
-        "route_min_out": None,
-        "time_in_force": row.time_in_force,
-        "can_expire": row.expires_at is not None,
-    }
 
 
 def _run_renew(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +12,7 @@ import asyncpg
 from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
+from backend.store.waiting.condition_rows import encode_condition
 
 
 class LeaseKey(NamedTuple):
@@ -92,6 +93,36 @@ class OrderRow:
             time_in_force=self.time_in_force,
             can_expire=self.expires_at is not None,
         )
+
+    def to_claim_result(self, now: float, is_first: bool) -> dict[str, Any]:
+        """The columns that a claim returns, but for those of its events."""
+        terms = self.terms
+        return {
+            "id": self.id,
+            "type": terms.type,
+            "token_in": terms.token_in.symbol,
+            "token_out": terms.token_out.symbol,
+            "amount_in": terms.amount_in,
+            "min_amount_out": terms.min_amount_out,
+            "slippage_bps": terms.slippage_bps,
+            "max_price_impact_bps": terms.max_price_impact_bps,
+            "condition": None
+            if terms.condition is None
+            else encode_condition(terms.condition, terms.price_of),
+            "status": self.status,
+            "seq": self.seq,
+            "attempts": self.attempts,
+            "epoch": self.epoch,
+            "dex": self.dex,
+            "tx_hash": self.tx_hash,
+            "signed_tx": self.signed_tx,
+            "last_valid_height": self.last_valid_height,
+            "is_first": is_first,
+            "waited_s": self.waited_s(now),
+            "route_min_out": None,
+            "time_in_force": self.time_in_force,
+            "can_expire": self.expires_at is not None,
+        }
 
     def waited_s(self, now: float) -> float:
         """How long its attempt has waited for the end of an outage."""

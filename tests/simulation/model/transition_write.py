@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status
+from tests.simulation.model.rows import OrderRow
 
 
 class TransitionWrite(NamedTuple):
@@ -85,3 +86,40 @@ def check_constraints(write: TransitionWrite, tx_hash: str | None, dex: str | No
         raise asyncpg.CheckViolationError("what is confirmed has its transaction")
     if write.status is Status.FAILED and write.last_error is None:
         raise asyncpg.CheckViolationError("what failed says why")
+
+
+def apply_write(
+    row: OrderRow, write: TransitionWrite, now: float, lease_s: float, rekick_s: float
+) -> None:
+    """Update the row of an order by a write, with its events."""
+    wait_s = (write.wait_ms or 0) / 1000
+    if write.via is not None:
+        assert write.via_attempt is not None
+        assert write.via_data is not None
+        row.status, row.attempts = write.via, write.via_attempt
+        row.seq += 1
+        row.append_event(now, write.via_data, write.epoch)
+    row.status = write.status
+    row.seq += 1
+    row.attempts = write.attempt
+    row.dex = write.dex or row.dex
+    if write.status in (Status.ROUTING, Status.WAITING):
+        row.tx_hash = None
+    else:
+        row.tx_hash = write.tx_hash or row.tx_hash
+    row.signed_tx = write.signed_tx
+    row.last_valid_height = write.last_valid_height
+    row.amount_out = write.amount_out
+    row.executed_price = write.executed_price
+    if write.network_fee is not None:
+        row.network_fee_lamports = (row.network_fee_lamports or 0) + write.network_fee
+    is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
+    row.amount_pending = True if is_unknown else None
+    if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):
+        row.waiting_since = None
+    row.updated_at = now
+    row.last_error = write.last_error or row.last_error
+    row.lease_until = now + lease_s if write.is_leased else None
+    row.next_attempt_at = None if write.wait_ms is None else now + wait_s
+    row.kick_at = now + wait_s + rekick_s
+    row.append_event(now, write.data, write.epoch, wait_s)

@@ -1,0 +1,117 @@
+"""Orders whose condition must be refused, each with the field, the code and the reason."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DECIMAL_NUMBER = "must be a decimal number"
+BELONGS = "belongs to orders of type"
+
+
+class BadOrder(NamedTuple):
+    """``field`` and ``code`` of the first error, and words of its reason."""
+
+    text: str
+    field: str
+    words: str
+    code: str = "invalid_field"
+
+
+def describe_swap(members: str) -> str:
+    """A swap of SOL for USDC with these members."""
+    return f'{{"tokenIn":"SOL","tokenOut":"USDC",{members}}}'
+
+
+def describe_amount(number: str) -> str:
+    """That of so much."""
+    return describe_swap(f'"amount":{number}')
+
+
+def describe_order(members: str) -> str:
+    """An order of 1 SOL with these members."""
+    return describe_swap(f'"amount":1,{members}')
+
+
+BAD_CONDITIONS = {
+    "limit without a price": BadOrder(
+        describe_order('"type":"limit"'),
+        "limitPrice",
+        "is required, or minAmountOut",
+        "missing_field",
+    ),
+    "limit that contradicts its minimum": BadOrder(
+        describe_order('"type":"limit","limitPrice":"99","minAmountOut":"98"'),
+        "minAmountOut",
+        "asks for 99 USDC",
+    ),
+    "limit price of 0": BadOrder(
+        describe_order('"type":"limit","limitPrice":"0"'), "limitPrice", "greater than 0"
+    ),
+    "limit price in words": BadOrder(
+        describe_order('"type":"limit","limitPrice":"high"'), "limitPrice", DECIMAL_NUMBER
+    ),
+    "limit price beyond 64 bits": BadOrder(
+        describe_order('"type":"limit","limitPrice":"1e20"'), "limitPrice", "64-bit"
+    ),
+    "limit with a trigger": BadOrder(
+        describe_order('"type":"limit","limitPrice":9,"triggerPrice":9'), "triggerPrice", BELONGS
+    ),
+    "stop without a trigger": BadOrder(
+        describe_order('"type":"stop"'), "triggerPrice", "is required", "missing_field"
+    ),
+    "stop with a limit": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"limitPrice":8'), "limitPrice", BELONGS
+    ),
+    "stop with a minimum": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"minAmountOut":8'),
+        "minAmountOut",
+        "use limit or stopLimit",
+    ),
+    "stop at once": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"timeInForce":"ioc"'),
+        "timeInForce",
+        "wait for their trigger",
+    ),
+    "stop with no confirmation": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"confirmations":0'),
+        "confirmations",
+        "equal to 1",
+    ),
+    "stop by another name twice": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"stopPrice":8'),
+        "stopPrice",
+        "disagrees with it",
+    ),
+    "stop limit without a limit": BadOrder(
+        describe_order('"type":"stopLimit","triggerPrice":9'),
+        "limitPrice",
+        "is required, or minAmountOut",
+        "missing_field",
+    ),
+    "take profit then something": BadOrder(
+        describe_order('"type":"takeProfit","triggerPrice":9,"then":"wait"'),
+        "then",
+        "limit, market",
+    ),
+    "take profit beyond 64 bits": BadOrder(
+        describe_order('"type":"takeProfit","triggerPrice":"1e20"'), "triggerPrice", "64-bit"
+    ),
+    "trailing stop without a distance": BadOrder(
+        describe_order('"type":"trailingStop"'), "trailBps", "is required", "missing_field"
+    ),
+    "trailing stop too close": BadOrder(
+        describe_order('"type":"trailingStop","trailBps":49'), "trailBps", "equal to 50"
+    ),
+    "trailing stop too far": BadOrder(
+        describe_order('"type":"trailingStop","trailBps":5001'), "trailBps", "equal to 5000"
+    ),
+    "price of another token": BadOrder(
+        describe_order('"type":"limit","limitPrice":9,"priceOf":"SOL"'),
+        "priceOf",
+        "tokenIn, tokenOut",
+    ),
+    "trailing percentage": BadOrder(
+        describe_order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
+    ),
+    "price": BadOrder(describe_order('"price":5'), "price", "limitPrice", "unknown_field"),
+}
