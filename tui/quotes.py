@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
-from tui.model.batch_plan import BatchPlan, sum_amounts_in
 from tui.model.messages import WireOrderTerms, WireRoute
 from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
+from tui.model.plan.batch_plan import BatchPlan, sum_amounts_in
+from tui.model.plan.condition_plan import CONDITION_FIELDS
+from tui.model.plan.sense import describe_sense
 from tui.model.quotes import BPS
 from tui.session import Session
 from tui.text.format import format_amount, format_price
@@ -86,11 +88,40 @@ class QuoteService:
         if client is None:
             yield "a recording is shown: nothing can be asked"
             return
-        order_by_tokens = {
-            (order["tokenIn"], order["tokenOut"]): order for order in reversed(list(orders))
-        }
-        for order in list(order_by_tokens.values())[:_DRY_RUN_ORDERS_MAX]:
+        for order in _select_first_orders(orders):
             yield await _describe_quoted_order(client, order, self._session.symbols.arrow)
+
+    async def compare_with_market(self, orders: Iterable[WireOrderTerms]) -> list[str]:
+        """Say of the first order of each pair and side whether it would wait, at current prices.
+
+        Orders that wait for nothing, and those that nobody quotes, are left out.
+        """
+        client, lines = self._session.client, []
+        if client is None:
+            return []
+        firsts = [each for each in _select_first_orders(orders) if each["type"] in CONDITION_FIELDS]
+        for order in firsts:
+            with suppress(RequestRefused, ServerUnreachable):
+                price = _get_amount_out(await client.fetch_route(order)) / Decimal(order["amount"])
+                pair = resolve_pair(order["tokenIn"], order["tokenOut"])
+                name = f"{pair.side} {pair.name}: " if len(firsts) > 1 else ""
+                lines.append(name + describe_sense(order, price))
+        return lines
+
+
+def _select_first_orders(orders: Iterable[WireOrderTerms]) -> list[WireOrderTerms]:
+    """The first order of each pair and side, of a few of them."""
+    order_by_tokens = {
+        (order["tokenIn"], order["tokenOut"]): order for order in reversed(list(orders))
+    }
+    return list(order_by_tokens.values())[:_DRY_RUN_ORDERS_MAX]
+
+
+def _get_amount_out(route: WireRoute) -> Decimal:
+    """What the best venue pays."""
+    return next(
+        Decimal(quote["amountOut"]) for quote in route["quotes"] if quote["dex"] == route["dex"]
+    )
 
 
 def describe_order(order: WireOrderTerms) -> str:

@@ -129,7 +129,8 @@ function invalidateView() {
 }
 
 setInterval(() => {
-  if (summaryBar.counts.inFlight > 0) scheduleFrame(); // their durations change
+  const { inFlight, byStatus } = summaryBar.counts;
+  if (inFlight > 0 || byStatus?.waiting > 0) scheduleFrame(); // their durations change
 }, CLOCK_INTERVAL_MS);
 
 let summaryVersion = -1;

@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.model import batch_plan as plan
-from tui.model.batch_plan import DEFAULTS, InvalidPlan
 from tui.model.messages import WireOrderTerms
+from tui.model.plan import batch_plan as plan
+from tui.model.plan.batch_plan import DEFAULTS
+from tui.model.plan.form_reader import InvalidPlan
 from tui.settings import BatchForm
 
+NOW_MS = 1_795_000_000_000
 PRICES = {"SOL/USDC": Decimal("142.5"), "JUP/USDC": Decimal("0.9"), "BONK/SOL": Decimal("2e-7")}
 
 
 def generate_orders(**fields: str) -> list[WireOrderTerms]:
-    return list(plan.parse_form(DEFAULTS | fields).generate_orders(PRICES.get))
+    return list(plan.parse_form(DEFAULTS | fields, NOW_MS).generate_orders(PRICES.get))
 
 
 def find_errors(**fields: str) -> BatchForm:
     with pytest.raises(InvalidPlan) as error:
-        plan.parse_form(DEFAULTS | fields)
+        plan.parse_form(DEFAULTS | fields, NOW_MS)
     return error.value.errors
 
 
@@ -76,6 +78,18 @@ def test_a_buy_in_the_base_token_needs_a_price() -> None:
         ({"minimum": "0"}, "minimum"),
         ({"seed": "-1"}, "seed"),
         ({"type": "limit"}, "limit"),
+        ({"type": "stop"}, "trigger"),
+        ({"type": "stopLimit", "trigger": "140"}, "limit"),
+        ({"type": "takeProfit", "trigger": "0"}, "trigger"),
+        ({"type": "takeProfit", "trigger": "1", "then": "sell"}, "then"),
+        ({"type": "trailingStop", "trail": ""}, "trail"),
+        ({"type": "trailingStop", "trail": "0.4"}, "trail"),
+        ({"type": "trailingStop", "trail": "50.1"}, "trail"),
+        ({"type": "trailingStop", "activation": "x"}, "activation"),
+        ({"type": "limit", "limit": "1", "price_of": "both"}, "price_of"),
+        ({"type": "stop", "trigger": "1", "force": "ioc"}, "force"),
+        ({"force": "day"}, "force"),
+        ({"force": "gtd", "until": ""}, "until"),
         ({"side": "both"}, "side"),
     ],
 )
@@ -87,10 +101,71 @@ def test_all_errors_are_reported_together() -> None:
     assert set(find_errors(count="x", pairs="", seed="y")) == {"count", "pairs", "seed"}
 
 
+def test_what_orders_wait_for_is_of_the_same_token_on_both_sides() -> None:
+    """The base token is what a sell sells, and what a buy buys."""
+    orders = generate_orders(count="40", type="stopLimit", trigger="140", limit="139.5")
+    prices = {(order["tokenIn"], order["priceOf"]) for order in orders}
+    assert prices == {("SOL", "tokenIn"), ("USDC", "tokenOut")}
+    assert {(order["triggerPrice"], order["limitPrice"]) for order in orders} == {("140", "139.5")}
+    [order] = generate_orders(count="1", side="buy", type="limit", limit="1", price_of="quote")
+    assert order["priceOf"] == "tokenIn"
+
+
+def test_an_order_has_the_fields_of_its_type_only() -> None:
+    filled = {"limit": "1", "trigger": "2", "activation": "3", "trail": "2.55", "minimum": "4"}
+    sent = {
+        name: set(generate_orders(**filled, count="1", type=name)[0])
+        - {"tokenIn", "tokenOut", "amount", "slippageBps", "type"}
+        for name in ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop")
+    }
+    assert sent == {
+        "market": {"minAmountOut"},
+        "limit": {"limitPrice", "priceOf"},
+        "stop": {"triggerPrice", "priceOf"},
+        "takeProfit": {"triggerPrice", "priceOf", "then"},
+        "stopLimit": {"triggerPrice", "limitPrice", "priceOf"},
+        "trailingStop": {"trailBps", "activationPrice", "priceOf"},
+    }
+    [trail] = generate_orders(**filled, count="1", type="trailingStop")
+    assert trail["trailBps"] == 255
+
+
+@pytest.mark.parametrize(
+    ("text", "expiry"),
+    [
+        ("2h", "2026-11-18T13:06:40Z"),
+        ("1d 12h", "2026-11-19T23:06:40Z"),
+        ("90s", "2026-11-18T11:08:10Z"),
+        ("2026-11-21T16:09Z", "2026-11-21T16:09:00Z"),
+        ("2026-11-21 16:09:30+01:00", "2026-11-21T15:09:30Z"),
+    ],
+)
+def test_an_expiry_is_a_duration_or_a_time_with_its_zone(text: str, expiry: str) -> None:
+    [order] = generate_orders(count="1", force="gtd", until=text)
+    assert (order["timeInForce"], order["expiresAt"]) == ("gtd", expiry)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("tomorrow", "write 2h, 1d or 2026-11-21T16:09Z"),
+        ("2", "write 2h"),
+        ("0s", "must be later than now"),
+        ("2020-01-01T00:00Z", "must be later than now"),
+        ("367d", "must be within 366 days"),
+        ("9999999w", "must be within 366 days"),
+        ("2026-11-21T16:09", "needs its zone"),
+        ("0001-01-01T00:00+23:59", "write 2h"),
+    ],
+)
+def test_an_expiry_that_is_none_is_refused_with_a_sentence(text: str, reason: str) -> None:
+    assert find_errors(force="gtd", until=text)["until"].startswith(reason)
+
+
 @given(st.dictionaries(st.sampled_from(sorted(DEFAULTS)), st.text(max_size=12)))
 def test_no_text_in_a_field_breaks_it(fields: dict[str, str]) -> None:
     try:
-        orders = plan.parse_form(DEFAULTS | fields)
+        orders = plan.parse_form(DEFAULTS | fields, NOW_MS)
     except InvalidPlan:
         return
     assert orders.count > 0
@@ -107,7 +182,7 @@ def test_amounts_are_short_exact_and_within_their_range(low: Decimal, more: Deci
 
 @pytest.mark.parametrize("name", plan.PRESETS)
 def test_a_preset_is_valid(name: str) -> None:
-    assert plan.parse_form(DEFAULTS | plan.PRESETS[name]).count > 0
+    assert plan.parse_form(DEFAULTS | plan.PRESETS[name], NOW_MS).count > 0
 
 
 def test_totals_are_scaled_from_a_sample() -> None:

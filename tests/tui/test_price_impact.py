@@ -38,6 +38,6 @@ def test_a_quote_above_the_cap_is_no_offer_that_was_passed_over() -> None:
 def test_an_order_is_sent_again_with_its_cap_and_without_one_if_it_had_none() -> None:
     order = Order(order_id(1))
     order.apply_event(order_event(1, 1, "pending", 0))
-    assert "maxPriceImpactBps" not in build_resubmit_terms(order)
+    assert "maxPriceImpactBps" not in build_resubmit_terms(order, now_ms=0)
     order.apply_event(order_event(1, 1, "pending", 0, maxPriceImpactBps=0))
-    assert build_resubmit_terms(order)["maxPriceImpactBps"] == 0
+    assert build_resubmit_terms(order, now_ms=0)["maxPriceImpactBps"] == 0

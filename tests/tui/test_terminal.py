@@ -164,7 +164,8 @@ def test_the_model_and_the_client_import_no_terminal_and_no_backend() -> None:
 
     code = (
         "import sys, tui.connection.feed, tui.connection.order_sender, tui.connection.recording, "
-        "tui.model.batch_plan, tui.model.model, tui.output.summary, tui.session, tui.table.view;"
+        "tui.model.model, tui.model.plan.batch_plan, tui.output.summary, tui.session,"
+        " tui.table.view;"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'textual', 'backend'}))"
     )
     result: Any = subprocess.run(

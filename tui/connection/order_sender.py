@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from tui.connection.client import BATCH_ORDERS_MAX, ApiClient, RequestRefused, ServerUnreachable
 from tui.model.messages import WireOrderTerms, WireProblem
 from tui.model.orders import Order
+from tui.text.format import format_timestamp
 
 _ATTEMPTS_MAX: Final = 4
 _OUTCOME_UNKNOWN_CODE: Final = "database_unavailable"
@@ -144,9 +145,13 @@ def assign_client_order_ids(
 
 
 def build_resubmit_terms(
-    order: Order, *, slippage_bps: int | None = None, is_min_out_kept: bool = True
+    order: Order, *, now_ms: int, slippage_bps: int | None = None, is_min_out_kept: bool = True
 ) -> WireOrderTerms:
-    """Build the terms to send an order again; its minimum out only if ``is_min_out_kept``."""
+    """Build the terms to send an order again; its minimum out only if ``is_min_out_kept``.
+
+    The minimum of what waits for a price follows from that price. An expiry that has passed by
+    ``now_ms`` is left out.
+    """
     terms = WireOrderTerms(
         tokenIn=order.token_in,
         tokenOut=order.token_out,
@@ -156,8 +161,13 @@ def build_resubmit_terms(
     )
     if order.max_price_impact_bps is not None:
         terms["maxPriceImpactBps"] = order.max_price_impact_bps
-    if order.min_amount_out is not None and is_min_out_kept:
+    if order.condition is not None:
+        terms.update(order.condition.to_terms())  # type: ignore[typeddict-item]
+    elif order.min_amount_out is not None and is_min_out_kept:
         terms["minAmountOut"] = order.min_amount_out
-    if order.limit_price is not None:
-        terms["limitPrice"] = order.limit_price
+    is_expiring = order.expires_ms is not None and order.expires_ms > now_ms
+    if order.time_in_force != "gtc" and (is_expiring or order.time_in_force != "gtd"):
+        terms["timeInForce"] = order.time_in_force
+    if order.expires_ms is not None and is_expiring:
+        terms["expiresAt"] = format_timestamp(order.expires_ms)
     return terms

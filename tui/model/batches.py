@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from tui.model.orders import Order
+from tui.text.symbols import FINAL_STATUSES
 
+_WAITING: Final = "waiting"
 _BATCHES_MAX: Final = 500
 _SHOWN_AFTER_END_MS: Final = 60_000
 
@@ -19,6 +21,7 @@ class Batch:
     total: int = 0
     ended: int = 0
     failed: int = 0
+    waiting: int = 0
     first_ms: int = 0
     last_ms: int = 0
 
@@ -32,6 +35,11 @@ class Batch:
         """Whether all of its orders have ended."""
         return self.ended == self.total
 
+    @property
+    def left(self) -> int:
+        """How many of its orders are being executed: not ended, and not waiting for a price."""
+        return self.total - self.ended - self.waiting
+
 
 class Batches:
     """The progress of all batches, by batch id."""
@@ -43,8 +51,8 @@ class Batches:
         """Return a batch by its id."""
         return self._all.get(batch_id)
 
-    def count_order(self, order: Order, *, is_new: bool, was_end: bool) -> None:
-        """Update the counts after an order was added (``is_new``) or changed."""
+    def count_order(self, order: Order, old_status: str | None) -> None:
+        """Update the counts after an order was added (no ``old_status``) or changed."""
         if order.batch_id is None:
             return
         batch = self._all.get(order.batch_id)
@@ -52,16 +60,20 @@ class Batches:
             batch = self._all[order.batch_id] = Batch(order.batch_id, first_ms=order.created_ms)
             if len(self._all) > _BATCHES_MAX:
                 del self._all[min(self._all, key=lambda key: self._all[key].first_ms)]
-        batch.total += is_new
+        batch.total += old_status is None
+        batch.waiting += (order.status == _WAITING) - (old_status == _WAITING)
         batch.last_ms = max(batch.last_ms, order.updated_ms)
-        if order.is_end and not was_end:
+        if order.is_end and old_status not in FINAL_STATUSES:
             batch.ended += 1
             batch.failed += order.status == "failed"
 
     def get_current(self, now_ms: int) -> Batch | None:
-        """Return the newest running batch, or the newest one if it ended within the last minute."""
+        """Return the newest running batch, or the newest one of the last minute.
+
+        A batch of which all that is left waits for a price is not running.
+        """
         latest = max(self._all.values(), key=lambda batch: batch.first_ms, default=None)
-        running = [batch for batch in self._all.values() if not batch.is_finished]
+        running = [batch for batch in self._all.values() if batch.left]
         if running:
             return max(running, key=lambda batch: batch.first_ms)
         if latest is not None and now_ms - latest.last_ms < _SHOWN_AFTER_END_MS:

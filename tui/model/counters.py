@@ -12,6 +12,7 @@ from tui.model.rates import Rates, Savings
 from tui.text.symbols import FINAL_STATUSES, STATUSES
 
 _QUOTE_SAMPLES_MAX: Final = 20
+_AT_REST: Final = FINAL_STATUSES | {"waiting"}
 _MISSES_MIN: Final = 3
 _RECENT_MS: Final = 15_000
 _TRANSIENT_CODES: Final = frozenset({"venue_timeout", "rate_limited", "slot_not_available"})
@@ -49,8 +50,8 @@ class Counters:
 
     @property
     def in_flight(self) -> int:
-        """The number of orders that have not ended."""
-        return sum(n for status, n in self.by_status.items() if status not in FINAL_STATUSES)
+        """The number of orders that are being executed: not ended, and not waiting for a price."""
+        return sum(n for status, n in self.by_status.items() if status not in _AT_REST)
 
     def count_order(self, order: Order, before: OrderBefore | None) -> None:
         """Count an order that was added (``before`` is ``None``) or has changed."""
@@ -58,7 +59,7 @@ class Counters:
         if before is not None:
             self._loaded[before.status] -= 1
         self._loaded[order.status] += 1
-        self.batches.count_order(order, is_new=before is None, was_end=was_end)
+        self.batches.count_order(order, None if before is None else before.status)
         dex = None if before is None else before.dex
         if dex != order.dex:
             self.by_venue[dex or ""] -= dex is not None
@@ -70,7 +71,8 @@ class Counters:
 
     def count_transition(self, order: Order, before: OrderBefore) -> None:
         """Sample a live transition: the duration of the previous status, and the quoting venues."""
-        self.rates.record_phase(before.status, order.updated_ms - before.updated_ms)
+        if before.status != "waiting":  # that is the market's time, not the engine's
+            self.rates.record_phase(before.status, order.updated_ms - before.updated_ms)
         if order.status == "building":
             for dex in order.quoted_venues:
                 self.venue_health.record_quote(dex, order.updated_ms)

@@ -1,6 +1,6 @@
 """The filter language: an order has to match every word (the help page shows these lines).
 
-``status:failed,routing dex:meteora pair:SOL side:buy type:limit batch:3fa9 code:slippage``
+``status:failed,routing dex:meteora pair:SOL side:buy type:stop force:gtd batch:3fa9 code:slippage``
     one of the values, for each of these fields (a part of the value is enough)
 ``>800ms <2s <1m``
     how long it took, or has taken until now
@@ -42,9 +42,10 @@ _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "dex": lambda order: order.dex or "",
     "pair": lambda order: order.pair.name.lower(),
     "side": lambda order: order.pair.side,
-    "type": lambda order: order.type,
+    "type": lambda order: order.type.lower(),
     "batch": lambda order: (order.batch_id or "").lower(),
     "code": lambda order: order.failure.code if order.failure else "",
+    "force": lambda order: order.time_in_force,
     "id": lambda order: order.id,
     "tx": lambda order: (order.tx_hash or "").lower(),
 }
@@ -61,8 +62,8 @@ _SUGGESTIONS: Final = (
     "pair:",
     "side:buy",
     "side:sell",
-    "type:limit",
-    "type:market",
+    *(f"type:{name}" for name in ("limit", "market", "stop", "stopLimit", "takeProfit")),
+    "type:trailingStop",
     "type:sniper",
     "batch:",
     "code:slippage",

@@ -70,6 +70,15 @@ class WireEvent(TypedDict, total=False):
     maxPriceImpactBps: int
     minAmountOut: str | None
     limitPrice: str | None
+    triggerPrice: str | None
+    activationPrice: str | None
+    priceOf: str | None
+    trailBps: int | None
+    confirmations: int | None
+    then: str | None
+    timeInForce: str
+    expiresAt: str | None
+    executablePrice: str
     batchId: str | None
     clientOrderId: str | None
     code: str
@@ -100,6 +109,15 @@ class WireOrder(TypedDict):
     amountIn: str
     minAmountOut: str | None
     limitPrice: NotRequired[str | None]
+    triggerPrice: NotRequired[str | None]
+    activationPrice: NotRequired[str | None]
+    priceOf: NotRequired[str | None]
+    trailBps: NotRequired[int | None]
+    confirmations: NotRequired[int | None]
+    then: NotRequired[str | None]
+    isTriggered: NotRequired[bool]
+    timeInForce: NotRequired[str]
+    expiresAt: NotRequired[str | None]
     slippageBps: int
     maxPriceImpactBps: NotRequired[int | None]
     status: str
@@ -139,6 +157,14 @@ class WireOrderTerms(TypedDict, total=False):
     minAmountOut: str
     type: str
     limitPrice: str
+    triggerPrice: str
+    activationPrice: str
+    priceOf: str
+    trailBps: int
+    confirmations: int
+    then: str
+    timeInForce: str
+    expiresAt: str
     clientOrderId: str
 
 

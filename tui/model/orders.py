@@ -14,6 +14,7 @@ from decimal import Decimal
 from sys import intern
 from typing import Any, Final
 
+from tui.model.conditions import HAVE_ONE_ATTEMPT, Condition, MetTrigger
 from tui.model.messages import WireEvent, WireOrder
 from tui.model.pairs import Pair, resolve_pair
 from tui.model.quotes import (
@@ -40,14 +41,17 @@ class Order:
         "attempt",
         "batch_id",
         "client_order_id",
+        "condition",
         "created_ms",
         "dex",
         "executed_price",
+        "expires_ms",
         "failure",
         "id",
-        "limit_price",
+        "is_triggered",
         "max_price_impact_bps",
         "may_land_until",
+        "met",
         "min_amount_out",
         "network_fee_lamports",
         "route_min_out",
@@ -55,6 +59,7 @@ class Order:
         "slippage_bps",
         "status",
         "steps",
+        "time_in_force",
         "token_in",
         "token_out",
         "tx_hash",
@@ -78,7 +83,11 @@ class Order:
         self.slippage_bps = 0
         self.max_price_impact_bps: int | None = None
         self.min_amount_out: str | None = None
-        self.limit_price: str | None = None
+        self.condition: Condition | None = None
+        self.is_triggered = False
+        self.met: MetTrigger | None = None
+        self.time_in_force = "gtc"
+        self.expires_ms: int | None = None
         self.batch_id: str | None = None
         self.client_order_id: str | None = None
         self.dex: str | None = None
@@ -110,6 +119,11 @@ class Order:
     def is_end(self) -> bool:
         """Whether the order has reached a final status."""
         return self.status in FINAL_STATUSES
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether the order waits for a price: its time is not only that of its execution."""
+        return self.condition is not None and self.time_in_force not in HAVE_ONE_ATTEMPT
 
     @property
     def has_full_history(self) -> bool:
@@ -196,7 +210,11 @@ class Order:
             self._load_terms(event)
         else:
             self.network_fee_lamports += event.get("networkFeeLamports", 0)
-            self._load_progress(event)
+            met = MetTrigger.read(event)
+            if met is None:
+                self._load_progress(event)
+            else:  # the venue that met the condition need not be the one that executes it
+                self.met, self.is_triggered = met, self.type != "limit"
 
     def load_stored(self, stored: WireOrder) -> None:
         """Replace the state with the stored order."""
@@ -207,6 +225,7 @@ class Order:
         self.updated_ms = parse_timestamp_ms(stored["updatedAt"])
         self.version += 1
         self._load_terms(stored)
+        self.is_triggered = stored.get("isTriggered") or False
         if stored["route"] is not None:
             self._load_progress(stored["route"])
         self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
@@ -235,7 +254,10 @@ class Order:
         self.slippage_bps = terms.get("slippageBps") or 0
         self.max_price_impact_bps = terms.get("maxPriceImpactBps")
         self.min_amount_out = terms.get("minAmountOut")
-        self.limit_price = terms.get("limitPrice")
+        self.condition = Condition.read(terms)
+        self.time_in_force = intern(terms.get("timeInForce") or "gtc")
+        expires_at = terms.get("expiresAt")
+        self.expires_ms = parse_timestamp_ms(expires_at) if expires_at else None
         batch_id = terms.get("batchId")
         self.batch_id = intern(batch_id) if batch_id else None
         self.client_order_id = terms.get("clientOrderId")

@@ -31,7 +31,8 @@ class Rates:
         """Record the end of an order.
 
         Orders loaded from storage (``is_old``) arrive newest first, so they are added at the old
-        end of the samples and evict none.
+        end of the samples and evict none. The duration of one that may have waited for a price is
+        no sample.
         """
         self._ends_by_second[order.updated_ms // SECOND_MS] += 1
         if len(self._ends_by_second) > 2 * WINDOW_S:
@@ -39,7 +40,7 @@ class Rates:
             self._ends_by_second = Counter(
                 {s: n for s, n in self._ends_by_second.items() if newest - s < WINDOW_S}
             )
-        if order.status != "confirmed":
+        if order.status != "confirmed" or order.can_wait:
             return
         if not is_old:
             self._durations_ms.append(order.duration_ms(order.updated_ms))

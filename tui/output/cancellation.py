@@ -15,9 +15,10 @@ _SUBMITTED: Final = "submitted"
 
 
 def describe_order(order: Order) -> str:
-    """What an order does: ``sell SOL/USDC, 2.5 SOL``."""
+    """What an order does: ``sell SOL/USDC, 2.5 SOL``, with its type if it waits for a price."""
     amount = f"{format_exact(order.amount_in)} {order.token_in[:8]}"
-    return f"{order.pair.side} {order.pair.name}, {amount}"
+    kind = "" if order.condition is None else f"{order.type} "
+    return f"{kind}{order.pair.side} {order.pair.name}, {amount}"
 
 
 def count_open(orders: Iterable[Order]) -> Counter[str]:

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from tui.model.conditions import CONDITION_FIELDS
 from tui.model.orders import Order
-from tui.text.format import SECOND_MS
+from tui.text.format import SECOND_MS, format_timestamp
 
 FORMATS: Final = ("csv", "jsonl")
 
@@ -23,6 +24,8 @@ FORMATS: Final = ("csv", "jsonl")
 def order_to_record(order: Order) -> dict[str, str | int | None]:
     """Convert an order to a record with the field names of the API."""
     failure = order.failure
+    condition = {} if order.condition is None else order.condition.to_terms()
+    expires_ms = order.expires_ms
     return {
         "orderId": order.id,
         "clientOrderId": order.client_order_id,
@@ -33,6 +36,9 @@ def order_to_record(order: Order) -> dict[str, str | int | None]:
         "amountIn": order.amount_in,
         "minAmountOut": order.min_amount_out,
         "slippageBps": order.slippage_bps,
+        **{name: condition.get(name) for name in CONDITION_FIELDS},
+        "timeInForce": order.time_in_force,
+        "expiresAt": None if expires_ms is None else format_timestamp(expires_ms),
         "status": order.status,
         "attempts": order.attempt,
         "dex": order.dex,
@@ -41,8 +47,8 @@ def order_to_record(order: Order) -> dict[str, str | int | None]:
         "txHash": order.tx_hash,
         "code": failure.code if failure else None,
         "reason": failure.reason if failure else None,
-        "createdAt": _format_timestamp(order.created_ms),
-        "updatedAt": _format_timestamp(order.updated_ms),
+        "createdAt": format_timestamp(order.created_ms),
+        "updatedAt": format_timestamp(order.updated_ms),
     }
 
 
@@ -68,11 +74,6 @@ def default_file_name(at_ms: int, suffix: str) -> str:
     """Return a file name with the time of the export."""
     at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=UTC)
     return f"orders-{at:%Y%m%d-%H%M%S}.{suffix}"
-
-
-def _format_timestamp(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 Record = Mapping[str, str | int | None]

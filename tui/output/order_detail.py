@@ -10,6 +10,7 @@ from tui.model.orders import Order
 from tui.model.quotes import BPS, Quote
 from tui.model.rates import Rates
 from tui.output.failure_advice import get_advice
+from tui.output.order_condition import render_condition, render_expiry
 from tui.output.timeline import TextContext, render_timeline
 from tui.table.columns import LOSS_MIN_BPS
 from tui.text.format import (
@@ -33,7 +34,11 @@ _LONG_CELLS: Final = 88
 def render_order_detail(order: Order, rates: Rates, context: TextContext) -> list[Line]:
     """Render an order in full, its sections separated by empty lines."""
     sections = [
-        list(_render_head(order, context)),
+        [
+            *_render_head(order, context),
+            *render_condition(order, context),
+            *render_expiry(order, context),
+        ],
         list(_render_timeline(order, rates, context)),
         *(list(render(order, context)) for render in _SECTIONS),
     ]
@@ -51,12 +56,10 @@ def _render_head(order: Order, context: TextContext) -> Iterator[Line]:
         Span(f"  {pair.side} {pair.name}", pair.side),
         Span(f"  {amount}", "strong"),
     ]
-    at_most = "<=" if context.symbols.is_ascii else "≤"
-    properties = [
-        order.type,
-        f"slippage {at_most} {format_percent(Decimal(order.slippage_bps) / BPS)}",
-    ]
-    properties += [f"limit {order.limit_price}"] if order.limit_price else []
+    properties = [order.type]
+    if order.condition is None:  # else it is said with what it becomes
+        slippage = format_percent(Decimal(order.slippage_bps) / BPS)
+        properties.append(f"slippage {context.symbols.at_most} {slippage}")
     dot = f" {context.symbols.dot} "
     yield [
         Span(f"{context.symbols.status[order.status]} {order.status}", order.status),

@@ -257,6 +257,8 @@ def _render_batch(context: SummaryContext) -> Line:
         bar = draw_bar(share, _BATCH_BAR_CELLS, symbols.full, symbols.empty)
         line = [Span("batch ", "muted"), *line, Span(f"{bar} ", "share")]
     line.append(Span(done))
+    if batch.waiting:
+        line.append(Span(f" {symbols.status['waiting']}{batch.waiting:,}", "waiting"))
     if batch.failed:
         line.append(Span(f" {symbols.status['failed']}{batch.failed:,}", "failed"))
     return line
@@ -267,7 +269,7 @@ def _render_time_left(context: SummaryContext) -> Line:
     batch = context.model.counters.batches.get_current(now_ms)
     rate = context.model.counters.rates.end_rate(now_ms)
     is_offline = context.model.connection.status is ConnectionStatus.OFFLINE
-    if batch is None or batch.is_finished or is_offline or not rate:
+    if batch is None or not batch.left or is_offline or not rate:
         return []
-    left_s = Decimal(batch.total - batch.ended) / rate
+    left_s = Decimal(batch.left) / rate
     return [Span(f"{left_s:.0f} s left", "muted")]

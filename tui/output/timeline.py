@@ -44,15 +44,16 @@ def render_timeline(order: Order, rates: Rates, context: TextContext) -> Iterato
     bar_cells = max(min(context.cells - _FIXED_CELLS, _BAR_CELLS_MAX), 0)
     yield [Span(f"{'TIMELINE':<13}{'at':>7} {' ' * bar_cells}{'took':>6}{'/p50':>5}", "title")]
     phases = _compute_phases(order, context.now_ms)
-    longest_ms = max(phase.duration_ms for phase in phases) or 1
+    # Waiting may take days: it is not what the other bars are compared with.
+    executed_ms = [phase.duration_ms for phase in phases if phase.step.status != "waiting"]
+    longest_ms = max(executed_ms, default=0) or 1
     for phase in phases:
         failure = phase.step.failure
         if failure is not None and not phase.is_end:
             wait = f", waits {format_seconds(failure.wait_ms)}" if failure.wait_ms else ""
             yield [Span(f"  {sanitize_text(failure.code)}{wait}", "worse")]
-        yield _render_phase(
-            phase, phase.duration_ms * bar_cells / longest_ms, bar_cells, rates, context.symbols
-        )
+        filled = min(phase.duration_ms / longest_ms, 1) * bar_cells
+        yield _render_phase(phase, filled, bar_cells, rates, context.symbols)
 
 
 def _compute_phases(order: Order, now_ms: int) -> list[_Phase]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
@@ -16,34 +16,29 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
-from tui.model import batch_plan
-from tui.model.batch_plan import BatchPlan, InvalidPlan
 from tui.model.messages import WireOrderTerms
+from tui.model.plan import batch_plan, condition_plan
+from tui.model.plan.batch_plan import BatchPlan
+from tui.model.plan.form_reader import InvalidPlan
 from tui.quotes import describe_order
+from tui.screens.order_rows import (
+    PRICE_FIELDS,
+    OrderRows,
+    describe_error,
+    get_hint,
+    get_row,
+    is_row_shown,
+)
 from tui.screens.submit import SubmitScreen
 from tui.session import Session
 from tui.settings import PRESETS_MAX, BatchForm
-from tui.text.format import format_rate
+from tui.text.format import SECOND_MS, format_moment, format_rate
 from tui.widgets.choice import Choice
 
 _PREVIEW_ORDERS: Final = 3
 _SAMPLE_ORDERS: Final = 500
 _VALUE_DELAY_S: Final = 0.3
 _SINGLE_ORDER_FORM: Final[BatchForm] = {"count": "1", "pace": "0", "seed": "0", "of": "in"}
-
-_CHOICES: Final = {
-    "pace": batch_plan.PACES,
-    "side": {each: each for each in batch_plan.SIDES},
-    "type": {each: each for each in batch_plan.TYPES},
-    "of": {"base": "base token", "in": "token in"},
-}
-_ROW_OF: Final = {"low": "amount", "high": "amount"}
-_HINTS: Final = {
-    "limit": "quote tokens for one base token",
-    "minimum": "empty: the slippage alone protects",
-    "pairs": "BASE/QUOTE, spaces between",
-    "seed": "same seed, same orders",
-}
 
 
 class BatchScreen(SubmitScreen):
@@ -79,39 +74,16 @@ class BatchScreen(SubmitScreen):
         """Lay out a row for each field, the preview and the buttons."""
         with Vertical(id="dialog") as dialog:
             dialog.border_title = "New order" if self._is_single else "New batch"
-            for name, title, widgets in self._rows():
+            for name, title, widgets in OrderRows(self._form, is_single=self._is_single).build():
                 with Horizontal(id=f"row-{name}", classes="row"):
                     yield Label(title, classes="title")
                     yield from widgets
-                    hint = _HINTS.get(name, "")
-                    yield Label(hint, id=f"error-{name}", classes="hint", markup=False)
+                    yield Label(id=f"error-{name}", classes="hint", markup=False)
             yield Label(id="totals", markup=False)
             yield Label(id="preview", markup=False)
+            yield Label(id="sense", markup=False)
             yield Label(id="outcome", markup=False)
             yield from self._buttons()
-
-    def _rows(self) -> Iterator[tuple[str, str, list[Widget]]]:
-        """Yield name, title and widgets of each row; its error has room beside the widgets."""
-        if not self._is_single:
-            yield "count", "Count", [self._build_input("count", 8)]
-            yield "pace", "Sent", [self._build_choice("pace")]
-        yield "pairs", "Pair" if self._is_single else "Pairs", [self._build_input("pairs", 30)]
-        yield "side", "Side", [self._build_choice("side")]
-        yield "type", "Type", [self._build_choice("type")]
-        yield "limit", "Price", [self._build_input("limit", 10)]
-        if self._is_single:
-            yield "amount", "Amount", [self._build_input("low", 9)]
-        else:
-            yield (
-                "amount",
-                "Amount",
-                [self._build_input("low", 9), Label("to"), self._build_input("high", 9)],
-            )
-            yield "of", "Of the", [self._build_choice("of")]
-        yield "slippage", "Slippage", [self._build_input("slippage", 7), Label("%")]
-        yield "minimum", "Min out", [self._build_input("minimum", 10)]
-        if not self._is_single:
-            yield "seed", "Seed", [self._build_input("seed", 10)]
 
     def on_mount(self) -> None:
         """Focus the first field and show the preview."""
@@ -125,17 +97,6 @@ class BatchScreen(SubmitScreen):
         with Horizontal(id="buttons"):
             for name, label in labels.items():
                 yield Button(label, id=name, compact=True)
-
-    def _build_input(self, name: str, cells: int) -> Input:
-        field = Input(self._form[name], id=f"field-{name}", compact=True)
-        field.styles.width = cells
-        return field
-
-    def _build_choice(self, name: str) -> Choice:
-        options = dict(_CHOICES[name])
-        if self._is_single and name == "side":
-            del options["mixed"]
-        return Choice(options, self._form[name], id=f"field-{name}")
 
     # Preview
 
@@ -151,19 +112,21 @@ class BatchScreen(SubmitScreen):
 
     def _on_change(self) -> None:
         self.discard_outcome()
+        self.show_text("#sense", "")  # it is about other values
         self._update_preview()
         self._load_values()  # this also cancels the quotes of other values
 
     @work(group="quotes", exclusive=True)
     async def _load_values(self) -> None:
-        """Load the prices that the sum in USDC needs, once the user pauses."""
+        """Load the prices that the sum in USDC and the comparison need, once the user pauses."""
         await asyncio.sleep(_VALUE_DELAY_S)
         plan = self._parse_form()
         if plan is not None:
             with suppress(InvalidPlan):
-                await self.quotes.load_dollar_prices(
-                    islice(plan.generate_orders(self.quotes.find_price), _SAMPLE_ORDERS)
-                )
+                orders = list(islice(plan.generate_orders(self.quotes.find_price), _SAMPLE_ORDERS))
+                await self.quotes.load_dollar_prices(orders)
+                lines = await self.quotes.compare_with_market(orders)
+                self.show_text("#sense", "\n".join(lines))
             self._update_preview()
 
     def _form_values(self) -> BatchForm:
@@ -177,22 +140,45 @@ class BatchScreen(SubmitScreen):
     def _parse_form(self) -> BatchPlan | None:
         """Parse the fields into a plan; none after showing errors beside invalid fields."""
         try:
-            plan, errors = batch_plan.parse_form(self._form_values()), {}
+            form, now_ms = self._form_values(), self.session.server_now_ms
+            plan, errors = batch_plan.parse_form(form, now_ms), {}
         except InvalidPlan as error:
             plan, errors = None, error.errors
-        self._show_errors(errors)
+        self._show_hints(plan, errors)
         return plan
 
-    def _show_errors(self, errors: BatchForm) -> None:
-        shown = {_ROW_OF.get(field, field): reason for field, reason in errors.items()}
+    def _show_hints(self, plan: BatchPlan | None, errors: BatchForm) -> None:
+        """Show beside each row what is wrong with it, or what it means."""
+        form, shown = self._form_values(), {get_row(field): errors[field] for field in errors}
+        until = None if plan is None else plan.expires_at
         for label in self.query(".hint").results(Label):
             row = (label.id or "").removeprefix("error-")
-            label.update(shown.get(row, _HINTS.get(row, "")))
+            hint = get_hint(row, form)
+            if row == "until" and until is not None:
+                at_ms = int(until.timestamp()) * SECOND_MS
+                hint = f"{format_moment(at_ms, self.session.timezone)} {self.session.timezone}"
+            label.update(describe_error(row, shown[row], form) if row in shown else hint)
             label.set_class(row in shown, "-wrong")
 
+    def _show_rows(self) -> None:
+        """Show the rows that the chosen type and time in force have."""
+        form = self._form_values()
+        for row in self.query(".row"):
+            row.display = is_row_shown((row.id or "").removeprefix("row-"), form)
+        fields = condition_plan.CONDITION_FIELDS.get(form["type"], ())
+        for name in PRICE_FIELDS:
+            for widget in self.query(f"#field-{name}, .label-{name}"):
+                widget.display = name in fields
+        is_limit = form["type"] == "limit"
+        for label in self.query("#row-price > .title").results(Label):
+            label.update("Limit" if is_limit else "Trigger")
+        for label in self.query(".label-limit").results(Label):
+            label.display = fields == ("trigger", "limit")
+        for label in self.query("#sense").results(Label):
+            label.display = bool(fields)
+
     def _update_preview(self) -> None:
-        for row in self.query("#row-limit"):
-            row.display = self._form_values()["type"] == "limit"
+        self._show_rows()
         plan = self._parse_form()
         totals, preview = ("", "") if plan is None else self._describe_plan(plan)
         self.show_text("#totals", totals)
@@ -279,7 +265,8 @@ class BatchScreen(SubmitScreen):
         if self._parse_form() is None or self._is_single:
             return
         form, presets = self._form_values(), self.session.settings.presets
-        name = f"{form['count']} {form['side']} {form['pairs']} {form['low']}-{form['high']}"
+        kind = "" if form["type"] == "market" else f" {form['type']}"
+        name = f"{form['count']} {form['side']} {form['pairs']} {form['low']}-{form['high']}{kind}"
         presets[name] = form
         while len(presets) > PRESETS_MAX:
             del presets[next(iter(presets))]

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button
 
+from tui.model.conditions import describe_awaited
 from tui.model.orders import Order
 from tui.output.cancellation import count_open, describe_chances, describe_order, render_counts
 from tui.session import Session
@@ -80,9 +81,22 @@ class CancelScreen(ModalScreen[bool]):
         [order] = self._orders
         symbol = self._session.symbols.status[order.status]
         return [
-            [Span(describe_order(order), "strong")],
+            [Span(describe_order(order), "strong"), *self._build_awaited(order)],
             [Span(order.id), Span(f"  {symbol} {order.status} ", order.status)],
         ]
+
+    def _build_awaited(self, order: Order) -> Line:
+        """What an order waits for, if it does."""
+        if order.condition is None or order.status != "waiting":
+            return []
+        awaited = describe_awaited(
+            order.condition,
+            order.token_in,
+            order.token_out,
+            self._session.symbols,
+            is_triggered=order.is_triggered,
+        )
+        return [Span(f"  {awaited}", "waiting")]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Return the answer."""

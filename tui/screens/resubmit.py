@@ -41,7 +41,9 @@ class ResubmitScreen(SubmitScreen):
                 yield Input(placeholder="as it was", id="slippage", compact=True)
                 yield Label("%", classes="hint")
             with Horizontal(classes="row") as row:
-                row.display = any(order.min_amount_out for order in self._failures)
+                row.display = any(
+                    order.min_amount_out and order.condition is None for order in self._failures
+                )
                 yield Label("Min out", classes="title")
                 yield Choice(_MINIMUM_OUT_OPTIONS, "same", id="minimum")
             yield Label(id="outcome", markup=False)
@@ -62,7 +64,12 @@ class ResubmitScreen(SubmitScreen):
         is_one = self.query_one("#which", Choice).value == "one"
         is_min_out_kept = self.query_one("#minimum", Choice).value == "same"
         return [
-            build_resubmit_terms(order, slippage_bps=slippage_bps, is_min_out_kept=is_min_out_kept)
+            build_resubmit_terms(
+                order,
+                now_ms=self.session.server_now_ms,
+                slippage_bps=slippage_bps,
+                is_min_out_kept=is_min_out_kept,
+            )
             for order in (self._selected if is_one else self._failures)
         ]
 

@@ -17,9 +17,9 @@ from tui.connection.order_sender import (
     send_order,
     send_orders,
 )
-from tui.model.batch_plan import count_orders, describe_totals
 from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import WireOrderTerms
+from tui.model.plan.batch_plan import count_orders, describe_totals
 from tui.quotes import QuoteService
 from tui.session import Session
 from tui.text.format import format_seconds, sanitize_text
@@ -86,6 +86,8 @@ class SubmitScreen(ModalScreen[None]):
     def show_message(self, *lines: str) -> None:
         """Show lines below the fields."""
         self.show_text("#outcome", "\n".join(map(sanitize_text, lines)))
+        for label in self.query("#outcome"):
+            label.display = bool(lines)
 
     def show_text(self, selector: str, text: str) -> None:
         """Show a text in a label; a worker may still run when its dialog has lost its widgets."""

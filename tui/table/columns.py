@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from tui.model.conditions import format_awaited_short
 from tui.model.orders import Order
 from tui.model.pairs import DOLLAR_TOKENS
 from tui.text.format import Span, format_amount, format_bps, format_duration, format_price
@@ -64,6 +65,10 @@ def _format_venue(order: Order, _now_ms: int, symbols: Symbols) -> Span:
 
 def _format_price(order: Order, _now_ms: int, symbols: Symbols) -> Span:
     price = order.price
+    if order.status == "waiting" and order.condition is not None:
+        is_triggered = order.is_triggered
+        text = format_awaited_short(order.condition, symbols, is_triggered=is_triggered)
+        return Span(text, "waiting")
     return Span(symbols.dot, "muted") if price is None else Span(format_price(price))
 
 
@@ -101,7 +106,15 @@ def _format_age(order: Order, now_ms: int, _symbols: Symbols) -> Span:
     return Span(format_duration(now_ms - order.created_ms))
 
 
-_TYPE_LABELS: Final = {"market": "MKT", "limit": "LMT", "sniper": "SNP"}
+_TYPE_LABELS: Final = {
+    "market": "MKT",
+    "limit": "LMT",
+    "stop": "STP",
+    "takeProfit": "TP",
+    "stopLimit": "STL",
+    "trailingStop": "TRL",
+    "sniper": "SNP",
+}
 
 COLUMNS: Final[Mapping[str, Column]] = {
     column.key: column

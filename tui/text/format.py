@@ -167,6 +167,18 @@ def parse_timestamp_ms(text: str) -> int:
     return (since.days * 86_400 + since.seconds) * SECOND_MS + since.microseconds // 1_000
 
 
+def format_timestamp(at_ms: int) -> str:
+    """Format a time as the API does, in UTC to the millisecond."""
+    at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def format_moment(at_ms: int, timezone: tzinfo = UTC) -> str:
+    """Format a date and a time of day."""
+    at = datetime.fromtimestamp(at_ms / SECOND_MS, tz=timezone)
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -52,6 +52,8 @@ class Symbols:
     line: str
     dash: str
     more: str
+    at_least: str
+    at_most: str
 
 
 UNICODE: Final = Symbols(
@@ -76,6 +78,8 @@ UNICODE: Final = Symbols(
     line="─",
     dash="–",  # noqa: RUF001 - the shorter dash is meant
     more="…",
+    at_least="≥",
+    at_most="≤",
 )
 
 ASCII: Final = Symbols(
@@ -100,6 +104,8 @@ ASCII: Final = Symbols(
     line="-",
     dash="-",
     more="~",
+    at_least=">=",
+    at_most="<=",
 )
 
 

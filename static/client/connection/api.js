@@ -1,6 +1,9 @@
 /** Client of the HTTP API: a method returns the response's body, or throws. It keeps no state. */
 
 const REQUEST_TIMEOUT_MS = 30_000;
+const QUOTE_FIELDS = [
+  "tokenIn", "tokenOut", "amount", "slippageBps", "maxPriceImpactBps", "minAmountOut",
+];
 /** What the server's paths are relative to: a proxy may serve it under a prefix. */
 const BASE_URL = new URL("../../../", import.meta.url);
 
@@ -53,7 +56,7 @@ export class ApiClient {
 
   /** Both venues' quotes for an order, without placing it. */
   getQuotes(terms, signal) {
-    const { type, limitPrice, ...swap } = terms;
+    const swap = Object.fromEntries(QUOTE_FIELDS.map((name) => [name, terms[name]]));
     return this.#request("POST", "api/quotes", { body: swap, signal });
   }
 

@@ -1,7 +1,7 @@
 /**
  * The filter language, the same as the dashboard's: an order has to match every word.
  *
- *     status:failed,routing dex:meteora pair:SOL side:buy type:limit batch:3fa9 code:slippage
+ *     status:failed,routing dex:meteora pair:SOL side:buy type:stop force:gtd batch:3fa9 code:slippage
  *         one of the values, for each of these fields (a part of the value is enough)
  *     >800ms <2s <1m
  *         how long it took, or has taken until now
@@ -29,7 +29,8 @@ const TEXT_FIELDS = {
   dex: (order) => order.dex ?? "",
   pair: (order) => order.pair.name.toLowerCase(),
   side: (order) => order.pair.side,
-  type: (order) => order.type,
+  type: (order) => order.type.toLowerCase(),
+  force: (order) => order.timeInForce,
   batch: (order) => order.batchId ?? "",
   code: (order) => order.code ?? "",
   id: (order) => order.id,

@@ -1,6 +1,8 @@
 /** One order: its terms, its status, the venues' quotes and its outcome. */
 
+import { canWait, readCondition } from "./conditions.js";
 import { differenceBps, divide } from "./decimal.js";
+import { tokenLabel } from "./tokens.js";
 
 export const STATUSES = [
   "pending", "waiting", "routing", "building", "submitted", "confirmed", "failed", "cancelled",
@@ -31,11 +33,6 @@ function buildPair(tokenIn, tokenOut) {
   return { name, base, quote, side: isBuy ? "buy" : "sell" };
 }
 
-/** The label of a token: its symbol, or the beginning of its mint address. */
-export function tokenLabel(token) {
-  return token.length > 8 ? `${token.slice(0, 4)}…` : token;
-}
-
 /** Changes only in `applyEvent` and `applyStored`, which raise `version`. */
 export class Order {
   version = 0;
@@ -49,6 +46,10 @@ export class Order {
   minAmountOut = null;
   slippageBps = 0;
   maxPriceImpactBps = null;
+  condition = null;
+  isTriggered = false;
+  /** The event that said which price met the condition. */
+  met = null;
   timeInForce = "gtc";
   expiresMs = null;
   batchId = null;
@@ -87,6 +88,11 @@ export class Order {
 
   get hasEnded() {
     return FINAL_STATUSES.has(this.status);
+  }
+
+  /** Whether its time is also that of a market that it waits for. */
+  get canWait() {
+    return canWait(this);
   }
 
   /** Time from placement to the end, or until now while it has not ended. */
@@ -149,7 +155,14 @@ export class Order {
       this.code = this.reason = null;
     }
     if (event.quotes) this.#setRoute(event);
-    this.#setOutcome(event);
+    if (event.executablePrice === undefined) this.#setOutcome(event);
+    else this.setMet(event);
+  }
+
+  /** Take over which price met the condition; its venue need not be the one that executes it. */
+  setMet(event) {
+    this.met = event;
+    this.isTriggered = this.type !== "limit";
   }
 
   /** Take over the state of a stored order. */
@@ -161,6 +174,7 @@ export class Order {
     this.updatedMs = Date.parse(stored.updatedAt);
     this.version += 1;
     this.#setTerms(stored);
+    this.isTriggered = stored.isTriggered ?? false;
     if (stored.route) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.networkFeeLamports = stored.networkFeeLamports ?? 0;
@@ -180,6 +194,7 @@ export class Order {
     this.minAmountOut = terms.minAmountOut ?? null;
     this.slippageBps = terms.slippageBps;
     this.maxPriceImpactBps = terms.maxPriceImpactBps ?? null;
+    this.condition = readCondition(terms);
     this.timeInForce = terms.timeInForce ?? "gtc";
     this.expiresMs = terms.expiresAt ? Date.parse(terms.expiresAt) : null;
     this.batchId = terms.batchId ?? null;

@@ -5,13 +5,15 @@
  * is shown beside the field.
  */
 
+import { buildConditionTerms, CONDITION_DEFAULTS, describeCondition, listInputs } from "./condition_plan.js";
 import { isDecimal, multiply } from "./decimal.js";
 
 export const COUNT_MAX = 10_000;
 
 const SINGLE_ORDER = {
-  count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market", limit: "",
+  count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market",
   low: "1", high: "1", of: "in", slippage: "50", impact: "", minimum: "", seed: "42", pace: "0",
+  ...CONDITION_DEFAULTS,
 };
 const HUNDRED_ORDERS = { ...SINGLE_ORDER, count: "100", side: "mixed", low: "0.5", high: "25", of: "base" };
 const THREE_PAIRS = ["SOL/USDC", "JUP/USDC", "BONK/USDC"];
@@ -38,14 +40,15 @@ export function* generateOrders(form, prices) {
 }
 
 /** The fields of the form that describe an order like this one. */
-export function describeTerms(order) {
+export function describeTerms(order, nowMs = Date.now()) {
   const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
   return {
     count: "1", low: amountIn, high: amountIn, of: "in",
     slippage: String(slippageBps),
     impact: String(maxPriceImpactBps ?? ""),
-    minimum: minAmountOut ?? "",
+    minimum: order.condition === null ? (minAmountOut ?? "") : "",
     type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side,
+    ...describeCondition(order, nowMs),
   };
 }
 
@@ -68,10 +71,11 @@ function buildOrder(form, pair, isBuy, amount, price) {
     amount: isPriced ? quoteAmount(amount, price) : amount,
     slippageBps: readInteger(form.slippage),
     maxPriceImpactBps: readInteger(form.impact),
-    minAmountOut: form.minimum === "" ? undefined : form.minimum,
+    ...buildConditionTerms(form, isBuy),
   };
+  const hasMinimum = form.minimum !== "" && listInputs(form).includes("minimum");
+  if (hasMinimum) terms.minAmountOut = form.minimum;
   if (form.type !== "market") terms.type = form.type;
-  if (form.type === "limit") terms.limitPrice = form.limit;
   return terms;
 }
 

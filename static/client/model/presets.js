@@ -1,5 +1,6 @@
 /** Presets of the form: the built-in ones, and those that the user saved in the browser. */
 
+import { listInputs } from "./condition_plan.js";
 import { PRESETS } from "./order_plan.js";
 import { readStored, writeStored } from "./storage.js";
 
@@ -43,9 +44,13 @@ export class Presets {
   }
 }
 
-function describeForm({ count, side, pairs, low, high, type, slippage, impact, minimum }) {
+function describeForm({ count, side, pairs, low, high, type, slippage, impact, minimum, ...rest }) {
   const words = [count, side, pairs.join(" "), low === high ? low : `${low}-${high}`];
   if (type !== SINGLE_ORDER.type) words.push(type);
+  for (const input of listInputs({ type, ...rest })) {
+    const text = input === "trail" ? `${rest.trail} %` : rest[input];
+    if (text && text !== SINGLE_ORDER[input]) words.push(text);
+  }
   if (slippage !== SINGLE_ORDER.slippage) words.push(`${slippage} bps`);
   if (impact !== SINGLE_ORDER.impact) words.push(`impact ≤ ${impact} bps`);
   if (minimum !== SINGLE_ORDER.minimum) words.push(`≥ ${minimum}`);

@@ -20,7 +20,7 @@ export function summarize(orders, nowMs) {
     if (hasEnded && order.updatedMs > nowMs - RATE_WINDOW_MS) recent += 1;
     if (order.status !== "confirmed") continue;
     byDex[order.dex] = (byDex[order.dex] ?? 0) + 1;
-    confirmedMs.push(order.durationMs(nowMs));
+    if (!order.canWait) confirmedMs.push(order.durationMs(nowMs)); // else it is the market's time
     const saved = computeSavings(order);
     if (saved !== null) {
       gaps.sum += saved.bps;
@@ -36,7 +36,8 @@ export function summarize(orders, nowMs) {
     durationsMs,
     p50: percentile(durationsMs, 0.5),
     p95: percentile(durationsMs, 0.95),
-    inFlight: STATUSES.filter((status) => !FINAL_STATUSES.has(status)).reduce(
+    // What waits for a price is not being executed.
+    inFlight: STATUSES.filter((status) => !FINAL_STATUSES.has(status) && status !== "waiting").reduce(
       (sum, status) => sum + byStatus[status],
       0,
     ),

@@ -1,8 +1,10 @@
 /** The dialog that names what would be cancelled and asks, and the outcome in words. */
 
 import { cancelOrders } from "../connection/order_canceller.js";
+import { describeAwaited } from "../model/conditions.js";
 import { formatLong } from "../model/decimal.js";
-import { STATUS_SYMBOLS, STATUSES, tokenLabel } from "../model/order.js";
+import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { tokenLabel } from "../model/tokens.js";
 import { createElement, formatCount, formatCounted, setText } from "./format.js";
 
 const ALL = "none, all orders are shown";
@@ -139,9 +141,11 @@ function findWholeBatches(orders, store) {
 }
 
 /** `sell SOL/USDC: 2.5 SOL for USDC`. */
-function describeOrder({ amountIn, tokenIn, tokenOut, pair }) {
+function describeOrder(order) {
+  const { amountIn, tokenIn, tokenOut, pair, condition, type } = order;
   const swap = `${formatLong(amountIn)} ${tokenLabel(tokenIn)} for ${tokenLabel(tokenOut)}`;
-  return `${pair.side} ${pair.name}: ${swap}`;
+  const awaited = condition === null ? "" : `, ${type} ${describeAwaited(order)}`;
+  return `${pair.side} ${pair.name}: ${swap}${awaited}`;
 }
 
 function renderCounts(counts) {

@@ -1,13 +1,18 @@
 /** The columns of the order table and of the CSV file: texts and sort keys. */
 
+import { CONDITION_FIELDS, describeThreshold } from "../model/conditions.js";
 import { formatShort } from "../model/decimal.js";
 import { formatSigned, formatDuration } from "./format.js";
-import { STATUS_SYMBOLS, STATUSES, tokenLabel } from "../model/order.js";
+import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { tokenLabel } from "../model/tokens.js";
 
 /** Shown for values that are not known yet, never a zero. */
 const UNKNOWN = "·";
 const REVOKE_DELAY_MS = 10_000;
-const TYPE_LABELS = { market: "MKT", limit: "LMT", sniper: "SNP" };
+const TYPE_LABELS = {
+  market: "MKT", limit: "LMT", stop: "STP", takeProfit: "TP", stopLimit: "STL", trailingStop: "TRL",
+  sniper: "SNP",
+};
 
 /**
  * The columns of the table: the text of a cell, and the number or text to sort by (null is last).
@@ -63,7 +68,7 @@ export const COLUMNS = [
     key: "price",
     title: "Price",
     isNumber: true,
-    text: (order) => (order.amountOut === null ? UNKNOWN : formatShort(order.price)),
+    text: describePrice,
     sort: (order) => (order.amountOut === null ? null : Number(order.price)),
   },
   {
@@ -82,6 +87,13 @@ export const COLUMNS = [
     sort: (order, nowMs) => order.durationMs(nowMs),
   },
 ];
+
+/** The executed price, or what is waited for. */
+function describePrice(order) {
+  if (order.amountOut !== null) return formatShort(order.price);
+  const isWaiting = order.status === "waiting" && order.condition !== null;
+  return isWaiting ? describeThreshold(order) : UNKNOWN;
+}
 
 /** Sort orders by a column, newer before older where equal; those without a value are last. */
 export function sortOrders(orders, key, isDescending, nowMs) {
@@ -109,6 +121,9 @@ const CSV_COLUMNS = {
   amountIn: (order) => order.amountIn,
   minAmountOut: (order) => order.minAmountOut,
   slippageBps: (order) => order.slippageBps,
+  ...Object.fromEntries(CONDITION_FIELDS.map((name) => [name, (order) => order.condition?.[name]])),
+  timeInForce: (order) => order.timeInForce,
+  expiresAt: ({ expiresMs }) => (expiresMs === null ? null : new Date(expiresMs).toISOString()),
   status: (order) => order.status,
   attempts: (order) => order.attempts,
   dex: (order) => order.dex,

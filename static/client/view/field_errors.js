@@ -14,10 +14,16 @@ const FIELD_INPUTS = {
   minAmountOut: "minimum",
   type: "type",
   limitPrice: "limit",
-  expiresAt: "type",
+  triggerPrice: "trigger",
+  activationPrice: "activation",
+  priceOf: "priceOf",
+  trailBps: "trail",
+  then: "trigger",
+  timeInForce: "force",
+  expiresAt: "until",
 };
 /** Inputs without an error text of their own, and the one whose text is about them. */
-const INPUT_GROUPS = { pair: "pairs", others: "pairs", high: "low", of: "low", side: "pairs" };
+const INPUT_GROUPS = { pair: "pairs", others: "pairs", high: "low", of: "low", side: "pairs", then: "trigger" };
 const NAMES = [...new Set(Object.values(FIELD_INPUTS))];
 
 export class FieldErrors {

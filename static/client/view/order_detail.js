@@ -1,8 +1,10 @@
 /** The detail of one order: status, timeline of its events, quotes of both venues, and facts. */
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
+import { describeAwaited, describeMet, describeThen } from "../model/conditions.js";
 import { differenceBps, divide, formatLong, formatShort } from "../model/decimal.js";
-import { STATUS_SYMBOLS, tokenLabel } from "../model/order.js";
+import { STATUS_SYMBOLS } from "../model/order.js";
+import { tokenLabel } from "../model/tokens.js";
 import {
   createElement, formatCount, formatDuration, formatPercent, formatSigned, formatTime, setText,
 } from "./format.js";
@@ -87,6 +89,10 @@ export class OrderDetail extends EventTarget {
     const newEvents = events.filter(({ orderId, seq }) => orderId === this.#id && !known.has(seq));
     if (newEvents.length === 0) return;
     this.#events = [...this.#events, ...newEvents].sort((a, b) => a.seq - b.seq);
+    // An order that was loaded as it is does not know which price met its condition.
+    const met = this.#events.findLast((event) => event.executablePrice !== undefined);
+    const order = this.#store.get(this.#id);
+    if (order && met && order.met === null) order.met = met;
   }
 
   /** Render the order, if one is open and it changed. */
@@ -171,6 +177,9 @@ function buildFacts(order) {
     ["Slippage", `${order.slippageBps} bps`],
     ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
     ["Type", order.type],
+    [order.status === "waiting" ? "Waits for" : "Condition", order.condition && describeAwaited(order)],
+    ["Then", order.condition && !order.hasEnded && describeThen(order)],
+    ["Met at", order.met && describeMet(order)],
     ["Time in force", order.timeInForce !== "gtc" && order.timeInForce.toUpperCase()],
     ["Expires", order.expiresMs !== null && formatMoment(order.expiresMs)],
     ["DEX", order.dex],

@@ -9,6 +9,7 @@
 import { ProblemError, UnreachableError } from "../connection/api.js";
 import { PriceCache } from "../connection/prices.js";
 import { sendWithRetries, sleep } from "../connection/retries.js";
+import { listInputs } from "../model/condition_plan.js";
 import { compare, isDecimal } from "../model/decimal.js";
 import { generateOrders } from "../model/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
@@ -16,7 +17,7 @@ import { Presets } from "../model/presets.js";
 import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
-import { describeSums, formatDollars, renderQuote } from "./quote_summary.js";
+import { describeSums, formatDollars, renderQuote, renderSense } from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
@@ -149,7 +150,7 @@ export class OrderForm extends EventTarget {
     const count = Number(elements.count.value);
     const isMany = count > 1;
     for (const node of this.#form.querySelectorAll(".many")) node.hidden = !isMany;
-    this.#find("limit-field").hidden = elements.type.value !== "limit";
+    this.#showInputs();
     this.#find("low-label").textContent = isMany ? "Amount from" : "Amount";
     this.#find("slippage-percent").textContent = `= ${Number(elements.slippage.value) / 100} %`;
     if (!this.#isSending && !this.#isAsked) {
@@ -157,6 +158,15 @@ export class OrderForm extends EventTarget {
     }
     clearTimeout(this.#quoteTimer);
     this.#quoteTimer = setTimeout(() => this.#preview(), QUOTE_DELAY_MS);
+  }
+
+  /** Show the inputs that the chosen type and time in force have. */
+  #showInputs() {
+    const { type, force } = this.#form.elements;
+    const inputs = listInputs({ type: type.value, force: force.value });
+    for (const node of this.#form.querySelectorAll("[data-input]")) {
+      node.hidden = !inputs.includes(node.dataset.input);
+    }
   }
 
   // Preview
@@ -170,7 +180,7 @@ export class OrderForm extends EventTarget {
       const [terms] = generateOrders({ ...form, count: "1" }, this.#prices.byPair);
       const quote = await this.#client.getQuotes(terms, signal);
       this.#errors.show("quote", []);
-      this.#find("preview").replaceChildren(...renderQuote(quote));
+      this.#find("preview").replaceChildren(...renderQuote(quote), ...renderSense(terms, quote));
       await this.#showSum(form, signal);
     } catch (error) {
       if (signal.aborted) return;

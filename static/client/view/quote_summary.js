@@ -1,8 +1,9 @@
 /** Quotes and sums as text: what an order would get, and what the orders of a form sell. */
 
+import { describeSense } from "../model/conditions.js";
 import { differenceBps, formatShort } from "../model/decimal.js";
-import { tokenLabel } from "../model/order.js";
 import { DOLLAR, findValue } from "../model/order_value.js";
+import { tokenLabel } from "../model/tokens.js";
 import { createElement, formatCount, formatSigned } from "./format.js";
 
 /** Amounts by token and their value: `2,000 SOL, about 200,000 USDC`. */
@@ -21,6 +22,13 @@ export function formatDollars(value) {
 
 function toUnavailable({ dex, refused }) {
   return { dex, ...refused };
+}
+
+/** Whether an order that waits for a price would wait now; nothing for the others. */
+export function renderSense(terms, { quotes, dex }) {
+  const best = quotes.find((each) => each.dex === dex);
+  const text = describeSense(terms, best.amountOut);
+  return text === "" ? [] : [createElement("p", { id: "sense" }, text)];
 }
 
 /** Every venue's offer, the best first marked, and the minimum. */

@@ -5,6 +5,7 @@ import { chooseLatencyScale, drawLatencyHistogram, drawVenueShare } from "./char
 import { createElement, formatCount, formatCounted, formatDuration, setText } from "./format.js";
 
 const DEXES = ["raydium", "meteora"];
+const RARE_STATUSES = ["waiting", "cancelled", "expired"];
 const ANNOUNCE_INTERVAL_MS = 5_000;
 const BADGE_TEXTS = {
   connecting: "◌ connecting",
@@ -43,8 +44,8 @@ export class SummaryBar extends EventTarget {
     for (const status of STATUSES) {
       const { button, number } = this.#buttons[status];
       setText(number, formatCount(counts.byStatus[status]));
-      // The last two are rare: hidden while there are none.
-      const isRare = status === "cancelled" || status === "expired";
+      // Some are rare: hidden while there are none.
+      const isRare = RARE_STATUSES.includes(status);
       button.hidden = isRare && counts.byStatus[status] === 0 && !this.statuses.has(status);
     }
     setText(this.#find("in-flight"), formatCount(counts.inFlight));

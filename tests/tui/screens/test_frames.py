@@ -6,6 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from tests.tui.screens.dialogs import fill_fields
 from tests.tui.sessions import (
     NARROW,
     WIDE,
@@ -16,7 +17,14 @@ from tests.tui.sessions import (
     screen_text,
     show_dashboard,
 )
+from tests.tui.waiting import waiting_messages
 
+TYPE_FIELDS = (
+    {"type": "limit"},
+    {"type": "stopLimit", "trigger": "140", "limit": "139.5", "force": "gtd", "until": "2h"},
+    {"type": "takeProfit", "trigger": "160", "until": "soon"},
+    {"type": "trailingStop", "trail": "2.5", "activation": "155", "force": "ioc"},
+)
 MIDDLE_MS = 26_600
 OFFLINE_MS = 11_000
 DEGRADED_MS = 18_600
@@ -65,6 +73,29 @@ async def test_a_frame_is_as_it_was(
     ) as pilot:
         await press_keys(pilot, *keys)
         assert screen_text(pilot) == frame
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
+@pytest.mark.parametrize(
+    "keys",
+    [("G",), ("G", "enter"), ("j", "j", "j", "enter"), ("j", "j", "j", "x"), ("X",)],
+    ids=["list", "met", "detail", "cancel", "cancel-all"],
+)
+async def test_a_frame_of_orders_that_wait_is_as_it_was(
+    frame: SnapshotAssertion, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with show_dashboard(make_session(StaticSource(waiting_messages())), size) as pilot:
+        await press_keys(pilot, *keys)
+        assert screen_text(pilot) == frame
+
+
+@pytest.mark.parametrize("key", ["n", "o"])
+async def test_the_fields_of_a_type_are_as_they_were(frame: SnapshotAssertion, key: str) -> None:
+    async with show_dashboard(make_session(StaticSource(waiting_messages())), NARROW) as pilot:
+        await press_keys(pilot, key)
+        for fields in TYPE_FIELDS:
+            await fill_fields(pilot, **fields)
+            assert screen_text(pilot) == frame(name=fields["type"])
 
 
 async def test_a_frame_without_shapes_is_ascii(frame: SnapshotAssertion) -> None:

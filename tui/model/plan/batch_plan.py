@@ -9,31 +9,39 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 
 from tui.model.messages import WireOrderTerms
 from tui.model.pairs import shorten_token, split_pair
+from tui.model.plan.condition_plan import (
+    CONDITION_DEFAULTS,
+    CONDITION_FIELDS,
+    TYPES,
+    ConditionPlan,
+    read_condition,
+    read_time_in_force,
+)
+from tui.model.plan.form_reader import FormReader, InvalidPlan, count_decimals
 from tui.settings import BatchForm
 from tui.text.format import format_amount
 
 COUNT_MAX: Final = 10_000
 _DECIMALS_MAX: Final = 5
-_DIGITS_MAX: Final = 18
 _CURL_ORDERS_MAX: Final = 100
 _TOTALS_MAX: Final = 3
 
 SIDES: Final = ("mixed", "buy", "sell")
-TYPES: Final = ("market", "limit", "sniper")
 PACES: Final = {"0": "all at once", "10": "10 a second", "100": "100 a second"}
 
 DEFAULTS: Final[BatchForm] = {
+    **CONDITION_DEFAULTS,
     "count": "100",
     "pairs": "SOL/USDC",
     "side": "mixed",
     "type": "market",
-    "limit": "",
     "low": "0.5",
     "high": "25",
     "of": "base",
@@ -51,17 +59,8 @@ PRESETS: Final[Mapping[str, BatchForm]] = {
 }
 """Predefined forms, by name."""
 
-_T = TypeVar("_T")
 PriceLookup = Callable[[str], Decimal | None]
 """Returns the last known price of a pair, in quote tokens for one base token."""
-
-
-class InvalidPlan(Exception):
-    """Some fields are invalid; ``errors`` has a sentence for each of them."""
-
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        super().__init__("; ".join(errors.values()))
-        self.errors = dict(errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class BatchPlan:
     pairs: tuple[str, ...]
     side: str
     type: str
-    limit: Decimal | None
+    condition: ConditionPlan | None
     low: Decimal
     high: Decimal
     is_in_base: bool
@@ -80,6 +79,8 @@ class BatchPlan:
     minimum: Decimal | None
     seed: int
     pace: int
+    time_in_force: str
+    expires_at: datetime | None
 
     def generate_orders(self, find_price: PriceLookup) -> Iterator[WireOrderTerms]:
         """Generate the orders; raises ``InvalidPlan`` if an amount needs an unknown price."""
@@ -103,19 +104,27 @@ class BatchPlan:
         )
         if self.minimum is not None:
             terms["minAmountOut"] = f"{self.minimum:f}"
-        if self.limit is not None:
-            terms["limitPrice"] = f"{self.limit:f}"
+        if self.condition is not None:
+            self.condition.add_to(terms, side)
+        if self.time_in_force != "gtc":
+            terms["timeInForce"] = self.time_in_force
+        if self.expires_at is not None:
+            terms["expiresAt"] = f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}"
         return terms
 
     def _draw_amount(self, random: Random) -> Decimal:
-        step = Decimal(1).scaleb(-max(_choose_decimals(self.high), _count_decimals(self.low)))
+        step = Decimal(1).scaleb(-max(_choose_decimals(self.high), count_decimals(self.low)))
         steps = int((self.high - self.low) / step)
         return (self.low + random.randint(0, steps) * step).quantize(step)
 
 
-def parse_form(form: BatchForm) -> BatchPlan:
-    """Parse a form; raises ``InvalidPlan`` with all invalid fields."""
-    reader = _FormReader(form)
+def parse_form(form: BatchForm, now_ms: int) -> BatchPlan:
+    """Parse a form; raises ``InvalidPlan`` with all invalid fields.
+
+    ``now_ms`` is the time that a relative expiry counts from, by the server's clock. The fields of
+    what waits for a price are read for the types that have them; a minimum is of the others.
+    """
+    reader = FormReader(form, DEFAULTS)
     order_type = reader.read_choice("type", TYPES)
     low = reader.read_decimal("low", decimals=_DECIMALS_MAX) or Decimal(0)
     high = reader.read_decimal("high", decimals=_DECIMALS_MAX) or Decimal(0)
@@ -124,90 +133,28 @@ def parse_form(form: BatchForm) -> BatchPlan:
     slippage = reader.read_decimal("slippage", minimum=Decimal(0), maximum=Decimal(100)) or Decimal(
         0
     )
+    time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
     plan = BatchPlan(
         count=reader.read_integer("count", 1, COUNT_MAX),
         pairs=reader.read_pairs("pairs"),
         side=reader.read_choice("side", SIDES),
         type=order_type,
-        limit=reader.read_decimal("limit") if order_type == "limit" else None,
+        condition=read_condition(reader, order_type),
         low=low,
         high=high,
         is_in_base=reader.read_choice("of", ("base", "in")) == "base",
         slippage_bps=int(slippage * 100),
-        minimum=reader.read_decimal("minimum", is_optional=True),
+        minimum=None
+        if order_type in CONDITION_FIELDS
+        else reader.read_decimal("minimum", is_optional=True),
         seed=reader.read_integer("seed", 0, 2**63),
         pace=reader.read_integer("pace", 0, 1_000),
+        time_in_force=time_in_force,
+        expires_at=expires_at,
     )
     if reader.errors:
         raise InvalidPlan(reader.errors)
     return plan
-
-
-class _FormReader:
-    """Reads the fields of a form and collects all errors, so that they are reported together."""
-
-    def __init__(self, form: BatchForm) -> None:
-        self._form = form
-        self.errors: dict[str, str] = {}
-
-    def read_integer(self, field: str, minimum: int, maximum: int) -> int:
-        text = self._read_text(field)
-        if not (text.isascii() and text.isdigit()) or len(text) > _DIGITS_MAX + 1:
-            return self._reject(field, "must be a whole number", minimum)
-        if not minimum <= int(text) <= maximum:
-            return self._reject(field, f"must be from {minimum:,} to {maximum:,}", minimum)
-        return int(text)
-
-    def read_decimal(
-        self,
-        field: str,
-        *,
-        minimum: Decimal | None = None,
-        maximum: Decimal | None = None,
-        decimals: int = _DIGITS_MAX,
-        is_optional: bool = False,
-    ) -> Decimal | None:
-        """Read a decimal; it must be more than 0 unless ``minimum`` allows less."""
-        text = self._read_text(field)
-        if not text and is_optional:
-            return None
-        try:
-            value = Decimal(text) if len(text) <= _DIGITS_MAX else Decimal("NaN")
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or abs(value.adjusted()) > _DIGITS_MAX:
-            return self._reject(field, "must be a number", None)
-        if _count_decimals(value) > decimals:
-            return self._reject(field, f"must have at most {decimals} decimals", None)
-        if value < (minimum or 0) or (minimum is None and not value):
-            return self._reject(field, "must be more than 0", None)
-        if maximum is not None and value > maximum:
-            return self._reject(field, f"must be at most {maximum}", None)
-        return value
-
-    def read_choice(self, field: str, options: Sequence[str]) -> str:
-        text = self._read_text(field)
-        if text not in options:
-            return self._reject(field, f"must be one of {', '.join(options)}", options[0])
-        return text
-
-    def read_pairs(self, field: str) -> tuple[str, ...]:
-        names = tuple(dict.fromkeys(self._read_text(field).split()))
-        if not names:
-            return self._reject(field, "choose a pair at least", names)
-        for name in names:
-            try:
-                split_pair(name, "sell")
-            except ValueError as error:
-                return self._reject(field, str(error), names)
-        return names
-
-    def _read_text(self, field: str) -> str:
-        return self._form.get(field, DEFAULTS.get(field, "")).strip()
-
-    def _reject(self, field: str, reason: str, value: _T) -> _T:
-        self.errors[field] = reason
-        return value
 
 
 def count_orders(count: int) -> str:
@@ -243,11 +190,6 @@ def build_curl_command(url: str, orders: Sequence[WireOrderTerms], key: str) -> 
         f" -H 'Content-Type: application/json' -H {shlex.quote(f'Idempotency-Key: {key}')}"
         f" -d {shlex.quote(body)}"
     )
-
-
-def _count_decimals(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def _choose_decimals(high: Decimal) -> int:

@@ -1,0 +1,133 @@
+"""The fields of the form that say what orders wait for, and for how long they are in force."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from tui.model.conditions import HAVE_ONE_ATTEMPT, TOKEN_IN, TOKEN_OUT
+from tui.model.messages import WireOrderTerms
+from tui.model.plan.form_reader import FormReader
+from tui.settings import BatchForm
+from tui.text.format import SECOND_MS
+
+TYPES: Final = ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop", "sniper")
+CONDITION_FIELDS: Final = {
+    "limit": ("limit",),
+    "stop": ("trigger",),
+    "takeProfit": ("trigger", "then"),
+    "stopLimit": ("trigger", "limit"),
+    "trailingStop": ("trail", "activation"),
+}
+"""The types of orders that wait for a price, and the fields of the form that each has."""
+PRICES_OF: Final = {"base": "base token", "quote": "quote token"}
+THEN: Final = ("limit", "market")
+TIMES_IN_FORCE: Final = ("gtc", "gtd", "ioc", "fok")
+CONDITION_DEFAULTS: Final[BatchForm] = {
+    **dict.fromkeys(("limit", "trigger", "activation"), ""),
+    "trail": "2",
+    "then": "limit",
+    "price_of": "base",
+    "force": "gtc",
+    "until": "2h",
+}
+_TRAIL_MIN, _TRAIL_MAX = Decimal("0.5"), Decimal(50)
+_AHEAD_MAX: Final = timedelta(days=366)
+_DURATION: Final = re.compile(r"(?:\d{1,7}[smhdw]\s*){1,5}")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_EXPIRY_HINT: Final = "write 2h, 1d or 2026-11-21T16:09Z"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionPlan:
+    """What the orders of a plan wait for. ``is_of_base``: prices are of one base token."""
+
+    limit: Decimal | None
+    trigger: Decimal | None
+    activation: Decimal | None
+    trail_bps: int | None
+    then: str | None
+    is_of_base: bool
+
+    def add_to(self, terms: WireOrderTerms, side: str) -> None:
+        """Add the fields of the wire to the terms of an order of this side."""
+        prices = {
+            "limitPrice": self.limit,
+            "triggerPrice": self.trigger,
+            "activationPrice": self.activation,
+        }
+        written = {name: f"{price:f}" for name, price in prices.items() if price is not None}
+        # The base token is what a sell sells, and what a buy buys.
+        is_of_token_in = self.is_of_base == (side == "sell")
+        written["priceOf"] = TOKEN_IN if is_of_token_in else TOKEN_OUT
+        if self.then is not None:
+            written["then"] = self.then
+        terms.update(written)  # type: ignore[typeddict-item]
+        if self.trail_bps is not None:
+            terms["trailBps"] = self.trail_bps
+
+
+def read_condition(reader: FormReader, order_type: str) -> ConditionPlan | None:
+    """Read what orders of a type wait for; ``None`` for those that do not wait."""
+    fields = CONDITION_FIELDS.get(order_type)
+    if fields is None:
+        return None
+    trail = None
+    if "trail" in fields:
+        trail = reader.read_decimal("trail", minimum=_TRAIL_MIN, maximum=_TRAIL_MAX, decimals=2)
+    return ConditionPlan(
+        limit=reader.read_decimal("limit") if "limit" in fields else None,
+        trigger=reader.read_decimal("trigger") if "trigger" in fields else None,
+        activation=reader.read_decimal("activation", is_optional=True)
+        if "activation" in fields
+        else None,
+        trail_bps=None if trail is None else int(trail * 100),
+        then=reader.read_choice("then", THEN) if "then" in fields else None,
+        is_of_base=reader.read_choice("price_of", tuple(PRICES_OF)) == "base",
+    )
+
+
+def read_time_in_force(
+    reader: FormReader, order_type: str, now_ms: int
+) -> tuple[str, datetime | None]:
+    """Read the time in force, and with ``gtd`` when it ends."""
+    force = reader.read_choice("force", TIMES_IN_FORCE)
+    if force in HAVE_ONE_ATTEMPT and order_type in CONDITION_FIELDS and order_type != "limit":
+        return reader.reject("force", "must be gtc or gtd: it waits", force), None
+    if force != "gtd":
+        return force, None
+    try:
+        return force, parse_expiry(reader.read_text("until"), now_ms)
+    except ValueError as error:
+        return reader.reject("until", str(error), force), None
+
+
+def parse_expiry(text: str, now_ms: int) -> datetime:
+    """Parse ``2h``, ``1d12h`` or a time with its zone, in UTC; raises ``ValueError`` (reason)."""
+    now = datetime.fromtimestamp(now_ms / SECOND_MS, tz=UTC)
+    if _DURATION.fullmatch(text):
+        parts = re.findall(r"(\d+)([smhdw])", text)
+        ahead = sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    else:
+        ahead = _parse_time(text) - now
+    if ahead <= timedelta():
+        raise ValueError("must be later than now")
+    if ahead > _AHEAD_MAX:
+        raise ValueError(f"must be within {_AHEAD_MAX.days} days")
+    return now + ahead
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(_EXPIRY_HINT) from None
+    if at.tzinfo is None:
+        raise ValueError(f"needs its zone: {_EXPIRY_HINT}")
+    try:
+        return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(_EXPIRY_HINT) from None

@@ -1,0 +1,89 @@
+"""Says of an order that is being prepared whether it would wait, compared with the market now."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from tui.model.conditions import (
+    HAVE_ONE_ATTEMPT,
+    RISING_TYPES,
+    TOKEN_IN,
+    format_trail,
+    name_price_unit,
+)
+from tui.model.messages import WireOrderTerms
+from tui.model.quotes import BPS
+from tui.text.format import format_price
+
+_NAMES: Final = {
+    "limit": "limit",
+    "stop": "stop",
+    "stopLimit": "stop",
+    "takeProfit": "take-profit",
+}
+_EQUAL_BELOW: Final = Decimal("0.0005")
+"""A price that differs by less from the market's is called the same."""
+
+
+def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
+    """Compare what an order waits for with the market; empty for one that does not wait.
+
+    ``executable_price`` is what the best route pays for its whole amount, in tokens out for one in.
+    """
+    if executable_price <= 0:
+        return ""
+    is_of_token_in = order.get("priceOf", TOKEN_IN) == TOKEN_IN
+    market = executable_price if is_of_token_in else 1 / executable_price
+    order_type = order.get("type", "market")
+    if order_type == "trailingStop":
+        return _describe_trailing(order, market, is_cost=not is_of_token_in)
+    awaited = order.get("limitPrice") if order_type == "limit" else order.get("triggerPrice")
+    if order_type not in _NAMES or awaited is None:
+        return ""
+    price = Decimal(awaited)
+    is_at_least = (order_type in RISING_TYPES) == is_of_token_in
+    is_met = market >= price if is_at_least else market <= price
+    distance = _describe_distance(price, market)
+    outcome = _describe_outcome(order, order_type, is_met=is_met)
+    return f"this {_NAMES[order_type]} is {distance} and would {outcome}{_describe_limit(order)}"
+
+
+def _describe_outcome(order: WireOrderTerms, order_type: str, *, is_met: bool) -> str:
+    if is_met:
+        return "fill now" if order_type == "limit" else "trigger at once"
+    has_one_attempt = order.get("timeInForce") in HAVE_ONE_ATTEMPT
+    return "expire unfilled" if has_one_attempt else "wait"
+
+
+def _describe_limit(order: WireOrderTerms) -> str:
+    """A warning of a limit that cannot be had at the trigger: it would wait for a better price."""
+    limit, trigger = order.get("limitPrice"), order.get("triggerPrice")
+    if limit is None or trigger is None:
+        return ""
+    is_cost = order.get("priceOf") not in (None, TOKEN_IN)
+    is_beyond = Decimal(limit) < Decimal(trigger) if is_cost else Decimal(limit) > Decimal(trigger)
+    return "; its limit is better than its trigger and may not be had then" if is_beyond else ""
+
+
+def _describe_trailing(order: WireOrderTerms, market: Decimal, *, is_cost: bool) -> str:
+    trail_bps, activation = order.get("trailBps", 0), order.get("activationPrice")
+    if activation is not None:
+        start = Decimal(activation)
+        if start < market if is_cost else start > market:
+            return f"it begins to trail {_describe_distance(start, market)}"
+    kept = 1 - Decimal(trail_bps) / BPS
+    trigger = market / kept if is_cost else market * kept
+    unit = name_price_unit(order.get("priceOf", TOKEN_IN), order["tokenIn"], order["tokenOut"])
+    way = "above" if is_cost else "below"
+    return (
+        f"it would trigger at {format_price(trigger)} {unit} or later,"
+        f" {format_trail(trail_bps)} % {way} the best from now on"
+    )
+
+
+def _describe_distance(price: Decimal, market: Decimal) -> str:
+    gap = price / market - 1
+    if abs(gap) < _EQUAL_BELOW:
+        return "at the market"
+    return f"{abs(gap) * 100:.1f} % {'above' if gap > 0 else 'below'} the market"
