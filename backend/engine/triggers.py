@@ -60,7 +60,11 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         peaks=peaks,
         feed=shared.feed,
         markets=MarketReader(
-            shared.router, shared.subscriptions, interval_s=interval_s, settle_s=SETTLE_S
+            shared.router,
+            shared.subscriptions,
+            interval_s=interval_s,
+            settle_s=SETTLE_S,
+            trusted_slots=settings.quote_slots_max,
         ),
         releases=Releases(orders, JobQueue(shared.broker)),
         listen=listen,

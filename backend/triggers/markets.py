@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
 
@@ -18,6 +18,7 @@ from backend.triggers.watched_orders import Direction
 from backend.venues.venue import Pool
 
 Pair = tuple[Token, Token]
+READ_S_MAX: Final = 10.0
 
 
 class PoolSource(Protocol):
@@ -32,11 +33,6 @@ class PoolSource(Protocol):
 
 class SlotSource(Protocol):
     """The part of the node's subscriptions that is needed here."""
-
-    @property
-    def tip_slot(self) -> int | None:
-        """The newest slot that the node told."""
-        ...
 
     @property
     def is_live(self) -> bool:
@@ -62,12 +58,19 @@ class MarketReader:
     """
 
     def __init__(
-        self, router: PoolSource, slots: SlotSource | None, *, interval_s: float, settle_s: float
+        self,
+        router: PoolSource,
+        slots: SlotSource | None,
+        *,
+        interval_s: float,
+        settle_s: float,
+        trusted_slots: int = 0,
     ) -> None:
         self._router = router
         self._slots = slots
         self._interval_s = interval_s
         self._settle_s = settle_s
+        self._trusted_slots = trusted_slots
 
     async def wait_for_slot(self) -> None:
         """Return in the next slot, when its notifications have had time to come."""
@@ -84,7 +87,10 @@ class MarketReader:
         wanted: dict[Pair, list[Direction]] = {}
         for direction in directions:
             wanted.setdefault(direction.pair, []).append(direction)
-        found = await self._router.read_pools(list(wanted))
+        async with asyncio.timeout(READ_S_MAX):
+            found = await self._router.read_pools(list(wanted))
+        # The node's newest slot is ahead of every confirmed state: it says nothing about these.
+        newest = max((pool.slot for pools, _ in found for pool in pools), default=0)
         markets: dict[Direction, PoolMarket] = {}
         incomplete = 0
         for pair, (pools, missing) in zip(wanted, found, strict=True):
@@ -93,16 +99,16 @@ class MarketReader:
             incomplete += not is_complete
             if not pools:
                 continue
-            slot = min(pool.slot for pool in pools)
+            slot = min(self._find_observed_slot(pool, newest) for pool in pools)
             for direction in wanted[pair]:
                 mint_in, mint_out = (Pubkey.from_string(token.mint) for token in direction)
                 markets[direction] = PoolMarket(mint_in, mint_out, pools, slot, is_complete)
         observe_triggers.markets_read(len(wanted), incomplete)
-        pools_read = [pool for pools, _ in found for pool in pools]
-        return Markets(markets, self._find_current_slot(pools_read))
+        return Markets(markets, newest)
 
-    def _find_current_slot(self, pools: Iterable[Pool]) -> int:
-        """The newest slot that is known, at this moment: a node may have begun anew."""
-        newest = max((pool.slot for pool in pools), default=0)
-        tip = self._slots.tip_slot if self._slots is not None and self._slots.is_live else None
-        return max(newest, tip or 0)
+    def _find_observed_slot(self, pool: Pool, newest: int) -> int:
+        """The slot in which a pool was as it is: one that is subscribed to changes in few slots.
+
+        The router quotes it from the notifications while it is so many slots behind.
+        """
+        return newest if newest - pool.slot <= self._trusted_slots else pool.slot

@@ -50,7 +50,7 @@ _SIGNED = {Status.SUBMITTED, Status.CONFIRMED}
 _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
     *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason", "time_in_force"),
-    *("condition", "is_triggered", "high_water", "trigger_shard"),
+    *("condition", "is_triggered", "high_water", "high_water_slot", "trigger_shard"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

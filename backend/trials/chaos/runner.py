@@ -222,6 +222,8 @@ def _build_result(
         end_counts[status] = end_counts.get(status, 0) + 1
     violations = audit(evidence)
     violations += find_unanswered(observed)
+    if turn.has_waiting and not snapshot.releases:
+        violations.append(Violation(ViolationKind.LOST, "no waiting order was ever released"))
     if recovery_s > bound_s:
         message = f"an order took {recovery_s:.1f} s after the last fault to end"
         violations.append(Violation(ViolationKind.STUCK, message))
