@@ -10,6 +10,7 @@ from backend.store import feed, journal, late_amounts
 from backend.store.address import parse_address
 from backend.store.connection import Connector, open_connection
 from backend.store.idempotency import earlier_requests
+from backend.store.intake import order_rows
 from backend.store.leases import lease_store
 from backend.store.waiting import waiting_orders
 from backend.store.withdrawals import (
@@ -89,3 +90,11 @@ async def test_the_statement_that_stores_orders_is_not_planned_for_each_executio
             row = await connection.fetchrow(_COUNT_PLANS)
         assert row is not None
         assert row["generic_plans"] > row["custom_plans"], row
+
+
+async def test_orders_that_are_stored_together_are_not_each_compared_with_all(
+    database_url: str,
+) -> None:
+    plan = await explain_generic(database_url, order_rows.INSERT_ORDERS)
+    assert plan.count("hashed SubPlan") == 2, plan
+    assert "Join Filter" not in plan, plan

@@ -11,6 +11,9 @@ from backend.store.committed_events import encode_first_data
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
 from backend.store.waiting.condition_rows import encode_condition
 
+# Not a join, which a plan for one row would make of two loops; so PostgreSQL looks into a hash table.
+_IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
+
 # The limit is the number of rows, as in the journal: so PostgreSQL keeps the generic plan. It would
 # plan each call anew for the length of its arrays, which takes longer than to store one order.
 INSERT_ORDERS: Final = f""" -- store orders
@@ -43,10 +46,11 @@ WITH input AS (
     RETURNING id, created_at
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, 1, 'pending', created_at, 1, data FROM stored JOIN input USING (id)
+    SELECT id, 1, 'pending', written.at, 1, data
+    FROM input CROSS JOIN written WHERE {_IS_STORED}
     UNION ALL
-    SELECT id, 2, $21::text::order_status, created_at, 1, '{{}}'
-    FROM stored JOIN input USING (id) WHERE waits
+    SELECT id, 2, $21::text::order_status, written.at, 1, '{{}}'
+    FROM input CROSS JOIN written WHERE waits AND {_IS_STORED}
 )
 SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """  # noqa: S608 - constants only
