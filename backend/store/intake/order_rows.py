@@ -11,7 +11,7 @@ from backend.store.committed_events import encode_first_data
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
 from backend.store.waiting.condition_rows import encode_condition
 
-# Not a join, which a plan for one row would make of two loops; so PostgreSQL looks into a hash table.
+# Not a join, which a plan for one row makes of two loops: so PostgreSQL looks into a hash table.
 _IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
 
 # The limit is the number of rows, as in the journal: so PostgreSQL keeps the generic plan. It would
