@@ -111,11 +111,8 @@ async def _execute_groups(
 ) -> None:
     for steps in groups:
         for columns in steps:
-            count = len(columns[0])
-            recorded = await connection.fetch(
-                journal._RECORD_TRANSITIONS, *columns, LEASE, REKICK, count
-            )
-            assert len(recorded) == count, (
+            recorded = await connection.fetch(journal._RECORD_TRANSITIONS, *columns, LEASE, REKICK)
+            assert len(recorded) == len(columns[0]), (
                 "a transition was refused: an order is not in the expected status"
             )
 
