@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from backend.domain.conditions import (
     Condition,
@@ -264,6 +265,22 @@ async def test_workers_divide_the_shards_and_take_over(
         await wait_for_holders(shards, SHARDS // 2, SHARDS // 2)
         await move_price(engine, -2_000)
         assert (await engine.wait_ended(ids[1])).statuses == RELEASED
+
+
+async def test_what_was_loaded_is_not_loaded_again_while_the_shards_are_held(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    with capture_logs() as logs:
+        async with open_watching(database_url, redis_url, data_dir) as (engine, _):
+            pool = engine.services.orders._pool
+            ends: set[datetime] = set()
+            async with asyncio.timeout(TIMEOUT_S):
+                while len(ends) < 4:
+                    ends.add(await pool.fetchval("SELECT max(lease_until) FROM trigger_shards"))
+                    await asyncio.sleep(0.02)
+    loaded = [each["shards"] for each in logs if each["event"] == "waiting orders loaded"]
+    assert sum(loaded) == SHARDS
+    assert 0 not in loaded
 
 
 async def test_a_shard_is_computed_as_the_database_does(
