@@ -197,6 +197,9 @@ async def test_a_trailing_stop_follows_the_price_up_and_not_down_across_workers(
         data = await read_release(history)
         assert Decimal(104) < Decimal(str(data["triggerPrice"])) < Decimal("104.5")
         assert Decimal(str(data["executablePrice"])) < Decimal(104)
+        mark = history.record.high_water
+        assert mark is not None
+        assert Decimal(str(data["triggerPrice"])) == Decimal(mark.scale_bps(9_500).format(9, 6))
 
 
 async def test_each_order_is_either_cancelled_or_released(
