@@ -68,8 +68,8 @@ ORDER: Final[Schema] = {
     },
     "highestPrice": {
         **nullable_schema(AMOUNT),
-        "description": "The highest price that a `trailingStop` has followed, of `priceOf`. While it"
-        " waits, this may be an earlier one: later rises are stored for all orders of a pair"
+        "description": "The highest price that a `trailingStop` has followed, of `priceOf`. While"
+        " it waits, this may be an earlier one: later rises are stored for all orders of a pair"
         " together, and count for its trigger. Once it is released, it is exact.",
     },
     "timeInForce": TIME_IN_FORCE,
