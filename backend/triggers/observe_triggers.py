@@ -81,8 +81,12 @@ def orders_released(count: int, refused: int) -> None:
 
 
 def differences_found(missing: int, extra: int) -> None:
-    """A comparison with the rows found orders that were not watched, or watched for nothing."""
-    _log.warning("waiting orders compared", missing=missing, extra=extra)
+    """A comparison with the rows found orders that were not watched, or watched for nothing.
+
+    These are common: a notification does not name the many orders that one commit cancels.
+    """
+    log = _log.warning if missing else _log.info
+    log("waiting orders compared", missing=missing, extra=extra)
 
 
 def watch_failed(operation: str, error: BaseException) -> None:

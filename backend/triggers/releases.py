@@ -92,7 +92,8 @@ def _describe(met: Met) -> MetTrigger:
     trigger = get_trigger(order.condition, order.state)
     if trigger is not None:
         data["triggerPrice"] = _format(trigger, direction, price_of)
-    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode())
+    mark = order.state.high_water
+    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode(), mark)
 
 
 def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:

@@ -90,7 +90,7 @@ class ShardLoader:
                 self._claimed.clear()
                 await self._claimed.wait()
             shards = set(self._unloaded)
-            if not await attempt("load shards", partial(self._load, shards)):
+            if shards and not await attempt("load shards", partial(self._load, shards)):
                 await asyncio.sleep(self._renew_s)
 
     async def _load(self, shards: set[int]) -> None:

@@ -90,8 +90,9 @@ class TrailingOrders:
         if mark_slot is not None:
             later = (peak.number for peak in self.peaks if peak.pool.slot > mark_slot)
             since = next(later, since + 1) - 1
-        at = bisect_left(self._groups, since, key=lambda group: group.since)
-        if at == len(self._groups) or self._groups[at].since != since:
+        at = self._find_group(since)
+        if at < 0 or self._has_peak(self._groups[at].since, since):
+            at += 1
             self._groups.insert(at, _Group(since))
         key = _find_range(amount)
         self._groups[at].ranges.setdefault(key, _Range()).add(amount, [(trail_bps, order_id)])
@@ -207,6 +208,13 @@ class TrailingOrders:
     def _find_group(self, joined: int) -> int:
         """The place of the group of an order: the last that began no later than it joined."""
         return bisect_right(self._groups, joined, key=lambda group: group.since) - 1
+
+    def _has_peak(self, since: int, until: int) -> bool:
+        """Whether one group has seen a peak that another has not: else they are the same.
+
+        A group of orders that joined at several times must not be divided: none would be found.
+        """
+        return any(since < peak.number <= until for peak in self.peaks)
 
     def _merge_groups(self) -> None:
         """Merge the groups between which no peak is left."""

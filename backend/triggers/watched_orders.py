@@ -143,6 +143,18 @@ class WatchedOrders:
         self._cooling_ids.add(order_id)
         heappush(self._cooling, (until, order_id))
 
+    def cool_down_lost(self, direction: Direction, until: float) -> None:
+        """Have those orders of a direction loaded again that an error has left in no book."""
+        book = self._books.get(direction)
+        lost = [
+            order_id
+            for order_id, watched in self._places.items()
+            if watched.direction is direction and (book is None or book.find(order_id) is None)
+        ]
+        for order_id in lost:
+            self.forget(order_id)
+            self.cool_down(order_id, until)
+
     def take_cooled(self, now: float) -> list[UUID]:
         """The orders whose cool-down has ended: they are to be loaded again."""
         cooled = []

@@ -121,7 +121,13 @@ class Watcher:
             book = self._watched.get_book(direction)
             if book is None:
                 continue
-            update = book.find_met(market, markets.current_slot)
+            try:
+                update = book.find_met(market, markets.current_slot)
+            except Exception as error:  # noqa: BLE001 - the other pairs are judged all the same
+                observe_triggers.watch_failed("judge a pair", error)
+                until = asyncio.get_running_loop().time() + RETRY_S
+                self._watched.cool_down_lost(direction, until)
+                continue
             met += [Met(each, self._watched.get(each.order.id)) for each in update.met]
             for order in update.raised:
                 if order.state.high_water is not None:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from backend.domain.conditions import (
     Condition,
@@ -196,6 +197,9 @@ async def test_a_trailing_stop_follows_the_price_up_and_not_down_across_workers(
         data = await read_release(history)
         assert Decimal(104) < Decimal(str(data["triggerPrice"])) < Decimal("104.5")
         assert Decimal(str(data["executablePrice"])) < Decimal(104)
+        mark = history.record.high_water
+        assert mark is not None
+        assert Decimal(str(data["triggerPrice"])) == Decimal(mark.scale_bps(9_500).format(9, 6))
 
 
 async def test_each_order_is_either_cancelled_or_released(
@@ -264,6 +268,22 @@ async def test_workers_divide_the_shards_and_take_over(
         await wait_for_holders(shards, SHARDS // 2, SHARDS // 2)
         await move_price(engine, -2_000)
         assert (await engine.wait_ended(ids[1])).statuses == RELEASED
+
+
+async def test_what_was_loaded_is_not_loaded_again_while_the_shards_are_held(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    with capture_logs() as logs:
+        async with open_watching(database_url, redis_url, data_dir) as (engine, _):
+            pool = engine.services.orders._pool
+            ends: set[datetime] = set()
+            async with asyncio.timeout(TIMEOUT_S):
+                while len(ends) < 4:
+                    ends.add(await pool.fetchval("SELECT max(lease_until) FROM trigger_shards"))
+                    await asyncio.sleep(0.02)
+    loaded = [each["shards"] for each in logs if each["event"] == "waiting orders loaded"]
+    assert sum(loaded) == SHARDS
+    assert 0 not in loaded
 
 
 async def test_a_shard_is_computed_as_the_database_does(

@@ -238,3 +238,27 @@ def test_another_process_goes_on_with_the_same_marks(
         assert {each.id: book.get_state(each.id).high_water for each in book} == {
             each.id: reference.get_state(each.id).high_water for each in reference
         }
+
+
+def test_a_reloaded_trailing_stop_divides_no_group_of_others() -> None:
+    book = TriggerBook(peaks_max=64)
+
+    def observe_market(slot: int, usdc: int) -> set[UUID]:
+        pool = replace(make_cpmm_pool(10**15, usdc * 10**12), slot=slot)
+        update = book.find_met(PoolMarket(SOL, USDC, [pool], slot), slot)
+        return {each.order.id for each in update.met}
+
+    def insert(number: int, mark_slot: int | None = None) -> None:
+        state = ConditionState(PriceRatio(1, 1_000))
+        condition = TrailingStop(500, confirmations=1)
+        order = WaitingOrder(UUID(int=number), 1, 10**9, condition, state, mark_slot=mark_slot)
+        book.insert(order)
+
+    for number in range(1, 5):
+        insert(number)
+        observe_market(number, 100 + number)  # a higher peak replaces the ones before
+    for reloaded in (2, 3, 1):
+        insert(reloaded, mark_slot=reloaded)
+    assert book.remove(UUID(int=4)) is not None
+    assert observe_market(5, 90) == {UUID(int=number) for number in range(1, 4)}
+    assert len(book) == 0

@@ -68,7 +68,9 @@ ORDER: Final[Schema] = {
     },
     "highestPrice": {
         **nullable_schema(AMOUNT),
-        "description": "The highest price that a `trailingStop` has followed, of `priceOf`.",
+        "description": "The highest price that a `trailingStop` has followed, of `priceOf`. While"
+        " it waits, this may be an earlier one: later rises are stored for all orders of a pair"
+        " together, and count for its trigger. Once it is released, it is exact.",
     },
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": nullable_schema(TIME),

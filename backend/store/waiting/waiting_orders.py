@@ -61,7 +61,8 @@ LEFT JOIN order_events e ON e.status = 'waiting' AND e.txid >= $1 AND e.txid < h
 # given in the journal: PostgreSQL finds each order by its id.
 _RELEASE: Final = """ -- release waiting
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[]) AS i(id, seq, data) LIMIT $7
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $8::text[])
+        AS i(id, seq, data, high_water) LIMIT $7
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), released AS (
@@ -70,6 +71,7 @@ WITH input AS (
         seq = o.seq + 1,
         trigger_shard = NULL,
         is_triggered = o.type <> 'limit',
+        high_water = coalesce(i.high_water, o.high_water),
         next_attempt_at = NULL,
         kick_at = now() + $5::interval,
         updated_at = (SELECT at FROM written)
@@ -121,12 +123,16 @@ class WaitingRecord(NamedTuple):
 
 
 class MetTrigger(NamedTuple):
-    """An order whose condition is met, as of the row with this ``seq``; ``data`` is JSON text."""
+    """An order whose condition is met, as of the row with this ``seq``; ``data`` is JSON text.
+
+    ``high_water`` is the mark of a trailing stop by which it is met.
+    """
 
     id: UUID
     seq: int
     owner: str
     data: str
+    high_water: PriceRatio | None = None
 
 
 class RaisedMark(NamedTuple):
@@ -195,7 +201,7 @@ class WaitingOrders:
         """
         if not met:
             return set()
-        ids, seqs, _, data = (list(column) for column in zip(*met, strict=True))
+        ids, seqs, _, data, marks = (list(column) for column in zip(*met, strict=True))
         rows = await self._fetch(
             _RELEASE,
             ids,
@@ -205,6 +211,7 @@ class WaitingOrders:
             self._rekick_after,
             self._ahead_max,
             len(met),
+            [None if mark is None else encode_ratio(mark) for mark in marks],
         )
         if rows:
             events = None
