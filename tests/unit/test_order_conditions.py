@@ -7,6 +7,7 @@ import json
 import pytest
 
 from backend.api.wire.json import decode
+from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.conditions import (
     Condition,
@@ -121,3 +122,10 @@ def test_requests_with_other_conditions_are_other_requests() -> None:
     ]
     hashes = {read(**each).request_hash for each in requests}
     assert len(hashes) == len(requests)
+
+
+def test_a_wrong_price_and_a_wrong_time_in_force_are_told_together() -> None:
+    raw = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": 1, "type": "takeProfit"}
+    with pytest.raises(Problem) as refused:
+        read_order({**raw, "triggerPrice": "x", "timeInForce": "ioc"}, TOKENS, SLIPPAGE_BPS)
+    assert {each.field for each in refused.value.errors} == {"triggerPrice", "timeInForce"}

@@ -121,8 +121,8 @@ def read_order(
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     kind = _resolve_type(body, errors)
-    time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
+    time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
