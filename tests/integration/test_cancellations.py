@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+import asyncpg
 import orjson
 import pytest
 from uuid_utils.compat import uuid7
@@ -33,6 +34,9 @@ _ROW = """
 SELECT status::text, epoch, seq, cancel_reason, open, lease_until IS NULL AS is_released,
        closed_as, closed_at IS NOT NULL AS is_marked
 FROM orders WHERE id = $1
+"""
+_IS_BLOCKING = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))
 """
 
 
@@ -184,3 +188,32 @@ async def test_each_cancelled_order_is_found_by_its_id(database_url: str) -> Non
         plan = "\n".join(row[0] for row in rows)
         assert "Index Scan using orders_pkey on orders" in plan, plan
         assert "Seq Scan" not in plan
+
+
+async def test_an_order_that_moves_on_amid_its_cancellation_ends_after_that_step_in_the_feed(
+    database_url: str,
+) -> None:
+    """The statement has its transaction id from its first order, before the second moves on."""
+    async with open_store(database_url) as store, asyncio.TaskGroup() as group:
+        first, second = [await accept_order(store) for _ in range(2)]
+        blocker = await asyncpg.connect(database_url)
+        transaction = blocker.transaction()
+        await transaction.start()
+        await blocker.execute("SELECT FROM orders WHERE id = $1 FOR UPDATE", first)
+        reason = CancelReason.REQUESTED
+        cancelling = group.create_task(
+            store.cancellations.cancel_many("local", [first, second], reason)
+        )
+        async with asyncio.timeout(30):
+            while not await blocker.fetchval(_IS_BLOCKING):
+                await asyncio.sleep(0.01)
+        assert await store.leases.claim(second) is not None
+        await transaction.rollback()
+        await blocker.close()
+        assert await cancelling == {first, second}
+        rows = await store.pool.fetch(
+            "SELECT status::text, txid FROM order_events WHERE order_id = $1 ORDER BY seq", second
+        )
+        assert [row["status"] for row in rows] == ["pending", "routing", "cancelled"]
+        txids = [row["txid"] for row in rows]
+        assert txids == sorted(txids)

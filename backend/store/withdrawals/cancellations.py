@@ -29,17 +29,25 @@ _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
 # given in the journal: PostgreSQL finds each order by its id. None of the columns can be NULL.
+#
+# An order that a later transaction has moved on since this statement began is left as it is, by
+# its seq: else its end would have a lower transaction id than the step before it, and the feed,
+# which is in the order of transactions, would tell them the wrong way round.
 _CANCEL_ORDERS: Final = """
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
         AS i(id, owner, reason, data)
     LIMIT $6
+), found AS MATERIALIZED (
+    SELECT o.id, o.seq, i.reason, i.data
+    FROM input i JOIN orders o ON o.id = i.id
+        AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), cancelled AS (
     UPDATE orders o SET
         status = 'cancelled',
-        cancel_reason = i.reason,
+        cancel_reason = f.reason,
         seq = o.seq + 1,
         epoch = o.epoch + 1,
         lease_until = NULL,
@@ -49,14 +57,16 @@ WITH input AS (
         updated_at = (SELECT at FROM written),
         closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
         closed_at = (SELECT at FROM written)
-    FROM input i
-    WHERE o.id = i.id AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
-    RETURNING o.id, o.seq, o.attempts, i.data
+    FROM found f
+    WHERE o.id = f.id AND o.seq = f.seq
+    RETURNING o.id, o.seq, o.attempts, f.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, 'cancelled', clock_timestamp(), attempts, data FROM cancelled
 )
-SELECT id, pg_current_xact_id()::text::bigint AS txid FROM cancelled
+SELECT id, (id IN (SELECT id FROM cancelled)) IS TRUE AS is_cancelled,
+       pg_current_xact_id()::text::bigint AS txid
+FROM found
 """
 
 
@@ -126,19 +136,31 @@ class Cancellations:
         return cancelled
 
     async def _cancel_batch(self, cancellations: Sequence[_Cancellation]) -> list[bool]:
+        cancelled: set[UUID] = set()
+        left = list(cancellations)
+        while left:  # an order moves on a few times before it is submitted
+            moved = await self._cancel_found(left, cancelled)
+            left = [each for each in left if each.order_id in moved]
+        for _ in cancelled:
+            observe.order_ended(Status.CANCELLED, "", "")
+        return [each.order_id in cancelled for each in cancellations]
+
+    async def _cancel_found(
+        self, cancellations: Sequence[_Cancellation], cancelled: set[UUID]
+    ) -> set[UUID]:
+        """Cancel orders, adding them to ``cancelled``; returns those that moved on meanwhile."""
         rows = [(*each, _EVENT_DATA[each.reason]) for each in cancellations]
         ids, owners, reasons, data = (list(column) for column in zip(*rows, strict=True))
 
         async def cancel() -> set[UUID]:
             async with self._pool.acquire() as connection:
-                stored = await connection.fetch(
+                found = await connection.fetch(
                     _CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE, len(ids)
                 )
+            stored = {row["id"] for row in found if row["is_cancelled"]}
             if stored:
-                self._on_commit(Commit(stored[0]["txid"], None))
-            return {row["id"] for row in stored}
+                self._on_commit(Commit(found[0]["txid"], None))
+            cancelled.update(stored)
+            return {row["id"] for row in found} - stored
 
-        cancelled = await translate_errors(cancel)
-        for _ in cancelled:
-            observe.order_ended(Status.CANCELLED, "", "")
-        return [each.order_id in cancelled for each in cancellations]
+        return await translate_errors(cancel)

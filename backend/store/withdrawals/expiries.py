@@ -29,13 +29,16 @@ _EXPIRABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 _EVENT_DATA: Final = orjson.dumps(EXPIRED_DATA).decode()
 
 # Found by the index of open orders with an expiry. Whoever is about to change such a row goes
-# first: the next call finds what is left.
+# first, and so does who has changed it since this statement began, for the reason that is given for
+# cancellations: the next call finds what is left.
 _EXPIRE_ORDERS: Final = """
-WITH due AS (
-    SELECT id FROM orders
+WITH due AS MATERIALIZED (
+    SELECT id, seq FROM orders
     WHERE closed_at IS NULL AND expires_at <= now() AND status::text = ANY($1::text[])
     ORDER BY expires_at LIMIT $3
-    FOR UPDATE SKIP LOCKED
+), locked AS (
+    SELECT o.id FROM due JOIN orders o ON o.id = due.id AND o.seq = due.seq
+    FOR UPDATE OF o SKIP LOCKED
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), expired AS (
@@ -50,7 +53,7 @@ WITH due AS (
         updated_at = (SELECT at FROM written),
         closed_as = order_closed_as('expired', o.dex, o.type, o.token_in, o.token_out),
         closed_at = (SELECT at FROM written)
-    FROM due WHERE o.id = due.id
+    FROM locked WHERE o.id = locked.id
     RETURNING o.id, o.seq, o.attempts
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
