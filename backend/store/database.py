@@ -18,7 +18,13 @@ from asyncpg.pool import Pool, PoolAcquireContext, PoolConnectionProxy
 from backend.runtime import observe_database
 from backend.store.address import DatabaseAddress, parse_address
 from backend.store.connection import Connector, Pooling, StoreConnection
-from backend.store.errors import DATABASE_ERRORS, Reaction, classify, translate_errors
+from backend.store.errors import (
+    DATABASE_ERRORS,
+    Reaction,
+    classify,
+    repeat_conflicts,
+    translate_errors,
+)
 from backend.store.start_errors import explain_start_errors
 
 COMMAND_TIMEOUT_S: Final = 5
@@ -92,6 +98,21 @@ class DatabasePool(_Pool):
             await self.expire_connections()
         with suppress(asyncpg.InterfaceError):  # it may have gone back to the pool as closed
             connection.terminate()
+
+
+async def fetch_repeating(
+    pool: DatabasePool, query: str, *args: object
+) -> Sequence[asyncpg.Record]:
+    """The rows of a statement, which runs again at once while it loses conflicts.
+
+    Raises ``DATABASE_ERRORS``.
+    """
+
+    async def fetch() -> Sequence[asyncpg.Record]:
+        async with pool.acquire() as connection:
+            return await connection.fetch(query, *args)
+
+    return await repeat_conflicts(fetch)
 
 
 class _AcquiredConnection(_AcquireContext):

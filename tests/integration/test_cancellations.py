@@ -181,7 +181,7 @@ async def test_many_orders_are_cancelled_together(database_url: str) -> None:
 async def test_each_cancelled_order_is_found_by_its_id(database_url: str) -> None:
     async with open_store(database_url) as store:
         order_id = await accept_order(store)
-        args = [[order_id], ["local"], ["x"], ["{}"], ["pending"], 1]
+        args = [[order_id], ["local"], ["x"], ["{}"], ["pending"]]
         async with store.pool.acquire() as connection, connection.transaction():
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             rows = await connection.fetch(f"EXPLAIN {_CANCEL_ORDERS}", *args)

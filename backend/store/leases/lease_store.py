@@ -23,8 +23,7 @@ from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_claim_event
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts
+from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
 from backend.store.leases.leased_orders import parse_leased_order
@@ -178,7 +177,8 @@ class LeaseStore:
         return await self._claims.submit(order_id)
 
     async def _claim_batch(self, ids: Sequence[UUID]) -> list[LeasedOrder | None]:
-        rows = await self._fetch(
+        rows = await fetch_repeating(
+            self._pool,
             _CLAIM,
             list(set(ids)),
             _CLAIM_STEP.status.value,
@@ -199,14 +199,16 @@ class LeaseStore:
         of this worker that was stored and of which it has not heard yet.
         ``waits`` are the seconds for which orders have waited for the end of an outage.
         """
-        rows = await self._fetch(_RENEW, *_to_columns(orders, waits), self._policy.duration)
+        rows = await fetch_repeating(
+            self._pool, _RENEW, *_to_columns(orders, waits), self._policy.duration
+        )
         return {row["id"] for row in rows}
 
     async def release(
         self, orders: Sequence[LeasedOrder], waits: Mapping[UUID, float] = NO_WAITS
     ) -> None:
         """Release the leases of orders, so that another worker can claim them at once."""
-        await self._fetch(_RELEASE, *_to_columns(orders, waits))
+        await fetch_repeating(self._pool, _RELEASE, *_to_columns(orders, waits))
 
     async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, LeasedOrder]]:
         """Claim up to so many of the oldest claimable orders of each owner.
@@ -225,7 +227,8 @@ class LeaseStore:
     async def _claim_from_positions(
         self, places: Mapping[str, int]
     ) -> list[tuple[str, LeasedOrder]]:
-        rows = await self._fetch(
+        rows = await fetch_repeating(
+            self._pool,
             _CLAIM_WAITING,
             list(places),
             _CLAIM_STEP.status.value,
@@ -255,15 +258,8 @@ class LeaseStore:
         The next claim of waiting orders begins at each owner's oldest again.
         """
         self._positions.clear()
-        rows = await self._fetch(_FIND_OVERDUE_OWNERS, self._policy.ahead_max)
+        rows = await fetch_repeating(self._pool, _FIND_OVERDUE_OWNERS, self._policy.ahead_max)
         return [row["owner"] for row in rows]
-
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        async def fetch() -> Sequence[asyncpg.Record]:
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(query, *args)
-
-        return await repeat_conflicts(fetch)
 
 
 def _to_columns(

@@ -6,16 +6,13 @@ two processes take a shard for theirs, both do the same work, and each order is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-import asyncpg
-
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts
+from backend.store.database import DatabasePool, fetch_repeating
 
 SHARDS: Final = 64
 
@@ -78,35 +75,30 @@ class TriggerShards:
 
     async def claim(self, holder: UUID, *, at_most: int) -> set[int]:
         """Claim up to so many shards that nobody holds."""
-        rows = await self._fetch(_CLAIM, holder, at_most, self._duration)
+        rows = await fetch_repeating(self._pool, _CLAIM, holder, at_most, self._duration)
         return {row["shard"] for row in rows}
 
     async def renew(self, holder: UUID, shards: Collection[int]) -> set[int]:
         """Extend the leases of shards; returns those that this process still holds."""
-        rows = await self._fetch(_RENEW, holder, list(shards), self._duration)
+        rows = await fetch_repeating(self._pool, _RENEW, holder, list(shards), self._duration)
         return {row["shard"] for row in rows}
 
     async def release(self, holder: UUID, shards: Collection[int] | None = None) -> None:
         """Release shards of a process, or all of them, so that another one may have them."""
-        await self._fetch(_RELEASE, holder, None if shards is None else list(shards))
+        await fetch_repeating(
+            self._pool, _RELEASE, holder, None if shards is None else list(shards)
+        )
 
     async def count_watchers(self, holder: UUID) -> int:
         """The number of processes that watch prices, and that this is one, until a lease ends."""
-        rows = await self._fetch(_COUNT_WATCHERS, holder, self._duration)
+        rows = await fetch_repeating(self._pool, _COUNT_WATCHERS, holder, self._duration)
         return int(rows[0][0])
 
     async def forget_watcher(self, holder: UUID) -> None:
         """Tell that a process watches no more."""
-        await self._fetch(_FORGET_WATCHER, holder)
+        await fetch_repeating(self._pool, _FORGET_WATCHER, holder)
 
     async def count_held(self) -> dict[UUID, int]:
         """The number of shards of each process that holds any."""
-        rows = await self._fetch(_COUNT, self._duration)
+        rows = await fetch_repeating(self._pool, _COUNT, self._duration)
         return {row["holder"]: row["shards"] for row in rows}
-
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        async def fetch() -> Sequence[asyncpg.Record]:
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(query, *args)
-
-        return await repeat_conflicts(fetch)

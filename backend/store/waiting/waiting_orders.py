@@ -21,8 +21,7 @@ from backend.domain.prices import PriceRatio
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_event
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts
+from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.feed import FeedPosition
 from backend.store.leases.leased_orders import parse_terms
 from backend.store.waiting.condition_rows import decode_ratio, encode_ratio
@@ -61,8 +60,9 @@ LEFT JOIN order_events e ON e.status = 'waiting' AND e.txid >= $1 AND e.txid < h
 # given in the journal: PostgreSQL finds each order by its id.
 _RELEASE: Final = """ -- release waiting
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $8::text[])
-        AS i(id, seq, data, high_water) LIMIT $7
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $7::text[])
+        AS i(id, seq, data, high_water)
+    LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), released AS (
@@ -91,7 +91,8 @@ SELECT *, (SELECT at FROM written) AS at, pg_current_xact_id()::text::bigint AS 
 _RAISE_HIGH_WATERS: Final = """ -- raise high waters
 UPDATE orders o SET high_water = i.high_water, high_water_slot = i.slot
 FROM (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $4::bigint[]) AS i(id, high_water, slot) LIMIT $3
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS i(id, high_water, slot)
+    LIMIT cardinality($1::uuid[])
 ) i
 WHERE o.id = i.id AND (o.status = 'waiting') IS NOT FALSE AND (
     o.high_water IS NULL
@@ -170,17 +171,19 @@ class WaitingOrders:
         self, shard: int, *, after: UUID | None = None, limit: int
     ) -> list[WaitingRecord]:
         """Up to ``limit`` orders of a shard by id, only those ``after`` an id."""
-        rows = await self._fetch(_LOAD_SHARD, self._ahead_max, shard, after or FIRST_ID, limit)
+        rows = await fetch_repeating(
+            self._pool, _LOAD_SHARD, self._ahead_max, shard, after or FIRST_ID, limit
+        )
         return [self._parse(row) for row in rows]
 
     async def load(self, order_ids: Sequence[UUID]) -> list[WaitingRecord]:
         """Those of some orders that wait now."""
-        rows = await self._fetch(_LOAD, self._ahead_max, order_ids)
+        rows = await fetch_repeating(self._pool, _LOAD, self._ahead_max, order_ids)
         return [self._parse(row) for row in rows]
 
     async def list_ids(self, shards: Sequence[int]) -> set[UUID]:
         """The ids of all orders that wait in some shards."""
-        return {row["id"] for row in await self._fetch(_LIST_IDS, shards)}
+        return {row["id"] for row in await fetch_repeating(self._pool, _LIST_IDS, shards)}
 
     async def read_news(self, position: FeedPosition) -> tuple[FeedPosition, set[UUID]]:
         """The orders that began to wait after a position, and the position after these.
@@ -188,7 +191,7 @@ class WaitingOrders:
         It is behind the oldest transaction that still runs, so that no event appears before it
         later. Some of the orders may wait no more.
         """
-        rows = await self._fetch(_READ_NEWS, position.txid)
+        rows = await fetch_repeating(self._pool, _READ_NEWS, position.txid)
         news = {row["order_id"] for row in rows if row["order_id"] is not None}
         return max(position, FeedPosition(rows[0]["head"])), news
 
@@ -202,7 +205,8 @@ class WaitingOrders:
         if not met:
             return set()
         ids, seqs, _, data, marks = (list(column) for column in zip(*met, strict=True))
-        rows = await self._fetch(
+        rows = await fetch_repeating(
+            self._pool,
             _RELEASE,
             ids,
             seqs,
@@ -210,7 +214,6 @@ class WaitingOrders:
             _RELEASED.value,
             self._rekick_after,
             self._ahead_max,
-            len(met),
             [None if mark is None else encode_ratio(mark) for mark in marks],
         )
         if rows:
@@ -234,14 +237,7 @@ class WaitingOrders:
         if raised:
             ids, prices, slots = (list(column) for column in zip(*raised, strict=True))
             ratios = [encode_ratio(price) for price in prices]
-            await self._fetch(_RAISE_HIGH_WATERS, ids, ratios, len(ids), slots)
-
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        async def fetch() -> Sequence[asyncpg.Record]:
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(query, *args)
-
-        return await repeat_conflicts(fetch)
+            await fetch_repeating(self._pool, _RAISE_HIGH_WATERS, ids, ratios, slots)
 
     def _parse(self, row: asyncpg.Record) -> WaitingRecord:
         terms, high_water = parse_terms(row, self._tokens), row["high_water"]

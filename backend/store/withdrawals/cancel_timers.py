@@ -20,8 +20,8 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts, translate_errors
+from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.errors import translate_errors
 from backend.store.withdrawals.cancellations import Cancellations, CancelReason
 
 SECONDS_MAX: Final = 86_400
@@ -122,18 +122,18 @@ class CancelTimers:
 
         Raises ``DATABASE_ERRORS`` or ``Transient``; the next call goes on then.
         """
-        await self._fetch(_TRIGGER_DUE)
+        await fetch_repeating(self._pool, _TRIGGER_DUE)
         cancelled = 0
-        for row in await self._fetch(_FIND_CANCELLING):
+        for row in await fetch_repeating(self._pool, _FIND_CANCELLING):
             cancelled += await self._cancel_until(row["owner"], row["last_trigger_at"])
-            await self._fetch(_FINISH, row["owner"], row["last_trigger_at"])
+            await fetch_repeating(self._pool, _FINISH, row["owner"], row["last_trigger_at"])
         return cancelled
 
     async def _cancel_until(self, owner: str, trigger_at: datetime) -> int:
         cancelled, after = 0, UUID(int=0)
         while True:
-            rows = await self._fetch(
-                _FIND_ORDERS, owner, trigger_at, _CANCELLABLE, after, PAGE_ORDERS
+            rows = await fetch_repeating(
+                self._pool, _FIND_ORDERS, owner, trigger_at, _CANCELLABLE, after, PAGE_ORDERS
             )
             ids = [row["id"] for row in rows]
             if not ids:
@@ -141,10 +141,3 @@ class CancelTimers:
             reason = CancelReason.TIMER_TRIGGERED
             cancelled += len(await self._cancellations.cancel_many(owner, ids, reason))
             after = ids[-1]
-
-    async def _fetch(self, query: str, *args: object) -> Sequence[asyncpg.Record]:
-        async def fetch() -> Sequence[asyncpg.Record]:
-            async with self._pool.acquire() as connection:
-                return await connection.fetch(query, *args)
-
-        return await repeat_conflicts(fetch)

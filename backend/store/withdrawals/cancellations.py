@@ -37,7 +37,7 @@ _CANCEL_ORDERS: Final = """
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
         AS i(id, owner, reason, data)
-    LIMIT $6
+    LIMIT cardinality($1::uuid[])
 ), found AS MATERIALIZED (
     SELECT o.id, o.seq, i.reason, i.data
     FROM input i JOIN orders o ON o.id = i.id
@@ -155,7 +155,7 @@ class Cancellations:
         async def cancel() -> set[UUID]:
             async with self._pool.acquire() as connection:
                 found = await connection.fetch(
-                    _CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE, len(ids)
+                    _CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE
                 )
             stored = {row["id"] for row in found if row["is_cancelled"]}
             if stored:
