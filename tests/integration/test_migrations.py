@@ -31,6 +31,7 @@ LATER = [
     "0011_expiry",
     "0012_waiting",
     "0013_trigger_watch",
+    "0018_key_locks",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

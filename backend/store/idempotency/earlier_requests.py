@@ -2,28 +2,33 @@
 
 A key belongs to the first request that had it. If that stored an order, the key is in its row,
 under a unique index. If all its orders repeated earlier ones by their client order ids, it stored
-nothing, and the key is in ``replayed_keys``: no order of another request is stored with it.
+nothing, and the key is in ``replayed_keys``: no order of another request is stored with it. That
+both hold for requests at the same moment as well is the work of two functions of the database, see
+``migrations/0018_key_locks.sql``.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import Final, NamedTuple
 
-from backend.domain.errors import IdempotencyKeyReused
+from backend.domain.errors import EngineError, IdempotencyKeyReused, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.store.database import DatabaseConnection
 
-IS_KEY_FREE: Final = """
-    (SELECT true FROM replayed_keys r WHERE r.owner = input.owner
-        AND r.idempotency_key = input.idempotency_key AND r.request_hash <> input.request_hash
-     LIMIT 1) IS NULL
-"""
+IS_KEY_FREE: Final = (
+    "is_idempotency_key_free(input.owner, input.idempotency_key, input.request_hash)"
+)
 """The condition on an order of ``input`` that no other request, which stored nothing, had its key.
 
-LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
+None can have it until the end of the transaction.
 """
+KEY_WAIT_S: Final = 1.0
+"""How long a request that stores nothing waits for one that stores orders with the same key."""
+KEY_POLL_S: Final = 0.002
 
 # The limits as in the journal: each order is found by its index, whatever the statistics say.
 _FIND_ORDERS: Final = """
@@ -34,13 +39,12 @@ FROM (
 ) i JOIN orders o ON o.owner = i.owner AND o.{column} = i.name
 """
 
-# Sorted, so that requests with several of the same keys wait for each other in one order.
 _REMEMBER_KEYS: Final = """
-INSERT INTO replayed_keys (owner, idempotency_key, request_hash)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS i(owner, name, request_hash)
-ORDER BY owner, name
-ON CONFLICT DO NOTHING
+SELECT remember_idempotency_key(owner, name, request_hash) AS is_own
+FROM unnest($1::text[], $2::text[], $3::bytea[]) AS i(owner, name, request_hash)
 """
+
+_IS_FREE: Final = "SELECT is_idempotency_key_free($1, $2, $3)"
 
 _FIND_KEYS: Final = """
 SELECT r.owner, r.idempotency_key, r.request_hash
@@ -117,14 +121,14 @@ async def find_earlier(
         if not named:
             continue
         owners, names = zip(*named, strict=True)
+        if column == "idempotency_key":  # before the orders: a batch moves its key to them
+            for row in await connection.fetch(_FIND_KEYS, owners, names):
+                earlier.keys[row["owner"], row["idempotency_key"]] = row["request_hash"]
         for row in await connection.fetch(_FIND_ORDERS.format(column=column), owners, names):
             replay = AcceptedOrder(row["id"], row["created_at"], True, Status(row["status"]))
             is_of_batch = row["batch_id"] is not None
             stored = _StoredOrder(replay, row["request_hash"], is_of_batch)
             earlier.orders[row["owner"], column, row[column]] = stored
-        if column == "idempotency_key":
-            for row in await connection.fetch(_FIND_KEYS, owners, names):
-                earlier.keys[row["owner"], row["idempotency_key"]] = row["request_hash"]
     return earlier
 
 
@@ -138,33 +142,40 @@ async def find_conflict(
     return build_name_reuse_error(order) if earlier.has_client_order_id(order) else None
 
 
-async def is_key_of_order(connection: DatabaseConnection, owner: str, key: str) -> bool:
-    """Whether an order is stored with this key."""
-    rows = await connection.fetch(_FIND_ORDERS.format(column="idempotency_key"), [owner], [key])
-    return bool(rows)
-
-
 async def remember_keys(
     connection: DatabaseConnection, requests: Iterable[KeyedRequest]
-) -> set[KeyedRequest]:
-    """Remember the keys of requests that store nothing.
+) -> dict[KeyedRequest, EngineError]:
+    """Remember the keys of requests that store nothing; not in a transaction.
 
-    Returns the requests whose keys belong to others. An order that another request stores with
-    one of the keys at this very moment may not be seen: then the key is the order's.
+    Returns the errors of those that cannot have their keys: ``IdempotencyKeyReused`` where it is
+    that of another request, and ``Transient`` where others use it for longer than ``KEY_WAIT_S``.
     """
-    unique = list(dict.fromkeys(requests))
-    if not unique:
-        return set()
-    owners, keys, hashes = (list(column) for column in zip(*unique, strict=True))
-    await connection.execute(_REMEMBER_KEYS, owners, keys, hashes)
-    rows = await connection.fetch(_FIND_KEYS, owners, keys)
-    known = {(row["owner"], row["idempotency_key"]): row["request_hash"] for row in rows}
-    return {each for each in unique if known.get(each[:2]) != each.request_hash}
+    errors: dict[KeyedRequest, EngineError] = {}
+    unknown = list(dict.fromkeys(requests))
+    deadline = monotonic() + KEY_WAIT_S
+    while unknown:
+        columns = (list(column) for column in zip(*unknown, strict=True))
+        rows = await connection.fetch(_REMEMBER_KEYS, *columns)
+        is_own = dict(zip(unknown, (row["is_own"] for row in rows), strict=True))
+        errors |= {each: build_key_reuse_error() for each in unknown if is_own[each] is False}
+        unknown = [each for each in unknown if is_own[each] is None]
+        if monotonic() > deadline:
+            return errors | {each: _key_is_in_use() for each in unknown}
+        if unknown:
+            await asyncio.sleep(KEY_POLL_S)
+    return errors
 
 
-async def forget_key(connection: DatabaseConnection, request: KeyedRequest) -> None:
-    """Forget the key of a request that stored nothing, because it stores something now."""
-    await connection.execute(_FORGET_KEY, *request)
+async def claim_key(connection: DatabaseConnection, request: KeyedRequest) -> bool:
+    """Claim a key for a request that stores something, until the end of the transaction.
+
+    What was remembered of the same request, when it stored nothing, is forgotten. Returns whether
+    no other request that stored nothing has the key.
+    """
+    is_free: bool = await connection.fetchval(_IS_FREE, *request)
+    if is_free:
+        await connection.execute(_FORGET_KEY, *request)
+    return is_free
 
 
 def build_key_reuse_error() -> IdempotencyKeyReused:
@@ -172,6 +183,11 @@ def build_key_reuse_error() -> IdempotencyKeyReused:
     return IdempotencyKeyReused(
         "idempotency_key_reused", "this Idempotency-Key was used with a different request"
     )
+
+
+def _key_is_in_use() -> Transient:
+    reason = "another request with this Idempotency-Key is being stored; try again shortly"
+    return Transient("busy", reason)
 
 
 def build_name_reuse_error(order: NewOrder) -> IdempotencyKeyReused:

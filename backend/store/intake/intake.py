@@ -17,7 +17,7 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.domain.errors import IdempotencyKeyReused, InvalidInput
+from backend.domain.errors import EngineError, IdempotencyKeyReused, InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder
 from backend.runtime import observe
@@ -31,10 +31,9 @@ from backend.store.idempotency.earlier_requests import (
     EarlierRequests,
     KeyedRequest,
     build_key_reuse_error,
+    claim_key,
     find_conflict,
     find_earlier,
-    forget_key,
-    is_key_of_order,
     remember_keys,
 )
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
@@ -115,8 +114,8 @@ class Intake:
                 if await connection.fetchval(_INSERT_BATCH, *batch) is None:
                     return await _read_batch_response(connection, batch)
                 key = batch.idempotency_key
-                if key is not None:  # the key of a repeat whose orders were deleted since
-                    await forget_key(connection, _name_request(batch, key))
+                if key is not None and not await claim_key(connection, _name_request(batch, key)):
+                    raise build_key_reuse_error()
                 first = [replace(order, idempotency_key=key) for order in orders[:1]]
                 named = [*first, *orders[1:]]
                 stored = await self._insert(connection, named)
@@ -173,20 +172,18 @@ class Intake:
         """Remember the key of a batch that stores nothing, as all its orders are repeats.
 
         Raises ``IdempotencyKeyReused`` if the key is that of another request, and ``Transient`` if
-        PostgreSQL is unavailable.
+        others are using it or PostgreSQL is unavailable.
         """
         key = batch.idempotency_key
         if key is None:
             return
 
-        async def remember() -> bool:
-            async with self._pool.acquire() as connection, connection.transaction():
-                if await is_key_of_order(connection, batch.owner, key):
-                    return False
-                return not await remember_keys(connection, [_name_request(batch, key)])
+        async def remember() -> dict[KeyedRequest, EngineError]:
+            async with self._pool.acquire() as connection:
+                return await remember_keys(connection, [_name_request(batch, key)])
 
-        if not await translate_errors(remember):
-            raise build_key_reuse_error()
+        for error in (await translate_errors(remember)).values():
+            raise error
 
     async def _insert(
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
@@ -234,10 +231,8 @@ async def _explain_missing(
         key = order.idempotency_key
         if key is not None and isinstance(repeat, AcceptedOrder) and not earlier.has_key(order):
             unknown[order.id] = KeyedRequest(order.owner, key, order.request_hash)
-    of_others = await remember_keys(connection, unknown.values())
-    for order_id, request in unknown.items():
-        if request in of_others:
-            results[order_id] = build_key_reuse_error()
+    errors = await remember_keys(connection, unknown.values())
+    results |= {each: errors[request] for each, request in unknown.items() if request in errors}
     return results | await _explain_expiries(connection, refused) if refused else results
 
 
