@@ -132,6 +132,13 @@ async def test_every_response_where_a_rate_limit_holds_tells_it(
         assert seen[2][1].endswith(";t=4")
         async with api.session.ws_connect(EXECUTE, headers=ANNA) as socket:
             assert socket._response.headers["RateLimit-Policy"] == policy
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await api.session.ws_connect(EXECUTE)
+        assert refused.value.headers is not None
+        assert (refused.value.status, refused.value.headers["RateLimit-Policy"]) == (401, policy)
+        for headers, status in (({}, 401), (ANNA, 415)):  # from the headers alone
+            async with api.session.post(EXECUTE, data=b"x", headers=headers) as response:
+                assert (response.status, response.headers["RateLimit-Policy"]) == (status, policy)
         async with api.session.get("/api/orders", headers=ANNA) as response:
             assert "RateLimit-Policy" not in response.headers
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import pytest
 
@@ -158,20 +159,50 @@ async def test_a_client_that_waits_for_100_gets_it_when_its_body_is_read(
         assert await client.read_response() == (200, {"status": "ok"})
 
 
+def build_post(path: str, *, method: str = "POST", content_type: str = "application/json") -> str:
+    """The headers of a request for a path, with a key and the size of a body."""
+    first = POST.replace("POST /api/orders/execute", f"{method} {path}")
+    return f"{first}Content-Type: {content_type}\r\nContent-Length: 10\r\n"
+
+
+_EXECUTE = build_post("/api/orders/execute")
+
+
+@pytest.mark.parametrize("expect", [EXPECT, ""], ids=["waits for 100", "sends at once"])
 @pytest.mark.parametrize(
     ("lines", "status"),
     [
-        (POST.replace(KEY, "another") + "Content-Length: 10\r\n", 401),
-        (f"{POST}Content-Length: 70000\r\n", 413),
-        (f"{POST}Content-Length: 9999999999\r\n", 413),
-        (f"{POST}X-API-Key: {KEY}\r\nContent-Length: 10\r\n", 400),
-        (POST.replace("localhost", "evil.example") + "Content-Length: 10\r\n", 403),
+        (_EXECUTE.replace(KEY, "another"), 401),
+        (_EXECUTE.replace(": 10", ": 9999999999"), 413),
+        (f"{_EXECUTE}X-API-Key: {KEY}\r\n", 400),
+        (_EXECUTE.replace("localhost", "evil.example"), 403),
+        (build_post("/api/nowhere"), 404),
+        (build_post("/nowhere"), 404),
+        (build_post("/api/orders/nowhere/at/all", method="DELETE"), 404),
+        (build_post("/api/orders"), 405),
+        (build_post("/api/orders/execute", method="PUT"), 405),
+        (build_post(f"/api/orders/{UUID(int=1)}", method="PUT"), 405),
+        (build_post("/api/orders/stream", method="GET"), 426),
+        (build_post("/api/orders/execute", content_type="text/plain"), 415),
+        (build_post("/api/orders/batch", content_type="application/json;charset=utf-16"), 415),
+        (f"{build_post('/api/quotes')}Content-Encoding: gzip\r\n", 415),
+        (build_post("/api/orders/batch?dryRun=true"), 400),
+        (build_post(f"/api/orders/{UUID(int=1)}?force=true", method="DELETE"), 400),
     ],
 )
-async def test_a_client_that_waits_for_100_gets_a_refusal_by_its_headers_instead(
-    database_url: str, redis_url: str, lines: str, status: int
+async def test_what_the_headers_decide_is_answered_before_the_body_is_there(
+    database_url: str, redis_url: str, lines: str, status: int, expect: str
 ) -> None:
     async with open_keyed_api(database_url, redis_url) as api, connect(api) as client:
-        client.send(f"{lines}{JSON_LINE}{EXPECT}\r\n")
-        assert (await client.read_response())[0] == status
+        client.send(f"{lines}{expect}\r\n")
+        answered, headers = await client.read_head()
+        assert (answered, headers["connection"]) == (status, "close")
+
+
+async def test_a_body_that_is_too_large_by_its_headers_is_not_asked_for(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_keyed_api(database_url, redis_url) as api, connect(api) as client:
+        client.send(_EXECUTE.replace(": 10", ": 70000") + EXPECT + "\r\n")
+        assert (await client.read_response())[0] == 413
         assert await client.is_closed()

@@ -26,6 +26,7 @@ from backend.api.application.dispatch import (
     Caller,
     build_failure_response,
     build_request,
+    get_policy_headers,
     handle_request,
     read_caller,
 )
@@ -46,11 +47,9 @@ def create_app(api: ApiContext) -> Application:
     """The application with all routes: what Hypercorn runs."""
     app = Application(__name__, api)
     for route in ROUTES:
-        app.add_url_rule(
-            route.path, _endpoint_name(route), _make_http_view(api, route), methods=[route.method]
-        )
+        app.add_route(route, _make_http_view(api, route))
     for socket in SOCKETS:
-        app.add_websocket(socket.path, _endpoint_name(socket), _make_socket_view(api, socket))
+        app.add_websocket(socket.path, f"WS {socket.path}", _make_socket_view(api, socket))
         app.add_url_rule(socket.path, f"GET {socket.path}", _refuse_plain_get, methods=["GET"])
     suggestions = PathSuggestions(ROUTES)
 
@@ -60,10 +59,6 @@ def create_app(api: ApiContext) -> Application:
     app.register_error_handler(Exception, handle_error)
     app.index_routes()
     return app
-
-
-def _endpoint_name(route: Route | SocketRoute) -> str:
-    return f"{route.method if isinstance(route, Route) else 'WS'} {route.path}"
 
 
 def _make_http_view(api: ApiContext, route: Route) -> Callable[..., Awaitable[QuartResponse]]:
@@ -97,6 +92,8 @@ def _make_socket_view(
             await route.view(api, replace(request, owner=owner), socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
+            headers = {**get_policy_headers(api, route), **response.headers}
+            response = response._replace(headers=headers)
             # Hypercorn cannot read another request on the connection of a refused upgrade.
             return to_quart_response(add_connection_close(response))
         return None

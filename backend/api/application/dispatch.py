@@ -13,7 +13,7 @@ from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.application.framework_errors import build_problem
 from backend.api.application.query_check import check_parameters
 from backend.api.context import ApiContext
-from backend.api.route import Access, RateCost, Route
+from backend.api.route import Access, RateCost, Route, SocketRoute
 from backend.api.wire.http import (
     Request,
     Response,
@@ -62,9 +62,9 @@ async def handle_request(
 ) -> Response:
     """The response of a route to a request; every error becomes a problem."""
     started = perf_counter()
-    added_headers = dict(api.admission.policy_headers) if route.rate_cost is RateCost.ORDERS else {}
+    added_headers = dict(get_policy_headers(api, route))
     try:
-        caller = _read_caller_of(api, route, scope)
+        caller = read_caller_of(api, route, scope)
         request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -75,7 +75,13 @@ async def handle_request(
     return response
 
 
-def _read_caller_of(api: ApiContext, route: Route, scope: HTTPScope) -> Caller:
+def get_policy_headers(api: ApiContext, route: Route | SocketRoute | None) -> Mapping[str, str]:
+    """What every response of a route says of the rate limit; nothing where none holds."""
+    is_limited = route is not None and route.rate_cost is RateCost.ORDERS
+    return api.admission.policy_headers if is_limited else {}
+
+
+def read_caller_of(api: ApiContext, route: Route, scope: HTTPScope) -> Caller:
     """The caller of a route, with a query that the route takes. Raises ``Problem`` (401, 400)."""
     if route.is_probe:
         return Caller("", parse_headers(scope["headers"]), {})

@@ -2,7 +2,8 @@
 
 Quart's own connection runs two tasks for each request, one that reads the body and one that
 responds. This one decides from the headers whether the caller may send a body at all, reads it, and
-then responds, in the task of the server.
+then responds, in the task of the server. What the headers alone decide is answered without the
+body, which the client is not asked for either.
 """
 
 from __future__ import annotations
@@ -26,15 +27,20 @@ from backend.api.application.body_limits import (
     has_body,
     read_body,
 )
-from backend.api.application.dispatch import UNKNOWN_ROUTE, authenticate
+from backend.api.application.dispatch import (
+    UNKNOWN_ROUTE,
+    authenticate,
+    get_policy_headers,
+    read_caller_of,
+)
 from backend.api.application.order_routes import BATCH
-from backend.api.application.route_table import ROUTES
-from backend.api.route import Access
+from backend.api.route import Route
 from backend.api.wire.http import (
     ORDER_BYTES_MAX,
     Response,
     add_default_headers,
     problem_response,
+    require_json_headers,
 )
 from backend.api.wire.problems import Problem
 from backend.runtime import observe
@@ -44,7 +50,6 @@ if TYPE_CHECKING:
     from backend.api.application.quart_app import Application
 
 _API_PREFIX: Final = "/api/"
-_ROUTES: Final = {(route.method, route.path): route for route in ROUTES}
 
 
 class ValidHeaders(Headers):
@@ -84,20 +89,27 @@ class HttpConnection(ASGIHTTPConnection):
             hold_connection(self.scope)
             await self._respond(b"", send)
             return
+        route = self._app.find_route(self.scope["method"], self.scope["path"])
         with self._app.body_memory.hold() as held:
             try:
-                body = await self._read_body(receive, held)
+                self._check_headers(route)
+                if route is None:
+                    await self._send_early(await self._build_response(b""), receive, send)
+                    return
+                body = await self._read_body(route, receive, held)
             except ClientDisconnectedError:
                 return
             except Problem as problem:
-                await self._refuse(problem, receive, send)
+                await self._send_early(self._build_refusal(route, problem), receive, send)
                 return
             hold_connection(self.scope)
             await self._respond(body, send)
 
     async def _respond(self, body: bytes, send: ASGISendCallable) -> None:
-        response = await self._app.handle_request(self._create_request(body))
-        await self._send_complete(cast(QuartResponse, response), send)
+        await self._send_complete(await self._build_response(body), send)
+
+    async def _build_response(self, body: bytes) -> QuartResponse:
+        return cast(QuartResponse, await self._app.handle_request(self._create_request(body)))
 
     def _create_request(self, body: bytes) -> QuartRequest:
         scope = self.scope
@@ -116,17 +128,22 @@ class HttpConnection(ASGIHTTPConnection):
         request.body.set_result(body)
         return request
 
-    async def _read_body(self, receive: ASGIReceiveCallable, held: HeldBody) -> bytes:
-        """Read the body if its sender may call the route, as far as the route needs one.
+    def _check_headers(self, route: Route | None) -> None:
+        """Refuse what the headers of a request with a body decide. Raises ``Problem``."""
+        if route is None:  # only who has a key is told what is served where
+            if self.scope["path"].startswith(_API_PREFIX):
+                authenticate(self._app.api, self.scope)
+            return
+        caller = read_caller_of(self._app.api, route, self.scope)
+        if route.doc.body is not None:
+            require_json_headers(caller.headers)
+
+    async def _read_body(self, route: Route, receive: ASGIReceiveCallable, held: HeldBody) -> bytes:
+        """Read the body, as far as the route needs one.
 
         Raises ``Problem``, and ``ClientDisconnectedError``.
         """
-        path = self.scope["path"]
-        route = _ROUTES.get((self.scope["method"], path))
-        is_open = not path.startswith(_API_PREFIX) if route is None else route.access is Access.OPEN
-        if not is_open:
-            authenticate(self._app.api, self.scope)
-        is_kept = route is not None and route.doc.body is not None
+        is_kept = route.doc.body is not None
         bytes_max = self._app.body_bytes_max
         if is_kept and route is not BATCH:
             bytes_max = min(bytes_max, ORDER_BYTES_MAX)
@@ -134,14 +151,18 @@ class HttpConnection(ASGIHTTPConnection):
             self.scope, receive, self._app.body_memory, held, bytes_max=bytes_max, is_kept=is_kept
         )
 
-    async def _refuse(
-        self, problem: Problem, receive: ASGIReceiveCallable, send: ASGISendCallable
+    def _build_refusal(self, route: Route | None, problem: Problem) -> QuartResponse:
+        observe.request_answered(UNKNOWN_ROUTE if route is None else route.path, problem.status, 0)
+        response = problem_response(problem, self.scope["path"])
+        headers = {**get_policy_headers(self._app.api, route), **response.headers}
+        return to_quart_response(response._replace(headers=headers))
+
+    async def _send_early(
+        self, response: QuartResponse, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Respond before the body is there; the connection is closed behind the response."""
-        route = _ROUTES.get((self.scope["method"], self.scope["path"]))
-        observe.request_answered(UNKNOWN_ROUTE if route is None else route.path, problem.status, 0)
-        response = add_connection_close(problem_response(problem, self.scope["path"]))
-        await self._send_complete(to_quart_response(response), send, more_body=True)
+        response.headers["Connection"] = "close"
+        await self._send_complete(response, send, more_body=True)
         await drop_body(receive, bytes_max=self._app.body_bytes_max * OVERSIZE_READ_FACTOR)
 
         async def drop_rest() -> None:

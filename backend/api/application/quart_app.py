@@ -24,12 +24,14 @@ from quart.routing import QuartRule
 from quart.sessions import NullSession
 from quart.wrappers import Request as QuartRequest
 from quart.wrappers.base import BaseRequestWebsocket
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, MapAdapter
 
 from backend.api.admission.connections import hold_connection
 from backend.api.application.body_limits import BodyMemory
 from backend.api.application.http_connection import HttpConnection
 from backend.api.context import ApiContext
+from backend.api.route import Route
 
 _NO_SESSION: Final = NullSession()
 
@@ -85,7 +87,27 @@ class Application(Quart):
         self.request_class = HttpRequest
         self.api = api
         self._rules: dict[tuple[str, str], QuartRule] = {}
+        self._routes: dict[str, Route] = {}
         self._unbound = self.url_map.bind("")
+
+    def add_route(self, route: Route, view: Callable[..., Any]) -> None:
+        """Serve a route by a view."""
+        endpoint = f"{route.method} {route.path}"
+        self.add_url_rule(route.path, endpoint, view, methods=[route.method])
+        self._routes[endpoint] = route
+
+    def find_route(self, method: str, path: str) -> Route | None:
+        """The route of a method of a path; ``None`` if the request has another response than it."""
+        rule = self._rules.get((method, path))
+        if rule is not None:
+            return self._routes.get(rule.endpoint)
+        if method == "OPTIONS":
+            return None
+        try:
+            endpoint, _ = self._unbound.match(path, method)
+        except HTTPException:
+            return None
+        return self._routes.get(endpoint)
 
     def index_routes(self) -> None:
         """Index the routes without variables, when all have been added."""

@@ -121,19 +121,35 @@ def read_json_body(request: Request, values_max: int = ORDER_VALUES_MAX) -> obje
     preflight. The default content type of ``curl -d`` is an exception, but not for browsers, which
     always send a header that names where a page's request comes from.
     """
-    if "content-encoding" in request.headers:
-        _require_identity(request.headers["content-encoding"])
-    content_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    content_type = content_type.strip().lower()
-    if parameters:
-        _require_utf8(parameters)
-    if content_type == "application/json" or content_type.endswith("+json"):
-        return decode(request.body, values_max)
-    is_from_browser = any(name in request.headers for name in _BROWSER_HEADERS)
-    is_curl = content_type == _FORM_CONTENT_TYPE and not is_from_browser
-    if is_curl and request.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[")):
-        return decode(request.body, values_max)
-    raise Problem(415, "unsupported_media_type", "Content-Type must be application/json")
+    require_json_headers(request.headers)
+    is_form = _read_content_type(request.headers) == _FORM_CONTENT_TYPE
+    if is_form and not request.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith((b"{", b"[")):
+        raise _unsupported_type()
+    return decode(request.body, values_max)
+
+
+def require_json_headers(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is not JSON by the headers. Raises ``Problem`` (415)."""
+    if "content-encoding" in headers:
+        _require_identity(headers["content-encoding"])
+    content_type = headers.get("content-type", "")
+    if ";" in content_type:
+        _require_utf8(content_type.partition(";")[2])
+    content_type = _read_content_type(headers)
+    if content_type == JSON_CONTENT_TYPE or content_type.endswith("+json"):
+        return
+    is_from_browser = any(name in headers for name in _BROWSER_HEADERS)
+    if content_type != _FORM_CONTENT_TYPE or is_from_browser:
+        raise _unsupported_type()
+
+
+def _read_content_type(headers: Mapping[str, str]) -> str:
+    """The content type in lower case, without parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _unsupported_type() -> Problem:
+    return Problem(415, "unsupported_media_type", "Content-Type must be application/json")
 
 
 def _require_identity(content_encoding: str) -> None:
