@@ -85,10 +85,16 @@ def parse_amount(value: str | int | Decimal, decimals: int) -> int:
 
 def format_amount(base_units: int, decimals: int) -> str:
     """Format base units as a plain decimal in token units, without trailing zeros."""
-    whole, fraction = divmod(base_units, 10**decimals)
-    if not fraction:
-        return str(whole)
-    return f"{whole}.{fraction:0{decimals}d}".rstrip("0")
+    return _place_point(str(base_units), decimals)
+
+
+def _place_point(digits: str, decimals: int) -> str:
+    """A decimal whose last ``decimals`` digits are behind the point, without zeros at its end."""
+    if not decimals:
+        return digits
+    digits = digits.zfill(decimals + 1)
+    fraction = digits[-decimals:].rstrip("0")
+    return f"{digits[:-decimals]}.{fraction}" if fraction else digits[:-decimals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,12 @@ def format_ratio(numerator: int, denominator: int, digits: int = _PRICE_DIGITS) 
         return "0"
     magnitude = len(str(numerator)) - len(str(denominator))
     decimals = max(digits - magnitude, 0)
-    scaled = numerator * 10**decimals // denominator
-    excess = len(str(scaled)) - digits
+    text = str(numerator * 10**decimals // denominator)
+    excess = len(text) - digits
     if 0 < excess <= decimals:
-        scaled //= 10**excess
+        text = text[:-excess]
         decimals -= excess
-    return format_amount(scaled, decimals)
+    return _place_point(text, decimals)
 
 
 def format_slippage(quoted_out: int, amount_out: int) -> str:

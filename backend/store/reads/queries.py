@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from backend.store.waiting.condition_rows import decode_condition, decode_ratio
 OWN_ORDERS_MAX: Final = 1_000
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
 _STATUSES: Final = {status.value: status for status in Status}
+_get_fields: Final = itemgetter(*OrderRecord._fields)
 _TYPES: Final = {kind.value: kind for kind in OrderType}
 _TIMES_IN_FORCE: Final = {each.value: each for each in TimeInForce}
 _VENUES: Final = {dex.value: dex for dex in Dex}
@@ -129,7 +131,7 @@ class OrderQueries:
 
 
 def _parse_record(row: asyncpg.Record) -> OrderRecord:
-    values = dict(row)
+    values = dict(row.items())
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
             values[amount] = int(values[amount])
@@ -144,4 +146,5 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])
-    return OrderRecord(**values)
+    # By position: to match so many names takes ten times as long as all of the above.
+    return OrderRecord._make(_get_fields(values))
