@@ -1,4 +1,4 @@
-"""An API process, and a second database for a server that restarts with another journal."""
+"""APIs, and a second database for a server that restarts with another journal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from tests.conftest import TEMPLATE
+from tests.integration.apis import RunningApi, open_api
 from tests.tui.servers import ApiProcess, run_api_process
 
 
@@ -31,6 +32,14 @@ async def other_database_url(database_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def api(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
+async def api(database_url: str, redis_url: str) -> AsyncIterator[RunningApi]:
+    """An API in this process, which starts in an instant."""
+    async with open_api(database_url, redis_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def api_process(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
+    """An API in a process of its own, which can be killed and paused."""
     async with run_api_process(database_url, redis_url) as process:
         yield process

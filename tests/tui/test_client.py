@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.integration.apis import OrderDriver, open_driver, wait_until
+from tests.integration.apis import OrderDriver, RunningApi, open_driver, wait_until
 from tests.tui.dumps import dump_model
 from tests.tui.servers import (
     TERMS,
@@ -74,7 +74,7 @@ async def assert_same_as_api(follower: FeedFollower, url: str) -> None:
 
 
 async def test_stored_orders_and_live_events_are_followed(
-    api: ApiProcess, driver: OrderDriver
+    api: RunningApi, driver: OrderDriver
 ) -> None:
     async with ApiClient(api.url) as client:
         before = await place_batch(client, 7, "before")
@@ -94,18 +94,18 @@ async def test_stored_orders_and_live_events_are_followed(
 
 
 async def test_an_api_that_is_killed_and_restarted_leaves_no_gap(
-    api: ApiProcess, driver: OrderDriver
+    api_process: ApiProcess, driver: OrderDriver
 ) -> None:
-    async with follow_server(api.url) as follower:
+    async with follow_server(api_process.url) as follower:
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.LIVE)
         first = await place_batch(follower.client, 10, "first")
         await drive_orders(driver, first[:4])
         await follower.wait_until(lambda model: model.counters.by_status["confirmed"] == 4)
-        await api.kill()
+        await api_process.kill()
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.OFFLINE)
         assert len(follower.model.orders) == 10
         await drive_orders(driver, first[4:])
-        await api.start()
+        await api_process.start()
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.LIVE)
         await follower.wait_until(lambda model: model.counters.in_flight == 0)
         second = await place_batch(follower.client, 5, "second")
@@ -113,7 +113,7 @@ async def test_an_api_that_is_killed_and_restarted_leaves_no_gap(
         await follower.wait_until(
             lambda model: len(model.orders) == 15 and model.counters.in_flight == 0
         )
-        await assert_same_as_api(follower, api.url)
+        await assert_same_as_api(follower, api_process.url)
         assert all(order.has_full_history for order in follower.model.sorted_orders)
         resumed = [entry.text for entry in follower.model.log.entries if "resumed" in entry.text]
         assert resumed[0].endswith("22 events replayed")
@@ -124,9 +124,9 @@ async def test_an_api_that_is_killed_and_restarted_leaves_no_gap(
 
 
 async def test_an_api_that_is_killed_again_and_again_leaves_no_gap(
-    api: ApiProcess, driver: OrderDriver
+    api_process: ApiProcess, driver: OrderDriver
 ) -> None:
-    async with follow_server(api.url) as follower:
+    async with follow_server(api_process.url) as follower:
         for number in range(3):
             follower.feed.retry_now()
             await follower.wait_until(
@@ -134,38 +134,38 @@ async def test_an_api_that_is_killed_again_and_again_leaves_no_gap(
             )
             orders = await place_batch(follower.client, 6, f"batch {number}")
             await drive_orders(driver, orders[:3])
-            await api.kill()
+            await api_process.kill()
             await drive_orders(driver, orders[3:])
-            await api.start()
+            await api_process.start()
         await follower.wait_until(
             lambda model: len(model.orders) == 18 and model.counters.in_flight == 0
         )
-        await assert_same_as_api(follower, api.url)
+        await assert_same_as_api(follower, api_process.url)
 
 
 async def test_an_api_over_another_database_is_loaded_again(
-    api: ApiProcess, driver: OrderDriver, other_database_url: str
+    api_process: ApiProcess, driver: OrderDriver, other_database_url: str
 ) -> None:
-    async with follow_server(api.url) as follower:
+    async with follow_server(api_process.url) as follower:
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.LIVE)
         await drive_orders(driver, await place_batch(follower.client, 3, "here"))
         await follower.wait_until(
             lambda model: len(model.orders) == 3 and model.counters.in_flight == 0
         )
-        await api.kill()
+        await api_process.kill()
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.OFFLINE)
-        api.environ["DATABASE_URL"] = other_database_url
-        await api.start()
+        api_process.environ["DATABASE_URL"] = other_database_url
+        await api_process.start()
         await follower.wait_until(lambda model: model.connection.status is ConnectionStatus.LIVE)
         assert follower.model.orders == {}
         await place_batch(follower.client, 2, "there")
         await follower.wait_until(lambda model: len(model.orders) == 2)
-        await assert_same_as_api(follower, api.url)
+        await assert_same_as_api(follower, api_process.url)
         assert any("another journal" in entry.text for entry in follower.model.log.entries)
 
 
 async def test_many_pages_are_loaded_while_orders_arrive(
-    api: ApiProcess, driver: OrderDriver
+    api: RunningApi, driver: OrderDriver
 ) -> None:
     async with ApiClient(api.url) as client:
         orders = await place_batch(client, 1_000, "many")
@@ -182,7 +182,7 @@ async def test_many_pages_are_loaded_while_orders_arrive(
             await assert_same_as_api(follower, api.url)
 
 
-async def test_what_is_too_old_to_be_loaded_is_still_counted(api: ApiProcess) -> None:
+async def test_what_is_too_old_to_be_loaded_is_still_counted(api: RunningApi) -> None:
     async with ApiClient(api.url) as client:
         await place_batch(client, 700, "many")
         async with follow_server(api.url) as earlier:
@@ -196,7 +196,7 @@ async def test_what_is_too_old_to_be_loaded_is_still_counted(api: ApiProcess) ->
             assert len(follower.model.orders) == 500
 
 
-async def test_a_retried_batch_is_placed_once(api: ApiProcess) -> None:
+async def test_a_retried_batch_is_placed_once(api: RunningApi) -> None:
     async with ApiClient(api.url) as client:
         first = await client.place_batch([TERMS] * 3, key="the same")
         again = await client.place_batch([TERMS] * 3, key="the same")
@@ -207,7 +207,7 @@ async def test_a_retried_batch_is_placed_once(api: ApiProcess) -> None:
 
 
 async def test_orders_that_are_sent_again_in_another_batch_are_still_the_same(
-    api: ApiProcess,
+    api: RunningApi,
 ) -> None:
     ids = count(1)
     orders = assign_client_order_ids([TERMS] * 30, lambda: f"mine-{next(ids)}")
@@ -224,7 +224,7 @@ async def test_orders_that_are_sent_again_in_another_batch_are_still_the_same(
         assert len(await list_orders(api.url)) == 30
 
 
-async def test_refused_orders_have_a_problem_in_their_entry(api: ApiProcess) -> None:
+async def test_refused_orders_have_a_problem_in_their_entry(api: RunningApi) -> None:
     bad: WireOrderTerms = {**TERMS, "amount": "-1"}
     async with ApiClient(api.url) as client:
         result = await client.place_batch([TERMS, bad], key="mixed")

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.tui.servers import TERMS, ApiProcess, FeedFollower, follow_server, run_api_process
+from tests.integration.apis import RunningApi, open_api
+from tests.tui.servers import TERMS, FeedFollower, follow_server
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import Lost
@@ -14,7 +15,7 @@ from tui.model.messages import Lost
 NOWHERE = "http://127.0.0.1:9"
 
 
-async def test_quotes_without_a_node_are_refused(api: ApiProcess) -> None:
+async def test_quotes_without_a_node_are_refused(api: RunningApi) -> None:
     async with ApiClient(api.url) as client:
         with pytest.raises(RequestRefused) as refused:
             await client.fetch_route(TERMS)
@@ -32,7 +33,7 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
         await follower.wait_until(lambda model: model.connection.tries > 1)
 
 
-async def test_a_server_that_refuses_says_why_and_is_asked_once(api: ApiProcess) -> None:
+async def test_a_server_that_refuses_says_why_and_is_asked_once(api: RunningApi) -> None:
     # An address that leads to this machine, and is none of its loopback hosts.
     async with follow_server(api.url.replace("127.0.0.1", "0.0.0.0")) as follower:  # noqa: S104
         await follower.wait_until(lambda model: model.connection.retry_at_ms is None)
@@ -48,7 +49,7 @@ async def test_the_api_key_is_sent_to_a_server_that_requires_one(
     database_url: str, redis_url: str
 ) -> None:
     key = "a-key-of-some-length"
-    async with run_api_process(database_url, redis_url, ORDER_ENGINE_API_KEYS=f"me:{key}") as api:
+    async with open_api(database_url, redis_url, api_keys=f"me:{key}") as api:
         async with follow_server(api.url) as follower:
             await follower.wait_until(
                 lambda model: model.connection.status is ConnectionStatus.OFFLINE

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from textual.pilot import Pilot
 
-from tests.integration.apis import OrderDriver, open_driver
-from tests.tui.servers import TERMS, ApiProcess, run_api_process, show_live_dashboard
+from tests.integration.apis import OrderDriver, RunningApi, open_api, open_driver
+from tests.tui.servers import TERMS, ApiProcess, show_live_dashboard
 from tests.tui.sessions import (
     count_statuses,
     get_dashboard,
@@ -66,7 +66,7 @@ async def wait_until_told(pilot: Pilot[None], text: str) -> None:
     await wait_for(pilot, lambda: any(text in each for each in notification_texts(pilot)))
 
 
-async def test_x_names_the_order_and_cancels_it_once_it_is_confirmed(api: ApiProcess) -> None:
+async def test_x_names_the_order_and_cancels_it_once_it_is_confirmed(api: RunningApi) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
         [order_id] = await place_orders(client, 1)
         await wait_for(pilot, lambda: order_id in get_dashboard(pilot).session.model.orders)
@@ -98,7 +98,7 @@ async def test_x_names_the_order_and_cancels_it_once_it_is_confirmed(api: ApiPro
         assert isinstance(pilot.app.screen, OrderScreen)
 
 
-async def test_an_order_that_was_cancelled_before_the_start_says_so(api: ApiProcess) -> None:
+async def test_an_order_that_was_cancelled_before_the_start_says_so(api: RunningApi) -> None:
     async with ApiClient(api.url) as client:
         [order_id] = await place_orders(client, 1)
         await client.cancel_order(order_id)
@@ -109,7 +109,7 @@ async def test_an_order_that_was_cancelled_before_the_start_says_so(api: ApiProc
 
 
 async def test_it_is_told_how_an_order_goes_on_for_which_it_is_too_late(
-    api: ApiProcess, driver: OrderDriver
+    api: RunningApi, driver: OrderDriver
 ) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
         [order_id] = await place_orders(client, 1)
@@ -124,7 +124,7 @@ async def test_it_is_told_how_an_order_goes_on_for_which_it_is_too_late(
 
 
 async def test_all_open_orders_of_the_filter_are_cancelled_and_no_other(
-    api: ApiProcess, driver: OrderDriver
+    api: RunningApi, driver: OrderDriver
 ) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url, (120, 40)) as pilot:
         kept = await place_orders(client, 3)
@@ -159,25 +159,29 @@ async def test_all_open_orders_of_the_filter_are_cancelled_and_no_other(
         assert notification_texts(pilot)[-1] == "no open order is shown"
 
 
-async def test_the_dashboard_goes_on_while_the_engine_does_not_answer(api: ApiProcess) -> None:
-    async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
+async def test_the_dashboard_goes_on_while_the_engine_does_not_answer(
+    api_process: ApiProcess,
+) -> None:
+    url = api_process.url
+    async with ApiClient(url) as client, show_live_dashboard(url) as pilot:
         placed = await place_orders(client, 40)
         await wait_for(pilot, lambda: len(get_dashboard(pilot).session.model.orders) == 40)
-        api.send_signal(signal.SIGSTOP)
+        api_process.send_signal(signal.SIGSTOP)
         await press_keys(pilot, "X", "y", "j", "j", "enter")
         assert isinstance(pilot.app.screen, OrderScreen)
         assert get_dashboard(pilot).session.cursor.y == 2
-        api.send_signal(signal.SIGCONT)
+        api_process.send_signal(signal.SIGCONT)
         await wait_until_told(pilot, "40 orders: cancelled 40, they will never be executed")
         await wait_for_status(pilot, placed[0], "cancelled")
 
 
-async def test_offline_nothing_is_cancelled_and_it_is_told(api: ApiProcess) -> None:
-    async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
+async def test_offline_nothing_is_cancelled_and_it_is_told(api_process: ApiProcess) -> None:
+    url = api_process.url
+    async with ApiClient(url) as client, show_live_dashboard(url) as pilot:
         [order_id] = await place_orders(client, 1)
         await wait_for(pilot, lambda: order_id in get_dashboard(pilot).session.model.orders)
         await press_keys(pilot, "x")
-        await api.kill()
+        await api_process.kill()
         connection = get_dashboard(pilot).session.model.connection
         await wait_for(pilot, lambda: connection.status is ConnectionStatus.OFFLINE)
         assert isinstance(pilot.app.screen, CancelScreen)
@@ -186,14 +190,14 @@ async def test_offline_nothing_is_cancelled_and_it_is_told(api: ApiProcess) -> N
         outcome = await cancel_orders(client, [order_id] * 3)
         assert (outcome.cancelled, outcome.unanswered, outcome.rest) == (0, 3, 0)
         assert "3 without an answer may be cancelled all the same" in describe_outcome(outcome)
-        assert f"nothing answers at {api.url}" in describe_outcome(outcome)
+        assert f"nothing answers at {url}" in describe_outcome(outcome)
 
 
 async def test_a_refused_key_and_an_unknown_order_are_told(
     database_url: str, redis_url: str
 ) -> None:
-    environ = {"ORDER_ENGINE_API_KEYS": f"anna:{KEY},bert:bert-key-0123456789"}
-    async with run_api_process(database_url, redis_url, **environ) as api:
+    keys = f"anna:{KEY},bert:bert-key-0123456789"
+    async with open_api(database_url, redis_url, api_keys=keys) as api:
         async with ApiClient(api.url, key=KEY) as anna:
             [order_id] = await place_orders(anna, 1)
         for key, told in (
@@ -212,7 +216,7 @@ async def test_a_refused_key_and_an_unknown_order_are_told(
 
 
 async def test_during_a_pause_what_is_open_by_now_is_meant(
-    api: ApiProcess, driver: OrderDriver
+    api: RunningApi, driver: OrderDriver
 ) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
         shown = await place_orders(client, 3)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +12,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
-from tests.conftest import ROOT
-from tests.integration.apis import open_driver
+from tests.integration.apis import RunningApi, open_api, open_driver
+from tests.scenario import run_node
 from tests.tui.screens.dialogs import fill_fields, label_text
 from tests.tui.servers import (
     TERMS,
     ApiProcess,
     make_live_session,
-    run_api_process,
     show_live_dashboard,
 )
 from tests.tui.sessions import (
@@ -39,13 +36,7 @@ from tui.widgets.choice import Choice
 WIDE = (120, 40)
 
 
-@pytest.fixture
-async def api(database_url: str, redis_url: str) -> AsyncIterator[ApiProcess]:
-    async with run_api_process(database_url, redis_url) as process:
-        yield process
-
-
-async def test_a_batch_is_placed_and_its_orders_appear(api: ApiProcess) -> None:
+async def test_a_batch_is_placed_and_its_orders_appear(api: RunningApi) -> None:
     async with show_live_dashboard(api.url) as pilot:
         await pilot.press("n")
         await fill_fields(pilot, count="12", of="in", seed="5")
@@ -58,7 +49,7 @@ async def test_a_batch_is_placed_and_its_orders_appear(api: ApiProcess) -> None:
         assert session.settings.last_batch["seed"] == "5"
 
 
-async def test_a_single_order_is_placed_outside_any_batch(api: ApiProcess) -> None:
+async def test_a_single_order_is_placed_outside_any_batch(api: RunningApi) -> None:
     async with show_live_dashboard(api.url) as pilot:
         await pilot.press("o")
         await fill_fields(pilot, low="3.25", side="buy")
@@ -69,7 +60,7 @@ async def test_a_single_order_is_placed_outside_any_batch(api: ApiProcess) -> No
         assert (order.batch_id, order.amount_in, order.token_in) == (None, "3.25", "USDC")
 
 
-async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: ApiProcess) -> None:
+async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: RunningApi) -> None:
     async with show_live_dashboard(api.url) as pilot:
         await pilot.press("n")
         await fill_fields(pilot, count="20", pairs="SOL/USDC SOL/NOPE", of="in")
@@ -90,9 +81,8 @@ async def test_what_is_refused_is_shown_and_the_rest_can_be_sent(api: ApiProcess
 
 
 async def test_a_rate_limit_is_shown_with_its_wait(database_url: str, redis_url: str) -> None:
-    limit = {"ORDER_ENGINE_RATE_LIMIT": "5"}
     async with (
-        run_api_process(database_url, redis_url, **limit) as api,
+        open_api(database_url, redis_url, rate_limit=5) as api,
         show_live_dashboard(api.url) as pilot,
     ):
         await pilot.press("n")
@@ -103,11 +93,11 @@ async def test_a_rate_limit_is_shown_with_its_wait(database_url: str, redis_url:
         assert "try again after" in label_text(pilot)
 
 
-async def test_an_unreachable_server_is_reported_in_the_dialog(api: ApiProcess) -> None:
-    async with show_live_dashboard(api.url) as pilot:
+async def test_an_unreachable_server_is_reported_in_the_dialog(api_process: ApiProcess) -> None:
+    async with show_live_dashboard(api_process.url) as pilot:
         await pilot.press("n")
         await fill_fields(pilot, of="in")
-        await api.kill()
+        await api_process.kill()
         await pilot.press("ctrl+s")
         await wait_for(
             pilot, lambda: "unreachable" in label_text(pilot) or "offline" in label_text(pilot)
@@ -120,7 +110,7 @@ async def test_an_unreachable_server_is_reported_in_the_dialog(api: ApiProcess) 
 
 
 async def test_failures_are_sent_again_as_a_new_batch(
-    api: ApiProcess, database_url: str, redis_url: str
+    api: RunningApi, database_url: str, redis_url: str
 ) -> None:
     async with (
         open_driver(database_url, redis_url) as driver,
@@ -150,23 +140,12 @@ async def test_failures_are_sent_again_as_a_new_batch(
 async def show_dashboard_with_a_node(
     database_url: str, redis_url: str, data_dir: Path
 ) -> AsyncIterator[Pilot[None]]:
-    node = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "backend.simulator"),
-        *("--data-dir", str(data_dir), "--profile", "instant"),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert node.stdout is not None
-        url = (await node.stdout.readline()).decode().split()[1]
-        async with (
-            run_api_process(database_url, redis_url, SOLANA_RPC_URL=url) as api,
-            show_live_dashboard(api.url) as pilot,
-        ):
-            yield pilot
-    finally:
-        node.terminate()
-        await node.wait()
+    async with (
+        run_node(data_dir) as url,
+        open_api(database_url, redis_url, solana_rpc_url=url) as api,
+        show_live_dashboard(api.url) as pilot,
+    ):
+        yield pilot
 
 
 async def test_a_dry_run_shows_the_quotes_of_the_api_until_the_form_changes(
@@ -223,7 +202,7 @@ async def test_orders_above_the_value_of_a_setting_are_placed_at_the_second_requ
         await wait_for(pilot, lambda: len(session.model.orders) == 2_002)
 
 
-async def test_a_dry_run_without_a_node_says_why(api: ApiProcess) -> None:
+async def test_a_dry_run_without_a_node_says_why(api: RunningApi) -> None:
     async with show_live_dashboard(api.url) as pilot:
         await pilot.press("n")
         await fill_fields(pilot, of="in")
@@ -232,9 +211,9 @@ async def test_a_dry_run_without_a_node_says_why(api: ApiProcess) -> None:
 
 
 async def test_another_server_can_be_followed(
-    api: ApiProcess, other_database_url: str, redis_url: str
+    api: RunningApi, other_database_url: str, redis_url: str
 ) -> None:
-    async with run_api_process(other_database_url, redis_url) as other:
+    async with open_api(other_database_url, redis_url) as other:
         app = Dashboard(
             make_live_session(ApiClient(other.url)),
             connect=lambda url: make_live_session(ApiClient(url)),
@@ -251,7 +230,7 @@ async def test_another_server_can_be_followed(
 
 @pytest.mark.parametrize("size", [(80, 24), WIDE], ids=["80x24", "120x40"])
 async def test_the_events_of_a_stored_order_are_requested_when_it_is_shown(
-    api: ApiProcess, database_url: str, redis_url: str, size: tuple[int, int]
+    api: RunningApi, database_url: str, redis_url: str, size: tuple[int, int]
 ) -> None:
     async with open_driver(database_url, redis_url) as driver, ApiClient(api.url) as client:
         order_id = await client.place_order(TERMS, key="one")
