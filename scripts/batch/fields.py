@@ -52,7 +52,7 @@ TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
-_KNOWN = (*FIELDS, *SPELLINGS)
+KNOWN_NAMES = (*FIELDS, *SPELLINGS)
 _CHOICES = (
     ("type", ORDER_TYPES),
     ("timeInForce", TIMES_IN_FORCE),
@@ -88,7 +88,7 @@ _MEANT = {
 
 def find_name_faults(names: Collection[str]) -> list[str]:
     """Find what is wrong with the names of an order's fields, or of a file's columns."""
-    faults = [_describe_unknown(name) for name in names if name not in _KNOWN]
+    faults = [_describe_unknown(name) for name in names if name not in KNOWN_NAMES]
     faults += [f"{name!r} is there twice" for name in _find_repeated(names)]
     faults += [
         f"{other!r} is another name of {name!r}: keep one of them"
@@ -100,13 +100,23 @@ def find_name_faults(names: Collection[str]) -> list[str]:
     return faults
 
 
+def is_like_name(name: str) -> bool:
+    """Whether a text is the name of a field, or was probably meant to be one."""
+    return name in KNOWN_NAMES or bool(_find_meant(name))
+
+
+def _find_meant(name: str) -> str:
+    """What an unknown name was probably meant to be; empty if it is like none."""
+    plain = "".join(character for character in name.casefold() if character.isalnum())
+    by_plain = {known.casefold(): known for known in KNOWN_NAMES}
+    close = get_close_matches(plain, by_plain, n=1, cutoff=0.7)
+    return _MEANT.get(plain) or (by_plain[close[0]] if close else "")
+
+
 def _describe_unknown(name: str) -> str:
     if not name:
         return "a column has no name"
-    plain = "".join(character for character in name.casefold() if character.isalnum())
-    by_plain = {known.casefold(): known for known in _KNOWN}
-    close = get_close_matches(plain, by_plain, n=1, cutoff=0.7)
-    meant = _MEANT.get(plain) or (by_plain[close[0]] if close else "")
+    meant = _find_meant(name)
     hint = f"did you mean {meant}?" if meant else f"known are {', '.join(FIELDS)}"
     return f"unknown name {name[:40]!r}: {hint}"
 

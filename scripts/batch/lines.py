@@ -81,7 +81,7 @@ class LineReader:
         self.number += 1
         if len(line) > LINE_CHARACTERS_MAX:
             self._refuse(f"is longer than {LINE_CHARACTERS_MAX:,} characters")
-        return line if line.isascii() else self._check_encoding(line)
+        return line if line.isascii() and "\0" not in line else self._check_encoding(line)
 
     def find_first_line(self) -> str:
         """The first line that is not blank, which is read again by the next iteration."""
@@ -95,6 +95,8 @@ class LineReader:
     def _check_encoding(self, line: str) -> str:
         if self.number == 1 and line.startswith(_BYTE_ORDER_MARKS_UTF_16):
             self._refuse("is UTF-16: save the file as UTF-8")
+        if "\0" in line:
+            self._refuse("has a NUL character, as no text in UTF-8 has: save the file as UTF-8")
         try:
             line.encode()
         except UnicodeEncodeError as error:

@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 from batch.fields import (
     CLIENT_ORDER_ID_CHARACTERS_MAX,
     INTEGER_FIELDS,
+    KNOWN_NAMES,
     find_name_faults,
     find_value_faults,
     is_client_order_id,
+    is_like_name,
     translate_spellings,
 )
 from batch.lines import Faults, LineReader, describe_os_error, open_text
@@ -25,7 +27,17 @@ from batch.orders import InvalidInput, Order, OrderList
 
 ORDERS_MAX = 1_000_000
 
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_OTHER_SEPARATORS = {
+    ";": "semicolons",
+    "\t": "tabs",
+    "|": "bars",
+    ":": "colons",
+    "^": "carets",
+    "~": "tildes",
+    " ": "blanks",
+}
+_HEADER_NAMES_MIN = 2
+"""A line with so many words that were probably meant to be names of fields is a header."""
 
 
 def read_orders(path: str) -> OrderList:
@@ -75,6 +87,8 @@ class _OrderReader:
             self._faults.add(line, f"{reason}: write one order a line, as `jq -c '.[]'` does")
         elif first.startswith("{"):
             self._read_json_lines()
+        elif reason := _find_separator_fault(first):
+            self._faults.add(self._lines.number + 1, reason)
         elif first:
             self._read_csv()
         return self._orders
@@ -176,16 +190,29 @@ class _OrderReader:
         self._add(line, order)
 
 
-def _find_header_faults(names: list[str]) -> list[str]:
-    [only, *others] = names
+def _find_separator_fault(line: str) -> str:
+    """What is wrong with the separator of the first line; empty if nothing is, or it has none."""
+    text = line.strip().replace('"', "")
+    if text.lower().startswith("sep="):
+        return f"{text[:40]} is for spreadsheets: remove this line, and separate columns by commas"
+    if _is_header(text.split(",")):
+        return ""
     for separator, word in _OTHER_SEPARATORS.items():
-        if not others and separator in only:
-            return [f"the columns are separated by {word}: separate them by commas"]
-    reasons = find_name_faults(names)
-    if all(find_name_faults([name])[0].startswith("unknown") for name in names if name):
+        if _is_header(text.split(separator)):
+            return f"the columns are separated by {word}: separate them by commas"
+    return ""
+
+
+def _find_header_faults(names: list[str]) -> list[str]:
+    if not _is_header(names):
         example = "tokenIn,tokenOut,amount"
         return [f"there is no header: the first line names the columns, such as {example}"]
-    return reasons
+    return find_name_faults(names)
+
+
+def _is_header(names: list[str]) -> bool:
+    is_like = [is_like_name(name.strip()) for name in names]
+    return sum(is_like) >= _HEADER_NAMES_MIN or any(name.strip() in KNOWN_NAMES for name in names)
 
 
 def _count_columns(row: list[str]) -> str:

@@ -17,6 +17,12 @@ ORDER: Final = '{"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1"'
 FAULTY_FILES: Final = {
     "no header": (b"SOL,USDC,1\nSOL,USDC,2\n", ["line 1: there is no header"]),
     "semicolons": (b"tokenIn;tokenOut;amount\nSOL;USDC;1,5\n", ["line 1: ", "semicolons"]),
+    "quoted semicolons": (
+        b'"tokenIn";"tokenOut";"amount"\n"SOL";"USDC";"1"\n',
+        ["line 1: ", "semicolons"],
+    ),
+    "capitals": (b"TOKENIN,TOKENOUT,AMOUNT\nSOL,USDC,1\n", ["did you mean tokenIn?", "amount?"]),
+    "sep=": (b"sep=,\ntokenIn,tokenOut,amount\nSOL,USDC,1\n", ["line 1: ", "remove this line"]),
     "tabs": (b"tokenIn\ttokenOut\tamount\nSOL\tUSDC\t1\n", ["line 1: ", "tabs"]),
     "names": (
         b"tokenin,tokenOut,amount,slippageTolerance\nSOL,USDC,1,1\n",
@@ -40,6 +46,8 @@ FAULTY_FILES: Final = {
     ),
     "latin-1": (b"tokenIn,tokenOut,amount\nSOL,US\xe9,1\n", ["line 2: is no UTF-8 text"]),
     "utf-16": ("tokenIn,tokenOut,amount\n".encode("utf-16"), ["line 1: is UTF-16"]),
+    "utf-16 without a mark": ("tokenIn,tokenOut,amount\n".encode("utf-16-le"), ["line 1: ", "NUL"]),
+    "a NUL": (b"tokenIn,tokenOut,amount\nSOL,US\0C,1\n", ["line 2: ", "NUL"]),
     "binary": (bytes(100_000), ["line 1: is longer than"]),
     "percentage": (
         b"tokenIn,tokenOut,amount,slippage\nSOL,USDC,1,0.005\nSOL,USDC,1,1\n",
