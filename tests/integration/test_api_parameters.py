@@ -56,6 +56,15 @@ async def test_every_socket_refuses_an_unknown_parameter(database_url: str, redi
             assert "ticket" in error["reason"]
 
 
+async def test_a_socket_that_places_an_order_refuses_where_to_follow_it_from(
+    database_url: str, redis_url: str
+) -> None:
+    async with open_api(database_url, redis_url) as api:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await api.session.ws_connect("/api/orders/execute?after=3")
+        assert refused.value.status == 400
+
+
 @pytest.mark.parametrize(
     ("path", "name", "meant"),
     [

@@ -21,6 +21,8 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "slippage": ({**SWAP, "amount": 1, "slippage": 1}, "1 may mean 1 % or 100 %"),
     "slippageTolerance": ({**SWAP, "amount": 1, "slippageTolerance": 0.5}, "slippageBps, in basis"),
     "inputMint": ({**SWAP, "amount": 1, "inputMint": "SOL"}, "did you mean tokenIn"),
+    "deadline": ({**SWAP, "amount": 1, "deadline": 60}, "did you mean expiresAt"),
+    "tif": ({**SWAP, "amount": 1, "tif": "IOC"}, "did you mean timeInForce"),
     "side": ({**SWAP, "amount": 1, "side": "buy"}, "tokenIn is what is sold"),
     "userWallet": ({**SWAP, "amount": 1, "userWallet": "7x"}, "wallet of the engine"),
     "tokenOut": ({**SWAP, "tokenOut": "USCD", "amount": 1}, "did you mean USDC?"),
@@ -70,12 +72,21 @@ async def test_an_unknown_address_names_the_one_that_was_meant(
             ("/api/health", "did you mean GET /health?"),
             ("/orders", "did you mean GET /api/orders?"),
             ("/api/orders/place", "the id of an order is a UUID"),
+            ("/api/orders/stat", "did you mean GET /api/stats?"),
+            ("/api/quotes", "did you mean POST /api/quotes?"),
         ):
-            assert words in (await api.get(path, 404))["detail"], path
+            status = 405 if path == "/api/quotes" else 404
+            assert words in (await api.get(path, status))["detail"], path
         for path in ("/orders/execute", "/api/v1/orders/execute", "/swap"):
             detail = (await api.post(path, dict(ORDER), 404))["detail"]
             assert f"did you mean POST {EXECUTE}?" in detail
-        assert f"POST {EXECUTE}" in (await api.post("/api/orders", dict(ORDER), 405))["detail"]
+        for path, status, words in (
+            ("/api/orders", 405, f"POST {EXECUTE}"),
+            ("/api/orders/batches", 405, "did you mean POST /api/orders/batch?"),
+            ("/api/orders/cancel", 405, "DELETE /api/orders/<orderId>"),
+            (f"/api/orders/{order_id}/cancel", 404, f"DELETE /api/orders/{order_id}"),
+        ):
+            assert words in (await api.post(path, dict(ORDER), status))["detail"], path
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await api.session.ws_connect(f"/ws/{order_id}")
         assert refused.value.status == 404

@@ -163,6 +163,15 @@ def test_slippage_is_a_fraction(slippage: str) -> None:
     assert read_text(text).request_hash == read_fields(slippageBps=100).request_hash
 
 
+@pytest.mark.parametrize("slippage", ['"1%"', '"0,01"', "true", "1", "0.5"])
+def test_a_slippage_that_is_no_fraction_is_refused_with_both_ways_to_write_it(
+    slippage: str,
+) -> None:
+    text = f'{{"tokenIn":"SOL","tokenOut":"USDC","amount":"1.5","slippage":{slippage}}}'
+    [error] = read_problem(text).errors
+    assert "a fraction below 0.5 (0.01 is 1 %), or slippageBps in basis points" in error.reason
+
+
 @given(st.decimals(0, 1, places=5))
 def test_a_slippage_is_exactly_what_it_says_or_refused(slippage: Decimal) -> None:
     text = f'{{"tokenIn":"SOL","tokenOut":"USDC","amount":"1.5","slippage":{slippage}}}'

@@ -32,7 +32,7 @@ from backend.api.application.dispatch import (
 )
 from backend.api.application.framework_errors import build_problem
 from backend.api.application.http_connection import add_connection_close, to_quart_response
-from backend.api.application.path_suggestions import PathSuggestions, explain_method
+from backend.api.application.path_suggestions import PathSuggestions
 from backend.api.application.quart_app import Application
 from backend.api.application.query_check import check_parameters
 from backend.api.application.route_table import ROUTES, SOCKETS
@@ -127,7 +127,7 @@ def _handle_framework_error(
         socket_base = api.public_address.find_base(request).socket
         problem.detail = suggestions.explain(caller.method, path, socket_base)
     elif isinstance(error, MethodNotAllowed):
-        problem.detail = explain_method(caller.method, path)
+        problem.detail = suggestions.explain_method(caller.method, path)
     response = build_failure_response(
         UNKNOWN_ROUTE, path, error if problem.status == 500 else problem
     )

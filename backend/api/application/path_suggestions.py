@@ -16,8 +16,10 @@ from backend.api.sockets.stream_socket import STREAM_PATH
 from backend.domain.spelling import suggest_name
 
 _NOTHING: Final = "nothing is served at this path"
+_NO_METHOD: Final = "this path does not support this method"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _SOCKET_WORDS: Final = frozenset({"ws", "wss", "websocket", "socket", "stream", "subscribe"})
+_CANCELLING_WORDS: Final = frozenset({"cancel", "cancellation", "cancellations"})
 _PLACING_WORDS: Final = frozenset({"order", "orders", "swap", "trade", "trades", "execute"})
 _SEGMENTS_MAX: Final = 8
 
@@ -36,7 +38,10 @@ class PathSuggestions:
         """Why a path has no response; ``socket_base`` is what the path of a socket follows."""
         segments = [each.lower() for each in path.split("/", _SEGMENTS_MAX) if each]
         order_socket = f"{socket_base}{EXECUTE_PATH}?orderId="
-        if match := _UUID.search(path):
+        match = _UUID.search(path)
+        if not _CANCELLING_WORDS.isdisjoint(segments):
+            return f"{_NOTHING}: {_explain_cancelling('<orderId>' if match is None else match[0])}"
+        if match is not None:
             order_id = match[0].lower()
             return (
                 f"{_NOTHING}: an order and its status are at GET /api/orders/{order_id}, and every"
@@ -50,6 +55,20 @@ class PathSuggestions:
         meant = self._find_path(method, segments)
         return _NOTHING if meant is None else f"{_NOTHING}: did you mean {method} {meant}?"
 
+    def explain_method(self, method: str, path: str) -> str:
+        """Why a path does not take a method, with what a client probably looks for."""
+        reason = explain_method(method, path)
+        if reason != _NO_METHOD:
+            return reason
+        segments = [each.lower() for each in path.split("/", _SEGMENTS_MAX) if each]
+        if not _CANCELLING_WORDS.isdisjoint(segments):
+            return f"{reason}: {_explain_cancelling('<orderId>')}"
+        meant = self._find_path(method, segments)
+        if meant is not None:
+            return f"{reason}: did you mean {method} {meant}?"
+        taken = [each for each, paths in self._paths_by_method.items() if path in paths.values()]
+        return f"{reason}: did you mean {' or '.join(taken)} {path}?" if taken else reason
+
     def _find_path(self, method: str, segments: Sequence[str]) -> str | None:
         """The path whose last segment is most like that of a path."""
         paths = self._paths_by_method.get(method)
@@ -62,9 +81,16 @@ class PathSuggestions:
         return EXECUTE_PATH if is_placing else None
 
 
+def _explain_cancelling(order_id: str) -> str:
+    return (
+        f"an order is cancelled with DELETE /api/orders/{order_id}, and all of a filter with"
+        " DELETE /api/orders"
+    )
+
+
 def explain_method(method: str, path: str) -> str:
     """Why a path does not take a method."""
-    reason = "this path does not support this method"
+    reason = _NO_METHOD
     if method == "POST" and path == "/api/orders":
         return f"{reason}: an order is placed with POST {EXECUTE_PATH}"
     return reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -108,13 +108,13 @@ def _check_times(query: QueryReader, which: OrderFilter) -> None:
 
 def parse_time(text: str) -> datetime:
     """A time with its zone, or the beginning of a date in UTC. Raises ``ValueError`` (reason)."""
+    if _DATE.fullmatch(text):
+        return times.parse_time(f"{text}T00:00Z")
     try:
-        if _DATE.fullmatch(text):
-            return datetime.fromisoformat(text).replace(tzinfo=UTC)
         # A "+" that was not encoded arrives as a blank.
         return times.parse_time(text.replace(" ", "+"))
     except ValueError as error:
-        raise ValueError(f"{error}, or a date in UTC") from None
+        raise ValueError(f"{error}; a date, which begins in UTC, will do as well") from None
 
 
 def _parse_client_order_id(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from backend.api.delivery.event_page import EventFilter
@@ -19,9 +19,22 @@ from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
+from backend.domain.spelling import suggest_name
 
 ORDER_IDS_MAX = 500
 SEQ_MAX = 2**31 - 1
+
+_REQUEST_BY_NAME: Final = {
+    "batch": "POST /api/orders/batch",
+    "cancel-after": "POST /api/orders/cancel-after",
+    "execute": "POST /api/orders/execute",
+    "open": "GET /api/orders?status=open",
+    "quotes": "POST /api/quotes",
+    "stats": "GET /api/stats",
+    "stream": "the WebSocket /api/orders/stream",
+    "by-client-id": "GET /api/orders/by-client-id/<clientOrderId>",
+}
+"""What may be meant by a name where the id of an order should be."""
 
 Value = TypeVar("Value")
 EnumValue = TypeVar("EnumValue", bound=StrEnum)
@@ -33,6 +46,9 @@ def parse_order_id(text: str) -> UUID:
         return parse_uuid(text)
     except ValueError:
         detail = "there is no order with this id: the id of an order is a UUID"
+        meant = suggest_name(text, _REQUEST_BY_NAME)
+        if meant is not None:
+            detail = f"{detail}; did you mean {_REQUEST_BY_NAME[meant]}?"
         raise Problem(404, "order_not_found", detail) from None
 
 

@@ -23,7 +23,7 @@ from backend.api.routes.read_orders import load_order
 from backend.api.sockets.session import FirstMessage, run_session
 from backend.api.wire.http import Request
 from backend.api.wire.json import decode, encode, encode_event
-from backend.api.wire.problems import Problem, to_problem
+from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
 from backend.domain.orders import OrderEvent
 from backend.runtime import observe
 from backend.runtime.observe_requests import get_request_id
@@ -42,6 +42,9 @@ async def serve_execute_socket(api: ApiContext, request: Request, socket: Websoc
     if order_id is not None:
         await _follow_order(api, request, socket, order_id)
         return
+    if request.get_query_value("after") is not None:
+        reason = "goes with orderId: an order that is placed here is followed from its beginning"
+        raise invalid_fields([FieldError("after", "invalid_parameter", reason)], 400)
     with api.open_sockets.register(EXECUTE_PATH) as close_request:
         await socket.accept(headers=Headers(dict(api.admission.policy_headers)))
         placement = _OrderPlacement(api, request, socket, close_request)

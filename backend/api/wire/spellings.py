@@ -22,6 +22,9 @@ UNKNOWN_FIELD_REASON: Final = "is not a known field"
 
 SLIPPAGE_LIMIT: Final = Decimal("0.5")
 """A ``slippage`` of this or more may be a percentage, so it is refused."""
+_FRACTION_MEANT: Final = (
+    "give a fraction below 0.5 (0.01 is 1 %), or slippageBps in basis points (100 is 1 %)"
+)
 SLIPPAGE_PATTERN: Final = r"^0?(0|\.[0-4][0-9]*)$"
 """A ``slippage`` as a string."""
 
@@ -35,13 +38,15 @@ def convert_slippage(value: object) -> object:
 
     Raises ``ValueError`` (reason), also for what may be a percentage.
     """
-    fraction = parse_decimal(require_number(value))
+    try:
+        fraction = parse_decimal(require_number(value))
+    except ValueError as error:
+        raise ValueError(f"{error}: {_FRACTION_MEANT}") from None
     if fraction < 0:
         raise ValueError("must be a fraction from 0 to below 0.5 (0.01 is 1 %)")
     if fraction >= SLIPPAGE_LIMIT:
         raise ValueError(
-            f"{value} may mean {fraction:f} % or {fraction.scaleb(2):f} %: give a fraction below"
-            " 0.5 (0.01 is 1 %), or slippageBps in basis points (100 is 1 %)"
+            f"{value} may mean {fraction:f} % or {fraction.scaleb(2):f} %: {_FRACTION_MEANT}"
         )
     if isinstance(value, str) and not re.fullmatch(SLIPPAGE_PATTERN, value):
         raise ValueError("must be a plain decimal fraction, such as 0.01 for 1 %")
@@ -104,6 +109,9 @@ _PRICE_MEANT: Final = (
     "did you mean limitPrice, of an order of type limit, or triggerPrice, of stop or takeProfit?"
 )
 _TRAIL_MEANT: Final = "did you mean trailBps, in basis points (100 is 1 %)?"
+_EXPIRY_MEANT: Final = "did you mean expiresAt, a time such as 2027-01-31T12:00:00Z?"
+_FORCE_MEANT: Final = "did you mean timeInForce: gtc, gtd, ioc or fok?"
+_IMPACT_MEANT: Final = "did you mean maxPriceImpactBps, in basis points (100 is 1 %)?"
 _NAME_MEANT: Final = "did you mean clientOrderId, or the header Idempotency-Key?"
 _ROUTE_MEANT: Final = "leave it out: an order takes the venue that pays most"
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
@@ -119,7 +127,10 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _WALLET_MEANT: ("walletAddress", "wallet", "userWallet", "userPublicKey", "publicKey"),
     _PRICE_MEANT: ("price", "targetPrice"),
     _TRAIL_MEANT: ("trailPercent", "trailingPercent", "callbackRate", "trailAmount"),
-    _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId"),
+    _EXPIRY_MEANT: ("deadline", "expiry", "expiration", "validUntil", "goodTill", "ttl"),
+    _FORCE_MEANT: ("tif", "duration"),
+    _IMPACT_MEANT: ("priceImpact", "maxImpact", "priceImpactLimit"),
+    _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId", "clOrdId", "cloid"),
     _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
