@@ -242,6 +242,7 @@ class OrderRecord(NamedTuple):
     condition: Condition | None
     is_triggered: bool
     high_water: PriceRatio | None
+    high_water_slot: int | None
     parent_id: UUID | None
     oco_group: UUID | None
     price_of: PriceOf

@@ -7,6 +7,7 @@ then responds, in the task of the server.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
@@ -29,7 +30,7 @@ from backend.api.application.body_limits import (
 from backend.api.application.dispatch import UNKNOWN_ROUTE, authenticate
 from backend.api.application.order_routes import BATCH
 from backend.api.application.route_table import ROUTES
-from backend.api.route import Access
+from backend.api.route import Access, Route
 from backend.api.wire.http import (
     ORDER_BYTES_MAX,
     Response,
@@ -45,6 +46,13 @@ if TYPE_CHECKING:
 
 _API_PREFIX: Final = "/api/"
 _ROUTES: Final = {(route.method, route.path): route for route in ROUTES}
+_VARIABLE: Final = re.compile(r"<\w+>")
+_ROUTES_OF_VARIABLE_PATHS: Final = [
+    (route.method, re.compile(_VARIABLE.sub("[^/]+", route.path)), route)
+    for route in ROUTES
+    if route.doc.body is not None and _VARIABLE.search(route.path)
+]
+"""The routes that take a body and have a variable in their path."""
 
 
 class ValidHeaders(Headers):
@@ -122,7 +130,7 @@ class HttpConnection(ASGIHTTPConnection):
         Raises ``Problem``, and ``ClientDisconnectedError``.
         """
         path = self.scope["path"]
-        route = _ROUTES.get((self.scope["method"], path))
+        route = _find_route(self.scope["method"], path)
         is_open = not path.startswith(_API_PREFIX) if route is None else route.access is Access.OPEN
         if not is_open:
             authenticate(self._app.api, self.scope)
@@ -138,7 +146,7 @@ class HttpConnection(ASGIHTTPConnection):
         self, problem: Problem, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Respond before the body is there; the connection is closed behind the response."""
-        route = _ROUTES.get((self.scope["method"], self.scope["path"]))
+        route = _find_route(self.scope["method"], self.scope["path"])
         observe.request_answered(UNKNOWN_ROUTE if route is None else route.path, problem.status, 0)
         response = add_connection_close(problem_response(problem, self.scope["path"]))
         await self._send_complete(to_quart_response(response), send, more_body=True)
@@ -164,6 +172,16 @@ class HttpConnection(ASGIHTTPConnection):
             {"type": "http.response.start", "status": response.status_code, "headers": headers}
         )
         await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+
+def _find_route(method: str, path: str) -> Route | None:
+    """The route of a request, as far as it takes a body or has no variable in its path."""
+    route = _ROUTES.get((method, path))
+    if route is None:
+        for of_method, pattern, each in _ROUTES_OF_VARIABLE_PATHS:
+            if method == of_method and pattern.fullmatch(path):
+                return each
+    return route
 
 
 async def _push_nothing(_path: str, _headers: Headers) -> None:

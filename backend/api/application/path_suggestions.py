@@ -67,4 +67,6 @@ def explain_method(method: str, path: str) -> str:
     reason = "this path does not support this method"
     if method == "POST" and path == "/api/orders":
         return f"{reason}: an order is placed with POST {EXECUTE_PATH}"
+    if method in {"POST", "PUT"} and _UUID.search(path):
+        return f"{reason}: an order that waits is amended with PATCH, and cancelled with DELETE"
     return reason

@@ -113,6 +113,11 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "A ticket in place of a key, where the client cannot send headers.",
         {"type": "string", "minLength": 1},
     ),
+    "If-Match": (
+        "header",
+        "The `seq` of the order that is amended, in quotes. Without it the answer is 428.",
+        {"type": "string", "pattern": '^"[0-9]{1,10}"$'},
+    ),
     "Idempotency-Key": (
         "header",
         "A repeat with the same key gets the first answer, with `Idempotent-Replayed: true`.",
