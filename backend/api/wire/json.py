@@ -206,7 +206,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "maxPriceImpactBps": record.max_price_impact_bps,
         **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
-        "expiresAt": None if record.expires_at is None else format_time(record.expires_at),
+        "expiresAt": _format_optional_time(record.expires_at),
         "status": record.status,
         "seq": record.seq,
         "attempts": record.attempts,
@@ -222,9 +222,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
         "cancelReason": record.cancel_reason,
-        "nextAttemptAt": None
-        if record.next_attempt_at is None
-        else format_time(record.next_attempt_at),
+        "nextAttemptAt": _format_optional_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
     }
@@ -283,3 +281,7 @@ def _format_optional(value: object | None) -> str | None:
 
 def _format_optional_amount(base_units: int | None, decimals: int) -> str | None:
     return None if base_units is None else format_amount(base_units, decimals)
+
+
+def _format_optional_time(at: datetime | None) -> str | None:
+    return None if at is None else format_time(at)
