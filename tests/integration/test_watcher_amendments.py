@@ -11,6 +11,7 @@ from uuid import UUID
 from backend.domain.conditions import Condition, Limit, TrailingStop
 from backend.domain.lifecycle import Status
 from backend.store.waiting.amendments import Amendment, Amendments
+from backend.trials.audit.evidence import fetch_orders
 from tests.integration.test_watcher import (
     RELEASED,
     build_terms,
@@ -59,6 +60,9 @@ async def test_an_amended_order_is_executed_by_its_new_terms_alone(
         record = await engine.services.orders.get("local", farther)
         assert record is not None
         assert (record.status, record.seq) == (Status.WAITING, 3)
+        releases = (await fetch_orders(database_url, history.record.created_at)).releases
+        assert sorted(str(each.told_price) for each in releases) == ["103", "104"]
+        assert all(each.told_price == each.trigger_price for each in releases)
 
 
 async def test_an_amended_order_is_watched_though_no_notification_tells_it(
