@@ -46,7 +46,7 @@ _GENERATOR_OPTIONS = (
 _CANCEL_FILTER_OPTIONS = ("batch", "status", "token_in", "token_out", "yes")
 _PLACING_OPTIONS = (
     *("file", "check", "dry_run", "again", "run", "count", "amount", "slippage_bps"),
-    *("max_price_impact_bps", "min_amount_out", "seed", "batch_size", "expect"),
+    *("max_price_impact_bps", "min_amount_out", "seed", "batch_size", "expect", "watch"),
 )
 _COLUMN_HELP = "\n".join(f"  {name:<19}{meaning}" for name, meaning in FIELDS.items())
 _EPILOG = f"""\b
@@ -60,6 +60,7 @@ Examples:
   submit_batch.py --file orders.csv --check        the file alone, without a server
   submit_batch.py --file orders.csv --dry-run      quotes and totals, places nothing
   submit_batch.py --file orders.csv --out results.csv --batch-size 500
+  submit_batch.py --file limits.csv --watch --timeout 86400    until all have ended
   cat orders.jsonl | submit_batch.py --file - --json
   submit_batch.py --cancel-all --pair SOL/USDC --side sell    asks first
   submit_batch.py --cancel-all --batch ID --yes --out cancelled.csv
@@ -67,7 +68,8 @@ Examples:
 
 \b
 Exit code:
-  0    every order ended as expected (--expect), or waits for a price; all were cancelled
+  0    every order ended as expected (--expect), or waits for a price that --watch does not
+       follow; all were cancelled
   1    one did not, or was refused; it was too late to cancel one
   2    the input is invalid, no engine answers, or the question was answered with no: nothing was
        sent
@@ -222,6 +224,7 @@ def _choose_key(key: str | None, key_file: TextIO | None) -> str | None:
 @click.option("--batch-size", default=0, type=click.IntRange(0, 1_000), help="0: single orders.")
 @click.option("--timeout", default=300, type=click.IntRange(1), help="Give up after, in seconds.")
 @click.option("--expect", default="confirmed", type=click.Choice(["confirmed", "ended"]))
+@click.option("--watch", is_flag=True, help="Follow what waits for a price to its end, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context
 def main(context: click.Context, /, **values: object) -> None:

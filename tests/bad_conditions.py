@@ -113,5 +113,36 @@ BAD_CONDITIONS = {
     "trailing percentage": BadOrder(
         describe_order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
     ),
+    "stop that its cap keeps from selling": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"maxPriceImpactBps":0'),
+        "maxPriceImpactBps",
+        "would never be sold",
+    ),
+    "market order that is strict": BadOrder(
+        describe_order('"strict":true'), "strict", "wait for a price"
+    ),
+    "limit at once that is strict": BadOrder(
+        describe_order('"type":"limit","limitPrice":9,"timeInForce":"ioc","strict":true'),
+        "strict",
+        "wait for a price",
+    ),
+    "strictness in words": BadOrder(
+        describe_order('"type":"limit","limitPrice":9,"strict":"yes"'), "strict", "true or false"
+    ),
+    "type by another name": BadOrder(
+        describe_order('"type":"stop_limit","triggerPrice":9'), "type", "did you mean stopLimit?"
+    ),
+    "type of another exchange": BadOrder(
+        describe_order('"type":"STOP_LOSS","triggerPrice":9'), "type", "did you mean stop?"
+    ),
+    "stop loss as a field": BadOrder(
+        describe_order('"stopLoss":9'), "stopLoss", "of type stop", "unknown_field"
+    ),
+    "take profit as a field": BadOrder(
+        describe_order('"takeProfitPrice":9'),
+        "takeProfitPrice",
+        "of type takeProfit",
+        "unknown_field",
+    ),
     "price": BadOrder(describe_order('"price":5'), "price", "limitPrice", "unknown_field"),
 }

@@ -28,7 +28,7 @@ class RateCost(Enum):
     """What a request costs of its owner's rate limit."""
 
     ORDERS = "orders"
-    """One for each order that it places."""
+    """One for each order that it places or amends."""
     NONE = "none"
     """Nothing: it stores nothing."""
 

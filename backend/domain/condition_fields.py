@@ -41,12 +41,12 @@ _LIMITED: Final = ("limit", "stopLimit")
 class ConditionFields:
     """The fields of a condition as they were written, ``None`` where one is absent.
 
-    ``min_amount_out`` is in base units.
+    A price that is known already is a ratio. ``min_amount_out`` is in base units.
     """
 
-    limit_price: Number | None = None
-    trigger_price: Number | None = None
-    activation_price: Number | None = None
+    limit_price: Number | PriceRatio | None = None
+    trigger_price: Number | PriceRatio | None = None
+    activation_price: Number | PriceRatio | None = None
     price_of: str | None = None
     trail_bps: int | None = None
     confirmations: int | None = None
@@ -138,9 +138,11 @@ class ConditionReader:
     def _format_out(self, amount: int) -> str:
         return f"{format_amount(amount, self._decimals[1])} {self._symbol}"
 
-    def _read_price(self, field: str, value: Number | None, price_of: PriceOf) -> PriceRatio | None:
-        if value is None:
-            return None
+    def _read_price(
+        self, field: str, value: Number | PriceRatio | None, price_of: PriceOf
+    ) -> PriceRatio | None:
+        if value is None or isinstance(value, PriceRatio):
+            return value
         try:
             return parse_price(value, *self._decimals, price_of)
         except ValueError as error:
@@ -161,13 +163,21 @@ class ConditionReader:
         if value is None:
             return default
         try:
-            return kind(value)
-        except ValueError:
-            self._refuse(field, f"must be one of {', '.join(kind)}")
+            return find_choice(kind, value)
+        except ValueError as error:
+            self._refuse(field, str(error))
             return default
 
     def _refuse(self, field: str, reason: str, code: str = "invalid_field") -> None:
         self.errors.append(InvalidInput(field, reason, code))
+
+
+def find_choice(kind: type[Choice], name: str) -> Choice:
+    """The value of an enumeration by its name in any case. Raises ``ValueError`` (reason)."""
+    for each in kind:
+        if each.value.lower() == name.lower():
+            return each
+    raise ValueError(f"must be one of {', '.join(kind)}")
 
 
 def find_foreign_fields(order_type: str, fields: ConditionFields) -> list[InvalidInput]:

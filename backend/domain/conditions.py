@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from backend.domain.amounts import BPS
-from backend.domain.prices import PriceRatio
+from backend.domain.prices import PriceOf, PriceRatio
 
 STALE_AFTER_SLOTS: Final = 2
 """A price that was read so many slots ago may trigger; an older one triggers nothing."""
@@ -75,7 +75,9 @@ class TrailingStop:
     confirmations: int = CONFIRMATIONS_DEFAULT
 
 
-Condition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
+PriceCondition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
+"""What waits for a price of the market."""
+Condition = PriceCondition
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,24 @@ def is_met_by(condition: Condition, price: PriceRatio, state: ConditionState) ->
     if trigger is None:
         return False
     return price >= trigger if isinstance(condition, Limit | TakeProfit) else price <= trigger
+
+
+def measure_distance_bps(
+    condition: PriceCondition, executable: PriceRatio, state: ConditionState, price_of: PriceOf
+) -> int | None:
+    """How far the executable price is from meeting the condition, in basis points of itself.
+
+    Above 0 it does not meet it, at 0 or below it does. Measured in the prices of ``price_of``.
+    ``None`` where there is no such price: a trailing stop that follows none yet, or a price of 0.
+    """
+    trigger = get_trigger(condition, state)
+    if trigger is None or not trigger.numerator or not executable.numerator:
+        return None
+    awaits_rise = isinstance(condition, Limit | TakeProfit)
+    if price_of is PriceOf.TOKEN_OUT:  # what one token out costs has to fall then
+        trigger, executable, awaits_rise = trigger.invert(), executable.invert(), not awaits_rise
+    distance = trigger.distance_bps(executable)
+    return distance if awaits_rise else -distance
 
 
 def needs_best_price(condition: Condition) -> bool:

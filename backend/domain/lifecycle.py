@@ -53,6 +53,7 @@ class Cause(StrEnum):
     CLAIMED = "claimed by a worker"
     CONDITIONAL = "has a condition"
     MET = "its condition is met"
+    AMENDED = "amended by its owner"
     UNMET = "its condition no longer holds"
     ROUTED = "route chosen"
     SIGNED = "signed and stored"
@@ -93,6 +94,7 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.PENDING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.PENDING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.WAITING, Cause.MET): TransitionRule(Status.ROUTING),
+    (Status.WAITING, Cause.AMENDED): _WAIT_RULE,
     (Status.WAITING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.WAITING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),

@@ -72,6 +72,10 @@ class PriceRatio:
         """So many basis points of this price, exactly."""
         return PriceRatio(self.numerator * bps, self.denominator * BPS)
 
+    def invert(self) -> PriceRatio:
+        """The same price of the token out, in tokens in; a price of 0 has none."""
+        return PriceRatio(self.denominator, self.numerator)
+
     def distance_bps(self, executable: PriceRatio) -> int:
         """How far this price is above ``executable``, in basis points of ``executable``.
 

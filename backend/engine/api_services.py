@@ -29,8 +29,11 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
+from backend.store.waiting.amendments import Amendments
+from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
+from backend.triggers.offers.recent_markets import RecentMarkets
 
 
 def new_id() -> UUID:
@@ -55,6 +58,11 @@ class ApiServices:
     intake: Intake
     cancellations: Cancellations
     cancel_timers: CancelTimers
+    amendments: Amendments
+    markets: RecentMarkets
+    """The markets that are shown with waiting orders."""
+    peaks: MarketPeaks
+    """Read on the connections of readers, as orders are."""
     orders: OrderQueries
     open_orders: OpenOrderCounts
     counts: StatusCounts
@@ -80,15 +88,14 @@ async def open_api_services(
     """
     async with open_shared_services(settings, stop) as shared:
         intake = _build_intake(settings, shared)
-        cursor_key = await wait_for_server(
-            "PostgreSQL", shared.feed.read_cursor_key, away=(Transient,), stop=stop
-        )
+        cursor_key = await _read_cursor_key(shared, stop)
         open_orders = OpenOrderCounts(shared.pool)
         withdrawals = build_withdrawals(shared)
+        amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         async with (
             open_readers(settings) as readers,
             run_in_background(intake.run, open_orders.run),
-            run_in_background(withdrawals.cancellations.run, withdrawals.run),
+            run_in_background(withdrawals.cancellations.run, withdrawals.run, amendments.run),
         ):
             yield ApiServices(
                 settings=settings,
@@ -99,6 +106,9 @@ async def open_api_services(
                 intake=intake,
                 cancellations=withdrawals.cancellations,
                 cancel_timers=withdrawals.timers,
+                amendments=amendments,
+                markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
+                peaks=MarketPeaks(readers),
                 orders=OrderQueries(shared.pool, readers=readers),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
@@ -113,6 +123,11 @@ async def open_api_services(
                 now=now,
             )
             await _run_within(shared.broker.wait_sent(), 2)
+
+
+async def _read_cursor_key(shared: SharedServices, stop: asyncio.Event | None) -> bytes:
+    read = shared.feed.read_cursor_key
+    return await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
 
 
 def _build_intake(settings: Settings, shared: SharedServices) -> Intake:

@@ -23,6 +23,7 @@ from backend.domain.conditions import (
     TakeProfit,
     TrailingStop,
     get_interest,
+    get_trigger,
     is_fresh,
     needs_best_price,
     observe,
@@ -75,6 +76,7 @@ class Market(Protocol):
 class WaitingOrder:
     """An order in the book. ``seq`` is that of its row, for the release to compare with.
 
+    ``limit`` is its own where it waits for a better price than that, for a time.
     The high-water mark of its state holds up to the market of ``mark_slot``, as of now if ``None``.
     """
 
@@ -86,6 +88,12 @@ class WaitingOrder:
     max_price_impact_bps: int | None = None
     size_bits: int = _COARSE_BITS
     mark_slot: int | None = None
+    limit: PriceRatio | None = None
+
+    @property
+    def trigger(self) -> PriceRatio | None:
+        """The price that it waits for by its own terms."""
+        return get_trigger(self.condition, self.state) if self.limit is None else self.limit
 
 
 @dataclass(frozen=True, slots=True)

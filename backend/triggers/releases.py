@@ -9,7 +9,6 @@ from uuid import UUID
 
 import orjson
 
-from backend.domain.conditions import get_trigger
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.triggers import observe_triggers
@@ -89,7 +88,7 @@ def _describe(met: Met) -> MetTrigger:
         "dex": quote.dex.value,
         "pool": quote.pool,
     }
-    trigger = get_trigger(order.condition, order.state)
+    trigger = order.trigger
     if trigger is not None:
         data["triggerPrice"] = _format(trigger, direction, price_of)
     mark = order.state.high_water

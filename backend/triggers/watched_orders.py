@@ -10,10 +10,11 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import Token
-from backend.domain.conditions import ConditionState
+from backend.domain.amounts import BPS, Token
+from backend.domain.conditions import ConditionState, Limit
 from backend.domain.prices import PriceOf
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.hovering import HoveringLimits
 from backend.store.waiting.market_peaks import StoredPeaks
 from backend.store.waiting.trigger_shards import find_shard
 from backend.store.waiting.waiting_orders import WaitingRecord
@@ -60,7 +61,9 @@ class WatchedOrders:
         self._directions: dict[tuple[str, str], Direction] = {}
         self._known: dict[Watched, Watched] = {}
         self._cooling: list[tuple[float, UUID]] = []
-        self._cooling_ids: set[UUID] = set()
+        self._cooling_ids: dict[UUID, int] = {}
+        """The orders that cool down or are held, each with the ``seq`` of its row."""
+        self._hovering = HoveringLimits()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -70,7 +73,7 @@ class WatchedOrders:
 
     def __iter__(self) -> Iterator[UUID]:
         yield from self._places
-        yield from self._cooling_ids - self._places.keys()
+        yield from self._cooling_ids.keys() - self._places.keys()
 
     @property
     def shards(self) -> frozenset[int]:
@@ -85,10 +88,6 @@ class WatchedOrders:
     def get_book(self, direction: Direction) -> TriggerBook | None:
         """The book of a direction, ``None`` if no order waits in it."""
         return self._books.get(direction)
-
-    def get(self, order_id: UUID) -> Watched:
-        """What is known of an order; met orders are known until ``forget``."""
-        return self._places[order_id]
 
     def add_shards(self, shards: Iterable[int], peaks: Iterable[StoredPeaks]) -> None:
         """Watch shards from now on: their orders are not known yet, their peaks are."""
@@ -121,26 +120,51 @@ class WatchedOrders:
         added: set[Direction] = set()
         for record in records:
             direction = self._find_direction(record.terms.token_in, record.terms.token_out)
-            if direction.shard not in self._shards:
+            known = self._find(record.id)
+            if direction.shard not in self._shards or (
+                known is not None and known.seq >= record.seq
+            ):
                 continue
             if record.cool_down_s > 0:
                 self.remove(record.id)
-                self.cool_down(record.id, now + record.cool_down_s)
+                self._hovering.note_return(record.id, record.seq, record.cool_down_s, now)
+                self.cool_down(record.id, record.seq, now + record.cool_down_s)
                 continue
             book = self._books.get(direction)
             if book is None:
                 book = self._books[direction] = TriggerBook()
-            known = book.find(record.id)
-            if known is None or known.seq < record.seq:
-                book.insert(_to_waiting(record))
-                watched = Watched(direction, record.owner, record.terms.price_of)
-                self._places[record.id] = self._known.setdefault(watched, watched)
-                added.add(direction)
+            order = _to_waiting(record)
+            if known is not None:
+                _keep_mark(order, book.get_state(record.id))
+            self._hold(order, now)
+            book.insert(order)
+            watched = Watched(direction, record.owner, record.terms.price_of)
+            self._places[record.id] = self._known.setdefault(watched, watched)
+            added.add(direction)
         return added
 
-    def cool_down(self, order_id: UUID, until: float) -> None:
-        """Have an order loaded again at a time."""
-        self._cooling_ids.add(order_id)
+    def _hold(self, order: WaitingOrder, now: float) -> None:
+        """Have a limit that hovers at the price wait for a better one, for a time."""
+        hold = self._hovering.find_hold(order.id, order.seq, now)
+        if hold is not None and isinstance(order.condition, Limit):
+            order.limit = order.condition.price
+            order.condition = Limit(order.limit.scale_bps(BPS + hold.margin_bps))
+            self.cool_down(order.id, order.seq, hold.until)
+
+    def _find(self, order_id: UUID) -> WaitingOrder | None:
+        watched = self._places.get(order_id)
+        book = None if watched is None else self._books.get(watched.direction)
+        return None if book is None else book.find(order_id)
+
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        order = self._find(order_id)
+        known = self._cooling_ids.get(order_id, -1) if order is None else order.seq
+        return known >= seq
+
+    def cool_down(self, order_id: UUID, seq: int, until: float) -> None:
+        """Have an order, as of its row with this ``seq``, loaded again at a time."""
+        self._cooling_ids[order_id] = seq
         heappush(self._cooling, (until, order_id))
 
     def cool_down_lost(self, direction: Direction, until: float) -> None:
@@ -153,26 +177,35 @@ class WatchedOrders:
         ]
         for order_id in lost:
             self.forget(order_id)
-            self.cool_down(order_id, until)
+            self.cool_down(order_id, 0, until)
 
     def take_cooled(self, now: float) -> list[UUID]:
-        """The orders whose cool-down has ended: they are to be loaded again."""
+        """The orders whose cool-down or hold has ended: they are to be loaded again."""
         cooled = []
         while self._cooling and self._cooling[0][0] <= now:
             order_id = heappop(self._cooling)[1]
-            if order_id in self._cooling_ids:
-                self._cooling_ids.discard(order_id)
-                cooled.append(order_id)
+            if self._cooling_ids.pop(order_id, None) is None:
+                continue
+            order = self._find(order_id)
+            if order is not None and order.limit is not None:
+                self._books[self._places.pop(order_id).direction].remove(order_id)
+            cooled.append(order_id)
         return cooled
+
+    def take_met(self, order_id: UUID, now: float) -> Watched:
+        """What is known of an order that has left its book as its price is met."""
+        self._hovering.note_release(order_id, now)
+        self._cooling_ids.pop(order_id, None)
+        return self._places.pop(order_id)
 
     def remove(self, order_id: UUID, seq: int = _FAR) -> None:
         """Watch an order no more, unless what is known of it is newer than ``seq``."""
-        self._cooling_ids.discard(order_id)
-        watched = self._places.get(order_id)
-        book = None if watched is None else self._books.get(watched.direction)
-        order = None if book is None else book.find(order_id)
-        if book is not None and order is not None and order.seq <= seq:
-            book.remove(order_id)
+        cooling = self._cooling_ids.get(order_id)
+        if cooling is not None and cooling <= seq:
+            del self._cooling_ids[order_id]
+        order = self._find(order_id)
+        if order is not None and order.seq <= seq:
+            self._books[self._places[order_id].direction].remove(order_id)
             self.forget(order_id)
 
     def forget(self, order_id: UUID) -> None:
@@ -188,6 +221,16 @@ class WatchedOrders:
             direction = Direction(token_in, token_out, (one, other), find_shard(*key))
             self._directions[key] = direction
         return direction
+
+
+def _keep_mark(order: WaitingOrder, state: ConditionState) -> None:
+    """Keep the high-water mark of a trailing stop whose terms have changed, as it is here by now.
+
+    Its row may have one of a slot ago.
+    """
+    mark, stored = state.high_water, order.state.high_water
+    if mark is not None and (stored is None or mark >= stored):
+        order.state, order.mark_slot = ConditionState(mark), None
 
 
 def _to_waiting(record: WaitingRecord) -> WaitingOrder:

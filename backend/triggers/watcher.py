@@ -128,7 +128,9 @@ class Watcher:
                 until = asyncio.get_running_loop().time() + RETRY_S
                 self._watched.cool_down_lost(direction, until)
                 continue
-            met += [Met(each, self._watched.get(each.order.id)) for each in update.met]
+            # Before anything else runs: it may be amended, and come back with its new terms.
+            now = asyncio.get_running_loop().time()
+            met += [Met(each, self._watched.take_met(each.order.id, now)) for each in update.met]
             for order in update.raised:
                 if order.state.high_water is not None:
                     mark = RaisedMark(order.id, order.state.high_water, market.slot)
@@ -136,14 +138,13 @@ class Watcher:
             if update.has_new_peaks:
                 self._has_new_peaks.add(direction)
             await asyncio.sleep(0)
-        for each in met:
-            self._watched.forget(each.order.order.id)
         return met
 
     async def _release(self, met: Sequence[Met], read_at: float) -> None:
         if not met:
             return
-        ids = {each.order.order.id for each in met}
+        seqs = {each.order.order.id: each.order.order.seq for each in met}
+        ids = set(seqs)
         try:
             if monotonic() - read_at < OBSERVED_S_MAX:
                 ids = await self._releases.release(met)
@@ -151,7 +152,7 @@ class Watcher:
             # Refused, in doubt or too late: what waits still is loaded again.
             until = asyncio.get_running_loop().time() + RETRY_S
             for order_id in ids:
-                self._watched.cool_down(order_id, until)
+                self._watched.cool_down(order_id, seqs[order_id], until)
 
     async def _store_marks(self) -> None:
         """Store the marks that rose in this slot; what cannot be stored now goes with the next."""
@@ -190,7 +191,8 @@ class Watcher:
                 if position is None:
                     position = await self._feed.read_head()
                 position, news = await self._orders.read_news(position)
-                self._add_to_news(order_id for order_id in news if order_id not in self._watched)
+                unknown = [each for each in news.items() if not self._watched.knows(*each)]
+                self._add_to_news(order_id for order_id, _ in unknown)
             except Exception as error:  # noqa: BLE001 - the next round may succeed after any error
                 observe_triggers.watch_failed("read news", error)
             self._add_to_news(self._watched.take_cooled(asyncio.get_running_loop().time()))

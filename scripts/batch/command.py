@@ -54,6 +54,7 @@ class Options:
     batch_size: int
     timeout: int
     expect: str
+    watch: bool
     as_json: bool
 
 
@@ -138,7 +139,7 @@ class BatchCommand:
         options = self._options
         if not options.skip_faulty:
             self._require_valid_values()
-        progress = BatchProgress(len(self._orders.orders))
+        progress = BatchProgress(len(self._orders.orders), watches_waiting=options.watch)
         began_s = time.monotonic()
         with open_result_file(options.out, options.file) as result_file:
             async with self._connect() as http:

@@ -91,10 +91,14 @@ class Refusal(NamedTuple):
 
 
 class BatchProgress:
-    """The counts and orders of a batch; an order's index is its place in the batch."""
+    """The counts and orders of a batch; an order's index is its place in the batch.
 
-    def __init__(self, order_count: int) -> None:
+    With ``watches_waiting``, an order that waits for a price is under way until it has ended.
+    """
+
+    def __init__(self, order_count: int, *, watches_waiting: bool = False) -> None:
         self.order_count = order_count
+        self._watches_waiting = watches_waiting
         self.orders: dict[str, OrderProgress] = {}
         self.order_ids: list[str | None] = [None] * order_count
         self.refusals: dict[int, Refusal] = {}
@@ -135,8 +139,9 @@ class BatchProgress:
 
     @property
     def open_count(self) -> int:
-        """How many accepted orders are under way: they have not ended, and wait for no price."""
-        return len(self.orders) - self.ended_count - self._by_status["waiting"]
+        """How many accepted orders are under way: they have not ended, and are to be followed."""
+        waiting = 0 if self._watches_waiting else self._by_status["waiting"]
+        return len(self.orders) - self.ended_count - waiting
 
     @property
     def ended_count(self) -> int:
@@ -146,9 +151,12 @@ class BatchProgress:
     def has_expected_outcome(self, status: str) -> bool:
         """Whether all orders were accepted and have this status.
 
-        ``ended`` is any terminal one. What waits for a price is as expected, maybe for ever.
+        ``ended`` is any terminal one. What waits for a price, maybe for ever, is as expected where
+        it is not watched.
         """
-        expected = {"waiting"} | (FINAL_STATUSES if status == "ended" else {status})
+        expected = set(FINAL_STATUSES) if status == "ended" else {status}
+        if not self._watches_waiting:
+            expected.add("waiting")
         is_accepted = self.accepted == self.order_count
         return is_accepted and all(order.status in expected for order in self.orders.values())
 

@@ -68,6 +68,8 @@ _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_
   amount: (1 + Math.random()).toFixed(3),
 }}));
 pm.variables.set("orders", JSON.stringify(orders));"""
+_HEADER_VALUES: Mapping[str, str] = {"If-Match": '"2"'}
+"""The headers without which a request is refused."""
 _EXAMPLE_FILES: Mapping[str, str] = {"/docs/{name}": "start.js", "/static/{name}": "client.html"}
 _EXAMPLE_CLIENT_ORDER_ID = cast(Json, EXAMPLES["OrderBody"])["clientOrderId"]
 _SAVE_ORDER_ID = 'pm.collectionVariables.set("orderId", pm.response.json().orderId);'
@@ -121,6 +123,8 @@ def _build_examples(api: Json) -> Iterator[Json]:
     for name, order in _WAITING_ORDERS.items():
         waiting = _build_request("POST", EXECUTE, place, json.dumps(order))
         yield _build_item(name, waiting, 202, assertion=_SAVE_ORDER_ID)
+    amend = _build_request("PATCH", ORDER, api["paths"][ORDER]["patch"], '{"limitPrice": "2"}')
+    yield _build_item("Amend the one that waits: it has the seq 2", amend, 200)
     cancel = _build_request("DELETE", ORDER, api["paths"][ORDER]["delete"])
     yield _build_item("Cancel the one that waits", cancel, 200)
     many = _build_request("POST", BATCH, api["paths"][BATCH]["post"], '{"orders": {{orders}}}')
@@ -152,6 +156,8 @@ def _build_operations(api: Json) -> Iterator[Json]:
                 # The order of the examples may have ended by then, or not; and no filter is given
                 # to what cancels all orders of one.
                 expected += [each for each in (409, 422) if each in statuses]
+            elif method == "patch":
+                expected += [409, 412]  # it may wait no more, or have another seq by then
             yield _build_item(operation["summary"], request, *expected)
 
 
@@ -177,17 +183,19 @@ def _build_request(method: str, path: str, operation: Json, body: str | None = N
 
 
 def _list_parameters(operation: Json, location: str) -> list[Json]:
-    """List the optional parameters, disabled."""
+    """List the parameters; those that are optional are disabled."""
     return [
-        {
-            "key": parameter["name"],
-            "value": "",
-            "description": parameter["description"],
-            "disabled": True,
-        }
+        _build_parameter(parameter["name"], parameter["description"])
         for parameter in operation["parameters"]
         if parameter["in"] == location
     ]
+
+
+def _build_parameter(name: str, description: str) -> Json:
+    value = _HEADER_VALUES.get(name)
+    if value is not None:
+        return {"key": name, "value": value, "description": description}
+    return {"key": name, "value": "", "description": description, "disabled": True}
 
 
 def _build_item(name: str, request: Json, *statuses: int, assertion: str = "") -> Json:

@@ -242,3 +242,10 @@ def test_a_stop_limit_that_was_released_once_waits_for_its_limit() -> None:
     again = OrderRelease("a", "stopLimit", "94", "95")
     assert not violated_kinds(replace(evidence(), releases=[first]))
     assert violated_kinds(replace(evidence(), releases=[first, again])) == {ViolationKind.WRONG}
+
+
+def test_a_release_by_the_terms_before_an_amendment_is_found() -> None:
+    amended = OrderRelease("a", "limit", "104", "103", told_price="103")
+    assert not violated_kinds(replace(evidence(), releases=[amended]))
+    planted = amended._replace(told_price="104")
+    assert violated_kinds(replace(evidence(), releases=[planted])) == {ViolationKind.WRONG}

@@ -27,6 +27,7 @@ from backend.store.journal import Journal, LeasePolicy
 from backend.store.leases import LeaseStore
 from backend.store.reads.queries import OrderQueries
 from backend.store.transitions import Transition
+from backend.store.waiting.amendments import Amendments
 from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
@@ -78,6 +79,7 @@ class Store:
     timers: CancelTimers
     orders: OrderQueries
     waiting: WaitingOrders
+    amendments: Amendments
     feed: Feed
     committed_txids: list[int]
     """The transaction ids that were reported as committed."""
@@ -126,12 +128,14 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
                 ahead_max=policy.ahead_max,
                 on_commit=on_commit,
             ),
+            Amendments(pool, on_commit=on_commit),
             Feed(pool),
             committed_txids,
             commits,
         )
         async with asyncio.TaskGroup() as group:
             runs = [store.intake.run, store.journal.run, store.leases.run, store.cancellations.run]
+            runs.append(store.amendments.run)
             tasks = [group.create_task(run()) for run in runs]
             try:
                 yield store

@@ -12,7 +12,7 @@ from backend.store.connection import Connector, open_connection
 from backend.store.idempotency import earlier_requests
 from backend.store.intake import order_rows
 from backend.store.leases import lease_store
-from backend.store.waiting import waiting_orders
+from backend.store.waiting import amendments, waiting_orders
 from backend.store.withdrawals import (
     cancel_timers,
     cancellations,
@@ -34,6 +34,7 @@ STATEMENTS_BY_ID = {
     "release": lease_store._RELEASE,
     "cancel": cancellations._CANCEL_ORDERS,
     "load waiting": waiting_orders._LOAD,
+    "amend": amendments._AMEND,
     "release waiting": waiting_orders._RELEASE,
     "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,

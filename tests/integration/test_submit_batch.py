@@ -220,3 +220,20 @@ async def test_orders_that_wait_are_placed_from_a_file_and_not_waited_for(
             assert (code, summary["accepted"]) == (0, count)
     rows = await query(database_url, "SELECT DISTINCT status::text FROM orders")
     assert rows == [("waiting",)]
+
+
+async def test_what_waits_is_followed_to_its_end_where_it_is_watched(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    met = (
+        '{"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1", "type": "limit", "limitPrice": 90}\n'
+    )
+    far = met.replace("90", "900")
+    async with run_full_engine(database_url, redis_url, data_dir) as engine:
+        watched = ("--file", "-", "--watch")
+        code, report = await run_for_summary(engine.api.url, *watched, stdin=met)
+        assert (code, report["byStatus"]) == (0, {"confirmed": 1})
+        code, report = await run_for_summary(engine.api.url, "--file", "-", stdin=far)
+        assert (code, report["byStatus"], report["open"]) == (0, {"waiting": 1}, 0)
+        code, report = await run_for_summary(engine.api.url, *watched, "--timeout", "1", stdin=far)
+        assert (code, report["byStatus"], report["open"]) == (124, {"waiting": 1}, 1)

@@ -22,9 +22,11 @@ from backend.domain.conditions import (
     get_interest,
     get_release,
     is_fresh,
+    is_met_by,
+    measure_distance_bps,
     observe,
 )
-from backend.domain.prices import PriceRatio
+from backend.domain.prices import PriceOf, PriceRatio
 
 prices = st.builds(PriceRatio, st.integers(1, 40), st.integers(1, 4))
 confirmations = st.integers(1, 4)
@@ -152,3 +154,35 @@ def test_what_an_order_becomes(condition: Condition, limit: int | None) -> None:
 
 def test_a_price_of_two_slots_ago_is_the_oldest_that_triggers() -> None:
     assert [is_fresh(slot, 10) for slot in (7, 8, 10)] == [False, True, True]
+
+
+@given(st.integers(1, 10**12), st.integers(1, 10**12), st.sampled_from(PriceOf))
+def test_the_distance_is_0_or_below_exactly_where_a_price_meets(
+    trigger: int, executable: int, price_of: PriceOf
+) -> None:
+    price = PriceRatio(executable, 10**6)
+    for condition in (
+        Limit(PriceRatio(trigger, 10**6)),
+        TakeProfit(PriceRatio(trigger, 10**6)),
+        Stop(PriceRatio(trigger, 10**6)),
+        StopLimit(PriceRatio(trigger, 10**6), PriceRatio(1, 2)),
+    ):
+        distance = measure_distance_bps(condition, price, INITIAL_STATE, price_of)
+        assert distance is not None
+        assert (distance <= 0) == is_met_by(condition, price, INITIAL_STATE)
+
+
+def test_a_distance_is_measured_in_the_prices_that_the_client_wrote() -> None:
+    limit, market = Limit(PriceRatio(1, 95)), PriceRatio(1, 100)
+    assert measure_distance_bps(limit, market, INITIAL_STATE, PriceOf.TOKEN_OUT) == 500
+    assert measure_distance_bps(limit, market, INITIAL_STATE, PriceOf.TOKEN_IN) == 527
+    stop = Stop(PriceRatio(97, 1))
+    assert measure_distance_bps(stop, PriceRatio(100, 1), INITIAL_STATE, PriceOf.TOKEN_IN) == 300
+    assert measure_distance_bps(stop, PriceRatio(96, 1), INITIAL_STATE, PriceOf.TOKEN_IN) == -105
+
+
+def test_a_trailing_stop_is_as_far_as_its_mark_says() -> None:
+    trailing, market = TrailingStop(1_000), PriceRatio(100, 1)
+    assert measure_distance_bps(trailing, market, INITIAL_STATE, PriceOf.TOKEN_IN) is None
+    followed = ConditionState(PriceRatio(110, 1))
+    assert measure_distance_bps(trailing, market, followed, PriceOf.TOKEN_IN) == 100

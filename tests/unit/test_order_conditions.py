@@ -44,6 +44,12 @@ def read(**members: object) -> OrderRequest:
         ({**STOP, "slippageBps": 20}, Stop(AT_95), None, 20),
         ({"type": "stop", "stopPrice": 95}, Stop(AT_95), None, STOP_SLIPPAGE_BPS),
         (
+            {"type": "takeProfit", "triggerPrice": 95, "then": "MARKET", "priceOf": "tokenin"},
+            TakeProfit(AT_95, 2, Then.MARKET),
+            None,
+            STOP_SLIPPAGE_BPS,
+        ),
+        (
             {"type": "takeProfit", "triggerPrice": 95, "confirmations": 1},
             TakeProfit(AT_95, 1),
             285_000_000,
@@ -101,7 +107,10 @@ def test_a_market_order_has_no_condition() -> None:
 def test_a_request_is_the_same_however_its_price_is_written() -> None:
     hashes = {
         read(**{**LIMIT, **more}).request_hash
-        for more in ({}, {"limitPrice": "95.00"}, {"limitPrice": 95}, {"priceOf": "tokenIn"})
+        for more in (
+            *({}, {"limitPrice": "95.00"}, {"limitPrice": 95}, {"priceOf": "tokenIn"}),
+            *({"priceOf": "TOKENIN"}, {"strict": True}, {"strict": False}),
+        )
     }
     assert len(hashes) == 1
 

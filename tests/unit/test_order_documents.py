@@ -39,7 +39,7 @@ UNDOCUMENTED_WORDS = (
         "is required, or minAmountOut",
         "contradicts limitPrice",
     ),
-    "use limit or stopLimit",
+    *("use limit or stopLimit", "would never be sold"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -84,7 +84,7 @@ NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
     *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
-    "then",
+    *("then", "strict"),
 )
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from backend.api.wire.changes.timer_schema import read_cancel_after
 from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import OrderRequest, read_order
-from backend.api.wire.timer_schema import read_cancel_after
 from backend.domain.orders import TimeInForce
 from backend.domain.times import TIME_PATTERN, format_time, parse_time
 from backend.domain.tokens import SOL, USDC, TokenRegistry

@@ -47,8 +47,7 @@ class AdmissionControl:
         Raises ``Problem``: 503 during shutdown or with too many open orders, 429 above the owner's
         rate or with too many open orders of the owner.
         """
-        if self.is_draining:
-            raise retry_later("shutting_down", "this server is stopping; connect again")
+        self._require_running()
         limits, total, own = self._limits, self._open_orders.total, self._open_orders.count(owner)
         if total + orders > limits.all_owners:
             raise retry_later(
@@ -64,3 +63,12 @@ class AdmissionControl:
                 status=429,
             )
         return await self._rate_limiter.admit(owner, orders)
+
+    async def admit_change(self, owner: str) -> Mapping[str, str]:
+        """As ``admit``, for a change of an order that is open already."""
+        self._require_running()
+        return await self._rate_limiter.admit(owner, 1)
+
+    def _require_running(self) -> None:
+        if self.is_draining:
+            raise retry_later("shutting_down", "this server is stopping; connect again")

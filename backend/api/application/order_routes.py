@@ -1,4 +1,4 @@
-"""The routes of orders: placing, cancelling and reading them."""
+"""The routes of orders: placing, amending, cancelling and reading them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from backend.api.routes import (
     place_orders,
     read_orders,
 )
+from backend.api.routes.waiting import amend_orders
 from backend.api.sockets import order_socket
 
 _DATABASE_UNAVAILABLE: Final = (503,)
@@ -63,7 +64,8 @@ LIST: Final = Route(
         response="OrderList",
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=(
-            *("status (list)", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
+            *("status (list)", "batchId", "parentId", "ocoGroup", "clientOrderId"),
+            *("dex", "tokenIn", "tokenOut", "type"),
             *("from", "to", "updatedSince", "order", "limit", "cursor"),
         ),
         headers=("Link",),
@@ -92,6 +94,27 @@ CANCEL: Final = Route(
         " `mayLandUntil`, or ended. Nothing in between.",
     ),
 )
+AMEND: Final = Route(
+    "PATCH",
+    "/api/orders/<orderId>",
+    amend_orders.amend_order,
+    RouteDoc(
+        "Amend an order that waits for a price",
+        "orders",
+        response="Order",
+        body="AmendBody",
+        problem_statuses=(409, 412, 428, *_DATABASE_UNAVAILABLE),
+        parameters=("If-Match",),
+        description="`If-Match` names the `seq` of the order that is amended, in quotes. 200 with"
+        " the order: from then on it is executed by its new terms only, and its next `waiting`"
+        " event has those that changed. Else nothing has changed: 412 with the `order` as it is if"
+        " it has another `seq` by now, as a repeat finds it; 409 `too_late` if it waits no more;"
+        " 409 `would_be_met` with the `executablePrice` if its new terms are met already, which"
+        " `allowImmediate` permits. The minimum of what ends as a limit follows from its price;"
+        " the highest price of a trailing stop stays. No `twap` or `sniper` order is amended.",
+    ),
+    rate_cost=RateCost.ORDERS,
+)
 CANCEL_MANY: Final = Route(
     "DELETE",
     "/api/orders",
@@ -102,8 +125,8 @@ CANCEL_MANY: Final = Route(
         response="Cancellations",
         problem_statuses=(400, 422, *_DATABASE_UNAVAILABLE),
         parameters=(
-            *("status (cancel)", "batchId", "tokenIn", "tokenOut", "type", "all"),
-            *("limit (cancel)", "cursor (cancel)"),
+            *("status (cancel)", "batchId", "parentId", "ocoGroup"),
+            *("tokenIn", "tokenOut", "type", "all", "limit (cancel)", "cursor (cancel)"),
         ),
         description="The oldest first, up to `limit` in one call: while `next` is not null, call"
         " again with it as `cursor`. Without any filter the answer is 422 `filter_required`, unless"
@@ -187,6 +210,7 @@ ORDER_ROUTES: Final = (
     BATCH,
     LIST,
     ORDER,
+    AMEND,
     CANCEL,
     CANCEL_MANY,
     SET_TIMER,

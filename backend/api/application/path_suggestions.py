@@ -93,4 +93,6 @@ def explain_method(method: str, path: str) -> str:
     reason = _NO_METHOD
     if method == "POST" and path == "/api/orders":
         return f"{reason}: an order is placed with POST {EXECUTE_PATH}"
+    if method in {"POST", "PUT"} and _UUID.search(path):
+        return f"{reason}: an order that waits is amended with PATCH, and cancelled with DELETE"
     return reason

@@ -34,6 +34,7 @@ REQUEST_HEADERS: Final = (
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
+    "If-Match",
     "X-API-Key",
     "X-Request-ID",
 )

@@ -17,6 +17,7 @@ _ORDER: Final[Schema] = {
 EXAMPLES: Final[dict[str, object]] = {
     "OrderBody": _ORDER,
     "BatchBody": {"orders": [_ORDER, {"tokenIn": "USDC", "tokenOut": "BONK", "amountIn": "25"}]},
+    "AmendBody": {"limitPrice": "101.5", "expiresAt": "2027-01-31T12:00:00Z"},
     "CancelAfterBody": {"seconds": 0},
     "SwapBody": {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"},
     "Queued": {

@@ -15,11 +15,12 @@ from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
+from backend.api.wire.changes.amend_schema import AmendBody
+from backend.api.wire.changes.timer_schema import CancelAfterBody
 from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
 from backend.api.wire.spellings import SPELLINGS
-from backend.api.wire.timer_schema import CancelAfterBody
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
@@ -104,6 +105,7 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
             (OrderBody, "validation"),
             (SwapBody, "validation"),
             (CancelAfterBody, "validation"),
+            (AmendBody, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
     )

@@ -49,10 +49,33 @@ CONDITION: Final[dict[str, Schema]] = {
 }
 """What an order waits for, as its client wrote it."""
 
+MARKET: Final[Schema] = {
+    "executablePrice": {
+        **AMOUNT,
+        "description": "What the best route pays for the whole amount now, after all fees, of"
+        " `priceOf`. Only of an order that waits for a price, and where the market is known: it is"
+        " not waited for longer than a moment.",
+    },
+    "distanceBps": {
+        "type": "integer",
+        "description": "How far `executablePrice` is from the price that is waited for, in basis"
+        " points of `executablePrice`. At 0 or below it is met.",
+    },
+}
+"""What the market gives an order that waits."""
+
 ORDER: Final[Schema] = {
     "orderId": ID,
     "clientOrderId": nullable_schema(STRING),
     "batchId": nullable_schema(ID),
+    "parentId": {
+        **nullable_schema(ID),
+        "description": "The order that it came to be of, else null.",
+    },
+    "ocoGroup": {
+        **nullable_schema(ID),
+        "description": "The same for the two orders of which at most one is executed, else null.",
+    },
     "type": ORDER_TYPE,
     "tokenIn": STRING,
     "tokenOut": STRING,
@@ -68,10 +91,10 @@ ORDER: Final[Schema] = {
     },
     "highestPrice": {
         **nullable_schema(AMOUNT),
-        "description": "The highest price that a `trailingStop` has followed, of `priceOf`. While"
-        " it waits, this may be an earlier one: later rises are stored for all orders of a pair"
-        " together, and count for its trigger. Once it is released, it is exact.",
+        "description": "The highest price that a `trailingStop` has followed, of `priceOf`; while"
+        " it waits, as of a slot ago.",
     },
+    **MARKET,
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": nullable_schema(TIME),
     "status": STATUS,
@@ -176,6 +199,13 @@ _RETRY: Final[Schema] = {
     "txHash": STRING,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
 }
+_NOT_AMENDED: Final = frozenset({"type", "tokenIn", "tokenOut", "batchId", "clientOrderId"})
+_AMENDED: Final[Schema] = {
+    **{name: schema for name, schema in _ORDER_TERMS.items() if name not in _NOT_AMENDED},
+    "minAmountOut": nullable_schema(AMOUNT),
+    "expiresAt": nullable_schema(TIME),
+}
+"""The terms that an amendment has changed; ``null`` for what the order has no more."""
 _MET: Final[Schema] = {
     "executablePrice": {**AMOUNT, "description": "The price that met its condition."},
     "triggerPrice": {**AMOUNT, "description": "The price that it waited for."},
@@ -209,7 +239,9 @@ EVENTS: Final[dict[str, Schema]] = {
         "batchId",
         "clientOrderId",
     ),
-    "WaitingEvent": _event_schema(_status_const(Status.WAITING), _RETRY, *_RETRY),
+    "WaitingEvent": _event_schema(
+        _status_const(Status.WAITING), {**_RETRY, **_AMENDED}, *_RETRY, *_AMENDED
+    ),
     "RoutingEvent": _event_schema(
         _status_const(Status.ROUTING), {**_RETRY, **_MET}, *_RETRY, *_MET
     ),

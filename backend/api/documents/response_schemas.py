@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
+from backend.api.documents.order_schemas import EVENTS, MARKET, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -37,6 +37,12 @@ _OPEN_TRANSACTION: Final[Schema] = object_schema(
     _OPEN_TRANSACTION_FIELDS, optional=tuple(_OPEN_TRANSACTION_FIELDS)
 )
 
+_IS_MET_NOW: Final[Schema] = {
+    **BOOLEAN,
+    "description": "Whether the price that it waits for is met already: then it is executed at"
+    " once. Only of a new order that waits, where the market is known without a wait.",
+}
+
 SCHEMAS: Final[dict[str, Schema]] = {
     **NAMED_VALUES,
     "Problem": object_schema(
@@ -65,8 +71,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "statusUrl": STRING,
             "createdAt": TIME,
             "clientOrderId": STRING,
+            "isMetNow": _IS_MET_NOW,
         },
-        optional=("clientOrderId",),
+        optional=("clientOrderId", "isMetNow"),
     ),
     "Batch": object_schema(
         {
@@ -82,12 +89,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
                                 "orderId": ID,
                                 "status": ACCEPTED_STATUS,
                                 "clientOrderId": STRING,
+                                "isMetNow": _IS_MET_NOW,
                                 "replayed": {
                                     "type": "boolean",
                                     "description": "True if an earlier request placed it.",
                                 },
                             },
-                            optional=("clientOrderId", "replayed"),
+                            optional=("clientOrderId", "isMetNow", "replayed"),
                         ),
                         object_schema({"problem": schema_ref("Problem")}),
                     ]
@@ -95,7 +103,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
-    "Order": object_schema(ORDER, optional=("steps",)),
+    "Order": object_schema(ORDER, optional=("steps", *MARKET)),
     "OrderList": object_schema(
         {
             "orders": array_schema(schema_ref("Order")),

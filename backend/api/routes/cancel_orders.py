@@ -47,7 +47,7 @@ async def cancel_order(api: ApiContext, request: Request) -> Response:
         if record.status is Status.CANCELLED:
             return await show_order(api, record)
         if record.status not in CANCELLABLE_STATUSES:
-            raise _too_late(api, record)
+            raise too_late(api, record)
     raise Transient("busy", "the order changes its status again and again; repeat the request")
 
 
@@ -101,6 +101,8 @@ def _read_query(request: Request, tokens: TokenRegistry) -> _CancelQuery:
     which = OrderFilter(
         statuses=read_statuses(query, OPEN_STATUSES),
         batch_id=query.read_one("batchId", parse_uuid),
+        parent_id=query.read_one("parentId", parse_uuid),
+        oco_group=query.read_one("ocoGroup", parse_uuid),
         token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
         token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
         type=query.read_one("type", enum_parser(OrderType)),
@@ -125,14 +127,16 @@ def _parse_all(text: str) -> bool:
     return True
 
 
-def _too_late(api: ApiContext, record: OrderRecord) -> Problem:
-    """The problem of an order that is submitted or has ended."""
+def too_late(api: ApiContext, record: OrderRecord, reason: str = "") -> Problem:
+    """The problem of an order that is submitted, has ended, or waits no more."""
     if record.status is Status.SUBMITTED:
         detail = (
             "the order is submitted: its transaction may land up to block height"
             f" {record.last_valid_height}"
         )
-    else:
+    elif record.status.is_final:
         detail = f"the order has ended: it is {record.status}"
+    else:
+        detail = reason or f"the order waits no more: it is {record.status}"
     members = {"order": order_to_json(record, api.services.tokens)}
     return Problem(409, "too_late", detail, members=members)

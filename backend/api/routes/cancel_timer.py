@@ -6,8 +6,8 @@ from datetime import datetime
 
 from backend.api.context import ApiContext
 from backend.api.routes.place_orders import await_written
+from backend.api.wire.changes.timer_schema import read_cancel_after
 from backend.api.wire.http import Request, Response, json_response, read_json_body
-from backend.api.wire.timer_schema import read_cancel_after
 from backend.domain.times import format_time
 from backend.store.withdrawals.cancel_timers import CancelTimer
 

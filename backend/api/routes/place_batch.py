@@ -17,6 +17,8 @@ from backend.api.routes.place_orders import (
     REPLAYED_HEADERS,
     await_stored,
     build_new_order,
+    find_met_now,
+    find_strict_error,
     read_order_request,
 )
 from backend.api.wire.http import Request, Response, read_json_body
@@ -107,14 +109,22 @@ async def _resolve_entries(
     intake = api.services.intake
     stored = await intake.find_existing(named) if named else {}
     expiring = [o for o in orders if isinstance(o, NewOrder) and o.expires_at is not None]
-    refused = await intake.find_expiry_errors(expiring) if expiring else {}
+    refused: dict[UUID, Problem] = {}
+    if expiring:
+        errors = await intake.find_expiry_errors(expiring)
+        refused = {each: to_problem(error) for each, error in errors.items()}
+    for order, entry in zip(orders, entries, strict=True):
+        if isinstance(order, NewOrder) and isinstance(entry, OrderRequest) and entry.is_strict:
+            error = await find_strict_error(api, order)
+            if error is not None:
+                refused.setdefault(order.id, error)
     resolved = _ResolvedBatch([], [])
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
-        entry = order
+        result: NewOrder | Problem = order
         if isinstance(order, NewOrder) and order.id in refused and order.id not in stored:
-            entry = to_problem(refused[order.id])
-        resolved.results.append(_resolve_entry(entry, stored, new_by_name, resolved.new_orders))
+            result = refused[order.id]
+        resolved.results.append(_resolve_entry(result, stored, new_by_name, resolved.new_orders))
         if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return resolved
@@ -161,6 +171,7 @@ async def _store_batch(
     api: ApiContext, request: Request, new_batch: NewBatch, resolved: _ResolvedBatch
 ) -> Response:
     services = api.services
+    await _tell_met(api, resolved)
     cursor = api.stream_cursors.format(await services.feed.read_head())
     path = f"/api/orders/stream?batchId={new_batch.id}&after={cursor}"
     body = encode(
@@ -184,6 +195,20 @@ async def _store_batch(
     return Response(202, body)
 
 
+async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
+    """Say of each new order that waits whether the market meets it already, where it is known."""
+    waiting = [order for order in resolved.new_orders if order.waits]
+    if not waiting:
+        return
+    met = dict(
+        zip((str(each.id) for each in waiting), await find_met_now(api, waiting), strict=True)
+    )
+    for result in resolved.results:
+        is_met = met.get(str(result.get("orderId")))
+        if is_met is not None:
+            result["isMetNow"] = is_met
+
+
 async def _build_repeat_response(api: ApiContext, request: Request, earlier: str) -> Response:
     """The first response to a batch, with the status that each order has by now."""
     body = orjson.loads(earlier)
@@ -191,6 +216,7 @@ async def _build_repeat_response(api: ApiContext, request: Request, earlier: str
     statuses = await api.services.orders.read_statuses(request.owner, entries)
     for order_id, status in statuses.items():  # one that was deleted since keeps its first one
         entries[order_id]["status"] = status
+        entries[order_id].pop("isMetNow", None)
     return Response(202, encode(body), REPLAYED_HEADERS)
 
 

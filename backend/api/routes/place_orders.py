@@ -6,18 +6,21 @@ Orders by POST and orders over a WebSocket take this same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import NamedTuple, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
+from backend.api.routes.waiting.order_markets import judge_orders, judge_surely
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
+from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import OrderRequest, read_order
+from backend.domain.conditions import PriceCondition
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
-from backend.domain.orders import AcceptedOrder, NewOrder
+from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
 from backend.domain.times import format_time
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
@@ -27,6 +30,14 @@ STORE_TIMEOUT_S = 5.0
 QUEUED = "queued"
 """The status in the response to a new order that does not wait; that to a repeat has the status of
 the order."""
+_PRICE_FIELDS: Final = {
+    OrderType.LIMIT: "limitPrice",
+    OrderType.STOP: "triggerPrice",
+    OrderType.TAKE_PROFIT: "triggerPrice",
+    OrderType.STOP_LIMIT: "triggerPrice",
+    OrderType.TRAILING_STOP: "trailBps",
+}
+"""The field that says at which price an order of a type is met."""
 REPLAYED_HEADERS = {"Idempotent-Replayed": "true"}
 
 Result = TypeVar("Result")
@@ -51,14 +62,50 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     services = api.services
     order_request = read_order_request(api, raw)
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
+    if order_request.is_strict:
+        await _require_unmet(api, order)
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
         if not order.waits:
             pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
             await services.jobs.send(request.owner, [accepted.id], pair=pair)
-    response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
+    is_met = None
+    if order.waits and not accepted.is_replay:
+        [is_met] = await find_met_now(api, [order])
+    response = _build_accepted_response(
+        api, request, accepted, order_request.client_order_id, is_met=is_met
+    )
     return OrderAccepted(accepted.id, response)
+
+
+async def _require_unmet(api: ApiContext, order: NewOrder) -> None:
+    """Raise ``Problem`` (422) if the market meets a new order, unless it was accepted before."""
+    error = await find_strict_error(api, order)
+    if error is not None and await api.services.intake.find_earlier(order) is None:
+        raise error
+
+
+async def find_strict_error(api: ApiContext, order: NewOrder) -> Problem | None:
+    """The problem of an order that the market meets now. Raises ``Transient`` if it is unknown."""
+    terms = order.terms
+    offer = await judge_surely(api, terms, "place it without strict to have no need of it")
+    if not offer.is_met or offer.price is None:
+        return None
+    price = offer.price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
+    reason = f"would be met at once, by an executable price of {price}, and strict forbids that"
+    return invalid_fields([FieldError(_PRICE_FIELDS[terms.type], "would_be_met", reason)])
+
+
+async def find_met_now(api: ApiContext, orders: Sequence[NewOrder]) -> list[bool | None]:
+    """Whether the market meets each of some waiting orders already; ``None`` if not known."""
+    priced = [each for each in orders if isinstance(each.terms.condition, PriceCondition)]
+    offers = await judge_orders(api, [each.terms for each in priced])
+    met = {
+        each.id: None if offer is None else offer.is_met
+        for each, offer in zip(priced, offers, strict=True)
+    }
+    return [met.get(each.id) for each in orders]
 
 
 def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
@@ -119,12 +166,17 @@ def build_new_order(
 
 
 def _build_accepted_response(
-    api: ApiContext, request: Request, accepted: AcceptedOrder, client_order_id: str | None
+    api: ApiContext,
+    request: Request,
+    accepted: AcceptedOrder,
+    client_order_id: str | None,
+    *,
+    is_met: bool | None,
 ) -> Response:
     base = api.public_address.find_base(request)
     path = f"{base.path}/api/orders/{accepted.id}"
     is_waiting = accepted.status is Status.WAITING
-    body = {
+    body: dict[str, object] = {
         "status": accepted.status if accepted.is_replay or is_waiting else QUEUED,
         "orderId": str(accepted.id),
         "ws_url": f"{base.socket}/api/orders/execute?orderId={accepted.id}",
@@ -133,6 +185,8 @@ def _build_accepted_response(
     }
     if client_order_id is not None:
         body["clientOrderId"] = client_order_id
+    if is_met is not None:
+        body["isMetNow"] = is_met
     headers = {"Location": path}
     return Response(
         202, encode(body), headers | REPLAYED_HEADERS if accepted.is_replay else headers

@@ -12,9 +12,16 @@ from backend.api.routes.parameters import (
     parse_order_id,
     read_after_seq,
 )
+from backend.api.routes.waiting.order_markets import show_markets
 from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response
-from backend.api.wire.json import encode_event, encode_order, encode_order_page, join_array
+from backend.api.wire.json import (
+    NO_MARKET,
+    encode_event,
+    encode_order,
+    encode_order_page,
+    join_array,
+)
 from backend.domain.orders import OrderRecord
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 
@@ -35,7 +42,8 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     )
     page = records[: query.limit]
     cursor = _format_cursor(query, page[-1]) if len(records) > query.limit else None
-    body = encode_order_page(page, services.tokens, cursor, horizon)
+    markets = await show_markets(api, page)
+    body = encode_order_page(page, services.tokens, cursor, horizon, markets)
     if cursor is None:
         return Response(200, body)
     link_query = urlencode({**request.query, "cursor": cursor}, doseq=True)
@@ -71,7 +79,8 @@ async def show_order(api: ApiContext, record: OrderRecord) -> Response:
     """The response with an order and the time of each of its steps."""
     events = await api.services.past_events.read_order_events(record.id, 0)
     steps = [event for event in events if event.seq <= record.seq]
-    return Response(200, encode_order(record, api.services.tokens, steps))
+    market = (await show_markets(api, [record])).get(record.id, NO_MARKET)
+    return Response(200, encode_order(record, api.services.tokens, steps, market))
 
 
 async def get_order_events(api: ApiContext, request: Request) -> Response:

@@ -72,6 +72,7 @@ ClientOrderId = Annotated[
     ),
 ]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BPS), BeforeValidator(integral_to_int)]
+Flag = Annotated[bool, Field(strict=True)]
 TokenName = Annotated[
     str,
     Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),

@@ -19,7 +19,10 @@ IS_REPEATED = "is given more than once: which of them counts?"
 REPEATED_HEADER = "repeated_header"
 SINGLE_HEADERS = {
     name.lower(): name
-    for name in ("Authorization", "Content-Type", "Host", "Origin", "X-API-Key", "X-Request-ID")
+    for name in (
+        *("Authorization", "Content-Type", "Host", "If-Match", "Origin"),
+        *("X-API-Key", "X-Request-ID"),
+    )
 }
 """The headers that a request may have once, by their names in lower case; the idempotency key has
 a problem of its own."""

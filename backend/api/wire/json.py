@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
@@ -38,6 +40,9 @@ _NO_CONDITION: Final[Mapping[str, object | None]] = {
     "highestPrice": None,
 }
 """What an order shows that waits for nothing."""
+NO_MARKET: Final[Mapping[str, object]] = MappingProxyType({})
+"""The members of an order that the market gives none."""
+NO_MARKETS: Final[Mapping[UUID, Mapping[str, object]]] = MappingProxyType({})
 _DEPTH_CHECK_CHARACTERS = 8_192
 """Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
 
@@ -139,9 +144,18 @@ def join_array(texts: Sequence[str]) -> str:
     return f"[{','.join(texts)}]"
 
 
-def encode_order(record: OrderRecord, tokens: TokenRegistry, events: Sequence[OrderEvent]) -> bytes:
-    """An order as JSON text, with the steps that its events were."""
-    return orjson.dumps({**order_to_json(record, tokens), "steps": steps_to_json(events)})
+def encode_order(
+    record: OrderRecord,
+    tokens: TokenRegistry,
+    events: Sequence[OrderEvent],
+    market: Mapping[str, object] = NO_MARKET,
+) -> bytes:
+    """An order as JSON text, with the steps that its events were.
+
+    ``market`` are the members that the market gives it.
+    """
+    shown = {**order_to_json(record, tokens), **market, "steps": steps_to_json(events)}
+    return orjson.dumps(shown)
 
 
 def encode_order_page(
@@ -149,14 +163,27 @@ def encode_order_page(
     tokens: TokenRegistry,
     next_cursor: str | None,
     complete_until: datetime | None,
+    markets: Mapping[UUID, Mapping[str, object]] = NO_MARKETS,
 ) -> bytes:
-    """A page of a list as JSON text: up to a thousand orders, in some milliseconds."""
+    """A page of a list as JSON text: up to a thousand orders, in some milliseconds.
+
+    ``markets`` are the members that the market gives some of them.
+    """
     # One by one: a thousand objects alive at once would be new memory, which is slower.
-    orders = b",".join([orjson.dumps(order_to_json(record, tokens)) for record in records])
+    orders = b",".join([_encode_listed(record, tokens, markets) for record in records])
     until = None if complete_until is None else format_time(complete_until)
     return b'{"orders":[%b],"next":%b,"completeUntil":%b}' % (
         *(orders, orjson.dumps(next_cursor), orjson.dumps(until)),
     )
+
+
+def _encode_listed(
+    record: OrderRecord, tokens: TokenRegistry, markets: Mapping[UUID, Mapping[str, object]]
+) -> bytes:
+    shown = order_to_json(record, tokens)
+    if record.id in markets:
+        shown.update(markets[record.id])
+    return orjson.dumps(shown)
 
 
 def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
@@ -168,6 +195,8 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
+        "parentId": _format_optional(record.parent_id),
+        "ocoGroup": _format_optional(record.oco_group),
         "type": record.type,
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,
@@ -177,7 +206,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "maxPriceImpactBps": record.max_price_impact_bps,
         **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
-        "expiresAt": None if record.expires_at is None else format_time(record.expires_at),
+        "expiresAt": _format_optional_time(record.expires_at),
         "status": record.status,
         "seq": record.seq,
         "attempts": record.attempts,
@@ -193,9 +222,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
         "cancelReason": record.cancel_reason,
-        "nextAttemptAt": None
-        if record.next_attempt_at is None
-        else format_time(record.next_attempt_at),
+        "nextAttemptAt": _format_optional_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
     }
@@ -254,3 +281,7 @@ def _format_optional(value: object | None) -> str | None:
 
 def _format_optional_amount(base_units: int | None, decimals: int) -> str | None:
     return None if base_units is None else format_amount(base_units, decimals)
+
+
+def _format_optional_time(at: datetime | None) -> str | None:
+    return None if at is None else format_time(at)

@@ -7,36 +7,48 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from backend.api.wire.fields import Price, integral_to_int
+from backend.api.wire.fields import Flag, Price, integral_to_int
 from backend.api.wire.problems import FieldError
-from backend.domain.condition_fields import ConditionFields, ConditionReader, find_foreign_fields
+from backend.domain.condition_fields import (
+    ConditionFields,
+    ConditionReader,
+    find_choice,
+    find_foreign_fields,
+)
 from backend.domain.conditions import (
     CONFIRMATIONS_DEFAULT,
     CONFIRMATIONS_MAX,
     TRAIL_MAX_BPS,
     TRAIL_MIN_BPS,
     Condition,
+    PriceCondition,
     Then,
     get_release,
 )
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceOf
+from backend.domain.waiting.amendments import find_cap_errors
 
 PRICE_OF_SCHEMA: Final[dict[str, object]] = {
     "enum": [each.value for each in PriceOf],
-    "description": "Whose price the prices of the order are: what one token in brings, the default,"
-    " or what one token out costs.",
+    "description": "In any case. Whose price the prices of the order are: what one token in brings,"
+    " the default, or what one token out costs.",
 }
 THEN_SCHEMA: Final[dict[str, object]] = {
     "enum": [each.value for each in Then],
-    "description": "What a `takeProfit` becomes at its trigger: a limit at that price, the default,"
-    " or a market order.",
+    "description": "In any case. What a `takeProfit` becomes at its trigger: a limit at that price,"
+    " the default, or a market order.",
 }
 _TRAIL: Final = "How far below the highest price since its acceptance, or since `activationPrice`"
 _CONFIRMATIONS: Final = (
     f"How many reads of the price in a row have to meet the trigger; {CONFIRMATIONS_DEFAULT} by"
     " default."
+)
+
+_STRICT: Final = (
+    "Refuse the order if its price is met already, with 422 `would_be_met`; else it is accepted,"
+    " and `isMetNow` of the answer says so, where the market is known without a wait."
 )
 
 
@@ -71,6 +83,12 @@ class ConditionBody(BaseModel):
     then: Annotated[str, Field(strict=True, json_schema_extra=THEN_SCHEMA)] | None = None
 
 
+class StrictBody(BaseModel):
+    """Whether an order is refused that would be met at once."""
+
+    strict: Annotated[Flag, Field(description=_STRICT)] | None = None
+
+
 _FIELD_NAMES: Final = frozenset(ConditionBody.model_fields)
 
 
@@ -100,17 +118,20 @@ def resolve_condition(
         min_amount_out=None if terms is None else terms.min_amount_out,
     )
     if terms is None:
-        _add_errors(find_foreign_fields(kind, fields), errors)
+        add_errors(find_foreign_fields(kind, fields), errors)
         return None
     reader = ConditionReader(terms.token_in, terms.token_out, terms.amount_in)
     condition = reader.read(kind, fields)
-    _add_errors(reader.errors, errors)
+    add_errors(reader.errors, errors)
     if reader.errors:
         return None
     if condition is None:
         return terms
-    price_of = PriceOf.TOKEN_IN if body.price_of is None else PriceOf(body.price_of)
-    return _with_condition(replace(terms, type=kind), condition, price_of, stop_slippage_bps)
+    price_of = PriceOf.TOKEN_IN if body.price_of is None else find_choice(PriceOf, body.price_of)
+    waiting = _with_condition(replace(terms, type=kind), condition, price_of, stop_slippage_bps)
+    refused = find_cap_errors(waiting)
+    add_errors(refused, errors)
+    return None if refused else waiting
 
 
 def _with_condition(
@@ -130,5 +151,19 @@ def _with_condition(
     )
 
 
-def _add_errors(found: list[InvalidInput], errors: list[FieldError]) -> None:
+def check_strict(
+    body: StrictBody, terms: OrderTerms | None, errors: list[FieldError], *, waits: bool
+) -> None:
+    """Refuse ``strict`` where nothing waits for a price."""
+    if (
+        terms is not None
+        and body.strict
+        and not (waits and isinstance(terms.condition, PriceCondition))
+    ):
+        reason = "belongs to orders that wait for a price: leave it out"
+        errors.append(FieldError("strict", "invalid_field", reason))
+
+
+def add_errors(found: list[InvalidInput], errors: list[FieldError]) -> None:
+    """Add errors of the domain to those of a body."""
     errors += [FieldError(each.field, each.code, each.reason) for each in found]

@@ -32,10 +32,17 @@ from backend.api.wire.fields import (
 )
 from backend.api.wire.order_conditions import (
     ConditionBody,
+    StrictBody,
+    check_strict,
     resolve_condition,
 )
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
-from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
+from backend.api.wire.spellings import (
+    SPELLING_SCHEMAS,
+    SPELLINGS,
+    UNKNOWN_FIELD_REASON,
+    explain_type,
+)
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.condition_fields import format_condition
@@ -44,7 +51,6 @@ from backend.domain.orders import OrderTerms, OrderType, TimeInForce
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
-_TYPE_NAMES: Final = ", ".join(OrderType)
 _ORDER_TYPES: Final = {kind.value.lower(): kind for kind in OrderType}
 
 
@@ -85,7 +91,7 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(TimesBody, ConditionBody, SwapBody):
+class OrderBody(TimesBody, StrictBody, ConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None
@@ -96,7 +102,8 @@ class OrderBody(TimesBody, ConditionBody, SwapBody):
 class OrderRequest:
     """A valid order; ``request_hash`` is the same for every notation of the same request.
 
-    Whether ``expires_at`` has passed is not known here: the database's clock decides.
+    Whether ``expires_at`` has passed is not known here: the database's clock decides. An order that
+    ``is_strict`` is refused if the market meets it already, which is no part of the hash.
     """
 
     terms: OrderTerms
@@ -104,6 +111,7 @@ class OrderRequest:
     expires_at: datetime | None
     client_order_id: str | None
     request_hash: bytes
+    is_strict: bool = False
 
 
 def read_order(
@@ -126,6 +134,7 @@ def read_order(
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
+    check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
@@ -143,7 +152,9 @@ def read_order(
         f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
     )
     request_hash = sha256(canonical.encode()).digest()
-    return OrderRequest(terms, time_in_force, expires_at, body.client_order_id, request_hash)
+    return OrderRequest(
+        terms, time_in_force, expires_at, body.client_order_id, request_hash, bool(body.strict)
+    )
 
 
 def _mark_name(client_order_id: str | None) -> str:
@@ -196,7 +207,7 @@ def _resolve_type(body: OrderBody, errors: list[FieldError]) -> OrderType | None
         return None if is_wrong else OrderType.MARKET
     kind = _ORDER_TYPES.get(body.type.lower())
     if kind is None:
-        errors.append(FieldError("type", "invalid_field", f"must be one of {_TYPE_NAMES}"))
+        errors.append(FieldError("type", "invalid_field", explain_type(body.type)))
     elif kind is OrderType.SNIPER:
         reason = f"{kind} orders are not supported yet"
         errors.append(FieldError("type", "type_not_supported", reason))

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from backend.api.wire.fields import integral_to_int, require_number
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS, parse_decimal
-from backend.domain.spelling import suggest_name
+from backend.domain.orders import OrderType
+from backend.domain.spelling import add_suggestion, suggest_name
 
 UNKNOWN_FIELD_REASON: Final = "is not a known field"
 
@@ -108,6 +109,10 @@ _WALLET_MEANT: Final = "leave it out: every order is paid from, and to, the wall
 _PRICE_MEANT: Final = (
     "did you mean limitPrice, of an order of type limit, or triggerPrice, of stop or takeProfit?"
 )
+_STOP_MEANT: Final = "did you mean an order of type stop, with its triggerPrice, or a bracket?"
+_PROFIT_MEANT: Final = (
+    "did you mean an order of type takeProfit, with its triggerPrice, or a bracket?"
+)
 _TRAIL_MEANT: Final = "did you mean trailBps, in basis points (100 is 1 %)?"
 _EXPIRY_MEANT: Final = "did you mean expiresAt, a time such as 2027-01-31T12:00:00Z?"
 _FORCE_MEANT: Final = "did you mean timeInForce: gtc, gtd, ioc or fok?"
@@ -126,6 +131,8 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _OWNER_MEANT: ("userId", "user", "accountId"),
     _WALLET_MEANT: ("walletAddress", "wallet", "userWallet", "userPublicKey", "publicKey"),
     _PRICE_MEANT: ("price", "targetPrice"),
+    _STOP_MEANT: ("stopLoss", "stopLossPrice", "stop"),
+    _PROFIT_MEANT: ("takeProfit", "takeProfitPrice"),
     _TRAIL_MEANT: ("trailPercent", "trailingPercent", "callbackRate", "trailAmount"),
     _EXPIRY_MEANT: ("deadline", "expiry", "expiration", "validUntil", "goodTill", "ttl"),
     _FORCE_MEANT: ("tif", "duration"),
@@ -137,11 +144,24 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
 _MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
 
 
+_OTHER_TYPE_NAMES: Final = {
+    "stoploss": OrderType.STOP,
+    "stopmarket": OrderType.STOP,
+    "stoplosslimit": OrderType.STOP_LIMIT,
+    "takeprofitlimit": OrderType.TAKE_PROFIT,
+    "takeprofitmarket": OrderType.TAKE_PROFIT,
+    "trailing": OrderType.TRAILING_STOP,
+    "trailingstopmarket": OrderType.TRAILING_STOP,
+    "trailingstoploss": OrderType.TRAILING_STOP,
+}
+"""What other exchanges call these types, in lower case and without separators."""
+
+
 _ORDER_FIELDS: Final = frozenset(
     {
         *("type", "orderType", "limitPrice", "triggerPrice", "stopPrice", "activationPrice"),
         *("priceOf", "trailBps", "confirmations", "then"),
-        *("timeInForce", "expiresAt", "clientOrderId"),
+        *("timeInForce", "expiresAt", "clientOrderId", "strict"),
     }
 )
 _ORDER_MEANT: Final = "it belongs to an order, not to a quote"
@@ -157,6 +177,15 @@ def explain_unknown_field(name: str, known: Collection[str]) -> str:
             return UNKNOWN_FIELD_REASON
         meaning = _MEANING_BY_NAME.get(meant) or f"did you mean {meant}?"
     return f"{UNKNOWN_FIELD_REASON}: {meaning}"
+
+
+def explain_type(name: str) -> str:
+    """Why a name of no type of orders is refused, with the type that was probably meant."""
+    reason = f"must be one of {', '.join(OrderType)}"
+    meant = _OTHER_TYPE_NAMES.get("".join(filter(str.isalnum, name)).lower())
+    if meant is not None:
+        return f"{reason}: did you mean {meant}?"
+    return add_suggestion(reason, name, OrderType)
 
 
 def agree(field: str, value: object, other: object) -> bool:

@@ -20,7 +20,7 @@ async def find_expiry_errors(
 ) -> dict[UUID, InvalidInput]:
     """The orders whose expiry has passed or is too far ahead, with the error of each."""
     now = await connection.fetchval("SELECT now()")
-    reasons = {order.id: _find_fault(order.expires_at, now) for order in orders}
+    reasons = {order.id: find_expiry_fault(order.expires_at, now) for order in orders}
     return {
         each: InvalidInput("expiresAt", reason)
         for each, reason in reasons.items()
@@ -28,7 +28,8 @@ async def find_expiry_errors(
     }
 
 
-def _find_fault(expires_at: datetime | None, now: datetime) -> str | None:
+def find_expiry_fault(expires_at: datetime | None, now: datetime) -> str | None:
+    """Why an order may not have an expiry at a time; ``None`` if it may."""
     if expires_at is None:
         return None
     if expires_at <= now:

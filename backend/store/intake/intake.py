@@ -159,6 +159,21 @@ class Intake:
         }
         return {order_id: result for order_id, result in results.items() if result is not None}
 
+    async def find_earlier(self, order: NewOrder) -> AcceptedOrder | None:
+        """The order that an earlier request with a key of this one has stored, if there is one.
+
+        Raises as ``accept``.
+        """
+
+        async def find() -> EarlierRequests:
+            async with self._pool.acquire() as connection:
+                return await find_earlier(connection, [order])
+
+        earlier = (await translate_errors(find)).resolve(order)
+        if isinstance(earlier, IdempotencyKeyReused):
+            raise earlier
+        return earlier
+
     async def find_expiry_errors(self, orders: Sequence[NewOrder]) -> dict[UUID, InvalidInput]:
         """The orders whose expiry has passed or is too far ahead, with the error of each."""
 

@@ -6,7 +6,7 @@ the marks from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,6 +16,12 @@ from backend.store.errors import repeat_conflicts
 _LOAD: Final = """ -- load peaks
 SELECT token_in, token_out, peaks FROM market_peaks
 WHERE order_trigger_shard(token_in, token_out) = ANY($1::smallint[])
+"""
+
+_FIND: Final = """ -- find peaks
+SELECT p.token_in, p.token_out, p.peaks
+FROM unnest($1::text[], $2::text[]) AS i(token_in, token_out)
+JOIN market_peaks p ON p.token_in = i.token_in AND p.token_out = i.token_out
 """
 
 # Whoever has lost a shard has missed what its new holder saw, and may not write over it.
@@ -38,7 +44,7 @@ class StoredPeaks(NamedTuple):
 
 
 class MarketPeaks:
-    """Stores and loads peaks. Every method raises ``DATABASE_ERRORS``."""
+    """Stores and loads peaks. Every method but ``find`` raises ``DATABASE_ERRORS``."""
 
     def __init__(self, pool: DatabasePool) -> None:
         self._pool = pool
@@ -52,6 +58,15 @@ class MarketPeaks:
             return [StoredPeaks(*row) for row in rows]
 
         return await repeat_conflicts(load)
+
+    async def find(self, directions: Collection[tuple[str, str]]) -> list[StoredPeaks]:
+        """The peaks of some directions, by their tokens' symbols.
+
+        Raises ``Transient`` while PostgreSQL is unavailable.
+        """
+        tokens_in = [token_in for token_in, _ in directions]
+        rows = await self._pool.read(_FIND, tokens_in, [token_out for _, token_out in directions])
+        return [StoredPeaks(*row) for row in rows]
 
     async def store(self, holder: UUID, peaks: Sequence[StoredPeaks]) -> None:
         """Replace the peaks of some pairs, where this process holds their shard."""

@@ -51,7 +51,7 @@ SELECT id FROM orders WHERE trigger_shard = ANY($1::smallint[])
 
 # The index of events that are ``waiting``, up to the oldest transaction that still runs.
 _READ_NEWS: Final = """ -- read news of waiting orders
-SELECT head, e.order_id
+SELECT head, e.order_id, e.seq
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS head) h
 LEFT JOIN order_events e ON e.status = 'waiting' AND e.txid >= $1 AND e.txid < head
 """
@@ -185,14 +185,17 @@ class WaitingOrders:
         """The ids of all orders that wait in some shards."""
         return {row["id"] for row in await fetch_repeating(self._pool, _LIST_IDS, shards)}
 
-    async def read_news(self, position: FeedPosition) -> tuple[FeedPosition, set[UUID]]:
-        """The orders that began to wait after a position, and the position after these.
+    async def read_news(self, position: FeedPosition) -> tuple[FeedPosition, dict[UUID, int]]:
+        """The orders that began to wait or were amended after a position, with the newest ``seq``.
 
-        It is behind the oldest transaction that still runs, so that no event appears before it
-        later. Some of the orders may wait no more.
+        With them comes the position after these. It is behind the oldest transaction that still
+        runs, so that no event appears before it later. Some of the orders may wait no more.
         """
         rows = await fetch_repeating(self._pool, _READ_NEWS, position.txid)
-        news = {row["order_id"] for row in rows if row["order_id"] is not None}
+        news: dict[UUID, int] = {}
+        for row in rows:
+            if (order_id := row["order_id"]) is not None:
+                news[order_id] = max(row["seq"], news.get(order_id, 0))
         return max(position, FeedPosition(rows[0]["head"])), news
 
     async def release(self, met: Sequence[MetTrigger]) -> set[UUID]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -30,6 +31,7 @@ _JOURNAL_SQL: Final = """
 SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
        e.data->>'code' AS code, e.data->>'reason' AS reason,
        e.data->>'executablePrice' AS executable_price, e.data->>'triggerPrice' AS trigger_price,
+       e.data->>'limitPrice' AS limit_price,
        o.type::text, e.status = 'routing' AND EXISTS (
            SELECT FROM order_events p
            WHERE p.order_id = e.order_id AND p.seq = e.seq - 1 AND p.status = 'waiting'
@@ -37,6 +39,7 @@ SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signa
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
+_TOLD_PRICES: Final = ("limit_price", "trigger_price")
 _UNSETTLED_COUNT_SQL: Final = """
 SELECT count(*) FROM orders WHERE created_at >= $1
     AND ((open AND trigger_shard IS NULL) OR ($2 AND amount_pending))
@@ -103,12 +106,29 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         failure_by_order={
             e["order_id"]: f"({e['code']}: {e['reason']})" for e in events if e["code"] is not None
         },
-        releases=[
-            OrderRelease(e["order_id"], e["type"], e["executable_price"], e["trigger_price"])
-            for e in events
-            if e["is_release"]
-        ],
+        releases=list(_list_releases(events)),
     )
+
+
+def _list_releases(events: Iterable[asyncpg.Record]) -> Iterator[OrderRelease]:
+    """The releases of orders, each with the price of which its owner was told before.
+
+    That is at its acceptance, or when it was amended.
+    """
+    told: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    released: set[str] = set()
+    for e in events:
+        order_id, prices = e["order_id"], told[e["order_id"]]
+        if e["is_release"]:
+            # A stop-limit that was released once waits for its limit.
+            is_limit = e["type"] == "limit" or (e["type"] == "stopLimit" and order_id in released)
+            told_price = prices.get("limit_price" if is_limit else "trigger_price")
+            released.add(order_id)
+            yield OrderRelease(
+                order_id, e["type"], e["executable_price"], e["trigger_price"], told_price
+            )
+        elif e["status"] in {Status.PENDING, Status.WAITING}:
+            prices |= {name: e[name] for name in _TOLD_PRICES if e[name] is not None}
 
 
 async def fetch_ledger(

@@ -49,13 +49,15 @@ class OrderRow:
 class OrderRelease(NamedTuple):
     """A release of a waiting order: the price that was observed, and the one that it met.
 
-    Both are decimals of the same token, ``None`` where the event has none.
+    Both are decimals of the same token, ``None`` where the event has none. ``told_price`` is what
+    its owner was told last that it waits for, ``None`` for what follows from a trailing distance.
     """
 
     order_id: str
     type: str
     executable_price: str | None
     trigger_price: str | None
+    told_price: str | None = None
 
 
 class OrderTransition(NamedTuple):

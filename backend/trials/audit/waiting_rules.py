@@ -47,13 +47,21 @@ def build_waiting_body(random: Random, *, expires_at: datetime) -> dict[str, Any
 
 
 def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
-    """Find orders that were released at a price that does not meet what they waited for."""
+    """Find orders that were released at a price that does not meet what they waited for.
+
+    That is what their owners were told last: an amended order is not released by its old terms.
+    """
     releases: Counter[str] = Counter()
     for release in evidence.releases:
         releases[release.order_id] += 1
         if release.executable_price is None or release.trigger_price is None:
             yield _report(f"order {release.order_id} was released without a price")
             continue
+        if release.told_price not in (None, release.trigger_price):
+            yield _report(
+                f"order {release.order_id} was released by {release.trigger_price}, and waits for"
+                f" {release.told_price}"
+            )
         # A stop-limit that was released once waits for its limit.
         is_limit = release.type == OrderType.STOP_LIMIT and releases[release.order_id] > 1
         executable, trigger = Decimal(release.executable_price), Decimal(release.trigger_price)

@@ -1,0 +1,1 @@
+"""Orders that wait for a price: amending them, and what the market offers them."""

@@ -1,0 +1,1 @@
+"""Bodies of requests that change what there is: amendments and the cancel timer."""

@@ -1,0 +1,148 @@
+"""The body of a request that amends a waiting order: the terms to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+from backend.api.wire.body_fields import use_written_names, validate_fields
+from backend.api.wire.fields import Amount, BasisPoints, Flag, Timestamp
+from backend.api.wire.order_conditions import ConditionBody, add_errors
+from backend.api.wire.problems import FieldError, invalid_fields
+from backend.api.wire.request_schemas import OrderBody
+from backend.domain.amounts import parse_amount
+from backend.domain.condition_fields import ConditionFields
+from backend.domain.orders import OrderTerms
+from backend.domain.times import parse_time
+from backend.domain.waiting.amendments import TermsChange, amend_terms
+
+_FINAL: Final = "cannot be amended: cancel the order, and place another"
+_NULL: Final = "cannot be null: leave it out to keep it as it is"
+_ORDER_FIELDS: Final = frozenset(map(to_camel, OrderBody.model_fields))
+
+
+def _tighten_schema(schema: dict[str, Any]) -> None:
+    """Adjust pydantic's schema: fields may be absent, and only the expiry may be null."""
+    properties = schema["properties"]
+    for name, field_schema in properties.items():
+        del field_schema["title"], field_schema["default"]
+        if name != "expiresAt":
+            properties[name] = field_schema["anyOf"][0]
+            if "description" in field_schema:
+                properties[name].setdefault("description", field_schema["description"])
+    schema["minProperties"] = 1
+
+
+class AmendBody(ConditionBody):
+    """The terms of a waiting order to change; what is left out stays as it is.
+
+    An ``expiresAt`` of null takes the expiry back.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, json_schema_extra=_tighten_schema
+    )
+
+    amount: Amount | None = None
+    min_amount_out: Amount | None = None
+    slippage_bps: BasisPoints | None = None
+    max_price_impact_bps: BasisPoints | None = None
+    expires_at: Timestamp | None = None
+    allow_immediate: Flag | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AmendRequest:
+    """A valid amendment, of an order that is not known yet.
+
+    ``has_expiry`` if ``expires_at`` is to be changed, ``None`` to no expiry. ``allows_immediate``
+    if the order may be met at once by its new terms.
+    """
+
+    body: AmendBody
+    written_names: dict[str, str]
+    has_expiry: bool
+    expires_at: datetime | None
+
+    @property
+    def allows_immediate(self) -> bool:
+        """Whether the order may be met at once by its new terms."""
+        return bool(self.body.allow_immediate)
+
+    def apply(self, terms: OrderTerms, *, is_triggered: bool, is_following: bool) -> OrderTerms:
+        """The terms of an order after this change, as ``amend_terms``.
+
+        Raises ``Problem`` (422) with all errors.
+        """
+        errors: list[FieldError] = []
+        body = self.body
+        amount_in = self._read_amount("amount", body.amount, terms.token_in.decimals, errors)
+        least = self._read_amount(
+            "minAmountOut", body.min_amount_out, terms.token_out.decimals, errors
+        )
+        change = TermsChange(
+            ConditionFields(
+                limit_price=body.limit_price,
+                trigger_price=body.trigger_price,
+                activation_price=body.activation_price,
+                price_of=body.price_of,
+                trail_bps=body.trail_bps,
+                confirmations=body.confirmations,
+                then=body.then,
+                min_amount_out=least,
+            ),
+            amount_in,
+            body.slippage_bps,
+            body.max_price_impact_bps,
+        )
+        amended, refused = amend_terms(
+            terms, change, is_triggered=is_triggered, is_following=is_following
+        )
+        add_errors(refused, errors)
+        if amended is None or errors:
+            raise invalid_fields(use_written_names(errors, self.written_names))
+        return amended
+
+    def _read_amount(
+        self, field: str, value: Amount | None, decimals: int, errors: list[FieldError]
+    ) -> int | None:
+        try:
+            return None if value is None else parse_amount(value, decimals)
+        except ValueError as error:
+            errors.append(FieldError(field, "invalid_field", str(error)))
+            return None
+
+
+def read_amendment(raw: object) -> AmendRequest:
+    """Parse an amendment. Raises ``Problem`` (422) with all invalid fields."""
+    errors: list[FieldError] = []
+    body, written_names = validate_fields(AmendBody, raw, errors)
+    errors = [_explain_final(error) for error in errors]
+    given = body.model_fields_set
+    names = {name: to_camel(name) for name in AmendBody.model_fields}
+    errors += [
+        FieldError(names[name], "invalid_field", _NULL)
+        for name in sorted(given - {"expires_at"})
+        if getattr(body, name) is None
+    ]
+    expires_at = None
+    try:
+        expires_at = None if body.expires_at is None else parse_time(body.expires_at)
+    except ValueError as error:
+        errors.append(FieldError("expiresAt", "invalid_field", str(error)))
+    if not errors and not given - {"allow_immediate"}:
+        known = ", ".join(name for name in names.values() if name != "allowImmediate")
+        errors.append(FieldError("", "missing_field", f"nothing is to be changed: give {known}"))
+    if errors:
+        raise invalid_fields(use_written_names(errors, written_names))
+    return AmendRequest(body, written_names, "expires_at" in given, expires_at)
+
+
+def _explain_final(error: FieldError) -> FieldError:
+    """Say of a field of orders that it is none of an amendment."""
+    is_final = error.code == "unknown_field" and error.field in _ORDER_FIELDS
+    return error._replace(reason=_FINAL) if is_final else error

@@ -1,0 +1,1 @@
+"""What the market offers waiting orders, for those who show it: read at most once a slot."""

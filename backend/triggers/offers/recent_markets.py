@@ -1,0 +1,105 @@
+"""The markets of pairs as API processes show them with waiting orders: read once a slot at most.
+
+Whoever asks waits for a read for a short time only, counted from its start: a node that does not
+answer slows one request down, and no other. What a read brings later is there for the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from solders.pubkey import Pubkey
+
+from backend.domain.errors import EngineError, Transient
+from backend.runtime.background import shield
+from backend.triggers.markets import Pair, PoolSource
+from backend.triggers.pool_market import PoolMarket
+from backend.venues.venue import Pool
+
+PAIRS_MAX: Final = 256
+"""Most pairs whose markets are kept."""
+
+
+class _Read:
+    """The pools of a pair, being read since a time, or as they were read until another."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.ended_at: float | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.pools: Sequence[Pool] = ()
+        self.is_complete = False
+
+
+class RecentMarkets:
+    """Markets that are at most ``age_max_s`` old."""
+
+    def __init__(self, router: PoolSource, *, age_max_s: float) -> None:
+        self._router = router
+        self._age_max_s = age_max_s
+        self._reads: OrderedDict[Pair, _Read] = OrderedDict()
+
+    async def read(self, directions: Collection[Pair], *, wait_s: float) -> dict[Pair, PoolMarket]:
+        """The markets of some directions of trade, a token in and a token out each.
+
+        Those that are not known within ``wait_s`` are left out, with 0 what is not known already;
+        and so are those whose pools could not be read. What has no pool has a market without one.
+        """
+        reads = self._find_reads({_to_pair(each) for each in directions})
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(0)  # pools that are known already come in the next turn of the loop
+        pending = [read for read in reads.values() if not read.ended.done()]
+        left_s = max((read.started_at + wait_s - now for read in pending), default=0.0)
+        if pending and left_s > 0:
+            await asyncio.wait([read.ended for read in pending], timeout=left_s)
+        markets = {}
+        for token_in, token_out in directions:
+            read = reads[_to_pair((token_in, token_out))]
+            if read.pools or read.is_complete:
+                mints = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
+                slot = min((pool.slot for pool in read.pools), default=0)
+                market = PoolMarket(*mints, read.pools, slot, read.is_complete)
+                markets[token_in, token_out] = market
+        return markets
+
+    def _find_reads(self, pairs: Collection[Pair]) -> dict[Pair, _Read]:
+        """The newest reads of pairs; begins those that there are none of."""
+        now = asyncio.get_running_loop().time()
+        reads, missing = {}, []
+        for pair in pairs:
+            read = self._reads.get(pair)
+            if read is None or (
+                read.ended_at is not None and now - read.ended_at >= self._age_max_s
+            ):
+                read = self._reads[pair] = _Read(now)
+                missing.append(pair)
+            self._reads.move_to_end(pair)
+            reads[pair] = read
+        if missing:
+            shield(self._read_pools({pair: reads[pair] for pair in missing}))
+        while len(self._reads) > PAIRS_MAX:
+            self._reads.popitem(last=False)
+        return reads
+
+    async def _read_pools(self, reads: dict[Pair, _Read]) -> None:
+        try:
+            found = await self._router.read_pools(list(reads))
+            for read, (pools, missing) in zip(reads.values(), found, strict=True):
+                read.pools = pools
+                # What is rejected trades nothing: only what may come back is missing.
+                read.is_complete = not any(isinstance(each.error, Transient) for each in missing)
+        except EngineError:
+            pass  # too many reads wait: nothing of these is known
+        finally:
+            for read in reads.values():
+                read.ended_at = asyncio.get_running_loop().time()
+                read.ended.set_result(None)
+
+
+def _to_pair(direction: Pair) -> Pair:
+    """The pair of a direction: the same for both."""
+    one, other = sorted(direction, key=lambda token: token.mint)
+    return one, other
