@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from backend.domain.amounts import BPS
-from backend.domain.prices import PriceRatio
+from backend.domain.amounts import BPS, Token, format_amount
+from backend.domain.prices import PriceOf, PriceRatio
 
 SLICES_MIN: Final = 2
 SLICES_MAX: Final = 1_000
@@ -148,6 +148,26 @@ def derive_slice_id(parent_id: UUID, index: int, due_at: datetime) -> UUID:
     digest = sha256(b"slice %d of %b" % (index, parent_id.bytes)).digest()
     value = milliseconds << 80 | int.from_bytes(digest[:10], "big")
     return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x8 << 76 | 0x2 << 62)
+
+
+def format_progress(
+    progress: SliceProgress, amount_in: int, tokens: tuple[Token, Token], price_of: PriceOf
+) -> dict[str, object]:
+    """What an order of ``amount_in`` has filled, in the names of the wire.
+
+    What it brought is the sum of the amounts that are known: ``amountKnown`` if all are.
+    """
+    token_in, token_out = tokens
+    price, filled = progress.average_price, progress.filled_amount_in
+    shown = None if price is None else price.format(token_in.decimals, token_out.decimals, price_of)
+    return {
+        "slicesPlaced": progress.placed,
+        "filledAmountIn": format_amount(filled, token_in.decimals),
+        "leavesAmountIn": format_amount(amount_in - filled, token_in.decimals),
+        "amountOut": format_amount(progress.amount_out, token_out.decimals) if price else None,
+        "amountKnown": 0 < filled == progress.valued_amount_in,
+        "averagePrice": shown,
+    }
 
 
 def _share(amount: int, weights: Sequence[int]) -> int:
