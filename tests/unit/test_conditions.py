@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.domain.conditions import (
@@ -39,13 +39,19 @@ paths = st.lists(st.tuples(st.integers(0, 2), prices), max_size=30)
 
 
 def find_slot_met(condition: PriceCondition, path: list[tuple[int, PriceRatio]]) -> int | None:
-    """The slot in which a path of slots and prices meets the condition, by its definition."""
+    """The slot in which a path of slots and prices meets the condition, by its definition.
+
+    A slot confirms once, also if a later read of it took the confirmations back.
+    """
     needed = 1 if isinstance(condition, Limit) else condition.confirmations
-    run: set[int] = set()
+    confirmations, last = 0, -1
     for i, (slot, _) in enumerate(path, start=1):
-        run = {*run, slot} if holds_at(condition, [price for _, price in path[:i]]) else set()
-        if len(run) >= needed:
-            return slot
+        if not holds_at(condition, [price for _, price in path[:i]]):
+            confirmations = 0
+        elif slot > last:
+            confirmations, last = confirmations + 1, slot
+            if confirmations >= needed:
+                return slot
     return None
 
 
@@ -73,6 +79,10 @@ def to_slots(steps: list[tuple[int, PriceRatio]]) -> list[tuple[int, PriceRatio]
     return path
 
 
+@example(
+    Stop(PriceRatio(1, 1)),
+    [(0, PriceRatio(price, 1)) for price in (1, 2, 1)] + [(1, PriceRatio(1, 1))],
+)
 @given(conditions, paths)
 def test_a_path_of_prices_meets_a_condition_when_its_definition_says_so(
     condition: PriceCondition, steps: list[tuple[int, PriceRatio]]
