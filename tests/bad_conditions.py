@@ -110,6 +110,50 @@ BAD_CONDITIONS = {
         "priceOf",
         "tokenIn, tokenOut",
     ),
+    "twap without slices": BadOrder(
+        describe_order('"type":"twap","intervalS":60'), "slices", "is required", "missing_field"
+    ),
+    "twap without an interval": BadOrder(
+        describe_order('"type":"twap","slices":4'), "intervalS", "is required", "missing_field"
+    ),
+    "twap in one slice": BadOrder(
+        describe_order('"type":"twap","slices":1,"intervalS":60'), "slices", "equal to 2"
+    ),
+    "twap in half a slice": BadOrder(
+        describe_order('"type":"twap","slices":2.5,"intervalS":60'), "slices", "whole number"
+    ),
+    "twap of fewer base units than slices": BadOrder(
+        describe_swap('"amount":"0.000000009","type":"twap","slices":10,"intervalS":60'),
+        "slices",
+        "more than the 9 base units",
+    ),
+    "twap without time": BadOrder(
+        describe_order('"type":"twap","slices":4,"intervalS":0'), "intervalS", "equal to 1"
+    ),
+    "twap with too much jitter": BadOrder(
+        describe_order('"type":"twap","slices":4,"intervalS":9,"jitterBps":5001'),
+        "jitterBps",
+        "equal to 5000",
+    ),
+    "twap at once": BadOrder(
+        describe_order('"type":"twap","slices":4,"intervalS":9,"timeInForce":"fok"'),
+        "timeInForce",
+        "executed over time",
+    ),
+    "twap with a minimum": BadOrder(
+        describe_order('"type":"twap","slices":4,"intervalS":9,"minAmountOut":8'),
+        "minAmountOut",
+        "give limitPrice",
+    ),
+    "twap at a limit beyond 64 bits": BadOrder(
+        describe_order('"type":"twap","slices":4,"intervalS":9,"limitPrice":"1e20"'),
+        "limitPrice",
+        "64-bit",
+    ),
+    "slices of a market order": BadOrder(describe_order('"slices":4'), "slices", BELONGS),
+    "name of a slice": BadOrder(
+        describe_order('"clientOrderId":"twap:a:1"'), "clientOrderId", "must not begin with twap:"
+    ),
     "trailing percentage": BadOrder(
         describe_order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
     ),

@@ -220,7 +220,7 @@ BAD_ORDERS = {
     "limit price of a market order": BadOrder(
         describe_order('"limitPrice":1'),
         "limitPrice",
-        "orders of type limit, stopLimit, not to market",
+        "orders of type limit, stopLimit, twap, not to market",
     ),
     "expiry without a zone": BadOrder(
         describe_order('"expiresAt":"2030-01-01T00:00:00"'), "expiresAt", _TIME_WITH_ZONE

@@ -14,6 +14,7 @@ from backend.domain.conditions import (
     TRAIL_MIN_BPS,
     Condition,
     Limit,
+    PriceCondition,
     Stop,
     StopLimit,
     TakeProfit,
@@ -22,6 +23,13 @@ from backend.domain.conditions import (
 )
 from backend.domain.errors import InvalidInput
 from backend.domain.prices import PriceOf, PriceRatio, parse_price
+from backend.domain.slices import (
+    INTERVAL_MAX_S,
+    JITTER_MAX_BPS,
+    SLICES_MAX,
+    SLICES_MIN,
+    SliceSchedule,
+)
 
 Number = str | int | Decimal
 Choice = TypeVar("Choice", PriceOf, Then)
@@ -32,8 +40,9 @@ FIELDS_BY_TYPE: Final = {
     "takeProfit": {"triggerPrice", "confirmations", "then"},
     "stopLimit": {"triggerPrice", "limitPrice", "confirmations"},
     "trailingStop": {"trailBps", "activationPrice", "confirmations"},
+    "twap": {"slices", "intervalS", "jitterBps", "limitPrice"},
 }
-"""The types of orders that wait for a price, and the fields that each may have."""
+"""The types of orders that wait, and the fields that each may have."""
 _LIMITED: Final = ("limit", "stopLimit")
 
 
@@ -51,6 +60,9 @@ class ConditionFields:
     trail_bps: int | None = None
     confirmations: int | None = None
     then: str | None = None
+    slices: int | None = None
+    interval_s: int | None = None
+    jitter_bps: int | None = None
     min_amount_out: int | None = None
 
 
@@ -73,12 +85,16 @@ class ConditionReader:
             return None
         count = self._read_confirmations(fields)
         price_of = self._read_choice(PriceOf, "priceOf", fields.price_of, PriceOf.TOKEN_IN)
-        condition = self._build(order_type, fields, price_of, count)
+        condition: Condition | None
+        if order_type == "twap":
+            condition = self._read_schedule(fields, price_of)
+        else:
+            condition = self._build(order_type, fields, price_of, count)
         return None if self.errors else condition
 
     def _build(
         self, order_type: str, fields: ConditionFields, price_of: PriceOf, count: int
-    ) -> Condition | None:
+    ) -> PriceCondition | None:
         if order_type == "trailingStop":
             return self._read_trailing_stop(fields, price_of, count)
         limit = self._read_limit(fields, price_of) if order_type in _LIMITED else None
@@ -110,6 +126,29 @@ class ConditionReader:
         if not TRAIL_MIN_BPS <= trail <= TRAIL_MAX_BPS:
             self._refuse("trailBps", f"must be {TRAIL_MIN_BPS} to {TRAIL_MAX_BPS}")
         return TrailingStop(trail, activation, count)
+
+    def _read_schedule(self, fields: ConditionFields, price_of: PriceOf) -> SliceSchedule | None:
+        limit = self._read_price("limitPrice", fields.limit_price, price_of)
+        if limit is not None:
+            self._check_least("limitPrice", limit)
+        slices = self._read_count("slices", fields.slices, SLICES_MIN, SLICES_MAX)
+        interval_s = self._read_count("intervalS", fields.interval_s, 1, INTERVAL_MAX_S)
+        jitter_bps = self._read_count("jitterBps", fields.jitter_bps or 0, 0, JITTER_MAX_BPS)
+        if slices is not None and slices > self._amount_in:
+            reason = f"are more than the {self._amount_in} base units of the amount"
+            self._refuse("slices", reason)
+        if slices is None or interval_s is None or jitter_bps is None:
+            return None
+        return SliceSchedule(slices, interval_s, jitter_bps, limit)
+
+    def _read_count(self, field: str, value: int | None, least: int, most: int) -> int | None:
+        if value is None:
+            self._refuse(field, "is required for twap orders", "missing_field")
+        elif not least <= value <= most:
+            self._refuse(field, f"must be {least} to {most}")
+        else:
+            return value
+        return None
 
     def _read_limit(self, fields: ConditionFields, price_of: PriceOf) -> PriceRatio | None:
         least = fields.min_amount_out
@@ -189,6 +228,9 @@ def find_foreign_fields(order_type: str, fields: ConditionFields) -> list[Invali
         "trailBps": fields.trail_bps,
         "confirmations": fields.confirmations,
         "then": fields.then,
+        "slices": fields.slices,
+        "intervalS": fields.interval_s,
+        "jitterBps": fields.jitter_bps,
     }
     reasons = {}
     for field, value in written.items():
@@ -199,7 +241,8 @@ def find_foreign_fields(order_type: str, fields: ConditionFields) -> list[Invali
         reasons["priceOf"] = f"belongs to orders that wait for a price, not to {order_type}"
     is_unlimited = order_type in FIELDS_BY_TYPE and order_type not in _LIMITED
     if is_unlimited and fields.min_amount_out is not None:
-        reason = f"is no part of {order_type} orders: for a minimum use limit or stopLimit"
+        instead = "give limitPrice" if order_type == "twap" else "use limit or stopLimit"
+        reason = f"is no part of {order_type} orders: for a minimum {instead}"
         reasons["minAmountOut"] = reason
     return [InvalidInput(field, reason) for field, reason in reasons.items()]
 
@@ -218,6 +261,9 @@ def format_condition(
         fields["priceOf"] = price_of.value
     if isinstance(condition, TrailingStop):
         fields["trailBps"] = condition.trail_bps
+    if isinstance(condition, SliceSchedule):
+        times = {"slices": condition.slices, "intervalS": condition.interval_s}
+        return {**fields, **times, "jitterBps": condition.jitter_bps}
     if not isinstance(condition, Limit):
         fields["confirmations"] = condition.confirmations
     if isinstance(condition, TakeProfit):
@@ -233,5 +279,7 @@ def _name_prices(condition: Condition) -> dict[str, PriceRatio | None]:
             return {"triggerPrice": trigger, "limitPrice": limit}
         case TrailingStop(activation=activation):
             return {"activationPrice": activation}
+        case SliceSchedule(limit=limit):
+            return {"limitPrice": limit}
         case _:
             return {"triggerPrice": condition.trigger}

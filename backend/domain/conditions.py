@@ -13,6 +13,7 @@ from typing import Final
 
 from backend.domain.amounts import BPS
 from backend.domain.prices import PriceOf, PriceRatio
+from backend.domain.slices import SliceSchedule
 
 STALE_AFTER_SLOTS: Final = 2
 """A price that was read so many slots ago may trigger; an older one triggers nothing."""
@@ -77,7 +78,7 @@ class TrailingStop:
 
 PriceCondition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
 """What waits for a price of the market."""
-Condition = PriceCondition
+Condition = PriceCondition | SliceSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,9 @@ def get_awaited(condition: Condition, *, is_triggered: bool) -> Condition:
     return condition if limit is None else limit
 
 
-def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> PriceRatio | None:
+def get_trigger(
+    condition: PriceCondition, state: ConditionState = INITIAL_STATE
+) -> PriceRatio | None:
     """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
     match condition:
         case Limit(price=price):
@@ -167,7 +170,7 @@ def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> 
             return condition.trigger
 
 
-def is_met_by(condition: Condition, price: PriceRatio, state: ConditionState) -> bool:
+def is_met_by(condition: PriceCondition, price: PriceRatio, state: ConditionState) -> bool:
     """Whether a price meets the condition, apart from the number of confirmations."""
     trigger = get_trigger(condition, state)
     if trigger is None:
@@ -193,12 +196,12 @@ def measure_distance_bps(
     return distance if awaits_rise else -distance
 
 
-def needs_best_price(condition: Condition) -> bool:
+def needs_best_price(condition: PriceCondition) -> bool:
     """Whether a fall of the price may meet it: then every venue's price must be known."""
     return isinstance(condition, Stop | StopLimit | TrailingStop)
 
 
-def get_interest(condition: Condition, state: ConditionState) -> Interest:
+def get_interest(condition: PriceCondition, state: ConditionState) -> Interest:
     """The prices at which ``observe`` is needed: at all others it would change nothing.
 
     A state with confirmations must be observed at every price, which may take them back.
@@ -216,7 +219,7 @@ def get_interest(condition: Condition, state: ConditionState) -> Interest:
 
 
 def observe(
-    condition: Condition, state: ConditionState, executable_price: PriceRatio, slot: int
+    condition: PriceCondition, state: ConditionState, executable_price: PriceRatio, slot: int
 ) -> Observation:
     """Observe the executable price as of ``slot``, which the caller found fresh.
 

@@ -55,6 +55,9 @@ class Cause(StrEnum):
     MET = "its condition is met"
     AMENDED = "amended by its owner"
     UNMET = "its condition no longer holds"
+    SLICED = "a slice placed"
+    SLICES_FILLED = "its slices filled it"
+    SLICES_ENDED = "its slices ended, not all filled"
     ROUTED = "route chosen"
     SIGNED = "signed and stored"
     LANDED = "landed and succeeded"
@@ -95,6 +98,10 @@ TRANSITIONS: dict[tuple[Status, Cause], TransitionRule] = {
     (Status.PENDING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.WAITING, Cause.MET): TransitionRule(Status.ROUTING),
     (Status.WAITING, Cause.AMENDED): _WAIT_RULE,
+    # A TWAP order is executed by its slices, and waits until they have ended.
+    (Status.WAITING, Cause.SLICED): _WAIT_RULE,
+    (Status.WAITING, Cause.SLICES_FILLED): TransitionRule(Status.CONFIRMED),
+    (Status.WAITING, Cause.SLICES_ENDED): _FAIL_RULE,
     (Status.WAITING, Cause.CANCELLED): _CANCEL_RULE,
     (Status.WAITING, Cause.TIMED_OUT): _EXPIRE_RULE,
     (Status.ROUTING, Cause.ROUTED): TransitionRule(Status.BUILDING),

@@ -14,6 +14,7 @@ from backend.domain.conditions import Condition, Release, get_release
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
+from backend.domain.slices import SliceProgress
 
 
 class OrderType(StrEnum):
@@ -26,6 +27,8 @@ class OrderType(StrEnum):
     STOP_LIMIT = "stopLimit"
     TRAILING_STOP = "trailingStop"
     SNIPER = "sniper"
+    TWAP = "twap"
+    """Executed in slices over time, which are orders of their own."""
 
 
 class TimeInForce(StrEnum):
@@ -83,7 +86,8 @@ class NewOrder:
 
     ``idempotency_key`` and ``client_order_id`` each identify one request of their owner forever;
     ``request_hash`` distinguishes an idempotent retry from a different request under the same key.
-    It is not submitted any more from ``expires_at`` on, by the database's clock.
+    It is not submitted any more from ``expires_at`` on, by the database's clock. It comes to be of
+    the order ``parent_id``.
     """
 
     id: UUID
@@ -95,6 +99,7 @@ class NewOrder:
     batch_id: UUID | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: datetime | None = None
+    parent_id: UUID | None = None
 
     @property
     def waits(self) -> bool:
@@ -209,7 +214,7 @@ class OrderRecord(NamedTuple):
     ``last_valid_height`` is the last block height at which a submitted order can land,
     ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
-    is executed.
+    is executed. ``progress`` and the time of the next slice are those of a TWAP order.
     """
 
     id: UUID
@@ -246,3 +251,5 @@ class OrderRecord(NamedTuple):
     parent_id: UUID | None
     oco_group: UUID | None
     price_of: PriceOf
+    progress: SliceProgress | None = None
+    next_slice_at: datetime | None = None

@@ -19,12 +19,14 @@ from backend.runtime.commit_notifications import (
 )
 from backend.store.journal import LeasePolicy
 from backend.store.waiting.market_peaks import MarketPeaks
+from backend.store.waiting.sliced_orders import SlicedOrders
 from backend.store.waiting.trigger_shards import TriggerShards
 from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.triggers.markets import MarketReader
 from backend.triggers.releases import Releases
 from backend.triggers.shard_holder import ShardHolder
 from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.slices.placer import SlicePlacer
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher
 
@@ -48,7 +50,9 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
     async def listen(on_commit: CommitObserver) -> None:
         await listen_for_commits(shared.redis, channel, on_commit)
 
-    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens)
+    jobs = JobQueue(shared.broker)
+    placer = SlicePlacer(_build_sliced_orders(shared, policy), jobs)
+    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens, [placer])
     peaks = MarketPeaks(shared.pool)
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
     lease_s = settings.trigger_lease_s
@@ -66,7 +70,16 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
             settle_s=SETTLE_S,
             trusted_slots=settings.quote_slots_max,
         ),
-        releases=Releases(orders, JobQueue(shared.broker)),
+        releases=Releases(orders, jobs),
         listen=listen,
         random=random,
+    )
+
+
+def _build_sliced_orders(shared: SharedServices, policy: LeasePolicy) -> SlicedOrders:
+    return SlicedOrders(
+        shared.pool,
+        tokens=shared.tokens,
+        rekick_after=policy.rekick_after,
+        on_commit=shared.notifier.notify,
     )

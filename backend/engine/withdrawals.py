@@ -23,7 +23,7 @@ class Withdrawals:
     async def run(self) -> None:
         """Withdraw what is due until cancelled."""
         random = Random()  # noqa: S311 - jitter, not a secret
-        await run_withdrawals(self.expiries, self.timers, random=random)
+        await run_withdrawals(self.expiries, self.timers, self.cancellations, random=random)
 
 
 def build_withdrawals(shared: SharedServices) -> Withdrawals:

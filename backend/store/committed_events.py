@@ -86,8 +86,8 @@ def encode_first_data(order: NewOrder) -> str:
         data["timeInForce"] = order.time_in_force.value
     if order.expires_at is not None:
         data["expiresAt"] = format_time(order.expires_at)
-    if order.batch_id is not None:
-        data["batchId"] = str(order.batch_id)
+    names = ("batchId", order.batch_id), ("parentId", order.parent_id)
+    data |= {name: str(order_id) for name, order_id in names if order_id is not None}
     if order.client_order_id is not None:
         data["clientOrderId"] = order.client_order_id
     return orjson.dumps(data).decode()

@@ -17,6 +17,7 @@ _refused = Counter(
     "trigger_releases_refused",
     "Releases of orders that waited no more, had expired or were cooling down",
 )
+_slices = Counter("trigger_slices_placed", "Slices of TWAP orders that this worker has placed")
 _markets = Counter("trigger_markets_read", "Pairs whose pools were read for waiting orders")
 _incomplete = Counter(
     "trigger_markets_incomplete", "Reads of a pair that lacked a pool: no stop is judged by them"
@@ -78,6 +79,12 @@ def orders_released(count: int, refused: int) -> None:
     _released.inc(count)
     _refused.inc(refused)
     _log.info("waiting orders released", orders=count, refused=refused)
+
+
+def slices_placed(count: int, refused: int) -> None:
+    """Slices of TWAP orders were placed; some of the orders had changed meanwhile."""
+    _slices.inc(count)
+    _log.info("slices placed", orders=count, refused=refused)
 
 
 def differences_found(missing: int, extra: int) -> None:

@@ -20,13 +20,16 @@ FIELDS = {
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
-    "limitPrice": "of limit and stopLimit: wait until the route pays that for all of it",
+    "limitPrice": "of limit, stopLimit and twap: wait until the route pays that for all of it",
     "triggerPrice": "of stop, takeProfit and stopLimit; stopPrice is another name of it",
     "activationPrice": "of trailingStop: follow the price from then on",
     "priceOf": "whose price that is: tokenIn, or tokenOut",
     "trailBps": "of trailingStop: so far below the highest price",
     "confirmations": "so many reads in a row have to meet the trigger",
     "then": "what a takeProfit becomes: limit, or market",
+    "slices": "of twap: in so many orders over time",
+    "intervalS": "of twap: seconds from one slice to the next",
+    "jitterBps": "of twap: how far a slice may be from its share and its time",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
@@ -45,9 +48,21 @@ INTEGER_FIELDS = {
     "maxPriceImpactBps": (0, _BPS),
     "trailBps": (50, 5_000),
     "confirmations": (1, 10),
+    "slices": (2, 1_000),
+    "intervalS": (1, 86_400),
+    "jitterBps": (0, 5_000),
 }
 """The fields that are whole numbers, with the least and the largest."""
-ORDER_TYPES = ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop", "sniper")
+ORDER_TYPES = (
+    "market",
+    "limit",
+    "stop",
+    "takeProfit",
+    "stopLimit",
+    "trailingStop",
+    "sniper",
+    "twap",
+)
 TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 

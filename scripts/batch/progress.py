@@ -69,7 +69,7 @@ class OrderProgress:
         if self.status in FINAL_STATUSES:
             self.ended_at = at
         self.dex = event.get("dex", self.dex)
-        self.price = event.get("executedPrice", self.price)
+        self.price = event.get("executedPrice", event.get("averagePrice", self.price))
         self.amount_out = event.get("amountOut", self.amount_out)
         self.signature = event.get("txHash", self.signature)
         self.code, self.reason = event.get("code"), event.get("reason")
@@ -168,7 +168,8 @@ class BatchProgress:
         """Build the summary that ``--json`` prints."""
         orders = self.orders.values()
         confirmed = [order for order in orders if order.status == "confirmed"]
-        by_dex = Counter(order.dex for order in confirmed)
+        # What is executed in slices has no venue of its own.
+        by_dex = Counter(order.dex for order in confirmed if order.dex is not None)
         durations_s = sorted(
             order.duration_s for order in confirmed if order.duration_s is not None
         )
@@ -183,7 +184,7 @@ class BatchProgress:
             "open": self.open_count,
             "byStatus": {status: n for status in STATUSES if (n := self._by_status[status])},
             "failures": dict(failures.most_common()),
-            "dexShare": {str(dex): round(n / len(confirmed), 4) for dex, n in by_dex.most_common()},
+            "dexShare": {dex: round(n / by_dex.total(), 4) for dex, n in by_dex.most_common()},
             "latencyS": {
                 f"p{percent}": percentile(durations_s, percent) for percent in (50, 95, 99)
             },

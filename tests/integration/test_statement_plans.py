@@ -12,7 +12,8 @@ from backend.store.connection import Connector, open_connection
 from backend.store.idempotency import earlier_requests
 from backend.store.intake import order_rows
 from backend.store.leases import lease_store
-from backend.store.waiting import amendments, waiting_orders
+from backend.store.reads import slice_progress
+from backend.store.waiting import amendments, slice_statements, waiting_orders
 from backend.store.withdrawals import (
     cancel_timers,
     cancellations,
@@ -36,6 +37,10 @@ STATEMENTS_BY_ID = {
     "load waiting": waiting_orders._LOAD,
     "amend": amendments._AMEND,
     "release waiting": waiting_orders._RELEASE,
+    "load sliced": slice_statements.LOAD,
+    "place slices": slice_statements.PLACE,
+    "end sliced": slice_statements.END,
+    "read progress of slices": slice_progress._READ_PROGRESS,
     "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,
 }
@@ -46,6 +51,9 @@ STATEMENTS_BY_INDEX = {
     "expire": expiries._EXPIRE_ORDERS,
     "orders of a cancel timer": cancel_timers._FIND_ORDERS,
     "finish a cancel timer": cancel_timers._FINISH,
+    "find cancelled parents": cancellations._FIND_SLICED,
+    "find slices": cancellations._FIND_SLICES,
+    "finish sliced": cancellations._FINISH_SLICED,
     "take due amounts": late_amounts._TAKE_DUE,
     "store amounts": late_amounts._STORE,
     "find by client order id": earlier_requests._FIND_ORDERS.format(column="client_order_id"),

@@ -16,13 +16,16 @@ from backend.domain.lifecycle import (
     advance,
 )
 from backend.domain.orders import TimeInForce
+from backend.domain.slices import SliceSchedule
 from backend.execution import outage
 from backend.execution.confirmation import signature_watch
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import EventRow, OrderRow
+from tests.simulation.model.slices import is_sliced
 from tests.simulation.plan import Plan
+from tests.simulation.slicing import find_slice_violations
 
 PASSING_CODES = frozenset(
     {"min_out_not_met", "not_landed", "out_of_compute", "venues_unavailable", "venue_timeout"}
@@ -64,6 +67,10 @@ def audit(
 ) -> Iterator[str]:
     """Yield every violation. Times are those of the database."""
     for row in database.rows.values():
+        if is_sliced(row):
+            for violation in find_slice_violations(row, database):
+                yield f"{violation}: order {row.id.int & 0xFFFF} is {row.status}"
+            continue
         landings = [each for each in chain.landings.values() if each.transaction.order_id == row.id]
         swaps = [each for each in landings if each.err is None]
         for violation in (
@@ -103,6 +110,10 @@ def order_bound_s(plan: Plan) -> float:
     attempt_s = 3 * quick_s + status_bound_s(plan, Status.SUBMITTED)
     wait_s = plan.settings.backoff_s * 2.0**ATTEMPTS_MAX
     bound_s = plan.settings.attempts_max * (attempt_s + wait_s) + quick_s
+    for schedule in plan.conditions.values():
+        if isinstance(schedule, SliceSchedule):
+            bound_s *= 2
+            bound_s += (schedule.slices + 1) * schedule.ahead_max.total_seconds()
     if plan.conditions:
         bound_s += UNBOUNDED_TRIES * (attempt_s + backoff.LONGEST_MS / 1000)
     return bound_s

@@ -73,6 +73,7 @@ class SimulatedCluster:
         self.node_faults = NodeFaults()
         self.venues_network = NetworkFaults(latency_max_s=0.2)
         self.venue_faults = VenueFaults(reject_chance=plan.reject_chance)
+        self.server.on_placed = partial(self.chain.register_order, attempts_max=UNBOUNDED_ATTEMPTS)
         self.queue = JobQueueModel(self._make_random(seed, "queue"), self.trace)
         self.send_monitor = SendMonitor(self.chain, self.database, loop.time)
         self.slots = [WorkerSlot(n, SimulatedProcess("nobody")) for n in range(plan.workers)]

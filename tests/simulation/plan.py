@@ -143,6 +143,10 @@ class Plan:
     """By the index of the order; the others are tried until they end otherwise."""
     conditions: Mapping[int, Condition] = field(default_factory=dict)
     """What orders wait for, by their index; the others wait for nothing."""
+    placers: int = 0
+    """How many processes place slices."""
+    placer_fault: tuple[WorkerFaultKind, int, float] | None = None
+    """What happens to the first of them after how many steps; a pause takes so many seconds."""
 
     @property
     def is_database_available(self) -> bool:

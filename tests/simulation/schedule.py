@@ -28,6 +28,7 @@ from tests.simulation.plan import (
     WorkerFault,
     draw_plan,
 )
+from tests.simulation.slicing import PlacerFleet
 
 STOP_TIMEOUT_S = 30.0
 """How long workers may take to stop without faults."""
@@ -103,6 +104,7 @@ class _ScheduleRun:
         cluster, loop = self._cluster, self._loop
         watch = cluster.watch if self._plan.conditions else asyncio.Event().wait
         watcher = loop.create_task(watch())
+        PlacerFleet(cluster).start()
         orders = [(at, UUID(int=(self._seed << 16) + n)) for n, at in enumerate(self._plan.orders)]
         actions: list[tuple[float, UUID | Fault | Cancellation]] = [*orders]
         actions += [(fault.at, fault) for fault in self._plan.faults]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.domain.conditions import (
     INITIAL_STATE,
-    Condition,
     ConditionState,
     Limit,
+    PriceCondition,
     Release,
     Stop,
     StopLimit,
@@ -40,18 +40,24 @@ conditions = st.one_of(
 paths = st.lists(st.tuples(st.integers(0, 2), prices), max_size=30)
 
 
-def find_slot_met(condition: Condition, path: list[tuple[int, PriceRatio]]) -> int | None:
-    """The slot in which a path of slots and prices meets the condition, by its definition."""
+def find_slot_met(condition: PriceCondition, path: list[tuple[int, PriceRatio]]) -> int | None:
+    """The slot in which a path of slots and prices meets the condition, by its definition.
+
+    A slot confirms once, also if a later read of it took the confirmations back.
+    """
     needed = 1 if isinstance(condition, Limit) else condition.confirmations
-    run: set[int] = set()
+    confirmations, last = 0, -1
     for i, (slot, _) in enumerate(path, start=1):
-        run = {*run, slot} if holds_at(condition, [price for _, price in path[:i]]) else set()
-        if len(run) >= needed:
-            return slot
+        if not holds_at(condition, [price for _, price in path[:i]]):
+            confirmations = 0
+        elif slot > last:
+            confirmations, last = confirmations + 1, slot
+            if confirmations >= needed:
+                return slot
     return None
 
 
-def holds_at(condition: Condition, prices_so_far: list[PriceRatio]) -> bool:
+def holds_at(condition: PriceCondition, prices_so_far: list[PriceRatio]) -> bool:
     price = prices_so_far[-1]
     match condition:
         case Limit(price=target) | TakeProfit(trigger=target):
@@ -75,9 +81,13 @@ def to_slots(steps: list[tuple[int, PriceRatio]]) -> list[tuple[int, PriceRatio]
     return path
 
 
+@example(
+    Stop(PriceRatio(1, 1)),
+    [(0, PriceRatio(price, 1)) for price in (1, 2, 1)] + [(1, PriceRatio(1, 1))],
+)
 @given(conditions, paths)
 def test_a_path_of_prices_meets_a_condition_when_its_definition_says_so(
-    condition: Condition, steps: list[tuple[int, PriceRatio]]
+    condition: PriceCondition, steps: list[tuple[int, PriceRatio]]
 ) -> None:
     path, state, met = to_slots(steps), INITIAL_STATE, None
     for slot, price in path:
@@ -91,7 +101,7 @@ def test_a_path_of_prices_meets_a_condition_when_its_definition_says_so(
 
 @given(conditions, paths, prices)
 def test_a_price_without_interest_changes_nothing(
-    condition: Condition, steps: list[tuple[int, PriceRatio]], price: PriceRatio
+    condition: PriceCondition, steps: list[tuple[int, PriceRatio]], price: PriceRatio
 ) -> None:
     state = INITIAL_STATE
     for slot, each in to_slots(steps):
@@ -147,7 +157,7 @@ def test_a_recovery_takes_confirmations_back() -> None:
         (TrailingStop(100), None),
     ],
 )
-def test_what_an_order_becomes(condition: Condition, limit: int | None) -> None:
+def test_what_an_order_becomes(condition: PriceCondition, limit: int | None) -> None:
     expected = None if limit is None else Limit(PriceRatio(limit, 1))
     assert get_release(condition) == Release(expected)
 

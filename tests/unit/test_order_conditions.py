@@ -20,6 +20,7 @@ from backend.domain.conditions import (
 )
 from backend.domain.orders import OrderType, TimeInForce
 from backend.domain.prices import PriceOf, PriceRatio
+from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import TokenRegistry
 
 TOKENS = TokenRegistry()
@@ -60,6 +61,18 @@ def read(**members: object) -> OrderRequest:
             TakeProfit(AT_95, 2, Then.MARKET),
             None,
             STOP_SLIPPAGE_BPS,
+        ),
+        (
+            {"type": "twap", "slices": 4, "intervalS": 60.0},
+            SliceSchedule(4, 60),
+            None,
+            SLIPPAGE_BPS,
+        ),
+        (
+            {"type": "TWAP", "slices": 2, "intervalS": 1, "jitterBps": 100, "limitPrice": 95},
+            SliceSchedule(2, 1, 100, AT_95),
+            None,
+            SLIPPAGE_BPS,
         ),
         (
             {"type": "STOPLIMIT", "triggerPrice": 95, "limitPrice": 90},

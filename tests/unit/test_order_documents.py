@@ -40,6 +40,8 @@ UNDOCUMENTED_WORDS = (
         "contradicts limitPrice",
     ),
     *("use limit or stopLimit", "would never be sold"),
+    *("give limitPrice", "base units of the amount"),
+    "executed over time",
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -78,13 +80,14 @@ VALUES = st.one_of(
         ["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "0.01", "0.5", "x", "SOL", "usdc"]
     ),
     st.sampled_from(["gtc", "gtd", "ioc", "2030-01-01", "2030-01-01T00:00+01:00"]),
-    st.sampled_from(["market", "limit", "2030-01-01T00:00:00Z", "x" * 64, "x" * 65, "\u0437"]),
+    st.sampled_from(["market", "limit", "twap", "2030-01-01T00:00:00Z"]),
+    st.sampled_from(["twap:1", "x" * 64, "x" * 65, "\u0437"]),
 )
 NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
     *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
-    *("then", "strict"),
+    *("then", "strict", "slices", "intervalS", "jitterBps"),
 )
 
 

@@ -91,7 +91,8 @@ CANCEL: Final = Route(
         problem_statuses=(409, *_DATABASE_UNAVAILABLE),
         description="200 with the cancelled order: it will never be executed; a repeat gets the"
         " same. Or 409 `too_late` with the `order` as it is: submitted, so that it may land until"
-        " `mayLandUntil`, or ended. Nothing in between.",
+        " `mayLandUntil`, or ended. Nothing in between. With a `twap` its slices are cancelled that"
+        " are not submitted: `filledAmountIn` may still grow by those that are.",
     ),
 )
 AMEND: Final = Route(

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS
+from backend.domain.slices import CLIENT_ID_PREFIX
 from backend.domain.times import TIME_PATTERN
 
 NAME_LENGTH_MAX = 64
@@ -39,6 +40,8 @@ def integral_to_int(value: object) -> object:
 def _require_printable_name(value: object) -> str:
     if not isinstance(value, str) or not is_printable(value, NAME_LENGTH_MAX):
         raise ValueError(f"must be 1 to {NAME_LENGTH_MAX} printable ASCII characters")
+    if value.startswith(CLIENT_ID_PREFIX):
+        raise ValueError(f"must not begin with {CLIENT_ID_PREFIX}, as the ids of slices do")
     return value
 
 
@@ -68,7 +71,13 @@ ClientOrderId = Annotated[
     str,
     PlainValidator(_require_printable_name),
     WithJsonSchema(
-        {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": "^[ -~]+$"}
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": NAME_LENGTH_MAX,
+            "pattern": f"^(?!{CLIENT_ID_PREFIX})[ -~]+$",
+            "description": "Not with `twap:` at its beginning, as only ids of slices have it.",
+        }
     ),
 ]
 BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BPS), BeforeValidator(integral_to_int)]
@@ -83,7 +92,9 @@ _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     " `limitPrice` can be had, or `minAmountOut`; `stop` until the price is at most `triggerPrice`,"
     " then it is sold at the market, however often that takes; `takeProfit` until it is at least"
     " `triggerPrice`; `stopLimit` as a stop, and then as a limit; `trailingStop` until the price"
-    " has fallen by `trailBps`. `sniper` is refused for now.",
+    " has fallen by `trailBps`; `twap` is executed in `slices`, one each `intervalS` seconds, which"
+    " are orders of their own: at the market, or at `limitPrice` where it is given. `sniper` is"
+    " refused for now.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
 _TIME_IN_FORCE_SCHEMA: Final[dict[str, object]] = {

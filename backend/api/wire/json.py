@@ -22,6 +22,7 @@ from backend.domain.amounts import Token, format_amount, format_slippage
 from backend.domain.condition_fields import format_condition
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
+from backend.domain.slices import format_progress
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
@@ -187,11 +188,14 @@ def _encode_listed(
 
 
 def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
-    """An order as a JSON object; every key is present, ``null`` for unknown values."""
+    """An order as a JSON object; every key is present, ``null`` for unknown values.
+
+    Only a TWAP order has those of its slices.
+    """
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
     route = None if record.route is None else orjson.loads(record.route)
-    return {
+    shown: dict[str, object] = {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
@@ -226,6 +230,9 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
     }
+    if record.progress is not None:
+        shown |= _show_slices(record, token_in, token_out)
+    return shown
 
 
 def _show_condition(
@@ -242,6 +249,16 @@ def _show_condition(
         **shown,
         "isTriggered": record.is_triggered,
         "highestPrice": None if highest is None else highest.format(*decimals, price_of),
+    }
+
+
+def _show_slices(record: OrderRecord, token_in: Token, token_out: Token) -> dict[str, object]:
+    """How far an order is that is executed in slices."""
+    assert record.progress is not None
+    tokens, next_at = (token_in, token_out), record.next_slice_at
+    return {
+        **format_progress(record.progress, record.amount_in, tokens, record.price_of),
+        "nextSliceAt": None if next_at is None else format_time(next_at),
     }
 
 

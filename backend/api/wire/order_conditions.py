@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, Field
 
 from backend.api.wire.fields import Flag, Price, integral_to_int
+from backend.api.wire.order_slices import SlicesBody
 from backend.api.wire.problems import FieldError
 from backend.domain.condition_fields import (
     ConditionFields,
@@ -28,6 +29,7 @@ from backend.domain.conditions import (
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceOf
+from backend.domain.slices import SliceSchedule
 from backend.domain.waiting.amendments import find_cap_errors
 
 PRICE_OF_SCHEMA: Final[dict[str, object]] = {
@@ -52,7 +54,7 @@ _STRICT: Final = (
 )
 
 
-class ConditionBody(BaseModel):
+class ConditionBody(SlicesBody):
     """What an order waits for."""
 
     limit_price: Price | None = None
@@ -115,6 +117,9 @@ def resolve_condition(
         trail_bps=body.trail_bps,
         confirmations=body.confirmations,
         then=body.then,
+        slices=body.slices,
+        interval_s=body.interval_s,
+        jitter_bps=body.jitter_bps,
         min_amount_out=None if terms is None else terms.min_amount_out,
     )
     if terms is None:
@@ -137,6 +142,8 @@ def resolve_condition(
 def _with_condition(
     terms: OrderTerms, condition: Condition, price_of: PriceOf, stop_slippage_bps: int | None
 ) -> OrderTerms:
+    if isinstance(condition, SliceSchedule):  # what is minimum and slippage is so of its slices
+        return replace(terms, condition=condition, price_of=price_of)
     limit = get_release(condition).limit
     least = None if limit is None else limit.price.min_amount_out(terms.amount_in)
     slippage_bps = terms.slippage_bps

@@ -47,6 +47,7 @@ def resolve_time_in_force(
         reason = "is gtc, which does not expire: leave it or expiresAt out, or write gtd"
         errors.append(FieldError("timeInForce", "invalid_field", reason))
     if time_in_force.has_one_attempt and kind not in (None, OrderType.MARKET, OrderType.LIMIT):
-        reason = f"is {time_in_force}, and {kind} orders wait for their trigger: leave it out"
+        what = "are executed over time" if kind is OrderType.TWAP else "wait for their trigger"
+        reason = f"is {time_in_force}, and {kind} orders {what}: leave it out"
         errors.append(FieldError("timeInForce", "invalid_field", reason))
     return time_in_force, expires_at

@@ -24,6 +24,7 @@ from backend.store.reads.order_lists import (
     OrderFilter,
     build_list_statement,
 )
+from backend.store.reads.slice_progress import add_progress
 from backend.store.waiting.condition_rows import decode_condition, decode_ratio
 
 OWN_ORDERS_MAX: Final = 1_000
@@ -54,13 +55,15 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._readers.read(_GET, order_id, owner)
-        return _parse_record(rows[0]) if rows else None
+        return await self._get(self._readers, owner, order_id)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""
-        rows = await self._pool.read(_GET, order_id, owner)
-        return _parse_record(rows[0]) if rows else None
+        return await self._get(self._pool, owner, order_id)
+
+    async def _get(self, pool: DatabasePool, owner: str, order_id: UUID) -> OrderRecord | None:
+        rows = await pool.read(_GET, order_id, owner)
+        return next(iter(await add_progress(pool, map(_parse_record, rows))), None)
 
     async def list_page(
         self,
@@ -79,7 +82,7 @@ class OrderQueries:
             owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
         rows = await self._readers.read(statement.sql, *statement.args)
-        return [_parse_record(row) for row in rows]
+        return await add_progress(self._readers, map(_parse_record, rows))
 
     async def read_horizon(self) -> datetime | None:
         """A time below which no order can appear in lists that are read after this call.

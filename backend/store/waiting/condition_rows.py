@@ -16,6 +16,7 @@ from backend.domain.conditions import (
     TrailingStop,
 )
 from backend.domain.prices import PriceOf, PriceRatio
+from backend.domain.slices import SliceSchedule
 
 
 def encode_ratio(price: PriceRatio) -> str:
@@ -56,7 +57,25 @@ def _to_fields(condition: Condition) -> dict[str, object]:
             if activation is not None:
                 trailing["activation"] = encode_ratio(activation)
             return {**trailing, "confirmations": confirmations}
+        case SliceSchedule():
+            return _encode_schedule(condition)
     return {**fields, "confirmations": confirmations}
+
+
+def _encode_schedule(schedule: SliceSchedule) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "kind": "twap",
+        "slices": schedule.slices,
+        "intervalS": schedule.interval_s,
+        "jitterBps": schedule.jitter_bps,
+    }
+    return fields if schedule.limit is None else {**fields, "limit": encode_ratio(schedule.limit)}
+
+
+def _decode_schedule(fields: dict[str, Any]) -> SliceSchedule:
+    limit = fields.get("limit")
+    times = fields["slices"], fields["intervalS"], fields["jitterBps"]
+    return SliceSchedule(*times, None if limit is None else decode_ratio(limit))
 
 
 def _from_fields(fields: dict[str, Any]) -> Condition:
@@ -75,5 +94,7 @@ def _from_fields(fields: dict[str, Any]) -> Condition:
             text = fields.get("activation")
             activation = None if text is None else decode_ratio(text)
             return TrailingStop(fields["trailBps"], activation, fields["confirmations"])
+        case "twap":
+            return _decode_schedule(fields)
         case kind:
             raise AssertionError(f"{kind} is no kind of condition")

@@ -6,12 +6,17 @@ its lease: its next write stores nothing, and it stops. It has sent nothing, bec
 the order submitted, and cancels nothing, or nothing of it is ever executed.
 
 Cancellations that arrive together share one statement and one commit (group commit).
+
+With a TWAP order its slices are cancelled, those that can be. Its row says that they are being
+cancelled until none is open any more: so whichever process does it can be lost, and a slice that is
+submitted at that time, cannot land and is to be routed again, is cancelled then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,7 +26,7 @@ from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import Commit, CommitObserver
-from backend.store.database import DatabasePool
+from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.errors import translate_errors
 from backend.store.group_commit import ROWS_MAX, group_commits
 
@@ -39,7 +44,7 @@ WITH input AS (
         AS i(id, owner, reason, data)
     LIMIT cardinality($1::uuid[])
 ), found AS MATERIALIZED (
-    SELECT o.id, o.seq, i.reason, i.data
+    SELECT o.id, o.seq, i.reason, i.data, o.type = 'twap' AS is_sliced
     FROM input i JOIN orders o ON o.id = i.id
         AND (o.owner = i.owner AND o.status::text = ANY($5::text[])) IS NOT FALSE
 ), written AS MATERIALIZED (
@@ -54,6 +59,7 @@ WITH input AS (
         waiting_since = NULL,
         trigger_shard = NULL,
         next_attempt_at = NULL,
+        slices_cancelling = CASE WHEN f.is_sliced THEN true END,
         updated_at = (SELECT at FROM written),
         closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
         closed_at = (SELECT at FROM written)
@@ -64,9 +70,22 @@ WITH input AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, 'cancelled', clock_timestamp(), attempts, data FROM cancelled
 )
-SELECT id, (id IN (SELECT id FROM cancelled)) IS TRUE AS is_cancelled,
+SELECT id, is_sliced, (id IN (SELECT id FROM cancelled)) IS TRUE AS is_cancelled,
        pg_current_xact_id()::text::bigint AS txid
 FROM found
+"""
+
+_FIND_SLICED: Final = "SELECT id FROM orders WHERE slices_cancelling ORDER BY id LIMIT 100"
+# LIMIT forces an index scan for each parent, even when the statistics are wrong.
+_FIND_SLICES: Final = """ -- find slices
+SELECT o.id, o.owner FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
+    SELECT id, owner, status FROM orders WHERE parent_id = i.id ORDER BY id LIMIT 2000
+) o WHERE o.status::text = ANY($2::text[])
+"""
+_FINISH_SLICED: Final = """ -- finish sliced
+UPDATE orders o SET slices_cancelling = NULL
+WHERE id = ANY($1::uuid[]) AND slices_cancelling
+  AND NOT EXISTS (SELECT FROM orders WHERE parent_id = o.id AND open)
 """
 
 
@@ -79,6 +98,8 @@ class CancelReason(StrEnum):
     """Its owner cancelled all orders of a filter."""
     TIMER_TRIGGERED = "cancelled_by_timer"
     """The time came after which its owner wanted all orders cancelled."""
+    PARENT_CANCELLED = "cancelled_with_parent"
+    """It is a slice of an order that was cancelled."""
 
 
 _TEXTS: Final = {
@@ -87,6 +108,8 @@ _TEXTS: Final = {
     " still land",
     CancelReason.TIMER_TRIGGERED: "the time came after which its owner wanted all orders cancelled;"
     " nothing was sent that can still land",
+    CancelReason.PARENT_CANCELLED: "the order that it is a slice of was cancelled; nothing was sent"
+    " that can still land",
 }
 _EVENT_DATA: Final = {
     reason: orjson.dumps({"code": reason, "reason": text}).decode()
@@ -137,18 +160,44 @@ class Cancellations:
 
     async def _cancel_batch(self, cancellations: Sequence[_Cancellation]) -> list[bool]:
         cancelled: set[UUID] = set()
+        sliced: set[UUID] = set()
         left = list(cancellations)
         while left:  # an order moves on a few times before it is submitted
-            moved = await self._cancel_found(left, cancelled)
+            moved = await self._cancel_found(left, cancelled, sliced)
             left = [each for each in left if each.order_id in moved]
+        await self._cancel_slices(sliced)
         for _ in cancelled:
             observe.order_ended(Status.CANCELLED, "", "")
         return [each.order_id in cancelled for each in cancellations]
 
+    async def cancel_due(self) -> int:
+        """Cancel the open slices of cancelled orders; returns how many orders have some.
+
+        Raises as ``cancel``; the next call goes on then.
+        """
+        rows = await self._pool.read(_FIND_SLICED)
+        await self._cancel_slices({row["id"] for row in rows})
+        return len(rows)
+
+    async def _cancel_slices(self, parents: Collection[UUID]) -> None:
+        if not parents:
+            return
+        rows = await self._pool.read(_FIND_SLICES, parents, _CANCELLABLE)
+        reason = CancelReason.PARENT_CANCELLED
+        for start in range(0, len(rows), ROWS_MAX):
+            slices = rows[start : start + ROWS_MAX]
+            await self._cancel_batch(
+                [_Cancellation(row["id"], row["owner"], reason) for row in slices]
+            )
+        await translate_errors(partial(fetch_repeating, self._pool, _FINISH_SLICED, parents))
+
     async def _cancel_found(
-        self, cancellations: Sequence[_Cancellation], cancelled: set[UUID]
+        self, cancellations: Sequence[_Cancellation], cancelled: set[UUID], sliced: set[UUID]
     ) -> set[UUID]:
-        """Cancel orders, adding them to ``cancelled``; returns those that moved on meanwhile."""
+        """Cancel orders, adding them to ``cancelled``; returns those that moved on meanwhile.
+
+        Those of them that have slices are added to ``sliced``.
+        """
         rows = [(*each, _EVENT_DATA[each.reason]) for each in cancellations]
         ids, owners, reasons, data = (list(column) for column in zip(*rows, strict=True))
 
@@ -161,6 +210,7 @@ class Cancellations:
             if stored:
                 self._on_commit(Commit(found[0]["txid"], None))
             cancelled.update(stored)
+            sliced.update(row["id"] for row in found if row["is_cancelled"] and row["is_sliced"])
             return {row["id"] for row in found} - stored
 
         return await translate_errors(cancel)

@@ -1,4 +1,4 @@
-"""The periodic withdrawals: orders that expire, and orders that a timer cancels.
+"""The periodic withdrawals: orders that expire, that a timer cancels, or with their parent.
 
 Every process runs them, so that orders end in time also while no worker is there: each statement
 finds what is due, whoever came first.
@@ -26,8 +26,8 @@ class ExpiringOrders(Protocol):
         ...
 
 
-class TimedCancellations(Protocol):
-    """The store that cancels orders when a timer of their owner says so."""
+class DueCancellations(Protocol):
+    """A store that cancels orders as a timer of their owner, or the end of a parent, says."""
 
     async def cancel_due(self) -> int:
         """Cancel all that are due; returns how many."""
@@ -35,7 +35,7 @@ class TimedCancellations(Protocol):
 
 
 async def run_withdrawals(
-    expiries: ExpiringOrders, timers: TimedCancellations, *, random: Random
+    expiries: ExpiringOrders, *cancellations: DueCancellations, random: Random
 ) -> None:
     """Withdraw what is due every ``INTERVAL_S``, with 10 % of jitter, until cancelled."""
     while True:
@@ -44,6 +44,7 @@ async def run_withdrawals(
             expired = ROWS_MAX
             while expired == ROWS_MAX:
                 expired = await expiries.expire_due()
-            await timers.cancel_due()
+            for each in cancellations:
+                await each.cancel_due()
         except (*DATABASE_ERRORS, Transient) as error:
             observe.withdrawals_failed(error)

@@ -27,7 +27,8 @@ def find_wrong_cancels(evidence: Evidence) -> Iterator[Violation]:
     for row in evidence.rows.values():
         if row.status is not Status.CANCELLED:
             continue
-        if row.id not in cancels.order_ids and row.mint_in not in cancels.mints_in:
+        is_named = row.id in cancels.order_ids or row.parent_id in cancels.order_ids
+        if not is_named and row.mint_in not in cancels.mints_in:
             yield _report(f"order {row.id} is cancelled, and no client asked for it")
         before = [each.status for each in evidence.transitions_by_order.get(row.id, ())][-2:-1]
         if before and before[0] not in CANCELLABLE_STATUSES:

@@ -135,6 +135,7 @@ class EvidenceCollector:
             needs_amounts=needs_amounts,
             cancels=observed.cancels,
             releases=snapshot.releases,
+            slices=snapshot.slices,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

@@ -14,17 +14,25 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc.client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc.results import LandedTransaction
+from backend.domain.amounts import parse_amount
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.audit.records import ExecutedSwap, OrderRelease, OrderRow, OrderTransition
+from backend.trials.audit.records import (
+    ExecutedSwap,
+    OrderRelease,
+    OrderRow,
+    OrderTransition,
+    SlicePlacing,
+)
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at
+       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
+       parent_id::text, type = 'twap' AS is_sliced
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
@@ -32,6 +40,8 @@ SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signa
        e.data->>'code' AS code, e.data->>'reason' AS reason,
        e.data->>'executablePrice' AS executable_price, e.data->>'triggerPrice' AS trigger_price,
        e.data->>'limitPrice' AS limit_price,
+       (e.data->>'slice')::int AS slice, e.data->>'childId' AS child_id,
+       e.data->>'amountIn' AS slice_amount, o.token_in,
        o.type::text, e.status = 'routing' AND EXISTS (
            SELECT FROM order_events p
            WHERE p.order_id = e.order_id AND p.seq = e.seq - 1 AND p.status = 'waiting'
@@ -42,7 +52,7 @@ WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 _TOLD_PRICES: Final = ("limit_price", "trigger_price")
 _UNSETTLED_COUNT_SQL: Final = """
 SELECT count(*) FROM orders WHERE created_at >= $1
-    AND ((open AND trigger_shard IS NULL) OR ($2 AND amount_pending))
+    AND ((open AND (trigger_shard IS NULL OR type = 'twap')) OR ($2 AND amount_pending))
 """
 
 
@@ -69,6 +79,7 @@ class DatabaseSnapshot:
     ended_at: Mapping[str, datetime]
     failure_by_order: Mapping[str, str]
     releases: Sequence[OrderRelease] = ()
+    slices: Sequence[SlicePlacing] = ()
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -80,7 +91,7 @@ async def fetch_database_time(database_url: str) -> datetime:
 async def count_unsettled_orders(database_url: str, since: datetime, *, needs_amounts: bool) -> int:
     """Count the orders created since a time that are open, or lack an amount that must follow.
 
-    What waits for a price is settled: it may wait for ever.
+    What waits for a price is settled: it may wait for ever. What is executed in slices is not.
     """
     count: int = await _fetch_value(database_url, _UNSETTLED_COUNT_SQL, since, needs_amounts)
     return count
@@ -107,6 +118,7 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
             e["order_id"]: f"({e['code']}: {e['reason']})" for e in events if e["code"] is not None
         },
         releases=list(_list_releases(events)),
+        slices=[_parse_slice(e, tokens) for e in events if e["slice"] is not None],
     )
 
 
@@ -190,6 +202,12 @@ async def _fetch_value(database_url: str, query: str, *args: object) -> Any:
         await connection.close()
 
 
+def _parse_slice(event: asyncpg.Record, tokens: TokenRegistry) -> SlicePlacing:
+    decimals = tokens.find(event["token_in"], "token_in").decimals
+    amount_in = parse_amount(event["slice_amount"], decimals)
+    return SlicePlacing(event["order_id"], event["slice"], event["child_id"], amount_in)
+
+
 def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
     return OrderRow(
         id=row["id"],
@@ -203,4 +221,6 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         is_leased=row["is_leased"],
         attempts=row["attempts"],
         min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
+        parent_id=row["parent_id"],
+        is_sliced=row["is_sliced"],
     )

@@ -31,7 +31,11 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order as stored in the database; tokens are mints, amounts base units."""
+    """An order as stored in the database; tokens are mints, amounts base units.
+
+    It came to be of the order ``parent_id``; one that ``is_sliced`` is executed by such orders, and
+    has no swap of its own.
+    """
 
     id: str
     status: Status
@@ -44,6 +48,17 @@ class OrderRow:
     is_leased: bool
     attempts: int = 1
     min_amount_out: int | None = None
+    parent_id: str | None = None
+    is_sliced: bool = False
+
+
+class SlicePlacing(NamedTuple):
+    """A slice that an order told of: its number from 1, its order, and its amount in base units."""
+
+    parent_id: str
+    number: int
+    child_id: str
+    amount_in: int
 
 
 class OrderRelease(NamedTuple):
@@ -128,7 +143,8 @@ class Evidence:
     received on each stream of the whole feed, by name. ``balance_changes``: the wallet's change of
     each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
     amounts out, because the node told them. ``cancels``: what clients cancelled. ``releases``: of
-    orders that waited for a price, in the order of time for each.
+    orders that waited for a price, in the order of time for each. ``slices``: those that were
+    placed, in the order of time for each parent.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -142,6 +158,7 @@ class Evidence:
     needs_amounts: bool = False
     cancels: CancelObservations = field(default_factory=CancelObservations)
     releases: Sequence[OrderRelease] = ()
+    slices: Sequence[SlicePlacing] = ()
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:

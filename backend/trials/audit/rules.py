@@ -24,6 +24,7 @@ from backend.trials.audit.records import (
     Violation,
     ViolationKind,
 )
+from backend.trials.audit.slice_rules import find_wrong_slices
 from backend.trials.audit.waiting_rules import find_early_releases
 
 
@@ -43,6 +44,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_broken_cancels,
         find_false_lateness,
         find_early_releases,
+        find_wrong_slices,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -60,7 +62,10 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
         if len(ids) > 1:
             yield Violation(ViolationKind.DOUBLED, f"request {key} became {len(ids)} orders")
     known = frozenset[str]().union(*evidence.accepted.values())
-    for order_id in evidence.rows.keys() - known:
+    unknown = [
+        row.id for row in evidence.rows.values() if {row.id, row.parent_id}.isdisjoint(known)
+    ]
+    for order_id in unknown:
         yield Violation(ViolationKind.DOUBLED, f"order {order_id} is unknown to all clients")
     for order_id, swaps in evidence.swaps_by_order.items():
         if len(swaps) > 1:
@@ -75,10 +80,10 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
 def find_stuck(evidence: Evidence) -> Iterator[Violation]:
     """Find orders that have not ended, and others that are still leased.
 
-    What waits for a price that the market has not had is not stuck.
+    What waits for a price that the market has not had is not stuck; what waits for its slices is.
     """
     for row in evidence.rows.values():
-        if not row.status.is_final and row.status is not Status.WAITING:
+        if not row.status.is_final and (row.status is not Status.WAITING or row.is_sliced):
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still {row.status}")
         elif row.is_leased:
             yield Violation(ViolationKind.STUCK, f"order {row.id} is still leased")
@@ -118,7 +123,7 @@ def find_subscriber_gaps(evidence: Evidence) -> Iterator[Violation]:
 def find_missing_amounts(evidence: Evidence) -> Iterator[Violation]:
     """Find confirmed orders without their amount out, where the node told it."""
     for row in evidence.rows.values():
-        is_missing = row.status is Status.CONFIRMED and row.amount_out is None
+        is_missing = row.status is Status.CONFIRMED and row.amount_out is None and not row.is_sliced
         if is_missing and evidence.needs_amounts:
             message = f"order {row.id} is confirmed without its amount, which the node told"
             yield Violation(ViolationKind.WRONG, message)
@@ -128,7 +133,7 @@ def find_wrong_executions(evidence: Evidence) -> Iterator[Violation]:
     """Find orders whose stored execution differs from the ledger."""
     for row in evidence.rows.values():
         swaps = evidence.swaps_by_order.get(row.id, ())
-        if row.status is not Status.CONFIRMED:
+        if row.status is not Status.CONFIRMED or row.is_sliced:
             for swap in swaps:
                 message = f"order {row.id} is {row.status}, and swap {swap.signature} was executed"
                 yield Violation(ViolationKind.WRONG, message)
@@ -152,7 +157,7 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
     """Find tokens of which the wallet's change differs from the sum over its orders."""
     expected: Counter[str] = Counter()
     for row in evidence.rows.values():
-        if row.status is Status.CONFIRMED:
+        if row.status is Status.CONFIRMED and not row.is_sliced:
             amount_out = row.amount_out
             if amount_out is None:  # not known yet: only the ledger tells it
                 amount_out = sum(s.amount_out for s in evidence.swaps_by_order.get(row.id, ()))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms, TimeInForce
+from backend.domain.slices import SliceSchedule
 from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
@@ -170,6 +171,8 @@ class DatabaseModel:
         """``_RELEASE`` of ``waiting_orders`` for one order: returns whether it is released."""
         row = self.rows.get(order_id)
         if row is None or row.status is not Status.WAITING or row.seq != seq:
+            return False
+        if isinstance(row.terms.condition, SliceSchedule):
             return False
         if row.has_expired(now) or row.is_cooling(now, ahead_s):
             return False

@@ -15,10 +15,13 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.lifecycle import Status
 from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
 from backend.store.leases import lease_store
+from backend.store.waiting import slice_statements
 from backend.store.withdrawals import expired_submissions, expiries
+from tests.simulation.model import slices
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
 from tests.simulation.model.rows import LeaseKey
@@ -29,6 +32,8 @@ ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
 
 TIMEOUT_MAX_S = 3.0
+LIST_SLICED = "the TWAP orders that wait"
+"""What a process reads that takes a shard, in place of the statement that loads it."""
 _EVENT_COLUMNS = {"owner": "local", "batch_id": None, "at": datetime.fromtimestamp(0, UTC)}
 """What a statement returns for notifications only: no decision depends on it."""
 
@@ -55,7 +60,10 @@ class ServerClock:
 
 
 class PostgresServer:
-    """The database server. ``on_statement`` is called after every statement."""
+    """The database server. ``on_statement`` is called after every statement.
+
+    ``on_placed`` is called with each slice that was placed.
+    """
 
     def __init__(
         self, database: DatabaseModel, clock: ServerClock, random: Random, trace: Trace
@@ -64,6 +72,7 @@ class PostgresServer:
         self.network = NetworkFaults(latency_max_s=0.01)
         self.statement_faults = StatementFaults()
         self.on_statement: Callable[[], None] = lambda: None
+        self.on_placed: Callable[[UUID], None] = lambda _: None
         self.trace = trace
         self.clock_step_s = 0.0
         """By how much its clock was set since the start."""
@@ -245,6 +254,32 @@ def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str)
     return []
 
 
+def _run_load_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    return slices.load_sliced(server.database, server.now(), args[0])
+
+
+def _run_place_slices(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    *columns, rekick, _, _ = args
+    writes = slices.parse_slices(columns)
+    placed = slices.place_slices(server.database, server.now(), writes, rekick.total_seconds())
+    for row in placed:
+        server.on_placed(row["id"])
+    server.trace.add(client, "places", len(placed), "of", len(writes))
+    return [{**_EVENT_COLUMNS, **row} for row in placed]
+
+
+def _run_end_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    ended = slices.end_sliced(server.database, server.now(), args)
+    for row in ended:
+        server.trace.add(client, "ends", row["id"], row["status"])
+    return [{**_EVENT_COLUMNS, **row} for row in ended]
+
+
+def _run_list_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
+    rows = [row for row in server.database.rows.values() if slices.is_sliced(row)]
+    return [{"row": row} for row in rows if row.status is Status.WAITING]
+
+
 def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
     return [{"id": order_id} for order_id in ids]
 
@@ -266,4 +301,8 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     expiries._EXPIRE_ORDERS: _run_expire,
     late_amounts._TAKE_DUE: _run_take_due,
     late_amounts._STORE: _run_store_amounts,
+    slice_statements.LOAD: _run_load_sliced,
+    slice_statements.PLACE: _run_place_slices,
+    slice_statements.END: _run_end_sliced,
+    LIST_SLICED: _run_list_sliced,
 }

@@ -65,6 +65,9 @@ class OrderRow:
     last_error: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: float | None = None
+    parent_id: UUID | None = None
+    slices_placed: int = 0
+    next_slice_at: float | None = None
     created_at: float = 0.0
     updated_at: float = 0.0
     """As of its last transition; only for orders without an amount is it read."""

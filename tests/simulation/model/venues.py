@@ -13,6 +13,7 @@ from backend.domain.conditions import Condition, Limit
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
+from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import JUP, USDC
 from backend.routing.route import Route
 from backend.venues import CPMM
@@ -27,6 +28,8 @@ def build_terms(condition: Condition | None) -> OrderTerms:
     """The terms of an order that waits for a condition, or for nothing."""
     if condition is None:
         return ORDER_TERMS
+    if isinstance(condition, SliceSchedule):
+        return replace(ORDER_TERMS, type=OrderType.TWAP, condition=condition)
     kind = OrderType.LIMIT if isinstance(condition, Limit) else OrderType.STOP
     return replace(ORDER_TERMS, type=kind, condition=condition)
 
