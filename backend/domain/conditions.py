@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from backend.domain.amounts import BPS
 from backend.domain.prices import PriceOf, PriceRatio
@@ -79,6 +79,7 @@ class TrailingStop:
 PriceCondition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
 """What waits for a price of the market."""
 Condition = PriceCondition | SliceSchedule
+Kind = TypeVar("Kind", bound=Condition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def get_release(condition: Condition) -> Release:
             return Release(None)
 
 
-def get_awaited(condition: Condition, *, is_triggered: bool) -> Condition:
+def get_awaited(condition: Kind, *, is_triggered: bool) -> Kind | Limit:
     """What is waited for by an order that was accepted with ``condition``.
 
     Once its trigger was met, it waits for the limit that it became.

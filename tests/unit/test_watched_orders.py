@@ -54,8 +54,8 @@ def watched() -> WatchedOrders:
 
 
 def find(watched: WatchedOrders) -> WaitingOrder | None:
-    [direction] = watched.directions or [None]
-    book = None if direction is None else watched.get_book(direction)
+    books = [watched.get_book(direction) for direction in watched.directions]
+    [book] = books or [None]
     return None if book is None else book.find(ID)
 
 

@@ -65,7 +65,7 @@ def amend_terms(
     ``is_following`` that a trailing stop has begun to follow the price. The minimum amount out of
     what ends as a limit is computed anew, exactly, from its price.
     """
-    assert terms.condition is not None, "what waits has a condition"
+    assert isinstance(terms.condition, PriceCondition), "it waits for a price"
     kind, amount_in = terms.type.value, change.amount_in or terms.amount_in
     errors = find_foreign_fields(kind, change.fields)
     if is_triggered and isinstance(terms.condition, StopLimit):
@@ -155,7 +155,8 @@ def _merge_fields(
     limit: PriceRatio | None = None
     trigger: PriceRatio | None = None
     activation: PriceRatio | None = None
-    trail_bps = then = None
+    trail_bps: int | None = None
+    then: str | None = None
     match condition:
         case Limit(price=limit):
             pass
@@ -171,9 +172,11 @@ def _merge_fields(
         limit = None
     confirmations = None if isinstance(condition, Limit) else condition.confirmations
     return ConditionFields(
-        limit_price=_choose(changed.limit_price, limit),
-        trigger_price=_choose(changed.trigger_price, trigger),
-        activation_price=_choose(changed.activation_price, activation),
+        limit_price=limit if changed.limit_price is None else changed.limit_price,
+        trigger_price=trigger if changed.trigger_price is None else changed.trigger_price,
+        activation_price=activation
+        if changed.activation_price is None
+        else changed.activation_price,
         price_of=_choose(changed.price_of, price_of.value),
         trail_bps=_choose(changed.trail_bps, trail_bps),
         confirmations=_choose(changed.confirmations, confirmations),
