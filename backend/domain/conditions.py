@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from backend.domain.amounts import BPS
+from backend.domain.guards import Guards
 from backend.domain.prices import PriceRatio
 
 STALE_AFTER_SLOTS: Final = 2
@@ -75,7 +76,16 @@ class TrailingStop:
     confirmations: int = CONFIRMATIONS_DEFAULT
 
 
-Condition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Waits until a pool of the pair is open and passes the guards; then buys at the market."""
+
+    guards: Guards
+
+
+PriceCondition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
+"""What waits for a price of the market."""
+Condition = PriceCondition | Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +165,10 @@ def get_awaited(condition: Condition, *, is_triggered: bool) -> Condition:
 
 
 def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> PriceRatio | None:
-    """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
+    """The price that is waited for; ``None`` if there is none, or none that is known yet."""
     match condition:
+        case Launch():
+            return None
         case Limit(price=price):
             return price
         case TrailingStop():
@@ -165,7 +177,7 @@ def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> 
             return condition.trigger
 
 
-def is_met_by(condition: Condition, price: PriceRatio, state: ConditionState) -> bool:
+def is_met_by(condition: PriceCondition, price: PriceRatio, state: ConditionState) -> bool:
     """Whether a price meets the condition, apart from the number of confirmations."""
     trigger = get_trigger(condition, state)
     if trigger is None:
@@ -173,12 +185,12 @@ def is_met_by(condition: Condition, price: PriceRatio, state: ConditionState) ->
     return price >= trigger if isinstance(condition, Limit | TakeProfit) else price <= trigger
 
 
-def needs_best_price(condition: Condition) -> bool:
+def needs_best_price(condition: PriceCondition) -> bool:
     """Whether a fall of the price may meet it: then every venue's price must be known."""
     return isinstance(condition, Stop | StopLimit | TrailingStop)
 
 
-def get_interest(condition: Condition, state: ConditionState) -> Interest:
+def get_interest(condition: PriceCondition, state: ConditionState) -> Interest:
     """The prices at which ``observe`` is needed: at all others it would change nothing.
 
     A state with confirmations must be observed at every price, which may take them back.
@@ -196,7 +208,7 @@ def get_interest(condition: Condition, state: ConditionState) -> Interest:
 
 
 def observe(
-    condition: Condition, state: ConditionState, executable_price: PriceRatio, slot: int
+    condition: PriceCondition, state: ConditionState, executable_price: PriceRatio, slot: int
 ) -> Observation:
     """Observe the executable price as of ``slot``, which the caller found fresh.
 

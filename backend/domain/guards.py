@@ -1,5 +1,8 @@
 """The guards of a sniper order: what a new pool must be like before anything is bought from it.
 
+What a trade costs in a pool, its price impact and the minimum that it pays, is a matter of the
+order's terms, as with every order.
+
 A guard is optional. What it asks about and nobody knows fails it: an unknown pool gets no benefit
 of the doubt.
 """
@@ -32,7 +35,6 @@ class Guards:
     ``looks`` is the number of reads of different slots in a row that must all pass.
     """
 
-    max_price_impact_bps: int | None = None
     min_liquidity: int | None = None
     mint_authority_revoked: bool = False
     freeze_authority_none: bool = False
@@ -45,7 +47,6 @@ class Guards:
 
     def __post_init__(self) -> None:
         for bps in (
-            self.max_price_impact_bps,
             self.max_transfer_fee_bps,
             self.max_fee_bps,
             self.lp_locked_min_bps,
@@ -61,15 +62,14 @@ class Guards:
 class PoolFacts:
     """What one read shows of a pool and of the token that is bought from it.
 
-    ``price_impact_e9`` and ``fee_e9`` are those of the quote for the order's whole amount, in
-    parts per billion; ``liquidity`` is what the pool holds of ``token_in``, in base units;
-    ``transfer_fee_bps`` the highest of both tokens. ``lp_locked_bps``, rounded down, and
+    ``fee_e9`` is that of the quote for the order's whole amount, in parts per billion;
+    ``liquidity`` is what the pool holds of ``token_in``, in base units; ``transfer_fee_bps`` the
+    highest of both tokens. ``lp_locked_bps``, rounded down, and
     ``age_s``, the seconds since the pool opened, are ``None`` where they cannot be known.
     """
 
     dex: Dex
     token_in: Token
-    price_impact_e9: int
     fee_e9: int
     liquidity: int
     mint_authority: str | None
@@ -85,10 +85,6 @@ def check(guards: Guards, facts: PoolFacts) -> list[str]:
 
 
 def _check_market(guards: Guards, facts: PoolFacts) -> Iterator[str]:
-    cap = guards.max_price_impact_bps
-    if cap is not None and facts.price_impact_e9 > cap * _E9_PER_BPS:
-        impact = _format_e9(facts.price_impact_e9)
-        yield f"the price impact of {impact} is above the cap of {_format_bps(cap)}"
     least = guards.min_liquidity
     if least is not None and facts.liquidity < least:
         token = facts.token_in
@@ -127,25 +123,24 @@ def _check_pool(guards: Guards, facts: PoolFacts) -> Iterator[str]:
         yield f"the pool is on {facts.dex}, which is not one of {allowed}"
 
 
-def parse_guards(body: Mapping[str, object], token_in: Token, field: str = "guards") -> Guards:
+def parse_guards(body: Mapping[str, object], token_in: Token) -> Guards:
     """Parse the guards of a request; amounts are in units of ``token_in``.
 
-    Raises ``InvalidInput``, which names the guard as ``<field>.<name>``.
+    Raises ``InvalidInput``, which names the guard.
     """
     values: dict[str, object] = {}
     for name, value in body.items():
-        path = f"{field}.{name}"
         if name not in _PARSERS:
             known = ", ".join(_PARSERS)
             reason = add_suggestion(f"unknown guard; known are {known}", name, _PARSERS)
-            raise InvalidInput(path, reason, "unknown_field")
+            raise InvalidInput(name, reason, "unknown_field")
         attribute, parse = _PARSERS[name]
         if value is None:
             continue
         try:
             values[attribute] = parse(value, token_in)
         except ValueError as error:
-            raise InvalidInput(path, str(error)) from None
+            raise InvalidInput(name, str(error)) from None
     return Guards(**values)  # type: ignore[arg-type]  # each parser returns its attribute's type
 
 
@@ -196,8 +191,20 @@ def _parse_dexes(value: object, _token: Token) -> frozenset[Dex]:
     return frozenset(Dex(name) for name in value)
 
 
+GUARD_NAMES: Final = (
+    "minLiquidity",
+    "mintAuthorityRevoked",
+    "freezeAuthorityNone",
+    "maxTransferFeeBps",
+    "maxFeeBps",
+    "lpLockedMinBps",
+    "maxPoolAgeS",
+    "dexes",
+    "looks",
+)
+"""The guards by their names on the wire."""
+
 _PARSERS: Final[Mapping[str, tuple[str, Callable[[object, Token], object]]]] = {
-    "maxPriceImpactBps": ("max_price_impact_bps", _parse_bps),
     "minLiquidity": ("min_liquidity", _parse_liquidity),
     "mintAuthorityRevoked": ("mint_authority_revoked", _parse_flag),
     "freezeAuthorityNone": ("freeze_authority_none", _parse_flag),

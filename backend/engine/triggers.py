@@ -21,6 +21,7 @@ from backend.store.journal import LeasePolicy
 from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.waiting.trigger_shards import TriggerShards
 from backend.store.waiting.waiting_orders import WaitingOrders
+from backend.triggers.launches.launch_watcher import LaunchWatcher
 from backend.triggers.markets import MarketReader
 from backend.triggers.releases import Releases
 from backend.triggers.shard_holder import ShardHolder
@@ -42,13 +43,15 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         on_commit=shared.notifier.notify,
     )
     shards = TriggerShards(shared.pool, duration=timedelta(seconds=settings.trigger_lease_s))
-    interval_s = settings.trigger_interval_s
     channel = waiting_channel_name(channel_name(shared.journal_id))
 
     async def listen(on_commit: CommitObserver) -> None:
         await listen_for_commits(shared.redis, channel, on_commit)
 
-    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens)
+    jobs = JobQueue(shared.broker)
+    markets = _build_markets(settings, shared)
+    launches = _build_launches(settings, shared, orders, jobs, markets)
+    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens, [launches])
     peaks = MarketPeaks(shared.pool)
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
     lease_s = settings.trigger_lease_s
@@ -59,14 +62,36 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         orders=orders,
         peaks=peaks,
         feed=shared.feed,
-        markets=MarketReader(
-            shared.router,
-            shared.subscriptions,
-            interval_s=interval_s,
-            settle_s=SETTLE_S,
-            trusted_slots=settings.quote_slots_max,
-        ),
-        releases=Releases(orders, JobQueue(shared.broker)),
+        markets=markets,
+        releases=Releases(orders, jobs),
         listen=listen,
         random=random,
+    )
+
+
+def _build_markets(settings: Settings, shared: SharedServices) -> MarketReader:
+    return MarketReader(
+        shared.router,
+        shared.subscriptions,
+        interval_s=settings.trigger_interval_s,
+        settle_s=SETTLE_S,
+        trusted_slots=settings.quote_slots_max,
+    )
+
+
+def _build_launches(
+    settings: Settings,
+    shared: SharedServices,
+    orders: WaitingOrders,
+    jobs: JobQueue,
+    slots: MarketReader,
+) -> LaunchWatcher:
+    return LaunchWatcher(
+        orders,
+        jobs,
+        slots,
+        shared.launches.finder,
+        shared.launches.reader,
+        shared.subscriptions,
+        pace_s=settings.trigger_interval_s,
     )

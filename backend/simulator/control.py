@@ -34,6 +34,7 @@ from backend.simulator.launch_control import (
     MintRequest,
     launch_mint,
     launch_pool,
+    list_launches,
 )
 from backend.simulator.node import SimulatorNode
 from backend.simulator.programs import token
@@ -117,6 +118,7 @@ class ControlHandler:
             ("POST", "resume"): self._resume_chain,
             ("POST", "mint"): self._launch_mint,
             ("POST", "launch"): self._launch_pool,
+            ("GET", "launches"): lambda _request, _body: list_launches(node.chain),
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

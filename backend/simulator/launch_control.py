@@ -101,6 +101,31 @@ def launch_pool(chain: Chain, request: LaunchRequest) -> JsonObject:
     return {"slot": slot, **_describe_pool(chain, launched)}
 
 
+def list_launches(chain: Chain) -> JsonObject:
+    """The pools that were launched, with what guards ask about."""
+    mints = {str(each.address): each for each in chain.launches.mints}
+    return {
+        "pools": [
+            {
+                **_describe_pool(chain, each),
+                "quoteUnits": str(each.terms.quote_amount),
+                "feeBps": each.terms.fee_e9 * BPS // E9,
+                "lockedBps": each.terms.locked_bps,
+                **_describe_traits(mints.get(each.terms.mint)),
+            }
+            for each in chain.launches.pools
+        ]
+    }
+
+
+def _describe_traits(mint: LaunchedMint | None) -> JsonObject:
+    return {
+        "mintAuthority": mint is not None and mint.has_mint_authority,
+        "freezeAuthority": mint is not None and mint.has_freeze_authority,
+        "transferFeeBps": 0 if mint is None else mint.transfer_fee_bps or 0,
+    }
+
+
 def _add_mint(chain: Chain, request: MintRequest) -> LaunchedMint:
     return chain.launches.launch_mint(
         decimals=request.decimals,

@@ -17,9 +17,9 @@ from uuid import UUID
 
 from backend.domain.conditions import (
     INITIAL_STATE,
-    Condition,
     ConditionState,
     Limit,
+    PriceCondition,
     TakeProfit,
     TrailingStop,
     get_interest,
@@ -81,7 +81,7 @@ class WaitingOrder:
     id: UUID
     seq: int
     amount_in: int
-    condition: Condition
+    condition: PriceCondition
     state: ConditionState = INITIAL_STATE
     max_price_impact_bps: int | None = None
     size_bits: int = _COARSE_BITS

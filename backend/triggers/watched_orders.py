@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
-from backend.domain.conditions import ConditionState
+from backend.domain.conditions import Condition, ConditionState, PriceCondition
 from backend.domain.prices import PriceOf
 from backend.domain.tokens import TokenRegistry
 from backend.store.waiting.market_peaks import StoredPeaks
@@ -49,10 +49,44 @@ class Watched(NamedTuple):
     price_of: PriceOf
 
 
-class WatchedOrders:
-    """The orders of the shards that are watched, by id and in their books."""
+class OrdersApart(Protocol):
+    """Orders that wait for something other than a price, and what watches them."""
 
-    def __init__(self, tokens: TokenRegistry) -> None:
+    def __len__(self) -> int: ...
+
+    def __contains__(self, order_id: object) -> bool: ...
+
+    def __iter__(self) -> Iterator[UUID]: ...
+
+    def takes(self, condition: Condition) -> bool:
+        """Whether an order with this condition belongs here."""
+        ...
+
+    def add(self, record: WaitingRecord, shard: int, now: float) -> None:
+        """Watch an order; a newer record of it replaces an older one."""
+        ...
+
+    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+        """Watch an order no more, unless what is known of it is newer than ``seq``."""
+        ...
+
+    def drop_shards(self, shards: Collection[int]) -> None:
+        """Watch the orders of these shards no more."""
+        ...
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        ...
+
+
+class WatchedOrders:
+    """The orders of the shards that are watched, by id and in their books.
+
+    Those that wait for something other than a price are with one of ``apart``.
+    """
+
+    def __init__(self, tokens: TokenRegistry, apart: Sequence[OrdersApart] = ()) -> None:
+        self.apart = apart
         self._tokens = tokens
         self._shards: set[int] = set()
         self._books: dict[Direction, TriggerBook] = {}
@@ -63,14 +97,18 @@ class WatchedOrders:
         self._cooling_ids: set[UUID] = set()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._places) + sum(map(len, self.apart))
 
     def __contains__(self, order_id: object) -> bool:
-        return order_id in self._places or order_id in self._cooling_ids
+        if order_id in self._places or order_id in self._cooling_ids:
+            return True
+        return any(order_id in each for each in self.apart)
 
     def __iter__(self) -> Iterator[UUID]:
         yield from self._places
         yield from self._cooling_ids - self._places.keys()
+        for each in self.apart:
+            yield from each
 
     @property
     def shards(self) -> frozenset[int]:
@@ -104,6 +142,8 @@ class WatchedOrders:
     def drop_shards(self, shards: Collection[int]) -> None:
         """Watch shards no more, and forget their orders."""
         self._shards.difference_update(shards)
+        for each in self.apart:
+            each.drop_shards(shards)
         for direction in [each for each in self._books if each.shard in shards]:
             for order in self._books.pop(direction):
                 self._places.pop(order.id, None)
@@ -122,6 +162,9 @@ class WatchedOrders:
         for record in records:
             direction = self._find_direction(record.terms.token_in, record.terms.token_out)
             if direction.shard not in self._shards:
+                continue
+            if (apart := self._find_apart(record.condition)) is not None:
+                apart.add(record, direction.shard, now)
                 continue
             if record.cool_down_s > 0:
                 self.remove(record.id)
@@ -168,6 +211,8 @@ class WatchedOrders:
     def remove(self, order_id: UUID, seq: int = _FAR) -> None:
         """Watch an order no more, unless what is known of it is newer than ``seq``."""
         self._cooling_ids.discard(order_id)
+        for each in self.apart:
+            each.remove(order_id, seq)
         watched = self._places.get(order_id)
         book = None if watched is None else self._books.get(watched.direction)
         order = None if book is None else book.find(order_id)
@@ -178,6 +223,9 @@ class WatchedOrders:
     def forget(self, order_id: UUID) -> None:
         """Forget an order that has left its book."""
         self._places.pop(order_id, None)
+
+    def _find_apart(self, condition: Condition) -> OrdersApart | None:
+        return next((each for each in self.apart if each.takes(condition)), None)
 
     def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
         """One object for each direction: a hundred thousand orders refer to it."""
@@ -191,6 +239,7 @@ class WatchedOrders:
 
 
 def _to_waiting(record: WaitingRecord) -> WaitingOrder:
+    assert isinstance(record.condition, PriceCondition), "the others are apart"
     return WaitingOrder(
         record.id,
         record.seq,

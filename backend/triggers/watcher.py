@@ -86,6 +86,8 @@ class Watcher:
             tasks.create_task(self._add_news())
             tasks.create_task(self._watch_prices())
             tasks.create_task(self._compare())
+            for each in self._watched.apart:
+                tasks.create_task(each.run())
 
     async def release_shards(self) -> None:
         """Release the shards, so that another process may have them at once."""

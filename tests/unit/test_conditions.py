@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from backend.domain.conditions import (
     INITIAL_STATE,
-    Condition,
     ConditionState,
     Limit,
+    PriceCondition,
     Release,
     Stop,
     StopLimit,
@@ -38,7 +38,7 @@ conditions = st.one_of(
 paths = st.lists(st.tuples(st.integers(0, 2), prices), max_size=30)
 
 
-def find_slot_met(condition: Condition, path: list[tuple[int, PriceRatio]]) -> int | None:
+def find_slot_met(condition: PriceCondition, path: list[tuple[int, PriceRatio]]) -> int | None:
     """The slot in which a path of slots and prices meets the condition, by its definition."""
     needed = 1 if isinstance(condition, Limit) else condition.confirmations
     run: set[int] = set()
@@ -49,7 +49,7 @@ def find_slot_met(condition: Condition, path: list[tuple[int, PriceRatio]]) -> i
     return None
 
 
-def holds_at(condition: Condition, prices_so_far: list[PriceRatio]) -> bool:
+def holds_at(condition: PriceCondition, prices_so_far: list[PriceRatio]) -> bool:
     price = prices_so_far[-1]
     match condition:
         case Limit(price=target) | TakeProfit(trigger=target):
@@ -75,7 +75,7 @@ def to_slots(steps: list[tuple[int, PriceRatio]]) -> list[tuple[int, PriceRatio]
 
 @given(conditions, paths)
 def test_a_path_of_prices_meets_a_condition_when_its_definition_says_so(
-    condition: Condition, steps: list[tuple[int, PriceRatio]]
+    condition: PriceCondition, steps: list[tuple[int, PriceRatio]]
 ) -> None:
     path, state, met = to_slots(steps), INITIAL_STATE, None
     for slot, price in path:
@@ -89,7 +89,7 @@ def test_a_path_of_prices_meets_a_condition_when_its_definition_says_so(
 
 @given(conditions, paths, prices)
 def test_a_price_without_interest_changes_nothing(
-    condition: Condition, steps: list[tuple[int, PriceRatio]], price: PriceRatio
+    condition: PriceCondition, steps: list[tuple[int, PriceRatio]], price: PriceRatio
 ) -> None:
     state = INITIAL_STATE
     for slot, each in to_slots(steps):
@@ -145,7 +145,7 @@ def test_a_recovery_takes_confirmations_back() -> None:
         (TrailingStop(100), None),
     ],
 )
-def test_what_an_order_becomes(condition: Condition, limit: int | None) -> None:
+def test_what_an_order_becomes(condition: PriceCondition, limit: int | None) -> None:
     expected = None if limit is None else Limit(PriceRatio(limit, 1))
     assert get_release(condition) == Release(expected)
 

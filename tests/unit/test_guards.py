@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.amounts import BPS, U64_MAX
+from backend.domain.conditions import Launch
 from backend.domain.errors import InvalidInput
 from backend.domain.guards import (
     LOOKS_MAX,
@@ -19,13 +20,14 @@ from backend.domain.guards import (
     guards_to_json,
     parse_guards,
 )
+from backend.domain.prices import PriceOf
 from backend.domain.quotes import E9, Dex
 from backend.domain.tokens import SOL
+from backend.store.waiting.condition_rows import decode_condition, encode_condition
 
 BPS_VALUES = st.integers(0, BPS)
 GUARDS = st.builds(
     Guards,
-    max_price_impact_bps=st.none() | BPS_VALUES,
     min_liquidity=st.none() | st.integers(1, U64_MAX),
     mint_authority_revoked=st.booleans(),
     freeze_authority_none=st.booleans(),
@@ -40,7 +42,6 @@ FACTS = st.builds(
     PoolFacts,
     dex=st.sampled_from(Dex),
     token_in=st.just(SOL),
-    price_impact_e9=st.integers(0, E9),
     fee_e9=st.integers(0, E9),
     liquidity=st.integers(0, U64_MAX),
     mint_authority=st.none() | st.just("Minter"),
@@ -49,7 +50,7 @@ FACTS = st.builds(
     lp_locked_bps=st.none() | BPS_VALUES,
     age_s=st.none() | st.integers(0, 2 * POOL_AGE_MAX_S),
 )
-GOOD = PoolFacts(Dex.RAYDIUM, SOL, 0, 0, U64_MAX, None, None, 0, BPS, 0)
+GOOD = PoolFacts(Dex.RAYDIUM, SOL, 0, U64_MAX, None, None, 0, BPS, 0)
 
 
 @given(FACTS)
@@ -78,11 +79,8 @@ def test_a_reason_is_given_exactly_for_each_guard_that_fails_alone(
 @given(BPS_VALUES, st.integers(0, E9))
 def test_a_rate_passes_up_to_its_cap(cap_bps: int, rate_e9: int) -> None:
     is_within = rate_e9 * BPS <= cap_bps * E9
-    for guards, facts in (
-        (Guards(max_fee_bps=cap_bps), replace(GOOD, fee_e9=rate_e9)),
-        (Guards(max_price_impact_bps=cap_bps), replace(GOOD, price_impact_e9=rate_e9)),
-    ):
-        assert (check(guards, facts) == []) is is_within
+    facts = replace(GOOD, fee_e9=rate_e9)
+    assert (check(Guards(max_fee_bps=cap_bps), facts) == []) is is_within
 
 
 @given(GUARDS)
@@ -102,11 +100,6 @@ def test_guards_survive_their_json(guards: Guards) -> None:
             Guards(max_fee_bps=100),
             replace(GOOD, fee_e9=10_000_001),
             "the pool's fee of 1.01 % is above the cap of 1 %",
-        ),
-        (
-            Guards(max_price_impact_bps=250),
-            replace(GOOD, price_impact_e9=30_000_000),
-            "the price impact of 3 % is above the cap of 2.5 %",
         ),
         (
             Guards(min_liquidity=10**10),
@@ -184,10 +177,16 @@ def test_a_reason_is_a_sentence_with_the_figures(
 def test_a_bad_guard_is_named(name: str, value: object, reason: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_guards({name: value}, SOL)
-    assert (refusal.value.field, refusal.value.reason) == (f"guards.{name}", reason)
+    assert (refusal.value.field, refusal.value.reason) == (name, reason)
 
 
 def test_an_unknown_guard_is_refused_with_a_suggestion() -> None:
     with pytest.raises(InvalidInput, match="maxFeeBps") as refusal:
         parse_guards({"maxFeeBp": 1}, SOL)
-    assert refusal.value.field == "guards.maxFeeBp"
+    assert refusal.value.field == "maxFeeBp"
+
+
+@given(GUARDS)
+def test_guards_survive_their_row(guards: Guards) -> None:
+    text = encode_condition(Launch(guards), PriceOf.TOKEN_IN)
+    assert decode_condition(text) == (Launch(guards), PriceOf.TOKEN_IN)

@@ -48,6 +48,18 @@ CONDITION: Final[dict[str, Schema]] = {
     "then": schema_ref("Then"),
 }
 """What an order waits for, as its client wrote it."""
+GUARDS: Final[dict[str, Schema]] = {
+    "minLiquidity": AMOUNT,
+    "mintAuthorityRevoked": {"type": "boolean"},
+    "freezeAuthorityNone": {"type": "boolean"},
+    "maxTransferFeeBps": BASIS_POINTS,
+    "maxFeeBps": BASIS_POINTS,
+    "lpLockedMinBps": BASIS_POINTS,
+    "maxPoolAgeS": POSITIVE_INTEGER,
+    "dexes": array_schema(DEX, minItems=1),
+    "looks": POSITIVE_INTEGER,
+}
+"""The guards of a sniper order: those that it has are there, of no other order any."""
 
 ORDER: Final[Schema] = {
     "orderId": ID,
@@ -61,6 +73,7 @@ ORDER: Final[Schema] = {
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
     **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
+    **GUARDS,
     "isTriggered": {
         "type": "boolean",
         "description": "Whether its trigger was met: from then on a `stopLimit` or a `takeProfit`"
@@ -95,7 +108,11 @@ ORDER: Final[Schema] = {
         "description": "What the network has charged for its transactions that landed, of all"
         " attempts; null while no node has told it.",
     },
-    "lastError": nullable_schema(STRING),
+    "lastError": {
+        **nullable_schema(STRING),
+        "description": "Why its last attempt failed; of a `sniper` that waits, why no pool that was"
+        " found suits it.",
+    },
     "mayLandUntil": nullable_schema(MAY_LAND_UNTIL),
     "cancelReason": {
         **nullable_schema(CODE),
@@ -130,6 +147,7 @@ _ORDER_TERMS: Final[Schema] = {
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
     **CONDITION,
+    **GUARDS,
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": TIME,
     "batchId": ID,
@@ -204,6 +222,7 @@ EVENTS: Final[dict[str, Schema]] = {
         "minAmountOut",
         "maxPriceImpactBps",
         *CONDITION,
+        *GUARDS,
         "timeInForce",
         "expiresAt",
         "batchId",

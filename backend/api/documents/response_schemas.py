@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
+from backend.api.documents.order_schemas import EVENTS, GUARDS, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -95,7 +95,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
-    "Order": object_schema(ORDER, optional=("steps",)),
+    "Order": object_schema(ORDER, optional=("steps", *GUARDS)),
     "OrderList": object_schema(
         {
             "orders": array_schema(schema_ref("Order")),

@@ -7,7 +7,7 @@ rolled back. The same description makes the same accounts, so a restart changes 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from hashlib import sha256
@@ -55,12 +55,12 @@ class LaunchedMint:
     @property
     def address(self) -> Pubkey:
         """The address of the mint: another one for each description."""
-        return Pubkey(sha256(f"launched {self}".encode()).digest())
+        return _derive_address(self)
 
     def encode(self) -> Account:
         """The account of the mint; a billion tokens were issued, or as many as fit."""
         supply = min(_SUPPLY_UNITS * 10**self.decimals, U64_MAX)
-        minter, freezer = _derive_address("minter", self.number), _derive_address("freezer", 0)
+        minter, freezer = _derive_address("minter"), _derive_address("freezer")
         base = bytes(
             MintState(
                 minter if self.has_mint_authority else None,
@@ -76,7 +76,7 @@ class LaunchedMint:
             fee = bytes(8) + fee + self.transfer_fee_bps.to_bytes(2, "little")
             extensions += _encode_extension(_TRANSFER_FEE, _NOBODY * 2 + bytes(8) + fee + fee)
         if self.has_hook:
-            hook = _NOBODY + bytes(_derive_address("hook", self.number))
+            hook = _NOBODY + bytes(_derive_address("hook"))
             extensions += _encode_extension(_TRANSFER_HOOK, hook)
         if not extensions:
             return make_account(TOKEN_PROGRAM, base)
@@ -123,7 +123,7 @@ def build_pool(terms: LaunchedPoolTerms, mints: Mapping[Pubkey, Account]) -> Lau
         terms.quote_amount,
         fee_e9=terms.fee_e9,
         open_time=terms.open_time,
-        address=None if terms.is_default else _derive_address("pool", terms.number),
+        address=None if terms.is_default else _derive_address(terms),
         locked_bps=terms.locked_bps,
         mints={
             key: mints[key] for key in (mint, quote_mint) if mints[key].owner == TOKEN_2022_PROGRAM
@@ -146,6 +146,16 @@ class Launches:
         self._mints: list[LaunchedMint] = []
         self._pools: list[LaunchedPool] = []
         self._load()
+
+    @property
+    def mints(self) -> Sequence[LaunchedMint]:
+        """The tokens, in the order of their launch."""
+        return tuple(self._mints)
+
+    @property
+    def pools(self) -> Sequence[LaunchedPool]:
+        """The pools, in the order of their launch."""
+        return tuple(self._pools)
 
     def get_decimals(self, mint: str) -> int:
         """The decimals of a token, 0 if there is none."""
@@ -207,8 +217,9 @@ class Launches:
             self._add_pool(LaunchedPoolTerms(**{**each, "dex": Dex(each["dex"])}))
 
 
-def _derive_address(kind: str, number: int) -> Pubkey:
-    return Pubkey(sha256(f"launched {kind} {number}".encode()).digest())
+def _derive_address(what: object) -> Pubkey:
+    """An address of its own for each description."""
+    return Pubkey(sha256(f"launched {what}".encode()).digest())
 
 
 def _encode_extension(kind: int, value: bytes) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.launches.tokens import list_token_names, load_tokens
 from backend.store.reads.order_lists import (
     COLUMNS,
     READ_HORIZON,
@@ -45,20 +48,30 @@ _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read
 class OrderQueries:
     """Reads orders. Every method raises ``Transient`` while PostgreSQL is unavailable."""
 
-    def __init__(self, pool: DatabasePool, *, readers: DatabasePool | None = None) -> None:
-        """``readers`` has the connections of what clients ask for; by default it is ``pool``."""
+    def __init__(
+        self,
+        pool: DatabasePool,
+        *,
+        readers: DatabasePool | None = None,
+        tokens: TokenRegistry | None = None,
+    ) -> None:
+        """``readers`` has the connections of what clients ask for; by default it is ``pool``.
+
+        ``tokens`` gets to know the tokens of every order that is read.
+        """
         self._pool = pool
         self._readers = readers or pool
+        self._tokens = tokens
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
         rows = await self._readers.read(_GET, order_id, owner)
-        return _parse_record(rows[0]) if rows else None
+        return next(iter(await self._parse(rows)), None)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""
         rows = await self._pool.read(_GET, order_id, owner)
-        return _parse_record(rows[0]) if rows else None
+        return next(iter(await self._parse(rows)), None)
 
     async def list_page(
         self,
@@ -77,6 +90,14 @@ class OrderQueries:
             owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
         rows = await self._readers.read(statement.sql, *statement.args)
+        return await self._parse(rows)
+
+    async def _parse(self, rows: Sequence[asyncpg.Record]) -> list[OrderRecord]:
+        if self._tokens is not None:
+            names = list_token_names(rows)
+            load = partial(load_tokens, self._pool, self._tokens, names)
+            if any(name not in self._tokens for name in names):
+                await translate_errors(load)
         return [_parse_record(row) for row in rows]
 
     async def read_horizon(self) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -13,17 +13,28 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc.client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc.results import LandedTransaction
+from backend.domain.amounts import Token
+from backend.domain.conditions import Launch
+from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
-from backend.trials.audit.records import ExecutedSwap, OrderRelease, OrderRow, OrderTransition
+from backend.store.waiting.condition_rows import decode_condition
+from backend.trials.audit.records import (
+    ExecutedSwap,
+    LaunchedPoolTraits,
+    OrderRelease,
+    OrderRow,
+    OrderTransition,
+)
 from backend.venues.spl import derive_ata
 
 LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at
+       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
+       CASE WHEN type = 'sniper' THEN condition::text END AS launch
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
@@ -37,6 +48,7 @@ SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signa
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
+_TOKENS_SQL: Final = "SELECT mint, decimals FROM tokens"
 _UNSETTLED_COUNT_SQL: Final = """
 SELECT count(*) FROM orders WHERE created_at >= $1
     AND ((open AND trigger_shard IS NULL) OR ($2 AND amount_pending))
@@ -66,6 +78,7 @@ class DatabaseSnapshot:
     ended_at: Mapping[str, datetime]
     failure_by_order: Mapping[str, str]
     releases: Sequence[OrderRelease] = ()
+    guards: Mapping[str, Guards] = field(default_factory=dict)
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -89,9 +102,11 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
     try:
         rows = await connection.fetch(_ORDERS_SQL, since)
         events = await connection.fetch(_JOURNAL_SQL, since)
+        minted = await connection.fetch(_TOKENS_SQL)
     finally:
         await connection.close()
     tokens = TokenRegistry()
+    tokens.add(Token(row["mint"], row["mint"], row["decimals"]) for row in minted)
     return DatabaseSnapshot(
         rows={row["id"]: _parse_row(row, tokens) for row in rows},
         journal=[OrderTransition(e["order_id"], e["seq"], e["status"]) for e in events],
@@ -108,7 +123,33 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
             for e in events
             if e["is_release"]
         ],
+        guards={row["id"]: _parse_guards(row["launch"]) for row in rows if row["launch"]},
     )
+
+
+def _parse_guards(text: str) -> Guards:
+    condition, _ = decode_condition(text)
+    assert isinstance(condition, Launch)
+    return condition.guards
+
+
+async def fetch_launched(session: aiohttp.ClientSession, url: str) -> dict[str, LaunchedPoolTraits]:
+    """Fetch the pools that the node has launched, by address."""
+    async with session.get(f"{url}/control/launches") as response:
+        pools = (await response.json())["pools"]
+    return {
+        each["pool"]: LaunchedPoolTraits(
+            each["pool"],
+            each["venue"],
+            each["feeBps"],
+            each["lockedBps"],
+            int(each["quoteUnits"]),
+            each["mintAuthority"],
+            each["freezeAuthority"],
+            each["transferFeeBps"],
+        )
+        for each in pools
+    }
 
 
 async def fetch_ledger(
@@ -130,7 +171,12 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
     """Parse the successful swaps among transactions of the ledger."""
     return [
         ExecutedSwap(
-            e["signature"], e["mint_in"], e["mint_out"], int(e["amount_in"]), int(e["amount_out"])
+            e["signature"],
+            e["mint_in"],
+            e["mint_out"],
+            int(e["amount_in"]),
+            int(e["amount_out"]),
+            e["pool"],
         )
         for e in entries
         if e["err"] is None and e["pool"] is not None

@@ -24,11 +24,16 @@ from backend.venues.meteora.damm_v2.accounts import (
     derive_pool_address,
     derive_vault_address,
 )
-from backend.venues.meteora.damm_v2.curve import create_full_range
+from backend.venues.meteora.damm_v2.curve import PriceRange, create_full_range
 from backend.venues.meteora.damm_v2.pool import EXACT_IN, SWAP2, DammPool
 from backend.venues.meteora.damm_v2.pricing import PoolPricing
 from backend.venues.meteora.damm_v2.pricing_codec import read_pricing, write_pricing
-from backend.venues.pool_side import create_pool_side, read_pool_side, select_token_2022_mints
+from backend.venues.pool_side import (
+    PoolSide,
+    create_pool_side,
+    read_pool_side,
+    select_token_2022_mints,
+)
 from backend.venues.program_errors import ProgramError, ProgramErrors, final_error, slippage_error
 from backend.venues.spl import (
     CLOCK,
@@ -140,31 +145,12 @@ class DammV2:
             raise ValueError("the fee is out of range")
         pool = address or self.derive_pool_address(mint_a, mint_b)
         curve = create_full_range(amount_a, amount_b)
-        reserve_a, reserve_b = curve.reserves()
-        side_a, side_b = (
+        sides = (
             create_pool_side(mint, derive_vault_address(pool, mint), AUTHORITY, amount, mints or {})
-            for mint, amount in ((mint_a, reserve_a), (mint_b, reserve_b))
+            for mint, amount in zip((mint_a, mint_b), curve.reserves(), strict=True)
         )
-        state = PoolState(
-            protocol_fee_percent=_PROTOCOL_PERCENT,
-            referral_fee_percent=_REFERRAL_PERCENT,
-            init_sqrt_price=curve.sqrt_price,
-            mint_a=mint_a,
-            mint_b=mint_b,
-            vault_a=side_a.vault,
-            vault_b=side_b.vault,
-            liquidity=curve.liquidity,
-            sqrt_min_price=curve.sqrt_min,
-            sqrt_max_price=curve.sqrt_max,
-            sqrt_price=curve.sqrt_price,
-            activation_point=open_time,
-            creator=AUTHORITY,
-            amount_a=reserve_a,
-            amount_b=reserve_b,
-            token_flag_a=_TOKEN_PROGRAMS.index(side_a.token_program),
-            token_flag_b=_TOKEN_PROGRAMS.index(side_b.token_program),
-            permanent_lock_liquidity=curve.liquidity * locked_bps // BPS,
-        )
+        side_a, side_b = sides
+        state = _create_state(curve, side_a, side_b, open_time, locked_bps)
         pricing = PoolPricing(state, BaseFee(cliff=fee_e9), TimeSchedule(), Volatility(), Clock())
         account = make_account(PROGRAM, write_pricing(pricing))
         return DammPool(pool, 0, pricing, (side_a, side_b), account)
@@ -209,3 +195,28 @@ def _read_tokens(
         raise Rejected("bad_pool", f"the pool {pool} has a token program that is not known")
     program_a, program_b = _TOKEN_PROGRAMS[state.token_flag_a], _TOKEN_PROGRAMS[state.token_flag_b]
     return (state.mint_a, program_a), (state.mint_b, program_b)
+
+
+def _create_state(
+    curve: PriceRange, side_a: PoolSide, side_b: PoolSide, open_time: int, locked_bps: int
+) -> PoolState:
+    return PoolState(
+        protocol_fee_percent=_PROTOCOL_PERCENT,
+        referral_fee_percent=_REFERRAL_PERCENT,
+        init_sqrt_price=curve.sqrt_price,
+        mint_a=side_a.mint,
+        mint_b=side_b.mint,
+        vault_a=side_a.vault,
+        vault_b=side_b.vault,
+        liquidity=curve.liquidity,
+        sqrt_min_price=curve.sqrt_min,
+        sqrt_max_price=curve.sqrt_max,
+        sqrt_price=curve.sqrt_price,
+        activation_point=open_time,
+        creator=AUTHORITY,
+        amount_a=side_a.balance,
+        amount_b=side_b.balance,
+        token_flag_a=_TOKEN_PROGRAMS.index(side_a.token_program),
+        token_flag_b=_TOKEN_PROGRAMS.index(side_b.token_program),
+        permanent_lock_liquidity=curve.liquidity * locked_bps // BPS,
+    )

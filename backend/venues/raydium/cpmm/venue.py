@@ -138,7 +138,6 @@ class Cpmm:
         """Create a pool, the default one or another. All such pools share a config and its fee.
 
         What is locked of its liquidity, the mint of its LP tokens shows: ``encode_lp_mint``.
-
         Raises ``ValueError`` if a reserve does not fit or the fee is not whole parts per million.
         """
         del locked_bps
@@ -147,14 +146,13 @@ class Cpmm:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        mint0, mint1 = sort_mints(mint_a, mint_b)
         amounts = {mint_a: amount_a, mint_b: amount_b}
         pool = address or self.derive_pool_address(mint_a, mint_b)
         side0, side1 = (
             create_pool_side(
                 mint, derive_vault_address(pool, mint), AUTHORITY, amounts[mint], mints or {}
             )
-            for mint in (mint0, mint1)
+            for mint in sort_mints(mint_a, mint_b)
         )
         lp_supply = isqrt(amount_a * amount_b)
         state = _create_state(pool, side0, side1, lp_supply, open_time)
