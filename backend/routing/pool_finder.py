@@ -19,8 +19,8 @@ from backend.store.launches.found_pools import FoundPools, StoredPool
 from backend.venues.venue import Account, Venue
 
 PROBE_AGE_S: Final = 60.0
-POOLS_MAX: Final = 16
-"""Most pools of a pair that are looked at; those that were found first come first."""
+POOLS_MAX: Final = 64
+"""Most pools of a pair that are looked at: the newest, so that no earlier ones can hide them."""
 
 MintPair = tuple[Pubkey, Pubkey]
 """Two mints, sorted as text."""
@@ -72,7 +72,8 @@ class PoolFinder:
             for venue in self._venues
             for address in [venue.derive_pool_address(*pair)]
         }
-        return list({**derived, **self._known[pair]}.values())[:POOLS_MAX]
+        newest = list(self._known[pair].items())[-POOLS_MAX:]
+        return list({**derived, **dict(newest)}.values())
 
     def list_queries(self, pair: MintPair) -> Iterator[PoolQuery]:
         """The queries that find all pools of a pair: each venue, both orders of the mints."""

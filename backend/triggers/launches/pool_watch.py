@@ -43,7 +43,6 @@ class _Told(NamedTuple):
     pair: MintPair
     query: PoolQuery
     slot: int
-    address: Pubkey
     account: Account
 
 
@@ -83,7 +82,7 @@ class PoolWatch:
         self._on_found = on_found
         self._searches: dict[MintPair, list[_Search]] = {}
         self._new: list[MintPair] = []
-        self._told: list[_Told] = []
+        self._told: dict[Pubkey, _Told] = {}
         self._turns: list[MintPair] = []
         self._refused_until = 0.0
         self._subscribed = 0
@@ -134,14 +133,10 @@ class PoolWatch:
             await self._ask(search)
 
     async def _take_told(self) -> None:
-        told, self._told = self._told, []
-        for each in told:
-            accounts = {each.address: each.account}
-            try:
-                await self._finder.add(each.pair, each.query.venue, accounts, each.slot)
-            except Transient:
-                self._told.append(each)
-                raise
+        while self._told:
+            address, each = next(iter(self._told.items()))
+            await self._finder.add(each.pair, each.query.venue, {address: each.account}, each.slot)
+            self._told.pop(address, None)
 
     async def _discover(self) -> None:
         """Look at the addresses of the next pairs: what is there now, that was not there before."""
@@ -218,5 +213,5 @@ class PoolWatch:
     def _receive(self, search: _Search, result: Any) -> None:
         address, account = read_program_account(result["value"])
         slot = int(result["context"]["slot"])
-        self._told.append(_Told(search.pair, search.query, slot, address, account))
+        self._told[address] = _Told(search.pair, search.query, slot, account)
         self._changed.set()
