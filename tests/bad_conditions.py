@@ -190,3 +190,37 @@ BAD_CONDITIONS = {
     ),
     "price": BadOrder(describe_order('"price":5'), "price", "limitPrice", "unknown_field"),
 }
+
+BAD_SNIPERS = {
+    "guard of a market order": BadOrder(
+        describe_order('"maxFeeBps":100'), "maxFeeBps", "orders of type sniper, not to market"
+    ),
+    "limit price of a sniper": BadOrder(
+        describe_order('"type":"Sniper","limitPrice":1'),
+        "limitPrice",
+        "orders of type limit, stopLimit, not to sniper",
+    ),
+    "sniper that waits for nothing": BadOrder(
+        describe_order('"type":"sniper","timeInForce":"fok"'), "timeInForce", "leave it out"
+    ),
+    "guard in words": BadOrder(
+        describe_order('"type":"sniper","freezeAuthorityNone":"yes"'),
+        "freezeAuthorityNone",
+        "true or false",
+    ),
+    "guard above 100 %": BadOrder(
+        describe_order('"type":"sniper","lpLockedMinBps":10001'),
+        "lpLockedMinBps",
+        "less than or equal",
+    ),
+    "liquidity of nothing": BadOrder(
+        describe_order('"type":"sniper","minLiquidity":0'), "minLiquidity", "greater than 0"
+    ),
+    "no venue": BadOrder(describe_order('"type":"sniper","dexes":[]'), "dexes", "at least 1"),
+    "unknown venue": BadOrder(
+        describe_order('"type":"sniper","dexes":["orca"]'), "dexes", "is none of raydium, meteora"
+    ),
+    "too many looks": BadOrder(
+        describe_order('"type":"sniper","looks":11'), "looks", "less than or equal"
+    ),
+}

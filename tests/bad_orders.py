@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.bad_conditions import (
     BAD_CONDITIONS,
+    BAD_SNIPERS,
     DECIMAL_NUMBER,
     BadOrder,
     describe_amount,
@@ -17,12 +18,12 @@ from tests.bad_conditions import (
 _WHOLE_NUMBER = "must be a whole number"
 _UNKNOWN_FIELD = "is not a known field"
 _PRINTABLE = "must be 1 to 64 printable ASCII characters"
-_NOT_SUPPORTED = "not supported yet"
 _TIME_WITH_ZONE = "must be a time with its zone"
 _NOT_A_MINT = "is not a mint address"
 
 BAD_ORDERS = {
     **BAD_CONDITIONS,
+    **BAD_SNIPERS,
     "nothing": BadOrder("{}", "tokenIn", "is required", "missing_field"),
     "no token in": BadOrder(
         '{"tokenOut":"USDC","amount":1}', "tokenIn", "is required", "missing_field"
@@ -214,9 +215,6 @@ BAD_ORDERS = {
         describe_order('"type":"oco"'), "type", "must be one of market, limit, stop"
     ),
     "numeric type": BadOrder(describe_order('"type":1'), "type", "must be a string"),
-    "sniper": BadOrder(
-        describe_order('"type":"Sniper"'), "type", _NOT_SUPPORTED, "type_not_supported"
-    ),
     "limit price of a market order": BadOrder(
         describe_order('"limitPrice":1'),
         "limitPrice",

@@ -211,8 +211,12 @@ async def open_engine(
     options: SimulatorOptions | None = None,
     settings: Mapping[str, object] | None = None,
     proxied: Callable[[str], AbstractAsyncContextManager[str]] | None = None,
+    has_socket: bool = False,
 ) -> AsyncIterator[EngineHarness]:
-    """``proxied`` runs a proxy before the node at a URL, and yields the URL for the engine."""
+    """``proxied`` runs a proxy before the node at a URL, and yields the URL for the engine.
+
+    With ``has_socket`` the engine subscribes to the node, otherwise it polls it.
+    """
     async with AsyncExitStack() as stack:
         node_url = await stack.enter_async_context(run_node(data_dir, options))
         rpc_url = node_url
@@ -223,7 +227,12 @@ async def open_engine(
             redis_url=redis_url,
             solana_rpc_url=rpc_url,
             profile=Profile.INSTANT,
-            **{"shutdown_s": 0, "quote_age_s": 0, **(settings or {})},
+            **{
+                "shutdown_s": 0,
+                "quote_age_s": 0,
+                **({"rpc_ws_url": node_url.replace("http", "ws", 1)} if has_socket else {}),
+                **(settings or {}),
+            },
         )
         async with (
             open_api_services(engine_settings) as services,

@@ -13,6 +13,7 @@ from backend.domain.conditions import (
     TRAIL_MAX_BPS,
     TRAIL_MIN_BPS,
     Condition,
+    Launch,
     Limit,
     PriceCondition,
     Stop,
@@ -22,6 +23,7 @@ from backend.domain.conditions import (
     TrailingStop,
 )
 from backend.domain.errors import InvalidInput
+from backend.domain.guards import guards_to_json
 from backend.domain.prices import PriceOf, PriceRatio, parse_price
 from backend.domain.slices import (
     INTERVAL_MAX_S,
@@ -75,7 +77,7 @@ class ConditionReader:
         self._symbol = token_out.symbol
         self._amount_in = amount_in
 
-    def read(self, order_type: str, fields: ConditionFields) -> Condition | None:
+    def read(self, order_type: str, fields: ConditionFields) -> PriceCondition | None:
         """The condition of an order of this type; ``None`` if it has none, or if there are errors.
 
         Every field that does not belong to the type is an error.
@@ -251,6 +253,8 @@ def format_condition(
     condition: Condition, price_of: PriceOf, token_in: Token, token_out: Token
 ) -> dict[str, object]:
     """The fields of a condition as its client wrote them, in the names of the wire."""
+    if isinstance(condition, Launch):
+        return guards_to_json(condition.guards, token_in)
     decimals = token_in.decimals, token_out.decimals
     fields: dict[str, object] = {
         name: price.format(*decimals, price_of)
@@ -271,7 +275,7 @@ def format_condition(
     return fields
 
 
-def _name_prices(condition: Condition) -> dict[str, PriceRatio | None]:
+def _name_prices(condition: PriceCondition) -> dict[str, PriceRatio | None]:
     match condition:
         case Limit(price):
             return {"limitPrice": price}

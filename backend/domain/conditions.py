@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from backend.domain.amounts import BPS
+from backend.domain.guards import Guards
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.slices import SliceSchedule
 
@@ -76,9 +77,16 @@ class TrailingStop:
     confirmations: int = CONFIRMATIONS_DEFAULT
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Waits until a pool of the pair is open and passes the guards; then buys at the market."""
+
+    guards: Guards
+
+
 PriceCondition = Limit | Stop | TakeProfit | StopLimit | TrailingStop
 """What waits for a price of the market."""
-Condition = PriceCondition | SliceSchedule
+Condition = PriceCondition | SliceSchedule | Launch
 Kind = TypeVar("Kind", bound=Condition)
 
 
@@ -163,6 +171,8 @@ def get_trigger(
 ) -> PriceRatio | None:
     """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
     match condition:
+        case Launch():
+            return None
         case Limit(price=price):
             return price
         case TrailingStop():

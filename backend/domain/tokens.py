@@ -23,11 +23,17 @@ TOKEN_ALIASES: Mapping[str, Token] = {"ETH": WETH, "BTC": WBTC, "WSOL": SOL}
 """Other symbols of known tokens: on this chain ether and bitcoin exist in their wrapped form only,
 by the bridge Wormhole, and SOL is traded in its wrapped form."""
 
+_ADDRESS_MIN = 32
+_ADDRESS_MAX = 44
 _BASE58 = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
 
 
 class TokenRegistry:
-    """A fixed set of tokens with lookup by symbol or alias (case-insensitive), or by mint."""
+    """Tokens with lookup by symbol or alias (case-insensitive), or by mint.
+
+    Those that it was made with are *listed*: every order may name them. Orders for new pools may
+    also name a token by its mint alone; what is known of these is added when it was read.
+    """
 
     def __init__(self, tokens: Iterable[Token] = KNOWN_TOKENS) -> None:
         self._all = tuple(tokens)
@@ -36,25 +42,46 @@ class TokenRegistry:
             **{t.symbol.upper(): t for t in self._all},
         }
         self._by_mint = {t.mint: t for t in self._all}
+        self._added: dict[str, Token] = {}
 
     def __iter__(self) -> Iterator[Token]:
+        """The tokens that are listed."""
         return iter(self._all)
 
+    def __contains__(self, name: object) -> bool:
+        """Whether a symbol or a mint is that of a token that is known."""
+        return isinstance(name, str) and (
+            name in self._by_mint or name in self._added or name.upper() in self._by_symbol
+        )
+
+    def add(self, tokens: Iterable[Token]) -> None:
+        """Add tokens that only their mint names."""
+        self._added.update((token.mint, token) for token in tokens)
+
     def find(self, name: str, field: str) -> Token:
-        """Find the token that the client named in ``field``; raises ``InvalidInput`` if none."""
+        """Find the token that ``field`` names; raises ``InvalidInput`` if there is none."""
+        return self._added.get(name) or self.find_listed(name, field)
+
+    def find_listed(self, name: str, field: str) -> Token:
+        """Find a listed token that the client named in ``field``; raises ``InvalidInput``."""
         token = self._by_symbol.get(name.upper()) or self._by_mint.get(name)
         if token is not None:
             return token
-        if len(name) < 32:
+        if len(name) < _ADDRESS_MIN:
             known = ", ".join(t.symbol for t in self._all)
             reason = f"unknown token {name[:16]!r}; known are {known}"
             raise InvalidInput(
                 field, add_suggestion(reason, name, self._by_symbol), "unknown_token"
             )
         reason, code = f"no pool is known for the mint {name}", "unknown_token"
-        if len(name) > 44 or not _BASE58.issuperset(name):
+        if not is_address(name):
             reason, code = "is not a mint address (32 bytes in base58)", "invalid_mint"
         mint = suggest_name(name, self._by_mint)
         if mint is not None:
             reason = f"{reason}: did you mean {mint}, which is {self._by_mint[mint].symbol}?"
         raise InvalidInput(field, reason, code)
+
+
+def is_address(name: str) -> bool:
+    """Whether a text looks like an address: 32 to 44 letters of base58."""
+    return _ADDRESS_MIN <= len(name) <= _ADDRESS_MAX and _BASE58.issuperset(name)

@@ -21,6 +21,8 @@ from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.withdrawals import build_withdrawals
 from backend.queue.jobs import JobQueue
+from backend.routing.mints import Mints
+from backend.routing.pool_finder import ListingProbe
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
@@ -34,6 +36,7 @@ from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
 from backend.triggers.offers.recent_markets import RecentMarkets
+from backend.venues import VENUES
 
 
 def new_id() -> UUID:
@@ -55,6 +58,7 @@ class ApiServices:
     redis: Redis
     rpc: RpcClient
     router: Router
+    mints: Mints
     intake: Intake
     cancellations: Cancellations
     cancel_timers: CancelTimers
@@ -74,6 +78,7 @@ class ApiServices:
     cursor_key: bytes
     jobs: JobQueue
     history: HistoryProbe
+    listing: ListingProbe
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -103,13 +108,14 @@ async def open_api_services(
                 redis=shared.redis,
                 rpc=shared.rpc,
                 router=shared.router,
+                mints=shared.launches.mints,
                 intake=intake,
                 cancellations=withdrawals.cancellations,
                 cancel_timers=withdrawals.timers,
                 amendments=amendments,
                 markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
                 peaks=MarketPeaks(readers),
-                orders=OrderQueries(shared.pool, readers=readers),
+                orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
@@ -119,6 +125,7 @@ async def open_api_services(
                 cursor_key=cursor_key,
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
+                listing=ListingProbe(VENUES[0], shared.rpc),
                 new_id=new_id,
                 now=now,
             )

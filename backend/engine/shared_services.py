@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -26,6 +27,10 @@ from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
+from backend.routing.launch_router import LaunchRouter
+from backend.routing.launched_pools import LaunchedPoolReader
+from backend.routing.mints import Mints
+from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
 from backend.routing.subscribed_pools import SubscribedPools
@@ -37,9 +42,19 @@ from backend.runtime.startup import wait_for_server
 from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
+from backend.store.launches.found_pools import FoundPools
 from backend.venues import VENUES
 
 DATABASE_CONNECTIONS_MAX = 10
+
+
+class LaunchServices(NamedTuple):
+    """What knows tokens by their mint, and finds and reads pools at any address."""
+
+    tokens: TokenRegistry
+    mints: Mints
+    finder: PoolFinder
+    reader: LaunchedPoolReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,7 @@ class SharedServices:
     redis: Redis
     rpc: RpcClient
     subscriptions: NodeSubscriptions | None
+    launches: LaunchServices
     router: Router
     balances: WalletBalances
     broker: StreamBroker
@@ -79,24 +95,25 @@ async def open_shared_services(
         rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
-        router = _build_router(settings, balances, subscriptions)
+        launches = _build_launches(pool, rpc)
+        router = _build_router(settings, balances, subscriptions, launches)
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
         )
         notifier = CommitNotifier(redis, channel_name(journal_id))
-        consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        broker = StreamBroker(redis_address, consumer=consumer)
+        broker = StreamBroker(redis_address, consumer=_name_consumer())
         stack.push_async_callback(broker.shutdown)
         await broker.startup()
         await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
         yield SharedServices(
             settings,
-            TokenRegistry(),
+            launches.tokens,
             pool,
             redis,
             rpc,
             subscriptions,
+            launches,
             router,
             balances,
             broker,
@@ -104,6 +121,10 @@ async def open_shared_services(
             journal_id,
             notifier,
         )
+
+
+def _name_consumer() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) -> DatabasePool:
@@ -161,8 +182,16 @@ async def _open_subscriptions(
     return subscriptions
 
 
+def _build_launches(pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
+    tokens, finder = TokenRegistry(), PoolFinder(VENUES, rpc, FoundPools(pool))
+    return LaunchServices(tokens, Mints(pool, rpc, tokens), finder, LaunchedPoolReader(rpc))
+
+
 def _build_router(
-    settings: Settings, reader: AccountReader, subscriptions: NodeSubscriptions | None
+    settings: Settings,
+    reader: AccountReader,
+    subscriptions: NodeSubscriptions | None,
+    launches: LaunchServices,
 ) -> Router:
     subscribed = None
     if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
@@ -174,6 +203,7 @@ def _build_router(
         age_max_s=settings.quote_age_s,
         max_price_impact_bps=settings.max_price_impact_bps,
         subscribed=subscribed,
+        launches=LaunchRouter(launches.finder, launches.reader),
     )
 
 

@@ -22,6 +22,7 @@ from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.waiting.sliced_orders import SlicedOrders
 from backend.store.waiting.trigger_shards import TriggerShards
 from backend.store.waiting.waiting_orders import WaitingOrders
+from backend.triggers.launches.launch_watcher import LaunchWatcher
 from backend.triggers.markets import MarketReader
 from backend.triggers.releases import Releases
 from backend.triggers.shard_holder import ShardHolder
@@ -44,7 +45,6 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         on_commit=shared.notifier.notify,
     )
     shards = TriggerShards(shared.pool, duration=timedelta(seconds=settings.trigger_lease_s))
-    interval_s = settings.trigger_interval_s
     channel = waiting_channel_name(channel_name(shared.journal_id))
 
     async def listen(on_commit: CommitObserver) -> None:
@@ -52,7 +52,10 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
 
     jobs = JobQueue(shared.broker)
     placer = SlicePlacer(_build_sliced_orders(shared, policy), jobs)
-    holder, watched = ShardHolder(shards, new_id()), WatchedOrders(shared.tokens, [placer])
+    markets = _build_markets(settings, shared)
+    launches = _build_launches(settings, shared, orders, jobs, markets)
+    holder = ShardHolder(shards, new_id())
+    watched = WatchedOrders(shared.tokens, [placer, launches])
     peaks = MarketPeaks(shared.pool)
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
     lease_s = settings.trigger_lease_s
@@ -63,13 +66,7 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         orders=orders,
         peaks=peaks,
         feed=shared.feed,
-        markets=MarketReader(
-            shared.router,
-            shared.subscriptions,
-            interval_s=interval_s,
-            settle_s=SETTLE_S,
-            trusted_slots=settings.quote_slots_max,
-        ),
+        markets=markets,
         releases=Releases(orders, jobs),
         listen=listen,
         random=random,
@@ -82,4 +79,32 @@ def _build_sliced_orders(shared: SharedServices, policy: LeasePolicy) -> SlicedO
         tokens=shared.tokens,
         rekick_after=policy.rekick_after,
         on_commit=shared.notifier.notify,
+    )
+
+
+def _build_markets(settings: Settings, shared: SharedServices) -> MarketReader:
+    return MarketReader(
+        shared.router,
+        shared.subscriptions,
+        interval_s=settings.trigger_interval_s,
+        settle_s=SETTLE_S,
+        trusted_slots=settings.quote_slots_max,
+    )
+
+
+def _build_launches(
+    settings: Settings,
+    shared: SharedServices,
+    orders: WaitingOrders,
+    jobs: JobQueue,
+    slots: MarketReader,
+) -> LaunchWatcher:
+    return LaunchWatcher(
+        orders,
+        jobs,
+        slots,
+        shared.launches.finder,
+        shared.launches.reader,
+        shared.subscriptions,
+        pace_s=settings.trigger_interval_s,
     )

@@ -116,7 +116,7 @@ def _prefetch_pools(shared: SharedServices, token_in: str, token_out: str) -> No
     if loop_load.measure() >= SPARE_SHARE:
         return
     with suppress(Rejected):  # the label is a hint: it may name anything
-        find = shared.tokens.find
+        find = shared.tokens.find_listed  # of the others nobody knows which pool it will be
         shared.router.prefetch(find(token_in, "token_in"), find(token_out, "token_out"))
 
 

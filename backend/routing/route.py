@@ -14,7 +14,9 @@ from backend.venues.venue import Pool
 
 PRICE_IMPACT_CODE = "price_impact_too_high"
 MIN_OUT_CODE = "min_out_not_met"
-UNMET_TERMS_CODES = frozenset({PRICE_IMPACT_CODE, MIN_OUT_CODE})
+GUARDS_CODE = "guards_not_met"
+"""The code of an order for which no pool is open and passes its guards."""
+UNMET_TERMS_CODES = frozenset({PRICE_IMPACT_CODE, MIN_OUT_CODE, GUARDS_CODE})
 """The codes of an order that could be filled, but not at its terms."""
 _PERCENT_DECIMALS = 2
 _E9_PER_BPS = E9 // BPS

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
+from backend.domain.conditions import Launch
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Dex, Quote
 from backend.routing.joint_reader import JointReader
+from backend.routing.launch_router import LaunchRouter
 from backend.routing.pool_reader import AccountReader, MintPair, PoolReader
 from backend.routing.route import MissingQuote, Route, choose_quote
 from backend.routing.subscribed_pools import SubscribedPools
@@ -45,7 +47,8 @@ class Router:
 
     A quote uses a pool that was read at most ``age_max_s`` ago. ``pools`` overrides the venues'
     default pools. ``max_price_impact_bps`` is the cap for orders that have none of their own.
-    ``subscribed`` are the pools that need not be read.
+    ``subscribed`` are the pools that need not be read, ``launches`` routes the orders that buy from
+    a new pool.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Router:
         pools: Mapping[Dex, Mapping[MintPair, Pubkey]] | None = None,
         max_price_impact_bps: int | None = None,
         subscribed: SubscribedPools | None = None,
+        launches: LaunchRouter | None = None,
     ) -> None:
         self._subscribed = subscribed
+        self._launches = launches
         self._max_price_impact_bps = max_price_impact_bps
         overrides = pools or {}
         accounts = JointReader(node, patience_s=timeout_s / 2)
@@ -88,6 +93,8 @@ class Router:
 
         Raises ``Rejected`` or ``Transient`` as ``choose_quote`` does.
         """
+        if self._launches is not None and isinstance(terms.condition, Launch):
+            return await self._launches.route(self._with_cap(terms))
         return (await self.collect_offers(terms)).choose_route()
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
@@ -106,10 +113,14 @@ class Router:
             reads.append([(reader, reader.read(*mints)) for reader in self._readers])
         return [await _await_pools(each) for each in reads]
 
+    def _with_cap(self, terms: OrderTerms) -> OrderTerms:
+        if terms.max_price_impact_bps is None:
+            return replace(terms, max_price_impact_bps=self._max_price_impact_bps)
+        return terms
+
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every venue."""
-        if terms.max_price_impact_bps is None:
-            terms = replace(terms, max_price_impact_bps=self._max_price_impact_bps)
+        terms = self._with_cap(terms)
         mint_in = Pubkey.from_string(terms.token_in.mint)
         mint_out = Pubkey.from_string(terms.token_out.mint)
         reads = [(reader, reader.read(mint_in, mint_out)) for reader in self._readers]

@@ -29,6 +29,13 @@ from backend.simulator.faults import (
     find_token,
     resolve_pair,
 )
+from backend.simulator.launch_control import (
+    LaunchRequest,
+    MintRequest,
+    launch_mint,
+    launch_pool,
+    list_launches,
+)
 from backend.simulator.node import SimulatorNode
 from backend.simulator.programs import token
 from backend.simulator.wire.transaction_parser import parse_transaction
@@ -109,6 +116,9 @@ class ControlHandler:
             ("POST", "fork"): self._fork_chain,
             ("POST", "halt"): self._halt_chain,
             ("POST", "resume"): self._resume_chain,
+            ("POST", "mint"): self._launch_mint,
+            ("POST", "launch"): self._launch_pool,
+            ("GET", "launches"): lambda _request, _body: list_launches(node.chain),
         }
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -212,6 +222,12 @@ class ControlHandler:
         if funded_token == SOL:
             return key, replace(account, lamports=balance + amount)
         return key, token.with_amount(account, balance + amount)
+
+    def _launch_mint(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        return launch_mint(self._node.chain, _parse_body(MintRequest, body))
+
+    def _launch_pool(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        return launch_pool(self._node.chain, _parse_body(LaunchRequest, body))
 
     def _advance_blocks(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
         self._node.chain.clock.skip_blocks(_parse_body(_AdvanceRequest, body).blocks)

@@ -87,6 +87,13 @@ class HttpFailure(_BaseFault):
     retry_after_seconds: Seconds | None = None
 
 
+class MethodRefusal(_BaseFault):
+    """The node does not know some methods, as those that do not list what programs own."""
+
+    fault: Literal["refuse_method"]
+    methods: frozenset[str]
+
+
 class SlowResponse(_BaseFault):
     """Responses to some methods, or all responses, are delayed."""
 
@@ -168,6 +175,7 @@ Fault = Annotated[
     | SwapFailure
     | ResponseLoss
     | HttpFailure
+    | MethodRefusal
     | SlowResponse
     | VenueOutage
     | LateStatus

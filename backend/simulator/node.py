@@ -11,6 +11,7 @@ from backend.simulator.chain.chain import Chain
 from backend.simulator.faults import FaultRegistry
 from backend.simulator.methods.accounts import AccountMethods
 from backend.simulator.methods.params import Json, Params
+from backend.simulator.methods.program_accounts import ProgramMethods
 from backend.simulator.methods.signatures import SignatureMethods
 from backend.simulator.methods.status import StatusMethods
 from backend.simulator.methods.transactions import TransactionMethods
@@ -34,6 +35,7 @@ class SimulatorNode:
         self.methods: Final[Mapping[str, RpcMethod]] = {
             **StatusMethods(self.chain).list_methods(),
             **AccountMethods(self.chain, self.faults).list_methods(),
+            **ProgramMethods(self.chain, self.faults).list_methods(),
             **TransactionMethods(self.chain, self.block_producer, self.faults).list_methods(),
             **SignatureMethods(self.chain, self.block_producer).list_methods(),
         }

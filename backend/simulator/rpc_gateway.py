@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from backend.simulator.faults import HttpFailure, SlowResponse
+from backend.simulator.faults import HttpFailure, MethodRefusal, SlowResponse
 from backend.simulator.methods.params import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -27,7 +27,13 @@ BODY_BYTES_MAX: Final = 50 * 1024
 
 _NO_RESPONSE_S: Final = 60
 _ACCOUNT_READS: Final = frozenset(
-    {"getAccountInfo", "getBalance", "getMultipleAccounts", "getTokenAccountBalance"}
+    {
+        "getAccountInfo",
+        "getBalance",
+        "getMultipleAccounts",
+        "getProgramAccounts",
+        "getTokenAccountBalance",
+    }
 )
 
 
@@ -110,8 +116,10 @@ class RpcGateway:
     def _invoke_method(self, call: Json) -> Json:
         if not isinstance(call, dict) or call.get("jsonrpc") != "2.0":
             raise RpcError(INVALID_REQUEST, "Invalid request")
-        method = self._node.methods.get(_method_name(call))
-        if method is None:
+        name = _method_name(call)
+        method = self._node.methods.get(name)
+        refusal = self._node.faults.trigger(MethodRefusal, lambda fault: name in fault.methods)
+        if method is None or refusal is not None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
         return method(Params(call.get("params")))
 

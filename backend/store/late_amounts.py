@@ -12,9 +12,12 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from backend.domain.amounts import Token
 from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
+from backend.store.launches.tokens import parse_with_tokens
 
 ASK_INTERVAL: Final = timedelta(seconds=5)
 ASK_INTERVAL_MAX: Final = timedelta(minutes=5)
@@ -84,16 +87,16 @@ class LateAmountStore:
     async def take_due(self, limit: int) -> list[UnknownAmount]:
         """Orders that are due to be asked for; no other worker gets them for some time."""
         rows = await self._pool.fetch(_TAKE_DUE, limit, ASK_INTERVAL, ASK_INTERVAL_MAX, ASK_AGE_MAX)
-        return [
-            UnknownAmount(
-                row["id"],
-                row["tx_hash"],
-                self._tokens.find(row["token_in"], "token_in"),
-                self._tokens.find(row["token_out"], "token_out"),
-                int(row["amount_in"]),
-            )
-            for row in rows
-        ]
+        return await parse_with_tokens(self._pool, self._tokens, rows, self._parse)
+
+    def _parse(self, row: asyncpg.Record) -> UnknownAmount:
+        return UnknownAmount(
+            row["id"],
+            row["tx_hash"],
+            self._tokens.find(row["token_in"], "token_in"),
+            self._tokens.find(row["token_out"], "token_out"),
+            int(row["amount_in"]),
+        )
 
     async def store(self, amounts: Sequence[LateAmount]) -> None:
         """Store amounts; those that are known already stay as they are."""

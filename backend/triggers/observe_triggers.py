@@ -18,6 +18,10 @@ _refused = Counter(
     "Releases of orders that waited no more, had expired or were cooling down",
 )
 _slices = Counter("trigger_slices_placed", "Slices of TWAP orders that this worker has placed")
+_pools_found = Counter("launch_pools_found", "Pools found for sniper orders")
+_pools_not_listed = Counter(
+    "launch_pools_not_listed", "Refusals of the node to list pools for sniper orders"
+)
 _markets = Counter("trigger_markets_read", "Pairs whose pools were read for waiting orders")
 _incomplete = Counter(
     "trigger_markets_incomplete", "Reads of a pair that lacked a pool: no stop is judged by them"
@@ -85,6 +89,18 @@ def slices_placed(count: int, refused: int) -> None:
     """Slices of TWAP orders were placed; some of the orders had changed meanwhile."""
     _slices.inc(count)
     _log.info("slices placed", orders=count, refused=refused)
+
+
+def pools_found(count: int) -> None:
+    """Pools of pairs that sniper orders wait for were found."""
+    _pools_found.inc(count)
+    _log.info("pools found", pools=count)
+
+
+def pools_not_listed(reason: str) -> None:
+    """The node does not list what programs own: only pools at derived addresses are found."""
+    _pools_not_listed.inc()
+    _log.warning("node lists no pools", reason=reason)
 
 
 def differences_found(missing: int, extra: int) -> None:

@@ -11,9 +11,8 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, Token
-from backend.domain.conditions import Condition, ConditionState, Limit
+from backend.domain.conditions import Condition, ConditionState, Limit, PriceCondition
 from backend.domain.prices import PriceOf
-from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import TokenRegistry
 from backend.domain.waiting.hovering import HoveringLimits
 from backend.store.waiting.market_peaks import StoredPeaks
@@ -169,6 +168,9 @@ class WatchedOrders:
             if (apart := self._find_apart(record.condition)) is not None:
                 apart.add(record, direction.shard, now)
                 continue
+            if (apart := self._find_apart(record.condition)) is not None:
+                apart.add(record, direction.shard, now)
+                continue
             if record.cool_down_s > 0:
                 self.remove(record.id)
                 self._hovering.note_return(record.id, record.seq, record.cool_down_s, now)
@@ -283,7 +285,7 @@ def _keep_mark(order: WaitingOrder, state: ConditionState) -> None:
 
 
 def _to_waiting(record: WaitingRecord) -> WaitingOrder:
-    assert not isinstance(record.condition, SliceSchedule), "it is with its own kind"
+    assert isinstance(record.condition, PriceCondition), "the others are apart"
     return WaitingOrder(
         record.id,
         record.seq,

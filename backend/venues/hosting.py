@@ -5,7 +5,7 @@ The engine only reads pools. A simulated chain also owns them, so it needs these
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -32,6 +32,11 @@ class HostedPool(Pool, Protocol):
     @property
     def mints(self) -> tuple[Pubkey, Pubkey]:
         """The pool's two tokens, in its own order."""
+        ...
+
+    @property
+    def lp_supply(self) -> int:
+        """How many LP tokens were issued, of which some may be burned; 0 where there are none."""
         ...
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
@@ -63,13 +68,23 @@ class HostedVenue(Venue, Protocol):
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> HostedPool:
-        """Create the venue's default pool of two SPL tokens, with these reserves.
+        """Create a pool of two tokens, with these reserves: the venue's default one, or another.
 
         Its price is ``amount_b / amount_a`` base units of b for one of a. Its only fee is
-        ``fee_e9`` parts per billion of each trade, and it opens at ``open_time``.
+        ``fee_e9`` parts per billion of each trade, and it opens at ``open_time``. ``address``
+        is that of a pool besides the default one, ``mints`` are the accounts of those tokens that
+        are of Token-2022. Of its liquidity, ``locked_bps`` cannot be withdrawn, as far as the
+        pool's own account says that: see ``encode_lp_mint``.
         Raises ``ValueError`` if the venue does not permit such a pool.
         """
+        ...
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Encode the mint of the pool's LP tokens, if it has one, with the locked ones burned."""
         ...
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:

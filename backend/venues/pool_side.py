@@ -5,19 +5,23 @@ Also the checks and calculations that every exact-in swap shares.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import U64_MAX, ceil_div, floor_div
+from backend.domain.amounts import BPS, U64_MAX, ceil_div, floor_div
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9
 from backend.venues.spl import (
+    MINT,
     TOKEN_2022_PROGRAM,
     TOKEN_ACCOUNT,
+    TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
     TransferFee,
+    make_token_account,
     read_transfer_fee,
     with_amount,
 )
@@ -95,6 +99,29 @@ def read_pool_side(
     mint_account = accounts.get(mint)
     fee = read_transfer_fee(mint, mint_account, epoch)
     return replace(side, mint_account=mint_account, fee=fee)
+
+
+def create_pool_side(
+    mint: Pubkey, vault: Pubkey, authority: Pubkey, amount: int, mints: Mapping[Pubkey, Account]
+) -> PoolSide:
+    """Create the side of a new pool; ``mints`` has the accounts of the tokens of Token-2022."""
+    mint_account = mints.get(mint)
+    program = TOKEN_PROGRAM if mint_account is None else mint_account.owner
+    fee = None if mint_account is None else read_transfer_fee(mint, mint_account, 0)
+    vault_account = make_token_account(mint, authority, amount, program)
+    return PoolSide(mint, program, vault, amount, vault_account, mint_account, fee)
+
+
+def compute_locked_bps(locked: int, total: int) -> int | None:
+    """The share of a pool's liquidity that is locked, rounded down; ``None`` if there is none."""
+    return None if total <= 0 else max(floor_div(locked * BPS, total), 0)
+
+
+def compute_burned_bps(lp_mint: Account | None, issued: int) -> int | None:
+    """The share of the LP tokens that was burned, rounded down; ``None`` if their mint is gone."""
+    if lp_mint is None or lp_mint.owner != TOKEN_PROGRAM:
+        return None
+    return compute_locked_bps(issued - MINT.read(lp_mint.data).supply, issued)
 
 
 def select_token_2022_mints(*sides: tuple[Pubkey, Pubkey]) -> list[Pubkey]:

@@ -31,6 +31,31 @@ Accounts = Mapping[Pubkey, Account | None]
 
 
 @dataclass(frozen=True, slots=True)
+class PoolSearch:
+    """How a node finds the pools of a program: by the size of their accounts, and their mints.
+
+    ``mint_offsets`` are where the account has the mints of its two tokens, in its own order.
+    """
+
+    data_size: int
+    mint_offsets: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTraits:
+    """What a pool shows of itself besides its price; ``None`` is what cannot be known.
+
+    ``reserve_in`` is what it holds of the token that is paid in, in base units; ``locked_bps`` the
+    share of its liquidity that nobody can withdraw, rounded down; ``age_s`` the seconds since it
+    opened, negative before.
+    """
+
+    reserve_in: int
+    locked_bps: int | None
+    age_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SwapAccounts:
     """The trader's accounts in a swap: the input and output token accounts, and their owner."""
 
@@ -65,6 +90,14 @@ class Pool(Protocol):
 
         Raises ``Rejected`` if it would not swap: not open, disabled, zero output, too large.
         """
+        ...
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        """List the accounts that ``read_traits`` needs besides the pool's own."""
+        ...
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read what the pool shows of itself to who pays in ``mint_in``."""
         ...
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
@@ -105,6 +138,11 @@ class Venue(Protocol):
     @property
     def program(self) -> Pubkey:
         """The program's address."""
+        ...
+
+    @property
+    def search(self) -> PoolSearch:
+        """How a node finds the program's pools."""
         ...
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:

@@ -16,7 +16,7 @@ FIELDS = {
     "tokenIn": "the token that is sold: a symbol or a mint address",
     "tokenOut": "the token that is bought",
     "amount": "how much of tokenIn; amountIn is another name of it",
-    "type": "market, limit, stop, takeProfit, stopLimit or trailingStop; orderType is the same",
+    "type": "market, limit, stop, takeProfit, stopLimit, trailingStop or sniper; or orderType",
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
@@ -30,6 +30,15 @@ FIELDS = {
     "slices": "of twap: in so many orders over time",
     "intervalS": "of twap: seconds from one slice to the next",
     "jitterBps": "of twap: how far a slice may be from its share and its time",
+    "minLiquidity": "of sniper: so much of tokenIn is in the pool",
+    "mintAuthorityRevoked": "of sniper: true if nobody may mint more of tokenOut",
+    "freezeAuthorityNone": "of sniper: true if nobody may freeze tokenOut",
+    "maxTransferFeeBps": "of sniper: what a token of Token-2022 withholds, at most",
+    "maxFeeBps": "of sniper: the pool's fee, at most",
+    "lpLockedMinBps": "of sniper: so much of the liquidity is locked or burned",
+    "maxPoolAgeS": "of sniper: the pool opened at most so many seconds ago",
+    "dexes": "of sniper: raydium, meteora, or both with a space between; in JSON a list",
+    "looks": "of sniper: so many reads in a row have to agree",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
@@ -51,8 +60,17 @@ INTEGER_FIELDS = {
     "slices": (2, 1_000),
     "intervalS": (1, 86_400),
     "jitterBps": (0, 5_000),
+    "maxTransferFeeBps": (0, _BPS),
+    "maxFeeBps": (0, _BPS),
+    "lpLockedMinBps": (0, _BPS),
+    "maxPoolAgeS": (1, 31_536_000),
+    "looks": (1, 10),
 }
 """The fields that are whole numbers, with the least and the largest."""
+FLAG_FIELDS = ("mintAuthorityRevoked", "freezeAuthorityNone")
+"""The fields that are true or false."""
+LIST_FIELDS = ("dexes",)
+"""The fields that are lists of names."""
 ORDER_TYPES = (
     "market",
     "limit",
@@ -76,8 +94,9 @@ _CHOICES = (
 )
 _NUMBERS = (
     *("amount", "amountIn", "minAmountOut", "limitPrice", "triggerPrice", "stopPrice"),
-    "activationPrice",
+    *("activationPrice", "minLiquidity"),
 )
+_FLAGS = {"true": True, "false": False}
 _DIGITS_MAX = 40
 _SLIPPAGE_FRACTION_LIMIT = Decimal("0.5")
 _MEANT = {
@@ -173,6 +192,28 @@ def _parse_slippage_fraction(text: str) -> int:
     return int(bps)
 
 
+def convert_cells(order: Order) -> Order:
+    """The order of a line of CSV with values as JSON has them; what is none of these stays text."""
+    for name in INTEGER_FIELDS.keys() & order.keys():
+        order[name] = int(order[name]) if _is_integer(order[name]) else order[name]
+    for name in set(FLAG_FIELDS) & order.keys():
+        order[name] = _FLAGS.get(str(order[name]).lower(), order[name])
+    for name in set(LIST_FIELDS) & order.keys():
+        order[name] = order[name].split()
+    return order
+
+
+def has_json_form(name: str, value: object) -> bool:
+    """Whether a field may have a value in JSON lines: text or a number, or what else it takes."""
+    if isinstance(value, list):
+        return name in LIST_FIELDS
+    return not isinstance(value, dict) and (not isinstance(value, bool) or name in FLAG_FIELDS)
+
+
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < CLIENT_ORDER_ID_CHARACTERS_MAX
+
+
 def find_value_faults(order: Mapping[str, object]) -> list[str]:
     """Find the values that an engine would refuse for their form alone."""
     faults = [
@@ -184,6 +225,11 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
         value, (least, most) = order[name], INTEGER_FIELDS[name]
         if not isinstance(value, int) or not least <= value <= most:
             faults.append(f"{name}: {value!r} must be a whole number from {least} to {most}")
+    faults += [
+        f"{name}: {order[name]!r} must be true or false"
+        for name in FLAG_FIELDS
+        if name in order and not isinstance(order[name], bool)
+    ]
     for name, known in _CHOICES:
         if name in order and str(order[name]).lower() not in map(str.lower, known):
             faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")

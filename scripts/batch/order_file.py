@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 
 from batch.fields import (
     CLIENT_ORDER_ID_CHARACTERS_MAX,
-    INTEGER_FIELDS,
     KNOWN_NAMES,
+    convert_cells,
     find_name_faults,
     find_value_faults,
+    has_json_form,
     is_client_order_id,
     is_like_name,
     translate_spellings,
@@ -156,9 +157,7 @@ class _OrderReader:
         if reasons := find_name_faults(order):  # of a known header: a value that is missing
             self._faults.add(line, "; ".join(reasons))
             return
-        for name in INTEGER_FIELDS.keys() & order.keys():
-            order[name] = int(order[name]) if _is_integer(order[name]) else order[name]
-        self._add(line, order)
+        self._add(line, convert_cells(order))
 
     # JSON lines
 
@@ -183,8 +182,8 @@ class _OrderReader:
         if not isinstance(order, dict):
             raise ValueError("is no JSON object")  # noqa: TRY004 - a fault of the file
         for name, value in order.items():
-            if isinstance(value, bool | dict | list):
-                raise ValueError(f"{name}: must be text or a number")  # noqa: TRY004
+            if not has_json_form(name, value):
+                raise ValueError(f"{name}: must be text or a number")
         if reasons := find_name_faults(order):
             raise ValueError("; ".join(reasons))
         self._add(line, order)
@@ -217,10 +216,6 @@ def _is_header(names: list[str]) -> bool:
 
 def _count_columns(row: list[str]) -> str:
     return "1 column" if len(row) == 1 else f"{len(row)} columns"
-
-
-def _is_integer(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < CLIENT_ORDER_ID_CHARACTERS_MAX
 
 
 def _describe_csv_error(error: csv.Error) -> str:

@@ -61,6 +61,13 @@ _WAITING_ORDERS: Mapping[str, Json] = {
         "limitPrice": "1",
         "priceOf": "tokenOut",
     },
+    "Sniper: buy from the first pool of the two that takes 0.01 % or less": {
+        "tokenIn": "SOL",
+        "tokenOut": "RAY",
+        "amount": "1",
+        "type": "sniper",
+        "maxFeeBps": 1,
+    },
 }
 _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_, n) => ({{
   tokenIn: n % 2 ? "SOL" : "USDC",

@@ -129,6 +129,29 @@ async def test_check_names_wrong_values_of_orders_that_wait(tmp_path: Path) -> N
     assert "line 3" not in errors
 
 
+async def test_check_names_wrong_guards_of_snipers(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    names = "type,minLiquidity,freezeAuthorityNone,maxFeeBps,dexes,looks"
+    file.write_text(
+        f"{COLUMNS},{names}\nSOL,USDC,1,sniper,5.5,TRUE,100,raydium meteora,3\n"
+        "SOL,USDC,1,sniper,-1,yes,10001,,11\n"
+    )
+    code, _, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--check")
+    assert code == 2
+    for name in ("minLiquidity", "freezeAuthorityNone", "maxFeeBps", "looks"):
+        assert f"line 3: {name}: " in errors
+    assert "line 2" not in errors
+    lines = tmp_path / "orders.jsonl"
+    order = '{"tokenIn":"SOL","tokenOut":"USDC","amount":1,"type":"sniper"'
+    lines.write_text(
+        f'{order},"dexes":["raydium"],"mintAuthorityRevoked":true}}\n{order},"looks":true}}\n'
+    )
+    code, _, errors = await run_script(UNREACHABLE_NODE, "--file", str(lines), "--check")
+    assert code == 2
+    assert "line 2: looks: must be text or a number" in errors
+    assert "line 1" not in errors
+
+
 @pytest.mark.parametrize("lines", [("--batch-size", "10"), ()])
 async def test_a_file_with_a_wrong_value_is_not_placed_in_part(
     tmp_path: Path, lines: tuple[str, ...]

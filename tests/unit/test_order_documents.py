@@ -27,8 +27,8 @@ STATIC = Path(__file__).parent.parent.parent / "static"
 OPENAPI = cast(Json, json.loads(json.dumps(build_openapi(ROUTES, SOCKETS, 1_000))))
 ASYNCAPI: Json = yaml.safe_load((STATIC / "asyncapi.yaml").read_text())
 TOKENS = TokenRegistry()
-UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token", "type_not_supported")
-"""No schema can say which tokens exist and which order types are supported so far."""
+UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token")
+"""No schema can say which tokens exist."""
 UNDOCUMENTED_WORDS = (
     *("decimals", "64-bit", "out of range", "must be a decimal number of at most"),
     *("disagrees with it", "whole basis points", "no time of the calendar"),
@@ -80,6 +80,7 @@ VALUES = st.one_of(
         ["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "0.01", "0.5", "x", "SOL", "usdc"]
     ),
     st.sampled_from(["gtc", "gtd", "ioc", "2030-01-01", "2030-01-01T00:00+01:00"]),
+    st.sampled_from(["sniper", True, ["raydium"], ["orca"], []]),
     st.sampled_from(["market", "limit", "twap", "2030-01-01T00:00:00Z"]),
     st.sampled_from(["twap:1", "x" * 64, "x" * 65, "\u0437"]),
 )
@@ -88,6 +89,8 @@ NAMES = (
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
     *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
     *("then", "strict", "slices", "intervalS", "jitterBps"),
+    *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxFeeBps", "looks"),
+    *("maxTransferFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes"),
 )
 
 

@@ -93,6 +93,19 @@ MARKET: Final[Schema] = {
 }
 """What the market gives an order that waits."""
 
+GUARDS: Final[dict[str, Schema]] = {
+    "minLiquidity": AMOUNT,
+    "mintAuthorityRevoked": {"type": "boolean"},
+    "freezeAuthorityNone": {"type": "boolean"},
+    "maxTransferFeeBps": BASIS_POINTS,
+    "maxFeeBps": BASIS_POINTS,
+    "lpLockedMinBps": BASIS_POINTS,
+    "maxPoolAgeS": POSITIVE_INTEGER,
+    "dexes": array_schema(DEX, minItems=1),
+    "looks": POSITIVE_INTEGER,
+}
+"""The guards of a sniper order: those that it has are there, of no other order any."""
+
 ORDER: Final[Schema] = {
     "orderId": ID,
     "clientOrderId": nullable_schema(STRING),
@@ -116,6 +129,7 @@ ORDER: Final[Schema] = {
     **SLICES,
     **PROGRESS,
     "nextSliceAt": _NEXT_SLICE_AT,
+    **GUARDS,
     "isTriggered": {
         "type": "boolean",
         "description": "Whether its trigger was met: from then on a `stopLimit` or a `takeProfit`"
@@ -150,7 +164,11 @@ ORDER: Final[Schema] = {
         "description": "What the network has charged for its transactions that landed, of all"
         " attempts; null while no node has told it.",
     },
-    "lastError": nullable_schema(STRING),
+    "lastError": {
+        **nullable_schema(STRING),
+        "description": "Why its last attempt failed; of a `sniper` that waits, why no pool that was"
+        " found suits it.",
+    },
     "mayLandUntil": nullable_schema(MAY_LAND_UNTIL),
     "cancelReason": {
         **nullable_schema(CODE),
@@ -186,6 +204,7 @@ _ORDER_TERMS: Final[Schema] = {
     "maxPriceImpactBps": BASIS_POINTS,
     **CONDITION,
     **SLICES,
+    **GUARDS,
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": TIME,
     "batchId": ID,
@@ -286,6 +305,7 @@ EVENTS: Final[dict[str, Schema]] = {
         "maxPriceImpactBps",
         *CONDITION,
         *SLICES,
+        *GUARDS,
         "timeInForce",
         "expiresAt",
         "batchId",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import EVENTS, MARKET, ORDER, ROUTE, SLICES_FIELDS
+from backend.api.documents.order_schemas import (
+    EVENTS,
+    GUARDS,
+    MARKET,
+    ORDER,
+    ROUTE,
+    SLICES_FIELDS,
+)
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -103,7 +110,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
-    "Order": object_schema(ORDER, optional=("steps", *MARKET, *SLICES_FIELDS)),
+    "Order": object_schema(ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS)),
     "OrderList": object_schema(
         {
             "orders": array_schema(schema_ref("Order")),

@@ -19,6 +19,7 @@ from backend.api.routes.place_orders import (
     build_new_order,
     find_met_now,
     find_strict_error,
+    learn_mints,
     read_order_request,
 )
 from backend.api.wire.http import Request, Response, read_json_body
@@ -67,9 +68,10 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
 
 async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRequest | Problem]:
     entries: list[OrderRequest | Problem] = []
+    refused_mints = await learn_mints(api, raw)
     for raw_order in raw:
         try:
-            entries.append(read_order_request(api, raw_order))
+            entries.append(read_order_request(api, raw_order, refused_mints))
         except Problem as problem:
             entries.append(problem)
         if len(entries) % YIELD_EVERY_ORDERS == 0:

@@ -6,7 +6,7 @@ Orders by POST and orders over a WebSocket take this same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.waiting.order_markets import judge_orders, judge_surely
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
+from backend.api.wire.order_types.sniper import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
-from backend.api.wire.request_schemas import OrderRequest, read_order
+from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
 from backend.domain.conditions import PriceCondition
-from backend.domain.errors import Transient
+from backend.domain.errors import Rejected, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
 from backend.domain.times import format_time
@@ -60,7 +61,7 @@ async def place_order(api: ApiContext, request: Request) -> Response:
 async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderAccepted:
     """Accept one order. Raises ``Problem`` or an engine's error; then nothing is stored."""
     services = api.services
-    order_request = read_order_request(api, raw)
+    order_request = read_order_request(api, raw, await learn_mints(api, [raw]))
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
     if order_request.is_strict:
         await _require_unmet(api, order)
@@ -108,7 +109,18 @@ async def find_met_now(api: ApiContext, orders: Sequence[NewOrder]) -> list[bool
     return [met.get(each.id) for each in orders]
 
 
-def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
+async def learn_mints(api: ApiContext, raw: Sequence[object]) -> Mapping[str, Rejected]:
+    """Learn of the tokens that orders name by their mint alone; returns why some are refused.
+
+    Raises ``Transient`` if the node cannot be reached.
+    """
+    names = list_mints(raw)
+    return await api.services.mints.learn(names) if names else NO_REFUSALS
+
+
+def read_order_request(
+    api: ApiContext, raw: object, refused_mints: Mapping[str, Rejected] = NO_REFUSALS
+) -> OrderRequest:
     """Parse an order with the defaults of the settings. Raises ``Problem`` (422)."""
     settings = api.services.settings
     return read_order(
@@ -117,6 +129,7 @@ def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
         settings.slippage_bps,
         settings.max_price_impact_bps,
         settings.stop_slippage_bps,
+        refused_mints,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -13,12 +14,15 @@ from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
 from backend.domain.errors import EngineError, Unavailable
 from backend.engine.api_services import ApiServices
+from backend.routing.pool_finder import ListingProbe
 from backend.store.feed_lag import FeedLag, OpenTransaction
 
 CHECK_TIMEOUT_S = 2.0
-ADVISORY_CHECKS = {"feed", "history"}
+ADVISORY_CHECKS = {"feed", "history", "pools"}
 """Checks that say something, and make the API no less ready."""
 _NO_HISTORY = "the node keeps no transaction history: confirmed orders have no amount"
+
+_NO_LISTING = "sniper orders find new pools at the venues' default addresses only"
 
 Check = Callable[[], Awaitable[Mapping[str, object] | None]]
 """A check of one dependency; it returns what else is to be said of it."""
@@ -27,7 +31,8 @@ Check = Callable[[], Awaitable[Mapping[str, object] | None]]
 async def get_readiness(api: ApiContext, request: Request) -> Response:
     """``GET /readyz``: whether orders can be accepted and executed.
 
-    A late feed, or a node without history, makes it no less ready: orders are executed and end.
+    A late feed, a node without history, or one that lists no pools makes it no less ready: orders
+    are executed and end.
     """
     if api.admission.is_stopping:
         raise retry_later("shutting_down", "this server is stopping; use another one")
@@ -72,7 +77,13 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
         "redis": check_redis,
         "node": check_node,
         "history": check_history,
+        "pools": partial(_check_listing, services.listing),
     }
+
+
+async def _check_listing(listing: ListingProbe) -> None:
+    if reason := await listing.check():
+        raise Unavailable("pools_not_listed", f"{_NO_LISTING}: {reason}")
 
 
 def _describe_feed(lag: FeedLag, holder: OpenTransaction | None) -> Mapping[str, object]:

@@ -6,11 +6,14 @@ together, by the names that the client used.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from hashlib import sha256
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -36,6 +39,7 @@ from backend.api.wire.order_conditions import (
     check_strict,
     resolve_condition,
 )
+from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.spellings import (
     SPELLING_SCHEMAS,
@@ -46,11 +50,12 @@ from backend.api.wire.spellings import (
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.condition_fields import format_condition
-from backend.domain.errors import InvalidInput
+from backend.domain.errors import InvalidInput, Rejected
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
+NO_REFUSALS: Final[Mapping[str, Rejected]] = MappingProxyType({})
 _ORDER_TYPES: Final = {kind.value.lower(): kind for kind in OrderType}
 
 
@@ -91,7 +96,7 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(TimesBody, StrictBody, ConditionBody, SwapBody):
+class OrderBody(TimesBody, StrictBody, GuardBody, ConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None
@@ -120,21 +125,27 @@ def read_order(
     slippage_bps: int,
     max_price_impact_bps: int | None = None,
     stop_slippage_bps: int | None = None,
+    refused_mints: Mapping[str, Rejected] = NO_REFUSALS,
 ) -> OrderRequest:
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
-    ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market.
+    ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market,
+    ``refused_mints`` say why a sniper cannot trade the tokens with these mints.
     Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     kind = _resolve_type(body, errors)
-    terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
+    find = tokens.find_listed
+    if kind is OrderType.SNIPER:
+        find = partial(_find_token, tokens, refused_mints)
+    terms = _resolve_terms(body, find, (slippage_bps, max_price_impact_bps), errors)
     time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
     check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
+        terms = resolve_guards(body, kind, terms, errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
@@ -173,10 +184,20 @@ def read_quote(
     """Parse the swap of a quote request. Raises as ``read_order`` does."""
     errors: list[FieldError] = []
     body, written_names = validate_fields(SwapBody, raw, errors)
-    terms = _resolve_terms(body, tokens, (slippage_bps, max_price_impact_bps), errors)
+    terms = _resolve_terms(body, tokens.find_listed, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     return terms
+
+
+def _find_token(
+    tokens: TokenRegistry, refused_mints: Mapping[str, Rejected], name: str, field: str
+) -> Token:
+    """Find a token, also one that only its mint names. Raises ``InvalidInput``."""
+    refusal = refused_mints.get(name)
+    if refusal is not None:
+        raise InvalidInput(field, refusal.reason, refusal.code)
+    return tokens.find(name, field)
 
 
 def read_batch(raw: object, orders_max: int) -> list[object]:
@@ -208,23 +229,19 @@ def _resolve_type(body: OrderBody, errors: list[FieldError]) -> OrderType | None
     kind = _ORDER_TYPES.get(body.type.lower())
     if kind is None:
         errors.append(FieldError("type", "invalid_field", explain_type(body.type)))
-    elif kind is OrderType.SNIPER:
-        reason = f"{kind} orders are not supported yet"
-        errors.append(FieldError("type", "type_not_supported", reason))
-        return None
     return kind
 
 
 def _resolve_terms(
     body: SwapBody,
-    tokens: TokenRegistry,
+    find: Callable[[str, str], Token],
     defaults: tuple[int, int | None],
     errors: list[FieldError],
 ) -> OrderTerms | None:
     """The terms of a swap; ``defaults`` are its slippage and its cap on the price impact."""
     failed_fields = {error.field for error in errors}
-    token_in = _resolve_token(body.token_in, "tokenIn", tokens, failed_fields, errors)
-    token_out = _resolve_token(body.token_out, "tokenOut", tokens, failed_fields, errors)
+    token_in = _resolve_token(body.token_in, "tokenIn", find, failed_fields, errors)
+    token_out = _resolve_token(body.token_out, "tokenOut", find, failed_fields, errors)
     if token_in is not None and token_in == token_out:
         reason = f"is {token_out.symbol}, the same token as tokenIn"
         errors.append(FieldError("tokenOut", "same_token", reason))
@@ -252,7 +269,7 @@ def _resolve_terms(
 def _resolve_token(
     name: str | None,
     field: str,
-    tokens: TokenRegistry,
+    find: Callable[[str, str], Token],
     failed_fields: set[str],
     errors: list[FieldError],
 ) -> Token | None:
@@ -261,7 +278,7 @@ def _resolve_token(
             errors.append(FieldError(field, "missing_field", "is required"))
         return None
     try:
-        return tokens.find(name, field)
+        return find(name, field)
     except InvalidInput as error:
         errors.append(FieldError(error.field, error.code, error.reason))
         return None

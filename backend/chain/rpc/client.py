@@ -35,6 +35,7 @@ from backend.chain.rpc.results import (
     SimulationResult,
     read_accounts,
     read_blockhash,
+    read_program_accounts,
     read_simulation,
     read_statuses,
     read_tip,
@@ -136,6 +137,22 @@ class RpcClient:
             [[str(key) for key in keys], options],
             partial(read_accounts, expected=len(keys)),
         )
+
+    async def get_program_accounts(
+        self, program: Pubkey, filters: Sequence[Json]
+    ) -> tuple[int, dict[Pubkey, Account]]:
+        """The slot, and the accounts of a program that pass all filters, by address.
+
+        Raises ``Rejected`` (node_refused) if the node does not list what programs own.
+        """
+        options = {
+            "encoding": _ENCODING,
+            "commitment": Commitment.CONFIRMED,
+            "filters": filters,
+            "withContext": True,
+        }
+        params = [str(program), options]
+        return await self._read("getProgramAccounts", params, read_program_accounts)
 
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0

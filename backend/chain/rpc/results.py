@@ -131,6 +131,20 @@ def read_accounts(result: Json, expected: int) -> tuple[int, list[Account | None
     return int(result["context"]["slot"]), accounts
 
 
+def read_program_accounts(result: Json) -> tuple[int, dict[Pubkey, Account]]:
+    """Read ``getProgramAccounts`` with its context: the slot, and the accounts by address."""
+    accounts = (read_program_account(value) for value in result["value"])
+    return int(result["context"]["slot"]), dict(accounts)
+
+
+def read_program_account(value: Json) -> tuple[Pubkey, Account]:
+    """Read an account of a program with its address, as lists and notifications have it."""
+    account = read_account(value["account"])
+    if account is None:
+        raise ValueError("an account of a program is missing")
+    return Pubkey.from_string(value["pubkey"]), account
+
+
 def read_simulation(result: Json) -> SimulationResult:
     """Read the result of ``simulateTransaction``."""
     value = result["value"]

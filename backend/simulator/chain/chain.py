@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain import genesis
+from backend.simulator.chain.launches import Launches
 from backend.simulator.chain.ledger import ExecutedTransaction, Ledger
 from backend.simulator.chain.status_cache import CACHE_SLOTS, SignatureStatus, StatusCache
 from backend.simulator.market.pools import PoolMarket
@@ -68,6 +69,7 @@ class Chain:
         self._price_factors = self._load_price_factors()
         self.pools: Final = PoolMarket(options, self.clock, self._price_factors)
         self._mints = genesis.build_mint_accounts()
+        self.launches: Final = Launches(self.ledger, self.pools, self._mints)
         self.bank: Final = Bank(self._load_accounts())
         self._opened_at_slot = self.clock.slot()
         self.status_cache: Final = StatusCache(
@@ -99,6 +101,14 @@ class Chain:
         """The current account at an address."""
         stored = self.bank.get(key) or self._mints.get(key)
         return stored or self.pools.get_account(key, self.clock.slot())
+
+    def list_program_accounts(self, program: Pubkey) -> Iterator[tuple[Pubkey, Account]]:
+        """The accounts that a program owns, with their addresses."""
+        for keys in (self.bank.list_owned(program), self._mints, self.pools.list_addresses()):
+            for key in keys:
+                account = self.get_account(key)
+                if account is not None and account.owner == program:
+                    yield key, account
 
     def find_status(self, signature: str, *, search_history: bool) -> SignatureStatus | None:
         """The slot and error of a landed signature; ``search_history`` also reads the ledger."""

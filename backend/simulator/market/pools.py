@@ -41,7 +41,8 @@ class _PoolState:
     """A pool at genesis and its current state, computed for the slot of the last access.
 
     The vaults in ``accounts`` always match ``pool``. The pool account itself is encoded when it
-    is read, because that is most of the work; ``is_account_stale`` until then.
+    is read, because that is most of the work; ``is_account_stale`` until then. ``launch_price`` is
+    that of a launched pool, which follows no market: base units of quote for one of base.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class _PoolState:
         "dex",
         "genesis",
         "is_account_stale",
+        "launch_price",
         "pool",
         "price_factor_e9",
         "quote",
@@ -58,13 +60,20 @@ class _PoolState:
     )
 
     def __init__(
-        self, dex: Dex, base: Token, quote: Token, genesis: HostedPool, price_factor_e9: int
+        self,
+        dex: Dex,
+        base: Token,
+        quote: Token,
+        genesis: HostedPool,
+        price_factor_e9: int,
+        launch_price: Fraction | None = None,
     ) -> None:
         self.dex: Final = dex
         self.base: Final = base
         self.quote: Final = quote
         self.genesis: Final = genesis
         self.price_factor_e9 = price_factor_e9
+        self.launch_price: Final = launch_price
         self.start_slot(-1, genesis)
         self.vaults: Final = {
             Pubkey(account.data[:32]): key
@@ -102,6 +111,22 @@ class PoolMarket:
             for key in state.genesis.encode_accounts()
         }
         self._clock_account: tuple[int, Account] | None = None
+
+    def add(self, dex: Dex, base: Token, quote: Token, pool: HostedPool, price: Fraction) -> None:
+        """Add a launched pool, whose price stays that of its launch.
+
+        Raises ``ValueError`` if there is a pool at its address.
+        """
+        if pool.address in self._pools_by_address:
+            raise ValueError(f"there is a pool at {pool.address}")
+        state = _PoolState(dex, base, quote, pool, E9, price)
+        self._pools_by_address[pool.address] = state
+        for key in pool.encode_accounts():
+            self._pools_by_account.setdefault(key, state)
+
+    def list_addresses(self) -> Iterator[Pubkey]:
+        """The addresses of all accounts of pools."""
+        return iter(list(self._pools_by_account))
 
     def get_pool(self, address: Pubkey, slot: int) -> HostedPool | None:
         """A pool in its current state of the current slot."""
@@ -201,6 +226,8 @@ class PoolMarket:
         return state
 
     def _build_pool(self, state: _PoolState, slot: int, price_factor_e9: int) -> HostedPool:
+        if state.launch_price is not None:
+            return self._build_launched(state, state.launch_price, slot, price_factor_e9)
         walk_factor = E9
         if self._options.has_moving_prices:
             at_ms = self._clock.elapsed_ms(slot)
@@ -211,6 +238,15 @@ class PoolMarket:
         price *= Fraction(walk_factor * price_factor_e9, E9 * E9)
         mint = Pubkey.from_string(state.base.mint)
         pool = state.genesis.with_price(mint, price.numerator, price.denominator)
+        return pool.with_clock(self._build_clock(slot))
+
+    def _build_launched(
+        self, state: _PoolState, price: Fraction, slot: int, price_factor_e9: int
+    ) -> HostedPool:
+        pool = state.genesis
+        if price_factor_e9 != E9:
+            moved, mint = price * Fraction(price_factor_e9, E9), Pubkey.from_string(state.base.mint)
+            pool = pool.with_price(mint, moved.numerator, moved.denominator)
         return pool.with_clock(self._build_clock(slot))
 
     def _build_clock(self, slot: int) -> Clock:

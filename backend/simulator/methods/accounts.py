@@ -9,7 +9,6 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import format_amount
-from backend.domain.tokens import KNOWN_TOKENS
 from backend.simulator.chain.chain import Chain
 from backend.simulator.faults import FaultRegistry, VenueOutage
 from backend.simulator.methods.params import (
@@ -30,7 +29,6 @@ from backend.venues.venue import Account
 KEYS_MAX: Final = 100
 _DATA_BYTES_MAX: Final = 10_485_760
 _ENCODINGS: Final = ("base64",)
-_DECIMALS_BY_MINT: Final = {each.mint: each.decimals for each in KNOWN_TOKENS}
 
 
 class AccountMethods:
@@ -82,10 +80,10 @@ class AccountMethods:
             raise RpcError(INVALID_PARAMS, "Invalid param: could not find account")
         if not token.is_token_account(account):
             raise RpcError(INVALID_PARAMS, "Invalid param: not a Token account")
-        mint = str(Pubkey(account.data[:32]))
+        decimals = self._chain.launches.get_decimals(str(Pubkey(account.data[:32])))
         return {
             "context": build_context(self._chain, params.get_options(1)),
-            "value": amount_to_json(mint, token.read_amount(account)),
+            "value": amount_to_json(token.read_amount(account), decimals),
         }
 
     def get_minimum_balance_for_rent_exemption(self, params: Params) -> Json:
@@ -131,9 +129,8 @@ def account_to_json(account: Account | None, options: CallOptions) -> Json:
     }
 
 
-def amount_to_json(mint: str, amount: int) -> Json:
+def amount_to_json(amount: int, decimals: int) -> Json:
     """A token amount as JSON."""
-    decimals = _DECIMALS_BY_MINT.get(mint, 0)
     return {
         "amount": str(amount),
         "decimals": decimals,

@@ -150,6 +150,24 @@ class CallOptions:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be an object")
         return CallOptions(value)
 
+    def get_string(self, name: str) -> str:
+        """A required string."""
+        value = self._values.get(name)
+        if not isinstance(value, str):
+            raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be a string")
+        return value
+
+    def get_objects(self, name: str, count_max: int) -> list[CallOptions]:
+        """An array of at most ``count_max`` objects of options, empty by default."""
+        values = self._values.get(name)
+        if values is None:
+            return []
+        if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
+            raise RpcError(INVALID_PARAMS, f"Invalid params: {name} should be an array of objects")
+        if len(values) > count_max:
+            raise RpcError(INVALID_PARAMS, f"Too many {name} provided; max {count_max}")
+        return list(map(CallOptions, values))
+
     def get_pubkeys(self, name: str, count_max: int) -> list[Pubkey]:
         """A required array of at most ``count_max`` addresses."""
         return [

@@ -24,11 +24,9 @@ from backend.simulator.methods.params import (
 )
 from backend.simulator.programs.runtime import TokenBalance
 from backend.simulator.wire import base58
-from backend.venues.spl import TOKEN_PROGRAM
 
 SIGNATURES_MAX: Final = 256
 _ENCODINGS: Final = ("json", "base64", "base58")
-_TOKEN_PROGRAM: Final = str(TOKEN_PROGRAM)
 
 
 class SignatureMethods:
@@ -109,11 +107,11 @@ class SignatureMethods:
                 "loadedAddresses": {"readonly": [], "writable": []},
                 "logMessages": receipt.logs,
                 "postBalances": after,
-                "postTokenBalances": _balances_to_json(
+                "postTokenBalances": self._balances_to_json(
                     receipt.tokens, lambda balance: balance.amount_after
                 ),
                 "preBalances": before,
-                "preTokenBalances": _balances_to_json(
+                "preTokenBalances": self._balances_to_json(
                     receipt.tokens, lambda balance: balance.amount_before
                 ),
                 "rewards": [],
@@ -126,21 +124,21 @@ class SignatureMethods:
             content["version"] = receipt.version
         return content
 
-
-def _balances_to_json(
-    tokens: Sequence[TokenBalance], read_amount: Callable[[TokenBalance], int | None]
-) -> Json:
-    return [
-        {
-            "accountIndex": balance.account_index,
-            "mint": balance.mint,
-            "owner": balance.owner,
-            "programId": _TOKEN_PROGRAM,
-            "uiTokenAmount": amount_to_json(balance.mint, amount),
-        }
-        for balance in tokens
-        if (amount := read_amount(balance)) is not None
-    ]
+    def _balances_to_json(
+        self, tokens: Sequence[TokenBalance], read_amount: Callable[[TokenBalance], int | None]
+    ) -> Json:
+        launches = self._chain.launches
+        return [
+            {
+                "accountIndex": balance.account_index,
+                "mint": balance.mint,
+                "owner": balance.owner,
+                "programId": str(launches.get_token_program(balance.mint)),
+                "uiTokenAmount": amount_to_json(amount, launches.get_decimals(balance.mint)),
+            }
+            for balance in tokens
+            if (amount := read_amount(balance)) is not None
+        ]
 
 
 def _transaction_to_json(wire: bytes, encoding: str) -> Json:

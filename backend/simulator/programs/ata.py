@@ -15,7 +15,7 @@ from backend.simulator.programs.context import (
     fail,
     take_accounts,
 )
-from backend.venues.spl import TOKEN_PROGRAM, derive_ata
+from backend.venues.spl import TOKEN_PROGRAMS, derive_ata
 
 _CREATE: Final = (b"", b"\x00")
 _CREATE_IDEMPOTENT: Final = b"\x01"
@@ -29,12 +29,12 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
     payer, account, owner, mint, _, token_program = take_accounts(keys, 6)
     if data not in _CREATE and data != _CREATE_IDEMPOTENT:
         fail("InvalidInstructionData")
-    if token_program != TOKEN_PROGRAM:
+    if token_program not in TOKEN_PROGRAMS:
         fail("IncorrectProgramId")
     if _derive_ata_cached(owner, mint, token_program) != account:
         fail("InvalidSeeds", "Program log: Error: Associated address does not match seeds")
     existing = ctx.get_account(account)
-    if existing is not None and existing.owner == TOKEN_PROGRAM:
+    if existing is not None and existing.owner == token_program:
         if data != _CREATE_IDEMPOTENT:
             fail("IllegalOwner")
         if existing.data[32:64] != bytes(owner):
@@ -47,5 +47,5 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
         system.transfer(ctx, payer, account, max(token.RENT - existing_lamports, 0))
     except InstructionFailed as error:
         raise system.wrap_inner_failure(error) from None
-    system.allocate_and_assign(ctx, account, token.SIZE, TOKEN_PROGRAM)
+    system.allocate_and_assign(ctx, account, token.SIZE, token_program)
     token.initialize_account(ctx, account, mint, owner)

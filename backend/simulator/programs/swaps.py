@@ -18,6 +18,7 @@ from backend.simulator.programs.context import (
     fail,
 )
 from backend.venues.hosting import HostedPool, HostedVenue, ParsedSwap
+from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Account, SwapAccounts
 
 
@@ -105,7 +106,7 @@ class SwapProgram:
         _inject_failure(ctx, self.venue.dex)
         amount_out, pool_after = _compute_swap(self.venue.dex, pool, call)
         executed = replace(requested, amount_out=amount_out)
-        _transfer_tokens(ctx, call, executed)
+        _transfer_tokens(ctx, call, executed, pool_after)
         ctx.pools[call.pool] = pool_after
         ctx.swaps[-1] = executed
 
@@ -194,7 +195,9 @@ def _compute_swap(dex: Dex, pool: HostedPool, call: ParsedSwap) -> tuple[int, Ho
     return amount_out, pool_after
 
 
-def _transfer_tokens(ctx: TransactionContext, call: ParsedSwap, swap: SwapRecord) -> None:
+def _transfer_tokens(
+    ctx: TransactionContext, call: ParsedSwap, swap: SwapRecord, pool: HostedPool
+) -> None:
     """Transfer the input and the output. The vault of the input also keeps the fees."""
     trader = call.trader
     try:
@@ -202,6 +205,13 @@ def _transfer_tokens(ctx: TransactionContext, call: ParsedSwap, swap: SwapRecord
         token.credit(ctx, trader.account_out, swap.mint_out, swap.amount_out)
     except InstructionFailed as error:
         raise token.wrap_inner_failure(error, _TRANSFER_LOG_LINE) from None
+    if any(pool.token_program(mint) != TOKEN_PROGRAM for mint in pool.mints):
+        # What a transfer withholds, neither of its accounts has: the pool has computed it.
+        accounts = pool.encode_accounts()
+        for mint in pool.mints:
+            vault = ctx.view.get_vault(swap.pool, mint)
+            ctx.vaults[vault] = accounts[vault]
+        return
     for mint, change in ((swap.mint_in, swap.amount_in), (swap.mint_out, -swap.amount_out)):
         vault = ctx.view.get_vault(swap.pool, mint)
         account = ctx.get_account(vault)

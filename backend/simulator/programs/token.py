@@ -2,6 +2,9 @@
 
 Token accounts stay in their on-chain binary layout (see ``backend.venues.spl``). The few fields
 that change are sliced out of the bytes, because this runs several times in each transaction.
+
+Accounts of Token-2022 are here what swaps make of them: without extensions of their own, so that
+what a transfer withholds is gone. Instructions to that program itself are not executed.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from backend.venues.spl import (
     NATIVE_MINT,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
+    TOKEN_PROGRAMS,
     make_token_account,
 )
 from backend.venues.venue import Account
@@ -88,7 +92,7 @@ def with_amount(account: Account, amount: int) -> Account:
     lamports = account.lamports
     if data[109]:  # wrapped SOL: the balance is part of its lamports
         lamports += amount - read_amount(account)
-    return Account(TOKEN_PROGRAM, lamports, data[:64] + amount.to_bytes(8, "little") + data[72:])
+    return Account(account.owner, lamports, data[:64] + amount.to_bytes(8, "little") + data[72:])
 
 
 def is_token_account(account: Account | None) -> bool:
@@ -97,25 +101,25 @@ def is_token_account(account: Account | None) -> bool:
         account is not None
         and len(account.data) == SIZE
         and account.data[108] != 0
-        and account.owner == TOKEN_PROGRAM
+        and account.owner in TOKEN_PROGRAMS
     )
 
 
 def initialize_account(ctx: TransactionContext, key: Pubkey, mint: Pubkey, owner: Pubkey) -> None:
-    """Initialise a token account in an allocated, rent-exempt account of this program."""
+    """Initialise a token account in an allocated, rent-exempt account of the mint's program."""
     account = ctx.get_account(key)
-    if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != SIZE:
+    if account is None or account.owner not in TOKEN_PROGRAMS or len(account.data) != SIZE:
         fail("InvalidAccountData")
     if account.data[108]:
         fail(_ALREADY_IN_USE, "Program log: Error: account or token already in use")
     if account.lamports < RENT:
         fail(_NOT_RENT_EXEMPT, "Program log: Error: Lamport balance below rent-exempt threshold")
-    _read_decimals(ctx, mint)
+    _read_decimals(ctx, mint, account.owner)
     is_native = mint == NATIVE_MINT
     amount = account.lamports - RENT if is_native else 0
     tail = _NEW_NATIVE_ACCOUNT_TAIL if is_native else _NEW_ACCOUNT_TAIL
     data = bytes(mint) + bytes(owner) + amount.to_bytes(8, "little") + tail
-    ctx.put_account(key, Account(TOKEN_PROGRAM, account.lamports, data))
+    ctx.put_account(key, Account(account.owner, account.lamports, data))
 
 
 def debit(
@@ -146,7 +150,7 @@ def require_token_account(
 ) -> Account:
     """An initialised token account, not frozen and, if given, of ``mint``; fails otherwise."""
     account = ctx.get_account(key)
-    if account is None or account.owner != TOKEN_PROGRAM:
+    if account is None or account.owner not in TOKEN_PROGRAMS:
         fail("IncorrectProgramId")
     if len(account.data) != SIZE:
         fail("InvalidAccountData")
@@ -169,9 +173,12 @@ def wrap_inner_failure(error: InstructionFailed, *log_lines: str) -> Instruction
     return InstructionFailed(error.kind, (*lines, format_failure_line(TOKEN_PROGRAM, error.kind)))
 
 
-def _read_decimals(ctx: TransactionContext, mint: Pubkey) -> int:
+def _read_decimals(ctx: TransactionContext, mint: Pubkey, program: Pubkey = TOKEN_PROGRAM) -> int:
     account = ctx.get_account(mint)
-    if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != MINT.size:
+    may_extend = program != TOKEN_PROGRAM
+    if account is None or account.owner != program or len(account.data) < MINT.size:
+        fail(_INVALID_MINT, "Program log: Error: Invalid Mint")
+    if len(account.data) > MINT.size and not may_extend:
         fail(_INVALID_MINT, "Program log: Error: Invalid Mint")
     return account.data[44]
 

@@ -15,6 +15,7 @@ from aiohttp import WSMsgType, web
 from backend.simulator.faults import (
     FaultRegistry,
     LateNotification,
+    MethodRefusal,
     NotificationFault,
     NotificationLoss,
     NotificationRepeat,
@@ -161,6 +162,8 @@ class _Socket:
         return {"jsonrpc": "2.0", "result": result, "id": call_id}
 
     def _invoke_method(self, method: Json, params: Json) -> Json:
+        if self._faults.trigger(MethodRefusal, lambda fault: method in fault.methods) is not None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found")
         if isinstance(method, str) and method in _KINDS:
             return self._subscribe(method, params)
         if method not in _UNSUBSCRIBE_METHODS:

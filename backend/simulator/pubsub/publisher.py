@@ -43,6 +43,7 @@ class Publisher:
         self._subscriptions: dict[int, Subscription] = {}
         self._by_signature: dict[str, list[Subscription]] = {}
         self._accounts: dict[Subscription, Pubkey] = {}
+        self._programs: dict[Subscription, Pubkey] = {}
         self._last_number = 0
         self._last_slot = 0
         self._looked_at = 0.0
@@ -70,6 +71,10 @@ class Publisher:
             key = Pubkey.from_string(subscription.key)
             self._accounts[subscription] = key
             subscription.sent = self._chain.get_account(key)
+        elif kind is SubscriptionKind.PROGRAM:
+            program = Pubkey.from_string(subscription.key)
+            self._programs[subscription] = program
+            subscription.sent_accounts = dict(self._chain.list_program_accounts(program))
         elif kind is SubscriptionKind.SIGNATURE:
             self._by_signature.setdefault(subscription.key, []).append(subscription)
             # After the response: the client does not know the number yet.
@@ -82,6 +87,7 @@ class Publisher:
         if self._subscriptions.pop(subscription.number, None) is None:
             return
         self._accounts.pop(subscription, None)
+        self._programs.pop(subscription, None)
         others = self._by_signature.get(subscription.key)
         if others is not None:
             others.remove(subscription)
@@ -127,7 +133,7 @@ class Publisher:
         if self._by_signature:
             for signature in signatures:
                 self._publish_signature(signature)
-        if self._accounts and self._look is None:
+        if (self._accounts or self._programs) and self._look is None:
             loop = asyncio.get_running_loop()
             interval_s = self._chain.options.slot_s / _LOOKS_PER_SLOT
             self._look = loop.call_at(self._looked_at + interval_s, self._publish_accounts)
@@ -144,6 +150,7 @@ class Publisher:
             self._look.cancel()
             self._look = None
         self._looked_at = asyncio.get_running_loop().time()
+        self._publish_programs()
         pools = self._chain.pools
         accounts = [
             (subscription, key, self._chain.get_account(key))
@@ -165,6 +172,25 @@ class Publisher:
         slot = self._chain.slot_at(subscription.commitment)
         result = subscription.build_account_result(slot, account)
         subscription.subscriber.notify(subscription, result)
+
+    def _publish_programs(self) -> None:
+        for program in set(self._programs.values()):
+            accounts = list(self._chain.list_program_accounts(program))
+            for subscription, of_program in self._programs.items():
+                if of_program == program:
+                    self._publish_program(subscription, accounts)
+
+    def _publish_program(
+        self, subscription: Subscription, accounts: Sequence[tuple[Pubkey, Account]]
+    ) -> None:
+        assert subscription.filters is not None, "a subscription to a program has filters"
+        slot = self._chain.slot_at(subscription.commitment)
+        for key, account in accounts:
+            is_meant = self._is_readable(key) and subscription.filters.match(account)
+            if is_meant and account != subscription.sent_accounts.get(key):
+                subscription.sent_accounts[key] = account
+                result = subscription.build_program_result(slot, key, account)
+                subscription.subscriber.notify(subscription, result)
 
     def _is_readable(self, key: Pubkey) -> bool:
         dex = self._chain.pools.find_dex(key)

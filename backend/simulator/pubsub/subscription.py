@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from backend.simulator.methods.params import (
     RpcError,
     parse_signature,
 )
+from backend.simulator.methods.program_accounts import ProgramFilters, parse_filters
 from backend.venues.venue import Account
 
 RECEIVED: Final = "receivedSignature"
@@ -28,6 +29,7 @@ class SubscriptionKind(StrEnum):
     """What a subscription is to; its methods are named after it."""
 
     ACCOUNT = "account"
+    PROGRAM = "program"
     SIGNATURE = "signature"
     SLOT = "slot"
 
@@ -49,7 +51,8 @@ class Subscriber(Protocol):
 class Subscription:
     """One subscription; ``number`` is its id on the wire, unique in the node.
 
-    ``key`` is the account or the signature, ``sent`` the account as the subscriber knows it.
+    ``key`` is the account, the program or the signature, ``sent`` the account as the subscriber
+    knows it, ``sent_accounts`` those of the program that ``filters`` mean.
     """
 
     number: int
@@ -60,10 +63,17 @@ class Subscription:
     options: CallOptions = CallOptions({})  # noqa: RUF009 - immutable
     has_received: bool = False
     sent: Account | None = None
+    filters: ProgramFilters | None = None
+    sent_accounts: dict[Pubkey, Account] = field(default_factory=dict)
 
     def is_reached(self, commitment: Commitment) -> bool:
         """Whether a block with this commitment satisfies the subscription."""
         return _LEVELS.index(commitment) >= _LEVELS.index(self.commitment)
+
+    def build_program_result(self, slot: int, key: Pubkey, account: Account) -> Json:
+        """The result that tells an account of a program."""
+        value = {"pubkey": str(key), "account": account_to_json(account, self.options)}
+        return {"context": {"slot": slot}, "value": value}
 
     def build_account_result(self, slot: int, account: Account | None) -> Json:
         """The result that tells the account; one that is gone is told as an empty one."""
@@ -81,10 +91,15 @@ def parse_subscription(
     if kind is SubscriptionKind.SLOT:
         return Subscription(number, kind, subscriber)
     text, options = params.get_string(0), params.get_options(1)
-    if kind is SubscriptionKind.ACCOUNT:
+    if kind in {SubscriptionKind.ACCOUNT, SubscriptionKind.PROGRAM}:
         key = _parse_account(text)
         account_to_json(None, options)  # refuses an encoding that is not supported
-        return Subscription(number, kind, subscriber, key, options.get_commitment(), options)
+        subscription = Subscription(
+            number, kind, subscriber, key, options.get_commitment(), options
+        )
+        if kind is SubscriptionKind.PROGRAM:
+            subscription.filters = parse_filters(options)
+        return subscription
     try:
         key = parse_signature(text)
     except RpcError:

@@ -39,6 +39,10 @@ class Bank:
         """The current account at an address."""
         return self._accounts.get(key)
 
+    def list_owned(self, program: Pubkey) -> list[Pubkey]:
+        """The addresses of the accounts that a program owns."""
+        return [key for key, account in self._accounts.items() if account.owner == program]
+
     def commit(self, changes: AccountChanges, slot: int) -> None:
         """Apply the changes of a transaction in the block of ``slot``."""
         if not self._blocks or self._blocks[-1].slot != slot:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +27,7 @@ from backend.store.committed_events import build_claim_event
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
+from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_leased_order
 
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
@@ -186,7 +188,7 @@ class LeaseStore:
             self._policy.ahead_max,
         )
         self._notify(rows)
-        claimed = {row["id"]: parse_leased_order(row, self._tokens) for row in rows}
+        claimed = {order.id: order for order in await self._parse(rows)}
         # A batch may contain two jobs of one order: only one of them gets it.
         return [claimed.pop(order_id, None) for order_id in ids]
 
@@ -242,7 +244,12 @@ class LeaseStore:
             position = self._positions.get(row["owner"], _FIRST_ID)
             self._positions[row["owner"]] = max(position, row["id"])
         ordered = sorted(rows, key=itemgetter("id"))
-        return [(row["owner"], parse_leased_order(row, self._tokens)) for row in ordered]
+        orders = await self._parse(ordered)
+        return [(row["owner"], order) for row, order in zip(ordered, orders, strict=True)]
+
+    async def _parse(self, rows: Sequence[asyncpg.Record]) -> list[LeasedOrder]:
+        parse = partial(parse_leased_order, tokens=self._tokens)
+        return await parse_with_tokens(self._pool, self._tokens, rows, parse)
 
     def _notify(self, claimed: Sequence[asyncpg.Record]) -> None:
         if not claimed:

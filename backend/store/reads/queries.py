@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from operator import itemgetter
 from typing import Final
 from uuid import UUID
@@ -15,8 +16,10 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.launches.tokens import list_token_names, load_tokens
 from backend.store.reads.order_lists import (
     COLUMNS,
     READ_HORIZON,
@@ -48,10 +51,20 @@ _IS_READ_ONLY = "SELECT pg_is_in_recovery() OR current_setting('transaction_read
 class OrderQueries:
     """Reads orders. Every method raises ``Transient`` while PostgreSQL is unavailable."""
 
-    def __init__(self, pool: DatabasePool, *, readers: DatabasePool | None = None) -> None:
-        """``readers`` has the connections of what clients ask for; by default it is ``pool``."""
+    def __init__(
+        self,
+        pool: DatabasePool,
+        *,
+        readers: DatabasePool | None = None,
+        tokens: TokenRegistry | None = None,
+    ) -> None:
+        """``readers`` has the connections of what clients ask for; by default it is ``pool``.
+
+        ``tokens`` gets to know the tokens of every order that is read.
+        """
         self._pool = pool
         self._readers = readers or pool
+        self._tokens = tokens
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
@@ -63,7 +76,7 @@ class OrderQueries:
 
     async def _get(self, pool: DatabasePool, owner: str, order_id: UUID) -> OrderRecord | None:
         rows = await pool.read(_GET, order_id, owner)
-        return next(iter(await add_progress(pool, map(_parse_record, rows))), None)
+        return next(iter(await self._parse(pool, rows)), None)
 
     async def list_page(
         self,
@@ -82,7 +95,15 @@ class OrderQueries:
             owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
         rows = await self._readers.read(statement.sql, *statement.args)
-        return await add_progress(self._readers, map(_parse_record, rows))
+        return await self._parse(self._readers, rows)
+
+    async def _parse(self, pool: DatabasePool, rows: Sequence[asyncpg.Record]) -> list[OrderRecord]:
+        if self._tokens is not None:
+            names = list_token_names(rows)
+            load = partial(load_tokens, self._pool, self._tokens, names)
+            if any(name not in self._tokens for name in names):
+                await translate_errors(load)
+        return await add_progress(pool, map(_parse_record, rows))
 
     async def read_horizon(self) -> datetime | None:
         """A time below which no order can appear in lists that are read after this call.

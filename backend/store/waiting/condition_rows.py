@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from backend.domain.conditions import (
     Condition,
+    Launch,
     Limit,
     Stop,
     StopLimit,
@@ -15,7 +17,9 @@ from backend.domain.conditions import (
     Then,
     TrailingStop,
 )
+from backend.domain.guards import Guards
 from backend.domain.prices import PriceOf, PriceRatio
+from backend.domain.quotes import Dex
 from backend.domain.slices import SliceSchedule
 
 
@@ -59,6 +63,8 @@ def _to_fields(condition: Condition) -> dict[str, object]:
             return {**trailing, "confirmations": confirmations}
         case SliceSchedule():
             return _encode_schedule(condition)
+        case Launch(guards):
+            return {"kind": "launch", "guards": _encode_guards(guards)}
     return {**fields, "confirmations": confirmations}
 
 
@@ -96,5 +102,29 @@ def _from_fields(fields: dict[str, Any]) -> Condition:
             return TrailingStop(fields["trailBps"], activation, fields["confirmations"])
         case "twap":
             return _decode_schedule(fields)
+        case "launch":
+            return Launch(_decode_guards(fields["guards"]))
         case kind:
             raise AssertionError(f"{kind} is no kind of condition")
+
+
+def _encode_guards(guards: Guards) -> dict[str, object]:
+    """The guards that ask for something, by the names of their attributes; amounts as text."""
+    asked = {
+        name: each
+        for name, each in asdict(guards).items()
+        if each is not None and each is not False
+    }
+    if guards.min_liquidity is not None:
+        asked["min_liquidity"] = str(guards.min_liquidity)
+    if guards.dexes is not None:
+        asked["dexes"] = sorted(guards.dexes)
+    return asked
+
+
+def _decode_guards(asked: dict[str, Any]) -> Guards:
+    if "min_liquidity" in asked:
+        asked["min_liquidity"] = int(asked["min_liquidity"])
+    if "dexes" in asked:
+        asked["dexes"] = frozenset(map(Dex, asked["dexes"]))
+    return Guards(**asked)

@@ -23,6 +23,7 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_event
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.feed import FeedPosition
+from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_terms
 from backend.store.waiting.condition_rows import decode_ratio, encode_ratio
 
@@ -102,6 +103,26 @@ WHERE o.id = i.id AND (o.status = 'waiting') IS NOT FALSE AND (
 """
 
 
+# Of a row that waits, which is not in an index of its own reason: the update leaves all indexes.
+_NOTE: Final = """ -- note waiting
+UPDATE orders o SET last_error = i.reason
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[]) AS i(id, seq, reason)
+    LIMIT cardinality($1::uuid[])
+) i
+WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
+    AND o.last_error IS DISTINCT FROM i.reason
+"""
+
+
+class WaitingNote(NamedTuple):
+    """Why an order waits still, as of the row with this ``seq``."""
+
+    id: UUID
+    seq: int
+    reason: str
+
+
 class WaitingRecord(NamedTuple):
     """An order that waits.
 
@@ -174,12 +195,12 @@ class WaitingOrders:
         rows = await fetch_repeating(
             self._pool, _LOAD_SHARD, self._ahead_max, shard, after or FIRST_ID, limit
         )
-        return [self._parse(row) for row in rows]
+        return await self._parse_rows(rows)
 
     async def load(self, order_ids: Sequence[UUID]) -> list[WaitingRecord]:
         """Those of some orders that wait now."""
         rows = await fetch_repeating(self._pool, _LOAD, self._ahead_max, order_ids)
-        return [self._parse(row) for row in rows]
+        return await self._parse_rows(rows)
 
     async def list_ids(self, shards: Sequence[int]) -> set[UUID]:
         """The ids of all orders that wait in some shards."""
@@ -235,12 +256,21 @@ class WaitingOrders:
             self._on_commit(Commit(rows[0]["txid"], events))
         return {row["id"] for row in rows}
 
+    async def note(self, notes: Sequence[WaitingNote]) -> None:
+        """Store why orders wait still, for their owners to read: no step of theirs."""
+        if notes:
+            ids, seqs, reasons = (list(column) for column in zip(*notes, strict=True))
+            await fetch_repeating(self._pool, _NOTE, ids, seqs, reasons)
+
     async def raise_high_waters(self, raised: Sequence[RaisedMark]) -> None:
         """Store the highest prices that trailing stops have followed, where they are higher."""
         if raised:
             ids, prices, slots = (list(column) for column in zip(*raised, strict=True))
             ratios = [encode_ratio(price) for price in prices]
             await fetch_repeating(self._pool, _RAISE_HIGH_WATERS, ids, ratios, slots)
+
+    async def _parse_rows(self, rows: Sequence[asyncpg.Record]) -> list[WaitingRecord]:
+        return await parse_with_tokens(self._pool, self._tokens, rows, self._parse)
 
     def _parse(self, row: asyncpg.Record) -> WaitingRecord:
         terms, high_water = parse_terms(row, self._tokens), row["high_water"]

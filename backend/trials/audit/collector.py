@@ -20,6 +20,7 @@ from backend.trials.audit.evidence import (
     fetch_balances,
     fetch_database_time,
     fetch_fees,
+    fetch_launched,
     fetch_ledger,
     fetch_orders,
     parse_swaps,
@@ -120,6 +121,7 @@ class EvidenceCollector:
         balances = await fetch_balances(where.chain_url, where.wallet)
         balance_changes = {mint: amount - mark.balances[mint] for mint, amount in balances.items()}
         balance_changes[SOL.mint] += await fetch_fees(where.chain_url, entries)
+        launched = await fetch_launched(session, where.chain_url) if snapshot.guards else {}
         feed_streams["the stream read again"] = await self._replay_stream(
             mark, len(snapshot.journal)
         )
@@ -136,6 +138,8 @@ class EvidenceCollector:
             cancels=observed.cancels,
             releases=snapshot.releases,
             slices=snapshot.slices,
+            guards=snapshot.guards,
+            launched=launched,
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,12 +14,16 @@ from solders.pubkey import Pubkey
 
 from backend.chain.rpc.client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc.results import LandedTransaction
-from backend.domain.amounts import parse_amount
+from backend.domain.amounts import Token, parse_amount
+from backend.domain.conditions import Launch
+from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.simulator.programs.token import read_amount
+from backend.store.waiting.condition_rows import decode_condition
 from backend.trials.audit.records import (
     ExecutedSwap,
+    LaunchedPoolTraits,
     OrderRelease,
     OrderRow,
     OrderTransition,
@@ -32,7 +36,8 @@ LEDGER_PAGE: Final = 10_000
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
        min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
-       parent_id::text, type = 'twap' AS is_sliced
+       parent_id::text, type = 'twap' AS is_sliced,
+       CASE WHEN type = 'sniper' THEN condition::text END AS launch
 FROM orders WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
@@ -50,6 +55,7 @@ FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE o.created_at >= $1 ORDER BY e.txid, e.order_id, e.seq
 """
 _TOLD_PRICES: Final = ("limit_price", "trigger_price")
+_TOKENS_SQL: Final = "SELECT mint, decimals FROM tokens"
 _UNSETTLED_COUNT_SQL: Final = """
 SELECT count(*) FROM orders WHERE created_at >= $1
     AND ((open AND (trigger_shard IS NULL OR type = 'twap')) OR ($2 AND amount_pending))
@@ -80,6 +86,7 @@ class DatabaseSnapshot:
     failure_by_order: Mapping[str, str]
     releases: Sequence[OrderRelease] = ()
     slices: Sequence[SlicePlacing] = ()
+    guards: Mapping[str, Guards] = field(default_factory=dict)
 
 
 async def fetch_database_time(database_url: str) -> datetime:
@@ -103,9 +110,11 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
     try:
         rows = await connection.fetch(_ORDERS_SQL, since)
         events = await connection.fetch(_JOURNAL_SQL, since)
+        minted = await connection.fetch(_TOKENS_SQL)
     finally:
         await connection.close()
     tokens = TokenRegistry()
+    tokens.add(Token(row["mint"], row["mint"], row["decimals"]) for row in minted)
     return DatabaseSnapshot(
         rows={row["id"]: _parse_row(row, tokens) for row in rows},
         journal=[OrderTransition(e["order_id"], e["seq"], e["status"]) for e in events],
@@ -119,6 +128,7 @@ async def fetch_orders(database_url: str, since: datetime) -> DatabaseSnapshot:
         },
         releases=list(_list_releases(events)),
         slices=[_parse_slice(e, tokens) for e in events if e["slice"] is not None],
+        guards={row["id"]: _parse_guards(row["launch"]) for row in rows if row["launch"]},
     )
 
 
@@ -143,6 +153,31 @@ def _list_releases(events: Iterable[asyncpg.Record]) -> Iterator[OrderRelease]:
             prices |= {name: e[name] for name in _TOLD_PRICES if e[name] is not None}
 
 
+def _parse_guards(text: str) -> Guards:
+    condition, _ = decode_condition(text)
+    assert isinstance(condition, Launch)
+    return condition.guards
+
+
+async def fetch_launched(session: aiohttp.ClientSession, url: str) -> dict[str, LaunchedPoolTraits]:
+    """Fetch the pools that the node has launched, by address."""
+    async with session.get(f"{url}/control/launches") as response:
+        pools = (await response.json())["pools"]
+    return {
+        each["pool"]: LaunchedPoolTraits(
+            each["pool"],
+            each["venue"],
+            each["feeBps"],
+            each["lockedBps"],
+            int(each["quoteUnits"]),
+            each["mintAuthority"],
+            each["freezeAuthority"],
+            each["transferFeeBps"],
+        )
+        for each in pools
+    }
+
+
 async def fetch_ledger(
     session: aiohttp.ClientSession, url: str, after: int
 ) -> tuple[list[Any], int]:
@@ -162,7 +197,12 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
     """Parse the successful swaps among transactions of the ledger."""
     return [
         ExecutedSwap(
-            e["signature"], e["mint_in"], e["mint_out"], int(e["amount_in"]), int(e["amount_out"])
+            e["signature"],
+            e["mint_in"],
+            e["mint_out"],
+            int(e["amount_in"]),
+            int(e["amount_out"]),
+            e["pool"],
         )
         for e in entries
         if e["err"] is None and e["pool"] is not None

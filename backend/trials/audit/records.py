@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, Self
 
+from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 
 
@@ -92,6 +93,21 @@ class ExecutedSwap:
     mint_out: str
     amount_in: int
     amount_out: int
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedPoolTraits:
+    """A launched pool as the node made it; ``reserve_in`` is of the token that buys from it."""
+
+    pool: str
+    dex: str
+    fee_bps: int
+    locked_bps: int
+    reserve_in: int
+    has_mint_authority: bool
+    has_freeze_authority: bool
+    transfer_fee_bps: int
 
 
 class CancelAnswer(NamedTuple):
@@ -144,7 +160,8 @@ class Evidence:
     each mint, without fees. ``needs_amounts``: whether confirmed orders must have their
     amounts out, because the node told them. ``cancels``: what clients cancelled. ``releases``: of
     orders that waited for a price, in the order of time for each. ``slices``: those that were
-    placed, in the order of time for each parent.
+    placed, in the order of time for each parent. ``guards``: those of each sniper order.
+    ``launched``: the pools that the node launched, by address.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -159,6 +176,8 @@ class Evidence:
     cancels: CancelObservations = field(default_factory=CancelObservations)
     releases: Sequence[OrderRelease] = ()
     slices: Sequence[SlicePlacing] = ()
+    guards: Mapping[str, Guards] = field(default_factory=dict)
+    launched: Mapping[str, LaunchedPoolTraits] = field(default_factory=dict)
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:

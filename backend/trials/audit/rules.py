@@ -16,6 +16,7 @@ from backend.trials.audit.cancel_rules import (
     find_false_lateness,
     find_wrong_cancels,
 )
+from backend.trials.audit.launch_rules import find_wrong_snipes
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
@@ -45,6 +46,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_false_lateness,
         find_early_releases,
         find_wrong_slices,
+        find_wrong_snipes,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -154,7 +156,10 @@ def find_worse_executions(evidence: Evidence) -> Iterator[Violation]:
 
 
 def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
-    """Find tokens of which the wallet's change differs from the sum over its orders."""
+    """Find tokens of which the wallet's change differs from the sum over its orders.
+
+    The balances of tokens that were launched meanwhile are not read.
+    """
     expected: Counter[str] = Counter()
     for row in evidence.rows.values():
         if row.status is Status.CONFIRMED and not row.is_sliced:
@@ -163,7 +168,10 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
                 amount_out = sum(s.amount_out for s in evidence.swaps_by_order.get(row.id, ()))
             expected[row.mint_in] -= row.amount_in
             expected[row.mint_out] += amount_out
-    for mint in sorted(evidence.balance_changes.keys() | expected.keys()):
+    launched = {
+        row.mint_out for row in evidence.rows.values() if row.id in evidence.guards
+    } - evidence.balance_changes.keys()
+    for mint in sorted((evidence.balance_changes.keys() | expected.keys()) - launched):
         if evidence.balance_changes and evidence.balance_changes.get(mint, 0) != expected[mint]:
             change = evidence.balance_changes.get(mint, 0)
             message = f"{mint}: the wallet changed by {change:+}, its orders by {expected[mint]:+}"

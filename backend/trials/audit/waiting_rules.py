@@ -53,6 +53,8 @@ def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
     """
     releases: Counter[str] = Counter()
     for release in evidence.releases:
+        if release.type == OrderType.SNIPER:  # it waits for no price: see ``find_wrong_snipes``
+            continue
         releases[release.order_id] += 1
         if release.executable_price is None or release.trigger_price is None:
             yield _report(f"order {release.order_id} was released without a price")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Self
@@ -18,7 +19,7 @@ from backend.domain.tokens import JUP, USDC
 from backend.routing.route import Route
 from backend.venues import CPMM
 from backend.venues.spl import TOKEN_PROGRAM
-from backend.venues.venue import Accounts, SwapAccounts
+from backend.venues.venue import Accounts, PoolTraits, SwapAccounts
 from tests.simulation.model.network import NetworkPath
 
 ORDER_TERMS = OrderTerms(OrderType.MARKET, USDC, JUP, 10**8, None, 50)
@@ -51,6 +52,12 @@ class FixedRatePool:
 
     def encode_quote_accounts(self) -> Accounts:
         return {}
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        raise NotImplementedError
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        raise NotImplementedError
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         return True

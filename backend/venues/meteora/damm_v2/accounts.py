@@ -102,6 +102,7 @@ class PoolState(NamedTuple):
     fee_version: Annotated[int, u8(486)] = LATEST_FEE_VERSION
     fee_a_per_liquidity: Annotated[int, u256(488)] = 0
     fee_b_per_liquidity: Annotated[int, u256(520)] = 0
+    permanent_lock_liquidity: Annotated[int, u128(552)] = 0
     total_lp_fee_a: Annotated[int, u128(568)] = 0
     total_lp_fee_b: Annotated[int, u128(584)] = 0
     total_protocol_fee_a: Annotated[int, u64(600)] = 0

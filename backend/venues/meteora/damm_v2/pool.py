@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
@@ -9,7 +10,12 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex, Quote
-from backend.venues.meteora.damm_v2.accounts import AUTHORITY, EVENT_AUTHORITY, PROGRAM
+from backend.venues.meteora.damm_v2.accounts import (
+    AUTHORITY,
+    BY_TIME,
+    EVENT_AUTHORITY,
+    PROGRAM,
+)
 from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
 from backend.venues.pool_side import (
@@ -17,6 +23,7 @@ from backend.venues.pool_side import (
     check_amount,
     check_balance,
     check_output,
+    compute_locked_bps,
     compute_price_impact_e9,
 )
 from backend.venues.spl import (
@@ -27,7 +34,7 @@ from backend.venues.spl import (
     Clock,
     make_account,
 )
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 SWAP2 = bytes.fromhex("414b3f4ceb5b5b88")
 EXACT_IN = 0
@@ -51,6 +58,25 @@ class DammPool:
     def mints(self) -> tuple[Pubkey, Pubkey]:
         """The tokens a and b."""
         return self.sides[0].mint, self.sides[1].mint
+
+    @property
+    def lp_supply(self) -> int:
+        """None: liquidity is in positions, of which each is its owner's."""
+        return 0
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        """None: the pool's own account has what is locked."""
+        return []
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read reserve, locked liquidity and age, which is not known of one that opens by slot."""
+        del accounts
+        state, reserves = self.pricing.state, self.pricing.reserves()
+        locked_bps = compute_locked_bps(state.permanent_lock_liquidity, state.liquidity)
+        age_s = None
+        if state.activation_type == BY_TIME:
+            age_s = self.pricing.clock.unix_time - state.activation_point
+        return PoolTraits(reserves[0 if self._is_a(mint_in) else 1], locked_bps, age_s)
 
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program of one of the two mints."""

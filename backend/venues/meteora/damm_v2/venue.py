@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import U64_MAX
+from backend.domain.amounts import BPS, U64_MAX
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.quotes import Dex
 from backend.venues.hosting import ParsedSwap
@@ -24,11 +24,16 @@ from backend.venues.meteora.damm_v2.accounts import (
     derive_pool_address,
     derive_vault_address,
 )
-from backend.venues.meteora.damm_v2.curve import create_full_range
+from backend.venues.meteora.damm_v2.curve import PriceRange, create_full_range
 from backend.venues.meteora.damm_v2.pool import EXACT_IN, SWAP2, DammPool
 from backend.venues.meteora.damm_v2.pricing import PoolPricing
 from backend.venues.meteora.damm_v2.pricing_codec import read_pricing, write_pricing
-from backend.venues.pool_side import PoolSide, read_pool_side, select_token_2022_mints
+from backend.venues.pool_side import (
+    PoolSide,
+    create_pool_side,
+    read_pool_side,
+    select_token_2022_mints,
+)
 from backend.venues.program_errors import ProgramError, ProgramErrors, final_error, slippage_error
 from backend.venues.spl import (
     CLOCK,
@@ -38,9 +43,8 @@ from backend.venues.spl import (
     TOKEN_PROGRAM,
     Clock,
     make_account,
-    make_token_account,
 )
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolSearch, SwapAccounts
 
 _TOO_SMALL_REASON = "the amount is too small: the pool would pay nothing"
 _PROGRAM_ERRORS = ProgramErrors(
@@ -78,6 +82,7 @@ class DammV2:
 
     dex: Final = Dex.METEORA
     program: Final = PROGRAM
+    search: Final = PoolSearch(POOL.size, (168, 200))
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool without a configuration."""
@@ -125,8 +130,11 @@ class DammV2:
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> DammPool:
-        """Create a pool of two SPL tokens over the full range, with one fee, charged on the output.
+        """Create a pool over the full range, with one fee, charged on the output.
 
         The reserves are the largest at the price that stay within the two amounts. Raises
         ``ValueError`` if an amount does not fit or the price or the fee is out of range.
@@ -135,31 +143,22 @@ class DammV2:
             raise ValueError("reserves are positive and fit 64 bits")
         if not 0 < fee_e9 <= MAX_FEE_E9[LATEST_FEE_VERSION]:
             raise ValueError("the fee is out of range")
-        pool = self.derive_pool_address(mint_a, mint_b)
+        pool = address or self.derive_pool_address(mint_a, mint_b)
         curve = create_full_range(amount_a, amount_b)
-        reserve_a, reserve_b = curve.reserves()
-        side_a = _create_side(pool, mint_a, reserve_a)
-        side_b = _create_side(pool, mint_b, reserve_b)
-        state = PoolState(
-            protocol_fee_percent=_PROTOCOL_PERCENT,
-            referral_fee_percent=_REFERRAL_PERCENT,
-            init_sqrt_price=curve.sqrt_price,
-            mint_a=mint_a,
-            mint_b=mint_b,
-            vault_a=side_a.vault,
-            vault_b=side_b.vault,
-            liquidity=curve.liquidity,
-            sqrt_min_price=curve.sqrt_min,
-            sqrt_max_price=curve.sqrt_max,
-            sqrt_price=curve.sqrt_price,
-            activation_point=open_time,
-            creator=AUTHORITY,
-            amount_a=reserve_a,
-            amount_b=reserve_b,
+        sides = (
+            create_pool_side(mint, derive_vault_address(pool, mint), AUTHORITY, amount, mints or {})
+            for mint, amount in zip((mint_a, mint_b), curve.reserves(), strict=True)
         )
+        side_a, side_b = sides
+        state = _create_state(curve, side_a, side_b, open_time, locked_bps)
         pricing = PoolPricing(state, BaseFee(cliff=fee_e9), TimeSchedule(), Volatility(), Clock())
         account = make_account(PROGRAM, write_pricing(pricing))
         return DammPool(pool, 0, pricing, (side_a, side_b), account)
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Nothing: liquidity is in positions, and the pool's own account has what is locked."""
+        del pool, lp_supply, locked_bps
+        return {}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is that of the trader's input account.
@@ -198,6 +197,26 @@ def _read_tokens(
     return (state.mint_a, program_a), (state.mint_b, program_b)
 
 
-def _create_side(pool: Pubkey, mint: Pubkey, amount: int) -> PoolSide:
-    account = make_token_account(mint, AUTHORITY, amount)
-    return PoolSide(mint, TOKEN_PROGRAM, derive_vault_address(pool, mint), amount, account)
+def _create_state(
+    curve: PriceRange, side_a: PoolSide, side_b: PoolSide, open_time: int, locked_bps: int
+) -> PoolState:
+    return PoolState(
+        protocol_fee_percent=_PROTOCOL_PERCENT,
+        referral_fee_percent=_REFERRAL_PERCENT,
+        init_sqrt_price=curve.sqrt_price,
+        mint_a=side_a.mint,
+        mint_b=side_b.mint,
+        vault_a=side_a.vault,
+        vault_b=side_b.vault,
+        liquidity=curve.liquidity,
+        sqrt_min_price=curve.sqrt_min,
+        sqrt_max_price=curve.sqrt_max,
+        sqrt_price=curve.sqrt_price,
+        activation_point=open_time,
+        creator=AUTHORITY,
+        amount_a=side_a.balance,
+        amount_b=side_b.balance,
+        token_flag_a=_TOKEN_PROGRAMS.index(side_a.token_program),
+        token_flag_b=_TOKEN_PROGRAMS.index(side_b.token_program),
+        permanent_lock_liquidity=curve.liquidity * locked_bps // BPS,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
@@ -14,6 +15,7 @@ from backend.venues.pool_side import (
     check_amount,
     check_balance,
     check_output,
+    compute_burned_bps,
     compute_price_impact_e9,
     move_along_product,
 )
@@ -27,7 +29,7 @@ from backend.venues.raydium.cpmm.accounts import (
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, CurveSwap, FeeRates, swap_exact_in
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
 
@@ -87,6 +89,22 @@ class CpmmPool:
             side0.balance - s.protocol_fees0 - s.fund_fees0 - s.creator_fees0,
             side1.balance - s.protocol_fees1 - s.fund_fees1 - s.creator_fees1,
         )
+
+    @property
+    def lp_supply(self) -> int:
+        """How many LP tokens the program has issued; who burns one does not tell the pool."""
+        return self.state.lp_supply
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        """List the mint of the LP tokens, whose supply shows what of them was burned."""
+        return [self.state.lp_mint]
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read reserve, locked liquidity and age; LP tokens that were burned withdraw nothing."""
+        reserve_in = self._find_direction(mint_in).reserve_in
+        burned_bps = compute_burned_bps(accounts.get(self.state.lp_mint), self.state.lp_supply)
+        age_s = self.clock.unix_time - self.state.open_time
+        return PoolTraits(reserve_in, burned_bps, age_s)
 
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program of one of the two mints."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import U64_MAX
+from backend.domain.amounts import BPS, U64_MAX
 from backend.domain.errors import EngineError, Rejected
 from backend.domain.quotes import E9, Dex
 from backend.venues.hosting import ParsedSwap
-from backend.venues.pool_side import PoolSide, read_pool_side, select_token_2022_mints
+from backend.venues.pool_side import (
+    PoolSide,
+    create_pool_side,
+    read_pool_side,
+    select_token_2022_mints,
+)
 from backend.venues.program_errors import ProgramErrors, final_error, slippage_error
 from backend.venues.raydium.cpmm.accounts import (
     AMM_CONFIG,
@@ -34,12 +39,13 @@ from backend.venues.raydium.cpmm.pool import SWAP_BASE_INPUT, CpmmPool
 from backend.venues.spl import (
     CLOCK,
     CLOCK_SYSVAR,
+    MINT,
     TOKEN_PROGRAM,
     Clock,
+    Mint,
     make_account,
-    make_token_account,
 )
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolSearch, SwapAccounts
 
 _CLOSED_REASON = "swaps are switched off in this pool, or it is not open yet"
 _TOO_SMALL_REASON = "the amount is too small: the pool would pay nothing"
@@ -63,6 +69,7 @@ _PROTOCOL_RATE = 120_000
 _FUND_RATE = 40_000
 _CREATOR_RATE = 500
 _CREATE_POOL_LAMPORTS = 150_000_000
+_LP_DECIMALS = 9
 
 
 class Cpmm:
@@ -70,6 +77,7 @@ class Cpmm:
 
     dex: Final = Dex.RAYDIUM
     program: Final = PROGRAM
+    search: Final = PoolSearch(POOL_STATE.size, (168, 200))
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool under the default configuration."""
@@ -123,20 +131,29 @@ class Cpmm:
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> CpmmPool:
-        """Create the default pool of two SPL tokens. All such pools share a config and its fee.
+        """Create a pool, the default one or another. All such pools share a config and its fee.
 
+        What is locked of its liquidity, the mint of its LP tokens shows: ``encode_lp_mint``.
         Raises ``ValueError`` if a reserve does not fit or the fee is not whole parts per million.
         """
+        del locked_bps
         fee, rest = divmod(fee_e9, E9 // RATE_ONE)
         if rest or not 0 < fee < RATE_ONE:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        mint0, mint1 = sort_mints(mint_a, mint_b)
         amounts = {mint_a: amount_a, mint_b: amount_b}
-        pool = self.derive_pool_address(mint_a, mint_b)
-        side0, side1 = (_create_side(pool, mint, amounts[mint]) for mint in (mint0, mint1))
+        pool = address or self.derive_pool_address(mint_a, mint_b)
+        side0, side1 = (
+            create_pool_side(
+                mint, derive_vault_address(pool, mint), AUTHORITY, amounts[mint], mints or {}
+            )
+            for mint in sort_mints(mint_a, mint_b)
+        )
         lp_supply = isqrt(amount_a * amount_b)
         state = _create_state(pool, side0, side1, lp_supply, open_time)
         config = _create_config(fee)
@@ -150,6 +167,12 @@ class Cpmm:
             make_account(PROGRAM, POOL_STATE.write(state)),
             make_account(PROGRAM, AMM_CONFIG.write(config)),
         )
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Encode the mint of the pool's LP tokens: what is locked of them was burned."""
+        supply = lp_supply - lp_supply * locked_bps // BPS
+        account = make_account(TOKEN_PROGRAM, MINT.write(Mint(supply, _LP_DECIMALS)))
+        return {derive_lp_mint_address(pool): account}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is among ``keys``.
@@ -177,11 +200,6 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
     return state
 
 
-def _create_side(pool: Pubkey, mint: Pubkey, amount: int) -> PoolSide:
-    account = make_token_account(mint, AUTHORITY, amount)
-    return PoolSide(mint, TOKEN_PROGRAM, derive_vault_address(pool, mint), amount, account)
-
-
 def _create_state(
     pool: Pubkey, side0: PoolSide, side1: PoolSide, lp_supply: int, open_time: int
 ) -> PoolState:
@@ -198,7 +216,7 @@ def _create_state(
         observation=derive_observation_address(pool),
         auth_bump=AUTHORITY_BUMP,
         status=0,
-        lp_decimals=9,
+        lp_decimals=_LP_DECIMALS,
         lp_supply=lp_supply,
         open_time=open_time,
     )

@@ -1,0 +1,159 @@
+"""The fields of a sniper order: the guards that a new pool has to pass, and its tokens by mint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from backend.api.wire.fields import Amount, BasisPoints, integral_to_int
+from backend.api.wire.problems import FieldError
+from backend.domain.conditions import Launch
+from backend.domain.errors import InvalidInput
+from backend.domain.guards import GUARD_NAMES, LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
+from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.quotes import Dex
+
+_FLAG: Final = Field(strict=True)
+
+
+def describe_guard(text: str) -> str:
+    """The description of a guard's field."""
+    return f"Of a `sniper`: {text}"
+
+
+class GuardBody(BaseModel):
+    """What a pool must be like before a sniper order buys from it; each guard is optional."""
+
+    min_liquidity: (
+        Annotated[Amount, Field(description=describe_guard("so much of `tokenIn` is in the pool."))]
+        | None
+    ) = None
+    mint_authority_revoked: (
+        Annotated[
+            bool,
+            Field(strict=True, description=describe_guard("nobody can mint more of `tokenOut`.")),
+        ]
+        | None
+    ) = None
+    freeze_authority_none: (
+        Annotated[
+            bool,
+            Field(strict=True, description=describe_guard("nobody can freeze `tokenOut`.")),
+        ]
+        | None
+    ) = None
+    max_transfer_fee_bps: (
+        Annotated[
+            BasisPoints, Field(description=describe_guard("what Token-2022 withholds, at most."))
+        ]
+        | None
+    ) = None
+    max_fee_bps: (
+        Annotated[
+            BasisPoints,
+            Field(description=describe_guard("the pool's fee for the whole amount, at most.")),
+        ]
+        | None
+    ) = None
+    lp_locked_min_bps: (
+        Annotated[
+            BasisPoints,
+            Field(description=describe_guard("so much of the liquidity is locked or burned.")),
+        ]
+        | None
+    ) = None
+    max_pool_age_s: (
+        Annotated[
+            int,
+            Field(
+                strict=True,
+                ge=1,
+                le=POOL_AGE_MAX_S,
+                description=describe_guard("the pool opened at most so many seconds ago."),
+            ),
+            BeforeValidator(integral_to_int),
+        ]
+        | None
+    ) = None
+    dexes: (
+        Annotated[
+            list[str],
+            Field(
+                min_length=1,
+                max_length=len(Dex),
+                description=describe_guard("the pool is on one of these."),
+                json_schema_extra={"items": {"enum": [dex.value for dex in Dex]}},
+            ),
+        ]
+        | None
+    ) = None
+    looks: (
+        Annotated[
+            int,
+            Field(
+                strict=True,
+                ge=1,
+                le=LOOKS_MAX,
+                description=describe_guard("reads of so many slots in a row agree; 1 by default."),
+            ),
+            BeforeValidator(integral_to_int),
+        ]
+        | None
+    ) = None
+
+
+def _list_guards(body: GuardBody) -> Iterator[tuple[str, object]]:
+    """The guards that are written, by their names on the wire."""
+    for (attribute, field), name in zip(GuardBody.model_fields.items(), GUARD_NAMES, strict=True):
+        del field
+        value = getattr(body, attribute)
+        if value is not None:
+            yield name, value
+
+
+def resolve_guards(
+    body: GuardBody, kind: OrderType, terms: OrderTerms | None, errors: list[FieldError]
+) -> OrderTerms | None:
+    """The terms of a swap as those of an order of this type, with its guards if it is a sniper.
+
+    Where a guard is wrong or belongs to no order of this type, the result is ``None``.
+    """
+    if kind is not OrderType.SNIPER:
+        if GUARD_ATTRIBUTES.isdisjoint(body.model_fields_set):
+            return terms
+        reason = f"belongs to orders of type sniper, not to {kind}"
+        foreign = [FieldError(name, "invalid_field", reason) for name, _ in _list_guards(body)]
+        errors += foreign
+        return None if foreign else terms
+    if terms is None:
+        return None
+    guards: dict[str, object] = {}
+    for name, value in _list_guards(body):
+        try:
+            parse_guards({name: value}, terms.token_in)
+        except InvalidInput as error:
+            errors.append(FieldError(error.field, error.code, error.reason))
+        else:
+            guards[name] = value
+    condition = Launch(parse_guards(guards, terms.token_in))
+    return replace(terms, type=kind, condition=condition)
+
+
+GUARD_ATTRIBUTES: Final = frozenset(GuardBody.model_fields)
+
+
+def list_mints(raw: Sequence[object]) -> list[str]:
+    """The names of tokens in those of some orders that may name one by its mint alone."""
+    names = []
+    for order in raw:
+        if isinstance(order, Mapping) and _is_sniper(order):
+            names += [order[field] for field in ("tokenIn", "tokenOut") if field in order]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _is_sniper(order: Mapping[str, object]) -> bool:
+    kind = order.get("type") or order.get("orderType")
+    return isinstance(kind, str) and kind.lower() == OrderType.SNIPER

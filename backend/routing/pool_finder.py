@@ -1,0 +1,175 @@
+"""Finds the pools of two tokens at whatever address: a node lists them, and they are remembered.
+
+A pool that was found once is known to every process, by the store. The addresses that the venues
+derive from two mints are always looked at, also where the node lists nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from solders.pubkey import Pubkey
+
+from backend.domain.errors import Rejected, Transient
+from backend.store.errors import translate_errors
+from backend.store.launches.found_pools import FoundPools, StoredPool
+from backend.venues.venue import Account, Venue
+
+PROBE_AGE_S: Final = 60.0
+POOLS_MAX: Final = 64
+"""Most pools of a pair that are looked at: the newest, so that no earlier ones can hide them."""
+
+MintPair = tuple[Pubkey, Pubkey]
+"""Two mints, sorted as text."""
+
+
+class ProgramLister(Protocol):
+    """The part of a node's JSON-RPC client that lists what programs own."""
+
+    async def get_program_accounts(
+        self, program: Pubkey, filters: Sequence[Any]
+    ) -> tuple[int, dict[Pubkey, Account]]:
+        """The slot, and the accounts of a program that pass all filters, by address."""
+        ...
+
+
+class FoundPool(NamedTuple):
+    """A pool by its address, and its venue."""
+
+    address: Pubkey
+    venue: Venue
+
+
+class PoolQuery(NamedTuple):
+    """What lists the pools of a venue and two mints, in one order of these."""
+
+    venue: Venue
+    filters: Sequence[dict[str, object]]
+
+
+def sort_pair(mint_a: Pubkey, mint_b: Pubkey) -> MintPair:
+    """The pair of two mints."""
+    return (mint_a, mint_b) if str(mint_a) < str(mint_b) else (mint_b, mint_a)
+
+
+class PoolFinder:
+    """The pools of pairs that are known in this process, and where to look for more."""
+
+    def __init__(self, venues: Sequence[Venue], node: ProgramLister, store: FoundPools) -> None:
+        self._venues = venues
+        self._node = node
+        self._store = store
+        self._known: defaultdict[MintPair, dict[Pubkey, FoundPool]] = defaultdict(dict)
+        self._programs = {str(venue.program): venue for venue in venues}
+
+    def list_pools(self, pair: MintPair) -> list[FoundPool]:
+        """The pools of a pair that are known, after the addresses that the venues derive."""
+        derived = {
+            address: FoundPool(address, venue)
+            for venue in self._venues
+            for address in [venue.derive_pool_address(*pair)]
+        }
+        newest = list(self._known[pair].items())[-POOLS_MAX:]
+        return list({**derived, **dict(newest)}.values())
+
+    def list_queries(self, pair: MintPair) -> Iterator[PoolQuery]:
+        """The queries that find all pools of a pair: each venue, both orders of the mints."""
+        for venue in self._venues:
+            at_first, at_second = venue.search.mint_offsets
+            for first, second in (pair, pair[::-1]):
+                yield PoolQuery(
+                    venue,
+                    [
+                        {"dataSize": venue.search.data_size},
+                        {"memcmp": {"offset": at_first, "bytes": str(first)}},
+                        {"memcmp": {"offset": at_second, "bytes": str(second)}},
+                    ],
+                )
+
+    async def load(self, pairs: Iterable[MintPair]) -> None:
+        """Know the pools of pairs that any process has found. Raises ``Transient``."""
+        texts = [(str(one), str(other)) for one, other in pairs]
+        for stored in await translate_errors(lambda: self._store.load(texts)):
+            venue = self._programs.get(stored.program)
+            if venue is not None:
+                pair = Pubkey.from_string(stored.mint_one), Pubkey.from_string(stored.mint_other)
+                self._remember(pair, FoundPool(Pubkey.from_string(stored.address), venue))
+
+    async def query(self, pair: MintPair, query: PoolQuery) -> bool:
+        """Ask the node; returns whether a pool was found that was not known.
+
+        Raises ``Transient``, and ``Rejected`` if the node does not list what programs own.
+        """
+        slot, accounts = await self._node.get_program_accounts(query.venue.program, query.filters)
+        return await self.add(pair, query.venue, accounts, slot)
+
+    async def add(
+        self, pair: MintPair, venue: Venue, accounts: Mapping[Pubkey, Account], slot: int
+    ) -> bool:
+        """Remember pools that the node has told; returns whether one was not known.
+
+        What does not look like a pool of the pair is ignored. Raises ``Transient``.
+        """
+        new = [
+            FoundPool(address, venue)
+            for address, account in accounts.items()
+            if address not in self._known[pair] and _is_pool_of(venue, account, pair)
+        ]
+        if not new:
+            return False
+        one, other = map(str, pair)
+        program = str(venue.program)
+        stored = [StoredPool(str(each.address), program, one, other, slot) for each in new]
+        await translate_errors(lambda: self._store.add(stored))
+        for each in new:
+            self._remember(pair, each)
+        return True
+
+    def forget(self, pair: MintPair) -> None:
+        """Forget the pools of a pair, which can be loaded again."""
+        self._known.pop(pair, None)
+
+    def _remember(self, pair: MintPair, pool: FoundPool) -> None:
+        self._known[pair][pool.address] = pool
+
+
+def _is_pool_of(venue: Venue, account: Account, pair: MintPair) -> bool:
+    """Whether an account is of the size of a pool and has the mints where a pool has them."""
+    search, data = venue.search, account.data
+    if account.owner != venue.program or len(data) < search.data_size:
+        return False
+    mints = {data[at : at + 32] for at in search.mint_offsets}
+    return mints == {bytes(mint) for mint in pair}
+
+
+class ListingProbe:
+    """Asks a node whether it lists what programs own, at most once in ``PROBE_AGE_S``."""
+
+    def __init__(self, venue: Venue, node: ProgramLister) -> None:
+        self._venue = venue
+        self._node = node
+        self._probed: tuple[float, str] | None = None
+
+    async def check(self) -> str:
+        """Why the node lists no pools; empty if it does, or does not say."""
+        now = asyncio.get_running_loop().time()
+        if self._probed is None or now - self._probed[0] > PROBE_AGE_S:
+            self._probed = now, ""  # also while it does not answer
+            self._probed = now, await self._ask()
+        return self._probed[1]
+
+    async def _ask(self) -> str:
+        search = self._venue.search
+        no_mint = str(Pubkey(bytes([255] * 32)))
+        filters: list[object] = [{"dataSize": search.data_size}]
+        filters += [{"memcmp": {"offset": at, "bytes": no_mint}} for at in search.mint_offsets]
+        try:
+            await self._node.get_program_accounts(self._venue.program, filters)
+        except Rejected as error:
+            return error.reason
+        except Transient:
+            return ""
+        return ""

@@ -1,0 +1,1 @@
+"""What orders for new pools need every process to know: their tokens, and pools that were found."""
