@@ -77,7 +77,7 @@ class ConditionReader:
         self._symbol = token_out.symbol
         self._amount_in = amount_in
 
-    def read(self, order_type: str, fields: ConditionFields) -> PriceCondition | None:
+    def read(self, order_type: str, fields: ConditionFields) -> Condition | None:
         """The condition of an order of this type; ``None`` if it has none, or if there are errors.
 
         Every field that does not belong to the type is an error.
@@ -275,7 +275,7 @@ def format_condition(
     return fields
 
 
-def _name_prices(condition: PriceCondition) -> dict[str, PriceRatio | None]:
+def _name_prices(condition: PriceCondition | SliceSchedule) -> dict[str, PriceRatio | None]:
     match condition:
         case Limit(price):
             return {"limitPrice": price}

@@ -29,7 +29,6 @@ REASONS: Final = {
     "string_type": ("invalid_field", "must be a string"),
     "int_type": ("invalid_field", "must be a whole number"),
     "int_parsing_size": ("invalid_field", "is out of range"),
-    "bool_type": ("invalid_field", "must be true or false"),
     "list_type": ("invalid_field", "must be an array"),
     "bool_type": ("invalid_field", "must be true or false"),
 }

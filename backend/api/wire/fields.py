@@ -93,9 +93,9 @@ _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     " then it is sold at the market, however often that takes; `takeProfit` until it is at least"
     " `triggerPrice`; `stopLimit` as a stop, and then as a limit; `trailingStop` until the price"
     " has fallen by `trailBps`; `twap` is executed in `slices`, one each `intervalS` seconds, which"
-    " are orders of their own: at the market, or at `limitPrice` where it is given. `sniper` buys at"
-    " the market once a pool of the pair exists, is open and passes the guards that it names, such"
-    " as `minLiquidity`; either token may be any mint.",
+    " are orders of their own: at the market, or at `limitPrice` where it is given; `sniper` buys"
+    " at the market once a pool of the pair exists, is open and passes the guards that it names,"
+    " such as `minLiquidity`: either token may be any mint.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
 _TIME_IN_FORCE_SCHEMA: Final[dict[str, object]] = {

@@ -144,8 +144,8 @@ def read_order(
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
-    check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
         terms = resolve_guards(body, kind, terms, errors)
+    check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     # Without the defaults: a repeat stays a repeat when they change. What came to be later is added

@@ -11,6 +11,7 @@ from backend.domain.conditions import (
     Condition,
     Launch,
     Limit,
+    PriceCondition,
     Stop,
     StopLimit,
     TakeProfit,
@@ -47,6 +48,16 @@ def decode_condition(text: str) -> tuple[Condition, PriceOf]:
 
 def _to_fields(condition: Condition) -> dict[str, object]:
     match condition:
+        case SliceSchedule():
+            return _encode_schedule(condition)
+        case Launch(guards):
+            return {"kind": "launch", "guards": _encode_guards(guards)}
+        case _:
+            return _encode_price_condition(condition)
+
+
+def _encode_price_condition(condition: PriceCondition) -> dict[str, object]:
+    match condition:
         case Limit(price):
             return {"kind": "limit", "limit": encode_ratio(price)}
         case Stop(trigger, confirmations):
@@ -61,10 +72,6 @@ def _to_fields(condition: Condition) -> dict[str, object]:
             if activation is not None:
                 trailing["activation"] = encode_ratio(activation)
             return {**trailing, "confirmations": confirmations}
-        case SliceSchedule():
-            return _encode_schedule(condition)
-        case Launch(guards):
-            return {"kind": "launch", "guards": _encode_guards(guards)}
     return {**fields, "confirmations": confirmations}
 
 
@@ -86,6 +93,16 @@ def _decode_schedule(fields: dict[str, Any]) -> SliceSchedule:
 
 def _from_fields(fields: dict[str, Any]) -> Condition:
     match fields["kind"]:
+        case "twap":
+            return _decode_schedule(fields)
+        case "launch":
+            return Launch(_decode_guards(fields["guards"]))
+        case _:
+            return _decode_price_condition(fields)
+
+
+def _decode_price_condition(fields: dict[str, Any]) -> PriceCondition:
+    match fields["kind"]:
         case "limit":
             return Limit(decode_ratio(fields["limit"]))
         case "stop":
@@ -100,10 +117,6 @@ def _from_fields(fields: dict[str, Any]) -> Condition:
             text = fields.get("activation")
             activation = None if text is None else decode_ratio(text)
             return TrailingStop(fields["trailBps"], activation, fields["confirmations"])
-        case "twap":
-            return _decode_schedule(fields)
-        case "launch":
-            return Launch(_decode_guards(fields["guards"]))
         case kind:
             raise AssertionError(f"{kind} is no kind of condition")
 
