@@ -55,8 +55,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
         if not order.waits:
-            pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
-            await services.jobs.send(request.owner, [accepted.id], pair=pair)
+            await services.jobs.send_order(order)
     response = _build_accepted_response(api, request, accepted, order_request.client_order_id)
     return OrderAccepted(accepted.id, response)
 
