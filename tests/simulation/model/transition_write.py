@@ -95,8 +95,8 @@ def apply_write(
 ) -> None:
     """Update the row of an order by a write, with its events."""
     wait_s = (write.wait_ms or 0) / 1000
-    row.epoch = write.epoch
     if write.claim is not None:
+        row.epoch = write.epoch
         row.status = Status.ROUTING
         row.seq += 1
         row.append_event(now, "{}", write.epoch)
