@@ -76,7 +76,7 @@ async def test_a_job_with_other_terms_than_its_order_executes_the_order_by_its_o
             assert history.statuses == HAPPY_PATH
             assert count_commits(history) == 4, "it was claimed by a commit of its own"
             [filled] = history.event_data("confirmed")
-            assert filled["amountIn"] == "1"
+            assert float(filled["amountOut"]) < 1_000, "1 SOL was swapped, and not 400"
 
 
 async def test_an_order_that_is_cancelled_meanwhile_is_never_sent(
