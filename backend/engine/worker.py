@@ -72,7 +72,7 @@ async def run_worker(
         context = ExecutionContext(journal, shared.router, submitter, policy, random, hook, funds)
         retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
-        executor = Executor(renewer, context, unsent_limiter)
+        executor = Executor(renewer, context, unsent_limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings))

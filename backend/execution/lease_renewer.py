@@ -7,9 +7,10 @@ an order whose lease was lost is cancelled at once; its next write would be reje
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from backend.domain.orders import LeasedOrder
@@ -66,6 +67,21 @@ class LeaseRenewer:
         self._claims_running += 1
         try:
             return await self._lease_store.claim(order_id)
+        finally:
+            self._claims_running -= 1
+            self._claim_ended.set()
+
+    async def claim_by(self, commit: Coroutine[Any, Any, None]) -> None:
+        """Claim an order by a commit of its own; its lease must be kept at once.
+
+        Raises what ``commit`` raises, and ``LeaseLost`` if this worker claims no more.
+        """
+        if self._is_closing:
+            commit.close()
+            raise LeaseLost("this worker shuts down")
+        self._claims_running += 1
+        try:
+            await commit
         finally:
             self._claims_running -= 1
             self._claim_ended.set()

@@ -35,6 +35,7 @@ from backend.execution.event_data import (
 )
 from backend.execution.lease_renewer import HeldLease
 from backend.execution.outage import OutageTooLong, OutageWait
+from backend.execution.signed_claim import SignedClaim
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.routing.route import UNMET_TERMS_CODES, Route
@@ -71,10 +72,16 @@ class OrderExecution:
     def _order(self) -> LeasedOrder:
         return self._steps.order
 
-    async def run(self) -> None:
-        """Execute the order to its end or its next retry. Raises ``LeaseLost``, ``RetryLater``."""
+    async def run(self, claim: SignedClaim | None = None) -> None:
+        """Execute the order to its end or its next retry, after the steps of its ``claim``.
+
+        Raises ``LeaseLost``, ``RetryLater``.
+        """
         try:
-            if self._order.status is Status.SUBMITTED:
+            if claim is not None:
+                self._route = claim.route
+                await self._submit(claim.signed)
+            elif self._order.status is Status.SUBMITTED:
                 await self._resume()
             else:
                 await self._execute()
@@ -118,6 +125,10 @@ class OrderExecution:
             signed = await self._sign(route)
         await self._steps.record(Cause.SIGNED, describe_signed(signed), signed=signed)
         self._lease.waiting_since = None
+        await self._submit(signed)
+
+    async def _submit(self, signed: SignedTransaction) -> None:
+        """Send a transaction that is stored, and store its outcome."""
         self._context.on_checkpoint(Checkpoint.STORED)
         await self._context.submitter.send(signed)
         self._place.give_back()

@@ -37,6 +37,7 @@ class StepRecorder:
         self._journal = journal
         self._attempts_max = attempts_max
         self._deferred: tuple[LeasedOrder, IntermediateStep, TransitionFields] | None = None
+        self._claimed: tuple[LeasedOrder, str] | None = None
         self._status_since = asyncio.get_running_loop().time()
 
     @property
@@ -48,6 +49,12 @@ class StepRecorder:
         """Take the deferred step back."""
         assert self._deferred is not None
         self.order, self._deferred = self._deferred[0], None
+
+    def claim(self, terms_text: str) -> None:
+        """Claim an order that nobody has claimed, in the commit of the steps that follow."""
+        step = self._next_step(Cause.CLAIMED)
+        self._claimed = self.order, terms_text
+        self._apply_step(step, {})
 
     def defer(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
@@ -65,14 +72,13 @@ class StepRecorder:
         Raises as ``Journal.record``; then the order is as it was.
         """
         step = self._next_step(cause)
-        if self._deferred is None:
-            transition = Transition(self.order, step, encode_json(data), **fields)
-        else:
-            order, via, earlier_fields = self._deferred
-            merged_fields: TransitionFields = {**earlier_fields, **fields}
-            transition = Transition(order, step, encode_json(data), via, **merged_fields)
-        await self._journal.record(transition)
-        self._deferred = None
+        order, via, earlier_fields = self._deferred or (self.order, None, {})
+        order, claim = self._claimed or (order, None)
+        merged_fields: TransitionFields = {**earlier_fields, **fields}
+        await self._journal.record(
+            Transition(order, step, encode_json(data), via, claim, **merged_fields)
+        )
+        self._deferred = self._claimed = None
         self._apply_step(step, fields)
 
     def _next_step(self, cause: Cause) -> Step:

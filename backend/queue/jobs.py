@@ -13,6 +13,8 @@ from taskiq.exceptions import SendTaskError
 from taskiq.kicker import AsyncKicker
 
 from backend.domain.errors import RetryLater, Transient
+from backend.domain.orders import NewOrder
+from backend.domain.terms_text import format_terms_text
 from backend.queue.broker import StreamBroker
 from backend.queue.messages import TASK_NAME, JobMessage, build_labels, parse_pair
 from backend.queue.receiver import JobReceiver, StartCapacity, WaitingOrders
@@ -53,7 +55,19 @@ class JobQueue:
         if self._has_backlog(owner):
             self.announce(owner)
         else:
-            await self._send_each(order_ids, build_labels(owner, pair))
+            await self._send_each([(str(each),) for each in order_ids], build_labels(owner, pair))
+
+    async def send_order(self, order: NewOrder) -> None:
+        """Send the job of an order that comes alone, as ``send``: with its terms, if it is plain.
+
+        So a worker can route it before it is claimed.
+        """
+        terms_text = format_terms_text(order)
+        if terms_text is None or self._has_backlog(order.owner):
+            pair = order.terms.token_in.symbol, order.terms.token_out.symbol
+            await self.send(order.owner, [order.id], pair=pair)
+        else:
+            await self._send_each([(str(order.id), terms_text)], build_labels(order.owner, None))
 
     def announce(self, owner: str) -> None:
         """Announce that an owner has orders in the rows, after those that are stored meanwhile."""
@@ -68,13 +82,12 @@ class JobQueue:
         except Transient as error:
             observe_queue.jobs_not_sent(1, error)
 
-    async def _send_each(self, order_ids: Iterable[UUID], labels: dict[str, str]) -> None:
-        kicker: AsyncKicker[[str], None] = AsyncKicker(TASK_NAME, self._broker, labels)
+    async def _send_each(self, jobs: Iterable[tuple[str, ...]], labels: dict[str, str]) -> None:
+        kicker: AsyncKicker[..., None] = AsyncKicker(TASK_NAME, self._broker, labels)
         sent = 0
         try:
-            for order_id in order_ids:
-                name = str(order_id)
-                await kicker.with_task_id(name).kiq(name)
+            for job in jobs:
+                await kicker.with_task_id(job[0]).kiq(*job)
                 sent += 1
         except SendTaskError as error:
             observe_queue.jobs_not_sent(1, error.__cause__ or error)
@@ -111,7 +124,7 @@ def _prefetch_nothing(token_in: str, token_out: str) -> None:
 
 async def run_receiver(
     broker: StreamBroker,
-    execute: Callable[[str], Awaitable[None]],
+    execute: Callable[[str, str | None], Awaitable[None]],
     retries: RetryMiddleware,
     *,
     turns: OwnerTurns[JobMessage],
@@ -124,14 +137,16 @@ async def run_receiver(
 ) -> None:
     """Run ``execute`` for received jobs and for ``waiting_orders`` until ``stop``.
 
+    It gets the id of an order, and the text of its terms if the job tells them.
+
     The owners take ``turns``; at most ``jobs_max`` jobs run at once, and they start as ``capacity``
     permits. ``prefetch`` is called with the pair of a job that names it, before the job runs.
     Returns when all jobs have ended, or ``shutdown_s`` after ``stop`` with some running.
     """
     broker.add_middlewares(retries, _PairPrefetch(prefetch))
 
-    async def execute_order(order_id: str) -> None:
-        await execute(order_id)
+    async def execute_order(order_id: str, terms_text: str | None = None) -> None:
+        await execute(order_id, terms_text)
 
     broker.register_task(execute_order, TASK_NAME)
     broker.is_worker_process = True

@@ -1,4 +1,4 @@
-"""Jobs as messages: a job has the id of its order, and the order's owner and pair as labels."""
+"""Jobs as messages: a job has the id of its order, maybe its terms, and its owner as a label."""
 
 from __future__ import annotations
 

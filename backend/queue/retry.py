@@ -60,7 +60,8 @@ class RetryMiddleware(SmartRetryMiddleware):
     ) -> None:
         """Start the timer that sends the job."""
         due_at = asyncio.get_running_loop().time() + delay
-        heapq.heappush(self._delayed, (due_at, next(self._sequence), kicker, tuple(message.args)))
+        order_id, *_ = message.args  # without its terms: it was claimed
+        heapq.heappush(self._delayed, (due_at, next(self._sequence), kicker, (order_id,)))
         self._changed.set()
 
     async def run(self) -> None:

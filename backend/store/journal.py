@@ -23,7 +23,7 @@ from uuid import UUID
 import asyncpg
 
 from backend.domain.lifecycle import Status, Step
-from backend.domain.orders import LeasedOrder, OrderEvent
+from backend.domain.orders import OrderEvent
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
@@ -41,6 +41,13 @@ from backend.store.transitions import LeaseLost, Transition, to_columns
 from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
 RETRY_S = 0.1
+_StoredSignatures = dict[tuple[UUID, int], str | None]
+"""The orders and epochs of rows that were stored, with their transactions."""
+TERMS_TEXT: Final = """concat_ws(' ',
+            o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
+            o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
+            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END)"""
+"""The terms of a row as ``domain.terms_text`` writes them."""
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
 
@@ -49,23 +56,28 @@ LEASE_MAX: Final = timedelta(seconds=300)
 # orders, and keeps that generic plan.
 # "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
 # the partial index of open orders for empty, and would join every row with all open orders.
-_RECORD_TRANSITIONS = """ -- record
+#
+# A claim is of an order that is as it was accepted: it has had one event and no lease. So its seq
+# and its epoch exclude that it was claimed, moved on or was cancelled.
+_RECORD_TRANSITIONS = f""" -- record
 WITH input AS (
     SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
         $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
-        $20::bool[]
+        $20::bool[], $21::text[]
     ) AS i(id, epoch, seq, via, via_attempt, via_data,
            status, attempt, data, dex, route, tx_hash, signed_tx,
-           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept)
+           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept,
+           claim)
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
-        seq = o.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END,
+        epoch = i.epoch,
+        seq = o.seq + num_nonnulls(i.claim, i.via) + 1,
         attempts = i.attempt,
         dex = coalesce(i.dex, o.dex),
         route = coalesce(i.route, o.route),
@@ -80,12 +92,12 @@ WITH input AS (
             o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
         ),
         last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $21::interval END,
+        lease_until = CASE WHEN i.kept THEN now() + $22::interval END,
         waiting_since = CASE
             WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $22::interval,
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $23::interval,
         updated_at = (SELECT at FROM written),
         trigger_shard = CASE WHEN i.status = 'waiting'
             THEN order_trigger_shard(o.token_in, o.token_out) END,
@@ -93,27 +105,34 @@ WITH input AS (
             i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
         closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
     FROM input i
-    WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
+    WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
+        AND o.open IS NOT FALSE AND (i.claim = {TERMS_TEXT}) IS NOT FALSE
         AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
-    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex,
-              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data
+    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
+              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data, i.claim
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, seq - num_nonnulls(via) - 1, 'routing', at, 1, '{{}}'
+    FROM moved WHERE claim IS NOT NULL
+    UNION ALL
     SELECT id, seq - 1, via::order_status, at, via_attempt, via_data
     FROM moved WHERE via IS NOT NULL
     UNION ALL
     SELECT id, seq, status, at, attempts, data FROM moved
 )
-SELECT id, epoch, owner, batch_id, dex, at, pg_current_xact_id()::text::bigint AS txid FROM moved
-"""
+SELECT id, epoch, owner, batch_id, dex, tx_hash, at,
+       pg_current_xact_id()::text::bigint AS txid
+FROM moved
+"""  # noqa: S608 - constants only
 
 _FIND_RECORDED = """ -- find recorded
-SELECT o.id, o.epoch
+SELECT o.id, o.epoch, o.tx_hash
 FROM (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[]) AS i(id, epoch, seq, via)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[])
+        AS i(id, epoch, seq, via, claim)
     LIMIT cardinality($1::uuid[])
 ) i JOIN orders o ON o.id = i.id AND o.epoch = i.epoch
-    AND o.seq = i.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END
+    AND o.seq = i.seq + num_nonnulls(i.claim, i.via) + 1
 """
 
 
@@ -170,13 +189,13 @@ class Journal:
         is_in_doubt = False
         expired: set[tuple[UUID, int]] = set()
 
-        async def write() -> set[tuple[UUID, int]]:
+        async def write() -> _StoredSignatures:
             async with self._pool.acquire() as connection:
                 stored = await self._commit(connection, transitions, columns)
                 if is_in_doubt:
                     # The connection broke in an earlier attempt, which may have committed.
-                    rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
-                    stored |= {(row["id"], row["epoch"]) for row in rows}
+                    rows = await connection.fetch(_FIND_RECORDED, *columns[:4], columns[-1])
+                    stored |= _key_signatures(rows)
                 unsubmitted = [
                     each.order for each in transitions if _may_have_expired(each, stored)
                 ]
@@ -195,22 +214,38 @@ class Journal:
                 is_in_doubt = True
                 await asyncio.sleep(RETRY_S)
         observe.journal_committed(len(transitions), perf_counter() - started_at)
-        # By epoch too: a batch may contain two claims of one order, of which the older is lost.
-        return [_build_result(each.order, stored, expired) for each in transitions]
+        return [_build_result(each, stored, expired) for each in transitions]
 
     async def _commit(
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
         columns: Sequence[list[object]],
-    ) -> set[tuple[UUID, int]]:
+    ) -> _StoredSignatures:
         policy = self._policy
         rows = await connection.fetch(
             _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after
         )
         if rows:
             self._on_commit(_build_commit(rows, transitions))
-        return {(row["id"], row["epoch"]) for row in rows}
+        return _key_signatures(rows)
+
+
+def _key_signatures(rows: Sequence[asyncpg.Record]) -> _StoredSignatures:
+    return {(row["id"], row["epoch"]): row["tx_hash"] for row in rows}
+
+
+def _is_stored(transition: Transition, stored: _StoredSignatures) -> bool:
+    """Whether a transition is the one that was stored for its order and epoch.
+
+    A batch may contain two claims of one order, of which the older has another epoch. But two jobs
+    of an order may claim it with their transitions for the same epoch, here or in two processes:
+    then the transaction tells whose was stored.
+    """
+    key = transition.order.id, transition.order.epoch
+    if transition.claim is None or transition.signed is None:
+        return key in stored
+    return stored.get(key) == transition.signed.signature
 
 
 def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
@@ -219,15 +254,17 @@ def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transiti
         begins_wait = any(each.step.status is Status.WAITING for each in transitions)
         return Commit(txid, None, begins_wait)
     stored = {(row["id"], row["epoch"]): row for row in rows}
+    signatures = _key_signatures(rows)
     events = []
     for transition in transitions:
         order = transition.order
-        row = stored.pop((order.id, order.epoch), None)
+        is_stored = _is_stored(transition, signatures)
+        row = stored.pop((order.id, order.epoch), None) if is_stored else None
         if row is None:
             continue
-        seq, via = order.seq + 1, transition.via
-        if via is not None:
-            events.append(_build_event(row, seq, via.step, via.data))
+        seq = order.seq + 1
+        for before in transition.steps_before:
+            events.append(_build_event(row, seq, before.step, before.data))
             seq += 1
         events.append(_build_event(row, seq, transition.step, transition.data))
     return Commit(txid, events)
@@ -237,16 +274,16 @@ def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderE
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
-def _may_have_expired(transition: Transition, stored: Set[tuple[UUID, int]]) -> bool:
-    order, status = transition.order, transition.step.status
-    is_stored = (order.id, order.epoch) in stored
-    return order.can_expire and status is Status.SUBMITTED and not is_stored
+def _may_have_expired(transition: Transition, stored: _StoredSignatures) -> bool:
+    is_submission = transition.step.status is Status.SUBMITTED
+    return transition.order.can_expire and is_submission and not _is_stored(transition, stored)
 
 
 def _build_result(
-    order: LeasedOrder, stored: Set[tuple[UUID, int]], expired: Set[tuple[UUID, int]]
+    transition: Transition, stored: _StoredSignatures, expired: Set[tuple[UUID, int]]
 ) -> Exception | None:
-    key = order.id, order.epoch
-    if key in stored:
+    if _is_stored(transition, stored):
         return None
+    order = transition.order
+    key = order.id, order.epoch
     return OrderExpired(str(order.id)) if key in expired else LeaseLost(str(order.id))

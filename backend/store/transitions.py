@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
-from backend.domain.lifecycle import Step
+from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 
@@ -23,11 +24,17 @@ class IntermediateStep:
     data: str
 
 
+CLAIM: Final = IntermediateStep(advance(Status.PENDING, 1, Cause.CLAIMED), "{}")
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """The next step of an order after its stored step, with the fields to store.
 
     ``data`` is JSON text. ``via`` is an intermediate step, whose event is in the same commit.
+    ``claim`` is the text of the terms (``domain.terms_text``) of an order that nobody has claimed:
+    the same commit claims it before these steps, if these are its terms. ``order`` is then as it is
+    before, with the epoch that it gets.
     ``network_fee_lamports`` is added to what earlier attempts have paid.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
     """
@@ -36,6 +43,7 @@ class Transition:
     step: Step
     data: str
     via: IntermediateStep | None = None
+    claim: str | None = None
     dex: Dex | None = None
     route: str | None = None
     signed: SignedTransaction | None = None
@@ -44,6 +52,12 @@ class Transition:
     network_fee_lamports: int | None = None
     last_error: str | None = None
     wait_ms: int | None = None
+
+    @property
+    def steps_before(self) -> list[IntermediateStep]:
+        """The steps between the order's stored one and this one."""
+        steps = [] if self.claim is None else [CLAIM]
+        return steps if self.via is None else [*steps, self.via]
 
 
 def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
@@ -68,6 +82,7 @@ def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
             t.last_error,
             t.wait_ms,
             t.wait_ms is None and not t.step.status.is_final,
+            t.claim,
         )
         for t in transitions
     ]

@@ -13,6 +13,8 @@ from uuid import UUID
 from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
+from backend.domain.terms_text import parse_terms_text
+from backend.domain.tokens import TokenRegistry
 from backend.engine.api_services import now
 from backend.store.journal import LeasePolicy
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
@@ -34,6 +36,7 @@ LEASE_POLICY = LeasePolicy(
     timedelta(seconds=LEASE_S), timedelta(seconds=REKICK_S), wait_max=timedelta(seconds=75)
 )
 AHEAD_S = LEASE_POLICY.ahead_max.total_seconds()
+TOKENS = TokenRegistry()
 SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
 
 SHIFT_TIME = """
@@ -112,6 +115,40 @@ class StorePair:
                 assert order is not None
                 assert abs(order.waited_s - claimed[each].waited_s) < WAIT_S / 2
         self.known_orders += claimed.values()
+
+    async def claim_signed(self) -> None:
+        """Claim orders by commits that submit them, some with the terms of other orders."""
+        texts = [text for row in self.model.rows.values() if (text := row.terms_text)]
+        chosen = self.sample(list(self.model.rows), 3)
+        orders = [
+            (order, text)
+            for each in chosen
+            for text in self.sample(texts, 1)
+            if (order := parse_terms_text(each, text, TOKENS)) is not None
+        ]
+        transitions = [self.build_claim(order, text) for order, text in orders]
+        transitions += transitions[:1]  # two jobs of one order
+        results = await record_together(self.store, transitions)
+        writes = parse_writes(to_columns(transitions))
+        moved = self.model.record(self.now, writes, LEASE_S, REKICK_S)
+        for transition, is_stored in zip(transitions, results, strict=True):
+            assert is_stored == (transition.order.id in moved)
+            if is_stored:
+                self.known_orders.append(_apply_transition(transition))
+
+    def build_claim(self, order: LeasedOrder, terms_text: str) -> Transition:
+        routed = IntermediateStep(advance(Status.ROUTING, 1, Cause.ROUTED), '"intermediate"')
+        step = advance(Status.BUILDING, 1, Cause.SIGNED)
+        return Transition(
+            order,
+            step,
+            "{}",
+            routed,
+            terms_text,
+            dex=Dex.METEORA,
+            route="{}",
+            signed=SIGNED_TRANSACTION,
+        )
 
     async def renew(self) -> None:
         orders = self.sample(self.known_orders, 5)
@@ -259,7 +296,7 @@ def _apply_transition(transition: Transition) -> LeasedOrder:
     return replace(
         order,
         status=step.status,
-        seq=order.seq + (1 if transition.via is None else 2),
+        seq=order.seq + len(transition.steps_before) + 1,
         attempt=step.attempt,
         dex=transition.dex or order.dex,
         signed=transition.signed,

@@ -106,7 +106,7 @@ async def test_a_cancellation_is_not_taken_for_a_worker_s_write_that_is_in_doubt
         await store.journal.record(build_routed(other))
         orders = (order, other)
         keys = ([o.id for o in orders], [o.epoch for o in orders], [o.seq for o in orders])
-        rows = await store.pool.fetch(_FIND_RECORDED, *keys, [None, None])
+        rows = await store.pool.fetch(_FIND_RECORDED, *keys, [None, None], [None, None])
         assert [row["id"] for row in rows] == [other.id]
 
 

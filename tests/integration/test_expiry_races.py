@@ -35,7 +35,7 @@ async def place(
         expires_at=None if after_s is None else now() + timedelta(seconds=after_s),
     )
     accepted = await engine.services.intake.accept(order)
-    await engine.services.jobs.send("local", [accepted.id])
+    await engine.services.jobs.send_order(order)
     return accepted.id
 
 

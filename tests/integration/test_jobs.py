@@ -51,7 +51,7 @@ async def open_broker(url: str, consumer: str = "me") -> AsyncIterator[StreamBro
 @asynccontextmanager
 async def run_jobs(
     broker: StreamBroker,
-    execute: Callable[[str], Awaitable[None]],
+    execute: Callable[[str, str | None], Awaitable[None]],
     *,
     attempts_max: int = 3,
     jobs_max: int = 2_000,
@@ -102,7 +102,7 @@ async def test_every_job_is_received_and_leaves_the_stream(redis_url: str) -> No
     received_ids: set[str] = set()
     done = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         received_ids.add(order_id)
         if len(received_ids) == len(IDS):
             done.set()
@@ -139,7 +139,7 @@ async def test_a_failed_attempt_is_retried_after_its_delay(redis_url: str) -> No
     times: list[float] = []
     done = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         times.append(loop.time())
         if len(times) < 3:
             raise RetryLater(0.2)
@@ -157,7 +157,7 @@ async def test_an_unexpected_error_is_retried_as_often_as_attempts_are_allowed(
     calls: list[str] = []
     after = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         calls.append(order_id)
         if order_id == str(IDS[1]):
             after.set()
@@ -178,7 +178,7 @@ async def test_the_pair_of_a_job_is_told_before_the_job_runs(redis_url: str) -> 
     told: list[tuple[str, ...]] = []
     done = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         told.append((order_id,))
         if len(told) == 3:
             done.set()

@@ -35,7 +35,14 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
         for _ in range(8):
             await pair.accept()
         await pair.claim()
-        operations = [pair.claim, pair.claim, pair.record, pair.record, pair.record, pair.record]
+        operations = [
+            pair.claim,
+            pair.claim_signed,
+            pair.record,
+            pair.record,
+            pair.record,
+            pair.record,
+        ]
         operations += [
             pair.renew,
             pair.release,

@@ -131,8 +131,13 @@ class SimulatedCluster:
             expires_at=None if after_s is None else now + after_s,
         )
         self.trace.add("client", "posts", order_id)
-        if self.database.rows[order_id].status is not Status.WAITING:
-            await JobQueue(cast(StreamBroker, self._client)).send("local", [order_id])
+        row, jobs = self.database.rows[order_id], JobQueue(cast(StreamBroker, self._client))
+        if row.status is Status.WAITING:
+            return
+        if (self._seed + order_id.int) % 2:
+            await jobs.send("local", [order_id])
+        else:  # its job tells its terms
+            await jobs.send_order(row.to_new_order())
 
     async def watch(self) -> None:
         """Release what waits, now and then, as a watcher does when the market meets it."""

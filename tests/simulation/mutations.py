@@ -214,6 +214,15 @@ def fail_what_waited() -> AbstractContextManager[object]:
     return patch.object(LeasedOrder, "waits_again", False)
 
 
+def claim_what_has_moved() -> AbstractContextManager[object]:
+    """The commit of a job that tells the terms of its order claims it whatever it is by now."""
+
+    def matches_claim(database: DatabaseModel, row: OrderRow, write: TransitionWrite) -> bool:
+        return row.open
+
+    return patch.object(DatabaseModel, "matches_claim", matches_claim)
+
+
 MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "intent before send": send_before_recording,
     "preflight without signature": sign_before_preflight,
@@ -230,6 +239,7 @@ MUTATIONS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "expiry of what is claimed": claim_expired_orders,
     "expiry of what is submitted": submit_expired_orders,
     "end of what expires": leave_expired_orders,
+    "fence of what a job claims": claim_what_has_moved,
     "one attempt": retry_whatever_the_time_in_force,
     "latch": bound_attempts_of_what_is_triggered,
     "return to waiting": fail_what_waited,

@@ -24,6 +24,8 @@ from tests.simulation.test_every_step import PLAN
 
 SEEDS = range(400)
 PARTS = 8
+PLAIN_JOBS_SEED = 1
+"""The job of its first order tells no terms, so the order is claimed before it is quoted."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -57,6 +59,7 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         "is too late for order 0",
         "expires [",
         "finds expired [",
+        "submitted at seq 1 of epoch 1",
     ):
         assert any(entry in line for line in lines), entry
 
@@ -77,6 +80,7 @@ def test_schedules_cover_the_kinds_of_events() -> None:
         ("expiry of what is claimed", "claimed after its expiry"),
         ("expiry of what is submitted", "submitted after its expiry"),
         ("end of what expires", "stuck"),
+        ("fence of what a job claims", "invalid step"),
         ("one attempt", "a second attempt of an order that has one"),
     ],
 )
@@ -101,9 +105,9 @@ def test_a_missing_check_of_the_epoch_is_noticed() -> None:
             steps=0,
         )
         plan = replace(PLAN, workers=2, faults=(pause,), heal_at=10)
-        assert simulate(1, plan).violations == ()
+        assert simulate(PLAIN_JOBS_SEED, plan).violations == ()
         with MUTATIONS["epoch check"]():
-            violations += simulate(1, plan).violations
+            violations += simulate(PLAIN_JOBS_SEED, plan).violations
     assert any(each.startswith("written with a stale epoch") for each in violations)
 
 

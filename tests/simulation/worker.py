@@ -129,6 +129,7 @@ class SimulatedWorker:
                 services.on_checkpoint,
             ),
             self._unsent,
+            TOKENS,
         )
 
     def stop(self) -> None:
@@ -154,9 +155,9 @@ class SimulatedWorker:
                 )
             await self._renewer.release_all(self._journal.wait_idle)
 
-    async def _execute(self, order_id: str) -> None:
+    async def _execute(self, order_id: str, terms_text: str | None) -> None:
         try:
-            await self._executor.run(order_id)
+            await self._executor.run(order_id, terms_text)
         except (RetryLater, asyncpg.PostgresError):
             raise
         except Exception as error:

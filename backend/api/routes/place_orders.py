@@ -69,8 +69,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
         if not order.waits:
-            pair = (order.terms.token_in.symbol, order.terms.token_out.symbol)
-            await services.jobs.send(request.owner, [accepted.id], pair=pair)
+            await services.jobs.send_order(order)
     is_met = None
     if order.waits and not accepted.is_replay:
         [is_met] = await find_met_now(api, [order])

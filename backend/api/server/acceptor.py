@@ -16,8 +16,9 @@ from backend.api.admission.connections import Connections
 from backend.api.server.hypercorn_connection import Connection
 from backend.runtime import observe_connections
 
-ACCEPTS_PER_TURN: Final = 16
-"""After so many connections in a row other tasks get their turn."""
+ACCEPTS_PER_TURN: Final = 2
+"""So many connections are accepted in a turn of the loop: opening one takes long, and requests on
+open ones wait meanwhile."""
 FULL_PAUSE_S: Final = 0.02
 """How long new connections wait in the kernel when all open ones are busy."""
 ERROR_PAUSE_S: Final = 0.2

@@ -22,8 +22,6 @@ RECOVERY_TIMEOUT_S: Final = 90.0
 DESCRIPTORS_SPARE: Final = 10
 """A pool of connections may have grown meanwhile."""
 SAMPLE_S: Final = 0.2
-ATTACKERS_NICE: Final = ("nice", "-n", "19")
-"""Real attackers bring their own machines: these take only what the engine leaves of the cores."""
 
 
 class Attacks(NamedTuple):
@@ -130,9 +128,7 @@ class _Peak:
 async def _attack(engine: EngineUnderAttack, attacks: Attacks) -> AsyncIterator[_Peak]:
     """Attack during the block, from a process of its own."""
     argv = (sys.executable, "-m", "backend.trials.attack.attackers", engine.url)
-    attackers = await asyncio.create_subprocess_exec(
-        *ATTACKERS_NICE, *argv, str(attacks.pace), *attacks.names
-    )
+    attackers = await asyncio.create_subprocess_exec(*argv, str(attacks.pace), *attacks.names)
     peak = _Peak()
     try:
         async with asyncio.TaskGroup() as group:

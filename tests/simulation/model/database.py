@@ -146,7 +146,13 @@ class DatabaseModel:
         return sorted(owners)
 
     def record(
-        self, now: float, writes: Sequence[TransitionWrite], lease_s: float, rekick_s: float
+        self,
+        now: float,
+        writes: Sequence[TransitionWrite],
+        lease_s: float,
+        rekick_s: float,
+        *,
+        holder: str = "",
     ) -> list[UUID]:
         """``_RECORD_TRANSITIONS``: returns the orders that moved; atomic for all writes."""
         applied: dict[UUID, TransitionWrite] = {}
@@ -154,10 +160,16 @@ class DatabaseModel:
             row = self.rows.get(write.id)
             if row is None or not self.may_record(row, write, now):
                 continue
-            if row.open and self.matches_fence(row, write.epoch, write.seq):
+            if write.claim is not None:
+                is_fenced = row.open and self.matches_claim(row, write)
+            else:
+                is_fenced = row.open and self.matches_fence(row, write.epoch, write.seq)
+            if is_fenced:
                 check_constraints(write, row.tx_hash, row.dex)
                 applied.setdefault(write.id, write)  # an UPDATE uses one row for each order
         for order_id, write in applied.items():
+            if write.claim is not None:
+                self.rows[order_id].holder = holder
             apply_write(self.rows[order_id], write, now, lease_s, rekick_s)
         return list(applied)
 
@@ -195,15 +207,18 @@ class DatabaseModel:
         ]
 
     def find_recorded(
-        self, keys: Sequence[LeaseKey], seqs: Sequence[int], vias: Sequence[str | None]
+        self,
+        keys: Sequence[LeaseKey],
+        seqs: Sequence[int],
+        vias: Sequence[str | None],
+        claims: Sequence[str | None],
     ) -> list[UUID]:
         """``_FIND_RECORDED``: returns the orders that moved on from a seq under the same epoch."""
         found = []
-        for key, seq, via in zip(keys, seqs, vias, strict=True):
+        for key, seq, via, claim in zip(keys, seqs, vias, claims, strict=True):
             row = self.rows.get(key.id)
-            if row is not None and self.matches_fence(
-                row, key.epoch, seq + (1 if via is None else 2)
-            ):
+            steps = 1 + (via is not None) + (claim is not None)
+            if row is not None and self.matches_fence(row, key.epoch, seq + steps):
                 found.append(row.id)
         return found
 
@@ -262,6 +277,11 @@ class DatabaseModel:
             row.amount_out, row.executed_price = amount_out, executed_price
             row.network_fee_lamports = (row.network_fee_lamports or 0) + network_fee
             row.amount_pending = None
+
+    def matches_claim(self, row: OrderRow, write: TransitionWrite) -> bool:
+        """Whether a write may claim an order: nobody has, and its job has told the right terms."""
+        is_unclaimed = (row.epoch, row.seq) == (write.epoch - 1, write.seq)
+        return is_unclaimed and write.claim == row.terms_text
 
     def matches_fence(self, row: OrderRow, epoch: int, seq: int) -> bool:
         """Whether a write passes the fence: epoch and seq are those that the writer knows."""

@@ -191,7 +191,7 @@ def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> lis
     *columns, lease, rekick = args
     writes = parse_writes(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
-    moved = server.database.record(server.now(), writes, *seconds)
+    moved = server.database.record(server.now(), writes, *seconds, holder=client)
     for write in writes:
         verb = "records" if write.id in moved else "may not record"
         description = f"{write.status} at seq {write.seq} of epoch {write.epoch}"
@@ -201,7 +201,7 @@ def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> lis
 
 def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
     keys = [LeaseKey(*values) for values in zip(args[0], args[1], strict=True)]
-    found = server.database.find_recorded(keys, args[2], args[3])
+    found = server.database.find_recorded(keys, *args[2:])
     server.trace.add(client, "finds recorded", found)
     return _epoch_rows(server, found)
 
@@ -286,7 +286,16 @@ def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
 
 def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
     rows = [server.database.rows[each] for each in ids]
-    return [{"id": row.id, "epoch": row.epoch, "dex": row.dex, **_EVENT_COLUMNS} for row in rows]
+    return [
+        {
+            "id": row.id,
+            "epoch": row.epoch,
+            "dex": row.dex,
+            "tx_hash": row.tx_hash,
+            **_EVENT_COLUMNS,
+        }
+        for row in rows
+    ]
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {

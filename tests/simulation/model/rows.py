@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
+from backend.domain.orders import (
+    LeasedOrder,
+    NewOrder,
+    OrderTerms,
+    SignedTransaction,
+    TimeInForce,
+)
 from backend.domain.quotes import Dex
+from backend.domain.terms_text import format_terms_text
 from backend.store.waiting.condition_rows import encode_condition
 
 
@@ -76,6 +84,22 @@ class OrderRow:
     @property
     def open(self) -> bool:
         return not self.status.is_final
+
+    @property
+    def terms_text(self) -> str | None:
+        """``TERMS_TEXT``."""
+        return format_terms_text(self.to_new_order())
+
+    def to_new_order(self) -> NewOrder:
+        """The order as it was accepted; of its expiry, only that it has one."""
+        return NewOrder(
+            self.id,
+            self.owner,
+            self.terms,
+            b"",
+            time_in_force=self.time_in_force,
+            expires_at=None if self.expires_at is None else datetime.fromtimestamp(0, UTC),
+        )
 
     def to_leased_order(self, now: float) -> LeasedOrder:
         """Build the order that a claim returns."""

@@ -34,6 +34,7 @@ class TransitionWrite(NamedTuple):
     last_error: str | None
     wait_ms: int | None
     is_leased: bool
+    claim: str | None
 
 
 def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
@@ -44,7 +45,7 @@ def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
     order_id, epoch, seq, via, via_attempt, via_data, *step = values
     status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
-    height, amount_out, price, network_fee, last_error, wait_ms, is_leased = rest
+    height, amount_out, price, network_fee, last_error, wait_ms, is_leased, claim = rest
     return TransitionWrite(
         order_id,
         epoch,
@@ -65,6 +66,7 @@ def _parse_write(values: Sequence[Any]) -> TransitionWrite:
         last_error,
         wait_ms,
         is_leased,
+        claim,
     )
 
 
@@ -93,6 +95,11 @@ def apply_write(
 ) -> None:
     """Update the row of an order by a write, with its events."""
     wait_s = (write.wait_ms or 0) / 1000
+    if write.claim is not None:
+        row.epoch = write.epoch
+        row.status = Status.ROUTING
+        row.seq += 1
+        row.append_event(now, "{}", write.epoch)
     if write.via is not None:
         assert write.via_attempt is not None
         assert write.via_data is not None

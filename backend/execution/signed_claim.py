@@ -1,0 +1,58 @@
+"""The shortest way of an order that nobody has claimed: claim, route and transaction in one commit.
+
+The job of an order that comes alone tells its terms. So the order is routed and signed first, which
+tells nobody anything, and what is stored then claims it too. Whatever does not go by this way goes
+by the usual one, which claims the order first: every error is met again there, under a lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.domain.errors import EngineError
+from backend.domain.lifecycle import Cause
+from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.execution.context import Checkpoint, ExecutionContext
+from backend.execution.event_data import describe_signed, encode_json
+from backend.execution.lease_renewer import LeaseRenewer
+from backend.execution.step_recorder import StepRecorder
+from backend.routing.route import Route
+from backend.store.transitions import LeaseLost
+from backend.store.withdrawals.expired_submissions import OrderExpired
+
+
+@dataclass(frozen=True, slots=True)
+class SignedClaim:
+    """A submitted order under its first lease, whose transaction is stored and not sent yet."""
+
+    order: LeasedOrder
+    route: Route
+    signed: SignedTransaction
+
+
+async def claim_signed(
+    context: ExecutionContext, renewer: LeaseRenewer, order: LeasedOrder, terms_text: str
+) -> SignedClaim | None:
+    """Route and sign an unclaimed order and store that; its lease must be kept at once.
+
+    ``None`` if it is to be claimed in the usual way, if it can be claimed at all.
+    """
+    if context.submitter.has_preflight:  # which takes longer than a claim
+        return None
+    try:
+        route = await context.router.route(order.terms)
+        if context.funds.may_lack(order.terms):
+            return None
+        context.on_checkpoint(Checkpoint.QUOTED)
+        signed = await context.submitter.sign(order.id, order.attempt, order.terms, route)
+    except EngineError:
+        return None
+    steps = StepRecorder(context.journal, order, attempts_max=context.policy.attempts_max)
+    steps.claim(terms_text)
+    data = route.to_json(order.terms)
+    steps.defer(Cause.ROUTED, data, dex=route.quote.dex, route=encode_json(data))
+    try:
+        await renewer.claim_by(steps.record(Cause.SIGNED, describe_signed(signed), signed=signed))
+    except (LeaseLost, OrderExpired):
+        return None
+    return SignedClaim(steps.order, route, signed)
