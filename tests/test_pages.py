@@ -30,7 +30,7 @@ RUN_HERE = {
     "scripts/deployments --list",
 }
 RUN_ELSEWHERE = {
-    "scripts/check": "scripts/test.sh",
+    "scripts/check": ".ci/run",
     ".ci/run": "it is CI itself",
     "scripts/bench all --quick": "tests/e2e/test_bench.py",
     "scripts/attack --minutes 1": "tests/chaos/test_attack.py, shorter",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from tests.conftest import ROOT
 from tests.integration.apis import UNREACHABLE_NODE
 from tests.integration.test_submit_batch import run_script
 
@@ -67,17 +71,25 @@ FAULTY_FILES: Final = {
 }
 
 
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> click.Command:
+    """The command of the script: a process for each of many files would take most of a minute."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    command: click.Command = import_module("submit_batch").main
+    return command
+
+
 @pytest.mark.parametrize(("content", "reasons"), FAULTY_FILES.values(), ids=FAULTY_FILES)
-async def test_a_faulty_file_is_refused_with_its_lines_before_anything_is_sent(
-    tmp_path: Path, content: bytes, reasons: list[str]
+def test_a_faulty_file_is_refused_with_its_lines_before_anything_is_sent(
+    tmp_path: Path, script: click.Command, content: bytes, reasons: list[str]
 ) -> None:
     file = tmp_path / "orders"
     file.write_bytes(content)
-    code, output, errors = await run_script(UNREACHABLE_NODE, "--file", str(file))
-    assert (code, output) == (2, "")
-    assert "no order engine answers" not in errors  # nothing was even tried
+    result = CliRunner().invoke(script, ["--url", UNREACHABLE_NODE, "--file", str(file)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no order engine answers" not in result.stderr  # nothing was even tried
     for reason in reasons:
-        assert reason in errors
+        assert reason in result.stderr
 
 
 async def test_the_faults_of_a_large_file_are_counted_and_the_first_ones_shown(

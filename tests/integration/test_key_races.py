@@ -1,4 +1,4 @@
-"""Different requests with one idempotency key at the same moment, through two API processes."""
+"""Different requests with one key, or one client order id, at once through two API processes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 from tests.integration.apis import Json, RunningApi, open_api
 from tests.integration.keyed_requests import BATCH, EXECUTE, count_orders, order_body, post
 
-ROUNDS = 30
+ROUNDS = 10
 EARLIER = ("earlier a", "earlier b")
 """Client order ids of orders that were placed before: requests with them store nothing."""
 
@@ -37,17 +37,17 @@ def list_order_ids(answer: Json) -> list[str | None]:
 
 
 async def post_at_once(
-    apis: tuple[RunningApi, RunningApi], requests: list[Request], key: str, random: Random
+    apis: tuple[RunningApi, RunningApi], requests: list[Request], keys: list[str], random: Random
 ) -> list[tuple[int, Answer]]:
-    """Each request twice, in any order; the answers with the index of their request."""
+    """Each request twice, with its key, in any order; the answers with the index of the request."""
     indices = [*range(len(requests))] * 2
     random.shuffle(indices)
     async with asyncio.TaskGroup() as group:
         tasks = []
         for turn, index in enumerate(indices):
             path, body = requests[index]
-            request = post(apis[turn % 2], path, body, {"Idempotency-Key": key})
-            tasks.append(group.create_task(request))
+            headers = {"Idempotency-Key": keys[index]} if keys[index] else None
+            tasks.append(group.create_task(post(apis[turn % 2], path, body, headers)))
     return [(index, task.result()) for index, task in zip(indices, tasks, strict=True)]
 
 
@@ -60,8 +60,9 @@ async def test_a_key_has_one_meaning_whatever_requests_race_for_it(
         for name in EARLIER:
             await api.place_order(clientOrderId=name)
         for number in range(ROUNDS):
-            requests, key = build_requests(number), f"key {number}"
-            answers = await post_at_once((api, other), requests, key, random)
+            requests = build_requests(number)
+            keys = [f"key {number}"] * len(requests)
+            answers = await post_at_once((api, other), requests, keys, random)
             accepted = {index for index, answer in answers if answer[0] == 202}
             assert len(accepted) == 1, [(number, requests[index]) for index in accepted]
             [winner] = accepted
@@ -71,13 +72,44 @@ async def test_a_key_has_one_meaning_whatever_requests_race_for_it(
                 (answer[0], answer[1]["code"]) for index, answer in answers if index != winner
             }
             assert refused == {(422, "idempotency_key_reused")}
-            is_new = not all(answer[2] for index, answer in answers if index == winner)
-            stored += is_new
-            assert await count_orders(api) == stored, requests[winner]
-        for number in range(0, ROUNDS, 10):
+            stored += not all(answer[2] for index, answer in answers if index == winner)
+        assert await count_orders(api) == stored
+        for number in range(0, ROUNDS, 5):
             # Long afterwards the key still means the same.
             requests = build_requests(number)
-            again = await post_at_once((api, other), requests, f"key {number}", random)
+            keys = [f"key {number}"] * len(requests)
+            again = await post_at_once((api, other), requests, keys, random)
             assert len({index for index, answer in again if answer[0] == 202}) == 1
             assert all(answer[2] for _, answer in again if answer[0] == 202)
         assert await count_orders(api) == stored
+
+
+def build_named_requests(name: str) -> tuple[list[Request], list[str]]:
+    """Requests for orders of one client order id and two amounts, and their idempotency keys."""
+    one, two = (order_body(clientOrderId=name, amount=amount) for amount in (1, 2))
+    bodies: list[tuple[str, Json]] = [
+        *((EXECUTE, order) for order in (one, two, two)),
+        *((BATCH, {"orders": orders}) for orders in ([one], [two, two], [one, two], [two, one])),
+    ]
+    return bodies, ["", "", f"key of {name}", "", f"key of a batch of {name}", "", ""]
+
+
+async def test_a_client_order_id_names_one_order_whatever_requests_race_for_it(
+    database_url: str, redis_url: str
+) -> None:
+    random = Random(2)
+    async with open_api(database_url, redis_url) as api, open_api(database_url, redis_url) as other:
+        for number in range(ROUNDS):
+            requests, keys = build_named_requests(f"name {number}")
+            answers = await post_at_once((api, other), requests, keys, random)
+            order = await api.get(f"/api/orders/by-client-id/name {number}")
+            for index, (status, answer, _) in answers:
+                orders = requests[index][1].get("orders", [requests[index][1]])
+                entries = answer.get("orders", [answer])
+                for sent, entry in zip(orders, entries, strict=True):
+                    is_same = sent["amount"] == int(order["amountIn"])
+                    assert entry.get("orderId") == (order["orderId"] if is_same else None), answer
+                    problem = entry.get("problem", entry)
+                    assert is_same or problem["code"] == "client_order_id_reused", answer
+                assert status == (202 if any("orderId" in entry for entry in entries) else 422)
+        assert await count_orders(api) == ROUNDS
