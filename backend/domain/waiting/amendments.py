@@ -155,7 +155,8 @@ def _merge_fields(
     limit: PriceRatio | None = None
     trigger: PriceRatio | None = None
     activation: PriceRatio | None = None
-    trail_bps = then = None
+    trail_bps: int | None = None
+    then: str | None = None
     match condition:
         case Limit(price=limit):
             pass
