@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
@@ -25,7 +26,7 @@ NEW_TERMS = replace(LIMIT_TERMS, condition=Limit(NEW_LIMIT), min_amount_out=130_
 
 
 def build_amendment(
-    record: WaitingRecord, terms: OrderTerms = NEW_TERMS, **fields: object
+    record: WaitingRecord, terms: OrderTerms = NEW_TERMS, **fields: Any
 ) -> Amendment:
     amendment = Amendment(
         order_id=record.id,
@@ -36,7 +37,7 @@ def build_amendment(
         expired_before=record.expires_at,
         expires_at=record.expires_at,
     )
-    return replace(amendment, **fields)  # type: ignore[arg-type]
+    return replace(amendment, **fields)
 
 
 async def release(store: Store, record: WaitingRecord) -> bool:
@@ -86,7 +87,8 @@ async def test_only_what_waits_as_its_owner_has_seen_it_is_amended(database_url:
         record = await accept_waiting(store)
         amend = store.amendments.amend
         before = await read_row(store, record)
-        for wrong in ({"owner": "another"}, {"seq": 1}, {"seq": 3}):
+        wrongs: list[dict[str, Any]] = [{"owner": "another"}, {"seq": 1}, {"seq": 3}]
+        for wrong in wrongs:
             assert not await amend(build_amendment(record, **wrong))
         now = await read_now(store)
         for expires_at in (now - timedelta(seconds=1), now + timedelta(days=367)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,9 +49,9 @@ def build_terms(kind: OrderType) -> OrderTerms:
 
 
 def amend(
-    terms: OrderTerms, *, is_triggered: bool = False, amount_in: int | None = None, **fields: object
+    terms: OrderTerms, *, is_triggered: bool = False, amount_in: int | None = None, **fields: Any
 ) -> OrderTerms:
-    change = TermsChange(ConditionFields(**fields), amount_in)  # type: ignore[arg-type]
+    change = TermsChange(ConditionFields(**fields), amount_in)
     amended, errors = amend_terms(terms, change, is_triggered=is_triggered)
     assert not errors
     assert amended is not None

@@ -54,9 +54,10 @@ def watched() -> WatchedOrders:
 
 
 def find(watched: WatchedOrders) -> WaitingOrder | None:
-    books = [watched.get_book(direction) for direction in watched.directions]
-    [book] = books or [None]
-    return None if book is None else book.find(ID)
+    for direction in watched.directions:
+        book = watched.get_book(direction)
+        return None if book is None else book.find(ID)
+    return None
 
 
 def meet(watched: WatchedOrders, now: float) -> WaitingOrder | None:

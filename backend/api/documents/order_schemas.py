@@ -252,9 +252,12 @@ _RETRY: Final[Schema] = {
     "txHash": STRING,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
 }
-_NOT_AMENDED: Final = frozenset({"type", "tokenIn", "tokenOut", "batchId", "clientOrderId"})
+_AMENDED_NAMES: Final = (
+    *("amountIn", "slippageBps", "maxPriceImpactBps", "limitPrice", "triggerPrice"),
+    *("activationPrice", "priceOf", "trailBps", "confirmations", "then", "timeInForce"),
+)
 _AMENDED: Final[Schema] = {
-    **{name: schema for name, schema in _ORDER_TERMS.items() if name not in _NOT_AMENDED},
+    **{name: _ORDER_TERMS[name] for name in _AMENDED_NAMES},
     "minAmountOut": nullable_schema(AMOUNT),
     "expiresAt": nullable_schema(TIME),
 }

@@ -158,14 +158,17 @@ class Amendments:
         return None if reason is None else InvalidInput("expiresAt", reason)
 
     async def _amend(self, amendments: Sequence[Amendment]) -> list[bool]:
-        columns = [list(column) for column in zip(*map(_to_row, amendments), strict=True)]
+        # By their ids, in the order in which other statements lock several rows as well.
+        places = sorted(range(len(amendments)), key=lambda place: amendments[place].order_id)
+        rows = [_to_row(amendments[place]) for place in places]
+        columns = [list(column) for column in zip(*rows, strict=True)]
 
         async def amend() -> set[int]:
             async with self._pool.acquire() as connection:
-                rows = await connection.fetch(_AMEND, *columns, EXPIRY_AHEAD_MAX)
-            if rows:
+                stored = await connection.fetch(_AMEND, *columns, EXPIRY_AHEAD_MAX)
+            if stored:
                 events = None
-                if len(rows) <= EVENTS_MAX:
+                if len(stored) <= EVENTS_MAX:
                     events = [
                         build_event(
                             row,
@@ -174,10 +177,10 @@ class Amendments:
                             attempt=row["attempts"],
                             data=row["data"],
                         )
-                        for row in rows
+                        for row in stored
                     ]
-                self._on_commit(Commit(rows[0]["txid"], events, begins_wait=True))
-            return {row["place"] - 1 for row in rows}
+                self._on_commit(Commit(stored[0]["txid"], events, begins_wait=True))
+            return {places[row["place"] - 1] for row in stored}
 
         amended = await translate_errors(amend)
         return [place in amended for place in range(len(amendments))]
