@@ -100,6 +100,7 @@ def test_a_folder_has_few_enough_files_to_be_seen_at_once() -> None:
     files = {
         str(folder.relative_to(ROOT)): [path.name for path in folder.iterdir() if path.is_file()]
         for folder in FOLDERS
+        if folder.name != "migrations"  # numbered: one more for each change, and read one by one
     }
     assert {
         name: sorted(each) for name, each in files.items() if len(each) > FOLDER_FILES_MAX

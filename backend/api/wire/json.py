@@ -168,7 +168,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
     route = None if record.route is None else orjson.loads(record.route)
-    shown: dict[str, object] = {
+    return {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
@@ -183,7 +183,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "maxPriceImpactBps": record.max_price_impact_bps,
         **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
-        "expiresAt": None if record.expires_at is None else format_time(record.expires_at),
+        "expiresAt": _format_optional_time(record.expires_at),
         "status": record.status,
         "seq": record.seq,
         "attempts": record.attempts,
@@ -199,15 +199,11 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
         "cancelReason": record.cancel_reason,
-        "nextAttemptAt": None
-        if record.next_attempt_at is None
-        else format_time(record.next_attempt_at),
+        "nextAttemptAt": _format_optional_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
+        **_show_slices(record, token_in, token_out),
     }
-    if record.progress is not None:
-        shown |= _show_slices(record, token_in, token_out)
-    return shown
 
 
 def _show_condition(
@@ -228,12 +224,13 @@ def _show_condition(
 
 
 def _show_slices(record: OrderRecord, token_in: Token, token_out: Token) -> dict[str, object]:
-    """How far an order is that is executed in slices."""
-    assert record.progress is not None
-    tokens, next_at = (token_in, token_out), record.next_slice_at
+    """How far an order is that is executed in slices; nothing for others."""
+    if record.progress is None:
+        return {}
+    tokens = token_in, token_out
     return {
         **format_progress(record.progress, record.amount_in, tokens, record.price_of),
-        "nextSliceAt": None if next_at is None else format_time(next_at),
+        "nextSliceAt": _format_optional_time(record.next_slice_at),
     }
 
 
@@ -273,3 +270,7 @@ def _format_optional(value: object | None) -> str | None:
 
 def _format_optional_amount(base_units: int | None, decimals: int) -> str | None:
     return None if base_units is None else format_amount(base_units, decimals)
+
+
+def _format_optional_time(at: datetime | None) -> str | None:
+    return None if at is None else format_time(at)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +14,13 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
 from backend.store.waiting.condition_rows import encode_condition
+
+EVENT_COLUMNS: Final[dict[str, Any]] = {
+    "owner": "local",
+    "batch_id": None,
+    "at": datetime.fromtimestamp(0, UTC),
+}
+"""What a statement returns for notifications only: no decision depends on it."""
 
 
 class LeaseKey(NamedTuple):

@@ -1,0 +1,1 @@
+"""The fields of order types that are more than a price to wait for."""
