@@ -11,9 +11,8 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
-from backend.domain.conditions import Condition, ConditionState
+from backend.domain.conditions import Condition, ConditionState, PriceCondition
 from backend.domain.prices import PriceOf
-from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import TokenRegistry
 from backend.store.waiting.market_peaks import StoredPeaks
 from backend.store.waiting.trigger_shards import find_shard
@@ -240,7 +239,7 @@ class WatchedOrders:
 
 
 def _to_waiting(record: WaitingRecord) -> WaitingOrder:
-    assert not isinstance(record.condition, SliceSchedule), "it is with its own kind"
+    assert isinstance(record.condition, PriceCondition), "the others are apart"
     return WaitingOrder(
         record.id,
         record.seq,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -53,15 +53,13 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        return await self._get(self._readers, owner, order_id)
+        rows = await self._readers.read(_GET, order_id, owner)
+        return next(iter(await self._parse(rows)), None)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""
-        return await self._get(self._pool, owner, order_id)
-
-    async def _get(self, pool: DatabasePool, owner: str, order_id: UUID) -> OrderRecord | None:
-        rows = await pool.read(_GET, order_id, owner)
-        return next(iter(await add_progress(pool, map(_parse_record, rows))), None)
+        rows = await self._pool.read(_GET, order_id, owner)
+        return next(iter(await self._parse(rows)), None)
 
     async def list_page(
         self,
@@ -80,6 +78,9 @@ class OrderQueries:
             owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
         rows = await self._readers.read(statement.sql, *statement.args)
+        return await self._parse(rows)
+
+    async def _parse(self, rows: Sequence[asyncpg.Record]) -> list[OrderRecord]:
         return await add_progress(self._readers, map(_parse_record, rows))
 
     async def read_horizon(self) -> datetime | None:
