@@ -54,12 +54,12 @@ class OrderQueries:
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
         rows = await self._readers.read(_GET, order_id, owner)
-        return next(iter(await self._parse(rows)), None)
+        return next(iter(await self._parse(rows, self._readers)), None)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""
         rows = await self._pool.read(_GET, order_id, owner)
-        return next(iter(await self._parse(rows)), None)
+        return next(iter(await self._parse(rows, self._pool)), None)
 
     async def list_page(
         self,
@@ -78,10 +78,10 @@ class OrderQueries:
             owner, which, after=after, limit=limit, is_ascending=is_ascending
         )
         rows = await self._readers.read(statement.sql, *statement.args)
-        return await self._parse(rows)
+        return await self._parse(rows, self._readers)
 
-    async def _parse(self, rows: Sequence[asyncpg.Record]) -> list[OrderRecord]:
-        return await add_progress(self._readers, map(_parse_record, rows))
+    async def _parse(self, rows: Sequence[asyncpg.Record], pool: DatabasePool) -> list[OrderRecord]:
+        return await add_progress(pool, map(_parse_record, rows))
 
     async def read_horizon(self) -> datetime | None:
         """A time below which no order can appear in lists that are read after this call.
