@@ -22,8 +22,8 @@ from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers.slices.placer import SlicePlacer
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.job_queue import BrokerModel
-from tests.simulation.model.postgres import LIST_SLICED
 from tests.simulation.model.rows import OrderRow
+from tests.simulation.model.slice_statements import LIST_SLICED
 from tests.simulation.model.slices import TOKENS, list_slices
 from tests.simulation.model.virtual_loop import CURRENT_PROCESS, SimulatedProcess
 from tests.simulation.plan import WorkerFaultKind

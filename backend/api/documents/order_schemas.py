@@ -7,7 +7,6 @@ from typing import Final
 from backend.api.documents.schema_parts import (
     AMOUNT,
     BASIS_POINTS,
-    BOOLEAN,
     CODE,
     CURSOR,
     DEX,
@@ -28,9 +27,15 @@ from backend.api.documents.schema_parts import (
     object_schema,
     schema_ref,
 )
+from backend.api.documents.slice_schemas import (
+    NEXT_SLICE_AT,
+    PROGRESS,
+    SLICE,
+    SLICES,
+    SLICES_FILL,
+)
 from backend.domain.conditions import CONFIRMATIONS_MAX, TRAIL_MAX_BPS, TRAIL_MIN_BPS
 from backend.domain.lifecycle import Status
-from backend.domain.slices import INTERVAL_MAX_S, JITTER_MAX_BPS, SLICES_MAX, SLICES_MIN
 
 ROUTE: Final[Schema] = {
     "dex": DEX,
@@ -50,34 +55,6 @@ CONDITION: Final[dict[str, Schema]] = {
     "then": schema_ref("Then"),
 }
 """What an order waits for, as its client wrote it."""
-SLICES: Final[dict[str, Schema]] = {
-    "slices": {"type": "integer", "minimum": SLICES_MIN, "maximum": SLICES_MAX},
-    "intervalS": {"type": "integer", "minimum": 1, "maximum": INTERVAL_MAX_S},
-    "jitterBps": {"type": "integer", "minimum": 0, "maximum": JITTER_MAX_BPS},
-}
-"""In which slices an order is executed, as its client wrote it."""
-PROGRESS: Final[dict[str, Schema]] = {
-    "slicesPlaced": {
-        **NON_NEGATIVE_INTEGER,
-        "description": "How many slices were placed: one more than `slices` where what they left"
-        " was tried once more.",
-    },
-    "filledAmountIn": {**AMOUNT, "description": "The amount in of the slices that are confirmed."},
-    "leavesAmountIn": {**AMOUNT, "description": "The rest of the amount in."},
-    "averagePrice": {
-        **nullable_schema(AMOUNT),
-        "description": "What the fills whose amount is known have brought on average, as a price"
-        " of `priceOf`; null before the first.",
-    },
-}
-"""How far an order is that is executed in slices: FIX's CumQty, LeavesQty and AvgPx."""
-_NEXT_SLICE_AT: Final[Schema] = {
-    **nullable_schema(TIME),
-    "description": "When the next slice is due; null if there is none.",
-}
-SLICES_FIELDS: Final = (*SLICES, *PROGRESS, "nextSliceAt")
-"""What only an order has that is executed in slices."""
-
 MARKET: Final[Schema] = {
     "executablePrice": {
         **AMOUNT,
@@ -128,7 +105,7 @@ ORDER: Final[Schema] = {
     **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
     **SLICES,
     **PROGRESS,
-    "nextSliceAt": _NEXT_SLICE_AT,
+    "nextSliceAt": NEXT_SLICE_AT,
     **GUARDS,
     "isTriggered": {
         "type": "boolean",
@@ -276,23 +253,6 @@ _FAILURE: Final[Schema] = {
     "txHash": STRING,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
 }
-_SLICE: Final[Schema] = {
-    "slice": {
-        **POSITIVE_INTEGER,
-        "description": "The number of the slice of a `twap` that was placed, from 1.",
-    },
-    "childId": {**ID, "description": "The order that the slice is."},
-    "amountIn": AMOUNT,
-}
-_SLICES_FILL: Final[Schema] = {
-    **PROGRESS,
-    "amountOut": nullable_schema(AMOUNT),
-    "amountKnown": {
-        **BOOLEAN,
-        "description": "Whether it is the sum of all fills: if not, the order shows it later.",
-    },
-}
-"""What a `twap` has filled: all, or less where its code is `partly_filled` or `unfilled`."""
 _WITHDRAWAL: Final[Schema] = {
     **_FAILURE,
     "cause": {
@@ -317,10 +277,10 @@ EVENTS: Final[dict[str, Schema]] = {
     ),
     "WaitingEvent": _event_schema(
         _status_const(Status.WAITING),
-        {**_RETRY, **_AMENDED, **_SLICE},
+        {**_RETRY, **_AMENDED, **SLICE},
         *_RETRY,
         *_AMENDED,
-        *_SLICE,
+        *SLICE,
     ),
     "RoutingEvent": _event_schema(
         _status_const(Status.ROUTING), {**_RETRY, **_MET}, *_RETRY, *_MET
@@ -338,11 +298,11 @@ EVENTS: Final[dict[str, Schema]] = {
         _FILL,
         *("amountKnown", "minAmountOut", "networkFeeLamports", "realizedSlippage"),
     ),
-    "FilledBySlicesEvent": _event_schema(_status_const(Status.CONFIRMED), _SLICES_FILL),
+    "FilledBySlicesEvent": _event_schema(_status_const(Status.CONFIRMED), SLICES_FILL),
     "FailedEvent": _event_schema(
         _status_const(Status.FAILED),
-        {**_FAILURE, **_SLICES_FILL},
-        *("txHash", "networkFeeLamports", *_SLICES_FILL),
+        {**_FAILURE, **SLICES_FILL},
+        *("txHash", "networkFeeLamports", *SLICES_FILL),
     ),
     "WithdrawnEvent": _event_schema(
         {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]},

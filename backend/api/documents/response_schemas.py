@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import (
-    EVENTS,
-    GUARDS,
-    MARKET,
-    ORDER,
-    ROUTE,
-    SLICES_FIELDS,
-)
+from backend.api.documents.order_schemas import EVENTS, GUARDS, MARKET, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -32,6 +25,7 @@ from backend.api.documents.schema_parts import (
     object_schema,
     schema_ref,
 )
+from backend.api.documents.slice_schemas import SLICES_FIELDS
 from backend.domain.lifecycle import Status
 
 _OPEN_TRANSACTION_FIELDS: Final[Schema] = {

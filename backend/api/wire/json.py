@@ -195,7 +195,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
     route = None if record.route is None else orjson.loads(record.route)
-    shown: dict[str, object] = {
+    return {
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
@@ -229,10 +229,8 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "nextAttemptAt": _format_optional_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
+        **_show_slices(record, token_in, token_out),
     }
-    if record.progress is not None:
-        shown |= _show_slices(record, token_in, token_out)
-    return shown
 
 
 def _show_condition(
@@ -253,12 +251,13 @@ def _show_condition(
 
 
 def _show_slices(record: OrderRecord, token_in: Token, token_out: Token) -> dict[str, object]:
-    """How far an order is that is executed in slices."""
-    assert record.progress is not None
-    tokens, next_at = (token_in, token_out), record.next_slice_at
+    """How far an order is that is executed in slices; nothing for others."""
+    if record.progress is None:
+        return {}
+    tokens = token_in, token_out
     return {
         **format_progress(record.progress, record.amount_in, tokens, record.price_of),
-        "nextSliceAt": None if next_at is None else format_time(next_at),
+        "nextSliceAt": _format_optional_time(record.next_slice_at),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, BeforeValidator, Field
 
 from backend.api.wire.fields import Flag, Price, integral_to_int
-from backend.api.wire.order_slices import SlicesBody
+from backend.api.wire.order_types.slices import SlicesBody
 from backend.api.wire.problems import FieldError
 from backend.domain.condition_fields import (
     ConditionFields,

@@ -68,7 +68,8 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        return await self._get(self._readers, owner, order_id)
+        rows = await self._readers.read(_GET, order_id, owner)
+        return next(iter(await self._parse(rows, self._readers)), None)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""

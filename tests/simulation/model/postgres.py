@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from random import Random
 from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
 
-from backend.domain.lifecycle import Status
 from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
 from backend.store.leases import lease_store
-from backend.store.waiting import slice_statements
 from backend.store.withdrawals import expired_submissions, expiries
-from tests.simulation.model import slices
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
-from tests.simulation.model.rows import LeaseKey
+from tests.simulation.model.rows import EVENT_COLUMNS, LeaseKey
+from tests.simulation.model.slice_statements import SLICE_STATEMENTS
 from tests.simulation.model.trace import Trace
 from tests.simulation.model.transition_write import parse_writes
 
@@ -32,10 +29,6 @@ ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
 
 TIMEOUT_MAX_S = 3.0
-LIST_SLICED = "the TWAP orders that wait"
-"""What a process reads that takes a shard, in place of the statement that loads it."""
-_EVENT_COLUMNS = {"owner": "local", "batch_id": None, "at": datetime.fromtimestamp(0, UTC)}
-"""What a statement returns for notifications only: no decision depends on it."""
 
 
 @dataclass(slots=True)
@@ -142,7 +135,7 @@ def _run_claim(server: PostgresServer, args: StatementArgs, client: str) -> list
     now, seconds = server.now(), (lease.total_seconds(), ahead.total_seconds())
     for row, is_first in server.database.claim(now, ids, *seconds, holder=client):
         server.trace.add(client, "claims", row.id, row.status, f"epoch {row.epoch}")
-        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
+        rows.append({**row.to_claim_result(now, is_first), **EVENT_COLUMNS, "owner": row.owner})
     return rows
 
 
@@ -159,7 +152,7 @@ def _run_claim_waiting(server: PostgresServer, args: StatementArgs, client: str)
     ):
         epoch = f"epoch {row.epoch} from its row"
         server.trace.add(client, "claims", row.id, row.status, epoch)
-        rows.append({**row.to_claim_result(now, is_first), **_EVENT_COLUMNS, "owner": row.owner})
+        rows.append({**row.to_claim_result(now, is_first), **EVENT_COLUMNS, "owner": row.owner})
     return rows
 
 
@@ -254,32 +247,6 @@ def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str)
     return []
 
 
-def _run_load_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    return slices.load_sliced(server.database, server.now(), args[0])
-
-
-def _run_place_slices(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    *columns, rekick, _, _ = args
-    writes = slices.parse_slices(columns)
-    placed = slices.place_slices(server.database, server.now(), writes, rekick.total_seconds())
-    for row in placed:
-        server.on_placed(row["id"])
-    server.trace.add(client, "places", len(placed), "of", len(writes))
-    return [{**_EVENT_COLUMNS, **row} for row in placed]
-
-
-def _run_end_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    ended = slices.end_sliced(server.database, server.now(), args)
-    for row in ended:
-        server.trace.add(client, "ends", row["id"], row["status"])
-    return [{**_EVENT_COLUMNS, **row} for row in ended]
-
-
-def _run_list_sliced(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    rows = [row for row in server.database.rows.values() if slices.is_sliced(row)]
-    return [{"row": row} for row in rows if row.status is Status.WAITING]
-
-
 def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
     return [{"id": order_id} for order_id in ids]
 
@@ -292,7 +259,7 @@ def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
             "epoch": row.epoch,
             "dex": row.dex,
             "tx_hash": row.tx_hash,
-            **_EVENT_COLUMNS,
+            **EVENT_COLUMNS,
         }
         for row in rows
     ]
@@ -310,8 +277,5 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     expiries._EXPIRE_ORDERS: _run_expire,
     late_amounts._TAKE_DUE: _run_take_due,
     late_amounts._STORE: _run_store_amounts,
-    slice_statements.LOAD: _run_load_sliced,
-    slice_statements.PLACE: _run_place_slices,
-    slice_statements.END: _run_end_sliced,
-    LIST_SLICED: _run_list_sliced,
+    **SLICE_STATEMENTS,
 }

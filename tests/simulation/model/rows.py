@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +21,13 @@ from backend.domain.orders import (
 from backend.domain.quotes import Dex
 from backend.domain.terms_text import format_terms_text
 from backend.store.waiting.condition_rows import encode_condition
+
+EVENT_COLUMNS: Final[dict[str, Any]] = {
+    "owner": "local",
+    "batch_id": None,
+    "at": datetime.fromtimestamp(0, UTC),
+}
+"""What a statement returns for notifications only: no decision depends on it."""
 
 
 class LeaseKey(NamedTuple):
