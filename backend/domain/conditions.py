@@ -164,11 +164,11 @@ def get_awaited(condition: Condition, *, is_triggered: bool) -> Condition:
     return condition if limit is None else limit
 
 
-def get_trigger(condition: Condition, state: ConditionState = INITIAL_STATE) -> PriceRatio | None:
-    """The price that is waited for; ``None`` if there is none, or none that is known yet."""
+def get_trigger(
+    condition: PriceCondition, state: ConditionState = INITIAL_STATE
+) -> PriceRatio | None:
+    """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
     match condition:
-        case Launch():
-            return None
         case Limit(price=price):
             return price
         case TrailingStop():
