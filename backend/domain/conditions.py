@@ -171,8 +171,6 @@ def get_trigger(
 ) -> PriceRatio | None:
     """The price that is waited for; ``None`` for a trailing stop that follows no price yet."""
     match condition:
-        case Launch():
-            return None
         case Limit(price=price):
             return price
         case TrailingStop():

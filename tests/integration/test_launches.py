@@ -252,6 +252,23 @@ async def test_the_default_pools_are_found_where_nothing_is_listed_or_told(
         await wait_bought(engine, order_id, pool["pool"])
 
 
+async def test_what_was_bought_is_sold_again(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with open_sniping(database_url, redis_url, data_dir) as engine:
+        pool = await launch(engine, default=False, token={"transfer_fee_bps": 100})
+        buying = await snipe(engine, pool["mint"], Guards())
+        bought = await wait_bought(engine, buying, pool["pool"])
+        assert bought.record.amount_out is not None
+        terms = await build_terms(engine, pool["mint"], Guards())
+        tokens = {"token_in": terms.token_out, "token_out": terms.token_in}
+        selling = replace(terms, **tokens, amount_in=bought.record.amount_out)
+        [order_id] = await engine.store_orders(selling)
+        sold = await engine.wait_ended(order_id)
+        assert sold.statuses == RELEASED
+        assert 0 < (sold.record.amount_out or 0) < terms.amount_in
+
+
 async def test_the_guards_are_checked_again_at_the_quote(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
