@@ -31,7 +31,10 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order as stored in the database; tokens are mints, amounts base units."""
+    """An order as stored in the database; tokens are mints, amounts base units.
+
+    ``bracket_size`` is the number of orders that are to come to be of it.
+    """
 
     id: str
     status: Status
@@ -44,6 +47,10 @@ class OrderRow:
     is_leased: bool
     attempts: int = 1
     min_amount_out: int | None = None
+    cancel_reason: str | None = None
+    parent_id: str | None = None
+    oco_group: str | None = None
+    bracket_size: int = 0
 
 
 class OrderRelease(NamedTuple):
