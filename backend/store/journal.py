@@ -136,11 +136,20 @@ class Journal:
         expired: set[_StepKey] = set()
         if others:
             await self._store(others, self._commit, stored, expired)
+        failure: Exception | None = None
         if confirmed:
-            await self._store(confirmed, self._commit_confirmations, stored, expired)
+            try:
+                await self._store(confirmed, self._commit_confirmations, stored, expired)
+            except DATABASE_ERRORS as error:  # the others are stored all the same
+                failure = error
         observe.journal_committed(len(transitions), perf_counter() - started_at)
         # By epoch too: a batch may contain two claims of one order, of which the older is lost.
-        return [_build_result(each.order, stored, expired) for each in transitions]
+        return [
+            failure
+            if failure is not None and confirmations.changes_others(each)
+            else _build_result(each.order, stored, expired)
+            for each in transitions
+        ]
 
     async def _store(
         self,
