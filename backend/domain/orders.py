@@ -11,6 +11,7 @@ from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
+from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
@@ -87,7 +88,8 @@ class NewOrder:
     ``idempotency_key`` and ``client_order_id`` each identify one request of their owner forever;
     ``request_hash`` distinguishes an idempotent retry from a different request under the same key.
     It is not submitted any more from ``expires_at`` on, by the database's clock. It comes to be of
-    the order ``parent_id``.
+    the order ``parent_id``. At most one of the two orders of an ``oco_group`` is executed. A
+    ``bracket`` is placed for what it receives.
     """
 
     id: UUID
@@ -100,6 +102,8 @@ class NewOrder:
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: datetime | None = None
     parent_id: UUID | None = None
+    oco_group: UUID | None = None
+    bracket: Bracket | None = None
 
     @property
     def waits(self) -> bool:
@@ -153,6 +157,8 @@ class LeasedOrder:
     route_min_out: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     can_expire: bool = False
+    oco_group: UUID | None = None
+    bracket: Bracket | None = None
 
     @property
     def has_waited(self) -> bool:
@@ -250,6 +256,7 @@ class OrderRecord(NamedTuple):
     high_water_slot: int | None
     parent_id: UUID | None
     oco_group: UUID | None
+    bracket: Bracket | None
     price_of: PriceOf
     progress: SliceProgress | None = None
     next_slice_at: datetime | None = None

@@ -24,7 +24,8 @@ FIRST_EPOCH: Final = 1
 def format_terms_text(order: NewOrder) -> str | None:
     """The text of a new order; ``None`` for one that is no plain market order."""
     terms = order.terms
-    if terms.type is not OrderType.MARKET or terms.condition is not None:
+    is_plain = terms.condition is None and order.bracket is None and order.oco_group is None
+    if terms.type is not OrderType.MARKET or not is_plain:
         return None
     fields = (
         terms.type.value,

@@ -13,11 +13,11 @@ is ``submitted`` once its expiry has passed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -37,93 +37,46 @@ from backend.store.errors import (
     report_unavailable,
 )
 from backend.store.group_commit import group_commits
-from backend.store.transitions import LeaseLost, Transition, to_columns
+from backend.store.groups import confirmations
+from backend.store.transitions import RECORD, LeaseLost, Transition, to_columns
+from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
+_StepKey = tuple[UUID, int]
+"""The id and the epoch of an order that a transition is of."""
+_Stored = dict[_StepKey, str | None]
+"""The orders and epochs whose transitions were stored, with the signatures of their rows."""
+_CommitCall = Callable[
+    [DatabaseConnection, Sequence[Transition], _Stored], Coroutine[Any, Any, None]
+]
+
 RETRY_S = 0.1
-_StoredSignatures = dict[tuple[UUID, int], str | None]
-"""The orders and epochs of rows that were stored, with their transactions."""
-TERMS_TEXT: Final = """concat_ws(' ',
-            o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
-            o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
-            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END)"""
-"""The terms of a row as ``domain.terms_text`` writes them."""
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
 
-# The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
-# rows, here as one row: so it finds each order by its id, even with a plan from when there were few
-# orders, and keeps that generic plan.
-# "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
-# the partial index of open orders for empty, and would join every row with all open orders.
-#
-# A claim is of an order that is as it was accepted: it has had one event and no lease. So its seq
-# and its epoch exclude that it was claimed, moved on or was cancelled.
-_RECORD_TRANSITIONS = f""" -- record
-WITH input AS (
-    SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
-        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
-        $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
-        $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
-        $20::bool[], $21::text[]
-    ) AS i(id, epoch, seq, via, via_attempt, via_data,
-           status, attempt, data, dex, route, tx_hash, signed_tx,
-           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept,
-           claim)
-    LIMIT cardinality($1::uuid[])
-), written AS MATERIALIZED (
-    SELECT clock_timestamp() AS at
-), moved AS (
-    UPDATE orders o SET
-        status = i.status::order_status,
-        epoch = i.epoch,
-        seq = o.seq + num_nonnulls(i.claim, i.via) + 1,
-        attempts = i.attempt,
-        dex = coalesce(i.dex, o.dex),
-        route = coalesce(i.route, o.route),
-        tx_hash = CASE WHEN i.status NOT IN ('routing', 'waiting')
-            THEN coalesce(i.tx_hash, o.tx_hash) END,
-        signed_tx = i.signed_tx,
-        last_valid_height = i.last_valid_height,
-        amount_out = i.amount_out,
-        amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
-        executed_price = i.executed_price,
-        network_fee_lamports = coalesce(
-            o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
-        ),
-        last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $22::interval END,
-        waiting_since = CASE
-            WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
-        END,
-        next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $23::interval,
-        updated_at = (SELECT at FROM written),
-        trigger_shard = CASE WHEN i.status = 'waiting'
-            THEN order_trigger_shard(o.token_in, o.token_out) END,
-        closed_as = CASE WHEN i.is_final THEN order_closed_as(
-            i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
-        closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
-    FROM input i
-    WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
-        AND o.open IS NOT FALSE AND (i.claim = {TERMS_TEXT}) IS NOT FALSE
-        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
-    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
-              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data, i.claim
-), logged AS (
-    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq - num_nonnulls(via) - 1, 'routing', at, 1, '{{}}'
-    FROM moved WHERE claim IS NOT NULL
-    UNION ALL
-    SELECT id, seq - 1, via::order_status, at, via_attempt, via_data
-    FROM moved WHERE via IS NOT NULL
-    UNION ALL
-    SELECT id, seq, status, at, attempts, data FROM moved
+TERMS_TEXT: Final = """CASE WHEN o.bracket IS NULL AND o.oco_group IS NULL THEN concat_ws(' ',
+            o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
+            o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
+            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END) ELSE '' END"""
+"""The terms of a row as ``domain.terms_text`` writes them, empty where it writes none."""
+
+_NOTHING: Final = dict.fromkeys(
+    ("note", "group_type", "group_column", "locks", "group_returned", "effects", "counts", "left"),
+    "",
 )
-SELECT id, epoch, owner, batch_id, dex, tx_hash, at,
-       pg_current_xact_id()::text::bigint AS txid
-FROM moved
-"""  # noqa: S608 - constants only
+_RECORD_TRANSITIONS: Final = RECORD.format(source="input", terms_text=TERMS_TEXT, **_NOTHING)
+_RECORD_CONFIRMATIONS: Final = RECORD.format(
+    note=" confirmations with what they do to other orders",
+    terms_text=TERMS_TEXT,
+    group_type=", $24::uuid[]",
+    group_column=", oco_group",
+    locks=f"{confirmations.LOCKS}, ",
+    source="settled",
+    group_returned=", o.oco_group",
+    effects=f", {confirmations.EFFECTS}",
+    counts=confirmations.COUNTS,
+    left=confirmations.LEFT,
+)
 
 _FIND_RECORDED = """ -- find recorded
 SELECT o.id, o.epoch, o.tx_hash
@@ -185,27 +138,58 @@ class Journal:
 
     async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
         started_at = perf_counter()
-        columns = to_columns(transitions)
-        is_in_doubt = False
-        expired: set[tuple[UUID, int]] = set()
+        confirmed = [each for each in transitions if confirmations.changes_others(each)]
+        others = transitions
+        if confirmed:
+            others = [each for each in transitions if not confirmations.changes_others(each)]
+        stored: _Stored = {}
+        expired: set[_StepKey] = set()
+        if others:
+            await self._store(others, self._commit, stored, expired)
+        failure: Exception | None = None
+        if confirmed:
+            try:
+                await self._store(confirmed, self._commit_confirmations, stored, expired)
+            except DATABASE_ERRORS as error:  # the others are stored all the same
+                failure = error
+        observe.journal_committed(len(transitions), perf_counter() - started_at)
+        return [
+            failure
+            if failure is not None and confirmations.changes_others(each)
+            else _build_result(each, stored, expired)
+            for each in transitions
+        ]
 
-        async def write() -> _StoredSignatures:
+    async def _store(
+        self,
+        transitions: Sequence[Transition],
+        commit: _CommitCall,
+        stored: _Stored,
+        expired: set[_StepKey],
+    ) -> None:
+        """Store transitions, until PostgreSQL has done so: adds to ``stored`` and ``expired``."""
+        if any(each.order.oco_group is not None for each in transitions):
+            # In the order of ids, as all statements that write several rows of a group.
+            transitions = sorted(transitions, key=lambda each: each.order.id)
+        is_in_doubt = False
+
+        async def write() -> None:
             async with self._pool.acquire() as connection:
-                stored = await self._commit(connection, transitions, columns)
+                await commit(connection, transitions, stored)
                 if is_in_doubt:
                     # The connection broke in an earlier attempt, which may have committed.
+                    columns = to_columns(transitions)
                     rows = await connection.fetch(_FIND_RECORDED, *columns[:4], columns[-1])
-                    stored |= _key_signatures(rows)
+                    stored.update(_key_signatures(rows))
                 unsubmitted = [
                     each.order for each in transitions if _may_have_expired(each, stored)
                 ]
                 if unsubmitted:
                     expired.update(await find_expired(connection, unsubmitted))
-                return stored
 
         while True:
             try:
-                stored = await repeat_conflicts(write)
+                await repeat_conflicts(write)
                 break
             except DATABASE_ERRORS as error:
                 report_unavailable(error)
@@ -213,29 +197,52 @@ class Journal:
                     raise
                 is_in_doubt = True
                 await asyncio.sleep(RETRY_S)
-        observe.journal_committed(len(transitions), perf_counter() - started_at)
-        return [_build_result(each, stored, expired) for each in transitions]
 
     async def _commit(
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        columns: Sequence[list[object]],
-    ) -> _StoredSignatures:
+        stored: _Stored,
+    ) -> None:
         policy = self._policy
         rows = await connection.fetch(
-            _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after
+            _RECORD_TRANSITIONS, *to_columns(transitions), policy.duration, policy.rekick_after
         )
         if rows:
             self._on_commit(_build_commit(rows, transitions))
-        return _key_signatures(rows)
+        stored |= _key_signatures(rows)
+
+    async def _commit_confirmations(
+        self,
+        connection: DatabaseConnection,
+        transitions: Sequence[Transition],
+        stored: _Stored,
+    ) -> None:
+        policy, left = self._policy, transitions
+        while left:  # an order of the group was withdrawn, or amended, at this very moment
+            rows = await connection.fetch(
+                _RECORD_CONFIRMATIONS,
+                *to_columns(left),
+                *(policy.duration, policy.rekick_after),
+                *confirmations.to_columns(left),
+            )
+            committed = [row for row in rows if row["txid"] is not None]
+            if committed:
+                begins_wait = any(each.children for each in left)
+                self._on_commit(Commit(committed[0]["txid"], None, begins_wait))
+                observe.orders_stored(committed[0]["placed_count"])
+                for _ in range(committed[0]["cancelled_count"]):
+                    observe.order_ended(Status.CANCELLED, "", CancelReason.SIBLING_FILLED)
+            stored |= _key_signatures(committed)
+            moved = {(row["id"], row["epoch"]) for row in rows if row["txid"] is None}
+            left = [each for each in left if (each.order.id, each.order.epoch) in moved]
 
 
-def _key_signatures(rows: Sequence[asyncpg.Record]) -> _StoredSignatures:
+def _key_signatures(rows: Sequence[asyncpg.Record]) -> _Stored:
     return {(row["id"], row["epoch"]): row["tx_hash"] for row in rows}
 
 
-def _is_stored(transition: Transition, stored: _StoredSignatures) -> bool:
+def _is_stored(transition: Transition, stored: _Stored) -> bool:
     """Whether a transition is the one that was stored for its order and epoch.
 
     A batch may contain two claims of one order, of which the older has another epoch. But two jobs
@@ -274,16 +281,16 @@ def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderE
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
-def _may_have_expired(transition: Transition, stored: _StoredSignatures) -> bool:
+def _may_have_expired(transition: Transition, stored: _Stored) -> bool:
     is_submission = transition.step.status is Status.SUBMITTED
     return transition.order.can_expire and is_submission and not _is_stored(transition, stored)
 
 
 def _build_result(
-    transition: Transition, stored: _StoredSignatures, expired: Set[tuple[UUID, int]]
+    transition: Transition, stored: _Stored, expired: Set[_StepKey]
 ) -> Exception | None:
     if _is_stored(transition, stored):
         return None
     order = transition.order
-    key = order.id, order.epoch
-    return OrderExpired(str(order.id)) if key in expired else LeaseLost(str(order.id))
+    has_expired = (order.id, order.epoch) in expired
+    return OrderExpired(str(order.id)) if has_expired else LeaseLost(str(order.id))

@@ -7,9 +7,86 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
+
+# The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
+# rows, here as one row: so it finds each order by its id, even with a plan from when there were few
+# orders, and keeps that generic plan.
+# "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
+# the partial index of open orders for empty, and would join every row with all open orders.
+#
+# A claim is of an order that is as it was accepted: it has had one event and no lease. So its seq
+# and its epoch exclude that it was claimed, moved on or was cancelled.
+RECORD: Final = """ -- record{note}
+WITH input AS (
+    SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
+        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
+        $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
+        $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
+        $20::bool[], $21::text[]{group_type}
+    ) AS i(id, epoch, seq, via, via_attempt, via_data,
+           status, attempt, data, dex, route, tx_hash, signed_tx,
+           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms,
+           kept, claim{group_column})
+    LIMIT cardinality($1::uuid[])
+), written AS MATERIALIZED (
+    SELECT clock_timestamp() AS at
+), {locks}moved AS (
+    UPDATE orders o SET
+        status = i.status::order_status,
+        epoch = i.epoch,
+        seq = o.seq + num_nonnulls(i.claim, i.via) + 1,
+        attempts = i.attempt,
+        dex = coalesce(i.dex, o.dex),
+        route = coalesce(i.route, o.route),
+        tx_hash = CASE WHEN i.status NOT IN ('routing', 'waiting')
+            THEN coalesce(i.tx_hash, o.tx_hash) END,
+        signed_tx = i.signed_tx,
+        last_valid_height = i.last_valid_height,
+        amount_out = i.amount_out,
+        amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
+        executed_price = i.executed_price,
+        network_fee_lamports = coalesce(
+            o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
+        ),
+        last_error = coalesce(i.last_error, o.last_error),
+        lease_until = CASE WHEN i.kept THEN now() + $22::interval END,
+        waiting_since = CASE
+            WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
+        END,
+        next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $23::interval,
+        updated_at = (SELECT at FROM written),
+        trigger_shard = CASE WHEN i.status = 'waiting'
+            THEN order_trigger_shard(o.token_in, o.token_out) END,
+        closed_as = CASE WHEN i.is_final THEN order_closed_as(
+            i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
+        closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
+    FROM {source} i
+    WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
+        AND o.open IS NOT FALSE AND (i.claim = {terms_text}) IS NOT FALSE
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
+    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
+              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data,
+              i.claim{group_returned}
+), logged AS (
+    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
+    SELECT id, seq - num_nonnulls(via) - 1, 'routing', at, 1, '{{}}'
+    FROM moved WHERE claim IS NOT NULL
+    UNION ALL
+    SELECT id, seq - 1, via::order_status, at, via_attempt, via_data
+    FROM moved WHERE via IS NOT NULL
+    UNION ALL
+    SELECT id, seq, status, at, attempts, data FROM moved
+){effects}
+SELECT id, epoch, owner, batch_id, dex, tx_hash, at,
+       pg_current_xact_id()::text::bigint AS txid{counts}
+FROM moved
+{left}"""
+"""The statement, with places for what it does more where orders belong to others."""
 
 
 class LeaseLost(Exception):
@@ -37,6 +114,7 @@ class Transition:
     before, with the epoch that it gets.
     ``network_fee_lamports`` is added to what earlier attempts have paid.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
+    ``children`` come to be in the same commit.
     """
 
     order: LeasedOrder
@@ -52,6 +130,7 @@ class Transition:
     network_fee_lamports: int | None = None
     last_error: str | None = None
     wait_ms: int | None = None
+    children: tuple[ChildOrder, ...] = ()
 
     @property
     def steps_before(self) -> list[IntermediateStep]:

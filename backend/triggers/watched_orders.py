@@ -48,6 +48,7 @@ class Watched(NamedTuple):
     direction: Direction
     owner: str
     price_of: PriceOf
+    oco_group: UUID | None = None
 
 
 class OrdersApart(Protocol):
@@ -184,8 +185,7 @@ class WatchedOrders:
                 _keep_mark(order, book.get_state(record.id))
             self._hold(order, now)
             book.insert(order)
-            watched = Watched(direction, record.owner, record.terms.price_of)
-            self._places[record.id] = self._known.setdefault(watched, watched)
+            self._places[record.id] = self._find_watched(direction, record)
             added.add(direction)
         return added
 
@@ -262,6 +262,11 @@ class WatchedOrders:
 
     def _find_apart(self, condition: Condition) -> OrdersApart | None:
         return next((each for each in self.apart if each.takes(condition)), None)
+
+    def _find_watched(self, direction: Direction, record: WaitingRecord) -> Watched:
+        """One object for many orders, but for those of groups."""
+        watched = Watched(direction, record.owner, record.terms.price_of, record.oco_group)
+        return watched if record.oco_group else self._known.setdefault(watched, watched)
 
     def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
         """One object for each direction: a hundred thousand orders refer to it."""

@@ -39,6 +39,10 @@ FIELDS = {
     "maxPoolAgeS": "of sniper: the pool opened at most so many seconds ago",
     "dexes": "of sniper: raydium, meteora, or both with a space between; in JSON a list",
     "looks": "of sniper: so many reads in a row have to agree",
+    "bracketTakeProfit": "once filled, sell what it received at this price, of that token",
+    "bracketStop": "once filled, sell it if the price falls to this",
+    "bracketTrailBps": "once filled, sell it so far below its highest price",
+    "ocoGroup": "the same in two lines, one behind the other: at most one is executed",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
@@ -56,6 +60,7 @@ INTEGER_FIELDS = {
     "slippageBps": (0, _BPS),
     "maxPriceImpactBps": (0, _BPS),
     "trailBps": (50, 5_000),
+    "bracketTrailBps": (50, 5_000),
     "confirmations": (1, 10),
     "slices": (2, 1_000),
     "intervalS": (1, 86_400),
@@ -94,7 +99,7 @@ _CHOICES = (
 )
 _NUMBERS = (
     *("amount", "amountIn", "minAmountOut", "limitPrice", "triggerPrice", "stopPrice"),
-    *("activationPrice", "minLiquidity"),
+    *("activationPrice", "minLiquidity", "bracketTakeProfit", "bracketStop"),
 )
 _FLAGS = {"true": True, "false": False}
 _DIGITS_MAX = 40

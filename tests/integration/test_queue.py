@@ -85,7 +85,7 @@ async def test_a_running_worker_reads_on_after_redis_lost_its_data(server_url: s
     received: set[str] = set()
     done = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         received.add(order_id)
         if len(received) == len(IDS):
             done.set()
@@ -174,7 +174,7 @@ async def test_all_jobs_of_a_dead_worker_are_taken_over_at_once(server_url: str)
 async def test_a_worker_that_stops_hands_its_jobs_to_others_and_leaves(server_url: str) -> None:
     is_running, may_end = asyncio.Event(), asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         is_running.set()
         await may_end.wait()
 
@@ -212,7 +212,7 @@ NO_JOBS: tuple[Mapping[str, str | bytes], ...] = (
 async def test_what_is_no_job_is_dropped_and_stops_nobody(server_url: str) -> None:
     done = asyncio.Event()
 
-    async def execute(order_id: str) -> None:
+    async def execute(order_id: str, terms_text: str | None) -> None:
         UUID(order_id)
         done.set()
 

@@ -28,6 +28,7 @@ SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement ~
 """
 STATEMENTS_BY_ID = {
     "record": journal._RECORD_TRANSITIONS,
+    "record confirmations": journal._RECORD_CONFIRMATIONS,
     "find recorded": journal._FIND_RECORDED,
     "find expired": expired_submissions._FIND_EXPIRED,
     "claim": lease_store._CLAIM,
@@ -41,6 +42,7 @@ STATEMENTS_BY_ID = {
     "place slices": slice_statements.PLACE,
     "end sliced": slice_statements.END,
     "read progress of slices": slice_progress._READ_PROGRESS,
+    "release waiting of groups": waiting_orders._RELEASE_GROUPED,
     "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,
 }
@@ -56,6 +58,7 @@ STATEMENTS_BY_INDEX = {
     "finish sliced": cancellations._FINISH_SLICED,
     "take due amounts": late_amounts._TAKE_DUE,
     "store amounts": late_amounts._STORE,
+    "store amounts with children": late_amounts._STORE_WITH_CHILDREN,
     "find by client order id": earlier_requests._FIND_ORDERS.format(column="client_order_id"),
     "find by key": earlier_requests._FIND_ORDERS.format(column="idempotency_key"),
 }

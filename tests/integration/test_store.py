@@ -130,7 +130,9 @@ async def test_an_intermediate_step_has_its_event_in_the_same_commit(database_ur
         step = advance(Status.BUILDING, order.attempt, Cause.SIGNED)
         signed = SignedTransaction("5" * 88, b"wire", 151)
         via = IntermediateStep(build_routed(order).step, '{"dex":"raydium"}')
-        await store.journal.record(Transition(order, step, "{}", via, Dex.RAYDIUM, "{}", signed))
+        await store.journal.record(
+            Transition(order, step, "{}", via, dex=Dex.RAYDIUM, route="{}", signed=signed)
+        )
         record = await store.orders.get("local", order.id)
         assert record is not None
         assert (record.status, record.seq, record.dex) == (Status.SUBMITTED, 4, Dex.RAYDIUM)

@@ -42,6 +42,8 @@ UNDOCUMENTED_WORDS = (
     *("use limit or stopLimit", "would never be sold"),
     *("give limitPrice", "base units of the amount"),
     "executed over time",
+    *("must have takeProfit", "is required, or trailBps", "cannot go with triggerPrice"),
+    *("must be better than that of stop", "needs two orders"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -88,7 +90,7 @@ NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
     *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
-    *("then", "strict", "slices", "intervalS", "jitterBps"),
+    *("then", "strict", "slices", "intervalS", "jitterBps", "bracket", "ocoGroup"),
     *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxFeeBps", "looks"),
     *("maxTransferFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes"),
 )

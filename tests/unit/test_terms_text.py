@@ -43,8 +43,9 @@ def test_a_worker_reads_the_terms_that_were_written(
     force: TimeInForce,
     expires_at: datetime | None,
 ) -> None:
-    market = OrderType.MARKET
-    terms = OrderTerms(market, *tokens[:2], amount_in, least, slippage_bps, impact_bps)
+    terms = OrderTerms(
+        OrderType.MARKET, tokens[0], tokens[1], amount_in, least, slippage_bps, impact_bps
+    )
     order = NewOrder(ORDER_ID, "a", terms, b"", time_in_force=force, expires_at=expires_at)
     text = format_terms_text(order)
     assert text is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import EVENTS, GUARDS, MARKET, ORDER, ROUTE
+from backend.api.documents.order_schemas import BRACKET, EVENTS, GUARDS, MARKET, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -104,6 +104,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
+    "Bracket": BRACKET,
     "Order": object_schema(ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS)),
     "OrderList": object_schema(
         {

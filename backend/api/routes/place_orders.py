@@ -118,7 +118,11 @@ async def learn_mints(api: ApiContext, raw: Sequence[object]) -> Mapping[str, Re
 
 
 def read_order_request(
-    api: ApiContext, raw: object, refused_mints: Mapping[str, Rejected] = NO_REFUSALS
+    api: ApiContext,
+    raw: object,
+    refused_mints: Mapping[str, Rejected] = NO_REFUSALS,
+    *,
+    is_of_batch: bool = False,
 ) -> OrderRequest:
     """Parse an order with the defaults of the settings. Raises ``Problem`` (422)."""
     settings = api.services.settings
@@ -129,6 +133,7 @@ def read_order_request(
         settings.max_price_impact_bps,
         settings.stop_slippage_bps,
         refused_mints,
+        is_of_batch=is_of_batch,
     )
 
 
@@ -162,6 +167,7 @@ def build_new_order(
     *,
     key: str | None = None,
     batch_id: UUID | None = None,
+    oco_group: UUID | None = None,
 ) -> NewOrder:
     """The order to store for a valid request, with a new id."""
     return NewOrder(
@@ -174,6 +180,8 @@ def build_new_order(
         batch_id=batch_id,
         time_in_force=order_request.time_in_force,
         expires_at=order_request.expires_at,
+        oco_group=oco_group,
+        bracket=order_request.bracket,
     )
 
 

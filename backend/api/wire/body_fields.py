@@ -31,6 +31,7 @@ REASONS: Final = {
     "int_parsing_size": ("invalid_field", "is out of range"),
     "list_type": ("invalid_field", "must be an array"),
     "bool_type": ("invalid_field", "must be true or false"),
+    "dict_type": ("invalid_field", "must be a JSON object"),
 }
 """Codes and reasons by the error types of pydantic."""
 

@@ -19,6 +19,7 @@ from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.launches.tokens import list_token_names, load_tokens
 from backend.store.reads.order_lists import (
     COLUMNS,
@@ -68,8 +69,7 @@ class OrderQueries:
 
     async def get(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """One order of an owner, or ``None``."""
-        rows = await self._readers.read(_GET, order_id, owner)
-        return next(iter(await self._parse(rows, self._readers)), None)
+        return await self._get(self._readers, owner, order_id)
 
     async def get_current(self, owner: str, order_id: UUID) -> OrderRecord | None:
         """As ``get``, on the connections that write: not behind a backlog of readers."""
@@ -171,5 +171,7 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])
+    if values["bracket"] is not None:
+        values["bracket"] = decode_bracket(values["bracket"])
     # By position: to match so many names takes ten times as long as all of the above.
     return OrderRecord._make(_get_fields(values))

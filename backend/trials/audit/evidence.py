@@ -36,7 +36,9 @@ LEDGER_PAGE: Final = 10_000
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
        min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
-       parent_id::text, type = 'twap' AS is_sliced,
+       cancel_reason, parent_id::text, oco_group::text,
+       (SELECT count(*) FROM jsonb_object_keys(bracket)) AS bracket_size,
+       type = 'twap' AS is_sliced,
        CASE WHEN type = 'sniper' THEN condition::text END AS launch
 FROM orders WHERE created_at >= $1
 """
@@ -261,6 +263,9 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         is_leased=row["is_leased"],
         attempts=row["attempts"],
         min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
+        cancel_reason=row["cancel_reason"],
         parent_id=row["parent_id"],
+        oco_group=row["oco_group"],
+        bracket_size=row["bracket_size"],
         is_sliced=row["is_sliced"],
     )

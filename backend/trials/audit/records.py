@@ -35,7 +35,7 @@ class OrderRow:
     """An order as stored in the database; tokens are mints, amounts base units.
 
     It came to be of the order ``parent_id``; one that ``is_sliced`` is executed by such orders, and
-    has no swap of its own.
+    has no swap of its own. ``bracket_size`` is the number of orders that are to come to be of it.
     """
 
     id: str
@@ -49,7 +49,10 @@ class OrderRow:
     is_leased: bool
     attempts: int = 1
     min_amount_out: int | None = None
+    cancel_reason: str | None = None
     parent_id: str | None = None
+    oco_group: str | None = None
+    bracket_size: int = 0
     is_sliced: bool = False
 
 

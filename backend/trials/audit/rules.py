@@ -16,6 +16,7 @@ from backend.trials.audit.cancel_rules import (
     find_false_lateness,
     find_wrong_cancels,
 )
+from backend.trials.audit.group_rules import find_broken_groups, find_wrong_children
 from backend.trials.audit.launch_rules import find_wrong_snipes
 from backend.trials.audit.records import (
     Evidence,
@@ -47,6 +48,8 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_early_releases,
         find_wrong_slices,
         find_wrong_snipes,
+        find_broken_groups,
+        find_wrong_children,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
