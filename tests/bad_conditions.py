@@ -254,7 +254,7 @@ BAD_SNIPERS = {
     "limit price of a sniper": BadOrder(
         describe_order('"type":"Sniper","limitPrice":1'),
         "limitPrice",
-        "orders of type limit, stopLimit, not to sniper",
+        "orders of type limit, stopLimit, twap, not to sniper",
     ),
     "sniper that waits for nothing": BadOrder(
         describe_order('"type":"sniper","timeInForce":"fok"'), "timeInForce", "leave it out"

@@ -111,6 +111,8 @@ class OrderRow:
             b"",
             time_in_force=self.time_in_force,
             expires_at=None if self.expires_at is None else datetime.fromtimestamp(0, UTC),
+            oco_group=self.oco_group,
+            bracket=self.bracket,
         )
 
     def to_leased_order(self, now: float) -> LeasedOrder:
