@@ -12,6 +12,7 @@ from backend.domain.amounts import format_amount
 from backend.domain.condition_fields import (
     ConditionFields,
     ConditionReader,
+    Number,
     find_choice,
     find_foreign_fields,
     format_condition,
@@ -144,6 +145,12 @@ def _refuse_met_trigger(fields: ConditionFields) -> list[InvalidInput]:
     return [InvalidInput(name, reason) for name, value in written.items() if value is not None]
 
 
+def _choose_price(
+    changed: Number | PriceRatio | None, current: PriceRatio | None
+) -> Number | PriceRatio | None:
+    return current if changed is None else changed
+
+
 def _choose(changed: Value | None, current: Value | None) -> Value | None:
     return current if changed is None else changed
 
@@ -172,9 +179,9 @@ def _merge_fields(
         limit = None
     confirmations = None if isinstance(condition, Limit) else condition.confirmations
     return ConditionFields(
-        limit_price=_choose(changed.limit_price, limit),
-        trigger_price=_choose(changed.trigger_price, trigger),
-        activation_price=_choose(changed.activation_price, activation),
+        limit_price=_choose_price(changed.limit_price, limit),
+        trigger_price=_choose_price(changed.trigger_price, trigger),
+        activation_price=_choose_price(changed.activation_price, activation),
         price_of=_choose(changed.price_of, price_of.value),
         trail_bps=_choose(changed.trail_bps, trail_bps),
         confirmations=_choose(changed.confirmations, confirmations),
