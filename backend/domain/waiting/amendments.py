@@ -20,6 +20,7 @@ from backend.domain.condition_fields import (
 from backend.domain.conditions import (
     Limit,
     PriceCondition,
+    Stop,
     StopLimit,
     TakeProfit,
     TrailingStop,
@@ -99,9 +100,10 @@ def amend_terms(
 
 def find_cap_errors(terms: OrderTerms) -> list[InvalidInput]:
     """The error of a cap on the price impact that no sale at the market keeps."""
-    if terms.condition is None or terms.max_price_impact_bps != 0:
+    condition = terms.condition
+    if not isinstance(condition, Stop | TakeProfit | TrailingStop):
         return []
-    if get_release(terms.condition).limit is not None:
+    if terms.max_price_impact_bps != 0 or get_release(condition).limit is not None:
         return []
     reason = "is 0, which no swap keeps: what its trigger sells at the market would never be sold"
     return [InvalidInput("maxPriceImpactBps", reason)]
