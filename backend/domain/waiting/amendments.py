@@ -12,6 +12,7 @@ from backend.domain.amounts import format_amount
 from backend.domain.condition_fields import (
     ConditionFields,
     ConditionReader,
+    Number,
     find_choice,
     find_foreign_fields,
     format_condition,
@@ -19,6 +20,7 @@ from backend.domain.condition_fields import (
 from backend.domain.conditions import (
     Limit,
     PriceCondition,
+    Stop,
     StopLimit,
     TakeProfit,
     TrailingStop,
@@ -98,9 +100,10 @@ def amend_terms(
 
 def find_cap_errors(terms: OrderTerms) -> list[InvalidInput]:
     """The error of a cap on the price impact that no sale at the market keeps."""
-    if terms.condition is None or terms.max_price_impact_bps != 0:
+    condition = terms.condition
+    if not isinstance(condition, Stop | TakeProfit | TrailingStop):
         return []
-    if get_release(terms.condition).limit is not None:
+    if terms.max_price_impact_bps != 0 or get_release(condition).limit is not None:
         return []
     reason = "is 0, which no swap keeps: what its trigger sells at the market would never be sold"
     return [InvalidInput("maxPriceImpactBps", reason)]
@@ -144,6 +147,12 @@ def _refuse_met_trigger(fields: ConditionFields) -> list[InvalidInput]:
     return [InvalidInput(name, reason) for name, value in written.items() if value is not None]
 
 
+def _choose_price(
+    changed: Number | PriceRatio | None, current: PriceRatio | None
+) -> Number | PriceRatio | None:
+    return current if changed is None else changed
+
+
 def _choose(changed: Value | None, current: Value | None) -> Value | None:
     return current if changed is None else changed
 
@@ -172,11 +181,9 @@ def _merge_fields(
         limit = None
     confirmations = None if isinstance(condition, Limit) else condition.confirmations
     return ConditionFields(
-        limit_price=limit if changed.limit_price is None else changed.limit_price,
-        trigger_price=trigger if changed.trigger_price is None else changed.trigger_price,
-        activation_price=activation
-        if changed.activation_price is None
-        else changed.activation_price,
+        limit_price=_choose_price(changed.limit_price, limit),
+        trigger_price=_choose_price(changed.trigger_price, trigger),
+        activation_price=_choose_price(changed.activation_price, activation),
         price_of=_choose(changed.price_of, price_of.value),
         trail_bps=_choose(changed.trail_bps, trail_bps),
         confirmations=_choose(changed.confirmations, confirmations),
