@@ -55,6 +55,7 @@ _ADDED = [
     *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason", "time_in_force"),
     *("condition", "is_triggered", "high_water", "high_water_slot", "trigger_shard"),
     *("parent_id", "oco_group", "bracket"),
+    *("slices_placed", "next_slice_at", "slices_cancelling"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

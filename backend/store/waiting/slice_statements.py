@@ -92,6 +92,7 @@ SELECT id, parent_id, parent_seq, attempts, batch_id,
        (SELECT at FROM written) AS created_at, pg_current_xact_id()::text::bigint AS txid
 FROM sliced
 """
+# One whose slices expired with it expires as well.
 END: Final = """ -- end sliced
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::jsonb[], $5::text[])
@@ -111,6 +112,7 @@ WITH input AS (
         closed_at = (SELECT at FROM written)
     FROM input i
     WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
+        AND (i.status = 'failed' AND o.expires_at <= now()) IS NOT TRUE
     RETURNING o.id, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, i.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)

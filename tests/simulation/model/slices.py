@@ -183,6 +183,8 @@ def end_sliced(
         row = database.rows.get(order_id)
         if row is None or row.status is not Status.WAITING or row.seq != seq:
             continue
+        if status == Status.FAILED and row.has_expired(now):
+            continue
         row.last_error = error
         database.withdraw(row, now, Status(status))
         ended.append(
