@@ -12,7 +12,7 @@ from uuid import UUID
 import click
 from solders.pubkey import Pubkey
 
-from backend.domain.conditions import Condition, Limit, Stop, TakeProfit, TrailingStop
+from backend.domain.conditions import Limit, PriceCondition, Stop, TakeProfit, TrailingStop
 from backend.domain.prices import PriceRatio
 from backend.domain.tokens import SOL, USDC
 from backend.triggers.book import TriggerBook, WaitingOrder
@@ -34,10 +34,10 @@ def make_market(price_e6: int, slot: int) -> PoolMarket:
     return PoolMarket(MINT_IN, MINT_OUT, pools, slot)
 
 
-def make_condition(random: Random) -> Condition:
+def make_condition(random: Random) -> PriceCondition:
     """A condition some per cent away from the market at 0.1."""
     away = random.randrange(2_000, 20_000)
-    kinds: list[Callable[[], Condition]] = [
+    kinds: list[Callable[[], PriceCondition]] = [
         lambda: Limit(PriceRatio(100_000 + away, 10**6)),
         lambda: TakeProfit(PriceRatio(100_000 + away, 10**6)),
         lambda: Stop(PriceRatio(100_000 - away, 10**6)),

@@ -261,8 +261,12 @@ async def test_what_was_bought_is_sold_again(
         bought = await wait_bought(engine, buying, pool["pool"])
         assert bought.record.amount_out is not None
         terms = await build_terms(engine, pool["mint"], Guards())
-        tokens = {"token_in": terms.token_out, "token_out": terms.token_in}
-        selling = replace(terms, **tokens, amount_in=bought.record.amount_out)
+        selling = replace(
+            terms,
+            token_in=terms.token_out,
+            token_out=terms.token_in,
+            amount_in=bought.record.amount_out,
+        )
         [order_id] = await engine.store_orders(selling)
         sold = await engine.wait_ended(order_id)
         assert sold.statuses == RELEASED
