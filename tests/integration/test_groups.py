@@ -405,3 +405,24 @@ async def test_the_orders_of_one_call_are_each_found_by_their_id(database_url: s
         assert [statuses[each] for each in ids] == ["confirmed"] * 3
         assert statuses[pair[1]] == "cancelled"
         assert len(await load_children(store, entry)) == 2
+
+
+async def test_a_confirmation_that_cannot_be_stored_takes_no_other_one_with_it(
+    database_url: str,
+) -> None:
+    async with open_store(database_url) as store:
+        entry, plain = await accept_entry(store), await store.intake.accept(new_order())
+        bad = await submit(store, await claim(store, entry.id))
+        good = await submit(store, await claim(store, plain.id))
+        children = build_children(bad.id, bad.terms, bad.bracket, RECEIVED)
+        # Without its price, which the table does not take.
+        unpriced = _step(bad, Cause.LANDED, children=children, amount_out=RECEIVED)
+        recorded = asyncio.gather(  # noqa: TID251 - one of them fails
+            store.journal.record(unpriced), confirm(store, good), return_exceptions=True
+        )
+        error, nothing = await recorded
+        assert isinstance(error, asyncpg.CheckViolationError)
+        assert nothing is None
+        statuses = await read_statuses(store)
+        assert (statuses[entry.id], statuses[plain.id]) == ("submitted", "confirmed")
+        assert await load_children(store, entry) == []
