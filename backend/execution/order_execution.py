@@ -223,10 +223,9 @@ class OrderExecution:
         self._context.on_checkpoint(Checkpoint.SETTLED)
         if fill is not None:
             price = compute_price(order.terms, fill.amount_out)
-            data = describe_fill(order, signed, fill, price, self._route)
             await self._steps.record(
                 Cause.LANDED,
-                data,
+                describe_fill(order, signed, fill, price, self._route),
                 amount_out=fill.amount_out,
                 executed_price=price,
                 network_fee_lamports=fill.fee_lamports,

@@ -12,8 +12,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.domain.groups.children import build_children
-from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
+from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.terms_text import parse_terms_text
@@ -21,17 +20,18 @@ from backend.domain.tokens import TokenRegistry
 from backend.engine.api_services import now
 from backend.store.groups.confirmations import changes_others
 from backend.store.journal import LeasePolicy
-from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
+from backend.store.transitions import LeaseLost, Transition, to_columns
 from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import ROWS_MAX
+from tests.integration.drawn_transitions import WAIT_S, draw_transition
 from tests.integration.stores import BRACKET, LIMIT_TERMS, ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.transition_write import parse_writes
 
-LEASE_S, REKICK_S, WAIT_S, STEP_S = 150, 250, 50, 100
+LEASE_S, REKICK_S, STEP_S = 150, 250, 100
 """No two sums of these are close, so that the duration of a test does not matter."""
 EXPIRY_S = 230
 CLOCK_STEP_S = 3_600
@@ -49,7 +49,6 @@ UPDATE orders SET lease_until = lease_until - $1::interval, kick_at = kick_at - 
                   waiting_since = waiting_since - $1::interval,
                   expires_at = expires_at - $1::interval
 """
-_GOOD_CAUSES = frozenset({Cause.ROUTED, Cause.SIGNED, Cause.LANDED})
 _READ_ROWS = """
 SELECT id, status, seq, attempts, epoch, dex, tx_hash, signed_tx, last_valid_height, amount_out,
        executed_price, last_error, open, oco_group, parent_id, cancel_reason,
@@ -230,7 +229,7 @@ class StorePair:
         # A worker writes one step after the other, so there is one for each epoch of an order.
         candidates = self.known_orders if self.random.random() < 0.3 else self.known_orders[-4:]
         chosen = {(order.id, order.epoch): order for order in self.sample(candidates, 6)}
-        transitions = [self.build_transition(order) for order in chosen.values()]
+        transitions = [draw_transition(self.random, order) for order in chosen.values()]
         results = await record_together(self.store, transitions)
         plain = [each for each in transitions if not changes_others(each)]
         writes = parse_writes(to_columns(plain)) if plain else []
@@ -245,37 +244,6 @@ class StorePair:
             assert is_stored == ((order.id, order.epoch) in moved_keys)
             if is_stored and not transition.step.status.is_final:
                 self.known_orders.append(_apply_transition(transition))
-
-    def build_transition(self, order: LeasedOrder) -> Transition:
-        via = None
-        at = order.status
-        if at is Status.ROUTING and self.random.random() < 0.5:
-            via = IntermediateStep(advance(at, order.attempt, Cause.ROUTED), '"intermediate"')
-            at = via.step.status
-        causes = [cause for status, cause in TRANSITIONS if status is at]
-        if order.terms.condition is None:
-            causes = [each for each in causes if each is not Cause.UNMET]
-        causes = [each for each in causes if each is not Cause.CLAIMED]
-        # Half of the steps go on to the end of an order that is filled.
-        good = [each for each in causes if each in _GOOD_CAUSES]
-        cause = self.random.choice(good if good and self.random.random() < 0.5 else causes)
-        step = advance(at, order.attempt, cause)
-        waits = step.is_retry or step.status is Status.WAITING
-        is_end = step.status is Status.CONFIRMED and self.random.random() < 0.7
-        return Transition(
-            order,
-            step,
-            f'"{cause.value}"',
-            via,
-            dex=Dex.METEORA if via or cause is Cause.ROUTED else None,
-            route="{}" if via or cause is Cause.ROUTED else None,
-            signed=SIGNED_TRANSACTION if cause is Cause.SIGNED else None,
-            amount_out=5 if is_end else None,
-            executed_price="2.5" if is_end else None,
-            last_error="error" if step.is_retry or step.status is Status.FAILED else None,
-            wait_ms=WAIT_S * 1000 if waits else None,
-            children=build_children(order.id, order.terms, order.bracket, 5) if is_end else (),
-        )
 
     async def assert_equal(self) -> None:
         rows = {row["id"]: row for row in await self.store.pool.fetch(_READ_ROWS)}

@@ -16,10 +16,10 @@ import pytest
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.store.transitions import Transition, to_columns
 from backend.store.withdrawals.cancellations import CancelReason
+from tests.integration.drawn_transitions import SIGNED_TRANSACTION
 from tests.integration.store_pair import (
     LEASE_POLICY,
     SHIFT_TIME,
-    SIGNED_TRANSACTION,
     STEP_S,
     StorePair,
     record_together,

@@ -6,23 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
-from typing import Final
 
-from backend.domain.conditions import Condition, Limit, Stop, TakeProfit
-from backend.domain.groups.brackets import Bracket, BracketLeg
+from backend.domain.conditions import Condition, Limit, Stop
+from backend.domain.groups.brackets import Bracket
 from backend.domain.orders import TimeInForce
-from backend.domain.prices import PriceOf, PriceRatio
 from backend.execution.context import Checkpoint
+from tests.simulation.drawn_groups import PRICE, draw_brackets, draw_pairs
 from tests.simulation.model.chain import ChainRules
 from tests.simulation.model.postgres import ServerClock
 from tests.simulation.worker import WorkerSettings
-
-PRICE: Final = PriceRatio(2, 1)
-"""That of the model's pool: whatever waits for it, the schedule decides when it is met."""
-BRACKET: Final = Bracket(
-    BracketLeg(TakeProfit(PRICE), PriceOf.TOKEN_IN, 50),
-    BracketLeg(Stop(PRICE), PriceOf.TOKEN_IN, 50),
-)
 
 
 class OutageKind(StrEnum):
@@ -195,35 +187,19 @@ def draw_plan(seed: int) -> Plan:
     validities = dict(_draw_validities(Random(f"validities {seed}"), len(plan.orders)))
     conditions = dict(_draw_conditions(Random(f"conditions {seed}"), len(plan.orders)))
     random = Random(f"groups {seed}")
+    waiting = [
+        order
+        for order in conditions
+        if not validities.get(order, OrderValidity()).time_in_force.has_one_attempt
+    ]
     return replace(
         plan,
         cancellations=tuple(cancellations),
         validities=validities,
         conditions=conditions,
-        pairs=tuple(_draw_pairs(random, conditions, validities)),
-        brackets=dict(_draw_brackets(random, len(plan.orders))),
+        pairs=tuple(draw_pairs(random, waiting)),
+        brackets=dict(draw_brackets(random, len(plan.orders))),
     )
-
-
-def _draw_pairs(
-    random: Random, conditions: Mapping[int, Condition], validities: Mapping[int, OrderValidity]
-) -> Iterator[tuple[int, int]]:
-    """Of most schedules in which orders wait, those that can are in groups."""
-    waiting = [
-        order
-        for order in conditions
-        if order not in validities or not validities[order].time_in_force.has_one_attempt
-    ]
-    if random.random() < 0.7:
-        yield from zip(waiting[::2], waiting[1::2], strict=False)
-
-
-def _draw_brackets(random: Random, orders: int) -> Iterator[tuple[int, Bracket]]:
-    """Of every fourth schedule, most orders have a bracket."""
-    if random.random() < 1 / 4:
-        for order in range(orders):
-            if random.random() < 0.7:
-                yield order, random.choice((BRACKET, replace(BRACKET, stop=None)))
 
 
 def _draw_conditions(random: Random, orders: int) -> Iterator[tuple[int, Condition]]:

@@ -9,10 +9,9 @@ import pytest
 
 from backend.domain.conditions import Condition, Limit, Stop
 from backend.domain.lifecycle import Status
+from tests.simulation.drawn_groups import BRACKET, PRICE
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.plan import (
-    BRACKET,
-    PRICE,
     Fault,
     Outage,
     OutageKind,

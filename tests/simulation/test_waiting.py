@@ -8,9 +8,10 @@ import pytest
 
 from backend.domain.conditions import Condition, Limit, Stop
 from backend.domain.lifecycle import Status
+from tests.simulation.drawn_groups import PRICE
 from tests.simulation.model.rows import OrderRow
 from tests.simulation.mutations import MUTATIONS
-from tests.simulation.plan import PRICE, Outage, OutageKind, Plan, WorkerFault, WorkerFaultKind
+from tests.simulation.plan import Outage, OutageKind, Plan, WorkerFault, WorkerFaultKind
 from tests.simulation.schedule import ScheduleResult, simulate
 from tests.simulation.test_every_step import PAUSE_S, PLAN
 

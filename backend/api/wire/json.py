@@ -46,7 +46,6 @@ _NO_CONDITION: Final[Mapping[str, object | None]] = {
 NO_MARKET: Final[Mapping[str, object]] = MappingProxyType({})
 """The members of an order that the market gives none."""
 NO_MARKETS: Final[Mapping[UUID, Mapping[str, object]]] = MappingProxyType({})
-_NO_BRACKET: Final[Mapping[str, object | None]] = {"bracket": None, "childIds": None}
 _DEPTH_CHECK_CHARACTERS = 8_192
 """Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
 
@@ -202,9 +201,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
-        "parentId": _format_optional(record.parent_id),
-        "ocoGroup": _format_optional(record.oco_group),
-        **_show_bracket(record, token_in, token_out),
+        **_show_relations(record, token_in, token_out),
         "type": record.type,
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,
@@ -237,18 +234,18 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
     }
 
 
-def _show_bracket(
+def _show_relations(
     record: OrderRecord, token_in: Token, token_out: Token
 ) -> Mapping[str, object | None]:
-    """The bracket of an order, and the orders that have come to be of it."""
-    bracket = record.bracket
-    if bracket is None:
-        return _NO_BRACKET
-    are_placed = record.amount_out is not None  # in the same commit
-    ids = derive_child_ids(record.id, bracket) if are_placed else None
+    """The orders that an order belongs to, and its bracket with those that came to be of it."""
+    bracket, ids = record.bracket, None
+    if bracket is not None and record.amount_out is not None:  # stored in the same commit
+        ids = list(map(str, derive_child_ids(record.id, bracket)))
     return {
-        "bracket": format_bracket(bracket, token_in, token_out),
-        "childIds": None if ids is None else list(map(str, ids)),
+        "parentId": _format_optional(record.parent_id),
+        "ocoGroup": _format_optional(record.oco_group),
+        "bracket": None if bracket is None else format_bracket(bracket, token_in, token_out),
+        "childIds": ids,
     }
 
 

@@ -152,11 +152,8 @@ def read_order(
         terms = resolve_condition(body, kind, terms, of_stop, errors)
         terms = resolve_guards(body, kind, terms, errors)
     check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
-    bracket = None
-    if body.bracket is not None and kind is not None:
-        bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
-    if body.oco_group is not None:
-        check_label(kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
+    bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
+    check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     request_hash = _hash_request(body, terms, time_in_force, expires_at, bracket)

@@ -16,29 +16,7 @@ _TYPES: Final = (
 )
 
 
-def build_insert(parents: str, first: int) -> str:
-    """Common table expressions that store the children of the rows ``parents``, with their events.
-
-    ``parents`` has the ``id`` and the ``owner`` of each; the columns of the children are the
-    arguments from ``$first`` on. They wait from the beginning, until they are cancelled.
-    """
-    types = [
-        "uuid",
-        "uuid",
-        "uuid",
-        "text",
-        "text",
-        "text",
-        "numeric",
-        "numeric",
-        "int",
-        "int",
-        "jsonb",
-        "jsonb",
-    ]
-    arrays = ", ".join(f"${first + number}::{each}[]" for number, each in enumerate(types))
-    waiting = f"'{WAITS.status.value}'::order_status"
-    return f"""children AS (
+_INSERT: Final = """children AS (
     SELECT c.*, p.owner
     FROM (
         SELECT * FROM unnest({arrays})
@@ -63,7 +41,18 @@ def build_insert(parents: str, first: int) -> str:
     FROM children c CROSS JOIN written WHERE (c.id IN (SELECT id FROM placed)) IS TRUE
     UNION ALL
     SELECT p.id, 2, {waiting}, written.at, 1, '{{}}' FROM placed p CROSS JOIN written
-)"""  # noqa: S608 - constants only
+)"""
+
+
+def build_insert(parents: str, first: int) -> str:
+    """Common table expressions that store the children of the rows ``parents``, with their events.
+
+    ``parents`` has the ``id`` and the ``owner`` of each; the columns of the children are the
+    arguments from ``$first`` on. They wait from the beginning, until they are cancelled.
+    """
+    arrays = ", ".join(f"${number}::{each}[]" for number, each in enumerate(_TYPES, first))
+    waiting = f"'{WAITS.status.value}'::order_status"
+    return _INSERT.format(arrays=arrays, first=first, parents=parents, waiting=waiting)
 
 
 def to_child_columns(children: Sequence[ChildOrder]) -> list[list[object]]:

@@ -11,20 +11,17 @@ from uuid import UUID
 
 from backend.domain.groups.brackets import Bracket
 from backend.domain.groups.children import ChildOrder
-from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
+from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.slices import SliceSchedule
 from backend.store.leases.lease_store import NO_WAITS
-from backend.store.withdrawals.cancellations import CancelReason
+from tests.simulation.model.row_set import RowSet
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
 
 
-class DatabaseModel:
+class DatabaseModel(RowSet):
     """The tables ``orders`` and ``order_events``."""
-
-    def __init__(self) -> None:
-        self.rows: dict[UUID, OrderRow] = {}
 
     def accept(
         self,
@@ -204,19 +201,6 @@ class DatabaseModel:
         row.append_event(now, "{}", row.epoch)
         return True
 
-    def may_release(self, row: OrderRow) -> bool:
-        """Whether the other order of its group is not executed, and was not."""
-        sibling = self.find_sibling(row)
-        statuses = (Status.WAITING, Status.CANCELLED, Status.EXPIRED, Status.FAILED)
-        return sibling is None or sibling.status in statuses
-
-    def find_sibling(self, row: OrderRow) -> OrderRow | None:
-        """The other order of a group."""
-        if row.oco_group is None:
-            return None
-        legs = [each for each in self.rows.values() if each.oco_group == row.oco_group]
-        return next(each for each in legs if each is not row)
-
     def record_confirmations(
         self,
         now: float,
@@ -231,13 +215,6 @@ class DatabaseModel:
             self.cancel_sibling(now, self.rows[order_id])
         self.place_children(now, [each for each in children if each.parent_id in moved])
         return moved
-
-    def cancel_sibling(self, now: float, row: OrderRow) -> None:
-        """Cancel the other order of a group of which this one was filled."""
-        sibling = self.find_sibling(row)
-        if sibling is not None and self.is_cancellable(sibling):
-            self.withdraw(sibling, now, Status.CANCELLED)
-            sibling.cancel_reason = CancelReason.SIBLING_FILLED
 
     def place_children(self, now: float, children: Sequence[ChildOrder]) -> None:
         """Store the children of a row, unless they are there."""
@@ -299,19 +276,6 @@ class DatabaseModel:
         for order_id in ids:
             self.withdraw(self.rows[order_id], now, Status.EXPIRED)
         return ids
-
-    def withdraw(self, row: OrderRow, now: float, status: Status) -> None:
-        """End an order whatever executes it."""
-        row.status = status
-        row.seq += 1
-        row.epoch += 1
-        row.lease_until = row.waiting_since = row.next_attempt_at = None
-        row.updated_at = now
-        row.append_event(now, "{}", row.epoch)
-
-    def is_cancellable(self, row: OrderRow) -> bool:
-        """Whether nothing of an order can still land."""
-        return row.status in CANCELLABLE_STATUSES
 
     def take_due_amounts(
         self, now: float, limit: int, interval_s: float, interval_max_s: float

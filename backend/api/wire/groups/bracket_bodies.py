@@ -96,16 +96,18 @@ class ReadBracket(NamedTuple):
 
 
 def read_bracket(
-    raw: dict[str, Any],
-    kind: OrderType,
+    raw: dict[str, Any] | None,
+    kind: OrderType | None,
     entry: OrderTerms | None,
     market_slippage_bps: int | None,
     errors: list[FieldError],
 ) -> ReadBracket | None:
-    """The bracket of an entry; ``None`` if it is wrong, or if the ``entry`` itself is.
+    """The bracket of an entry; ``None`` if there is none, or if it or the ``entry`` is wrong.
 
     ``market_slippage_bps`` is the slippage of a stop that names none; without it that of the entry.
     """
+    if raw is None or kind is None:
+        return None
     if kind not in BRACKETED_TYPES:
         names = ", ".join(sorted(BRACKETED_TYPES))
         reason = f"belongs to orders of type {names}, not to {kind}"

@@ -51,6 +51,7 @@ OcoLabel = Annotated[
 
 
 def check_label(
+    label: str | None,
     kind: OrderType | None,
     time_in_force: TimeInForce,
     *,
@@ -59,6 +60,8 @@ def check_label(
 ) -> None:
     """Refuse the label of an order that is placed by itself, or that does not wait."""
     reason = None
+    if label is None:
+        return
     if not is_of_batch:
         reason = "needs two orders: place both in one batch"
     elif time_in_force.has_one_attempt:
