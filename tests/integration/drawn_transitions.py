@@ -46,3 +46,19 @@ def draw_transition(random: Random, order: LeasedOrder) -> Transition:
         wait_ms=WAIT_S * 1000 if waits else None,
         children=build_children(order.id, order.terms, order.bracket, 5) if is_end else (),
     )
+
+
+def build_claim(order: LeasedOrder, terms_text: str) -> Transition:
+    """The claim of an order whose job has told these terms, with its route and transaction."""
+    routed = IntermediateStep(advance(Status.ROUTING, 1, Cause.ROUTED), '"intermediate"')
+    step = advance(Status.BUILDING, 1, Cause.SIGNED)
+    return Transition(
+        order,
+        step,
+        "{}",
+        routed,
+        terms_text,
+        dex=Dex.METEORA,
+        route="{}",
+        signed=SIGNED_TRANSACTION,
+    )

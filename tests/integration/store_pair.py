@@ -12,9 +12,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from backend.domain.lifecycle import Cause, Status, advance
+from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
-from backend.domain.quotes import Dex
 from backend.domain.terms_text import parse_terms_text
 from backend.domain.tokens import TokenRegistry
 from backend.engine.api_services import now
@@ -25,7 +24,7 @@ from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import ROWS_MAX
-from tests.integration.drawn_transitions import WAIT_S, draw_transition
+from tests.integration.drawn_transitions import WAIT_S, build_claim, draw_transition
 from tests.integration.stores import BRACKET, LIMIT_TERMS, ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
@@ -142,7 +141,7 @@ class StorePair:
             for text in self.sample(texts, 1)
             if (order := parse_terms_text(each, text, TOKENS)) is not None
         ]
-        transitions = [self.build_claim(order, text) for order, text in orders]
+        transitions = [build_claim(order, text) for order, text in orders]
         transitions += transitions[:1]  # two jobs of one order
         results = await record_together(self.store, transitions)
         writes = parse_writes(to_columns(transitions))
@@ -151,20 +150,6 @@ class StorePair:
             assert is_stored == (transition.order.id in moved)
             if is_stored:
                 self.known_orders.append(_apply_transition(transition))
-
-    def build_claim(self, order: LeasedOrder, terms_text: str) -> Transition:
-        routed = IntermediateStep(advance(Status.ROUTING, 1, Cause.ROUTED), '"intermediate"')
-        step = advance(Status.BUILDING, 1, Cause.SIGNED)
-        return Transition(
-            order,
-            step,
-            "{}",
-            routed,
-            terms_text,
-            dex=Dex.METEORA,
-            route="{}",
-            signed=SIGNED_TRANSACTION,
-        )
 
     async def renew(self) -> None:
         orders = self.sample(self.known_orders, 5)
