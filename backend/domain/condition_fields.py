@@ -23,9 +23,9 @@ from backend.domain.conditions import (
     TrailingStop,
 )
 from backend.domain.errors import InvalidInput
-from backend.domain.guards import guards_to_json
 from backend.domain.prices import PriceOf, PriceRatio, parse_price
-from backend.domain.slices import (
+from backend.domain.waiting.guards import guards_to_json
+from backend.domain.waiting.slices import (
     INTERVAL_MAX_S,
     JITTER_MAX_BPS,
     SLICES_MAX,

@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from backend.domain.amounts import BPS
-from backend.domain.guards import Guards
 from backend.domain.prices import PriceOf, PriceRatio
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.guards import Guards
+from backend.domain.waiting.slices import SliceSchedule
 
 STALE_AFTER_SLOTS: Final = 2
 """A price that was read so many slots ago may trigger; an older one triggers nothing."""

@@ -15,7 +15,7 @@ from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
-from backend.domain.slices import SliceProgress
+from backend.domain.waiting.slices import SliceProgress
 
 
 class OrderType(StrEnum):

@@ -23,6 +23,7 @@ from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
 from backend.engine.withdrawals import build_withdrawals
+from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import (
     Checkpoint,
@@ -32,7 +33,6 @@ from backend.execution.context import (
 )
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
-from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet.funds import WalletFunds

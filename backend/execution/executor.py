@@ -28,10 +28,10 @@ from backend.domain.errors import RetryLater
 from backend.domain.orders import LeasedOrder
 from backend.domain.terms_text import parse_terms_text
 from backend.domain.tokens import TokenRegistry
+from backend.execution.claims.lease_renewer import LeaseRenewer
+from backend.execution.claims.signed_claim import SignedClaim, claim_signed
 from backend.execution.context import Checkpoint, ExecutionContext
-from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.order_execution import OrderExecution
-from backend.execution.signed_claim import SignedClaim, claim_signed
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS, report_unavailable

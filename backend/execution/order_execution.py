@@ -21,6 +21,8 @@ from backend.domain.lifecycle import (
     choose_recovery,
 )
 from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.execution.claims.lease_renewer import HeldLease
+from backend.execution.claims.signed_claim import SignedClaim
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import (
@@ -34,9 +36,7 @@ from backend.execution.event_data import (
     describe_unknown_fill,
     encode_json,
 )
-from backend.execution.lease_renewer import HeldLease
 from backend.execution.outage import OutageTooLong, OutageWait
-from backend.execution.signed_claim import SignedClaim
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.routing.route import UNMET_TERMS_CODES, Route

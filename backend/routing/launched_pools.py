@@ -10,9 +10,9 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import Token, format_amount
 from backend.domain.conditions import Launch
 from backend.domain.errors import EngineError, Rejected
-from backend.domain.guards import PoolFacts, check
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
+from backend.domain.waiting.guards import PoolFacts, check
 from backend.routing.pool_finder import FoundPool, MintPair
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.venues.mint import MintFacts, read_mint

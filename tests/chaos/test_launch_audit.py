@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
+from backend.domain.waiting.guards import Guards
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,

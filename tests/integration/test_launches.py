@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from backend.config import Profile
 from backend.domain.conditions import Launch
-from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 from backend.domain.orders import NewOrder, OrderTerms, OrderType, TimeInForce
 from backend.domain.quotes import Dex
+from backend.domain.waiting.guards import Guards
 from backend.simulator.options import SimulatorOptions
 from backend.store.journal import LEASE_MAX
 from backend.store.waiting.trigger_shards import SHARDS, TriggerShards

@@ -16,8 +16,8 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import OrderRecord, OrderTerms, OrderType, SignedTransaction, TimeInForce
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex
-from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.slices import SliceSchedule
 from backend.store.late_amounts import LateAmount, LateAmountStore
 from backend.store.reads.order_lists import OrderFilter
 from backend.store.transitions import Transition

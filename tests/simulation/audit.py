@@ -17,7 +17,7 @@ from backend.domain.lifecycle import (
     advance,
 )
 from backend.domain.orders import TimeInForce
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.slices import SliceSchedule
 from backend.execution import outage
 from backend.execution.confirmation import signature_watch
 from backend.store.withdrawals.cancellations import CancelReason

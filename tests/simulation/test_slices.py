@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from backend.domain.lifecycle import Status
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.slices import SliceSchedule
 from tests.simulation.model import slices as model
 from tests.simulation.model.rows import OrderRow
 from tests.simulation.model.slices import is_sliced

@@ -15,11 +15,11 @@ from backend.chain.transactions import ComputeBudget
 from backend.domain.backoff import backoff_ms
 from backend.domain.errors import RetryLater
 from backend.domain.tokens import TokenRegistry
+from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
-from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.node_client import NodeClient
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter

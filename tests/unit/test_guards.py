@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from backend.domain.amounts import BPS, U64_MAX
 from backend.domain.conditions import Launch
 from backend.domain.errors import InvalidInput
-from backend.domain.guards import (
+from backend.domain.prices import PriceOf
+from backend.domain.quotes import E9, Dex
+from backend.domain.tokens import SOL
+from backend.domain.waiting.guards import (
     LOOKS_MAX,
     POOL_AGE_MAX_S,
     Guards,
@@ -20,9 +23,6 @@ from backend.domain.guards import (
     guards_to_json,
     parse_guards,
 )
-from backend.domain.prices import PriceOf
-from backend.domain.quotes import E9, Dex
-from backend.domain.tokens import SOL
 from backend.store.waiting.condition_rows import decode_condition, encode_condition
 
 BPS_VALUES = st.integers(0, BPS)

@@ -20,8 +20,8 @@ from backend.domain.conditions import (
 )
 from backend.domain.orders import OrderType, TimeInForce
 from backend.domain.prices import PriceOf, PriceRatio
-from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.slices import SliceSchedule
 
 TOKENS = TokenRegistry()
 SLIPPAGE_BPS, STOP_SLIPPAGE_BPS = 50, 300

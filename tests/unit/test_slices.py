@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.prices import PriceRatio
-from backend.domain.slices import (
+from backend.domain.waiting.slices import (
     JITTER_MAX_BPS,
     SlicePlan,
     SliceProgress,

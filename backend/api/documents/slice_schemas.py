@@ -14,7 +14,7 @@ from backend.api.documents.schema_parts import (
     Schema,
     nullable_schema,
 )
-from backend.domain.slices import INTERVAL_MAX_S, JITTER_MAX_BPS, SLICES_MAX, SLICES_MIN
+from backend.domain.waiting.slices import INTERVAL_MAX_S, JITTER_MAX_BPS, SLICES_MAX, SLICES_MIN
 
 SLICES: Final[dict[str, Schema]] = {
     "slices": {"type": "integer", "minimum": SLICES_MIN, "maximum": SLICES_MAX},

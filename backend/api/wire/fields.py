@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backend.api.wire.json import DIGITS_MAX
 from backend.domain.amounts import BPS
-from backend.domain.slices import CLIENT_ID_PREFIX
 from backend.domain.times import TIME_PATTERN
+from backend.domain.waiting.slices import CLIENT_ID_PREFIX
 
 NAME_LENGTH_MAX = 64
 """Most characters of a client order id, and of a field name that a problem shows."""

@@ -24,9 +24,9 @@ from backend.domain.groups.bracket_fields import format_bracket
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
-from backend.domain.slices import format_progress
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.slices import format_progress
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors write before a text in UTF-8; it means nothing there."""

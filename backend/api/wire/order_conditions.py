@@ -29,8 +29,8 @@ from backend.domain.conditions import (
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceOf
-from backend.domain.slices import SliceSchedule
 from backend.domain.waiting.amendments import find_cap_errors
+from backend.domain.waiting.slices import SliceSchedule
 
 PRICE_OF_SCHEMA: Final[dict[str, object]] = {
     "enum": [each.value for each in PriceOf],

@@ -10,7 +10,7 @@ import asyncpg
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType
-from backend.domain.slices import SlicePlan, SliceSchedule, compute_offset, plan_next_slice
+from backend.domain.waiting.slices import SlicePlan, SliceSchedule, compute_offset, plan_next_slice
 from backend.store.database import DatabasePool
 from backend.store.waiting.slice_statements import SUM_SLICES, parse_progress
 

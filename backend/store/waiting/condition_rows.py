@@ -18,10 +18,10 @@ from backend.domain.conditions import (
     Then,
     TrailingStop,
 )
-from backend.domain.guards import Guards
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.guards import Guards
+from backend.domain.waiting.slices import SliceSchedule
 
 
 def encode_ratio(price: PriceRatio) -> str:

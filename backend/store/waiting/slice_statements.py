@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from backend.domain.slices import SliceProgress
+from backend.domain.waiting.slices import SliceProgress
 
 SUM_SLICES: Final = """
 SELECT coalesce(sum(amount_in) FILTER (WHERE open), 0)::text AS open_in,

@@ -21,14 +21,14 @@ import asyncpg
 
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, OrderEvent, OrderTerms
-from backend.domain.slices import (
+from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.slices import (
     LATE_AFTER,
     SlicePlan,
     SliceProgress,
     SliceSchedule,
     compute_offset,
 )
-from backend.domain.tokens import TokenRegistry
 from backend.runtime import observe
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_event, build_first_events

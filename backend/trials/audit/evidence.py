@@ -16,9 +16,9 @@ from backend.chain.rpc.client import SEND_BATCH_MAX, RpcClient
 from backend.chain.rpc.results import LandedTransaction
 from backend.domain.amounts import Token, parse_amount
 from backend.domain.conditions import Launch
-from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
+from backend.domain.waiting.guards import Guards
 from backend.simulator.programs.token import read_amount
 from backend.store.waiting.condition_rows import decode_condition
 from backend.trials.audit.records import (

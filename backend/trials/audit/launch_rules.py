@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backend.domain.guards import Guards
+from backend.domain.waiting.guards import Guards
 from backend.trials.audit.records import (
     Evidence,
     LaunchedPoolTraits,

@@ -9,8 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from backend.domain.guards import Guards
 from backend.domain.lifecycle import Status
+from backend.domain.waiting.guards import Guards
 
 
 class ViolationKind(StrEnum):

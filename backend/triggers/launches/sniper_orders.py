@@ -10,9 +10,9 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.domain.conditions import Launch
-from backend.domain.guards import Guards
 from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceOf
+from backend.domain.waiting.guards import Guards
 from backend.routing.pool_finder import MintPair, sort_pair
 from backend.store.waiting.waiting_orders import WaitingRecord
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from backend.domain.conditions import Condition
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.slices import SliceSchedule
 from backend.store.waiting.sliced_orders import NewSlice, PlacedSlice, SlicedOrder, SlicesEnd
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers import observe_triggers

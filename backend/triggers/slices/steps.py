@@ -12,7 +12,7 @@ from backend.domain.amounts import format_amount
 from backend.domain.conditions import Limit
 from backend.domain.orders import NewOrder, OrderTerms, OrderType, TimeInForce
 from backend.domain.prices import PriceOf, PriceRatio
-from backend.domain.slices import (
+from backend.domain.waiting.slices import (
     compute_gap,
     compute_offset,
     derive_client_order_id,

@@ -13,7 +13,7 @@ from backend.domain.groups.brackets import Bracket
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, TimeInForce
-from backend.domain.slices import SliceSchedule
+from backend.domain.waiting.slices import SliceSchedule
 from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.row_set import RowSet
 from tests.simulation.model.rows import LeaseKey, OrderRow

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, TimeInForce
-from backend.domain.slices import LATE_AFTER, SliceSchedule
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.slices import LATE_AFTER, SliceSchedule
 from backend.store.leases.leased_orders import parse_terms
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import OrderRow

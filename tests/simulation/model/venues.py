@@ -15,8 +15,8 @@ from backend.domain.conditions import Condition, Limit
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
-from backend.domain.slices import SliceSchedule
 from backend.domain.tokens import JUP, USDC
+from backend.domain.waiting.slices import SliceSchedule
 from backend.routing.route import Route
 from backend.venues import CPMM
 from backend.venues.spl import TOKEN_PROGRAM

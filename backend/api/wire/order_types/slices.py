@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, Field
 
 from backend.api.wire.fields import integral_to_int
-from backend.domain.slices import INTERVAL_MAX_S, JITTER_MAX_BPS, SLICES_MAX, SLICES_MIN
+from backend.domain.waiting.slices import INTERVAL_MAX_S, JITTER_MAX_BPS, SLICES_MAX, SLICES_MIN
 
 
 class SlicesBody(BaseModel):

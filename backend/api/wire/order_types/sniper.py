@@ -12,9 +12,9 @@ from backend.api.wire.fields import Amount, BasisPoints, integral_to_int
 from backend.api.wire.problems import FieldError
 from backend.domain.conditions import Launch
 from backend.domain.errors import InvalidInput
-from backend.domain.guards import GUARD_NAMES, LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex
+from backend.domain.waiting.guards import GUARD_NAMES, LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
 
 _FLAG: Final = Field(strict=True)
 

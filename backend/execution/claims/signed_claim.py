@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from backend.domain.errors import EngineError
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import describe_signed, encode_json
-from backend.execution.lease_renewer import LeaseRenewer
 from backend.execution.step_recorder import StepRecorder
 from backend.routing.route import Route
 from backend.store.transitions import LeaseLost
