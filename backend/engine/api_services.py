@@ -97,11 +97,8 @@ async def open_api_services(
         open_orders = OpenOrderCounts(shared.pool)
         withdrawals = build_withdrawals(shared)
         amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
-        async with (
-            open_readers(settings) as readers,
-            run_in_background(intake.run, open_orders.run),
-            run_in_background(withdrawals.cancellations.run, withdrawals.run, amendments.run),
-        ):
+        runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
+        async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,

@@ -25,8 +25,8 @@ from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.triggers.launches.launch_watcher import LaunchWatcher
 from backend.triggers.markets import MarketReader
 from backend.triggers.releases import Releases
-from backend.triggers.shard_holder import ShardHolder
-from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.shards.shard_holder import ShardHolder
+from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.slices.placer import SlicePlacer
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher

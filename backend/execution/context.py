@@ -32,6 +32,16 @@ class RetryPolicy:
     outage_wait_s: float
     cool_down_ms: int = 1_000
 
+    def compute_backoff_ms(self, failures: int, chance: float, *, is_bounded: bool) -> int:
+        """The wait after the n-th failure; without a bound of attempts it stops growing."""
+        return backoff_ms(
+            failures,
+            base_ms=self.backoff_ms,
+            jitter=self.backoff_jitter,
+            chance=chance,
+            longest_ms=None if is_bounded else LONGEST_MS,
+        )
+
     @property
     def wait_max_ms(self) -> int:
         """The longest wait for an attempt, in milliseconds."""

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Mapping
 from typing import Unpack
 
-from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
 from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import (
@@ -74,10 +73,7 @@ class OrderExecution:
         return self._steps.order
 
     async def run(self, claim: SignedClaim | None = None) -> None:
-        """Execute the order to its end or its next retry, after the steps of its ``claim``.
-
-        Raises ``LeaseLost``, ``RetryLater``.
-        """
+        """Execute the order, after its ``claim``, to its end or its next retry (``RetryLater``)."""
         try:
             if claim is not None:
                 self._route = claim.route
@@ -171,10 +167,7 @@ class OrderExecution:
             return None
 
     async def _wait_out(self, error: Unavailable, code: str) -> None:
-        """Wait before the next try. Raises ``OutageTooLong`` with ``code``.
-
-        What has one attempt does not wait: raises ``error``.
-        """
+        """Wait before the next try. Raises ``OutageTooLong``; of an only attempt, ``error``."""
         if self._order.time_in_force.has_one_attempt:
             raise error
         if self._outage is None:
@@ -280,13 +273,8 @@ class OrderExecution:
         data = describe_failure(error, signed, self._reverted_fee)
         policy = self._context.policy
         if self._order.is_latched or failed_attempt < policy.attempts_max:
-            wait_ms = backoff_ms(
-                failed_attempt,
-                base_ms=policy.backoff_ms,
-                jitter=policy.backoff_jitter,
-                chance=self._context.random.random(),
-                longest_ms=LONGEST_MS if self._order.is_latched else None,
-            )
+            chance, is_bounded = self._context.random.random(), not self._order.is_latched
+            wait_ms = policy.compute_backoff_ms(failed_attempt, chance, is_bounded=is_bounded)
             data["waitMs"] = wait_ms
             await self._record_failure(cause, data, last_error=str(error), wait_ms=wait_ms)
             observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)

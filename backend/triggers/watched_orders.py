@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import UUID
 
 from solders.pubkey import Pubkey
@@ -19,9 +19,8 @@ from backend.store.waiting.market_peaks import StoredPeaks
 from backend.store.waiting.trigger_shards import find_shard
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers.book import TriggerBook, WaitingOrder
+from backend.triggers.orders_apart import LATEST, OrdersApart
 from backend.triggers.peak_codec import decode_peaks
-
-_FAR: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,36 +48,6 @@ class Watched(NamedTuple):
     owner: str
     price_of: PriceOf
     oco_group: UUID | None = None
-
-
-class OrdersApart(Protocol):
-    """Orders that wait for something other than a price, and what watches them."""
-
-    def __len__(self) -> int: ...
-
-    def __contains__(self, order_id: object) -> bool: ...
-
-    def __iter__(self) -> Iterator[UUID]: ...
-
-    def takes(self, condition: Condition) -> bool:
-        """Whether an order with this condition belongs here."""
-        ...
-
-    def add(self, record: WaitingRecord, shard: int, now: float) -> None:
-        """Watch an order; a newer record of it replaces an older one."""
-        ...
-
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
-        """Watch an order no more, unless what is known of it is newer than ``seq``."""
-        ...
-
-    def drop_shards(self, shards: Collection[int]) -> None:
-        """Watch the orders of these shards no more."""
-        ...
-
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        ...
 
 
 class WatchedOrders:
@@ -244,7 +213,7 @@ class WatchedOrders:
         self._cooling_ids.pop(order_id, None)
         return self._places.pop(order_id)
 
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+    def remove(self, order_id: UUID, seq: int = LATEST) -> None:
         """Watch an order no more, unless what is known of it is newer than ``seq``."""
         cooling = self._cooling_ids.get(order_id)
         if cooling is not None and cooling <= seq:

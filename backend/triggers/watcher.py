@@ -26,8 +26,8 @@ from backend.triggers.attempts import attempt
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.peak_codec import encode_peaks
 from backend.triggers.releases import Met, Releases
-from backend.triggers.shard_holder import ShardHolder
-from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.shards.shard_holder import ShardHolder
+from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.watched_orders import Direction, WatchedOrders
 
 LOAD_MAX: Final = 5_000

@@ -125,9 +125,7 @@ class StorePair:
         }
         for each, claim in zip(ids, claims, strict=True):
             assert _without_wait(claim.result()) == _without_wait(claimed.get(each))
-            if each in claimed:
-                order = claim.result()
-                assert order is not None
+            if each in claimed and (order := claim.result()) is not None:
                 assert abs(order.waited_s - claimed[each].waited_s) < WAIT_S / 2
         self.known_orders += claimed.values()
 

@@ -26,8 +26,8 @@ from backend.store.waiting.trigger_shards import SHARDS, TriggerShards
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.pool_market import PoolMarket
 from backend.triggers.releases import Releases
-from backend.triggers.shard_holder import ShardHolder
-from backend.triggers.shard_loader import ShardLoader
+from backend.triggers.shards.shard_holder import ShardHolder
+from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher
 from backend.venues.raydium.cpmm.pool import CpmmPool

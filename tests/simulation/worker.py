@@ -95,12 +95,7 @@ class SimulatedWorker:
         self._services = services
         self._stop = asyncio.Event()
         pool = services.pool
-        policy = RetryPolicy(
-            settings.attempts_max,
-            round(settings.backoff_s * 1000),
-            settings.backoff_jitter,
-            settings.outage_wait_s,
-        )
+        policy = _build_policy(settings)
         lease = LeasePolicy(
             timedelta(seconds=settings.lease_s),
             timedelta(seconds=settings.rekick_s),
@@ -177,6 +172,12 @@ class SimulatedWorker:
         random = self._services.random
         interval_s = self._settings.sweep_s
         await run_sweep(self._leases, jobs, self._turns, interval_s=interval_s, random=random)
+
+
+def _build_policy(settings: WorkerSettings) -> RetryPolicy:
+    wait_ms = round(settings.backoff_s * 1000)
+    waits = settings.backoff_jitter, settings.outage_wait_s
+    return RetryPolicy(settings.attempts_max, wait_ms, *waits)
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:

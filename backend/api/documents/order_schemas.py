@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
 from backend.api.documents.schema_parts import (
     AMOUNT,
     BASIS_POINTS,
@@ -34,7 +35,6 @@ from backend.api.documents.slice_schemas import (
     SLICES,
     SLICES_FILL,
 )
-from backend.domain.conditions import CONFIRMATIONS_MAX, TRAIL_MAX_BPS, TRAIL_MIN_BPS
 from backend.domain.lifecycle import Status
 
 ROUTE: Final[Schema] = {
@@ -43,65 +43,6 @@ ROUTE: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "venueFees": VENUE_FEES,
     "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
-}
-
-CONDITION: Final[dict[str, Schema]] = {
-    "limitPrice": AMOUNT,
-    "triggerPrice": AMOUNT,
-    "activationPrice": AMOUNT,
-    "priceOf": schema_ref("PriceOf"),
-    "trailBps": {"type": "integer", "minimum": TRAIL_MIN_BPS, "maximum": TRAIL_MAX_BPS},
-    "confirmations": {"type": "integer", "minimum": 1, "maximum": CONFIRMATIONS_MAX},
-    "then": schema_ref("Then"),
-}
-"""What an order waits for, as its client wrote it."""
-MARKET: Final[Schema] = {
-    "executablePrice": {
-        **AMOUNT,
-        "description": "What the best route pays for the whole amount now, after all fees, of"
-        " `priceOf`. Only of an order that waits for a price, and where the market is known: it is"
-        " not waited for longer than a moment.",
-    },
-    "distanceBps": {
-        "type": "integer",
-        "description": "How far `executablePrice` is from the price that is waited for, in basis"
-        " points of `executablePrice`. At 0 or below it is met.",
-    },
-}
-"""What the market gives an order that waits."""
-
-GUARDS: Final[dict[str, Schema]] = {
-    "minLiquidity": AMOUNT,
-    "mintAuthorityRevoked": {"type": "boolean"},
-    "freezeAuthorityNone": {"type": "boolean"},
-    "maxTransferFeeBps": BASIS_POINTS,
-    "maxFeeBps": BASIS_POINTS,
-    "lpLockedMinBps": BASIS_POINTS,
-    "maxPoolAgeS": POSITIVE_INTEGER,
-    "dexes": array_schema(DEX, minItems=1),
-    "looks": POSITIVE_INTEGER,
-}
-"""The guards of a sniper order: those that it has are there, of no other order any."""
-
-
-def _leg_schema(*names: str) -> Schema:
-    """The schema of one leg of a bracket, with these of the fields of a condition."""
-    properties = {name: CONDITION[name] for name in (*names, "priceOf", "confirmations")}
-    optional = ("triggerPrice", "activationPrice", "trailBps", "priceOf", "then")
-    return object_schema({**properties, "slippageBps": BASIS_POINTS}, optional=optional)
-
-
-BRACKET: Final[Schema] = {
-    **object_schema(
-        {
-            "takeProfit": _leg_schema("triggerPrice", "then"),
-            "stop": _leg_schema("triggerPrice", "trailBps", "activationPrice"),
-        },
-        optional=("takeProfit", "stop"),
-    ),
-    "description": "What is placed for that which it receives, in the commit that confirms it, or"
-    " that tells its amount: orders of its owner that sell it again, of which at most one is"
-    " executed. If it receives nothing, they never exist.",
 }
 
 ORDER: Final[Schema] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import BRACKET, EVENTS, GUARDS, MARKET, ORDER, ROUTE
+from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
+from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,

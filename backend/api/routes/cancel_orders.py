@@ -21,7 +21,7 @@ from backend.api.routes.place_orders import await_written
 from backend.api.routes.read_orders import show_order
 from backend.api.wire.cursors import format_list_cursor, parse_list_cursor
 from backend.api.wire.http import Request, Response, json_response
-from backend.api.wire.json import order_to_json
+from backend.api.wire.order_json import order_to_json
 from backend.api.wire.problems import Problem
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, OPEN_STATUSES, Status

@@ -15,13 +15,8 @@ from backend.api.routes.parameters import (
 from backend.api.routes.waiting.order_markets import show_markets
 from backend.api.wire.cursors import format_list_cursor
 from backend.api.wire.http import Request, Response
-from backend.api.wire.json import (
-    NO_MARKET,
-    encode_event,
-    encode_order,
-    encode_order_page,
-    join_array,
-)
+from backend.api.wire.json import encode_event, join_array
+from backend.api.wire.order_json import NO_MARKET, encode_order, encode_order_page
 from backend.domain.orders import OrderRecord
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from hashlib import sha256
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
@@ -33,9 +32,9 @@ from backend.api.wire.fields import (
     OrderTypeName,
     TokenName,
 )
-from backend.api.wire.groups.bracket_bodies import BracketObject, ReadBracket, read_bracket
+from backend.api.wire.groups.bracket_bodies import BracketObject, read_bracket
 from backend.api.wire.groups.oco_labels import OcoLabel, check_label
-from backend.api.wire.order_conditions import (
+from backend.api.wire.order_types.conditions import (
     ConditionBody,
     StrictBody,
     check_strict,
@@ -43,6 +42,7 @@ from backend.api.wire.order_conditions import (
 )
 from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
+from backend.api.wire.request_hash import hash_request
 from backend.api.wire.spellings import (
     SPELLINGS,
     UNKNOWN_FIELD_REASON,
@@ -51,11 +51,9 @@ from backend.api.wire.spellings import (
 )
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
-from backend.domain.condition_fields import format_condition
 from backend.domain.errors import InvalidInput, Rejected
 from backend.domain.groups.brackets import Bracket
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
-from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 
 NO_REFUSALS: Final[Mapping[str, Rejected]] = MappingProxyType({})
@@ -156,46 +154,13 @@ def read_order(
     check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
-    request_hash = _hash_request(body, terms, time_in_force, expires_at, bracket)
+    request_hash = hash_request(body, terms, time_in_force, expires_at, bracket)
     return OrderRequest(
         *(terms, time_in_force, expires_at, body.client_order_id, request_hash),
         bracket=None if bracket is None else bracket.bracket,
         oco_label=body.oco_group,
         is_strict=bool(body.strict),
     )
-
-
-def _hash_request(
-    body: OrderBody,
-    terms: OrderTerms,
-    time_in_force: TimeInForce,
-    expires_at: datetime | None,
-    bracket: ReadBracket | None,
-) -> bytes:
-    # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
-    # only where it is given, as requests were hashed before.
-    cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
-    if time_in_force is not TimeInForce.GTC:
-        cap += f"/{time_in_force}"
-    if expires_at is not None:
-        cap += f"/{format_time(expires_at)}"
-    if terms.condition is not None:
-        pair = terms.token_in, terms.token_out
-        cap += f"/{format_condition(terms.condition, terms.price_of, *pair)}"
-    if bracket is not None:
-        cap += f"/bracket {bracket.canonical}"
-    canonical = (
-        f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
-        f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
-    )
-    return sha256(canonical.encode()).digest()
-
-
-def _mark_name(client_order_id: str | None) -> str:
-    """A text that is another one for each name, and for none: "None", as it always was."""
-    if client_order_id is not None and client_order_id.lstrip("=") == "None":
-        return f"={client_order_id}"
-    return str(client_order_id)
 
 
 def read_quote(

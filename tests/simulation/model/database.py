@@ -14,7 +14,6 @@ from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.waiting.slices import SliceSchedule
-from backend.store.leases.lease_store import NO_WAITS
 from tests.simulation.model.row_set import RowSet
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
@@ -110,47 +109,6 @@ class DatabaseModel(RowSet):
         is_waiting = row.status is Status.WAITING
         return row.is_claimable(now, ahead_s) and not is_over and not is_waiting
 
-    def renew(
-        self,
-        now: float,
-        keys: Sequence[LeaseKey],
-        lease_s: float,
-        waits: Mapping[UUID, float] = NO_WAITS,
-    ) -> list[UUID]:
-        """``_RENEW``: returns the orders that no other worker has claimed."""
-        held = []
-        for key in keys:
-            row = self.rows.get(key.id)
-            if row and row.epoch == key.epoch:
-                held.append(row.id)
-                if row.open and row.lease_until is not None:
-                    row.lease_until = now + lease_s
-                    row.keep_wait(now, waits)
-        return held
-
-    def release(
-        self, now: float, keys: Sequence[LeaseKey], waits: Mapping[UUID, float] = NO_WAITS
-    ) -> None:
-        """``_RELEASE``."""
-        for key in keys:
-            row = self.rows.get(key.id)
-            if row and row.epoch == key.epoch and row.open:
-                row.lease_until = None
-                row.kick_at = now
-                row.keep_wait(now, waits)
-
-    def find_overdue_owners(self, now: float, ahead_s: float) -> list[str]:
-        """``_FIND_OVERDUE_OWNERS``: the owners of open orders with an overdue job and no lease."""
-        owners = {
-            row.owner
-            for row in self.rows.values()
-            if row.open
-            and row.status is not Status.WAITING
-            and (row.kick_at <= now or row.kick_at > now + ahead_s)
-            and row.is_free(now, ahead_s)
-        }
-        return sorted(owners)
-
     def record(
         self,
         now: float,
@@ -216,19 +174,6 @@ class DatabaseModel(RowSet):
         self.place_children(now, [each for each in children if each.parent_id in moved])
         return moved
 
-    def place_children(self, now: float, children: Sequence[ChildOrder]) -> None:
-        """Store the children of a row, unless they are there."""
-        for child in children:
-            if child.id not in self.rows:
-                self.accept(
-                    now,
-                    child.id,
-                    child.terms,
-                    0,
-                    oco_group=child.oco_group,
-                    parent_id=child.parent_id,
-                )
-
     def find_expired(self, now: float, keys: Sequence[LeaseKey], seqs: Sequence[int]) -> list[UUID]:
         """``_FIND_EXPIRED``: returns the orders that have not moved on from a seq, and expired."""
         return [
@@ -277,18 +222,6 @@ class DatabaseModel(RowSet):
             self.withdraw(self.rows[order_id], now, Status.EXPIRED)
         return ids
 
-    def take_due_amounts(
-        self, now: float, limit: int, interval_s: float, interval_max_s: float
-    ) -> list[OrderRow]:
-        """``_TAKE_DUE``: returns the confirmed orders whose amount is to be asked for."""
-        rows = [row for row in self.rows.values() if row.amount_pending]
-        due = [row for row in rows if not now < row.kick_at <= now + interval_max_s]
-        taken = sorted(due, key=lambda row: row.id)[:limit]
-        for row in taken:
-            wait_s = max((now - row.updated_at) / 10, interval_s)
-            row.kick_at = now + min(wait_s, interval_max_s)
-        return taken
-
     def store_amount(
         self,
         now: float,
@@ -305,6 +238,19 @@ class DatabaseModel(RowSet):
             row.amount_out, row.executed_price = amount_out, executed_price
             row.network_fee_lamports = (row.network_fee_lamports or 0) + network_fee
             row.amount_pending = None
+
+    def place_children(self, now: float, children: Sequence[ChildOrder]) -> None:
+        """Store the children of a row, unless they are there."""
+        for child in children:
+            if child.id not in self.rows:
+                self.accept(
+                    now,
+                    child.id,
+                    child.terms,
+                    0,
+                    oco_group=child.oco_group,
+                    parent_id=child.parent_id,
+                )
 
     def matches_claim(self, row: OrderRow, write: TransitionWrite) -> bool:
         """Whether a write may claim an order: nobody has, and its job has told the right terms."""

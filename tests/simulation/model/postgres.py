@@ -274,16 +274,8 @@ def _id_rows(ids: Sequence[UUID]) -> list[ResultRow]:
 
 def _epoch_rows(server: PostgresServer, ids: Sequence[UUID]) -> list[ResultRow]:
     rows = [server.database.rows[each] for each in ids]
-    return [
-        {
-            "id": row.id,
-            "epoch": row.epoch,
-            "dex": row.dex,
-            "tx_hash": row.tx_hash,
-            **EVENT_COLUMNS,
-        }
-        for row in rows
-    ]
+    names = "id", "epoch", "dex", "tx_hash"
+    return [{**{each: getattr(row, each) for each in names}, **EVENT_COLUMNS} for row in rows]
 
 
 _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[ResultRow]]] = {

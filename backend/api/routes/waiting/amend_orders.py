@@ -14,7 +14,7 @@ from backend.api.routes.read_orders import show_order
 from backend.api.routes.waiting.order_markets import judge_surely, read_mark
 from backend.api.wire.changes.amend_schema import AmendRequest, read_amendment
 from backend.api.wire.http import Request, Response, read_json_body
-from backend.api.wire.json import order_to_json
+from backend.api.wire.order_json import order_to_json
 from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status

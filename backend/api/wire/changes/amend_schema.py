@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from backend.api.wire.body_fields import use_written_names, validate_fields
 from backend.api.wire.fields import Amount, BasisPoints, Flag, Timestamp
-from backend.api.wire.order_conditions import ConditionBody, add_errors
+from backend.api.wire.order_types.conditions import ConditionBody, add_errors
 from backend.api.wire.problems import FieldError, invalid_fields
 from backend.api.wire.request_schemas import OrderBody
 from backend.domain.amounts import parse_amount

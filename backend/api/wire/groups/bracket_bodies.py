@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from backend.api.wire.body_fields import validate_fields
 from backend.api.wire.fields import BasisPoints, Price
-from backend.api.wire.order_conditions import (
+from backend.api.wire.order_types.conditions import (
     ConfirmationCount,
     PriceOfName,
     ThenName,

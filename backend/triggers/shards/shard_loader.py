@@ -14,7 +14,7 @@ from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
-from backend.triggers.shard_holder import ShardHolder
+from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.watched_orders import WatchedOrders
 
 LOAD_MAX: Final = 2_000

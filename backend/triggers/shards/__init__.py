@@ -1,0 +1,1 @@
+"""Which shards of waiting orders this process watches, and what waits in them."""
