@@ -113,6 +113,7 @@ _EXPIRY_MEANT: Final = "did you mean expiresAt, a time such as 2027-01-31T12:00:
 _FORCE_MEANT: Final = "did you mean timeInForce: gtc, gtd, ioc or fok?"
 _IMPACT_MEANT: Final = "did you mean maxPriceImpactBps, in basis points (100 is 1 %)?"
 _NAME_MEANT: Final = "did you mean clientOrderId, or the header Idempotency-Key?"
+_MODE_MEANT: Final = "leave it out: amount is what is sold, exactly"
 _ROUTE_MEANT: Final = "leave it out: an order takes the venue that pays most"
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
 
@@ -131,6 +132,7 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _FORCE_MEANT: ("tif", "duration"),
     _IMPACT_MEANT: ("priceImpact", "maxImpact", "priceImpactLimit"),
     _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId", "clOrdId", "cloid"),
+    _MODE_MEANT: ("swapMode", "exactIn", "exactOut"),
     _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
@@ -147,8 +149,24 @@ _ORDER_FIELDS: Final = frozenset(
 _ORDER_MEANT: Final = "it belongs to an order, not to a quote"
 
 
+_NAMES_OF_ONLY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "orders": ("batch", "items", "data", "requests", "swaps", "trades", "payload"),
+    "seconds": ("timeout", "ttl", "delay", "after", "countdown", "countdowntime", "timer"),
+}
+"""Other names, in lower case, of the field of a body that has one only."""
+
+
 def explain_unknown_field(name: str, known: Collection[str]) -> str:
     """Why a field is refused, with what was probably meant; ``known`` are the fields there are."""
+    if len(known) == 1:
+        [only] = known
+        is_only = name.lower() in _NAMES_OF_ONLY_FIELDS.get(only, ())
+        meant = only if is_only else suggest_name(name, known)
+        return (
+            UNKNOWN_FIELD_REASON
+            if meant is None
+            else f"{UNKNOWN_FIELD_REASON}: did you mean {only}?"
+        )
     meaning = _ORDER_MEANT if name in _ORDER_FIELDS else _MEANING_BY_NAME.get(name)
     if meaning is None:
         spellings = [each for each, spelling in SPELLINGS.items() if spelling.field in known]
