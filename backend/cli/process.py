@@ -14,7 +14,13 @@ from typing import Any
 
 import click
 
-from backend.config import ConfigurationError, Profile, Settings, get_variable_name
+from backend.config import (
+    ConfigurationError,
+    Profile,
+    Settings,
+    find_unknown_variables,
+    get_variable_name,
+)
 from backend.domain.errors import EngineError
 from backend.runtime import observe, trace
 from backend.runtime.resources.descriptors import raise_descriptor_limit
@@ -32,6 +38,8 @@ def load_settings(**options: object) -> Settings:
         settings = Settings.load(**options)
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
+    for sentence in find_unknown_variables(os.environ):
+        click.echo(f"Warning: {sentence}", err=True)
     observe.configure_logging(settings.log_level, settings.log_format)
     return settings
 

@@ -5,6 +5,7 @@ from backend.config.settings import (
     ConfigurationError,
     Settings,
     build_child_environment,
+    find_unknown_variables,
     get_variable_name,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "Profile",
     "Settings",
     "build_child_environment",
+    "find_unknown_variables",
     "get_variable_name",
 ]

@@ -7,7 +7,7 @@ of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,11 +19,18 @@ from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.redis_url import parse_redis_url
 from backend.config.server_settings import ServerSettings
+from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
 OFF: Final = "off"
 _SECRET_FIELDS = frozenset({"api_keys", "redis_url", "rpc_ws_url"})
 """Settings that may hold a secret: a message about them never repeats their value."""
+
+
+_OTHER_VARIABLES = frozenset(
+    f"{ENV_PREFIX}{name}" for name in ("URL", "KEY", "API_KEY", "API_KEY_FILE", "PROG")
+)
+"""Variables of clients and scripts, which are no settings of a server."""
 
 
 class ConfigurationError(Exception):
@@ -82,6 +89,26 @@ def get_variable_name(field: str) -> str:
     if isinstance(alias, AliasChoices):
         return str(alias.choices[0])
     return ENV_PREFIX + field.upper()
+
+
+def find_unknown_variables(environ: Iterable[str]) -> list[str]:
+    """A sentence for each variable that is named as a setting is, and is none.
+
+    A misspelt one would else be ignored in silence.
+    """
+    known = {get_variable_name(field) for field in Settings.model_fields} | _OTHER_VARIABLES
+    suffixes = [name.removeprefix(ENV_PREFIX) for name in sorted(known)]
+    unknown = [
+        name
+        for name in sorted(environ)
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+    ]
+    sentences = []
+    for name in unknown:
+        meant = suggest_name(name[len(ENV_PREFIX) :], suffixes)
+        hint = "" if meant is None else f": did you mean {ENV_PREFIX}{meant}?"
+        sentences.append(f"{name} is no setting, and is ignored{hint}")
+    return sentences
 
 
 def build_child_environment(inherited: Mapping[str, str], **settings: object) -> dict[str, str]:

@@ -157,6 +157,7 @@ async def run_command(*arguments: str, **settings: str) -> tuple[int, str]:
         (("worker",), {"DATABASE_URL": "postgresql:///x"}, "REDIS_URL must be set"),
         (("up", "--workers", "0"), {}, "ORDER_ENGINE_WORKERS is 0"),
         (("migrate",), {}, "DATABASE_URL must be set"),
+        (("migrate",), {"ORDER_ENGINE_APIKEYS": "x"}, "did you mean ORDER_ENGINE_API_KEYS?"),
         (
             ("migrate",),
             {"DATABASE_URL": "postgresql://127.0.0.1:1/x"},

@@ -50,6 +50,19 @@ async def test_a_refusal_says_what_to_write_instead(database_url: str, redis_url
         assert (await api.get("/api/orders"))["orders"] == []
 
 
+async def test_a_body_with_one_field_says_which_it_is(database_url: str, redis_url: str) -> None:
+    batch, timer = "/api/orders/batch", "/api/orders/cancel-after"
+    bodies: list[tuple[str, object, str]] = [
+        (batch, [dict(ORDER)], 'such as {"orders": […]}'),
+        (batch, {"order": [dict(ORDER)]}, "order: is not a known field: did you mean orders?"),
+        (batch, {"swaps": [dict(ORDER)]}, "did you mean orders?"),
+        (timer, {"timeout": 5}, "did you mean seconds?"),
+    ]
+    async with open_api(database_url, redis_url) as api:
+        for path, body, words in bodies:
+            assert words in (await api.post(path, body, 422))["detail"]
+
+
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/livez"])
 async def test_health_has_the_names_that_clients_know(
     database_url: str, redis_url: str, path: str

@@ -43,9 +43,10 @@ def _list_names(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(map(to_camel, model.model_fields))
 
 
-def not_an_object() -> Problem:
-    """The problem of a body that is not a JSON object."""
-    return invalid_fields([FieldError("", "not_an_object", "must be a JSON object")])
+def not_an_object(example: str = "") -> Problem:
+    """The problem of a body that is not a JSON object; ``example`` is one of what it has to be."""
+    reason = f"must be a JSON object{example and f', such as {example}'}"
+    return invalid_fields([FieldError("", "not_an_object", reason)])
 
 
 def validate_fields(

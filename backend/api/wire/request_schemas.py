@@ -45,9 +45,9 @@ from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.request_hash import hash_request
 from backend.api.wire.spellings import (
     SPELLINGS,
-    UNKNOWN_FIELD_REASON,
     describe_spellings,
     explain_type,
+    explain_unknown_field,
 )
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
@@ -191,9 +191,9 @@ def _find_token(
 def read_batch(raw: object, orders_max: int) -> list[object]:
     """The unparsed orders of a batch. Raises ``Problem`` (422) if it is not a list of some."""
     if not isinstance(raw, dict):
-        raise not_an_object()
+        raise not_an_object('{"orders": […]}')
     errors = [
-        FieldError(shorten_name(name), "unknown_field", UNKNOWN_FIELD_REASON)
+        FieldError(shorten_name(name), "unknown_field", explain_unknown_field(name, ("orders",)))
         for name in islice((name for name in raw if name != "orders"), ERRORS_MAX)
     ]
     orders = raw.get("orders")

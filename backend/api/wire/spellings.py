@@ -118,6 +118,7 @@ _EXPIRY_MEANT: Final = "did you mean expiresAt, a time such as 2027-01-31T12:00:
 _FORCE_MEANT: Final = "did you mean timeInForce: gtc, gtd, ioc or fok?"
 _IMPACT_MEANT: Final = "did you mean maxPriceImpactBps, in basis points (100 is 1 %)?"
 _NAME_MEANT: Final = "did you mean clientOrderId, or the header Idempotency-Key?"
+_MODE_MEANT: Final = "leave it out: amount is what is sold, exactly"
 _ROUTE_MEANT: Final = "leave it out: an order takes the venue that pays most"
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
 
@@ -138,6 +139,7 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _FORCE_MEANT: ("tif", "duration"),
     _IMPACT_MEANT: ("priceImpact", "maxImpact", "priceImpactLimit"),
     _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId", "clOrdId", "cloid"),
+    _MODE_MEANT: ("swapMode", "exactIn", "exactOut"),
     _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
@@ -178,8 +180,17 @@ def describe_spellings(properties: dict[str, Any]) -> None:
             properties[name] = {**own_schema, "description": description}
 
 
+_NAMES_OF_ONLY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "orders": ("batch", "items", "data", "requests", "swaps", "trades", "payload"),
+    "seconds": ("timeout", "ttl", "delay", "after", "countdown", "countdowntime", "timer"),
+}
+"""Other names, in lower case, of the field of a body that has one only."""
+
+
 def explain_unknown_field(name: str, known: Collection[str]) -> str:
     """Why a field is refused, with what was probably meant; ``known`` are the fields there are."""
+    if len(known) == 1:
+        return _explain_beside_one(name, *known)
     is_of_order = name in _ORDER_FIELDS and _OF_QUOTE in known
     meaning = _ORDER_MEANT if is_of_order else _MEANING_BY_NAME.get(name)
     if meaning is None:
@@ -189,6 +200,13 @@ def explain_unknown_field(name: str, known: Collection[str]) -> str:
             return UNKNOWN_FIELD_REASON
         meaning = _MEANING_BY_NAME.get(meant) or f"did you mean {meant}?"
     return f"{UNKNOWN_FIELD_REASON}: {meaning}"
+
+
+def _explain_beside_one(name: str, only: str) -> str:
+    is_only = name.lower() in _NAMES_OF_ONLY_FIELDS.get(only, ())
+    if not is_only and suggest_name(name, [only]) is None:
+        return UNKNOWN_FIELD_REASON
+    return f"{UNKNOWN_FIELD_REASON}: did you mean {only}?"
 
 
 def explain_type(name: str) -> str:

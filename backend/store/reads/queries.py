@@ -156,7 +156,7 @@ class OrderQueries:
 
 
 def _parse_record(row: asyncpg.Record) -> OrderRecord:
-    values = dict(row.items())
+    values = OrderRecord._field_defaults | dict(row.items())
     for amount in ("amount_in", "min_amount_out", "amount_out"):
         if values[amount] is not None:
             values[amount] = int(values[amount])

@@ -1,0 +1,27 @@
+"""Variables that are named as settings are, and are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.config import find_unknown_variables
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ORDER_ENGINE_APIKEYS", "ORDER_ENGINE_API_KEYS"),
+        ("ORDER_ENGINE_ALLOWED_HOST", "ORDER_ENGINE_ALLOWED_HOSTS"),
+        ("Order_Engine_Slippage", "ORDER_ENGINE_SLIPPAGE_BPS"),
+    ],
+)
+def test_a_misspelt_variable_is_named_with_the_one_that_was_probably_meant(
+    name: str, meant: str
+) -> None:
+    [sentence] = find_unknown_variables({name: "value"})
+    assert sentence == f"{name} is no setting, and is ignored: did you mean {meant}?"
+
+
+def test_settings_and_the_variables_of_clients_are_known() -> None:
+    known = ("ORDER_ENGINE_PORT", "order_engine_port", "ORDER_ENGINE_API_KEY", "REDIS_URL", "PATH")
+    assert find_unknown_variables(known) == []
