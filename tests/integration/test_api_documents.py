@@ -16,7 +16,7 @@ from backend.api.application.app import create_app
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.documents.openapi import build_openapi
-from backend.api.route import Access, RateCost
+from backend.api.route import Access, RateCost, SocketRoute
 from tests.integration.apis import (
     ORDER,
     Json,
@@ -67,10 +67,18 @@ def test_only_operations_and_documents_are_open_to_everybody() -> None:
     assert {route.access for route in SOCKETS} == {Access.OWNER}
 
 
-def test_every_route_that_places_orders_is_rate_limited() -> None:
-    counted = {(route.path, route.rate_cost) for route in (*ROUTES, *SOCKETS)}
-    taking = {path for path, rate_cost in counted if rate_cost is RateCost.ORDERS}
-    assert taking == {"/api/orders/execute", "/api/orders/batch"}
+def test_every_route_that_places_or_amends_orders_is_rate_limited() -> None:
+    taking = {
+        ("WS" if isinstance(route, SocketRoute) else route.method, route.path)
+        for route in (*ROUTES, *SOCKETS)
+        if route.rate_cost is RateCost.ORDERS
+    }
+    assert taking == {
+        ("POST", "/api/orders/execute"),
+        ("WS", "/api/orders/execute"),
+        ("POST", "/api/orders/batch"),
+        ("PATCH", "/api/orders/<orderId>"),
+    }
 
 
 def test_the_document_describes_every_route_and_nothing_else() -> None:

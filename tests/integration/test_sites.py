@@ -161,7 +161,7 @@ async def test_a_preflight_of_a_configured_origin_is_told_what_it_may_send(
 ) -> None:
     async with open_api_for_pages(database_url, redis_url) as api:
         for path, methods in (
-            (EXECUTE, "DELETE, GET, HEAD, POST"),
+            (EXECUTE, "DELETE, GET, HEAD, PATCH, POST"),
             ("/api/orders", "DELETE, GET, HEAD"),
         ):
             preflight = {
