@@ -41,9 +41,14 @@ def require_printable_name(value: object) -> str:
     """Return what can be a name. Raises ``ValueError`` (reason)."""
     if not isinstance(value, str) or not is_printable(value, NAME_LENGTH_MAX):
         raise ValueError(f"must be 1 to {NAME_LENGTH_MAX} printable ASCII characters")
-    if value.startswith(CLIENT_ID_PREFIX):
-        raise ValueError(f"must not begin with {CLIENT_ID_PREFIX}, as the ids of slices do")
     return value
+
+
+def _require_client_order_id(value: object) -> str:
+    name = require_printable_name(value)
+    if name.startswith(CLIENT_ID_PREFIX):
+        raise ValueError(f"must not begin with {CLIENT_ID_PREFIX}, as the ids of slices do")
+    return name
 
 
 _POSITIVE_PATTERN: Final = r"^\+?(?=[.0]*[1-9])([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -70,7 +75,7 @@ Price = Annotated[
 ]
 ClientOrderId = Annotated[
     str,
-    PlainValidator(require_printable_name),
+    PlainValidator(_require_client_order_id),
     WithJsonSchema(
         {
             "type": "string",
