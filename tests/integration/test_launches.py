@@ -2,124 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from structlog.testing import capture_logs
 
-from backend.config import Profile
-from backend.domain.conditions import Launch
 from backend.domain.guards import Guards
-from backend.domain.lifecycle import Status
-from backend.domain.orders import NewOrder, OrderTerms, OrderType, TimeInForce
+from backend.domain.orders import NewOrder, TimeInForce
 from backend.domain.quotes import Dex
-from backend.simulator.options import SimulatorOptions
-from backend.store.journal import LEASE_MAX
-from backend.store.waiting.trigger_shards import SHARDS, TriggerShards
-from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.store.withdrawals.cancellations import CancelReason
-from tests.scenario import EngineHarness, Json, OrderHistory, open_engine
-
-TIMEOUT_S = 60
-RELEASED = ["pending", "waiting", "routing", "building", "submitted", "confirmed"]
-SAFE = Guards(
-    min_liquidity=10**11,
-    mint_authority_revoked=True,
-    freeze_authority_none=True,
-    max_transfer_fee_bps=0,
-    max_fee_bps=100,
-    lp_locked_min_bps=9_000,
-    max_pool_age_s=3_600,
+from tests.integration.sniping import (
+    RELEASED,
+    SAFE,
+    build_terms,
+    launch,
+    launch_mint,
+    open_sniping,
+    read_order,
+    release,
+    snipe,
+    wait_bought,
+    wait_for_reason,
 )
-
-
-@asynccontextmanager
-async def open_sniping(
-    database_url: str,
-    redis_url: str,
-    data_dir: Path,
-    *,
-    has_socket: bool = False,
-    **options: object,
-) -> AsyncIterator[EngineHarness]:
-    """An engine whose worker watches all shards."""
-    async with open_engine(
-        database_url,
-        redis_url,
-        data_dir,
-        settings={"trigger_interval_s": 0.05, "backoff_s": 0.05},
-        has_socket=has_socket,
-        options=SimulatorOptions(
-            **{"profile": Profile.INSTANT, "has_moving_prices": False, "slot_s": 0.05, **options}  # type: ignore[arg-type]
-        ),
-    ) as engine:
-        shards = TriggerShards(engine.services.orders._pool, duration=timedelta(seconds=30))
-        async with asyncio.timeout(TIMEOUT_S):
-            while sorted((await shards.count_held()).values()) != [SHARDS]:
-                await asyncio.sleep(0.02)
-        yield engine
-
-
-async def build_terms(
-    engine: EngineHarness, mint: str, guards: Guards = SAFE, amount: str = "1"
-) -> OrderTerms:
-    assert await engine.services.mints.learn([mint]) == {}
-    return replace(
-        engine.build_terms(amount),
-        type=OrderType.SNIPER,
-        token_out=engine.services.tokens.find(mint, "token_out"),
-        condition=Launch(guards),
-        max_price_impact_bps=500,
-    )
-
-
-async def snipe(engine: EngineHarness, mint: str, guards: Guards = SAFE) -> UUID:
-    [order_id] = await engine.store_orders(await build_terms(engine, mint, guards))
-    return order_id
-
-
-async def launch_mint(engine: EngineHarness, **traits: object) -> str:
-    mint: str = (await engine.control_node("mint", dict(traits)))["mint"]
-    return mint
-
-
-async def launch(engine: EngineHarness, **traits: object) -> Json:
-    return await engine.control_node("launch", {"venue": "raydium", **traits})
-
-
-async def read_order(engine: EngineHarness, order_id: UUID) -> Json:
-    record = await engine.services.orders.get("local", order_id)
-    assert record is not None
-    return record._asdict()
-
-
-async def wait_for_reason(engine: EngineHarness, order_id: UUID, reason: str) -> None:
-    """Wait until an order waits and says why."""
-    async with asyncio.timeout(TIMEOUT_S):
-        while True:
-            order = await read_order(engine, order_id)
-            assert order["status"] is Status.WAITING
-            if reason in (order["last_error"] or ""):
-                return
-            await asyncio.sleep(0.02)
-
-
-async def wait_bought(engine: EngineHarness, order_id: UUID, pool: str) -> OrderHistory:
-    """Wait until an order has ended: it was bought once, from the pool that released it."""
-    history = await engine.wait_ended(order_id)
-    assert history.statuses == RELEASED
-    assert history.event_data("routing")[0]["pool"] == pool
-    [swap] = (await engine.read_swaps()).values()
-    assert (swap["pool"], swap["amount_out"]) == (pool, str(history.record.amount_out))
-    assert swap["mint_out"] == history.record.token_out
-    return history
 
 
 @pytest.mark.parametrize("dex", list(Dex))
@@ -210,48 +117,6 @@ async def test_a_pool_is_waited_for_until_it_opens_and_until_looks_agree(
         assert slots[often] >= slots[once] + 3
 
 
-async def test_a_node_that_lists_nothing_is_named_and_its_notifications_are_enough(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    with capture_logs() as logs:
-        async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
-            await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
-            order_id = await snipe(engine, await launch_mint(engine))
-            mint = (await read_order(engine, order_id))["token_out"]
-            async with asyncio.timeout(TIMEOUT_S):
-                while (await engine.control_node("state"))["subscriptions"] < 4:
-                    await asyncio.sleep(0.02)
-            pool = await launch(engine, mint=mint, default=False)
-            await wait_bought(engine, order_id, pool["pool"])
-            assert "-32601" in await engine.services.listing.check()
-    assert any(each["event"] == "node lists no pools" for each in logs)
-
-
-async def test_what_was_launched_while_the_socket_was_closed_is_found(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
-        order_id = await snipe(engine, await launch_mint(engine))
-        mint = (await read_order(engine, order_id))["token_out"]
-        async with asyncio.timeout(TIMEOUT_S):
-            while (await engine.control_node("state"))["subscriptions"] < 4:
-                await asyncio.sleep(0.02)
-        await engine.inject_fault(fault="close_socket", methods=["programNotification"], count=1)
-        pool = await launch(engine, mint=mint, default=False)
-        await wait_bought(engine, order_id, pool["pool"])
-
-
-async def test_the_default_pools_are_found_where_nothing_is_listed_or_told(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with open_sniping(database_url, redis_url, data_dir) as engine:
-        await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
-        order_id = await snipe(engine, await launch_mint(engine))
-        mint = (await read_order(engine, order_id))["token_out"]
-        pool = await launch(engine, mint=mint)
-        await wait_bought(engine, order_id, pool["pool"])
-
-
 async def test_what_was_bought_is_sold_again(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
@@ -290,21 +155,6 @@ async def test_the_guards_are_checked_again_at_the_quote(
         assert history.statuses[-1] == "confirmed"
         [swap] = (await engine.read_swaps()).values()
         assert swap["pool"] == pool["pool"]
-
-
-async def release(engine: EngineHarness, order_id: UUID) -> None:
-    """Release an order as a watcher does that has seen something else."""
-    waiting = WaitingOrders(
-        engine.services.orders._pool,
-        tokens=engine.services.tokens,
-        rekick_after=timedelta(0),
-        ahead_max=LEASE_MAX,
-        on_commit=lambda commit: None,
-    )
-    [record] = await waiting.load([order_id])
-    trigger = MetTrigger(record.id, record.seq, record.owner, "{}")
-    assert await waiting.release([trigger]) == {order_id}
-    await engine.services.jobs.send(record.owner, [order_id])
 
 
 async def test_an_order_that_is_cancelled_or_expired_buys_nothing(
