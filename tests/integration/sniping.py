@@ -1,4 +1,4 @@
-"""An engine with sniper orders on a node that launches pools."""
+"""An engine whose worker watches sniper orders, and what tests of these share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.waiting.guards import Guards
 from backend.simulator.options import SimulatorOptions
+from backend.store.journal import LEASE_MAX
 from backend.store.waiting.trigger_shards import SHARDS, TriggerShards
+from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from tests.scenario import EngineHarness, Json, OrderHistory, open_engine
 
 TIMEOUT_S = 60
@@ -112,3 +114,18 @@ async def wait_bought(engine: EngineHarness, order_id: UUID, pool: str) -> Order
     assert (swap["pool"], swap["amount_out"]) == (pool, str(history.record.amount_out))
     assert swap["mint_out"] == history.record.token_out
     return history
+
+
+async def release(engine: EngineHarness, order_id: UUID) -> None:
+    """Release an order as a watcher does that has seen something else."""
+    waiting = WaitingOrders(
+        engine.services.orders._pool,
+        tokens=engine.services.tokens,
+        rekick_after=timedelta(0),
+        ahead_max=LEASE_MAX,
+        on_commit=lambda commit: None,
+    )
+    [record] = await waiting.load([order_id])
+    trigger = MetTrigger(record.id, record.seq, record.owner, "{}")
+    assert await waiting.release([trigger]) == {order_id}
+    await engine.services.jobs.send(record.owner, [order_id])

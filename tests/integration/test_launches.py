@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from structlog.testing import capture_logs
 
 from backend.domain.orders import NewOrder, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.waiting.guards import Guards
-from backend.store.journal import LEASE_MAX
-from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.sniping import (
     RELEASED,
     SAFE,
-    TIMEOUT_S,
     build_terms,
     launch,
     launch_mint,
     open_sniping,
     read_order,
+    release,
     snipe,
     wait_bought,
     wait_for_reason,
 )
-from tests.scenario import EngineHarness
 
 
 @pytest.mark.parametrize("dex", list(Dex))
@@ -123,48 +117,6 @@ async def test_a_pool_is_waited_for_until_it_opens_and_until_looks_agree(
         assert slots[often] >= slots[once] + 3
 
 
-async def test_a_node_that_lists_nothing_is_named_and_its_notifications_are_enough(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    with capture_logs() as logs:
-        async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
-            await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
-            order_id = await snipe(engine, await launch_mint(engine))
-            mint = (await read_order(engine, order_id))["token_out"]
-            async with asyncio.timeout(TIMEOUT_S):
-                while (await engine.control_node("state"))["subscriptions"] < 4:
-                    await asyncio.sleep(0.02)
-            pool = await launch(engine, mint=mint, default=False)
-            await wait_bought(engine, order_id, pool["pool"])
-            assert "-32601" in await engine.services.listing.check()
-    assert any(each["event"] == "node lists no pools" for each in logs)
-
-
-async def test_what_was_launched_while_the_socket_was_closed_is_found(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
-        order_id = await snipe(engine, await launch_mint(engine))
-        mint = (await read_order(engine, order_id))["token_out"]
-        async with asyncio.timeout(TIMEOUT_S):
-            while (await engine.control_node("state"))["subscriptions"] < 4:
-                await asyncio.sleep(0.02)
-        await engine.inject_fault(fault="close_socket", methods=["programNotification"], count=1)
-        pool = await launch(engine, mint=mint, default=False)
-        await wait_bought(engine, order_id, pool["pool"])
-
-
-async def test_the_default_pools_are_found_where_nothing_is_listed_or_told(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    async with open_sniping(database_url, redis_url, data_dir) as engine:
-        await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
-        order_id = await snipe(engine, await launch_mint(engine))
-        mint = (await read_order(engine, order_id))["token_out"]
-        pool = await launch(engine, mint=mint)
-        await wait_bought(engine, order_id, pool["pool"])
-
-
 async def test_what_was_bought_is_sold_again(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
@@ -203,21 +155,6 @@ async def test_the_guards_are_checked_again_at_the_quote(
         assert history.statuses[-1] == "confirmed"
         [swap] = (await engine.read_swaps()).values()
         assert swap["pool"] == pool["pool"]
-
-
-async def release(engine: EngineHarness, order_id: UUID) -> None:
-    """Release an order as a watcher does that has seen something else."""
-    waiting = WaitingOrders(
-        engine.services.orders._pool,
-        tokens=engine.services.tokens,
-        rekick_after=timedelta(0),
-        ahead_max=LEASE_MAX,
-        on_commit=lambda commit: None,
-    )
-    [record] = await waiting.load([order_id])
-    trigger = MetTrigger(record.id, record.seq, record.owner, "{}")
-    assert await waiting.release([trigger]) == {order_id}
-    await engine.services.jobs.send(record.owner, [order_id])
 
 
 async def test_an_order_that_is_cancelled_or_expired_buys_nothing(

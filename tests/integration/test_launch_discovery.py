@@ -1,0 +1,60 @@
+"""New pools are found by what the node lists, by what it tells, or at their derived addresses."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from tests.integration.sniping import (
+    TIMEOUT_S,
+    launch,
+    launch_mint,
+    open_sniping,
+    read_order,
+    snipe,
+    wait_bought,
+)
+
+
+async def test_a_node_that_lists_nothing_is_named_and_its_notifications_are_enough(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    with capture_logs() as logs:
+        async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
+            await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
+            order_id = await snipe(engine, await launch_mint(engine))
+            mint = (await read_order(engine, order_id))["token_out"]
+            async with asyncio.timeout(TIMEOUT_S):
+                while (await engine.control_node("state"))["subscriptions"] < 4:
+                    await asyncio.sleep(0.02)
+            pool = await launch(engine, mint=mint, default=False)
+            await wait_bought(engine, order_id, pool["pool"])
+            assert "-32601" in await engine.services.listing.check()
+    assert any(each["event"] == "node lists no pools" for each in logs)
+
+
+async def test_what_was_launched_while_the_socket_was_closed_is_found(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with open_sniping(database_url, redis_url, data_dir, has_socket=True) as engine:
+        order_id = await snipe(engine, await launch_mint(engine))
+        mint = (await read_order(engine, order_id))["token_out"]
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await engine.control_node("state"))["subscriptions"] < 4:
+                await asyncio.sleep(0.02)
+        await engine.inject_fault(fault="close_socket", methods=["programNotification"], count=1)
+        pool = await launch(engine, mint=mint, default=False)
+        await wait_bought(engine, order_id, pool["pool"])
+
+
+async def test_the_default_pools_are_found_where_nothing_is_listed_or_told(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with open_sniping(database_url, redis_url, data_dir) as engine:
+        await engine.inject_fault(fault="refuse_method", methods=["getProgramAccounts"])
+        order_id = await snipe(engine, await launch_mint(engine))
+        mint = (await read_order(engine, order_id))["token_out"]
+        pool = await launch(engine, mint=mint)
+        await wait_bought(engine, order_id, pool["pool"])
