@@ -34,6 +34,7 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_event, build_first_events
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.intake.order_rows import to_columns
+from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_terms
 from backend.store.waiting.slice_statements import END, LOAD, PLACE, parse_progress
 
@@ -110,7 +111,7 @@ class SlicedOrders:
     async def load(self, order_ids: Sequence[UUID]) -> list[SlicedOrder]:
         """Those of some orders that wait, with what has become of their slices."""
         rows = await fetch_repeating(self._pool, LOAD, order_ids)
-        return [self._parse(row) for row in rows]
+        return await parse_with_tokens(self._pool, self._tokens, rows, self._parse)
 
     async def place(self, slices: Sequence[NewSlice]) -> list[PlacedSlice]:
         """Place slices that are due; returns those that were placed. Jobs have to be sent for them.

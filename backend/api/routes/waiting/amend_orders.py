@@ -20,6 +20,7 @@ from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
 from backend.domain.waiting.amendments import AMENDABLE_TYPES, changes_price
+from backend.domain.waiting.slices import CLIENT_ID_PREFIX
 from backend.store.waiting.amendments import Amendment, HighWaterMark
 
 ATTEMPTS_MAX: Final = 3
@@ -75,6 +76,9 @@ def _require_amendable(api: ApiContext, record: OrderRecord, seq: int) -> None:
     if record.type not in AMENDABLE_TYPES:
         detail = f"{record.type} orders cannot be amended: cancel it, and place another"
         raise Problem(422, "type_not_amendable", detail, members=members)
+    if record.client_order_id is not None and record.client_order_id.startswith(CLIENT_ID_PREFIX):
+        detail = "a slice cannot be amended: its amount is a share of its order's"
+        raise Problem(422, "slice_not_amendable", detail, members=members)
     if record.seq != seq:
         detail = f"the order has changed since: its seq is {record.seq}, not {seq}"
         raise Problem(412, "precondition_failed", detail, members=members)
