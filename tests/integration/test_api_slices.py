@@ -68,6 +68,17 @@ async def test_a_cancelled_order_places_no_slice_any_more(
             1,
         )
         assert order["nextSliceAt"] > order["createdAt"]
+        listed = await engine.api.get(f"/api/orders?parentId={order['orderId']}")
+        for each, code in (
+            (order, "type_not_amendable"),
+            (listed["orders"][0], "slice_not_amendable"),
+        ):
+            path, headers = f"/api/orders/{each['orderId']}", {"If-Match": f'"{each["seq"]}"'}
+            async with engine.api.session.patch(
+                path, json={"amount": 2}, headers=headers
+            ) as response:
+                refused = await response.json()
+                assert (response.status, refused["code"]) == (422, code)
         async with engine.api.session.delete(placed["statusUrl"]) as response:
             cancelled = await response.json()
             assert (response.status, cancelled["status"]) == (200, "cancelled")
