@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from scripts.generate.waiting_orders import build_waiting_messages
+from waiting_orders import build_waiting_messages
+
 from tui.app import Dashboard
 from tui.connection.recording import RecordedMessage, read_recording
 from tui.connection.source import MessageHandler
