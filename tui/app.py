@@ -20,9 +20,12 @@ from tui.cancellation import Cancellation
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.feed import Feed
 from tui.connection.recording import InvalidRecording
+from tui.distances import follow_distances
 from tui.model.messages import History
 from tui.model.orders import Order
+from tui.model.plan.amendment import explain_refusal
 from tui.output.export import order_to_record
+from tui.screens.amend import AmendScreen
 from tui.screens.batch import BatchScreen
 from tui.screens.cancel import CancelScreen
 from tui.screens.connect import ConnectScreen
@@ -31,9 +34,9 @@ from tui.screens.failure_reasons import FailureReasonsScreen
 from tui.screens.help import HelpScreen
 from tui.screens.main import MainScreen
 from tui.screens.order import OrderScreen
+from tui.screens.palette import list_commands
 from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
-from tui.table.columns import COLUMNS
 from tui.widgets.theme import THEMES, build_extra_colours
 from tui.widgets.typed_keys import TypedKeys
 
@@ -103,11 +106,16 @@ class Dashboard(App[None]):
         async with AsyncExitStack() as stack:
             if session.client is not None:
                 await stack.enter_async_context(session.client)
+                self._follow_distances(session, session.client)
             try:
                 await session.source.run(session.handle_message)
             except InvalidRecording as error:
                 self.exit(return_code=1, message=str(error))
             session.recording = "recording over" if session.recording else ""
+
+    @work(group="distances", exclusive=True, description="asks how far what waits is")
+    async def _follow_distances(self, session: Session, client: ApiClient) -> None:
+        await follow_distances(session, client)
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:
@@ -208,6 +216,17 @@ class Dashboard(App[None]):
         else:
             self._ask_to_cancel([order], is_all_shown=False)
 
+    def action_amend(self) -> None:
+        """Open the form that changes the order at the cursor while it waits."""
+        shown = self.session.cursor.order
+        if shown is None:
+            return
+        order = self.session.model.orders.get(shown.id, shown)
+        if refusal := explain_refusal(order):
+            self.notify(refusal, timeout=3, markup=False)
+        else:
+            self._open_dialog(AmendScreen(self.session, order))
+
     def action_cancel_shown(self) -> None:
         """Ask whether to cancel all open orders that pass the filter."""
         orders = self.session.view.list_open()
@@ -254,6 +273,7 @@ class Dashboard(App[None]):
     def _reconnect(self, url: str | None) -> None:
         if url and self._connect is not None:
             self.workers.cancel_group(self, "source")
+            self.workers.cancel_group(self, "distances")
             self.pop_screen()
             self.session = self._connect(url)
             self._show_session()
@@ -272,22 +292,6 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """List the commands of the palette."""
         yield from super().get_system_commands(screen)
-        yield SystemCommand("New batch", "Make a batch of orders", self.action_batch)
-        yield SystemCommand("New order", "Place a single order", self.action_order)
-        yield SystemCommand("Export", "Write the orders shown to a file", self.action_export)
-        yield SystemCommand("Cancel", "Cancel the order at the cursor", self.action_cancel)
-        yield SystemCommand("Cancel all", "Cancel all open orders shown", self.action_cancel_shown)
-        yield SystemCommand("Resubmit failures", "Send failed orders again", self.action_resubmit)
-        yield SystemCommand("Failures by reason", "Group the failures", self.action_reasons)
-        yield SystemCommand("Pause", "Hold the view still, or go on", self.main.action_pause)
-        yield SystemCommand("Follow", "Stay with the newest order", self.main.action_follow)
-        yield SystemCommand("Mouse", "Give the mouse to the terminal", self.action_mouse)
+        yield from list_commands(self, toggle_column=self.main.toggle_column)
         if self._connect is not None:
             yield SystemCommand("Connect", "Follow another server", self.action_connect)
-        for key, column in COLUMNS.items():
-            if column.is_optional:
-                yield SystemCommand(
-                    f"Column: {column.title.strip()}",
-                    "Show or hide this column",
-                    lambda key=key: self.main.toggle_column(key),
-                )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from tui.model.messages import Events, Lost, Message, WireEvent
+from tui.model.messages import Events, Lost, Message
 from tui.model.orders import Order
+from tui.model.wire import WireEvent
 from tui.session import Session
 from tui.text.format import format_amount, format_time_of_day, parse_timestamp_ms, sanitize_text
 

@@ -23,13 +23,14 @@ FOOTER_KEYS: Final = (
     KeyHelp("s", "Sort", "screen.sort", "sort by the next column; S turns the order around"),
     KeyHelp("]", "Failed", "screen.failed(1)", "go to the next failed order; [ to the one before"),
     KeyHelp("x", "Cancel", "app.cancel", "cancel the order; X all open ones shown; asks first"),
+    KeyHelp("a", "Amend", "app.amend", "change the order while it waits; e in its full view too"),
     KeyHelp("f", "Follow", "screen.follow", "stay with the newest order"),
     KeyHelp("space", "Pause", "screen.pause", "hold the view still; the engine goes on"),
     KeyHelp("y", "Copy", "app.copy('id')", "copy the order's id; Y the order as JSON, t its tx"),
     KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
     KeyHelp("?", "Help", "app.help", "show this"),
 )
-_DROPPED_FIRST: Final = ("y", "e", "f", "o", "s", "space", "]", "n", "/")
+_DROPPED_FIRST: Final = ("y", "a", "e", "f", "o", "s", "space", "]", "n", "/")
 """What a footer leaves out that is too narrow for all keys, in this order."""
 
 OTHER_KEYS: Final = (

@@ -8,12 +8,11 @@ from decimal import Decimal
 from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
-from tui.model.messages import WireOrderTerms, WireRoute
 from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
 from tui.model.plan.batch_plan import BatchPlan, sum_amounts_in
-from tui.model.plan.condition_plan import CONDITION_FIELDS
-from tui.model.plan.sense import describe_sense
+from tui.model.plan.sense import describe_senses, has_sense
 from tui.model.quotes import BPS
+from tui.model.wire import WireOrderTerms, WireRoute
 from tui.session import Session
 from tui.text.format import format_amount, format_price
 
@@ -99,22 +98,36 @@ class QuoteService:
         client, lines = self._session.client, []
         if client is None:
             return []
-        firsts = [each for each in _select_first_orders(orders) if each["type"] in CONDITION_FIELDS]
+        firsts = [each for each in _select_first_orders(orders) if has_sense(each)]
+        pairs = {resolve_pair(order["tokenIn"], order["tokenOut"]) for order in firsts}
+        prices: dict[tuple[str, str, str], Decimal] = {}
         for order in firsts:
+            quoted = _take_slice(order)
+            key = (quoted["tokenIn"], quoted["tokenOut"], quoted["amount"])
             with suppress(RequestRefused, ServerUnreachable):
-                price = _get_amount_out(await client.fetch_route(order)) / Decimal(order["amount"])
+                if key not in prices:
+                    amount_out = _get_amount_out(await client.fetch_route(quoted))
+                    prices[key] = amount_out / Decimal(quoted["amount"])
                 pair = resolve_pair(order["tokenIn"], order["tokenOut"])
-                name = f"{pair.side} {pair.name}: " if len(firsts) > 1 else ""
-                lines.append(name + describe_sense(order, price))
+                name = f"{pair.side} {pair.name}: " if len(pairs) > 1 else ""
+                lines += [name + sense for sense in describe_senses(order, prices[key])]
         return lines
 
 
 def _select_first_orders(orders: Iterable[WireOrderTerms]) -> list[WireOrderTerms]:
-    """The first order of each pair and side, of a few of them."""
-    order_by_tokens = {
-        (order["tokenIn"], order["tokenOut"]): order for order in reversed(list(orders))
-    }
-    return list(order_by_tokens.values())[:_DRY_RUN_ORDERS_MAX]
+    """The first order of each pair, side and type, of a few of them."""
+    firsts: dict[tuple[str, str, str], WireOrderTerms] = {}
+    for order in orders:
+        firsts.setdefault((order["tokenIn"], order["tokenOut"], order["type"]), order)
+    return list(firsts.values())[:_DRY_RUN_ORDERS_MAX]
+
+
+def _take_slice(order: WireOrderTerms) -> WireOrderTerms:
+    """The order that is executed at a time: a slice of a TWAP order, else all of it."""
+    if "slices" not in order:
+        return order
+    amount = Decimal(order["amount"]) / order["slices"]
+    return {**order, "amount": f"{amount:.6f}"}
 
 
 def _get_amount_out(route: WireRoute) -> Decimal:
@@ -128,9 +141,10 @@ def describe_order(order: WireOrderTerms) -> str:
     """Describe an order as traders write it: ``sell 12.41 SOL/USDC``."""
     pair = resolve_pair(order["tokenIn"], order["tokenOut"])
     amount = format_amount(Decimal(order["amount"]))
+    leg = f"{order['type']} " if "ocoGroup" in order else ""
     if pair.side == "sell":
-        return f"sell {amount} {pair.name}"
-    return f"buy {pair.name} with {amount} {pair.quote}"
+        return f"{leg}sell {amount} {pair.name}"
+    return f"{leg}buy {pair.name} with {amount} {pair.quote}"
 
 
 async def _describe_quoted_order(client: ApiClient, order: WireOrderTerms, arrow: str) -> str:

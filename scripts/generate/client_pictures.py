@@ -32,12 +32,23 @@ async def place_sample_orders(client: ClientPage) -> None:
     await client.place_orders(300, preset="three pairs", minimum="", seed="4")
     await client.rows("confirmed").first.wait_for()
     await expect(client.element("in-flight")).to_have_text("0")
+    await place_waiting_orders(client)
     await client.place_orders(5, preset="a few")
     await client.element("ask-above").fill("150000")  # as it is for a new user
     await client.element("ask-above").blur()
     await client.rows("submitted").first.wait_for()
-    await expect(client.element("preview")).to_contain_text("At least")
+    await client.fill(preset="one order", side="buy", low="500", profit="108", lossTrail="4")
+    await expect(client.element("preview")).to_contain_text("take-profit is")
     await client.page.evaluate("scrollTo(0, 0)")
+
+
+async def place_waiting_orders(client: ClientPage) -> None:
+    """Place both orders of an OCO, stops and limits; and show what the next one would do."""
+    await client.place_orders(2, preset="a few", side="buy", type="limit", limit="96.5")
+    await client.place_orders(2, preset="a few", side="sell", type="trailingStop", trail="4")
+    await client.fill(preset="one order", type="oco", profit="108", loss="94", low="25")
+    await client.submit()
+    await expect(client.element("outcome")).to_contain_text("2 accepted")
 
 
 async def take_screenshots(folder: Path, data_dir: Path) -> None:
@@ -53,7 +64,8 @@ async def take_screenshots(folder: Path, data_dir: Path) -> None:
             await place_sample_orders(client)
             await page.screenshot(path=folder / "client-light.png")
             await page.emulate_media(color_scheme="dark")
-            await client.rows("confirmed").nth(2).locator("a").click()
+            await client.rows("waiting").first.locator("a").click()
+            await expect(client.element("detail-facts")).to_contain_text("OCO with")
             await expect(client.element("in-flight")).to_have_text("0")
             await asyncio.sleep(WAIT_S)
             await page.screenshot(path=folder / "client-dark.png")

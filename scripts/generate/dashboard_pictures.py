@@ -19,9 +19,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from waiting_orders import build_waiting_messages
+
 from tui.app import Dashboard
 from tui.connection.recording import RecordedMessage, read_recording
 from tui.connection.source import MessageHandler
+from tui.model.messages import Events
 from tui.session import Session
 from tui.settings import Settings
 from tui.text.symbols import UNICODE
@@ -30,12 +33,15 @@ ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "tui" / "recordings" / "demo.jsonl.gz"
 FROZEN_AT_MS = 10_250
 SETTLE_S = 1.2
-_KEYS_TO_RETRY = ["j"] * 7
+_KEYS_TO_RETRY = ["j"] * 13
 PICTURES = {
     "dashboard": ((120, 40), "order-engine-dark", _KEYS_TO_RETRY),
     "dashboard-light": ((120, 40), "order-engine-light", _KEYS_TO_RETRY),
     "dashboard-small": ((80, 24), "order-engine-dark", _KEYS_TO_RETRY),
     "dashboard-batch": ((80, 24), "order-engine-dark", ["n"]),
+    "dashboard-form": ((80, 24), "order-engine-dark", ["o"]),
+    "dashboard-amend": ((80, 24), "order-engine-dark", ["j", "a"]),
+    "dashboard-waiting": ((80, 24), "order-engine-dark", ["j", "enter"]),
     "dashboard-order": ((80, 24), "order-engine-dark", [*_KEYS_TO_RETRY, "enter"]),
 }
 """A name for each picture: the size of the terminal, the theme, and the keys that are pressed."""
@@ -50,6 +56,7 @@ class FrozenRecording:
         self._messages: list[RecordedMessage] = [
             each for each in messages if each.at_ms <= self._at_ms
         ]
+        self._messages += build_waiting_messages(self._at_ms, _find_newest_id(self._messages))
 
     def now_ms(self) -> int:
         """Return the time at which the clock stands."""
@@ -59,6 +66,11 @@ class FrozenRecording:
         """Pass on all messages at once."""
         for each in self._messages:
             put(each.message, each.at_ms)
+
+
+def _find_newest_id(messages: list[RecordedMessage]) -> str:
+    events = [each.message for each in messages if isinstance(each.message, Events)]
+    return max(event["orderId"] for message in events for event in message.events)
 
 
 async def render_svg(

@@ -7,16 +7,19 @@
  */
 
 import { ApiClient } from "./connection/api.js";
+import { DistanceFeed } from "./connection/distances.js";
 import { EventFeed } from "./connection/feed.js";
 import { FilterError, parseFilter } from "./model/filter.js";
-import { describeTerms } from "./model/order_plan.js";
 import { OrderStore } from "./model/order_store.js";
 import { PausedView } from "./model/paused_view.js";
-import { readStored, writeStored } from "./model/storage.js";
+import { canAmend } from "./model/plan/amendment.js";
+import { describeTerms } from "./model/plan/order_plan.js";
 import { summarize } from "./model/summary.js";
+import { AmendDialog } from "./view/amend_dialog.js";
 import { CancelDialog } from "./view/cancel_dialog.js";
 import { saveCsv, sortOrders } from "./view/columns.js";
 import { formatCount, formatCounted, setText } from "./view/format.js";
+import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
 import { OrderTable } from "./view/order_table.js";
@@ -25,18 +28,19 @@ import { Announcer, ConnectionBadge, SummaryBar } from "./view/summary_bar.js";
 const VIEW_INTERVAL_MS = 200;
 const SUMMARY_INTERVAL_MS = 500;
 const CLOCK_INTERVAL_MS = 250;
-const STORAGE_KEY = "order-engine-key";
 
 const byId = (id) => document.getElementById(id);
 
 const client = new ApiClient();
-client.key = readStored("sessionStorage", STORAGE_KEY);
 const store = new OrderStore();
 const feed = new EventFeed(client, store);
+const keyDialog = new KeyDialog(byId("key-dialog"), client, () => feed.retryNow());
 const orderForm = new OrderForm(byId("order-form"), client);
 const orderTable = new OrderTable(byId("scroller"), byId("orders"));
 const detail = new OrderDetail(byId("detail"), client, store);
 const cancelDialog = new CancelDialog(byId("cancel-dialog"), byId("cancel-outcome"), client, store);
+const amendDialog = new AmendDialog(byId("amend-dialog"), client, store);
+const distances = new DistanceFeed(client, store, () => detail.id);
 const connectionBadge = new ConnectionBadge(byId("badge"), byId("retry"));
 const summaryBar = new SummaryBar(byId("summary"));
 const announcer = new Announcer(byId("announcements"));
@@ -160,6 +164,7 @@ feed.addEventListener("state", () => {
   isDisconnected = ["offline", "refused", "connecting"].includes(name);
   orderForm.setBlocked(isDisconnected ? "No connection to the server." : "");
   cancelDialog.setBlocked(isDisconnected ? "No connection to the server." : "");
+  amendDialog.setBlocked(isDisconnected ? "No connection to the server." : "");
   paintViewState();
   scheduleFrame();
 });
@@ -175,17 +180,8 @@ feed.addEventListener("reset", () => {
   invalidateView();
   announcer.announce("The server has another journal: everything is loaded anew.");
 });
-feed.addEventListener("key", () => {
-  if (byId("key-dialog").open) return;
-  setText(byId("key-message"), client.key === null ? "" : "It does not take this key.");
-  byId("key").value = "";
-  byId("key-dialog").showModal();
-});
-byId("key-dialog").addEventListener("close", () => {
-  client.key = byId("key").value;
-  writeStored("sessionStorage", STORAGE_KEY, client.key);
-  feed.retryNow();
-});
+feed.addEventListener("key", () => keyDialog.ask());
+distances.addEventListener("news", scheduleFrame);
 byId("retry").addEventListener("click", () => feed.retryNow());
 
 // Input of the user
@@ -194,6 +190,7 @@ orderTable.addEventListener("sort", invalidateView);
 orderTable.addEventListener("paint", scheduleFrame);
 orderTable.addEventListener("open", ({ detail: id }) => navigate({ order: id }));
 orderTable.addEventListener("cancel", ({ detail: id }) => askToCancel(id));
+orderTable.addEventListener("amend", ({ detail: id }) => amend(store.get(id)));
 summaryBar.addEventListener("change", invalidateView);
 byId("to-top").addEventListener("click", () => orderTable.scrollToTop());
 byId("filter").addEventListener("input", () => {
@@ -216,6 +213,7 @@ byId("cancel-shown").addEventListener("click", () => {
 });
 detail.addEventListener("paint", scheduleFrame);
 detail.addEventListener("cancel", ({ detail: order }) => askToCancel(order.id));
+detail.addEventListener("amend", ({ detail: order }) => amend(order));
 detail.addEventListener("close", () => {
   navigate({ order: null });
   orderTable.focus();
@@ -231,6 +229,10 @@ orderForm.addEventListener("placed", ({ detail: id }) => navigate({ order: id })
 function askToCancel(id) {
   const order = store.get(id);
   if (order !== undefined && !order.hasEnded) cancelDialog.askOne(order);
+}
+
+function amend(order) {
+  if (order !== undefined && canAmend(order)) amendDialog.open(order);
 }
 
 function applyFilter() {
@@ -292,4 +294,5 @@ document.addEventListener("click", (event) => {
 
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
+distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 feed.run();

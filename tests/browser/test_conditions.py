@@ -10,7 +10,11 @@ from playwright.async_api import expect
 from tests.browser.client_page import ClientPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-INPUTS = ("trigger", "limit", "then", "trail", "activation", "priceOf", "minimum", "until")
+INPUTS = (
+    *("trigger", "limit", "then", "trail", "activation", "priceOf", "minimum", "until"),
+    *("confirmations", "profit", "loss", "slices", "mint", "guards"),
+)
+VALUES = "options => options.map(({ value }) => value)"
 SOON = {"force": "gtd", "until": "10m"}
 
 
@@ -22,19 +26,23 @@ async def test_the_inputs_appear_that_a_type_has(client: ClientPage) -> None:
     await client.open()
     await client.fill(preset="one order")
     shown = {}
-    for name in ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop"):
+    for name in await client.element("type").locator("option").evaluate_all(VALUES):
         await client.fill(type=name)
         shown[name] = await list_inputs(client)
+    exits, priced = {"profit", "loss"}, {"confirmations", "priceOf"}
     assert shown == {
-        "market": {"minimum"},
-        "limit": {"limit", "priceOf"},
-        "stop": {"trigger", "priceOf"},
-        "takeProfit": {"trigger", "then", "priceOf"},
-        "stopLimit": {"trigger", "limit", "priceOf"},
-        "trailingStop": {"trail", "activation", "priceOf"},
+        "market": {"minimum", *exits},
+        "limit": {"limit", "priceOf", *exits},
+        "stop": {"trigger", *priced},
+        "takeProfit": {"trigger", "then", *priced},
+        "stopLimit": {"trigger", "limit", *priced},
+        "trailingStop": {"trail", "activation", *priced},
+        "oco": {*exits, *priced},
+        "twap": {"limit", "priceOf", "slices"},
+        "sniper": {"minimum", "mint", "guards"},
     }
-    await client.fill(type="market", force="gtd")
-    assert await list_inputs(client) == {"minimum", "until"}
+    await client.fill(type="market", force="gtd", profit="160")
+    assert await list_inputs(client) == {"minimum", "until", *exits, *priced}
 
 
 async def test_an_order_is_compared_with_the_market_and_waits_until_it_is_cancelled(
@@ -115,7 +123,7 @@ async def test_the_form_fits_its_page_whatever_the_type(client: ClientPage, widt
     await client.page.set_viewport_size({"width": width, "height": 800})
     await client.open()
     await client.page.evaluate("document.getElementById('form-card').open = true")
-    for name in ("limit", "takeProfit", "stopLimit", "trailingStop"):
+    for name in ("limit", "takeProfit", "stopLimit", "trailingStop", "oco", "twap", "sniper"):
         await client.fill(preset="one order", type=name, force="gtd")
         for control in await client.page.locator("#order-form :is(input, select)").all():
             if await control.is_visible():

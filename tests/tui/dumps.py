@@ -6,6 +6,7 @@ import json
 
 from tui.model.model import Model
 from tui.model.orders import Order
+from tui.model.swap import Swap
 
 
 def dump_model(model: Model) -> str:
@@ -38,5 +39,5 @@ def dump_model(model: Model) -> str:
 
 
 def _dump_order(order: Order) -> dict[str, object]:
-    names = [name for name in Order.__slots__ if name != "steps"]
+    names = [name for name in (*Swap.__slots__, *Order.__slots__) if name != "steps"]
     return {name: getattr(order, name) for name in names} | {"steps": list(order.steps)}

@@ -25,8 +25,9 @@ from tui.connection.client import ApiClient
 from tui.connection.feed import Feed
 from tui.connection.recording import RecordedMessage
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import Message, WireOrderTerms
+from tui.model.messages import Message
 from tui.model.model import Model
+from tui.model.wire import WireOrderTerms
 from tui.session import Session
 from tui.settings import Settings
 from tui.text.symbols import UNICODE

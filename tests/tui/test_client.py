@@ -22,8 +22,8 @@ from tests.tui.servers import (
 from tui.connection.client import ApiClient, RequestRefused
 from tui.connection.order_sender import assign_client_order_ids, send_orders
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import WireOrderTerms
 from tui.model.model import Model
+from tui.model.wire import WireOrderTerms
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 from tests.tui.wire import START_MS, order_event, order_events, order_id, stored_order, timestamp
 from tui.connection.order_sender import build_resubmit_terms
 from tui.model.conditions import describe_awaited, format_awaited_short
-from tui.model.messages import Events, WireOrder, WireOrderTerms
+from tui.model.counts.rates import Rates
+from tui.model.messages import Events
 from tui.model.model import Model
 from tui.model.orders import Order
 from tui.model.plan.sense import describe_sense
-from tui.model.rates import Rates
+from tui.model.wire import WireOrder, WireOrderTerms
 from tui.output.cancellation import count_open, describe_chances, describe_order
 from tui.output.export import order_to_record
 from tui.output.order_detail import render_order_detail

@@ -16,9 +16,10 @@ from tests.tui.wire import (
     order_id,
     stored_order,
 )
-from tui.model.messages import Events, Page, WireEvent
+from tui.model.messages import Events, Page
 from tui.model.model import Model
 from tui.model.orders import Order
+from tui.model.wire import WireEvent
 from tui.output.order_detail import render_order_detail
 from tui.output.timeline import TextContext
 from tui.text.format import join_text

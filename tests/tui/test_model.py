@@ -19,18 +19,9 @@ from tests.tui.wire import (
     timestamp,
 )
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import (
-    Events,
-    Heartbeat,
-    History,
-    Lost,
-    Message,
-    Page,
-    Totals,
-    WireEvent,
-    WireStats,
-)
+from tui.model.messages import Events, Heartbeat, History, Lost, Message, Page, Totals
 from tui.model.model import Model
+from tui.model.wire import WireEvent, WireStats
 
 FAILED = ("pending", "routing", "failed")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.model.messages import WireOrderTerms
 from tui.model.plan import batch_plan as plan
 from tui.model.plan.batch_plan import DEFAULTS
 from tui.model.plan.form_reader import InvalidPlan
+from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
 
 NOW_MS = 1_795_000_000_000

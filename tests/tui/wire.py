@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from tui.connection.recording import RecordedMessage
-from tui.model.messages import Connected, Connecting, WireEvent, WireOrder
+from tui.model.messages import Connected, Connecting
+from tui.model.wire import WireEvent, WireOrder
 
 START_MS = 1_795_000_000_000
 ROUTE: dict[str, object] = {

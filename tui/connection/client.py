@@ -15,7 +15,7 @@ from typing import Any, Final, Self, cast
 
 import aiohttp
 
-from tui.model.messages import (
+from tui.model.wire import (
     WireBatchEntry,
     WireEvent,
     WireOrder,
@@ -27,6 +27,7 @@ from tui.model.messages import (
 
 PAGE_ORDERS_MAX: Final = 500
 BATCH_ORDERS_MAX: Final = 1_000
+WAITING_ORDERS_MAX: Final = 200
 _CONNECT_TIMEOUT_S: Final = 5
 _RESPONSE_TIMEOUT_S: Final = 30
 _FRAME_BYTES_MAX: Final = 16 * 2**20
@@ -93,6 +94,27 @@ class ApiClient:
         query = {"limit": str(PAGE_ORDERS_MAX)} | ({"cursor": cursor} if cursor else {})
         response = await self._request("GET", "/api/orders", query=query)
         return response["orders"], response["next"]
+
+    async def fetch_waiting(self) -> list[WireOrder]:
+        """Fetch the newest orders that wait, with how far the market is from each."""
+        query = {"status": "waiting", "limit": str(WAITING_ORDERS_MAX)}
+        return cast(
+            list[WireOrder], (await self._request("GET", "/api/orders", query=query))["orders"]
+        )
+
+    async def fetch_order(self, order_id: str) -> WireOrder:
+        """Fetch an order as it is now."""
+        return cast(WireOrder, await self._request("GET", f"/api/orders/{order_id}"))
+
+    async def amend_order(self, order_id: str, seq: int, changes: Mapping[str, Any]) -> WireOrder:
+        """Change an order that waits, and return it; only while ``seq`` is its last step.
+
+        Otherwise raises ``RequestRefused``: 412 with the order as it is in the problem, 409
+        ``too_late`` if it waits no more, 409 ``would_be_met`` if the market meets it already.
+        """
+        headers = {"If-Match": f'"{seq}"'}
+        path = f"/api/orders/{order_id}"
+        return cast(WireOrder, await self._request("PATCH", path, body=changes, headers=headers))
 
     async def fetch_events(self, order_id: str) -> list[WireEvent]:
         """Fetch all events of an order."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from tui.connection.client import BATCH_ORDERS_MAX, ApiClient, RequestRefused, ServerUnreachable
-from tui.model.messages import WireOrderTerms, WireProblem
 from tui.model.orders import Order
+from tui.model.wire import WireOrderTerms, WireProblem
 from tui.text.format import format_timestamp
 
 _ATTEMPTS_MAX: Final = 4

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from tui.model.messages import WireEvent
 from tui.model.orders import Order
+from tui.model.wire import WireEvent
 from tui.text.format import format_seconds, parse_timestamp_ms, sanitize_text
 
 _ENTRIES_MAX: Final = 500

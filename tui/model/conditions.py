@@ -15,13 +15,28 @@ from tui.text.symbols import Symbols
 TOKEN_IN: Final = "tokenIn"  # noqa: S105 - a token of a pair
 TOKEN_OUT: Final = "tokenOut"  # noqa: S105 - a token of a pair
 MARKET: Final = "market"
+TWAP: Final = "twap"
+SNIPER: Final = "sniper"
+OCO: Final = "oco"
+"""Two orders of which at most one is executed; a type of the form only."""
 HAVE_ONE_ATTEMPT: Final = frozenset({"ioc", "fok"})
 """Times in force with which an order never waits."""
 RISING_TYPES: Final = frozenset({"limit", "takeProfit"})
 """What waits for a better price for its owner; the other types wait for a worse one."""
+_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
 _PRICE_FIELDS: Final = ("limitPrice", "triggerPrice", "activationPrice")
 CONDITION_FIELDS: Final = (*_PRICE_FIELDS, "priceOf", "trailBps", "confirmations", "then")
 """The fields of the wire that a condition has."""
+AMENDED_FIELDS: Final = (
+    *("amountIn", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt", "timeInForce"),
+    *CONDITION_FIELDS,
+)
+"""The fields of an event that an amendment may have changed."""
+GUARD_FIELDS: Final = (
+    *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxTransferFeeBps"),
+    *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks"),
+)
+"""What a sniper asks of a pool."""
 _SHORT_CELLS: Final = 8
 _PRICE_CELLS_MAX: Final = 12
 """A price with more characters is rounded."""
@@ -76,7 +91,7 @@ class Condition(NamedTuple):
 
     def is_limit(self, *, is_triggered: bool) -> bool:
         """Whether it waits for a limit now, by its type or since its trigger was met."""
-        return self.type == "limit" or (is_triggered and bool(self.limit_price or self.then))
+        return self.type in _LIMIT_TYPES or (is_triggered and bool(self.limit_price or self.then))
 
 
 class MetTrigger(NamedTuple):
@@ -145,7 +160,7 @@ def format_awaited_short(condition: Condition, symbols: Symbols, *, is_triggered
 
 def describe_then(condition: Condition) -> str:
     """What the order becomes once its trigger is met; empty for a limit."""
-    if condition.type == "limit":
+    if condition.type in _LIMIT_TYPES:
         return ""
     if condition.type == "stopLimit" and condition.limit_price is not None:
         return f"limit {format_written_price(condition.limit_price)}"

@@ -4,8 +4,8 @@
     one of the values, for each of these fields (a part of the value is enough)
 ``>800ms <2s <1m``
     how long it took, or has taken until now
-``amount>10 amount<=2.5 attempts>1``
-    compared as exact numbers
+``amount>10 amount<=2.5 attempts>1 distance<100``
+    compared as exact numbers; the distance of what waits is in bps
 ``anything else``
     part of the id, the pair, the signature, the reason or the client's own name for it
 ``!word``
@@ -22,13 +22,14 @@ from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from tui.model.orders import Order
+from tui.model.waiting import Distance
 from tui.text.format import MINUTE_MS, SECOND_MS
 from tui.text.symbols import STATUSES
 
 OrderTest = Callable[[Order, int], bool]
 
 _DURATION_WORD: Final = re.compile(r"(<=|>=|<|>)(\d+(?:\.\d+)?)(ms|s|m)")
-_NUMBER_WORD: Final = re.compile(r"(amount|attempts|bps|gap)(<=|>=|<|>)(-?\d+(?:\.\d+)?)")
+_NUMBER_WORD: Final = re.compile(r"(amount|attempts|bps|gap|distance)(<=|>=|<|>)(-?\d+(?:\.\d+)?)")
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": lt,
     ">": gt,
@@ -47,6 +48,8 @@ _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "code": lambda order: order.failure.code if order.failure else "",
     "force": lambda order: order.time_in_force,
     "id": lambda order: order.id,
+    "parent": lambda order: (order.relations and order.relations.parent_id) or "",
+    "group": lambda order: (order.relations and order.relations.oco_group) or "",
     "tx": lambda order: (order.tx_hash or "").lower(),
 }
 _NUMBERS: Final[Mapping[str, Callable[[Order], Decimal | None]]] = {
@@ -54,6 +57,7 @@ _NUMBERS: Final[Mapping[str, Callable[[Order], Decimal | None]]] = {
     "attempts": lambda order: Decimal(order.attempt),
     "bps": lambda order: order.improvement_bps,
     "gap": lambda order: order.quote_gap_bps,
+    "distance": lambda order: None if order.distance is None else _to_decimal(order.distance),
 }
 _SUGGESTIONS: Final = (
     *(f"status:{status}" for status in STATUSES),
@@ -64,7 +68,9 @@ _SUGGESTIONS: Final = (
     "side:sell",
     *(f"type:{name}" for name in ("limit", "market", "stop", "stopLimit", "takeProfit")),
     "type:trailingStop",
+    "type:twap",
     "type:sniper",
+    "status:open",
     "batch:",
     "code:slippage",
     "code:min_out_not_met",
@@ -72,6 +78,10 @@ _SUGGESTIONS: Final = (
     "amount>",
     "attempts>1",
 )
+
+
+_OPEN: Final = "open"
+"""What has not ended, whatever its status."""
 
 
 class InvalidFilter(ValueError):
@@ -171,11 +181,19 @@ def _build_field_test(name: str, values: list[str]) -> OrderTest:
     if "" in values:
         raise InvalidFilter(f"{name}: needs a value")
     if name == "status":
-        unknown = [value for value in values if not any(s.startswith(value) for s in STATUSES)]
+        known = (*STATUSES, _OPEN)
+        unknown = [value for value in values if not any(s.startswith(value) for s in known)]
         if unknown:
             raise InvalidFilter(f"{unknown[0]} is not a status; there are {', '.join(STATUSES)}")
-        return lambda order, _: any(order.status.startswith(value) for value in values)
+        return lambda order, _: any(
+            order.status.startswith(value) or (value == _OPEN and not order.is_end)
+            for value in values
+        )
     return lambda order, _: any(value in read(order) for value in values)
+
+
+def _to_decimal(distance: Distance) -> Decimal | None:
+    return None if distance.distance_bps is None else Decimal(distance.distance_bps)
 
 
 def _join_searchable_text(order: Order) -> str:

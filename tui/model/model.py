@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from tui.model.activity_log import ActivityLog
 from tui.model.connection_state import ConnectionState, ConnectionStatus
-from tui.model.counters import Counters, OrderBefore
+from tui.model.counts.counters import Counters, OrderBefore
+from tui.model.groups import OrderGroups
 from tui.model.messages import (
     Connected,
     Connecting,
@@ -31,10 +32,10 @@ from tui.model.messages import (
     Note,
     Page,
     Totals,
-    WireEvent,
-    WireOrder,
+    Waiting,
 )
 from tui.model.orders import Order
+from tui.model.wire import WireEvent, WireOrder
 from tui.text.symbols import STATUSES
 
 ORDERS_MAX: Final = 50_000
@@ -42,8 +43,8 @@ ORDERS_MAX: Final = 50_000
 _EVICTION_BATCH_MIN: Final = 500
 """Orders evicted together at least: an eviction copies the whole list."""
 
-_by_id = attrgetter("id")
-"""Sort key: ids begin with the time of creation."""
+_by_rank = attrgetter("rank")
+"""Sort key: by the time of creation."""
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Model:
             Lost: self._on_lost,
             History: self._on_history,
             Note: self._on_note,
+            Waiting: self._on_waiting,
         }
 
     def apply(self, message: Message, at_ms: int) -> None:
@@ -108,6 +110,7 @@ class Model:
         self.orders: dict[str, Order] = {}
         self.sorted_orders: list[Order] = []
         self.counters = Counters()
+        self.groups = OrderGroups(self.orders)
         self.total = 0
         self.is_complete = False
         self._early_events: dict[str, list[WireEvent]] = {}
@@ -150,7 +153,7 @@ class Model:
         self.connection.on_message(at_ms)
         for stored in message.orders:
             self._apply_stored_order(stored)
-        self.sorted_orders.sort(key=_by_id)
+        self.sorted_orders.sort(key=_by_rank)
         self._changes.is_reloaded = True
         if message.is_last:
             self.is_complete = message.is_all
@@ -164,6 +167,7 @@ class Model:
             order = self.orders[stored["orderId"]] = Order(stored["orderId"])
             order.load_stored(stored)
             self.sorted_orders.append(order)
+            self.groups.add(order)
             self.counters.count_order(order, None)
         elif stored["seq"] > order.seq:
             before = self._snapshot_order(order)
@@ -180,6 +184,15 @@ class Model:
             order.replace_history(message.events)
             self._record_change(order, before)
 
+    def _on_waiting(self, message: Waiting, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
+        for record in message.orders:
+            order = self.orders.get(record["orderId"])
+            if order is not None:
+                self._snapshot_order(order)
+                if order.set_waiting(record):
+                    self._changes.changed_orders.add(order)
+
     def _evict_ended_orders(self) -> None:
         surplus = len(self.sorted_orders) - self._orders_max
         if surplus <= _EVICTION_BATCH_MIN:
@@ -193,6 +206,7 @@ class Model:
         for order in evicted:
             del self.orders[order.id]
             self.counters.count_eviction(order)
+            self.groups.remove(order)
         evicted_set = set(evicted)
         self.sorted_orders = [order for order in self.sorted_orders if order not in evicted_set]
         self.is_complete = False
@@ -217,12 +231,13 @@ class Model:
     def _create_order(self, event: WireEvent) -> None:
         order = self.orders[event["orderId"]] = Order(event["orderId"])
         order.apply_event(event)
+        self.groups.add(order)
         self.counters.count_order(order, None)
-        if not self.sorted_orders or order.id > self.sorted_orders[-1].id:
+        if not self.sorted_orders or order.rank > self.sorted_orders[-1].rank:
             self.sorted_orders.append(order)
             self._changes.new_orders.append(order)
         else:
-            insort(self.sorted_orders, order, key=_by_id)
+            insort(self.sorted_orders, order, key=_by_rank)
             self._changes.is_reloaded = True
 
     def _apply_event(self, order: Order, event: WireEvent) -> None:

@@ -10,43 +10,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from decimal import Decimal
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from tui.model.conditions import HAVE_ONE_ATTEMPT, Condition, MetTrigger
-from tui.model.messages import WireEvent, WireOrder
-from tui.model.pairs import Pair, resolve_pair
-from tui.model.quotes import (
-    BPS,
-    Quote,
-    QuoteGap,
-    intern_unavailable_venue,
-    pack_quote,
-    to_unavailable_venue,
-    unpack_quote,
+from tui.model.conditions import (
+    AMENDED_FIELDS,
+    GUARD_FIELDS,
+    HAVE_ONE_ATTEMPT,
+    SNIPER,
+    Condition,
+    MetTrigger,
 )
+from tui.model.quotes import intern_unavailable_venue, pack_quote, to_unavailable_venue
 from tui.model.step_history import AttemptFailure, StepHistory
+from tui.model.swap import Swap
+from tui.model.waiting import Distance, Relations, Slices
+from tui.model.wire import WireEvent, WireOrder
 from tui.text.format import parse_timestamp_ms
 from tui.text.symbols import FINAL_STATUSES
 
 
-class Order:
+class Order(Swap):
     """An order; ``id`` is immutable and sorts by the time of creation."""
 
     __slots__ = (
-        "_quotes",
-        "amount_in",
-        "amount_out",
         "attempt",
         "batch_id",
         "client_order_id",
         "condition",
         "created_ms",
-        "dex",
+        "distance",
         "executed_price",
         "expires_ms",
         "failure",
+        "guards",
         "id",
         "is_triggered",
         "max_price_impact_bps",
@@ -54,14 +51,13 @@ class Order:
         "met",
         "min_amount_out",
         "network_fee_lamports",
+        "relations",
         "route_min_out",
         "seq",
         "slippage_bps",
         "status",
         "steps",
         "time_in_force",
-        "token_in",
-        "token_out",
         "tx_hash",
         "type",
         "unavailable_venues",
@@ -71,30 +67,29 @@ class Order:
     )
 
     def __init__(self, order_id: str) -> None:
+        super().__init__()
         self.id = order_id
         self.version = 0
         self.seq = 0
         self.status = "pending"
         self.attempt = 1
         self.type = "market"
-        self.token_in = ""
-        self.token_out = ""
-        self.amount_in = "0"
         self.slippage_bps = 0
         self.max_price_impact_bps: int | None = None
         self.min_amount_out: str | None = None
         self.condition: Condition | None = None
         self.is_triggered = False
         self.met: MetTrigger | None = None
+        self.distance: Distance | None = None
+        self.relations: Relations | None = None
+        self.guards: tuple[tuple[str, Any], ...] = ()
         self.time_in_force = "gtc"
         self.expires_ms: int | None = None
         self.batch_id: str | None = None
         self.client_order_id: str | None = None
-        self.dex: str | None = None
         self.route_min_out: str | None = None
         self.tx_hash: str | None = None
         self.may_land_until: int | None = None
-        self.amount_out: str | None = None
         self.executed_price: str | None = None
         self.network_fee_lamports = 0
         self.venue_fees: tuple[tuple[str, str], ...] = ()
@@ -103,7 +98,6 @@ class Order:
         self.created_ms = 0
         self.updated_ms = 0
         self.steps = StepHistory()
-        self._quotes = ""
 
     @property
     def short_id(self) -> str:
@@ -111,9 +105,12 @@ class Order:
         return self.id[-8:]
 
     @property
-    def pair(self) -> Pair:
-        """The pair and the side."""
-        return resolve_pair(self.token_in, self.token_out)
+    def rank(self) -> str:
+        """Sorts orders by the time of creation, and the children of a parent beside it."""
+        parent_id = None if self.relations is None else self.relations.parent_id
+        if parent_id is None:
+            return f"{self.id}~"
+        return f"{parent_id} {_LATEST_MS - self.created_ms:014d} {self.id}"
 
     @property
     def is_end(self) -> bool:
@@ -123,7 +120,8 @@ class Order:
     @property
     def can_wait(self) -> bool:
         """Whether the order waits for a price: its time is not only that of its execution."""
-        return self.condition is not None and self.time_in_force not in HAVE_ONE_ATTEMPT
+        waits = self.condition is not None or self.slices is not None or self.type == SNIPER
+        return waits and self.time_in_force not in HAVE_ONE_ATTEMPT
 
     @property
     def has_full_history(self) -> bool:
@@ -133,54 +131,6 @@ class Order:
     def duration_ms(self, now_ms: int) -> int:
         """Return the time from acceptance to the end, or until now."""
         return max((self.updated_ms if self.is_end else now_ms) - self.created_ms, 0)
-
-    @property
-    def quotes(self) -> tuple[Quote, ...]:
-        """The quotes of the latest routing."""
-        return tuple(unpack_quote(line) for line in self._quotes.splitlines())
-
-    @property
-    def quoted_venues(self) -> list[str]:
-        """The venues that returned a quote."""
-        return [line.partition("\t")[0] for line in self._quotes.splitlines()]
-
-    @property
-    def chosen_quote(self) -> Quote | None:
-        """The quote of the venue that was chosen."""
-        return next((quote for quote in self.quotes if quote.dex == self.dex), None)
-
-    @property
-    def price(self) -> Decimal | None:
-        """The execution price, in quote tokens for one base token."""
-        if self.amount_out is None:
-            return None
-        return self.pair.price(Decimal(self.amount_in), Decimal(self.amount_out))
-
-    @property
-    def improvement_bps(self) -> Decimal | None:
-        """Price improvement (+) or loss (-) of the execution against the chosen quote."""
-        if self.amount_out is None:
-            return None
-        quote = self.chosen_quote
-        if quote is None or not quote.amount_out:
-            return None
-        return (Decimal(self.amount_out) / quote.amount_out - 1) * BPS
-
-    @property
-    def quote_gap(self) -> QuoteGap | None:
-        """The chosen venue's quote compared with the best quote of the other venues."""
-        quotes = self.quotes
-        chosen = [quote.amount_out for quote in quotes if quote.dex == self.dex]
-        others = [quote.amount_out for quote in quotes if quote.dex != self.dex]
-        if not chosen or not any(others):
-            return None
-        return QuoteGap(chosen[0], chosen[0] - max(others))
-
-    @property
-    def quote_gap_bps(self) -> Decimal | None:
-        """The advantage of the chosen quote over the best other one, in basis points."""
-        gap = self.quote_gap
-        return None if gap is None else gap.bps
 
     def copy(self) -> Order:
         """Return a copy that later changes of the order do not affect."""
@@ -195,6 +145,7 @@ class Order:
         self.attempt = event["attempt"]
         self.updated_ms = parse_timestamp_ms(event["at"])
         self.version += 1
+        self.distance = None
         failure = None
         if "code" in event:
             failure = AttemptFailure(
@@ -211,10 +162,41 @@ class Order:
         else:
             self.network_fee_lamports += event.get("networkFeeLamports", 0)
             met = MetTrigger.read(event)
+            if self.status == WAITING:
+                self._amend(event)
             if met is None:
                 self._load_progress(event)
             else:  # the venue that met the condition need not be the one that executes it
                 self.met, self.is_triggered = met, self.type != "limit"
+
+    def set_waiting(self, record: Mapping[str, Any]) -> bool:
+        """Take over what a record says of an order that waits; whether it is news."""
+        if self.status != WAITING:
+            return False
+        known = self.distance, self.slices
+        self.distance = Distance.read(record)
+        self.slices = self.slices and Slices.read(record, self.slices)
+        is_news = known != (self.distance, self.slices)
+        self.version += is_news
+        return is_news
+
+    def _amend(self, event: WireEvent) -> None:
+        """Take over the terms that an amendment has changed, or that a slice was placed."""
+        if self.slices is not None and "slice" in event:
+            self.slices = self.slices._replace(placed=max(self.slices.placed, event["slice"]))
+            return
+        told = cast(Mapping[str, Any], event)
+        changed: dict[str, Any] = {name: told[name] for name in AMENDED_FIELDS if name in told}
+        if not changed:
+            return
+        condition = {} if self.condition is None else self.condition.to_terms()
+        self.condition = Condition.read({**condition, "type": self.type, **changed})
+        self.amount_in = changed.get("amountIn", self.amount_in)
+        self.slippage_bps = changed.get("slippageBps", self.slippage_bps)
+        self.min_amount_out = changed.get("minAmountOut", self.min_amount_out)
+        self.max_price_impact_bps = changed.get("maxPriceImpactBps", self.max_price_impact_bps)
+        if "expiresAt" in changed:
+            self._load_expiry({"timeInForce": self.time_in_force, **changed})
 
     def load_stored(self, stored: WireOrder) -> None:
         """Replace the state with the stored order."""
@@ -229,6 +211,8 @@ class Order:
         if stored["route"] is not None:
             self._load_progress(stored["route"])
         self._load_progress({key: stored.get(key) for key in _PROGRESS_FIELDS})
+        self.slices = self.slices and Slices.read(stored, self.slices)
+        self.distance = Distance.read(stored) if self.status == WAITING else None
         self.network_fee_lamports = stored.get("networkFeeLamports") or 0
         # What ended a cancelled order is its cancellation, and not the error of an attempt.
         error = stored.get("cancelReason") or stored["lastError"] or ""
@@ -255,12 +239,20 @@ class Order:
         self.max_price_impact_bps = terms.get("maxPriceImpactBps")
         self.min_amount_out = terms.get("minAmountOut")
         self.condition = Condition.read(terms)
-        self.time_in_force = intern(terms.get("timeInForce") or "gtc")
-        expires_at = terms.get("expiresAt")
-        self.expires_ms = parse_timestamp_ms(expires_at) if expires_at else None
+        self.slices = Slices.read(terms)
+        self.relations = Relations.read(terms)
+        self.guards = tuple(
+            (name, value) for name in GUARD_FIELDS if (value := terms.get(name)) is not None
+        )
+        self._load_expiry(terms)
         batch_id = terms.get("batchId")
         self.batch_id = intern(batch_id) if batch_id else None
         self.client_order_id = terms.get("clientOrderId")
+
+    def _load_expiry(self, terms: Mapping[str, Any]) -> None:
+        self.time_in_force = intern(terms.get("timeInForce") or "gtc")
+        expires_at = terms.get("expiresAt")
+        self.expires_ms = parse_timestamp_ms(expires_at) if expires_at else None
 
     def _load_progress(self, progress: Mapping[str, Any]) -> None:
         if quotes := progress.get("quotes"):
@@ -280,10 +272,15 @@ class Order:
         if (tx_hash := progress.get("txHash")) and tx_hash != self.tx_hash:
             self.tx_hash = tx_hash
         self.may_land_until = progress.get("mayLandUntil", self.may_land_until)
-        if amount_out := progress.get("amountOut"):
+        if self.slices is not None:
+            self.slices = Slices.read(progress, self.slices)
+        elif amount_out := progress.get("amountOut"):
             self.amount_out = amount_out
             self.executed_price = progress.get("executedPrice")
 
 
+WAITING: Final = "waiting"
 _CONFIRMED: Final = "confirmed"
+_LATEST_MS: Final = 99_999_999_999_999
+"""Later than any time; so the children of a parent sort by their age, the youngest first."""
 _PROGRESS_FIELDS: Final = ("dex", "txHash", "amountOut", "executedPrice", "mayLandUntil")

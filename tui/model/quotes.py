@@ -6,7 +6,7 @@ from decimal import Decimal
 from sys import intern
 from typing import Final, NamedTuple
 
-from tui.model.messages import WireQuote, WireUnavailable
+from tui.model.wire import WireQuote, WireUnavailable
 
 BPS: Final = 10_000
 

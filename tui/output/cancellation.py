@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from tui.connection.order_canceller import CancelOutcome
+from tui.model.groups import OrderGroups
 from tui.model.orders import Order
 from tui.text.format import Line, Span, format_exact
 from tui.text.symbols import CANCELLABLE_STATUSES, STATUSES, Symbols
@@ -17,8 +18,22 @@ _SUBMITTED: Final = "submitted"
 def describe_order(order: Order) -> str:
     """What an order does: ``sell SOL/USDC, 2.5 SOL``, with its type if it waits for a price."""
     amount = f"{format_exact(order.amount_in)} {order.token_in[:8]}"
-    kind = "" if order.condition is None else f"{order.type} "
+    kind = f"{order.type} " if order.can_wait else ""
     return f"{kind}{order.pair.side} {order.pair.name}, {amount}"
+
+
+def describe_effects(order: Order, groups: OrderGroups) -> str:
+    """What cancelling an order does to those that belong to it; empty if there are none."""
+    parts = []
+    sibling = groups.find_sibling(order)
+    if sibling is not None and not sibling.is_end:
+        parts.append(f"The other order of its OCO, {sibling.short_id} {sibling.type}, goes on.")
+    if order.relations is not None and order.relations.bracket:
+        parts.append("Its take-profit and stop are then never placed.")
+    if order.slices is not None:
+        placed, count = order.slices.placed, order.slices.slice_count
+        parts.append(f"{placed:,} of {count:,} slices are placed; no other one will be.")
+    return " ".join(parts)
 
 
 def count_open(orders: Iterable[Order]) -> Counter[str]:

@@ -30,6 +30,8 @@ def order_to_record(order: Order) -> dict[str, str | int | None]:
         "orderId": order.id,
         "clientOrderId": order.client_order_id,
         "batchId": order.batch_id,
+        "parentId": None if order.relations is None else order.relations.parent_id,
+        "ocoGroup": None if order.relations is None else order.relations.oco_group,
         "type": order.type,
         "tokenIn": order.token_in,
         "tokenOut": order.token_out,

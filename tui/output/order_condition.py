@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
 
 from tui.model.conditions import (
     MARKET,
@@ -15,10 +14,9 @@ from tui.model.conditions import (
 )
 from tui.model.orders import Order
 from tui.model.quotes import BPS
+from tui.output.order_waiting import render_wrapped
 from tui.output.timeline import TextContext
-from tui.text.format import Line, Span, format_duration, format_moment, format_percent, wrap_text
-
-_TITLE_CELLS: Final = 10
+from tui.text.format import Line, format_moment, format_percent, format_time_left
 
 
 def render_condition(order: Order, context: TextContext) -> Iterator[Line]:
@@ -40,13 +38,13 @@ def render_condition(order: Order, context: TextContext) -> Iterator[Line]:
         then += f" with slippage {context.symbols.at_most} {slippage}"
     title = "WAITS" if order.status == "waiting" else "CONDITION"
     role = "waiting" if order.status == "waiting" else ""
-    yield from _render_wrapped(title, f"{awaited}, then {then}" if then else awaited, role, context)
+    yield from render_wrapped(title, f"{awaited}, then {then}" if then else awaited, role, context)
     if order.met is not None:
         met = order.met
         price = f"{format_written_price(met.price)} {_name_unit(order)}"
         venue = f" on {met.dex}" if met.dex else ""
         slot = "" if met.slot is None else f", slot {met.slot}"
-        yield from _render_wrapped("MET AT", f"{price}{venue}{slot}", "", context)
+        yield from render_wrapped("MET AT", f"{price}{venue}{slot}", "", context)
 
 
 def render_expiry(order: Order, context: TextContext) -> Iterator[Line]:
@@ -54,23 +52,12 @@ def render_expiry(order: Order, context: TextContext) -> Iterator[Line]:
     if order.expires_ms is not None:
         moment = format_moment(order.expires_ms, context.timezone)
         left_ms = order.expires_ms - context.now_ms
-        left = f", in {_format_left(left_ms)}" if left_ms > 0 and not order.is_end else ""
-        yield from _render_wrapped("EXPIRES", f"{moment}{left}", "", context)
+        left = f", in {format_time_left(left_ms)}" if left_ms > 0 and not order.is_end else ""
+        yield from render_wrapped("EXPIRES", f"{moment}{left}", "", context)
     if order.time_in_force not in ("gtc", "gtd"):
-        yield from _render_wrapped("IN FORCE", f"{order.time_in_force}: one attempt", "", context)
+        yield from render_wrapped("IN FORCE", f"{order.time_in_force}: one attempt", "", context)
 
 
 def _name_unit(order: Order) -> str:
     assert order.met is not None
     return name_price_unit(order.met.price_of, order.token_in, order.token_out)
-
-
-def _format_left(ms: int) -> str:
-    """Format the time that is left, always with its unit."""
-    return f"{-(-ms // 1_000)} s" if ms < 100_000 else format_duration(ms)
-
-
-def _render_wrapped(title: str, text: str, role: str, context: TextContext) -> Iterator[Line]:
-    lines = wrap_text(text, context.cells - _TITLE_CELLS)
-    for number, line in enumerate(lines):
-        yield [Span(f"{'' if number else title:<{_TITLE_CELLS}}", "title"), Span(line, role)]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final
 
+from tui.model.counts.rates import Rates
 from tui.model.orders import Order
 from tui.model.quotes import BPS, Quote
-from tui.model.rates import Rates
 from tui.output.failure_advice import get_advice
 from tui.output.order_condition import render_condition, render_expiry
+from tui.output.order_waiting import render_relatives, render_waiting
 from tui.output.timeline import TextContext, render_timeline
 from tui.table.columns import LOSS_MIN_BPS
 from tui.text.format import (
@@ -37,6 +38,8 @@ def render_order_detail(order: Order, rates: Rates, context: TextContext) -> lis
         [
             *_render_head(order, context),
             *render_condition(order, context),
+            *render_waiting(order, context),
+            *render_relatives(order, context),
             *render_expiry(order, context),
         ],
         list(_render_timeline(order, rates, context)),

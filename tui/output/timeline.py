@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
+from tui.model.counts.rates import Rates
+from tui.model.groups import OrderGroups
 from tui.model.orders import Order
-from tui.model.rates import Rates
 from tui.model.step_history import Step
 from tui.text.format import Line, Span, format_duration, format_seconds, sanitize_text
 from tui.text.symbols import Symbols
@@ -22,12 +23,13 @@ _SLOW_RATIO: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class TextContext:
-    """Parameters for rendering text: symbols, time zone, width and current time."""
+    """Parameters for rendering text: symbols, time zone, width, time and which orders belong."""
 
     symbols: Symbols
     timezone: tzinfo
     cells: int
     now_ms: int
+    groups: OrderGroups | None = None
 
 
 class _Phase(NamedTuple):

@@ -13,7 +13,13 @@ from textual.widgets import Button
 
 from tui.model.conditions import describe_awaited
 from tui.model.orders import Order
-from tui.output.cancellation import count_open, describe_chances, describe_order, render_counts
+from tui.output.cancellation import (
+    count_open,
+    describe_chances,
+    describe_effects,
+    describe_order,
+    render_counts,
+)
 from tui.session import Session
 from tui.text.format import Line, Span, sanitize_text, wrap_text
 from tui.widgets.text_pane import TextPane
@@ -67,6 +73,8 @@ class CancelScreen(ModalScreen[bool]):
         note = describe_chances(counts)
         if self._is_all_shown and (ended := len(self._orders) - counts.total()):
             note += f" {ended:,} ended meanwhile."
+        if not self._is_all_shown:
+            note += f" {describe_effects(self._orders[0], self._session.model.groups)}"
         cells = max(self._subject.size.width, 1)
         return [*lines, *([Span(line, "muted")] for line in wrap_text(note, cells))]
 

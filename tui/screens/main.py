@@ -53,6 +53,7 @@ class MainScreen(Screen[None]):
         Binding("t", "app.copy('tx')", "Copy the signature"),
         Binding("e", "app.export", "Export"),
         Binding("R", "app.resubmit", "Resubmit failures"),
+        Binding("a", "app.amend", "Amend the order"),
         Binding("x", "app.cancel", "Cancel the order"),
         Binding("X", "app.cancel_shown", "Cancel all open orders shown"),
         Binding("F", "app.reasons", "Failures by reason"),

@@ -27,6 +27,7 @@ class OrderScreen(ModalScreen[None]):
         Binding("Y", "app.copy('json')", "Copy as JSON"),
         Binding("t", "app.copy('tx')", "Copy the signature"),
         Binding("R", "app.resubmit", "Resubmit"),
+        Binding("a,e", "app.amend", "Amend"),
         Binding("x", "app.cancel", "Cancel"),
     ]
 
@@ -51,4 +52,6 @@ class OrderScreen(ModalScreen[None]):
         self._detail.paint(order)
         if order is not None:
             self._detail.border_title = f"order {order.id}"
-            self._detail.border_subtitle = "esc back  ] next failed  j k orders  x cancel  y copy"
+            self._detail.border_subtitle = (
+                "esc back  ] next failed  j k orders  a amend  x cancel  y copy"
+            )

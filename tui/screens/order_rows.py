@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from tui.model.conditions import OCO, SNIPER, TWAP
 from tui.model.pairs import shorten_token, split_pair
-from tui.model.plan import batch_plan, condition_plan
+from tui.model.plan import batch_plan, condition_plan, guard_plan
 from tui.model.plan.condition_plan import CONDITION_FIELDS
+from tui.model.plan.exit_plan import EXIT_TYPES
 from tui.model.plan.form_reader import NEEDED
 from tui.settings import BatchForm
 from tui.widgets.choice import Choice
@@ -23,21 +25,66 @@ _CHOICES: Final = {
     "of": {"base": "base token", "in": "token in"},
     "price_of": condition_plan.PRICES_OF,
     "then": {each: each for each in condition_plan.THEN},
+    "profit_then": {each: each for each in condition_plan.THEN},
     "force": {each: each for each in condition_plan.TIMES_IN_FORCE},
+    "authorities": guard_plan.AUTHORITIES,
+    "dexes": guard_plan.DEXES,
 }
-PRICE_FIELDS: Final = ("trigger", "limit", "then")
-"""The fields of the row of prices, of which each type has some."""
 _CHOICE_CELLS_MAX: Final = 58
+
+
+class _Row(NamedTuple):
+    """A row: its title, and its fields with their widths and the words between them.
+
+    A field without a width is a choice. Words begin with a space unless they belong to the field
+    before them.
+    """
+
+    title: str
+    parts: tuple[str | tuple[str, int], ...]
+
+
+_ROWS: Final = {
+    "count": _Row("Count", (("count", 8), "seed", ("seed", 10))),
+    "pace": _Row("Sent", (("pace", 0),)),
+    "pairs": _Row("Pairs", (("pairs", 30),)),
+    "mint": _Row("Buys", (("mint", 46),)),
+    "with": _Row("With", (("with", 10),)),
+    "side": _Row("Side", (("side", 0),)),
+    "type": _Row("Type", (("type", 0),)),
+    "price": _Row("Trigger", (("trigger", 12), "limit", ("limit", 12), "then", ("then", 0))),
+    "trail": _Row("Trail", (("trail", 6), "%  from", ("activation", 12))),
+    "profit": _Row("Profit at", (("profit", 12), "then", ("profit_then", 0))),
+    "loss": _Row("Stop at", (("loss", 12), "or trailing", ("loss_trail", 6), "%")),
+    "slices": _Row(
+        "Slices", (("slices", 6), "each", ("interval", 7), "give or take", ("jitter", 5), "%")
+    ),
+    "price_of": _Row("Price of", (("price_of", 0), "confirmed by", ("confirmations", 4), "reads")),
+    "amount": _Row("Amount", (("low", 9), "to", ("high", 9))),
+    "of": _Row("Of the", (("of", 0),)),
+    "slippage": _Row("Slippage", (("slippage", 7), "%  impact at most", ("impact", 7), "%")),
+    "minimum": _Row("Min out", (("minimum", 10),)),
+    "pool": _Row("Pool", ("holds at least", ("liquidity", 10), "not older than", ("age", 7))),
+    "authorities": _Row("Creator", (("authorities", 0),)),
+    "fees": _Row(
+        "Fees", ("pool at most", ("fee", 6), "%  transfer at most", ("transfer_fee", 6), "%")
+    ),
+    "locked": _Row("Locked", ("at least", ("locked", 6), "%  looks that agree", ("looks", 4))),
+    "dexes": _Row("DEX", (("dexes", 0),)),
+    "force": _Row("In force", (("force", 0),)),
+    "until": _Row("Until", (("until", 20),)),
+}
+_BATCH_ROWS: Final = frozenset({"count", "pace", "of"})
+GUARD_ROWS: Final = frozenset({"pool", "authorities", "fees", "locked", "dexes"})
 _ROW_OF: Final = {
-    **dict.fromkeys(("low", "high"), "amount"),
-    **dict.fromkeys(PRICE_FIELDS, "price"),
-    "activation": "trail",
-    "seed": "count",
+    part[0]: row for row, (_, parts) in _ROWS.items() for part in parts if not isinstance(part, str)
 }
 _HINTS: Final = {
     "minimum": "empty: the slippage alone protects",
     "pairs": "BASE/QUOTE, spaces between",
     "count": "same seed, same orders",
+    "mint": "mint address",
+    "pool": "of what is paid",
 }
 _FORCE_HINTS: Final = {
     "gtc": "till filled or cancelled",
@@ -56,38 +103,24 @@ class OrderRows:
 
     def build(self) -> Iterator[tuple[str, str, list[Widget]]]:
         """Yield name, title and widgets of each row; its error has room beside the widgets."""
-        if not self._is_single:
-            seed = [Label("seed"), self._input("seed", 10)]
-            yield "count", "Count", [self._input("count", 8), *seed]
-            yield "pace", "Sent", [self._choice("pace")]
-        yield "pairs", "Pair" if self._is_single else "Pairs", [self._input("pairs", 30)]
-        yield "side", "Side", [self._choice("side")]
-        yield "type", "Type", [self._choice("type")]
-        yield "price", "Trigger", list(self._build_prices())
-        trail = [self._input("trail", 6), Label("%  from"), self._input("activation", 12)]
-        yield "trail", "Trail", trail
-        yield "price_of", "Price of", [self._choice("price_of")]
-        if self._is_single:
-            yield "amount", "Amount", [self._input("low", 9)]
-        else:
-            amounts = [self._input("low", 9), Label("to"), self._input("high", 9)]
-            yield "amount", "Amount", amounts
-            yield "of", "Of the", [self._choice("of")]
-        yield "slippage", "Slippage", [self._input("slippage", 7), Label("%")]
-        yield "minimum", "Min out", [self._input("minimum", 10)]
-        yield "force", "In force", [self._choice("force")]
-        yield "until", "Until", [self._input("until", 20)]
+        for name, row in _ROWS.items():
+            if self._is_single and name in _BATCH_ROWS:
+                continue
+            parts = row.parts[:1] if self._is_single and name == "amount" else row.parts
+            title = "Pair" if self._is_single and name == "pairs" else row.title
+            yield name, title, list(self._build_widgets(parts))
 
-    def _build_prices(self) -> Iterator[Widget]:
-        """The prices of a trigger and a limit, and what a trigger leads to."""
-        for name, label, widget in (
-            ("trigger", "", self._input("trigger", 12)),
-            ("limit", "limit", self._input("limit", 12)),
-            ("then", "then", self._choice("then")),
-        ):
-            if label:
-                yield Label(label, classes=f"label-{name}")
-            yield widget
+    def _build_widgets(self, parts: tuple[str | tuple[str, int], ...]) -> Iterator[Widget]:
+        last = ""
+        for number, part in enumerate(parts):
+            if isinstance(part, str):
+                # Words go with the field behind them, but for the unit at the end.
+                following = parts[number + 1] if number + 1 < len(parts) else (last, 0)
+                kind = "" if number else " first"
+                yield Label(part, classes=f"label-{following[0]}{kind}")
+            else:
+                last, cells = part
+                yield self._input(last, cells) if cells else self._choice(last)
 
     def _input(self, name: str, cells: int) -> Input:
         field = Input(self._form[name], id=f"field-{name}", compact=True)
@@ -106,25 +139,60 @@ def get_row(field: str) -> str:
     return _ROW_OF.get(field, field)
 
 
-def is_row_shown(row: str, form: BatchForm) -> bool:
-    """Whether orders of the chosen type and time in force have a row."""
-    fields = CONDITION_FIELDS.get(form["type"])
-    if row == "trail":
-        return fields is not None and row in fields
-    if row == "price":
-        return fields is not None and "trail" not in fields
-    if row == "price_of":
-        return fields is not None
-    if row == "minimum":
-        return fields is None
-    return row != "until" or form["force"] == "gtd"
+def list_type_fields(form: BatchForm) -> frozenset[str]:
+    """The fields that only some types have, of those that orders of the form's type have."""
+    order_type = form["type"]
+    fields = set(CONDITION_FIELDS.get(order_type, ()))
+    if order_type in EXIT_TYPES:
+        fields |= {"profit", "profit_then", "loss", "loss_trail"}
+    if order_type == TWAP:
+        fields |= {"slices", "interval", "jitter", "limit"}
+    if order_type in batch_plan.MINIMUM_TYPES:
+        fields.add("minimum")
+    has_exit = any(form[name] for name in ("profit", "loss", "loss_trail"))
+    if order_type == OCO or (order_type in EXIT_TYPES and has_exit):
+        fields |= {"price_of", "confirmations"}
+    elif order_type in CONDITION_FIELDS or order_type == TWAP:
+        fields.add("price_of")
+    if order_type == SNIPER:
+        rows = ("mint", "with", *GUARD_ROWS)
+        fields |= {name for name, row in _ROW_OF.items() if row in rows}
+    else:
+        fields |= {"pairs", "side", "of"}
+    if form["force"] == "gtd":
+        fields.add("until")
+    return frozenset(fields)
+
+
+TYPE_FIELDS: Final = frozenset(
+    name
+    for name, row in _ROW_OF.items()
+    if row
+    in {
+        *("pairs", "mint", "with", "side", "price", "trail", "profit", "loss", "slices"),
+        *("price_of", "of", "minimum", "until", *GUARD_ROWS),
+    }
+)
+"""The fields that not every order has."""
+
+
+def is_row_shown(row: str, fields: frozenset[str]) -> bool:
+    """Whether a row has any field that is shown; ``fields`` are those of the type."""
+    own = {name for name, of in _ROW_OF.items() if of == row}
+    return not own <= TYPE_FIELDS or bool(own & fields)
 
 
 def get_hint(row: str, form: BatchForm) -> str:
     """What a row means; prices are named by the tokens of the pair if there is one only."""
     if row == "force":
         return _FORCE_HINTS.get(form["force"], "")
-    if row in ("price", "trail"):
+    if row == "until":
+        return "" if form["until"].strip() else "empty: till filled or cancelled"
+    if row == "loss":
+        return "" if form["type"] == OCO else "once it is filled"
+    if row in ("price", "trail", "profit"):
+        if row == "price" and form["type"] == TWAP:
+            return "of each slice; empty: none"
         unit = _name_unit(form)
         return f"{unit}; empty: now" if row == "trail" else unit
     return _HINTS.get(row, "")
@@ -132,7 +200,8 @@ def get_hint(row: str, form: BatchForm) -> str:
 
 def describe_error(row: str, reason: str, form: BatchForm) -> str:
     """What is wrong with a row; of a price that is missing, in which unit it is."""
-    return f"needs {_name_unit(form)}" if reason == NEEDED and row == "price" else reason
+    is_price = row in ("price", "profit", "loss")
+    return f"needs {_name_unit(form)}" if reason == NEEDED and is_price else reason
 
 
 def _name_unit(form: BatchForm) -> str:

@@ -10,8 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Input, Label
 
 from tui.connection.order_sender import build_resubmit_terms
-from tui.model.messages import WireOrderTerms
 from tui.model.orders import Order
+from tui.model.wire import WireOrderTerms
 from tui.screens.submit import SubmitScreen
 from tui.session import Session
 from tui.widgets.choice import Choice

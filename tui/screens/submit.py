@@ -18,14 +18,14 @@ from tui.connection.order_sender import (
     send_orders,
 )
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import WireOrderTerms
 from tui.model.plan.batch_plan import count_orders, describe_totals
+from tui.model.wire import WireOrderTerms
 from tui.quotes import QuoteService
 from tui.session import Session
 from tui.text.format import format_seconds, sanitize_text
 
 _REASONS_MAX: Final = 3
-_ANSWER_DELAY_S: Final = 0.4
+ANSWER_DELAY_S: Final = 0.4
 """A key that repeats answers no question."""
 
 
@@ -37,14 +37,16 @@ class SubmitScreen(ModalScreen[None]):
         Binding("ctrl+s", "submit", "Submit"),
     ]
 
+    submit_label: ClassVar[str] = "Submit ^s"
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.quotes = QuoteService(session)
         self._is_asked = False
-        self._answer_at_s = 0.0
+        self.answer_at_s = 0.0
         self._refused_terms: list[WireOrderTerms] = []
-        self._is_busy = False
+        self.is_busy = False
 
     def build_orders(self) -> Sequence[WireOrderTerms] | None:
         """Build the orders; none if the input is invalid, after showing why."""
@@ -66,7 +68,7 @@ class SubmitScreen(ModalScreen[None]):
 
     def action_submit(self) -> None:
         """Send the orders, or those of the last try that were refused."""
-        if self._is_busy or monotonic() < self._answer_at_s:
+        if self.is_busy or monotonic() < self.answer_at_s:
             return
         if self.session.client is None:
             self.show_message("a recording is shown: nothing can be sent")
@@ -79,8 +81,8 @@ class SubmitScreen(ModalScreen[None]):
         """Forget what was said and asked of the earlier input, and its refused orders."""
         self._refused_terms = []
         self._is_asked = False
-        self._answer_at_s = 0.0
-        self._set_submit_label("Submit ^s")
+        self.answer_at_s = 0.0
+        self.set_submit_label(self.submit_label)
         self.show_message()
 
     def show_message(self, *lines: str) -> None:
@@ -88,6 +90,7 @@ class SubmitScreen(ModalScreen[None]):
         self.show_text("#outcome", "\n".join(map(sanitize_text, lines)))
         for label in self.query("#outcome"):
             label.display = bool(lines)
+            self.call_after_refresh(label.scroll_visible, animate=False)
 
     def show_text(self, selector: str, text: str) -> None:
         """Show a text in a label; a worker may still run when its dialog has lost its widgets."""
@@ -98,7 +101,7 @@ class SubmitScreen(ModalScreen[None]):
     async def _submit(self) -> None:
         client = self.session.client
         assert client is not None
-        self._is_busy = True
+        self.is_busy = True
         try:
             if not self._refused_terms and not await self.prepare():
                 return
@@ -108,7 +111,7 @@ class SubmitScreen(ModalScreen[None]):
             if not orders or (not self._refused_terms and await self._must_ask(orders)):
                 return
             began_ms = self.session.source.now_ms()
-            if self.is_single:
+            if self.is_single and len(orders) == 1:
                 outcome = await send_order(client, orders[0], new_id=self.session.new_id)
             else:
                 outcome = await send_orders(
@@ -120,7 +123,7 @@ class SubmitScreen(ModalScreen[None]):
                 )
             self._show_outcome(outcome, self.session.source.now_ms() - began_ms)
         finally:
-            self._is_busy = False
+            self.is_busy = False
 
     async def _must_ask(self, orders: Sequence[WireOrderTerms]) -> bool:
         """Ask once whether to place orders that sell more than the user's setting."""
@@ -129,13 +132,13 @@ class SubmitScreen(ModalScreen[None]):
         if self._is_asked or value is None or value <= limit:
             return False
         self._is_asked = True
-        self._answer_at_s = monotonic() + _ANSWER_DELAY_S
+        self.answer_at_s = monotonic() + ANSWER_DELAY_S
         self.show_message(
             f"{describe_totals(orders, len(orders))} in {count_orders(len(orders))},"
             f" about {value:,.0f} USDC: more than {limit:,} USDC",
             "submit once more to place them",
         )
-        self._set_submit_label(f"Place {value:,.0f} USDC ^s")
+        self.set_submit_label(f"Place {value:,.0f} USDC ^s")
         return True
 
     def _show_progress(self, outcome: SendOutcome) -> None:
@@ -158,9 +161,10 @@ class SubmitScreen(ModalScreen[None]):
         if outcome.retry_after_s is not None:
             lines.append(f"try again after {outcome.retry_after_s:.0f} s")
         self.show_message(*lines)
-        self._set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
+        self.set_submit_label(f"Send the rest ({len(self._refused_terms):,}) ^s")
 
-    def _set_submit_label(self, label: str) -> None:
+    def set_submit_label(self, label: str) -> None:
+        """Say on the button what it does now."""
         for button in self.query("#submit").results(Button):
             button.label = label
             button.refresh(layout=True)  # a longer label needs more room

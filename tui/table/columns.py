@@ -7,14 +7,25 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from tui.model.conditions import format_awaited_short
+from tui.model.conditions import SNIPER, format_awaited_short
 from tui.model.orders import Order
 from tui.model.pairs import DOLLAR_TOKENS
-from tui.text.format import Span, format_amount, format_bps, format_duration, format_price
+from tui.model.waiting import Slices
+from tui.text.format import (
+    Span,
+    draw_bar,
+    format_amount,
+    format_bps,
+    format_distance,
+    format_duration,
+    format_price,
+)
 from tui.text.symbols import STATUSES, Symbols
 
 LOSS_MIN_BPS: Final = 10
 """Differences from here on are marked as a loss; smaller ones are market noise."""
+
+_PRICE_CELLS: Final = 8
 
 CellFormatter = Callable[[Order, int, Symbols], Span]
 SortKey = Callable[[Order, int], Any]
@@ -49,6 +60,11 @@ def select_columns(cells: int, optional: Iterable[str] = ()) -> tuple[Column, ..
     return tuple(column for column in COLUMNS.values() if column.key in selected)
 
 
+def _format_id(order: Order, _now_ms: int, symbols: Symbols) -> Span:
+    is_child = order.relations is not None and order.relations.parent_id is not None
+    return Span(f"{symbols.branch}{order.short_id[1:]}" if is_child else order.short_id)
+
+
 def _format_amount(order: Order, _now_ms: int, _symbols: Symbols) -> Span:
     unit = order.pair.base if order.pair.side == "sell" else order.pair.quote
     number = format_amount(Decimal(order.amount_in), is_dollars=unit in DOLLAR_TOKENS)
@@ -65,6 +81,10 @@ def _format_venue(order: Order, _now_ms: int, symbols: Symbols) -> Span:
 
 def _format_price(order: Order, _now_ms: int, symbols: Symbols) -> Span:
     price = order.price
+    if order.slices is not None and not order.is_end:
+        return Span(_format_progress(order.slices, symbols), order.status)
+    if order.status == "waiting" and order.type == SNIPER:
+        return Span("new pool", "waiting")
     if order.status == "waiting" and order.condition is not None:
         is_triggered = order.is_triggered
         text = format_awaited_short(order.condition, symbols, is_triggered=is_triggered)
@@ -72,8 +92,25 @@ def _format_price(order: Order, _now_ms: int, symbols: Symbols) -> Span:
     return Span(symbols.dot, "muted") if price is None else Span(format_price(price))
 
 
+def _format_progress(slices: Slices, symbols: Symbols) -> str:
+    """``██░ 3/10``, with as much of a bar as there is room for."""
+    text = f" {slices.placed}/{slices.slice_count}"
+    room = max(_PRICE_CELLS - len(text), 0)
+    return f"{draw_bar(slices.share_placed, room, symbols.full, symbols.empty)}{text}".strip()
+
+
 def _format_improvement(order: Order, _now_ms: int, symbols: Symbols) -> Span:
+    if order.status == "waiting":
+        bps = None if order.distance is None else order.distance.distance_bps
+        return Span(symbols.dot, "muted") if bps is None else Span(format_distance(bps), "waiting")
     return _format_signed_bps(order.improvement_bps, symbols)
+
+
+def _sort_improvement(order: Order, _now_ms: int) -> Decimal | None:
+    if order.status != "waiting":
+        return order.improvement_bps
+    bps = None if order.distance is None else order.distance.distance_bps
+    return None if bps is None else Decimal(bps)
 
 
 def _format_quote_gap(order: Order, _now_ms: int, symbols: Symbols) -> Span:
@@ -113,6 +150,7 @@ _TYPE_LABELS: Final = {
     "takeProfit": "TP",
     "stopLimit": "STL",
     "trailingStop": "TRL",
+    "twap": "TWP",
     "sniper": "SNP",
 }
 
@@ -123,8 +161,8 @@ COLUMNS: Final[Mapping[str, Column]] = {
             "time",
             "Order",
             8,
-            lambda order, _now, _symbols: Span(order.short_id),
-            lambda order, _now: order.id,
+            _format_id,
+            lambda order, _now: order.rank,
         ),
         Column(
             "pair",
@@ -156,13 +194,20 @@ COLUMNS: Final[Mapping[str, Column]] = {
         ),
         Column("status", "Status", 11, _format_status, lambda o, _now: STATUSES.index(o.status)),
         Column("dex", "DEX", 7, _format_venue, lambda order, _now: order.dex),
-        Column("price", "Price", 8, _format_price, lambda order, _now: order.price, is_right=True),
+        Column(
+            "price",
+            "Price",
+            _PRICE_CELLS,
+            _format_price,
+            lambda order, _now: order.price,
+            is_right=True,
+        ),
         Column(
             "bps",
             "bps",
             4,
             _format_improvement,
-            lambda order, _now: order.improvement_bps,
+            _sort_improvement,
             is_right=True,
         ),
         Column(

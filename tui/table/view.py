@@ -64,9 +64,9 @@ class OrderView:
 
     def pause(self, now_ms: int) -> None:
         """Freeze the rows as they are now; the model continues to change."""
-        newest_id = self._model.sorted_orders[-1].id if self._model.sorted_orders else ""
         self._model.freeze()
-        self._paused = _PauseState(now_ms, self._model.event_count, newest_id)
+        known = frozenset(self._model.sorted_orders)
+        self._paused = _PauseState(now_ms, self._model.event_count, known)
 
     def resume(self) -> None:
         """Display the current state again."""
@@ -116,8 +116,8 @@ class OrderView:
         get_displayed = self._model.get_displayed
         orders = self._model.sorted_orders
         if self._paused is not None:
-            newest_id = self._paused.newest_id
-            orders = [order for order in orders if order.id <= newest_id]
+            known = self._paused.known
+            orders = [order for order in orders if order in known]
         if self.filter.is_empty:
             self._rows = list(orders)
             self._members = set()
@@ -181,11 +181,11 @@ class OrderView:
 
 
 class _PauseState:
-    """The time, event count and newest order id at the time of the pause."""
+    """The time, the event count and the orders at the time of the pause."""
 
-    __slots__ = ("event_count", "newest_id", "now_ms")
+    __slots__ = ("event_count", "known", "now_ms")
 
-    def __init__(self, now_ms: int, event_count: int, newest_id: str) -> None:
+    def __init__(self, now_ms: int, event_count: int, known: frozenset[Order]) -> None:
         self.now_ms = now_ms
         self.event_count = event_count
-        self.newest_id = newest_id
+        self.known = known

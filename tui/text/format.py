@@ -124,6 +124,14 @@ def format_bps(value: Decimal) -> str:
     return f"{int(rounded):+d}" if abs(rounded) < 1_000 else f"{format_compact(rounded):>4}"
 
 
+def format_distance(bps: int) -> str:
+    """Format a distance in at most four cells: ``4.8%``; ``met`` if there is none left."""
+    if bps <= 0:
+        return "met"
+    percent = Decimal(bps) / 100
+    return f"{percent:.1f}%" if bps < 1_000 else f"{percent:.0f}%" if bps < 9_950 else ">99%"
+
+
 def format_percent(value: Decimal, places: int = 2) -> str:
     """Format a fraction as a percentage."""
     return f"{value * 100:.{places}f}%"
@@ -143,6 +151,11 @@ def format_duration(ms: int) -> str:
     if ms < 10 * HOUR_MS:
         return f"{ms // HOUR_MS}h{ms % HOUR_MS // MINUTE_MS:02d}m"
     return f"{ms // HOUR_MS}h" if ms < 100 * HOUR_MS else f"{ms // DAY_MS}d"
+
+
+def format_time_left(ms: int) -> str:
+    """Format the time that is left, always with its unit."""
+    return f"{-(-ms // SECOND_MS)} s" if ms < 100 * SECOND_MS else format_duration(ms)
 
 
 def format_seconds(ms: int) -> str:

@@ -54,6 +54,7 @@ class Symbols:
     more: str
     at_least: str
     at_most: str
+    branch: str
 
 
 UNICODE: Final = Symbols(
@@ -80,6 +81,7 @@ UNICODE: Final = Symbols(
     more="…",
     at_least="≥",
     at_most="≤",
+    branch="└",
 )
 
 ASCII: Final = Symbols(
@@ -106,6 +108,7 @@ ASCII: Final = Symbols(
     more="~",
     at_least=">=",
     at_most="<=",
+    branch="`",
 )
 
 

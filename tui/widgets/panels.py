@@ -50,7 +50,7 @@ class DetailPane(TextPane):
     def __init__(self, session: Session, *, id: str = "detail", can_focus: bool = False) -> None:  # noqa: A002
         super().__init__(id=id, can_focus=can_focus)
         self._session = session
-        self._painted_key: tuple[Order, int, int, int] | None = None
+        self._painted_key: tuple[Order, int, int, int, int] | None = None
 
     def paint(self, order: Order | None) -> None:
         """Render an order, unless its present version and time are shown already."""
@@ -63,12 +63,15 @@ class DetailPane(TextPane):
         if not order.has_full_history:
             session.request_history(order)
         now_ms = session.view.now_ms(session.server_now_ms)
-        key = (order, order.version, cells, 0 if order.is_end else now_ms)
+        groups = session.model.groups
+        relatives = sum(each.version for each in groups.list_relatives(order))
+        now = 0 if order.is_end else now_ms
+        key = (order, order.version, relatives, cells, now)
         if key != self._painted_key:
             if self._painted_key is None or self._painted_key[0] is not order:
                 self.scroll_home(animate=False)
             self._painted_key = key
-            context = TextContext(session.symbols, session.timezone, cells, now_ms)
+            context = TextContext(session.symbols, session.timezone, cells, now_ms, groups)
             self.show_lines(render_order_detail(order, session.model.counters.rates, context))
 
 

@@ -70,6 +70,12 @@ export class ApiClient {
     return this.#request("POST", "api/orders/batch", { body: { orders }, key });
   }
 
+  /** Change an order that waits, as of its step `seq`: else 412, with the order as it is. */
+  amendOrder(id, seq, changes) {
+    const headers = { "If-Match": `"${seq}"` };
+    return this.#request("PATCH", `api/orders/${encodeURIComponent(id)}`, { body: changes, headers });
+  }
+
   /** Cancel an order that is not submitted, else `too_late`; a repeat gets the same. */
   cancelOrder(id) {
     return this.#request("DELETE", `api/orders/${encodeURIComponent(id)}`);
@@ -93,8 +99,8 @@ export class ApiClient {
     return url;
   }
 
-  async #request(method, path, { body, key, signal } = {}) {
-    const headers = {};
+  async #request(method, path, { body, key, signal, headers: given } = {}) {
+    const headers = { ...given };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (key !== undefined) headers["Idempotency-Key"] = key;
     if (this.key) headers.Authorization = `Bearer ${this.key}`;

@@ -1,6 +1,6 @@
 /** Prices that the order form needs: asked for once, and kept while the page is open. */
 
-import { needsPrices, splitPair } from "../model/order_plan.js";
+import { needsPrices, splitPair } from "../model/plan/order_plan.js";
 import { DOLLAR, listUnpriced } from "../model/order_value.js";
 import { ProblemError, UnreachableError } from "./api.js";
 

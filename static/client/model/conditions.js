@@ -3,9 +3,11 @@
 import { compare, divide, formatLong, formatShort, isDecimal, multiply } from "./decimal.js";
 import { tokenLabel } from "./tokens.js";
 
-const RISING_TYPES = ["limit", "takeProfit"];
+const RISING_TYPES = ["limit", "takeProfit", "twap"];
+const LIMIT_TYPES = ["limit", "twap"];
+const TIMED_TYPES = ["twap", "sniper"];
 const ONE_ATTEMPT = ["ioc", "fok"];
-const NAMES = { limit: "limit", stop: "stop", stopLimit: "stop", takeProfit: "take-profit" };
+const NAMES = { limit: "limit", stop: "stop", stopLimit: "stop", takeProfit: "take-profit", twap: "limit" };
 /** A price that differs by less from the market's is called the same. */
 const EQUAL_BELOW = 0.0005;
 const PRICE_DECIMALS = 18;
@@ -25,7 +27,8 @@ export function readCondition(terms) {
 
 /** Whether an order may wait: its time is not only that of its execution. */
 export function canWait(order) {
-  return order.condition !== null && !ONE_ATTEMPT.includes(order.timeInForce);
+  const waits = order.condition !== null || TIMED_TYPES.includes(order.type);
+  return waits && !ONE_ATTEMPT.includes(order.timeInForce);
 }
 
 /** `≥ 152.3 USDC per SOL`, or `trails 2 %`. */
@@ -41,7 +44,7 @@ export function describeAwaited(order) {
 export function describeThreshold({ condition, isTriggered }) {
   const { type, limitPrice, triggerPrice, trailBps, priceOf } = condition;
   if (trailBps !== null) return `−${trailBps / 100} %`;
-  const isLimit = type === "limit" || (isTriggered && type !== "stop");
+  const isLimit = LIMIT_TYPES.includes(type) || (isTriggered && type !== "stop");
   const isRising = isLimit || RISING_TYPES.includes(type);
   const price = isLimit ? (limitPrice ?? triggerPrice) : (triggerPrice ?? limitPrice);
   // Who writes what a token out costs, sees it met from above.
@@ -51,7 +54,7 @@ export function describeThreshold({ condition, isTriggered }) {
 /** What an order becomes when its trigger is met; empty for a limit. */
 export function describeThen({ condition }) {
   const { type, limitPrice, then } = condition;
-  if (type === "limit") return "";
+  if (LIMIT_TYPES.includes(type)) return "";
   if (type === "stopLimit" && limitPrice !== null) return `a limit at ${formatLong(limitPrice)}`;
   return type === "takeProfit" && then !== "market" ? "a limit at this price" : "sold at the market";
 }
@@ -65,6 +68,22 @@ export function describeMet({ met, tokenIn, tokenOut }) {
 }
 
 /**
+ * Compare an order, and the legs of its bracket, with the market: a sentence for each that waits.
+ *
+ * The legs swap back what the order receives, so they are compared the other way round.
+ */
+export function describeSenses(terms, amountOut) {
+  const legs = Object.entries(terms.bracket ?? {}).filter(([, leg]) => leg !== undefined);
+  const senses = legs.map(([name, leg]) => {
+    const type = leg.trailBps === undefined ? name : "trailingStop";
+    const swapped = { tokenIn: terms.tokenOut, tokenOut: terms.tokenIn, amount: amountOut };
+    const sense = describeSense({ ...swapped, type, ...leg }, terms.amount);
+    return sense.replace("This ", "Its ").replace("It would", "Its stop would");
+  });
+  return [describeSense(terms, amountOut), ...senses].filter(Boolean);
+}
+
+/**
  * Compare an order that is being prepared with what the best route pays for it; empty if it waits
  * for nothing, or for what is no number.
  */
@@ -74,7 +93,7 @@ export function describeSense(terms, amountOut) {
   const [of, by] = isOfTokenIn ? [terms.amount, amountOut] : [amountOut, terms.amount];
   const market = divide(by, of, PRICE_DECIMALS);
   if (terms.type === "trailingStop") return describeTrailing(terms, market, isOfTokenIn);
-  const price = terms.type === "limit" ? terms.limitPrice : terms.triggerPrice;
+  const price = LIMIT_TYPES.includes(terms.type) ? terms.limitPrice : terms.triggerPrice;
   if (!(terms.type in NAMES) || !isDecimal(price ?? "") || Number(price) === 0) return "";
   const isAtLeast = RISING_TYPES.includes(terms.type) === isOfTokenIn;
   const order = compare(market, price);
@@ -84,7 +103,7 @@ export function describeSense(terms, amountOut) {
 }
 
 function describeOutcome({ type, timeInForce }, isMet) {
-  if (type !== "limit") return isMet ? "trigger at once" : "wait";
+  if (!LIMIT_TYPES.includes(type)) return isMet ? "trigger at once" : "wait";
   if (isMet) return "fill now";
   return ONE_ATTEMPT.includes(timeInForce) ? "expire unfilled" : "wait";
 }

@@ -5,8 +5,8 @@
  *         one of the values, for each of these fields (a part of the value is enough)
  *     >800ms <2s <1m
  *         how long it took, or has taken until now
- *     amount>10 attempts>1 bps<-5 gap>20
- *         compared as numbers
+ *     amount>10 attempts>1 bps<-5 gap>20 distance<100
+ *         compared as numbers; the distance of what waits is in basis points
  *     anything else
  *         part of the id, the pair, the signature, the reason or the client order id
  *     !word
@@ -16,7 +16,7 @@
 import { STATUSES } from "./order.js";
 
 const DURATION = /^(<=|>=|<|>)(\d+(?:\.\d+)?)(ms|s|m)$/;
-const NUMBER = /^(amount|attempts|bps|gap)(<=|>=|<|>)(-?\d+(?:\.\d+)?)$/;
+const NUMBER = /^(amount|attempts|bps|gap|distance)(<=|>=|<|>)(-?\d+(?:\.\d+)?)$/;
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 };
 const COMPARISONS = {
   "<": (a, b) => a < b,
@@ -34,6 +34,8 @@ const TEXT_FIELDS = {
   batch: (order) => order.batchId ?? "",
   code: (order) => order.code ?? "",
   id: (order) => order.id,
+  parent: (order) => order.parentId ?? "",
+  group: (order) => order.ocoGroup ?? "",
   tx: (order) => (order.txHash ?? "").toLowerCase(),
 };
 const NUMBER_FIELDS = {
@@ -41,6 +43,7 @@ const NUMBER_FIELDS = {
   attempts: (order) => order.attempts,
   bps: (order) => order.vsQuoteBps,
   gap: (order) => order.gapBps,
+  distance: (order) => order.distance?.distanceBps ?? null,
 };
 
 /** A word of a filter is invalid; the message says which and why. */
@@ -97,11 +100,16 @@ function parseField(word) {
   return (order) => values.some((value) => read(order).includes(value));
 }
 
+/** What has not ended, whatever its status. */
+const OPEN = "open";
+
 function parseStatuses(values) {
   for (const value of values) {
-    if (!STATUSES.some((status) => status.startsWith(value))) {
+    if (![...STATUSES, OPEN].some((status) => status.startsWith(value))) {
       throw new FilterError(`${value} is not a status; there are ${STATUSES.join(", ")}`);
     }
   }
-  return (order) => values.some((value) => order.status.startsWith(value));
+  const isOpenAsked = values.includes(OPEN);
+  return (order) =>
+    (isOpenAsked && !order.hasEnded) || values.some((value) => order.status.startsWith(value));
 }

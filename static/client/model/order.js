@@ -1,8 +1,9 @@
 /** One order: its terms, its status, the venues' quotes and its outcome. */
 
-import { canWait, readCondition } from "./conditions.js";
+import { canWait, CONDITION_FIELDS, readCondition } from "./conditions.js";
 import { differenceBps, divide } from "./decimal.js";
 import { tokenLabel } from "./tokens.js";
+import { readDistance, readGuards, readSlices } from "./waiting.js";
 
 export const STATUSES = [
   "pending", "waiting", "routing", "building", "submitted", "confirmed", "failed", "cancelled",
@@ -18,6 +19,12 @@ const CANCELLED = "it was cancelled before anything was sent";
 const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
 export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
 const PRICE_DECIMALS = 12;
+const LATEST_MS = 99_999_999_999_999;
+/** The fields of an event that an amendment may have changed. */
+const AMENDED_FIELDS = [
+  "amountIn", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt", "timeInForce",
+  ...CONDITION_FIELDS,
+];
 
 /**
  * A pair as traders write it: a swap of USDC into SOL is a *buy* of SOL/USDC. The more money-like
@@ -50,6 +57,13 @@ export class Order {
   isTriggered = false;
   /** The event that said which price met the condition. */
   met = null;
+  /** How far the market is from what it waits for, as the server read it last. */
+  distance = null;
+  slices = null;
+  guards = [];
+  parentId = null;
+  ocoGroup = null;
+  bracket = null;
   timeInForce = "gtc";
   expiresMs = null;
   batchId = null;
@@ -86,6 +100,12 @@ export class Order {
     return this.id.slice(-8);
   }
 
+  /** Sorts orders by the time of creation, and the children of a parent beside it. */
+  get rank() {
+    if (this.parentId === null) return `${this.id}~`;
+    return `${this.parentId} ${String(LATEST_MS - this.createdMs).padStart(14, "0")} ${this.id}`;
+  }
+
   get hasEnded() {
     return FINAL_STATUSES.has(this.status);
   }
@@ -106,9 +126,10 @@ export class Order {
 
   /** The executed price in quote tokens per base token, as decimal text. */
   get price() {
-    if (this.amountOut === null) return null;
-    const [paid, got] =
-      this.pair.side === "sell" ? [this.amountOut, this.amountIn] : [this.amountIn, this.amountOut];
+    const amountIn = this.slices === null ? this.amountIn : this.slices.filledAmountIn;
+    const amountOut = this.slices === null ? this.amountOut : (this.slices.amountOut ?? null);
+    if (amountOut === null) return null;
+    const [paid, got] = this.pair.side === "sell" ? [amountOut, amountIn] : [amountIn, amountOut];
     return divide(paid, got, PRICE_DECIMALS);
   }
 
@@ -143,6 +164,8 @@ export class Order {
     this.attempts = event.attempt;
     this.updatedMs = Date.parse(event.at);
     this.version += 1;
+    this.distance = null;
+    if (this.status === "waiting" && event.seq > 1) this.#amend(event);
     if (event.seq === 1) {
       this.createdMs = this.updatedMs;
       this.#setTerms(event);
@@ -157,6 +180,28 @@ export class Order {
     if (event.quotes) this.#setRoute(event);
     if (event.executablePrice === undefined) this.#setOutcome(event);
     else this.setMet(event);
+  }
+
+  /** Take over what a record says of an order that waits, which is no step; whether it is news. */
+  setWaiting(record) {
+    if (this.status !== "waiting") return false;
+    const [distance, slices] = [readDistance(record), this.slices && readSlices(record, this.slices)];
+    const isNews = JSON.stringify([distance, slices]) !== JSON.stringify([this.distance, this.slices]);
+    if (isNews) this.version += 1;
+    this.distance = distance;
+    this.slices = slices;
+    return isNews;
+  }
+
+  /** Take over the terms that an amendment has changed, or that a slice was placed. */
+  #amend(event) {
+    if (event.slice !== undefined) return; // its amount is that of the slice
+    const names = AMENDED_FIELDS.filter((name) => event[name] !== undefined);
+    if (names.length === 0) return;
+    const terms = { ...this, ...this.condition, type: this.type };
+    terms.expiresAt = this.expiresMs === null ? null : new Date(this.expiresMs).toISOString();
+    for (const name of names) terms[name] = event[name];
+    this.#setLimits(terms);
   }
 
   /** Take over which price met the condition; its venue need not be the one that executes it. */
@@ -177,6 +222,7 @@ export class Order {
     this.isTriggered = stored.isTriggered ?? false;
     if (stored.route) this.#setRoute(stored.route);
     this.#setOutcome(stored);
+    this.distance = stored.status === "waiting" ? readDistance(stored) : null;
     this.networkFeeLamports = stored.networkFeeLamports ?? 0;
     // What ended a cancelled order is its cancellation, and not the error of an attempt.
     const error = stored.cancelReason ? `${stored.cancelReason}: ${CANCELLED}` : stored.lastError;
@@ -190,6 +236,19 @@ export class Order {
     this.type = terms.type;
     this.tokenIn = terms.tokenIn;
     this.tokenOut = terms.tokenOut;
+    this.batchId = terms.batchId ?? null;
+    this.clientOrderId = terms.clientOrderId ?? null;
+    this.parentId = terms.parentId ?? null;
+    this.ocoGroup = terms.ocoGroup ?? null;
+    this.bracket = terms.bracket ?? null;
+    this.slices = readSlices(terms);
+    this.guards = readGuards(terms);
+    this.pair = buildPair(terms.tokenIn, terms.tokenOut);
+    this.#setLimits(terms);
+  }
+
+  /** Set the terms that can be amended. */
+  #setLimits(terms) {
     this.amountIn = terms.amountIn;
     this.minAmountOut = terms.minAmountOut ?? null;
     this.slippageBps = terms.slippageBps;
@@ -197,9 +256,6 @@ export class Order {
     this.condition = readCondition(terms);
     this.timeInForce = terms.timeInForce ?? "gtc";
     this.expiresMs = terms.expiresAt ? Date.parse(terms.expiresAt) : null;
-    this.batchId = terms.batchId ?? null;
-    this.clientOrderId = terms.clientOrderId ?? null;
-    this.pair = buildPair(terms.tokenIn, terms.tokenOut);
   }
 
   #setRoute(route) {
@@ -217,7 +273,8 @@ export class Order {
     this.dex = facts.dex ?? this.dex;
     this.txHash = facts.txHash ?? this.txHash;
     this.mayLandUntil = facts.mayLandUntil ?? this.mayLandUntil;
-    this.amountOut = facts.amountOut ?? this.amountOut;
+    if (this.slices !== null) this.slices = readSlices(facts, this.slices);
+    else this.amountOut = facts.amountOut ?? this.amountOut;
     this.executedPrice = facts.executedPrice ?? this.executedPrice;
   }
 }

@@ -20,6 +20,8 @@ export class OrderStore {
   #orders = new Map();
   #ordersByAge = [];
   #isSorted = true;
+  /** The orders that have a parent or a group. */
+  #related = [];
   #pendingEvents = new Map();
   #isLoading = false;
 
@@ -31,10 +33,12 @@ export class OrderStore {
     return this.#orders.get(id);
   }
 
-  /** All orders, the oldest first: ids begin with the time of creation. */
+  /** All orders, the oldest first; children are beside their parent. */
   get oldestFirst() {
     if (!this.#isSorted) {
-      this.#ordersByAge.sort((a, b) => (a.id < b.id ? -1 : 1));
+      const ranked = this.#ordersByAge.map((order) => ({ order, rank: order.rank }));
+      ranked.sort((a, b) => (a.rank < b.rank ? -1 : 1));
+      this.#ordersByAge = ranked.map(({ order }) => order);
       this.#isSorted = true;
     }
     return this.#ordersByAge;
@@ -45,6 +49,7 @@ export class OrderStore {
     this.version += 1;
     this.#orders.clear();
     this.#ordersByAge = [];
+    this.#related = [];
     this.#pendingEvents.clear();
     this.isComplete = false;
   }
@@ -66,8 +71,10 @@ export class OrderStore {
   storePage(page) {
     this.version += 1;
     for (const stored of page) {
-      const order = this.#orders.get(stored.orderId) ?? this.#addOrder(stored.orderId);
+      const known = this.#orders.get(stored.orderId);
+      const order = known ?? new Order(stored.orderId);
       if (stored.seq > order.seq) order.applyStored(stored);
+      if (known === undefined) this.#addOrder(order);
       for (const event of this.#pendingEvents.get(order.id) ?? []) this.#applyEvent(order, event);
       this.#pendingEvents.delete(order.id);
     }
@@ -79,18 +86,43 @@ export class OrderStore {
     for (const event of events) {
       const order = this.#orders.get(event.orderId);
       if (order !== undefined) this.#applyEvent(order, event);
-      else if (event.seq === 1) this.#addOrder(event.orderId).applyEvent(event);
+      else if (event.seq === 1) this.#createOrder(event);
       else if (this.#isLoading) this.#holdEvent(event);
     }
     if (this.size > ORDERS_MAX + EVICTION_SLACK) this.#evictOldest();
   }
 
-  #addOrder(id) {
-    const order = new Order(id);
-    this.#orders.set(id, order);
-    this.#isSorted &&= this.#ordersByAge.length === 0 || this.#ordersByAge.at(-1).id < id;
+  /** Take over how far the market is from what orders wait for. */
+  setWaiting(records) {
+    for (const record of records) {
+      if (this.#orders.get(record.orderId)?.setWaiting(record)) this.version += 1;
+    }
+  }
+
+  /** The parent of an order, the other order of its OCO, and its children, as far as known. */
+  findRelatives({ id, parentId, ocoGroup }) {
+    const others = this.#related.filter((order) => order.id !== id);
+    return {
+      parent: parentId === null ? null : (this.#orders.get(parentId) ?? null),
+      sibling: others.find((order) => ocoGroup !== null && order.ocoGroup === ocoGroup) ?? null,
+      children: others
+        .filter((order) => order.parentId === id)
+        .sort((a, b) => a.createdMs - b.createdMs),
+    };
+  }
+
+  #createOrder(event) {
+    const order = new Order(event.orderId);
+    order.applyEvent(event);
+    this.#addOrder(order);
+  }
+
+  #addOrder(order) {
+    this.#orders.set(order.id, order);
+    const last = this.#ordersByAge.at(-1);
+    this.#isSorted &&= last === undefined || last.rank < order.rank;
     this.#ordersByAge.push(order);
-    return order;
+    if (order.parentId !== null || order.ocoGroup !== null) this.#related.push(order);
   }
 
   #applyEvent(order, event) {
@@ -112,6 +144,7 @@ export class OrderStore {
       this.#orders.delete(order.id);
       return false;
     });
+    this.#related = this.#related.filter(({ id }) => this.#orders.has(id));
     this.isComplete = false;
     this.version += 1;
   }

@@ -12,7 +12,8 @@ const DOLLAR_DECIMALS = 2;
 /** The amounts that orders sell, by token; those that are no numbers are left out. */
 export function sumAmounts(orders) {
   const sums = new Map();
-  for (const { tokenIn, amount } of orders) {
+  for (const { tokenIn, amount, ocoGroup, type } of orders) {
+    if (ocoGroup !== undefined && type !== "takeProfit") continue; // only one of an OCO sells
     if (tokenIn && isDecimal(amount)) sums.set(tokenIn, add(sums.get(tokenIn) ?? "0", amount));
   }
   return sums;

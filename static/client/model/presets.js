@@ -1,7 +1,7 @@
 /** Presets of the form: the built-in ones, and those that the user saved in the browser. */
 
-import { listInputs } from "./condition_plan.js";
-import { PRESETS } from "./order_plan.js";
+import { listInputs } from "./plan/condition_plan.js";
+import { PRESETS } from "./plan/order_plan.js";
 import { readStored, writeStored } from "./storage.js";
 
 const KEY = "order-engine-presets";

@@ -58,7 +58,8 @@ export class CancelDialog extends EventTarget {
     if (isOne) this.#paintOne(this.#orders[0]);
     const ended = this.#orders.length - sum(counts);
     const meanwhile = !isOne && ended > 0 ? ` ${formatCount(ended)} ended meanwhile.` : "";
-    setText(this.#find("chances"), describeChances(counts) + meanwhile);
+    const effects = isOne ? describeEffects(this.#orders[0], this.#store) : "";
+    setText(this.#find("chances"), describeChances(counts) + meanwhile + effects);
     setText(this.#find("blocked"), this.#blockedReason);
     this.#find("yes").disabled = this.#blockedReason !== "";
   }
@@ -144,8 +145,21 @@ function findWholeBatches(orders, store) {
 function describeOrder(order) {
   const { amountIn, tokenIn, tokenOut, pair, condition, type } = order;
   const swap = `${formatLong(amountIn)} ${tokenLabel(tokenIn)} for ${tokenLabel(tokenOut)}`;
-  const awaited = condition === null ? "" : `, ${type} ${describeAwaited(order)}`;
+  const waits = order.canWait ? `, ${type}` : "";
+  const awaited = condition === null ? waits : `, ${type} ${describeAwaited(order)}`;
   return `${pair.side} ${pair.name}: ${swap}${awaited}`;
+}
+
+/** What cancelling an order does to those that belong to it. */
+function describeEffects(order, store) {
+  const { sibling } = store.findRelatives(order);
+  const parts = [
+    sibling && !sibling.hasEnded && `The other order of its OCO, ${sibling.shortId} ${sibling.type}, goes on.`,
+    order.bracket && "Its take-profit and stop are then never placed.",
+    order.slices &&
+      `${order.slices.slicesPlaced} of ${order.slices.slices} slices are placed; no other one will be.`,
+  ];
+  return parts.filter(Boolean).map((part) => ` ${part}`).join("");
 }
 
 function renderCounts(counts) {

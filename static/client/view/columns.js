@@ -5,13 +5,14 @@ import { formatShort } from "../model/decimal.js";
 import { formatSigned, formatDuration } from "./format.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
 import { tokenLabel } from "../model/tokens.js";
+import { formatDistance, formatProgress } from "../model/waiting.js";
 
 /** Shown for values that are not known yet, never a zero. */
 const UNKNOWN = "·";
 const REVOKE_DELAY_MS = 10_000;
 const TYPE_LABELS = {
   market: "MKT", limit: "LMT", stop: "STP", takeProfit: "TP", stopLimit: "STL", trailingStop: "TRL",
-  sniper: "SNP",
+  twap: "TWP", sniper: "SNP",
 };
 
 /**
@@ -24,8 +25,8 @@ export const COLUMNS = [
     key: "order",
     title: "Order",
     isDescendingFirst: true,
-    text: (order) => order.shortId,
-    sort: (order) => order.id,
+    text: (order) => (order.parentId === null ? order.shortId : `└${order.shortId.slice(1)}`),
+    sort: (order) => order.rank,
   },
   {
     key: "status",
@@ -75,8 +76,8 @@ export const COLUMNS = [
     key: "bps",
     title: "vs quote",
     isNumber: true,
-    text: (order) => (order.vsQuoteBps === null ? UNKNOWN : `${formatSigned(order.vsQuoteBps)} bps`),
-    sort: (order) => order.vsQuoteBps,
+    text: describeDifference,
+    sort: (order) => order.distance?.distanceBps ?? order.vsQuoteBps,
   },
   {
     key: "took",
@@ -88,8 +89,20 @@ export const COLUMNS = [
   },
 ];
 
-/** The executed price, or what is waited for. */
+/** How the execution compares with its quote, or how far the market is from what is waited for. */
+function describeDifference(order) {
+  if (order.status === "waiting") {
+    const bps = order.distance?.distanceBps ?? null;
+    return bps === null ? UNKNOWN : formatDistance(bps);
+  }
+  return order.vsQuoteBps === null ? UNKNOWN : `${formatSigned(order.vsQuoteBps)} bps`;
+}
+
+/** The executed price, how many slices are placed, or what is waited for. */
 function describePrice(order) {
+  if (order.slices !== null && !order.hasEnded) return formatProgress(order.slices);
+  if (order.slices !== null) return order.price === null ? UNKNOWN : formatShort(order.price);
+  if (order.type === "sniper" && order.status === "waiting") return "new pool";
   if (order.amountOut !== null) return formatShort(order.price);
   const isWaiting = order.status === "waiting" && order.condition !== null;
   return isWaiting ? describeThreshold(order) : UNKNOWN;
@@ -114,6 +127,8 @@ const CSV_COLUMNS = {
   orderId: (order) => order.id,
   clientOrderId: (order) => order.clientOrderId,
   batchId: (order) => order.batchId,
+  parentId: (order) => order.parentId,
+  ocoGroup: (order) => order.ocoGroup,
   createdAt: (order) => new Date(order.createdMs).toISOString(),
   type: (order) => order.type,
   tokenIn: (order) => order.tokenIn,

@@ -1,11 +1,13 @@
 /** Formats numbers and times, and creates elements from text, never from markup. */
 
-/** `843 ms`, `2.41 s`, `3 min 5 s`. */
+/** `843 ms`, `2.41 s`, `3 min 5 s`, `54 min`, `3 h 12 min`. */
 export function formatDuration(ms) {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(2)} s`;
   const seconds = Math.round(ms / 1_000);
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return `${minutes} min ${seconds % 60} s`;
+  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** `1,942`. */

@@ -1,15 +1,11 @@
 /** The detail of one order: status, timeline of its events, quotes of both venues, and facts. */
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
-import { describeAwaited, describeMet, describeThen } from "../model/conditions.js";
-import { differenceBps, divide, formatLong, formatShort } from "../model/decimal.js";
+import { differenceBps, formatShort } from "../model/decimal.js";
 import { STATUS_SYMBOLS } from "../model/order.js";
-import { tokenLabel } from "../model/tokens.js";
-import {
-  createElement, formatCount, formatDuration, formatPercent, formatSigned, formatTime, setText,
-} from "./format.js";
-
-const LAMPORTS_PER_SOL = "1000000000";
+import { canAmend } from "../model/plan/amendment.js";
+import { createElement, formatDuration, formatPercent, setText } from "./format.js";
+import { buildFacts } from "./order_facts.js";
 
 export class OrderDetail extends EventTarget {
   #root;
@@ -34,12 +30,11 @@ export class OrderDetail extends EventTarget {
       button.hidden = !navigator.clipboard;
       button.addEventListener("click", () => this.#copy(button, text()));
     }
-    this.#find("cancel").addEventListener("click", () => {
-      this.dispatchEvent(new CustomEvent("cancel", { detail: this.#store.get(this.#id) }));
-    });
-    this.#find("again").addEventListener("click", () => {
-      this.dispatchEvent(new CustomEvent("again", { detail: this.#store.get(this.#id) }));
-    });
+    for (const name of ["amend", "cancel", "again"]) {
+      this.#find(name).addEventListener("click", () => {
+        this.dispatchEvent(new CustomEvent(name, { detail: this.#store.get(this.#id) }));
+      });
+    }
   }
 
   /** The id of the order that is shown, or null. */
@@ -99,13 +94,15 @@ export class OrderDetail extends EventTarget {
   paint() {
     const order = this.#id === null ? undefined : this.#store.get(this.#id);
     if (order === undefined) return;
-    const key = `${order.id} ${order.version} ${this.#events.length}`;
+    const relatives = this.#store.findRelatives(order);
+    const shown = [order, ...Object.values(relatives).flat()].filter(Boolean);
+    const key = `${order.id} ${shown.map(({ version }) => version)} ${this.#events.length}`;
     if (this.#paintedKey === key) return;
     this.#paintedKey = key;
     this.#find("body").hidden = false;
     setText(this.#find("message"), "");
     this.#paintStatus(order);
-    this.#find("facts").replaceChildren(...buildFacts(order));
+    this.#find("facts").replaceChildren(...buildFacts(order, relatives));
     this.#find("timeline").replaceChildren(...buildTimeline(this.#events));
     this.#find("quotes").replaceChildren(...buildQuotes(order));
     setText(this.#find("difference"), describeDifference(order));
@@ -123,6 +120,7 @@ export class OrderDetail extends EventTarget {
     error.hidden = order.code === null;
     error.classList.toggle("error", order.status !== "cancelled");
     this.#find("cancel").hidden = order.hasEnded;
+    this.#find("amend").hidden = !canAmend(order);
     setText(error, order.code === null ? "" : `${order.code}: ${order.reason}`);
   }
 
@@ -140,65 +138,6 @@ export class OrderDetail extends EventTarget {
     }
     setTimeout(() => setText(button, label), 1_500);
   }
-}
-
-function describeReceived(order, tokenOut) {
-  if (order.amountOut !== null) return `${formatLong(order.amountOut)} ${tokenOut}`;
-  return order.status === "confirmed" && "not known yet: the node does not tell it";
-}
-
-function describeVenueFees({ venueFees }) {
-  return venueFees.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
-}
-
-/** The fees of all its transactions that landed, in SOL. */
-function describeNetworkFee({ networkFeeLamports }) {
-  const sol = divide(String(networkFeeLamports), LAMPORTS_PER_SOL, 9);
-  return `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
-}
-
-function describeDeadline({ mayLandUntil }) {
-  return mayLandUntil !== null && `up to block height ${formatCount(mayLandUntil)}`;
-}
-
-function buildFacts(order) {
-  const { pair } = order;
-  const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
-  const unit = `${tokenLabel(pair.quote)} for one ${tokenLabel(pair.base)}`;
-  const facts = [
-    ["Swap", `${formatLong(order.amountIn)} ${tokenIn} → ${tokenOut} (${pair.side} ${pair.name})`],
-    ["Received", describeReceived(order, tokenOut)],
-    ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
-    ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
-    [`Fee of ${order.dex}`, order.amountOut && describeVenueFees(order)],
-    ["Fee of the network", order.networkFeeLamports > 0 && describeNetworkFee(order)],
-    ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],
-    ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
-    ["Slippage", `${order.slippageBps} bps`],
-    ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
-    ["Type", order.type],
-    [order.status === "waiting" ? "Waits for" : "Condition", order.condition && describeAwaited(order)],
-    ["Then", order.condition && !order.hasEnded && describeThen(order)],
-    ["Met at", order.met && describeMet(order)],
-    ["Time in force", order.timeInForce !== "gtc" && order.timeInForce.toUpperCase()],
-    ["Expires", order.expiresMs !== null && formatMoment(order.expiresMs)],
-    ["DEX", order.dex],
-    ["Attempts", String(order.attempts)],
-    ["Placed", formatMoment(order.createdMs)],
-    ["Took", order.hasEnded && formatDuration(order.durationMs(0))],
-    ["May land", order.status === "submitted" && describeDeadline(order)],
-    ["Batch", order.batchId && createElement("a", { href: `?batch=${order.batchId}` }, order.batchId)],
-    ["Own name", order.clientOrderId],
-    ["Transaction", order.txHash && createElement("code", {}, order.txHash)],
-    ["Id", createElement("code", {}, order.id)],
-  ];
-  return facts
-    .filter(([, value]) => value)
-    .flatMap(([name, value]) => [createElement("dt", {}, name), createElement("dd", {}, value)]);
-}
-
-function formatMoment(ms) {
-  return `${new Date(ms).toLocaleDateString("en-GB")} ${formatTime(ms)}`;
 }
 
 /** The rows of the timeline: when each status began and how long it lasted, with a bar. */

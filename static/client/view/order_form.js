@@ -9,14 +9,14 @@
 import { ProblemError, UnreachableError } from "../connection/api.js";
 import { PriceCache } from "../connection/prices.js";
 import { sendWithRetries, sleep } from "../connection/retries.js";
-import { listInputs } from "../model/condition_plan.js";
-import { compare, isDecimal } from "../model/decimal.js";
-import { generateOrders } from "../model/order_plan.js";
+import { listInputs } from "../model/plan/condition_plan.js";
+import { compare, divide, isDecimal } from "../model/decimal.js";
+import { countOrders, generateOrders } from "../model/plan/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
-import { Presets } from "../model/presets.js";
 import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
+import { PresetPicker } from "./preset_picker.js";
 import { describeSums, formatDollars, renderQuote, renderSense } from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
@@ -28,7 +28,6 @@ export class OrderForm extends EventTarget {
   #form;
   #client;
   #errors;
-  #presets = new Presets();
   #prices;
   #quoteTimer;
   #quoteAbort = new AbortController();
@@ -44,17 +43,18 @@ export class OrderForm extends EventTarget {
     this.#client = client;
     this.#errors = new FieldErrors(form);
     this.#prices = new PriceCache(client);
-    const preset = form.elements.preset;
-    preset.addEventListener("change", () => this.#choosePreset(preset.value));
-    this.#find("preset-save").addEventListener("click", () => this.#savePreset());
-    this.#find("preset-forget").addEventListener("click", () => this.#forgetPreset());
+    const presets = new PresetPicker(form, {
+      readForm: () => this.#readForm(),
+      fillForm: (values) => this.fill(values),
+      tell: (text) => this.#find("outcome").replaceChildren(text),
+    });
     const askAbove = this.#find("ask-above");
     askAbove.value = readStored("localStorage", ASK_ABOVE_KEY) ?? ASK_ABOVE;
     askAbove.addEventListener("change", () =>
       writeStored("localStorage", ASK_ABOVE_KEY, askAbove.value),
     );
     form.addEventListener("input", ({ target }) => {
-      if (target === preset) return;
+      if (target === presets.select) return;
       this.#errors.forget(target.name);
       this.#onChange();
     });
@@ -62,8 +62,7 @@ export class OrderForm extends EventTarget {
       event.preventDefault();
       this.#submit();
     });
-    this.#listPresets();
-    this.#choosePreset(preset.value);
+    presets.choose(presets.select.value);
   }
 
   /** Set some fields; the others keep their values. */
@@ -85,39 +84,6 @@ export class OrderForm extends EventTarget {
 
   #find(name) {
     return this.#form.querySelector(`#${name}`);
-  }
-
-  // Presets
-
-  #listPresets() {
-    const options = (names) => names.map((name) => createElement("option", {}, name));
-    const { builtInNames, savedNames } = this.#presets;
-    const saved = createElement("optgroup", { label: "Saved" }, ...options(savedNames));
-    this.#find("preset").replaceChildren(
-      ...options(builtInNames),
-      ...(savedNames.length > 0 ? [saved] : []),
-    );
-  }
-
-  #choosePreset(name) {
-    this.#form.elements.preset.value = name;
-    this.#find("preset-forget").hidden = !this.#presets.savedNames.includes(name);
-    this.fill(this.#presets.get(name));
-  }
-
-  #savePreset() {
-    const { name, isStored } = this.#presets.save(this.#readForm());
-    this.#listPresets();
-    this.#choosePreset(name);
-    const until = isStored ? "" : " until this page is closed: this browser keeps nothing";
-    this.#find("outcome").replaceChildren(`Saved as “${name}”${until}.`);
-  }
-
-  #forgetPreset() {
-    this.#presets.remove(this.#find("preset").value);
-    this.#listPresets();
-    this.#find("preset-forget").hidden = true;
-    this.#find("preset").focus();
   }
 
   #choosePairs(pairs) {
@@ -147,13 +113,13 @@ export class OrderForm extends EventTarget {
 
   #update() {
     const { elements } = this.#form;
-    const count = Number(elements.count.value);
-    const isMany = count > 1;
+    const isMany = Number(elements.count.value) > 1;
     for (const node of this.#form.querySelectorAll(".many")) node.hidden = !isMany;
     this.#showInputs();
     this.#find("low-label").textContent = isMany ? "Amount from" : "Amount";
     this.#find("slippage-percent").textContent = `= ${Number(elements.slippage.value) / 100} %`;
     if (!this.#isSending && !this.#isAsked) {
+      const count = countOrders({ count: elements.count.value, type: elements.type.value });
       this.#find("place").textContent = `Place ${formatCounted(count, "order")}`;
     }
     clearTimeout(this.#quoteTimer);
@@ -162,8 +128,7 @@ export class OrderForm extends EventTarget {
 
   /** Show the inputs that the chosen type and time in force have. */
   #showInputs() {
-    const { type, force } = this.#form.elements;
-    const inputs = listInputs({ type: type.value, force: force.value });
+    const inputs = listInputs(this.#readForm());
     for (const node of this.#form.querySelectorAll("[data-input]")) {
       node.hidden = !inputs.includes(node.dataset.input);
     }
@@ -177,15 +142,24 @@ export class OrderForm extends EventTarget {
     try {
       const form = this.#readForm();
       await this.#prices.loadForAmounts(form, signal);
-      const [terms] = generateOrders({ ...form, count: "1" }, this.#prices.byPair);
-      const quote = await this.#client.getQuotes(terms, signal);
-      this.#errors.show("quote", []);
-      this.#find("preview").replaceChildren(...renderQuote(quote), ...renderSense(terms, quote));
+      const orders = [...generateOrders({ ...form, count: "1" }, this.#prices.byPair)];
+      this.#find("preview").replaceChildren(...(await this.#renderPreview(orders, signal)));
       await this.#showSum(form, signal);
     } catch (error) {
       if (signal.aborted) return;
       this.#find("preview").replaceChildren(this.#describeError(error, "quote"));
     }
+  }
+
+  /** What the first order would get now, and whether it would wait. */
+  async #renderPreview(orders, signal) {
+    const [terms] = orders;
+    if (terms.type === "sniper") return ["Waits for a pool of this token that passes its guards."];
+    const quoted = takeSlice(terms);
+    const quote = await this.#client.getQuotes(quoted, signal);
+    this.#errors.show("quote", []);
+    const senses = orders.flatMap((each) => renderSense({ ...each, amount: quoted.amount }, quote));
+    return [...renderQuote(quote), ...senses];
   }
 
   /** Show beside the button what the orders of the form sell together. */
@@ -273,7 +247,10 @@ export class OrderForm extends EventTarget {
       this.#find("place").textContent = `Placed ${placed} of ${formatCount(orders.length)}`;
     }
     const [first] = result.problems;
-    this.#errors.show("try", first?.errors ?? []);
+    // Both orders of an OCO are refused, and only one of them says why.
+    const shown = orders[0].ocoGroup === undefined ? 1 : 2;
+    const errors = result.problems.slice(0, shown).flatMap((problem) => problem.errors ?? []);
+    this.#errors.show("try", errors);
     const texts = [`${formatCount(result.accepted)} accepted`];
     if (first) texts.push(`, ${formatCount(result.problems.length)} refused: ${first.detail}`);
     outcome.replaceChildren(...texts);
@@ -294,6 +271,25 @@ export class OrderForm extends EventTarget {
     }
     result.accepted += response.accepted;
     if (response.batchId) result.batchIds.push(response.batchId);
-    result.problems.push(...response.orders.map(({ problem }) => problem).filter(Boolean));
+    const problems = response.orders.map(({ problem }, index) => nameLeg(problem, chunk[index]));
+    result.problems.push(...problems.filter(Boolean));
   }
+}
+
+/** The order that is executed at a time: a slice of a TWAP order, else all of it. */
+function takeSlice(terms) {
+  const { slices, amount } = terms;
+  if (!Number.isInteger(slices) || slices < 1 || !isDecimal(amount)) return terms;
+  return { ...terms, amount: divide(amount, String(slices), 6) };
+}
+
+/** The errors of an order of an OCO belong to the inputs of its leg. */
+function nameLeg(problem, { ocoGroup, type }) {
+  if (problem === undefined || ocoGroup === undefined) return problem;
+  const leg = type === "takeProfit" ? "takeProfit" : "stop";
+  const rename = ({ field, reason }) => {
+    const isOfLeg = ["triggerPrice", "trailBps", "then"].includes(field);
+    return { field: isOfLeg ? `bracket.${leg}.${field}` : field, reason };
+  };
+  return { ...problem, errors: problem.errors?.map(rename) };
 }

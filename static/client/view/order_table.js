@@ -196,8 +196,10 @@ export class OrderTable extends EventTarget {
 
   #handleKey(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || !this.#hasFocus) return;
-    if (event.key === "x" || event.key === "Delete") {
-      this.dispatchEvent(new CustomEvent("cancel", { detail: this.#cursor }));
+    const action = { x: "cancel", Delete: "cancel", e: "amend" }[event.key];
+    if (action !== undefined) {
+      event.preventDefault(); // the key is not typed into the field of the dialog
+      this.dispatchEvent(new CustomEvent(action, { detail: this.#cursor }));
       return;
     }
     const index = this.#orders.findIndex(({ id }) => id === this.#cursor);

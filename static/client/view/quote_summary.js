@@ -1,6 +1,6 @@
 /** Quotes and sums as text: what an order would get, and what the orders of a form sell. */
 
-import { describeSense } from "../model/conditions.js";
+import { describeSenses } from "../model/conditions.js";
 import { differenceBps, formatShort } from "../model/decimal.js";
 import { DOLLAR, findValue } from "../model/order_value.js";
 import { tokenLabel } from "../model/tokens.js";
@@ -24,11 +24,10 @@ function toUnavailable({ dex, refused }) {
   return { dex, ...refused };
 }
 
-/** Whether an order that waits for a price would wait now; nothing for the others. */
+/** Whether an order, or the legs of its bracket, would wait now; nothing for the others. */
 export function renderSense(terms, { quotes, dex }) {
   const best = quotes.find((each) => each.dex === dex);
-  const text = describeSense(terms, best.amountOut);
-  return text === "" ? [] : [createElement("p", { id: "sense" }, text)];
+  return describeSenses(terms, best.amountOut).map((text) => createElement("p", { class: "sense" }, text));
 }
 
 /** Every venue's offer, the best first marked, and the minimum. */

@@ -23,8 +23,8 @@ from tests.tui.sessions import (
 from tui.connection.client import ApiClient
 from tui.connection.order_canceller import cancel_orders
 from tui.model.connection_state import ConnectionStatus
-from tui.model.messages import WireOrderTerms
 from tui.model.orders import Order
+from tui.model.wire import WireOrderTerms
 from tui.output.cancellation import describe_outcome
 from tui.screens.cancel import CancelScreen
 from tui.screens.main import MainScreen

@@ -20,7 +20,9 @@ from tests.tui.sessions import (
     wait_for,
 )
 from tests.tui.waiting import waiting_messages
+from tui.model.plan.condition_plan import TYPES
 from tui.screens.main import MainScreen
+from tui.screens.order_rows import GUARD_ROWS
 
 STOP_LIMIT = {"type": "stopLimit", "trigger": "90", "limit": "89.5", "of": "in"}
 
@@ -29,19 +31,26 @@ async def test_the_fields_appear_that_a_type_has() -> None:
     async with show_dashboard(make_session(StaticSource(waiting_messages()))) as pilot:
         await pilot.press("o")
         shown = {}
-        for name in ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop"):
+        for name in TYPES:
             await fill_fields(pilot, type=name)
             rows = pilot.app.screen.query(".row")
             shown[name] = {(row.id or "").removeprefix("row-") for row in rows if row.display}
         always = {"pairs", "side", "type", "amount", "slippage", "force"}
+        exits = {"profit", "loss"}
         assert {name: rows - always for name, rows in shown.items()} == {
-            "market": {"minimum"},
-            "limit": {"price", "price_of"},
+            "market": {"minimum", *exits},
+            "limit": {"price", "price_of", *exits},
             "stop": {"price", "price_of"},
             "takeProfit": {"price", "price_of"},
             "stopLimit": {"price", "price_of"},
             "trailingStop": {"trail", "price_of"},
+            "oco": {"price_of", *exits},
+            "twap": {"price", "slices", "price_of"},
+            "sniper": {"mint", "with", "minimum", *GUARD_ROWS},
         }
+        assert {"pairs", "side"}.isdisjoint(shown["sniper"])
+        await fill_fields(pilot, type="market", profit="160")
+        assert pilot.app.screen.query_one("#row-price_of").display
         for name, fields in (
             ("limit", {"limit"}),
             ("stop", {"trigger"}),

@@ -13,6 +13,7 @@ from tests.tui.sessions import (
     get_dashboard,
     load_recorded_messages,
     make_session,
+    press_keys,
     row_texts,
     screen_text,
     show_dashboard,
@@ -210,7 +211,8 @@ async def test_text_from_the_server_cannot_touch_the_terminal() -> None:
 
 async def test_a_pane_has_a_scrollbar_while_its_lines_do_not_fit() -> None:
     async with show_dashboard(make_session(StaticSource(EMPTY_JOURNAL))) as pilot:
-        pane = get_dashboard(pilot).screen.query_one("#detail", TextPane)
+        await press_keys(pilot, "question_mark")  # the other panes are repainted twice a second
+        pane = pilot.app.screen.query_one("#help", TextPane)
         for count in (200, 3, 201, 202, 0):
             pane.show_lines([[Span(f"line {number}")] for number in range(count)])
             beyond = max(count - pane.container_size.height, 0)

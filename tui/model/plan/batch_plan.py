@@ -14,17 +14,20 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from tui.model.messages import WireOrderTerms
+from tui.model.conditions import OCO, SNIPER
 from tui.model.pairs import shorten_token, split_pair
 from tui.model.plan.condition_plan import (
     CONDITION_DEFAULTS,
-    CONDITION_FIELDS,
     TYPES,
     ConditionPlan,
     read_condition,
     read_time_in_force,
 )
+from tui.model.plan.exit_plan import EXIT_DEFAULTS, ExitPlan, read_exit
 from tui.model.plan.form_reader import FormReader, InvalidPlan, count_decimals
+from tui.model.plan.guard_plan import GUARD_DEFAULTS, GuardPlan, read_guards
+from tui.model.plan.slice_plan import SLICE_DEFAULTS, SlicePlan, read_slices
+from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
 from tui.text.format import format_amount
 
@@ -32,12 +35,19 @@ COUNT_MAX: Final = 10_000
 _DECIMALS_MAX: Final = 5
 _CURL_ORDERS_MAX: Final = 100
 _TOTALS_MAX: Final = 3
+_HUNDRED: Final = Decimal(100)
+_IMPACT_MIN: Final = Decimal("0.01")
 
 SIDES: Final = ("mixed", "buy", "sell")
 PACES: Final = {"0": "all at once", "10": "10 a second", "100": "100 a second"}
 
+MINIMUM_TYPES: Final = frozenset({"market", SNIPER})
+"""The types that may ask for a minimum; that of the others follows from a price."""
 DEFAULTS: Final[BatchForm] = {
     **CONDITION_DEFAULTS,
+    **EXIT_DEFAULTS,
+    **SLICE_DEFAULTS,
+    **GUARD_DEFAULTS,
     "count": "100",
     "pairs": "SOL/USDC",
     "side": "mixed",
@@ -46,6 +56,7 @@ DEFAULTS: Final[BatchForm] = {
     "high": "25",
     "of": "base",
     "slippage": "0.50",
+    "impact": "",
     "minimum": "",
     "seed": "42",
     "pace": "0",
@@ -72,10 +83,14 @@ class BatchPlan:
     side: str
     type: str
     condition: ConditionPlan | None
+    exit: ExitPlan | None
+    slicing: SlicePlan | None
+    sniping: GuardPlan | None
     low: Decimal
     high: Decimal
     is_in_base: bool
     slippage_bps: int
+    max_impact_bps: int | None
     minimum: Decimal | None
     seed: int
     pace: int
@@ -85,10 +100,17 @@ class BatchPlan:
     def generate_orders(self, find_price: PriceLookup) -> Iterator[WireOrderTerms]:
         """Generate the orders; raises ``InvalidPlan`` if an amount needs an unknown price."""
         random = Random(self.seed)  # noqa: S311 - reproducible test orders, no secrets
-        for _ in range(self.count):
-            yield self._build_order(random, find_price)
+        for number in range(1, self.count + 1):
+            yield from self._build_orders(random, find_price, label=str(number))
 
-    def _build_order(self, random: Random, find_price: PriceLookup) -> WireOrderTerms:
+    @property
+    def total(self) -> int:
+        """The number of orders: an OCO is two."""
+        return 2 * self.count if self.type == OCO else self.count
+
+    def _build_orders(
+        self, random: Random, find_price: PriceLookup, *, label: str
+    ) -> list[WireOrderTerms]:
         name = random.choice(self.pairs)
         side = random.choice(("buy", "sell")) if self.side == "mixed" else self.side
         token_in, token_out = split_pair(name, side)
@@ -102,15 +124,26 @@ class BatchPlan:
             slippageBps=self.slippage_bps,
             type=self.type,
         )
+        self._add_limits(terms)
+        for part in (self.condition, self.slicing, self.sniping):
+            if part is not None:
+                part.add_to(terms, side)
+        if self.exit is None:
+            return [terms]
+        if self.type == OCO:
+            return self.exit.split(terms, side, label)
+        self.exit.add_bracket(terms, side)
+        return [terms]
+
+    def _add_limits(self, terms: WireOrderTerms) -> None:
+        if self.max_impact_bps is not None:
+            terms["maxPriceImpactBps"] = self.max_impact_bps
         if self.minimum is not None:
             terms["minAmountOut"] = f"{self.minimum:f}"
-        if self.condition is not None:
-            self.condition.add_to(terms, side)
         if self.time_in_force != "gtc":
             terms["timeInForce"] = self.time_in_force
         if self.expires_at is not None:
             terms["expiresAt"] = f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}"
-        return terms
 
     def _draw_amount(self, random: Random) -> Decimal:
         step = Decimal(1).scaleb(-max(_choose_decimals(self.high), count_decimals(self.low)))
@@ -118,35 +151,40 @@ class BatchPlan:
         return (self.low + random.randint(0, steps) * step).quantize(step)
 
 
-def parse_form(form: BatchForm, now_ms: int) -> BatchPlan:
+def parse_form(form: BatchForm, now_ms: int, *, decimals: int | None = None) -> BatchPlan:
     """Parse a form; raises ``InvalidPlan`` with all invalid fields.
 
-    ``now_ms`` is the time that a relative expiry counts from, by the server's clock. The fields of
-    what waits for a price are read for the types that have them; a minimum is of the others.
+    ``now_ms`` is the time that a relative expiry counts from, by the server's clock; amounts have
+    at most so many ``decimals``, those of generated orders five. Fields are read for the types that
+    have them.
     """
     reader = FormReader(form, DEFAULTS)
     order_type = reader.read_choice("type", TYPES)
-    low = reader.read_decimal("low", decimals=_DECIMALS_MAX) or Decimal(0)
-    high = reader.read_decimal("high", decimals=_DECIMALS_MAX) or Decimal(0)
+    places = _DECIMALS_MAX if decimals is None else decimals
+    low = reader.read_decimal("low", decimals=places) or Decimal(0)
+    high = reader.read_decimal("high", decimals=places) or Decimal(0)
     if low > high and not reader.errors:
         reader.errors["high"] = "must not be below the lowest amount"
-    slippage = reader.read_decimal("slippage", minimum=Decimal(0), maximum=Decimal(100)) or Decimal(
-        0
-    )
+    slippage_bps = reader.read_bps("slippage", Decimal(0), _HUNDRED)
     time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
+    sniping = read_guards(reader, order_type)
     plan = BatchPlan(
         count=reader.read_integer("count", 1, COUNT_MAX),
-        pairs=reader.read_pairs("pairs"),
-        side=reader.read_choice("side", SIDES),
+        pairs=reader.read_pairs("pairs") if sniping is None else (sniping.pair,),
+        side=reader.read_choice("side", SIDES) if sniping is None else "buy",
         type=order_type,
         condition=read_condition(reader, order_type),
+        exit=read_exit(reader, order_type),
+        slicing=read_slices(reader, order_type),
+        sniping=sniping,
         low=low,
         high=high,
-        is_in_base=reader.read_choice("of", ("base", "in")) == "base",
-        slippage_bps=int(slippage * 100),
-        minimum=None
-        if order_type in CONDITION_FIELDS
-        else reader.read_decimal("minimum", is_optional=True),
+        is_in_base=reader.read_choice("of", ("base", "in")) == "base" and sniping is None,
+        slippage_bps=slippage_bps or 0,
+        max_impact_bps=reader.read_bps("impact", _IMPACT_MIN, _HUNDRED, is_optional=True),
+        minimum=reader.read_decimal("minimum", is_optional=True)
+        if order_type in MINIMUM_TYPES
+        else None,
         seed=reader.read_integer("seed", 0, 2**63),
         pace=reader.read_integer("pace", 0, 1_000),
         time_in_force=time_in_force,
@@ -174,9 +212,11 @@ def describe_totals(orders: Sequence[WireOrderTerms], count: int) -> str:
 
 
 def sum_amounts_in(orders: Iterable[WireOrderTerms]) -> dict[str, Decimal]:
-    """Sum what orders sell, by token."""
+    """Sum what orders sell, by token; of the two of an OCO only one does."""
     sums: dict[str, Decimal] = {}
     for order in orders:
+        if "ocoGroup" in order and order["type"] != "takeProfit":
+            continue
         token = order["tokenIn"]
         sums[token] = sums.get(token, Decimal(0)) + Decimal(order["amount"])
     return sums

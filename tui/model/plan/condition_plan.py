@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from tui.model.conditions import HAVE_ONE_ATTEMPT, TOKEN_IN, TOKEN_OUT
-from tui.model.messages import WireOrderTerms
-from tui.model.plan.form_reader import FormReader
+from tui.model.conditions import HAVE_ONE_ATTEMPT, OCO, SNIPER, TOKEN_IN, TOKEN_OUT, TWAP
+from tui.model.plan.form_reader import FormReader, parse_duration
+from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
 from tui.text.format import SECOND_MS
 
-TYPES: Final = ("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop", "sniper")
+TYPES: Final = (
+    *("market", "limit", "stop", "takeProfit", "stopLimit", "trailingStop", OCO, TWAP, SNIPER),
+)
 CONDITION_FIELDS: Final = {
     "limit": ("limit",),
-    "stop": ("trigger",),
-    "takeProfit": ("trigger", "then"),
-    "stopLimit": ("trigger", "limit"),
-    "trailingStop": ("trail", "activation"),
+    "stop": ("trigger", "confirmations"),
+    "takeProfit": ("trigger", "then", "confirmations"),
+    "stopLimit": ("trigger", "limit", "confirmations"),
+    "trailingStop": ("trail", "activation", "confirmations"),
 }
 """The types of orders that wait for a price, and the fields of the form that each has."""
 PRICES_OF: Final = {"base": "base token", "quote": "quote token"}
 THEN: Final = ("limit", "market")
 TIMES_IN_FORCE: Final = ("gtc", "gtd", "ioc", "fok")
 CONDITION_DEFAULTS: Final[BatchForm] = {
-    **dict.fromkeys(("limit", "trigger", "activation"), ""),
+    **dict.fromkeys(("limit", "trigger", "activation", "confirmations"), ""),
     "trail": "2",
     "then": "limit",
     "price_of": "base",
     "force": "gtc",
     "until": "2h",
 }
-_TRAIL_MIN, _TRAIL_MAX = Decimal("0.5"), Decimal(50)
+TRAIL_MIN, TRAIL_MAX = Decimal("0.5"), Decimal(50)
 _AHEAD_MAX: Final = timedelta(days=366)
-_DURATION: Final = re.compile(r"(?:\d{1,7}[smhdw]\s*){1,5}")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_MAY_HAVE_ONE_ATTEMPT: Final = frozenset({"market", "limit"})
+CONFIRMATIONS_MAX: Final = 10
 _EXPIRY_HINT: Final = "write 2h, 1d or 2026-11-21T16:09Z"
 
 
@@ -50,6 +51,7 @@ class ConditionPlan:
     activation: Decimal | None
     trail_bps: int | None
     then: str | None
+    confirmations: int | None
     is_of_base: bool
 
     def add_to(self, terms: WireOrderTerms, side: str) -> None:
@@ -60,14 +62,19 @@ class ConditionPlan:
             "activationPrice": self.activation,
         }
         written = {name: f"{price:f}" for name, price in prices.items() if price is not None}
-        # The base token is what a sell sells, and what a buy buys.
-        is_of_token_in = self.is_of_base == (side == "sell")
-        written["priceOf"] = TOKEN_IN if is_of_token_in else TOKEN_OUT
+        written["priceOf"] = name_priced_token(side, is_of_base=self.is_of_base)
         if self.then is not None:
             written["then"] = self.then
         terms.update(written)  # type: ignore[typeddict-item]
         if self.trail_bps is not None:
             terms["trailBps"] = self.trail_bps
+        if self.confirmations is not None:
+            terms["confirmations"] = self.confirmations
+
+
+def name_priced_token(side: str, *, is_of_base: bool) -> str:
+    """Which token of a swap has the price: the base token is what a sell sells, a buy buys."""
+    return TOKEN_IN if is_of_base == (side == "sell") else TOKEN_OUT
 
 
 def read_condition(reader: FormReader, order_type: str) -> ConditionPlan | None:
@@ -75,19 +82,27 @@ def read_condition(reader: FormReader, order_type: str) -> ConditionPlan | None:
     fields = CONDITION_FIELDS.get(order_type)
     if fields is None:
         return None
-    trail = None
-    if "trail" in fields:
-        trail = reader.read_decimal("trail", minimum=_TRAIL_MIN, maximum=_TRAIL_MAX, decimals=2)
     return ConditionPlan(
         limit=reader.read_decimal("limit") if "limit" in fields else None,
         trigger=reader.read_decimal("trigger") if "trigger" in fields else None,
         activation=reader.read_decimal("activation", is_optional=True)
         if "activation" in fields
         else None,
-        trail_bps=None if trail is None else int(trail * 100),
+        trail_bps=reader.read_bps("trail", TRAIL_MIN, TRAIL_MAX) if "trail" in fields else None,
         then=reader.read_choice("then", THEN) if "then" in fields else None,
-        is_of_base=reader.read_choice("price_of", tuple(PRICES_OF)) == "base",
+        confirmations=read_confirmations(reader) if "confirmations" in fields else None,
+        is_of_base=read_is_of_base(reader),
     )
+
+
+def read_confirmations(reader: FormReader) -> int | None:
+    """Read how many reads in a row have to meet a trigger; the engine has a default."""
+    return reader.read_optional_integer("confirmations", 1, CONFIRMATIONS_MAX)
+
+
+def read_is_of_base(reader: FormReader) -> bool:
+    """Read whether prices are of one base token."""
+    return reader.read_choice("price_of", tuple(PRICES_OF)) == "base"
 
 
 def read_time_in_force(
@@ -95,7 +110,7 @@ def read_time_in_force(
 ) -> tuple[str, datetime | None]:
     """Read the time in force, and with ``gtd`` when it ends."""
     force = reader.read_choice("force", TIMES_IN_FORCE)
-    if force in HAVE_ONE_ATTEMPT and order_type in CONDITION_FIELDS and order_type != "limit":
+    if force in HAVE_ONE_ATTEMPT and order_type not in _MAY_HAVE_ONE_ATTEMPT:
         return reader.reject("force", "must be gtc or gtd: it waits", force), None
     if force != "gtd":
         return force, None
@@ -108,10 +123,8 @@ def read_time_in_force(
 def parse_expiry(text: str, now_ms: int) -> datetime:
     """Parse ``2h``, ``1d12h`` or a time with its zone, in UTC; raises ``ValueError`` (reason)."""
     now = datetime.fromtimestamp(now_ms / SECOND_MS, tz=UTC)
-    if _DURATION.fullmatch(text):
-        parts = re.findall(r"(\d+)([smhdw])", text)
-        ahead = sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
-    else:
+    ahead = parse_duration(text)
+    if ahead is None:
         ahead = _parse_time(text) - now
     if ahead <= timedelta():
         raise ValueError("must be later than now")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeVar
 
@@ -12,6 +14,8 @@ from tui.settings import BatchForm
 NEEDED: Final = "is needed"
 """The error of a field that is empty and may not be."""
 _DIGITS_MAX: Final = 18
+_DURATION: Final = re.compile(r"(?:\d{1,7}[smhdw]\s*){1,5}")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _T = TypeVar("_T")
 
@@ -70,6 +74,34 @@ class FormReader:
             return self.reject(field, f"must be at most {maximum}", None)
         return value
 
+    def read_optional_integer(self, field: str, minimum: int, maximum: int) -> int | None:
+        """Read a whole number within a range; ``None`` if the field is empty."""
+        return self.read_integer(field, minimum, maximum) if self.read_text(field) else None
+
+    def read_bps(
+        self, field: str, minimum: Decimal, maximum: Decimal, *, is_optional: bool = False
+    ) -> int | None:
+        """Read per cent within a range, as basis points."""
+        percent = self.read_decimal(
+            field, minimum=minimum, maximum=maximum, decimals=2, is_optional=is_optional
+        )
+        return None if percent is None else int(percent * 100)
+
+    def read_seconds(
+        self, field: str, minimum: int, maximum: int, *, is_optional: bool = False
+    ) -> int | None:
+        """Read a time as ``30s`` or ``1h30m``, or as a number of seconds."""
+        text = self.read_text(field)
+        if not text:
+            return None if is_optional else self.reject(field, NEEDED, None)
+        length = parse_duration(f"{text}s" if text.isascii() and text.isdigit() else text)
+        if length is None:
+            return self.reject(field, "write 30s, 5m or 2h", None)
+        seconds = int(length.total_seconds())
+        if not minimum <= seconds <= maximum:
+            return self.reject(field, f"must be from {minimum} s to {maximum:,} s", None)
+        return seconds
+
     def read_choice(self, field: str, options: Sequence[str]) -> str:
         """Read one of some words."""
         text = self.read_text(field)
@@ -97,6 +129,14 @@ class FormReader:
         """Add the error of a field; returns the value to go on with."""
         self.errors[field] = reason
         return value
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """Parse ``2h`` or ``1d12h``; ``None`` if it is no duration."""
+    if not _DURATION.fullmatch(text):
+        return None
+    parts = re.findall(r"(\d+)([smhdw])", text)
+    return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
 
 
 def count_decimals(value: Decimal) -> int:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final, cast
 
 from tui.model.conditions import (
     HAVE_ONE_ATTEMPT,
     RISING_TYPES,
     TOKEN_IN,
+    TWAP,
     format_trail,
     name_price_unit,
 )
-from tui.model.messages import WireOrderTerms
 from tui.model.quotes import BPS
+from tui.model.wire import WireOrderTerms
 from tui.text.format import format_price
 
 _NAMES: Final = {
@@ -21,9 +22,40 @@ _NAMES: Final = {
     "stop": "stop",
     "stopLimit": "stop",
     "takeProfit": "take-profit",
+    TWAP: "limit",
 }
+_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
 _EQUAL_BELOW: Final = Decimal("0.0005")
 """A price that differs by less from the market's is called the same."""
+
+
+def has_sense(order: WireOrderTerms) -> bool:
+    """Whether an order, or what follows it, waits for a price."""
+    prices = ("limitPrice", "triggerPrice", "trailBps", "bracket")
+    return any(name in order for name in prices)
+
+
+def describe_senses(order: WireOrderTerms, executable_price: Decimal) -> list[str]:
+    """Compare an order, and the legs of its bracket, with the market.
+
+    The legs swap back what the order receives, so they are compared the other way round.
+    """
+    senses = [describe_sense(order, executable_price)]
+    if executable_price > 0:
+        for name, leg in order.get("bracket", {}).items():
+            is_trailing = name == "stop" and "trailBps" in leg
+            terms: dict[str, Any] = {
+                "tokenIn": order["tokenOut"],
+                "tokenOut": order["tokenIn"],
+                "amount": "0",
+                "type": "trailingStop" if is_trailing else name,
+                **leg,
+            }
+            sense = describe_sense(cast(WireOrderTerms, terms), 1 / executable_price)
+            senses.append(
+                sense.replace("this ", "its ", 1).replace("it would", "its stop would", 1)
+            )
+    return [sense for sense in senses if sense]
 
 
 def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
@@ -38,20 +70,21 @@ def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
     order_type = order.get("type", "market")
     if order_type == "trailingStop":
         return _describe_trailing(order, market, is_cost=not is_of_token_in)
-    awaited = order.get("limitPrice") if order_type == "limit" else order.get("triggerPrice")
+    is_limit = order_type in _LIMIT_TYPES
+    awaited = order.get("limitPrice") if is_limit else order.get("triggerPrice")
     if order_type not in _NAMES or awaited is None:
         return ""
     price = Decimal(awaited)
-    is_at_least = (order_type in RISING_TYPES) == is_of_token_in
+    is_at_least = (is_limit or order_type in RISING_TYPES) == is_of_token_in
     is_met = market >= price if is_at_least else market <= price
     distance = _describe_distance(price, market)
-    outcome = _describe_outcome(order, order_type, is_met=is_met)
+    outcome = _describe_outcome(order, is_limit=is_limit, is_met=is_met)
     return f"this {_NAMES[order_type]} is {distance} and would {outcome}{_describe_limit(order)}"
 
 
-def _describe_outcome(order: WireOrderTerms, order_type: str, *, is_met: bool) -> str:
+def _describe_outcome(order: WireOrderTerms, *, is_limit: bool, is_met: bool) -> str:
     if is_met:
-        return "fill now" if order_type == "limit" else "trigger at once"
+        return "fill now" if is_limit else "trigger at once"
     has_one_attempt = order.get("timeInForce") in HAVE_ONE_ATTEMPT
     return "expire unfilled" if has_one_attempt else "wait"
 

@@ -6,9 +6,9 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from tui.model.batches import Batches
+from tui.model.counts.batches import Batches
+from tui.model.counts.rates import Rates, Savings
 from tui.model.orders import Order
-from tui.model.rates import Rates, Savings
 from tui.text.symbols import FINAL_STATUSES, STATUSES
 
 _QUOTE_SAMPLES_MAX: Final = 20

@@ -6,14 +6,16 @@
  */
 
 import { buildConditionTerms, CONDITION_DEFAULTS, describeCondition, listInputs } from "./condition_plan.js";
-import { isDecimal, multiply } from "./decimal.js";
+import { isDecimal, multiply } from "../decimal.js";
+import { readInteger } from "./fields.js";
+import { buildBracket, buildTypeTerms, GROUP_DEFAULTS, splitOco } from "./group_plan.js";
 
 export const COUNT_MAX = 10_000;
 
 const SINGLE_ORDER = {
   count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market",
   low: "1", high: "1", of: "in", slippage: "50", impact: "", minimum: "", seed: "42", pace: "0",
-  ...CONDITION_DEFAULTS,
+  ...CONDITION_DEFAULTS, ...GROUP_DEFAULTS,
 };
 const HUNDRED_ORDERS = { ...SINGLE_ORDER, count: "100", side: "mixed", low: "0.5", high: "25", of: "base" };
 const THREE_PAIRS = ["SOL/USDC", "JUP/USDC", "BONK/USDC"];
@@ -28,14 +30,24 @@ export const PRESETS = {
   "load test": { ...HUNDRED_ORDERS, count: "5000", low: "0.1", high: "2" },
 };
 
+/** How many orders a form describes: an OCO is two. */
+export function countOrders({ count, type }) {
+  return Number(count) * (type === "oco" ? 2 : 1);
+}
+
 /** Generate the orders. `prices`: quote tokens per base token, by pair. */
 export function* generateOrders(form, prices) {
   const random = seededRandom(Number(form.seed) || 0);
   const total = Math.min(Number(form.count) || 1, COUNT_MAX);
   for (let index = 0; index < total; index += 1) {
-    const pair = form.pairs[Math.floor(random() * form.pairs.length)] ?? "";
-    const isBuy = form.side === "buy" || (form.side === "mixed" && random() < 0.5);
-    yield buildOrder(form, pair, isBuy, randomAmount(form.low, form.high, random), prices[pair]);
+    const isSniper = form.type === "sniper";
+    const pairs = isSniper ? [`${form.mint.trim()}/${form.payWith.trim()}`] : form.pairs;
+    const pair = pairs[Math.floor(random() * pairs.length)] ?? "";
+    const isBuy = isSniper || form.side === "buy" || (form.side === "mixed" && random() < 0.5);
+    const amount = randomAmount(form.low, form.high, random);
+    const terms = buildOrder(form, pair, isBuy, amount, prices[pair]);
+    if (form.type === "oco") yield* splitOco(terms, form, isBuy, String(index + 1));
+    else yield terms;
   }
 }
 
@@ -43,18 +55,27 @@ export function* generateOrders(form, prices) {
 export function describeTerms(order, nowMs = Date.now()) {
   const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
   return {
+    ...GROUP_DEFAULTS,
     count: "1", low: amountIn, high: amountIn, of: "in",
     slippage: String(slippageBps),
     impact: String(maxPriceImpactBps ?? ""),
     minimum: order.condition === null ? (minAmountOut ?? "") : "",
     type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side,
+    ...describeSlices(order),
+    ...(type === "sniper" ? { mint: order.tokenOut, payWith: order.tokenIn } : {}),
     ...describeCondition(order, nowMs),
   };
 }
 
+function describeSlices({ slices }) {
+  if (slices === null) return {};
+  const { slices: count, intervalS, jitterBps = 0 } = slices;
+  return { slices: String(count), interval: `${intervalS}s`, jitter: jitterBps ? String(jitterBps / 100) : "" };
+}
+
 /** Whether amounts of the base token have to be converted into the quote token that is sold. */
 export function needsPrices(form) {
-  return form.of === "base" && form.side !== "sell";
+  return form.of === "base" && form.side !== "sell" && form.type !== "sniper";
 }
 
 /** The base and the quote token of a pair. */
@@ -64,7 +85,7 @@ export function splitPair(pair) {
 
 function buildOrder(form, pair, isBuy, amount, price) {
   const [base, quote] = splitPair(pair);
-  const isPriced = isBuy && form.of === "base" && price !== undefined && isDecimal(amount);
+  const isPriced = isBuy && needsPrices(form) && price !== undefined && isDecimal(amount);
   const terms = {
     tokenIn: isBuy ? quote : base,
     tokenOut: isBuy ? base : quote,
@@ -72,17 +93,13 @@ function buildOrder(form, pair, isBuy, amount, price) {
     slippageBps: readInteger(form.slippage),
     maxPriceImpactBps: readInteger(form.impact),
     ...buildConditionTerms(form, isBuy),
+    ...buildTypeTerms(form),
+    ...buildBracket(form, isBuy),
   };
   const hasMinimum = form.minimum !== "" && listInputs(form).includes("minimum");
   if (hasMinimum) terms.minAmountOut = form.minimum;
   if (form.type !== "market") terms.type = form.type;
   return terms;
-}
-
-/** An integer, or text that is none as it is; undefined for no text: the server has a default. */
-function readInteger(text) {
-  if (text === "") return undefined;
-  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
 }
 
 /** The cost of an amount: in cents, or below 1 with as many decimals as every quote token has. */

@@ -1,0 +1,99 @@
+/**
+ * The fields of the form that say more than one price or pool: both exits of a position, slices,
+ * and the guards of a sniper.
+ *
+ * Validation is left to the API: text that is not a number is sent as it is.
+ */
+
+import { readBps, readInteger, readSeconds } from "./fields.js";
+
+/** The types with the inputs of an exit: an entry may leave them empty. */
+const EXIT_TYPES = ["market", "limit", "oco"];
+export const EXIT_INPUTS = ["profit", "loss"];
+export const GUARD_INPUTS = ["mint", "guards"];
+
+export const GROUP_DEFAULTS = {
+  profit: "", profitThen: "limit", loss: "", lossTrail: "",
+  slices: "10", interval: "30s", jitter: "",
+  mint: "", payWith: "USDC", liquidity: "", age: "", authorities: "both", poolFee: "",
+  transferFee: "", locked: "", looks: "", dexes: "",
+};
+
+/** Whether a form asks for exits: as an OCO, or as a bracket of its entry. */
+export function hasExits({ type, profit, loss, lossTrail }) {
+  return type === "oco" || (EXIT_TYPES.includes(type) && Boolean(profit || loss || lossTrail));
+}
+
+/** The inputs of groups that orders of a form have. */
+export function listGroupInputs(form) {
+  if (form.type === "twap") return ["slices"];
+  if (form.type === "sniper") return GUARD_INPUTS;
+  const exits = EXIT_TYPES.includes(form.type) ? EXIT_INPUTS : [];
+  return hasExits(form) ? [...exits, "confirmations", "priceOf"] : exits;
+}
+
+/** The exits of a position as fields of the API; `isBuy`: the side of the orders that end it. */
+function buildExits(form, isBuy) {
+  const common = {
+    priceOf: (form.priceOf === "base") === isBuy ? "tokenOut" : "tokenIn",
+    confirmations: readInteger(form.confirmations),
+  };
+  const stop =
+    form.lossTrail === ""
+      ? { triggerPrice: form.loss }
+      : { triggerPrice: form.loss || undefined, trailBps: readBps(form.lossTrail) };
+  return {
+    takeProfit: { triggerPrice: form.profit, then: form.profitThen, ...common },
+    stop: { ...stop, ...common },
+  };
+}
+
+/** The bracket of an entry: what it receives is swapped back; nothing if it has none. */
+export function buildBracket(form, isBuy) {
+  if (form.type === "oco" || !hasExits(form)) return {};
+  const { takeProfit, stop } = buildExits(form, !isBuy);
+  const hasStop = form.loss !== "" || form.lossTrail !== "";
+  return {
+    bracket: {
+      takeProfit: form.profit === "" ? undefined : takeProfit,
+      stop: hasStop ? stop : undefined,
+    },
+  };
+}
+
+/** The two orders of an OCO, of which at most one is executed, with the terms of the form. */
+export function splitOco(terms, form, isBuy, label) {
+  const { takeProfit, stop } = buildExits(form, isBuy);
+  const stopType = form.lossTrail === "" ? "stop" : "trailingStop";
+  return [
+    { ...terms, ...takeProfit, type: "takeProfit", ocoGroup: label },
+    { ...terms, ...stop, type: stopType, ocoGroup: label },
+  ];
+}
+
+/** The slices of a TWAP order, or the guards of a sniper, as fields of the API. */
+export function buildTypeTerms(form) {
+  if (form.type === "twap") {
+    return {
+      slices: readInteger(form.slices),
+      intervalS: readSeconds(form.interval),
+      jitterBps: readBps(form.jitter),
+    };
+  }
+  return form.type === "sniper" ? buildGuards(form) : {};
+}
+
+function buildGuards(form) {
+  const { authorities, dexes } = form;
+  return {
+    minLiquidity: form.liquidity || undefined,
+    mintAuthorityRevoked: ["mint", "both"].includes(authorities) || undefined,
+    freezeAuthorityNone: ["freeze", "both"].includes(authorities) || undefined,
+    maxTransferFeeBps: readBps(form.transferFee),
+    maxFeeBps: readBps(form.poolFee),
+    lpLockedMinBps: readBps(form.locked),
+    maxPoolAgeS: readSeconds(form.age),
+    dexes: dexes === "" ? undefined : [dexes],
+    looks: readInteger(form.looks),
+  };
+}

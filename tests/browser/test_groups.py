@@ -1,0 +1,73 @@
+"""Orders on the page that belong together, their distance to the market, and amendments."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.client_page import ClientPage
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+SOON = {"force": "gtd", "until": "10m"}
+
+
+async def cancel_all(client: ClientPage) -> None:
+    await client.element("cancel-shown").click()
+    await client.element("cancel-yes").click()
+    await expect(client.rows("waiting")).to_have_count(0)
+
+
+async def test_both_orders_of_an_oco_are_placed_and_know_each_other(client: ClientPage) -> None:
+    await client.open()
+    await client.fill(preset="one order", type="oco", profit="100000", loss="x", **SOON)
+    await expect(client.element("place")).to_have_text("Place 2 orders")
+    await client.submit()
+    await expect(client.element("error-loss")).not_to_be_empty()
+    await expect(client.element("outcome")).to_contain_text("0 accepted")
+    await client.fill(loss="1")
+    await expect(client.element("error-loss")).to_be_empty()
+    await expect(client.element("preview")).to_contain_text("This stop is")
+    await client.submit()
+    await expect(client.element("outcome")).to_contain_text("2 accepted")
+    await client.element("outcome").locator("a").click()
+    await expect(client.rows("waiting")).to_have_count(2)
+    await client.rows("waiting").first.locator("a").click()
+    await expect(client.element("detail-facts")).to_contain_text("OCO with")
+    await client.element("detail-cancel").click()
+    await expect(client.element("cancel-chances")).to_contain_text("other order of its OCO")
+    await client.element("cancel-no").click()
+    await client.page.keyboard.press("Escape")
+    await cancel_all(client)
+
+
+async def test_what_waits_is_amended_in_place(client: ClientPage) -> None:
+    page, outcome = client.page, client.element("amend-outcome")
+    await client.open()
+    await client.fill(preset="one order", type="limit", limit="100000", **SOON)
+    await client.submit()
+    await expect(client.element("detail-status")).to_have_text("◇ waiting")
+    await expect(client.element("detail-facts")).to_contain_text("% away")
+    await page.keyboard.press("Escape")
+    await expect(client.rows("waiting").locator(".c-bps")).to_contain_text("% away")
+    await client.rows("waiting").locator("a").focus()
+    await page.keyboard.press("e")
+    limit = client.element("amend-limit")
+    await expect(limit).to_have_value("100000")
+    await client.element("amend-send").click()
+    await expect(outcome).to_contain_text("Nothing is changed")
+    await limit.fill("x")
+    await client.element("amend-send").click()
+    await expect(client.element("amend-error-limit")).not_to_be_empty()
+    await limit.fill("90000")
+    await expect(client.element("amend-sense")).to_contain_text("above the market and would wait")
+    await client.element("amend-send").click()
+    await expect(client.element("amend-dialog")).to_be_hidden()
+    await expect(client.rows("waiting").locator(".c-price")).to_have_text("≥ 90,000")
+
+    await page.keyboard.press("e")
+    await limit.fill("1")
+    await client.element("amend-send").click()
+    await expect(outcome).to_contain_text("Press again to amend it all the same")
+    await client.element("amend-close").click()
+    await expect(client.rows("waiting").locator(".c-price")).to_have_text("≥ 90,000")
+    await cancel_all(client)

@@ -1,0 +1,59 @@
+"""Which of the known orders belong together: the two of an OCO, and the children of a parent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.model.orders import Order
+
+
+class OrderGroups:
+    """The orders by their parent and by their OCO group."""
+
+    def __init__(self, orders: Mapping[str, Order]) -> None:
+        self._orders = orders
+        self._children: dict[str, dict[str, Order]] = {}
+        self._groups: dict[str, dict[str, Order]] = {}
+
+    def add(self, order: Order) -> None:
+        """Add an order, if it belongs to others."""
+        if order.relations is not None:
+            for orders, key in self._list_places(order):
+                orders.setdefault(key, {})[order.id] = order
+
+    def remove(self, order: Order) -> None:
+        """Remove an order."""
+        if order.relations is not None:
+            for orders, key in self._list_places(order):
+                members = orders.get(key, {})
+                members.pop(order.id, None)
+                if not members:
+                    orders.pop(key, None)
+
+    def list_children(self, order: Order) -> list[Order]:
+        """The orders that came to be of an order, the oldest first."""
+        children = self._children.get(order.id, {}).values()
+        return sorted(children, key=lambda child: (child.created_ms, child.id))
+
+    def find_parent(self, order: Order) -> Order | None:
+        """The order that an order came to be of, if it is known."""
+        parent_id = None if order.relations is None else order.relations.parent_id
+        return None if parent_id is None else self._orders.get(parent_id)
+
+    def find_sibling(self, order: Order) -> Order | None:
+        """The other order of an OCO, if it is known."""
+        if order.relations is None or order.relations.oco_group is None:
+            return None
+        members = self._groups.get(order.relations.oco_group, {}).values()
+        return next((member for member in members if member is not order), None)
+
+    def list_relatives(self, order: Order) -> list[Order]:
+        """Its parent, the other order of its OCO, and its children: what its detail tells of."""
+        others = (self.find_parent(order), self.find_sibling(order), *self.list_children(order))
+        return [other for other in others if other is not None]
+
+    def _list_places(self, order: Order) -> list[tuple[dict[str, dict[str, Order]], str]]:
+        assert order.relations is not None
+        parent_id, group = order.relations.parent_id, order.relations.oco_group
+        places = [(self._children, parent_id), (self._groups, group)]
+        return [(orders, key) for orders, key in places if key is not None]

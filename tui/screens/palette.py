@@ -1,0 +1,37 @@
+"""The commands of the palette: every action of the dashboard by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from textual.app import App, SystemCommand
+
+from tui.table.columns import COLUMNS
+
+_COMMANDS: Final = (
+    ("New batch", "Make a batch of orders", "app.batch"),
+    ("New order", "Place a single order", "app.order"),
+    ("Amend", "Change the order at the cursor while it waits", "app.amend"),
+    ("Export", "Write the orders shown to a file", "app.export"),
+    ("Cancel", "Cancel the order at the cursor", "app.cancel"),
+    ("Cancel all", "Cancel all open orders shown", "app.cancel_shown"),
+    ("Resubmit failures", "Send failed orders again", "app.resubmit"),
+    ("Failures by reason", "Group the failures", "app.reasons"),
+    ("Pause", "Hold the view still, or go on", "screen.pause"),
+    ("Follow", "Stay with the newest order", "screen.follow"),
+    ("Mouse", "Give the mouse to the terminal", "app.mouse"),
+)
+
+
+def list_commands(
+    app: App[Any], *, toggle_column: Callable[[str], None]
+) -> Iterator[SystemCommand]:
+    """List the commands; ``toggle_column`` shows or hides an optional column."""
+    for title, meaning, action in _COMMANDS:
+        yield SystemCommand(title, meaning, partial(app.run_action, action))
+    for key, column in COLUMNS.items():
+        if column.is_optional:
+            title = f"Column: {column.title.strip()}"
+            yield SystemCommand(title, "Show or hide this column", partial(toggle_column, key))
