@@ -226,6 +226,8 @@ def find_group_violations(row: OrderRow, database: DatabaseModel) -> Iterator[st
             yield "both of a group"
         if row.cancel_reason == CancelReason.SIBLING_FILLED and not is_filled:
             yield "lost through the other of its group"
+    if row.bracket is None:
+        return
     children = [each for each in database.rows.values() if each.parent_id == row.id]
     received = row.amount_out if row.status is Status.CONFIRMED else None
     expected = build_children(row.id, row.terms, row.bracket, received) if received else ()
