@@ -208,7 +208,8 @@ class OrderRecord(NamedTuple):
     A page of a list creates a thousand of them: a tuple costs a fifth of a frozen dataclass.
     ``last_valid_height`` is the last block height at which a submitted order can land,
     ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
-    followed since.
+    followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
+    is executed.
     """
 
     id: UUID
@@ -241,4 +242,6 @@ class OrderRecord(NamedTuple):
     condition: Condition | None
     is_triggered: bool
     high_water: PriceRatio | None
+    parent_id: UUID | None
+    oco_group: UUID | None
     price_of: PriceOf

@@ -13,6 +13,8 @@ OPEN_COUNT = 2_000
 WAITING_COUNT = 2_000
 """How many wait for a price."""
 BATCH_ORDERS = 1_000
+GROUPED_COUNT = 20_000
+"""How many have a parent, each as many as a batch has orders, and are in a group of two."""
 
 # The venue, the type and the tokens are rare ones at different places, so that some combinations of
 # rare terms exist and others do not. Six of ten orders are one owner's.
@@ -20,7 +22,7 @@ _INSERT = """
 INSERT INTO orders (id, owner, client_order_id, request_hash, batch_id, type, token_in, token_out,
                     amount_in, slippage_bps, status, seq, dex, tx_hash, amount_out, executed_price,
                     last_error, kick_at, created_at, updated_at, closed_as, closed_at,
-                    condition, trigger_shard)
+                    condition, trigger_shard, parent_id, oco_group)
 SELECT lpad(to_hex(n), 32, '0')::uuid, owner,
        CASE WHEN n % 100 = 0 THEN 'client-' || n END, '', lpad(to_hex(n / $3), 32, '0')::uuid,
        type, token_in, token_out, 1000, 50, status, 2, dex, 'signature',
@@ -31,7 +33,9 @@ SELECT lpad(to_hex(n), 32, '0')::uuid, owner,
        CASE WHEN status NOT IN ('pending', 'waiting') THEN updated END,
        CASE WHEN status = 'waiting'
             THEN '{"kind": "limit", "limit": "1/1", "priceOf": "tokenIn"}'::jsonb END,
-       CASE WHEN status = 'waiting' THEN order_trigger_shard(token_in, token_out) END
+       CASE WHEN status = 'waiting' THEN order_trigger_shard(token_in, token_out) END,
+       CASE WHEN n < $6 THEN lpad(to_hex(n / $3), 32, '0')::uuid END,
+       CASE WHEN n < $6 THEN lpad(to_hex(n / 2), 32, '0')::uuid END
 FROM (
     SELECT n, CASE WHEN n % 10 < 6 THEN 'big' WHEN n % 10 < 8 THEN 'second' ELSE 'third' END
                AS owner,
@@ -74,7 +78,7 @@ async def insert_many_orders(connection: asyncpg.Connection[asyncpg.Record]) -> 
     await connection.execute("ALTER TABLE orders SET UNLOGGED")
     for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
-    arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT, WAITING_COUNT
+    arguments = COUNT, RARE_EVERY, BATCH_ORDERS, OPEN_COUNT, WAITING_COUNT, GROUPED_COUNT
     await connection.execute(_INSERT, *arguments)
     for index in indexes:
         await connection.execute(index["text"])

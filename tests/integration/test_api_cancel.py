@@ -200,6 +200,8 @@ async def test_what_is_not_clearly_asked_for_is_refused_and_cancels_nothing(
             ("status=open,failed", "status"),
             ("tokenIn=DOGE", "tokenIn"),
             ("batchId=7", "batchId"),
+            ("parentId=7", "parentId"),
+            ("ocoGroup=7", "ocoGroup"),
             ("all=true&limit=1001", "limit"),
             ("all=true&cursor=x", "cursor"),
             ("all=true&dex=raydium", "dex"),

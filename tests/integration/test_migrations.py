@@ -31,6 +31,7 @@ LATER = [
     "0011_expiry",
     "0012_waiting",
     "0013_trigger_watch",
+    "0014_groups",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError
@@ -51,6 +52,7 @@ _ADDED = [
     *("max_price_impact_bps", "waiting_since", "amount_pending"),
     *("closed_as", "closed_at", "network_fee_lamports", "cancel_reason", "time_in_force"),
     *("condition", "is_triggered", "high_water", "high_water_slot", "trigger_shard"),
+    *("parent_id", "oco_group", "bracket"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants
 _EVENT = "SELECT to_jsonb(e) FROM order_events e ORDER BY order_id"

@@ -87,6 +87,9 @@ def list_filters() -> Iterator[OrderFilter]:
             {"batch_id": UUID(int=7)},
             {"client_order_id": "client-100"},
             {"batch_id": UUID(int=7), "client_order_id": "none"},
+            {"parent_id": UUID(int=7)},
+            {"oco_group": UUID(int=7)},
+            {"parent_id": UUID(int=7), "oco_group": UUID(int=7), "batch_id": UUID(int=7)},
         ):
             for statuses in STATUSES:
                 yield OrderFilter(statuses=statuses, **named, **times)

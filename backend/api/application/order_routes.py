@@ -63,7 +63,8 @@ LIST: Final = Route(
         response="OrderList",
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=(
-            *("status (list)", "batchId", "clientOrderId", "dex", "tokenIn", "tokenOut", "type"),
+            *("status (list)", "batchId", "parentId", "ocoGroup", "clientOrderId"),
+            *("dex", "tokenIn", "tokenOut", "type"),
             *("from", "to", "updatedSince", "order", "limit", "cursor"),
         ),
         headers=("Link",),
@@ -102,8 +103,8 @@ CANCEL_MANY: Final = Route(
         response="Cancellations",
         problem_statuses=(400, 422, *_DATABASE_UNAVAILABLE),
         parameters=(
-            *("status (cancel)", "batchId", "tokenIn", "tokenOut", "type", "all"),
-            *("limit (cancel)", "cursor (cancel)"),
+            *("status (cancel)", "batchId", "parentId", "ocoGroup"),
+            *("tokenIn", "tokenOut", "type", "all", "limit (cancel)", "cursor (cancel)"),
         ),
         description="The oldest first, up to `limit` in one call: while `next` is not null, call"
         " again with it as `cursor`. Without any filter the answer is 422 `filter_required`, unless"

@@ -15,6 +15,8 @@ from backend.domain.spelling import suggest_name
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "status": ("state", "statuses", "orderstatus"),
     "batchId": ("batch", "batches"),
+    "parentId": ("parent", "parentorderid", "children"),
+    "ocoGroup": ("oco", "group", "groupid", "ocogroupid"),
     "clientOrderId": ("clientid", "cloid", "clordid", "externalid", "reference"),
     "dex": ("venue", "exchange", "market"),
     "tokenIn": ("inputmint", "inputtoken", "sell", "fromtoken", "base"),

@@ -53,6 +53,14 @@ ORDER: Final[Schema] = {
     "orderId": ID,
     "clientOrderId": nullable_schema(STRING),
     "batchId": nullable_schema(ID),
+    "parentId": {
+        **nullable_schema(ID),
+        "description": "The order that it came to be of, else null.",
+    },
+    "ocoGroup": {
+        **nullable_schema(ID),
+        "description": "The same for the two orders of which at most one is executed, else null.",
+    },
     "type": ORDER_TYPE,
     "tokenIn": STRING,
     "tokenOut": STRING,

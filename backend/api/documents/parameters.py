@@ -47,6 +47,16 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     ),
     "cursor (cancel)": ("query", "`next` of the call before.", {"type": "string"}),
     "batchId": ("query", "Only this batch.", {"type": "string", "format": "uuid"}),
+    "parentId": (
+        "query",
+        "Only the orders that came to be of this one.",
+        {"type": "string", "format": "uuid"},
+    ),
+    "ocoGroup": (
+        "query",
+        "Only the two orders of this group, of which at most one is executed.",
+        {"type": "string", "format": "uuid"},
+    ),
     "orderId": ("query", "This order.", {"type": "string", "format": "uuid"}),
     "orderId (many)": (
         "query",

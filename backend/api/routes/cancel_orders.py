@@ -101,6 +101,8 @@ def _read_query(request: Request, tokens: TokenRegistry) -> _CancelQuery:
     which = OrderFilter(
         statuses=read_statuses(query, OPEN_STATUSES),
         batch_id=query.read_one("batchId", parse_uuid),
+        parent_id=query.read_one("parentId", parse_uuid),
+        oco_group=query.read_one("ocoGroup", parse_uuid),
         token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
         token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
         type=query.read_one("type", enum_parser(OrderType)),

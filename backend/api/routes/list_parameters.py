@@ -60,6 +60,8 @@ def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
     which = OrderFilter(
         statuses=read_statuses(query, tuple(Status)),
         batch_id=query.read_one("batchId", parse_uuid),
+        parent_id=query.read_one("parentId", parse_uuid),
+        oco_group=query.read_one("ocoGroup", parse_uuid),
         dex=query.read_one("dex", enum_parser(Dex)),
         token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
         token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),

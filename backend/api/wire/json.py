@@ -168,6 +168,8 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "orderId": str(record.id),
         "clientOrderId": record.client_order_id,
         "batchId": _format_optional(record.batch_id),
+        "parentId": _format_optional(record.parent_id),
+        "ocoGroup": _format_optional(record.oco_group),
         "type": record.type,
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,

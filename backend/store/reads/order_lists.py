@@ -3,7 +3,8 @@
 Each page is read from an index that begins with the owner and ends in the order of the list. Which
 one it is follows from the filter:
 
-- a client order id or a batch names few orders: they are read, filtered and sorted;
+- a client order id, a group, a parent or a batch names few orders: they are read, filtered and
+  sorted;
 - a filter by times only is a range of the owner's index;
 - any other filter is read from open orders, and from groups of closed ones. Orders that closed with
   the same status, venue, type and tokens are a group: a range of an index in which they are sorted.
@@ -41,7 +42,7 @@ id, client_order_id, batch_id, type::text, token_in, token_out, amount_in::text,
 min_amount_out::text, slippage_bps, max_price_impact_bps, time_in_force, expires_at, status::text,
 seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, network_fee_lamports,
 last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at,
-condition, is_triggered, high_water
+condition, is_triggered, high_water, parent_id, oco_group
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 
@@ -81,6 +82,9 @@ class _Columns(NamedTuple):
 _OF_ORDER: Final = _Columns("status::text", "dex", "type::text", "token_in", "token_out")
 _OF_GROUP: Final = _Columns(*(f"split_part(g.closed_as, ' ', {n})" for n in range(1, 6)))
 
+_FEW: Final = ("client_order_id", "oco_group", "parent_id", "batch_id")
+"""What names few orders, in the order of how many: each has an index."""
+
 
 def _choose_open(statuses: tuple[Status, ...]) -> str:
     """The condition on open orders of some statuses; each has an index without the others."""
@@ -100,6 +104,8 @@ class OrderFilter:
 
     statuses: tuple[Status, ...] = ()
     batch_id: UUID | None = None
+    parent_id: UUID | None = None
+    oco_group: UUID | None = None
     dex: Dex | None = None
     token_in: str | None = None
     token_out: str | None = None
@@ -166,10 +172,8 @@ class _ListBuilder:
 
     def build(self) -> ListStatement:
         which = self._which
-        if which.client_order_id is not None:
-            sql = self._select_few(f"client_order_id = {self._add(which.client_order_id)}")
-        elif which.batch_id is not None:
-            sql = self._select_few(f"batch_id = {self._add(which.batch_id)}")
+        if any(getattr(which, name) is not None for name in _FEW):
+            sql = self._select_few()
         elif self._is_by_update or which.has_terms:
             sql = self._select_merged()
         else:
@@ -179,15 +183,18 @@ class _ListBuilder:
             )
         return ListStatement(sql, self._args)
 
-    def _select_few(self, condition: str) -> str:
-        """The orders of a condition that selects few. ``OFFSET 0`` has it evaluated first."""
+    def _select_few(self) -> str:
+        """The orders that are named. ``OFFSET 0`` has what names the fewest evaluated first."""
         at = "updated_at" if self._is_by_update else "created_at"
-        batch_id = self._which.batch_id
-        batch = "" if batch_id is None else f" AND batch_id = {self._add(batch_id)}"
+        named = {name: getattr(self._which, name) for name in _FEW}
+        first, *others = (
+            f"{name} = {self._add(value)}" for name, value in named.items() if value is not None
+        )
         return (
             f"SELECT {COLUMNS} FROM"
-            f" (SELECT * FROM orders WHERE owner = $1 AND {condition} OFFSET 0) o"
-            f" WHERE true{batch}{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
+            f" (SELECT * FROM orders WHERE owner = $1 AND {first} OFFSET 0) o"
+            f" WHERE {' AND '.join(others) or 'true'}"
+            f"{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
             f" {self._sort(at)} LIMIT {self._limit}"
         )
 
