@@ -10,6 +10,7 @@ from typing import Final
 from backend.config import Settings
 from backend.engine.api_services import new_id
 from backend.engine.shared_services import SharedServices
+from backend.execution.context import build_crash_trigger
 from backend.queue.jobs import JobQueue
 from backend.runtime.commit_notifications import (
     CommitObserver,
@@ -34,6 +35,7 @@ SETTLE_S: Final = 0.01
 
 def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolicy) -> Watcher:
     """Wire the watcher of a worker."""
+    on_point = build_crash_trigger(settings.crash_at)
     orders = WaitingOrders(
         shared.pool,
         tokens=shared.tokens,
@@ -42,7 +44,6 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
         on_commit=shared.notifier.notify,
     )
     shards = TriggerShards(shared.pool, duration=timedelta(seconds=settings.trigger_lease_s))
-    interval_s = settings.trigger_interval_s
     channel = waiting_channel_name(channel_name(shared.journal_id))
 
     async def listen(on_commit: CommitObserver) -> None:
@@ -54,19 +55,26 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
     lease_s = settings.trigger_lease_s
     return Watcher(
         holder=holder,
-        shards=ShardLoader(holder, watched, orders, peaks, lease_s=lease_s, random=random),
+        shards=ShardLoader(
+            holder, watched, orders, peaks, lease_s=lease_s, random=random, on_point=on_point
+        ),
         watched=watched,
         orders=orders,
         peaks=peaks,
         feed=shared.feed,
-        markets=MarketReader(
-            shared.router,
-            shared.subscriptions,
-            interval_s=interval_s,
-            settle_s=SETTLE_S,
-            trusted_slots=settings.quote_slots_max,
-        ),
-        releases=Releases(orders, JobQueue(shared.broker)),
+        markets=_build_market_reader(settings, shared),
+        releases=Releases(orders, JobQueue(shared.broker), on_point),
         listen=listen,
         random=random,
+        on_point=on_point,
+    )
+
+
+def _build_market_reader(settings: Settings, shared: SharedServices) -> MarketReader:
+    return MarketReader(
+        shared.router,
+        shared.subscriptions,
+        interval_s=settings.trigger_interval_s,
+        settle_s=SETTLE_S,
+        trusted_slots=settings.quote_slots_max,
     )

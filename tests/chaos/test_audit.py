@@ -107,6 +107,47 @@ def test_an_order_that_received_less_than_its_limit_is_wrong() -> None:
     assert violated_kinds(planted) == {ViolationKind.WRONG}
 
 
+def test_a_pair_of_which_both_orders_were_executed_is_doubled() -> None:
+    grouped = {**evidence().rows, "a": replace(DONE, oco_group="g")}
+    assert audit(replace(evidence(), rows={**grouped, "b": replace(FAILED, oco_group="g")})) == []
+    second = replace(SWAP, signature="sig-b")
+    confirmed = replace(DONE, id="b", signature="sig-b", seq=3, oco_group="g")
+    journal = [*GOOD[:5], OrderTransition("b", 3, "confirmed"), *GOOD[6:]]
+    planted = replace(
+        evidence(),
+        rows={**grouped, "b": confirmed},
+        journal=journal,
+        order_streams={},
+        feed_streams={},
+        swaps=[SWAP, second],
+        order_by_signature={"sig-a": "a", "sig-b": "b"},
+        balance_changes={SOL: -20, USDC: 1_980},
+    )
+    assert violated_kinds(planted) == {ViolationKind.DOUBLED}
+
+
+def test_a_cancelled_order_of_a_pair_needs_no_client_if_the_other_was_executed() -> None:
+    journal = [*GOOD[:2], OrderTransition("b", 2, "cancelled"), *GOOD[2:3], *GOOD[4:5], *GOOD[6:]]
+    cancelled = replace(FAILED, status=Status.CANCELLED, seq=2, oco_group="g")
+    planted = replace(evidence(), journal=journal, order_streams={}, feed_streams={})
+    rows = {"a": replace(DONE, oco_group="g"), "b": cancelled}
+    assert audit(replace(planted, rows=rows)) == []
+    assert violated_kinds(replace(planted, rows={**rows, "a": DONE})) == {ViolationKind.WRONG}
+
+
+def test_an_order_that_waits_on_after_the_other_of_its_pair_was_executed_is_stuck() -> None:
+    rows = {
+        "a": replace(DONE, oco_group="g"),
+        "b": replace(FAILED, status=Status.WAITING, oco_group="g"),
+    }
+    assert ViolationKind.STUCK in violated_kinds(replace(evidence(), rows=rows))
+
+
+def test_an_order_that_was_submitted_after_its_expiry_is_wrong() -> None:
+    rows = {**evidence().rows, "a": replace(DONE, is_submitted_late=True)}
+    assert violated_kinds(replace(evidence(), rows=rows)) == {ViolationKind.WRONG}
+
+
 @pytest.mark.parametrize(
     "status", [each for each in Status if not each.is_final and each is not Status.WAITING]
 )

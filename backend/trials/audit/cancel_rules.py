@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
+from backend.trials.audit.group_rules import is_cancelled_by_group
 from backend.trials.audit.records import (
     CancelAnswer,
     Evidence,
@@ -27,7 +28,8 @@ def find_wrong_cancels(evidence: Evidence) -> Iterator[Violation]:
     for row in evidence.rows.values():
         if row.status is not Status.CANCELLED:
             continue
-        if row.id not in cancels.order_ids and row.mint_in not in cancels.mints_in:
+        is_asked_for = row.id in cancels.order_ids or row.mint_in in cancels.mints_in
+        if not is_asked_for and not is_cancelled_by_group(evidence, row):
             yield _report(f"order {row.id} is cancelled, and no client asked for it")
         before = [each.status for each in evidence.transitions_by_order.get(row.id, ())][-2:-1]
         if before and before[0] not in CANCELLABLE_STATUSES:

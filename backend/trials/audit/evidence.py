@@ -23,8 +23,12 @@ LEDGER_PAGE: Final = 10_000
 
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
-       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at
-FROM orders WHERE created_at >= $1
+       min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
+       oco_group::text, EXISTS (
+           SELECT FROM order_events e WHERE e.order_id = o.id AND e.status = 'submitted'
+               AND e.at > o.expires_at + interval '5 s'
+       ) AS is_submitted_late
+FROM orders o WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
 SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
@@ -183,4 +187,6 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         is_leased=row["is_leased"],
         attempts=row["attempts"],
         min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
+        is_submitted_late=row["is_submitted_late"],
+        oco_group=row["oco_group"],
     )

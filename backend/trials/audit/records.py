@@ -31,7 +31,11 @@ class Violation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order as stored in the database; tokens are mints, amounts base units."""
+    """An order as stored in the database; tokens are mints, amounts base units.
+
+    ``is_submitted_late``: after its expiry, by more than a statement may take. Of the two orders of
+    an ``oco_group`` one at most is executed.
+    """
 
     id: str
     status: Status
@@ -44,6 +48,8 @@ class OrderRow:
     is_leased: bool
     attempts: int = 1
     min_amount_out: int | None = None
+    is_submitted_late: bool = False
+    oco_group: str | None = None
 
 
 class OrderRelease(NamedTuple):
@@ -148,6 +154,15 @@ class Evidence:
         for transition in self.journal:
             transitions_by_order[transition.order_id].append(transition)
         return transitions_by_order
+
+    @cached_property
+    def rows_by_group(self) -> Mapping[str, Sequence[OrderRow]]:
+        """The two orders of each OCO group."""
+        rows_by_group = defaultdict(list)
+        for row in self.rows.values():
+            if row.oco_group is not None:
+                rows_by_group[row.oco_group].append(row)
+        return rows_by_group
 
     @cached_property
     def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:

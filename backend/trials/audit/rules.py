@@ -16,6 +16,7 @@ from backend.trials.audit.cancel_rules import (
     find_false_lateness,
     find_wrong_cancels,
 )
+from backend.trials.audit.group_rules import find_doubled_groups, find_open_siblings
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
@@ -24,7 +25,7 @@ from backend.trials.audit.records import (
     Violation,
     ViolationKind,
 )
-from backend.trials.audit.waiting_rules import find_early_releases
+from backend.trials.audit.waiting_rules import find_early_releases, find_late_submissions
 
 
 def audit(evidence: Evidence) -> list[Violation]:
@@ -43,6 +44,9 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_broken_cancels,
         find_false_lateness,
         find_early_releases,
+        find_late_submissions,
+        find_doubled_groups,
+        find_open_siblings,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 

@@ -8,24 +8,26 @@ from types import MappingProxyType
 from typing import Final
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
-from backend.trials.chaos.notification_faults import (
+from backend.trials.chaos.fault_generators import (
+    FaultGenerator,
+    crash_watchers,
+    crash_workers_at,
     disorder_notifications,
     disturb_notifications,
-    lose_subscriptions,
-)
-from backend.trials.chaos.worker_faults import (
-    FaultGenerator,
-    crash_workers_at,
     kill_recovering_workers,
     kill_watching_workers,
     kill_workers,
+    lose_subscriptions,
     pause_quoting_worker,
+    pause_watching_workers,
     pause_within_lease,
     pause_worker,
+    set_database_clock,
     skew_worker_clock,
     terminate_workers,
 )
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.timing import CANCELLED_WAIT_S, WAIT_S
 
 SECOND_API: Final = "api-2"
 """The name of the API process that runs beside ``api`` while orders are cancelled."""
@@ -42,7 +44,8 @@ class Scenario:
     """One way of breaking the engine. ``settings`` apply to the workers while it runs.
 
     ``cancel_share`` of the orders are cancelled, through two API processes. With ``has_waiting``
-    orders wait for a price near the market's, until it was met or they expire.
+    orders wait for a price near the market's, until it was met or they expire, ``wait_s`` after the
+    last was posted, or are cancelled in the end.
     """
 
     description: str
@@ -52,6 +55,8 @@ class Scenario:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    wait_s: float = WAIT_S
+    is_cancelled_at_end: bool = False
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
@@ -236,6 +241,23 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         kill_watching_workers,
         has_waiting=True,
     ),
+    "watcher_killed": Scenario(
+        "each watcher dies at another point of its watch, and nobody else watches",
+        crash_watchers,
+        has_waiting=True,
+        wait_s=CANCELLED_WAIT_S,
+        is_cancelled_at_end=True,
+    ),
+    "watcher_paused": Scenario(
+        "watchers are paused past the lease of their shards, in turn, while prices move",
+        pause_watching_workers,
+        has_waiting=True,
+    ),
+    "waiting_clock_set": Scenario(
+        "the database's clock is set past the expiry of waiting orders, and back",
+        set_database_clock,
+        has_waiting=True,
+    ),
     "cancel_worker_killed": Scenario(
         "orders are cancelled through two API processes while workers are killed",
         _kill_workers_of_cancelled,
@@ -250,6 +272,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "PostgreSQL is killed while orders are cancelled through two API processes",
         _kill("postgres", times=2, down_s=(0.1, 0.6)),
         cancel_share=CANCEL_SHARE,
+    ),
+    "cancel_waiting": Scenario(
+        "waiting orders are cancelled through two API processes while prices meet them",
+        kill_watching_workers,
+        cancel_share=CANCEL_SHARE / 2,
+        has_waiting=True,
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",

@@ -34,6 +34,8 @@ class Turn:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    wait_s: float = 0.0
+    is_cancelled_at_end: bool = False
 
 
 def plan_turns(
@@ -73,6 +75,8 @@ def plan_turns(
                 scenario.is_burst,
                 scenario.cancel_share,
                 scenario.has_waiting,
+                scenario.wait_s,
+                scenario.is_cancelled_at_end,
             )
         )
     return turns
