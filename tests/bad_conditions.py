@@ -114,4 +114,60 @@ BAD_CONDITIONS = {
         describe_order('"trailingPercent":5'), "trailingPercent", "trailBps", "unknown_field"
     ),
     "price": BadOrder(describe_order('"price":5'), "price", "limitPrice", "unknown_field"),
+    "group of a single order": BadOrder(
+        describe_order('"ocoGroup":"a"'), "ocoGroup", "needs two orders: place both in one batch"
+    ),
+    "group without a name": BadOrder(
+        describe_order('"ocoGroup":""'), "ocoGroup", "must be 1 to 64 printable ASCII characters"
+    ),
+    "bracket that is no object": BadOrder(
+        describe_order('"bracket":[]'), "bracket", "must be a JSON object"
+    ),
+    "bracket of nothing": BadOrder(
+        describe_order('"bracket":{}'), "bracket", "must have takeProfit, stop, or", "missing_field"
+    ),
+    "bracket of a stop": BadOrder(
+        describe_order('"type":"stop","triggerPrice":9,"bracket":{"stop":{"triggerPrice":1}}'),
+        "bracket",
+        "belongs to orders of type limit, market, not to stop",
+    ),
+    "bracket with something": BadOrder(
+        describe_order('"bracket":{"stop":{"triggerPrice":1},"limit":1}'),
+        "bracket.limit",
+        "is not a known field",
+        "unknown_field",
+    ),
+    "bracket stop with something": BadOrder(
+        describe_order('"bracket":{"stop":{"triggerPrice":1,"then":"limit"}}'),
+        "bracket.stop.then",
+        "is not a known field",
+        "unknown_field",
+    ),
+    "bracket stop without a price": BadOrder(
+        describe_order('"bracket":{"stop":{}}'),
+        "bracket.stop.triggerPrice",
+        "is required, or trailBps",
+        "missing_field",
+    ),
+    "bracket stop that trails a price": BadOrder(
+        describe_order('"bracket":{"stop":{"triggerPrice":1,"trailBps":100}}'),
+        "bracket.stop.trailBps",
+        "cannot go with triggerPrice",
+    ),
+    "bracket profit without a price": BadOrder(
+        describe_order('"bracket":{"takeProfit":{"then":"market"}}'),
+        "bracket.takeProfit.triggerPrice",
+        "is required for takeProfit orders",
+        "missing_field",
+    ),
+    "bracket profit of 0": BadOrder(
+        describe_order('"bracket":{"takeProfit":{"triggerPrice":0}}'),
+        "bracket.takeProfit.triggerPrice",
+        "greater than 0",
+    ),
+    "bracket met by one price": BadOrder(
+        describe_order('"bracket":{"takeProfit":{"triggerPrice":1},"stop":{"triggerPrice":1}}'),
+        "bracket.takeProfit.triggerPrice",
+        "must be better than that of stop",
+    ),
 }

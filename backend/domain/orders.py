@@ -11,6 +11,7 @@ from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
+from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
@@ -83,7 +84,8 @@ class NewOrder:
 
     ``idempotency_key`` and ``client_order_id`` each identify one request of their owner forever;
     ``request_hash`` distinguishes an idempotent retry from a different request under the same key.
-    It is not submitted any more from ``expires_at`` on, by the database's clock.
+    It is not submitted any more from ``expires_at`` on, by the database's clock. At most one of the
+    two orders of an ``oco_group`` is executed. A ``bracket`` is placed for what it receives.
     """
 
     id: UUID
@@ -95,6 +97,8 @@ class NewOrder:
     batch_id: UUID | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: datetime | None = None
+    oco_group: UUID | None = None
+    bracket: Bracket | None = None
 
     @property
     def waits(self) -> bool:
@@ -148,6 +152,8 @@ class LeasedOrder:
     route_min_out: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     can_expire: bool = False
+    oco_group: UUID | None = None
+    bracket: Bracket | None = None
 
     @property
     def has_waited(self) -> bool:
@@ -244,4 +250,5 @@ class OrderRecord(NamedTuple):
     high_water: PriceRatio | None
     parent_id: UUID | None
     oco_group: UUID | None
+    bracket: Bracket | None
     price_of: PriceOf

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
-from backend.domain.amounts import Price
+from backend.domain.groups.children import build_children
+from backend.domain.orders import Fill
+from backend.execution.event_data import compute_price
 from backend.execution.submission import TransactionSubmitter
 from backend.runtime import observe
 from backend.store.late_amounts import LateAmount, UnknownAmount
@@ -46,16 +48,19 @@ async def _ask(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         reads = [
-            tasks.create_task(submitter.try_fetch_fill(order.signature, order.token_out.mint))
+            tasks.create_task(submitter.try_fetch_fill(order.signature, order.terms.token_out.mint))
             for order in due
         ]
     amounts = []
     for order, read in zip(due, reads, strict=True):
         if (fill := read.result()) is not None:
-            decimals = order.token_in.decimals, order.token_out.decimals
-            price = Price(order.amount_in, decimals[0], fill.amount_out, decimals[1])
-            late_amount = LateAmount(order.order_id, fill.amount_out, str(price), fill.fee_lamports)
-            amounts.append(late_amount)
+            amounts.append(_build_amount(order, fill))
     if amounts:
         await orders.store(amounts)
     observe.late_fills_asked(len(due), len(amounts))
+
+
+def _build_amount(order: UnknownAmount, fill: Fill) -> LateAmount:
+    children = build_children(order.order_id, order.terms, order.bracket, fill.amount_out)
+    price = compute_price(order.terms, fill.amount_out)
+    return LateAmount(order.order_id, fill.amount_out, price, fill.fee_lamports, children)

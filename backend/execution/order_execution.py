@@ -11,6 +11,7 @@ from typing import Unpack
 
 from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.errors import EngineError, Rejected, RetryLater, Transient, Unavailable
+from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import (
     Cause,
     RecoveryAction,
@@ -218,6 +219,7 @@ class OrderExecution:
                 amount_out=fill.amount_out,
                 executed_price=price,
                 network_fee_lamports=fill.fee_lamports,
+                children=build_children(order.id, order.terms, order.bracket, fill.amount_out),
             )
         else:
             # It landed, so the order has ended; its amount follows when a node tells it.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
+from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
@@ -27,6 +28,7 @@ class TransitionFields(TypedDict, total=False):
     network_fee_lamports: int
     last_error: str
     wait_ms: int
+    children: tuple[ChildOrder, ...]
 
 
 class StepRecorder:

@@ -14,8 +14,10 @@ import orjson
 
 from backend.domain.amounts import format_amount
 from backend.domain.condition_fields import format_condition
+from backend.domain.groups.bracket_fields import format_bracket
+from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, advance
-from backend.domain.orders import NewOrder, OrderEvent, TimeInForce
+from backend.domain.orders import NewOrder, OrderEvent, OrderTerms, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.times import format_time
 
@@ -68,7 +70,32 @@ def build_first_events(order: NewOrder, row: asyncpg.Record) -> list[OrderEvent]
 
 def encode_first_data(order: NewOrder) -> str:
     """The data of an order's first event as JSON text: its terms and names."""
-    terms = order.terms
+    data = _describe_terms(order.terms)
+    if order.bracket is not None:
+        pair = order.terms.token_in, order.terms.token_out
+        data["bracket"] = format_bracket(order.bracket, *pair)
+    if order.time_in_force is not TimeInForce.GTC:
+        data["timeInForce"] = order.time_in_force.value
+    if order.expires_at is not None:
+        data["expiresAt"] = format_time(order.expires_at)
+    if order.batch_id is not None:
+        data["batchId"] = str(order.batch_id)
+    if order.oco_group is not None:
+        data["ocoGroup"] = str(order.oco_group)
+    if order.client_order_id is not None:
+        data["clientOrderId"] = order.client_order_id
+    return orjson.dumps(data).decode()
+
+
+def encode_child_data(child: ChildOrder) -> str:
+    """The data of the first event of an order that came to be of another one."""
+    data = _describe_terms(child.terms) | {"parentId": str(child.parent_id)}
+    if child.oco_group is not None:
+        data["ocoGroup"] = str(child.oco_group)
+    return orjson.dumps(data).decode()
+
+
+def _describe_terms(terms: OrderTerms) -> dict[str, object]:
     data: dict[str, object] = {
         "type": terms.type.value,
         "tokenIn": terms.token_in.symbol,
@@ -82,12 +109,4 @@ def encode_first_data(order: NewOrder) -> str:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
     if terms.condition is not None:
         data |= format_condition(terms.condition, terms.price_of, terms.token_in, terms.token_out)
-    if order.time_in_force is not TimeInForce.GTC:
-        data["timeInForce"] = order.time_in_force.value
-    if order.expires_at is not None:
-        data["expiresAt"] = format_time(order.expires_at)
-    if order.batch_id is not None:
-        data["batchId"] = str(order.batch_id)
-    if order.client_order_id is not None:
-        data["clientOrderId"] = order.client_order_id
-    return orjson.dumps(data).decode()
+    return data

@@ -13,11 +13,11 @@ is ``submitted`` once its expiry has passed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Coroutine, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -37,75 +37,37 @@ from backend.store.errors import (
     report_unavailable,
 )
 from backend.store.group_commit import group_commits
-from backend.store.transitions import LeaseLost, Transition, to_columns
+from backend.store.groups import confirmations
+from backend.store.transitions import RECORD, LeaseLost, Transition, to_columns
+from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
+
+_StepKey = tuple[UUID, int]
+"""The id and the epoch of an order that a transition is of."""
+_CommitCall = Callable[
+    [DatabaseConnection, Sequence[Transition], set[_StepKey]], Coroutine[Any, Any, None]
+]
 
 RETRY_S = 0.1
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
 
-# The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
-# rows, here as one row: so it finds each order by its id, even with a plan from when there were few
-# orders, and keeps that generic plan.
-# "IS NOT FALSE" matches no index on purpose: with statistics from a quiet time, PostgreSQL takes
-# the partial index of open orders for empty, and would join every row with all open orders.
-_RECORD_TRANSITIONS = """ -- record
-WITH input AS (
-    SELECT *, status IN ('confirmed', 'failed', 'cancelled', 'expired') AS is_final FROM unnest(
-        $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
-        $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
-        $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
-        $20::bool[]
-    ) AS i(id, epoch, seq, via, via_attempt, via_data,
-           status, attempt, data, dex, route, tx_hash, signed_tx,
-           last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms, kept)
-    LIMIT cardinality($1::uuid[])
-), written AS MATERIALIZED (
-    SELECT clock_timestamp() AS at
-), moved AS (
-    UPDATE orders o SET
-        status = i.status::order_status,
-        seq = o.seq + CASE WHEN i.via IS NULL THEN 1 ELSE 2 END,
-        attempts = i.attempt,
-        dex = coalesce(i.dex, o.dex),
-        route = coalesce(i.route, o.route),
-        tx_hash = CASE WHEN i.status NOT IN ('routing', 'waiting')
-            THEN coalesce(i.tx_hash, o.tx_hash) END,
-        signed_tx = i.signed_tx,
-        last_valid_height = i.last_valid_height,
-        amount_out = i.amount_out,
-        amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
-        executed_price = i.executed_price,
-        network_fee_lamports = coalesce(
-            o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
-        ),
-        last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $21::interval END,
-        waiting_since = CASE
-            WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
-        END,
-        next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $22::interval,
-        updated_at = (SELECT at FROM written),
-        trigger_shard = CASE WHEN i.status = 'waiting'
-            THEN order_trigger_shard(o.token_in, o.token_out) END,
-        closed_as = CASE WHEN i.is_final THEN order_closed_as(
-            i.status::order_status, coalesce(i.dex, o.dex), o.type, o.token_in, o.token_out) END,
-        closed_at = CASE WHEN i.is_final THEN (SELECT at FROM written) END
-    FROM input i
-    WHERE o.id = i.id AND o.epoch = i.epoch AND o.seq = i.seq AND o.open IS NOT FALSE
-        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
-    RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex,
-              clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data
-), logged AS (
-    INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq - 1, via::order_status, at, via_attempt, via_data
-    FROM moved WHERE via IS NOT NULL
-    UNION ALL
-    SELECT id, seq, status, at, attempts, data FROM moved
+_NOTHING: Final = dict.fromkeys(
+    ("note", "group_type", "group_column", "locks", "group_returned", "effects", "counts", "left"),
+    "",
 )
-SELECT id, epoch, owner, batch_id, dex, at, pg_current_xact_id()::text::bigint AS txid FROM moved
-"""
+_RECORD_TRANSITIONS: Final = RECORD.format(source="input", **_NOTHING)
+_RECORD_CONFIRMATIONS: Final = RECORD.format(
+    note=" confirmations with what they do to other orders",
+    group_type=", $23::uuid[]",
+    group_column=", oco_group",
+    locks=f"{confirmations.LOCKS}, ",
+    source="settled",
+    group_returned=", o.oco_group",
+    effects=f", {confirmations.EFFECTS}",
+    counts=confirmations.COUNTS,
+    left=confirmations.LEFT,
+)
 
 _FIND_RECORDED = """ -- find recorded
 SELECT o.id, o.epoch
@@ -166,27 +128,58 @@ class Journal:
 
     async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
         started_at = perf_counter()
-        columns = to_columns(transitions)
-        is_in_doubt = False
-        expired: set[tuple[UUID, int]] = set()
+        confirmed = [each for each in transitions if confirmations.changes_others(each)]
+        others = transitions
+        if confirmed:
+            others = [each for each in transitions if not confirmations.changes_others(each)]
+        stored: set[_StepKey] = set()
+        expired: set[_StepKey] = set()
+        if others:
+            await self._store(others, self._commit, stored, expired)
+        failure: Exception | None = None
+        if confirmed:
+            try:
+                await self._store(confirmed, self._commit_confirmations, stored, expired)
+            except DATABASE_ERRORS as error:  # the others are stored all the same
+                failure = error
+        observe.journal_committed(len(transitions), perf_counter() - started_at)
+        # By epoch too: a batch may contain two claims of one order, of which the older is lost.
+        return [
+            failure
+            if failure is not None and confirmations.changes_others(each)
+            else _build_result(each.order, stored, expired)
+            for each in transitions
+        ]
 
-        async def write() -> set[tuple[UUID, int]]:
+    async def _store(
+        self,
+        transitions: Sequence[Transition],
+        commit: _CommitCall,
+        stored: set[_StepKey],
+        expired: set[_StepKey],
+    ) -> None:
+        """Store transitions, until PostgreSQL has done so: adds to ``stored`` and ``expired``."""
+        if any(each.order.oco_group is not None for each in transitions):
+            # In the order of ids, as all statements that write several rows of a group.
+            transitions = sorted(transitions, key=lambda each: each.order.id)
+        is_in_doubt = False
+
+        async def write() -> None:
             async with self._pool.acquire() as connection:
-                stored = await self._commit(connection, transitions, columns)
+                await commit(connection, transitions, stored)
                 if is_in_doubt:
                     # The connection broke in an earlier attempt, which may have committed.
-                    rows = await connection.fetch(_FIND_RECORDED, *columns[:4])
-                    stored |= {(row["id"], row["epoch"]) for row in rows}
+                    rows = await connection.fetch(_FIND_RECORDED, *to_columns(transitions)[:4])
+                    stored.update((row["id"], row["epoch"]) for row in rows)
                 unsubmitted = [
                     each.order for each in transitions if _may_have_expired(each, stored)
                 ]
                 if unsubmitted:
                     expired.update(await find_expired(connection, unsubmitted))
-                return stored
 
         while True:
             try:
-                stored = await repeat_conflicts(write)
+                await repeat_conflicts(write)
                 break
             except DATABASE_ERRORS as error:
                 report_unavailable(error)
@@ -194,23 +187,45 @@ class Journal:
                     raise
                 is_in_doubt = True
                 await asyncio.sleep(RETRY_S)
-        observe.journal_committed(len(transitions), perf_counter() - started_at)
-        # By epoch too: a batch may contain two claims of one order, of which the older is lost.
-        return [_build_result(each.order, stored, expired) for each in transitions]
 
     async def _commit(
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        columns: Sequence[list[object]],
-    ) -> set[tuple[UUID, int]]:
+        stored: set[_StepKey],
+    ) -> None:
         policy = self._policy
         rows = await connection.fetch(
-            _RECORD_TRANSITIONS, *columns, policy.duration, policy.rekick_after
+            _RECORD_TRANSITIONS, *to_columns(transitions), policy.duration, policy.rekick_after
         )
         if rows:
             self._on_commit(_build_commit(rows, transitions))
-        return {(row["id"], row["epoch"]) for row in rows}
+        stored.update((row["id"], row["epoch"]) for row in rows)
+
+    async def _commit_confirmations(
+        self,
+        connection: DatabaseConnection,
+        transitions: Sequence[Transition],
+        stored: set[_StepKey],
+    ) -> None:
+        policy, left = self._policy, transitions
+        while left:  # an order of the group was withdrawn, or amended, at this very moment
+            rows = await connection.fetch(
+                _RECORD_CONFIRMATIONS,
+                *to_columns(left),
+                *(policy.duration, policy.rekick_after),
+                *confirmations.to_columns(left),
+            )
+            committed = [row for row in rows if row["txid"] is not None]
+            if committed:
+                begins_wait = any(each.children for each in left)
+                self._on_commit(Commit(committed[0]["txid"], None, begins_wait))
+                observe.orders_stored(committed[0]["placed_count"])
+                for _ in range(committed[0]["cancelled_count"]):
+                    observe.order_ended(Status.CANCELLED, "", CancelReason.SIBLING_FILLED)
+            stored.update((row["id"], row["epoch"]) for row in committed)
+            moved = {(row["id"], row["epoch"]) for row in rows if row["txid"] is None}
+            left = [each for each in left if (each.order.id, each.order.epoch) in moved]
 
 
 def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
@@ -237,14 +252,14 @@ def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderE
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
-def _may_have_expired(transition: Transition, stored: Set[tuple[UUID, int]]) -> bool:
+def _may_have_expired(transition: Transition, stored: Set[_StepKey]) -> bool:
     order, status = transition.order, transition.step.status
     is_stored = (order.id, order.epoch) in stored
     return order.can_expire and status is Status.SUBMITTED and not is_stored
 
 
 def _build_result(
-    order: LeasedOrder, stored: Set[tuple[UUID, int]], expired: Set[tuple[UUID, int]]
+    order: LeasedOrder, stored: Set[_StepKey], expired: Set[_StepKey]
 ) -> Exception | None:
     key = order.id, order.epoch
     if key in stored:

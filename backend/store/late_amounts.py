@@ -1,6 +1,7 @@
 """Confirmed orders whose amount is not known yet, because no node has told it.
 
-Their events are final, so a later amount changes the row only.
+Their events are final, so a later amount changes the row only. The orders of a bracket, which sell
+what its entry received, come to be in the commit that stores the amount.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
-from backend.domain.amounts import Token
+from backend.domain.groups.brackets import Bracket
+from backend.domain.groups.children import ChildOrder
+from backend.domain.orders import OrderTerms
 from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
+from backend.store.groups.bracket_rows import decode_bracket
+from backend.store.groups.child_rows import build_insert, to_child_columns
+from backend.store.leases.leased_orders import parse_terms
 
 ASK_INTERVAL: Final = timedelta(seconds=5)
 ASK_INTERVAL_MAX: Final = timedelta(minutes=5)
@@ -32,13 +38,11 @@ WHERE o.id IN (
       AND updated_at > now() - $4::interval
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-RETURNING o.id, o.tx_hash, o.token_in, o.token_out, o.amount_in
+RETURNING o.id, o.tx_hash, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
+          o.slippage_bps, o.max_price_impact_bps, o.condition, o.bracket
 """
 
-_STORE = """
-WITH written AS MATERIALIZED (
-    SELECT clock_timestamp() AS at
-)
+_UPDATE = """
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
     network_fee_lamports = coalesce(o.network_fee_lamports, 0) + i.network_fee,
@@ -51,27 +55,36 @@ FROM (
 ) i
 WHERE o.id = i.id AND o.amount_pending
 """
+_WRITTEN = "WITH written AS MATERIALIZED (SELECT clock_timestamp() AS at)"
+_STORE = f"{_WRITTEN} {_UPDATE}"
+_STORE_WITH_CHILDREN = f"""
+{_WRITTEN}, stored AS ({_UPDATE} RETURNING o.id, o.owner), {build_insert("stored", first=5)}
+SELECT count(*) FROM placed
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownAmount:
-    """A confirmed order whose amount is not known; ``amount_in`` in base units."""
+    """A confirmed order whose amount is not known, and the bracket that waits for it."""
 
     order_id: UUID
     signature: str
-    token_in: Token
-    token_out: Token
-    amount_in: int
+    terms: OrderTerms
+    bracket: Bracket | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LateAmount:
-    """The amount of a confirmed order in base units, its executed price and its network fee."""
+    """The amount of a confirmed order in base units, its executed price and its network fee.
+
+    ``children`` come to be in the commit that stores it.
+    """
 
     order_id: UUID
     amount_out: int
     executed_price: str
     network_fee_lamports: int
+    children: tuple[ChildOrder, ...] = ()
 
 
 class LateAmountStore:
@@ -88,19 +101,20 @@ class LateAmountStore:
             UnknownAmount(
                 row["id"],
                 row["tx_hash"],
-                self._tokens.find(row["token_in"], "token_in"),
-                self._tokens.find(row["token_out"], "token_out"),
-                int(row["amount_in"]),
+                parse_terms(row, self._tokens),
+                None if row["bracket"] is None else decode_bracket(row["bracket"]),
             )
             for row in rows
         ]
 
     async def store(self, amounts: Sequence[LateAmount]) -> None:
         """Store amounts; those that are known already stay as they are."""
+        children = [child for amount in amounts for child in amount.children]
         await self._pool.execute(
-            _STORE,
+            _STORE_WITH_CHILDREN if children else _STORE,
             [amount.order_id for amount in amounts],
             [Decimal(amount.amount_out) for amount in amounts],
             [Decimal(amount.executed_price) for amount in amounts],
             [amount.network_fee_lamports for amount in amounts],
+            *(to_child_columns(children) if children else ()),
         )

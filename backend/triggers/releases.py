@@ -91,7 +91,7 @@ class Releases:
 def _describe(met: Met) -> MetTrigger:
     """The event of a release: the price that was observed, where and when, and what it met."""
     order, quote = met.order.order, met.order.quote
-    direction, owner, price_of = met.watched
+    direction, owner, price_of, group = met.watched
     price = PriceRatio(quote.amount_out, quote.amount_in)
     data = {
         "executablePrice": _format(price, direction, price_of),
@@ -103,7 +103,7 @@ def _describe(met: Met) -> MetTrigger:
     if trigger is not None:
         data["triggerPrice"] = _format(trigger, direction, price_of)
     mark = order.state.high_water
-    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode(), mark)
+    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode(), mark, group)
 
 
 def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:

@@ -47,6 +47,7 @@ class Watched(NamedTuple):
     direction: Direction
     owner: str
     price_of: PriceOf
+    oco_group: UUID | None = None
 
 
 class WatchedOrders:
@@ -133,8 +134,7 @@ class WatchedOrders:
             known = book.find(record.id)
             if known is None or known.seq < record.seq:
                 book.insert(_to_waiting(record))
-                watched = Watched(direction, record.owner, record.terms.price_of)
-                self._places[record.id] = self._known.setdefault(watched, watched)
+                self._places[record.id] = self._find_watched(direction, record)
                 added.add(direction)
         return added
 
@@ -178,6 +178,11 @@ class WatchedOrders:
     def forget(self, order_id: UUID) -> None:
         """Forget an order that has left its book."""
         self._places.pop(order_id, None)
+
+    def _find_watched(self, direction: Direction, record: WaitingRecord) -> Watched:
+        """One object for many orders, but for those of groups."""
+        watched = Watched(direction, record.owner, record.terms.price_of, record.oco_group)
+        return watched if record.oco_group else self._known.setdefault(watched, watched)
 
     def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
         """One object for each direction: a hundred thousand orders refer to it."""

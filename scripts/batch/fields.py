@@ -27,6 +27,10 @@ FIELDS = {
     "trailBps": "of trailingStop: so far below the highest price",
     "confirmations": "so many reads in a row have to meet the trigger",
     "then": "what a takeProfit becomes: limit, or market",
+    "bracketTakeProfit": "once filled, sell what it received at this price, of that token",
+    "bracketStop": "once filled, sell it if the price falls to this",
+    "bracketTrailBps": "once filled, sell it so far below its highest price",
+    "ocoGroup": "the same in two lines, one behind the other: at most one is executed",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
@@ -44,6 +48,7 @@ INTEGER_FIELDS = {
     "slippageBps": (0, _BPS),
     "maxPriceImpactBps": (0, _BPS),
     "trailBps": (50, 5_000),
+    "bracketTrailBps": (50, 5_000),
     "confirmations": (1, 10),
 }
 """The fields that are whole numbers, with the least and the largest."""
@@ -61,7 +66,7 @@ _CHOICES = (
 )
 _NUMBERS = (
     *("amount", "amountIn", "minAmountOut", "limitPrice", "triggerPrice", "stopPrice"),
-    "activationPrice",
+    *("activationPrice", "bracketTakeProfit", "bracketStop"),
 )
 _DIGITS_MAX = 40
 _SLIPPAGE_FRACTION_LIMIT = Decimal("0.5")

@@ -20,6 +20,7 @@ from batch.fields import (
     is_client_order_id,
     translate_spellings,
 )
+from batch.groups import find_group_faults
 from batch.lines import Faults, LineReader, describe_os_error, open_text
 from batch.orders import InvalidInput, Order, OrderList
 
@@ -77,6 +78,8 @@ class _OrderReader:
             self._read_json_lines()
         elif first:
             self._read_csv()
+        for index, reason in find_group_faults(self._orders.orders):
+            self._faults.add(self._orders.lines[index], reason)
         return self._orders
 
     def _add(self, line: int, order: Order) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import aiohttp
 
+from batch.groups import build_body, split_orders
 from batch.orders import InvalidInput, OrderList
 from batch.progress import BatchProgress, Json
 from batch.server import RETRY_DELAY_S, ApiResponse, RetryableError, read_refusal, read_response
@@ -62,9 +63,7 @@ class BatchSubmitter:
         async with asyncio.TaskGroup() as tasks:
             stream_task = tasks.create_task(self._follow_stream())
             await self._stream_opened.wait()  # from here on no event is missed
-            size = max(batch_size, 1)
-            starts = range(0, len(self._orders), size)
-            chunks = (range(start, min(start + size, len(self._orders))) for start in starts)
+            chunks = split_orders(self._orders, max(batch_size, 1))
             is_batch = batch_size > 0
             # The first one alone: it says whether this command ran before.
             await self._send_chunk(next(chunks), is_batch=is_batch)
@@ -84,12 +83,14 @@ class BatchSubmitter:
 
     async def _send_chunk(self, chunk: range, *, is_batch: bool) -> None:
         self.progress.requested += len(chunk)
-        await (self._place_batch(chunk) if is_batch else self._place_order(chunk[0]))
+        is_alone = not is_batch and len(chunk) == 1
+        await (self._place_order(chunk[0]) if is_alone else self._place_batch(chunk))
 
     async def _place_order(self, index: int) -> None:
         """``POST /api/orders/execute``: 202 if the order is stored, 422 if it is invalid."""
         order = self._orders[index]
-        response = await self._post("/api/orders/execute", order, f"one-{order['clientOrderId']}")
+        body = build_body(order)
+        response = await self._post("/api/orders/execute", body, f"one-{order['clientOrderId']}")
         if response.status == 202:
             order_id = response.body["orderId"]
             await self._add_accepted(index, order_id, is_replayed=response.is_replayed)
@@ -101,7 +102,7 @@ class BatchSubmitter:
 
         An entry has an id or a problem. The status is 422 if no order was valid, else 202.
         """
-        orders = [self._orders[index] for index in chunk]
+        orders = [build_body(self._orders[index]) for index in chunk]
         key = f"{self._batch_key}-{len(chunk)}-{orders[0]['clientOrderId']}"
         response = await self._post("/api/orders/batch", {"orders": orders}, key)
         entries = response.body.get("orders", [{"problem": response.body}] * len(chunk))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backend.domain.lifecycle import Status
+from backend.trials.audit.group_rules import find_broken_groups, find_wrong_children
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
@@ -105,42 +106,6 @@ def test_an_order_that_received_less_than_its_limit_is_wrong() -> None:
     below = replace(DONE, min_amount_out=SWAP.amount_out + 1)
     planted = replace(evidence(), rows={**evidence().rows, "a": below})
     assert violated_kinds(planted) == {ViolationKind.WRONG}
-
-
-def test_a_pair_of_which_both_orders_were_executed_is_doubled() -> None:
-    grouped = {**evidence().rows, "a": replace(DONE, oco_group="g")}
-    assert audit(replace(evidence(), rows={**grouped, "b": replace(FAILED, oco_group="g")})) == []
-    second = replace(SWAP, signature="sig-b")
-    confirmed = replace(DONE, id="b", signature="sig-b", seq=3, oco_group="g")
-    journal = [*GOOD[:5], OrderTransition("b", 3, "confirmed"), *GOOD[6:]]
-    planted = replace(
-        evidence(),
-        rows={**grouped, "b": confirmed},
-        journal=journal,
-        order_streams={},
-        feed_streams={},
-        swaps=[SWAP, second],
-        order_by_signature={"sig-a": "a", "sig-b": "b"},
-        balance_changes={SOL: -20, USDC: 1_980},
-    )
-    assert violated_kinds(planted) == {ViolationKind.DOUBLED}
-
-
-def test_a_cancelled_order_of_a_pair_needs_no_client_if_the_other_was_executed() -> None:
-    journal = [*GOOD[:2], OrderTransition("b", 2, "cancelled"), *GOOD[2:3], *GOOD[4:5], *GOOD[6:]]
-    cancelled = replace(FAILED, status=Status.CANCELLED, seq=2, oco_group="g")
-    planted = replace(evidence(), journal=journal, order_streams={}, feed_streams={})
-    rows = {"a": replace(DONE, oco_group="g"), "b": cancelled}
-    assert audit(replace(planted, rows=rows)) == []
-    assert violated_kinds(replace(planted, rows={**rows, "a": DONE})) == {ViolationKind.WRONG}
-
-
-def test_an_order_that_waits_on_after_the_other_of_its_pair_was_executed_is_stuck() -> None:
-    rows = {
-        "a": replace(DONE, oco_group="g"),
-        "b": replace(FAILED, status=Status.WAITING, oco_group="g"),
-    }
-    assert ViolationKind.STUCK in violated_kinds(replace(evidence(), rows=rows))
 
 
 def test_an_order_that_was_submitted_after_its_expiry_is_wrong() -> None:
@@ -283,3 +248,58 @@ def test_a_stop_limit_that_was_released_once_waits_for_its_limit() -> None:
     again = OrderRelease("a", "stopLimit", "94", "95")
     assert not violated_kinds(replace(evidence(), releases=[first]))
     assert violated_kinds(replace(evidence(), releases=[first, again])) == {ViolationKind.WRONG}
+
+
+ONE = replace(DONE, oco_group="g")
+OTHER = replace(FAILED, oco_group="g", status=Status.CANCELLED, cancel_reason="cancelled_by_oco")
+
+
+def group_evidence(*rows: OrderRow) -> Evidence:
+    """Only rows, and what the ledger has of the first one."""
+    return replace(evidence(), rows={row.id: row for row in rows}, journal=())
+
+
+def find_in_groups(*rows: OrderRow) -> list[ViolationKind]:
+    planted = group_evidence(*rows)
+    return [each.kind for rule in GROUP_RULES for each in rule(planted)]
+
+
+GROUP_RULES = (find_broken_groups, find_wrong_children)
+
+
+def test_of_a_group_one_order_is_executed_and_the_other_withdrawn() -> None:
+    assert find_in_groups(ONE, OTHER) == []
+    assert find_in_groups(ONE, replace(OTHER, status=Status.FAILED, cancel_reason=None)) == []
+    both = find_in_groups(ONE, replace(OTHER, status=Status.CONFIRMED, cancel_reason=None))
+    assert both == [ViolationKind.DOUBLED]
+    waiting = find_in_groups(ONE, replace(OTHER, status=Status.WAITING, cancel_reason=None))
+    assert waiting == [ViolationKind.STUCK]
+    failed = replace(ONE, id="c", status=Status.FAILED, signature=None, amount_out=None)
+    assert find_in_groups(failed, OTHER) == [ViolationKind.LOST]
+
+
+ENTRY = replace(DONE, bracket_size=2)
+PROFIT = OrderRow(
+    "p", Status.WAITING, 2, None, USDC, SOL, 990, None, is_leased=False, parent_id="a"
+)
+STOP = replace(PROFIT, id="s")
+
+
+def test_an_entry_has_the_orders_of_its_bracket_for_what_it_received() -> None:
+    assert find_in_groups(ENTRY, PROFIT, STOP) == []
+    assert find_in_groups(ENTRY, PROFIT) == [ViolationKind.LOST]
+    assert find_in_groups(ENTRY, PROFIT, STOP, replace(STOP, id="t")) == [ViolationKind.DOUBLED]
+    assert find_in_groups(ENTRY, PROFIT, replace(STOP, amount_in=991)) == [ViolationKind.WRONG]
+    assert find_in_groups(ENTRY, PROFIT, replace(STOP, mint_in=SOL)) == [ViolationKind.WRONG]
+    failed = replace(ENTRY, status=Status.FAILED, amount_out=None)
+    assert find_in_groups(failed) == []
+    assert find_in_groups(failed, PROFIT) == [ViolationKind.WRONG]
+    unknown = replace(ENTRY, amount_out=None)  # no node has told it yet
+    assert find_in_groups(unknown) == []
+
+
+def test_an_order_whose_parent_no_client_received_is_doubled() -> None:
+    planted = replace(evidence(), rows={**evidence().rows, "p": replace(PROFIT, parent_id="x")})
+    assert ViolationKind.DOUBLED in violated_kinds(planted)
+    planted = replace(planted, rows={**planted.rows, "p": PROFIT})
+    assert ViolationKind.DOUBLED not in violated_kinds(planted)

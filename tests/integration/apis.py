@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from backend.api.server.process import serve_api
 from backend.config import Settings
+from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
@@ -161,8 +162,14 @@ class OrderDriver:
             '{"dex":"raydium","executedPrice":"100","amountOut":"150","slot":7,'
             f'"txHash":"signature-{leased.attempt}"}}'
         )
+        received = 150_000_000
         return await self._record(
-            leased, Cause.LANDED, data, amount_out=150_000_000, executed_price="100.50"
+            leased,
+            Cause.LANDED,
+            data,
+            amount_out=received,
+            executed_price="100.50",
+            children=build_children(leased.id, leased.terms, leased.bracket, received),
         )
 
     async def fail(self, leased: LeasedOrder) -> LeasedOrder:

@@ -10,17 +10,21 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
+from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import TRANSITIONS, Cause, Status, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
 from backend.engine.api_services import now
+from backend.store.groups.confirmations import changes_others
 from backend.store.journal import LeasePolicy
 from backend.store.transitions import IntermediateStep, LeaseLost, Transition, to_columns
 from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import ROWS_MAX
-from tests.integration.stores import LIMIT_TERMS, ORDER_TERMS, Store, new_order
+from tests.integration.stores import BRACKET, LIMIT_TERMS, ORDER_TERMS, Store, new_order
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.transition_write import parse_writes
@@ -42,9 +46,10 @@ UPDATE orders SET lease_until = lease_until - $1::interval, kick_at = kick_at - 
                   waiting_since = waiting_since - $1::interval,
                   expires_at = expires_at - $1::interval
 """
+_GOOD_CAUSES = frozenset({Cause.ROUTED, Cause.SIGNED, Cause.LANDED})
 _READ_ROWS = """
 SELECT id, status, seq, attempts, epoch, dex, tx_hash, signed_tx, last_valid_height, amount_out,
-       executed_price, last_error, open,
+       executed_price, last_error, open, oco_group, parent_id, cancel_reason,
        extract(epoch FROM lease_until - now()) AS lease_s,
        extract(epoch FROM next_attempt_at - now()) AS wait_s,
        extract(epoch FROM waiting_since - now()) AS waiting_s, amount_pending,
@@ -75,7 +80,8 @@ class StorePair:
 
     async def accept(self) -> None:
         terms = self.random.choice((ORDER_TERMS, ORDER_TERMS, LIMIT_TERMS))
-        order, expires_at = new_order(terms=terms), None
+        bracket = self.random.choice((None, BRACKET))
+        order, expires_at = new_order(terms=terms, bracket=bracket), None
         if self.random.random() < 0.3:
             after = timedelta(seconds=EXPIRY_S)
             expires_at = self.now + EXPIRY_S
@@ -89,7 +95,18 @@ class StorePair:
             REKICK_S,
             time_in_force=order.time_in_force,
             expires_at=expires_at,
+            bracket=bracket,
         )
+
+    async def accept_pair(self) -> None:
+        """Two orders of a group, of which the second may have a bracket."""
+        group = uuid7()
+        for bracket in (None, self.random.choice((None, BRACKET))):
+            order = new_order(terms=LIMIT_TERMS, oco_group=group, bracket=bracket)
+            await self.store.intake.accept(order)
+            self.model.accept(
+                *(self.now, order.id, LIMIT_TERMS, REKICK_S), oco_group=group, bracket=bracket
+            )
 
     async def shift_time(self) -> None:
         seconds = self.random.choice((1, 1, 1, 2, 2, -CLOCK_STEP_S / STEP_S)) * STEP_S
@@ -137,7 +154,10 @@ class StorePair:
     async def release_waiting(self) -> None:
         waiting = [row for row in self.model.rows.values() if row.status is Status.WAITING]
         met = [
-            MetTrigger(row.id, row.seq - self.random.choice((0, 0, 0, 1)), "local", "{}")
+            MetTrigger(
+                *(row.id, row.seq - self.random.choice((0, 0, 0, 1)), "local", "{}"),
+                oco_group=row.oco_group,
+            )
             for row in self.sample(waiting, 3)
         ]
         expected = {
@@ -175,8 +195,13 @@ class StorePair:
         chosen = {(order.id, order.epoch): order for order in self.sample(candidates, 6)}
         transitions = [self.build_transition(order) for order in chosen.values()]
         results = await record_together(self.store, transitions)
-        writes = parse_writes(to_columns(transitions))
+        plain = [each for each in transitions if not changes_others(each)]
+        writes = parse_writes(to_columns(plain)) if plain else []
         moved = self.model.record(self.now, writes, LEASE_S, REKICK_S)
+        for each in transitions:
+            if changes_others(each):
+                write, seconds = parse_writes(to_columns([each])), (LEASE_S, REKICK_S)
+                moved += self.model.record_confirmations(self.now, write, each.children, *seconds)
         moved_keys = [(each, self.model.rows[each].epoch) for each in moved]
         for transition, is_stored in zip(transitions, results, strict=True):
             order = transition.order
@@ -193,7 +218,10 @@ class StorePair:
         causes = [cause for status, cause in TRANSITIONS if status is at]
         if order.terms.condition is None:
             causes = [each for each in causes if each is not Cause.UNMET]
-        cause = self.random.choice([each for each in causes if each is not Cause.CLAIMED])
+        causes = [each for each in causes if each is not Cause.CLAIMED]
+        # Half of the steps go on to the end of an order that is filled.
+        good = [each for each in causes if each in _GOOD_CAUSES]
+        cause = self.random.choice(good if good and self.random.random() < 0.5 else causes)
         step = advance(at, order.attempt, cause)
         waits = step.is_retry or step.status is Status.WAITING
         is_end = step.status is Status.CONFIRMED and self.random.random() < 0.7
@@ -209,6 +237,7 @@ class StorePair:
             executed_price="2.5" if is_end else None,
             last_error="error" if step.is_retry or step.status is Status.FAILED else None,
             wait_ms=WAIT_S * 1000 if waits else None,
+            children=build_children(order.id, order.terms, order.bracket, 5) if is_end else (),
         )
 
     async def assert_equal(self) -> None:
@@ -224,6 +253,10 @@ class StorePair:
             self.assert_about(stored["wait_s"], row.next_attempt_at)
             self.assert_about(stored["waiting_s"], row.waiting_since)
             assert stored["amount_pending"] == row.amount_pending
+            for name in ("oco_group", "parent_id"):
+                assert stored[name] == getattr(row, name), name
+            is_by_group = stored["cancel_reason"] == CancelReason.SIBLING_FILLED
+            assert is_by_group == (row.cancel_reason == CancelReason.SIBLING_FILLED)
             self.assert_about(stored["kick_s"], row.kick_at)
         written: dict[UUID, list[tuple[object, ...]]] = {}
         for event in await self.store.pool.fetch(_READ_EVENTS):

@@ -12,10 +12,11 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from backend.api.wire.cursors import StreamCursors
-from backend.domain.conditions import Limit
+from backend.domain.conditions import Limit, Stop, TakeProfit
+from backend.domain.groups.brackets import Bracket, BracketLeg
 from backend.domain.lifecycle import Cause, advance
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType, TimeInForce
-from backend.domain.prices import PriceRatio
+from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.runtime.commit_notifications import Commit
@@ -40,6 +41,11 @@ LIMIT_TERMS = replace(
     condition=Limit(PriceRatio(12, 100)),
 )
 """Waits until a SOL brings 120 USDC."""
+BRACKET = Bracket(
+    BracketLeg(TakeProfit(PriceRatio(12, 1)), PriceOf.TOKEN_IN, 50),
+    BracketLeg(Stop(PriceRatio(9, 1)), PriceOf.TOKEN_IN, 300),
+)
+"""Sells what was bought, at 12 or at 9 base units each."""
 LONG_LEASES = LeasePolicy(duration=timedelta(seconds=60), rekick_after=timedelta(seconds=60))
 EXPIRED_LEASES = LeasePolicy(duration=timedelta(0), rekick_after=timedelta(0))
 """Leases that expire at once, and jobs that are overdue at once."""
@@ -53,6 +59,8 @@ def new_order(
     expires_at: datetime | None = None,
     owner: str = "local",
     terms: OrderTerms = ORDER_TERMS,
+    oco_group: UUID | None = None,
+    bracket: Bracket | None = None,
 ) -> NewOrder:
     time_in_force = TimeInForce.GTC if expires_at is None else TimeInForce.GTD
     return NewOrder(
@@ -64,6 +72,8 @@ def new_order(
         idempotency_key,
         time_in_force=time_in_force,
         expires_at=expires_at,
+        oco_group=oco_group,
+        bracket=bracket,
     )
 
 

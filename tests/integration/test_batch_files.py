@@ -121,6 +121,21 @@ async def test_check_names_wrong_values_of_orders_that_wait(tmp_path: Path) -> N
     assert "line 3" not in errors
 
 
+async def test_check_names_lines_that_are_no_group(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    rows = ("one", "a", "a", "one", "b", "b", "b", "")
+    file.write_text(f"{COLUMNS},ocoGroup\n" + "".join(f"SOL,USDC,1,{row}\n" for row in rows))
+    code, _, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--check")
+    assert code == 2
+    for line, count in ((2, 1), (5, 2), (6, 3)):
+        words = f"is that of {count}: a group is two lines, one behind the other"
+        assert any(
+            each.startswith(f"line {line}: ocoGroup: ") and words in each
+            for each in errors.splitlines()
+        ), errors
+    assert "line 3" not in errors
+
+
 @pytest.mark.parametrize("lines", [("--batch-size", "10"), ()])
 async def test_a_file_with_a_wrong_value_is_not_placed_in_part(
     tmp_path: Path, lines: tuple[str, ...]

@@ -27,6 +27,7 @@ SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement ~
 """
 STATEMENTS_BY_ID = {
     "record": journal._RECORD_TRANSITIONS,
+    "record confirmations": journal._RECORD_CONFIRMATIONS,
     "find recorded": journal._FIND_RECORDED,
     "find expired": expired_submissions._FIND_EXPIRED,
     "claim": lease_store._CLAIM,
@@ -35,6 +36,7 @@ STATEMENTS_BY_ID = {
     "cancel": cancellations._CANCEL_ORDERS,
     "load waiting": waiting_orders._LOAD,
     "release waiting": waiting_orders._RELEASE,
+    "release waiting of groups": waiting_orders._RELEASE_GROUPED,
     "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,
 }
@@ -47,6 +49,7 @@ STATEMENTS_BY_INDEX = {
     "finish a cancel timer": cancel_timers._FINISH,
     "take due amounts": late_amounts._TAKE_DUE,
     "store amounts": late_amounts._STORE,
+    "store amounts with children": late_amounts._STORE_WITH_CHILDREN,
     "find by client order id": earlier_requests._FIND_ORDERS.format(column="client_order_id"),
     "find by key": earlier_requests._FIND_ORDERS.format(column="idempotency_key"),
 }

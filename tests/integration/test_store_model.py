@@ -15,6 +15,7 @@ import pytest
 
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.store.transitions import Transition, to_columns
+from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.store_pair import (
     LEASE_POLICY,
     SHIFT_TIME,
@@ -46,7 +47,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.claim_waiting,
             pair.shift_time,
             pair.accept,
-            pair.accept,
+            pair.accept_pair,
         ]
         for n in range(300):
             await random.choice(operations)()
@@ -55,6 +56,9 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
         await pair.assert_equal()
         statuses = {event.status for row in pair.model.rows.values() for event in row.events}
         assert len(statuses) >= 6
+        assert any(row.parent_id for row in pair.model.rows.values())
+        reasons = {row.cancel_reason for row in pair.model.rows.values()}
+        assert CancelReason.SIBLING_FILLED in reasons
         assert any(row.epoch > 1 for row in pair.model.rows.values())
 
 

@@ -204,6 +204,36 @@ async def test_a_key_comes_from_a_file_and_who_is_refused_is_told_what_to_give(
         assert "Traceback" not in errors
 
 
+async def test_groups_and_brackets_are_placed_from_a_file(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """A part never ends between the two lines of a group."""
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "tokenIn,tokenOut,amount,type,limitPrice,triggerPrice,ocoGroup,bracketTakeProfit,"
+        "bracketStop,bracketTrailBps\n"
+        "USDC,SOL,100,limit,9,,,1000,0.001,\n"
+        "SOL,USDC,1,takeProfit,,1000,a,,,\nSOL,USDC,1,stop,,0.001,a,,,\n"
+        "SOL,USDC,1,limit,1000,,b,,,\nSOL,USDC,1,stop,,0.001,b,,,\n"
+        "USDC,SOL,100,limit,9,,,,,300\n"
+    )
+    async with open_api(database_url, redis_url) as api:
+        for size in ("2", "0"):
+            options = ("--file", str(file), "--batch-size", size, "--again")
+            code, summary = await run_for_summary(api.url, *options)
+            assert (code, summary["accepted"]) == (0, 6)
+    groups = await query(
+        database_url, "SELECT count(*) FROM orders WHERE oco_group IS NOT NULL GROUP BY oco_group"
+    )
+    assert groups == [(2,)] * 4
+    brackets = await query(
+        database_url,
+        "SELECT DISTINCT bracket->'stop'->'condition'->>'kind' FROM orders"
+        " WHERE bracket IS NOT NULL ORDER BY 1",
+    )
+    assert brackets == [("stop",), ("trailingStop",)]
+
+
 async def test_orders_that_wait_are_placed_from_a_file_and_not_waited_for(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

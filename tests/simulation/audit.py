@@ -8,6 +8,7 @@ from uuid import UUID
 
 from backend.domain import backoff
 from backend.domain.conditions import Release, get_release
+from backend.domain.groups.children import build_children
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
     FINAL_STATUSES,
@@ -18,6 +19,7 @@ from backend.domain.lifecycle import (
 from backend.domain.orders import TimeInForce
 from backend.execution import outage
 from backend.execution.confirmation import signature_watch
+from backend.store.withdrawals.cancellations import CancelReason
 from tests.simulation.model import node, postgres
 from tests.simulation.model.chain import ChainModel, Landing, SubmittedTransaction
 from tests.simulation.model.database import DatabaseModel
@@ -46,13 +48,17 @@ class SendMonitor:
         self._now = now
 
     def check(self, transaction: SubmittedTransaction) -> None:
-        """Check that it was stored, and that no other transaction of its order can land."""
+        """Check that it was stored, and that no other one of its order or group can land."""
         events = self._database.rows[transaction.order_id].events
         if not any(transaction.signature in entry.data for entry in events):
             self.violations.append(
                 f"unstored: {_describe(transaction)} was sent before it was stored"
             )
-        sent = self._chain.submissions[transaction.order_id]
+        row = self._database.rows[transaction.order_id]
+        sibling = self._database.find_sibling(row)
+        sent = [*self._chain.submissions[transaction.order_id]]
+        if sibling is not None:
+            sent += self._chain.submissions.get(sibling.id, [])
         landable = [each for each in sent if self._chain.can_land(self._now(), each)]
         if len(landable) > 1:
             names = ", ".join(_describe(each) for each in landable)
@@ -73,6 +79,8 @@ def audit(
             *find_fee_violations(row, landings),
             *find_expiry_violations(row),
         ):
+            yield f"{violation}: order {row.id.int & 0xFFFF} is {row.status}"
+        for violation in find_group_violations(row, database):
             yield f"{violation}: order {row.id.int & 0xFFFF} is {row.status}"
         for violation in _find_slow_transitions(plan, row, healed_at):
             yield f"{violation}: order {row.id.int & 0xFFFF}"
@@ -103,9 +111,10 @@ def order_bound_s(plan: Plan) -> float:
     attempt_s = 3 * quick_s + status_bound_s(plan, Status.SUBMITTED)
     wait_s = plan.settings.backoff_s * 2.0**ATTEMPTS_MAX
     bound_s = plan.settings.attempts_max * (attempt_s + wait_s) + quick_s
-    if plan.conditions:
+    if plan.has_waiting_orders:
         bound_s += UNBOUNDED_TRIES * (attempt_s + backoff.LONGEST_MS / 1000)
-    return bound_s
+    # The second of a group waits for the first, and children for their parent.
+    return bound_s * (1 + bool(plan.pairs) + 2 * bool(plan.brackets))
 
 
 def _bound_attempts(plan: Plan, row: OrderRow) -> int | None:
@@ -197,6 +206,23 @@ def find_waiting_violations(row: OrderRow) -> Iterator[str]:
         yield f"given up ({code})"
 
 
+def find_group_violations(row: OrderRow, database: DatabaseModel) -> Iterator[str]:
+    """Yield the violations of the rules of groups and brackets."""
+    sibling = database.find_sibling(row)
+    if sibling is not None:
+        is_filled = sibling.status is Status.CONFIRMED
+        if is_filled and row.status is Status.CONFIRMED:
+            yield "both of a group"
+        if row.cancel_reason == CancelReason.SIBLING_FILLED and not is_filled:
+            yield "lost through the other of its group"
+    children = [each for each in database.rows.values() if each.parent_id == row.id]
+    received = row.amount_out if row.status is Status.CONFIRMED else None
+    expected = build_children(row.id, row.terms, row.bracket, received) if received else ()
+    placed = {(each.id, each.terms, each.oco_group) for each in children}
+    if placed != {(each.id, each.terms, each.oco_group) for each in expected}:
+        yield f"wrong children ({len(children)} of {len(expected)} for {received})"
+
+
 def find_expiry_violations(row: OrderRow) -> Iterator[str]:
     """Yield the violations of an order's expiry, and of how many attempts it has."""
     expires_at = float("inf") if row.expires_at is None else row.expires_at
@@ -227,6 +253,8 @@ def _find_slow_transitions(plan: Plan, row: OrderRow, healed_at: float) -> Itera
     for previous, current in pairwise(row.events):
         if current.at <= healed_at:
             continue
+        if previous.status is Status.WAITING and row.oco_group is not None:
+            continue  # while the other order of its group is executed
         elapsed_s = current.at - max(previous.at, healed_at)
         allowed_s = status_bound_s(plan, previous.status) + previous.wait_s
         if elapsed_s > allowed_s:

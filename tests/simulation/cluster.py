@@ -10,6 +10,7 @@ from random import Random
 from typing import cast
 from uuid import UUID
 
+from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
 from backend.execution.context import Checkpoint
 from backend.queue.broker import StreamBroker
@@ -111,9 +112,24 @@ class SimulatedCluster:
             slot.pending_fault = fault
 
     async def accept_order(self, order_id: UUID) -> None:
-        """Accept an order as the API does: store it, and send its job."""
+        """Accept an order as the API does: store it, and send its job.
+
+        The other order of its group is stored with it.
+        """
+        index = order_id.int & 0xFFFF
+        pair = next((pair for pair in self.plan.pairs if index in pair), (index,))
+        for each in sorted(pair):
+            other_id = UUID(int=order_id.int - index + each)
+            if other_id not in self.database.rows:
+                group = UUID(int=order_id.int - index + 0xFFFF - min(pair))
+                await self._accept(other_id, group if len(pair) > 1 else None)
+
+    async def _accept(self, order_id: UUID, oco_group: UUID | None) -> None:
         plan = self.plan
         condition = plan.conditions.get(order_id.int & 0xFFFF)
+        bracket = plan.brackets.get(order_id.int & 0xFFFF)
+        for child_id in () if bracket is None else derive_child_ids(order_id, bracket):
+            self.chain.register_order(child_id, UNBOUNDED_ATTEMPTS)
         unbounded = condition is not None
         self.chain.register_order(
             order_id, UNBOUNDED_ATTEMPTS if unbounded else plan.settings.attempts_max
@@ -128,6 +144,8 @@ class SimulatedCluster:
             rekick_s,
             time_in_force=validity.time_in_force,
             expires_at=None if after_s is None else now + after_s,
+            oco_group=oco_group,
+            bracket=bracket,
         )
         self.trace.add("client", "posts", order_id)
         if self.database.rows[order_id].status is not Status.WAITING:

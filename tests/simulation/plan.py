@@ -8,9 +8,10 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
-from backend.domain.conditions import Condition, Limit, Stop
+from backend.domain.conditions import Condition, Limit, Stop, TakeProfit
+from backend.domain.groups.brackets import Bracket, BracketLeg
 from backend.domain.orders import TimeInForce
-from backend.domain.prices import PriceRatio
+from backend.domain.prices import PriceOf, PriceRatio
 from backend.execution.context import Checkpoint
 from tests.simulation.model.chain import ChainRules
 from tests.simulation.model.postgres import ServerClock
@@ -18,6 +19,10 @@ from tests.simulation.worker import WorkerSettings
 
 PRICE: Final = PriceRatio(2, 1)
 """That of the model's pool: whatever waits for it, the schedule decides when it is met."""
+BRACKET: Final = Bracket(
+    BracketLeg(TakeProfit(PRICE), PriceOf.TOKEN_IN, 50),
+    BracketLeg(Stop(PRICE), PriceOf.TOKEN_IN, 50),
+)
 
 
 class OutageKind(StrEnum):
@@ -143,6 +148,15 @@ class Plan:
     """By the index of the order; the others are tried until they end otherwise."""
     conditions: Mapping[int, Condition] = field(default_factory=dict)
     """What orders wait for, by their index; the others wait for nothing."""
+    pairs: tuple[tuple[int, int], ...] = ()
+    """The indexes of orders of which at most one is executed; they are accepted together."""
+    brackets: Mapping[int, Bracket] = field(default_factory=dict)
+    """What is placed for what an order receives, by its index."""
+
+    @property
+    def has_waiting_orders(self) -> bool:
+        """Whether an order waits at some time."""
+        return bool(self.conditions or self.brackets)
 
     @property
     def is_database_available(self) -> bool:
@@ -176,12 +190,36 @@ def draw_plan(seed: int) -> Plan:
     cancellations = _draw_cancellations(Random(f"cancellations {seed}"), plan.orders)
     validities = dict(_draw_validities(Random(f"validities {seed}"), len(plan.orders)))
     conditions = dict(_draw_conditions(Random(f"conditions {seed}"), len(plan.orders)))
+    random = Random(f"groups {seed}")
     return replace(
         plan,
         cancellations=tuple(cancellations),
         validities=validities,
         conditions=conditions,
+        pairs=tuple(_draw_pairs(random, conditions, validities)),
+        brackets=dict(_draw_brackets(random, len(plan.orders))),
     )
+
+
+def _draw_pairs(
+    random: Random, conditions: Mapping[int, Condition], validities: Mapping[int, OrderValidity]
+) -> Iterator[tuple[int, int]]:
+    """Of most schedules in which orders wait, those that can are in groups."""
+    waiting = [
+        order
+        for order in conditions
+        if order not in validities or not validities[order].time_in_force.has_one_attempt
+    ]
+    if random.random() < 0.7:
+        yield from zip(waiting[::2], waiting[1::2], strict=False)
+
+
+def _draw_brackets(random: Random, orders: int) -> Iterator[tuple[int, Bracket]]:
+    """Of every fourth schedule, most orders have a bracket."""
+    if random.random() < 1 / 4:
+        for order in range(orders):
+            if random.random() < 0.7:
+                yield order, random.choice((BRACKET, replace(BRACKET, stop=None)))
 
 
 def _draw_conditions(random: Random, orders: int) -> Iterator[tuple[int, Condition]]:

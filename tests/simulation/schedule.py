@@ -101,7 +101,7 @@ class _ScheduleRun:
     async def _run_timeline(self) -> float:
         """Run from the first order to the shutdown; returns when the last order ended."""
         cluster, loop = self._cluster, self._loop
-        watch = cluster.watch if self._plan.conditions else asyncio.Event().wait
+        watch = cluster.watch if self._plan.has_waiting_orders else asyncio.Event().wait
         watcher = loop.create_task(watch())
         orders = [(at, UUID(int=(self._seed << 16) + n)) for n, at in enumerate(self._plan.orders)]
         actions: list[tuple[float, UUID | Fault | Cancellation]] = [*orders]
@@ -156,9 +156,13 @@ class _ScheduleRun:
         self._check_ended()
 
     def _check_ended(self) -> None:
-        """Signal the end of recovery: no faults, and every order has ended."""
-        cluster = self._cluster
-        if cluster.is_healthy and not any(row.open for row in cluster.database.rows.values()):
+        """Signal the end of recovery: no faults, and every order has ended.
+
+        One with a bracket has not before its amount is known.
+        """
+        rows = self._cluster.database.rows.values()
+        is_open = any(row.open or (row.amount_pending and row.bracket) for row in rows)
+        if self._cluster.is_healthy and not is_open:
             self._ended.set()
 
     async def _stop_workers(self) -> None:

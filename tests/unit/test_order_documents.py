@@ -40,6 +40,8 @@ UNDOCUMENTED_WORDS = (
         "contradicts limitPrice",
     ),
     "use limit or stopLimit",
+    *("must have takeProfit", "is required, or trailBps", "cannot go with triggerPrice"),
+    *("must be better than that of stop", "needs two orders"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -84,7 +86,7 @@ NAMES = (
     *("tokenIn", "tokenOut", "amount", "amountIn", "minAmountOut", "slippageBps", "type"),
     *("limitPrice", "timeInForce", "expiresAt", "clientOrderId", "orderType", "slippage", "other"),
     *("triggerPrice", "stopPrice", "activationPrice", "priceOf", "trailBps", "confirmations"),
-    "then",
+    *("then", "bracket", "ocoGroup"),
 )
 
 

@@ -15,6 +15,7 @@ from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
+from backend.api.wire.groups.bracket_bodies import BracketBody, StopBody, TakeProfitBody
 from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
@@ -103,6 +104,9 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
         [
             (OrderBody, "validation"),
             (SwapBody, "validation"),
+            (BracketBody, "validation"),
+            (TakeProfitBody, "validation"),
+            (StopBody, "validation"),
             (CancelAfterBody, "validation"),
         ],
         ref_template="#/components/schemas/{model}",

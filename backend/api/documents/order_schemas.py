@@ -49,6 +49,27 @@ CONDITION: Final[dict[str, Schema]] = {
 }
 """What an order waits for, as its client wrote it."""
 
+
+def _leg_schema(*names: str) -> Schema:
+    """The schema of one leg of a bracket, with these of the fields of a condition."""
+    properties = {name: CONDITION[name] for name in (*names, "priceOf", "confirmations")}
+    optional = ("triggerPrice", "activationPrice", "trailBps", "priceOf", "then")
+    return object_schema({**properties, "slippageBps": BASIS_POINTS}, optional=optional)
+
+
+BRACKET: Final[Schema] = {
+    **object_schema(
+        {
+            "takeProfit": _leg_schema("triggerPrice", "then"),
+            "stop": _leg_schema("triggerPrice", "trailBps", "activationPrice"),
+        },
+        optional=("takeProfit", "stop"),
+    ),
+    "description": "What is placed for that which it receives, in the commit that confirms it, or"
+    " that tells its amount: orders of its owner that sell it again, of which at most one is"
+    " executed. If it receives nothing, they never exist.",
+}
+
 ORDER: Final[Schema] = {
     "orderId": ID,
     "clientOrderId": nullable_schema(STRING),
@@ -60,6 +81,11 @@ ORDER: Final[Schema] = {
     "ocoGroup": {
         **nullable_schema(ID),
         "description": "The same for the two orders of which at most one is executed, else null.",
+    },
+    "bracket": nullable_schema(schema_ref("Bracket")),
+    "childIds": {
+        **nullable_schema(array_schema(ID, minItems=1, maxItems=2)),
+        "description": "The orders that have come to be of its bracket; null while there are none.",
     },
     "type": ORDER_TYPE,
     "tokenIn": STRING,
@@ -141,6 +167,9 @@ _ORDER_TERMS: Final[Schema] = {
     "timeInForce": TIME_IN_FORCE,
     "expiresAt": TIME,
     "batchId": ID,
+    "parentId": ID,
+    "ocoGroup": ID,
+    "bracket": schema_ref("Bracket"),
     "clientOrderId": STRING,
 }
 _FILL: Final[Schema] = {
@@ -215,6 +244,7 @@ EVENTS: Final[dict[str, Schema]] = {
         "timeInForce",
         "expiresAt",
         "batchId",
+        *("parentId", "ocoGroup", "bracket"),
         "clientOrderId",
     ),
     "WaitingEvent": _event_schema(_status_const(Status.WAITING), _RETRY, *_RETRY),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
+from backend.api.documents.order_schemas import BRACKET, EVENTS, ORDER, ROUTE
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -95,6 +95,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ),
         }
     ),
+    "Bracket": BRACKET,
     "Order": object_schema(ORDER, optional=("steps",)),
     "OrderList": object_schema(
         {

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 
 from backend.api.context import ApiContext
+from backend.api.routes.oco_pairs import refuse_halves
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.place_orders import (
     QUEUED,
@@ -19,6 +20,7 @@ from backend.api.routes.place_orders import (
     build_new_order,
     read_order_request,
 )
+from backend.api.wire.groups.oco_labels import pair_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
 from backend.api.wire.problems import Problem, to_problem
@@ -67,12 +69,12 @@ async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRe
     entries: list[OrderRequest | Problem] = []
     for raw_order in raw:
         try:
-            entries.append(read_order_request(api, raw_order))
+            entries.append(read_order_request(api, raw_order, is_of_batch=True))
         except Problem as problem:
             entries.append(problem)
         if len(entries) % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
-    return entries
+    return pair_orders(raw, entries)
 
 
 def _hash_entries(entries: Sequence[OrderRequest | Problem]) -> bytes:
@@ -98,9 +100,11 @@ async def _resolve_entries(
     api: ApiContext, request: Request, batch_id: UUID, entries: Sequence[OrderRequest | Problem]
 ) -> _ResolvedBatch:
     orders = [
-        build_new_order(api, request, entry, batch_id=batch_id)
-        if isinstance(entry, OrderRequest)
-        else entry
+        entry
+        if isinstance(entry, Problem)
+        else build_new_order(
+            *(api, request, entry), batch_id=batch_id, oco_group=_name_group(batch_id, entry)
+        )
         for entry in entries
     ]
     named = [o for o in orders if isinstance(o, NewOrder) and o.client_order_id is not None]
@@ -117,7 +121,12 @@ async def _resolve_entries(
         resolved.results.append(_resolve_entry(entry, stored, new_by_name, resolved.new_orders))
         if len(resolved.results) % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
+    refuse_halves(orders, resolved.results, resolved.new_orders)
     return resolved
+
+
+def _name_group(batch_id: UUID, entry: OrderRequest) -> UUID | None:
+    return None if entry.oco_label is None else uuid5(batch_id, entry.oco_label)
 
 
 def _resolve_entry(

@@ -61,7 +61,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     return OrderAccepted(accepted.id, response)
 
 
-def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
+def read_order_request(api: ApiContext, raw: object, *, is_of_batch: bool = False) -> OrderRequest:
     """Parse an order with the defaults of the settings. Raises ``Problem`` (422)."""
     settings = api.services.settings
     return read_order(
@@ -70,6 +70,7 @@ def read_order_request(api: ApiContext, raw: object) -> OrderRequest:
         settings.slippage_bps,
         settings.max_price_impact_bps,
         settings.stop_slippage_bps,
+        is_of_batch=is_of_batch,
     )
 
 
@@ -103,6 +104,7 @@ def build_new_order(
     *,
     key: str | None = None,
     batch_id: UUID | None = None,
+    oco_group: UUID | None = None,
 ) -> NewOrder:
     """The order to store for a valid request, with a new id."""
     return NewOrder(
@@ -115,6 +117,8 @@ def build_new_order(
         batch_id=batch_id,
         time_in_force=order_request.time_in_force,
         expires_at=order_request.expires_at,
+        oco_group=oco_group,
+        bracket=order_request.bracket,
     )
 
 

@@ -30,6 +30,7 @@ REASONS: Final = {
     "int_type": ("invalid_field", "must be a whole number"),
     "int_parsing_size": ("invalid_field", "is out of range"),
     "list_type": ("invalid_field", "must be an array"),
+    "dict_type": ("invalid_field", "must be a JSON object"),
 }
 """Codes and reasons by the error types of pydantic."""
 

@@ -36,7 +36,8 @@ def integral_to_int(value: object) -> object:
     return value
 
 
-def _require_printable_name(value: object) -> str:
+def require_printable_name(value: object) -> str:
+    """Return what can be a name. Raises ``ValueError`` (reason)."""
     if not isinstance(value, str) or not is_printable(value, NAME_LENGTH_MAX):
         raise ValueError(f"must be 1 to {NAME_LENGTH_MAX} printable ASCII characters")
     return value
@@ -66,7 +67,7 @@ Price = Annotated[
 ]
 ClientOrderId = Annotated[
     str,
-    PlainValidator(_require_printable_name),
+    PlainValidator(require_printable_name),
     WithJsonSchema(
         {"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": "^[ -~]+$"}
     ),

@@ -18,6 +18,8 @@ import orjson
 from backend.api.wire.problems import Problem
 from backend.domain.amounts import Token, format_amount, format_slippage
 from backend.domain.condition_fields import format_condition
+from backend.domain.groups.bracket_fields import format_bracket
+from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
 from backend.domain.times import format_time
@@ -29,7 +31,7 @@ DIGITS_MAX = 40
 """Most characters of a number."""
 ORDER_VALUES_MAX = 256
 """Most values in the text of a single order, a few times what an order may have."""
-BATCH_VALUES_PER_ORDER_MAX = 20
+BATCH_VALUES_PER_ORDER_MAX = 32
 """Most values in the text of a batch for each order that a batch may have."""
 _NO_CONDITION: Final[Mapping[str, object | None]] = {
     **dict.fromkeys(("limitPrice", "triggerPrice", "activationPrice", "priceOf", "trailBps")),
@@ -38,6 +40,7 @@ _NO_CONDITION: Final[Mapping[str, object | None]] = {
     "highestPrice": None,
 }
 """What an order shows that waits for nothing."""
+_NO_BRACKET: Final[Mapping[str, object | None]] = {"bracket": None, "childIds": None}
 _DEPTH_CHECK_CHARACTERS = 8_192
 """Of a text with too many values, so much is decoded to tell whether it is nested too deeply."""
 
@@ -170,6 +173,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "batchId": _format_optional(record.batch_id),
         "parentId": _format_optional(record.parent_id),
         "ocoGroup": _format_optional(record.oco_group),
+        **_show_bracket(record, token_in, token_out),
         "type": record.type,
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,
@@ -200,6 +204,21 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         else format_time(record.next_attempt_at),
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
+    }
+
+
+def _show_bracket(
+    record: OrderRecord, token_in: Token, token_out: Token
+) -> Mapping[str, object | None]:
+    """The bracket of an order, and the orders that have come to be of it."""
+    bracket = record.bracket
+    if bracket is None:
+        return _NO_BRACKET
+    are_placed = record.amount_out is not None  # in the same commit
+    ids = derive_child_ids(record.id, bracket) if are_placed else None
+    return {
+        "bracket": format_bracket(bracket, token_in, token_out),
+        "childIds": None if ids is None else list(map(str, ids)),
     }
 
 

@@ -40,35 +40,35 @@ _CONFIRMATIONS: Final = (
 )
 
 
+PriceOfName = Annotated[str, Field(strict=True, json_schema_extra=PRICE_OF_SCHEMA)]
+TrailBps = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=TRAIL_MIN_BPS,
+        le=TRAIL_MAX_BPS,
+        description=f"{_TRAIL}, a `trailingStop` sells.",
+    ),
+    BeforeValidator(integral_to_int),
+]
+ConfirmationCount = Annotated[
+    int,
+    Field(strict=True, ge=1, le=CONFIRMATIONS_MAX, description=_CONFIRMATIONS),
+    BeforeValidator(integral_to_int),
+]
+ThenName = Annotated[str, Field(strict=True, json_schema_extra=THEN_SCHEMA)]
+
+
 class ConditionBody(BaseModel):
     """What an order waits for."""
 
     limit_price: Price | None = None
     trigger_price: Price | None = None
     activation_price: Price | None = None
-    price_of: Annotated[str, Field(strict=True, json_schema_extra=PRICE_OF_SCHEMA)] | None = None
-    trail_bps: (
-        Annotated[
-            int,
-            Field(
-                strict=True,
-                ge=TRAIL_MIN_BPS,
-                le=TRAIL_MAX_BPS,
-                description=f"{_TRAIL}, a `trailingStop` sells.",
-            ),
-            BeforeValidator(integral_to_int),
-        ]
-        | None
-    ) = None
-    confirmations: (
-        Annotated[
-            int,
-            Field(strict=True, ge=1, le=CONFIRMATIONS_MAX, description=_CONFIRMATIONS),
-            BeforeValidator(integral_to_int),
-        ]
-        | None
-    ) = None
-    then: Annotated[str, Field(strict=True, json_schema_extra=THEN_SCHEMA)] | None = None
+    price_of: PriceOfName | None = None
+    trail_bps: TrailBps | None = None
+    confirmations: ConfirmationCount | None = None
+    then: ThenName | None = None
 
 
 _FIELD_NAMES: Final = frozenset(ConditionBody.model_fields)

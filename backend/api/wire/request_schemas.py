@@ -30,16 +30,16 @@ from backend.api.wire.fields import (
     OrderTypeName,
     TokenName,
 )
-from backend.api.wire.order_conditions import (
-    ConditionBody,
-    resolve_condition,
-)
+from backend.api.wire.groups.bracket_bodies import BracketObject, ReadBracket, read_bracket
+from backend.api.wire.groups.oco_labels import OcoLabel, check_label
+from backend.api.wire.order_conditions import ConditionBody, resolve_condition
 from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
-from backend.api.wire.spellings import SPELLING_SCHEMAS, SPELLINGS, UNKNOWN_FIELD_REASON
+from backend.api.wire.spellings import SPELLINGS, UNKNOWN_FIELD_REASON, describe_spellings
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
 from backend.domain.condition_fields import format_condition
 from backend.domain.errors import InvalidInput
+from backend.domain.groups.brackets import Bracket
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
@@ -56,11 +56,7 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
     for name in ("tokenIn", "tokenOut"):
         properties[name] = properties[name]["anyOf"][0]
     schema["required"] = ["tokenIn", "tokenOut"]
-    for name, spelling in SPELLINGS.items():
-        if spelling.field in properties:
-            own_schema = SPELLING_SCHEMAS.get(name, properties[spelling.field])
-            description = f"Another name of `{spelling.field}`: {spelling.meaning}."
-            properties[name] = {**own_schema, "description": description}
+    describe_spellings(properties)
     # One of them is there, and not null.
     schema["not"] = {"properties": {name: {"type": "null"} for name in _list_spellings("amount")}}
 
@@ -90,13 +86,16 @@ class OrderBody(TimesBody, ConditionBody, SwapBody):
 
     type: OrderTypeName | None = None
     client_order_id: ClientOrderId | None = None
+    bracket: BracketObject | None = None
+    oco_group: OcoLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """A valid order; ``request_hash`` is the same for every notation of the same request.
 
-    Whether ``expires_at`` has passed is not known here: the database's clock decides.
+    Whether ``expires_at`` has passed is not known here: the database's clock decides. An
+    ``oco_label`` is that of two orders of its batch.
     """
 
     terms: OrderTerms
@@ -104,6 +103,8 @@ class OrderRequest:
     expires_at: datetime | None
     client_order_id: str | None
     request_hash: bytes
+    bracket: Bracket | None = None
+    oco_label: str | None = None
 
 
 def read_order(
@@ -112,11 +113,13 @@ def read_order(
     slippage_bps: int,
     max_price_impact_bps: int | None = None,
     stop_slippage_bps: int | None = None,
+    *,
+    is_of_batch: bool = False,
 ) -> OrderRequest:
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
     ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market.
-    Raises ``Problem`` (422) with all invalid fields.
+    Only an order of a batch can be in a group. Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
@@ -126,8 +129,28 @@ def read_order(
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
+    bracket = None
+    if body.bracket is not None and kind is not None:
+        bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
+    if body.oco_group is not None:
+        check_label(kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
+    request_hash = _hash_request(body, terms, time_in_force, expires_at, bracket)
+    return OrderRequest(
+        *(terms, time_in_force, expires_at, body.client_order_id, request_hash),
+        bracket=None if bracket is None else bracket.bracket,
+        oco_label=body.oco_group,
+    )
+
+
+def _hash_request(
+    body: OrderBody,
+    terms: OrderTerms,
+    time_in_force: TimeInForce,
+    expires_at: datetime | None,
+    bracket: ReadBracket | None,
+) -> bytes:
     # Without the defaults: a repeat stays a repeat when they change. What came to be later is added
     # only where it is given, as requests were hashed before.
     cap = "" if body.max_price_impact_bps is None else f"/{body.max_price_impact_bps}"
@@ -138,12 +161,13 @@ def read_order(
     if terms.condition is not None:
         pair = terms.token_in, terms.token_out
         cap += f"/{format_condition(terms.condition, terms.price_of, *pair)}"
+    if bracket is not None:
+        cap += f"/bracket {bracket.canonical}"
     canonical = (
         f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
         f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
     )
-    request_hash = sha256(canonical.encode()).digest()
-    return OrderRequest(terms, time_in_force, expires_at, body.client_order_id, request_hash)
+    return sha256(canonical.encode()).digest()
 
 
 def _mark_name(client_order_id: str | None) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from backend.api.wire.fields import integral_to_int, require_number
 from backend.api.wire.json import DIGITS_MAX
@@ -130,15 +130,27 @@ _ORDER_FIELDS: Final = frozenset(
     {
         *("type", "orderType", "limitPrice", "triggerPrice", "stopPrice", "activationPrice"),
         *("priceOf", "trailBps", "confirmations", "then"),
-        *("timeInForce", "expiresAt", "clientOrderId"),
+        *("timeInForce", "expiresAt", "clientOrderId", "bracket", "ocoGroup"),
     }
 )
 _ORDER_MEANT: Final = "it belongs to an order, not to a quote"
+_OF_QUOTE: Final = "tokenIn"
+"""A field of quotes, which have no other fields of orders."""
+
+
+def describe_spellings(properties: dict[str, Any]) -> None:
+    """Add the other names of these properties of a schema."""
+    for name, spelling in SPELLINGS.items():
+        if spelling.field in properties:
+            own_schema = SPELLING_SCHEMAS.get(name, properties[spelling.field])
+            description = f"Another name of `{spelling.field}`: {spelling.meaning}."
+            properties[name] = {**own_schema, "description": description}
 
 
 def explain_unknown_field(name: str, known: Collection[str]) -> str:
     """Why a field is refused, with what was probably meant; ``known`` are the fields there are."""
-    meaning = _ORDER_MEANT if name in _ORDER_FIELDS else _MEANING_BY_NAME.get(name)
+    is_of_order = name in _ORDER_FIELDS and _OF_QUOTE in known
+    meaning = _ORDER_MEANT if is_of_order else _MEANING_BY_NAME.get(name)
     if meaning is None:
         spellings = [each for each, spelling in SPELLINGS.items() if spelling.field in known]
         meant = suggest_name(name, (*sorted(known), *spellings, *_MEANING_BY_NAME))

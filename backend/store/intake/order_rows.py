@@ -8,6 +8,7 @@ from typing import Final
 
 from backend.domain.orders import NewOrder, OrderTerms
 from backend.store.committed_events import encode_first_data
+from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
 from backend.store.waiting.condition_rows import encode_condition
 
@@ -16,15 +17,15 @@ _IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
 
 # The limit is the number of rows, as in the journal: so PostgreSQL keeps the generic plan. It would
 # plan each call anew for the length of its arrays, which takes longer than to store one order.
-INSERT_ORDERS: Final = f""" -- store orders
+_INSERT: Final = f""" -- store orders
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
         $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
-        $14::text[], $15::timestamptz[], $16::jsonb[], $17::jsonb[], $18::bool[]
+        $14::text[], $15::timestamptz[], $16::jsonb[], $17::jsonb[], $18::bool[]{{group_types}}
     ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           time_in_force, expires_at, data, condition, waits)
+           time_in_force, expires_at, data, condition, waits{{group_columns}})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
@@ -32,13 +33,13 @@ WITH input AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
                         max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
-                        updated_at, condition, status, seq, trigger_shard)
+                        updated_at, condition, status, seq, trigger_shard{{group_columns}})
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
            time_in_force, expires_at, now() + $19::interval, written.at, written.at, condition,
            CASE WHEN waits THEN $21::text::order_status ELSE 'pending' END,
            CASE WHEN waits THEN 2 ELSE 1 END,
-           CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END
+           CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END{{group_columns}}
     FROM input CROSS JOIN written
     WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
         AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE
@@ -49,12 +50,28 @@ WITH input AS (
     SELECT id, 1, 'pending', written.at, 1, data
     FROM input CROSS JOIN written WHERE {_IS_STORED}
     UNION ALL
-    SELECT id, 2, $21::text::order_status, written.at, 1, '{{}}'
+    SELECT id, 2, $21::text::order_status, written.at, 1, '{{{{}}}}'
     FROM input CROSS JOIN written WHERE waits AND {_IS_STORED}
 )
 SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """  # noqa: S608 - constants only
+INSERT_ORDERS: Final = _INSERT.format(group_types="", group_columns="")
 """Stores orders with their first events, those that may be stored, and returns them."""
+INSERT_GROUPED_ORDERS: Final = _INSERT.format(
+    group_types=", $22::uuid[], $23::jsonb[]", group_columns=", oco_group, bracket"
+)
+"""The same for orders of which some are in a group, or have a bracket."""
+
+
+def is_grouped(order: NewOrder) -> bool:
+    """Whether an order is in a group, or has a bracket."""
+    return order.oco_group is not None or order.bracket is not None
+
+
+def to_group_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
+    """The columns that ``INSERT_GROUPED_ORDERS`` takes after all others."""
+    brackets = [None if o.bracket is None else encode_bracket(o.bracket) for o in orders]
+    return [o.oco_group for o in orders], [*brackets]
 
 
 def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:

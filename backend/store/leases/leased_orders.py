@@ -15,6 +15,7 @@ from backend.domain.orders import (
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
+from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.waiting.condition_rows import decode_condition
 
 
@@ -36,6 +37,8 @@ def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrde
         route_min_out=row["route_min_out"],
         time_in_force=TimeInForce(row["time_in_force"]),
         can_expire=row["can_expire"],
+        oco_group=row["oco_group"],
+        bracket=None if row["bracket"] is None else decode_bracket(row["bracket"]),
     )
 
 

@@ -16,6 +16,7 @@ from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
+from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.reads.order_lists import (
     COLUMNS,
     READ_HORIZON,
@@ -144,4 +145,6 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])
+    if values["bracket"] is not None:
+        values["bracket"] = decode_bracket(values["bracket"])
     return OrderRecord(**values)

@@ -23,6 +23,7 @@ from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObser
 from backend.store.committed_events import build_event
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.feed import FeedPosition
+from backend.store.groups.release_choice import CHOICE, NO_CHOICE
 from backend.store.leases.leased_orders import parse_terms
 from backend.store.waiting.condition_rows import decode_ratio, encode_ratio
 
@@ -32,6 +33,7 @@ _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
 _COLUMNS: Final = """
 id, owner, type::text, token_in, token_out, amount_in::text, min_amount_out::text, slippage_bps,
 max_price_impact_bps, condition, is_triggered, high_water, high_water_slot, seq, expires_at,
+oco_group,
 CASE WHEN next_attempt_at > now() AND next_attempt_at <= now() + $1::interval
     THEN extract(epoch FROM next_attempt_at - now())::float8 ELSE 0 END AS cool_down_s
 """
@@ -58,14 +60,14 @@ LEFT JOIN order_events e ON e.status = 'waiting' AND e.txid >= $1 AND e.txid < h
 
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
 # given in the journal: PostgreSQL finds each order by its id.
-_RELEASE: Final = """ -- release waiting
+_RELEASE_FORM: Final = """ -- release waiting{note}
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $7::text[])
-        AS i(id, seq, data, high_water)
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $7::text[]{group_type})
+        {ordinality}AS i(id, seq, data, high_water{group_columns})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
-), released AS (
+), {locks}released AS (
     UPDATE orders o SET
         status = $4::text::order_status,
         seq = o.seq + 1,
@@ -75,7 +77,7 @@ WITH input AS (
         next_attempt_at = NULL,
         kick_at = now() + $5::interval,
         updated_at = (SELECT at FROM written)
-    FROM input i
+    FROM {source} i
     WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
         AND (o.expires_at <= now()) IS NOT TRUE
         AND (o.next_attempt_at > now() AND o.next_attempt_at <= now() + $6::interval) IS NOT TRUE
@@ -86,6 +88,8 @@ WITH input AS (
 )
 SELECT *, (SELECT at FROM written) AS at, pg_current_xact_id()::text::bigint AS txid FROM released
 """
+_RELEASE: Final = _RELEASE_FORM.format(**NO_CHOICE)
+_RELEASE_GROUPED: Final = _RELEASE_FORM.format(**CHOICE)
 
 # Ratios are compared by their cross products, which numerics hold exactly.
 _RAISE_HIGH_WATERS: Final = """ -- raise high waters
@@ -121,12 +125,14 @@ class WaitingRecord(NamedTuple):
     expires_at: datetime | None
     cool_down_s: float
     high_water_slot: int | None
+    oco_group: UUID | None = None
 
 
 class MetTrigger(NamedTuple):
     """An order whose condition is met, as of the row with this ``seq``; ``data`` is JSON text.
 
-    ``high_water`` is the mark of a trailing stop by which it is met.
+    ``high_water`` is the mark of a trailing stop by which it is met. Of two orders of an
+    ``oco_group`` that are met the first is released.
     """
 
     id: UUID
@@ -134,6 +140,7 @@ class MetTrigger(NamedTuple):
     owner: str
     data: str
     high_water: PriceRatio | None = None
+    oco_group: UUID | None = None
 
 
 class RaisedMark(NamedTuple):
@@ -198,16 +205,17 @@ class WaitingOrders:
     async def release(self, met: Sequence[MetTrigger]) -> set[UUID]:
         """Have orders executed whose conditions are met; returns the ids of those released.
 
-        The others wait no more, were changed since, or have expired. Jobs have to be sent for them.
-        If a commit is in doubt, those that an earlier try released are not among them: the sweep
-        finds them.
+        The others wait no more, were changed since, have expired, or the other order of their group
+        is executed. Jobs have to be sent for those released. If a commit is in doubt, those that an
+        earlier try released are not among them: the sweep finds them.
         """
         if not met:
             return set()
-        ids, seqs, _, data, marks = (list(column) for column in zip(*met, strict=True))
+        ids, seqs, _, data, marks, groups = (list(column) for column in zip(*met, strict=True))
+        is_grouped = any(group is not None for group in groups)
         rows = await fetch_repeating(
             self._pool,
-            _RELEASE,
+            _RELEASE_GROUPED if is_grouped else _RELEASE,
             ids,
             seqs,
             data,
@@ -215,6 +223,7 @@ class WaitingOrders:
             self._rekick_after,
             self._ahead_max,
             [None if mark is None else encode_ratio(mark) for mark in marks],
+            *((groups,) if is_grouped else ()),
         )
         if rows:
             events = None
@@ -253,4 +262,5 @@ class WaitingOrders:
             expires_at=row["expires_at"],
             cool_down_s=row["cool_down_s"],
             high_water_slot=row["high_water_slot"],
+            oco_group=row["oco_group"],
         )

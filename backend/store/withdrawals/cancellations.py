@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -27,13 +28,27 @@ from backend.store.group_commit import ROWS_MAX, group_commits
 
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
+SET_CANCELLED: Final = """
+        status = 'cancelled',
+        cancel_reason = {reason},
+        seq = o.seq + 1,
+        epoch = o.epoch + 1,
+        lease_until = NULL,
+        waiting_since = NULL,
+        trigger_shard = NULL,
+        next_attempt_at = NULL,
+        updated_at = (SELECT at FROM written),
+        closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
+        closed_at = (SELECT at FROM written)"""
+"""What a statement sets that cancels orders ``o`` for a reason, at the time of ``written``."""
+
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
 # given in the journal: PostgreSQL finds each order by its id. None of the columns can be NULL.
 #
 # An order that a later transaction has moved on since this statement began is left as it is, by
 # its seq: else its end would have a lower transaction id than the step before it, and the feed,
 # which is in the order of transactions, would tell them the wrong way round.
-_CANCEL_ORDERS: Final = """
+_CANCEL_ORDERS: Final = f"""
 WITH input AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[])
         AS i(id, owner, reason, data)
@@ -45,18 +60,7 @@ WITH input AS (
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), cancelled AS (
-    UPDATE orders o SET
-        status = 'cancelled',
-        cancel_reason = f.reason,
-        seq = o.seq + 1,
-        epoch = o.epoch + 1,
-        lease_until = NULL,
-        waiting_since = NULL,
-        trigger_shard = NULL,
-        next_attempt_at = NULL,
-        updated_at = (SELECT at FROM written),
-        closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
-        closed_at = (SELECT at FROM written)
+    UPDATE orders o SET {SET_CANCELLED.format(reason="f.reason")}
     FROM found f
     WHERE o.id = f.id AND o.seq = f.seq
     RETURNING o.id, o.seq, o.attempts, f.data
@@ -67,7 +71,7 @@ WITH input AS (
 SELECT id, (id IN (SELECT id FROM cancelled)) IS TRUE AS is_cancelled,
        pg_current_xact_id()::text::bigint AS txid
 FROM found
-"""
+"""  # noqa: S608 - constants only
 
 
 class CancelReason(StrEnum):
@@ -79,6 +83,8 @@ class CancelReason(StrEnum):
     """Its owner cancelled all orders of a filter."""
     TIMER_TRIGGERED = "cancelled_by_timer"
     """The time came after which its owner wanted all orders cancelled."""
+    SIBLING_FILLED = "cancelled_by_oco"
+    """The other order of its group was filled; the confirmation of that one cancels it."""
 
 
 _TEXTS: Final = {
@@ -149,7 +155,9 @@ class Cancellations:
         self, cancellations: Sequence[_Cancellation], cancelled: set[UUID]
     ) -> set[UUID]:
         """Cancel orders, adding them to ``cancelled``; returns those that moved on meanwhile."""
-        rows = [(*each, _EVENT_DATA[each.reason]) for each in cancellations]
+        # In the order of ids, as all statements that write several rows of a group.
+        ordered = sorted(cancellations, key=attrgetter("order_id"))
+        rows = [(*each, _EVENT_DATA[each.reason]) for each in ordered]
         ids, owners, reasons, data = (list(column) for column in zip(*rows, strict=True))
 
         async def cancel() -> set[UUID]:

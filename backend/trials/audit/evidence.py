@@ -24,7 +24,9 @@ LEDGER_PAGE: Final = 10_000
 _ORDERS_SQL: Final = """
 SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amount_out,
        min_amount_out, lease_until IS NOT NULL AS is_leased, attempts, open, created_at,
-       oco_group::text, EXISTS (
+       cancel_reason, parent_id::text, oco_group::text,
+       (SELECT count(*) FROM jsonb_object_keys(bracket)) AS bracket_size,
+       EXISTS (
            SELECT FROM order_events e WHERE e.order_id = o.id AND e.status = 'submitted'
                AND e.at > o.expires_at + interval '5 s'
        ) AS is_submitted_late
@@ -188,5 +190,8 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         attempts=row["attempts"],
         min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
         is_submitted_late=row["is_submitted_late"],
+        cancel_reason=row["cancel_reason"],
+        parent_id=row["parent_id"],
         oco_group=row["oco_group"],
+        bracket_size=row["bracket_size"],
     )

@@ -1,41 +1,60 @@
-"""The rules of the audit for OCO pairs: at most one is executed, and neither is lost for nothing.
-
-That a leg is cancelled only when the other was executed, or a client asked for it, is a rule of
-``cancel_rules``.
-"""
+"""The rules of the audit for orders that belong together: groups, and what comes of brackets."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from backend.domain.lifecycle import Status
+from backend.store.withdrawals.cancellations import CancelReason
 from backend.trials.audit.records import Evidence, OrderRow, Violation, ViolationKind
 
 
-def find_doubled_groups(evidence: Evidence) -> Iterator[Violation]:
-    """Find pairs of which both legs were executed, or are confirmed."""
-    for group, legs in evidence.rows_by_group.items():
+def find_broken_groups(evidence: Evidence) -> Iterator[Violation]:
+    """Find groups of which two orders were executed, or one was cancelled for nothing.
+
+    An order of a group is executed if the ledger has its swap, whatever its row says.
+    """
+    groups: defaultdict[str, list[OrderRow]] = defaultdict(list)
+    for row in evidence.rows.values():
+        if row.oco_group is not None:
+            groups[row.oco_group].append(row)
+    for group, rows in groups.items():
         executed = [
-            leg.id
-            for leg in legs
-            if leg.status is Status.CONFIRMED or evidence.swaps_by_order.get(leg.id)
+            row
+            for row in rows
+            if row.status is Status.CONFIRMED or evidence.swaps_by_order.get(row.id)
         ]
         if len(executed) > 1:
-            message = f"of the group {group} both orders were executed: {', '.join(executed)}"
+            names = ", ".join(row.id for row in executed)
+            message = f"of the group {group} {names} were executed"
             yield Violation(ViolationKind.DOUBLED, message)
+        for row in rows:
+            if row.cancel_reason == CancelReason.SIBLING_FILLED and not executed:
+                message = f"order {row.id} was cancelled for the other of its group, which was not"
+                yield Violation(ViolationKind.LOST, f"{message} executed")
+            if executed and row.status is Status.WAITING:
+                message = f"order {row.id} waits, and the other of its group was executed"
+                yield Violation(ViolationKind.STUCK, message)
 
 
-def find_open_siblings(evidence: Evidence) -> Iterator[Violation]:
-    """Find orders that still wait although the other of their pair was executed."""
-    for group, legs in evidence.rows_by_group.items():
-        if any(leg.status is Status.CONFIRMED for leg in legs):
-            for leg in legs:
-                if not leg.status.is_final:
-                    message = f"order {leg.id} of the executed group {group} is {leg.status}"
-                    yield Violation(ViolationKind.STUCK, message)
-
-
-def is_cancelled_by_group(evidence: Evidence, row: OrderRow) -> bool:
-    """Whether the other order of its pair was executed."""
-    legs = evidence.rows_by_group.get(row.oco_group or "", ())
-    return any(leg.status is Status.CONFIRMED for leg in legs if leg.id != row.id)
+def find_wrong_children(evidence: Evidence) -> Iterator[Violation]:
+    """Find entries without their bracket, and children that sell other than what was received."""
+    children: defaultdict[str, list[OrderRow]] = defaultdict(list)
+    for row in evidence.rows.values():
+        if row.parent_id is not None:
+            children[row.parent_id].append(row)
+    for entry in evidence.rows.values():
+        if not entry.bracket_size:
+            continue
+        placed = children[entry.id]
+        is_filled = entry.status is Status.CONFIRMED and entry.amount_out is not None
+        if is_filled and len(placed) != entry.bracket_size:
+            message = f"order {entry.id} was filled, and has {len(placed)} of its bracket"
+            kind = ViolationKind.LOST if len(placed) < entry.bracket_size else ViolationKind.DOUBLED
+            yield Violation(kind, f"{message} of {entry.bracket_size}")
+        for child in placed:
+            expected = (entry.mint_out, entry.mint_in, entry.amount_out)
+            if not is_filled or (child.mint_in, child.mint_out, child.amount_in) != expected:
+                message = f"order {child.id} sells what its entry {entry.id} has not received"
+                yield Violation(ViolationKind.WRONG, message)

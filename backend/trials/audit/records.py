@@ -33,8 +33,8 @@ class Violation(NamedTuple):
 class OrderRow:
     """An order as stored in the database; tokens are mints, amounts base units.
 
-    ``is_submitted_late``: after its expiry, by more than a statement may take. Of the two orders of
-    an ``oco_group`` one at most is executed.
+    ``bracket_size`` is the number of orders that are to come to be of it. ``is_submitted_late``:
+    after its expiry, by more than a statement may take.
     """
 
     id: str
@@ -48,8 +48,11 @@ class OrderRow:
     is_leased: bool
     attempts: int = 1
     min_amount_out: int | None = None
-    is_submitted_late: bool = False
+    cancel_reason: str | None = None
+    parent_id: str | None = None
     oco_group: str | None = None
+    bracket_size: int = 0
+    is_submitted_late: bool = False
 
 
 class OrderRelease(NamedTuple):
@@ -154,15 +157,6 @@ class Evidence:
         for transition in self.journal:
             transitions_by_order[transition.order_id].append(transition)
         return transitions_by_order
-
-    @cached_property
-    def rows_by_group(self) -> Mapping[str, Sequence[OrderRow]]:
-        """The two orders of each OCO group."""
-        rows_by_group = defaultdict(list)
-        for row in self.rows.values():
-            if row.oco_group is not None:
-                rows_by_group[row.oco_group].append(row)
-        return rows_by_group
 
     @cached_property
     def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:

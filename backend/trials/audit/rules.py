@@ -16,7 +16,7 @@ from backend.trials.audit.cancel_rules import (
     find_false_lateness,
     find_wrong_cancels,
 )
-from backend.trials.audit.group_rules import find_doubled_groups, find_open_siblings
+from backend.trials.audit.group_rules import find_broken_groups, find_wrong_children
 from backend.trials.audit.records import (
     Evidence,
     ExecutedSwap,
@@ -45,8 +45,8 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_false_lateness,
         find_early_releases,
         find_late_submissions,
-        find_doubled_groups,
-        find_open_siblings,
+        find_broken_groups,
+        find_wrong_children,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -64,7 +64,9 @@ def find_doubled(evidence: Evidence) -> Iterator[Violation]:
         if len(ids) > 1:
             yield Violation(ViolationKind.DOUBLED, f"request {key} became {len(ids)} orders")
     known = frozenset[str]().union(*evidence.accepted.values())
-    for order_id in evidence.rows.keys() - known:
+    # What came to be of another order, its client knows by that one.
+    children = {row.id for row in evidence.rows.values() if row.parent_id in known}
+    for order_id in evidence.rows.keys() - known - children:
         yield Violation(ViolationKind.DOUBLED, f"order {order_id} is unknown to all clients")
     for order_id, swaps in evidence.swaps_by_order.items():
         if len(swaps) > 1:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from backend.domain.groups.brackets import Bracket
+from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.store.leases.lease_store import NO_WAITS
+from backend.store.withdrawals.cancellations import CancelReason
 from tests.simulation.model.rows import LeaseKey, OrderRow
 from tests.simulation.model.transition_write import TransitionWrite, apply_write, check_constraints
 
@@ -31,6 +34,9 @@ class DatabaseModel:
         *,
         time_in_force: TimeInForce = TimeInForce.GTC,
         expires_at: float | None = None,
+        oco_group: UUID | None = None,
+        bracket: Bracket | None = None,
+        parent_id: UUID | None = None,
     ) -> None:
         """Store a new order with its first event."""
         row = self.rows[order_id] = OrderRow(
@@ -40,6 +46,9 @@ class DatabaseModel:
             time_in_force=time_in_force,
             expires_at=expires_at,
             created_at=now,
+            oco_group=oco_group,
+            bracket=bracket,
+            parent_id=parent_id,
         )
         row.append_event(now, "{}", 0)
         if terms.condition is not None and not time_in_force.has_one_attempt:
@@ -171,7 +180,7 @@ class DatabaseModel:
         row = self.rows.get(order_id)
         if row is None or row.status is not Status.WAITING or row.seq != seq:
             return False
-        if row.has_expired(now) or row.is_cooling(now, ahead_s):
+        if row.has_expired(now) or row.is_cooling(now, ahead_s) or not self.may_release(row):
             return False
         row.status = Status.ROUTING
         row.seq += 1
@@ -179,6 +188,54 @@ class DatabaseModel:
         row.kick_at = now + rekick_s
         row.append_event(now, "{}", row.epoch)
         return True
+
+    def may_release(self, row: OrderRow) -> bool:
+        """Whether the other order of its group is not executed, and was not."""
+        sibling = self.find_sibling(row)
+        statuses = (Status.WAITING, Status.CANCELLED, Status.EXPIRED, Status.FAILED)
+        return sibling is None or sibling.status in statuses
+
+    def find_sibling(self, row: OrderRow) -> OrderRow | None:
+        """The other order of a group."""
+        if row.oco_group is None:
+            return None
+        legs = [each for each in self.rows.values() if each.oco_group == row.oco_group]
+        return next(each for each in legs if each is not row)
+
+    def record_confirmations(
+        self,
+        now: float,
+        writes: Sequence[TransitionWrite],
+        children: Sequence[ChildOrder],
+        lease_s: float,
+        rekick_s: float,
+    ) -> list[UUID]:
+        """``_RECORD_CONFIRMATIONS``: as ``record``, with what follows for other orders."""
+        moved = self.record(now, writes, lease_s, rekick_s)
+        for order_id in moved:
+            self.cancel_sibling(now, self.rows[order_id])
+        self.place_children(now, [each for each in children if each.parent_id in moved])
+        return moved
+
+    def cancel_sibling(self, now: float, row: OrderRow) -> None:
+        """Cancel the other order of a group of which this one was filled."""
+        sibling = self.find_sibling(row)
+        if sibling is not None and self.is_cancellable(sibling):
+            self.withdraw(sibling, now, Status.CANCELLED)
+            sibling.cancel_reason = CancelReason.SIBLING_FILLED
+
+    def place_children(self, now: float, children: Sequence[ChildOrder]) -> None:
+        """Store the children of a row, unless they are there."""
+        for child in children:
+            if child.id not in self.rows:
+                self.accept(
+                    now,
+                    child.id,
+                    child.terms,
+                    0,
+                    oco_group=child.oco_group,
+                    parent_id=child.parent_id,
+                )
 
     def find_expired(self, now: float, keys: Sequence[LeaseKey], seqs: Sequence[int]) -> list[UUID]:
         """``_FIND_EXPIRED``: returns the orders that have not moved on from a seq, and expired."""
@@ -251,11 +308,18 @@ class DatabaseModel:
         return taken
 
     def store_amount(
-        self, order_id: UUID, amount_out: int, executed_price: str, network_fee: int
+        self,
+        now: float,
+        order_id: UUID,
+        amount_out: int,
+        executed_price: str,
+        network_fee: int,
+        children: Sequence[ChildOrder] = (),
     ) -> None:
-        """``_STORE`` for one order."""
+        """``_STORE`` for one order, with its children."""
         row = self.rows[order_id]
         if row.amount_pending:
+            self.place_children(now, [each for each in children if each.parent_id == order_id])
             row.amount_out, row.executed_price = amount_out, executed_price
             row.network_fee_lamports = (row.network_fee_lamports or 0) + network_fee
             row.amount_pending = None

@@ -17,14 +17,17 @@ from backend.chain.rpc.results import (
 )
 from backend.chain.wallet import create_paper_wallet
 from backend.chain.wire import Commitment
+from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
-from backend.domain.tokens import JUP
+from backend.domain.tokens import JUP, USDC
 from tests.simulation.model.chain import ChainModel, Landing
 from tests.simulation.model.network import NetworkFaults, NetworkPath, Response
 
 NETWORK_FEE = 5_000
 TIMEOUT_MAX_S = 2.0
 WALLET = create_paper_wallet()
+_TOKENS = JUP, USDC
+"""Whichever of them an order buys, it has received."""
 
 
 @dataclass(slots=True)
@@ -158,11 +161,11 @@ def _to_landed_transaction(landing: Landing) -> LandedTransaction:
         units=None,
         lamports_before=(),
         lamports_after=(),
-        tokens_before={1: _token_balance(7)},
-        tokens_after={1: _token_balance(7 + received)},
+        tokens_before={n: _token_balance(token, 7) for n, token in enumerate(_TOKENS)},
+        tokens_after={n: _token_balance(token, 7 + received) for n, token in enumerate(_TOKENS)},
         wire=landing.transaction.wire,
     )
 
 
-def _token_balance(amount: int) -> TokenBalance:
-    return TokenBalance(JUP.mint, str(WALLET.address), amount)
+def _token_balance(token: Token, amount: int) -> TokenBalance:
+    return TokenBalance(token.mint, str(WALLET.address), amount)

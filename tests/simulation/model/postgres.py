@@ -23,7 +23,11 @@ from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
 from tests.simulation.model.rows import LeaseKey
 from tests.simulation.model.trace import Trace
-from tests.simulation.model.transition_write import parse_writes
+from tests.simulation.model.transition_write import (
+    TransitionWrite,
+    parse_children,
+    parse_writes,
+)
 
 ResultRow = dict[str, Any]
 StatementArgs = Sequence[Any]
@@ -88,7 +92,7 @@ class PostgresServer:
         if is_conflict:
             raise asyncpg.DeadlockDetectedError("deadlock detected")
         if (
-            sql == journal._RECORD_TRANSITIONS
+            sql in (journal._RECORD_TRANSITIONS, journal._RECORD_CONFIRMATIONS)
             and self._random.random() < self.statement_faults.disk_full_chance
         ):
             self.trace.add(client, "finds the disk full")
@@ -183,11 +187,29 @@ def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> lis
     writes = parse_writes(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds)
+    _trace_writes(server, client, writes, moved)
+    return _epoch_rows(server, moved)
+
+
+def _run_record_confirmations(
+    server: PostgresServer, args: StatementArgs, client: str
+) -> list[ResultRow]:
+    columns, (lease, rekick) = args[:20], args[20:22]
+    writes, children = parse_writes(columns), parse_children(args[25:])
+    seconds = lease.total_seconds(), rekick.total_seconds()
+    moved = server.database.record_confirmations(server.now(), writes, children, *seconds)
+    _trace_writes(server, client, writes, moved)
+    counts = {"cancelled_count": 0, "placed_count": len(children)}
+    return [{**row, **counts} for row in _epoch_rows(server, moved)]
+
+
+def _trace_writes(
+    server: PostgresServer, client: str, writes: Sequence[TransitionWrite], moved: Sequence[UUID]
+) -> None:
     for write in writes:
         verb = "records" if write.id in moved else "may not record"
         description = f"{write.status} at seq {write.seq} of epoch {write.epoch}"
         server.trace.add(client, verb, write.id, description, (write.tx_hash or "")[:6])
-    return _epoch_rows(server, moved)
 
 
 def _run_find_recorded(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
@@ -228,19 +250,18 @@ def _run_take_due(server: PostgresServer, args: StatementArgs, client: str) -> l
         server.trace.add(client, "asks for the amounts of", [row.id for row in taken])
     return [
         {
-            "id": row.id,
+            **row.to_claim_result(server.now(), is_first=False),
             "tx_hash": row.tx_hash,
-            "token_in": row.terms.token_in.symbol,
-            "token_out": row.terms.token_out.symbol,
-            "amount_in": row.terms.amount_in,
         }
         for row in taken
     ]
 
 
 def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    for order_id, amount_out, price, network_fee in zip(*args, strict=True):
-        server.database.store_amount(order_id, int(amount_out), str(price), network_fee)
+    children = parse_children(args[4:])
+    for order_id, amount_out, price, network_fee in zip(*args[:4], strict=True):
+        amount = order_id, int(amount_out), str(price), network_fee
+        server.database.store_amount(server.now(), *amount, children)
         server.trace.add(client, "stores the amount of", order_id)
     return []
 
@@ -261,9 +282,11 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     lease_store._CLAIM_WAITING: _run_claim_waiting,
     lease_store._FIND_OVERDUE_OWNERS: _run_sweep,
     journal._RECORD_TRANSITIONS: _run_record,
+    journal._RECORD_CONFIRMATIONS: _run_record_confirmations,
     journal._FIND_RECORDED: _run_find_recorded,
     expired_submissions._FIND_EXPIRED: _run_find_expired,
     expiries._EXPIRE_ORDERS: _run_expire,
     late_amounts._TAKE_DUE: _run_take_due,
     late_amounts._STORE: _run_store_amounts,
+    late_amounts._STORE_WITH_CHILDREN: _run_store_amounts,
 }

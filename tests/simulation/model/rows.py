@@ -9,9 +9,11 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.quotes import Dex
+from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.waiting.condition_rows import encode_condition
 
 
@@ -65,6 +67,10 @@ class OrderRow:
     last_error: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: float | None = None
+    parent_id: UUID | None = None
+    oco_group: UUID | None = None
+    bracket: Bracket | None = None
+    cancel_reason: str | None = None
     created_at: float = 0.0
     updated_at: float = 0.0
     """As of its last transition; only for orders without an amount is it read."""
@@ -92,6 +98,8 @@ class OrderRow:
             self.waited_s(now),
             time_in_force=self.time_in_force,
             can_expire=self.expires_at is not None,
+            oco_group=self.oco_group,
+            bracket=self.bracket,
         )
 
     def to_claim_result(self, now: float, is_first: bool) -> dict[str, Any]:
@@ -122,6 +130,8 @@ class OrderRow:
             "route_min_out": None,
             "time_in_force": self.time_in_force,
             "can_expire": self.expires_at is not None,
+            "oco_group": self.oco_group,
+            "bracket": None if self.bracket is None else encode_bracket(self.bracket),
         }
 
     def waited_s(self, now: float) -> float:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import asyncpg
 
+from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Status
+from backend.domain.tokens import TokenRegistry
+from backend.store.leases.leased_orders import parse_terms
 from tests.simulation.model.rows import OrderRow
+
+_TOKENS = TokenRegistry()
 
 
 class TransitionWrite(NamedTuple):
@@ -66,6 +71,27 @@ def _parse_write(values: Sequence[Any]) -> TransitionWrite:
         wait_ms,
         is_leased,
     )
+
+
+def parse_children(columns: Sequence[Sequence[Any]]) -> list[ChildOrder]:
+    """Parse the orders that a statement stores as children from its columns."""
+    return [_parse_child(values) for values in zip(*columns, strict=True)]
+
+
+def _parse_child(values: Sequence[Any]) -> ChildOrder:
+    child_id, parent_id, oco_group, kind, token_in, token_out, amount_in, least, *rest = values
+    slippage_bps, max_price_impact_bps, condition, _ = rest
+    row = {
+        "type": kind,
+        "token_in": token_in,
+        "token_out": token_out,
+        "amount_in": amount_in,
+        "min_amount_out": least,
+        "slippage_bps": slippage_bps,
+        "max_price_impact_bps": max_price_impact_bps,
+        "condition": condition,
+    }
+    return ChildOrder(child_id, parent_id, parse_terms(cast(Any, row), _TOKENS), oco_group)
 
 
 def check_constraints(write: TransitionWrite, tx_hash: str | None, dex: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Self
 
@@ -84,15 +85,18 @@ class RouterModel:
         self._random = random
 
     async def route(self, terms: OrderTerms) -> Route:
-        return await self._path.request(self._draw_route)
+        return await self._path.request(partial(self._draw_route, terms))
 
-    def _draw_route(self) -> Route:
+    def _draw_route(self, terms: OrderTerms) -> Route:
         chance = self._random.random()
         if chance < self._faults.unavailable_chance:
             raise Unavailable("venues_unavailable", "no venue responds")
         if chance < self._faults.unavailable_chance + self._faults.reject_chance:
             raise Rejected("min_out_not_met", "no venue pays enough")
-        return ROUTE
+        if terms.amount_in == ORDER_TERMS.amount_in:
+            return ROUTE
+        quote = POOL.quote(POOL.address, terms.amount_in)  # what a child sells, others received
+        return Route(quote, POOL, (quote,), (), quote.amount_out)
 
 
 def make_venue_timeout() -> Exception:

@@ -1,0 +1,1 @@
+"""Orders that belong together, as the store's statements keep their rules."""
