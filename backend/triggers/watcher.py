@@ -99,20 +99,25 @@ class Watcher:
     async def _watch_prices(self) -> None:
         while True:
             if self._watched.directions and not self._is_first_load:
-                await attempt("judge", lambda: self._judge(self._watched.directions))
+                judge = partial(self._judge, self._watched.directions, is_whole=True)
+                await attempt("judge", judge)
                 await self._markets.wait_for_slot()
             else:
                 observe_triggers.markets_forgotten()
                 self._order_added.clear()
                 await self._order_added.wait()
 
-    async def _judge(self, directions: Collection[Direction]) -> None:
-        """Judge the orders of some directions by their markets, now, and release those met."""
+    async def _judge(self, directions: Collection[Direction], *, is_whole: bool = False) -> None:
+        """Judge the orders of some directions by their markets, now, and release those met.
+
+        ``is_whole``: of all directions.
+        """
         async with self._judging:
             markets = await self._markets.read(directions)
             read_at = monotonic()
             met = await self._find_met(markets)
-            observe_triggers.markets_judged(markets.current_slot, monotonic() - read_at)
+            if is_whole:
+                observe_triggers.markets_judged(markets.current_slot, monotonic() - read_at)
             try:
                 await self._release(met, read_at)
             finally:

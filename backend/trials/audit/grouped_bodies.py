@@ -1,18 +1,15 @@
-"""Orders that belong together, as trials draw them: pairs of which one is executed, and slices."""
+"""Orders that belong together, as trials draw them: pairs of which one is executed."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from itertools import count
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from backend.domain.times import format_time
 
 Json = dict[str, Any]
-
-SLICES: Final = 4
-INTERVAL_S: Final = 1
 
 
 class PairBuilder:
@@ -39,16 +36,3 @@ class PairBuilder:
             return {**body, "type": "limit", "limitPrice": f"{random.uniform(97, 106):.3f}"}
         trigger = f"{random.uniform(94, 103):.3f}"
         return {**body, "type": "stop", "triggerPrice": trigger, "confirmations": 1}
-
-
-def build_sliced_body(random: Random) -> Json:
-    """Draw an order that is executed in slices, a second apart."""
-    return {
-        "tokenIn": "SOL",
-        "tokenOut": "USDC",
-        "amount": f"{random.uniform(0.01, 20):.9f}",
-        "slippageBps": 300,
-        "type": "twap",
-        "slices": SLICES,
-        "intervalS": INTERVAL_S,
-    }

@@ -68,7 +68,7 @@ class BenchRun:
             self.record_accepted(await self.client.post(single_requests))
             batch_requests = self.build_requests(count // 2 or 1, batch=count)
             self.record_accepted(await self.client.post(batch_requests))
-        await self._wait_until_drained()
+        await self.wait_until_drained()
 
     async def measure(
         self, post_orders: Callable[[], Awaitable[PostResults]]
@@ -84,7 +84,7 @@ class BenchRun:
         before = await self._take_usage_sample()
         results = await post_orders()
         self.record_accepted(results)
-        open_max = await self._wait_until_drained()
+        open_max = await self.wait_until_drained()
         after = await self._take_usage_sample()
         calibration.append(measure_calibration_ms(loop.time))
         after_rest.append(measure_after_rest_factor(loop.time))
@@ -148,7 +148,7 @@ class BenchRun:
             usage.read_memory_bytes(self.system.pids["worker"], "VmRSS"),
         )
 
-    async def _wait_until_drained(self) -> int:
+    async def wait_until_drained(self) -> int:
         """Wait until every order has ended; return the highest number of open orders."""
         loop = asyncio.get_running_loop()
         open_max = open_count = await verification.count_open_orders(self.connection)

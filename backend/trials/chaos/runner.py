@@ -30,6 +30,7 @@ from backend.trials.audit.evidence import (
     fetch_database_time,
     fetch_orders,
 )
+from backend.trials.audit.grouped_bodies import PairBuilder
 from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
 from backend.trials.audit.rules import audit
 from backend.trials.audit.waiting_rules import build_waiting_body
@@ -189,7 +190,10 @@ class ScenarioRunner:
         if not turn.has_waiting:
             return build_order_body
         wait = timedelta(seconds=turn.post_s + turn.wait_s)
-        return partial(build_waiting_body, expires_at=await self._database_time() + wait)
+        expires_at = await self._database_time() + wait
+        if turn.has_pairs:
+            return PairBuilder(expires_at).build
+        return partial(build_waiting_body, expires_at=expires_at)
 
     async def _schedule_faults(
         self, faults: Sequence[Fault], group: asyncio.TaskGroup

@@ -45,7 +45,7 @@ class Scenario:
 
     ``cancel_share`` of the orders are cancelled, through two API processes. With ``has_waiting``
     orders wait for a price near the market's, until it was met or they expire, ``wait_s`` after the
-    last was posted, or are cancelled in the end.
+    last was posted, or are cancelled in the end. With ``has_pairs`` each two of them are a group.
     """
 
     description: str
@@ -55,6 +55,7 @@ class Scenario:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    has_pairs: bool = False
     wait_s: float = WAIT_S
     is_cancelled_at_end: bool = False
 
@@ -278,6 +279,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         kill_watching_workers,
         cancel_share=CANCEL_SHARE / 2,
         has_waiting=True,
+    ),
+    "pairs_met_together": Scenario(
+        "prices meet both orders of pairs in one slot while workers are killed",
+        kill_watching_workers,
+        is_burst=True,
+        has_waiting=True,
+        has_pairs=True,
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
@@ -26,7 +26,7 @@ from backend.engine.triggers import build_watcher
 from backend.runtime.background import run_in_background
 from backend.store.journal import LeasePolicy
 from backend.trials.oracle.comparison import OracleResult, PlacedOrder, Release, compare
-from backend.trials.oracle.orders import DrawnOrder, draw_order
+from backend.trials.oracle.orders import Direction, DrawnOrder, draw_order
 from backend.trials.oracle.path import PAIRS, MarketPath, Step, convert_dollars
 from backend.trials.oracle.rules import BPS
 
@@ -37,12 +37,23 @@ DOLLARS: Final = (-3.0, 6.5)
 """Powers of ten of the least and the largest value of an order."""
 STEP_ROUNDS: Final = 1
 """So many rounds of the watcher after the one that saw a slot: they began after it."""
-NEWS_ROUNDS: Final = 3
-"""The same where orders were placed: a part of them may be judged in a round of their own."""
+NEWS_ROUNDS: Final = 4
+"""The same where orders were placed: they come by notifications, in any number of parts."""
+PAIRS_SHARE: Final = 0.1
+"""The share of orders that come as OCO pairs."""
 STEP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.004
 
-_COUNT_WAITING: Final = "SELECT count(*) FROM orders WHERE trigger_shard IS NOT NULL"
+# An order whose sibling is in flight is released in vain again and again, and not watched between.
+_COUNT_WAITING: Final = """
+SELECT count(*) AS all, count(*) FILTER (WHERE NOT is_blocked) AS free
+FROM (
+    SELECT EXISTS (
+        SELECT FROM orders s WHERE s.oco_group = o.oco_group AND s.status = 'routing'
+    ) AS is_blocked
+    FROM orders o WHERE trigger_shard IS NOT NULL
+) waiting
+"""
 _SELECT_RELEASES: Final = """
 SELECT order_id, (data->>'slot')::bigint AS slot, data->>'executablePrice' AS price
 FROM order_events WHERE seq = 3 AND status = 'routing'
@@ -128,20 +139,33 @@ class OracleRun:
     async def _place_orders(self, count: int) -> None:
         at = len(self._path.steps) - 1
         for first in range(0, count, BATCH_ORDERS):
-            orders = [self._draw_order() for _ in range(min(BATCH_ORDERS, count - first))]
+            orders = self._draw_orders(min(BATCH_ORDERS, count - first))
             body = {"orders": [order.body for order in orders]}
             async with self._session.post(self._orders_url, json=body) as response:
                 reply: dict[str, Any] = await response.json()
                 assert response.status == 202, reply
             for order, entry in zip(orders, reply["orders"], strict=True):
                 assert "orderId" in entry, (order.body, entry)
-                self._placed[UUID(entry["orderId"])] = PlacedOrder(order, at)
+                label = order.body.get("ocoGroup")
+                group = None if label is None else f"{label} of {reply['batchId']}"
+                self._placed[UUID(entry["orderId"])] = PlacedOrder(order, at, group)
 
-    def _draw_order(self) -> DrawnOrder:
+    def _draw_orders(self, count: int) -> list[DrawnOrder]:
+        orders: list[DrawnOrder] = []
+        while len(orders) < count:
+            base, quote = self._random.choice(PAIRS)
+            direction = self._random.choice(((base, quote), (quote, base)))
+            if len(orders) + 2 <= count and self._random.random() < PAIRS_SHARE / 2:
+                legs = self._draw_order(direction), self._draw_order(direction)
+                label = f"pair-{len(orders)}"
+                orders += [replace(leg, body={**leg.body, "ocoGroup": label}) for leg in legs]
+            else:
+                orders.append(self._draw_order(direction))
+        return orders
+
+    def _draw_order(self, direction: Direction) -> DrawnOrder:
         step, random = self._path.steps[-1], self._random
         while True:
-            base, quote = random.choice(PAIRS)
-            direction = random.choice(((base, quote), (quote, base)))
             amount_in = convert_dollars(10 ** random.uniform(*DOLLARS), direction[0])
             market = step.find_price(direction, amount_in, BPS) if amount_in else None
             if market:
@@ -155,10 +179,11 @@ async def _wait_judged(connection: Any, step: Step, more: int = STEP_ROUNDS) -> 
     try:
         async with asyncio.timeout(STEP_TIMEOUT_S):
             while True:
-                waiting = await connection.fetchval(_COUNT_WAITING)
-                is_known = _read_metric("trigger_orders_waiting") == waiting
+                waiting = await connection.fetchrow(_COUNT_WAITING)
+                watched = _read_metric("trigger_orders_waiting")
+                is_known = waiting["free"] <= watched <= waiting["all"]
                 rounds = _read_metric("trigger_judge_seconds_count")
-                if is_known and not waiting:
+                if is_known and not waiting["all"]:
                     return
                 if not is_known or _read_metric("trigger_market_slot") != step.slot:
                     seen_at = None

@@ -93,6 +93,7 @@ async def measure_waiting(run: BenchRun, load: WaitingLoad, count: int, size: in
     await _wait_watched(run)
     figures["restart_until_watching_s"] = asyncio.get_running_loop().time() - stopped_at
     figures["met_at_once_until_submitted_ms"] = await _measure_move(run, near) * 1_000
+    await run.wait_until_drained()
     return figures
 
 
@@ -105,6 +106,7 @@ async def measure_latency(run: BenchRun, load: WaitingLoad, size: int) -> Figure
         await _move_price(run, LADDER_MOVE_BPS)
         await asyncio.sleep(run.random.uniform(0.2, 0.6))
     await _wait_submitted(run, ids, load.ladder // 2)
+    await run.wait_until_drained()
     rows = await run.connection.fetch(_SELECT_TIMES, ids)
     # A node tells a state with the slot that is confirmed then, so many slots later.
     delays_s = [row["submitted_s"] - slot_at_s - (row["slot"] + depth) * SLOT_S for row in rows]
