@@ -32,6 +32,8 @@ WAIT_S: Final = 5.0
 """How long orders wait for a price after the last was posted; then they expire."""
 CANCELLED_WAIT_S: Final = 120.0
 """The same where what still waits is cancelled in the end: no machine is so busy."""
+OUTAGE_S: Final = 10.0
+"""How long a server is down in the scenarios of outages."""
 OUTAGE_PAUSE_S: Final = PAUSE_MAX_S * (1 + PAUSE_JITTER)
 """How long after the end of an outage an order that waits for it may ask again."""
 MACHINE_S: Final = 3.0
