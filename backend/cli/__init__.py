@@ -1,5 +1,5 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-attack | chaos | bench | deployments``; ``tui`` is another name of ``dashboard``.
+attack | bench | chaos | deployments | fuzz | oracle``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -55,6 +55,16 @@ COMMANDS: Final = {
         "backend.trials.deployments.command",
         "deployments",
         "Run orders against every PostgreSQL, Redis and node that people have, and audit them.",
+    ),
+    "fuzz": CommandSource(
+        "backend.trials.fuzz.command",
+        "fuzz",
+        "Send odd requests to the API's addresses of orders, which must refuse each with a reason.",
+    ),
+    "oracle": CommandSource(
+        "backend.trials.oracle.command",
+        "oracle",
+        "Compare when waiting orders are released with a brute-force replay of the prices.",
     ),
 }
 

@@ -138,9 +138,10 @@ class ExecutionSettings(BaseSettings):
     )
     crash_at: str = Field(
         "",
-        pattern="^((claimed|quoted|stored|sent|settled):[1-9][0-9]{0,5})?$",
-        description="For failure tests: `point:n` kills a worker when an order reaches"
-        " `claimed`, `quoted`, `stored`, `sent` or `settled` for the n-th time.",
+        pattern="^([a-z_]{1,32}:[1-9][0-9]{0,5})?$",
+        description="For failure tests: `point:n` kills a worker when it reaches a point for the"
+        " n-th time: with an order `claimed`, `quoted`, `stored`, `sent` or `settled`, or one of"
+        " `backend/triggers/attempts.py`.",
     )
 
     @field_validator("owner_weights")

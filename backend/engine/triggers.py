@@ -10,6 +10,7 @@ from typing import Final
 from backend.config import Settings
 from backend.engine.api_services import new_id
 from backend.engine.shared_services import SharedServices
+from backend.execution.context import build_crash_trigger
 from backend.queue.jobs import JobQueue
 from backend.runtime.commit_notifications import (
     CommitObserver,
@@ -37,6 +38,7 @@ SETTLE_S: Final = 0.01
 
 def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolicy) -> Watcher:
     """Wire the watcher of a worker."""
+    on_point = build_crash_trigger(settings.crash_at)
     orders = WaitingOrders(
         shared.pool,
         tokens=shared.tokens,
@@ -61,15 +63,18 @@ def build_watcher(settings: Settings, shared: SharedServices, policy: LeasePolic
     lease_s = settings.trigger_lease_s
     return Watcher(
         holder=holder,
-        shards=ShardLoader(holder, watched, orders, peaks, lease_s=lease_s, random=random),
+        shards=ShardLoader(
+            holder, watched, orders, peaks, lease_s=lease_s, random=random, on_point=on_point
+        ),
         watched=watched,
         orders=orders,
         peaks=peaks,
         feed=shared.feed,
         markets=markets,
-        releases=Releases(orders, jobs),
+        releases=Releases(orders, jobs, on_point),
         listen=listen,
         random=random,
+        on_point=on_point,
     )
 
 

@@ -91,16 +91,16 @@ class ExecutionContext:
     funds: Funds = field(default_factory=UncheckedFunds)
 
 
-def build_crash_trigger(crash_at: str) -> Callable[[Checkpoint], None]:
-    """A callback that ends this process by SIGKILL at the n-th hit of a checkpoint."""
+def build_crash_trigger(crash_at: str) -> Callable[[str], None]:
+    """A callback that ends this process by SIGKILL at the n-th hit of a point with a name."""
     name, _, hits = crash_at.partition(":")
     hits_left = int(hits or 0)
 
-    def on_checkpoint(checkpoint: Checkpoint) -> None:
+    def on_point(point: str) -> None:
         nonlocal hits_left
-        if checkpoint == name:
+        if point == name:
             hits_left -= 1
             if hits_left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return on_checkpoint
+    return on_point

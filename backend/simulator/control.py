@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from solders.pubkey import Pubkey
 
 from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
-from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL
 from backend.simulator.chain.genesis import PAPER_WALLET
+from backend.simulator.control_requests import (
+    BALANCE_MAX,
+    AdvanceRequest,
+    ForkRequest,
+    FundRequest,
+    PageRequest,
+    PriceRequest,
+)
 from backend.simulator.faults import (
     FAULT_ADAPTER,
     PriceMove,
-    PriceMoveBps,
-    TokenPair,
-    TokenSymbol,
     find_token,
     resolve_pair,
 )
@@ -42,51 +46,9 @@ from backend.simulator.wire.transaction_parser import parse_transaction
 from backend.venues.spl import SYSTEM_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account
 
-_PAGE_ENTRIES_MAX: Final = 10_000
-_BALANCE_MAX: Final = 2**62
-"""The limit of an account balance: larger ones could overflow the columns of the ledger."""
 _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_BLOCKS_MAX: Final = 1_000_000
 
 JsonObject = Mapping[str, object]
-
-
-class _ControlRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _PriceRequest(_ControlRequest):
-    """Move the price of a pair, permanently or for the next swaps only."""
-
-    pair: TokenPair
-    bps: PriceMoveBps
-    venue: Dex | None = None
-    when: Literal["now", "before_swaps"] = "now"
-    count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-
-
-class _FundRequest(_ControlRequest):
-    """Credit an owner with base units of a token."""
-
-    owner: str
-    token: TokenSymbol
-    amount: Annotated[int, Field(ge=1, le=_BALANCE_MAX)]
-
-
-class _AdvanceRequest(_ControlRequest):
-    blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
-
-
-class _ForkRequest(_ControlRequest):
-    """Roll the last blocks back; their transactions land again or are dropped."""
-
-    blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
-    reland: bool = False
-
-
-class _PageRequest(_ControlRequest):
-    after: Annotated[int, Field(ge=0)] = 0
-    limit: Annotated[int, Field(ge=1, le=_PAGE_ENTRIES_MAX)] = 1_000
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -178,7 +140,7 @@ class ControlHandler:
         return {}
 
     def _move_price(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
-        parameters = _parse_body(_PriceRequest, body)
+        parameters = _parse_body(PriceRequest, body)
         if parameters.when == "before_swaps":
             fault = PriceMove(
                 fault="moved_price",
@@ -192,7 +154,7 @@ class ControlHandler:
         return {"pools": self._node.chain.move_price(base, quote, parameters.venue, parameters.bps)}
 
     def _fund_account(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
-        parameters = _parse_body(_FundRequest, body)
+        parameters = _parse_body(FundRequest, body)
         try:
             owner = Pubkey.from_string(parameters.owner)
         except ValueError:
@@ -217,8 +179,8 @@ class ControlHandler:
             else make_token_account(mint, owner, 0)
         )
         balance = account.lamports if funded_token == SOL else token.read_amount(account)
-        if balance + amount > _BALANCE_MAX:
-            raise _RequestRejected(400, f"amount: an account may not hold more than {_BALANCE_MAX}")
+        if balance + amount > BALANCE_MAX:
+            raise _RequestRejected(400, f"amount: an account may not hold more than {BALANCE_MAX}")
         if funded_token == SOL:
             return key, replace(account, lamports=balance + amount)
         return key, token.with_amount(account, balance + amount)
@@ -230,7 +192,11 @@ class ControlHandler:
         return launch_pool(self._node.chain, _parse_body(LaunchRequest, body))
 
     def _advance_blocks(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
-        self._node.chain.clock.skip_blocks(_parse_body(_AdvanceRequest, body).blocks)
+        parameters = _parse_body(AdvanceRequest, body)
+        pairs = [resolve_pair(each.pair) for each in parameters.prices]
+        self._node.chain.clock.skip_blocks(parameters.blocks)
+        for (base, quote), each in zip(pairs, parameters.prices, strict=True):
+            self._node.chain.move_price(base, quote, each.venue, each.bps)
         return self._save_clock_state()
 
     def _halt_chain(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
@@ -242,7 +208,7 @@ class ControlHandler:
         return self._save_clock_state()
 
     def _fork_chain(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
-        parameters = _parse_body(_ForkRequest, body)
+        parameters = _parse_body(ForkRequest, body)
         transactions = self._node.chain.roll_back(parameters.blocks)
         if parameters.reland:
             now = self._node.chain.clock.time()
@@ -258,7 +224,7 @@ class ControlHandler:
         return self.state()
 
     def _list_entries(self, request: web.BaseRequest, _body: bytes) -> JsonObject:
-        page = _PageRequest.model_validate(dict(request.query))
+        page = PageRequest.model_validate(dict(request.query))
         entries = self._node.chain.ledger.list_entries(page.after, page.limit)
         return {
             "transactions": [asdict(entry) for entry in entries],

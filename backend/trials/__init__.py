@@ -1,1 +1,1 @@
-"""Black-box trials of the engine: benchmark, attack, chaos run, deployments and smoke test."""
+"""Black-box trials: benchmark, attack, chaos run, deployments, fuzz, oracle and smoke test."""

@@ -29,6 +29,14 @@ _PAIRS: Final = (
     ("SOL", "RAY", "0.000001"),
 )
 
+_LIMITS: Final = {"slippageBps": 200, "minAmountOut": "0.00001"}
+_CONDITIONS: Final = {
+    ("SOL", "USDC"): {"type": "limit", "limitPrice": "20"},
+    ("JUP", "USDC"): {"type": "stop", "triggerPrice": "100"},
+    ("RAY", "USDC"): {"type": "takeProfit", "triggerPrice": "0.01"},
+    ("USDT", "USDC"): {"type": "stopLimit", "triggerPrice": "2", "limitPrice": "0.5"},
+}
+
 Json = dict[str, Any]
 
 
@@ -46,14 +54,15 @@ class SmokeOrder:
 
 
 def build_orders() -> list[SmokeOrder]:
-    """Build two orders for each pair, one with explicit limits, and two that no venue can fill."""
+    """Build two orders for each pair, one of which waits or has limits, and two that fail.
+
+    No venue can fill the latter. What waits is met by the first prices that are read.
+    """
     orders = []
     for token_in, token_out, amount in _PAIRS:
         body = {"tokenIn": token_in, "tokenOut": token_out, "amount": amount}
-        orders += [
-            SmokeOrder(body),
-            SmokeOrder({**body, "slippageBps": 200, "minAmountOut": "0.00001"}),
-        ]
+        second = _CONDITIONS.get((token_in, token_out), _LIMITS)
+        orders += [SmokeOrder(body), SmokeOrder({**body, **second})]
     for token_in, amount in (("SOL", "1"), ("RAY", "5")):
         body = {"tokenIn": token_in, "tokenOut": "USDC", "amount": amount}
         orders.append(SmokeOrder({**body, "minAmountOut": "1000000"}, "failed", "min_out_not_met"))
@@ -115,7 +124,7 @@ def _build_row(order: SmokeOrder, events: list[Json]) -> list[str]:
     status = last["status"] + (f" ({last['code']})" if last.get("code") else "")
     return [
         str(merged.get("orderId", ""))[-12:],
-        f"{order.body['tokenIn']}/{order.body['tokenOut']}",
+        f"{order.body['tokenIn']}/{order.body['tokenOut']} {order.body.get('type', '')}".rstrip(),
         status,
         str(merged.get("dex", "")),
         str(last.get("executedPrice", "")),

@@ -31,6 +31,7 @@ _judged_s = Histogram(
     "Time to judge all waiting orders by the markets of a slot",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+_slot = Gauge("trigger_market_slot", "Newest slot by whose markets waiting orders were judged")
 _read_at: list[float] = []
 _age = Gauge("trigger_market_age_seconds", "Time since pools were last read for waiting orders")
 _age.set_function(lambda: monotonic() - _read_at[0] if _read_at else 0.0)
@@ -73,9 +74,10 @@ def markets_forgotten() -> None:
     _read_at.clear()
 
 
-def markets_judged(seconds: float) -> None:
-    """All waiting orders were judged by the markets of a slot."""
+def markets_judged(slot: int, seconds: float) -> None:
+    """All waiting orders were judged by the markets of a slot, the newest of them."""
     _judged_s.observe(seconds)
+    _slot.set(slot)
 
 
 def orders_released(count: int, refused: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import orjson
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.triggers import observe_triggers
+from backend.triggers.attempts import WatchPoint, ignore_point
 from backend.triggers.book import MetOrder
 from backend.triggers.watched_orders import Direction, Watched
 
@@ -43,23 +44,32 @@ class Met(NamedTuple):
 
 
 class Releases:
-    """Releases orders and sends their jobs."""
+    """Releases orders and sends their jobs. ``on_point`` may end the process."""
 
-    def __init__(self, orders: WaitingOrders, jobs: JobSender) -> None:
+    def __init__(
+        self,
+        orders: WaitingOrders,
+        jobs: JobSender,
+        on_point: Callable[[WatchPoint], None] = ignore_point,
+    ) -> None:
         self._orders = orders
         self._jobs = jobs
+        self._on_point = on_point
 
     async def release(self, met: Sequence[Met]) -> set[UUID]:
         """Release orders; returns those that were not: they are to be loaded again.
 
         Raises ``DATABASE_ERRORS``; then it is in doubt which of the last commit were released.
         """
+        self._on_point(WatchPoint.ORDERS_MET)
         refused: set[UUID] = set()
         sent: Counter[str] = Counter()
         for at in range(0, len(met), RELEASES_MAX):
             part = met[at : at + RELEASES_MAX]
             released = await self._orders.release([_describe(each) for each in part])
             observe_triggers.orders_released(len(released), len(part) - len(released))
+            if released:
+                self._on_point(WatchPoint.ORDERS_RELEASED)
             await self._send_jobs([each for each in part if each.order.order.id in released], sent)
             refused.update(each.order.order.id for each in part)
             refused -= released

@@ -22,7 +22,7 @@ from backend.store.feed import Feed, FeedPosition
 from backend.store.waiting.market_peaks import MarketPeaks, StoredPeaks
 from backend.store.waiting.waiting_orders import RaisedMark, WaitingOrders
 from backend.triggers import observe_triggers
-from backend.triggers.attempts import attempt
+from backend.triggers.attempts import WatchPoint, attempt, ignore_point
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.peak_codec import encode_peaks
 from backend.triggers.releases import Met, Releases
@@ -41,7 +41,10 @@ RETRY_S: Final = 1.0
 
 
 class Watcher:
-    """Watches the waiting orders of the shards that it holds; ``run`` must be running."""
+    """Watches the waiting orders of the shards that it holds; ``run`` must be running.
+
+    ``on_point`` may end the process.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Watcher:
         releases: Releases,
         listen: Callable[[CommitObserver], Coroutine[Any, Any, None]],
         random: Random,
+        on_point: Callable[[WatchPoint], None] = ignore_point,
     ) -> None:
         self._holder = holder
         self._shards = shards
@@ -67,6 +71,7 @@ class Watcher:
         self._releases = releases
         self._listen = partial(listen, self.receive_commit)
         self._random = random
+        self._on_point = on_point
         self._news: set[UUID] = set()
         self._news_arrived = asyncio.Event()
         self._journal_moved = asyncio.Event()
@@ -96,23 +101,29 @@ class Watcher:
     async def _watch_prices(self) -> None:
         while True:
             if self._watched.directions and not self._is_first_load:
-                await attempt("judge", lambda: self._judge(self._watched.directions))
+                judge = partial(self._judge, self._watched.directions, is_whole=True)
+                await attempt("judge", judge)
                 await self._markets.wait_for_slot()
             else:
                 observe_triggers.markets_forgotten()
                 self._order_added.clear()
                 await self._order_added.wait()
 
-    async def _judge(self, directions: Collection[Direction]) -> None:
-        """Judge the orders of some directions by their markets, now, and release those met."""
+    async def _judge(self, directions: Collection[Direction], *, is_whole: bool = False) -> None:
+        """Judge the orders of some directions by their markets, now, and release those met.
+
+        ``is_whole``: of all directions.
+        """
         async with self._judging:
             markets = await self._markets.read(directions)
             read_at = monotonic()
             met = await self._find_met(markets)
-            observe_triggers.markets_judged(monotonic() - read_at)
+            if is_whole:
+                observe_triggers.markets_judged(markets.current_slot, monotonic() - read_at)
             try:
                 await self._release(met, read_at)
             finally:
+                observe_triggers.waiting_orders(len(self._watched))
                 await self._store_marks()
             if not self._watched.directions:
                 observe_triggers.markets_forgotten()
@@ -158,6 +169,8 @@ class Watcher:
 
     async def _store_marks(self) -> None:
         """Store the marks that rose in this slot; what cannot be stored now goes with the next."""
+        if self._raised or self._has_new_peaks:
+            self._on_point(WatchPoint.MARKS_RAISED)
         marks = list(self._raised.values())
         await self._orders.raise_high_waters(marks)
         for mark in marks:

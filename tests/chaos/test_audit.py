@@ -107,6 +107,11 @@ def test_an_order_that_received_less_than_its_limit_is_wrong() -> None:
     assert violated_kinds(planted) == {ViolationKind.WRONG}
 
 
+def test_an_order_that_was_submitted_after_its_expiry_is_wrong() -> None:
+    rows = {**evidence().rows, "a": replace(DONE, is_submitted_late=True)}
+    assert violated_kinds(replace(evidence(), rows=rows)) == {ViolationKind.WRONG}
+
+
 @pytest.mark.parametrize(
     "status", [each for each in Status if not each.is_final and each is not Status.WAITING]
 )

@@ -6,7 +6,8 @@ from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import FaultKind
 from backend.trials.chaos.scenarios import SCENARIOS, SECOND_API
 from backend.trials.chaos.schedule import plan_turns
-from backend.trials.chaos.timing import LEASE_S, recovery_bound_s
+from backend.trials.chaos.timing import LEASE_S, TRIGGER_LEASE_S, recovery_bound_s
+from backend.triggers.attempts import WatchPoint
 
 ALL = tuple(SCENARIOS)
 
@@ -40,18 +41,27 @@ def test_every_kind_of_fault_is_used() -> None:
 
 def test_a_worker_crashes_at_every_checkpoint() -> None:
     crashes = [
-        fault.target
+        crash
         for turn in plan_turns(1, ALL)
         for fault in turn.faults
-        if fault.kind is FaultKind.CRASH
+        if fault.kind in {FaultKind.CRASH, FaultKind.CRASH_ALONE}
+        for crash in fault.target.split()
     ]
-    assert {crash.partition(":")[0] for crash in crashes} == set(Checkpoint)
+    assert {each.partition(":")[0] for each in crashes} == {*Checkpoint, *WatchPoint}
 
 
 def test_a_paused_worker_outlasts_its_lease() -> None:
     for seed in range(20):
         [turn] = plan_turns(seed, ["worker_paused"])
         assert all(fault.duration_s > LEASE_S for fault in turn.faults)
+
+
+def test_a_paused_watcher_outlasts_the_lease_of_its_shards() -> None:
+    for seed in range(20):
+        [turn] = plan_turns(seed, ["watcher_paused"])
+        pauses = [fault for fault in turn.faults if fault.kind is FaultKind.PAUSE]
+        assert {fault.target for fault in pauses} == {"worker-1", "worker-2"}
+        assert all(fault.duration_s > TRIGGER_LEASE_S for fault in pauses)
 
 
 def test_a_handover_may_not_wait_for_the_lease() -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backend.trials.bench.modes import Mode
+from backend.trials.bench.load_parameters import Mode
 from tests.e2e.up import run_command
 
 RUN_TIMEOUT_S = 240

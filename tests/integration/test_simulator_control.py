@@ -162,6 +162,7 @@ async def test_an_owner_can_be_funded(node: SimulatorClient) -> None:
         ("fund", {"owner": USDC.mint, "token": "USDC", "amount": 2**63}, "amount"),
         ("fund", {"owner": USDC.mint, "token": "SOL", "amount": 1}, "the chain itself"),
         ("advance", {"blocks": 0}, "blocks"),
+        ("advance", {"blocks": 1, "prices": [{"pair": ["SOL", "DOGE"], "bps": 1}]}, "DOGE"),
         ("fork", {"blocks": 1}, "not confirmed yet"),
     ],
 )

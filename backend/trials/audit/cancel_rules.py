@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
+from backend.store.withdrawals.cancellations import CancelReason
 from backend.trials.audit.records import (
     CancelAnswer,
     Evidence,
@@ -28,7 +29,8 @@ def find_wrong_cancels(evidence: Evidence) -> Iterator[Violation]:
         if row.status is not Status.CANCELLED:
             continue
         is_named = row.id in cancels.order_ids or row.parent_id in cancels.order_ids
-        if not is_named and row.mint_in not in cancels.mints_in:
+        is_asked_for = is_named or row.mint_in in cancels.mints_in
+        if not is_asked_for and row.cancel_reason != CancelReason.SIBLING_FILLED:
             yield _report(f"order {row.id} is cancelled, and no client asked for it")
         before = [each.status for each in evidence.transitions_by_order.get(row.id, ())][-2:-1]
         if before and before[0] not in CANCELLABLE_STATUSES:

@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from backend.domain.amounts import Token
 from backend.domain.tokens import BONK, RAY
 from backend.trials.audit.clients import (
     CONNECTION_ERRORS,
@@ -67,9 +68,12 @@ class OrderCanceller:
         """Cancel all open orders that sell one of two tokens, some times over a duration."""
         for n in range(times):
             await asyncio.sleep(duration_s / times)
-            token = _SWEPT_TOKENS[n % len(_SWEPT_TOKENS)]
-            self._observed.cancels.mints_in.add(token.mint)
-            await self._cancel_pages(self._random.choice(self._urls), token.symbol)
+            await self.cancel_sales(_SWEPT_TOKENS[n % len(_SWEPT_TOKENS)])
+
+    async def cancel_sales(self, token: Token) -> None:
+        """Cancel all open orders that sell a token."""
+        self._observed.cancels.mints_in.add(token.mint)
+        await self._cancel_pages(self._random.choice(self._urls), token.symbol)
 
     async def _cancel_pages(self, url: str, symbol: str) -> None:
         answers = self._observed.cancels.answers

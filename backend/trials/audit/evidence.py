@@ -39,8 +39,12 @@ SELECT id::text, status::text, seq, tx_hash, token_in, token_out, amount_in, amo
        cancel_reason, parent_id::text, oco_group::text,
        (SELECT count(*) FROM jsonb_object_keys(bracket)) AS bracket_size,
        type = 'twap' AS is_sliced,
-       CASE WHEN type = 'sniper' THEN condition::text END AS launch
-FROM orders WHERE created_at >= $1
+       CASE WHEN type = 'sniper' THEN condition::text END AS launch,
+       EXISTS (
+           SELECT FROM order_events e WHERE e.order_id = o.id AND e.status = 'submitted'
+               AND e.at > o.expires_at + interval '5 s'
+       ) AS is_submitted_late
+FROM orders o WHERE created_at >= $1
 """
 _JOURNAL_SQL: Final = """
 SELECT e.order_id::text, e.seq, e.status::text, e.at, e.data->>'txHash' AS signature,
@@ -263,6 +267,7 @@ def _parse_row(row: asyncpg.Record, tokens: TokenRegistry) -> OrderRow:
         is_leased=row["is_leased"],
         attempts=row["attempts"],
         min_amount_out=None if row["min_amount_out"] is None else int(row["min_amount_out"]),
+        is_submitted_late=row["is_submitted_late"],
         cancel_reason=row["cancel_reason"],
         parent_id=row["parent_id"],
         oco_group=row["oco_group"],

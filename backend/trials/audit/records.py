@@ -36,6 +36,7 @@ class OrderRow:
 
     It came to be of the order ``parent_id``; one that ``is_sliced`` is executed by such orders, and
     has no swap of its own. ``bracket_size`` is the number of orders that are to come to be of it.
+    ``is_submitted_late``: after its expiry, by more than a statement may take.
     """
 
     id: str
@@ -54,6 +55,7 @@ class OrderRow:
     oco_group: str | None = None
     bracket_size: int = 0
     is_sliced: bool = False
+    is_submitted_late: bool = False
 
 
 class SlicePlacing(NamedTuple):

@@ -27,7 +27,7 @@ from backend.trials.audit.records import (
     ViolationKind,
 )
 from backend.trials.audit.slice_rules import find_wrong_slices
-from backend.trials.audit.waiting_rules import find_early_releases
+from backend.trials.audit.waiting_rules import find_early_releases, find_late_submissions
 
 
 def audit(evidence: Evidence) -> list[Violation]:
@@ -48,6 +48,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_early_releases,
         find_wrong_slices,
         find_wrong_snipes,
+        find_late_submissions,
         find_broken_groups,
         find_wrong_children,
     )

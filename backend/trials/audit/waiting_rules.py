@@ -75,5 +75,12 @@ def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
             )
 
 
+def find_late_submissions(evidence: Evidence) -> Iterator[Violation]:
+    """Find orders that were submitted after they had expired."""
+    for row in evidence.rows.values():
+        if row.is_submitted_late:
+            yield _report(f"order {row.id}, now {row.status}, was submitted after its expiry")
+
+
 def _report(message: str) -> Violation:
     return Violation(ViolationKind.WRONG, message)

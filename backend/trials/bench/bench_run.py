@@ -65,10 +65,10 @@ class BenchRun:
         """Run ``count`` orders before the measurement, half of them in a batch."""
         if count:
             single_requests = self.build_requests(count - count // 2)
-            self._record_accepted(await self.client.post(single_requests))
+            self.record_accepted(await self.client.post(single_requests))
             batch_requests = self.build_requests(count // 2 or 1, batch=count)
-            self._record_accepted(await self.client.post(batch_requests))
-        await self._wait_until_drained()
+            self.record_accepted(await self.client.post(batch_requests))
+        await self.wait_until_drained()
 
     async def measure(
         self, post_orders: Callable[[], Awaitable[PostResults]]
@@ -83,8 +83,8 @@ class BenchRun:
         usage.reset_memory_peaks(self.system.pids["worker"])
         before = await self._take_usage_sample()
         results = await post_orders()
-        self._record_accepted(results)
-        open_max = await self._wait_until_drained()
+        self.record_accepted(results)
+        open_max = await self.wait_until_drained()
         after = await self._take_usage_sample()
         calibration.append(measure_calibration_ms(loop.time))
         after_rest.append(measure_after_rest_factor(loop.time))
@@ -136,7 +136,8 @@ class BenchRun:
             await verification.read_swap_signatures(self.system.chain_url),
         )
 
-    def _record_accepted(self, results: PostResults) -> None:
+    def record_accepted(self, results: PostResults) -> None:
+        """Remember which orders were accepted, for ``find_violations``."""
         self.accepted |= results.due_at_s.keys()
 
     async def _take_usage_sample(self) -> _UsageSample:
@@ -147,7 +148,7 @@ class BenchRun:
             usage.read_memory_bytes(self.system.pids["worker"], "VmRSS"),
         )
 
-    async def _wait_until_drained(self) -> int:
+    async def wait_until_drained(self) -> int:
         """Wait until every order has ended; return the highest number of open orders."""
         loop = asyncio.get_running_loop()
         open_max = open_count = await verification.count_open_orders(self.connection)

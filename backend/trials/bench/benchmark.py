@@ -16,7 +16,8 @@ from backend import embedded
 from backend.trials.bench import past_orders
 from backend.trials.bench.bench_run import BenchRun, open_bench_run
 from backend.trials.bench.figures import Figures, format_row, summarize_runs
-from backend.trials.bench.modes import LoadParameters, Mode, ModeRunner
+from backend.trials.bench.load_parameters import LoadParameters, Mode
+from backend.trials.bench.modes import ModeRunner
 from backend.trials.bench.servers import REDIS_DATABASES, connect, create_run_database
 from backend.trials.bench.system import EngineLayout
 from backend.trials.bench.tracing.waterfall import BAR_WIDTH, CLIENT, WaterfallStep, draw_bar

@@ -17,7 +17,12 @@ from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS
 from backend.trials.bench.benchmark import BenchRequest, ResultPrinter, ServerOptions, run_benchmark
-from backend.trials.bench.modes import DEFAULT_LOAD, QUICK_LOAD, LoadParameters, Mode
+from backend.trials.bench.load_parameters import (
+    DEFAULT_LOAD,
+    QUICK_LOAD,
+    LoadParameters,
+    Mode,
+)
 
 ALL_MODES: Final = "all"
 MODE_CHOICE: Final = click.Choice([*(mode.value for mode in Mode), ALL_MODES])
@@ -77,6 +82,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
     stream   delay from the database to sockets: of single orders, and of all orders
     history  batch and single, on empty tables and on tables with a million orders
     fairness single orders of one owner, alone and behind 100,000 orders of another
+    waiting  100,000 orders that wait for a price: what they cost, and how soon they are met
     pgbench  the journal's SQL statement without the engine: the limit set by PostgreSQL
     all      all of the above
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from math import ceil
 from typing import Final, NamedTuple
@@ -28,86 +27,13 @@ from backend.trials.bench.listeners import (
     open_unlimited_session,
     place_on_order_sockets,
 )
+from backend.trials.bench.load_parameters import LoadParameters, Mode
 from backend.trials.bench.measurements.database_ceiling import measure_record_rates
 from backend.trials.bench.measurements.fairness import OWNER_KEYS, FairnessLoad, measure_fairness
+from backend.trials.bench.measurements.waiting import measure_latency, measure_waiting
 from backend.trials.bench.system import EngineLayout
 from backend.trials.bench.tracing.trace_run import trace_orders
 from backend.trials.bench.tracing.waterfall import WaterfallStep
-
-
-class Mode(StrEnum):
-    """What a run measures; ``order-engine bench --help`` describes each."""
-
-    SINGLE = "single"
-    RATE = "rate"
-    TRACE = "trace"
-    BATCH = "batch"
-    DEMO = "demo"
-    STREAM = "stream"
-    HISTORY = "history"
-    FAIRNESS = "fairness"
-    PGBENCH = "pgbench"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadParameters:
-    """The load of a run. ``orders`` is the number of orders by mode."""
-
-    orders: Mapping[Mode, int]
-    warm_up: int = 400
-    connections: int = 32
-    batch_orders: int = 1_000
-    batches_at_once: int = 2
-    single_rate: float = 200.0
-    stream_rate: float = 300.0
-    fairness_singles: int = 60
-    fairness_rate: float = 5.0
-    order_socket_counts: tuple[int, ...] = (1, 100, 1_000)
-    stream_counts: tuple[int, ...] = (1, 100)
-    history_orders: int = 1_000_000
-    history_modes: tuple[Mode, ...] = (Mode.BATCH, Mode.SINGLE)
-    ceiling_rows: tuple[int, ...] = (200, 50)
-    ceiling_connections: tuple[int, ...] = (1, 2)
-    is_shared: bool = False
-    """Whether runs share an engine where possible; one may then slow down the next."""
-
-
-DEFAULT_LOAD: Final = LoadParameters(
-    {
-        Mode.SINGLE: 10_000,
-        Mode.RATE: 4_000,
-        Mode.TRACE: 200,
-        Mode.BATCH: 20_000,
-        Mode.DEMO: 5_000,
-        Mode.STREAM: 3_000,
-        Mode.HISTORY: 10_000,
-        Mode.FAIRNESS: 100_000,
-        Mode.PGBENCH: 20_000,
-    }
-)
-QUICK_LOAD: Final = LoadParameters(
-    {
-        Mode.SINGLE: 100,
-        Mode.RATE: 60,
-        Mode.TRACE: 10,
-        Mode.BATCH: 100,
-        Mode.DEMO: 40,
-        Mode.STREAM: 40,
-        Mode.HISTORY: 60,
-        Mode.FAIRNESS: 2_000,
-        Mode.PGBENCH: 200,
-    },
-    warm_up=0,
-    connections=8,
-    batch_orders=20,
-    order_socket_counts=(1, 5),
-    stream_counts=(1, 5),
-    history_orders=1_000,
-    history_modes=(Mode.BATCH,),
-    ceiling_rows=(50,),
-    fairness_singles=4,
-    is_shared=True,
-)
 
 
 class RunResult(NamedTuple):
@@ -142,6 +68,7 @@ class ModeRunner:
             Mode.STREAM: self._run_stream,
             Mode.HISTORY: partial(self._run_history, number),
             Mode.FAIRNESS: self._run_fairness,
+            Mode.WAITING: self._run_waiting,
             Mode.PGBENCH: self._run_pgbench,
         }
         return await runs[mode]()
@@ -251,6 +178,20 @@ class ModeRunner:
         async with self._open_run(layout, connections=4) as run:
             figures = await measure_fairness(run, load)
             return RunResult(figures, await run.find_violations())
+
+    async def _run_waiting(self) -> RunResult:
+        load = self.load.waiting
+        count, size = self.load.orders[Mode.WAITING], self.load.batch_orders
+        # An engine of its own: what waits would wait in those of other modes, too.
+        async with self._open_run(replace(self.layout), connections=2) as run:
+            figures = await measure_waiting(run, load, count, size)
+            violations = await run.find_violations()
+        if load.ladder:
+            layout = replace(self.layout, profile=Profile.DEMO)
+            async with self._open_run(layout, connections=2) as run:
+                figures = {**figures, **await measure_latency(run, load, size)}
+                violations += await run.find_violations()
+        return RunResult(figures, violations)
 
     async def _run_pgbench(self) -> RunResult:
         orders, rows = self.load.orders[Mode.PGBENCH], self.load.ceiling_rows

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from backend.trials.bench.servers import find_server_pids
 HOST: Final = "127.0.0.1"
 BACKLOG: Final = 2_048
 UNLIMITED_ORDERS: Final = 10_000_000
+STOP_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,11 @@ class EngineLayout:
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """A running engine. ``processes``: its own, by name; ``pids``: also those of the servers."""
+    """A running engine. ``processes``: its own, by name; ``pids``: also those of the servers.
+
+    ``restart_workers`` stops the workers as SIGTERM does, starts others in their place, and returns
+    the event loop's time between the two.
+    """
 
     api_url: str
     chain_url: str
@@ -55,6 +61,7 @@ class RunningEngine:
     pids: Mapping[str, Sequence[int]]
     api_keys: Sequence[str]
     worker_metrics_urls: Sequence[str]
+    restart_workers: Callable[[], Awaitable[float]]
 
     def check_processes(self) -> None:
         """Raises ``Transient`` if a process has ended."""
@@ -77,18 +84,15 @@ async def start_engine(
             api.set_inheritable(True)
             chain_url = await starter.start_all(api)
             api_url = "http://{}:{}".format(*api.getsockname()[:2])
-            engine_pids = {
-                name: [process.pid for process in group]
-                for name, group in starter.processes.items()
-            }
             yield RunningEngine(
                 api_url,
                 chain_url,
                 database_url,
                 starter.processes,
-                {**engine_pids, **await find_server_pids(database_url, redis_url)},
+                {**starter.pids, **await find_server_pids(database_url, redis_url)},
                 tuple(layout.owner_keys.values()),
                 starter.worker_metrics_urls,
+                starter.restart_workers,
             )
     finally:
         for group in starter.processes.values():
@@ -101,6 +105,7 @@ class _EngineStarter:
         self._layout = layout
         self._urls = dict(urls)
         self.processes: dict[str, list[Process]] = {"api": [], "worker": [], "chain": []}
+        self.pids: dict[str, list[int]] = {name: [] for name in self.processes}
         self.worker_metrics_urls: list[str] = []
 
     async def start_all(self, api: socket.socket) -> str:
@@ -120,6 +125,17 @@ class _EngineStarter:
                 group.create_task(self._start_process("api", argv, number=number, fds=(fd,)))
         return chain.address
 
+    async def restart_workers(self) -> float:
+        """Replace the workers."""
+        for process in self.processes["worker"]:
+            await child_process.stop_process(process, ((signal.SIGTERM, STOP_S),), asyncio.Event())
+        for each in (self.processes["worker"], self.pids["worker"], self.worker_metrics_urls):
+            each.clear()
+        stopped_at = asyncio.get_running_loop().time()
+        for number in range(1, self._layout.workers + 1):
+            await self._start_process("worker", ("worker",), number=number)
+        return stopped_at
+
     async def _start_process(
         self, name: str, argv: tuple[str, ...], *, number: int = 1, fds: tuple[int, ...] = ()
     ) -> EngineProcess:
@@ -130,7 +146,9 @@ class _EngineStarter:
             pass_fds=fds,
         )
         program = EngineProcess(command, self._layout.data_dir / "logs")
-        self.processes[name].append(await program.start())
+        process = await program.start()
+        self.processes[name].append(process)
+        self.pids[name].append(process.pid)
         if name == "worker":
             self.worker_metrics_urls.append(program.address)
         return program

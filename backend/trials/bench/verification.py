@@ -27,7 +27,7 @@ ENDED_POLL_S: Final = 0.1
 
 _SELECT_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
 _SELECT_WAL: Final = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::float8"
-_COUNT_OPEN: Final = "SELECT count(*) FROM orders WHERE open"
+_COUNT_OPEN: Final = "SELECT count(*) FROM orders WHERE open AND trigger_shard IS NULL"
 _COUNT_OPEN_OF: Final = "SELECT count(*) FROM orders WHERE open AND id = ANY($1::uuid[])"
 _SELECT_TOTALS: Final = """
 WITH made AS MATERIALIZED (
@@ -39,7 +39,9 @@ SELECT (SELECT count(*) FROM made) AS orders,
        extract(epoch FROM max(e.at) FILTER (WHERE e.status = 'confirmed'))::float8 AS last_s
 FROM made JOIN order_events e ON e.order_id = made.id
 """
-_SELECT_ORDERS: Final = "SELECT id::text, status::text, open, tx_hash FROM orders WHERE owner <> $1"
+_SELECT_ORDERS: Final = """
+SELECT id::text, status::text, open AND trigger_shard IS NULL, tx_hash FROM orders WHERE owner <> $1
+"""
 
 
 class RunTotals(NamedTuple):
@@ -52,7 +54,7 @@ class RunTotals(NamedTuple):
 
 
 class StoredOrder(NamedTuple):
-    """The columns of an order that show whether it was lost."""
+    """The columns of an order that show whether it was lost; what waits for a price is not open."""
 
     id: str
     status: str
@@ -77,7 +79,7 @@ async def read_wal_bytes(connection: Connection) -> float:
 
 
 async def count_open_orders(connection: Connection) -> int:
-    """Count the orders that have not ended."""
+    """Count the orders that have not ended, without those that wait for a price."""
     return int(await connection.fetchval(_COUNT_OPEN))
 
 

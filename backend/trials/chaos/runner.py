@@ -15,6 +15,7 @@ import aiohttp
 
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.lifecycle import Status
+from backend.domain.tokens import SOL
 from backend.trials.audit.canceller import OrderCanceller
 from backend.trials.audit.clients import (
     ClientObservations,
@@ -29,21 +30,21 @@ from backend.trials.audit.evidence import (
     fetch_database_time,
     fetch_orders,
 )
+from backend.trials.audit.grouped_bodies import PairBuilder
 from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
 from backend.trials.audit.rules import audit
 from backend.trials.audit.waiting_rules import build_waiting_body
-from backend.trials.chaos.fault_injectors import inject
 from backend.trials.chaos.fault_kinds import Fault
+from backend.trials.chaos.injection.fault_injectors import inject
 from backend.trials.chaos.scenarios import SECOND_API
 from backend.trials.chaos.schedule import Turn
 from backend.trials.chaos.system import EngineSystem
-from backend.trials.chaos.timing import recovery_bound_s
+from backend.trials.chaos.timing import CLOCK_AHEAD_S, recovery_bound_s
 
 CLIENTS: Final = 4
 SWEEPS: Final = 4
 """How often all orders that sell a token are cancelled, in a turn that cancels."""
-WAIT_S: Final = 5.0
-"""How long orders wait for a price after the last was posted; then they expire."""
+CANCEL_S: Final = 0.5
 ORDERS_TIMEOUT_S: Final = 45.0
 """How long orders may take to end before they count as stuck."""
 
@@ -113,12 +114,16 @@ class ScenarioRunner:
                 for injection in injections:
                     faults_injected += await injection
                 healed_at = await self._database_time()
+                if turn.is_cancelled_at_end:
+                    group.create_task(self._cancel_until(posting, api_urls, observed))
                 await self._collector.await_orders_ended(mark, posting, ORDERS_TIMEOUT_S)
             snapshot = await self._collector.fetch_orders(mark, observed)
         evidence = await self._collector.collect(
             mark, snapshot, observed, {"the stream": observed.stream}
         )
         bound_s = recovery_bound_s(len(snapshot.rows), self._machine_s)
+        if turn.has_waiting:  # until they expire, by a clock that may have been set
+            bound_s += min(turn.wait_s, CLOCK_AHEAD_S)
         return _build_result(
             turn, evidence, snapshot, observed, faults_injected, healed_at, bound_s
         )
@@ -171,11 +176,24 @@ class ScenarioRunner:
                     orders = turn.orders // CLIENTS + (n < turn.orders % CLIENTS)
                     group.create_task(client.post_steadily(orders, turn.post_s))
 
+    async def _cancel_until(
+        self, posting: asyncio.Task[None], api_urls: Sequence[str], observed: ClientObservations
+    ) -> None:
+        """Cancel what still waits, until all that was posted has ended."""
+        random = Random(self._seed)  # noqa: S311
+        canceller = OrderCanceller(self._session, api_urls, 1, random, observed)
+        while not posting.done():
+            await canceller.cancel_sales(SOL)
+            await asyncio.sleep(CANCEL_S)
+
     async def _choose_bodies(self, turn: Turn) -> Callable[[Random], Json]:
         if not turn.has_waiting:
             return build_order_body
-        wait = timedelta(seconds=turn.post_s + WAIT_S)
-        return partial(build_waiting_body, expires_at=await self._database_time() + wait)
+        wait = timedelta(seconds=turn.post_s + turn.wait_s)
+        expires_at = await self._database_time() + wait
+        if turn.has_pairs:
+            return PairBuilder(expires_at).build
+        return partial(build_waiting_body, expires_at=expires_at)
 
     async def _schedule_faults(
         self, faults: Sequence[Fault], group: asyncio.TaskGroup

@@ -8,29 +8,41 @@ from types import MappingProxyType
 from typing import Final
 
 from backend.execution.context import Checkpoint
-from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
-from backend.trials.chaos.notification_faults import (
+from backend.trials.chaos.fault_generators import (
+    FaultGenerator,
+    crash_watchers,
+    crash_workers_at,
     disorder_notifications,
     disturb_notifications,
-    lose_subscriptions,
-)
-from backend.trials.chaos.worker_faults import (
-    FaultGenerator,
-    crash_workers_at,
     kill_recovering_workers,
     kill_watching_workers,
     kill_workers,
+    lose_subscriptions,
     pause_quoting_worker,
+    pause_watching_workers,
     pause_within_lease,
     pause_worker,
+    set_database_clock,
     skew_worker_clock,
     terminate_workers,
 )
+from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
+from backend.trials.chaos.node_faults import (
+    delay_statuses,
+    disable_venues,
+    drop_transactions,
+    fork_chain,
+    lose_responses,
+    overload_node,
+    pause_node,
+    revert_swaps,
+    stop_node,
+)
+from backend.trials.chaos.timing import CANCELLED_WAIT_S, OUTAGE_S, WAIT_S
 
 SECOND_API: Final = "api-2"
 """The name of the API process that runs beside ``api`` while orders are cancelled."""
 CANCEL_SHARE: Final = 0.8
-OUTAGE_S: Final = 10.0
 BURST_ORDERS: Final = 1_000
 _READ_POOLS: Final = MappingProxyType({"quote_slots_max": "0"})  # for each quote
 CRASH_ORDERS: Final = 80
@@ -42,7 +54,8 @@ class Scenario:
     """One way of breaking the engine. ``settings`` apply to the workers while it runs.
 
     ``cancel_share`` of the orders are cancelled, through two API processes. With ``has_waiting``
-    orders wait for a price near the market's, until it was met or they expire.
+    orders wait for a price near the market's, until it was met or they expire, ``wait_s`` after the
+    last was posted, or are cancelled in the end. With ``has_pairs`` each two of them are a group.
     """
 
     description: str
@@ -52,6 +65,9 @@ class Scenario:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    has_pairs: bool = False
+    wait_s: float = WAIT_S
+    is_cancelled_at_end: bool = False
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
@@ -99,61 +115,6 @@ def _disconnect_postgres(random: FaultRandom) -> Iterator[Fault]:
 def _fail_commits(random: FaultRandom) -> Iterator[Fault]:
     for at in random.spread_times(2):
         yield Fault(at, FaultKind.FAIL_COMMITS, duration_s=random.pick_duration_s(0.5, 1.2))
-
-
-def _stop_node(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(random.pick_time(0.2, 0.5), FaultKind.KILL, "chain", OUTAGE_S)
-
-
-def _pause_node(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(random.pick_time(0.2, 0.5), FaultKind.PAUSE, "chain", random.pick_duration_s(3, 4))
-
-
-def _overload_node(random: FaultRandom) -> Iterator[Fault]:
-    for status in (429, 503):
-        busy = encode_node_fault("http", status=status, probability=0.3, retry_after_seconds=1)
-        yield Fault(random.pick_time(0, 0.1), FaultKind.NODE_FAULT, busy, random.post_s)
-
-
-def _lose_responses(random: FaultRandom) -> Iterator[Fault]:
-    for mode in ("close", "error"):
-        lose = encode_node_fault("lose_response", mode=mode, probability=0.4)
-        yield Fault(0, FaultKind.NODE_FAULT, lose, random.post_s)
-
-
-def _drop_transactions(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(
-        0,
-        FaultKind.NODE_FAULT,
-        encode_node_fault("drop", probability=0.7),
-        random.post_s + 0.5,
-    )
-    for at in (*random.spread_times(3), random.post_s + 0.5):
-        yield Fault(at, FaultKind.ADVANCE_BLOCKS, "200")
-
-
-def _delay_statuses(random: FaultRandom) -> Iterator[Fault]:
-    late = encode_node_fault(
-        "late_status", by_seconds=random.pick_duration_s(1, 2), probability=0.7
-    )
-    yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
-
-
-def _fork_chain(random: FaultRandom) -> Iterator[Fault]:
-    for at in random.spread_times(12):
-        yield Fault(at, FaultKind.FORK_CHAIN, str(random.pick_integer(1, 2)))
-
-
-def _revert_swaps(random: FaultRandom) -> Iterator[Fault]:
-    yield Fault(0, FaultKind.NODE_FAULT, encode_node_fault("fail", probability=0.3), random.post_s)
-
-
-def _disable_venues(random: FaultRandom) -> Iterator[Fault]:
-    for venue in ("raydium", "meteora"):
-        down = encode_node_fault("down", venue=venue)
-        yield Fault(
-            random.pick_time(0, 0.5), FaultKind.NODE_FAULT, down, random.pick_duration_s(0.5, 1.5)
-        )
 
 
 def _kill_workers_of_cancelled(random: FaultRandom) -> Iterator[Fault]:
@@ -210,18 +171,18 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "all PostgreSQL connections are terminated", _disconnect_postgres
     ),
     "commits_failing": Scenario("commits fail as on a full disk", _fail_commits),
-    "node_stopped": Scenario(f"the node is down for {OUTAGE_S:.0f} s", _stop_node),
-    "node_paused": Scenario("the node accepts connections and does not respond", _pause_node),
-    "node_busy": Scenario("the node responds 429 and 503", _overload_node),
+    "node_stopped": Scenario(f"the node is down for {OUTAGE_S:.0f} s", stop_node),
+    "node_paused": Scenario("the node accepts connections and does not respond", pause_node),
+    "node_busy": Scenario("the node responds 429 and 503", overload_node),
     "answers_lost": Scenario(
-        "the node accepts a transaction and its response is lost", _lose_responses
+        "the node accepts a transaction and its response is lost", lose_responses
     ),
-    "transactions_dropped": Scenario("transactions vanish and expire", _drop_transactions),
-    "statuses_late": Scenario("the node reports statuses late", _delay_statuses),
-    "chain_forked": Scenario("the chain forks and drops its newest blocks", _fork_chain),
-    "swaps_reverted": Scenario("swaps fail on chain", _revert_swaps),
+    "transactions_dropped": Scenario("transactions vanish and expire", drop_transactions),
+    "statuses_late": Scenario("the node reports statuses late", delay_statuses),
+    "chain_forked": Scenario("the chain forks and drops its newest blocks", fork_chain),
+    "swaps_reverted": Scenario("swaps fail on chain", revert_swaps),
     "venue_down": Scenario(
-        "one or both venues cannot be read", _disable_venues, settings=_READ_POOLS
+        "one or both venues cannot be read", disable_venues, settings=_READ_POOLS
     ),
     "subscriptions_lost": Scenario("the node's WebSockets are lost", lose_subscriptions),
     "notifications_disordered": Scenario(
@@ -234,6 +195,23 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "waiting_worker_killed": Scenario(
         "workers that watch waiting orders are killed and paused while prices move",
         kill_watching_workers,
+        has_waiting=True,
+    ),
+    "watcher_killed": Scenario(
+        "each watcher dies at another point of its watch, and nobody else watches",
+        crash_watchers,
+        has_waiting=True,
+        wait_s=CANCELLED_WAIT_S,
+        is_cancelled_at_end=True,
+    ),
+    "watcher_paused": Scenario(
+        "watchers are paused past the lease of their shards, in turn, while prices move",
+        pause_watching_workers,
+        has_waiting=True,
+    ),
+    "waiting_clock_set": Scenario(
+        "the database's clock is set past the expiry of waiting orders, and back",
+        set_database_clock,
         has_waiting=True,
     ),
     "cancel_worker_killed": Scenario(
@@ -250,6 +228,19 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "PostgreSQL is killed while orders are cancelled through two API processes",
         _kill("postgres", times=2, down_s=(0.1, 0.6)),
         cancel_share=CANCEL_SHARE,
+    ),
+    "cancel_waiting": Scenario(
+        "waiting orders are cancelled through two API processes while prices meet them",
+        kill_watching_workers,
+        cancel_share=CANCEL_SHARE / 2,
+        has_waiting=True,
+    ),
+    "pairs_met_together": Scenario(
+        "prices meet both orders of pairs in one slot while workers are killed",
+        kill_watching_workers,
+        is_burst=True,
+        has_waiting=True,
+        has_pairs=True,
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",

@@ -34,6 +34,9 @@ class Turn:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    has_pairs: bool = False
+    wait_s: float = 0.0
+    is_cancelled_at_end: bool = False
 
 
 def plan_turns(
@@ -73,6 +76,9 @@ def plan_turns(
                 scenario.is_burst,
                 scenario.cancel_share,
                 scenario.has_waiting,
+                scenario.has_pairs,
+                scenario.wait_s,
+                scenario.is_cancelled_at_end,
             )
         )
     return turns

@@ -26,6 +26,14 @@ SETTINGS: Final[Mapping[str, str]] = {
 """Short times, so that a run sees many recoveries; the logic is that of the defaults."""
 RETRIES_S: Final = 3 * BACKOFF_S * 1.1
 """The sum of the backoffs between three attempts."""
+CLOCK_AHEAD_S: Final = 6
+"""How far the database's clock is set ahead: more than leases last, and than orders wait."""
+WAIT_S: Final = 5.0
+"""How long orders wait for a price after the last was posted; then they expire."""
+CANCELLED_WAIT_S: Final = 120.0
+"""The same where what still waits is cancelled in the end: no machine is so busy."""
+OUTAGE_S: Final = 10.0
+"""How long a server is down in the scenarios of outages."""
 OUTAGE_PAUSE_S: Final = PAUSE_MAX_S * (1 + PAUSE_JITTER)
 """How long after the end of an outage an order that waits for it may ask again."""
 MACHINE_S: Final = 3.0

@@ -13,7 +13,7 @@ from uuid import UUID
 from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.triggers import observe_triggers
-from backend.triggers.attempts import attempt
+from backend.triggers.attempts import WatchPoint, attempt, ignore_point
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.watched_orders import WatchedOrders
 
@@ -24,7 +24,7 @@ LOAD_MAX: Final = 2_000
 class ShardLoader:
     """Holds shards and loads their orders; ``hold`` and ``load`` must be running.
 
-    ``on_loaded`` is called when orders were added.
+    ``on_loaded`` is called when orders were added; ``on_point`` may end the process.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class ShardLoader:
         *,
         lease_s: float,
         random: Random,
+        on_point: Callable[[WatchPoint], None] = ignore_point,
     ) -> None:
         self._holder = holder
         self._watched = watched
@@ -43,6 +44,7 @@ class ShardLoader:
         self._peaks = peaks
         self._renew_s = lease_s / 3
         self._random = random
+        self._on_point = on_point
         self._held: set[int] = set()
         self._unloaded: set[int] = set()
         self._claimed = asyncio.Event()
@@ -94,6 +96,7 @@ class ShardLoader:
                 await asyncio.sleep(self._renew_s)
 
     async def _load(self, shards: set[int]) -> None:
+        self._on_point(WatchPoint.SHARDS_CLAIMED)
         started_at, loaded = monotonic(), 0
         peaks = await self._peaks.load(list(shards))
         self._watched.add_shards(shards & self._held, peaks)

@@ -1,4 +1,4 @@
-"""Faults of the workers: they are killed, crash at checkpoints, pause, and have wrong clocks."""
+"""Faults of workers and of notifications, as generators that draw the times of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from backend.execution.context import Checkpoint
 from backend.trials.chaos.fault_kinds import Fault, FaultKind, FaultRandom, encode_node_fault
-from backend.trials.chaos.timing import LEASE_S, TRIGGER_LEASE_S
+from backend.trials.chaos.timing import CLOCK_AHEAD_S, LEASE_S, TRIGGER_LEASE_S
+from backend.triggers.attempts import WatchPoint
 
 FaultGenerator = Callable[[FaultRandom], Iterator[Fault]]
 
@@ -77,6 +78,40 @@ def kill_watching_workers(random: FaultRandom) -> Iterator[Fault]:
     yield Fault(random.pick_time(0.6, 0.7), FaultKind.PAUSE, random.pick_worker(), pause_s)
 
 
+def crash_watchers(random: FaultRandom) -> Iterator[Fault]:
+    """Workers crash one after the other, each at another point of its watch, and are alone then."""
+    # Shards are claimed in parts, the first before anything waits.
+    visits = {WatchPoint.SHARDS_CLAIMED: 2, WatchPoint.MARKS_RAISED: random.pick_integer(1, 2)}
+    targets = [f"{point}:{visits.get(point, 1)}" for point in WatchPoint]
+    yield Fault(0.01, FaultKind.CRASH_ALONE, " ".join(targets))
+
+
+def pause_watching_workers(random: FaultRandom) -> Iterator[Fault]:
+    """Each is paused past the lease of its shards, while prices move and come back.
+
+    The other one takes the shards over; the paused one goes on with an old market for a while.
+    """
+    for n, worker in enumerate(("worker-1", "worker-2")):
+        at = random.pick_time(0.1 + n * 0.5, 0.2 + n * 0.5)
+        pause_s = TRIGGER_LEASE_S * random.pick_duration_s(1.2, 1.4)
+        yield Fault(at, FaultKind.PAUSE, worker, pause_s)
+        bps = ("700", "-1300")[n]
+        yield Fault(round(at + pause_s * 0.5, 2), FaultKind.MOVE_PRICE, bps)
+        yield Fault(round(at + pause_s * 1.05, 2), FaultKind.MOVE_PRICE, ("-654", "1494")[n])
+
+
+def set_database_clock(random: FaultRandom) -> Iterator[Fault]:
+    """The database's clock is set ahead past the expiry of what waits, and back again.
+
+    A worker dies just before: its leases end at once by that clock, and later lie in the future.
+    """
+    at = random.pick_time(1.05, 1.2)  # when all are accepted: an order that is late is refused
+    yield Fault(round(at - 0.15, 2), FaultKind.KILL, random.pick_worker(), 0.5)
+    yield Fault(at, FaultKind.SET_CLOCK, str(CLOCK_AHEAD_S), random.pick_duration_s(0.6, 1.2))
+    for n, bps in enumerate(("300", "500", "-1100", "389")):
+        yield Fault(round(at + (n - 1.5) * 0.1, 2), FaultKind.MOVE_PRICE, bps)
+
+
 def skew_worker_clock(random: FaultRandom) -> Iterator[Fault]:
     """The clock of a worker is wrong."""
     yield Fault(0, FaultKind.CLOCK_SKEW, "30 s", random.post_s + 0.5)
@@ -88,3 +123,31 @@ def terminate_workers(random: FaultRandom) -> Iterator[Fault]:
     yield Fault(0, FaultKind.NODE_FAULT, late, random.post_s)
     yield Fault(random.pick_time(0.6, 0.7), FaultKind.TERMINATE, "worker-1")
     yield Fault(random.pick_time(0.95, 1), FaultKind.TERMINATE, "worker-2")
+
+
+def lose_subscriptions(random: FaultRandom) -> Iterator[Fault]:
+    """Notifications are lost, sockets closed, and for a while none is accepted."""
+    lose = encode_node_fault("lose_notification", probability=0.4)
+    close = encode_node_fault("close_socket", probability=0.05)
+    for fault in (lose, close):
+        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s)
+    at, refuse = random.pick_time(0.3, 0.6), encode_node_fault("refuse_socket")
+    yield Fault(at, FaultKind.NODE_FAULT, refuse, random.pick_duration_s(1, 2))
+
+
+def disorder_notifications(random: FaultRandom) -> Iterator[Fault]:
+    """Notifications overtake each other, come twice, or tell what has not happened."""
+    for fault in (
+        encode_node_fault("late_notification", by_seconds=0.05, probability=0.3),
+        encode_node_fault(
+            "late_notification", by_seconds=random.pick_duration_s(1, 3), probability=0.1
+        ),
+        encode_node_fault("double_notification", probability=0.5),
+        encode_node_fault("false_notification", probability=0.3),
+    ):
+        yield Fault(0, FaultKind.NODE_FAULT, fault, random.post_s + 0.5)
+
+
+def disturb_notifications(random: FaultRandom) -> Iterator[Fault]:
+    """Commit notifications are lost, come twice, late and out of order."""
+    yield Fault(0, FaultKind.DISTURB_NOTIFICATIONS, duration_s=random.post_s + 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +17,12 @@ from redis.exceptions import RedisError
 from backend.queue.broker import STREAM
 from backend.runtime.background import run_in_background
 from backend.trials.chaos.fault_kinds import Fault, FaultKind
+from backend.trials.chaos.injection.database_injectors import (
+    disconnect_clients,
+    fail_commits,
+    set_database_clock,
+)
+from backend.trials.chaos.injection.node_control import FaultNotApplied, SwingingPrice, send_control
 from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
 _COPY_FIELD: Final = b"copy"
@@ -24,20 +30,9 @@ _TRIM_INTERVAL_S: Final = 0.02
 _NOTIFICATIONS: Final = "order-engine:*:committed"
 _NOTIFICATION_DELAY_S: Final = 0.02
 _DISCONNECT_INTERVAL_S: Final = 0.7
-_FAIL_COMMITS_SQL: Final = """
-CREATE OR REPLACE FUNCTION chaos_disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
-END $$;
-DROP TRIGGER IF EXISTS chaos_disk_full ON order_events;
-CREATE CONSTRAINT TRIGGER chaos_disk_full AFTER INSERT ON order_events
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chaos_disk_full();
-"""
-_ALLOW_COMMITS_SQL: Final = "DROP TRIGGER IF EXISTS chaos_disk_full ON order_events"
-_DISCONNECT_SQL: Final = (
-    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-    " WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
-)
+
+LONE_CRASH_S: Final = 20.0
+"""How long a worker may run until it crashes."""
 
 FaultInjector = Callable[[EngineSystem, Fault], AbstractAsyncContextManager[ProcessUnit | None]]
 """Applies a fault and reverts it; a process unit that it yields must crash in between."""
@@ -58,10 +53,6 @@ async def inject(system: EngineSystem, fault: Fault, started: asyncio.Event) -> 
     finally:
         started.set()
     return True
-
-
-class FaultNotApplied(Exception):
-    """A fault did not take effect."""
 
 
 class _JobCount:
@@ -113,6 +104,34 @@ async def _run_crashing_worker(system: EngineSystem, fault: Fault) -> AsyncItera
     name = f"victim-{fault.target.replace(':', '-')}"
     async with system.run_extra_worker(name, {"crash_at": fault.target}) as victim:
         yield victim
+
+
+@asynccontextmanager
+async def _crash_lone_workers(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+    """Run workers one after the other, each until it crashes at a checkpoint, and no others.
+
+    The price swings more and more meanwhile, so that each of them meets orders that wait.
+    """
+    units = [system.units[name] for name in system.worker_names()]
+    async with AsyncExitStack() as stack:
+        for unit in units:
+            await stack.enter_async_context(unit.fault_lock)
+            await unit.kill()
+        price = SwingingPrice(system)
+        try:
+            async with run_in_background(price.swing):
+                for target in fault.target.split():
+                    name = f"victim-{target.replace(':', '-')}"
+                    async with (
+                        system.run_extra_worker(name, {"crash_at": target}) as victim,
+                        asyncio.timeout(LONE_CRASH_S),
+                    ):
+                        await victim.wait_exited()
+            await price.move_to(0)
+            yield
+        finally:
+            for unit in units:
+                await unit.start()
 
 
 @asynccontextmanager
@@ -223,29 +242,6 @@ async def _disconnect_subscribers(redis: Redis) -> None:
 
 
 @asynccontextmanager
-async def _disconnect_clients(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
-    connection = await asyncpg.connect(system.database_url)
-    try:
-        await connection.fetchval(_DISCONNECT_SQL)
-        yield
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
-async def _fail_commits(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
-    connection = await asyncpg.connect(system.database_url)
-    try:
-        await connection.execute(_FAIL_COMMITS_SQL)
-        try:
-            yield
-        finally:
-            await connection.execute(_ALLOW_COMMITS_SQL)
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
 async def _apply_node_fault(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
     fault_id = (await send_control(system, "faults", json.loads(fault.target)))["id"]
     try:
@@ -272,27 +268,17 @@ INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
     FaultKind.PAUSE: _pause_process,
     FaultKind.TERMINATE: _terminate_process,
     FaultKind.CRASH: _run_crashing_worker,
+    FaultKind.CRASH_ALONE: _crash_lone_workers,
     FaultKind.CLOCK_SKEW: _run_skewed_worker,
+    FaultKind.SET_CLOCK: set_database_clock,
     FaultKind.FLUSH: _flush_redis,
     FaultKind.DUPLICATE_JOBS: _duplicate_jobs,
     FaultKind.LOSE_JOBS: _lose_jobs,
     FaultKind.DISTURB_NOTIFICATIONS: _disturb_notifications,
-    FaultKind.DISCONNECT: _disconnect_clients,
-    FaultKind.FAIL_COMMITS: _fail_commits,
+    FaultKind.DISCONNECT: disconnect_clients,
+    FaultKind.FAIL_COMMITS: fail_commits,
     FaultKind.NODE_FAULT: _apply_node_fault,
     FaultKind.ADVANCE_BLOCKS: _control_chain,
     FaultKind.FORK_CHAIN: _control_chain,
     FaultKind.MOVE_PRICE: _control_chain,
 }
-
-
-async def send_control(
-    system: EngineSystem, path: str, body: object = None, *, method: str = "POST"
-) -> dict[str, object]:
-    """Send a control request to the simulated node. Raises ``FaultNotApplied`` if it fails."""
-    url = f"{system.chain_url}/control/{path}"
-    async with aiohttp.request(method, url, json=body) as response:
-        reply: dict[str, object] = await response.json()
-        if response.status != 200:
-            raise FaultNotApplied(str(reply))
-        return reply

@@ -1,0 +1,66 @@
+"""The bodies of requests to the control interface of the node."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backend.domain.quotes import Dex
+from backend.simulator.faults import PriceMoveBps, TokenPair, TokenSymbol
+
+BALANCE_MAX: Final = 2**62
+"""The limit of an account balance: larger ones could overflow the columns of the ledger."""
+_PAGE_ENTRIES_MAX: Final = 10_000
+_BLOCKS_MAX: Final = 1_000_000
+_PRICES_MAX: Final = 1_000
+
+
+class ControlRequest(BaseModel):
+    """A request; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PriceChange(ControlRequest):
+    """A move of the price of a pair, of one venue or of all."""
+
+    pair: TokenPair
+    bps: PriceMoveBps
+    venue: Dex | None = None
+
+
+class PriceRequest(PriceChange):
+    """Move the price of a pair, permanently or for the next swaps only."""
+
+    when: Literal["now", "before_swaps"] = "now"
+    count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class FundRequest(ControlRequest):
+    """Credit an owner with base units of a token."""
+
+    owner: str
+    token: TokenSymbol
+    amount: Annotated[int, Field(ge=1, le=BALANCE_MAX)]
+
+
+class AdvanceRequest(ControlRequest):
+    """Let blocks pass; ``prices`` are moved with them, so that no block has some of the moves."""
+
+    blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
+    prices: Annotated[tuple[PriceChange, ...], Field(max_length=_PRICES_MAX)] = ()
+
+
+class ForkRequest(ControlRequest):
+    """Roll the last blocks back; their transactions land again or are dropped."""
+
+    blocks: Annotated[int, Field(ge=1, le=_BLOCKS_MAX)]
+    reland: bool = False
+
+
+class PageRequest(ControlRequest):
+    """A page of the ledger, behind an entry."""
+
+    after: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=_PAGE_ENTRIES_MAX)] = 1_000

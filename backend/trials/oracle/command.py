@@ -1,0 +1,79 @@
+"""``order-engine oracle``: the command line of the trial."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import aiohttp
+import click
+from rich.console import Console
+from rich.table import Table
+
+from backend.domain.errors import EngineError
+from backend.runtime import observe
+from backend.trials.data_dir import create_trial_directory
+from backend.trials.oracle.comparison import OracleResult
+from backend.trials.oracle.run import OraclePlan, OracleRun
+from backend.trials.oracle.system import run_system
+
+DIFFERENCES_SHOWN = 10
+
+
+@click.command()
+@click.option("--orders", type=click.IntRange(min=12), default=10_000, show_default=True)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=12),
+    default=200,
+    show_default=True,
+    help="Slots of the path of prices.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of orders and prices.")
+@click.option(
+    "--restarts",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="How often another watcher takes over.",
+)
+def oracle(orders: int, steps: int, seed: int, restarts: int) -> None:
+    """Compare when waiting orders are released with a brute-force replay of the prices.
+
+    For each order they agree whether its price is met, and within a slot when.
+    """
+    observe.configure_logging("error", "console")
+    try:
+        result = asyncio.run(_run(OraclePlan(orders, steps, seed, restarts)))
+    except EngineError as error:
+        raise click.ClickException(error.reason) from None
+    _print_report(result)
+    if result.differences:
+        sys.exit(1)
+
+
+async def _run(plan: OraclePlan) -> OracleResult:
+    with create_trial_directory("oracle", lambda path: click.echo(f"data: {path}")) as directory:
+        async with (
+            run_system(directory.path, plan.seed) as (settings, api_url),
+            aiohttp.ClientSession() as session,
+        ):
+            result = await OracleRun(plan, settings, api_url, session).run()
+        directory.is_disposable = not result.differences
+        return result
+
+
+def _print_report(result: OracleResult) -> None:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 100
+    table = Table("type", "orders", "released", "in the very slot of the replay, or in neither")
+    for kind, count in sorted(result.orders.items()):
+        table.add_row(kind, str(count), str(result.released[kind]), str(result.exact[kind]))
+    totals = (result.orders.total(), result.released.total(), result.exact.total())
+    table.add_row("all", *map(str, totals))
+    console.print(table)
+    for difference in result.differences[:DIFFERENCES_SHOWN]:
+        console.print(f"DIFFERENCE: {difference}", highlight=False, markup=False)
+    verdict = f"{len(result.differences)} differences" if result.differences else "ok"
+    console.print(f"{result.readings:,} prices replayed: {verdict}", highlight=False)

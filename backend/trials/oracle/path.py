@@ -1,0 +1,150 @@
+"""A random path of prices on a halted chain, walked slot by slot, and the pools of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+from solders.pubkey import Pubkey
+
+from backend.chain.rpc.client import RpcClient
+from backend.domain.amounts import Token
+from backend.domain.errors import Rejected
+from backend.domain.quotes import Quote
+from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT, WBTC, WETH
+from backend.trials.oracle.orders import Direction
+from backend.venues import VENUES
+from backend.venues.venue import Account, Pool, Venue
+
+Json = dict[str, Any]
+
+PAIRS: Final = ((SOL, USDC), (JUP, USDC), (BONK, SOL), (SOL, RAY), (WETH, USDT), (WBTC, SOL))
+DOLLARS: Final = {SOL: 100, USDC: 1, USDT: 1, JUP: 0.9, BONK: 2e-5, RAY: 2, WETH: 3e3, WBTC: 9e4}
+"""About what one token is worth on the simulated node."""
+ACCOUNTS_MAX: Final = 100
+MOVE_BPS: Final = 60
+JUMP_BPS: Final = 500
+JUMP_SHARE: Final = 0.05
+LEVEL_MAX: Final = 1.1
+"""Beyond so far from where it began, a price tends back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One slot of the path, and the pools of each pair in it."""
+
+    slot: int
+    pools: Mapping[frozenset[Token], Sequence[Pool]]
+
+    def find_price(self, direction: Direction, amount_in: int, cap_bps: int) -> Fraction | None:
+        """What the best pool pays within the cap, for each base unit in; ``None`` if none does."""
+        mint_in = Pubkey.from_string(direction[0].mint)
+        paid = [
+            quote.amount_out
+            for pool in self.pools[frozenset(direction)]
+            if (quote := _quote(pool, mint_in, amount_in)) and quote.is_within_impact(cap_bps)
+        ]
+        return Fraction(max(paid), amount_in) if paid else None
+
+
+def convert_dollars(dollars: float, token: Token) -> int:
+    """Base units of a token that are worth about so much."""
+    return int(dollars / DOLLARS[token] * 10**token.decimals)
+
+
+def _quote(pool: Pool, mint_in: Pubkey, amount_in: int) -> Quote | None:
+    try:
+        return pool.quote(mint_in, amount_in)
+    except Rejected:
+        return None
+
+
+@dataclass(slots=True)
+class MarketPath:
+    """Walks the chain of a node and records its pools; the chain must be halted."""
+
+    chain_url: str
+    session: aiohttp.ClientSession
+    random: Random
+    steps: list[Step] = field(default_factory=list)
+    _accounts: dict[tuple[Venue, Pubkey], Sequence[Pubkey]] = field(default_factory=dict)
+    _levels: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    async def halt(self) -> None:
+        """Halt the chain: only ``advance`` moves it from now on."""
+        await self._control("halt", {})
+
+    async def advance(self) -> Step:
+        """Move to another slot with other prices, all in one moment; record and return it."""
+        blocks = self.random.choice((1, 1, 2, 20))
+        await self._control("advance", {"blocks": blocks, "prices": self._draw_moves()})
+        return await self.record()
+
+    def _draw_moves(self) -> list[Json]:
+        moves: list[Json] = []
+        for base, quote in PAIRS:
+            for venue in VENUES:
+                key = base.symbol, quote.symbol, venue.dex.value
+                level = self._levels.get(key, 1.0)
+                most = JUMP_BPS if self.random.random() < JUMP_SHARE else MOVE_BPS
+                low = 0 if level < 1 / LEVEL_MAX else -most
+                high = 0 if level > LEVEL_MAX else most
+                bps = self.random.randint(low, high)
+                if bps:
+                    self._levels[key] = level * (1 + bps / 10_000)
+                    pair = [base.symbol, quote.symbol]
+                    moves.append({"pair": pair, "bps": bps, "venue": venue.dex.value})
+        return moves
+
+    async def record(self) -> Step:
+        """Read all pools of the current slot."""
+        async with RpcClient(self.chain_url) as rpc:
+            if not self._accounts:
+                await self._find_accounts(rpc)
+            keys = list(dict.fromkeys(key for keys in self._accounts.values() for key in keys))
+            slot, accounts = await _read_accounts(rpc, keys)
+        pools: dict[frozenset[Token], list[Pool]] = {}
+        for base, quote in PAIRS:
+            mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
+            for venue in VENUES:
+                address = venue.derive_pool_address(*mints)
+                own = {key: accounts[key] for key in self._accounts[venue, address]}
+                pool = venue.decode_pool(address, own, slot)
+                pools.setdefault(frozenset((base, quote)), []).append(pool)
+        step = Step(slot, pools)
+        self.steps.append(step)
+        return step
+
+    async def _find_accounts(self, rpc: RpcClient) -> None:
+        for base, quote in PAIRS:
+            mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
+            for venue in VENUES:
+                address = venue.derive_pool_address(*mints)
+                _, (account,) = await rpc.get_multiple_accounts([address])
+                assert account is not None, "the simulated node has every pool"
+                self._accounts[venue, address] = venue.list_accounts(address, account)
+
+    async def _control(self, path: str, body: Json) -> Json:
+        url = f"{self.chain_url}/control/{path}"
+        async with self.session.post(url, json=body) as response:
+            reply: Json = await response.json()
+            assert response.status == 200, reply
+            return reply
+
+
+async def _read_accounts(
+    rpc: RpcClient, keys: Sequence[Pubkey]
+) -> tuple[int, dict[Pubkey, Account | None]]:
+    found: dict[Pubkey, Account | None] = {}
+    slots = set()
+    for at in range(0, len(keys), ACCOUNTS_MAX):
+        part = keys[at : at + ACCOUNTS_MAX]
+        slot, accounts = await rpc.get_multiple_accounts(part)
+        slots.add(slot)
+        found.update(zip(part, accounts, strict=True))
+    assert len(slots) == 1, "the chain is halted"
+    return slots.pop(), found

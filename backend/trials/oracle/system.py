@@ -1,0 +1,60 @@
+"""What a run needs beside its watcher: servers, a simulated node and an API, all of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from asyncio import Event
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from backend.config import Profile, Settings, build_child_environment
+from backend.embedded import child_process, run_servers
+from backend.embedded.engine_processes import EngineProcess, ProcessCommand
+from backend.store.migrations import migrate
+
+INTERVAL_S: Final = 0.05
+"""The watcher looks that often while the halted node tells no slot."""
+_STOP_S: Final = 10.0
+
+
+@asynccontextmanager
+async def run_system(data_dir: Path, seed: int) -> AsyncIterator[tuple[Settings, str]]:
+    """Start everything; yields the settings for a watcher, and the address of the API.
+
+    Raises ``EngineError`` if something does not start.
+    """
+    log_dir = data_dir / "logs"
+    log_dir.mkdir(mode=0o700, exist_ok=True)
+    async with run_servers(data_dir) as servers, AsyncExitStack() as stack:
+        await migrate(servers.database_url)
+        options = ("--profile", Profile.INSTANT, "--seed", str(seed))
+        argv = ("backend.simulator", "--data-dir", str(data_dir / "chain"), *options)
+        chain = await _start(stack, "chain", argv, {}, log_dir)
+        settings: dict[str, object] = {
+            "database_url": servers.database_url,
+            "redis_url": servers.redis_url,
+            "solana_rpc_url": chain.address,
+            "rpc_ws_url": chain.address.replace("http", "ws", 1),
+            "profile": Profile.INSTANT,
+            "seed": seed,
+        }
+        api = await _start(stack, "api", ("backend.cli", "api", "--port", "0"), settings, log_dir)
+        yield Settings.load(**settings, trigger_interval_s=INTERVAL_S), api.address
+
+
+async def _start(
+    stack: AsyncExitStack, name: str, argv: tuple[str, ...], settings: dict[str, object], logs: Path
+) -> EngineProcess:
+    env = build_child_environment(os.environ, **settings)
+    program = EngineProcess(ProcessCommand(name, (sys.executable, "-m", *argv), env), logs)
+    stack.push_async_callback(_stop, await program.start())
+    return program
+
+
+async def _stop(process: Process) -> None:
+    await child_process.stop_process(process, ((signal.SIGTERM, _STOP_S),), Event())
