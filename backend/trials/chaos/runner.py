@@ -33,6 +33,7 @@ from backend.trials.audit.evidence import (
 from backend.trials.audit.grouped_bodies import PairBuilder
 from backend.trials.audit.records import CancelObservations, Evidence, Violation, ViolationKind
 from backend.trials.audit.rules import audit
+from backend.trials.audit.sliced_bodies import build_sliced_body
 from backend.trials.audit.waiting_rules import build_waiting_body
 from backend.trials.chaos.fault_kinds import Fault
 from backend.trials.chaos.injection.fault_injectors import inject
@@ -187,6 +188,8 @@ class ScenarioRunner:
             await asyncio.sleep(CANCEL_S)
 
     async def _choose_bodies(self, turn: Turn) -> Callable[[Random], Json]:
+        if turn.is_sliced:
+            return build_sliced_body
         if not turn.has_waiting:
             return build_order_body
         wait = timedelta(seconds=turn.post_s + turn.wait_s)

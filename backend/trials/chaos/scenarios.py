@@ -65,6 +65,7 @@ class Scenario:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    is_sliced: bool = False
     has_pairs: bool = False
     wait_s: float = WAIT_S
     is_cancelled_at_end: bool = False
@@ -81,6 +82,13 @@ def _kill(*names: str, times: int, down_s: tuple[float, float]) -> FaultGenerato
                 yield Fault(at, FaultKind.KILL, name, random.pick_duration_s(*down_s))
 
     return generate_faults
+
+
+def _kill_between_slices(random: FaultRandom) -> Iterator[Fault]:
+    """All processes but the node, while slices of some orders are due and those of others run."""
+    for at in (random.pick_time(0.5, 0.6), random.pick_time(1.0, 1.1), random.pick_time(1.5, 1.6)):
+        for name in ("postgres", "valkey", "api", "worker-1", "worker-2"):
+            yield Fault(at, FaultKind.KILL, name, random.pick_duration_s(0.1, 0.5))
 
 
 def _kill_streaming_api(random: FaultRandom) -> Iterator[Fault]:
@@ -241,6 +249,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         is_burst=True,
         has_waiting=True,
         has_pairs=True,
+    ),
+    "slices_all_killed": Scenario(
+        "all processes but the node are killed between the slices of TWAP orders",
+        _kill_between_slices,
+        is_sliced=True,
     ),
     "worker_terminated": Scenario(
         "SIGTERM with 1,000 orders in flight: their leases of 60 s are handed back",

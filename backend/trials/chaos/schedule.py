@@ -34,6 +34,7 @@ class Turn:
     is_burst: bool = False
     cancel_share: float = 0.0
     has_waiting: bool = False
+    is_sliced: bool = False
     has_pairs: bool = False
     wait_s: float = 0.0
     is_cancelled_at_end: bool = False
@@ -76,6 +77,7 @@ def plan_turns(
                 scenario.is_burst,
                 scenario.cancel_share,
                 scenario.has_waiting,
+                scenario.is_sliced,
                 scenario.has_pairs,
                 scenario.wait_s,
                 scenario.is_cancelled_at_end,
