@@ -18,7 +18,7 @@ _QUOTES: Final = [
     {"dex": "raydium", "price": "0.0100201", "fee": "0.0025", "amountOut": "25.0502"},
     {"dex": "meteora", "price": "0.0100417", "fee": "0.002", "amountOut": "25.1042"},
 ]
-_OUTCOME: Final = {
+_OUTCOME: Final[dict[str, dict[str, Any]]] = {
     "building": {
         "dex": "meteora",
         "quotes": [{**quote, "priceImpact": "0.0001"} for quote in _QUOTES],

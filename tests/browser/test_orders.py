@@ -81,21 +81,21 @@ async def test_the_apis_errors_are_shown_beside_their_fields(client: ClientPage)
 async def test_a_refusal_stays_until_its_field_changes_and_its_outcome_until_the_next_try(
     client: ClientPage,
 ) -> None:
-    page, error, outcome = client.page, client.element("error-type"), client.element("outcome")
+    page, error, outcome = client.page, client.element("error-until"), client.element("outcome")
     await client.open()
-    # A quote knows nothing of types: the automatic one after the refusal succeeds.
-    await client.fill(preset="one order", type="sniper")
+    # A quote knows nothing of expiries: the automatic one after the refusal succeeds.
+    await client.fill(preset="one order", force="gtd", until="2020-01-01T00:00:00Z")
     async with page.expect_response("**/api/quotes"):
         await client.submit()
     await expect(client.element("preview")).to_contain_text("At least")
-    await expect(error).to_contain_text("not supported yet")
+    await expect(error).to_contain_text("has passed already")
     await client.fill(slippage="60")  # another field, and another automatic quote
     await expect(client.element("preview")).to_contain_text("At least")
-    await expect(error).to_contain_text("not supported yet")
-    await expect(outcome).to_contain_text("Not placed: type")
-    await client.fill(type="market")
+    await expect(error).to_contain_text("has passed already")
+    await expect(outcome).to_contain_text("Not placed: expiresAt")
+    await client.fill(until="", force="gtc")
     await expect(error).to_have_text("")
-    await expect(outcome).to_contain_text("Not placed: type")
+    await expect(outcome).to_contain_text("Not placed: expiresAt")
     await client.submit()
     await expect(outcome).to_contain_text("Accepted")
 
