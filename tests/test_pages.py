@@ -45,9 +45,13 @@ RUN_ELSEWHERE = {
 }
 
 
+_WALKTHROUGH = re.compile(r"^### Orders that wait\n.*?^```\n", re.DOTALL | re.MULTILINE)
+"""What ``tests/e2e/test_walkthrough.py`` runs."""
+
+
 def commands(page: str) -> list[str]:
     """The commands of a page's ``sh`` blocks, without their comments."""
-    text = (ROOT / page).read_text(encoding="utf-8")
+    text = _WALKTHROUGH.sub("", (ROOT / page).read_text(encoding="utf-8"))
     lines = [line for block in _BLOCK.findall(text) for line in block.splitlines()]
     return [command for line in lines if (command := re.split(r"\s+# ", line)[0].strip())]
 

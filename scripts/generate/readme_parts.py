@@ -1,5 +1,5 @@
-"""Writes the generated sections of the pages: the lifecycle in README.md, the settings in
-backend/SETTINGS.md, and in backend/DEPLOYMENT.md the configurations that the trials run.
+"""Writes the generated sections of the pages: the lifecycle in backend/README.md, the settings
+in backend/SETTINGS.md, and in backend/DEPLOYMENT.md the configurations that the trials run.
 
 A section is between ``<!-- generated: name -->`` and ``<!-- end -->``. With ``--check`` nothing is
 written, and an outdated section is an error.
@@ -20,7 +20,7 @@ from backend.trials.deployments.templates import EXAMPLES, render_example
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    "README.md": {"lifecycle"},
+    "backend/README.md": {"lifecycle"},
     "backend/SETTINGS.md": {"settings"},
     "backend/DEPLOYMENT.md": set(EXAMPLES),
 }

@@ -63,15 +63,16 @@ class RunningUp:
         [process] = [p for p in self.children() if command_name in p.cmdline()[1:4]]
         return process
 
-    async def control(self, path: str) -> dict[str, object]:
-        """Query the control API of the simulated node."""
+    async def control(self, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
+        """Query the control API of the simulated node, or with a body tell it something."""
         log = (self.data_dir / "logs" / "chain.log").read_text()
         ready = [line for line in log.splitlines() if line.startswith("ready ")]
         node = ready[-1].split()[1]
-        async with self.http.get(f"{node}/control/{path}") as response:
-            assert response.status == 200
-            body: dict[str, object] = await response.json()
-            return body
+        method = "GET" if body is None else "POST"
+        async with self.http.request(method, f"{node}/control/{path}", json=body) as response:
+            answer: dict[str, object] = await response.json()
+            assert response.status == 200, answer
+            return answer
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a stop signal; return the exit code."""
