@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from backend.domain.conditions import Limit, Stop, TakeProfit, Then
+from backend.domain.conditions import Condition, Limit, Stop, TakeProfit, Then
 from backend.domain.groups.brackets import Bracket, BracketLeg
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.orders import NewOrder
@@ -29,7 +29,7 @@ async def place_pair(engine: EngineHarness) -> tuple[UUID, UUID]:
     """A limit and a stop of one group, which the same market meets."""
     group = engine.services.new_id()
     ids = [engine.services.new_id() for _ in range(2)]
-    conditions = Limit(price(90)), Stop(price(110), 1)
+    conditions: tuple[Condition, ...] = (Limit(price(90)), Stop(price(110), 1))
     async with asyncio.TaskGroup() as tasks:
         for order_id, condition in zip(ids, conditions, strict=True):
             terms = replace(build_terms(engine, condition), slippage_bps=500)
