@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 
 class LoopTurns:
@@ -14,9 +15,25 @@ class LoopTurns:
     """
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._waiting)
 
     async def take(self) -> None:
         """Wait for a turn."""
-        async with self._lock:
-            await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        if len(self._waiting) == 1:
+            loop.call_soon(self._give_turn, loop)
+        await turn
+
+    def _give_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn = self._waiting.popleft()
+        if not turn.done():  # its caller may have been cancelled
+            turn.set_result(None)
+        if self._waiting:
+            loop.call_soon(self._give_turn, loop)

@@ -53,6 +53,13 @@ _REFUSED_ORDERS: Mapping[str, Json] = {
     },
 }
 _WAITING_ORDERS: Mapping[str, Json] = {
+    "Sniper: buy from the first pool of the two that takes 0.01 % or less": {
+        "tokenIn": "SOL",
+        "tokenOut": "RAY",
+        "amount": "1",
+        "type": "sniper",
+        "maxFeeBps": 1,
+    },
     "Limit: buy SOL with 95 USDC at 1 USDC": {
         "tokenIn": "USDC",
         "tokenOut": "SOL",
@@ -60,13 +67,6 @@ _WAITING_ORDERS: Mapping[str, Json] = {
         "type": "limit",
         "limitPrice": "1",
         "priceOf": "tokenOut",
-    },
-    "Sniper: buy from the first pool of the two that takes 0.01 % or less": {
-        "tokenIn": "SOL",
-        "tokenOut": "RAY",
-        "amount": "1",
-        "type": "sniper",
-        "maxFeeBps": 1,
     },
 }
 _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_, n) => ({{

@@ -84,7 +84,7 @@ async def test_a_refusal_stays_until_its_field_changes_and_its_outcome_until_the
     page, error, outcome = client.page, client.element("error-until"), client.element("outcome")
     await client.open()
     # A quote knows nothing of expiries: the automatic one after the refusal succeeds.
-    await client.fill(preset="one order", force="gtd", until="2020-01-01T00:00:00Z")
+    await client.fill(preset="one order", force="gtd", until="2020-01-01T00:00:00Z", slippage="70")
     async with page.expect_response("**/api/quotes"):
         await client.submit()
     await expect(client.element("preview")).to_contain_text("At least")

@@ -9,8 +9,9 @@ import aiohttp
 import pytest
 
 from backend.execution.context import Checkpoint
-from backend.trials.audit.clients import EXECUTE_PATH, Json
+from backend.trials.audit.clients import Json
 from backend.trials.audit.evidence import fetch_ledger
+from backend.trials.bench.order_bodies import BATCH_PATH
 from backend.trials.chaos.system import EngineSystem
 from tests.chaos.engine import run_engine
 from tests.scenario import HAPPY_PATH
@@ -21,8 +22,10 @@ BEFORE_SUBMITTED = (Checkpoint.CLAIMED, Checkpoint.QUOTED)
 
 
 async def place_order(session: aiohttp.ClientSession) -> str:
-    async with session.post(EXECUTE_PATH, json=ORDER) as response:
-        return str((await response.json())["orderId"])
+    """Place an order that is claimed before it is routed, as those of batches are."""
+    async with session.post(BATCH_PATH, json={"orders": [ORDER]}) as response:
+        [entry] = (await response.json())["orders"]
+        return str(entry["orderId"])
 
 
 async def kill_worker_at(

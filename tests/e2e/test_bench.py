@@ -35,7 +35,7 @@ def test_every_mode_runs_loses_nothing_and_leaves_its_figures() -> None:
     assert {
         ("client", "POST"),
         ("api", "PostgreSQL: store orders"),
-        ("worker", "PostgreSQL: claim"),
+        ("worker", "PostgreSQL: record (1)"),
         ("worker", "node: sendTransaction"),
         ("client", "receives confirmed"),
     } <= steps

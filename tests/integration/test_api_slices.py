@@ -78,7 +78,7 @@ async def test_a_cancelled_order_places_no_slice_any_more(
                 path, json={"amount": 2}, headers=headers
             ) as response:
                 refused = await response.json()
-                assert (response.status, refused["code"]) == (422, code)
+                assert (response.status, refused["code"]) == (409, code)
         async with engine.api.session.delete(placed["statusUrl"]) as response:
             cancelled = await response.json()
             assert (response.status, cancelled["status"]) == (200, "cancelled")

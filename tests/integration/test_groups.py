@@ -155,7 +155,7 @@ async def wait_for_blocked(connection: asyncpg.Connection[asyncpg.Record], count
             await asyncio.sleep(0.01)
 
 
-async def test_an_order_that_moves_on_amid_the_confirmation_of_the_other_ends_after_thatbuild_step(
+async def test_an_order_that_moves_on_amid_the_confirmation_of_the_other_ends_after_that_step(
     database_url: str,
 ) -> None:
     """The transaction has its id from the lock on the first order, before the second moves on."""

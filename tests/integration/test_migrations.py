@@ -33,6 +33,7 @@ LATER = [
     "0013_trigger_watch",
     "0014_groups",
     "0015_slices",
+    "0016_tokens",
     "0018_key_locks",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]

@@ -38,6 +38,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
         await pair.claim()
         operations = [
             pair.claim,
+            pair.claim,
             pair.claim_signed,
             pair.record,
             pair.record,

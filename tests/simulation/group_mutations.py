@@ -38,9 +38,9 @@ def cancel_the_other_of_what_failed() -> AbstractContextManager[object]:
     record = DatabaseModel.record
 
     def record_and_cancel(
-        database: DatabaseModel, now: float, writes: Any, *seconds: float
+        database: DatabaseModel, now: float, writes: Any, *seconds: float, holder: str = ""
     ) -> list[UUID]:
-        moved = record(database, now, writes, *seconds)
+        moved = record(database, now, writes, *seconds, holder=holder)
         for order_id in moved:
             if not database.rows[order_id].open:
                 database.cancel_sibling(now, database.rows[order_id])

@@ -86,8 +86,9 @@ class Connection(TCPServer):
     def _cut_cycles(self) -> None:
         """Let go of what refers back to it: cyclic garbage is seldom collected here."""
         self.state.clear()
-        self.protocol.protocol.send = _discard  # contexts of a WebSocket lead here, in cycles
-        del self.protocol, self._task_group
+        if hasattr(self, "protocol"):  # its peer may have gone before it was served at all
+            self.protocol.protocol.send = _discard  # contexts of a WebSocket lead here, in cycles
+            del self.protocol, self._task_group
         error = self.reader.exception()  # of a reset; its frames were added where it was raised
         if error is not None:
             error.__traceback__ = None

@@ -75,10 +75,10 @@ def _require_amendable(api: ApiContext, record: OrderRecord, seq: int) -> None:
     members = {"order": order_to_json(record, api.services.tokens)}
     if record.type not in AMENDABLE_TYPES:
         detail = f"{record.type} orders cannot be amended: cancel it, and place another"
-        raise Problem(422, "type_not_amendable", detail, members=members)
+        raise Problem(409, "type_not_amendable", detail, members=members)
     if record.client_order_id is not None and record.client_order_id.startswith(CLIENT_ID_PREFIX):
         detail = "a slice cannot be amended: its amount is a share of its order's"
-        raise Problem(422, "slice_not_amendable", detail, members=members)
+        raise Problem(409, "slice_not_amendable", detail, members=members)
     if record.seq != seq:
         detail = f"the order has changed since: its seq is {record.seq}, not {seq}"
         raise Problem(412, "precondition_failed", detail, members=members)
