@@ -62,6 +62,7 @@ class Checkpoint(StrEnum):
     """Points of an execution at which a crash leaves a different state behind."""
 
     CLAIMED = "claimed"
+    """By a commit of its own, or with its route and its transaction."""
     QUOTED = "quoted"
     STORED = "stored"
     """The signed transaction is stored, but not sent."""

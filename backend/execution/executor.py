@@ -70,8 +70,7 @@ class Executor:
                 return
             try:
                 with self._renewer.keep_lease(order) as lease:
-                    if claim is None:
-                        self._context.on_checkpoint(Checkpoint.CLAIMED)
+                    self._context.on_checkpoint(Checkpoint.CLAIMED)
                     await OrderExecution(self._context, order, lease, place).run(claim)
             except LeaseLost:
                 observe.lease_lost()

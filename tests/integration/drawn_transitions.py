@@ -13,6 +13,10 @@ from backend.store.transitions import IntermediateStep, Transition
 WAIT_S = 50
 """The backoff of a step that has one."""
 SIGNED_TRANSACTION = SignedTransaction("signature", b"bytes", 7)
+_CAUSES_OF_OTHERS = frozenset(
+    {Cause.CLAIMED, Cause.AMENDED, Cause.SLICED, Cause.SLICES_FILLED, Cause.SLICES_ENDED}
+)
+"""Those that no worker records."""
 _GOOD_CAUSES = frozenset({Cause.ROUTED, Cause.SIGNED, Cause.LANDED})
 
 
@@ -26,7 +30,7 @@ def draw_transition(random: Random, order: LeasedOrder) -> Transition:
     causes = [cause for status, cause in TRANSITIONS if status is at]
     if order.terms.condition is None:
         causes = [each for each in causes if each is not Cause.UNMET]
-    causes = [each for each in causes if each is not Cause.CLAIMED]
+    causes = [each for each in causes if each not in _CAUSES_OF_OTHERS]
     good = [each for each in causes if each in _GOOD_CAUSES]
     cause = random.choice(good if good and random.random() < 0.5 else causes)
     step = advance(at, order.attempt, cause)
