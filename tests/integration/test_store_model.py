@@ -57,7 +57,7 @@ async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int
             pair.accept,
             pair.accept_pair,
         ]
-        for n in range(300):
+        for n in range(450):
             await random.choice(operations)()
             if n % 10 == 0:
                 await pair.assert_equal()
