@@ -28,7 +28,7 @@ from tests.integration.stores import open_store
 from tests.simulation.model.transition_write import parse_writes
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(1, 5))
 async def test_the_model_behaves_as_postgresql_does(database_url: str, seed: int) -> None:
     random = Random(f"both {seed}")
     async with open_store(database_url, LEASE_POLICY) as store:
