@@ -48,7 +48,7 @@ async def test_what_waits_is_amended_in_place(client: ClientPage) -> None:
     await expect(client.element("detail-status")).to_have_text("◇ waiting")
     await expect(client.element("detail-facts")).to_contain_text("% away")
     await page.keyboard.press("Escape")
-    await expect(client.rows("waiting").locator(".c-bps")).to_contain_text("% away")
+    await expect(client.rows("waiting").locator(".c-bps")).to_contain_text(" %")
     await client.rows("waiting").locator("a").focus()
     await page.keyboard.press("e")
     limit = client.element("amend-limit")

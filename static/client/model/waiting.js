@@ -39,10 +39,10 @@ export function readGuards(terms) {
   return asked.map((name) => [name, terms[name]]);
 }
 
-/** `4.8 % away`, or `met`. */
+/** `4.8 %`, which is how far the market is from it, or `met`. */
 export function formatDistance(bps) {
   if (bps <= 0) return "met";
-  return `${(bps / 100).toFixed(bps < 1_000 ? 1 : 0)} % away`;
+  return `${(bps / 100).toFixed(bps < 1_000 ? 1 : 0)} %`;
 }
 
 /** `█░░ 4/10`. */

@@ -76,7 +76,7 @@ function buildDistance({ distance, status, condition }) {
   const { executablePrice, distanceBps, bestPrice, highestPrice } = distance;
   const best = highestPrice ?? bestPrice;
   return [
-    ["Distance", distanceBps !== null && formatDistance(distanceBps)],
+    ["Distance", distanceBps !== null && describeDistance(distanceBps)],
     ["Market", `${formatShort(executablePrice, 9)}`],
     ["Best so far", best !== null && formatShort(best, 9)],
     ["Triggers at", highestPrice !== null && condition?.trailBps && describeTrail(highestPrice, condition)],
@@ -133,4 +133,8 @@ function linkToId(id, text) {
 
 function formatMoment(ms) {
   return `${new Date(ms).toLocaleDateString("en-GB")} ${formatTime(ms)}`;
+}
+
+function describeDistance(bps) {
+  return bps > 0 ? `${formatDistance(bps)} away` : formatDistance(bps);
 }
