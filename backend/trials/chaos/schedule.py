@@ -70,7 +70,7 @@ def plan_turns(
             Turn(
                 number,
                 name,
-                max(share, scenario.orders_min),
+                _count_orders(scenario, share),
                 post_s,
                 tuple(faults),
                 scenario.settings,
@@ -84,3 +84,9 @@ def plan_turns(
             )
         )
     return turns
+
+
+def _count_orders(scenario: Scenario, share: int) -> int:
+    """The orders of a turn; those of pairs are an even number."""
+    count = max(share, scenario.orders_min)
+    return count + count % 2 if scenario.has_pairs else count
