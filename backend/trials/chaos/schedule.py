@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from backend.trials.chaos.fault_kinds import Fault, FaultRandom
-from backend.trials.chaos.scenarios import SCENARIOS
+from backend.trials.chaos.scenarios import SCENARIOS, Scenario
 
 SHORT_ORDERS: Final = 80
 """Orders of a turn by default."""
