@@ -40,8 +40,10 @@ def shield(coroutine: Coroutine[Any, Any, Value]) -> asyncio.Future[Value]:
     the waiter has reported its own.
     """
     task = asyncio.ensure_future(coroutine)  # noqa: TID251 - it outlives its waiter
-    task.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
-    return asyncio.shield(task)
+    shielded = asyncio.shield(task)
+    for each in (task, shielded):
+        each.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception())
+    return shielded
 
 
 @contextmanager

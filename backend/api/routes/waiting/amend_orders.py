@@ -28,7 +28,7 @@ _UNKNOWN_RESULT: Final = (
     "whether it was amended is not known: repeat it; if it was, the answer is 412"
 )
 _UNKNOWN_MARKET: Final = "amend it with allowImmediate to have no need of it"
-_SEQ: Final = re.compile(r'"(\d{1,10})"')
+_SEQ: Final = re.compile(r'"([1-9][0-9]{0,9})"')
 
 
 async def amend_order(api: ApiContext, request: Request) -> Response:
