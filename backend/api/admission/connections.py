@@ -12,14 +12,13 @@ When most of many connections have gone, the memory that they used is given back
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 from weakref import ref
 
 from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.runtime import observe_connections
-from backend.runtime.loop_turns import LoopTurns
 from backend.runtime.resources.memory import release_free_memory
 
 RESERVED_DESCRIPTORS: Final = 128
@@ -53,9 +52,6 @@ class ClientConnection(Protocol):
     def hold(self, *, for_good: bool = False) -> None:
         """Its request is complete and executed from now on, until a response is sent."""
 
-    async def take_turn(self) -> None:
-        """Wait for a turn of the loop, if its caller has shown no key yet."""
-
     async def ask_for_body(self) -> None:
         """Tell a client that waits for it to send the body of its request."""
 
@@ -70,8 +66,6 @@ class Connections:
         self.connections_max = connections_max
         self.opening = 0
         """How many were accepted and are not served yet."""
-        self.unknown_turns = LoopTurns()
-        """Who has shown no key is served in turns: one connection in each turn of the loop."""
         self._open: set[ClientConnection] = set()
         self._peak = 0
         # In order of the time since when they wait, the longest first.
@@ -141,13 +135,6 @@ def store_connection(state: dict[str, Any], connection: ClientConnection) -> Non
     state[_STATE_KEY] = ref(connection)
 
 
-async def take_turn(state: Mapping[str, Any]) -> None:
-    """Wait for a turn of the loop, if the connection of this state is one of an unknown caller."""
-    connection = _find_connection_of(state)
-    if connection is not None:
-        await connection.take_turn()
-
-
 def hold_connection(scope: HTTPScope | WebsocketScope, *, for_good: bool = False) -> None:
     """The request of this scope is executed from now on: its connection is not closed for others.
 
@@ -173,9 +160,6 @@ def mark_connection_known(scope: HTTPScope | WebsocketScope) -> None:
 
 
 def _find_connection(scope: HTTPScope | WebsocketScope) -> ClientConnection | None:
-    return _find_connection_of(scope.get("state", {}))
-
-
-def _find_connection_of(state: Mapping[str, Any]) -> ClientConnection | None:
+    state: dict[str, Any] = scope.get("state", {})
     reference: Callable[[], ClientConnection | None] | None = state.get(_STATE_KEY)
     return None if reference is None else reference()

@@ -16,11 +16,8 @@ from backend.api.admission.connections import Connections
 from backend.api.server.hypercorn_connection import Connection
 from backend.runtime import observe_connections
 
-ACCEPTS_PER_TURN: Final = 2
-"""So many connections are accepted in a turn of the loop: opening one takes long, and requests on
-open ones wait meanwhile."""
-UNSERVED_MAX: Final = 16
-"""While so many unknown callers wait for their turn, others wait in the kernel."""
+ACCEPTS_PER_TURN: Final = 16
+"""After so many connections in a row other tasks get their turn."""
 FULL_PAUSE_S: Final = 0.02
 """How long new connections wait in the kernel when all open ones are busy."""
 ERROR_PAUSE_S: Final = 0.2
@@ -116,8 +113,6 @@ class _Acceptor:
 
     def _accept_one(self) -> bool:
         """Accept a connection; whether there may be another one."""
-        if self._connections.unknown_turns.waiting >= UNSERVED_MAX:
-            return False
         if not self._connections.has_room:
             observe_connections.connections_full(self._connections.count)
             self._wait(FULL_PAUSE_S)

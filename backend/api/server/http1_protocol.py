@@ -7,8 +7,6 @@
 - A target in absolute form is served: the host in it counts, not that of the header (RFC 9112,
   section 3.2.2).
 - What is no request is answered by a problem document that says why.
-- What comes from callers who have shown no key yet is read in turns of the loop, one connection in
-  each: however many there are, a request on a connection whose caller is known waits for one only.
 - A client that waits for ``100 Continue`` gets it when its body is read, and not before a response
   that the headers alone decide.
 """
@@ -20,10 +18,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import h11
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 
-from backend.api.admission.connections import take_turn
 from backend.api.wire.json import encode
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE, Problem
 
@@ -64,12 +61,6 @@ class Http1Protocol(H11Protocol):
         )
         self.connection = self._parser
         self._is_head = False
-
-    async def handle(self, event: Event) -> None:
-        """Take in what the client has sent, or that it has gone."""
-        if isinstance(event, RawData):
-            await take_turn(self.connection_state)
-        await super().handle(event)
 
     async def send_continue(self) -> None:
         """Send ``100 Continue`` if the client waits for it before it sends its body."""

@@ -64,11 +64,6 @@ class Connection(TCPServer):
         """Close it at once; what was not sent yet is lost."""
         self.writer.transport.abort()
 
-    async def take_turn(self) -> None:
-        """Wait for a turn of the loop, if its caller has shown no key yet."""
-        if not self.is_known:
-            await self._connections.unknown_turns.take()
-
     async def ask_for_body(self) -> None:
         """Let a client that waits for it send the body of its request."""
         await cast(Http1Protocol, self.protocol.protocol).send_continue()
