@@ -23,6 +23,7 @@ from tui.model.wire import WireOrderTerms
 from tui.output.cancellation import describe_effects
 from tui.output.order_detail import render_order_detail
 from tui.output.timeline import TextContext
+from tui.screens.order_rows import get_hint
 from tui.table.columns import COLUMNS
 from tui.text.format import join_text
 from tui.text.symbols import UNICODE
@@ -132,6 +133,29 @@ def test_a_bracket_is_priced_by_what_the_entry_receives() -> None:
         "its stop would trigger at 150.3500 USDC per SOL or later, 3 % below the best from now on",
     ]
     assert "bracket" not in plan_orders(type="market")[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "ways"),
+    [
+        ({"side": "sell", "profit": "160"}, "sell the profit lies below, the stop above, in USDC"),
+        ({"side": "sell", "loss": "150"}, "sell the profit lies below, the stop above, in USDC"),
+        ({"side": "buy", "profit": "150"}, "buy the profit lies above, the stop below, in USDC"),
+        (
+            {"side": "buy", "loss": "0.006", "price_of": "quote"},
+            "buy the profit lies below, the stop above, in SOL",
+        ),
+    ],
+)
+def test_a_leg_that_would_trigger_at_once_says_where_it_should_lie(
+    fields: dict[str, str], ways: str
+) -> None:
+    [order] = plan_orders(type="market", **fields)
+    price = Decimal(155) if fields["side"] == "sell" else 1 / Decimal(155)
+    [sense] = describe_senses(order, price)
+    assert f"would trigger at once: of a {ways} per " in sense
+    profit, stop = (get_hint(row, DEFAULTS | fields) for row in ("profit", "loss"))
+    assert f"profit lies {profit.rpartition(' ')[2]}, the stop {stop.partition(',')[0]}" in sense
 
 
 def test_an_oco_is_two_orders_with_one_label() -> None:

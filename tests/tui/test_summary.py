@@ -1,4 +1,4 @@
-"""The summary above the table, at every width: none of its lines is empty or too long."""
+"""The lines above and below the table, at every width: none is empty or too long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests.tui.wire import START_MS, connection_messages
 from tui.connection.recording import RecordedMessage
+from tui.keys import render_footer
 from tui.model.messages import Page
 from tui.model.model import Model
 from tui.output.summary import SummaryContext, render_summary
@@ -14,6 +15,7 @@ from tui.text.format import join_text
 from tui.text.symbols import ASCII, STATUSES, UNICODE, Symbols
 
 WIDTHS = range(80, 161)
+PLACING_KEYS = ("n New", "o Order", "x Cancel", "a Amend", "? Help")
 
 
 def render_lines(counts: int, cells: int, symbols: Symbols) -> list[str]:
@@ -38,3 +40,10 @@ def test_every_status_with_orders_is_counted_at_every_width(count: int, symbols:
         for digit, status in enumerate(STATUSES, start=1):
             mark = symbols.status[status]
             assert f"{digit}{mark}" in lines[1].replace(" ", ""), (cells, lines[1])
+
+
+def test_the_footer_names_the_keys_that_place_and_change_orders_at_every_width() -> None:
+    for cells in WIDTHS:
+        footer = join_text(render_footer(cells))
+        assert len(footer) == cells
+        assert [key for key in PLACING_KEYS if key not in footer] == []
