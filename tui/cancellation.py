@@ -13,7 +13,11 @@ from tui.connection.client import ApiClient
 from tui.connection.order_canceller import cancel_orders
 from tui.model.connection_state import ConnectionStatus
 from tui.model.orders import Order
-from tui.output.cancellation import describe_order, describe_outcome
+from tui.output.cancellation import (
+    describe_cancelled_slices,
+    describe_order,
+    describe_outcome,
+)
 from tui.session import Session
 
 _TOLD_S: Final = 8
@@ -44,7 +48,14 @@ class Cancellation:
         order_ids = [order.id for order in self._orders]
         outcome = await cancel_orders(client, order_ids, self._find_whole_batches())
         is_good = outcome.cancelled == outcome.total
-        self._tell(f"{self._name_orders()}: {describe_outcome(outcome)}", is_good=is_good)
+        text = describe_outcome(outcome, self._describe_slices())
+        self._tell(f"{self._name_orders()}: {text}", is_good=is_good)
+
+    def _describe_slices(self) -> list[str]:
+        """What was swapped of those orders before that have slices."""
+        groups = self._session.model.groups
+        texts = (describe_cancelled_slices(order, groups) for order in self._orders)
+        return [text for text in texts if text]
 
     def _find_whole_batches(self) -> list[str]:
         """The batches of which all open orders are meant; no order is added to a batch later."""

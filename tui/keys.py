@@ -30,7 +30,7 @@ FOOTER_KEYS: Final = (
     KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
     KeyHelp("?", "Help", "app.help", "show this"),
 )
-_DROPPED_FIRST: Final = ("y", "a", "e", "f", "o", "s", "space", "]", "n", "/")
+_DROPPED_FIRST: Final = ("y", "e", "f", "s", "space", "]", "a", "o", "n", "/")
 """What a footer leaves out that is too narrow for all keys, in this order."""
 
 OTHER_KEYS: Final = (

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.tui.waiting import group_messages
-from tests.tui.wire import START_MS, order_event, order_id
+from tests.tui.wire import START_MS, order_event, order_events, order_id
+from tui.connection.order_canceller import CancelOutcome
 from tui.model.filters import OrderFilter
 from tui.model.messages import Events
 from tui.model.model import Model
@@ -20,9 +21,14 @@ from tui.model.plan.batch_plan import DEFAULTS
 from tui.model.plan.form_reader import InvalidPlan
 from tui.model.plan.sense import describe_senses
 from tui.model.wire import WireOrderTerms
-from tui.output.cancellation import describe_effects
+from tui.output.cancellation import (
+    describe_cancelled_slices,
+    describe_effects,
+    describe_outcome,
+)
 from tui.output.order_detail import render_order_detail
 from tui.output.timeline import TextContext
+from tui.screens.order_rows import get_hint
 from tui.table.columns import COLUMNS
 from tui.text.format import join_text
 from tui.text.symbols import UNICODE
@@ -110,10 +116,37 @@ def test_a_cancellation_says_what_it_does_to_the_others(model: Model) -> None:
     effects = [describe_effects(get_order(model, number), model.groups) for number in (2, 4, 6, 7)]
     assert effects == [
         "The other order of its OCO, 00000003 trailingStop, goes on.",
-        "3 of 10 slices are placed; no other one will be.",
+        "3 of 10 slices are placed; no other one will be. 3 SOL of 10 SOL is swapped.",
         "Its take-profit and stop are then never placed.",
         "",
     ]
+
+
+def test_a_cancelled_order_says_what_its_slices_have_swapped(model: Model) -> None:
+    twap = get_order(model, 4)
+    reason = {"code": "cancelled_by_request", "reason": "cancelled by its owner"}
+    slices = [
+        event
+        for number in (8, 9, 10, 11)
+        for event in order_events(number, start_ms=61_000, parentId=order_id(4))
+    ]
+    placed = order_event(4, 3, "waiting", 61_000, slice=6)
+    cancelled = order_event(4, 4, "cancelled", 62_000, **reason)
+    model.apply(Events([placed, *slices[:-1], cancelled]), NOW_MS)
+    text = "cancelled after 6 of 10 slices; 4 SOL of 10 SOL was swapped"
+    assert describe_cancelled_slices(twap, model.groups) == f"{text}, 1 slice may still land"
+    model.apply(Events(slices[-1:]), NOW_MS)
+    text = text.replace("4 SOL", "5 SOL")
+    assert text in detail_text(model, 4)
+    assert "before anything was sent" not in detail_text(model, 4)
+    assert "FILLED    5 of 10 SOL\n" in detail_text(model, 4)
+    [one, many] = CancelOutcome(1, cancelled=1), CancelOutcome(3, cancelled=3)
+    assert describe_outcome(one, [text]) == text
+    assert describe_outcome(many, [text]) == (
+        f"cancelled 3, what is left of them will never be executed; 1 had slices: {text}"
+    )
+    untouched = get_order(model, 6)
+    assert describe_cancelled_slices(untouched, model.groups) == ""
 
 
 def test_a_bracket_is_priced_by_what_the_entry_receives() -> None:
@@ -132,6 +165,29 @@ def test_a_bracket_is_priced_by_what_the_entry_receives() -> None:
         "its stop would trigger at 150.3500 USDC per SOL or later, 3 % below the best from now on",
     ]
     assert "bracket" not in plan_orders(type="market")[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "ways"),
+    [
+        ({"side": "sell", "profit": "160"}, "sell the profit lies below, the stop above, in USDC"),
+        ({"side": "sell", "loss": "150"}, "sell the profit lies below, the stop above, in USDC"),
+        ({"side": "buy", "profit": "150"}, "buy the profit lies above, the stop below, in USDC"),
+        (
+            {"side": "buy", "loss": "0.006", "price_of": "quote"},
+            "buy the profit lies below, the stop above, in SOL",
+        ),
+    ],
+)
+def test_a_leg_that_would_trigger_at_once_says_where_it_should_lie(
+    fields: dict[str, str], ways: str
+) -> None:
+    [order] = plan_orders(type="market", **fields)
+    price = Decimal(155) if fields["side"] == "sell" else 1 / Decimal(155)
+    [sense] = describe_senses(order, price)
+    assert f"would trigger at once: of a {ways} per " in sense
+    profit, stop = (get_hint(row, DEFAULTS | fields) for row in ("profit", "loss"))
+    assert f"profit lies {profit.rpartition(' ')[2]}, the stop {stop.partition(',')[0]}" in sense
 
 
 def test_an_oco_is_two_orders_with_one_label() -> None:

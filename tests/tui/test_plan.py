@@ -131,6 +131,25 @@ def test_an_order_has_the_fields_of_its_type_only() -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "stop", "trigger": "140"},
+        {"type": "trailingStop"},
+        {"type": "takeProfit", "trigger": "160", "then": "market"},
+        {"type": "oco", "profit": "160", "loss": "140"},
+    ],
+    ids=lambda fields: fields["type"],
+)
+def test_the_engine_sets_the_slippage_of_what_a_trigger_sells(fields: BatchForm) -> None:
+    for order in generate_orders(**fields, count="1", slippage="0.5"):
+        assert "slippageBps" not in order
+    for order in generate_orders(**fields, count="1", trigger_slippage="2"):
+        assert order["slippageBps"] == 200
+    with pytest.raises(InvalidPlan):
+        plan.parse_form({**DEFAULTS, **fields}, 0, needs_slippage=True)
+
+
+@pytest.mark.parametrize(
     ("text", "expiry"),
     [
         ("2h", "2026-11-18T13:06:40Z"),

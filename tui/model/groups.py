@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from tui.model.orders import Order
 
@@ -51,6 +52,15 @@ class OrderGroups:
         """Its parent, the other order of its OCO, and its children: what its detail tells of."""
         others = (self.find_parent(order), self.find_sibling(order), *self.list_children(order))
         return [other for other in others if other is not None]
+
+    def sum_filled(self, order: Order) -> Decimal:
+        """What the slices of an order have swapped of its amount in.
+
+        That is what the engine said last, or more if slices were confirmed since.
+        """
+        children = (each for each in self.list_children(order) if each.status == "confirmed")
+        confirmed = sum((Decimal(each.amount_in) for each in children), Decimal(0))
+        return max(confirmed, Decimal(order.slices.filled_amount_in if order.slices else 0))
 
     def _list_places(self, order: Order) -> list[tuple[dict[str, dict[str, Order]], str]]:
         assert order.relations is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tui.connection.order_canceller import CancelOutcome
@@ -33,7 +33,31 @@ def describe_effects(order: Order, groups: OrderGroups) -> str:
     if order.slices is not None:
         placed, count = order.slices.placed, order.slices.slice_count
         parts.append(f"{placed:,} of {count:,} slices are placed; no other one will be.")
+        if placed:
+            parts.append(f"{_describe_filled(order, groups)} is swapped.")
     return " ".join(parts)
+
+
+def describe_cancelled_slices(order: Order, groups: OrderGroups) -> str:
+    """What the slices of a cancelled order have done before; empty for one without any."""
+    slices = order.slices
+    if slices is None or not slices.placed:
+        return ""
+    text = (
+        f"cancelled after {slices.placed:,} of {slices.slice_count:,} slices;"
+        f" {_describe_filled(order, groups)} was swapped"
+    )
+    submitted = sum(each.status == _SUBMITTED for each in groups.list_children(order))
+    if not submitted:
+        return text
+    return f"{text}, {submitted:,} {'slice' if submitted == 1 else 'slices'} may still land"
+
+
+def _describe_filled(order: Order, groups: OrderGroups) -> str:
+    """How much of an order its slices have swapped: ``0.3 SOL of 0.5 SOL``."""
+    token, filled = order.token_in[:8], groups.sum_filled(order)
+    part = f"{format_exact(f'{filled:f}')} {token}" if filled else "nothing"
+    return f"{part} of {format_exact(order.amount_in)} {token}"
 
 
 def count_open(orders: Iterable[Order]) -> Counter[str]:
@@ -62,22 +86,27 @@ def describe_chances(counts: Mapping[str, int]) -> str:
     return f"What is cancelled is never executed; {late}." if can else f"Too late: {late}."
 
 
-def describe_outcome(outcome: CancelOutcome) -> str:
-    """What became of the orders, and how those go on for which it is too late."""
-    return "; ".join(_describe_parts(outcome))
+def describe_outcome(outcome: CancelOutcome, sliced: Sequence[str] = ()) -> str:
+    """What became of the orders, and how those go on for which it is too late.
+
+    ``sliced``: what the slices have done of those that had any, from `describe_cancelled_slices`.
+    """
+    return "; ".join(_describe_parts(outcome, sliced))
 
 
-def _describe_parts(outcome: CancelOutcome) -> Iterator[str]:
+def _describe_parts(outcome: CancelOutcome, sliced: Sequence[str]) -> Iterator[str]:
     if outcome.total == 1:
-        yield from _describe_single(outcome)
+        yield from _describe_single(outcome, sliced)
     else:
-        yield from _describe_many(outcome)
+        yield from _describe_many(outcome, sliced)
     if outcome.error:
         yield outcome.error
 
 
-def _describe_single(outcome: CancelOutcome) -> Iterator[str]:
-    if outcome.cancelled:
+def _describe_single(outcome: CancelOutcome, sliced: Sequence[str]) -> Iterator[str]:
+    if outcome.cancelled and sliced:
+        yield from sliced
+    elif outcome.cancelled:
         yield "cancelled, it will never be executed"
     elif outcome.too_late:
         [status] = outcome.too_late
@@ -90,8 +119,12 @@ def _describe_single(outcome: CancelOutcome) -> Iterator[str]:
         yield "not cancelled"
 
 
-def _describe_many(outcome: CancelOutcome) -> Iterator[str]:
-    if outcome.cancelled:
+def _describe_many(outcome: CancelOutcome, sliced: Sequence[str]) -> Iterator[str]:
+    if outcome.cancelled and sliced:
+        count = f"{len(sliced):,}"
+        yield f"cancelled {outcome.cancelled:,}, what is left of them will never be executed"
+        yield f"{count} had slices: {sliced[0]}" if len(sliced) == 1 else f"{count} had slices"
+    elif outcome.cancelled:
         yield f"cancelled {outcome.cancelled:,}, they will never be executed"
     if outcome.too_late:
         ends = ", ".join(

@@ -9,6 +9,7 @@ from typing import Final
 from tui.model.counts.rates import Rates
 from tui.model.orders import Order
 from tui.model.quotes import BPS, Quote
+from tui.output.cancellation import describe_cancelled_slices
 from tui.output.failure_advice import get_advice
 from tui.output.order_condition import render_condition, render_expiry
 from tui.output.order_waiting import render_relatives, render_waiting
@@ -146,7 +147,10 @@ def _render_failure(order: Order, context: TextContext) -> Iterator[Line]:
     title, role = _FAILURE_TITLES.get(order.status, ("LAST ATTEMPT", "failed"))
     yield [Span(f"{title}  ", "title"), Span(sanitize_text(failure.code), role)]
     code_advice = get_advice(failure.code)
-    for text, role in ((code_advice.meaning, ""), (failure.reason, "muted")):
+    meaning = code_advice.meaning
+    if order.status == "cancelled" and context.groups is not None:
+        meaning = describe_cancelled_slices(order, context.groups) or meaning
+    for text, role in ((meaning, ""), (failure.reason, "muted")):
         for line in wrap_text(text, context.cells - 2) if text else ():
             yield [Span(f"  {line}", role)]
     if order.status == "failed":

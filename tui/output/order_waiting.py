@@ -156,10 +156,10 @@ def _render_slices(order: Order, slices: Slices, context: TextContext) -> Iterat
         Span(f" {slices.placed:,} of {slices.slice_count:,}", "strong"),
     ]
     token_in, token_out = order.token_in[:8], order.token_out[:8]
-    filled = (
-        f"{format_exact(slices.filled_amount_in)} of {format_exact(order.amount_in)} {token_in}"
-    )
-    if slices.amount_out is not None:
+    told = Decimal(slices.filled_amount_in)
+    amount = told if context.groups is None else context.groups.sum_filled(order)
+    filled = f"{format_exact(f'{amount:f}')} of {format_exact(order.amount_in)} {token_in}"
+    if slices.amount_out is not None and amount == told:
         filled += f", for {format_exact(slices.amount_out)} {token_out}"
     yield from render_wrapped("FILLED", filled, "", context)
     if slices.average_price is not None:

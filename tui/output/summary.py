@@ -9,6 +9,7 @@ from typing import Final
 
 from tui.model.connection_state import ConnectionStatus
 from tui.model.model import Model
+from tui.output.status_counts import StatusCounts, render_status_counts
 from tui.table.view import OrderView
 from tui.text.format import (
     SECOND_MS,
@@ -16,13 +17,13 @@ from tui.text.format import (
     Span,
     draw_bar,
     draw_sparkline,
-    format_compact,
     format_percent,
     format_rate,
     format_seconds,
     line_width,
+    truncate_line,
 )
-from tui.text.symbols import STATUSES, Symbols
+from tui.text.symbols import Symbols
 
 _WIDE_CELLS: Final = 110
 _SPARKLINE_WIDE_CELLS: Final = 20
@@ -75,14 +76,16 @@ def render_summary(context: SummaryContext) -> list[Line]:
 
 
 def _join_parts(parts: Iterable[Line], cells: int) -> Line:
-    """Join the parts that fit into the width, with gaps between them."""
+    """Join the parts that fit into the width, with gaps between them; the first is cut to it."""
     line: Line = [Span(" ")]
     gap = Span("   " if cells >= _WIDE_CELLS else "  ")
     for part in parts:
         if not part:
             continue
         extra = [gap, *part] if len(line) > 1 else part
-        if line_width(line) + line_width(extra) > cells:
+        if len(line) == 1:
+            extra = truncate_line(part, cells - 1)
+        elif line_width(line) + line_width(extra) > cells:
             continue
         line += extra
     return line
@@ -161,28 +164,10 @@ def _render_quality(context: SummaryContext) -> list[Line]:
 
 
 def _render_status_counts(context: SummaryContext) -> Line:
-    line: Line = []
-    counts, switched = context.model.counters.by_status, context.view.filter.statuses
-    for digit, status in enumerate(STATUSES, start=1):
-        if digit > 6 and not counts[status] and status not in switched:
-            continue
-        line += _render_status_count(context, digit, status, counts[status])
-    role = "muted" if switched else "chosen"
-    return [*line, Span("0 all", role, "screen.all_statuses")] if context.is_wide else line[:-1]
-
-
-def _render_status_count(context: SummaryContext, digit: int, status: str, count: int) -> Line:
-    mark, action = context.symbols.status[status], f"screen.toggle_status('{status}')"
-    is_on = status in context.view.filter.statuses
-    role = f"{status} chosen" if is_on else status
-    if context.is_wide:
-        return [
-            Span(f"{digit} ", "muted", action),
-            Span(f"{mark} {status} {count:,}", role, action),
-            Span("  "),
-        ]
-    number = format_compact(Decimal(count)) if count >= 10_000 else f"{count:,}"
-    return [Span(f"{digit}", "muted", action), Span(f"{mark}{number}", role, action), Span(" ")]
+    """The counts by status, behind the space that begins each line."""
+    counts = StatusCounts(context.model.counters.by_status, context.view.filter.statuses)
+    cells = context.cells - 1
+    return render_status_counts(counts, context.symbols, cells, is_wide=context.is_wide)
 
 
 def _render_pause(context: SummaryContext) -> Line:

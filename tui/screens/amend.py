@@ -34,6 +34,7 @@ class AmendScreen(FormScreen):
 
     submit_label: ClassVar[str] = "Amend ^s"
     amount_decimals: ClassVar[int | None] = AMOUNT_DECIMALS
+    needs_slippage: ClassVar[bool] = True
 
     def __init__(self, session: Session, order: Order) -> None:
         self._before = build_form(order)

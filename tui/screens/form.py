@@ -43,6 +43,8 @@ class FormScreen(SubmitScreen):
 
     amount_decimals: ClassVar[int | None] = None
     """How many decimals amounts may have; ``None``: as many as of generated orders."""
+    needs_slippage: ClassVar[bool] = False
+    """Whether the engine's setting of a slippage cannot be asked for."""
 
     def __init__(self, session: Session, form: BatchForm, *, is_single: bool) -> None:
         super().__init__(session)
@@ -138,7 +140,10 @@ class FormScreen(SubmitScreen):
         """Parse the fields into a plan; none after showing errors beside invalid fields."""
         try:
             form, now_ms = self.form_values(), self.session.server_now_ms
-            plan, errors = batch_plan.parse_form(form, now_ms, decimals=self.amount_decimals), {}
+            plan = batch_plan.parse_form(
+                form, now_ms, decimals=self.amount_decimals, needs_slippage=self.needs_slippage
+            )
+            errors: BatchForm = {}
         except InvalidPlan as error:
             plan, errors = None, error.errors
         self._show_hints(plan, errors)

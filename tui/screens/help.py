@@ -76,7 +76,7 @@ _STATUS_MEANINGS = {
     "submitted": "signed, stored and sent to the chain",
     "confirmed": "landed: the swap happened",
     "failed": "it will never be executed",
-    "cancelled": "withdrawn before it was sent",
+    "cancelled": "withdrawn: what of it was not sent never is",
     "expired": "its time ran out before it was sent",
     "waiting": "until the market has the price that it waits for",
 }

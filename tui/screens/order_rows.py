@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -12,10 +12,16 @@ from textual.widgets import Input, Label
 from tui.model.conditions import OCO, SNIPER, TWAP
 from tui.model.pairs import shorten_token, split_pair
 from tui.model.plan import batch_plan, condition_plan, guard_plan
-from tui.model.plan.condition_plan import CONDITION_FIELDS
-from tui.model.plan.exit_plan import EXIT_TYPES
+from tui.model.plan.condition_plan import (
+    CONDITION_FIELDS,
+    SLIPPAGE,
+    TRIGGER_SLIPPAGE,
+    name_slippage_field,
+)
+from tui.model.plan.exit_plan import EXIT_TYPES, OTHER_SIDE
 from tui.model.plan.form_reader import NEEDED
 from tui.settings import BatchForm
+from tui.text.format import sanitize_text
 from tui.widgets.choice import Choice
 
 _CHOICES: Final = {
@@ -62,7 +68,10 @@ _ROWS: Final = {
     "price_of": _Row("Price of", (("price_of", 0), "confirmed by", ("confirmations", 4), "reads")),
     "amount": _Row("Amount", (("low", 9), "to", ("high", 9))),
     "of": _Row("Of the", (("of", 0),)),
-    "slippage": _Row("Slippage", (("slippage", 7), "%  impact at most", ("impact", 7), "%")),
+    "slippage": _Row(
+        "Slippage",
+        ((SLIPPAGE, 7), (TRIGGER_SLIPPAGE, 7), "%  impact at most", ("impact", 7), "%"),
+    ),
     "minimum": _Row("Min out", (("minimum", 10),)),
     "pool": _Row("Pool", ("holds at least", ("liquidity", 10), "not older than", ("age", 7))),
     "authorities": _Row("Creator", (("authorities", 0),)),
@@ -84,7 +93,10 @@ _HINTS: Final = {
     "pairs": "BASE/QUOTE, spaces between",
     "count": "same seed, same orders",
     "mint": "mint address",
-    "pool": "of what is paid",
+}
+_EMPTY_HINTS: Final = {
+    "until": "empty: till filled or cancelled",
+    "slippage": "server's setting",
 }
 _FORCE_HINTS: Final = {
     "gtc": "till filled or cancelled",
@@ -159,6 +171,7 @@ def list_type_fields(form: BatchForm) -> frozenset[str]:
         fields |= {name for name, row in _ROW_OF.items() if row in rows}
     else:
         fields |= {"pairs", "side", "of"}
+    fields.add(name_slippage_field(order_type, form["then"]))
     if form["force"] == "gtd":
         fields.add("until")
     return frozenset(fields)
@@ -172,7 +185,7 @@ TYPE_FIELDS: Final = frozenset(
         *("pairs", "mint", "with", "side", "price", "trail", "profit", "loss", "slices"),
         *("price_of", "of", "minimum", "until", *GUARD_ROWS),
     }
-)
+) | {SLIPPAGE, TRIGGER_SLIPPAGE}
 """The fields that not every order has."""
 
 
@@ -184,18 +197,43 @@ def is_row_shown(row: str, fields: frozenset[str]) -> bool:
 
 def get_hint(row: str, form: BatchForm) -> str:
     """What a row means; prices are named by the tokens of the pair if there is one only."""
-    if row == "force":
-        return _FORCE_HINTS.get(form["force"], "")
-    if row == "until":
-        return "" if form["until"].strip() else "empty: till filled or cancelled"
-    if row == "loss":
-        return "" if form["type"] == OCO else "once it is filled"
-    if row in ("price", "trail", "profit"):
-        if row == "price" and form["type"] == TWAP:
-            return "of each slice; empty: none"
-        unit = _name_unit(form)
-        return f"{unit}; empty: now" if row == "trail" else unit
-    return _HINTS.get(row, "")
+    describe = _DESCRIBERS.get(row)
+    return _HINTS.get(row, "") if describe is None else describe(row, form)
+
+
+def _describe_force(row: str, form: BatchForm) -> str:
+    return _FORCE_HINTS.get(form[row], "")
+
+
+def _describe_pool(row: str, form: BatchForm) -> str:
+    """In which token the liquidity of a pool is counted."""
+    return f"of {sanitize_text(shorten_token(form['with'].strip()))}"
+
+
+def _describe_price(row: str, form: BatchForm) -> str:
+    if row == "price" and form["type"] == TWAP:
+        return "of each slice; empty: none"
+    unit = _name_unit(form)
+    return f"{unit}; empty: now" if row == "trail" else unit
+
+
+def _describe_exit(row: str, form: BatchForm) -> str:
+    """On which side of the market a price of an exit lies, and in which unit it is."""
+    way = ""
+    if form["side"] in OTHER_SIDE:
+        exit_side = form["side"] if form["type"] == OCO else OTHER_SIDE[form["side"]]
+        is_above = (exit_side == "sell") == (form["price_of"] == "base")
+        way = "above" if is_above == (row == "profit") else "below"
+    what = _name_unit(form) if row == "profit" else ""
+    when = "once it is filled" if row == "loss" and form["type"] != OCO else ""
+    return ", ".join(filter(None, (what, way, when)))
+
+
+def _describe_empty(row: str, form: BatchForm) -> str:
+    """What it means that the field of a row is empty."""
+    of_slippage = name_slippage_field(form["type"], form["then"])
+    field = of_slippage if row == "slippage" else row
+    return "" if form[field].strip() or field == SLIPPAGE else _EMPTY_HINTS[row]
 
 
 def describe_error(row: str, reason: str, form: BatchForm) -> str:
@@ -210,5 +248,17 @@ def _name_unit(form: BatchForm) -> str:
     with suppress(ValueError):
         if len(pairs) == 1:
             base, quote = map(shorten_token, split_pair(pairs[0], "sell"))
-            return f"{quote} for one {base}" if is_of_base else f"{base} for one {quote}"
-    return f"{'quote for one base' if is_of_base else 'base for one quote'} token"
+            return f"{quote} per {base}" if is_of_base else f"{base} per {quote}"
+    return "quote per base" if is_of_base else "base per quote"
+
+
+_DESCRIBERS: Final[dict[str, Callable[[str, BatchForm], str]]] = {
+    "price": _describe_price,
+    "trail": _describe_price,
+    "profit": _describe_exit,
+    "loss": _describe_exit,
+    "slippage": _describe_empty,
+    "pool": _describe_pool,
+    "force": _describe_force,
+    "until": _describe_empty,
+}

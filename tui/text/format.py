@@ -56,6 +56,14 @@ def line_width(line: Iterable[Span]) -> int:
     return sum(len(span.text) for span in line)
 
 
+def truncate_line(line: Iterable[Span], cells: int) -> Line:
+    """Cut a line to at most ``cells``."""
+    truncated: Line = []
+    for span in line:
+        truncated.append(span._replace(text=span.text[: max(cells - line_width(truncated), 0)]))
+    return truncated
+
+
 def sanitize_text(text: str) -> str:
     """Replace control characters in untrusted text: they could move the cursor or reverse text."""
     return text.translate(_UNSAFE_CHARACTERS)

@@ -12,7 +12,7 @@ from tui.output.order_detail import render_order_detail
 from tui.output.summary import SummaryContext, render_summary
 from tui.output.timeline import TextContext
 from tui.session import Session
-from tui.text.format import Line, Span, format_time_of_day, line_width
+from tui.text.format import Line, Span, format_time_of_day, line_width, truncate_line
 from tui.text.symbols import STATUSES
 from tui.widgets.text_pane import TextPane
 
@@ -111,7 +111,7 @@ class StatusBar(TextPane):
         position = f"{format_cursor_position(self._session)}  l log "
         cells = self.size.width
         room = cells - len(position) - 2
-        line = _truncate_line(line, room)
+        line = truncate_line(line, room)
         gap = Span(" " * max(cells - line_width(line) - len(position), 0))
         self.show_lines([[*line, gap, Span(position, "muted")]])
 
@@ -163,10 +163,3 @@ def format_log_entry(session: Session, entry: LogEntry) -> Line:
     if entry.role in {"", "muted"}:
         symbol = session.symbols.dot
     return [Span(f"{symbol} ", entry.role), Span(entry.text)]
-
-
-def _truncate_line(line: Line, cells: int) -> Line:
-    truncated: Line = []
-    for span in line:
-        truncated.append(span._replace(text=span.text[: max(cells - line_width(truncated), 0)]))
-    return truncated

@@ -9,6 +9,7 @@ from typing import Any, Final
 from tui.model.conditions import SNIPER, TOKEN_IN, TWAP, format_trail
 from tui.model.orders import WAITING, Order
 from tui.model.plan.batch_plan import DEFAULTS
+from tui.model.plan.condition_plan import SLIPPAGE, TRIGGER_SLIPPAGE
 from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
@@ -25,7 +26,8 @@ _WIRE_NAMES: Final = {
     "trail": "trailBps",
     "price_of": "priceOf",
     "minimum": "minAmountOut",
-    "slippage": "slippageBps",
+    SLIPPAGE: "slippageBps",
+    TRIGGER_SLIPPAGE: "slippageBps",
     "impact": "maxPriceImpactBps",
     "confirmations": "confirmations",
     "then": "then",
@@ -54,7 +56,8 @@ def build_form(order: Order) -> BatchForm:
         "side": order.pair.side,
         "type": order.type,
         "of": "in",
-        "slippage": _to_percent(order.slippage_bps),
+        SLIPPAGE: _to_percent(order.slippage_bps),
+        TRIGGER_SLIPPAGE: _to_percent(order.slippage_bps),
         "impact": _to_percent(order.max_price_impact_bps),
         "minimum": order.min_amount_out or "",
         "force": "gtc" if order.expires_ms is None else "gtd",

@@ -18,8 +18,10 @@ from tui.model.conditions import OCO, SNIPER
 from tui.model.pairs import shorten_token, split_pair
 from tui.model.plan.condition_plan import (
     CONDITION_DEFAULTS,
+    TRIGGER_SLIPPAGE,
     TYPES,
     ConditionPlan,
+    name_slippage_field,
     read_condition,
     read_time_in_force,
 )
@@ -89,7 +91,7 @@ class BatchPlan:
     low: Decimal
     high: Decimal
     is_in_base: bool
-    slippage_bps: int
+    slippage_bps: int | None
     max_impact_bps: int | None
     minimum: Decimal | None
     seed: int
@@ -121,9 +123,10 @@ class BatchPlan:
             tokenIn=token_in,
             tokenOut=token_out,
             amount=f"{amount:f}",
-            slippageBps=self.slippage_bps,
             type=self.type,
         )
+        if self.slippage_bps is not None:
+            terms["slippageBps"] = self.slippage_bps
         self._add_limits(terms)
         for part in (self.condition, self.slicing, self.sniping):
             if part is not None:
@@ -151,12 +154,14 @@ class BatchPlan:
         return (self.low + random.randint(0, steps) * step).quantize(step)
 
 
-def parse_form(form: BatchForm, now_ms: int, *, decimals: int | None = None) -> BatchPlan:
+def parse_form(
+    form: BatchForm, now_ms: int, *, decimals: int | None = None, needs_slippage: bool = False
+) -> BatchPlan:
     """Parse a form; raises ``InvalidPlan`` with all invalid fields.
 
     ``now_ms`` is the time that a relative expiry counts from, by the server's clock; amounts have
     at most so many ``decimals``, those of generated orders five. Fields are read for the types that
-    have them.
+    have them. ``needs_slippage``: even of a type of which the engine has a setting.
     """
     reader = FormReader(form, DEFAULTS)
     order_type = reader.read_choice("type", TYPES)
@@ -165,7 +170,13 @@ def parse_form(form: BatchForm, now_ms: int, *, decimals: int | None = None) -> 
     high = reader.read_decimal("high", decimals=places) or Decimal(0)
     if low > high and not reader.errors:
         reader.errors["high"] = "must not be below the lowest amount"
-    slippage_bps = reader.read_bps("slippage", Decimal(0), _HUNDRED)
+    slippage_field = name_slippage_field(order_type, reader.read_text("then"))
+    slippage_bps = reader.read_bps(
+        slippage_field,
+        Decimal(0),
+        _HUNDRED,
+        is_optional=slippage_field == TRIGGER_SLIPPAGE and not needs_slippage,
+    )
     time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
     sniping = read_guards(reader, order_type)
     plan = BatchPlan(
@@ -180,7 +191,7 @@ def parse_form(form: BatchForm, now_ms: int, *, decimals: int | None = None) -> 
         low=low,
         high=high,
         is_in_base=reader.read_choice("of", ("base", "in")) == "base" and sniping is None,
-        slippage_bps=slippage_bps or 0,
+        slippage_bps=slippage_bps,
         max_impact_bps=reader.read_bps("impact", _IMPACT_MIN, _HUNDRED, is_optional=True),
         minimum=reader.read_decimal("minimum", is_optional=True)
         if order_type in MINIMUM_TYPES

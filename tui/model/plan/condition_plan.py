@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from tui.model.conditions import HAVE_ONE_ATTEMPT, OCO, SNIPER, TOKEN_IN, TOKEN_OUT, TWAP
+from tui.model.conditions import (
+    HAVE_ONE_ATTEMPT,
+    MARKET,
+    OCO,
+    SNIPER,
+    TOKEN_IN,
+    TOKEN_OUT,
+    TWAP,
+)
 from tui.model.plan.form_reader import FormReader, parse_duration
 from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
@@ -31,10 +39,17 @@ CONDITION_DEFAULTS: Final[BatchForm] = {
     **dict.fromkeys(("limit", "trigger", "activation", "confirmations"), ""),
     "trail": "2",
     "then": "limit",
+    "trigger_slippage": "",
     "price_of": "base",
     "force": "gtc",
     "until": "2h",
 }
+SLIPPAGE, TRIGGER_SLIPPAGE = "slippage", "trigger_slippage"
+"""The fields of the slippage; the other is that of what a trigger has sold at the market.
+
+The engine has a setting of its own for the latter, so it may be left empty.
+"""
+_SOLD_AT_MARKET: Final = frozenset({"stop", "trailingStop", OCO})
 TRAIL_MIN, TRAIL_MAX = Decimal("0.5"), Decimal(50)
 _AHEAD_MAX: Final = timedelta(days=366)
 _MAY_HAVE_ONE_ATTEMPT: Final = frozenset({"market", "limit"})
@@ -93,6 +108,12 @@ def read_condition(reader: FormReader, order_type: str) -> ConditionPlan | None:
         confirmations=read_confirmations(reader) if "confirmations" in fields else None,
         is_of_base=read_is_of_base(reader),
     )
+
+
+def name_slippage_field(order_type: str, then: str) -> str:
+    """Which field has the slippage of a type; ``then``: what a take-profit becomes."""
+    is_market = order_type == "takeProfit" and then == MARKET
+    return TRIGGER_SLIPPAGE if is_market or order_type in _SOLD_AT_MARKET else SLIPPAGE
 
 
 def read_confirmations(reader: FormReader) -> int | None:

@@ -29,7 +29,7 @@ EXIT_DEFAULTS: Final[BatchForm] = {
     **dict.fromkeys(("profit", "loss", "loss_trail"), ""),
     "profit_then": "limit",
 }
-_OTHER_SIDE: Final = {"buy": "sell", "sell": "buy"}
+OTHER_SIDE: Final = {"buy": "sell", "sell": "buy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class ExitPlan:
         """Add the legs to an entry of this side; they swap back what it receives."""
         bracket = {}
         if self.profit is not None:
-            bracket["takeProfit"] = self._build_profit(_OTHER_SIDE[side])
+            bracket["takeProfit"] = self._build_profit(OTHER_SIDE[side])
         if self.loss is not None or self.trail_bps is not None:
-            bracket["stop"] = self._build_stop(_OTHER_SIDE[side])
+            bracket["stop"] = self._build_stop(OTHER_SIDE[side])
         terms["bracket"] = bracket
 
     def split(self, terms: WireOrderTerms, side: str, label: str) -> list[WireOrderTerms]:

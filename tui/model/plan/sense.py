@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -13,6 +14,7 @@ from tui.model.conditions import (
     format_trail,
     name_price_unit,
 )
+from tui.model.pairs import resolve_pair
 from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms
 from tui.text.format import format_price
@@ -25,6 +27,7 @@ _NAMES: Final = {
     TWAP: "limit",
 }
 _LIMIT_TYPES: Final = frozenset({"limit", TWAP})
+_AT_ONCE: Final = "trigger at once"
 _EQUAL_BELOW: Final = Decimal("0.0005")
 """A price that differs by less from the market's is called the same."""
 
@@ -52,10 +55,20 @@ def describe_senses(order: WireOrderTerms, executable_price: Decimal) -> list[st
                 **leg,
             }
             sense = describe_sense(cast(WireOrderTerms, terms), 1 / executable_price)
-            senses.append(
-                sense.replace("this ", "its ", 1).replace("it would", "its stop would", 1)
-            )
+            sense = sense.replace("this ", "its ", 1).replace("it would", "its stop would", 1)
+            if sense.endswith(_AT_ONCE):
+                sense += f": {_describe_exit_ways(terms)}"
+            senses.append(sense)
     return [sense for sense in senses if sense]
+
+
+def _describe_exit_ways(leg: Mapping[str, Any]) -> str:
+    """On which sides of the market the legs of a bracket lie: ``leg`` is either of them."""
+    token_in, token_out, price_of = leg["tokenIn"], leg["tokenOut"], leg.get("priceOf", TOKEN_IN)
+    ways = ("above", "below") if price_of == TOKEN_IN else ("below", "above")
+    entry_side = resolve_pair(token_out, token_in).side
+    unit = name_price_unit(price_of, token_in, token_out)
+    return f"of a {entry_side} the profit lies {ways[0]}, the stop {ways[1]}, in {unit}"
 
 
 def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
@@ -84,7 +97,7 @@ def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
 
 def _describe_outcome(order: WireOrderTerms, *, is_limit: bool, is_met: bool) -> str:
     if is_met:
-        return "fill now" if is_limit else "trigger at once"
+        return "fill now" if is_limit else _AT_ONCE
     has_one_attempt = order.get("timeInForce") in HAVE_ONE_ATTEMPT
     return "expire unfilled" if has_one_attempt else "wait"
 
