@@ -122,3 +122,35 @@ async def test_a_cancelled_twap_says_what_its_slices_filled(client: ClientPage) 
     await expect(client.element("detail-error")).to_contain_text(filled)
     await client.page.reload()
     await expect(client.element("detail-error")).to_contain_text(filled)
+
+
+async def test_small_amounts_and_long_times_fit_their_cells(client: ClientPage) -> None:
+    await client.page.set_viewport_size({"width": 1280, "height": 800})
+    await client.open()
+    await client.fill(preset="one order", type="limit", limit="100000", low="0.00881138", **SOON)
+    await client.submit()
+    await client.page.keyboard.press("Escape")
+    row = client.rows("waiting").first
+    await expect(row.locator(".c-amount")).to_have_text("0.008811 SOL")
+    texts = await client.page.evaluate(
+        """async () => {
+          const { formatShortDuration } = await import("/static/client/view/format.js");
+          return [62_000, 599_000, 5_999_000, 43_140_000, 359_940_000].map(formatShortDuration);
+        }"""
+    )
+    assert texts == ["1m 2s", "9m 59s", "99m", "11h 59m", "99h 59m"]
+    for name, cell_texts in {
+        "c-took": texts,
+        "c-amount": ["0.008811 SOL", "1,234.57 USDC"],
+    }.items():
+        cell = row.locator(f".{name}")
+        for text in cell_texts:
+            is_cut = await cell.evaluate(
+                """(node, text) => {
+                  node.textContent = text;
+                  return node.scrollWidth > node.clientWidth;
+                }""",
+                text,
+            )
+            assert not is_cut, text
+    await cancel_all(client)
