@@ -109,6 +109,18 @@ def test_the_faults_of_a_time_in_force_are_those_of_the_server_in_its_words(
                 assert faults == read_faults(groups.build_body(order)), order
 
 
+def test_a_cap_that_no_sale_keeps_is_refused_in_the_words_of_the_server(
+    checks: ModuleType,
+) -> None:
+    required = {"limit": ("limitPrice",), "stopLimit": ("triggerPrice", "limitPrice")}
+    for kind in OrderType:
+        names = required.get(kind, checks.REQUIRED_FIELDS_BY_TYPE.get(kind, ()))
+        whole = {name: VALUES[name] for name in names}
+        for then in (None, "LIMIT", "Market") if kind is OrderType.TAKE_PROFIT else (None,):
+            order = {**SWAP, "type": kind, **whole, "then": then, "maxPriceImpactBps": 0}
+            assert set(checks.find_type_faults(order)) == read_faults(order), order
+
+
 def name_as_the_server(faults: Iterator[str]) -> set[str]:
     """The columns of a bracket are one field of the body, which is read once the rest is valid."""
     own, of_legs = set(), set()

@@ -61,6 +61,16 @@ def find_type_faults(order: Mapping[str, object]) -> Iterator[str]:
         yield from _find_foreign_fields(kind, fields)
         yield from _find_missing_fields(kind, fields)
         yield from _find_time_faults(kind, fields)
+        if fields.get("maxPriceImpactBps") == 0 and _is_sold_at_market(kind, fields):
+            what = "what its trigger sells at the market would never be sold"
+            yield f"maxPriceImpactBps: is 0, which no swap keeps: {what}"
+
+
+def _is_sold_at_market(kind: str, fields: Mapping[str, object]) -> bool:
+    """Whether a trigger has an order sold at the market."""
+    if kind == "takeProfit":
+        return str(fields.get("then", "limit")).lower() == "market"
+    return kind in {"stop", "trailingStop"}
 
 
 def _find_foreign_fields(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
