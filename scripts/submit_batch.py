@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
+from textwrap import fill
 from typing import Any, TextIO, cast
 
 try:
@@ -22,8 +23,10 @@ try:
         build_queries,
         build_swaps,
     )
+    from batch.checks.order_types import find_type_faults
     from batch.command import BatchCommand, Options
     from batch.fields import FIELDS
+    from batch.orders import parse_weighted_values
     from click.core import ParameterSource
 except ModuleNotFoundError as missing:  # another Python than that of scripts/install
     python = Path(__file__).resolve().parent.parent / ".venv" / "bin" / "python"
@@ -48,7 +51,17 @@ _PLACING_OPTIONS = (
     *("file", "check", "dry_run", "again", "run", "count", "amount", "slippage_bps"),
     *("max_price_impact_bps", "min_amount_out", "seed", "batch_size", "expect", "watch"),
 )
-_COLUMN_HELP = "\n".join(f"  {name:<19}{meaning}" for name, meaning in FIELDS.items())
+_HELP_WIDTH = 80
+_NAME_WIDTH = max(map(len, FIELDS)) + 4
+
+
+def _describe_column(name: str, meaning: str) -> str:
+    indent = " " * _NAME_WIDTH
+    first = f"  {name}".ljust(_NAME_WIDTH)
+    return fill(meaning, _HELP_WIDTH, initial_indent=first, subsequent_indent=indent)
+
+
+_COLUMN_HELP = "\n".join(_describe_column(name, meaning) for name, meaning in FIELDS.items())
 _EPILOG = f"""\b
 Columns of a CSV file, fields of JSON lines (the first three are needed):
 {_COLUMN_HELP}
@@ -104,6 +117,19 @@ def _check_combination(context: click.Context, options: Options) -> None:
     given = _name_given(context, _GENERATOR_OPTIONS)
     if options.file is not None and given:
         raise click.UsageError(f"{given}: of drawn orders, and --file has its own")
+    if options.file is None:
+        _check_drawn_types(options)
+
+
+def _check_drawn_types(options: Options) -> None:
+    """Refuse types whose orders need what only a file gives, such as their prices."""
+    for kind in parse_weighted_values(options.type):
+        order = {"type": kind.name, "minAmountOut": options.min_amount_out}
+        for reason in find_type_faults(order):
+            raise click.UsageError(
+                f"--type {kind.name}: {reason} (drawn orders have no prices of their own: write"
+                " orders that need some in a file, and give it with --file)"
+            )
 
 
 def _build_cancel_options(context: click.Context, values: dict[str, Any]) -> CancelOptions:

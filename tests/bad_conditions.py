@@ -243,7 +243,15 @@ BAD_CONDITIONS = {
     "bracket met by one price": BadOrder(
         describe_order('"bracket":{"takeProfit":{"triggerPrice":1},"stop":{"triggerPrice":1}}'),
         "bracket.takeProfit.triggerPrice",
-        "must be better than that of stop",
+        "must be above that of stop, 1: both sell",
+    ),
+    "bracket of a sale the wrong way round": BadOrder(
+        describe_order(
+            '"bracket":{"takeProfit":{"triggerPrice":130,"priceOf":"tokenOut"},'
+            '"stop":{"triggerPrice":"90.5","priceOf":"tokenOut"}}'
+        ),
+        "bracket.takeProfit.triggerPrice",
+        "must be below that of stop, 90.5: both sell",
     ),
 }
 

@@ -6,7 +6,15 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -19,7 +27,7 @@ from batch.cancel_counts import CancelCounts
 from batch.orders import InvalidInput
 from batch.process import INVALID_EXIT, UNEXPECTED_EXIT, run_until_stopped
 from batch.progress import FINAL_STATUSES, STATUSES, Json
-from batch.results import Row, open_result_file
+from batch.results import Row, build_bare_row, build_order_row, open_result_file
 from batch.server import (
     RETRY_DELAY_S,
     ApiResponse,
@@ -131,16 +139,23 @@ class CancelCommand:
         async with self._connect() as http:
             await check_server(http, self._options.url)
             for query in self._options.queries:
-                listed = {key: value for key, value in query.items() if key != "all"}
-                page: Query | None = {"status": "open", "limit": str(PAGE_ORDERS_MAX)} | listed
-                while page is not None:
-                    body = (await self._request(http, "GET", "/api/orders", page)).body
-                    count += len(body["orders"])
+                async for orders, is_last in self._list_open(http, query):
+                    count += len(orders)
                     pages += 1
-                    if pages == COUNTED_PAGES_MAX and body["next"] is not None:
+                    if pages == COUNTED_PAGES_MAX and not is_last:
                         return count, True
-                    page = None if body["next"] is None else {**page, "cursor": body["next"]}
         return count, False
+
+    async def _list_open(
+        self, http: aiohttp.ClientSession, query: Query
+    ) -> AsyncIterator[tuple[list[Json], bool]]:
+        """The pages of open orders that match by now, and whether each is the last."""
+        listed = {key: value for key, value in query.items() if key != "all"}
+        page: Query | None = {"status": "open", "limit": str(PAGE_ORDERS_MAX)} | listed
+        while page is not None:
+            body = (await self._request(http, "GET", "/api/orders", page)).body
+            page = None if body["next"] is None else {**page, "cursor": body["next"]}
+            yield body["orders"], page is None
 
     # Cancelling
 
@@ -162,15 +177,27 @@ class CancelCommand:
 
     async def _cancel_matching(self, http: aiohttp.ClientSession, query: Query) -> None:
         """``DELETE /api/orders``: a bounded number in one call, which ``cursor`` goes on behind."""
+        names = {} if self._options.out is None else await self._read_own_names(http, query)
         page: Query | None = {**query, "limit": str(PAGE_ORDERS_MAX)}
         while page is not None:
             body = (await self._request(http, "DELETE", "/api/orders", page)).body
             for order_id in body["cancelled"]:
                 self._counts.cancelled += 1
                 code = "cancelled_with_others"
-                self._add(_build_row(self._counts.answered, order_id, "cancelled", code))
+                row = build_bare_row(self._counts.answered, order_id, "cancelled", code)
+                self._add(row._replace(clientOrderId=names.get(order_id)))
             await self._for_each(body["tooLate"], lambda each: self._show_too_late(http, each))
             page = None if body["next"] is None else {**page, "cursor": body["next"]}
+
+    async def _read_own_names(
+        self, http: aiohttp.ClientSession, query: Query
+    ) -> dict[str, str | None]:
+        """The clientOrderIds of the orders that match by now: cancelling tells the ids alone."""
+        return {
+            order["orderId"]: order["clientOrderId"]
+            async for orders, _ in self._list_open(http, query)
+            for order in orders
+        }
 
     async def _cancel_one(self, http: aiohttp.ClientSession, order_id: str) -> None:
         """``DELETE /api/orders/<id>``: 200, or 409 ``too_late`` with the order as it is."""
@@ -179,13 +206,13 @@ class CancelCommand:
         if response.status == 200:
             self._counts.cancelled += 1
             code = response.body["cancelReason"]
-            self._add(_build_order_row(self._counts.answered, response.body, code))
+            self._add(build_order_row(self._counts.answered, response.body, code))
         elif "order" in response.body:
             self._add_too_late(response.body["order"])
         else:
             refusal = read_refusal(response.body)
             self._counts.refused[refusal.code] += 1
-            self._add(_build_row(self._counts.answered, order_id, "refused", *refusal))
+            self._add(build_bare_row(self._counts.answered, order_id, "refused", *refusal))
 
     async def _show_too_late(self, http: aiohttp.ClientSession, order_id: str) -> None:
         response = await self._request(http, "GET", f"/api/orders/{order_id}", {})
@@ -196,7 +223,7 @@ class CancelCommand:
         until = order.get("mayLandUntil") or 0
         self._counts.may_land_until = max(self._counts.may_land_until, until)
         reason = f"may land up to block height {until}" if until else None
-        self._add(_build_order_row(self._counts.answered, order, "too_late", reason))
+        self._add(build_order_row(self._counts.answered, order, "too_late", reason))
 
     async def _for_each(
         self, order_ids: Sequence[str], work: Callable[[str], Coroutine[object, object, None]]
@@ -248,27 +275,6 @@ class CancelCommand:
 
     def _say(self, text: str) -> None:
         self._notices.print(text)
-
-
-def _build_row(
-    number: int, order_id: str, status: str, code: str, reason: str | None = None
-) -> Row:
-    return Row(number, order_id, None, status, None, None, None, None, code, reason)
-
-
-def _build_order_row(number: int, order: Json, code: str, reason: str | None = None) -> Row:
-    return Row(
-        number,
-        order["orderId"],
-        order["clientOrderId"],
-        order["status"],
-        order["dex"],
-        order["executedPrice"],
-        order["amountOut"],
-        order["txHash"],
-        code,
-        reason,
-    )
 
 
 @contextmanager

@@ -1,12 +1,12 @@
-"""The fields of an order in a file: their names, other spellings of them, and the form of values.
+"""The fields of an order in a file: their names, other spellings of them, and how cells are read.
 
-The names and the form of values are checked before anything is sent. What only the engine knows,
-such as its tokens, it refuses itself, and the other lines are placed.
+The names and the form of values (``checks``) are checked before anything is sent. What only the
+engine knows, such as its tokens, it refuses itself, and the other lines are placed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
@@ -16,7 +16,8 @@ FIELDS = {
     "tokenIn": "the token that is sold: a symbol or a mint address",
     "tokenOut": "the token that is bought",
     "amount": "how much of tokenIn; amountIn is another name of it",
-    "type": "market, limit, stop, takeProfit, stopLimit, trailingStop or sniper; or orderType",
+    "type": "market, limit, stop, takeProfit, stopLimit, trailingStop, twap or sniper;"
+    " orderType is another name of it",
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
@@ -76,33 +77,11 @@ FLAG_FIELDS = ("mintAuthorityRevoked", "freezeAuthorityNone")
 """The fields that are true or false."""
 LIST_FIELDS = ("dexes",)
 """The fields that are lists of names."""
-ORDER_TYPES = (
-    "market",
-    "limit",
-    "stop",
-    "takeProfit",
-    "stopLimit",
-    "trailingStop",
-    "sniper",
-    "twap",
-)
-TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
 KNOWN_NAMES = (*FIELDS, *SPELLINGS)
-_CHOICES = (
-    ("type", ORDER_TYPES),
-    ("timeInForce", TIMES_IN_FORCE),
-    ("priceOf", ("tokenIn", "tokenOut")),
-    ("then", ("limit", "market")),
-)
-_NUMBERS = (
-    *("amount", "amountIn", "minAmountOut", "limitPrice", "triggerPrice", "stopPrice"),
-    *("activationPrice", "minLiquidity", "bracketTakeProfit", "bracketStop"),
-)
 _FLAGS = {"true": True, "false": False}
-_DIGITS_MAX = 40
 _SLIPPAGE_FRACTION_LIMIT = Decimal("0.5")
 _MEANT = {
     "from": "tokenIn",
@@ -217,41 +196,6 @@ def has_json_form(name: str, value: object) -> bool:
 
 def _is_integer(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < CLIENT_ORDER_ID_CHARACTERS_MAX
-
-
-def find_value_faults(order: Mapping[str, object]) -> list[str]:
-    """Find the values that an engine would refuse for their form alone."""
-    faults = [
-        f"{name}: {order[name]!r} must be a number above 0, such as 1.5"
-        for name in _NUMBERS
-        if name in order and not _is_positive_number(order[name])
-    ]
-    for name in INTEGER_FIELDS.keys() & order.keys():
-        value, (least, most) = order[name], INTEGER_FIELDS[name]
-        if not isinstance(value, int) or not least <= value <= most:
-            faults.append(f"{name}: {value!r} must be a whole number from {least} to {most}")
-    faults += [
-        f"{name}: {order[name]!r} must be true or false"
-        for name in FLAG_FIELDS
-        if name in order and not isinstance(order[name], bool)
-    ]
-    for name, known in _CHOICES:
-        if name in order and str(order[name]).lower() not in map(str.lower, known):
-            faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")
-    if order.get("tokenIn") == order.get("tokenOut"):
-        faults.append(f"tokenOut: {order.get('tokenOut')!r} is the token that is sold")
-    return sorted(faults)
-
-
-def _is_positive_number(value: object) -> bool:
-    text = str(value)
-    if not text.isascii() or len(text) > _DIGITS_MAX or "_" in text or text != text.strip():
-        return False  # ``Decimal`` itself would take it, and no API does
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return False
-    return number.is_finite() and number > 0 and abs(number.adjusted()) <= _DIGITS_MAX
 
 
 def is_client_order_id(value: object) -> bool:

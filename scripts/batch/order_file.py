@@ -12,12 +12,12 @@ import json
 import sys
 from typing import Any, NoReturn
 
+from batch.checks.values import find_value_faults
 from batch.fields import (
     CLIENT_ORDER_ID_CHARACTERS_MAX,
     KNOWN_NAMES,
     convert_cells,
     find_name_faults,
-    find_value_faults,
     has_json_form,
     is_client_order_id,
     is_like_name,

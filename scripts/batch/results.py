@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 from batch.lines import describe_os_error
 from batch.orders import InvalidInput, OrderList
-from batch.progress import BatchProgress
+from batch.progress import BatchProgress, Json
 
 REASONS_SHOWN_MAX = 20
 FORMATS = (".csv", ".jsonl")
@@ -54,6 +54,29 @@ def build_rows(orders: OrderList, progress: BatchProgress) -> Iterator[Row]:
             yield Row(line, None, name, "refused", None, None, None, None, *refusal)
         else:
             yield Row(line, None, name, "not_placed", None, None, None, None, None, None)
+
+
+def build_bare_row(
+    number: int, order_id: str, status: str, code: str, reason: str | None = None
+) -> Row:
+    """The row of an order of which its id alone is known."""
+    return Row(number, order_id, None, status, None, None, None, None, code, reason)
+
+
+def build_order_row(number: int, order: Json, code: str, reason: str | None = None) -> Row:
+    """The row of an order as the API describes it."""
+    return Row(
+        number,
+        order["orderId"],
+        order["clientOrderId"],
+        order["status"],
+        order["dex"],
+        order["executedPrice"],
+        order["amountOut"],
+        order["txHash"],
+        code,
+        reason,
+    )
 
 
 def describe_refusals(rows: Iterable[Row], noun: str, out: str | None) -> list[str]:

@@ -70,4 +70,87 @@ async def test_what_waits_is_amended_in_place(client: ClientPage) -> None:
     await expect(outcome).to_contain_text("Press again to amend it all the same")
     await client.element("amend-close").click()
     await expect(client.rows("waiting").locator(".c-price")).to_have_text("≥ 90,000")
+    await client.rows("waiting").locator("a").click()
+    timeline = client.element("detail-timeline")
+    await expect(timeline.locator(".amended")).to_have_text("amended: limitPrice 100000 → 90000")
+    await page.keyboard.press("Escape")
+    await cancel_all(client)
+
+
+async def test_the_exits_of_a_sell_lie_the_other_way_round(client: ClientPage) -> None:
+    hint = client.element("exits-hint")
+    await client.open()
+    await client.fill(preset="one order", side="buy", profit="100000")
+    await expect(client.element("loss")).to_have_attribute("placeholder", "below")
+    await expect(hint).to_be_empty()
+    await client.fill(side="sell")
+    await expect(client.element("loss")).to_have_attribute("placeholder", "above")
+    await expect(hint).to_have_text(
+        "Of this sell the profit lies below the price, and the stop above it."
+    )
+    await client.fill(type="oco")
+    await expect(hint).to_be_empty()
+
+
+async def test_a_stop_has_the_servers_slippage_unless_another_is_written(
+    client: ClientPage,
+) -> None:
+    facts = client.element("detail-facts")
+    await client.open()
+    await client.fill(preset="one order", type="stop", trigger="1", **SOON)
+    await expect(client.element("slippage-percent")).to_have_text("empty: the server's")
+    await client.submit()
+    await expect(facts).to_contain_text("Slippage300 bps")
+    await client.page.keyboard.press("Escape")
+    await client.fill(slippage="40")
+    await expect(client.element("slippage-percent")).to_have_text("= 0.4 %")
+    await client.submit()
+    await expect(facts).to_contain_text("Slippage40 bps")
+    await client.page.keyboard.press("Escape")
+    await expect(client.rows("waiting")).to_have_count(2)
+    await cancel_all(client)
+
+
+async def test_a_cancelled_twap_says_what_its_slices_filled(client: ClientPage) -> None:
+    await client.open()
+    await client.fill(preset="one order", type="twap", slices="10", interval="1h")
+    await client.submit()
+    await expect(client.element("detail-facts")).to_contain_text("Filled0.1 of 1 SOL")
+    await client.element("detail-cancel").click()
+    await client.element("cancel-yes").click()
+    filled = "still land; its slices filled 0.1 of 1 SOL"
+    await expect(client.element("detail-error")).to_contain_text(filled)
+    await client.page.reload()
+    await expect(client.element("detail-error")).to_contain_text(filled)
+
+
+async def test_small_amounts_and_long_times_fit_their_cells(client: ClientPage) -> None:
+    await client.page.set_viewport_size({"width": 1280, "height": 800})
+    await client.open()
+    await client.fill(preset="one order", type="limit", limit="100000", low="0.00881138", **SOON)
+    await client.submit()
+    await client.page.keyboard.press("Escape")
+    row = client.rows("waiting").first
+    await expect(row.locator(".c-amount")).to_have_text("0.008811 SOL")
+    texts = await client.page.evaluate(
+        """async () => {
+          const { formatShortDuration } = await import("/static/client/view/format.js");
+          return [62_000, 599_000, 5_999_000, 43_140_000, 359_940_000].map(formatShortDuration);
+        }"""
+    )
+    assert texts == ["1m 2s", "9m 59s", "99m", "11h 59m", "99h 59m"]
+    for name, cell_texts in {
+        "c-took": texts,
+        "c-amount": ["0.008811 SOL", "1,234.57 USDC"],
+    }.items():
+        cell = row.locator(f".{name}")
+        for text in cell_texts:
+            is_cut = await cell.evaluate(
+                """(node, text) => {
+                  node.textContent = text;
+                  return node.scrollWidth > node.clientWidth;
+                }""",
+                text,
+            )
+            assert not is_cut, text
     await cancel_all(client)

@@ -23,6 +23,7 @@ class Request(NamedTuple):
     base: str
     path: str
     body: str | None
+    headers: dict[str, str]
 
 
 def read_requests() -> list[Request]:
@@ -35,9 +36,12 @@ def read_requests() -> list[Request]:
 def _parse_request(words: list[str]) -> Request:
     method = words[words.index("-X") + 1] if "-X" in words else None
     body = words[words.index("-d") + 1] if "-d" in words else None
+    header = words[words.index("-H") + 1] if "-H" in words else ""
+    name, _, value = header.partition(": ")
     [target] = [word for word in words if word.startswith("$")]
     base, _, path = target.partition("/") if "/" in target else (target[:4], "", target[4:])
-    return Request(method or ("GET" if body is None else "POST"), base, path, body)
+    method = method or ("GET" if body is None else "POST")
+    return Request(method, base, path, body, {name: value} if header else {})
 
 
 class Walk:
@@ -57,7 +61,7 @@ class Walk:
         else:
             separator = "" if path.startswith("?") or not path else "/"
             address = f"/api/orders{separator}{path}"
-            options = {"json": json.loads(body)} if body else {}
+            options = {"headers": request.headers} | ({"json": json.loads(body)} if body else {})
             async with self._up.http.request(request.method, address, **options) as response:
                 answer = await response.json()
                 assert response.status < 300, answer
@@ -96,6 +100,8 @@ async def test_the_requests_of_the_readme_do_what_it_says(data_dir: Path) -> Non
         assert filled["status"] == "confirmed"
         assert float(filled["executedPrice"]) >= 110
         assert (await walk.send())["status"] == "waiting"
+        amended = await walk.send()
+        assert (amended["status"], amended["triggerPrice"]) == ("waiting", "85")
         assert (await walk.send())["status"] == "cancelled"
         entry = await walk.send()
         received = (await walk.follow(entry["orderId"]))["amountOut"]

@@ -82,7 +82,7 @@ async def test_all_open_orders_of_a_filter_are_cancelled_and_no_other(
     rows_file = tmp_path / "rows.jsonl"
     async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as d:
         sale = [str(await api.place_order()) for _ in range(3)]
-        buy = str(await api.place_order(tokenIn="USDC", tokenOut="SOL"))
+        buy = str(await api.place_order(tokenIn="USDC", tokenOut="SOL", clientOrderId="my buy"))
         jup = str(await api.place_order(tokenIn="JUP"))
         body = {"orders": [dict(ORDER)] * 1_000}
         batches = [(await api.post("/api/orders/batch", body))["batchId"] for _ in range(2)]
@@ -98,14 +98,21 @@ async def test_all_open_orders_of_a_filter_are_cancelled_and_no_other(
         assert {(row["status"], row["code"]) for row in rows} == {
             ("cancelled", "cancelled_with_others")
         }
+        assert {row["clientOrderId"] for row in rows} == {None}
+        names: list[str | None] = []
         for filters, cancelled in (
             (("--pair", "BONK/USDC"), 0),
             (("--pair", "SOL/USDC", "--side", "buy"), 1),
             (("--token-in", "JUP", "--status", "pending"), 1),
             (("--type", "limit"), 0),
         ):
-            code, summary = await run_for_summary(api.url, *every, *filters)
+            code, summary = await run_for_summary(
+                api.url, *every, *filters, "--out", str(rows_file)
+            )
             assert (code, summary["cancelled"], summary["tooLate"]) == (0, cancelled, {}), filters
+            lines = rows_file.read_text().splitlines()
+            names += [json.loads(line)["clientOrderId"] for line in lines]
+        assert names == ["my buy", None]
         assert await list_open(api) == sale
         assert buy not in sale
         assert jup not in sale

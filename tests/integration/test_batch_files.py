@@ -141,6 +141,22 @@ async def test_check_names_wrong_values_of_orders_that_wait(tmp_path: Path) -> N
     assert "line 3" not in errors
 
 
+async def test_check_names_fields_that_a_type_does_not_have_or_needs(tmp_path: Path) -> None:
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        f"{COLUMNS},type,limitPrice,triggerPrice\nSOL,USDC,1,stop,90,\nSOL,USDC,1,,90,\n"
+        "SOL,USDC,1,STOP,,90\n"
+    )
+    code, output, errors = await run_script(UNREACHABLE_NODE, "--file", str(file), "--check")
+    assert code == 2
+    assert errors.splitlines() == [
+        "line 2: limitPrice: belongs to orders of type limit, stopLimit, twap, not to stop",
+        "line 2: triggerPrice: is required for stop orders",
+        "line 3: limitPrice: belongs to orders of type limit, stopLimit, twap, not to market",
+    ]
+    assert "3 orders: 3 values are wrong" in output
+
+
 async def test_check_names_wrong_guards_of_snipers(tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     names = "type,minLiquidity,freezeAuthorityNone,maxFeeBps,dexes,looks"
@@ -252,3 +268,7 @@ async def test_help_lists_columns_and_examples_for_any_python() -> None:
     assert process.returncode == 0
     for text in (b"clientOrderId", b"maxPriceImpactBps", b"Examples:", b"--dry-run", b"124"):
         assert text in output
+    _, _, columns = output.decode().partition("Columns of a CSV file")
+    columns, _, _ = columns.partition("Examples:")
+    assert "twap or sniper" in columns
+    assert "mintAuthorityRevoked  of sniper" in columns

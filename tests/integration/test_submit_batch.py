@@ -180,6 +180,9 @@ async def test_an_invalid_command_is_explained_in_a_sentence() -> None:
         (("--pair", "SOL/USDC:often"), "the weight behind the colon must be a number"),
         (("--file", "/nowhere"), "/nowhere cannot be read"),
         (("--count", "0"), "0 is not in the range"),
+        (("--type", "limit"), "--type limit: limitPrice: is required, or minAmountOut"),
+        (("--type", "market", "--type", "stop:2"), "give it with --file"),
+        (("--type", "limit", "--min-amount-out", "1"), "no order engine answers there"),
         ((), "no order engine answers there"),
     ):
         code, output, errors = await run_script(UNREACHABLE_NODE, *arguments)

@@ -43,7 +43,7 @@ UNDOCUMENTED_WORDS = (
     *("give limitPrice", "base units of the amount"),
     "executed over time",
     *("must have takeProfit", "is required, or trailBps", "cannot go with triggerPrice"),
-    *("must be better than that of stop", "needs two orders"),
+    *("that of stop, ", "needs two orders"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 

@@ -59,9 +59,12 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     "failed_on_chain": Advice("the venue's program refused the swap", _RESUBMIT),
     "program_error": Advice("the venue's program refused the swap", _REPORT),
     "interrupted": Advice("its worker was lost before anything was sent; it goes on", "just wait"),
-    "cancelled_by_request": Advice("it was cancelled before anything was sent", _RESUBMIT),
+    "cancelled_by_request": Advice(
+        "it was cancelled; nothing was sent that can still land", _RESUBMIT
+    ),
     "cancelled_with_others": Advice(
-        "it was cancelled, with all others of a filter, before anything was sent", _RESUBMIT
+        "it was cancelled, with all others of a filter; nothing was sent that can still land",
+        _RESUBMIT,
     ),
     "internal_error": Advice("the engine met a fault of its own", _REPORT),
 }

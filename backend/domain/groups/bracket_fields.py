@@ -83,16 +83,30 @@ class BracketReader:
         return BracketLeg(condition, price_of, slippage_bps)
 
     def _check_sides(self, bracket: Bracket) -> None:
-        """Refuse a bracket whose two prices would be met by the same one."""
-        profit = None if bracket.take_profit is None else bracket.take_profit.condition
-        stop = None if bracket.stop is None else bracket.stop.condition
+        """Refuse a bracket whose two prices would be met by the same one.
+
+        The prices of what the legs buy are the other way round.
+        """
+        profit, stop = bracket.take_profit, bracket.stop
+        if profit is None or stop is None:
+            return
         if (
-            isinstance(profit, TakeProfit)
-            and isinstance(stop, Stop)
-            and profit.trigger <= stop.trigger
+            not isinstance(profit.condition, TakeProfit)
+            or not isinstance(stop.condition, Stop)
+            or profit.condition.trigger > stop.condition.trigger
         ):
-            reason = f"must be better than that of {STOP}: the same price would meet both"
-            self._refuse(f"{TAKE_PROFIT}.triggerPrice", reason)
+            return
+        sold, bought = self._pair
+        decimals = sold.decimals, bought.decimals
+        price = stop.condition.trigger.format(*decimals, profit.price_of)
+        of, by, side, move = sold, bought, "above", "rises"
+        if profit.price_of is PriceOf.TOKEN_OUT:
+            of, by, side, move = bought, sold, "below", "falls"
+        reason = (
+            f"must be {side} that of {STOP}, {price}: both sell {sold.symbol} for {bought.symbol},"
+            f" and gain when the price of {of.symbol} in {by.symbol} {move}"
+        )
+        self._refuse(f"{TAKE_PROFIT}.triggerPrice", reason)
 
     def _refuse(self, field: str, reason: str, code: str = "invalid_field") -> None:
         path = f"bracket.{field}" if field else "bracket"

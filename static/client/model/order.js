@@ -1,7 +1,7 @@
 /** One order: its terms, its status, the venues' quotes and its outcome. */
 
 import { canWait, CONDITION_FIELDS, readCondition } from "./conditions.js";
-import { differenceBps, divide } from "./decimal.js";
+import { differenceBps, divide, formatLong } from "./decimal.js";
 import { tokenLabel } from "./tokens.js";
 import { readDistance, readGuards, readSlices } from "./waiting.js";
 
@@ -15,7 +15,7 @@ export const STATUS_SYMBOLS = Object.fromEntries(
 );
 export const FINAL_STATUSES = new Set(["confirmed", "failed", "cancelled", "expired"]);
 
-const CANCELLED = "it was cancelled before anything was sent";
+const CANCELLED = "nothing was sent that can still land";
 const QUOTE_TOKENS = ["USDC", "USDT", "SOL"];
 export const DOLLAR_TOKENS = new Set(["USDC", "USDT"]);
 const PRICE_DECIMALS = 12;
@@ -25,6 +25,12 @@ const AMENDED_FIELDS = [
   "amountIn", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt", "timeInForce",
   ...CONDITION_FIELDS,
 ];
+
+/** The fields that an event of an order that waits has changed; nothing of any other event. */
+export function listAmended(event) {
+  const isAmendment = event.status === "waiting" && event.seq > 1 && event.slice === undefined;
+  return isAmendment ? AMENDED_FIELDS.filter((name) => event[name] !== undefined) : [];
+}
 
 /**
  * A pair as traders write it: a swap of USDC into SOL is a *buy* of SOL/USDC. The more money-like
@@ -133,6 +139,15 @@ export class Order {
     return divide(paid, got, PRICE_DECIMALS);
   }
 
+  /** Why it failed or was cancelled, with what its slices filled until then; null if it did not. */
+  get outcomeText() {
+    if (this.code === null) return null;
+    const filled = this.slices?.filledAmountIn ?? "0";
+    const ended = `${this.code}: ${this.reason}`;
+    if (!this.hasEnded || Number(filled) === 0) return ended;
+    return `${ended}; its slices filled ${formatLong(filled)} of ${formatLong(this.amountIn)} ${tokenLabel(this.tokenIn)}`;
+  }
+
   /** By how many basis points the execution was better than the chosen quote. */
   get vsQuoteBps() {
     const quote = this.chosenQuote;
@@ -165,7 +180,7 @@ export class Order {
     this.updatedMs = Date.parse(event.at);
     this.version += 1;
     this.distance = null;
-    if (this.status === "waiting" && event.seq > 1) this.#amend(event);
+    this.#amend(event);
     if (event.seq === 1) {
       this.createdMs = this.updatedMs;
       this.#setTerms(event);
@@ -193,10 +208,9 @@ export class Order {
     return isNews;
   }
 
-  /** Take over the terms that an amendment has changed, or that a slice was placed. */
+  /** Take over the terms that an amendment has changed. */
   #amend(event) {
-    if (event.slice !== undefined) return; // its amount is that of the slice
-    const names = AMENDED_FIELDS.filter((name) => event[name] !== undefined);
+    const names = listAmended(event); // none of a slice: its amount is that of the slice
     if (names.length === 0) return;
     const terms = { ...this, ...this.condition, type: this.type };
     terms.expiresAt = this.expiresMs === null ? null : new Date(this.expiresMs).toISOString();

@@ -2,13 +2,15 @@
 
 import { CONDITION_FIELDS, describeThreshold } from "../model/conditions.js";
 import { formatShort } from "../model/decimal.js";
-import { formatSigned, formatDuration } from "./format.js";
+import { formatShortDuration, formatSigned } from "./format.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
 import { tokenLabel } from "../model/tokens.js";
 import { formatDistance, formatProgress } from "../model/waiting.js";
 
 /** Shown for values that are not known yet, never a zero. */
 const UNKNOWN = "·";
+const DIGITS = 6;
+const DIGITS_BELOW_1 = 4;
 const REVOKE_DELAY_MS = 10_000;
 const TYPE_LABELS = {
   market: "MKT", limit: "LMT", stop: "STP", takeProfit: "TP", stopLimit: "STL", trailingStop: "TRL",
@@ -56,7 +58,7 @@ export const COLUMNS = [
     key: "amount",
     title: "Amount",
     isNumber: true,
-    text: (order) => `${formatShort(order.amountIn)} ${tokenLabel(order.tokenIn)}`,
+    text: describeAmount,
     sort: (order) => Number(order.amountIn),
   },
   {
@@ -84,10 +86,15 @@ export const COLUMNS = [
     title: "Took",
     isNumber: true,
     changesWithTime: true,
-    text: (order, nowMs) => formatDuration(order.durationMs(nowMs)),
+    text: (order, nowMs) => formatShortDuration(order.durationMs(nowMs)),
     sort: (order, nowMs) => order.durationMs(nowMs),
   },
 ];
+
+/** The amount that is sold; what is less than one has fewer digits, because its zeros need room. */
+function describeAmount({ amountIn, tokenIn }) {
+  return `${formatShort(amountIn, Number(amountIn) < 1 ? DIGITS_BELOW_1 : DIGITS)} ${tokenLabel(tokenIn)}`;
+}
 
 /** How the execution compares with its quote, or how far the market is from what is waited for. */
 function describeDifference(order) {

@@ -2,7 +2,7 @@
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
 import { differenceBps, formatShort } from "../model/decimal.js";
-import { STATUS_SYMBOLS } from "../model/order.js";
+import { listAmended, STATUS_SYMBOLS } from "../model/order.js";
 import { canAmend } from "../model/plan/amendment.js";
 import { createElement, formatDuration, formatPercent, setText } from "./format.js";
 import { buildFacts } from "./order_facts.js";
@@ -121,7 +121,7 @@ export class OrderDetail extends EventTarget {
     error.classList.toggle("error", order.status !== "cancelled");
     this.#find("cancel").hidden = order.hasEnded;
     this.#find("amend").hidden = !canAmend(order);
-    setText(error, order.code === null ? "" : `${order.code}: ${order.reason}`);
+    setText(error, order.outcomeText ?? "");
   }
 
   #formatJson() {
@@ -155,12 +155,31 @@ function buildTimeline(events) {
     return createElement(
       "tr",
       { "data-status": event.status },
-      createElement("th", { scope: "row" }, label),
+      createElement("th", { scope: "row" }, label, ...buildAmendment(event, termsBefore(events, index))),
       createElement("td", { class: "number" }, `+${formatDuration(times[index] - times[0])}`),
       createElement("td", { class: "number" }, isLast ? "" : formatDuration(stepMs)),
       createElement("td", {}, isLast ? "" : bar),
     );
   });
+}
+
+/** The terms of an order as they were before one of its events. */
+function termsBefore(events, index) {
+  const amendments = events.slice(1, index).map((event) => {
+    return Object.fromEntries(listAmended(event).map((name) => [name, event[name]]));
+  });
+  return Object.assign({}, events[0], ...amendments);
+}
+
+/** What an amendment has changed of the terms before, below its row's name; nothing for others. */
+function buildAmendment(event, before) {
+  const differs = (name) => (event[name] ?? null) !== (before[name] ?? null);
+  const names = listAmended(event).filter(differs);
+  // The minimum of a limit follows from its price.
+  const shown = names.filter((name) => name !== "minAmountOut" || !names.includes("limitPrice"));
+  if (shown.length === 0) return [];
+  const changes = shown.map((name) => `${name} ${before[name] ?? "none"} → ${event[name] ?? "none"}`);
+  return [createElement("div", { class: "amended" }, `amended: ${changes.join(", ")}`)];
 }
 
 function buildQuotes(order) {

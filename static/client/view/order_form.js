@@ -11,13 +11,14 @@ import { PriceCache } from "../connection/prices.js";
 import { sendWithRetries, sleep } from "../connection/retries.js";
 import { listInputs } from "../model/plan/condition_plan.js";
 import { compare, divide, isDecimal } from "../model/decimal.js";
+import { describeExitSides } from "../model/plan/group_plan.js";
 import { countOrders, generateOrders } from "../model/plan/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
 import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
 import { PresetPicker } from "./preset_picker.js";
-import { describeSums, formatDollars, renderQuote, renderSense } from "./quote_summary.js";
+import { describeSlippage, describeSums, formatDollars, renderQuote, renderSense } from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
@@ -117,7 +118,7 @@ export class OrderForm extends EventTarget {
     for (const node of this.#form.querySelectorAll(".many")) node.hidden = !isMany;
     this.#showInputs();
     this.#find("low-label").textContent = isMany ? "Amount from" : "Amount";
-    this.#find("slippage-percent").textContent = `= ${Number(elements.slippage.value) / 100} %`;
+    this.#find("slippage-percent").textContent = describeSlippage(elements.slippage.value);
     if (!this.#isSending && !this.#isAsked) {
       const count = countOrders({ count: elements.count.value, type: elements.type.value });
       this.#find("place").textContent = `Place ${formatCounted(count, "order")}`;
@@ -132,6 +133,10 @@ export class OrderForm extends EventTarget {
     for (const node of this.#form.querySelectorAll("[data-input]")) {
       node.hidden = !inputs.includes(node.dataset.input);
     }
+    const { hint, profit, loss } = describeExitSides(this.#readForm());
+    this.#find("exits-hint").textContent = inputs.includes("profit") ? hint : "";
+    this.#form.elements.profit.placeholder = profit;
+    this.#form.elements.loss.placeholder = loss;
   }
 
   // Preview

@@ -1,7 +1,7 @@
 /** Quotes and sums as text: what an order would get, and what the orders of a form sell. */
 
 import { describeSenses } from "../model/conditions.js";
-import { differenceBps, formatShort } from "../model/decimal.js";
+import { differenceBps, formatShort, isDecimal } from "../model/decimal.js";
 import { DOLLAR, findValue } from "../model/order_value.js";
 import { tokenLabel } from "../model/tokens.js";
 import { createElement, formatCount, formatSigned } from "./format.js";
@@ -13,6 +13,12 @@ export function describeSums(sums, prices) {
   const isOnlyDollars = sums.size === 1 && sums.has(DOLLAR);
   const about = value === null || isOnlyDollars ? "" : `, about ${formatDollars(value)}`;
   return `${amounts.join(" + ")}${about}`;
+}
+
+/** Basis points as per cent; the server's default is another one for what a trigger sells. */
+export function describeSlippage(text) {
+  if (text.trim() === "") return "empty: the server's";
+  return isDecimal(text) ? `= ${Number(text) / 100} %` : "";
 }
 
 /** A value in USDC, to whole ones. */

@@ -94,7 +94,7 @@ async def test_x_names_the_order_and_cancels_it_once_it_is_confirmed(api: Runnin
         assert notification_texts(pilot)[-1] == f"{order_id[-8:]} is cancelled: nothing to cancel"
         await press_keys(pilot, "enter")
         await wait_for_text(pilot, "CANCELLED  cancelled_by_request")
-        assert "it was cancelled before anything was sent" in screen_text(pilot)
+        assert "it was cancelled; nothing was sent that can still land" in screen_text(pilot)
         assert isinstance(pilot.app.screen, OrderScreen)
 
 

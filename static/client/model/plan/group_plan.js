@@ -32,6 +32,25 @@ export function listGroupInputs(form) {
   return hasExits(form) ? [...exits, "confirmations", "priceOf"] : exits;
 }
 
+/**
+ * On which side of the present price the exits of a form lie: a word for each of both inputs, and
+ * a hint where it has exits and that is not the usual side.
+ */
+export function describeExitSides(form) {
+  const { type, side, priceOf } = form;
+  // What a sell has sold is bought back by its exits; those of an OCO are its own orders.
+  const isProfitAbove = (each) => ((type === "oco") === (each === "sell")) === (priceOf === "base");
+  if (side === "mixed") {
+    const below = isProfitAbove("buy") ? "sell" : "buy";
+    const other = below === "sell" ? "buy" : "sell";
+    const hint = `Of a ${below} the profit lies below the price and the stop above it; of a ${other} the other way round.`;
+    return { hint: hasExits(form) ? hint : "", profit: "", loss: "" };
+  }
+  if (isProfitAbove(side)) return { hint: "", profit: "above", loss: "below" };
+  const hint = `Of this ${side} the profit lies below the price, and the stop above it.`;
+  return { hint: hasExits(form) ? hint : "", profit: "below", loss: "above" };
+}
+
 /** The exits of a position as fields of the API; `isBuy`: the side of the orders that end it. */
 function buildExits(form, isBuy) {
   const common = {

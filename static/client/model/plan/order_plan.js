@@ -14,7 +14,7 @@ export const COUNT_MAX = 10_000;
 
 const SINGLE_ORDER = {
   count: "1", pairs: ["SOL/USDC"], side: "sell", type: "market",
-  low: "1", high: "1", of: "in", slippage: "50", impact: "", minimum: "", seed: "42", pace: "0",
+  low: "1", high: "1", of: "in", slippage: "", impact: "", minimum: "", seed: "42", pace: "0",
   ...CONDITION_DEFAULTS, ...GROUP_DEFAULTS,
 };
 const HUNDRED_ORDERS = { ...SINGLE_ORDER, count: "100", side: "mixed", low: "0.5", high: "25", of: "base" };

@@ -1,0 +1,1 @@
+"""What an engine would refuse of an order for its form alone."""
