@@ -12,6 +12,7 @@ from tui.model.pairs import resolve_pair, split_pair
 from tui.output.failure_advice import get_advice
 from tui.table.columns import COLUMNS, select_columns
 from tui.text.format import (
+    describe_value,
     draw_sparkline,
     format_amount,
     format_duration,
@@ -24,6 +25,19 @@ from tui.text.format import (
 NUMBERS = st.decimals(
     min_value=Decimal("1e-12"), max_value=Decimal("1.8e19"), allow_nan=False, allow_infinity=False
 )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.001", "less than 0.01 USDC"),
+        ("0.5", "about 0.50 USDC"),
+        ("12.345", "about 12.34 USDC"),
+        ("1275.4", "about 1,275 USDC"),
+    ],
+)
+def test_no_value_is_rounded_to_nothing(value: str, text: str) -> None:
+    assert describe_value(Decimal(value)) == text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tui.quotes import describe_order
 from tui.screens.form import FormScreen
 from tui.session import Session
 from tui.settings import PRESETS_MAX, BatchForm
-from tui.text.format import format_rate
+from tui.text.format import describe_value, format_rate
 from tui.widgets.choice import Choice
 
 _PREVIEW_ORDERS: Final = 3
@@ -92,7 +92,7 @@ class BatchScreen(FormScreen):
         )
         value = self.quotes.find_value(sample)
         scale = Decimal(plan.total) / len(sample)
-        worth = "" if value is None else f"worth about {value * scale:,.0f} USDC"
+        worth = "" if value is None else f"worth {describe_value(value * scale)}"
         if self._is_single:
             return worth, shown
         speed = self.session.model.counters.rates.end_rate(self.session.server_now_ms)

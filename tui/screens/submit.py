@@ -22,7 +22,7 @@ from tui.model.plan.batch_plan import count_orders, describe_totals
 from tui.model.wire import WireOrderTerms
 from tui.quotes import QuoteService
 from tui.session import Session
-from tui.text.format import format_seconds, sanitize_text
+from tui.text.format import describe_value, format_seconds, sanitize_text
 
 _REASONS_MAX: Final = 3
 ANSWER_DELAY_S: Final = 0.4
@@ -135,10 +135,10 @@ class SubmitScreen(ModalScreen[None]):
         self.answer_at_s = monotonic() + ANSWER_DELAY_S
         self.show_message(
             f"{describe_totals(orders, len(orders))} in {count_orders(len(orders))},"
-            f" about {value:,.0f} USDC: more than {limit:,} USDC",
+            f" {describe_value(value)}: more than {limit:,} USDC",
             "submit once more to place them",
         )
-        self.set_submit_label(f"Place {value:,.0f} USDC ^s")
+        self.set_submit_label(f"Place {describe_value(value)} ^s")
         return True
 
     def _show_progress(self, outcome: SendOutcome) -> None:

@@ -96,6 +96,13 @@ def format_amount(value: Decimal, *, is_dollars: bool = False) -> str:
     return f"{value:.1e}"
 
 
+def describe_value(value: Decimal) -> str:
+    """Describe a sum in USDC, with cents below a hundred: ``about 0.50 USDC``."""
+    if value >= 100:
+        return f"about {value:,.0f} USDC"
+    return f"about {value:.2f} USDC" if value >= Decimal("0.01") else "less than 0.01 USDC"
+
+
 def format_exact(text: str) -> str:
     """Format an amount exactly, with thousands separators."""
     return f"{Decimal(text):,f}"

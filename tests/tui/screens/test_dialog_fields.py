@@ -6,8 +6,9 @@ import json
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Label
 
 from tests.tui.screens.dialogs import fill_fields, label_text
 from tests.tui.sessions import (
@@ -19,11 +20,14 @@ from tests.tui.sessions import (
     show_dashboard,
     wait_for,
 )
+from tui.model.plan.condition_plan import TYPES
 from tui.screens.batch import BatchScreen
 from tui.screens.main import MainScreen
+from tui.text.format import wrap_text
 from tui.widgets.choice import Choice
 
 WIDE = (120, 40)
+WRONG_FIELDS = {"low": "x", "slippage": "101", "trigger": "x", "age": "soon", "fee": "101"}
 
 
 def show_recording(size: tuple[int, int] = WIDE) -> AbstractAsyncContextManager[Pilot[None]]:
@@ -39,6 +43,22 @@ async def test_an_invalid_field_shows_its_error_beside_it() -> None:
         await fill_fields(pilot, count="5", low="1")
         assert label_text(pilot, "error-count") == "same seed, same orders"
         assert label_text(pilot, "totals").startswith("5 orders of ")
+
+
+@pytest.mark.parametrize("key", ["n", "o"])
+@pytest.mark.parametrize("order_type", TYPES)
+async def test_no_text_of_a_row_is_cut_in_80_columns(key: str, order_type: str) -> None:
+    async with show_recording((80, 24)) as pilot:
+        await pilot.press(key)
+        for fields in ({}, {"pairs": "SOL/USDC BONK/USDC"}, WRONG_FIELDS):
+            await fill_fields(pilot, type=order_type, **fields)
+            await pilot.pause()
+            dialog = pilot.app.screen.query_one("#dialog")
+            for label in pilot.app.screen.query(".row > Label").results(Label):
+                text, (width, height) = str(label.render()), label.content_size
+                if text and label.display and label.parent and label.parent.display:
+                    assert label.region.right <= dialog.region.right - 1
+                    assert len(wrap_text(text, width)) <= height, (order_type, text)
 
 
 async def test_presets_fill_the_fields_and_can_be_saved() -> None:
