@@ -88,16 +88,13 @@ async def test_all_open_orders_of_a_filter_are_cancelled_and_no_other(
         batches = [(await api.post("/api/orders/batch", body))["batchId"] for _ in range(2)]
         await d.sign(await d.route(await d.claim(UUID(sale[0]))))
         every = "--cancel-all", "--yes"
-        code, summary = await run_for_summary(
-            *(api.url, *every, "--batch", batches[0], "--batch", batches[1]),
-            *("--out", str(rows_file)),
-        )
+        named = "--batch", batches[0], "--batch", batches[1], "--out", str(rows_file)
+        code, summary = await run_for_summary(api.url, *every, *named)
         assert (code, summary["cancelled"]) == (0, 2_000)
         rows = [json.loads(line) for line in rows_file.read_text().splitlines()]
         assert [row["line"] for row in rows] == list(range(1, 2_001))
-        assert {(row["status"], row["code"]) for row in rows} == {
-            ("cancelled", "cancelled_with_others")
-        }
+        codes = {(row["status"], row["code"]) for row in rows}
+        assert codes == {("cancelled", "cancelled_with_others")}
         assert {row["clientOrderId"] for row in rows} == {None}
         names: list[str | None] = []
         for filters, cancelled in (
@@ -106,9 +103,8 @@ async def test_all_open_orders_of_a_filter_are_cancelled_and_no_other(
             (("--token-in", "JUP", "--status", "pending"), 1),
             (("--type", "limit"), 0),
         ):
-            code, summary = await run_for_summary(
-                api.url, *every, *filters, "--out", str(rows_file)
-            )
+            out = *filters, "--out", str(rows_file)
+            code, summary = await run_for_summary(api.url, *every, *out)
             assert (code, summary["cancelled"], summary["tooLate"]) == (0, cancelled, {}), filters
             lines = rows_file.read_text().splitlines()
             names += [json.loads(line)["clientOrderId"] for line in lines]
