@@ -154,12 +154,6 @@ class BatchPlan:
         return (self.low + random.randint(0, steps) * step).quantize(step)
 
 
-def _read_slippage(reader: FormReader, order_type: str, *, is_needed: bool) -> int | None:
-    field = name_slippage_field(order_type, reader.read_text("then"))
-    is_optional = field == TRIGGER_SLIPPAGE and not is_needed
-    return reader.read_bps(field, Decimal(0), _HUNDRED, is_optional=is_optional)
-
-
 def parse_form(
     form: BatchForm, now_ms: int, *, decimals: int | None = None, needs_slippage: bool = False
 ) -> BatchPlan:
@@ -176,7 +170,6 @@ def parse_form(
     high = reader.read_decimal("high", decimals=places) or Decimal(0)
     if low > high and not reader.errors:
         reader.errors["high"] = "must not be below the lowest amount"
-    slippage_bps = _read_slippage(reader, order_type, is_needed=needs_slippage)
     time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
     sniping = read_guards(reader, order_type)
     plan = BatchPlan(
@@ -191,7 +184,7 @@ def parse_form(
         low=low,
         high=high,
         is_in_base=reader.read_choice("of", ("base", "in")) == "base" and sniping is None,
-        slippage_bps=slippage_bps,
+        slippage_bps=_read_slippage(reader, order_type, is_needed=needs_slippage),
         max_impact_bps=reader.read_bps("impact", _IMPACT_MIN, _HUNDRED, is_optional=True),
         minimum=reader.read_decimal("minimum", is_optional=True)
         if order_type in MINIMUM_TYPES
@@ -204,6 +197,12 @@ def parse_form(
     if reader.errors:
         raise InvalidPlan(reader.errors)
     return plan
+
+
+def _read_slippage(reader: FormReader, order_type: str, *, is_needed: bool) -> int | None:
+    field = name_slippage_field(order_type, reader.read_text("then"))
+    is_optional = field == TRIGGER_SLIPPAGE and not is_needed
+    return reader.read_bps(field, Decimal(0), _HUNDRED, is_optional=is_optional)
 
 
 def count_orders(count: int) -> str:
