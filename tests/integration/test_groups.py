@@ -153,6 +153,8 @@ async def wait_for_blocked(connection: asyncpg.Connection[asyncpg.Record], count
     async with asyncio.timeout(30):
         while await connection.fetchval(_COUNT_BLOCKED) < count:
             await asyncio.sleep(0.01)
+            # What a transaction has read of other sessions it reads again else.
+            await connection.execute("SELECT pg_stat_clear_snapshot()")
 
 
 async def test_an_order_that_moves_on_amid_the_confirmation_of_the_other_ends_after_that_step(
