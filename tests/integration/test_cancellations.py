@@ -36,7 +36,8 @@ SELECT status::text, epoch, seq, cancel_reason, open, lease_until IS NULL AS is_
 FROM orders WHERE id = $1
 """
 _IS_BLOCKING = """
-SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))
 """
 
 
