@@ -64,7 +64,9 @@ _TOLD_PRICES: Final = ("limit_price", "trigger_price")
 _TOKENS_SQL: Final = "SELECT mint, decimals FROM tokens"
 _UNSETTLED_COUNT_SQL: Final = """
 SELECT count(*) FROM orders WHERE created_at >= $1
-    AND ((open AND (trigger_shard IS NULL OR type = 'twap')) OR ($2 AND amount_pending))
+    AND ((open AND (trigger_shard IS NULL OR type = 'twap'
+                    OR expires_at <= now() + interval '20 seconds'))
+         OR ($2 AND amount_pending))
 """
 
 
@@ -104,7 +106,8 @@ async def fetch_database_time(database_url: str) -> datetime:
 async def count_unsettled_orders(database_url: str, since: datetime, *, needs_amounts: bool) -> int:
     """Count the orders created since a time that are open, or lack an amount that must follow.
 
-    What waits for a price is settled: it may wait for ever. What is executed in slices is not.
+    What waits for a price is settled: it may wait for ever. What is executed in slices is not,
+    nor is what expires so soon that the end would come among the events of the next turn.
     """
     count: int = await _fetch_value(database_url, _UNSETTLED_COUNT_SQL, since, needs_amounts)
     return count
