@@ -35,7 +35,7 @@ from backend.api.wire.fields import (
 from backend.api.wire.groups.bracket_bodies import BracketObject, read_bracket
 from backend.api.wire.groups.oco_labels import OcoLabel, check_label
 from backend.api.wire.order_types.conditions import (
-    ConditionBody,
+    NewConditionBody,
     StrictBody,
     check_strict,
     resolve_condition,
@@ -93,7 +93,7 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(TimesBody, StrictBody, GuardBody, ConditionBody, SwapBody):
+class OrderBody(TimesBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None

@@ -198,7 +198,8 @@ def explain_unknown_field(name: str, known: Collection[str]) -> str:
         meant = suggest_name(name, (*sorted(known), *spellings, *_MEANING_BY_NAME))
         if meant is None:
             return UNKNOWN_FIELD_REASON
-        meaning = _MEANING_BY_NAME.get(meant) or f"did you mean {meant}?"
+        meaning = None if meant in known else _MEANING_BY_NAME.get(meant)
+        meaning = meaning or f"did you mean {meant}?"
     return f"{UNKNOWN_FIELD_REASON}: {meaning}"
 
 

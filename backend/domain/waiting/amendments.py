@@ -13,7 +13,6 @@ from backend.domain.condition_fields import (
     ConditionFields,
     ConditionReader,
     Number,
-    find_choice,
     find_foreign_fields,
     format_condition,
 )
@@ -80,9 +79,6 @@ def amend_terms(
     errors += reader.errors
     if condition is None:
         return None, errors
-    price_of = terms.price_of
-    if change.fields.price_of is not None:
-        price_of = find_choice(PriceOf, change.fields.price_of)
     limit = get_release(condition).limit
     cap = change.max_price_impact_bps
     amended = replace(
@@ -92,7 +88,7 @@ def amend_terms(
         slippage_bps=terms.slippage_bps if change.slippage_bps is None else change.slippage_bps,
         max_price_impact_bps=terms.max_price_impact_bps if cap is None else cap,
         condition=condition,
-        price_of=price_of,
+        price_of=reader.price_of,
     )
     errors += find_cap_errors(amended)
     return (None if errors else amended), errors

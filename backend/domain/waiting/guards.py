@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from backend.domain.amounts import BPS, Token, ceil_div, format_amount, parse_amount
@@ -176,7 +177,7 @@ def _parse_flag(value: object, _token: Token) -> bool:
 
 
 def _parse_liquidity(value: object, token: Token) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError(f"must be an amount of {token.symbol}, as text")  # noqa: TRY004
     return parse_amount(value, token.decimals)
 

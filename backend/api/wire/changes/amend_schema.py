@@ -14,8 +14,8 @@ from backend.api.wire.fields import Amount, BasisPoints, Flag, Timestamp
 from backend.api.wire.order_types.conditions import ConditionBody, add_errors
 from backend.api.wire.problems import FieldError, invalid_fields
 from backend.api.wire.request_schemas import OrderBody
+from backend.api.wire.spellings import describe_spellings
 from backend.domain.amounts import parse_amount
-from backend.domain.condition_fields import ConditionFields
 from backend.domain.orders import OrderTerms
 from backend.domain.times import parse_time
 from backend.domain.waiting.amendments import TermsChange, amend_terms
@@ -34,6 +34,7 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
             properties[name] = field_schema["anyOf"][0]
             if "description" in field_schema:
                 properties[name].setdefault("description", field_schema["description"])
+    describe_spellings(properties)
     schema["minProperties"] = 1
 
 
@@ -85,19 +86,7 @@ class AmendRequest:
             "minAmountOut", body.min_amount_out, terms.token_out.decimals, errors
         )
         change = TermsChange(
-            ConditionFields(
-                limit_price=body.limit_price,
-                trigger_price=body.trigger_price,
-                activation_price=body.activation_price,
-                price_of=body.price_of,
-                trail_bps=body.trail_bps,
-                confirmations=body.confirmations,
-                then=body.then,
-                min_amount_out=least,
-            ),
-            amount_in,
-            body.slippage_bps,
-            body.max_price_impact_bps,
+            body.to_fields(least), amount_in, body.slippage_bps, body.max_price_impact_bps
         )
         amended, refused = amend_terms(
             terms, change, is_triggered=is_triggered, is_following=is_following
