@@ -262,7 +262,7 @@ def format_condition(
     decimals = token_in.decimals, token_out.decimals
     fields: dict[str, object] = {
         name: price.format(*decimals, price_of)
-        for name, price in _name_prices(condition).items()
+        for name, price in name_prices(condition).items()
         if price is not None
     }
     if fields:
@@ -279,7 +279,8 @@ def format_condition(
     return fields
 
 
-def _name_prices(condition: PriceCondition | SliceSchedule) -> dict[str, PriceRatio | None]:
+def name_prices(condition: PriceCondition | SliceSchedule) -> dict[str, PriceRatio | None]:
+    """The prices of a condition by their names on the wire."""
     match condition:
         case Limit(price):
             return {"limitPrice": price}

@@ -192,19 +192,6 @@ def _parse_dexes(value: object, _token: Token) -> frozenset[Dex]:
     return frozenset(Dex(name) for name in value)
 
 
-GUARD_NAMES: Final = (
-    "minLiquidity",
-    "mintAuthorityRevoked",
-    "freezeAuthorityNone",
-    "maxTransferFeeBps",
-    "maxFeeBps",
-    "lpLockedMinBps",
-    "maxPoolAgeS",
-    "dexes",
-    "looks",
-)
-"""The guards by their names on the wire."""
-
 _PARSERS: Final[Mapping[str, tuple[str, Callable[[object, Token], object]]]] = {
     "minLiquidity": ("min_liquidity", _parse_liquidity),
     "mintAuthorityRevoked": ("mint_authority_revoked", _parse_flag),
@@ -216,6 +203,8 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object, Token], object]]]] = {
     "dexes": ("dexes", _parse_dexes),
     "looks": ("looks", lambda value, _: _parse_integer(value, 1, LOOKS_MAX)),
 }
+GUARD_NAMES: Final = tuple(_PARSERS)
+"""The guards by their names on the wire."""
 
 
 def _format_bps(bps: int) -> str:

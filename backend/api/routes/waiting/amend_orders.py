@@ -16,10 +16,11 @@ from backend.api.wire.changes.amend_schema import AmendRequest, read_amendment
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.order_json import order_to_json
 from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
+from backend.domain.conditions import PriceCondition
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
-from backend.domain.waiting.amendments import AMENDABLE_TYPES, changes_price
+from backend.domain.waiting.amendments import changes_price
 from backend.domain.waiting.slices import CLIENT_ID_PREFIX
 from backend.store.waiting.amendments import Amendment, HighWaterMark
 
@@ -73,7 +74,7 @@ def _require_amendable(api: ApiContext, record: OrderRecord, seq: int) -> None:
     if record.status is not Status.WAITING:
         raise too_late(api, record)
     members = {"order": order_to_json(record, api.services.tokens)}
-    if record.type not in AMENDABLE_TYPES:
+    if not isinstance(record.condition, PriceCondition):
         detail = f"{record.type} orders cannot be amended: cancel it, and place another"
         raise Problem(409, "type_not_amendable", detail, members=members)
     if record.client_order_id is not None and record.client_order_id.startswith(CLIENT_ID_PREFIX):

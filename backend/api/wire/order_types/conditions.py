@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -178,6 +179,6 @@ def check_strict(
         errors.append(FieldError("strict", "invalid_field", reason))
 
 
-def add_errors(found: list[InvalidInput], errors: list[FieldError]) -> None:
+def add_errors(found: Iterable[InvalidInput], errors: list[FieldError]) -> None:
     """Add errors of the domain to those of a body."""
     errors += [FieldError(each.field, each.code, each.reason) for each in found]
