@@ -6,6 +6,7 @@ their data, which the database normalizes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +21,7 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, OrderEvent, OrderTerms, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.times import format_time
+from backend.runtime.commit_notifications import EVENTS_MAX, Commit
 
 WAITS: Final = advance(Status.PENDING, 1, Cause.CONDITIONAL)
 """The second step of an order that waits for its condition, in the commit that accepts it."""
@@ -45,8 +47,20 @@ def build_event(
 
 def build_claim_event(row: asyncpg.Record) -> OrderEvent:
     """The event of an order's first claim, whose updated row the statement returned."""
+    return _build_row_event(row, data="{}")
+
+
+def build_commit(rows: Sequence[asyncpg.Record], *, begins_wait: bool = False) -> Commit:
+    """The commit of a statement that returned the updated row of each order, with its data."""
+    events = None
+    if len(rows) <= EVENTS_MAX:
+        events = [_build_row_event(row, data=row["data"]) for row in rows]
+    return Commit(rows[0]["txid"], events, begins_wait)
+
+
+def _build_row_event(row: asyncpg.Record, *, data: str) -> OrderEvent:
     status, attempt = Status(row["status"]), row["attempts"]
-    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data="{}")
+    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data=data)
 
 
 def build_first_events(order: NewOrder, row: asyncpg.Record) -> list[OrderEvent]:

@@ -19,6 +19,7 @@ from backend.domain.groups.brackets import Bracket
 from backend.domain.groups.children import ChildOrder
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import TokenRegistry
+from backend.runtime import observe
 from backend.store.database import DatabasePool
 from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.groups.child_rows import build_insert, to_child_columns
@@ -62,7 +63,7 @@ _WRITTEN = "WITH written AS MATERIALIZED (SELECT clock_timestamp() AS at)"
 _STORE = f"{_WRITTEN} {_UPDATE}"
 _STORE_WITH_CHILDREN = f"""
 {_WRITTEN}, stored AS ({_UPDATE} RETURNING o.id, o.owner), {build_insert("stored", first=5)}
-SELECT count(*) FROM placed
+SELECT count(*) AS placed_count FROM placed
 """  # noqa: S608 - constants only
 
 
@@ -113,7 +114,7 @@ class LateAmountStore:
     async def store(self, amounts: Sequence[LateAmount]) -> None:
         """Store amounts; those that are known already stay as they are."""
         children = [child for amount in amounts for child in amount.children]
-        await self._pool.execute(
+        rows = await self._pool.fetch(
             _STORE_WITH_CHILDREN if children else _STORE,
             [amount.order_id for amount in amounts],
             [Decimal(amount.amount_out) for amount in amounts],
@@ -121,3 +122,5 @@ class LateAmountStore:
             [amount.network_fee_lamports for amount in amounts],
             *(to_child_columns(children) if children else ()),
         )
+        for row in rows:
+            observe.orders_stored(row["placed_count"])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from prometheus_client import REGISTRY
 
 from backend.domain.groups.children import build_children, derive_group
 from backend.domain.lifecycle import Cause
@@ -96,6 +97,7 @@ async def test_children_come_with_an_amount_that_comes_late(database_url: str) -
         assert (unknown.terms, unknown.bracket) == (ORDER_TERMS, BRACKET)
         children = build_children(entry.id, unknown.terms, unknown.bracket, RECEIVED)
         late = LateAmount(entry.id, RECEIVED, "120", 5_000, children)
+        accepted = REGISTRY.get_sample_value("orders_accepted_total") or 0
         for amount in (late, replace(late, amount_out=7)):
             await amounts.store([amount])
         placed = await load_children(store, entry)
@@ -103,6 +105,7 @@ async def test_children_come_with_an_amount_that_comes_late(database_url: str) -
         assert {each["status"] for each in placed} == {"waiting"}
         for each in placed:
             assert len(await read_events(store, each["id"])) == 2
+        assert REGISTRY.get_sample_value("orders_accepted_total") == accepted + 2
 
 
 async def test_the_orders_of_one_call_are_each_found_by_their_id(database_url: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from backend.domain.groups.brackets import Bracket, BracketLeg
-from backend.store.waiting.condition_rows import decode_condition, encode_condition
+from backend.store.waiting.condition_rows import encode_condition, parse_condition
 
 
 def encode_bracket(bracket: Bracket) -> str:
@@ -31,5 +31,5 @@ def _encode_leg(leg: BracketLeg) -> dict[str, object]:
 def _decode_leg(fields: dict[str, Any] | None) -> BracketLeg | None:
     if fields is None:
         return None
-    condition, price_of = decode_condition(orjson.dumps(fields["condition"]).decode())
+    condition, price_of = parse_condition(fields["condition"])
     return BracketLeg(condition, price_of, fields["slippageBps"])

@@ -21,21 +21,18 @@ from uuid import UUID
 import orjson
 
 from backend.domain.errors import InvalidInput
-from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.prices import PriceRatio
 from backend.domain.times import format_time
 from backend.domain.waiting.amendments import describe_change
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_event
+from backend.runtime.commit_notifications import CommitObserver
+from backend.store.committed_events import build_commit
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.group_commit import group_commits
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_fault
 from backend.store.waiting.condition_rows import encode_condition, encode_ratio
-
-_AMENDED: Final = advance(Status.WAITING, 1, Cause.AMENDED).status
 
 # Ratios are compared by their cross products, which numerics hold exactly. Of two that are equal,
 # the new one holds up to a later slot.
@@ -79,7 +76,7 @@ WITH input AS (
         AND (o.expires_at <= now()) IS NOT TRUE
         AND (i.expires_at IS NOT DISTINCT FROM o.expires_at
              OR (i.expires_at > now() AND i.expires_at <= now() + $14::interval) IS NOT FALSE)
-    RETURNING i.place, o.id, o.seq, o.attempts, o.owner, o.batch_id, o.dex, i.data
+    RETURNING i.place, o.id, o.status::text, o.seq, o.attempts, o.owner, o.batch_id, o.dex, i.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, 'waiting', (SELECT at FROM written), attempts, data FROM amended
@@ -148,13 +145,8 @@ class Amendments:
 
     async def find_expiry_error(self, expires_at: datetime) -> InvalidInput | None:
         """The error of an expiry that no order may have now; raises as ``amend``."""
-
-        async def read() -> datetime:
-            async with self._pool.acquire() as connection:
-                now: datetime = await connection.fetchval("SELECT now()")
-            return now
-
-        reason = find_expiry_fault(expires_at, await translate_errors(read))
+        rows = await self._pool.read("SELECT now()")
+        reason = find_expiry_fault(expires_at, rows[0]["now"])
         return None if reason is None else InvalidInput("expiresAt", reason)
 
     async def _amend(self, amendments: Sequence[Amendment]) -> list[bool]:
@@ -167,19 +159,7 @@ class Amendments:
             async with self._pool.acquire() as connection:
                 stored = await connection.fetch(_AMEND, *columns, EXPIRY_AHEAD_MAX)
             if stored:
-                events = None
-                if len(stored) <= EVENTS_MAX:
-                    events = [
-                        build_event(
-                            row,
-                            seq=row["seq"],
-                            status=_AMENDED,
-                            attempt=row["attempts"],
-                            data=row["data"],
-                        )
-                        for row in stored
-                    ]
-                self._on_commit(Commit(stored[0]["txid"], events, begins_wait=True))
+                self._on_commit(build_commit(stored, begins_wait=True))
             return {places[row["place"] - 1] for row in stored}
 
         amended = await translate_errors(amend)

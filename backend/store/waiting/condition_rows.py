@@ -42,7 +42,11 @@ def encode_condition(condition: Condition, price_of: PriceOf) -> str:
 
 def decode_condition(text: str) -> tuple[Condition, PriceOf]:
     """The condition of a JSON text that ``encode_condition`` made."""
-    fields = orjson.loads(text)
+    return parse_condition(orjson.loads(text))
+
+
+def parse_condition(fields: dict[str, Any]) -> tuple[Condition, PriceOf]:
+    """The condition of a JSON object that ``encode_condition`` made the text of."""
     return _from_fields(fields), PriceOf(fields["priceOf"])
 
 

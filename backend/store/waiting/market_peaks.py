@@ -10,8 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts
+from backend.store.database import DatabasePool, fetch_repeating
 
 _LOAD: Final = """ -- load peaks
 SELECT token_in, token_out, peaks FROM market_peaks
@@ -51,13 +50,8 @@ class MarketPeaks:
 
     async def load(self, shards: Sequence[int]) -> list[StoredPeaks]:
         """The peaks of all pairs of some shards."""
-
-        async def load() -> list[StoredPeaks]:
-            async with self._pool.acquire() as connection:
-                rows = await connection.fetch(_LOAD, shards)
-            return [StoredPeaks(*row) for row in rows]
-
-        return await repeat_conflicts(load)
+        rows = await fetch_repeating(self._pool, _LOAD, shards)
+        return [StoredPeaks(*row) for row in rows]
 
     async def find(self, directions: Collection[tuple[str, str]]) -> list[StoredPeaks]:
         """The peaks of some directions, by their tokens' symbols.
@@ -71,9 +65,4 @@ class MarketPeaks:
     async def store(self, holder: UUID, peaks: Sequence[StoredPeaks]) -> None:
         """Replace the peaks of some pairs, where this process holds their shard."""
         tokens_in, tokens_out, texts = (list(column) for column in zip(*peaks, strict=True))
-
-        async def store() -> None:
-            async with self._pool.acquire() as connection:
-                await connection.execute(_STORE, tokens_in, tokens_out, texts, holder)
-
-        await repeat_conflicts(store)
+        await fetch_repeating(self._pool, _STORE, tokens_in, tokens_out, texts, holder)

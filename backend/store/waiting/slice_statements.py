@@ -7,6 +7,7 @@ from typing import Final
 import asyncpg
 
 from backend.domain.waiting.slices import SliceProgress
+from backend.store.intake.order_rows import INPUT_NAMES, INPUT_TYPES
 
 SUM_SLICES: Final = """
 SELECT coalesce(sum(amount_in) FILTER (WHERE open), 0)::text AS open_in,
@@ -30,16 +31,12 @@ SELECT p.*, c.* FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
 # given in the journal: PostgreSQL finds each order by its id. A time that is further ahead than any
 # may be was stored before the clock was set back: it has come.
-PLACE: Final = """ -- place slices
+PLACE: Final = f""" -- place slices
 WITH input AS (
     SELECT * FROM unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
-        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
-        $14::text[], $15::timestamptz[], $16::jsonb[], $17::jsonb[], $18::bool[],
+{INPUT_TYPES},
         $19::uuid[], $20::int[], $21::jsonb[], $22::interval[], $23::interval[], $24::interval[]
-    ) AS i(id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           time_in_force, expires_at, data, condition, waits,
+    ) AS i({INPUT_NAMES},
            parent_id, parent_seq, parent_data, first_offset, gap, ahead_max)
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
@@ -83,7 +80,7 @@ WITH input AS (
     SELECT id, 1, 'pending', written.at, 1, data
     FROM input CROSS JOIN written WHERE (id IN (SELECT id FROM stored)) IS TRUE
     UNION ALL
-    SELECT id, 2, $26::text::order_status, written.at, 1, '{}'
+    SELECT id, 2, $26::text::order_status, written.at, 1, '{{}}'
     FROM input CROSS JOIN written WHERE waits AND (id IN (SELECT id FROM stored)) IS TRUE
 )
 SELECT id, parent_id, parent_seq, attempts, batch_id,
@@ -91,7 +88,7 @@ SELECT id, parent_id, parent_seq, attempts, batch_id,
        (id IN (SELECT id FROM stored)) IS TRUE AS is_stored,
        (SELECT at FROM written) AS created_at, pg_current_xact_id()::text::bigint AS txid
 FROM sliced
-"""
+"""  # noqa: S608 - constants only
 # One whose slices expired with it expires as well.
 END: Final = """ -- end sliced
 WITH input AS (

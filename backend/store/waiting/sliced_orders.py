@@ -31,7 +31,7 @@ from backend.domain.waiting.slices import (
 )
 from backend.runtime import observe
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_event, build_first_events
+from backend.store.committed_events import build_commit, build_first_events
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.intake.order_rows import to_columns
 from backend.store.launches.tokens import parse_with_tokens
@@ -158,10 +158,7 @@ class SlicedOrders:
             [each.error for each in ended],
         )
         if rows:
-            events = None
-            if len(rows) <= EVENTS_MAX:
-                events = [_build_end(row) for row in rows]
-            self._on_commit(Commit(rows[0]["txid"], events))
+            self._on_commit(build_commit(rows))
         for row in rows:
             observe.order_ended(Status(row["status"]), "", "")
         return {row["id"] for row in rows}
@@ -217,8 +214,3 @@ def _build_sliced(row: asyncpg.Record, placed: NewSlice) -> OrderEvent:
         batch_id=row["batch_id"],
         dex=None,
     )
-
-
-def _build_end(row: asyncpg.Record) -> OrderEvent:
-    status, attempt = Status(row["status"]), row["attempts"]
-    return build_event(row, seq=row["seq"], status=status, attempt=attempt, data=row["data"])

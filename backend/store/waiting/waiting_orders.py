@@ -19,8 +19,8 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceRatio
 from backend.domain.tokens import TokenRegistry
-from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_event
+from backend.runtime.commit_notifications import CommitObserver
+from backend.store.committed_events import build_commit
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.feed import FeedPosition
 from backend.store.groups.release_choice import CHOICE, NO_CHOICE
@@ -82,7 +82,7 @@ WITH input AS (
     WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
         AND (o.expires_at <= now()) IS NOT TRUE
         AND (o.next_attempt_at > now() AND o.next_attempt_at <= now() + $6::interval) IS NOT TRUE
-    RETURNING o.id, o.seq, o.attempts, o.owner, o.batch_id, o.dex, i.data
+    RETURNING o.id, o.status::text, o.seq, o.attempts, o.owner, o.batch_id, o.dex, i.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, $4::text::order_status, (SELECT at FROM written), attempts, data FROM released
@@ -250,19 +250,7 @@ class WaitingOrders:
             *((groups,) if is_grouped else ()),
         )
         if rows:
-            events = None
-            if len(rows) <= EVENTS_MAX:
-                events = [
-                    build_event(
-                        row,
-                        seq=row["seq"],
-                        status=_RELEASED,
-                        attempt=row["attempts"],
-                        data=row["data"],
-                    )
-                    for row in rows
-                ]
-            self._on_commit(Commit(rows[0]["txid"], events))
+            self._on_commit(build_commit(rows))
         return {row["id"] for row in rows}
 
     async def note(self, notes: Sequence[WaitingNote]) -> None:

@@ -30,21 +30,11 @@ from backend.runtime.commit_notifications import Commit, CommitObserver
 from backend.store.database import DatabasePool, fetch_repeating
 from backend.store.errors import translate_errors
 from backend.store.group_commit import ROWS_MAX, group_commits
+from backend.store.withdrawals.withdrawn_rows import set_withdrawn
 
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
-SET_CANCELLED: Final = """
-        status = 'cancelled',
-        cancel_reason = {reason},
-        seq = o.seq + 1,
-        epoch = o.epoch + 1,
-        lease_until = NULL,
-        waiting_since = NULL,
-        trigger_shard = NULL,
-        next_attempt_at = NULL,
-        updated_at = (SELECT at FROM written),
-        closed_as = order_closed_as('cancelled', o.dex, o.type, o.token_in, o.token_out),
-        closed_at = (SELECT at FROM written)"""
+SET_CANCELLED: Final = f"cancel_reason = {{reason}}, {set_withdrawn(Status.CANCELLED)}"
 """What a statement sets that cancels orders ``o`` for a reason, at the time of ``written``."""
 
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
@@ -209,16 +199,10 @@ class Cancellations:
         rows = [(*each, _EVENT_DATA[each.reason]) for each in ordered]
         ids, owners, reasons, data = (list(column) for column in zip(*rows, strict=True))
 
-        async def cancel() -> set[UUID]:
-            async with self._pool.acquire() as connection:
-                found = await connection.fetch(
-                    _CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE
-                )
-            stored = {row["id"] for row in found if row["is_cancelled"]}
-            if stored:
-                self._on_commit(Commit(found[0]["txid"], None))
-            cancelled.update(stored)
-            sliced.update(row["id"] for row in found if row["is_cancelled"] and row["is_sliced"])
-            return {row["id"] for row in found} - stored
-
-        return await translate_errors(cancel)
+        found = await self._pool.read(_CANCEL_ORDERS, ids, owners, reasons, data, _CANCELLABLE)
+        stored = {row["id"] for row in found if row["is_cancelled"]}
+        if stored:
+            self._on_commit(Commit(found[0]["txid"], None))
+        cancelled.update(stored)
+        sliced.update(row["id"] for row in found if row["is_cancelled"] and row["is_sliced"])
+        return {row["id"] for row in found} - stored

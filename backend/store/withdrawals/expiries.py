@@ -14,8 +14,8 @@ import orjson
 from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.runtime import observe
 from backend.runtime.commit_notifications import Commit, CommitObserver
-from backend.store.database import DatabasePool
-from backend.store.errors import repeat_conflicts
+from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.withdrawals.withdrawn_rows import set_withdrawn
 
 EXPIRED_CODE: Final = "expired"
 EXPIRED_DATA: Final = {
@@ -31,7 +31,7 @@ _EVENT_DATA: Final = orjson.dumps(EXPIRED_DATA).decode()
 # Found by the index of open orders with an expiry. Whoever is about to change such a row goes
 # first, and so does who has changed it since this statement began, for the reason that is given for
 # cancellations: the next call finds what is left.
-_EXPIRE_ORDERS: Final = """
+_EXPIRE_ORDERS: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT id, seq FROM orders
     WHERE closed_at IS NULL AND expires_at <= now() AND status::text = ANY($1::text[])
@@ -42,17 +42,7 @@ WITH due AS MATERIALIZED (
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), expired AS (
-    UPDATE orders o SET
-        status = 'expired',
-        seq = o.seq + 1,
-        epoch = o.epoch + 1,
-        lease_until = NULL,
-        waiting_since = NULL,
-        trigger_shard = NULL,
-        next_attempt_at = NULL,
-        updated_at = (SELECT at FROM written),
-        closed_as = order_closed_as('expired', o.dex, o.type, o.token_in, o.token_out),
-        closed_at = (SELECT at FROM written)
+    UPDATE orders o SET {set_withdrawn(Status.EXPIRED)}
     FROM locked WHERE o.id = locked.id
     RETURNING o.id, o.seq, o.attempts
 ), logged AS (
@@ -60,7 +50,7 @@ WITH due AS MATERIALIZED (
     SELECT id, seq, 'expired', clock_timestamp(), attempts, $2::jsonb FROM expired
 )
 SELECT id, pg_current_xact_id()::text::bigint AS txid FROM expired
-"""
+"""  # noqa: S608 - constants only
 
 
 class Expiries:
@@ -75,15 +65,9 @@ class Expiries:
 
     async def expire_due(self) -> int:
         """End up to ``ROWS_MAX`` orders; returns how many. Raises ``DATABASE_ERRORS``."""
-
-        async def expire() -> int:
-            async with self._pool.acquire() as connection:
-                rows = await connection.fetch(_EXPIRE_ORDERS, _EXPIRABLE, _EVENT_DATA, ROWS_MAX)
-            if rows:
-                self._on_commit(Commit(rows[0]["txid"], None))
-            return len(rows)
-
-        count = await repeat_conflicts(expire)
-        for _ in range(count):
+        rows = await fetch_repeating(self._pool, _EXPIRE_ORDERS, _EXPIRABLE, _EVENT_DATA, ROWS_MAX)
+        if rows:
+            self._on_commit(Commit(rows[0]["txid"], None))
+        for _ in rows:
             observe.order_ended(Status.EXPIRED, "", EXPIRED_CODE)
-        return count
+        return len(rows)
