@@ -7,7 +7,7 @@ waiting order: an order is released once, whoever else believes to watch it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
@@ -31,7 +31,7 @@ from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
 from backend.triggers.launches.pool_watch import PoolWatch
 from backend.triggers.launches.sniper_orders import SniperOrder, SniperOrders
-from backend.triggers.releases import RELEASES_MAX, JobSender
+from backend.triggers.releases import RELEASES_MAX, JobSender, ReleasedOrder, send_jobs
 
 OBSERVED_S_MAX: Final = 2.0
 """A release that comes so long after its pool was read is none: the process was held up."""
@@ -167,8 +167,9 @@ class LaunchWatcher:
                 if judged % YIELD_EVERY_ORDERS == 0:
                     await asyncio.sleep(0)
         if monotonic() - read_at < OBSERVED_S_MAX:
+            sent: Counter[str] = Counter()
             for at in range(0, len(met), RELEASES_MAX):
-                await self._release(met[at : at + RELEASES_MAX])
+                await self._release(met[at : at + RELEASES_MAX], sent)
         await self._store.note(notes)
 
     def _judge_order(
@@ -191,21 +192,20 @@ class LaunchWatcher:
         if order.take_note(reason, now):
             notes.append(WaitingNote(order.id, order.seq, reason))
 
-    async def _release(self, met: Sequence[_Met]) -> None:
+    async def _release(self, met: Sequence[_Met], sent: Counter[str]) -> None:
         triggers = [
             MetTrigger(each.order.id, each.order.seq, each.order.owner, _describe(each))
             for each in met
         ]
         released = await self._store.release(triggers)
         observe_triggers.orders_released(len(released), len(met) - len(released))
-        groups: defaultdict[tuple[str, tuple[str, str]], list[UUID]] = defaultdict(list)
+        orders = []
         for order in (each.order for each in met):
             if order.id in released:
                 self.remove(order.id)
-                pair = order.terms.token_in.symbol, order.terms.token_out.symbol
-                groups[order.owner, pair].append(order.id)
-        for (owner, pair), ids in groups.items():
-            await self._jobs.send(owner, ids, pair=pair)
+                tokens = order.terms.token_in, order.terms.token_out
+                orders.append(ReleasedOrder(order.id, order.owner, *tokens))
+        await send_jobs(self._jobs, orders, sent)
         await self._reload([each.order for each in met if each.order.id not in released])
 
     async def _reload(self, refused: Sequence[SniperOrder]) -> None:

@@ -7,7 +7,7 @@ to do follows from the rows. So it may be killed at any moment, and two of them 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from backend.store.waiting.sliced_orders import NewSlice, PlacedSlice, SlicedOrd
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
-from backend.triggers.releases import JobSender
+from backend.triggers.releases import JobSender, ReleasedOrder, send_jobs
 from backend.triggers.slices.steps import plan_step
 
 LOOKS_MAX: Final = 200
@@ -156,13 +156,12 @@ class SlicePlacer:
         await self._send_jobs(placed)
 
     async def _send_jobs(self, placed: Sequence[PlacedSlice]) -> None:
-        groups: defaultdict[tuple[str, tuple[str, str]], list[UUID]] = defaultdict(list)
-        for order in (each.order for each in placed):
-            if not order.waits:
-                pair = order.terms.token_in.symbol, order.terms.token_out.symbol
-                groups[order.owner, pair].append(order.id)
-        for (owner, pair), ids in groups.items():
-            await self._jobs.send(owner, ids, pair=pair)
+        released = [
+            ReleasedOrder(order.id, order.owner, order.terms.token_in, order.terms.token_out)
+            for order in (each.order for each in placed)
+            if not order.waits
+        ]
+        await send_jobs(self._jobs, released, Counter())
 
     async def _end(self, ends: Sequence[SlicesEnd]) -> None:
         ended = await self._orders.end(ends)
