@@ -138,9 +138,6 @@ class WatchedOrders:
             if (apart := self._find_apart(record.condition)) is not None:
                 apart.add(record, direction.shard, now)
                 continue
-            if (apart := self._find_apart(record.condition)) is not None:
-                apart.add(record, direction.shard, now)
-                continue
             if record.cool_down_s > 0:
                 self.remove(record.id)
                 self._hovering.note_return(record.id, record.seq, record.cool_down_s, now)
