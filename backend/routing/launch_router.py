@@ -49,7 +49,7 @@ class LaunchRouter:
         missing: list[MissingQuote] = []
         pools = self._finder.list_pools(pair)
         await self._reader.discover(pools)
-        for launched in (await self._reader.read({pair: pools}))[pair]:
+        for launched in await self._reader.read(pools):
             verdict = judge(terms, launched)
             if verdict.quote is not None:
                 quotes[verdict.quote] = launched

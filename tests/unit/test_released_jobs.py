@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -105,7 +105,7 @@ class Launches:
         return iter(())
 
     def list_pools(self, pair: MintPair) -> list[FoundPool]:
-        return [FoundPool(CPMM.derive_pool_address(*pair), CPMM)]
+        return [FoundPool(CPMM.derive_pool_address(*pair), CPMM, pair)]
 
     def forget(self, pair: MintPair) -> None:
         return
@@ -119,13 +119,8 @@ class Launches:
     async def discover(self, found: Iterable[FoundPool]) -> list[FoundPool]:
         return []
 
-    async def read(
-        self, pairs: Mapping[MintPair, Iterable[FoundPool]]
-    ) -> dict[MintPair, list[LaunchedPool]]:
-        pool = pools.make_cpmm_pool()
-        return {
-            pair: [LaunchedPool(each, pool, {}) for each in found] for pair, found in pairs.items()
-        }
+    async def read(self, found: Iterable[FoundPool]) -> list[LaunchedPool]:
+        return [LaunchedPool(each, pools.make_cpmm_pool(), {}) for each in found]
 
 
 def find_passing(terms: OrderTerms, launched: LaunchedPool) -> Verdict:

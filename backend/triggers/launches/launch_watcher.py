@@ -7,8 +7,9 @@ waiting order: an order is released once, whoever else believes to watch it.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -20,7 +21,7 @@ from backend.domain.conditions import Condition, Launch
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote, best_quote
 from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict, judge
-from backend.routing.pool_finder import MintPair, PoolFinder
+from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder
 from backend.store.waiting.waiting_orders import (
     MetTrigger,
     WaitingNote,
@@ -48,6 +49,13 @@ class SlotWaiter(Protocol):
     async def wait_for_slot(self) -> None:
         """Return in the next slot."""
         ...
+
+
+class _Due(NamedTuple):
+    """The orders of a pair that are due, and its pools."""
+
+    orders: Sequence[SniperOrder]
+    pools: Sequence[FoundPool]
 
 
 class _Met(NamedTuple):
@@ -126,10 +134,11 @@ class LaunchWatcher:
     async def _judge_slots(self) -> None:
         while True:
             self._added.clear()
-            if not self._list_due():
+            due = self._list_due()
+            if not due:
                 await self._wait_added()
                 continue
-            await attempt("judge launches", self.judge)
+            await attempt("judge launches", partial(self._judge, due))
             await self._slots.wait_for_slot()
 
     async def _wait_added(self) -> None:
@@ -140,32 +149,31 @@ class LaunchWatcher:
         except TimeoutError:
             return
 
-    def _list_due(self) -> dict[MintPair, list[SniperOrder]]:
+    def _list_due(self) -> list[_Due]:
         """The orders that are due and whose pair has a pool."""
         now = asyncio.get_running_loop().time()
-        return {
-            pair: orders
-            for pair, orders in self._orders.list_due(now).items()
-            if any(pool in self._reader for pool in self._finder.list_pools(pair))
-        }
+        due: list[_Due] = []
+        for pair, orders in self._orders.list_due(now).items():
+            pools = [each for each in self._finder.list_pools(pair) if each in self._reader]
+            if pools:
+                due.append(_Due(orders, pools))
+        return due
 
-    async def judge(self) -> None:
-        """Judge the orders that are due by the pools of their pairs, and release those they suit.
+    async def _judge(self, due: Sequence[_Due]) -> None:
+        """Judge orders by the pools of their pairs, and release those they suit.
 
         Raises what the node's reader raises, and ``DATABASE_ERRORS``.
         """
-        due = self._list_due()
-        found = await self._reader.read({pair: self._finder.list_pools(pair) for pair in due})
+        found: defaultdict[MintPair, list[LaunchedPool]] = defaultdict(list)
+        for pool in await self._reader.read(pool for each in due for pool in each.pools):
+            found[pool.found.pair].append(pool)
         read_at = monotonic()
         met: list[_Met] = []
         notes: list[WaitingNote] = []
-        judged = 0
-        for pair, orders in due.items():
-            for order in orders:
-                self._judge_order(order, found[pair], met, notes)
-                judged += 1
-                if judged % YIELD_EVERY_ORDERS == 0:
-                    await asyncio.sleep(0)
+        for judged, order in enumerate((order for each in due for order in each.orders), 1):
+            self._judge_order(order, found[order.pair], met, notes)
+            if judged % YIELD_EVERY_ORDERS == 0:
+                await asyncio.sleep(0)
         if monotonic() - read_at < OBSERVED_S_MAX:
             sent: Counter[str] = Counter()
             for at in range(0, len(met), RELEASES_MAX):
