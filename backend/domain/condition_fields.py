@@ -69,10 +69,14 @@ class ConditionFields:
 
 
 class ConditionReader:
-    """Reads the condition of one order; its complaints are collected in ``errors``."""
+    """Reads the condition of one order; its complaints are collected in ``errors``.
+
+    ``price_of`` tells whose prices those of the condition were.
+    """
 
     def __init__(self, token_in: Token, token_out: Token, amount_in: int) -> None:
         self.errors: list[InvalidInput] = []
+        self.price_of = PriceOf.TOKEN_IN
         self._decimals = token_in.decimals, token_out.decimals
         self._symbol = token_out.symbol
         self._amount_in = amount_in
@@ -86,12 +90,12 @@ class ConditionReader:
         if order_type not in FIELDS_BY_TYPE:
             return None
         count = self._read_confirmations(fields)
-        price_of = self._read_choice(PriceOf, "priceOf", fields.price_of, PriceOf.TOKEN_IN)
+        self.price_of = self._read_choice(PriceOf, "priceOf", fields.price_of, PriceOf.TOKEN_IN)
         condition: Condition | None
         if order_type == "twap":
-            condition = self._read_schedule(fields, price_of)
+            condition = self._read_schedule(fields, self.price_of)
         else:
-            condition = self._build(order_type, fields, price_of, count)
+            condition = self._build(order_type, fields, self.price_of, count)
         return None if self.errors else condition
 
     def _build(
@@ -204,7 +208,7 @@ class ConditionReader:
         if value is None:
             return default
         try:
-            return find_choice(kind, value)
+            return _find_choice(kind, value)
         except ValueError as error:
             self._refuse(field, str(error))
             return default
@@ -213,7 +217,7 @@ class ConditionReader:
         self.errors.append(InvalidInput(field, reason, code))
 
 
-def find_choice(kind: type[Choice], name: str) -> Choice:
+def _find_choice(kind: type[Choice], name: str) -> Choice:
     """The value of an enumeration by its name in any case. Raises ``ValueError`` (reason)."""
     for each in kind:
         if each.value.lower() == name.lower():
@@ -258,7 +262,7 @@ def format_condition(
     decimals = token_in.decimals, token_out.decimals
     fields: dict[str, object] = {
         name: price.format(*decimals, price_of)
-        for name, price in _name_prices(condition).items()
+        for name, price in name_prices(condition).items()
         if price is not None
     }
     if fields:
@@ -275,7 +279,8 @@ def format_condition(
     return fields
 
 
-def _name_prices(condition: PriceCondition | SliceSchedule) -> dict[str, PriceRatio | None]:
+def name_prices(condition: PriceCondition | SliceSchedule) -> dict[str, PriceRatio | None]:
+    """The prices of a condition by their names on the wire."""
     match condition:
         case Limit(price):
             return {"limitPrice": price}

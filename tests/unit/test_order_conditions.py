@@ -11,6 +11,7 @@ from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import OrderRequest, read_order
 from backend.domain.conditions import (
     Condition,
+    Launch,
     Limit,
     Stop,
     StopLimit,
@@ -21,6 +22,7 @@ from backend.domain.conditions import (
 from backend.domain.orders import OrderType, TimeInForce
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.guards import Guards
 from backend.domain.waiting.slices import SliceSchedule
 
 TOKENS = TokenRegistry()
@@ -144,6 +146,30 @@ def test_requests_with_other_conditions_are_other_requests() -> None:
     ]
     hashes = {read(**each).request_hash for each in requests}
     assert len(hashes) == len(requests)
+
+
+@pytest.mark.parametrize("name", ["tokenOut", "TOKENOUT", "tokenout"])
+def test_a_bracket_takes_the_names_of_its_tokens_in_any_case(name: str) -> None:
+    stop = {"triggerPrice": "100", "priceOf": name}
+    bracket = read(bracket={"stop": stop}).bracket
+    assert bracket is not None
+    assert bracket.stop is not None
+    assert bracket.stop.price_of is PriceOf.TOKEN_OUT
+
+
+@pytest.mark.parametrize("amount", ["1.5", 1.5, "1.50"])
+def test_a_guard_takes_an_amount_as_text_and_as_a_number(amount: object) -> None:
+    order = read(type="sniper", minLiquidity=amount)
+    assert order.terms.condition == Launch(Guards(min_liquidity=1_500_000_000))
+    assert order.request_hash == read(type="sniper", minLiquidity="1.5").request_hash
+
+
+def test_what_is_misspelt_in_a_bracket_is_meant_to_be_a_field_of_it() -> None:
+    with pytest.raises(Problem) as refused:
+        read(bracket={"takeProft": {"triggerPrice": 1}})
+    [error] = refused.value.errors
+    assert error.field == "bracket.takeProft"
+    assert error.reason == "is not a known field: did you mean takeProfit?"
 
 
 def test_a_wrong_price_and_a_wrong_time_in_force_are_told_together() -> None:

@@ -36,7 +36,7 @@ class PathSuggestions:
 
     def explain(self, method: str, path: str, socket_base: str) -> str:
         """Why a path has no response; ``socket_base`` is what the path of a socket follows."""
-        segments = [each.lower() for each in path.split("/", _SEGMENTS_MAX) if each]
+        segments = _split(path)
         order_socket = f"{socket_base}{EXECUTE_PATH}?orderId="
         match = _UUID.search(path)
         if not _CANCELLING_WORDS.isdisjoint(segments):
@@ -57,10 +57,12 @@ class PathSuggestions:
 
     def explain_method(self, method: str, path: str) -> str:
         """Why a path does not take a method, with what a client probably looks for."""
-        reason = explain_method(method, path)
-        if reason != _NO_METHOD:
-            return reason
-        segments = [each.lower() for each in path.split("/", _SEGMENTS_MAX) if each]
+        reason = _NO_METHOD
+        if method == "POST" and path == "/api/orders":
+            return f"{reason}: an order is placed with POST {EXECUTE_PATH}"
+        if method in {"POST", "PUT"} and _UUID.search(path):
+            return f"{reason}: an order that waits is amended with PATCH, and cancelled with DELETE"
+        segments = _split(path)
         if not _CANCELLING_WORDS.isdisjoint(segments):
             return f"{reason}: {_explain_cancelling('<orderId>')}"
         meant = self._find_path(method, segments)
@@ -88,11 +90,5 @@ def _explain_cancelling(order_id: str) -> str:
     )
 
 
-def explain_method(method: str, path: str) -> str:
-    """Why a path does not take a method."""
-    reason = _NO_METHOD
-    if method == "POST" and path == "/api/orders":
-        return f"{reason}: an order is placed with POST {EXECUTE_PATH}"
-    if method in {"POST", "PUT"} and _UUID.search(path):
-        return f"{reason}: an order that waits is amended with PATCH, and cancelled with DELETE"
-    return reason
+def _split(path: str) -> list[str]:
+    return [each.lower() for each in path.split("/", _SEGMENTS_MAX) if each]

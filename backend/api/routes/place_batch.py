@@ -19,7 +19,7 @@ from backend.api.routes.place_orders import (
     await_stored,
     build_new_order,
     find_met_now,
-    find_strict_error,
+    find_strict_errors,
     learn_mints,
     read_order_request,
 )
@@ -119,11 +119,13 @@ async def _resolve_entries(
     if expiring:
         errors = await intake.find_expiry_errors(expiring)
         refused = {each: to_problem(error) for each, error in errors.items()}
-    for order, entry in zip(orders, entries, strict=True):
-        if isinstance(order, NewOrder) and isinstance(entry, OrderRequest) and entry.is_strict:
-            error = await find_strict_error(api, order)
-            if error is not None:
-                refused.setdefault(order.id, error)
+    strict = [
+        order
+        for order, entry in zip(orders, entries, strict=True)
+        if isinstance(order, NewOrder) and isinstance(entry, OrderRequest) and entry.is_strict
+    ]
+    if judged := [order for order in strict if order.id not in stored]:
+        refused = await find_strict_errors(api, judged) | refused
     resolved = _ResolvedBatch([], [])
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
@@ -208,12 +210,10 @@ async def _store_batch(
 
 async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
     """Say of each new order that waits whether the market meets it already, where it is known."""
-    waiting = [order for order in resolved.new_orders if order.waits]
-    if not waiting:
+    found = await find_met_now(api, resolved.new_orders)
+    if not found:
         return
-    met = dict(
-        zip((str(each.id) for each in waiting), await find_met_now(api, waiting), strict=True)
-    )
+    met = {str(order_id): is_met for order_id, is_met in found.items()}
     for result in resolved.results:
         is_met = met.get(str(result.get("orderId")))
         if is_met is not None:

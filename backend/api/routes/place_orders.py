@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
-from backend.api.routes.waiting.order_markets import judge_orders, judge_surely
+from backend.api.routes.waiting.order_markets import find_met_price, judge_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.order_types.sniper import list_mints
@@ -70,42 +70,50 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
         api.admission.count_stored(request.owner, 1)
         if not order.waits:
             await services.jobs.send_order(order)
-    is_met = None
-    if order.waits and not accepted.is_replay:
-        [is_met] = await find_met_now(api, [order])
+    met = {} if accepted.is_replay else await find_met_now(api, [order])
     response = _build_accepted_response(
-        api, request, accepted, order_request.client_order_id, is_met=is_met
+        api, request, accepted, order_request.client_order_id, is_met=met.get(order.id)
     )
     return OrderAccepted(accepted.id, response)
 
 
 async def _require_unmet(api: ApiContext, order: NewOrder) -> None:
     """Raise ``Problem`` (422) if the market meets a new order, unless it was accepted before."""
-    error = await find_strict_error(api, order)
-    if error is not None and await api.services.intake.find_earlier(order) is None:
-        raise error
+    errors = await find_strict_errors(api, [order])
+    if errors and await api.services.intake.find_earlier(order) is None:
+        raise errors[order.id]
 
 
-async def find_strict_error(api: ApiContext, order: NewOrder) -> Problem | None:
-    """The problem of an order that the market meets now. Raises ``Transient`` if it is unknown."""
-    terms = order.terms
-    offer = await judge_surely(api, terms, "place it without strict to have no need of it")
-    if not offer.is_met or offer.price is None:
-        return None
-    price = offer.price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
-    reason = f"would be met at once, by an executable price of {price}, and strict forbids that"
-    return invalid_fields([FieldError(_PRICE_FIELDS[terms.type], "would_be_met", reason)])
+async def find_strict_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:
+    """The problems of those of some waiting orders that the market meets now.
+
+    Raises ``Transient`` if that is unknown of one of them.
+    """
+    wait_s = api.services.settings.quote_timeout_s
+    offers = await judge_orders(api, [each.terms for each in orders], wait_s=wait_s)
+    errors = {}
+    for order, offer in zip(orders, offers, strict=True):
+        price = find_met_price(offer, order.terms, "place it without strict to have no need of it")
+        if price is not None:
+            field = _PRICE_FIELDS[order.terms.type]
+            reason = (
+                f"would be met at once, by an executable price of {price}, and strict forbids that"
+            )
+            errors[order.id] = invalid_fields([FieldError(field, "would_be_met", reason)])
+    return errors
 
 
-async def find_met_now(api: ApiContext, orders: Sequence[NewOrder]) -> list[bool | None]:
-    """Whether the market meets each of some waiting orders already; ``None`` if not known."""
-    priced = [each for each in orders if isinstance(each.terms.condition, PriceCondition)]
+async def find_met_now(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, bool]:
+    """Whether the market meets those of some orders that wait for a price, where it is known."""
+    priced = [o for o in orders if o.waits and isinstance(o.terms.condition, PriceCondition)]
+    if not priced:
+        return {}
     offers = await judge_orders(api, [each.terms for each in priced])
-    met = {
-        each.id: None if offer is None else offer.is_met
+    return {
+        each.id: offer.is_met
         for each, offer in zip(priced, offers, strict=True)
+        if offer is not None
     }
-    return [met.get(each.id) for each in orders]
 
 
 async def learn_mints(api: ApiContext, raw: Sequence[object]) -> Mapping[str, Rejected]:

@@ -5,6 +5,7 @@ Errors are appended to a list, so that a body's errors are reported together.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from functools import cache
 from itertools import islice
 from typing import Final, TypeVar
@@ -121,6 +122,18 @@ def _read_spelling(
 def use_written_names(errors: list[FieldError], written_names: dict[str, str]) -> list[FieldError]:
     """The errors by the names that the client used."""
     return [error._replace(field=written_names.get(error.field, error.field)) for error in errors]
+
+
+def replace_reasons(
+    errors: Iterable[FieldError], names: Collection[str], reason: str
+) -> list[FieldError]:
+    """The errors with this reason for those of unknown fields that have one of these names."""
+    return [
+        error._replace(reason=reason)
+        if error.code == "unknown_field" and error.field in names
+        else error
+        for error in errors
+    ]
 
 
 def _to_field_error(field: str, details: ErrorDetails) -> FieldError:

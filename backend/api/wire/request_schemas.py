@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 from backend.api.wire.body_fields import (
     REASONS,
     not_an_object,
+    replace_reasons,
     shorten_name,
     use_written_names,
     validate_fields,
@@ -35,8 +36,9 @@ from backend.api.wire.fields import (
 from backend.api.wire.groups.bracket_bodies import BracketObject, read_bracket
 from backend.api.wire.groups.oco_labels import OcoLabel, check_label
 from backend.api.wire.order_types.conditions import (
-    ConditionBody,
+    NewConditionBody,
     StrictBody,
+    add_errors,
     check_strict,
     resolve_condition,
 )
@@ -45,9 +47,11 @@ from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
 from backend.api.wire.request_hash import hash_request
 from backend.api.wire.spellings import (
     SPELLINGS,
+    UNKNOWN_FIELD_REASON,
     describe_spellings,
     explain_type,
     explain_unknown_field,
+    list_spellings,
 )
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
 from backend.domain.amounts import Token, parse_amount, parse_decimal
@@ -70,12 +74,7 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
     schema["required"] = ["tokenIn", "tokenOut"]
     describe_spellings(properties)
     # One of them is there, and not null.
-    schema["not"] = {"properties": {name: {"type": "null"} for name in _list_spellings("amount")}}
-
-
-def _list_spellings(field: str) -> list[str]:
-    """A field and its other names."""
-    return [field, *(name for name, spelling in SPELLINGS.items() if spelling.field == field)]
+    schema["not"] = {"properties": {name: {"type": "null"} for name in list_spellings("amount")}}
 
 
 class SwapBody(BaseModel):
@@ -93,13 +92,18 @@ class SwapBody(BaseModel):
     max_price_impact_bps: BasisPoints | None = None
 
 
-class OrderBody(TimesBody, StrictBody, GuardBody, ConditionBody, SwapBody):
+class OrderBody(TimesBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     type: OrderTypeName | None = None
     client_order_id: ClientOrderId | None = None
     bracket: BracketObject | None = None
     oco_group: OcoLabel | None = None
+
+
+ORDER_FIELDS: Final = SPELLINGS.keys() | set(map(to_camel, OrderBody.model_fields))
+"""The names of an order's fields, with the other names that are taken."""
+_OF_ORDERS: Final = f"{UNKNOWN_FIELD_REASON}: it belongs to an order, not to a quote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ def read_quote(
     """Parse the swap of a quote request. Raises as ``read_order`` does."""
     errors: list[FieldError] = []
     body, written_names = validate_fields(SwapBody, raw, errors)
+    errors = replace_reasons(errors, ORDER_FIELDS, _OF_ORDERS)
     terms = _resolve_terms(body, tokens.find_listed, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
@@ -268,7 +273,7 @@ def _resolve_token(
     try:
         return find(name, field)
     except InvalidInput as error:
-        errors.append(FieldError(error.field, error.code, error.reason))
+        add_errors([error], errors)
         return None
 
 

@@ -159,16 +159,9 @@ _OTHER_TYPE_NAMES: Final = {
 """What other exchanges call these types, in lower case and without separators."""
 
 
-_ORDER_FIELDS: Final = frozenset(
-    {
-        *("type", "orderType", "limitPrice", "triggerPrice", "stopPrice", "activationPrice"),
-        *("priceOf", "trailBps", "confirmations", "then"),
-        *("timeInForce", "expiresAt", "clientOrderId", "strict", "bracket", "ocoGroup"),
-    }
-)
-_ORDER_MEANT: Final = "it belongs to an order, not to a quote"
-_OF_QUOTE: Final = "tokenIn"
-"""A field of quotes, which have no other fields of orders."""
+def list_spellings(field: str) -> list[str]:
+    """A field and its other names."""
+    return [field, *(name for name, spelling in SPELLINGS.items() if spelling.field == field)]
 
 
 def describe_spellings(properties: dict[str, Any]) -> None:
@@ -191,14 +184,14 @@ def explain_unknown_field(name: str, known: Collection[str]) -> str:
     """Why a field is refused, with what was probably meant; ``known`` are the fields there are."""
     if len(known) == 1:
         return _explain_beside_one(name, *known)
-    is_of_order = name in _ORDER_FIELDS and _OF_QUOTE in known
-    meaning = _ORDER_MEANT if is_of_order else _MEANING_BY_NAME.get(name)
+    meaning = _MEANING_BY_NAME.get(name)
     if meaning is None:
         spellings = [each for each, spelling in SPELLINGS.items() if spelling.field in known]
         meant = suggest_name(name, (*sorted(known), *spellings, *_MEANING_BY_NAME))
         if meant is None:
             return UNKNOWN_FIELD_REASON
-        meaning = _MEANING_BY_NAME.get(meant) or f"did you mean {meant}?"
+        meaning = None if meant in known else _MEANING_BY_NAME.get(meant)
+        meaning = meaning or f"did you mean {meant}?"
     return f"{UNKNOWN_FIELD_REASON}: {meaning}"
 
 

@@ -75,12 +75,11 @@ class BracketReader:
             self._refuse(f"{name}.{error.field}", error.reason, error.code)
         if condition is None:
             return None
-        price_of = PriceOf.TOKEN_IN if written.price_of is None else PriceOf(written.price_of)
         slippage_bps = fields.slippage_bps
         if slippage_bps is None:
             is_limit = isinstance(condition, TakeProfit) and condition.then is Then.LIMIT
             slippage_bps = self._slippage.limit_bps if is_limit else self._slippage.market_bps
-        return BracketLeg(condition, price_of, slippage_bps)
+        return BracketLeg(condition, reader.price_of, slippage_bps)
 
     def _check_sides(self, bracket: Bracket) -> None:
         """Refuse a bracket whose two prices would be met by the same one.

@@ -5,17 +5,16 @@ What is not changed stays exactly as it is: a price is a ratio, which need not h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
 from backend.domain.amounts import format_amount
 from backend.domain.condition_fields import (
     ConditionFields,
     ConditionReader,
-    Number,
-    find_choice,
     find_foreign_fields,
     format_condition,
+    name_prices,
 )
 from backend.domain.conditions import (
     Limit,
@@ -27,21 +26,9 @@ from backend.domain.conditions import (
     get_release,
 )
 from backend.domain.errors import InvalidInput
-from backend.domain.orders import OrderTerms, OrderType
-from backend.domain.prices import PriceOf, PriceRatio
+from backend.domain.orders import OrderTerms
+from backend.domain.prices import PriceOf
 
-Value = TypeVar("Value")
-
-AMENDABLE_TYPES: Final = frozenset(
-    {
-        OrderType.LIMIT,
-        OrderType.STOP,
-        OrderType.TAKE_PROFIT,
-        OrderType.STOP_LIMIT,
-        OrderType.TRAILING_STOP,
-    }
-)
-"""The types of orders whose terms can be changed while they wait: those that wait for a price."""
 _SHOWN_PRICES: Final = frozenset({"limitPrice", "triggerPrice", "activationPrice"})
 
 
@@ -80,9 +67,6 @@ def amend_terms(
     errors += reader.errors
     if condition is None:
         return None, errors
-    price_of = terms.price_of
-    if change.fields.price_of is not None:
-        price_of = find_choice(PriceOf, change.fields.price_of)
     limit = get_release(condition).limit
     cap = change.max_price_impact_bps
     amended = replace(
@@ -92,7 +76,7 @@ def amend_terms(
         slippage_bps=terms.slippage_bps if change.slippage_bps is None else change.slippage_bps,
         max_price_impact_bps=terms.max_price_impact_bps if cap is None else cap,
         condition=condition,
-        price_of=price_of,
+        price_of=reader.price_of,
     )
     errors += find_cap_errors(amended)
     return (None if errors else amended), errors
@@ -147,46 +131,19 @@ def _refuse_met_trigger(fields: ConditionFields) -> list[InvalidInput]:
     return [InvalidInput(name, reason) for name, value in written.items() if value is not None]
 
 
-def _choose_price(
-    changed: Number | PriceRatio | None, current: PriceRatio | None
-) -> Number | PriceRatio | None:
-    return current if changed is None else changed
-
-
-def _choose(changed: Value | None, current: Value | None) -> Value | None:
-    return current if changed is None else changed
-
-
 def _merge_fields(
     condition: PriceCondition, price_of: PriceOf, changed: ConditionFields
 ) -> ConditionFields:
     """The fields of a condition with the changed ones; a new minimum is a new limit."""
-    limit: PriceRatio | None = None
-    trigger: PriceRatio | None = None
-    activation: PriceRatio | None = None
-    trail_bps: int | None = None
-    then: str | None = None
-    match condition:
-        case Limit(price=limit):
-            pass
-        case StopLimit(trigger=trigger, limit=limit):
-            pass
-        case TakeProfit(trigger=trigger, then=after):
-            then = after.value
-        case TrailingStop(trail_bps=trail_bps, activation=activation):
-            pass
-        case _:
-            trigger = condition.trigger
-    if changed.min_amount_out is not None:
-        limit = None
-    confirmations = None if isinstance(condition, Limit) else condition.confirmations
-    return ConditionFields(
-        limit_price=_choose_price(changed.limit_price, limit),
-        trigger_price=_choose_price(changed.trigger_price, trigger),
-        activation_price=_choose_price(changed.activation_price, activation),
-        price_of=_choose(changed.price_of, price_of.value),
-        trail_bps=_choose(changed.trail_bps, trail_bps),
-        confirmations=_choose(changed.confirmations, confirmations),
-        then=_choose(changed.then, then),
-        min_amount_out=changed.min_amount_out,
+    prices = name_prices(condition)
+    current = ConditionFields(
+        limit_price=prices.get("limitPrice") if changed.min_amount_out is None else None,
+        trigger_price=prices.get("triggerPrice"),
+        activation_price=prices.get("activationPrice"),
+        price_of=price_of.value,
+        trail_bps=condition.trail_bps if isinstance(condition, TrailingStop) else None,
+        confirmations=None if isinstance(condition, Limit) else condition.confirmations,
+        then=condition.then.value if isinstance(condition, TakeProfit) else None,
     )
+    written = {each.name: getattr(changed, each.name) for each in fields(changed)}
+    return replace(current, **{name: value for name, value in written.items() if value is not None})

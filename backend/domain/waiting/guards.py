@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from backend.domain.amounts import BPS, Token, ceil_div, format_amount, parse_amount
@@ -176,7 +177,7 @@ def _parse_flag(value: object, _token: Token) -> bool:
 
 
 def _parse_liquidity(value: object, token: Token) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError(f"must be an amount of {token.symbol}, as text")  # noqa: TRY004
     return parse_amount(value, token.decimals)
 
@@ -191,19 +192,6 @@ def _parse_dexes(value: object, _token: Token) -> frozenset[Dex]:
     return frozenset(Dex(name) for name in value)
 
 
-GUARD_NAMES: Final = (
-    "minLiquidity",
-    "mintAuthorityRevoked",
-    "freezeAuthorityNone",
-    "maxTransferFeeBps",
-    "maxFeeBps",
-    "lpLockedMinBps",
-    "maxPoolAgeS",
-    "dexes",
-    "looks",
-)
-"""The guards by their names on the wire."""
-
 _PARSERS: Final[Mapping[str, tuple[str, Callable[[object, Token], object]]]] = {
     "minLiquidity": ("min_liquidity", _parse_liquidity),
     "mintAuthorityRevoked": ("mint_authority_revoked", _parse_flag),
@@ -215,6 +203,8 @@ _PARSERS: Final[Mapping[str, tuple[str, Callable[[object, Token], object]]]] = {
     "dexes": ("dexes", _parse_dexes),
     "looks": ("looks", lambda value, _: _parse_integer(value, 1, LOOKS_MAX)),
 }
+GUARD_NAMES: Final = tuple(_PARSERS)
+"""The guards by their names on the wire."""
 
 
 def _format_bps(bps: int) -> str:

@@ -11,15 +11,21 @@ from backend.api.routes.cancel_orders import too_late
 from backend.api.routes.parameters import SEQ_MAX, order_not_found, parse_order_id
 from backend.api.routes.place_orders import await_written
 from backend.api.routes.read_orders import show_order
-from backend.api.routes.waiting.order_markets import judge_surely, read_mark
+from backend.api.routes.waiting.order_markets import (
+    find_met_price,
+    judge_waiting,
+    read_mark,
+    read_terms,
+)
 from backend.api.wire.changes.amend_schema import AmendRequest, read_amendment
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.order_json import order_to_json
 from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
+from backend.domain.conditions import PriceCondition
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
-from backend.domain.waiting.amendments import AMENDABLE_TYPES, changes_price
+from backend.domain.waiting.amendments import changes_price
 from backend.domain.waiting.slices import CLIENT_ID_PREFIX
 from backend.store.waiting.amendments import Amendment, HighWaterMark
 
@@ -73,7 +79,7 @@ def _require_amendable(api: ApiContext, record: OrderRecord, seq: int) -> None:
     if record.status is not Status.WAITING:
         raise too_late(api, record)
     members = {"order": order_to_json(record, api.services.tokens)}
-    if record.type not in AMENDABLE_TYPES:
+    if not isinstance(record.condition, PriceCondition):
         detail = f"{record.type} orders cannot be amended: cancel it, and place another"
         raise Problem(409, "type_not_amendable", detail, members=members)
     if record.client_order_id is not None and record.client_order_id.startswith(CLIENT_ID_PREFIX):
@@ -88,7 +94,7 @@ async def _build_amendment(
     api: ApiContext, owner: str, record: OrderRecord, request: AmendRequest
 ) -> Amendment:
     """The amendment of an order as it is. Raises ``Problem`` (422, 409) and ``Transient``."""
-    before = _read_terms(api, record)
+    before = read_terms(api, record)
     is_following = record.high_water is not None
     terms = request.apply(before, is_triggered=record.is_triggered, is_following=is_following)
     mark: HighWaterMark | None = None
@@ -112,35 +118,20 @@ async def _build_amendment(
     )
 
 
-def _read_terms(api: ApiContext, record: OrderRecord) -> OrderTerms:
-    find = api.services.tokens.find
-    return OrderTerms(
-        type=record.type,
-        token_in=find(record.token_in, "tokenIn"),
-        token_out=find(record.token_out, "tokenOut"),
-        amount_in=record.amount_in,
-        min_amount_out=record.min_amount_out,
-        slippage_bps=record.slippage_bps,
-        max_price_impact_bps=record.max_price_impact_bps,
-        condition=record.condition,
-        price_of=record.price_of,
-    )
-
-
 async def _require_unmet(
     api: ApiContext, record: OrderRecord, terms: OrderTerms, mark: HighWaterMark | None
 ) -> None:
     """Raise ``Problem`` (409) if the market meets an order by its new terms."""
-    offer = await judge_surely(
+    offer = await judge_waiting(
         api,
         terms,
-        _UNKNOWN_MARKET,
         is_triggered=record.is_triggered,
         mark=None if mark is None else mark.price,
+        wait_s=api.services.settings.quote_timeout_s,
     )
-    if not offer.is_met or offer.price is None:
+    price = find_met_price(offer, terms, _UNKNOWN_MARKET)
+    if price is None:
         return
-    price = offer.price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
     detail = (
         f"it would be met at once, by an executable price of {price}: if that is meant, say so"
         " with allowImmediate"

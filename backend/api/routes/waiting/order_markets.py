@@ -7,7 +7,7 @@ for only shortly: what is not known then is left out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -38,58 +38,62 @@ async def show_markets(
 
     It costs orders that wait for none nothing, and never fails.
     """
-    waiting = [each for each in records if waits_for_price(each)]
+    waiting = [each for each in records if _waits_for_price(each)]
     if not waiting:
         return {}
-    directions = {each.id: _get_direction(api, each) for each in waiting}
-    found = set(directions.values())
-    markets = await api.services.markets.read(found, wait_s=MARKET_WAIT_S)
-    peaks = await _find_peaks(api, waiting)
+    terms = {each.id: read_terms(api, each) for each in waiting}
+    directions = set(map(_get_direction, terms.values()))
+    markets = await api.services.markets.read(directions, wait_s=MARKET_WAIT_S)
+    peaks = await _find_peaks(api, terms.values())
     shown: dict[UUID, dict[str, object]] = {}
     for index, record in enumerate(waiting, 1):
-        direction = directions[record.id]
+        direction = _get_direction(terms[record.id])
         market, seen = markets.get(direction), peaks.get(direction, ())
-        shown[record.id] = _show(record, direction, market, seen)
+        shown[record.id] = _show(record, terms[record.id], market, seen)
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return shown
 
 
-async def judge_orders(api: ApiContext, orders: Sequence[OrderTerms]) -> list[Offer | None]:
-    """What the market offers each of some new orders; ``None`` if it is not known without a wait.
+async def judge_orders(
+    api: ApiContext, orders: Sequence[OrderTerms], *, wait_s: float = 0.0
+) -> list[Offer | None]:
+    """What the market offers each of some new orders; ``None`` if it is not known within the wait.
 
     They all wait for a price.
     """
-    directions = {(each.token_in, each.token_out) for each in orders}
-    markets = await api.services.markets.read(directions, wait_s=0)
+    markets = await api.services.markets.read(set(map(_get_direction, orders)), wait_s=wait_s)
     judged: list[Offer | None] = []
     for index, terms in enumerate(orders, 1):
-        judged.append(_judge(terms, markets.get((terms.token_in, terms.token_out))))
+        judged.append(_judge(terms, markets.get(_get_direction(terms))))
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return judged
 
 
-async def judge_surely(
+async def judge_waiting(
     api: ApiContext,
     terms: OrderTerms,
-    advice: str,
     *,
-    is_triggered: bool = False,
-    mark: PriceRatio | None = None,
-) -> Offer:
-    """What the market offers an order that waits for a price, however long a read of it takes.
-
-    Raises ``Transient``, with ``advice``, if it cannot be read.
-    """
-    direction = terms.token_in, terms.token_out
-    wait_s = api.services.settings.quote_timeout_s
+    is_triggered: bool,
+    mark: PriceRatio | None,
+    wait_s: float,
+) -> Offer | None:
+    """What the market offers an order that waits already, as ``judge_orders``."""
+    direction = _get_direction(terms)
     markets = await api.services.markets.read([direction], wait_s=wait_s)
-    offer = _judge(terms, markets.get(direction), is_triggered=is_triggered, mark=mark)
+    return _judge(terms, markets.get(direction), is_triggered=is_triggered, mark=mark)
+
+
+def find_met_price(offer: Offer | None, terms: OrderTerms, advice: str) -> str | None:
+    """The executable price of an order that the market meets; ``None`` of one that it does not.
+
+    Raises ``Transient``, with ``advice``, if what the market offers is not known.
+    """
     if offer is None:
         pair = f"{terms.token_in.symbol}/{terms.token_out.symbol}"
         raise Transient("market_unknown", f"the market of {pair} cannot be read now; {advice}")
-    return offer
+    return _format_price(offer, terms) if offer.is_met else None
 
 
 async def read_mark(api: ApiContext, record: OrderRecord) -> HighWaterMark | None:
@@ -100,13 +104,29 @@ async def read_mark(api: ApiContext, record: OrderRecord) -> HighWaterMark | Non
     if not isinstance(record.condition, TrailingStop) or record.high_water is None:
         return None
     found = await api.services.peaks.find([(record.token_in, record.token_out)])
-    token_in, _ = _get_direction(api, record)
+    token_in = api.services.tokens.find(record.token_in, "tokenIn")
     peaks = read_peaks(found[0].peaks, token_in) if found else ()
     stored = HighWaterMark(record.high_water, record.high_water_slot)
     return find_mark(record.amount_in, stored, peaks)
 
 
-def waits_for_price(record: OrderRecord) -> bool:
+def read_terms(api: ApiContext, record: OrderRecord) -> OrderTerms:
+    """The terms of an order from its record."""
+    find = api.services.tokens.find
+    return OrderTerms(
+        type=record.type,
+        token_in=find(record.token_in, "tokenIn"),
+        token_out=find(record.token_out, "tokenOut"),
+        amount_in=record.amount_in,
+        min_amount_out=record.min_amount_out,
+        slippage_bps=record.slippage_bps,
+        max_price_impact_bps=record.max_price_impact_bps,
+        condition=record.condition,
+        price_of=record.price_of,
+    )
+
+
+def _waits_for_price(record: OrderRecord) -> bool:
     """Whether an order waits for a price of the market, and for nothing else."""
     return record.status is Status.WAITING and isinstance(record.condition, PriceCondition)
 
@@ -131,15 +151,23 @@ def _judge(
     )
 
 
-def _get_direction(api: ApiContext, record: OrderRecord) -> _Direction:
-    find = api.services.tokens.find
-    return find(record.token_in, "tokenIn"), find(record.token_out, "tokenOut")
+def _get_direction(terms: OrderTerms) -> _Direction:
+    return terms.token_in, terms.token_out
 
 
-async def _find_peaks(api: ApiContext, records: Sequence[OrderRecord]) -> _Peaks:
+def _format_price(offer: Offer, terms: OrderTerms) -> str | None:
+    if offer.price is None:
+        return None
+    return offer.price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
+
+
+async def _find_peaks(api: ApiContext, orders: Collection[OrderTerms]) -> _Peaks:
     """The peaks of the pairs whose price a trailing stop among these orders follows."""
-    follow = [each for each in records if isinstance(each.condition, TrailingStop)]
-    directions = {(each.token_in, each.token_out): _get_direction(api, each) for each in follow}
+    directions = {
+        (each.token_in.symbol, each.token_out.symbol): _get_direction(each)
+        for each in orders
+        if isinstance(each.condition, TrailingStop)
+    }
     if not directions:
         return {}
     try:
@@ -155,30 +183,21 @@ async def _find_peaks(api: ApiContext, records: Sequence[OrderRecord]) -> _Peaks
 
 def _show(
     record: OrderRecord,
-    direction: _Direction,
+    terms: OrderTerms,
     market: PoolMarket | None,
     peaks: Sequence[DirectedPool],
 ) -> dict[str, object]:
-    condition, mark = record.condition, record.high_water
-    assert isinstance(condition, PriceCondition)
-    decimals = direction[0].decimals, direction[1].decimals
+    mark = record.high_water
     shown: dict[str, object] = {}
-    if isinstance(condition, TrailingStop) and mark is not None:
+    if isinstance(terms.condition, TrailingStop) and mark is not None:
         stored = HighWaterMark(mark, record.high_water_slot)
-        mark = find_mark(record.amount_in, stored, peaks).price
-        shown["highestPrice"] = mark.format(*decimals, record.price_of)
-    if market is None:
-        return shown
-    offer = find_offer(
-        get_awaited(condition, is_triggered=record.is_triggered),
-        record.amount_in,
-        market,
-        max_price_impact_bps=record.max_price_impact_bps,
-        price_of=record.price_of,
-        high_water=mark,
-    )
-    if offer is not None and offer.price is not None:
-        shown["executablePrice"] = offer.price.format(*decimals, record.price_of)
+        mark = find_mark(terms.amount_in, stored, peaks).price
+        decimals = terms.token_in.decimals, terms.token_out.decimals
+        shown["highestPrice"] = mark.format(*decimals, terms.price_of)
+    offer = _judge(terms, market, is_triggered=record.is_triggered, mark=mark)
+    price = None if offer is None else _format_price(offer, terms)
+    if offer is not None and price is not None:
+        shown["executablePrice"] = price
         if offer.distance_bps is not None:
             shown["distanceBps"] = offer.distance_bps
     return shown

@@ -9,20 +9,19 @@ from typing import Any, Final
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
-from backend.api.wire.body_fields import use_written_names, validate_fields
+from backend.api.wire.body_fields import replace_reasons, use_written_names, validate_fields
 from backend.api.wire.fields import Amount, BasisPoints, Flag, Timestamp
 from backend.api.wire.order_types.conditions import ConditionBody, add_errors
 from backend.api.wire.problems import FieldError, invalid_fields
-from backend.api.wire.request_schemas import OrderBody
+from backend.api.wire.request_schemas import ORDER_FIELDS
+from backend.api.wire.spellings import describe_spellings
 from backend.domain.amounts import parse_amount
-from backend.domain.condition_fields import ConditionFields
 from backend.domain.orders import OrderTerms
 from backend.domain.times import parse_time
 from backend.domain.waiting.amendments import TermsChange, amend_terms
 
 _FINAL: Final = "cannot be amended: cancel the order, and place another"
 _NULL: Final = "cannot be null: leave it out to keep it as it is"
-_ORDER_FIELDS: Final = frozenset(map(to_camel, OrderBody.model_fields))
 
 
 def _tighten_schema(schema: dict[str, Any]) -> None:
@@ -34,6 +33,7 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
             properties[name] = field_schema["anyOf"][0]
             if "description" in field_schema:
                 properties[name].setdefault("description", field_schema["description"])
+    describe_spellings(properties)
     schema["minProperties"] = 1
 
 
@@ -85,19 +85,7 @@ class AmendRequest:
             "minAmountOut", body.min_amount_out, terms.token_out.decimals, errors
         )
         change = TermsChange(
-            ConditionFields(
-                limit_price=body.limit_price,
-                trigger_price=body.trigger_price,
-                activation_price=body.activation_price,
-                price_of=body.price_of,
-                trail_bps=body.trail_bps,
-                confirmations=body.confirmations,
-                then=body.then,
-                min_amount_out=least,
-            ),
-            amount_in,
-            body.slippage_bps,
-            body.max_price_impact_bps,
+            body.to_fields(least), amount_in, body.slippage_bps, body.max_price_impact_bps
         )
         amended, refused = amend_terms(
             terms, change, is_triggered=is_triggered, is_following=is_following
@@ -121,7 +109,7 @@ def read_amendment(raw: object) -> AmendRequest:
     """Parse an amendment. Raises ``Problem`` (422) with all invalid fields."""
     errors: list[FieldError] = []
     body, written_names = validate_fields(AmendBody, raw, errors)
-    errors = [_explain_final(error) for error in errors]
+    errors = replace_reasons(errors, ORDER_FIELDS, _FINAL)
     given = body.model_fields_set
     names = {name: to_camel(name) for name in AmendBody.model_fields}
     errors += [
@@ -140,9 +128,3 @@ def read_amendment(raw: object) -> AmendRequest:
     if errors:
         raise invalid_fields(use_written_names(errors, written_names))
     return AmendRequest(body, written_names, "expires_at" in given, expires_at)
-
-
-def _explain_final(error: FieldError) -> FieldError:
-    """Say of a field of orders that it is none of an amendment."""
-    is_final = error.code == "unknown_field" and error.field in _ORDER_FIELDS
-    return error._replace(reason=_FINAL) if is_final else error

@@ -7,15 +7,16 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from backend.api.wire.body_fields import validate_fields
+from backend.api.wire.body_fields import use_written_names, validate_fields
 from backend.api.wire.fields import BasisPoints, Price
 from backend.api.wire.order_types.conditions import (
     ConfirmationCount,
     PriceOfName,
     ThenName,
     TrailBps,
+    add_errors,
 )
-from backend.api.wire.problems import FieldError, Problem
+from backend.api.wire.problems import FieldError
 from backend.api.wire.spellings import describe_spellings
 from backend.domain.condition_fields import ConditionFields, format_condition
 from backend.domain.groups.bracket_fields import BracketReader, LegFields, SlippageDefaults
@@ -116,9 +117,9 @@ def read_bracket(
     found: list[FieldError] = []
     body = _validate(BracketBody, raw, "bracket", found)
     take_profit = stop = None
-    if body is not None and body.take_profit is not None:
+    if body.take_profit is not None:
         take_profit = _validate(TakeProfitBody, body.take_profit, "bracket.takeProfit", found)
-    if body is not None and body.stop is not None:
+    if body.stop is not None:
         stop = _validate(StopBody, body.stop, "bracket.stop", found)
     errors += found
     if found or entry is None:
@@ -128,7 +129,7 @@ def read_bracket(
         entry.token_in, entry.token_out, SlippageDefaults(entry.slippage_bps, market_bps)
     )
     bracket = reader.read(_to_leg(take_profit), _to_leg(stop))
-    errors += [FieldError(each.field, each.code, each.reason) for each in reader.errors]
+    add_errors(reader.errors, errors)
     if bracket is None:
         return None
     # Without the default of the slippage, so that a repeat stays a repeat when it changes.
@@ -138,19 +139,12 @@ def read_bracket(
     return ReadBracket(bracket, f"{legs} {written_bps}")
 
 
-def _validate(
-    model: type[Body], raw: dict[str, Any], path: str, errors: list[FieldError]
-) -> Body | None:
+def _validate(model: type[Body], raw: dict[str, Any], path: str, errors: list[FieldError]) -> Body:
     """The body of a nested object; its errors have the path of their field."""
     found: list[FieldError] = []
-    try:
-        body, written_names = validate_fields(model, raw, found)
-    except Problem as problem:  # not an object
-        errors += [FieldError(path, each.code, each.reason) for each in problem.errors]
-        return None
-    for error in found:
-        name = written_names.get(error.field, error.field)
-        errors.append(error._replace(field=f"{path}.{name}"))
+    body, written_names = validate_fields(model, raw, found)
+    named = use_written_names(found, written_names)
+    errors += [error._replace(field=f"{path}.{error.field}") for error in named]
     return body
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -13,7 +14,6 @@ from backend.api.wire.problems import FieldError
 from backend.domain.condition_fields import (
     ConditionFields,
     ConditionReader,
-    find_choice,
     find_foreign_fields,
 )
 from backend.domain.conditions import (
@@ -72,7 +72,7 @@ ConfirmationCount = Annotated[
 ThenName = Annotated[str, Field(strict=True, json_schema_extra=THEN_SCHEMA)]
 
 
-class ConditionBody(SlicesBody):
+class ConditionBody(BaseModel):
     """What an order waits for."""
 
     limit_price: Price | None = None
@@ -83,6 +83,23 @@ class ConditionBody(SlicesBody):
     confirmations: ConfirmationCount | None = None
     then: ThenName | None = None
 
+    def to_fields(self, min_amount_out: int | None) -> ConditionFields:
+        """The fields as the domain reads them; ``min_amount_out`` is in base units."""
+        return ConditionFields(
+            limit_price=self.limit_price,
+            trigger_price=self.trigger_price,
+            activation_price=self.activation_price,
+            price_of=self.price_of,
+            trail_bps=self.trail_bps,
+            confirmations=self.confirmations,
+            then=self.then,
+            min_amount_out=min_amount_out,
+        )
+
+
+class NewConditionBody(ConditionBody, SlicesBody):
+    """What a new order waits for, and its slices, which cannot be changed later."""
+
 
 class StrictBody(BaseModel):
     """Whether an order is refused that would be met at once."""
@@ -90,11 +107,11 @@ class StrictBody(BaseModel):
     strict: Annotated[Flag, Field(description=_STRICT)] | None = None
 
 
-_FIELD_NAMES: Final = frozenset(ConditionBody.model_fields)
+_FIELD_NAMES: Final = frozenset(NewConditionBody.model_fields)
 
 
 def resolve_condition(
-    body: ConditionBody,
+    body: NewConditionBody,
     kind: OrderType,
     terms: OrderTerms | None,
     stop_slippage_bps: int | None,
@@ -108,18 +125,11 @@ def resolve_condition(
     """
     if kind is OrderType.MARKET and _FIELD_NAMES.isdisjoint(body.model_fields_set):
         return terms
-    fields = ConditionFields(
-        limit_price=body.limit_price,
-        trigger_price=body.trigger_price,
-        activation_price=body.activation_price,
-        price_of=body.price_of,
-        trail_bps=body.trail_bps,
-        confirmations=body.confirmations,
-        then=body.then,
+    fields = replace(
+        body.to_fields(None if terms is None else terms.min_amount_out),
         slices=body.slices,
         interval_s=body.interval_s,
         jitter_bps=body.jitter_bps,
-        min_amount_out=None if terms is None else terms.min_amount_out,
     )
     if terms is None:
         add_errors(find_foreign_fields(kind, fields), errors)
@@ -131,18 +141,18 @@ def resolve_condition(
         return None
     if condition is None:
         return terms
-    price_of = PriceOf.TOKEN_IN if body.price_of is None else find_choice(PriceOf, body.price_of)
-    waiting = _with_condition(replace(terms, type=kind), condition, price_of, stop_slippage_bps)
+    priced = replace(terms, type=kind, price_of=reader.price_of)
+    waiting = _with_condition(priced, condition, stop_slippage_bps)
     refused = find_cap_errors(waiting)
     add_errors(refused, errors)
     return None if refused else waiting
 
 
 def _with_condition(
-    terms: OrderTerms, condition: Condition, price_of: PriceOf, stop_slippage_bps: int | None
+    terms: OrderTerms, condition: Condition, stop_slippage_bps: int | None
 ) -> OrderTerms:
     if isinstance(condition, SliceSchedule):  # what is minimum and slippage is so of its slices
-        return replace(terms, condition=condition, price_of=price_of)
+        return replace(terms, condition=condition)
     limit = get_release(condition).limit
     least = None if limit is None else limit.price.min_amount_out(terms.amount_in)
     slippage_bps = terms.slippage_bps
@@ -151,7 +161,6 @@ def _with_condition(
     return replace(
         terms,
         condition=condition,
-        price_of=price_of,
         min_amount_out=least,
         slippage_bps=slippage_bps,
     )
@@ -170,6 +179,6 @@ def check_strict(
         errors.append(FieldError("strict", "invalid_field", reason))
 
 
-def add_errors(found: list[InvalidInput], errors: list[FieldError]) -> None:
+def add_errors(found: Iterable[InvalidInput], errors: list[FieldError]) -> None:
     """Add errors of the domain to those of a body."""
     errors += [FieldError(each.field, each.code, each.reason) for each in found]

@@ -8,15 +8,14 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from backend.api.wire.fields import Amount, BasisPoints, integral_to_int
+from backend.api.wire.fields import Amount, BasisPoints, Flag, integral_to_int
+from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
 from backend.domain.conditions import Launch
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.waiting.guards import GUARD_NAMES, LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
-
-_FLAG: Final = Field(strict=True)
 
 
 def describe_guard(text: str) -> str:
@@ -32,18 +31,11 @@ class GuardBody(BaseModel):
         | None
     ) = None
     mint_authority_revoked: (
-        Annotated[
-            bool,
-            Field(strict=True, description=describe_guard("nobody can mint more of `tokenOut`.")),
-        ]
+        Annotated[Flag, Field(description=describe_guard("nobody can mint more of `tokenOut`."))]
         | None
     ) = None
     freeze_authority_none: (
-        Annotated[
-            bool,
-            Field(strict=True, description=describe_guard("nobody can freeze `tokenOut`.")),
-        ]
-        | None
+        Annotated[Flag, Field(description=describe_guard("nobody can freeze `tokenOut`."))] | None
     ) = None
     max_transfer_fee_bps: (
         Annotated[
@@ -105,10 +97,12 @@ class GuardBody(BaseModel):
     ) = None
 
 
+_ATTRIBUTES: Final = frozenset(GuardBody.model_fields)
+
+
 def _list_guards(body: GuardBody) -> Iterator[tuple[str, object]]:
     """The guards that are written, by their names on the wire."""
-    for (attribute, field), name in zip(GuardBody.model_fields.items(), GUARD_NAMES, strict=True):
-        del field
+    for attribute, name in zip(GuardBody.model_fields, GUARD_NAMES, strict=True):
         value = getattr(body, attribute)
         if value is not None:
             yield name, value
@@ -119,10 +113,10 @@ def resolve_guards(
 ) -> OrderTerms | None:
     """The terms of a swap as those of an order of this type, with its guards if it is a sniper.
 
-    Where a guard is wrong or belongs to no order of this type, the result is ``None``.
+    ``None`` without ``terms``, and where a guard belongs to no order of this type.
     """
     if kind is not OrderType.SNIPER:
-        if GUARD_ATTRIBUTES.isdisjoint(body.model_fields_set):
+        if _ATTRIBUTES.isdisjoint(body.model_fields_set):
             return terms
         reason = f"belongs to orders of type sniper, not to {kind}"
         foreign = [FieldError(name, "invalid_field", reason) for name, _ in _list_guards(body)]
@@ -135,14 +129,11 @@ def resolve_guards(
         try:
             parse_guards({name: value}, terms.token_in)
         except InvalidInput as error:
-            errors.append(FieldError(error.field, error.code, error.reason))
+            add_errors([error], errors)
         else:
             guards[name] = value
     condition = Launch(parse_guards(guards, terms.token_in))
     return replace(terms, type=kind, condition=condition)
-
-
-GUARD_ATTRIBUTES: Final = frozenset(GuardBody.model_fields)
 
 
 def list_mints(raw: Sequence[object]) -> list[str]:
