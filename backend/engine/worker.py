@@ -18,7 +18,6 @@ from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
-from backend.domain.backoff import backoff_ms
 from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.tokens import SOL, TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
@@ -204,7 +203,7 @@ def _build_retries(policy: RetryPolicy) -> RetryMiddleware:
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:
-    return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
+    return policy.compute_backoff_ms(failures, chance=0.5, is_bounded=True) / 1000
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:

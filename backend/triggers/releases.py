@@ -17,6 +17,10 @@ from backend.triggers.attempts import WatchPoint, ignore_point
 from backend.triggers.book import MetOrder
 from backend.triggers.watched_orders import Direction, Watched
 
+OBSERVED_S_MAX: Final = 2.0
+"""A release that comes so long after its market was read is none: the process was held up."""
+RETRY_S: Final = 1.0
+"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 RELEASES_MAX: Final = 500
 """Most orders of one commit: the jobs of the first are executed while the next are released."""
 JOBS_MAX: Final = 1_000

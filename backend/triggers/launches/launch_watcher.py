@@ -32,15 +32,18 @@ from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
 from backend.triggers.launches.pool_watch import PoolWatch
 from backend.triggers.launches.sniper_orders import SniperOrder, SniperOrders
-from backend.triggers.releases import RELEASES_MAX, JobSender, ReleasedOrder, send_jobs
+from backend.triggers.orders_apart import LATEST
+from backend.triggers.releases import (
+    OBSERVED_S_MAX,
+    RELEASES_MAX,
+    RETRY_S,
+    JobSender,
+    ReleasedOrder,
+    send_jobs,
+)
 
-OBSERVED_S_MAX: Final = 2.0
-"""A release that comes so long after its pool was read is none: the process was held up."""
-RETRY_S: Final = 1.0
-"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 YIELD_EVERY_ORDERS: Final = 50
 _REASON_LENGTH_MAX: Final = 500
-_FAR: Final = 10**9
 
 
 class SlotWaiter(Protocol):
@@ -114,7 +117,7 @@ class LaunchWatcher:
             self._pools.watch(order.pair)
             self._added.set()
 
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+    def remove(self, order_id: UUID, seq: int = LATEST) -> None:
         """Watch an order no more, unless what is known of it is newer than ``seq``."""
         order = self._orders.remove(order_id, seq)
         if order is not None and order.pair not in self._orders.pairs:
@@ -235,7 +238,7 @@ def _describe(met: _Met) -> str:
     """The event of a release: the pool that was found, what it pays, and when that was seen."""
     terms, quote = met.order.terms, met.quote
     decimals = terms.token_in.decimals, terms.token_out.decimals
-    price = PriceRatio(quote.amount_out, quote.amount_in).format(*decimals, met.order.price_of)
+    price = PriceRatio(quote.amount_out, quote.amount_in).format(*decimals, terms.price_of)
     data = {
         "executablePrice": price,
         "slot": quote.slot,

@@ -11,7 +11,6 @@ from solders.pubkey import Pubkey
 
 from backend.domain.conditions import Launch
 from backend.domain.orders import OrderTerms
-from backend.domain.prices import PriceOf
 from backend.domain.waiting.guards import Guards
 from backend.routing.pool_finder import MintPair, sort_pair
 from backend.store.waiting.waiting_orders import WaitingRecord
@@ -45,11 +44,6 @@ class SniperOrder:
     look_at: float = 0.0
     reason: str = ""
     noted_at: float = -NOTE_S
-
-    @property
-    def price_of(self) -> PriceOf:
-        """The token whose price is shown."""
-        return self.terms.price_of
 
     def pass_pool(self, slot: int) -> bool:
         """Count a read that had a pool that passes; returns whether enough of them agree.

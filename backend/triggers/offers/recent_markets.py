@@ -13,9 +13,9 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError, Transient
+from backend.domain.errors import EngineError
 from backend.runtime.background import shield
-from backend.triggers.markets import Pair, PoolSource
+from backend.triggers.markets import Pair, PoolSource, are_final
 from backend.triggers.pool_market import PoolMarket
 from backend.venues.venue import Pool
 
@@ -89,8 +89,7 @@ class RecentMarkets:
             found = await self._router.read_pools(list(reads))
             for read, (pools, missing) in zip(reads.values(), found, strict=True):
                 read.pools = pools
-                # What is rejected trades nothing: only what may come back is missing.
-                read.is_complete = not any(isinstance(each.error, Transient) for each in missing)
+                read.is_complete = are_final(missing)
         except EngineError:
             pass  # too many reads wait: nothing of these is known
         finally:

@@ -21,6 +21,7 @@ from backend.store.waiting.sliced_orders import NewSlice, PlacedSlice, SlicedOrd
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
+from backend.triggers.orders_apart import LATEST
 from backend.triggers.releases import JobSender, ReleasedOrder, send_jobs
 from backend.triggers.slices.steps import plan_step
 
@@ -30,7 +31,6 @@ RETRY_S: Final = 1.0
 POLL_S: Final = 0.25
 """How long after its last slice was placed an order is looked at, to see whether it has ended."""
 POLL_S_MAX: Final = 5.0
-_FAR: Final = 10**9
 
 
 class SliceStore(Protocol):
@@ -90,7 +90,7 @@ class SlicePlacer:
             self._look(record.id, now)
             self._added.set()
 
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+    def remove(self, order_id: UUID, seq: int = LATEST) -> None:
         """Look at an order no more, unless what is known of it is newer than ``seq``."""
         known = self._known.get(order_id)
         if known is not None and known.seq <= seq:
