@@ -105,6 +105,10 @@ class LaunchWatcher:
     def __iter__(self) -> Iterator[UUID]:
         return iter(self._orders)
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        return self._orders.knows(order_id, seq)
+
     def takes(self, condition: Condition) -> bool:
         """Whether an order with this condition belongs here."""
         return isinstance(condition, Launch)

@@ -86,6 +86,11 @@ class SniperOrders:
     def __iter__(self) -> Iterator[UUID]:
         return iter(list(self._orders))
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        known = self._orders.get(order_id)
+        return known is not None and known.seq >= seq
+
     @property
     def pairs(self) -> Collection[MintPair]:
         """The pairs whose pools somebody waits for."""
@@ -101,8 +106,7 @@ class SniperOrders:
 
     def add(self, record: WaitingRecord, shard: int) -> SniperOrder | None:
         """Add an order; ``None`` if what is known of it is as new."""
-        known = self._orders.get(record.id)
-        if known is not None and known.seq >= record.seq:
+        if self.knows(record.id, record.seq):
             return None
         self.remove(record.id)
         condition, terms = record.condition, record.terms

@@ -78,6 +78,11 @@ class SlicePlacer:
     def __iter__(self) -> Iterator[UUID]:
         return iter(list(self._known))
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        known = self._known.get(order_id)
+        return known is not None and known.seq >= seq
+
     def takes(self, condition: Condition) -> bool:
         """Whether an order with this condition belongs here."""
         return isinstance(condition, SliceSchedule)
