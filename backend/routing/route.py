@@ -12,6 +12,7 @@ from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
 
+NO_POOL_CODE = "no_pool"
 PRICE_IMPACT_CODE = "price_impact_too_high"
 MIN_OUT_CODE = "min_out_not_met"
 GUARDS_CODE = "guards_not_met"
