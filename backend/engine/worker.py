@@ -17,9 +17,9 @@ from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
-from backend.domain.backoff import backoff_ms
+from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient, Unavailable
-from backend.domain.tokens import SOL
+from backend.domain.tokens import SOL, TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
 from backend.engine.withdrawals import build_withdrawals
@@ -41,6 +41,7 @@ from backend.queue.messages import JobMessage
 from backend.queue.retry import RetryMiddleware
 from backend.queue.sweep import run_sweep
 from backend.queue.turns import OwnerTurns
+from backend.routing.router import Router
 from backend.runtime import observe, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.loop_load import SPARE_SHARE, loop_load
@@ -66,11 +67,9 @@ async def run_worker(
         select_wallet = partial(_select_wallet, settings, shared.rpc)
         wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
         submitter = _build_submitter(settings, shared, wallet)
-        policy = _build_retry_policy(settings)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        hook, funds = _build_checkpoint_hook(settings), _watch_funds(settings, shared, wallet)
-        context = ExecutionContext(journal, shared.router, submitter, policy, random, hook, funds)
-        retries = _build_retries(policy)
+        context = _build_context(settings, shared, journal, submitter, wallet, random)
+        retries = _build_retries(context.policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
@@ -93,10 +92,30 @@ async def run_worker(
                     jobs_max=settings.orders_in_flight_max,
                     stop=stop,
                     shutdown_s=settings.shutdown_s,
-                    prefetch=partial(_prefetch_pools, shared),
+                    prefetch=partial(_prefetch_pair, shared.tokens, context.prefetch),
                 )
             await watcher.release_shards()
             await renewer.release_all(journal.wait_idle)
+
+
+def _build_context(
+    settings: Settings,
+    shared: SharedServices,
+    journal: Journal,
+    submitter: TransactionSubmitter,
+    wallet: Wallet,
+    random: Random,
+) -> ExecutionContext:
+    return ExecutionContext(
+        journal,
+        shared.router,
+        submitter,
+        _build_retry_policy(settings),
+        random,
+        on_checkpoint=_build_checkpoint_hook(settings),
+        funds=_watch_funds(settings, shared, wallet),
+        prefetch=partial(_prefetch_pools, shared.router),
+    )
 
 
 def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
@@ -111,13 +130,19 @@ def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
     return on_checkpoint
 
 
-def _prefetch_pools(shared: SharedServices, token_in: str, token_out: str) -> None:
+def _prefetch_pools(router: Router, token_in: Token, token_out: Token) -> None:
     """Read an order's pools while its claim commits, unless there is no time to spare."""
-    if loop_load.measure() >= SPARE_SHARE:
-        return
+    if loop_load.measure() < SPARE_SHARE:
+        router.prefetch(token_in, token_out)
+
+
+def _prefetch_pair(
+    tokens: TokenRegistry, prefetch: Callable[[Token, Token], None], token_in: str, token_out: str
+) -> None:
+    """Prefetch the pools of the tokens that a job's label names."""
     with suppress(Rejected):  # the label is a hint: it may name anything
-        find = shared.tokens.find_listed  # of the others nobody knows which pool it will be
-        shared.router.prefetch(find(token_in, "token_in"), find(token_out, "token_out"))
+        find = tokens.find_listed  # of the others nobody knows which pool it will be
+        prefetch(find(token_in, "token_in"), find(token_out, "token_out"))
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:
@@ -178,7 +203,7 @@ def _build_retries(policy: RetryPolicy) -> RetryMiddleware:
 
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:
-    return backoff_ms(failures, base_ms=policy.backoff_ms, jitter=0, chance=0.5) / 1000
+    return policy.compute_backoff_ms(failures, chance=0.5, is_bounded=True) / 1000
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Protocol
 
+from backend.domain.amounts import Token
 from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
@@ -76,11 +77,16 @@ def _ignore_checkpoint(point: Checkpoint) -> None:
     """Do nothing."""
 
 
+def _prefetch_nothing(token_in: Token, token_out: Token) -> None:
+    """Do nothing: the pools are read when the order is routed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
     """The dependencies of order execution.
 
-    ``on_checkpoint`` is called at each checkpoint, and may end the process.
+    ``on_checkpoint`` is called at each checkpoint, and may end the process. ``prefetch`` begins to
+    read the pools of two tokens.
     """
 
     journal: Journal
@@ -90,6 +96,7 @@ class ExecutionContext:
     random: Random
     on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint
     funds: Funds = field(default_factory=UncheckedFunds)
+    prefetch: Callable[[Token, Token], None] = _prefetch_nothing
 
 
 def build_crash_trigger(crash_at: str) -> Callable[[str], None]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import Rejected, Transient
+from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, judge
 from backend.routing.pool_finder import MintPair, PoolFinder, sort_pair
-from backend.routing.route import GUARDS_CODE, MissingQuote, Route, choose_quote
+from backend.routing.route import GUARDS_CODE, MissingQuote, Route, choose_quote, join_reasons
 from backend.runtime import observe
 
 
@@ -35,7 +35,7 @@ class LaunchRouter:
             await self._find_more(pair)
             quotes, missing = await self._quote(terms, pair)
         if not quotes:
-            reasons = "; ".join(f"{each.dex}: {each.error.reason}" for each in missing)
+            reasons = join_reasons(missing)
             raise Rejected(GUARDS_CODE, reasons or "there is no pool of these tokens")
         chosen, least = choose_quote(terms, list(quotes), missing)
         others = (quote for quote in quotes if quote is not chosen)
@@ -49,7 +49,7 @@ class LaunchRouter:
         missing: list[MissingQuote] = []
         pools = self._finder.list_pools(pair)
         await self._reader.discover(pools)
-        for launched in (await self._reader.read({pair: pools}))[pair]:
+        for launched in await self._reader.read(pools):
             verdict = judge(terms, launched)
             if verdict.quote is not None:
                 quotes[verdict.quote] = launched
@@ -65,7 +65,5 @@ class LaunchRouter:
         for query in self._finder.list_queries(pair):
             try:
                 await self._finder.query(pair, query)
-            except Transient:
-                raise
             except Rejected:
                 return  # the node lists nothing: what is known has to do

@@ -13,7 +13,7 @@ from backend.domain.errors import EngineError, Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.domain.waiting.guards import PoolFacts, check
-from backend.routing.pool_finder import FoundPool, MintPair
+from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.venues.mint import MintFacts, read_mint
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR
@@ -45,23 +45,15 @@ class LaunchedPoolReader:
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
         self._extra: dict[Pubkey, Sequence[Pubkey]] = {}
 
-    async def read(
-        self, pairs: Mapping[MintPair, Iterable[FoundPool]]
-    ) -> dict[MintPair, list[LaunchedPool]]:
-        """The pools of pairs; those that were not discovered, or cannot be decoded, are left out.
+    async def read(self, pools: Iterable[FoundPool]) -> list[LaunchedPool]:
+        """Read pools; those that were not discovered, or cannot be decoded, are left out.
 
         Raises ``Transient`` or ``Rejected`` if the node does not answer.
         """
-        found: dict[MintPair, list[LaunchedPool]] = {pair: [] for pair in pairs}
-        owner: dict[Pubkey, MintPair] = {}
-        known: list[FoundPool] = []
-        for pair, pools in pairs.items():
-            known += [each for each in pools if each in self]
-            owner |= {each.address: pair for each in pools}
-        for group in self._group(known, owner):
-            for each in await self._read_group(group, owner):
-                found[owner[each.found.address]].append(each)
-        return found
+        read: list[LaunchedPool] = []
+        for group in self._group([each for each in pools if each in self]):
+            read += await self._read_group(group)
+        return read
 
     def __contains__(self, pool: FoundPool) -> bool:
         """Whether there is such a pool, as far as was discovered."""
@@ -88,18 +80,16 @@ class LaunchedPoolReader:
                 except EngineError:
                     continue  # an account that is no pool
 
-    def _list_keys(self, pool: FoundPool, pair: MintPair) -> Sequence[Pubkey]:
+    def _list_keys(self, pool: FoundPool) -> Sequence[Pubkey]:
         extra = self._extra.get(pool.address, ())
-        return [*self._accounts[pool.address], *extra, *pair, CLOCK_SYSVAR]
+        return [*self._accounts[pool.address], *extra, *pool.pair, CLOCK_SYSVAR]
 
-    def _group(
-        self, pools: Sequence[FoundPool], owner: Mapping[Pubkey, MintPair]
-    ) -> list[list[FoundPool]]:
+    def _group(self, pools: Sequence[FoundPool]) -> list[list[FoundPool]]:
         """Groups of pools whose accounts fit one request."""
         groups: list[list[FoundPool]] = []
         keys: set[Pubkey] = set()
         for pool in pools:
-            own = set(self._list_keys(pool, owner[pool.address]))
+            own = set(self._list_keys(pool))
             if not groups or len(keys | own) > KEYS_MAX:
                 groups.append([])
                 keys = set()
@@ -107,14 +97,8 @@ class LaunchedPoolReader:
             keys |= own
         return groups
 
-    async def _read_group(
-        self, pools: Sequence[FoundPool], owner: Mapping[Pubkey, MintPair]
-    ) -> list[LaunchedPool]:
-        keys = list(
-            dict.fromkeys(
-                key for each in pools for key in self._list_keys(each, owner[each.address])
-            )
-        )
+    async def _read_group(self, pools: Sequence[FoundPool]) -> list[LaunchedPool]:
+        keys = list(dict.fromkeys(key for each in pools for key in self._list_keys(each)))
         slot, values = await self._node.get_multiple_accounts(keys)
         accounts = dict(zip(keys, values, strict=True))
         read: list[LaunchedPool] = []
@@ -130,7 +114,7 @@ class LaunchedPoolReader:
                     new.append(each)
                     continue
             read.append(LaunchedPool(each, pool, accounts))
-        return read + (await self._read_group(new, owner) if new else [])
+        return read + (await self._read_group(new) if new else [])
 
 
 def judge(terms: OrderTerms, launched: LaunchedPool) -> Verdict:

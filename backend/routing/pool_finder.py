@@ -37,10 +37,11 @@ class ProgramLister(Protocol):
 
 
 class FoundPool(NamedTuple):
-    """A pool by its address, and its venue."""
+    """A pool by its address, with its venue and the pair of its mints."""
 
     address: Pubkey
     venue: Venue
+    pair: MintPair
 
 
 class PoolQuery(NamedTuple):
@@ -68,7 +69,7 @@ class PoolFinder:
     def list_pools(self, pair: MintPair) -> list[FoundPool]:
         """The pools of a pair that are known, after the addresses that the venues derive."""
         derived = {
-            address: FoundPool(address, venue)
+            address: FoundPool(address, venue, pair)
             for venue in self._venues
             for address in [venue.derive_pool_address(*pair)]
         }
@@ -96,7 +97,7 @@ class PoolFinder:
             venue = self._programs.get(stored.program)
             if venue is not None:
                 pair = Pubkey.from_string(stored.mint_one), Pubkey.from_string(stored.mint_other)
-                self._remember(pair, FoundPool(Pubkey.from_string(stored.address), venue))
+                self._remember(FoundPool(Pubkey.from_string(stored.address), venue, pair))
 
     async def query(self, pair: MintPair, query: PoolQuery) -> bool:
         """Ask the node; returns whether a pool was found that was not known.
@@ -114,7 +115,7 @@ class PoolFinder:
         What does not look like a pool of the pair is ignored. Raises ``Transient``.
         """
         new = [
-            FoundPool(address, venue)
+            FoundPool(address, venue, pair)
             for address, account in accounts.items()
             if address not in self._known[pair] and _is_pool_of(venue, account, pair)
         ]
@@ -125,15 +126,15 @@ class PoolFinder:
         stored = [StoredPool(str(each.address), program, one, other, slot) for each in new]
         await translate_errors(lambda: self._store.add(stored))
         for each in new:
-            self._remember(pair, each)
+            self._remember(each)
         return True
 
     def forget(self, pair: MintPair) -> None:
         """Forget the pools of a pair, which can be loaded again."""
         self._known.pop(pair, None)
 
-    def _remember(self, pair: MintPair, pool: FoundPool) -> None:
-        self._known[pair][pool.address] = pool
+    def _remember(self, pool: FoundPool) -> None:
+        self._known[pool.pair][pool.address] = pool
 
 
 def _is_pool_of(venue: Venue, account: Account, pair: MintPair) -> bool:

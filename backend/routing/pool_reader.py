@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import EngineError, Rejected, Unavailable
+from backend.routing.route import NO_POOL_CODE
 from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe_node
 from backend.runtime.coalescer import Coalescer
@@ -177,7 +178,7 @@ class PoolReader:
             for address, account in zip(chunk, values, strict=True):
                 try:
                     if account is None:
-                        raise Rejected("no_pool", f"{self.dex} has no pool of these tokens")
+                        raise Rejected(NO_POOL_CODE, f"{self.dex} has no pool of these tokens")
                     self._accounts[address] = self._venue.list_accounts(address, account)
                 except EngineError as error:
                     errors[address] = error

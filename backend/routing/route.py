@@ -12,6 +12,7 @@ from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
 
+NO_POOL_CODE = "no_pool"
 PRICE_IMPACT_CODE = "price_impact_too_high"
 MIN_OUT_CODE = "min_out_not_met"
 GUARDS_CODE = "guards_not_met"
@@ -72,13 +73,13 @@ def choose_quote(
     undecided = [venue for venue in missing if not isinstance(venue.error, Rejected)]
     if not quotes:
         if undecided:
-            raise _build_undecided_error("venues_unavailable", _join_reasons(missing), undecided)
-        raise Rejected(_get_common_code(missing), _join_reasons(missing))
+            raise _build_undecided_error("venues_unavailable", join_reasons(missing), undecided)
+        raise Rejected(_get_common_code(missing), join_reasons(missing))
     steep = _select_steep(terms, quotes)
     if len(steep) == len(quotes):
         reason = _describe_impact(terms, steep)
         if undecided:
-            reason = f"{reason}; {_join_reasons(undecided)}"
+            reason = f"{reason}; {join_reasons(undecided)}"
             raise _build_undecided_error(PRICE_IMPACT_CODE, reason, undecided)
         raise Rejected(PRICE_IMPACT_CODE, reason)
     chosen = best_quote([quote for quote in quotes if quote not in steep] if steep else quotes)
@@ -91,7 +92,7 @@ def choose_quote(
         if steep:
             reason = f"{reason}; {_describe_impact(terms, steep)}"
         if undecided:
-            reason = f"{reason}; {_join_reasons(undecided)}"
+            reason = f"{reason}; {join_reasons(undecided)}"
             raise _build_undecided_error(MIN_OUT_CODE, reason, undecided)
         raise Rejected(MIN_OUT_CODE, reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
@@ -138,7 +139,8 @@ def _build_undecided_error(code: str, reason: str, undecided: Sequence[MissingQu
     return Unavailable(code, reason, max(pauses) or None)
 
 
-def _join_reasons(missing: Sequence[MissingQuote]) -> str:
+def join_reasons(missing: Sequence[MissingQuote]) -> str:
+    """Why each venue has no quote; empty if all have one."""
     return "; ".join(f"{venue.dex}: {venue.error.reason}" for venue in missing)
 
 

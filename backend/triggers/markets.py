@@ -94,8 +94,7 @@ class MarketReader:
         markets: dict[Direction, PoolMarket] = {}
         incomplete = 0
         for pair, (pools, missing) in zip(wanted, found, strict=True):
-            # What is rejected trades nothing: only what may come back is missing.
-            is_complete = not any(isinstance(each.error, Transient) for each in missing)
+            is_complete = are_final(missing)
             incomplete += not is_complete
             if not pools:
                 continue
@@ -112,3 +111,8 @@ class MarketReader:
         The router quotes it from the notifications while it is so many slots behind.
         """
         return newest if newest - pool.slot <= self._trusted_slots else pool.slot
+
+
+def are_final(missing: Iterable[MissingQuote]) -> bool:
+    """Whether no venue without a pool may have one: what is rejected trades nothing."""
+    return not any(isinstance(each.error, Transient) for each in missing)

@@ -22,6 +22,10 @@ class OrdersApart(Protocol):
 
     def __iter__(self) -> Iterator[UUID]: ...
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        ...
+
     def takes(self, condition: Condition) -> bool:
         """Whether an order with this condition belongs here."""
         ...

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 import orjson
 
+from backend.domain.amounts import Token
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.triggers import observe_triggers
@@ -16,6 +17,10 @@ from backend.triggers.attempts import WatchPoint, ignore_point
 from backend.triggers.book import MetOrder
 from backend.triggers.watched_orders import Direction, Watched
 
+OBSERVED_S_MAX: Final = 2.0
+"""A release that comes so long after its market was read is none: the process was held up."""
+RETRY_S: Final = 1.0
+"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 RELEASES_MAX: Final = 500
 """Most orders of one commit: the jobs of the first are executed while the next are released."""
 JOBS_MAX: Final = 1_000
@@ -34,6 +39,15 @@ class JobSender(Protocol):
     def announce(self, owner: str) -> None:
         """Announce that an owner has orders in the rows."""
         ...
+
+
+class ReleasedOrder(NamedTuple):
+    """An order that is to be executed, with what its job tells of it."""
+
+    id: UUID
+    owner: str
+    token_in: Token
+    token_out: Token
 
 
 class Met(NamedTuple):
@@ -70,21 +84,33 @@ class Releases:
             observe_triggers.orders_released(len(released), len(part) - len(released))
             if released:
                 self._on_point(WatchPoint.ORDERS_RELEASED)
-            await self._send_jobs([each for each in part if each.order.order.id in released], sent)
+            orders = [
+                ReleasedOrder(each.order.order.id, each.watched.owner, *each.watched.direction)
+                for each in part
+                if each.order.order.id in released
+            ]
+            await send_jobs(self._jobs, orders, sent)
             refused.update(each.order.order.id for each in part)
             refused -= released
         return refused
 
-    async def _send_jobs(self, released: Sequence[Met], sent: Counter[str]) -> None:
-        groups: defaultdict[tuple[str, Direction], list[UUID]] = defaultdict(list)
-        for each in released:
-            groups[each.watched.owner, each.watched.direction].append(each.order.order.id)
-        for (owner, (token_in, token_out)), ids in groups.items():
-            if sent[owner] < JOBS_MAX:
-                await self._jobs.send(owner, ids, pair=(token_in.symbol, token_out.symbol))
-            else:
-                self._jobs.announce(owner)
-            sent[owner] += len(ids)
+
+async def send_jobs(jobs: JobSender, released: Iterable[ReleasedOrder], sent: Counter[str]) -> None:
+    """Send the jobs of released orders, those of an owner and a pair together.
+
+    ``sent`` counts the orders of each owner, of this call and those before that belong together:
+    after ``JOBS_MAX`` of them the owner is announced instead.
+    """
+    groups: defaultdict[tuple[str, tuple[str, str]], list[UUID]] = defaultdict(list)
+    for each in released:
+        pair = each.token_in.symbol, each.token_out.symbol
+        groups[each.owner, pair].append(each.id)
+    for (owner, pair), ids in groups.items():
+        if sent[owner] < JOBS_MAX:
+            await jobs.send(owner, ids, pair=pair)
+        else:
+            jobs.announce(owner)
+        sent[owner] += len(ids)
 
 
 def _describe(met: Met) -> MetTrigger:

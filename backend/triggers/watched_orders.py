@@ -138,9 +138,6 @@ class WatchedOrders:
             if (apart := self._find_apart(record.condition)) is not None:
                 apart.add(record, direction.shard, now)
                 continue
-            if (apart := self._find_apart(record.condition)) is not None:
-                apart.add(record, direction.shard, now)
-                continue
             if record.cool_down_s > 0:
                 self.remove(record.id)
                 self._hovering.note_return(record.id, record.seq, record.cool_down_s, now)
@@ -175,7 +172,7 @@ class WatchedOrders:
         """Whether an order is watched as of its row with this ``seq``, or a later one."""
         order = self._find(order_id)
         known = self._cooling_ids.get(order_id, -1) if order is None else order.seq
-        return known >= seq
+        return known >= seq or any(each.knows(order_id, seq) for each in self.apart)
 
     def cool_down(self, order_id: UUID, seq: int, until: float) -> None:
         """Have an order, as of its row with this ``seq``, loaded again at a time."""

@@ -25,7 +25,7 @@ from backend.triggers import observe_triggers
 from backend.triggers.attempts import WatchPoint, attempt, ignore_point
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.peak_codec import encode_peaks
-from backend.triggers.releases import Met, Releases
+from backend.triggers.releases import OBSERVED_S_MAX, RETRY_S, Met, Releases
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.watched_orders import Direction, WatchedOrders
@@ -34,10 +34,6 @@ LOAD_MAX: Final = 5_000
 """Most orders that one statement loads."""
 NEWS_S: Final = 1.0
 COMPARE_S: Final = 60.0
-OBSERVED_S_MAX: Final = 2.0
-"""A release that comes so long after its market was read is none: the process was held up."""
-RETRY_S: Final = 1.0
-"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 
 
 class Watcher:

@@ -57,7 +57,11 @@ async def open_proxied_engine(
 
 @asynccontextmanager
 async def open_live_engine(
-    database_url: str, redis_url: str, data_dir: Path, rule: AnswerRule = lambda call, answer: None
+    database_url: str,
+    redis_url: str,
+    data_dir: Path,
+    rule: AnswerRule = lambda call, answer: None,
+    **settings: object,
 ) -> AsyncIterator[ProxiedEngine]:
     """An engine that takes its node for one of mainnet: it simulates what it signs."""
     wallet = Keypair()
@@ -81,7 +85,7 @@ async def open_live_engine(
             yield proxy.url
 
     proxies: list[NodeProxy] = []
-    live = {"live": True, "open_access": "live", "wallet_file": wallet_file}
+    live = {"live": True, "open_access": "live", "wallet_file": wallet_file, **settings}
     async with open_engine(
         database_url, redis_url, data_dir, settings=live, proxied=run_proxy
     ) as engine:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from uuid import UUID
+
+import pytest
+from solders.pubkey import Pubkey
 
 from backend.domain.lifecycle import Status
-from backend.domain.orders import NewOrder, TimeInForce
+from backend.domain.orders import LeasedOrder, NewOrder, TimeInForce
+from backend.domain.tokens import SOL, USDC
+from backend.runtime.loop_load import loop_load
+from backend.store.leases import LeaseStore
 from backend.store.withdrawals.cancellations import CancelReason
-from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
+from backend.venues import VENUES
+from tests.integration.proxied_engine import open_live_engine
+from tests.scenario import HAPPY_PATH, EngineHarness, Json, OrderHistory, open_engine
 
 
 def new_order(engine: EngineHarness, amount: str = "1") -> NewOrder:
@@ -103,3 +114,36 @@ async def test_an_order_that_is_cancelled_meanwhile_is_never_sent(
             assert is_cancelled == task.result()
             assert (history.record.tx_hash in swaps) != is_cancelled
             assert Status.SUBMITTED not in history.statuses or not is_cancelled
+
+
+async def test_with_a_preflight_the_pools_are_read_before_the_claim_has_committed(
+    database_url: str, redis_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mints = sorted((Pubkey.from_string(token.mint) for token in (SOL, USDC)), key=bytes)
+    pools = {str(venue.derive_pool_address(*mints)) for venue in VENUES}
+    pools_read, read_before = asyncio.Event(), list[bool]()
+
+    async def look_for_pools(calls: Sequence[Json]) -> None:
+        for call in calls:
+            if call["method"] == "getMultipleAccounts" and pools & set(call["params"][0]):
+                pools_read.set()
+
+    claim = LeaseStore.claim
+
+    async def wait_and_claim(leases: LeaseStore, order_id: UUID) -> LeasedOrder | None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await pools_read.wait()
+        read_before.append(pools_read.is_set())
+        return await claim(leases, order_id)
+
+    monkeypatch.setattr(LeaseStore, "claim", wait_and_claim)
+    async with open_live_engine(database_url, redis_url, data_dir, quote_age_s=0.1) as proxied:
+        proxied.proxy.on_calls = look_for_pools
+        order = new_order(proxied.engine)
+        with loop_load.fix_share(0):
+            await proxied.engine.services.intake.accept(order)
+            await proxied.engine.services.jobs.send_order(order)
+            history = await proxied.engine.wait_ended(order.id)
+    assert history.statuses == HAPPY_PATH
+    assert read_before == [True]

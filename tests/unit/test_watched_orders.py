@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
-from backend.domain.conditions import ConditionState, Limit, TrailingStop
+from backend.domain.conditions import Condition, ConditionState, Launch, Limit, TrailingStop
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceRatio
 from backend.domain.tokens import SOL, USDC, TokenRegistry
+from backend.domain.waiting.guards import Guards
+from backend.domain.waiting.slices import SliceSchedule
+from backend.routing.pool_finder import PoolFinder
 from backend.store.waiting.trigger_shards import SHARDS
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers.book import WaitingOrder
+from backend.triggers.launches.launch_watcher import LaunchWatcher
+from backend.triggers.orders_apart import OrdersApart
 from backend.triggers.pool_market import PoolMarket
+from backend.triggers.slices.placer import SlicePlacer
 from backend.triggers.watched_orders import WatchedOrders
 from tests import pools
 
@@ -149,3 +157,36 @@ def test_a_trailing_stop_keeps_the_mark_that_is_known_here(watched: WatchedOrder
     order = find(watched)
     assert order is not None
     assert (order.state.high_water, order.condition) == (higher, TrailingStop(4_000))
+
+
+def open_launch_watcher() -> LaunchWatcher:
+    unused = cast(Any, None)
+    finder = PoolFinder([], unused, unused)
+    return LaunchWatcher(unused, unused, unused, finder, unused, None, pace_s=60)
+
+
+def open_placer() -> SlicePlacer:
+    unused = cast(Any, None)
+    return SlicePlacer(unused, unused)
+
+
+@pytest.mark.parametrize(
+    ("open_apart", "order_type", "condition"),
+    [
+        (open_launch_watcher, OrderType.SNIPER, Launch(Guards())),
+        (open_placer, OrderType.TWAP, SliceSchedule(slices=2, interval_s=60)),
+    ],
+)
+def test_an_order_that_is_kept_apart_is_known_by_its_newest_row(
+    open_apart: Callable[[], OrdersApart], order_type: OrderType, condition: Condition
+) -> None:
+    watched = WatchedOrders(TokenRegistry(), [open_apart()])
+    watched.add_shards(range(SHARDS), [])
+    terms = replace(TERMS, type=order_type, condition=condition)
+    record = build_record(2, find_price())._replace(terms=terms, condition=condition)
+    assert not watched.knows(ID, 2)
+    watched.add([record], 0)
+    assert watched.knows(ID, 2)
+    assert not watched.knows(ID, 3)
+    watched.remove(ID, 2)
+    assert not watched.knows(ID, 2)

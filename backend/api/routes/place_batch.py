@@ -19,6 +19,7 @@ from backend.api.routes.place_orders import (
     await_stored,
     build_new_order,
     find_met_now,
+    find_pool_errors,
     find_strict_errors,
     learn_mints,
     read_order_request,
@@ -119,6 +120,8 @@ async def _resolve_entries(
     if expiring:
         errors = await intake.find_expiry_errors(expiring)
         refused = {each: to_problem(error) for each, error in errors.items()}
+    unknown = [o for o in orders if isinstance(o, NewOrder) and o.id not in stored]
+    refused = await find_pool_errors(api, unknown) | refused
     strict = [
         order
         for order, entry in zip(orders, entries, strict=True)

@@ -12,17 +12,18 @@ from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
-from backend.api.routes.waiting.order_markets import find_met_price, judge_orders
+from backend.api.routes.waiting.order_markets import find_met_price, find_poolless, judge_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.order_types.sniper import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
-from backend.domain.conditions import PriceCondition
+from backend.domain.conditions import Launch, PriceCondition
 from backend.domain.errors import Rejected, Transient
 from backend.domain.lifecycle import Status
-from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
+from backend.domain.orders import AcceptedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.times import format_time
+from backend.routing.route import NO_POOL_CODE
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
 
@@ -63,8 +64,8 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     services = api.services
     order_request = read_order_request(api, raw, await learn_mints(api, [raw]))
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
-    if order_request.is_strict:
-        await _require_unmet(api, order)
+    if order.waits:
+        await _require_market(api, order, is_strict=order_request.is_strict)
     accepted = await await_stored(services.intake.accept(order))
     if not accepted.is_replay:
         api.admission.count_stored(request.owner, 1)
@@ -77,11 +78,39 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     return OrderAccepted(accepted.id, response)
 
 
-async def _require_unmet(api: ApiContext, order: NewOrder) -> None:
-    """Raise ``Problem`` (422) if the market meets a new order, unless it was accepted before."""
-    errors = await find_strict_errors(api, [order])
+async def _require_market(api: ApiContext, order: NewOrder, *, is_strict: bool) -> None:
+    """Raise ``Problem`` (422) if a new order has no market, or a strict one is met by it.
+
+    One that was accepted before is not refused.
+    """
+    errors = await find_pool_errors(api, [order])
+    if is_strict and not errors:
+        errors = await find_strict_errors(api, [order])
     if errors and await api.services.intake.find_earlier(order) is None:
         raise errors[order.id]
+
+
+async def find_pool_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:
+    """The problems of those of some orders that would wait although their pair has no pool.
+
+    Only a sniper waits for a pool. Where the node does not tell soon whether there is one, there is
+    no problem.
+    """
+    waiting = [o for o in orders if o.waits and not isinstance(o.terms.condition, Launch)]
+    if not waiting:
+        return {}
+    poolless = await find_poolless(api, [each.terms for each in waiting])
+    return {
+        order.id: _describe_poolless(order.terms)
+        for order, is_poolless in zip(waiting, poolless, strict=True)
+        if is_poolless
+    }
+
+
+def _describe_poolless(terms: OrderTerms) -> Problem:
+    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
+    reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
+    return invalid_fields([FieldError("tokenOut", NO_POOL_CODE, reason)])
 
 
 async def find_strict_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:

@@ -101,7 +101,8 @@ _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     " has fallen by `trailBps`; `twap` is executed in `slices`, one each `intervalS` seconds, which"
     " are orders of their own: at the market, or at `limitPrice` where it is given; `sniper` buys"
     " at the market once a pool of the pair exists, is open and passes the guards that it names,"
-    " such as `minLiquidity`: either token may be any mint.",
+    " such as `minLiquidity`: either token may be any mint. Whatever else waits is refused with 422"
+    " `no_pool` if no venue has a pool of the pair, as far as the node tells within a moment.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]
 _TIME_IN_FORCE_SCHEMA: Final[dict[str, object]] = {

@@ -64,12 +64,8 @@ class LeaseRenewer:
             return None
         if (order := self._claimed.pop(order_id, None)) is not None:
             return order
-        self._claims_running += 1
-        try:
+        with self._count_claim():
             return await self._lease_store.claim(order_id)
-        finally:
-            self._claims_running -= 1
-            self._claim_ended.set()
 
     async def claim_by(self, commit: Coroutine[Any, Any, None]) -> None:
         """Claim an order by a commit of its own; its lease must be kept at once.
@@ -79,12 +75,8 @@ class LeaseRenewer:
         if self._is_closing:
             commit.close()
             raise LeaseLost("this worker shuts down")
-        self._claims_running += 1
-        try:
+        with self._count_claim():
             await commit
-        finally:
-            self._claims_running -= 1
-            self._claim_ended.set()
 
     async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, UUID]]:
         """Claim up to so many waiting orders of each owner; returns owners and ids.
@@ -97,14 +89,20 @@ class LeaseRenewer:
     async def _claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, UUID]]:
         if self._is_closing:
             return []
+        with self._count_claim():
+            claimed = await self._lease_store.claim_waiting(places)
+        self._claimed |= {order.id: order for _, order in claimed}
+        return [(owner, order.id) for owner, order in claimed]
+
+    @contextmanager
+    def _count_claim(self) -> Iterator[None]:
+        """Have ``release_all`` wait for a claim."""
         self._claims_running += 1
         try:
-            claimed = await self._lease_store.claim_waiting(places)
+            yield
         finally:
             self._claims_running -= 1
             self._claim_ended.set()
-        self._claimed |= {order.id: order for _, order in claimed}
-        return [(owner, order.id) for owner, order in claimed]
 
     @contextmanager
     def keep_lease(self, order: LeasedOrder) -> Iterator[HeldLease]:

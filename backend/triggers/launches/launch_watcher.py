@@ -7,8 +7,9 @@ waiting order: an order is released once, whoever else believes to watch it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -20,7 +21,7 @@ from backend.domain.conditions import Condition, Launch
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote, best_quote
 from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict, judge
-from backend.routing.pool_finder import MintPair, PoolFinder
+from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder
 from backend.store.waiting.waiting_orders import (
     MetTrigger,
     WaitingNote,
@@ -31,15 +32,18 @@ from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
 from backend.triggers.launches.pool_watch import PoolWatch
 from backend.triggers.launches.sniper_orders import SniperOrder, SniperOrders
-from backend.triggers.releases import RELEASES_MAX, JobSender
+from backend.triggers.orders_apart import LATEST
+from backend.triggers.releases import (
+    OBSERVED_S_MAX,
+    RELEASES_MAX,
+    RETRY_S,
+    JobSender,
+    ReleasedOrder,
+    send_jobs,
+)
 
-OBSERVED_S_MAX: Final = 2.0
-"""A release that comes so long after its pool was read is none: the process was held up."""
-RETRY_S: Final = 1.0
-"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 YIELD_EVERY_ORDERS: Final = 50
 _REASON_LENGTH_MAX: Final = 500
-_FAR: Final = 10**9
 
 
 class SlotWaiter(Protocol):
@@ -48,6 +52,13 @@ class SlotWaiter(Protocol):
     async def wait_for_slot(self) -> None:
         """Return in the next slot."""
         ...
+
+
+class _Due(NamedTuple):
+    """The orders of a pair that are due, and its pools."""
+
+    orders: Sequence[SniperOrder]
+    pools: Sequence[FoundPool]
 
 
 class _Met(NamedTuple):
@@ -94,6 +105,10 @@ class LaunchWatcher:
     def __iter__(self) -> Iterator[UUID]:
         return iter(self._orders)
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        return self._orders.knows(order_id, seq)
+
     def takes(self, condition: Condition) -> bool:
         """Whether an order with this condition belongs here."""
         return isinstance(condition, Launch)
@@ -106,7 +121,7 @@ class LaunchWatcher:
             self._pools.watch(order.pair)
             self._added.set()
 
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+    def remove(self, order_id: UUID, seq: int = LATEST) -> None:
         """Watch an order no more, unless what is known of it is newer than ``seq``."""
         order = self._orders.remove(order_id, seq)
         if order is not None and order.pair not in self._orders.pairs:
@@ -126,10 +141,11 @@ class LaunchWatcher:
     async def _judge_slots(self) -> None:
         while True:
             self._added.clear()
-            if not self._list_due():
+            due = self._list_due()
+            if not due:
                 await self._wait_added()
                 continue
-            await attempt("judge launches", self.judge)
+            await attempt("judge launches", partial(self._judge, due))
             await self._slots.wait_for_slot()
 
     async def _wait_added(self) -> None:
@@ -140,35 +156,35 @@ class LaunchWatcher:
         except TimeoutError:
             return
 
-    def _list_due(self) -> dict[MintPair, list[SniperOrder]]:
+    def _list_due(self) -> list[_Due]:
         """The orders that are due and whose pair has a pool."""
         now = asyncio.get_running_loop().time()
-        return {
-            pair: orders
-            for pair, orders in self._orders.list_due(now).items()
-            if any(pool in self._reader for pool in self._finder.list_pools(pair))
-        }
+        due: list[_Due] = []
+        for pair, orders in self._orders.list_due(now).items():
+            pools = [each for each in self._finder.list_pools(pair) if each in self._reader]
+            if pools:
+                due.append(_Due(orders, pools))
+        return due
 
-    async def judge(self) -> None:
-        """Judge the orders that are due by the pools of their pairs, and release those they suit.
+    async def _judge(self, due: Sequence[_Due]) -> None:
+        """Judge orders by the pools of their pairs, and release those they suit.
 
         Raises what the node's reader raises, and ``DATABASE_ERRORS``.
         """
-        due = self._list_due()
-        found = await self._reader.read({pair: self._finder.list_pools(pair) for pair in due})
+        found: defaultdict[MintPair, list[LaunchedPool]] = defaultdict(list)
+        for pool in await self._reader.read(pool for each in due for pool in each.pools):
+            found[pool.found.pair].append(pool)
         read_at = monotonic()
         met: list[_Met] = []
         notes: list[WaitingNote] = []
-        judged = 0
-        for pair, orders in due.items():
-            for order in orders:
-                self._judge_order(order, found[pair], met, notes)
-                judged += 1
-                if judged % YIELD_EVERY_ORDERS == 0:
-                    await asyncio.sleep(0)
+        for judged, order in enumerate((order for each in due for order in each.orders), 1):
+            self._judge_order(order, found[order.pair], met, notes)
+            if judged % YIELD_EVERY_ORDERS == 0:
+                await asyncio.sleep(0)
         if monotonic() - read_at < OBSERVED_S_MAX:
+            sent: Counter[str] = Counter()
             for at in range(0, len(met), RELEASES_MAX):
-                await self._release(met[at : at + RELEASES_MAX])
+                await self._release(met[at : at + RELEASES_MAX], sent)
         await self._store.note(notes)
 
     def _judge_order(
@@ -191,21 +207,20 @@ class LaunchWatcher:
         if order.take_note(reason, now):
             notes.append(WaitingNote(order.id, order.seq, reason))
 
-    async def _release(self, met: Sequence[_Met]) -> None:
+    async def _release(self, met: Sequence[_Met], sent: Counter[str]) -> None:
         triggers = [
             MetTrigger(each.order.id, each.order.seq, each.order.owner, _describe(each))
             for each in met
         ]
         released = await self._store.release(triggers)
         observe_triggers.orders_released(len(released), len(met) - len(released))
-        groups: defaultdict[tuple[str, tuple[str, str]], list[UUID]] = defaultdict(list)
+        orders = []
         for order in (each.order for each in met):
             if order.id in released:
                 self.remove(order.id)
-                pair = order.terms.token_in.symbol, order.terms.token_out.symbol
-                groups[order.owner, pair].append(order.id)
-        for (owner, pair), ids in groups.items():
-            await self._jobs.send(owner, ids, pair=pair)
+                tokens = order.terms.token_in, order.terms.token_out
+                orders.append(ReleasedOrder(order.id, order.owner, *tokens))
+        await send_jobs(self._jobs, orders, sent)
         await self._reload([each.order for each in met if each.order.id not in released])
 
     async def _reload(self, refused: Sequence[SniperOrder]) -> None:
@@ -227,7 +242,7 @@ def _describe(met: _Met) -> str:
     """The event of a release: the pool that was found, what it pays, and when that was seen."""
     terms, quote = met.order.terms, met.quote
     decimals = terms.token_in.decimals, terms.token_out.decimals
-    price = PriceRatio(quote.amount_out, quote.amount_in).format(*decimals, met.order.price_of)
+    price = PriceRatio(quote.amount_out, quote.amount_in).format(*decimals, terms.price_of)
     data = {
         "executablePrice": price,
         "slot": quote.slot,

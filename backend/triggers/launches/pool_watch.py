@@ -2,7 +2,8 @@
 
 Where the node has a WebSocket, it is subscribed to what the programs own, by the mints. After each
 subscription, and after each that was lost, a query fills the gap; without one, queries take turns.
-The addresses that the venues derive from two mints are looked at whatever the node lists.
+The addresses that the venues derive from two mints are looked at whatever the node lists. The pairs
+take turns; one with a pool that was just found comes first.
 """
 
 from __future__ import annotations
@@ -135,8 +136,14 @@ class PoolWatch:
     async def _take_told(self) -> None:
         while self._told:
             address, each = next(iter(self._told.items()))
-            await self._finder.add(each.pair, each.query.venue, {address: each.account}, each.slot)
+            told = {address: each.account}
+            if await self._finder.add(each.pair, each.query.venue, told, each.slot):
+                self._put_first(each.pair)
             self._told.pop(address, None)
+
+    def _put_first(self, pair: MintPair) -> None:
+        """Have a pair take the next turn."""
+        self._turns = [pair, *(each for each in self._turns if each != pair)]
 
     async def _discover(self) -> None:
         """Look at the addresses of the next pairs: what is there now, that was not there before."""
@@ -164,6 +171,7 @@ class PoolWatch:
         search.due_at = loop.time() + (VERIFY_S if search.is_confirmed else QUERY_S)
         try:
             if await self._finder.query(search.pair, search.query):
+                self._put_first(search.pair)
                 self._changed.set()  # it is discovered in the next look
         except Rejected as error:
             self._refused_until = loop.time() + REFUSED_S

@@ -11,7 +11,6 @@ from solders.pubkey import Pubkey
 
 from backend.domain.conditions import Launch
 from backend.domain.orders import OrderTerms
-from backend.domain.prices import PriceOf
 from backend.domain.waiting.guards import Guards
 from backend.routing.pool_finder import MintPair, sort_pair
 from backend.store.waiting.waiting_orders import WaitingRecord
@@ -45,11 +44,6 @@ class SniperOrder:
     look_at: float = 0.0
     reason: str = ""
     noted_at: float = -NOTE_S
-
-    @property
-    def price_of(self) -> PriceOf:
-        """The token whose price is shown."""
-        return self.terms.price_of
 
     def pass_pool(self, slot: int) -> bool:
         """Count a read that had a pool that passes; returns whether enough of them agree.
@@ -92,6 +86,11 @@ class SniperOrders:
     def __iter__(self) -> Iterator[UUID]:
         return iter(list(self._orders))
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        known = self._orders.get(order_id)
+        return known is not None and known.seq >= seq
+
     @property
     def pairs(self) -> Collection[MintPair]:
         """The pairs whose pools somebody waits for."""
@@ -107,8 +106,7 @@ class SniperOrders:
 
     def add(self, record: WaitingRecord, shard: int) -> SniperOrder | None:
         """Add an order; ``None`` if what is known of it is as new."""
-        known = self._orders.get(record.id)
-        if known is not None and known.seq >= record.seq:
+        if self.knows(record.id, record.seq):
             return None
         self.remove(record.id)
         condition, terms = record.condition, record.terms

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError, Transient
+from backend.domain.errors import EngineError
+from backend.routing.route import NO_POOL_CODE
 from backend.runtime.background import shield
-from backend.triggers.markets import Pair, PoolSource
+from backend.triggers.markets import Pair, PoolSource, are_final
 from backend.triggers.pool_market import PoolMarket
 from backend.venues.venue import Pool
 
@@ -24,12 +25,16 @@ PAIRS_MAX: Final = 256
 
 
 class _Read:
-    """The pools of a pair, being read since a time, or as they were read until another."""
+    """The pools of a pair, being read since a time, or as they were read until another.
 
-    def __init__(self, started_at: float) -> None:
+    ``has_pool`` is ``None`` until that is known; that there was one once counts.
+    """
+
+    def __init__(self, started_at: float, *, has_pool: bool | None = None) -> None:
         self.started_at = started_at
         self.ended_at: float | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.has_pool = has_pool
         self.pools: Sequence[Pool] = ()
         self.is_complete = False
 
@@ -48,13 +53,7 @@ class RecentMarkets:
         Those that are not known within ``wait_s`` are left out, with 0 what is not known already;
         and so are those whose pools could not be read. What has no pool has a market without one.
         """
-        reads = self._find_reads({_to_pair(each) for each in directions})
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(0)  # pools that are known already come in the next turn of the loop
-        pending = [read for read in reads.values() if not read.ended.done()]
-        left_s = max((read.started_at + wait_s - now for read in pending), default=0.0)
-        if pending and left_s > 0:
-            await asyncio.wait([read.ended for read in pending], timeout=left_s)
+        reads = await self._await_reads(directions, wait_s)
         markets = {}
         for token_in, token_out in directions:
             read = reads[_to_pair((token_in, token_out))]
@@ -65,6 +64,34 @@ class RecentMarkets:
                 markets[token_in, token_out] = market
         return markets
 
+    async def find_poolless(self, directions: Collection[Pair], *, wait_s: float) -> set[Pair]:
+        """Those of some directions whose pair has no pool, if that is known within ``wait_s``.
+
+        A pair that had a pool once is not read again: it costs no wait.
+        """
+        unsure = [each for each in directions if not self._had_pool(_to_pair(each))]
+        if not unsure:
+            return set()
+        reads = await self._await_reads(unsure, wait_s)
+        return {each for each in unsure if reads[_to_pair(each)].has_pool is False}
+
+    def _had_pool(self, pair: Pair) -> bool:
+        read = self._reads.get(pair)
+        return read is not None and read.has_pool is True
+
+    async def _await_reads(
+        self, directions: Collection[Pair], wait_s: float
+    ) -> Mapping[Pair, _Read]:
+        """The reads of the pairs of some directions, of which those that take longer go on."""
+        reads = self._find_reads({_to_pair(each) for each in directions})
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(0)  # pools that are known already come in the next turn of the loop
+        pending = [read for read in reads.values() if not read.ended.done()]
+        left_s = max((read.started_at + wait_s - now for read in pending), default=0.0)
+        if pending and left_s > 0:
+            await asyncio.wait([read.ended for read in pending], timeout=left_s)
+        return reads
+
     def _find_reads(self, pairs: Collection[Pair]) -> dict[Pair, _Read]:
         """The newest reads of pairs; begins those that there are none of."""
         now = asyncio.get_running_loop().time()
@@ -74,7 +101,8 @@ class RecentMarkets:
             if read is None or (
                 read.ended_at is not None and now - read.ended_at >= self._age_max_s
             ):
-                read = self._reads[pair] = _Read(now)
+                had_pool = self._had_pool(pair)
+                read = self._reads[pair] = _Read(now, has_pool=had_pool or None)
                 missing.append(pair)
             self._reads.move_to_end(pair)
             reads[pair] = read
@@ -89,8 +117,13 @@ class RecentMarkets:
             found = await self._router.read_pools(list(reads))
             for read, (pools, missing) in zip(reads.values(), found, strict=True):
                 read.pools = pools
-                # What is rejected trades nothing: only what may come back is missing.
-                read.is_complete = not any(isinstance(each.error, Transient) for each in missing)
+                if pools:
+                    read.has_pool = True
+                elif read.has_pool is None and all(
+                    each.error.code == NO_POOL_CODE for each in missing
+                ):
+                    read.has_pool = False
+                read.is_complete = are_final(missing)
         except EngineError:
             pass  # too many reads wait: nothing of these is known
         finally:

@@ -7,7 +7,7 @@ to do follows from the rows. So it may be killed at any moment, and two of them 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,8 @@ from backend.store.waiting.sliced_orders import NewSlice, PlacedSlice, SlicedOrd
 from backend.store.waiting.waiting_orders import WaitingRecord
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
-from backend.triggers.releases import JobSender
+from backend.triggers.orders_apart import LATEST
+from backend.triggers.releases import JobSender, ReleasedOrder, send_jobs
 from backend.triggers.slices.steps import plan_step
 
 LOOKS_MAX: Final = 200
@@ -30,7 +31,6 @@ RETRY_S: Final = 1.0
 POLL_S: Final = 0.25
 """How long after its last slice was placed an order is looked at, to see whether it has ended."""
 POLL_S_MAX: Final = 5.0
-_FAR: Final = 10**9
 
 
 class SliceStore(Protocol):
@@ -78,6 +78,11 @@ class SlicePlacer:
     def __iter__(self) -> Iterator[UUID]:
         return iter(list(self._known))
 
+    def knows(self, order_id: UUID, seq: int) -> bool:
+        """Whether an order is watched as of its row with this ``seq``, or a later one."""
+        known = self._known.get(order_id)
+        return known is not None and known.seq >= seq
+
     def takes(self, condition: Condition) -> bool:
         """Whether an order with this condition belongs here."""
         return isinstance(condition, SliceSchedule)
@@ -90,7 +95,7 @@ class SlicePlacer:
             self._look(record.id, now)
             self._added.set()
 
-    def remove(self, order_id: UUID, seq: int = _FAR) -> None:
+    def remove(self, order_id: UUID, seq: int = LATEST) -> None:
         """Look at an order no more, unless what is known of it is newer than ``seq``."""
         known = self._known.get(order_id)
         if known is not None and known.seq <= seq:
@@ -156,13 +161,12 @@ class SlicePlacer:
         await self._send_jobs(placed)
 
     async def _send_jobs(self, placed: Sequence[PlacedSlice]) -> None:
-        groups: defaultdict[tuple[str, tuple[str, str]], list[UUID]] = defaultdict(list)
-        for order in (each.order for each in placed):
-            if not order.waits:
-                pair = order.terms.token_in.symbol, order.terms.token_out.symbol
-                groups[order.owner, pair].append(order.id)
-        for (owner, pair), ids in groups.items():
-            await self._jobs.send(owner, ids, pair=pair)
+        released = [
+            ReleasedOrder(order.id, order.owner, order.terms.token_in, order.terms.token_out)
+            for order in (each.order for each in placed)
+            if not order.waits
+        ]
+        await send_jobs(self._jobs, released, Counter())
 
     async def _end(self, ends: Sequence[SlicesEnd]) -> None:
         ended = await self._orders.end(ends)

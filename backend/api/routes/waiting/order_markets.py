@@ -71,6 +71,13 @@ async def judge_orders(
     return judged
 
 
+async def find_poolless(api: ApiContext, orders: Sequence[OrderTerms]) -> list[bool]:
+    """Whether the pair of each of some new orders has no pool, as far as the node answers soon."""
+    directions = set(map(_get_direction, orders))
+    poolless = await api.services.markets.find_poolless(directions, wait_s=MARKET_WAIT_S)
+    return [_get_direction(each) in poolless for each in orders]
+
+
 async def judge_waiting(
     api: ApiContext,
     terms: OrderTerms,
