@@ -292,6 +292,6 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """List the commands of the palette."""
         yield from super().get_system_commands(screen)
-        yield from list_commands(self, toggle_column=self.main.toggle_column)
+        yield from list_commands(self, self.main)
         if self._connect is not None:
             yield SystemCommand("Connect", "Follow another server", self.action_connect)

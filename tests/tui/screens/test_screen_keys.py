@@ -20,6 +20,7 @@ from tests.tui.sessions import (
 from tui import keys
 from tui.app import Dashboard
 from tui.screens.batch import BatchScreen
+from tui.screens.order import OrderScreen
 
 MIDDLE_MS = 26_600
 
@@ -76,6 +77,25 @@ async def test_the_palette_shows_an_optional_column() -> None:
             "tries"
         ]
         assert get_dashboard(pilot).session.settings.columns == ["tries"]
+
+
+async def test_the_palette_pauses_the_view_below_the_screen_of_an_order() -> None:
+    async with show_dashboard(
+        make_session(StaticSource(load_recorded_messages())), (140, 40)
+    ) as pilot:
+        view, cursor = get_dashboard(pilot).session.view, get_dashboard(pilot).session.cursor
+        await press_keys(pilot, "j", "j", "enter")
+        assert isinstance(pilot.app.screen, OrderScreen)
+        assert not cursor.is_following
+        for command in ("Follow", "Pause"):
+            await pilot.press("ctrl+p")
+            await pilot.pause()
+            await pilot.press(*command)
+            await pilot.pause(0.5)
+            await pilot.press("enter")
+            await wait_until_drawn(pilot)
+        assert isinstance(pilot.app.screen, OrderScreen)
+        assert (cursor.is_following, view.is_paused) == (True, True)
 
 
 async def test_q_quits() -> None:
