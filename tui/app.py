@@ -24,6 +24,7 @@ from tui.distances import follow_distances
 from tui.model.messages import History
 from tui.model.orders import Order
 from tui.model.plan.amendment import explain_refusal
+from tui.model.plan.resubmission import explain_none_sent
 from tui.output.export import order_to_record
 from tui.screens.amend import AmendScreen
 from tui.screens.batch import BatchScreen
@@ -198,11 +199,11 @@ class Dashboard(App[None]):
             order for order in self.session.view.list_displayed() if order.status == "failed"
         ]
         selected = self.session.cursor.order
-        if failures:
-            chosen = selected if selected is not None and selected.status == "failed" else None
-            self._open_dialog(ResubmitScreen(self.session, chosen, failures))
+        chosen = selected if selected is not None and selected.status == "failed" else None
+        if refusal := explain_none_sent(chosen, failures):
+            self.notify(refusal, timeout=5, markup=False)
         else:
-            self.notify("no failed order is shown", timeout=2)
+            self._open_dialog(ResubmitScreen(self.session, chosen, failures))
 
     def action_cancel(self) -> None:
         """Ask whether to cancel the order at the cursor."""
@@ -292,6 +293,6 @@ class Dashboard(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """List the commands of the palette."""
         yield from super().get_system_commands(screen)
-        yield from list_commands(self, toggle_column=self.main.toggle_column)
+        yield from list_commands(self, self.main)
         if self._connect is not None:
             yield SystemCommand("Connect", "Follow another server", self.action_connect)

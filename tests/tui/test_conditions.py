@@ -10,7 +10,7 @@ import pytest
 
 from tests.tui.wire import START_MS, order_event, order_events, order_id, stored_order, timestamp
 from tui.connection.order_sender import build_resubmit_terms
-from tui.model.conditions import describe_awaited, format_awaited_short
+from tui.model.conditions import describe_awaited, format_awaited_short, format_trail
 from tui.model.counts.rates import Rates
 from tui.model.messages import Events
 from tui.model.model import Model
@@ -92,6 +92,12 @@ def test_what_an_order_waits_for_is_said_in_words_and_in_a_cell(
     in_ascii = format_awaited_short(order.condition, ASCII, is_triggered=False)
     assert in_ascii.isascii()
     assert max(len(short), len(in_ascii)) <= COLUMNS["price"].cells
+
+
+def test_a_trailing_distance_is_told_exactly() -> None:
+    shown = {bps: format_trail(bps) for bps in range(1, 5_001)}
+    assert all(Decimal(text) * 100 == bps for bps, text in shown.items())
+    assert [shown[bps] for bps in (1, 10, 250, 1_000, 5_000)] == ["0.01", "0.1", "2.5", "10", "50"]
 
 
 def test_a_stop_limit_waits_for_its_limit_once_its_trigger_was_met() -> None:

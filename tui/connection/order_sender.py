@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from tui.connection.client import BATCH_ORDERS_MAX, ApiClient, RequestRefused, ServerUnreachable
 from tui.model.orders import Order
@@ -150,7 +150,7 @@ def build_resubmit_terms(
     """Build the terms to send an order again; its minimum out only if ``is_min_out_kept``.
 
     The minimum of what waits for a price follows from that price. An expiry that has passed by
-    ``now_ms`` is left out.
+    ``now_ms`` is left out. Only for orders that ``explain_left_out`` says nothing of.
     """
     terms = WireOrderTerms(
         tokenIn=order.token_in,
@@ -165,9 +165,22 @@ def build_resubmit_terms(
         terms.update(order.condition.to_terms())  # type: ignore[typeddict-item]
     elif order.min_amount_out is not None and is_min_out_kept:
         terms["minAmountOut"] = order.min_amount_out
+    terms.update(dict(order.guards))  # type: ignore[typeddict-item]
+    if order.relations is not None and order.relations.bracket:
+        terms["bracket"] = _build_bracket(order.relations.bracket)
     is_expiring = order.expires_ms is not None and order.expires_ms > now_ms
     if order.time_in_force != "gtc" and (is_expiring or order.time_in_force != "gtd"):
         terms["timeInForce"] = order.time_in_force
     if order.expires_ms is not None and is_expiring:
         terms["expiresAt"] = format_timestamp(order.expires_ms)
     return terms
+
+
+def _build_bracket(told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The bracket of a request from that of an order.
+
+    The slippage of a take-profit is told, but not asked for: it follows from the entry's.
+    """
+    legs = {name: dict(leg) for name, leg in told.items() if leg}
+    legs.get("takeProfit", {}).pop("slippageBps", None)
+    return legs

@@ -127,7 +127,7 @@ def format_written_price(price: str) -> str:
 
 def format_trail(bps: int) -> str:
     """Format a trailing distance: ``2.5``, in per cent."""
-    return f"{Decimal(bps) * 100 / BPS:f}".rstrip("0").rstrip(".")
+    return f"{Decimal(bps) * 100 / BPS:f}"  # a quotient has no zeros at its end
 
 
 def describe_awaited(

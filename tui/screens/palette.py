@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
 from textual.app import App, SystemCommand
 
+from tui.screens.main import MainScreen
 from tui.table.columns import COLUMNS
 
 _COMMANDS: Final = (
@@ -19,19 +20,17 @@ _COMMANDS: Final = (
     ("Cancel all", "Cancel all open orders shown", "app.cancel_shown"),
     ("Resubmit failures", "Send failed orders again", "app.resubmit"),
     ("Failures by reason", "Group the failures", "app.reasons"),
-    ("Pause", "Hold the view still, or go on", "screen.pause"),
-    ("Follow", "Stay with the newest order", "screen.follow"),
+    ("Pause", "Hold the view still, or go on", "pause"),
+    ("Follow", "Stay with the newest order", "follow"),
     ("Mouse", "Give the mouse to the terminal", "app.mouse"),
 )
 
 
-def list_commands(
-    app: App[Any], *, toggle_column: Callable[[str], None]
-) -> Iterator[SystemCommand]:
-    """List the commands; ``toggle_column`` shows or hides an optional column."""
+def list_commands(app: App[Any], main: MainScreen) -> Iterator[SystemCommand]:
+    """List the commands; those without ``app.`` are of ``main``, also below another screen."""
     for title, meaning, action in _COMMANDS:
-        yield SystemCommand(title, meaning, partial(app.run_action, action))
+        yield SystemCommand(title, meaning, partial(app.run_action, action, main))
     for key, column in COLUMNS.items():
         if column.is_optional:
             title = f"Column: {column.title.strip()}"
-            yield SystemCommand(title, "Show or hide this column", partial(toggle_column, key))
+            yield SystemCommand(title, "Show or hide this column", partial(main.toggle_column, key))

@@ -11,6 +11,7 @@ from textual.widgets import Button, Input, Label
 
 from tui.connection.order_sender import build_resubmit_terms
 from tui.model.orders import Order
+from tui.model.plan.resubmission import explain_left_out, list_left_out
 from tui.model.wire import WireOrderTerms
 from tui.screens.submit import SubmitScreen
 from tui.session import Session
@@ -20,11 +21,15 @@ _MINIMUM_OUT_OPTIONS = {"same": "as it was", "none": "none: the slippage alone p
 
 
 class ResubmitScreen(SubmitScreen):
-    """Offers the selected failure or all of them, with their limits kept or changed."""
+    """Offers the selected failure or all of them, with their limits kept or changed.
+
+    Says which of all are left out; the selected one is none of these.
+    """
 
     def __init__(self, session: Session, selected: Order | None, failures: Sequence[Order]) -> None:
         super().__init__(session)
-        self._failures = failures
+        self._failures = [order for order in failures if not explain_left_out(order)]
+        self._left_out = list_left_out(failures)
         self._selected = [selected] if selected is not None else []
 
     def compose(self) -> ComposeResult:
@@ -46,6 +51,8 @@ class ResubmitScreen(SubmitScreen):
                 )
                 yield Label("Min out", classes="title")
                 yield Choice(_MINIMUM_OUT_OPTIONS, "same", id="minimum")
+            for line in self._left_out:
+                yield Label(line, classes="left-out", markup=False)
             yield Label(id="outcome", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Submit ^s", id="submit", compact=True)

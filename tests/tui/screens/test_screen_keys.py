@@ -17,9 +17,15 @@ from tests.tui.sessions import (
     show_dashboard,
     wait_until_drawn,
 )
+from tests.tui.waiting import TWAP
+from tests.tui.wire import START_MS, connection_messages, order_events
 from tui import keys
 from tui.app import Dashboard
+from tui.connection.recording import RecordedMessage
+from tui.model.messages import Events
 from tui.screens.batch import BatchScreen
+from tui.screens.order import OrderScreen
+from tui.screens.resubmit import ResubmitScreen
 
 MIDDLE_MS = 26_600
 
@@ -76,6 +82,43 @@ async def test_the_palette_shows_an_optional_column() -> None:
             "tries"
         ]
         assert get_dashboard(pilot).session.settings.columns == ["tries"]
+
+
+async def test_the_palette_pauses_the_view_below_the_screen_of_an_order() -> None:
+    async with show_dashboard(
+        make_session(StaticSource(load_recorded_messages())), (140, 40)
+    ) as pilot:
+        view, cursor = get_dashboard(pilot).session.view, get_dashboard(pilot).session.cursor
+        await press_keys(pilot, "j", "j", "enter")
+        assert isinstance(pilot.app.screen, OrderScreen)
+        assert not cursor.is_following
+        for command in ("Follow", "Pause"):
+            await pilot.press("ctrl+p")
+            await pilot.pause()
+            await pilot.press(*command)
+            await pilot.pause(0.5)
+            await pilot.press("enter")
+            await wait_until_drawn(pilot)
+        assert isinstance(pilot.app.screen, OrderScreen)
+        assert (cursor.is_following, view.is_paused) == (True, True)
+
+
+async def test_what_is_not_sent_again_is_told_where_failures_are() -> None:
+    failed = ("pending", "failed")
+    events = [
+        *order_events(1, failed),
+        *order_events(2, failed, start_ms=500, **TWAP, slices=10, intervalS=30),
+    ]
+    messages = [*connection_messages(), RecordedMessage(START_MS + 600, Events(events))]
+    async with show_dashboard(make_session(StaticSource(messages)), NARROW) as pilot:
+        await press_keys(pilot, "R")
+        told = notification_texts(pilot)[-1]
+        assert told.startswith("00000002 is not sent again: slices of a TWAP may have swapped")
+        await press_keys(pilot, "j", "R")
+        assert isinstance(pilot.app.screen, ResubmitScreen)
+        text = screen_text(pilot)
+        assert "( ) all 1 failed orders shown" in text
+        assert "1 left out: slices of a TWAP may have swapped a part: place the" in text
 
 
 async def test_q_quits() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from tui.model.conditions import SNIPER, TOKEN_IN, TWAP, format_trail
 from tui.model.orders import WAITING, Order
 from tui.model.plan.batch_plan import DEFAULTS
 from tui.model.plan.condition_plan import SLIPPAGE, TRIGGER_SLIPPAGE
-from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
 from tui.text.format import format_timestamp
@@ -72,7 +70,7 @@ def build_form(order: Order) -> BatchForm:
             "limit": condition.limit_price or "",
             "trigger": condition.trigger_price or "",
             "activation": condition.activation_price or "",
-            "trail": "" if condition.trail_bps is None else format_trail(condition.trail_bps),
+            "trail": _to_percent(condition.trail_bps),
             "confirmations": str(condition.confirmations or ""),
             "then": condition.then or DEFAULTS["then"],
             "price_of": "base" if is_of_base else "quote",
@@ -95,4 +93,4 @@ def build_changes(
 
 
 def _to_percent(bps: int | None) -> str:
-    return "" if bps is None else f"{Decimal(bps) * 100 / BPS:f}"
+    return "" if bps is None else format_trail(bps)
