@@ -48,6 +48,7 @@ from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
+from backend.triggers.attempts import WatchPoint
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
 UNSENT_ORDERS_MAX = 1_000
@@ -60,15 +61,15 @@ async def run_worker(
 
     It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
     """
+    hook = _build_checkpoint_hook(settings)
     async with open_shared_services(settings, stop) as shared:
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
         select_wallet = partial(_select_wallet, settings, shared.rpc)
         wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
         submitter = _build_submitter(settings, shared, wallet)
-        policy = _build_retry_policy(settings)
+        policy, funds = _build_retry_policy(settings), _watch_funds(settings, shared, wallet)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        hook, funds = _build_checkpoint_hook(settings), _watch_funds(settings, shared, wallet)
         context = ExecutionContext(journal, shared.router, submitter, policy, random, hook, funds)
         retries = _build_retries(policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
@@ -100,6 +101,10 @@ async def run_worker(
 
 
 def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
+    name, _, _ = settings.crash_at.partition(":")
+    points = (*Checkpoint, *WatchPoint)
+    if name and name not in points:  # it would never be reached
+        raise ConfigurationError(f"ORDER_ENGINE_CRASH_AT names none of {', '.join(points)}: {name}")
     crash = build_crash_trigger(settings.crash_at)
     if not trace.is_on():
         return crash
