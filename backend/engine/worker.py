@@ -49,6 +49,7 @@ from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
+from backend.triggers.attempts import WatchPoint
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
 UNSENT_ORDERS_MAX = 1_000
@@ -61,6 +62,7 @@ async def run_worker(
 
     It starts as soon as the servers that it needs answer. Raises as ``open_api_services``.
     """
+    hook = _build_checkpoint_hook(settings)
     async with open_shared_services(settings, stop) as shared:
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
@@ -68,7 +70,7 @@ async def run_worker(
         wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
         submitter = _build_submitter(settings, shared, wallet)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        context = _build_context(settings, shared, journal, submitter, wallet, random)
+        context = _build_context(settings, shared, journal, submitter, wallet, random, hook)
         retries = _build_retries(context.policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
@@ -105,6 +107,7 @@ def _build_context(
     submitter: TransactionSubmitter,
     wallet: Wallet,
     random: Random,
+    on_checkpoint: Callable[[Checkpoint], None],
 ) -> ExecutionContext:
     return ExecutionContext(
         journal,
@@ -112,13 +115,17 @@ def _build_context(
         submitter,
         _build_retry_policy(settings),
         random,
-        on_checkpoint=_build_checkpoint_hook(settings),
+        on_checkpoint=on_checkpoint,
         funds=_watch_funds(settings, shared, wallet),
         prefetch=partial(_prefetch_pools, shared.router),
     )
 
 
 def _build_checkpoint_hook(settings: Settings) -> Callable[[Checkpoint], None]:
+    name, _, _ = settings.crash_at.partition(":")
+    points = (*Checkpoint, *WatchPoint)
+    if name and name not in points:  # it would never be reached
+        raise ConfigurationError(f"ORDER_ENGINE_CRASH_AT names none of {', '.join(points)}: {name}")
     crash = build_crash_trigger(settings.crash_at)
     if not trace.is_on():
         return crash

@@ -24,6 +24,7 @@ from backend.simulator.control_requests import (
     AdvanceRequest,
     ForkRequest,
     FundRequest,
+    JsonObject,
     PageRequest,
     PriceRequest,
 )
@@ -47,9 +48,6 @@ from backend.venues.spl import SYSTEM_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account
 
 _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-JsonObject = Mapping[str, object]
-
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

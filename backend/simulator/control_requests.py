@@ -1,7 +1,8 @@
-"""The bodies of requests to the control interface of the node."""
+"""The bodies of requests to the control interface of the node, and of its responses."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from backend.domain.quotes import Dex
 from backend.simulator.faults import PriceMoveBps, TokenPair, TokenSymbol
 
+JsonObject = Mapping[str, object]
+"""The body of a response."""
 BALANCE_MAX: Final = 2**62
 """The limit of an account balance: larger ones could overflow the columns of the ledger."""
 _PAGE_ENTRIES_MAX: Final = 10_000

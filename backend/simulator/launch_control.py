@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, U64_MAX, format_amount
 from backend.domain.quotes import E9, Dex
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.launches import LaunchedMint, LaunchedPool
+from backend.simulator.control_requests import ControlRequest, JsonObject
 from backend.simulator.faults import find_token
 from backend.simulator.market.pools import POOL_FEES_E9
 
-JsonObject = Mapping[str, object]
 _TRAP_FEE_BPS: Final = 2_500
 _HIGH_FEE_BPS: Final = 9_000
 _SHALLOWNESS: Final = 10_000
@@ -39,10 +38,8 @@ MintAddress = Annotated[str, AfterValidator(_require_address)]
 MintName = Annotated[str, AfterValidator(_find_mint), Field(max_length=44)]
 
 
-class MintRequest(BaseModel):
+class MintRequest(ControlRequest):
     """A new token. With a transfer fee or a hook it is one of Token-2022."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     decimals: Annotated[int, Field(ge=0, le=18)] = 6
     mint_authority: bool = False
@@ -52,15 +49,13 @@ class MintRequest(BaseModel):
     hook: bool = False
 
 
-class LaunchRequest(BaseModel):
+class LaunchRequest(ControlRequest):
     """A new pool of a token, which is launched with it unless ``mint`` names one.
 
     Amounts are base units. ``default`` is whether the pool is at the address that the venue derives
     from the two mints. A ``trap`` is a pool that a sniper should not buy from: its
     token can be frozen, issued anew or pays for each transfer, or it is shallow or dear.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     venue: Dex
     mint: MintAddress | None = None

@@ -244,7 +244,7 @@ def test_a_release_before_its_price_is_wrong(
 
 def test_a_stop_limit_that_was_released_once_waits_for_its_limit() -> None:
     first = OrderRelease("a", "stopLimit", "96", "97")
-    again = OrderRelease("a", "stopLimit", "94", "95")
+    again = OrderRelease("a", "stopLimit", "94", "95", is_limit=True)
     assert not violated_kinds(replace(evidence(), releases=[first]))
     assert violated_kinds(replace(evidence(), releases=[first, again])) == {ViolationKind.WRONG}
 

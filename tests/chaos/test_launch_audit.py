@@ -35,7 +35,6 @@ GUARDS = Guards(
     dexes=frozenset({Dex.RAYDIUM}),
 )
 TRAITS = LaunchedPoolTraits(
-    POOL,
     "raydium",
     fee_bps=100,
     locked_bps=9_000,

@@ -24,12 +24,12 @@ def test_another_seed_gives_another_schedule() -> None:
 
 
 def test_the_short_run_has_every_scenario_once() -> None:
-    assert [turn.scenario for turn in plan_turns(1, ALL)] == list(ALL)
+    assert [turn.name for turn in plan_turns(1, ALL)] == list(ALL)
 
 
 def test_a_long_run_has_every_scenario_equally_often_and_distributes_the_orders() -> None:
     turns = plan_turns(1, ALL, orders=20_000, minutes=20)
-    counts = {name: sum(turn.scenario == name for turn in turns) for name in ALL}
+    counts = {name: sum(turn.name == name for turn in turns) for name in ALL}
     assert len(set(counts.values())) == 1
     assert counts["quiet"] > 1
     assert 20_000 - len(turns) <= sum(turn.orders for turn in turns) <= 30_000
@@ -66,14 +66,14 @@ def test_a_paused_watcher_outlasts_the_lease_of_its_shards() -> None:
 
 def test_a_handover_may_not_wait_for_the_lease() -> None:
     [turn] = plan_turns(1, ["worker_terminated"])
-    assert float(turn.settings["lease_s"]) > 2 * recovery_bound_s(turn.orders)
+    assert float(turn.scenario.settings["lease_s"]) > 2 * recovery_bound_s(turn.orders)
     assert turn.orders >= 1_000
 
 
 def test_the_second_api_is_killed_only_where_it_runs() -> None:
     """It runs while orders are cancelled, and workers, both APIs and PostgreSQL are killed then."""
-    cancelling = [turn for turn in plan_turns(1, ALL) if turn.cancel_share]
-    others = [turn for turn in plan_turns(1, ALL) if not turn.cancel_share]
+    cancelling = [turn for turn in plan_turns(1, ALL) if turn.scenario.cancel_share]
+    others = [turn for turn in plan_turns(1, ALL) if not turn.scenario.cancel_share]
     assert SECOND_API not in {fault.target for turn in others for fault in turn.faults}
     killed = {f.target for turn in cancelling for f in turn.faults if f.kind is FaultKind.KILL}
     assert killed == {"api", SECOND_API, "worker-1", "worker-2", "postgres"}

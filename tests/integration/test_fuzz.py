@@ -7,11 +7,17 @@ from collections import Counter
 import pytest
 from structlog.testing import capture_logs
 
-from backend.trials.fuzz.answers import find_problem_fault
+from backend.trials.fuzz.answers import find_faults, find_problem_fault, list_order_ids
+from backend.trials.fuzz.odd_requests import BATCH, EXECUTE, ORDERS, OddRequest
 from backend.trials.fuzz.run import FuzzRun
 from tests.integration.apis import open_api
 
 REQUESTS = 1_000
+PROBLEM = "application/problem+json"
+REFUSED_BATCH = (
+    '{"status":422,"code":"batch_refused","detail":"a","orders":['
+    '{"problem":{"status":422,"code":"b","detail":"c"}},"d"]}'
+)
 
 
 async def test_an_odd_request_is_refused_with_a_reason_or_stored(
@@ -41,8 +47,42 @@ async def test_an_odd_request_is_refused_with_a_reason_or_stored(
         ('{"status":404,"detail":"b"}', "has no code"),
         ('{"status":500,"code":"a","detail":"b"}', "is an internal error"),
         ("<html>", "is not JSON"),
+        ("[]", "is not an object"),
+        ('{"status":422,"code":"a","detail":"b","errors":["c"]}', "has an error without"),
     ],
 )
 def test_what_a_problem_has_to_say(text: str, fault: str | None) -> None:
     found = find_problem_fault(text)
     assert found is None if fault is None else (found or "").startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "content_type", "text", "faults"),
+    [
+        ("POST", BATCH, 502, "text/html", "<html>", ["502 <html>"]),
+        ("POST", BATCH, 400, "text/html", "<html>", ["400: is not JSON: <html>"]),
+        ("POST", BATCH, 400, PROBLEM, "[]", ["400: is not an object: []"]),
+        ("POST", BATCH, 202, "application/json", "null", ["202: is not an object: null"]),
+        ("POST", EXECUTE, 202, "application/json", "", ["202: is not JSON: "]),
+        ("GET", ORDERS, 200, "text/plain", "", []),
+        (
+            *("POST", BATCH, 422, PROBLEM, REFUSED_BATCH),
+            [
+                "an order of a batch: names no field: {'problem': {'status': 422, 'code': 'b',"
+                " 'detail': 'c'}}",
+                "an order of a batch: is not an object: d",
+            ],
+        ),
+        ("POST", BATCH, 422, "text/plain", '{"orders":[]}', ["422: is text/plain, and no problem"]),
+    ],
+)
+def test_a_fault_of_an_answer_is_told_whatever_came(
+    method: str, path: str, status: int, content_type: str, text: str, faults: list[str]
+) -> None:
+    found = list(find_faults(OddRequest(method, path), status, content_type, text))
+    assert [fault[: len(start)] for fault, start in zip(found, faults, strict=True)] == faults
+
+
+@pytest.mark.parametrize("text", ["", "[]", '"orderId"', '{"orders":["orderId"]}'])
+def test_no_order_is_accepted_by_an_answer_that_is_not_of_orders(text: str) -> None:
+    assert list(list_order_ids(text)) == []

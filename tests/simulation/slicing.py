@@ -24,7 +24,8 @@ from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.job_queue import BrokerModel
 from tests.simulation.model.rows import OrderRow
 from tests.simulation.model.slice_statements import LIST_SLICED
-from tests.simulation.model.slices import TOKENS, list_slices
+from tests.simulation.model.slices import list_slices
+from tests.simulation.model.stored_terms import TOKENS
 from tests.simulation.model.virtual_loop import CURRENT_PROCESS, SimulatedProcess
 from tests.simulation.plan import WorkerFaultKind
 

@@ -1,10 +1,13 @@
-"""Variables that are named as settings are, and are none."""
+"""Variables that are named as settings are, and are none; values that name what there is not."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from backend.config import find_unknown_variables
+from backend.config import ConfigurationError, Settings, find_unknown_variables
+from backend.engine.worker import run_worker
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,9 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_probably_meant(
 def test_settings_and_the_variables_of_clients_are_known() -> None:
     known = ("ORDER_ENGINE_PORT", "order_engine_port", "ORDER_ENGINE_API_KEY", "REDIS_URL", "PATH")
     assert find_unknown_variables(known) == []
+
+
+async def test_a_worker_refuses_to_crash_at_a_point_that_there_is_not() -> None:
+    settings = Settings.load(crash_at="qouted:1")
+    with pytest.raises(ConfigurationError, match=r"^ORDER_ENGINE_CRASH_AT names none of .*qouted$"):
+        await run_worker(settings, on_ready=lambda: None, stop=asyncio.Event())

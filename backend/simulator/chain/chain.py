@@ -104,7 +104,7 @@ class Chain:
 
     def list_program_accounts(self, program: Pubkey) -> Iterator[tuple[Pubkey, Account]]:
         """The accounts that a program owns, with their addresses."""
-        for keys in (self.bank.list_owned(program), self._mints, self.pools.list_addresses()):
+        for keys in (self.bank.list_owned(program), self._mints, self.pools.list_owned(program)):
             for key in keys:
                 account = self.get_account(key)
                 if account is not None and account.owner == program:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -29,7 +30,6 @@ LAUNCHES_MAX: Final = 1_000
 """Most launched tokens, and most launched pools."""
 _FACT: Final = "launches"
 _SUPPLY_UNITS: Final = 10**9
-_MINT_BYTES: Final = 82
 _EXTENSIONS_OFFSET: Final = 165
 _ACCOUNT_TYPE_MINT: Final = b"\x01"
 _TRANSFER_FEE: Final = 1
@@ -159,12 +159,12 @@ class Launches:
 
     def get_decimals(self, mint: str) -> int:
         """The decimals of a token, 0 if there is none."""
-        account = self._accounts.get(Pubkey.from_string(mint))
+        account = self._accounts.get(_parse_address(mint))
         return 0 if account is None else account.data[44]
 
     def get_token_program(self, mint: str) -> Pubkey:
         """The program of a token."""
-        account = self._accounts.get(Pubkey.from_string(mint))
+        account = self._accounts.get(_parse_address(mint))
         return TOKEN_PROGRAM if account is None else account.owner
 
     def launch_mint(self, **traits: Any) -> LaunchedMint:
@@ -215,6 +215,12 @@ class Launches:
             self._add_mint(LaunchedMint(**each))
         for each in stored["pools"]:
             self._add_pool(LaunchedPoolTerms(**{**each, "dex": Dex(each["dex"])}))
+
+
+@lru_cache(65_536)
+def _parse_address(text: str) -> Pubkey:
+    """An address that is read again with every transaction of its token."""
+    return Pubkey.from_string(text)
 
 
 def _derive_address(what: object) -> Pubkey:

@@ -124,9 +124,13 @@ class PoolMarket:
         for key in pool.encode_accounts():
             self._pools_by_account.setdefault(key, state)
 
-    def list_addresses(self) -> Iterator[Pubkey]:
-        """The addresses of all accounts of pools."""
-        return iter(list(self._pools_by_account))
+    def list_owned(self, program: Pubkey) -> list[Pubkey]:
+        """The addresses of the accounts of pools that a program owns."""
+        return [
+            key
+            for key, state in self._pools_by_account.items()
+            if state.accounts[key].owner == program
+        ]
 
     def get_pool(self, address: Pubkey, slot: int) -> HostedPool | None:
         """A pool in its current state of the current slot."""

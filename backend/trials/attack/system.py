@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
-from backend.embedded import child_process
-from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.trials import process_usage as usage
+from backend.trials.whole_engine import run_whole_engine
 
 KEY: Final = "attack-trial-client-key"
 """The key of the client that behaves."""
-START_TIMEOUT_S: Final = 120.0
 _LIMITED: Final = 'ulimit -n "$0" && exec "$@"'
 _API: Final = "api"
 
@@ -50,25 +43,10 @@ async def run_engine(data_dir: Path, descriptors: int) -> AsyncIterator[EngineUn
 
     Raises ``Transient`` if it does not start.
     """
-    log_dir = data_dir / "logs"
-    log_dir.mkdir(mode=0o700)
-    settings = {
-        "data_dir": data_dir,
-        "port": 0,
-        "profile": Profile.INSTANT,
-        "api_keys": f"client:{KEY}",
-        "log_level": "warning",
-    }
-    argv = ("/bin/sh", "-c", _LIMITED, str(descriptors), sys.executable, "-m", "backend.cli", "up")
-    env = build_child_environment(os.environ, **settings)
-    program = EngineProcess(
-        ProcessCommand("up", (*argv, "--headless"), env, START_TIMEOUT_S), log_dir
-    )
-    process = await program.start()
-    try:
-        yield EngineUnderAttack(program.address, _find_api(process.pid))
-    finally:
-        await child_process.stop_process(process, ((signal.SIGTERM, 30.0),), asyncio.Event())
+    limit = ("/bin/sh", "-c", _LIMITED, str(descriptors))
+    settings = {"api_keys": f"client:{KEY}", "log_level": "warning"}
+    async with run_whole_engine(data_dir, settings, limit) as engine:
+        yield EngineUnderAttack(engine.url, _find_api(engine.pid))
 
 
 def _find_api(parent: int) -> int:

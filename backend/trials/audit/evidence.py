@@ -156,7 +156,12 @@ def _list_releases(events: Iterable[asyncpg.Record]) -> Iterator[OrderRelease]:
             told_price = prices.get("limit_price" if is_limit else "trigger_price")
             released.add(order_id)
             yield OrderRelease(
-                order_id, e["type"], e["executable_price"], e["trigger_price"], told_price
+                order_id,
+                e["type"],
+                e["executable_price"],
+                e["trigger_price"],
+                told_price,
+                is_limit,
             )
         elif e["status"] in {Status.PENDING, Status.WAITING}:
             prices |= {name: e[name] for name in _TOLD_PRICES if e[name] is not None}
@@ -174,7 +179,6 @@ async def fetch_launched(session: aiohttp.ClientSession, url: str) -> dict[str, 
         pools = (await response.json())["pools"]
     return {
         each["pool"]: LaunchedPoolTraits(
-            each["pool"],
             each["venue"],
             each["feeBps"],
             each["lockedBps"],

@@ -40,14 +40,10 @@ def find_broken_groups(evidence: Evidence) -> Iterator[Violation]:
 
 def find_wrong_children(evidence: Evidence) -> Iterator[Violation]:
     """Find entries without their bracket, and children that sell other than what was received."""
-    children: defaultdict[str, list[OrderRow]] = defaultdict(list)
-    for row in evidence.rows.values():
-        if row.parent_id is not None:
-            children[row.parent_id].append(row)
     for entry in evidence.rows.values():
         if not entry.bracket_size:
             continue
-        placed = children[entry.id]
+        placed = evidence.children_by_parent.get(entry.id, ())
         is_filled = entry.status is Status.CONFIRMED and entry.amount_out is not None
         if is_filled and len(placed) != entry.bracket_size:
             message = f"order {entry.id} was filled, and has {len(placed)} of its bracket"

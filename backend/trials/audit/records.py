@@ -72,6 +72,7 @@ class OrderRelease(NamedTuple):
 
     Both are decimals of the same token, ``None`` where the event has none. ``told_price`` is what
     its owner was told last that it waits for, ``None`` for what follows from a trailing distance.
+    ``is_limit``: it met the order's limit, for which a stop-limit waits once it was released.
     """
 
     order_id: str
@@ -79,6 +80,7 @@ class OrderRelease(NamedTuple):
     executable_price: str | None
     trigger_price: str | None
     told_price: str | None = None
+    is_limit: bool = False
 
 
 class OrderTransition(NamedTuple):
@@ -105,7 +107,6 @@ class ExecutedSwap:
 class LaunchedPoolTraits:
     """A launched pool as the node made it; ``reserve_in`` is of the token that buys from it."""
 
-    pool: str
     dex: str
     fee_bps: int
     locked_bps: int
@@ -191,6 +192,15 @@ class Evidence:
         for transition in self.journal:
             transitions_by_order[transition.order_id].append(transition)
         return transitions_by_order
+
+    @cached_property
+    def children_by_parent(self) -> Mapping[str, Sequence[OrderRow]]:
+        """The orders that came to be of each order."""
+        children_by_parent = defaultdict(list)
+        for row in self.rows.values():
+            if row.parent_id is not None:
+                children_by_parent[row.parent_id].append(row)
+        return children_by_parent
 
     @cached_property
     def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:

@@ -17,18 +17,15 @@ _ENDED_BY_SLICES: Final = frozenset({Status.CONFIRMED, Status.FAILED})
 
 def find_wrong_slices(evidence: Evidence) -> Iterator[Violation]:
     """Find slices that were placed twice or not as told, and sums that do not add up."""
-    children: defaultdict[str, list[OrderRow]] = defaultdict(list)
-    for row in evidence.rows.values():
-        if row.parent_id is not None:
-            children[row.parent_id].append(row)
     placings: defaultdict[str, list[SlicePlacing]] = defaultdict(list)
     for placing in evidence.slices:
         placings[placing.parent_id].append(placing)
     for row in evidence.rows.values():
         if row.is_sliced:
+            children = evidence.children_by_parent.get(row.id, ())
             for fault in (
-                *_find_wrong_placings(row, placings[row.id], children[row.id]),
-                *_find_wrong_sums(row, children[row.id]),
+                *_find_wrong_placings(row, placings[row.id], children),
+                *_find_wrong_sums(row, children),
             ):
                 yield Violation(ViolationKind.WRONG, f"order {row.id} {fault}")
 

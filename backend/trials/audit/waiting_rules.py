@@ -5,7 +5,6 @@ That none receives less than its limit, and that each ends, are rules of ``rules
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -51,11 +50,9 @@ def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
 
     That is what their owners were told last: an amended order is not released by its old terms.
     """
-    releases: Counter[str] = Counter()
     for release in evidence.releases:
         if release.type == OrderType.SNIPER:  # it waits for no price: see ``find_wrong_snipes``
             continue
-        releases[release.order_id] += 1
         if release.executable_price is None or release.trigger_price is None:
             yield _report(f"order {release.order_id} was released without a price")
             continue
@@ -64,10 +61,8 @@ def find_early_releases(evidence: Evidence) -> Iterator[Violation]:
                 f"order {release.order_id} was released by {release.trigger_price}, and waits for"
                 f" {release.told_price}"
             )
-        # A stop-limit that was released once waits for its limit.
-        is_limit = release.type == OrderType.STOP_LIMIT and releases[release.order_id] > 1
         executable, trigger = Decimal(release.executable_price), Decimal(release.trigger_price)
-        is_rising = is_limit or release.type in _RISING
+        is_rising = release.is_limit or release.type in _RISING
         if executable < trigger if is_rising else executable > trigger:
             yield _report(
                 f"order {release.order_id}, a {release.type} at {trigger}, was released at"

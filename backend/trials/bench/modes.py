@@ -183,7 +183,7 @@ class ModeRunner:
         load = self.load.waiting
         count, size = self.load.orders[Mode.WAITING], self.load.batch_orders
         # An engine of its own: what waits would wait in those of other modes, too.
-        async with self._open_run(replace(self.layout), connections=2) as run:
+        async with self._open_run(self.layout, connections=2) as run:
             figures = await measure_waiting(run, load, count, size)
             violations = await run.find_violations()
         if load.ladder:

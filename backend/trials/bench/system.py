@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -16,6 +17,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import aiohttp
 
 from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
@@ -70,6 +73,15 @@ class RunningEngine:
                 if process.returncode is not None:
                     reason = f"{name} {child_process.describe_exit(process)} during the run"
                     raise Transient("process_ended", reason)
+
+    async def sum_worker_metric(self, session: aiohttp.ClientSession, name: str) -> float:
+        """The sum of a metric over the workers; one that does not tell it counts as 0."""
+        total = 0.0
+        for url in self.worker_metrics_urls:
+            async with session.get(url) as response:
+                found = re.search(rf"^{name} (\S+)$", await response.text(), re.MULTILINE)
+            total += float(found[1]) if found else 0.0
+        return total
 
 
 @asynccontextmanager

@@ -35,9 +35,7 @@ class ChaosReport:
     def print_schedule(self, turns: Sequence[Turn]) -> None:
         """Print the planned faults of each turn."""
         for turn in turns:
-            self._print(
-                f"{turn.number}. {turn.scenario}: {turn.orders} orders in {turn.post_s:g} s"
-            )
+            self._print(f"{turn.number}. {turn.name}: {turn.orders} orders in {turn.post_s:g} s")
             for fault in turn.faults:
                 self._print(f"   {fault}")
 

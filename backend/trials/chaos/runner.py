@@ -101,7 +101,7 @@ class ScenarioRunner:
 
     async def run_turn(self, turn: Turn) -> TurnResult:
         """Run one turn, from its first order to its audit."""
-        await self._system.set_worker_settings(turn.settings)
+        await self._system.set_worker_settings(turn.scenario.settings)
         mark = await self._collector.record_mark()
         observed = ClientObservations()
         async with (
@@ -115,7 +115,7 @@ class ScenarioRunner:
                 for injection in injections:
                     faults_injected += await injection
                 healed_at = await self._database_time()
-                if turn.is_cancelled_at_end:
+                if turn.scenario.is_cancelled_at_end:
                     group.create_task(self._cancel_until(posting, api_urls, observed))
                 await self._collector.await_orders_ended(mark, posting, ORDERS_TIMEOUT_S)
             snapshot = await self._collector.fetch_orders(mark, observed)
@@ -123,8 +123,8 @@ class ScenarioRunner:
             mark, snapshot, observed, {"the stream": observed.stream}
         )
         bound_s = recovery_bound_s(len(snapshot.rows), self._machine_s)
-        if turn.has_waiting:  # until they expire, by a clock that may have been set
-            bound_s += min(turn.wait_s, CLOCK_AHEAD_S)
+        if turn.scenario.has_waiting:  # until they expire, by a clock that may have been set
+            bound_s += min(turn.scenario.wait_s, CLOCK_AHEAD_S)
         return _build_result(
             turn, evidence, snapshot, observed, faults_injected, healed_at, bound_s
         )
@@ -147,7 +147,7 @@ class ScenarioRunner:
         """The API processes of a turn: a second one if it cancels orders."""
         async with AsyncExitStack() as stack:
             urls = [self._system.api_url]
-            if turn.cancel_share:
+            if turn.scenario.cancel_share:
                 second = self._system.run_extra_api(SECOND_API)
                 urls.append(await stack.enter_async_context(second))
             yield urls
@@ -157,21 +157,21 @@ class ScenarioRunner:
     ) -> None:
         cancel_random = Random(f"{self._seed} {turn.number} cancels")  # noqa: S311 - repeatable
         canceller = OrderCanceller(
-            self._session, api_urls, turn.cancel_share, cancel_random, observed
+            self._session, api_urls, turn.scenario.cancel_share, cancel_random, observed
         )
         build_body = await self._choose_bodies(turn)
         async with asyncio.TaskGroup() as group:
-            if turn.cancel_share:
+            if turn.scenario.cancel_share:
                 group.create_task(canceller.cancel_by_token(SWEEPS, turn.post_s))
-            for n in range(1 if turn.is_burst else CLIENTS):
-                name = f"{turn.number}-{turn.scenario}-{n}"
+            for n in range(1 if turn.scenario.is_burst else CLIENTS):
+                name = f"{turn.number}-{turn.name}-{n}"
                 random = Random(f"{self._seed} {name}")  # noqa: S311 - repeatable, not secret
                 client = TrialClient(
                     *(self._session, self._system.api_url, name, random, observed),
                     build_body=build_body,
                     beside=canceller.maybe_cancel,
                 )
-                if turn.is_burst:
+                if turn.scenario.is_burst:
                     group.create_task(client.post_batch(turn.orders))
                 else:
                     orders = turn.orders // CLIENTS + (n < turn.orders % CLIENTS)
@@ -188,13 +188,13 @@ class ScenarioRunner:
             await asyncio.sleep(CANCEL_S)
 
     async def _choose_bodies(self, turn: Turn) -> Callable[[Random], Json]:
-        if turn.is_sliced:
+        if turn.scenario.is_sliced:
             return build_sliced_body
-        if not turn.has_waiting:
+        if not turn.scenario.has_waiting:
             return build_order_body
-        wait = timedelta(seconds=turn.post_s + turn.wait_s)
+        wait = timedelta(seconds=turn.post_s + turn.scenario.wait_s)
         expires_at = await self._database_time() + wait
-        if turn.has_pairs:
+        if turn.scenario.has_pairs:
             return PairBuilder(expires_at).build
         return partial(build_waiting_body, expires_at=expires_at)
 
@@ -234,7 +234,11 @@ def _build_result(
     bound_s: float,
 ) -> TurnResult:
     recovery_s = 0.0
-    ends = (Status.CONFIRMED, Status.FAILED, *([Status.CANCELLED] if turn.cancel_share else []))
+    ends = (
+        Status.CONFIRMED,
+        Status.FAILED,
+        *([Status.CANCELLED] if turn.scenario.cancel_share else []),
+    )
     end_counts = dict.fromkeys(ends, 0)
     for order_id, ended_at in snapshot.ended_at.items():
         since = max(healed_at, snapshot.created_at[order_id])
@@ -243,13 +247,13 @@ def _build_result(
         end_counts[status] = end_counts.get(status, 0) + 1
     violations = audit(evidence)
     violations += find_unanswered(observed)
-    if turn.has_waiting and not snapshot.releases:
+    if turn.scenario.has_waiting and not snapshot.releases:
         violations.append(Violation(ViolationKind.LOST, "no waiting order was ever released"))
     if recovery_s > bound_s:
         message = f"an order took {recovery_s:.1f} s after the last fault to end"
         violations.append(Violation(ViolationKind.STUCK, message))
     return TurnResult(
-        turn.scenario,
+        turn.name,
         len(snapshot.rows),
         {status.value: count for status, count in end_counts.items()},
         len(turn.faults),

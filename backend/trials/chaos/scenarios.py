@@ -53,9 +53,10 @@ CRASH_ORDERS: Final = 80
 class Scenario:
     """One way of breaking the engine. ``settings`` apply to the workers while it runs.
 
-    ``cancel_share`` of the orders are cancelled, through two API processes. With ``has_waiting``
-    orders wait for a price near the market's, until it was met or they expire, ``wait_s`` after the
-    last was posted, or are cancelled in the end. With ``has_pairs`` each two of them are a group.
+    ``is_burst`` posts all orders at once, in one batch. ``cancel_share`` of the orders are
+    cancelled, through two API processes. With ``has_waiting`` orders wait for a price near the
+    market's, until it was met or they expire, ``wait_s`` after the last was posted, or are
+    cancelled in the end. With ``has_pairs`` each two of them are a group.
     """
 
     description: str
@@ -67,8 +68,12 @@ class Scenario:
     has_waiting: bool = False
     is_sliced: bool = False
     has_pairs: bool = False
-    wait_s: float = WAIT_S
     is_cancelled_at_end: bool = False
+
+    @property
+    def wait_s(self) -> float:
+        """How long orders wait for a price after the last was posted."""
+        return CANCELLED_WAIT_S if self.is_cancelled_at_end else WAIT_S
 
 
 def _inject_nothing(random: FaultRandom) -> Iterator[Fault]:
@@ -209,7 +214,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         "each watcher dies at another point of its watch, and nobody else watches",
         crash_watchers,
         has_waiting=True,
-        wait_s=CANCELLED_WAIT_S,
         is_cancelled_at_end=True,
     ),
     "watcher_paused": Scenario(

@@ -4,8 +4,8 @@ It is derived from a seed before any process is started."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -23,21 +23,14 @@ LONG_TURN_S: Final = 11.0
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One run of a scenario. ``is_burst`` posts all orders at once, in one batch."""
+    """One run of the scenario ``name``."""
 
     number: int
-    scenario: str
+    name: str
+    scenario: Scenario
     orders: int
     post_s: float
     faults: tuple[Fault, ...]
-    settings: Mapping[str, str] = field(default_factory=dict)
-    is_burst: bool = False
-    cancel_share: float = 0.0
-    has_waiting: bool = False
-    is_sliced: bool = False
-    has_pairs: bool = False
-    wait_s: float = 0.0
-    is_cancelled_at_end: bool = False
 
 
 def plan_turns(
@@ -66,23 +59,8 @@ def plan_turns(
         faults = sorted(
             scenario.generate_faults(FaultRandom(random, post_s)), key=lambda fault: fault.at_s
         )
-        turns.append(
-            Turn(
-                number,
-                name,
-                _count_orders(scenario, share),
-                post_s,
-                tuple(faults),
-                scenario.settings,
-                scenario.is_burst,
-                scenario.cancel_share,
-                scenario.has_waiting,
-                scenario.is_sliced,
-                scenario.has_pairs,
-                scenario.wait_s,
-                scenario.is_cancelled_at_end,
-            )
-        )
+        order_count = _count_orders(scenario, share)
+        turns.append(Turn(number, name, scenario, order_count, post_s, tuple(faults)))
     return turns
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from backend.trials.fuzz.odd_requests import OddRequest
@@ -12,12 +12,23 @@ _PROBLEM: Final = "application/problem+json"
 _WITH_FIELDS: Final = 422
 _WITHOUT_FIELDS: Final = frozenset({"filter_required", "batch_refused"})
 """What is refused for no field of its own; a batch has the problem of each of its orders."""
+_NO_OBJECT: Final = "is not an object"
+
+
+class _NotAnObjectError(Exception):
+    """An answer is no JSON object; the message says what it is not."""
 
 
 def find_faults(request: OddRequest, status: int, content_type: str, text: str) -> Iterator[str]:
     """Find what is wrong with an answer over HTTP."""
     if status >= 500:
         yield f"{status} {text[:300]}"
+        return
+    try:
+        answer = _parse_object(text)
+    except _NotAnObjectError as error:
+        if status >= 400 or request.method == "POST":
+            yield f"{status}: {error}: {text[:300]}"
         return
     if status >= 400:
         fault = find_problem_fault(text, status)
@@ -26,11 +37,14 @@ def find_faults(request: OddRequest, status: int, content_type: str, text: str) 
         if fault is not None:
             yield f"{status}: {fault}: {text[:300]}"
     if request.is_batch:
-        yield from _find_entry_faults(text)
+        yield from _find_entry_faults(answer)
 
 
-def _find_entry_faults(text: str) -> Iterator[str]:
-    for entry in json.loads(text).get("orders", ()):
+def _find_entry_faults(answer: Mapping[str, Any]) -> Iterator[str]:
+    for entry in answer.get("orders", ()):
+        if not isinstance(entry, dict):
+            yield f"an order of a batch: {_NO_OBJECT}: {entry}"
+            continue
         fault = find_problem_fault(json.dumps(entry["problem"])) if "problem" in entry else None
         if fault is not None:
             yield f"an order of a batch: {fault}: {entry}"
@@ -39,9 +53,9 @@ def _find_entry_faults(text: str) -> Iterator[str]:
 def find_problem_fault(text: str, status: int | None = None) -> str | None:
     """What a problem lacks, ``None`` if it names a code, and each field that is wrong."""
     try:
-        problem: Any = json.loads(text)
-    except ValueError:
-        return "is not JSON"
+        problem = _parse_object(text)
+    except _NotAnObjectError as error:
+        return str(error)
     errors = problem.get("errors", [])
     is_of_fields = problem.get("status") == _WITH_FIELDS
     checks = {
@@ -50,7 +64,10 @@ def find_problem_fault(text: str, status: int | None = None) -> str | None:
         "is an internal error": problem.get("status", 500) < 500,
         "names no field": not is_of_fields or errors or problem.get("code") in _WITHOUT_FIELDS,
         "has an error without a field, code or reason": all(
-            {"field", "code", "reason"} <= error.keys() and error["reason"] for error in errors
+            isinstance(error, dict)
+            and {"field", "code", "reason"} <= error.keys()
+            and error["reason"]
+            for error in errors
         ),
     }
     return next((fault for fault, is_good in checks.items() if not is_good), None)
@@ -58,7 +75,21 @@ def find_problem_fault(text: str, status: int | None = None) -> str | None:
 
 def list_order_ids(text: str) -> Iterator[str]:
     """The orders that an answer says to be accepted."""
-    reply: Any = json.loads(text)
+    try:
+        reply = _parse_object(text)
+    except _NotAnObjectError:
+        return  # a fault that ``find_faults`` tells of
     for entry in reply.get("orders", [reply]):
-        if "orderId" in entry:
+        if isinstance(entry, dict) and "orderId" in entry:
             yield str(entry["orderId"])
+
+
+def _parse_object(text: str) -> dict[str, Any]:
+    """The object that a text is. Raises ``_NotAnObjectError``."""
+    try:
+        value: Any = json.loads(text)
+    except ValueError:
+        raise _NotAnObjectError("is not JSON") from None
+    if not isinstance(value, dict):
+        raise _NotAnObjectError(_NO_OBJECT)
+    return value

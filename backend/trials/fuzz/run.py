@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -76,7 +77,7 @@ class FuzzRun:
         for fault in find_faults(request, response.status, response.content_type, text):
             self._report(request, fault)
         if response.status == 202 and request.method == "POST":
-            self._accept(text)
+            self._accept(list_order_ids(text))
 
     async def _open_socket(self, request: OddRequest) -> None:
         """Open a socket and send its first message, if it has one; its first frame tells enough."""
@@ -96,15 +97,15 @@ class FuzzRun:
         message = await socket.receive()
         if message.type is not aiohttp.WSMsgType.TEXT:
             self._report(request, f"the socket said {message}")
-        elif "orderId" in message.json():
-            self._accept(message.data)
+        elif order_ids := list(list_order_ids(message.data)):
+            self._accept(order_ids)
         else:
             fault = find_problem_fault(message.data)
             if fault is not None:
                 self._report(request, f"the socket's problem {fault}: {message.data[:300]}")
 
-    def _accept(self, text: str) -> None:
-        for order_id in list_order_ids(text):
+    def _accept(self, order_ids: Iterable[str]) -> None:
+        for order_id in order_ids:
             self._result.accepted.add(order_id)
             if len(self._source.order_ids) < KNOWN_IDS_MAX:
                 self._source.order_ids.append(order_id)

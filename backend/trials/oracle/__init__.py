@@ -2,7 +2,7 @@
 
 The node's clock is halted, and the path is walked slot by slot: the chain advances with its prices
 in one step, the watcher judges that slot, the pools are read for the replay. ``orders`` draws the
-orders, ``path`` walks and records, ``replay`` says for each order when it should have been met by
-the recorded pools, from what ORDERS.md says of its type and nothing of ``triggers``; ``run`` puts
-them together and compares, ``system`` starts what it runs on.
+orders, ``path`` walks and records, ``rules`` says when an order should be met, from what ORDERS.md
+says of its type and nothing of ``triggers``; ``comparison`` replays the recorded pools for each
+order and compares, ``run`` puts them together, ``system`` starts what it runs on.
 """

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from solders.pubkey import Pubkey
 
-from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.client import KEYS_MAX, RpcClient
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Quote
-from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT, WBTC, WETH
+from backend.domain.tokens import BONK, JUP, KNOWN_TOKENS, RAY, SOL, USDC, USDT, WBTC, WETH
+from backend.simulator.market.prices import usd_price_e6
+from backend.simulator.options import SimulatorOptions
 from backend.trials.oracle.orders import Direction
 from backend.venues import VENUES
 from backend.venues.venue import Account, Pool, Venue
@@ -23,9 +25,10 @@ from backend.venues.venue import Account, Pool, Venue
 Json = dict[str, Any]
 
 PAIRS: Final = ((SOL, USDC), (JUP, USDC), (BONK, SOL), (SOL, RAY), (WETH, USDT), (WBTC, SOL))
-DOLLARS: Final = {SOL: 100, USDC: 1, USDT: 1, JUP: 0.9, BONK: 2e-5, RAY: 2, WETH: 3e3, WBTC: 9e4}
+DOLLARS: Final = {
+    token: usd_price_e6(token, SimulatorOptions().sol_price) / 1_000_000 for token in KNOWN_TOKENS
+}
 """About what one token is worth on the simulated node."""
-ACCOUNTS_MAX: Final = 100
 MOVE_BPS: Final = 60
 JUMP_BPS: Final = 500
 JUMP_SHARE: Final = 0.05
@@ -63,6 +66,15 @@ def _quote(pool: Pool, mint_in: Pubkey, amount_in: int) -> Quote | None:
         return None
 
 
+class _PathPool(NamedTuple):
+    """A pool of a pair, and the accounts that it is read from."""
+
+    tokens: frozenset[Token]
+    venue: Venue
+    address: Pubkey
+    accounts: Sequence[Pubkey]
+
+
 @dataclass(slots=True)
 class MarketPath:
     """Walks the chain of a node and records its pools; the chain must be halted."""
@@ -71,7 +83,7 @@ class MarketPath:
     session: aiohttp.ClientSession
     random: Random
     steps: list[Step] = field(default_factory=list)
-    _accounts: dict[tuple[Venue, Pubkey], Sequence[Pubkey]] = field(default_factory=dict)
+    _pools: list[_PathPool] = field(default_factory=list)
     _levels: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     async def halt(self) -> None:
@@ -103,30 +115,18 @@ class MarketPath:
     async def record(self) -> Step:
         """Read all pools of the current slot."""
         async with RpcClient(self.chain_url) as rpc:
-            if not self._accounts:
-                await self._find_accounts(rpc)
-            keys = list(dict.fromkeys(key for keys in self._accounts.values() for key in keys))
+            if not self._pools:
+                self._pools = await _find_pools(rpc)
+            keys = list(dict.fromkeys(key for each in self._pools for key in each.accounts))
             slot, accounts = await _read_accounts(rpc, keys)
         pools: dict[frozenset[Token], list[Pool]] = {}
-        for base, quote in PAIRS:
-            mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
-            for venue in VENUES:
-                address = venue.derive_pool_address(*mints)
-                own = {key: accounts[key] for key in self._accounts[venue, address]}
-                pool = venue.decode_pool(address, own, slot)
-                pools.setdefault(frozenset((base, quote)), []).append(pool)
+        for each in self._pools:
+            own = {key: accounts[key] for key in each.accounts}
+            pool = each.venue.decode_pool(each.address, own, slot)
+            pools.setdefault(each.tokens, []).append(pool)
         step = Step(slot, pools)
         self.steps.append(step)
         return step
-
-    async def _find_accounts(self, rpc: RpcClient) -> None:
-        for base, quote in PAIRS:
-            mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
-            for venue in VENUES:
-                address = venue.derive_pool_address(*mints)
-                _, (account,) = await rpc.get_multiple_accounts([address])
-                assert account is not None, "the simulated node has every pool"
-                self._accounts[venue, address] = venue.list_accounts(address, account)
 
     async def _control(self, path: str, body: Json) -> Json:
         url = f"{self.chain_url}/control/{path}"
@@ -136,13 +136,26 @@ class MarketPath:
             return reply
 
 
+async def _find_pools(rpc: RpcClient) -> list[_PathPool]:
+    pools = []
+    for base, quote in PAIRS:
+        mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
+        for venue in VENUES:
+            address = venue.derive_pool_address(*mints)
+            _, (account,) = await rpc.get_multiple_accounts([address])
+            assert account is not None, "the simulated node has every pool"
+            keys = venue.list_accounts(address, account)
+            pools.append(_PathPool(frozenset((base, quote)), venue, address, keys))
+    return pools
+
+
 async def _read_accounts(
     rpc: RpcClient, keys: Sequence[Pubkey]
 ) -> tuple[int, dict[Pubkey, Account | None]]:
     found: dict[Pubkey, Account | None] = {}
     slots = set()
-    for at in range(0, len(keys), ACCOUNTS_MAX):
-        part = keys[at : at + ACCOUNTS_MAX]
+    for at in range(0, len(keys), KEYS_MAX):
+        part = keys[at : at + KEYS_MAX]
         slot, accounts = await rpc.get_multiple_accounts(part)
         slots.add(slot)
         found.update(zip(part, accounts, strict=True))

@@ -1,4 +1,4 @@
-"""One run: places orders, and walks the path under the engine's watcher, which is replaced twice.
+"""One run: places orders, and walks the path under the engine's watcher, which others replace.
 
 The watcher runs in this process, without a worker beside it: what it releases is not executed, so
 that no swap moves a price.

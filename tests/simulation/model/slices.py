@@ -10,13 +10,10 @@ from uuid import UUID
 
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderTerms, TimeInForce
-from backend.domain.tokens import TokenRegistry
 from backend.domain.waiting.slices import LATE_AFTER, SliceSchedule
-from backend.store.leases.leased_orders import parse_terms
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.rows import OrderRow
-
-TOKENS = TokenRegistry()
+from tests.simulation.model.stored_terms import parse_stored_terms
 
 
 def is_sliced(row: OrderRow) -> bool:
@@ -86,23 +83,11 @@ def parse_slices(columns: Sequence[Sequence[Any]]) -> list[SliceWrite]:
 
 
 def _parse_slice(values: Sequence[Any]) -> SliceWrite:
-    order_id, _, _, _, _, _, kind, token_in, token_out, amount_in, least, slippage, cap, *rest = (
-        values
-    )
-    tif, expires_at, _, condition, _, parent_id, parent_seq, data, first, gap, ahead = rest
-    row = {
-        "type": kind,
-        "token_in": token_in,
-        "token_out": token_out,
-        "amount_in": amount_in,
-        "min_amount_out": least,
-        "slippage_bps": slippage,
-        "max_price_impact_bps": cap,
-        "condition": condition,
-    }
+    order_id, _, _, _, _, _, *terms = values[:13]
+    tif, expires_at, _, condition, _, parent_id, parent_seq, data, first, gap, ahead = values[13:]
     return SliceWrite(
         order_id,
-        parse_terms(row, TOKENS),  # type: ignore[arg-type]
+        parse_stored_terms(*terms, condition),
         TimeInForce(tif),
         None if expires_at is None else expires_at.timestamp(),
         parent_id,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Status
-from backend.domain.tokens import TokenRegistry
-from backend.store.leases.leased_orders import parse_terms
 from tests.simulation.model.rows import OrderRow
-
-_TOKENS = TokenRegistry()
+from tests.simulation.model.stored_terms import parse_stored_terms
 
 
 class TransitionWrite(NamedTuple):
@@ -81,19 +78,8 @@ def parse_children(columns: Sequence[Sequence[Any]]) -> list[ChildOrder]:
 
 
 def _parse_child(values: Sequence[Any]) -> ChildOrder:
-    child_id, parent_id, oco_group, kind, token_in, token_out, amount_in, least, *rest = values
-    slippage_bps, max_price_impact_bps, condition, _ = rest
-    row = {
-        "type": kind,
-        "token_in": token_in,
-        "token_out": token_out,
-        "amount_in": amount_in,
-        "min_amount_out": least,
-        "slippage_bps": slippage_bps,
-        "max_price_impact_bps": max_price_impact_bps,
-        "condition": condition,
-    }
-    return ChildOrder(child_id, parent_id, parse_terms(cast(Any, row), _TOKENS), oco_group)
+    child_id, parent_id, oco_group, *terms, _ = values
+    return ChildOrder(child_id, parent_id, parse_stored_terms(*terms), oco_group)
 
 
 def check_constraints(write: TransitionWrite, tx_hash: str | None, dex: str | None) -> None:

@@ -7,7 +7,6 @@ first orders of the other owner come right then.
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,6 @@ from backend.trials.bench.verification import Connection
 OWNER_KEYS: Final = {"few": "few-orders-000000", "many": "many-orders-00000"}
 """Two owners and their API keys."""
 
-_LEASES_LOST: Final = re.compile(r"^leases_lost_total (\S+)$", re.MULTILINE)
 _SELECT_CONFIRMATIONS: Final = """
 SELECT order_id::text, extract(epoch FROM at)::float8 AS at_s FROM order_events
 WHERE order_id = ANY($1::uuid[]) AND status = 'confirmed'
@@ -67,7 +65,8 @@ async def measure_fairness(run: BenchRun, load: FairnessLoad) -> Figures:
 
     _, loaded = await run.measure(post_behind_backlog)
     figures["orders_per_s"] = loaded["orders_per_s"]
-    figures["leases_lost"] = await _count_leases_lost(run.system.worker_metrics_urls)
+    async with aiohttp.ClientSession() as session:
+        figures["leases_lost"] = await run.system.sum_worker_metric(session, "leases_lost_total")
     figures["calibration_ms"] = (idle["calibration_ms"] + loaded["calibration_ms"]) / 2
     return figures
 
@@ -106,13 +105,3 @@ def _pause_processes(pids: Sequence[int]) -> Iterator[None]:
 def _send_signal(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         os.kill(pid, number)
-
-
-async def _count_leases_lost(metrics_urls: Sequence[str]) -> float:
-    lost = 0.0
-    async with aiohttp.ClientSession() as session:
-        for url in metrics_urls:
-            async with session.get(url) as response:
-                found = _LEASES_LOST.search(await response.text())
-            lost += float(found[1]) if found else 0.0
-    return lost

@@ -7,7 +7,6 @@ both. Prices move all the time, as the simulated node's do.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -17,16 +16,22 @@ from typing import Any, Final
 import aiohttp
 
 from backend.domain.errors import Transient
+from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT, WETH
+from backend.simulator.market.prices import usd_price_e6
+from backend.simulator.options import SimulatorOptions
 from backend.trials import process_usage as usage
 from backend.trials.bench import order_bodies
 from backend.trials.bench.bench_run import BenchRun
 from backend.trials.bench.figures import Figures, difference_percent, summarize_delays
-from backend.trials.bench.load_client import PostResults
 
 Json = dict[str, Any]
 
-PRICES: Final = {"SOL": 100, "USDC": 1, "USDT": 1, "JUP": 0.9, "BONK": 2e-5, "RAY": 2, "WETH": 3e3}
-"""What the simulated node's tokens are worth, about: 21 pairs."""
+TOKENS: Final = (SOL, USDC, USDT, JUP, BONK, RAY, WETH)
+"""Those of the orders: 21 pairs."""
+PRICES: Final = {
+    token.symbol: usd_price_e6(token, SimulatorOptions().sol_price) / 1_000_000 for token in TOKENS
+}
+"""What one token is worth on the simulated node, about."""
 FAR: Final = (0.2, 0.6)
 """How far from the market orders are that must not be met, as fractions of its price."""
 NEAR: Final = 0.1
@@ -39,7 +44,6 @@ POLL_S: Final = 0.05
 SLOT_POLL_S: Final = 0.002
 SLOT_PROBES: Final = 5
 
-_WAITING: Final = re.compile(r"^trigger_orders_waiting (\S+)$", re.MULTILINE)
 _COUNT_WAITING: Final = "SELECT count(*) FROM orders WHERE trigger_shard IS NOT NULL"
 _COUNT_SUBMITTED: Final = """
 SELECT count(DISTINCT order_id) FROM order_events
@@ -138,11 +142,7 @@ async def _measure_idle(run: BenchRun, idle_s: float) -> float:
 
 async def _measure_rate(run: BenchRun, count: int, size: int) -> float:
     requests = run.build_requests(count, batch=size)
-
-    async def post() -> PostResults:
-        return await run.client.post(requests)
-
-    _, figures = await run.measure(post)
+    _, figures = await run.measure(lambda: run.client.post(requests))
     return figures["orders_per_s"]
 
 
@@ -183,14 +183,11 @@ async def _move_price(run: BenchRun, bps: int) -> None:
 async def _wait_watched(run: BenchRun) -> None:
     """Wait until the workers together watch all that waits."""
     waiting = await run.connection.fetchval(_COUNT_WAITING)
+    watched = 0.0
     try:
         async with asyncio.timeout(WATCH_TIMEOUT_S), aiohttp.ClientSession() as session:
             while True:
-                watched = 0.0
-                for url in run.system.worker_metrics_urls:
-                    async with session.get(url) as response:
-                        found = _WAITING.search(await response.text())
-                    watched += float(found[1]) if found else 0.0
+                watched = await run.system.sum_worker_metric(session, "trigger_orders_waiting")
                 if watched == waiting:
                     return
                 await asyncio.sleep(POLL_S)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -66,14 +67,20 @@ class _JobCount:
 
 
 @asynccontextmanager
-async def _kill_process(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
+async def _take_down(
+    system: EngineSystem, fault: Fault, end: Callable[[ProcessUnit], Awaitable[None]]
+) -> AsyncIterator[None]:
     unit = system.units[fault.target]
     async with unit.fault_lock:
-        await unit.kill()
+        await end(unit)
         try:
             yield
         finally:
             await unit.start()
+
+
+_kill_process: Final = partial(_take_down, end=ProcessUnit.kill)
+_terminate_process: Final = partial(_take_down, end=ProcessUnit.stop)
 
 
 @asynccontextmanager
@@ -85,17 +92,6 @@ async def _pause_process(system: EngineSystem, fault: Fault) -> AsyncIterator[No
             yield
         finally:
             unit.resume()
-
-
-@asynccontextmanager
-async def _terminate_process(system: EngineSystem, fault: Fault) -> AsyncIterator[None]:
-    unit = system.units[fault.target]
-    async with unit.fault_lock:
-        await unit.stop()
-        try:
-            yield
-        finally:
-            await unit.start()
 
 
 @asynccontextmanager
@@ -112,26 +108,19 @@ async def _crash_lone_workers(system: EngineSystem, fault: Fault) -> AsyncIterat
 
     The price swings more and more meanwhile, so that each of them meets orders that wait.
     """
-    units = [system.units[name] for name in system.worker_names()]
     async with AsyncExitStack() as stack:
-        for unit in units:
-            await stack.enter_async_context(unit.fault_lock)
-            await unit.kill()
+        for name in system.worker_names():
+            await stack.enter_async_context(_kill_process(system, replace(fault, target=name)))
         price = SwingingPrice(system)
-        try:
-            async with run_in_background(price.swing):
-                for target in fault.target.split():
-                    name = f"victim-{target.replace(':', '-')}"
-                    async with (
-                        system.run_extra_worker(name, {"crash_at": target}) as victim,
-                        asyncio.timeout(LONE_CRASH_S),
-                    ):
-                        await victim.wait_exited()
-            await price.move_to(0)
-            yield
-        finally:
-            for unit in units:
-                await unit.start()
+        async with run_in_background(price.swing):
+            for checkpoint in fault.target.split():
+                async with (
+                    _run_crashing_worker(system, replace(fault, target=checkpoint)) as victim,
+                    asyncio.timeout(LONE_CRASH_S),
+                ):
+                    await victim.wait_exited()
+        await price.move_to(0)
+        yield
 
 
 @asynccontextmanager
