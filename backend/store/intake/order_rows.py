@@ -10,16 +10,8 @@ from backend.domain.orders import NewOrder, OrderTerms
 from backend.store.committed_events import encode_first_data
 from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
+from backend.store.order_columns import INPUT_NAMES, INPUT_TYPES
 from backend.store.waiting.condition_rows import encode_condition
-
-INPUT_TYPES: Final = """\
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::text[],
-        $8::text[], $9::text[], $10::numeric[], $11::numeric[], $12::int[], $13::int[],
-        $14::text[], $15::timestamptz[], $16::jsonb[], $17::jsonb[], $18::bool[]"""
-INPUT_NAMES: Final = """id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
-           token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
-           time_in_force, expires_at, data, condition, waits"""
-"""The columns of ``to_columns`` in the input of a statement: the first of its arguments."""
 
 # Not a join, which a plan for one row makes of two loops: so PostgreSQL looks into a hash table.
 _IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
