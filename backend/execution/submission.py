@@ -14,10 +14,11 @@ from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
-from backend.chain.rpc.results import SimulationResult
+from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
 from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
 from backend.chain.wallet import Wallet
+from backend.domain.conditions import Launch
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import Fill, OrderTerms, SignedTransaction
 from backend.execution.blockhash import BlockhashCache
@@ -101,9 +102,8 @@ class TransactionSubmitter:
         blockhash = await self._blockhash.get()
         unsigned = build_swap(swap, self._wallet.address, blockhash, self._budget)
         if self.has_preflight:
-            # On a node that is behind, a good transaction would fail.
             simulation = await self._node.simulate_transaction(
-                unsigned.wire, min_context_slot=blockhash.slot
+                unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)
             )
             if simulation.err is not None:
                 raise self._classify_preflight(simulation)
@@ -156,6 +156,15 @@ class TransactionSubmitter:
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)
+
+
+def _find_min_slot(terms: OrderTerms, route: Route, blockhash: Blockhash) -> int:
+    """The slot that the node of a preflight must have reached: behind it, a good swap would fail.
+
+    It must know the blockhash; a pool that has just opened may be newer than that.
+    """
+    is_new = isinstance(terms.condition, Launch)
+    return max(blockhash.slot, route.quote.slot) if is_new else blockhash.slot
 
 
 def _report_resend_failure(sent: asyncio.Future[str]) -> None:

@@ -54,11 +54,16 @@ async def open_sniping(
             **{"profile": Profile.INSTANT, "has_moving_prices": False, "slot_s": 0.05, **options}  # type: ignore[arg-type]
         ),
     ) as engine:
-        shards = TriggerShards(engine.services.orders._pool, duration=timedelta(seconds=30))
-        async with asyncio.timeout(TIMEOUT_S):
-            while sorted((await shards.count_held()).values()) != [SHARDS]:
-                await asyncio.sleep(0.02)
+        await wait_watched(engine)
         yield engine
+
+
+async def wait_watched(engine: EngineHarness) -> None:
+    """Wait until the worker watches all shards."""
+    shards = TriggerShards(engine.services.orders._pool, duration=timedelta(seconds=30))
+    async with asyncio.timeout(TIMEOUT_S):
+        while sorted((await shards.count_held()).values()) != [SHARDS]:
+            await asyncio.sleep(0.02)
 
 
 async def build_terms(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from backend.domain.lifecycle import Status
 from backend.domain.orders import NewOrder, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.waiting.guards import Guards
 from backend.store.withdrawals.cancellations import CancelReason
+from tests.integration.node_proxy import Json
+from tests.integration.proxied_engine import open_live_engine
 from tests.integration.sniping import (
     RELEASED,
     SAFE,
+    TIMEOUT_S,
     build_terms,
     launch,
     launch_mint,
@@ -26,7 +31,9 @@ from tests.integration.sniping import (
     snipe,
     wait_bought,
     wait_for_reason,
+    wait_watched,
 )
+from tests.scenario import EngineHarness
 
 
 @pytest.mark.parametrize("dex", list(Dex))
@@ -179,3 +186,46 @@ async def test_an_order_that_is_cancelled_or_expired_buys_nothing(
         pool = await launch(engine, mint=mint)
         await wait_bought(engine, await snipe(engine, mint), pool["pool"])
         assert (await engine.wait_ended(cancelled)).statuses == ["pending", "waiting", "cancelled"]
+
+
+async def read_slot(engine: EngineHarness) -> int:
+    options = {"commitment": "confirmed"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "getSlot", "params": [options]}
+    async with engine.node.post("/", json=body) as response:
+        return int((await response.json())["result"])
+
+
+@pytest.mark.parametrize("dex", list(Dex))
+async def test_a_preflight_on_a_node_without_the_new_pool_costs_no_attempt(
+    dex: Dex, database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    """The blockhash is older than the pool: the first simulations meet a node between the two."""
+    behind: list[int] = []
+
+    def answer_from_behind(call: Json, answer: Json) -> Json | None:
+        if call["method"] != "simulateTransaction" or not behind:
+            return None
+        if call["params"][1]["minContextSlot"] > behind.pop():
+            return {"error": {"code": -32016, "message": "behind"}}
+        refused = {"err": {"InstructionError": [0, {"Custom": 6000}]}, "logs": []}
+        return {"result": {**answer["result"], "value": refused}}
+
+    live = open_live_engine(
+        database_url, redis_url, data_dir, answer_from_behind, trigger_interval_s=0.05
+    )
+    async with live as proxied:
+        engine = proxied.engine
+        await wait_watched(engine)
+        mint = await launch_mint(engine)
+        order_id = await snipe(engine, mint)
+        [market] = await engine.place_orders(engine.build_terms("0.1"))
+        await engine.wait_status(market, Status.SUBMITTED)  # its blockhash is used for a second
+        behind += [await read_slot(engine)] * 3
+        async with asyncio.timeout(TIMEOUT_S):
+            while await read_slot(engine) == behind[0]:
+                await asyncio.sleep(0.01)
+        await launch(engine, mint=mint, venue=dex)
+        history = await engine.wait_ended(order_id)
+        assert history.statuses[-1] == "confirmed"
+        assert history.record.attempts == 1
+        assert behind == []
