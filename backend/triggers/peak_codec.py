@@ -1,4 +1,4 @@
-"""Peaks as JSON text: the accounts of the pools that paid most, as they were read."""
+"""Pools that paid most as JSON text: their accounts, as they were read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.triggers import observe_triggers
+from backend.triggers.best_markets import PoolRead
 from backend.triggers.peaks import PeakPool
 from backend.triggers.pool_market import DirectedPool
 from backend.venues import VENUES_BY_PROGRAM
@@ -21,6 +22,24 @@ def encode_peaks(peaks: Sequence[PeakPool]) -> str:
     """The JSON text of some peaks, which are pools of venues."""
     pools = [peak.pool for peak in peaks if isinstance(peak, DirectedPool)]
     return orjson.dumps([_encode(pool) for pool in pools]).decode()
+
+
+def encode_reads(reads: Sequence[PoolRead], now: float) -> str:
+    """The JSON text of some reads of pools, with their age."""
+    entries = [{**_encode(each.pool.pool), "age_s": round(now - each.at, 3)} for each in reads]
+    return orjson.dumps(entries).decode()
+
+
+def decode_reads(text: str, mint_in: Pubkey, stored_at: float = 0.0) -> list[PoolRead]:
+    """The reads of a text that ``encode_reads`` made, without those that cannot be read any more.
+
+    Their times are on the clock of ``stored_at``, the time when they were encoded.
+    """
+    return [
+        PoolRead(pool, stored_at - entry["age_s"])
+        for entry in orjson.loads(text)
+        for pool in _decode_each([entry], mint_in)
+    ]
 
 
 def _encode(pool: Pool) -> dict[str, object]:

@@ -18,9 +18,10 @@ from backend.domain.waiting.hovering import HoveringLimits
 from backend.store.waiting.market_peaks import StoredPeaks
 from backend.store.waiting.trigger_shards import find_shard
 from backend.store.waiting.waiting_orders import WaitingRecord
+from backend.triggers.best_markets import BestMarkets
 from backend.triggers.book import TriggerBook, WaitingOrder
 from backend.triggers.orders_apart import LATEST, OrdersApart
-from backend.triggers.peak_codec import decode_peaks
+from backend.triggers.peak_codec import decode_peaks, decode_reads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +62,7 @@ class WatchedOrders:
         self._tokens = tokens
         self._shards: set[int] = set()
         self._books: dict[Direction, TriggerBook] = {}
+        self._best: dict[Direction, BestMarkets] = {}
         self._places: dict[UUID, Watched] = {}
         self._directions: dict[tuple[str, str], Direction] = {}
         self._known: dict[Watched, Watched] = {}
@@ -97,16 +99,26 @@ class WatchedOrders:
         """The book of a direction, ``None`` if no order waits in it."""
         return self._books.get(direction)
 
-    def add_shards(self, shards: Iterable[int], peaks: Iterable[StoredPeaks]) -> None:
+    def get_best(self, direction: Direction) -> BestMarkets | None:
+        """The markets that paid most of a direction, ``None`` if no order waits in it."""
+        return self._best.get(direction)
+
+    def add_shards(self, shards: Iterable[int], peaks: Iterable[StoredPeaks], now: float) -> None:
         """Watch shards from now on: their orders are not known yet, their peaks are."""
         self._shards.update(shards)
-        for token_in, token_out, text in peaks:
+        for each in peaks:
             direction = self._find_direction(
-                self._tokens.find(token_in, "token_in"), self._tokens.find(token_out, "token_out")
+                self._tokens.find(each.token_in, "token_in"),
+                self._tokens.find(each.token_out, "token_out"),
             )
             if direction not in self._books:
                 book = self._books[direction] = TriggerBook()
-                book.restore_peaks(decode_peaks(text, Pubkey.from_string(direction.token_in.mint)))
+                mint_in = Pubkey.from_string(direction.token_in.mint)
+                book.restore_peaks(decode_peaks(each.peaks, mint_in))
+                if each.best is not None and each.best_at is not None:
+                    stored_at = now - (each.at - each.best_at).total_seconds()
+                    reads = decode_reads(each.best, mint_in, stored_at)
+                    self._best[direction] = BestMarkets(reads)
 
     def drop_shards(self, shards: Collection[int]) -> None:
         """Watch shards no more, and forget their orders."""
@@ -114,6 +126,7 @@ class WatchedOrders:
         for each in self.apart:
             each.drop_shards(shards)
         for direction in [each for each in self._books if each.shard in shards]:
+            self._best.pop(direction, None)
             for order in self._books.pop(direction):
                 self._places.pop(order.id, None)
 
@@ -121,6 +134,7 @@ class WatchedOrders:
         """Forget the directions in which nothing waits, and their peaks."""
         for direction in [each for each, book in self._books.items() if not len(book)]:
             del self._books[direction]
+            self._best.pop(direction, None)
 
     def add(self, records: Iterable[WaitingRecord], now: float) -> set[Direction]:
         """Watch orders of these shards, from the end of their cool-down on.
@@ -151,6 +165,7 @@ class WatchedOrders:
                 _keep_mark(order, book.get_state(record.id))
             self._hold(order, now)
             book.insert(order)
+            self._best.setdefault(direction, BestMarkets()).include_amount(order.amount_in)
             self._places[record.id] = self._find_watched(direction, record)
             added.add(direction)
         return added

@@ -19,11 +19,12 @@ from uuid import UUID
 from backend.domain.lifecycle import Status
 from backend.runtime.commit_notifications import Commit, CommitObserver
 from backend.store.feed import Feed, FeedPosition
-from backend.store.waiting.market_peaks import MarketPeaks, StoredPeaks
+from backend.store.waiting.market_peaks import MarketPeaks, StoredText
 from backend.store.waiting.waiting_orders import RaisedMark, WaitingOrders
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import WatchPoint, attempt, ignore_point
 from backend.triggers.markets import MarketReader, Markets
+from backend.triggers.offers.best_recorder import BestMarketRecorder
 from backend.triggers.peak_codec import encode_peaks
 from backend.triggers.releases import OBSERVED_S_MAX, RETRY_S, Met, Releases
 from backend.triggers.shards.shard_holder import ShardHolder
@@ -62,6 +63,7 @@ class Watcher:
         self._watched = watched
         self._orders = orders
         self._peaks = peaks
+        self._best = BestMarketRecorder(watched, peaks, holder.id)
         self._feed = feed
         self._markets = markets
         self._releases = releases
@@ -87,11 +89,13 @@ class Watcher:
             tasks.create_task(self._add_news())
             tasks.create_task(self._watch_prices())
             tasks.create_task(self._compare())
+            tasks.create_task(self._best.run())
             for each in self._watched.apart:
                 tasks.create_task(each.run())
 
     async def release_shards(self) -> None:
         """Release the shards, so that another process may have them at once."""
+        await self._best.store()
         await self._shards.release_all()
 
     async def _watch_prices(self) -> None:
@@ -146,6 +150,7 @@ class Watcher:
                     self._raised[order.id] = mark
             if update.has_new_peaks:
                 self._has_new_peaks.add(direction)
+            self._best.add(direction, market, markets.current_slot)
             await asyncio.sleep(0)
         return met
 
@@ -178,7 +183,7 @@ class Watcher:
             book = self._watched.get_book(direction)
             if book is not None:
                 token_in, token_out = (token.symbol for token in direction)
-                stored.append(StoredPeaks(token_in, token_out, encode_peaks(book.peaks)))
+                stored.append(StoredText(token_in, token_out, encode_peaks(book.peaks)))
         if stored:
             await self._peaks.store(self._holder.id, stored)
         self._has_new_peaks -= changed

@@ -66,7 +66,7 @@ async def test_a_comparison_finds_what_is_missing_and_what_waits_no_more(
     async with open_store(database_url) as store, RpcClient(UNREACHABLE_NODE) as rpc:
         watched = WatchedOrders(TokenRegistry())
         watcher = build_watcher(store, redis_url, rpc, watched)
-        watched.add_shards(range(SHARDS), [])
+        watched.add_shards(range(SHARDS), [], 0.0)
         ids = [(await store.intake.accept(new_order(terms=LIMIT_TERMS))).id for _ in range(3)]
         watched.add(await store.waiting.load(ids[:2]), 0.0)
         await store.pool.execute(
@@ -96,7 +96,7 @@ async def test_an_error_of_one_pair_loses_no_order_and_stops_no_other_pair(
     async with open_store(database_url) as store, RpcClient(UNREACHABLE_NODE) as rpc:
         watched = WatchedOrders(TokenRegistry())
         watcher = build_watcher(store, redis_url, rpc, watched)
-        watched.add_shards(range(SHARDS), [])
+        watched.add_shards(range(SHARDS), [], 0.0)
         met = replace(LIMIT_TERMS, condition=Limit(PriceRatio(9, 100)))
         faulty = replace(met, amount_in=FAULTY_AMOUNT)
         other = replace(met, token_in=USDC, token_out=SOL, condition=Limit(PriceRatio(9, 1)))

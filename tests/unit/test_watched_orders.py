@@ -57,7 +57,7 @@ def build_trailing(seq: int, trail_bps: int, mark: PriceRatio, slot: int) -> Wai
 @pytest.fixture
 def watched() -> WatchedOrders:
     orders = WatchedOrders(TokenRegistry())
-    orders.add_shards(range(SHARDS), [])
+    orders.add_shards(range(SHARDS), [], 0.0)
     return orders
 
 
@@ -181,7 +181,7 @@ def test_an_order_that_is_kept_apart_is_known_by_its_newest_row(
     open_apart: Callable[[], OrdersApart], order_type: OrderType, condition: Condition
 ) -> None:
     watched = WatchedOrders(TokenRegistry(), [open_apart()])
-    watched.add_shards(range(SHARDS), [])
+    watched.add_shards(range(SHARDS), [], 0.0)
     terms = replace(TERMS, type=order_type, condition=condition)
     record = build_record(2, find_price())._replace(terms=terms, condition=condition)
     assert not watched.knows(ID, 2)

@@ -38,6 +38,12 @@ MARKET: Final[Schema] = {
         "description": "How far `executablePrice` is from the price that is waited for, in basis"
         " points of `executablePrice`. At 0 or below it is met.",
     },
+    "bestPrice": {
+        **AMOUNT,
+        "description": "The best that `executablePrice` has been since the order was accepted, as"
+        " its watcher saw it until some seconds ago, or now. Of a price that falls for long, not"
+        " every step is kept: it may have been a little better.",
+    },
 }
 """What the market gives an order that waits."""
 

@@ -1,24 +1,26 @@
 """The markets that paid most, for each direction of a pair that trailing stops follow.
 
 They are the marks of all those orders, as of the last slot: whoever watches a shard next computes
-the marks from them.
+the marks from them. Beside them are the markets that paid most since any time, as of some seconds
+ago, for the best price that an order was offered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from backend.store.database import DatabasePool, fetch_repeating
 
 _LOAD: Final = """ -- load peaks
-SELECT token_in, token_out, peaks FROM market_peaks
+SELECT token_in, token_out, peaks, best, best_at, now() AS at FROM market_peaks
 WHERE order_trigger_shard(token_in, token_out) = ANY($1::smallint[])
 """
 
 _FIND: Final = """ -- find peaks
-SELECT p.token_in, p.token_out, p.peaks
+SELECT p.token_in, p.token_out, p.peaks, p.best, p.best_at, now() AS at
 FROM unnest($1::text[], $2::text[]) AS i(token_in, token_out)
 JOIN market_peaks p ON p.token_in = i.token_in AND p.token_out = i.token_out
 """
@@ -33,13 +35,38 @@ ORDER BY 1, 2
 ON CONFLICT (token_in, token_out) DO UPDATE SET peaks = excluded.peaks
 """
 
+_STORE_BEST: Final = """ -- store best markets
+INSERT INTO market_peaks AS m (token_in, token_out, peaks, best, best_at)
+SELECT i.token_in, i.token_out, '[]', i.best, now()
+FROM unnest($1::text[], $2::text[], $3::text[]) AS i(token_in, token_out, best)
+JOIN trigger_shards s ON s.shard = order_trigger_shard(i.token_in, i.token_out) AND s.holder = $4
+ORDER BY 1, 2
+ON CONFLICT (token_in, token_out) DO UPDATE
+SET best = excluded.best, best_at = excluded.best_at
+"""
+
 
 class StoredPeaks(NamedTuple):
-    """The peaks of one direction of a pair, by its tokens' symbols, as JSON text."""
+    """The peaks of one direction of a pair, by its tokens' symbols, as JSON text.
+
+    ``best`` are the reads of the markets that paid most, as of ``best_at``.
+    """
 
     token_in: str
     token_out: str
     peaks: str
+    best: str | None
+    best_at: datetime | None
+    at: datetime
+    """When this was read, by the database's clock."""
+
+
+class StoredText(NamedTuple):
+    """The JSON text of one direction of a pair, by its tokens' symbols."""
+
+    token_in: str
+    token_out: str
+    text: str
 
 
 class MarketPeaks:
@@ -62,7 +89,14 @@ class MarketPeaks:
         rows = await self._pool.read(_FIND, tokens_in, [token_out for _, token_out in directions])
         return [StoredPeaks(*row) for row in rows]
 
-    async def store(self, holder: UUID, peaks: Sequence[StoredPeaks]) -> None:
+    async def store(self, holder: UUID, peaks: Sequence[StoredText]) -> None:
         """Replace the peaks of some pairs, where this process holds their shard."""
-        tokens_in, tokens_out, texts = (list(column) for column in zip(*peaks, strict=True))
-        await fetch_repeating(self._pool, _STORE, tokens_in, tokens_out, texts, holder)
+        await self._store(_STORE, holder, peaks)
+
+    async def store_best(self, holder: UUID, reads: Sequence[StoredText]) -> None:
+        """Replace the reads of the markets that paid most, as ``store``."""
+        await self._store(_STORE_BEST, holder, reads)
+
+    async def _store(self, statement: str, holder: UUID, texts: Sequence[StoredText]) -> None:
+        columns = (list(column) for column in zip(*texts, strict=True))
+        await fetch_repeating(self._pool, statement, *columns, holder)

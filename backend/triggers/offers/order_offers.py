@@ -21,8 +21,9 @@ from backend.domain.conditions import (
 )
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.store.waiting.amendments import HighWaterMark
+from backend.triggers.best_markets import PoolRead
 from backend.triggers.book import Market
-from backend.triggers.peak_codec import decode_peaks
+from backend.triggers.peak_codec import decode_peaks, decode_reads
 from backend.triggers.pool_market import DirectedPool
 
 _PEAKS_KNOWN_MAX: Final = 64
@@ -84,3 +85,9 @@ def find_mark(
 def read_peaks(text: str, token_in: Token) -> Sequence[DirectedPool]:
     """The peaks of a direction of trade from their text, decoded once."""
     return decode_peaks(text, Pubkey.from_string(token_in.mint))
+
+
+@lru_cache(_PEAKS_KNOWN_MAX)
+def read_best(text: str, token_in: Token) -> Sequence[PoolRead]:
+    """The reads of the markets that paid most from their text, decoded once, before time 0."""
+    return decode_reads(text, Pubkey.from_string(token_in.mint))

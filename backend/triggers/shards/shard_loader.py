@@ -99,7 +99,8 @@ class ShardLoader:
         self._on_point(WatchPoint.SHARDS_CLAIMED)
         started_at, loaded = monotonic(), 0
         peaks = await self._peaks.load(list(shards))
-        self._watched.add_shards(shards & self._held, peaks)
+        now = asyncio.get_running_loop().time()
+        self._watched.add_shards(shards & self._held, peaks, now)
         for shard in shards:
             after: UUID | None = None
             while shard in self._held:

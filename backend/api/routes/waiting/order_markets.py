@@ -7,7 +7,7 @@ for only shortly: what is not known then is left out.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -19,8 +19,10 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
 from backend.domain.prices import PriceRatio
 from backend.store.waiting.amendments import HighWaterMark
-from backend.triggers.offers.order_offers import Offer, find_mark, find_offer, read_peaks
-from backend.triggers.pool_market import DirectedPool, PoolMarket
+from backend.store.waiting.market_peaks import StoredPeaks
+from backend.triggers.best_markets import find_best_price
+from backend.triggers.offers.order_offers import Offer, find_mark, find_offer, read_best, read_peaks
+from backend.triggers.pool_market import PoolMarket
 
 MARKET_WAIT_S: Final = 0.3
 """How long a response waits for a market that has to be read: a node answers within a slot."""
@@ -28,7 +30,6 @@ YIELD_EVERY_ORDERS: Final = 50
 """Quotes of many orders yield to the event loop after so many of them."""
 
 _Direction = tuple[Token, Token]
-_Peaks = Mapping[_Direction, Sequence[DirectedPool]]
 
 
 async def show_markets(
@@ -44,12 +45,12 @@ async def show_markets(
     terms = {each.id: read_terms(api, each) for each in waiting}
     directions = set(map(_get_direction, terms.values()))
     markets = await api.services.markets.read(directions, wait_s=MARKET_WAIT_S)
-    peaks = await _find_peaks(api, terms.values())
+    peaks = await _find_peaks(api, directions)
     shown: dict[UUID, dict[str, object]] = {}
     for index, record in enumerate(waiting, 1):
         direction = _get_direction(terms[record.id])
-        market, seen = markets.get(direction), peaks.get(direction, ())
-        shown[record.id] = _show(record, terms[record.id], market, seen)
+        market, stored = markets.get(direction), peaks.get(direction)
+        shown[record.id] = _show(record, terms[record.id], market, stored)
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return shown
@@ -100,7 +101,9 @@ def find_met_price(offer: Offer | None, terms: OrderTerms, advice: str) -> str |
     if offer is None:
         pair = f"{terms.token_in.symbol}/{terms.token_out.symbol}"
         raise Transient("market_unknown", f"the market of {pair} cannot be read now; {advice}")
-    return _format_price(offer, terms) if offer.is_met else None
+    if not offer.is_met or offer.price is None:
+        return None
+    return _format_price(offer.price, terms)
 
 
 async def read_mark(api: ApiContext, record: OrderRecord) -> HighWaterMark | None:
@@ -162,49 +165,47 @@ def _get_direction(terms: OrderTerms) -> _Direction:
     return terms.token_in, terms.token_out
 
 
-def _format_price(offer: Offer, terms: OrderTerms) -> str | None:
-    if offer.price is None:
-        return None
-    return offer.price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
+def _format_price(price: PriceRatio, terms: OrderTerms) -> str:
+    return price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
 
 
-async def _find_peaks(api: ApiContext, orders: Collection[OrderTerms]) -> _Peaks:
-    """The peaks of the pairs whose price a trailing stop among these orders follows."""
-    directions = {
-        (each.token_in.symbol, each.token_out.symbol): _get_direction(each)
-        for each in orders
-        if isinstance(each.condition, TrailingStop)
-    }
-    if not directions:
-        return {}
+async def _find_peaks(
+    api: ApiContext, directions: Collection[_Direction]
+) -> dict[_Direction, StoredPeaks]:
+    by_symbols = {(one.symbol, other.symbol): (one, other) for one, other in directions}
     try:
-        found = await api.services.peaks.find(directions)
+        found = await api.services.peaks.find(by_symbols)
     except Transient:
         return {}  # the marks of the rows are shown
-    peaks = {}
-    for token_in, token_out, text in found:
-        direction = directions[token_in, token_out]
-        peaks[direction] = read_peaks(text, direction[0])
-    return peaks
+    return {by_symbols[each.token_in, each.token_out]: each for each in found}
 
 
 def _show(
-    record: OrderRecord,
-    terms: OrderTerms,
-    market: PoolMarket | None,
-    peaks: Sequence[DirectedPool],
+    record: OrderRecord, terms: OrderTerms, market: PoolMarket | None, peaks: StoredPeaks | None
 ) -> dict[str, object]:
     mark = record.high_water
     shown: dict[str, object] = {}
     if isinstance(terms.condition, TrailingStop) and mark is not None:
+        seen = () if peaks is None else read_peaks(peaks.peaks, terms.token_in)
         stored = HighWaterMark(mark, record.high_water_slot)
-        mark = find_mark(terms.amount_in, stored, peaks).price
-        decimals = terms.token_in.decimals, terms.token_out.decimals
-        shown["highestPrice"] = mark.format(*decimals, terms.price_of)
+        mark = find_mark(terms.amount_in, stored, seen).price
+        shown["highestPrice"] = _format_price(mark, terms)
     offer = _judge(terms, market, is_triggered=record.is_triggered, mark=mark)
-    price = None if offer is None else _format_price(offer, terms)
+    price = None if offer is None else offer.price
     if offer is not None and price is not None:
-        shown["executablePrice"] = price
+        shown["executablePrice"] = _format_price(price, terms)
         if offer.distance_bps is not None:
             shown["distanceBps"] = offer.distance_bps
+    best = _find_best_price(record, terms, peaks)
+    if offered := [each for each in (best, price, mark) if each is not None]:
+        shown["bestPrice"] = _format_price(max(offered), terms)
     return shown
+
+
+def _find_best_price(
+    record: OrderRecord, terms: OrderTerms, peaks: StoredPeaks | None
+) -> PriceRatio | None:
+    if peaks is None or peaks.best is None or peaks.best_at is None:
+        return None
+    since = (record.created_at - peaks.best_at).total_seconds()
+    return find_best_price(terms.amount_in, read_best(peaks.best, terms.token_in), since)
