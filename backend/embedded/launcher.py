@@ -25,7 +25,7 @@ from backend.api.server.exposure import (
     build_public_address,
     check_exposure,
 )
-from backend.api.server.listener import get_reachable_url, open_listeners
+from backend.api.server.listener import choose_free_port, get_reachable_url, open_listeners
 from backend.config import Settings, get_variable_name
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
@@ -130,7 +130,7 @@ class _StagePlan:
         self.env = env
         self.data_dir = data_dir
         self.api_sockets = api_sockets
-        self.chain_port = settings.chain_port or _find_free_port(settings.host)
+        self.chain_port = settings.chain_port or choose_free_port(settings.host)
 
     def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
         if self.settings.solana_rpc_url is not None:
@@ -282,12 +282,3 @@ def _child_environment(settings: Settings) -> dict[str, str]:
     """Return this process's settings as environment variables of the children."""
     names = ("host", "profile", "seed", "sol_price")
     return {get_variable_name(name): str(getattr(settings, name)) for name in names}
-
-
-def _find_free_port(host: str) -> int:
-    """A port that is free at each address of the host."""
-    probes = open_listeners(host, 0)
-    port: int = probes[0].getsockname()[1]
-    for probe in probes:
-        probe.close()
-    return port

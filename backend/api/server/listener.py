@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
+from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,10 @@ from backend.domain.errors import Rejected
 
 BACKLOG: Final = 2_048
 FREE_PORT_ATTEMPTS_MAX: Final = 20
+LASTING_PORTS: Final = range(10_000, 32_000)
+"""None of those that systems give to outgoing connections: one of these could be taken before
+who is to listen there does, or while it is started again."""
+PORT_TRIES: Final = 50
 _ABSENT_ADDRESS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """Errors of an address that this machine does not have."""
 _LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not bound
@@ -57,6 +62,22 @@ def get_reachable_url(url: str) -> str:
 
 def _format_url(host: str, port: int) -> str:
     return f"http://{_format_authority(host, port)}"
+
+
+def choose_free_port(host: str) -> int:
+    """A port that is free at each address of the host, and stays so. Raises ``Rejected``."""
+    refusal: Rejected | None = None
+    for port in Random().sample(LASTING_PORTS, PORT_TRIES):  # noqa: S311 - no secret
+        try:
+            probes = open_listeners(host, port)
+        except Rejected as error:
+            refusal = error
+            continue
+        for probe in probes:
+            probe.close()
+        return port
+    assert refusal is not None
+    raise refusal
 
 
 def _format_authority(host: str, port: int) -> str:
