@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from playwright.async_api import expect
 
@@ -122,6 +124,61 @@ async def test_a_cancelled_twap_says_what_its_slices_filled(client: ClientPage) 
     await expect(client.element("detail-error")).to_contain_text(filled)
     await client.page.reload()
     await expect(client.element("detail-error")).to_contain_text(filled)
+
+
+async def place_and_open_again(client: ClientPage, fields: dict[str, str]) -> None:
+    """Place what the form says, and see that an order like it has these fields."""
+    await client.submit()
+    await expect(client.element("detail-again")).to_be_visible()
+    [order_id] = parse_qs(urlsplit(client.page.url).query)["order"]
+    await client.element("detail-close").click()
+    await client.fill(preset="one order")
+    await client.page.locator(f"#orders tr[data-order='{order_id}'] a").click()
+    await client.element("detail-again").click()
+    for name, value in fields.items():
+        await expect(client.page.locator(f"#order-form [name={name}]")).to_have_value(value)
+
+
+async def test_an_order_like_an_entry_has_its_bracket(client: ClientPage) -> None:
+    await client.open()
+    limit = {"type": "limit", "limit": "0.00001", "priceOf": "quote"}
+    exits = {"profit": "10", "loss": "0.000001", "confirmations": "2"}
+    await client.fill(preset="one order", side="sell", **limit, **SOON)
+    await client.fill(**exits)
+    await place_and_open_again(client, limit | exits)
+    await client.fill(preset="one order", side="buy", type="limit", limit="0.5", **SOON)
+    bracket = {"profit": "0.6", "profitThen": "market", "lossTrail": "2.5", "confirmations": "3"}
+    await client.fill(**bracket)
+    await place_and_open_again(client, bracket | {"priceOf": "base", "loss": "", "limit": "0.5"})
+    await client.rows("waiting").first.locator("a").focus()
+    await client.page.keyboard.press("e")
+    await expect(client.element("amend-limit")).to_have_value("0.5")
+    await expect(client.element("amend-confirmations")).to_have_count(0)
+    await client.element("amend-close").click()
+    await client.fill(preset="one order", type="market")
+    await place_and_open_again(client, {"profit": "", "loss": "", "lossTrail": ""})
+    await cancel_all(client)
+
+
+async def test_an_order_like_a_sniper_has_its_guards(client: ClientPage) -> None:
+    guards = {
+        "mint": "JUP",
+        "payWith": "SOL",
+        "liquidity": "1000000",
+        "age": "300s",
+        "authorities": "freeze",
+        "poolFee": "0.3",
+        "transferFee": "0",
+        "locked": "95",
+        "looks": "2",
+        "dexes": "meteora",
+    }
+    await client.open()
+    await client.fill(preset="one order", type="sniper", **guards)
+    await place_and_open_again(client, guards)
+    await client.fill(preset="one order", type="market")
+    await place_and_open_again(client, {"mint": "", "liquidity": "", "dexes": ""})
+    await cancel_all(client)
 
 
 async def test_small_amounts_and_long_times_fit_their_cells(client: ClientPage) -> None:

@@ -17,9 +17,9 @@ export function canAmend({ status, type }) {
   return status === "waiting" && !NEVER_AMENDED.includes(type);
 }
 
-/** The fields of the form for an order as it is; no end is no text. */
+/** The fields of the form for an order as it is, without its bracket; no end is no text. */
 export function buildAmendForm(order) {
-  const form = describeTerms(order, 0);
+  const form = describeTerms({ ...order, bracket: null }, 0);
   return { ...form, until: order.expiresMs === null ? "" : form.until };
 }
 

@@ -90,6 +90,57 @@ export function splitOco(terms, form, isBuy, label) {
   ];
 }
 
+/**
+ * The inputs of an entry's bracket; none for an order without one. The form has one way round for
+ * its prices, one number of confirmations, and no activation price or slippage of a leg: a leg that
+ * is priced the other way is left out.
+ */
+export function describeBracketInputs({ bracket, condition, pair }) {
+  const { takeProfit = null, stop = null } = bracket ?? {};
+  const isBuy = pair.side === "buy";
+  // A leg swaps back what the entry receives, so its first token is the second one of the entry.
+  const nameWay = ({ triggerPrice, priceOf }) =>
+    triggerPrice === undefined ? null : (priceOf === "tokenOut") === isBuy ? "quote" : "base";
+  const legs = [takeProfit, stop].filter((leg) => leg !== null);
+  if (legs.length === 0) return {};
+  const ofEntry = condition && ((condition.priceOf === "tokenOut") === isBuy ? "base" : "quote");
+  const priceOf = ofEntry ?? legs.map(nameWay).find((way) => way !== null) ?? "base";
+  const isWritten = (leg) => leg !== null && [null, priceOf].includes(nameWay(leg));
+  const fields = { priceOf, confirmations: String(legs[0].confirmations ?? "") };
+  if (isWritten(takeProfit)) {
+    fields.profit = takeProfit.triggerPrice;
+    fields.profitThen = takeProfit.then ?? GROUP_DEFAULTS.profitThen;
+  }
+  if (isWritten(stop)) {
+    fields.loss = stop.triggerPrice ?? "";
+    fields.lossTrail = formatPercent(stop.trailBps);
+  }
+  return fields;
+}
+
+/** The inputs of a sniper: its tokens, and its guards as it has them. */
+export function describeGuardInputs({ type, tokenIn, tokenOut, guards }) {
+  if (type !== "sniper") return {};
+  const asked = Object.fromEntries(guards);
+  const { mintAuthorityRevoked: mint, freezeAuthorityNone: freeze, dexes = [] } = asked;
+  return {
+    mint: tokenOut,
+    payWith: tokenIn,
+    liquidity: asked.minLiquidity ?? "",
+    age: asked.maxPoolAgeS === undefined ? "" : `${asked.maxPoolAgeS}s`,
+    authorities: mint && freeze ? "both" : ((mint && "mint") || (freeze && "freeze") || ""),
+    poolFee: formatPercent(asked.maxFeeBps),
+    transferFee: formatPercent(asked.maxTransferFeeBps),
+    locked: formatPercent(asked.lpLockedMinBps),
+    looks: String(asked.looks ?? ""),
+    dexes: dexes.length === 1 ? dexes[0] : "", // several are all that there are
+  };
+}
+
+function formatPercent(bps) {
+  return bps === undefined ? "" : String(bps / 100);
+}
+
 /** The slices of a TWAP order, or the guards of a sniper, as fields of the API. */
 export function buildTypeTerms(form) {
   if (form.type === "twap") {

@@ -8,7 +8,9 @@
 import { buildConditionTerms, CONDITION_DEFAULTS, describeCondition, listInputs } from "./condition_plan.js";
 import { isDecimal, multiply } from "../decimal.js";
 import { readInteger } from "./fields.js";
-import { buildBracket, buildTypeTerms, GROUP_DEFAULTS, splitOco } from "./group_plan.js";
+import {
+  buildBracket, buildTypeTerms, describeBracketInputs, describeGuardInputs, GROUP_DEFAULTS, splitOco,
+} from "./group_plan.js";
 
 export const COUNT_MAX = 10_000;
 
@@ -62,8 +64,9 @@ export function describeTerms(order, nowMs = Date.now()) {
     minimum: order.condition === null ? (minAmountOut ?? "") : "",
     type, pairs: [`${pair.base}/${pair.quote}`], side: pair.side,
     ...describeSlices(order),
-    ...(type === "sniper" ? { mint: order.tokenOut, payWith: order.tokenIn } : {}),
+    ...describeGuardInputs(order),
     ...describeCondition(order, nowMs),
+    ...describeBracketInputs(order),
   };
 }
 
