@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from tui.model.conditions import (
     HAVE_ONE_ATTEMPT,
+    LIMIT_TYPES,
     RISING_TYPES,
     TOKEN_IN,
     TWAP,
@@ -26,7 +27,6 @@ _NAMES: Final = {
     "takeProfit": "take-profit",
     TWAP: "limit",
 }
-_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
 _AT_ONCE: Final = "trigger at once"
 _EQUAL_BELOW: Final = Decimal("0.0005")
 """A price that differs by less from the market's is called the same."""
@@ -83,7 +83,7 @@ def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
     order_type = order.get("type", "market")
     if order_type == "trailingStop":
         return _describe_trailing(order, market, is_cost=not is_of_token_in)
-    is_limit = order_type in _LIMIT_TYPES
+    is_limit = order_type in LIMIT_TYPES
     awaited = order.get("limitPrice") if is_limit else order.get("triggerPrice")
     if order_type not in _NAMES or awaited is None:
         return ""
