@@ -131,6 +131,12 @@ def format_trail(bps: int) -> str:
     return f"{Decimal(bps) * 100 / BPS:f}"  # a quotient has no zeros at its end
 
 
+def compute_trail_trigger(best: Decimal, trail_bps: int, price_of: str) -> Decimal:
+    """Where a trailing stop triggers: a cost is followed from above."""
+    kept = 1 - Decimal(trail_bps) / BPS
+    return best * kept if price_of == TOKEN_IN else best / kept
+
+
 def describe_awaited(
     condition: Condition, token_in: str, token_out: str, symbols: Symbols, *, is_triggered: bool
 ) -> str:

@@ -12,11 +12,11 @@ from tui.model.conditions import (
     RISING_TYPES,
     TOKEN_IN,
     TWAP,
+    compute_trail_trigger,
     format_trail,
     name_price_unit,
 )
 from tui.model.pairs import resolve_pair
-from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms
 from tui.text.format import format_price
 
@@ -118,9 +118,9 @@ def _describe_trailing(order: WireOrderTerms, market: Decimal, *, is_cost: bool)
         start = Decimal(activation)
         if start < market if is_cost else start > market:
             return f"it begins to trail {_describe_distance(start, market)}"
-    kept = 1 - Decimal(trail_bps) / BPS
-    trigger = market / kept if is_cost else market * kept
-    unit = name_price_unit(order.get("priceOf", TOKEN_IN), order["tokenIn"], order["tokenOut"])
+    price_of = order.get("priceOf", TOKEN_IN)
+    trigger = compute_trail_trigger(market, trail_bps, price_of)
+    unit = name_price_unit(price_of, order["tokenIn"], order["tokenOut"])
     way = "above" if is_cost else "below"
     return (
         f"it would trigger at {format_price(trigger)} {unit} or later,"
