@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from batch.orders import Order
 
 GROUP = "ocoGroup"
-_COLUMNS = {
+BRACKET_COLUMNS = {
     "bracketTakeProfit": ("takeProfit", "triggerPrice"),
     "bracketStop": ("stop", "triggerPrice"),
     "bracketTrailBps": ("stop", "trailBps"),
@@ -19,9 +19,9 @@ _COLUMNS = {
 
 def build_body(order: Order) -> Order:
     """The body of a request for an order: its bracket is one object."""
-    body = {name: value for name, value in order.items() if name not in _COLUMNS}
+    body = {name: value for name, value in order.items() if name not in BRACKET_COLUMNS}
     bracket: dict[str, Order] = {}
-    for column, (leg, field) in _COLUMNS.items():
+    for column, (leg, field) in BRACKET_COLUMNS.items():
         if column in order:
             bracket.setdefault(leg, {})[field] = order[column]
     return {**body, "bracket": bracket} if bracket else body

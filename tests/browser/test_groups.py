@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from playwright.async_api import expect
 
@@ -128,9 +130,10 @@ async def place_and_open_again(client: ClientPage, fields: dict[str, str]) -> No
     """Place what the form says, and see that an order like it has these fields."""
     await client.submit()
     await expect(client.element("detail-again")).to_be_visible()
-    await client.page.keyboard.press("Escape")
+    [order_id] = parse_qs(urlsplit(client.page.url).query)["order"]
+    await client.element("detail-close").click()
     await client.fill(preset="one order")
-    await client.rows().first.locator("a").click()
+    await client.page.locator(f"#orders tr[data-order='{order_id}'] a").click()
     await client.element("detail-again").click()
     for name, value in fields.items():
         await expect(client.page.locator(f"#order-form [name={name}]")).to_have_value(value)
@@ -207,4 +210,25 @@ async def test_small_amounts_and_long_times_fit_their_cells(client: ClientPage) 
                 text,
             )
             assert not is_cut, text
+    await cancel_all(client)
+
+
+async def test_a_row_that_waits_tells_its_type_in_words(client: ClientPage) -> None:
+    await client.open()
+    await client.fill(preset="one order", type="trailingStop", trail="4", **SOON)
+    await client.submit()
+    await client.element("detail-close").click()
+    row = client.rows("waiting").first
+    price, type_cell = row.locator(".c-price"), row.locator(".c-type")
+    read_label = "node => getComputedStyle(node, '::before').content"
+    for width in (390, 1280):
+        await client.page.set_viewport_size({"width": width, "height": 800})
+        await expect(type_cell).to_be_hidden()
+        await expect(price).to_have_text("\N{MINUS SIGN}4 %")
+        assert await price.evaluate(read_label) == '"trailing stop"'
+        assert not await price.evaluate("node => node.scrollWidth > node.clientWidth")
+        assert (await client.bounding_box(row))["height"] == 30
+    await client.page.set_viewport_size({"width": 1440, "height": 800})
+    await expect(type_cell).to_have_text("TRL")
+    assert await price.evaluate(read_label) == "none"
     await cancel_all(client)

@@ -23,7 +23,8 @@ HAVE_ONE_ATTEMPT: Final = frozenset({"ioc", "fok"})
 """Times in force with which an order never waits."""
 RISING_TYPES: Final = frozenset({"limit", "takeProfit"})
 """What waits for a better price for its owner; the other types wait for a worse one."""
-_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
+LIMIT_TYPES: Final = frozenset({"limit", TWAP})
+"""What waits for a limit from its acceptance on."""
 _PRICE_FIELDS: Final = ("limitPrice", "triggerPrice", "activationPrice")
 CONDITION_FIELDS: Final = (*_PRICE_FIELDS, "priceOf", "trailBps", "confirmations", "then")
 """The fields of the wire that a condition has."""
@@ -91,7 +92,7 @@ class Condition(NamedTuple):
 
     def is_limit(self, *, is_triggered: bool) -> bool:
         """Whether it waits for a limit now, by its type or since its trigger was met."""
-        return self.type in _LIMIT_TYPES or (is_triggered and bool(self.limit_price or self.then))
+        return self.type in LIMIT_TYPES or (is_triggered and bool(self.limit_price or self.then))
 
 
 class MetTrigger(NamedTuple):
@@ -130,6 +131,12 @@ def format_trail(bps: int) -> str:
     return f"{Decimal(bps) * 100 / BPS:f}"  # a quotient has no zeros at its end
 
 
+def compute_trail_trigger(best: Decimal, trail_bps: int, price_of: str) -> Decimal:
+    """Where a trailing stop triggers: a cost is followed from above."""
+    kept = 1 - Decimal(trail_bps) / BPS
+    return best * kept if price_of == TOKEN_IN else best / kept
+
+
 def describe_awaited(
     condition: Condition, token_in: str, token_out: str, symbols: Symbols, *, is_triggered: bool
 ) -> str:
@@ -160,7 +167,7 @@ def format_awaited_short(condition: Condition, symbols: Symbols, *, is_triggered
 
 def describe_then(condition: Condition) -> str:
     """What the order becomes once its trigger is met; empty for a limit."""
-    if condition.type in _LIMIT_TYPES:
+    if condition.type in LIMIT_TYPES:
         return ""
     if condition.type == "stopLimit" and condition.limit_price is not None:
         return f"limit {format_written_price(condition.limit_price)}"

@@ -48,8 +48,8 @@ _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "code": lambda order: order.failure.code if order.failure else "",
     "force": lambda order: order.time_in_force,
     "id": lambda order: order.id,
-    "parent": lambda order: (order.relations and order.relations.parent_id) or "",
-    "group": lambda order: (order.relations and order.relations.oco_group) or "",
+    "parent": lambda order: order.parent_id or "",
+    "group": lambda order: order.oco_group or "",
     "tx": lambda order: (order.tx_hash or "").lower(),
 }
 _NUMBERS: Final[Mapping[str, Callable[[Order], Decimal | None]]] = {

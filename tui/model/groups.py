@@ -38,14 +38,13 @@ class OrderGroups:
 
     def find_parent(self, order: Order) -> Order | None:
         """The order that an order came to be of, if it is known."""
-        parent_id = None if order.relations is None else order.relations.parent_id
-        return None if parent_id is None else self._orders.get(parent_id)
+        return None if order.parent_id is None else self._orders.get(order.parent_id)
 
     def find_sibling(self, order: Order) -> Order | None:
         """The other order of an OCO, if it is known."""
-        if order.relations is None or order.relations.oco_group is None:
+        if order.oco_group is None:
             return None
-        members = self._groups.get(order.relations.oco_group, {}).values()
+        members = self._groups.get(order.oco_group, {}).values()
         return next((member for member in members if member is not order), None)
 
     def list_relatives(self, order: Order) -> list[Order]:
@@ -63,7 +62,5 @@ class OrderGroups:
         return max(confirmed, Decimal(order.slices.filled_amount_in if order.slices else 0))
 
     def _list_places(self, order: Order) -> list[tuple[dict[str, dict[str, Order]], str]]:
-        assert order.relations is not None
-        parent_id, group = order.relations.parent_id, order.relations.oco_group
-        places = [(self._children, parent_id), (self._groups, group)]
+        places = [(self._children, order.parent_id), (self._groups, order.oco_group)]
         return [(orders, key) for orders, key in places if key is not None]

@@ -107,10 +107,19 @@ class Order(Swap):
     @property
     def rank(self) -> str:
         """Sorts orders by the time of creation, and the children of a parent beside it."""
-        parent_id = None if self.relations is None else self.relations.parent_id
-        if parent_id is None:
+        if self.parent_id is None:
             return f"{self.id}~"
-        return f"{parent_id} {_LATEST_MS - self.created_ms:014d} {self.id}"
+        return f"{self.parent_id} {_LATEST_MS - self.created_ms:014d} {self.id}"
+
+    @property
+    def parent_id(self) -> str | None:
+        """The order that it came to be of: an entry, or a TWAP."""
+        return None if self.relations is None else self.relations.parent_id
+
+    @property
+    def oco_group(self) -> str | None:
+        """What both orders of an OCO have in common."""
+        return None if self.relations is None else self.relations.oco_group
 
     @property
     def is_end(self) -> bool:

@@ -11,8 +11,6 @@ from typing import Any, Final, NamedTuple
 
 from tui.text.format import parse_timestamp_ms
 
-BRACKET_LEGS: Final = ("takeProfit", "stop")
-
 
 class Distance(NamedTuple):
     """How far the market is from what an order waits for, as the engine read it last.

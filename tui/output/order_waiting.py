@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from tui.model.conditions import (
     TOKEN_IN,
+    compute_trail_trigger,
     describe_awaited,
     format_trail,
     format_written_price,
     name_price_unit,
 )
 from tui.model.orders import Order
-from tui.model.quotes import BPS
 from tui.model.waiting import Distance, Relations, Slices
 from tui.output.timeline import TextContext
 from tui.text.format import (
@@ -64,8 +64,8 @@ def render_relatives(order: Order, context: TextContext) -> Iterator[Line]:
     parent = groups.find_parent(order)
     if parent is not None:
         yield from _render_relative("PARENT", parent, context)
-    elif relations is not None and relations.parent_id is not None:
-        yield from render_wrapped("PARENT", relations.parent_id, "", context)
+    elif order.parent_id is not None:
+        yield from render_wrapped("PARENT", order.parent_id, "", context)
     children = groups.list_children(order)
     if len(children) > _CHILDREN_MAX:
         counts = Counter(child.status for child in children)
@@ -138,8 +138,7 @@ def _describe_distance(order: Order, distance: Distance) -> Iterator[tuple[str, 
         yield "MARKET", market
     if distance.highest_price is not None and condition is not None and condition.trail_bps:
         high = Decimal(distance.highest_price)
-        kept = 1 - Decimal(condition.trail_bps) / BPS
-        trigger = high * kept if price_of == TOKEN_IN else high / kept
+        trigger = compute_trail_trigger(high, condition.trail_bps, price_of)
         best = format_written_price(distance.highest_price)
         yield "BEST", f"{best} so far, so it triggers at {format_price(trigger)} {unit}"
     elif distance.best_price is not None:

@@ -11,7 +11,6 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button
 
-from tui.model.conditions import describe_awaited
 from tui.model.orders import Order
 from tui.output.cancellation import (
     count_open,
@@ -20,6 +19,7 @@ from tui.output.cancellation import (
     describe_order,
     render_counts,
 )
+from tui.output.order_waiting import describe_awaited_order
 from tui.session import Session
 from tui.text.format import Line, Span, sanitize_text, wrap_text
 from tui.widgets.text_pane import TextPane
@@ -97,13 +97,7 @@ class CancelScreen(ModalScreen[bool]):
         """What an order waits for, if it does."""
         if order.condition is None or order.status != "waiting":
             return []
-        awaited = describe_awaited(
-            order.condition,
-            order.token_in,
-            order.token_out,
-            self._session.symbols,
-            is_triggered=order.is_triggered,
-        )
+        awaited = describe_awaited_order(order, self._session.symbols)
         return [Span(f"  {awaited}", "waiting")]
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from tui.model.conditions import TWAP
+from tui.model.conditions import LIMIT_TYPES
 from tui.model.plan import batch_plan
 from tui.model.plan.batch_plan import BatchPlan
 from tui.model.plan.form_reader import InvalidPlan
@@ -35,7 +35,6 @@ from tui.widgets.choice import Choice
 
 SAMPLE_ORDERS: Final = 500
 _VALUE_DELAY_S: Final = 0.3
-_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
 
 
 class FormScreen(SubmitScreen):
@@ -186,7 +185,7 @@ class FormScreen(SubmitScreen):
         for name in TYPE_FIELDS:
             for widget in self.query(f"#field-{name}, .label-{name}"):
                 widget.display = name in fields
-        is_limit = form["type"] in _LIMIT_TYPES
+        is_limit = form["type"] in LIMIT_TYPES
         for label in self.query("#row-price > .title").results(Label):
             label.update("Limit" if is_limit else "Trigger")
         for label in self.query(".label-limit").results(Label):

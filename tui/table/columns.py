@@ -61,7 +61,7 @@ def select_columns(cells: int, optional: Iterable[str] = ()) -> tuple[Column, ..
 
 
 def _format_id(order: Order, _now_ms: int, symbols: Symbols) -> Span:
-    is_child = order.relations is not None and order.relations.parent_id is not None
+    is_child = order.parent_id is not None
     return Span(f"{symbols.branch}{order.short_id[1:]}" if is_child else order.short_id)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from batch.groups import BRACKET_COLUMNS
+
 CONDITION_FIELDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
     "market": (),
     "limit": ("limitPrice",),
@@ -24,7 +26,6 @@ GUARD_FIELDS = (
     *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxTransferFeeBps"),
     *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks"),
 )
-BRACKET_COLUMNS = ("bracketTakeProfit", "bracketStop", "bracketTrailBps")
 GROUPED_TYPES = ("limit", "stop", "takeProfit", "stopLimit", "trailingStop")
 BRACKETED_TYPES = ("limit", "market")
 REQUIRED_FIELDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {

@@ -115,13 +115,17 @@ function describeTrailing({ trailBps, activationPrice: start, ...terms }, market
     const isLater = isOfTokenIn ? order > 0 : order < 0;
     if (isLater) return `It begins to trail ${describeDistance(start, market)}.`;
   }
-  const kept = divide(String(10_000 - trailBps), "10000", 4);
-  const trigger = isOfTokenIn
-    ? multiply(market, kept, PRICE_DECIMALS)
-    : divide(market, kept, PRICE_DECIMALS);
+  const trigger = computeTrailTrigger(market, trailBps, terms.priceOf);
   const way = isOfTokenIn ? "below" : "above";
   const at = `${formatShort(trigger)} ${unitOf(terms, terms)}`;
   return `It would trigger at ${at} or later, ${trailBps / 100} % ${way} the best from now on.`;
+}
+
+/** Where a trailing stop triggers: a cost is followed from above. */
+export function computeTrailTrigger(best, trailBps, priceOf) {
+  const kept = divide(String(10_000 - trailBps), "10000", 4);
+  const compute = priceOf === "tokenOut" ? divide : multiply;
+  return compute(best, kept, PRICE_DECIMALS);
 }
 
 function describeDistance(price, market) {

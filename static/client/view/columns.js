@@ -16,11 +16,13 @@ const TYPE_LABELS = {
   market: "MKT", limit: "LMT", stop: "STP", takeProfit: "TP", stopLimit: "STL", trailingStop: "TRL",
   twap: "TWP", sniper: "SNP",
 };
+const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", trailingStop: "trailing stop" };
 
 /**
  * The columns of the table: the text of a cell, and the number or text to sort by (null is last).
  * `isDescendingFirst`: the first click on the title sorts in descending order, as for numbers.
  * `changesWithTime`: the text of an order that has not ended depends on the present time.
+ * `label`: words above the text where the page is too narrow for the column of types.
  */
 export const COLUMNS = [
   {
@@ -72,6 +74,7 @@ export const COLUMNS = [
     title: "Price",
     isNumber: true,
     text: describePrice,
+    label: ({ status, type }) => (status === "waiting" ? (TYPE_WORDS[type] ?? type) : ""),
     sort: (order) => (order.amountOut === null ? null : Number(order.price)),
   },
   {

@@ -1,7 +1,9 @@
 /** The facts of one order: terms, outcome, fees, distance to the market, slices and relatives. */
 
-import { describeAwaited, describeMet, describeThen, describeThreshold } from "../model/conditions.js";
-import { divide, formatLong, formatShort, multiply } from "../model/decimal.js";
+import {
+  computeTrailTrigger, describeAwaited, describeMet, describeThen, describeThreshold,
+} from "../model/conditions.js";
+import { divide, formatLong, formatShort } from "../model/decimal.js";
 import { STATUS_SYMBOLS } from "../model/order.js";
 import { tokenLabel } from "../model/tokens.js";
 import { describeBracket, describeGuard, formatDistance } from "../model/waiting.js";
@@ -85,9 +87,7 @@ function buildDistance({ distance, status, condition }) {
 
 /** Where a trailing stop would trigger now. */
 function describeTrail(highestPrice, { trailBps, priceOf }) {
-  const kept = divide(String(10_000 - trailBps), "10000", 4);
-  const price = priceOf === "tokenOut" ? divide(highestPrice, kept, 12) : multiply(highestPrice, kept, 12);
-  return formatShort(price, 7);
+  return formatShort(computeTrailTrigger(highestPrice, trailBps, priceOf), 7);
 }
 
 /** How many slices of a TWAP order are placed, and what they brought. */

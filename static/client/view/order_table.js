@@ -269,7 +269,10 @@ function fillRow(row, order, index, nowMs) {
     row.tr.dataset.status = order.status;
     row.tr.dataset.side = order.pair.side;
     row.cancel.hidden = order.hasEnded;
-    COLUMNS.forEach(({ text }, column) => setText(row.texts[column], text(order, nowMs)));
+    COLUMNS.forEach(({ text, label }, column) => {
+      setText(row.texts[column], text(order, nowMs));
+      if (label !== undefined) row.texts[column].dataset.label = label(order);
+    });
   } else if (!order.hasEnded) {
     COLUMNS.forEach(({ changesWithTime, text }, column) => {
       if (changesWithTime) setText(row.texts[column], text(order, nowMs));

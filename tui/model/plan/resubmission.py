@@ -17,11 +17,9 @@ def explain_left_out(order: Order) -> str:
     """Why an order is not sent again, and what to do; empty if it can be."""
     if order.type == TWAP:
         return "slices of a TWAP may have swapped a part: place the rest as a new order"
-    if order.relations is None:
-        return ""
-    if order.relations.oco_group is not None:
+    if order.oco_group is not None:
         return "the other order of an OCO may be executed too: cancel it, place both anew"
-    if order.relations.parent_id is not None and order.type in _SLICE_TYPES:
+    if order.parent_id is not None and order.type in _SLICE_TYPES:
         return "the TWAP of a slice swaps its amount later: place what it leaves at its end"
     return ""
 

@@ -8,14 +8,15 @@ from typing import Any, Final, cast
 
 from tui.model.conditions import (
     HAVE_ONE_ATTEMPT,
+    LIMIT_TYPES,
     RISING_TYPES,
     TOKEN_IN,
     TWAP,
+    compute_trail_trigger,
     format_trail,
     name_price_unit,
 )
 from tui.model.pairs import resolve_pair
-from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms
 from tui.text.format import format_price
 
@@ -26,7 +27,6 @@ _NAMES: Final = {
     "takeProfit": "take-profit",
     TWAP: "limit",
 }
-_LIMIT_TYPES: Final = frozenset({"limit", TWAP})
 _AT_ONCE: Final = "trigger at once"
 _EQUAL_BELOW: Final = Decimal("0.0005")
 """A price that differs by less from the market's is called the same."""
@@ -83,7 +83,7 @@ def describe_sense(order: WireOrderTerms, executable_price: Decimal) -> str:
     order_type = order.get("type", "market")
     if order_type == "trailingStop":
         return _describe_trailing(order, market, is_cost=not is_of_token_in)
-    is_limit = order_type in _LIMIT_TYPES
+    is_limit = order_type in LIMIT_TYPES
     awaited = order.get("limitPrice") if is_limit else order.get("triggerPrice")
     if order_type not in _NAMES or awaited is None:
         return ""
@@ -118,9 +118,9 @@ def _describe_trailing(order: WireOrderTerms, market: Decimal, *, is_cost: bool)
         start = Decimal(activation)
         if start < market if is_cost else start > market:
             return f"it begins to trail {_describe_distance(start, market)}"
-    kept = 1 - Decimal(trail_bps) / BPS
-    trigger = market / kept if is_cost else market * kept
-    unit = name_price_unit(order.get("priceOf", TOKEN_IN), order["tokenIn"], order["tokenOut"])
+    price_of = order.get("priceOf", TOKEN_IN)
+    trigger = compute_trail_trigger(market, trail_bps, price_of)
+    unit = name_price_unit(price_of, order["tokenIn"], order["tokenOut"])
     way = "above" if is_cost else "below"
     return (
         f"it would trigger at {format_price(trigger)} {unit} or later,"

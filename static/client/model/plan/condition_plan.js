@@ -23,13 +23,11 @@ export const CONDITION_DEFAULTS = {
   confirmations: "", force: "gtc", until: "2h",
 };
 
-/** The types without a minimum: theirs follows from a price. */
-const PRICED_TYPES = Object.keys(CONDITION_INPUTS);
-
 /** The inputs that orders of a type and a time in force have; all others are left as they are. */
 export function listInputs(form) {
   const { type, force } = form;
-  const inputs = PRICED_TYPES.includes(type) ? CONDITION_INPUTS[type] : ["minimum"];
+  // What waits for a price has no minimum: it follows from that price.
+  const inputs = CONDITION_INPUTS[type] ?? ["minimum"];
   const tokens = type === "sniper" ? [] : ["pairs"];
   return [...inputs, ...tokens, ...listGroupInputs(form), ...(force === "gtd" ? ["until"] : [])];
 }
