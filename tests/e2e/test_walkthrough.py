@@ -117,3 +117,5 @@ async def test_the_requests_of_the_readme_do_what_it_says(data_dir: Path) -> Non
         assert pool["mint"] == token["mint"]
         bought = await walk.follow(sniper["orderId"])
         assert (bought["status"], bought["dex"]) == ("confirmed", "raydium")
+        timer = await walk.send()
+        assert (timer["seconds"], type(timer["triggerTime"])) == (60, str)
