@@ -11,6 +11,7 @@ from backend.config import Profile, Settings
 from backend.trials.oracle.orders import TYPES
 from backend.trials.oracle.rules import Reading, Rule, Sense, find_met_step
 from backend.trials.oracle.run import OraclePlan, OracleRun
+from backend.trials.oracle.sliced_orders import TWAP
 from tests.integration.apis import run_api
 from tests.scenario import run_node
 
@@ -37,6 +38,7 @@ async def test_engine_and_replay_agree_about_each_order(
     for kind in TYPES:
         assert 0 < result.released[kind] < result.orders[kind]
         assert result.exact[kind] == result.orders[kind]
+    assert 0 < result.orders[TWAP] == result.released[TWAP] == result.exact[TWAP]
 
 
 def find(rule: Rule, *prices: int | None, restarts: tuple[int, ...] = ()) -> int | None:
