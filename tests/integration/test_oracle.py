@@ -12,6 +12,7 @@ from backend.trials.oracle.orders import TYPES
 from backend.trials.oracle.rules import Reading, Rule, Sense, find_met_step
 from backend.trials.oracle.run import OraclePlan, OracleRun
 from backend.trials.oracle.sliced_orders import TWAP
+from backend.trials.oracle.sniper_orders import SNIPER
 from tests.integration.apis import run_api
 from tests.scenario import run_node
 
@@ -38,6 +39,7 @@ async def test_engine_and_replay_agree_about_each_order(
     for kind in TYPES:
         assert 0 < result.released[kind] < result.orders[kind]
         assert result.exact[kind] == result.orders[kind]
+    assert 0 < result.released[SNIPER] < result.orders[SNIPER]
     assert 0 < result.orders[TWAP] == result.released[TWAP] == result.exact[TWAP]
 
 

@@ -5,5 +5,6 @@ in one step, the watcher judges that slot, the pools are read for the replay. ``
 orders, ``path`` walks and records, ``rules`` says when an order should be met, from what ORDERS.md
 says of its type and nothing of ``triggers``; ``comparison`` replays the recorded pools for each
 order and compares, ``run`` puts them together, ``system`` starts what it runs on. TWAP orders wait
-for times: ``slices`` is their replay, ``sliced_orders`` draws and compares them.
+for times: ``slices`` is their replay, ``sliced_orders`` draws and compares them. Sniper orders wait
+for pools, which ``sniper_orders`` launches on the path: ``launches`` says which of them suits one.
 """

@@ -40,8 +40,9 @@ DIFFERENCES_SHOWN = 10
 def oracle(orders: int, steps: int, seed: int, restarts: int) -> None:
     """Compare when waiting orders are released with a brute-force replay of the prices.
 
-    For each order they agree whether its price is met, and within a slot when; slices of TWAP
-    orders come at their times, and add up.
+    For each order they agree whether its price is met, and within a slot when; sniper orders are
+    released once a pool is open that passes, and slices of TWAP orders come at their times and add
+    up.
     """
     observe.configure_logging("error", "console")
     try:

@@ -30,6 +30,7 @@ from backend.trials.oracle.orders import Direction, DrawnOrder, draw_order
 from backend.trials.oracle.path import PAIRS, MarketPath, Step, convert_dollars
 from backend.trials.oracle.rules import BPS
 from backend.trials.oracle.sliced_orders import DrawnTwap, SlicedOrders, draw_twap
+from backend.trials.oracle.sniper_orders import SniperOrders
 
 BATCH_ORDERS: Final = 500
 WAVES: Final = 6
@@ -43,6 +44,9 @@ NEWS_ROUNDS: Final = 4
 PAIRS_SHARE: Final = 0.1
 """The share of orders that come as OCO pairs."""
 TWAPS_SHARE: Final = 0.05
+SNIPERS_SHARE: Final = 0.08
+HOLD_S: Final = 0.4
+"""A step that decides about sniper orders takes as long as a slot: its pools are to be found."""
 DOWN_S: Final = 2.5
 """Nobody watches for so long before another watcher takes over: slices are late then."""
 STEP_TIMEOUT_S: Final = 60.0
@@ -60,7 +64,8 @@ FROM (
 """
 _SELECT_NOW: Final = "SELECT clock_timestamp()"
 _SELECT_RELEASES: Final = """
-SELECT order_id, (data->>'slot')::bigint AS slot, data->>'executablePrice' AS price
+SELECT order_id, (data->>'slot')::bigint AS slot, data->>'pool' AS pool,
+       data->>'executablePrice' AS price
 FROM order_events WHERE seq = 3 AND status = 'routing'
 """
 
@@ -101,6 +106,8 @@ class OracleRun:
         self._path = MarketPath(settings.solana_rpc_url, session, path_random)
         twap_random = Random(f"{plan.seed} slices")  # noqa: S311
         self._twaps = SlicedOrders(api_url, session, twap_random)
+        sniper_random = Random(f"{plan.seed} launches")  # noqa: S311
+        self._snipers = SniperOrders(self._path, sniper_random, settings.max_price_impact_bps)
         self._placed: dict[UUID, PlacedOrder] = {}
 
     async def run(self) -> OracleResult:
@@ -115,8 +122,9 @@ class OracleRun:
                 async with self._run_watcher():
                     await self._walk(connection)
             rows = await connection.fetch(_SELECT_RELEASES)
-            releases = {row["order_id"]: Release(row["slot"], row["price"]) for row in rows}
+            releases = {order_id: Release(*told) for order_id, *told in rows}
             restarts = self._plan.list_restarts()
+            await self._snipers.resolve()
             result = compare(self._placed, releases, self._path.steps, restarts)
             await self._twaps.compare(connection, result)
             return result
@@ -132,16 +140,25 @@ class OracleRun:
 
     async def _walk_watched(self, connection: Any) -> None:
         waves, restarts = self._plan.list_waves(), self._plan.list_restarts()
+        await self._hold()
         while (at := len(self._path.steps) - 1) <= self._plan.steps:
             if at in waves:
+                await self._snipers.add_tokens()
                 await self._place_orders(self._plan.orders // WAVES)
                 await _wait_judged(connection, self._path.steps[-1], NEWS_ROUNDS)
+            await self._snipers.launch_due()
+            await self._hold()
             step = await self._path.advance()
             await _wait_judged(connection, step)
+            await self._hold()
             await self._twaps.withdraw(connection)
             if at + 1 in restarts:
                 return
         await self._twaps.wait_last(connection)
+
+    async def _hold(self) -> None:
+        if self._snipers.is_deciding():
+            await asyncio.sleep(HOLD_S)
 
     @asynccontextmanager
     async def _run_watcher(self) -> AsyncIterator[None]:
@@ -182,7 +199,9 @@ class OracleRun:
             if kind < TWAPS_SHARE:
                 amount_in = convert_dollars(10 ** self._random.uniform(*DOLLARS), direction[0])
                 orders.append(draw_twap(self._random, direction, amount_in))
-            elif kind < TWAPS_SHARE + PAIRS_SHARE / 2 and len(orders) + 2 <= count:
+            elif kind < TWAPS_SHARE + SNIPERS_SHARE:
+                orders.append(self._snipers.draw())
+            elif kind < TWAPS_SHARE + SNIPERS_SHARE + PAIRS_SHARE / 2 and len(orders) + 2 <= count:
                 legs = self._draw_order(direction), self._draw_order(direction)
                 label = f"pair-{len(orders)}"
                 orders += [replace(leg, body={**leg.body, "ocoGroup": label}) for leg in legs]
