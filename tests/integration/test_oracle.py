@@ -13,6 +13,7 @@ from backend.trials.oracle.rules import Reading, Rule, Sense, find_met_step
 from backend.trials.oracle.run import OraclePlan, OracleRun
 from backend.trials.oracle.sliced_orders import TWAP
 from backend.trials.oracle.sniper_orders import SNIPER
+from backend.trials.oracle.system import WATCHER_SETTINGS
 from tests.integration.apis import run_api
 from tests.scenario import run_node
 
@@ -30,7 +31,7 @@ async def test_engine_and_replay_agree_about_each_order(
             solana_rpc_url=node_url,
             profile=Profile.INSTANT,
             port=0,
-            trigger_interval_s=0.05,
+            **WATCHER_SETTINGS,
         )
         async with run_api(settings) as api:
             result = await OracleRun(PLAN, settings, api.url, api.session).run()
