@@ -127,27 +127,28 @@ def _find_fault(
         return f"released in step {actual}, and never met"
     if abs(expected - actual) > STEPS_APART_MAX:
         return f"released in step {actual}, and met in step {expected}"
-    return _find_wrong_price(placed.order, release, steps, actual, is_met=expected == actual)
+    return _find_wrong_price(placed, release, steps, actual, is_met=expected == actual)
 
 
 def _find_wrong_price(
-    order: DrawnOrder, release: Release, steps: Sequence[Step], number: int, *, is_met: bool
+    placed: PlacedOrder, release: Release, steps: Sequence[Step], number: int, *, is_met: bool
 ) -> str | None:
     """Say what is wrong with the price that was told in a step, which ``is_met`` by the replay.
 
     What the node tells of several pools, and of several accounts of one, comes one by one: some of
     it may be that of the slot before or after.
     """
-    told = Fraction(release.price)
+    order, told = placed.order, Fraction(release.price)
     near = range(max(number - STEPS_APART_MAX, 0), min(number + STEPS_APART_MAX + 1, len(steps)))
     paid = {each: _find_price(order, steps, each, release.pool) for each in near}
     fitting = [each for each, price in paid.items() if price and _is_shown_as(order, price, told)]
     if not fitting:
         return f"released at {release.price}, and pool {release.pool} paid {paid[number]}"
-    best = _find_price(order, steps, number)
-    if isinstance(order, DrawnSniper):  # others may have been found a moment later
-        best = order.find_known_offer(number, steps[number].time)
-    price = paid[number]
+    best, price = _find_price(order, steps, number), paid[number]
+    if isinstance(order, DrawnSniper):
+        # Pools are found one after the other, the first when an order waits for them.
+        is_new = placed.step == number
+        best = None if is_new else order.find_known_offer(number, steps[number].time)
     if is_met and number in fitting and price and best and price < best:
         return f"released at {release.price}, and another pool paid {best} in step {number}"
     return None
