@@ -79,9 +79,12 @@ class OraclePlan:
     seed: int = 1
     restarts: int = 2
 
-    def list_waves(self) -> set[int]:
-        """The steps in which orders are placed."""
-        return {self.steps // 2 * n // WAVES for n in range(WAVES)}
+    def plan_waves(self) -> dict[int, int]:
+        """How many orders are placed, by step."""
+        return {
+            self.steps // 2 * n // WAVES: self.orders * (n + 1) // WAVES - self.orders * n // WAVES
+            for n in range(WAVES)
+        }
 
     def list_restarts(self) -> set[int]:
         """The steps after which another watcher takes over."""
@@ -139,12 +142,12 @@ class OracleRun:
         self._twaps.watched.append((watched_since, await connection.fetchval(_SELECT_NOW)))
 
     async def _walk_watched(self, connection: Any) -> None:
-        waves, restarts = self._plan.list_waves(), self._plan.list_restarts()
+        waves, restarts = self._plan.plan_waves(), self._plan.list_restarts()
         await self._hold()
         while (at := len(self._path.steps) - 1) <= self._plan.steps:
             if at in waves:
                 await self._snipers.add_tokens()
-                await self._place_orders(self._plan.orders // WAVES)
+                await self._place_orders(waves[at])
                 await _wait_judged(connection, self._path.steps[-1], NEWS_ROUNDS)
             await self._snipers.launch_due()
             await self._hold()
