@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
+from backend.triggers.launches import sniper_orders
 from tests.integration.sniping import (
     TIMEOUT_S,
     launch,
@@ -15,6 +17,7 @@ from tests.integration.sniping import (
     read_order,
     snipe,
     wait_bought,
+    wait_for_reason,
 )
 
 
@@ -57,4 +60,18 @@ async def test_the_default_pools_are_found_where_nothing_is_listed_or_told(
         order_id = await snipe(engine, await launch_mint(engine))
         mint = (await read_order(engine, order_id))["token_out"]
         pool = await launch(engine, mint=mint)
+        await wait_bought(engine, order_id, pool["pool"])
+
+
+async def test_an_order_that_no_pool_suits_is_judged_by_the_next_one_at_once(
+    database_url: str, redis_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WAIT_S", "WAIT_S_MAX"):
+        monkeypatch.setattr(sniper_orders, name, 10 * TIMEOUT_S)
+    async with open_sniping(database_url, redis_url, data_dir) as engine:
+        mint = await launch_mint(engine)
+        order_id = await snipe(engine, mint)
+        await launch(engine, mint=mint, locked_bps=0)
+        await wait_for_reason(engine, order_id, "of the liquidity is locked")
+        pool = await launch(engine, mint=mint, venue="meteora")
         await wait_bought(engine, order_id, pool["pool"])

@@ -11,6 +11,9 @@ from backend.config import Profile, Settings
 from backend.trials.oracle.orders import TYPES
 from backend.trials.oracle.rules import Reading, Rule, Sense, find_met_step
 from backend.trials.oracle.run import OraclePlan, OracleRun
+from backend.trials.oracle.sliced_orders import TWAP
+from backend.trials.oracle.sniper_orders import SNIPER
+from backend.trials.oracle.system import WATCHER_SETTINGS
 from tests.integration.apis import run_api
 from tests.scenario import run_node
 
@@ -28,7 +31,7 @@ async def test_engine_and_replay_agree_about_each_order(
             solana_rpc_url=node_url,
             profile=Profile.INSTANT,
             port=0,
-            trigger_interval_s=0.05,
+            **WATCHER_SETTINGS,
         )
         async with run_api(settings) as api:
             result = await OracleRun(PLAN, settings, api.url, api.session).run()
@@ -37,6 +40,8 @@ async def test_engine_and_replay_agree_about_each_order(
     for kind in TYPES:
         assert 0 < result.released[kind] < result.orders[kind]
         assert result.exact[kind] == result.orders[kind]
+    assert 0 < result.released[SNIPER] < result.orders[SNIPER]
+    assert 0 < result.orders[TWAP] == result.released[TWAP] == result.exact[TWAP]
 
 
 def find(rule: Rule, *prices: int | None, restarts: tuple[int, ...] = ()) -> int | None:

@@ -23,12 +23,13 @@ def find_wrong_snipes(evidence: Evidence) -> Iterator[Violation]:
             launched = evidence.launched.get(swap.pool)
             if launched is None:  # a pool that was there from the start
                 continue
-            for reason in _find_failures(guards, launched):
+            for reason in find_guard_failures(guards, launched):
                 message = f"order {order_id} bought from {swap.pool}, which {reason}"
                 yield Violation(ViolationKind.WRONG, message)
 
 
-def _find_failures(guards: Guards, pool: LaunchedPoolTraits) -> Iterator[str]:
+def find_guard_failures(guards: Guards, pool: LaunchedPoolTraits) -> Iterator[str]:
+    """Say which guards a pool fails, of those that ask about what it was launched with."""
     if guards.dexes is not None and pool.dex not in guards.dexes:
         yield f"is on {pool.dex}"
     if guards.mint_authority_revoked and pool.has_mint_authority:

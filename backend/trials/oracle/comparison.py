@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from backend.trials.oracle.launches import DrawnSniper
 from backend.trials.oracle.orders import DrawnOrder
 from backend.trials.oracle.path import Step
 from backend.trials.oracle.rules import Reading, find_met_step
@@ -28,9 +29,10 @@ class PlacedOrder(NamedTuple):
 
 
 class Release(NamedTuple):
-    """What the engine tells of a release: the slot that it read, and the price of one token."""
+    """What the engine tells of a release: the slot and the pool, and the price of one token."""
 
     slot: int
+    pool: str
     price: str
 
 
@@ -69,7 +71,7 @@ def compare(
         actual = None if release is None else step_of_slot.get(release.slot)
         result.orders[kind] += 1
         result.released[kind] += release is not None
-        result.exact[kind] += expected == actual
+        result.exact[kind] += expected == actual and _is_best(each.order, release, steps, actual)
         fault = _find_fault(each, release, expected, actual, steps)
         if fault is not None:
             result.differences.append(f"{each.order.body} of step {each.step}: {fault}")
@@ -98,11 +100,16 @@ def _drop_siblings(
 def _read(placed: PlacedOrder, steps: Sequence[Step], result: OracleResult) -> Iterator[Reading]:
     for number in range(placed.step, len(steps)):
         result.readings += 1
-        yield Reading(number, _find_price(placed.order, steps[number]))
+        yield Reading(number, _find_price(placed.order, steps, number))
 
 
-def _find_price(order: DrawnOrder, step: Step) -> Fraction | None:
-    return step.find_price(order.direction, order.amount_in, order.rule.cap_bps)
+def _find_price(
+    order: DrawnOrder, steps: Sequence[Step], number: int, pool: str | None = None
+) -> Fraction | None:
+    step = steps[number]
+    if isinstance(order, DrawnSniper):
+        return order.find_offer(number, step.time, pool)
+    return step.find_price(order.direction, order.amount_in, order.rule.cap_bps, pool)
 
 
 def _find_fault(
@@ -120,10 +127,41 @@ def _find_fault(
         return f"released in step {actual}, and never met"
     if abs(expected - actual) > STEPS_APART_MAX:
         return f"released in step {actual}, and met in step {expected}"
-    price = _find_price(placed.order, steps[actual])
-    if price is None or not _is_shown_as(placed.order, price, Fraction(release.price)):
-        return f"released at {release.price}, and step {actual} paid {price}"
+    return _find_wrong_price(placed, release, steps, actual, is_met=expected == actual)
+
+
+def _find_wrong_price(
+    placed: PlacedOrder, release: Release, steps: Sequence[Step], number: int, *, is_met: bool
+) -> str | None:
+    """Say what is wrong with the price that was told in a step, which ``is_met`` by the replay.
+
+    What the node tells of several pools, and of several accounts of one, comes one by one: some of
+    it may be that of the slot before or after.
+    """
+    order, told = placed.order, Fraction(release.price)
+    near = range(max(number - STEPS_APART_MAX, 0), min(number + STEPS_APART_MAX + 1, len(steps)))
+    paid = {each: _find_price(order, steps, each, release.pool) for each in near}
+    fitting = [each for each, price in paid.items() if price and _is_shown_as(order, price, told)]
+    if not fitting:
+        return f"released at {release.price}, and pool {release.pool} paid {paid[number]}"
+    best, price = _find_price(order, steps, number), paid[number]
+    if isinstance(order, DrawnSniper):
+        # Pools are found one after the other, the first when an order waits for them.
+        is_new = placed.step == number
+        best = None if is_new else order.find_known_offer(number, steps[number].time)
+    if is_met and number in fitting and price and best and price < best:
+        return f"released at {release.price}, and another pool paid {best} in step {number}"
     return None
+
+
+def _is_best(
+    order: DrawnOrder, release: Release | None, steps: Sequence[Step], number: int | None
+) -> bool:
+    """Whether a release tells the best price of its step; one that was none tells none."""
+    if release is None or number is None:
+        return release is None
+    best = _find_price(order, steps, number)
+    return best is not None and _is_shown_as(order, best, Fraction(release.price))
 
 
 def _is_shown_as(order: DrawnOrder, price: Fraction, shown: Fraction) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -20,6 +20,7 @@ from backend.simulator.market.prices import usd_price_e6
 from backend.simulator.options import SimulatorOptions
 from backend.trials.oracle.orders import Direction
 from backend.venues import VENUES
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR
 from backend.venues.venue import Account, Pool, Venue
 
 Json = dict[str, Any]
@@ -38,20 +39,39 @@ LEVEL_MAX: Final = 1.1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One slot of the path, and the pools of each pair in it."""
+    """One slot of the path, its time by the chain's clock, and the pools of each pair in it."""
 
     slot: int
+    time: int
     pools: Mapping[frozenset[Token], Sequence[Pool]]
 
-    def find_price(self, direction: Direction, amount_in: int, cap_bps: int) -> Fraction | None:
-        """What the best pool pays within the cap, for each base unit in; ``None`` if none does."""
-        mint_in = Pubkey.from_string(direction[0].mint)
-        paid = [
-            quote.amount_out
-            for pool in self.pools[frozenset(direction)]
-            if (quote := _quote(pool, mint_in, amount_in)) and quote.is_within_impact(cap_bps)
-        ]
-        return Fraction(max(paid), amount_in) if paid else None
+    def find_price(
+        self, direction: Direction, amount_in: int, cap_bps: int, pool: str | None = None
+    ) -> Fraction | None:
+        """What the best pool pays within the cap, for each base unit in; ``None`` if none does.
+
+        ``pool`` is the only one that is asked.
+        """
+        pools = self.pools[frozenset(direction)]
+        return find_best_price(pools, direction[0], amount_in, cap_bps, pool)
+
+
+def find_best_price(
+    pools: Iterable[Pool], token_in: Token, amount_in: int, cap_bps: int, only: str | None = None
+) -> Fraction | None:
+    """What the best of some pools pays within the cap, for each base unit in.
+
+    ``only`` is the address of one, if no other is asked.
+    """
+    mint_in = Pubkey.from_string(token_in.mint)
+    paid = [
+        quote.amount_out
+        for pool in pools
+        if (only is None or str(pool.address) == only)
+        and (quote := _quote(pool, mint_in, amount_in))
+        and quote.is_within_impact(cap_bps)
+    ]
+    return Fraction(max(paid), amount_in) if paid else None
 
 
 def convert_dollars(dollars: float, token: Token) -> int:
@@ -88,12 +108,12 @@ class MarketPath:
 
     async def halt(self) -> None:
         """Halt the chain: only ``advance`` moves it from now on."""
-        await self._control("halt", {})
+        await self.control("halt", {})
 
     async def advance(self) -> Step:
         """Move to another slot with other prices, all in one moment; record and return it."""
         blocks = self.random.choice((1, 1, 2, 20))
-        await self._control("advance", {"blocks": blocks, "prices": self._draw_moves()})
+        await self.control("advance", {"blocks": blocks, "prices": self._draw_moves()})
         return await self.record()
 
     def _draw_moves(self) -> list[Json]:
@@ -117,18 +137,21 @@ class MarketPath:
         async with RpcClient(self.chain_url) as rpc:
             if not self._pools:
                 self._pools = await _find_pools(rpc)
-            keys = list(dict.fromkeys(key for each in self._pools for key in each.accounts))
-            slot, accounts = await _read_accounts(rpc, keys)
+            keys = [CLOCK_SYSVAR, *(key for each in self._pools for key in each.accounts)]
+            slot, accounts = await read_accounts(rpc, list(dict.fromkeys(keys)))
+        clock = accounts[CLOCK_SYSVAR]
+        assert clock is not None, "every chain has a clock"
         pools: dict[frozenset[Token], list[Pool]] = {}
         for each in self._pools:
             own = {key: accounts[key] for key in each.accounts}
             pool = each.venue.decode_pool(each.address, own, slot)
             pools.setdefault(each.tokens, []).append(pool)
-        step = Step(slot, pools)
+        step = Step(slot, CLOCK.read(clock.data).unix_time, pools)
         self.steps.append(step)
         return step
 
-    async def _control(self, path: str, body: Json) -> Json:
+    async def control(self, path: str, body: Json) -> Json:
+        """Ask something of the node, beside its JSON-RPC."""
         url = f"{self.chain_url}/control/{path}"
         async with self.session.post(url, json=body) as response:
             reply: Json = await response.json()
@@ -149,9 +172,10 @@ async def _find_pools(rpc: RpcClient) -> list[_PathPool]:
     return pools
 
 
-async def _read_accounts(
+async def read_accounts(
     rpc: RpcClient, keys: Sequence[Pubkey]
 ) -> tuple[int, dict[Pubkey, Account | None]]:
+    """Read accounts of the current slot, which is told with them."""
     found: dict[Pubkey, Account | None] = {}
     slots = set()
     for at in range(0, len(keys), KEYS_MAX):

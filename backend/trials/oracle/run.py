@@ -29,6 +29,8 @@ from backend.trials.oracle.comparison import OracleResult, PlacedOrder, Release,
 from backend.trials.oracle.orders import Direction, DrawnOrder, draw_order
 from backend.trials.oracle.path import PAIRS, MarketPath, Step, convert_dollars
 from backend.trials.oracle.rules import BPS
+from backend.trials.oracle.sliced_orders import DrawnTwap, SlicedOrders, draw_twap
+from backend.trials.oracle.sniper_orders import SniperOrders
 
 BATCH_ORDERS: Final = 500
 WAVES: Final = 6
@@ -41,6 +43,12 @@ NEWS_ROUNDS: Final = 4
 """The same where orders were placed: they come by notifications, in any number of parts."""
 PAIRS_SHARE: Final = 0.1
 """The share of orders that come as OCO pairs."""
+TWAPS_SHARE: Final = 0.05
+SNIPERS_SHARE: Final = 0.08
+HOLD_S: Final = 0.4
+"""A step that decides about sniper orders takes as long as a slot: its pools are to be found."""
+DOWN_S: Final = 2.5
+"""Nobody watches for so long before another watcher takes over: slices are late then."""
 STEP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.004
 
@@ -54,8 +62,10 @@ FROM (
     FROM orders o WHERE trigger_shard IS NOT NULL
 ) waiting
 """
+_SELECT_NOW: Final = "SELECT clock_timestamp()"
 _SELECT_RELEASES: Final = """
-SELECT order_id, (data->>'slot')::bigint AS slot, data->>'executablePrice' AS price
+SELECT order_id, (data->>'slot')::bigint AS slot, data->>'pool' AS pool,
+       data->>'executablePrice' AS price
 FROM order_events WHERE seq = 3 AND status = 'routing'
 """
 
@@ -69,9 +79,12 @@ class OraclePlan:
     seed: int = 1
     restarts: int = 2
 
-    def list_waves(self) -> set[int]:
-        """The steps in which orders are placed."""
-        return {self.steps // 2 * n // WAVES for n in range(WAVES)}
+    def plan_waves(self) -> dict[int, int]:
+        """How many orders are placed, by step."""
+        return {
+            self.steps // 2 * n // WAVES: self.orders * (n + 1) // WAVES - self.orders * n // WAVES
+            for n in range(WAVES)
+        }
 
     def list_restarts(self) -> set[int]:
         """The steps after which another watcher takes over."""
@@ -94,6 +107,10 @@ class OracleRun:
         self._random = Random(f"{plan.seed} orders")  # noqa: S311 - repeatable, not a secret
         path_random = Random(f"{plan.seed} path")  # noqa: S311
         self._path = MarketPath(settings.solana_rpc_url, session, path_random)
+        twap_random = Random(f"{plan.seed} slices")  # noqa: S311
+        self._twaps = SlicedOrders(api_url, session, twap_random)
+        sniper_random = Random(f"{plan.seed} launches")  # noqa: S311
+        self._snipers = SniperOrders(self._path, sniper_random, settings.max_price_impact_bps)
         self._placed: dict[UUID, PlacedOrder] = {}
 
     async def run(self) -> OracleResult:
@@ -103,26 +120,48 @@ class OracleRun:
         connection = await asyncpg.connect(self._database_url)
         try:
             while len(self._path.steps) <= self._plan.steps:
+                if self._twaps.watched:
+                    await asyncio.sleep(DOWN_S)
                 async with self._run_watcher():
                     await self._walk(connection)
             rows = await connection.fetch(_SELECT_RELEASES)
+            releases = {order_id: Release(*told) for order_id, *told in rows}
+            restarts = self._plan.list_restarts()
+            await self._snipers.resolve()
+            result = compare(self._placed, releases, self._path.steps, restarts)
+            await self._twaps.compare(connection, result)
+            return result
         finally:
             await connection.close()
-        releases = {row["order_id"]: Release(row["slot"], row["price"]) for row in rows}
-        return compare(self._placed, releases, self._path.steps, self._plan.list_restarts())
 
     async def _walk(self, connection: Any) -> None:
         """Walk until a restart is due, or to the end."""
-        waves, restarts = self._plan.list_waves(), self._plan.list_restarts()
         await _wait_judged(connection, self._path.steps[-1])
+        watched_since = await connection.fetchval(_SELECT_NOW)
+        await self._walk_watched(connection)
+        self._twaps.watched.append((watched_since, await connection.fetchval(_SELECT_NOW)))
+
+    async def _walk_watched(self, connection: Any) -> None:
+        waves, restarts = self._plan.plan_waves(), self._plan.list_restarts()
+        await self._hold()
         while (at := len(self._path.steps) - 1) <= self._plan.steps:
             if at in waves:
-                await self._place_orders(self._plan.orders // WAVES)
+                await self._snipers.add_tokens()
+                await self._place_orders(waves[at])
                 await _wait_judged(connection, self._path.steps[-1], NEWS_ROUNDS)
+            await self._snipers.launch_due()
+            await self._hold()
             step = await self._path.advance()
             await _wait_judged(connection, step)
+            await self._hold()
+            await self._twaps.withdraw(connection)
             if at + 1 in restarts:
                 return
+        await self._twaps.wait_last(connection)
+
+    async def _hold(self) -> None:
+        if self._snipers.is_deciding():
+            await asyncio.sleep(HOLD_S)
 
     @asynccontextmanager
     async def _run_watcher(self) -> AsyncIterator[None]:
@@ -146,16 +185,26 @@ class OracleRun:
                 assert response.status == 202, reply
             for order, entry in zip(orders, reply["orders"], strict=True):
                 assert "orderId" in entry, (order.body, entry)
+                order_id = UUID(entry["orderId"])
+                if isinstance(order, DrawnTwap):
+                    self._twaps.placed[order_id] = order
+                    continue
                 label = order.body.get("ocoGroup")
                 group = None if label is None else f"{label} of {reply['batchId']}"
-                self._placed[UUID(entry["orderId"])] = PlacedOrder(order, at, group)
+                self._placed[order_id] = PlacedOrder(order, at, group)
 
-    def _draw_orders(self, count: int) -> list[DrawnOrder]:
-        orders: list[DrawnOrder] = []
+    def _draw_orders(self, count: int) -> list[DrawnOrder | DrawnTwap]:
+        orders: list[DrawnOrder | DrawnTwap] = []
         while len(orders) < count:
             base, quote = self._random.choice(PAIRS)
             direction = self._random.choice(((base, quote), (quote, base)))
-            if len(orders) + 2 <= count and self._random.random() < PAIRS_SHARE / 2:
+            kind = self._random.random()
+            if kind < TWAPS_SHARE:
+                amount_in = convert_dollars(10 ** self._random.uniform(*DOLLARS), direction[0])
+                orders.append(draw_twap(self._random, direction, amount_in))
+            elif kind < TWAPS_SHARE + SNIPERS_SHARE:
+                orders.append(self._snipers.draw())
+            elif kind < TWAPS_SHARE + SNIPERS_SHARE + PAIRS_SHARE / 2 and len(orders) + 2 <= count:
                 legs = self._draw_order(direction), self._draw_order(direction)
                 label = f"pair-{len(orders)}"
                 orders += [replace(leg, body={**leg.body, "ocoGroup": label}) for leg in legs]

@@ -17,8 +17,12 @@ from backend.embedded import child_process, run_servers
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.store.migrations import migrate
 
-INTERVAL_S: Final = 0.05
-"""The watcher looks that often while the halted node tells no slot."""
+WATCHER_SETTINGS: Final = {"trigger_interval_s": 0.05, "quote_age_s": 0.0}
+"""The watcher looks that often while the halted node tells no slot, and reads every pool then.
+
+What a node notifies comes one account after the other: between two slots it is prices that no slot
+has, which a replay of the slots does not know.
+"""
 _STOP_S: Final = 10.0
 
 
@@ -44,7 +48,7 @@ async def run_system(data_dir: Path, seed: int) -> AsyncIterator[tuple[Settings,
             "seed": seed,
         }
         api = await _start(stack, "api", ("backend.cli", "api", "--port", "0"), settings, log_dir)
-        yield Settings.load(**settings, trigger_interval_s=INTERVAL_S), api.address
+        yield Settings.load(**settings, **WATCHER_SETTINGS), api.address
 
 
 async def _start(

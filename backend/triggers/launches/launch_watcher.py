@@ -93,7 +93,7 @@ class LaunchWatcher:
         self._orders = SniperOrders()
         self._added = asyncio.Event()
         self._pools = PoolWatch(
-            finder, reader, notifications, pace_s=pace_s, on_found=self._added.set
+            finder, reader, notifications, pace_s=pace_s, on_found=self._take_found
         )
 
     def __len__(self) -> int:
@@ -131,6 +131,11 @@ class LaunchWatcher:
         """Watch the orders of these shards no more."""
         for order_id in self._orders.list_of_shards(shards):
             self.remove(order_id)
+
+    def _take_found(self, pairs: Collection[MintPair]) -> None:
+        """Judge the orders of pairs that have a new pool, whatever they were told of others."""
+        self._orders.look_again(pairs)
+        self._added.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""

@@ -9,7 +9,7 @@ take turns; one with a pool that was just found comes first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -63,8 +63,8 @@ class _Search:
 class PoolWatch:
     """Finds the pools of the pairs that are watched; ``run`` must be running.
 
-    ``pace_s`` is the time between two queries, of all pairs. ``on_found`` is called when there is a
-    pool that was not known.
+    ``pace_s`` is the time between two queries, of all pairs. ``on_found`` is called with the pairs
+    that have a pool which was not known.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class PoolWatch:
         notifications: NodeNotifications | None,
         *,
         pace_s: float,
-        on_found: Callable[[], None],
+        on_found: Callable[[Collection[MintPair]], None],
     ) -> None:
         self._finder = finder
         self._reader = reader
@@ -151,10 +151,10 @@ class PoolWatch:
         if not self._turns:
             self._turns = list(self._searches)
         pairs, self._turns = self._turns[:DERIVED_PAIRS_MAX], self._turns[DERIVED_PAIRS_MAX:]
-        pools = [pool for pair in pairs for pool in self._finder.list_pools(pair)]
+        pools = {pool: pair for pair in pairs for pool in self._finder.list_pools(pair)}
         if found := await self._reader.discover(pools):
             observe_triggers.pools_found(len(found))
-            self._on_found()
+            self._on_found({pools[pool] for pool in found})
 
     def _take_due(self) -> _Search | None:
         now = asyncio.get_running_loop().time()

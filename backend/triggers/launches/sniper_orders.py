@@ -62,6 +62,11 @@ class SniperOrder:
         wait_s = min(WAIT_S * 2 ** min(self.failed, 10), WAIT_S_MAX) if self.failed else 0.0
         self.look_at = now + wait_s
 
+    def look_again(self) -> None:
+        """Be judged in the next slot if it is left alone because no pool suited it."""
+        if self.failed:
+            self.failed, self.look_at = 0, 0.0
+
     def take_note(self, reason: str, now: float) -> bool:
         """Whether this reason is to be stored: another one than before, and not too soon."""
         if not reason or reason == self.reason or now - self.noted_at < NOTE_S:
@@ -103,6 +108,12 @@ class SniperOrders:
             if found := [each for each in orders.values() if each.look_at <= now]:
                 due[pair] = found
         return due
+
+    def look_again(self, pairs: Collection[MintPair]) -> None:
+        """Leave no order of these pairs alone: each has a pool that it was not judged by."""
+        for pair in pairs:
+            for order in self._by_pair.get(pair, {}).values():
+                order.look_again()
 
     def add(self, record: WaitingRecord, shard: int) -> SniperOrder | None:
         """Add an order; ``None`` if what is known of it is as new."""
