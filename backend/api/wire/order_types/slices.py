@@ -47,8 +47,9 @@ class SlicesBody(BaseModel):
                 strict=True,
                 ge=0,
                 le=JITTER_MAX_BPS,
-                description="How far a slice of a `twap` may be from its even share, and what part"
-                " of the interval it may be later, in basis points; 0 by default.",
+                description="How far the weights by which the amount of a `twap` is divided may be"
+                " from 1, and what part of the interval a slice may be later, in basis points; 0 by"
+                " default.",
             ),
             BeforeValidator(integral_to_int),
         ]
