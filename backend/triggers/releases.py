@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -20,6 +20,11 @@ RELEASES_MAX: Final = 500
 """Most orders of one commit: the jobs of the first are executed while the next are released."""
 JOBS_MAX: Final = 1_000
 """About so many jobs are sent for one owner at once: the rest is claimed from the rows."""
+
+OBSERVED_S_MAX: Final = 2.0
+"""A release that comes so long after its market was read is none: the process was held up."""
+RETRY_S: Final = 1.0
+"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 
 
 class JobSender(Protocol):
@@ -67,13 +72,22 @@ class Releases:
         for at in range(0, len(met), RELEASES_MAX):
             part = met[at : at + RELEASES_MAX]
             released = await self._orders.release([_describe(each) for each in part])
-            observe_triggers.orders_released(len(released), len(part) - len(released))
-            if released:
-                self._on_point(WatchPoint.ORDERS_RELEASED)
-            await self._send_jobs([each for each in part if each.order.order.id in released], sent)
+            await self.send_jobs(part, released, sent)
             refused.update(each.order.order.id for each in part)
             refused -= released
         return refused
+
+    async def send_jobs(
+        self, met: Sequence[Met], released: Collection[UUID], sent: Counter[str]
+    ) -> None:
+        """Send the jobs of those orders that a commit has released.
+
+        ``sent`` has how many were sent for each owner at this moment, and is added to.
+        """
+        observe_triggers.orders_released(len(released), len(met) - len(released))
+        if released:
+            self._on_point(WatchPoint.ORDERS_RELEASED)
+        await self._send_jobs([each for each in met if each.order.order.id in released], sent)
 
     async def _send_jobs(self, released: Sequence[Met], sent: Counter[str]) -> None:
         groups: defaultdict[tuple[str, Direction], list[UUID]] = defaultdict(list)
@@ -88,21 +102,28 @@ class Releases:
 
 
 def _describe(met: Met) -> MetTrigger:
+    order, watched = met.order.order, met.watched
+    data = orjson.dumps(describe_met(met)).decode()
+    return MetTrigger(
+        order.id, order.seq, watched.owner, data, order.state.high_water, watched.oco_group
+    )
+
+
+def describe_met(met: Met) -> dict[str, object]:
     """The event of a release: the price that was observed, where and when, and what it met."""
     order, quote = met.order.order, met.order.quote
-    direction, owner, price_of, group = met.watched
+    direction, price_of = met.watched.direction, met.watched.price_of
     price = PriceRatio(quote.amount_out, quote.amount_in)
-    data = {
+    data: dict[str, object] = {
         "executablePrice": _format(price, direction, price_of),
         "slot": quote.slot,
         "dex": quote.dex.value,
         "pool": quote.pool,
     }
     trigger = order.trigger
-    if trigger is not None:
+    if trigger is not None and trigger.numerator:
         data["triggerPrice"] = _format(trigger, direction, price_of)
-    mark = order.state.high_water
-    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode(), mark, group)
+    return data
 
 
 def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:

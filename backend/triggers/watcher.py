@@ -25,19 +25,16 @@ from backend.triggers import observe_triggers
 from backend.triggers.attempts import WatchPoint, attempt, ignore_point
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.peak_codec import encode_peaks
-from backend.triggers.releases import Met, Releases
+from backend.triggers.releases import OBSERVED_S_MAX, RETRY_S, Met, Releases
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.shards.shard_loader import ShardLoader
+from backend.triggers.share_sales import ShareSales
 from backend.triggers.watched_orders import Direction, WatchedOrders
 
 LOAD_MAX: Final = 5_000
 """Most orders that one statement loads."""
 NEWS_S: Final = 1.0
 COMPARE_S: Final = 60.0
-OBSERVED_S_MAX: Final = 2.0
-"""A release that comes so long after its market was read is none: the process was held up."""
-RETRY_S: Final = 1.0
-"""How long an order whose release was refused is left alone: its expiry may be ending it."""
 
 
 class Watcher:
@@ -57,6 +54,7 @@ class Watcher:
         feed: Feed,
         markets: MarketReader,
         releases: Releases,
+        sales: ShareSales,
         listen: Callable[[CommitObserver], Coroutine[Any, Any, None]],
         random: Random,
         on_point: Callable[[WatchPoint], None] = ignore_point,
@@ -69,6 +67,7 @@ class Watcher:
         self._feed = feed
         self._markets = markets
         self._releases = releases
+        self._sales = sales
         self._listen = partial(listen, self.receive_commit)
         self._random = random
         self._on_point = on_point
@@ -91,6 +90,7 @@ class Watcher:
             tasks.create_task(self._add_news())
             tasks.create_task(self._watch_prices())
             tasks.create_task(self._compare())
+            tasks.create_task(self._sales.run())
             for each in self._watched.apart:
                 tasks.create_task(each.run())
 
@@ -154,6 +154,7 @@ class Watcher:
         return met
 
     async def _release(self, met: Sequence[Met], read_at: float) -> None:
+        met = self._sales.take(met, read_at)
         if not met:
             return
         seqs = {each.order.order.id: each.order.order.seq for each in met}

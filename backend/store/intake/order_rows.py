@@ -108,4 +108,6 @@ def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
 
 
 def _encode_condition(terms: OrderTerms) -> str | None:
-    return None if terms.condition is None else encode_condition(terms.condition, terms.price_of)
+    if terms.condition is None:
+        return None
+    return encode_condition(terms.condition, terms.price_of, terms.amount_in_bps)
