@@ -155,13 +155,15 @@ def _resolve(met: Sequence[Met], in_flight: Sequence[InFlightOrder], funds: Free
     """What each order sells, in their order: what one sells is not free for the next."""
     resolved = _Resolved([], [])
     groups: set[UUID] = set()
+    seen = {each.id for each in in_flight}
     sold = Counter({SOL.symbol: funds.fee_lamports * len(in_flight)})
     for order in in_flight:
         sold[order.token_in] += order.amount_in
     for each in met:
         group, (token_in, token_out) = each.watched.oco_group, each.watched.direction
-        if group in groups:  # the other order of its group goes first
-            continue
+        if each.order.order.id in seen or group in groups:
+            continue  # it is released already, or the other order of its group goes first
+        seen.add(each.order.order.id)
         held = funds.measure(token_in, token_out)
         share = _resolve_one(each, held, sold[token_in.symbol])
         if isinstance(share, WaitingNote):

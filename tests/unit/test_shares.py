@@ -1,8 +1,9 @@
-"""Amounts that are a share of what the wallet holds: how they are written, and what they come to."""
+"""Amounts that are a share of what the wallet holds: how they are written, and what each is."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -23,14 +24,15 @@ from backend.domain.waiting.shares import (
     parse_share,
 )
 
-STOP = {"type": "stop", "triggerPrice": "95"}
-CONDITIONS = {
+Json = dict[str, Any]
+STOP: Json = {"type": "stop", "triggerPrice": "95"}
+CONDITIONS: dict[str, Json] = {
     "stop": STOP,
     "takeProfit": {"type": "takeProfit", "triggerPrice": "95"},
     "stopLimit": {"type": "stopLimit", "triggerPrice": "95", "limitPrice": "90"},
     "trailingStop": {"type": "trailingStop", "trailBps": 500},
 }
-OTHERS: dict[str, dict[str, object]] = {
+OTHERS: dict[str, Json] = {
     "market": {},
     "limit": {"type": "limit", "limitPrice": "95"},
     "twap": {"type": "twap", "slices": 3, "intervalS": 5},
@@ -68,7 +70,7 @@ def read(amount: object, holdings: Holdings | None = None, **members: object) ->
     )
 
 
-def refuse(amount: object, **members: object) -> dict[str, str]:
+def refuse(amount: object, **members: Any) -> dict[str, str]:
     with pytest.raises(Problem) as caught:
         read(amount, **members)
     assert caught.value.status == 422
