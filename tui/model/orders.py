@@ -54,6 +54,7 @@ class Order(Swap):
         "relations",
         "route_min_out",
         "seq",
+        "share",
         "slippage_bps",
         "status",
         "steps",
@@ -74,6 +75,7 @@ class Order(Swap):
         self.status = "pending"
         self.attempt = 1
         self.type = "market"
+        self.share: str | None = None
         self.slippage_bps = 0
         self.max_price_impact_bps: int | None = None
         self.min_amount_out: str | None = None
@@ -168,6 +170,8 @@ class Order(Swap):
                 self._load_progress(event)
             else:  # the venue that met the condition need not be the one that executes it
                 self.met, self.is_triggered = met, self.type != "limit"
+                self.amount_in = event.get("amountIn", self.amount_in)
+                self.min_amount_out = event.get("minAmountOut", self.min_amount_out)
 
     def set_waiting(self, record: Mapping[str, Any]) -> bool:
         """Take over what a record says of an order that waits; whether it is news."""
@@ -192,6 +196,7 @@ class Order(Swap):
         condition = {} if self.condition is None else self.condition.to_terms()
         self.condition = Condition.read({**condition, "type": self.type, **changed})
         self.amount_in = changed.get("amountIn", self.amount_in)
+        self.share = changed.get("amountInShare", self.share)
         self.slippage_bps = changed.get("slippageBps", self.slippage_bps)
         self.min_amount_out = changed.get("minAmountOut", self.min_amount_out)
         self.max_price_impact_bps = changed.get("maxPriceImpactBps", self.max_price_impact_bps)
@@ -235,6 +240,8 @@ class Order(Swap):
         self.token_in = intern(terms.get("tokenIn") or "")
         self.token_out = intern(terms.get("tokenOut") or "")
         self.amount_in = terms.get("amountIn") or "0"
+        share = terms.get("amountInShare")
+        self.share = share if isinstance(share, str) else None
         self.slippage_bps = terms.get("slippageBps") or 0
         self.max_price_impact_bps = terms.get("maxPriceImpactBps")
         self.min_amount_out = terms.get("minAmountOut")
