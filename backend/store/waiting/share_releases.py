@@ -27,23 +27,31 @@ from backend.store.groups.release_choice import CHOICE
 from backend.store.waiting.condition_rows import encode_ratio
 from backend.store.waiting.waiting_orders import AMOUNTS, RELEASE_FORM
 
+IN_FLIGHT_MAX: Final = 100_000
+"""More orders than are executed at once."""
 _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
 
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('release of shares', 0))"
 
-# The index of the orders that workers execute. Those that were in it when the balances were about
-# to be read, and are confirmed by now, have landed in the slot that their event names.
-_READ_IN_FLIGHT: Final = """ -- read orders in flight
-SELECT id, token_in, amount_in::text FROM orders
-WHERE open AND trigger_shard IS NULL AND status IN ('routing', 'building', 'submitted')
-UNION ALL
+# The index of the orders that workers execute, in its order, so that it is used whatever the
+# statistics are. Those that were in it when the balances were about to be read, and are confirmed
+# by now, have landed in the slot that their event names.
+_READ_IN_FLIGHT: Final = f""" -- read orders in flight
+(
+    SELECT id, token_in, amount_in::text FROM orders
+    WHERE open AND trigger_shard IS NULL AND status IN ('routing', 'building', 'submitted')
+    ORDER BY owner, id LIMIT {IN_FLIGHT_MAX}
+) UNION ALL
 SELECT o.id, o.token_in, o.amount_in
 FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
     SELECT id, token_in, amount_in::text, seq FROM orders
     WHERE id = i.id AND status = 'confirmed' LIMIT 1
-) o LEFT JOIN order_events e ON e.order_id = o.id AND e.seq = o.seq
-WHERE ((e.data->>'slot')::bigint <= $2) IS NOT TRUE
-"""
+) o CROSS JOIN LATERAL (
+    SELECT (data->>'slot')::bigint AS slot FROM order_events
+    WHERE order_id = o.id AND seq = o.seq LIMIT 1
+) e
+WHERE (e.slot <= $2) IS NOT TRUE
+"""  # noqa: S608 - constants only
 _RELEASE: Final = RELEASE_FORM.format(**CHOICE, **AMOUNTS)
 
 
