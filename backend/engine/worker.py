@@ -169,7 +169,8 @@ async def _open_wallet(settings: Settings, shared: SharedServices, stop: asyncio
     """The wallet to sign with, whose address other processes get to know."""
     select_wallet = partial(_select_wallet, settings, shared.rpc)
     wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
-    await tell_wallet(shared.pool, str(wallet.address))
+    tell = partial(tell_wallet, shared.pool, str(wallet.address))
+    await wait_for_server("PostgreSQL", tell, away=(Transient,), stop=stop)
     return wallet
 
 

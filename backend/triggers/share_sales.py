@@ -137,9 +137,11 @@ class ShareSales:
                 return resolved.met
 
             released = await self._store.release(resolve, earlier=earlier, slot=funds.slot)
-            for order_id in (*released, *(each.id for each in resolved.held)):
+            held = {each.id for each in resolved.held}
+            for order_id in released | held:
                 left.pop(order_id, None)
-            await self._releases.send_jobs(met, released, Counter())
+            tried = [each for each in met if each.order.order.id not in held]
+            await self._releases.send_jobs(tried, released, Counter())
             await self._orders.note(resolved.held)
         finally:
             # Refused, in doubt, too late, or the balances are not known: it is loaded again.
