@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from backend.domain.tokens import SOL
 from backend.store.database import open_pool
+from backend.store.waiting.share_releases import InFlightOrder, MetShare
 from backend.store.wallet_address import tell_wallet
-from tests.integration.apis import Json, RunningApi, open_api
+from tests.integration.apis import Json, RunningApi, open_api, open_driver
 from tests.integration.share_orders import SOL_ORDER, STOP, run_share_engine, show
+from tests.integration.stores import open_store
 
 EXECUTE, BATCH = "/api/orders/execute", "/api/orders/batch"
 UNIT = 10**SOL.decimals
@@ -141,3 +144,31 @@ async def test_what_the_wallet_holds_is_read_for_shares_alone_and_503_if_it_cann
             assert problem["code"] == "holdings_unknown"
         assert (await amend(api, order_id, 503, amount="all"))["code"] == "holdings_unknown"
         assert await api.count_stored() == 1
+
+
+async def test_an_order_that_was_executed_meanwhile_counts_unless_the_balances_have_it(
+    database_url: str, redis_url: str
+) -> None:
+    async with (
+        open_store(database_url) as store,
+        open_api(database_url, redis_url) as api,
+        open_driver(database_url, redis_url) as driver,
+    ):
+        order_id = await api.place_order()
+        told: list[Sequence[InFlightOrder]] = []
+
+        def resolve(in_flight: Sequence[InFlightOrder]) -> list[MetShare]:
+            told.append(in_flight)
+            return []
+
+        order = [InFlightOrder(order_id, "SOL", 1_500_000_000)]
+        assert await store.shares.read_in_flight() == []  # nobody has begun with it
+        leased = await driver.route(await driver.claim(order_id))
+        earlier = await store.shares.read_in_flight()
+        assert earlier == [order_id]
+        await store.shares.release(resolve, earlier=[], slot=9)
+        await driver.land(await driver.sign(leased))  # in slot 7
+        for slot in (6, 7):
+            await store.shares.release(resolve, earlier=earlier, slot=slot)
+        await store.shares.release(resolve, earlier=[], slot=6)
+        assert told == [order, order, [], []]

@@ -249,3 +249,20 @@ async def test_an_expired_or_cancelled_order_sells_nothing(
             return bool((await engine.read(order_id))["status"] == "cancelled")
 
         await wait_until(is_over)
+
+
+async def test_a_trailing_stop_sells_its_share_once_the_price_has_fallen(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with run_share_engine(database_url, redis_url, data_dir) as engine:
+        body = {**SOL_ORDER, "type": "trailingStop", "trailBps": 300, "confirmations": 1}
+        order_id = await engine.place(body, "75%")
+
+        async def follows() -> bool:
+            return (await engine.read(order_id))["highestPrice"] is not None
+
+        await wait_until(follows)
+        await engine.leave_free(4 * UNIT)
+        await engine.move_price(-800)
+        events = await engine.engine.wait_for_end(order_id)
+        assert (list_statuses(events), events[2]["amountIn"]) == (RELEASED, "3")
