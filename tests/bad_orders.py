@@ -37,6 +37,9 @@ BAD_ORDERS = {
     "no amount": BadOrder(
         '{"tokenIn":"SOL","tokenOut":"USDC"}', "amount", "is required", "missing_field"
     ),
+    "share of nothing": BadOrder(describe_amount('"0%"'), "amount", "from 0.01% to 100%"),
+    "share above all": BadOrder(describe_amount('"100.001%"'), "amount", "at most two decimals"),
+    "share in capitals": BadOrder(describe_amount('"ALL"'), "amount", 'must be "all"'),
     "two amounts": BadOrder(describe_order('"amountIn":2'), "amountIn", "disagrees with it"),
     "two types": BadOrder(
         describe_order('"type":"market","orderType":"limit"'), "orderType", "disagrees with it"

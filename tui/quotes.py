@@ -9,8 +9,9 @@ from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
-from tui.model.plan.batch_plan import BatchPlan, sum_amounts_in
+from tui.model.plan.batch_plan import SHARE_SAMPLE, BatchPlan, sum_amounts_in
 from tui.model.plan.sense import describe_senses, has_sense
+from tui.model.plan.shares import is_share
 from tui.model.quotes import BPS
 from tui.model.wire import WireOrderTerms, WireRoute
 from tui.session import Session
@@ -64,7 +65,7 @@ class QuoteService:
         if client is None:
             return
         largest: dict[str, Decimal] = {}
-        for order in orders:
+        for order in map(_take_part, orders):
             token = order["tokenIn"]
             largest[token] = max(largest.get(token, Decimal(0)), Decimal(order["amount"]))
         for token, amount in largest.items():
@@ -102,7 +103,7 @@ class QuoteService:
         pairs = {resolve_pair(order["tokenIn"], order["tokenOut"]) for order in firsts}
         prices: dict[tuple[str, str, str], Decimal] = {}
         for order in firsts:
-            quoted = _take_slice(order)
+            quoted = _take_part(order)
             key = (quoted["tokenIn"], quoted["tokenOut"], quoted["amount"])
             with suppress(RequestRefused, ServerUnreachable):
                 if key not in prices:
@@ -122,8 +123,13 @@ def _select_first_orders(orders: Iterable[WireOrderTerms]) -> list[WireOrderTerm
     return list(firsts.values())[:_DRY_RUN_ORDERS_MAX]
 
 
-def _take_slice(order: WireOrderTerms) -> WireOrderTerms:
-    """The order that is executed at a time: a slice of a TWAP order, else all of it."""
+def _take_part(order: WireOrderTerms) -> WireOrderTerms:
+    """The order that is executed at a time: a slice of a TWAP order, else all of it.
+
+    What a share will be is not known: the price of one token stands for its.
+    """
+    if is_share(order["amount"]):
+        return {**order, "amount": f"{SHARE_SAMPLE:f}"}
     if "slices" not in order:
         return order
     amount = Decimal(order["amount"]) / order["slices"]
@@ -140,7 +146,9 @@ def _get_amount_out(route: WireRoute) -> Decimal:
 def describe_order(order: WireOrderTerms) -> str:
     """Describe an order as traders write it: ``sell 12.41 SOL/USDC``."""
     pair = resolve_pair(order["tokenIn"], order["tokenOut"])
-    amount = format_amount(Decimal(order["amount"]))
+    amount = order["amount"]
+    if not is_share(amount):
+        amount = format_amount(Decimal(amount))
     leg = f"{order['type']} " if "ocoGroup" in order else ""
     if pair.side == "sell":
         return f"{leg}sell {amount} {pair.name}"
@@ -148,9 +156,10 @@ def describe_order(order: WireOrderTerms) -> str:
 
 
 async def _describe_quoted_order(client: ApiClient, order: WireOrderTerms, arrow: str) -> str:
+    quoted = _take_part(order) if is_share(order["amount"]) else order
     try:
-        route = await client.fetch_route(order)
-        return f"{describe_order(order)}: {_describe_route(order, route, arrow)}"
+        route = await client.fetch_route(quoted)
+        return f"{describe_order(order)}: {_describe_route(quoted, route, arrow)}"
     except (RequestRefused, ServerUnreachable) as error:
         return f"{describe_order(order)}: {error}"
 

@@ -17,7 +17,7 @@ from solders.transaction import VersionedTransaction
 from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
-from backend.domain.errors import EngineError, Rejected, Transient
+from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
 from backend.domain.orders import Fill
 from backend.domain.tokens import SOL
 from backend.venues import VENUES
@@ -29,7 +29,7 @@ _FAILED_LOG: Final = re.compile(r"Program (\w{32,44}) failed: ")
 _SOL_SHORTAGE_LOG: Final = re.compile(r"Transfer: insufficient lamports (\d+), need (\d+)")
 """What the system program logs of the account that pays, whether for a transfer or for rent."""
 
-_FUNDS_CODE: Final = "insufficient_funds"
+_FUNDS_CODE: Final = INSUFFICIENT_FUNDS
 _REJECTED_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "InsufficientFundsForFee": (_FUNDS_CODE, "the wallet holds too little SOL for the network fee"),
     "InsufficientFundsForRent": (_FUNDS_CODE, "an account would be left with less SOL than rent"),

@@ -160,10 +160,12 @@ def get_release(condition: Condition) -> Release:
 def get_awaited(condition: Kind, *, is_triggered: bool) -> Kind | Limit:
     """What is waited for by an order that was accepted with ``condition``.
 
-    Once its trigger was met, it waits for the limit that it became.
+    Once its trigger was met, it waits for the limit that it became. One that was to be sold at the
+    market waits for no price then, but for something to sell: any price meets it.
     """
-    limit = get_release(condition).limit if is_triggered else None
-    return condition if limit is None else limit
+    if not is_triggered or not isinstance(condition, PriceCondition):
+        return condition
+    return get_release(condition).limit or Limit(LOWEST_PRICE)
 
 
 def get_trigger(

@@ -13,6 +13,11 @@ A violated invariant of the engine itself is none of these: it is an ``assert``.
 
 from __future__ import annotations
 
+from typing import Final
+
+INSUFFICIENT_FUNDS: Final = "insufficient_funds"
+"""The code of what the wallet lacks."""
+
 
 class EngineError(Exception):
     """Base class of the failures that are reported to clients or decide about a retry.

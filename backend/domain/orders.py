@@ -11,10 +11,12 @@ from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
+from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError
 from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
+from backend.domain.waiting.shares import SHARE_TYPES
 from backend.domain.waiting.slices import SliceProgress
 
 
@@ -61,6 +63,8 @@ class OrderTerms:
     minimum, ``max_price_impact_bps`` the cap on a quote's price impact; orders that were accepted
     before there was a cap have none of their own. ``condition`` is what is waited for, with a price
     that its client wrote for the token of ``price_of``; without one the order is executed at once.
+    With ``amount_in_bps`` it sells that share of what the wallet holds free once it is released:
+    until then, ``amount_in`` is an estimate.
     """
 
     type: OrderType
@@ -72,6 +76,7 @@ class OrderTerms:
     max_price_impact_bps: int | None = None
     condition: Condition | None = None
     price_of: PriceOf = PriceOf.TOKEN_IN
+    amount_in_bps: int | None = None
 
     def __post_init__(self) -> None:
         assert self.token_in != self.token_out
@@ -79,6 +84,9 @@ class OrderTerms:
         assert self.min_amount_out is None or 0 < self.min_amount_out <= U64_MAX
         assert 0 <= self.slippage_bps <= BPS
         assert self.max_price_impact_bps is None or 0 <= self.max_price_impact_bps <= BPS
+        if self.amount_in_bps is not None:
+            assert self.type.value in SHARE_TYPES
+            assert 0 < self.amount_in_bps <= BPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,10 @@ class LeasedOrder:
         release = self._release
         return release is not None and release.limit is None
 
+    def lacks_share(self, error: EngineError) -> bool:
+        """Whether the wallet holds its share no more: it waits again, to be released with less."""
+        return self.terms.amount_in_bps is not None and error.code == INSUFFICIENT_FUNDS
+
     @property
     def _release(self) -> Release | None:
         """What it became when its condition was met; ``None`` for what has never waited."""
@@ -220,7 +232,8 @@ class OrderRecord(NamedTuple):
     ``last_valid_height`` is the last block height at which a submitted order can land,
     ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
-    is executed. ``progress`` and the time of the next slice are those of a TWAP order.
+    is executed. ``progress`` and the time of the next slice are those of a TWAP order,
+    ``amount_in_bps`` is the share of what the wallet holds that an order sells.
     """
 
     id: UUID
@@ -260,3 +273,4 @@ class OrderRecord(NamedTuple):
     price_of: PriceOf
     progress: SliceProgress | None = None
     next_slice_at: datetime | None = None
+    amount_in_bps: int | None = None

@@ -19,7 +19,9 @@ from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
+from backend.engine.wallet_funds import build_holdings
 from backend.engine.withdrawals import build_withdrawals
+from backend.execution.wallet.holdings import WalletHoldings
 from backend.queue.jobs import JobQueue
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import ListingProbe
@@ -67,6 +69,8 @@ class ApiServices:
     """The markets that are shown with waiting orders."""
     peaks: MarketPeaks
     """Read on the connections of readers, as orders are."""
+    holdings: WalletHoldings
+    """What the wallet holds, for orders that sell a share of it."""
     orders: OrderQueries
     open_orders: OpenOrderCounts
     counts: StatusCounts
@@ -112,6 +116,7 @@ async def open_api_services(
                 amendments=amendments,
                 markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
                 peaks=MarketPeaks(readers),
+                holdings=build_holdings(settings, shared),
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),

@@ -10,18 +10,17 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from backend.chain.costs import compute_network_fee
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.history import has_history
-from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient, Unavailable
-from backend.domain.tokens import SOL, TokenRegistry
+from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
+from backend.engine.wallet_funds import build_budget, watch_funds
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
@@ -49,6 +48,7 @@ from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
+from backend.store.wallet_address import tell_wallet
 from backend.triggers.attempts import WatchPoint
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
@@ -66,17 +66,17 @@ async def run_worker(
     async with open_shared_services(settings, stop) as shared:
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
-        select_wallet = partial(_select_wallet, settings, shared.rpc)
-        wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
+        wallet = await _open_wallet(settings, shared, stop)
         submitter = _build_submitter(settings, shared, wallet)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        context = _build_context(settings, shared, journal, submitter, wallet, random, hook)
+        funds = watch_funds(settings, shared, wallet)
+        context = _build_context(settings, shared, journal, submitter, funds, random, hook)
         retries = _build_retries(context.policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
-        watcher = build_watcher(settings, shared, _build_lease_policy(settings))
+        watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds)
         amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
@@ -105,7 +105,7 @@ def _build_context(
     shared: SharedServices,
     journal: Journal,
     submitter: TransactionSubmitter,
-    wallet: Wallet,
+    funds: WalletFunds,
     random: Random,
     on_checkpoint: Callable[[Checkpoint], None],
 ) -> ExecutionContext:
@@ -116,7 +116,7 @@ def _build_context(
         _build_retry_policy(settings),
         random,
         on_checkpoint=on_checkpoint,
-        funds=_watch_funds(settings, shared, wallet),
+        funds=funds,
         prefetch=partial(_prefetch_pools, shared.router),
     )
 
@@ -174,23 +174,10 @@ def _build_submitter(
         shared.rpc,
         wallet,
         intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
-        budget=_build_budget(settings),
+        budget=build_budget(settings),
         preflight=wallet.address != create_paper_wallet().address,
         history_wait_s=settings.history_wait_s,
         notifications=shared.subscriptions,
-    )
-
-
-def _build_budget(settings: Settings) -> ComputeBudget:
-    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
-
-
-def _watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> WalletFunds:
-    shared.balances.watch(wallet.address, shared.tokens)
-    return WalletFunds(
-        shared.balances,
-        fee_lamports=compute_network_fee(_build_budget(settings)),
-        reserve_lamports=int(settings.sol_reserve.scaleb(SOL.decimals)),
     )
 
 
@@ -211,6 +198,15 @@ def _build_retries(policy: RetryPolicy) -> RetryMiddleware:
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return policy.compute_backoff_ms(failures, chance=0.5, is_bounded=True) / 1000
+
+
+async def _open_wallet(settings: Settings, shared: SharedServices, stop: asyncio.Event) -> Wallet:
+    """The wallet to sign with, whose address other processes get to know."""
+    select_wallet = partial(_select_wallet, settings, shared.rpc)
+    wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
+    tell = partial(tell_wallet, shared.pool, str(wallet.address))
+    await wait_for_server("PostgreSQL", tell, away=(Transient,), stop=stop)
+    return wallet
 
 
 async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:

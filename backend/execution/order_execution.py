@@ -200,7 +200,7 @@ class OrderExecution:
             case SignatureOutcome.REVERTED:
                 revert = await self._context.submitter.fetch_revert(signed, result)
                 self._reverted_fee = revert.fee_lamports
-                if isinstance(revert.error, Rejected):
+                if isinstance(revert.error, Rejected) and not self._order.lacks_share(revert.error):
                     await self._fail(Cause.REJECTED, revert.error)
                 else:
                     await self._retry(Cause.REVERTED, revert.error, signed)
@@ -235,7 +235,7 @@ class OrderExecution:
         order, is_unmet = self._order, error.code in UNMET_TERMS_CODES
         if is_unmet and order.time_in_force.has_one_attempt:
             await self._end_unfilled(Cause.REJECTED, error)
-        elif is_unmet and order.has_waited:
+        elif (is_unmet and order.has_waited) or self._order.lacks_share(error):
             await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)
@@ -266,7 +266,7 @@ class OrderExecution:
         if self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(cause, error, signed)
             return
-        if self._order.waits_again:
+        if self._order.waits_again or self._order.lacks_share(error):
             await self._wait_again(error, signed)
             return
         failed_attempt = self._order.attempt

@@ -21,6 +21,7 @@ from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, OrderEvent, OrderTerms, TimeInForce
 from backend.domain.quotes import Dex
 from backend.domain.times import format_time
+from backend.domain.waiting.shares import describe_share
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit
 
 WAITS: Final = advance(Status.PENDING, 1, Cause.CONDITIONAL)
@@ -113,6 +114,7 @@ def _describe_terms(terms: OrderTerms) -> dict[str, object]:
         "tokenIn": terms.token_in.symbol,
         "tokenOut": terms.token_out.symbol,
         "amountIn": format_amount(terms.amount_in, terms.token_in.decimals),
+        **describe_share(terms.amount_in_bps),
         "slippageBps": terms.slippage_bps,
     }
     if terms.max_price_impact_bps is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -81,18 +81,27 @@ class Releases:
         for at in range(0, len(met), RELEASES_MAX):
             part = met[at : at + RELEASES_MAX]
             released = await self._orders.release([_describe(each) for each in part])
-            observe_triggers.orders_released(len(released), len(part) - len(released))
-            if released:
-                self._on_point(WatchPoint.ORDERS_RELEASED)
-            orders = [
-                ReleasedOrder(each.order.order.id, each.watched.owner, *each.watched.direction)
-                for each in part
-                if each.order.order.id in released
-            ]
-            await send_jobs(self._jobs, orders, sent)
+            await self.send_jobs(part, released, sent)
             refused.update(each.order.order.id for each in part)
             refused -= released
         return refused
+
+    async def send_jobs(
+        self, met: Sequence[Met], released: Collection[UUID], sent: Counter[str]
+    ) -> None:
+        """Send the jobs of those orders that a commit has released.
+
+        ``sent`` has how many were sent for each owner at this moment, and is added to.
+        """
+        observe_triggers.orders_released(len(released), len(met) - len(released))
+        if released:
+            self._on_point(WatchPoint.ORDERS_RELEASED)
+        orders = [
+            ReleasedOrder(each.order.order.id, each.watched.owner, *each.watched.direction)
+            for each in met
+            if each.order.order.id in released
+        ]
+        await send_jobs(self._jobs, orders, sent)
 
 
 async def send_jobs(jobs: JobSender, released: Iterable[ReleasedOrder], sent: Counter[str]) -> None:
@@ -114,21 +123,28 @@ async def send_jobs(jobs: JobSender, released: Iterable[ReleasedOrder], sent: Co
 
 
 def _describe(met: Met) -> MetTrigger:
+    order, watched = met.order.order, met.watched
+    data = orjson.dumps(describe_met(met)).decode()
+    return MetTrigger(
+        order.id, order.seq, watched.owner, data, order.state.high_water, watched.oco_group
+    )
+
+
+def describe_met(met: Met) -> dict[str, object]:
     """The event of a release: the price that was observed, where and when, and what it met."""
     order, quote = met.order.order, met.order.quote
-    direction, owner, price_of, group = met.watched
+    direction, price_of = met.watched.direction, met.watched.price_of
     price = PriceRatio(quote.amount_out, quote.amount_in)
-    data = {
+    data: dict[str, object] = {
         "executablePrice": _format(price, direction, price_of),
         "slot": quote.slot,
         "dex": quote.dex.value,
         "pool": quote.pool,
     }
     trigger = order.trigger
-    if trigger is not None:
+    if trigger is not None and trigger.numerator:
         data["triggerPrice"] = _format(trigger, direction, price_of)
-    mark = order.state.high_water
-    return MetTrigger(order.id, order.seq, owner, orjson.dumps(data).decode(), mark, group)
+    return data
 
 
 def _format(price: PriceRatio, direction: Direction, price_of: PriceOf) -> str:

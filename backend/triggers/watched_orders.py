@@ -43,12 +43,16 @@ class Direction:
 
 
 class Watched(NamedTuple):
-    """What a release needs to know of an order in a book."""
+    """What a release needs to know of an order in a book.
+
+    With ``amount_in_bps`` it sells that share of what the wallet holds free then.
+    """
 
     direction: Direction
     owner: str
     price_of: PriceOf
     oco_group: UUID | None = None
+    amount_in_bps: int | None = None
 
 
 class WatchedOrders:
@@ -246,8 +250,9 @@ class WatchedOrders:
 
     def _find_watched(self, direction: Direction, record: WaitingRecord) -> Watched:
         """One object for many orders, but for those of groups."""
-        watched = Watched(direction, record.owner, record.terms.price_of, record.oco_group)
-        return watched if record.oco_group else self._known.setdefault(watched, watched)
+        terms, group = record.terms, record.oco_group
+        watched = Watched(direction, record.owner, terms.price_of, group, terms.amount_in_bps)
+        return watched if group else self._known.setdefault(watched, watched)
 
     def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
         """One object for each direction: a hundred thousand orders refer to it."""

@@ -29,6 +29,7 @@ from backend.triggers.peak_codec import encode_peaks
 from backend.triggers.releases import OBSERVED_S_MAX, RETRY_S, Met, Releases
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.shards.shard_loader import ShardLoader
+from backend.triggers.shares.share_sales import ShareSales
 from backend.triggers.watched_orders import Direction, WatchedOrders
 
 LOAD_MAX: Final = 5_000
@@ -54,6 +55,7 @@ class Watcher:
         feed: Feed,
         markets: MarketReader,
         releases: Releases,
+        sales: ShareSales,
         listen: Callable[[CommitObserver], Coroutine[Any, Any, None]],
         random: Random,
         on_point: Callable[[WatchPoint], None] = ignore_point,
@@ -67,6 +69,7 @@ class Watcher:
         self._feed = feed
         self._markets = markets
         self._releases = releases
+        self._sales = sales
         self._listen = partial(listen, self.receive_commit)
         self._random = random
         self._on_point = on_point
@@ -90,6 +93,7 @@ class Watcher:
             tasks.create_task(self._watch_prices())
             tasks.create_task(self._compare())
             tasks.create_task(self._best.run())
+            tasks.create_task(self._sales.run())
             for each in self._watched.apart:
                 tasks.create_task(each.run())
 
@@ -155,6 +159,7 @@ class Watcher:
         return met
 
     async def _release(self, met: Sequence[Met], read_at: float) -> None:
+        met = self._sales.take(met, read_at)
         if not met:
             return
         seqs = {each.order.order.id: each.order.order.seq for each in met}

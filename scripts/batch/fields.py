@@ -15,7 +15,8 @@ from batch.orders import Order
 FIELDS = {
     "tokenIn": "the token that is sold: a symbol or a mint address",
     "tokenOut": "the token that is bought",
-    "amount": "how much of tokenIn; amountIn is another name of it",
+    "amount": "how much of tokenIn; amountIn is another name of it; of stop, takeProfit, stopLimit"
+    " and trailingStop also all, or 50%, of what the wallet holds free when it triggers",
     "type": "market, limit, stop, takeProfit, stopLimit, trailingStop, twap or sniper;"
     " orderType is another name of it",
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",

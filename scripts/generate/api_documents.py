@@ -39,6 +39,7 @@ _REFUSED_ORDERS: Mapping[str, Json] = {
     "Refused: unknown token": {"tokenIn": "DOGE", "tokenOut": "USDC", "amount": "1"},
     "Refused: the same token twice": {"tokenIn": "SOL", "tokenOut": "SOL", "amount": "1"},
     "Refused: no amount": {"tokenIn": "SOL", "tokenOut": "USDC"},
+    "Refused: a share, of a market order": {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "all"},
     "Refused: slippage above 100 %": {
         "tokenIn": "SOL",
         "tokenOut": "USDC",
@@ -53,6 +54,13 @@ _REFUSED_ORDERS: Mapping[str, Json] = {
     },
 }
 _WAITING_ORDERS: Mapping[str, Json] = {
+    "Stop: sell half of the SOL that the wallet holds free then, at 1 USDC": {
+        "tokenIn": "SOL",
+        "tokenOut": "USDC",
+        "amount": "50%",
+        "type": "stop",
+        "triggerPrice": "1",
+    },
     "Sniper: buy from the first pool of the two that takes 0.01 % or less": {
         "tokenIn": "SOL",
         "tokenOut": "RAY",

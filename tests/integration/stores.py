@@ -29,6 +29,7 @@ from backend.store.leases import LeaseStore
 from backend.store.reads.queries import OrderQueries
 from backend.store.transitions import Transition
 from backend.store.waiting.amendments import Amendments
+from backend.store.waiting.share_releases import ShareReleases
 from backend.store.waiting.waiting_orders import WaitingOrders
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
@@ -89,6 +90,7 @@ class Store:
     timers: CancelTimers
     orders: OrderQueries
     waiting: WaitingOrders
+    shares: ShareReleases
     amendments: Amendments
     feed: Feed
     committed_txids: list[int]
@@ -122,6 +124,7 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
 
     async with open_pool(url, connections_max=5) as pool:
         cancellations = Cancellations(pool, on_commit=on_commit)
+        times = {"rekick_after": policy.rekick_after, "ahead_max": policy.ahead_max}
         store = Store(
             pool,
             Intake(pool, rekick_after=policy.rekick_after, on_commit=on_commit),
@@ -131,13 +134,8 @@ async def open_store(url: str, policy: LeasePolicy = LONG_LEASES) -> AsyncIterat
             Expiries(pool, on_commit=on_commit),
             CancelTimers(pool, cancellations),
             OrderQueries(pool),
-            WaitingOrders(
-                pool,
-                tokens=TokenRegistry(),
-                rekick_after=policy.rekick_after,
-                ahead_max=policy.ahead_max,
-                on_commit=on_commit,
-            ),
+            WaitingOrders(pool, tokens=TokenRegistry(), on_commit=on_commit, **times),
+            ShareReleases(pool, on_commit=on_commit, **times),
             Amendments(pool, on_commit=on_commit),
             Feed(pool),
             committed_txids,

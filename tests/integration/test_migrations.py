@@ -35,6 +35,7 @@ LATER = [
     "0015_slices",
     "0016_tokens",
     "0018_key_locks",
+    "0019_wallet",
     "0020_best_markets",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]

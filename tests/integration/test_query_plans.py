@@ -27,7 +27,7 @@ from backend.store.reads.order_lists import (
     OrderFilter,
     build_list_statement,
 )
-from backend.store.waiting import waiting_orders
+from backend.store.waiting import share_releases, waiting_orders
 from backend.store.withdrawals import cancel_timers
 from tests.integration.many_orders import (
     BATCH_ORDERS,
@@ -118,6 +118,7 @@ OTHER_STATEMENTS = (
     ListStatement(waiting_orders._LOAD_SHARD, [HOUR, 7, UUID(int=0), PAGE]),
     ListStatement(waiting_orders._LOAD, [HOUR, [UUID(int=4), UUID(int=COUNT)]]),
     ListStatement(waiting_orders._READ_NEWS, [5]),
+    ListStatement(share_releases._READ_IN_FLIGHT, [[UUID(int=4), UUID(int=COUNT)], 5]),
     ListStatement(queries._COUNT_UNKNOWN_AMOUNTS, [queries.UNKNOWN_AMOUNTS_MAX]),
 )
 

@@ -13,7 +13,7 @@ from backend.store.idempotency import earlier_requests
 from backend.store.intake import order_rows
 from backend.store.leases import lease_store
 from backend.store.reads import slice_progress
-from backend.store.waiting import amendments, slice_statements, waiting_orders
+from backend.store.waiting import amendments, share_releases, slice_statements, waiting_orders
 from backend.store.withdrawals import (
     cancel_timers,
     cancellations,
@@ -43,6 +43,7 @@ STATEMENTS_BY_ID = {
     "end sliced": slice_statements.END,
     "read progress of slices": slice_progress._READ_PROGRESS,
     "release waiting of groups": waiting_orders._RELEASE_GROUPED,
+    "release shares": share_releases._RELEASE,
     "raise high waters": waiting_orders._RAISE_HIGH_WATERS,
     "read events of orders": feed._READ_ORDER_EVENTS,
 }
@@ -50,6 +51,7 @@ STATEMENTS_BY_INDEX = {
     "load shard": waiting_orders._LOAD_SHARD,
     "claim waiting": lease_store._CLAIM_WAITING,
     "find overdue owners": lease_store._FIND_OVERDUE_OWNERS,
+    "read orders in flight": share_releases._READ_IN_FLIGHT,
     "expire": expiries._EXPIRE_ORDERS,
     "orders of a cancel timer": cancel_timers._FIND_ORDERS,
     "finish a cancel timer": cancel_timers._FINISH,

@@ -17,6 +17,7 @@ from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.engine.api_services import new_id
+from backend.execution.wallet.holdings import WalletHoldings
 from backend.queue.broker import StreamBroker
 from backend.queue.jobs import JobQueue
 from backend.routing.router import Router
@@ -28,6 +29,7 @@ from backend.triggers.pool_market import PoolMarket
 from backend.triggers.releases import Releases
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.shards.shard_loader import ShardLoader
+from backend.triggers.shares.share_sales import ShareSales
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher
 from backend.venues.raydium.cpmm.pool import CpmmPool
@@ -46,6 +48,10 @@ def build_watcher(store: Store, redis_url: str, rpc: RpcClient, watched: Watched
     peaks = MarketPeaks(store.pool)
     random = Random(1)
     jobs = JobQueue(StreamBroker(parse_redis_url(redis_url), consumer="none"))
+    releases = Releases(store.waiting, jobs)
+    holdings = WalletHoldings(
+        store.pool, rpc, TokenRegistry(), fee_lamports=5_000, reserve_lamports=0
+    )
     return Watcher(
         holder=holder,
         shards=ShardLoader(holder, watched, store.waiting, peaks, lease_s=60, random=random),
@@ -54,7 +60,8 @@ def build_watcher(store: Store, redis_url: str, rpc: RpcClient, watched: Watched
         peaks=peaks,
         feed=store.feed,
         markets=MarketReader(Router((), rpc, timeout_s=1), None, interval_s=1, settle_s=0),
-        releases=Releases(store.waiting, jobs),
+        releases=releases,
+        sales=ShareSales(store.shares, store.waiting, watched, releases, holdings),
         listen=hear_nothing,
         random=random,
     )

@@ -121,6 +121,34 @@ def test_a_cap_that_no_sale_keeps_is_refused_in_the_words_of_the_server(
             assert set(checks.find_type_faults(order)) == read_faults(order), order
 
 
+@pytest.mark.parametrize("amount", ["all", "50%", "0.01%", "ALL", "0%", "100.001%", "-5%", "1e1%"])
+def test_the_faults_of_a_share_are_those_of_the_server_in_its_words(
+    checks: ModuleType, amount: str
+) -> None:
+    required = {"limit": ("limitPrice",), "stopLimit": ("triggerPrice", "limitPrice")}
+    for kind in OrderType:
+        names = required.get(kind, checks.REQUIRED_FIELDS_BY_TYPE.get(kind, ()))
+        for name in ("amount", "amountIn"):
+            whole = {each: VALUES[each] for each in names}
+            order = {**SWAP, "type": kind, **whole, name: amount}
+            if name == "amountIn":
+                del order["amount"]
+            assert set(checks.find_type_faults(order)) == read_faults(order), order
+
+
+@pytest.mark.parametrize(("amount", "is_taken"), [("all", True), ("12.5%", True), ("0%", False)])
+def test_a_share_needs_to_be_no_number(checks: ModuleType, amount: str, *, is_taken: bool) -> None:
+    values = import_module("batch.checks.values")
+    order = {**SWAP, "type": "stop", "triggerPrice": "1", "amount": amount}
+    assert (values.find_value_faults(order) == []) is is_taken
+
+
+def test_a_minimum_of_a_share_is_refused_in_the_words_of_the_server(checks: ModuleType) -> None:
+    order = {**SWAP, "type": "stopLimit", "triggerPrice": 1, "amount": "all", "minAmountOut": 1}
+    faults = {each for each in checks.find_type_faults(order) if "limitPrice" in each}
+    assert faults == {each for each in read_faults(order) if "limitPrice" in each} != set()
+
+
 def name_as_the_server(faults: Iterator[str]) -> set[str]:
     """The columns of a bracket are one field of the body, which is read once the rest is valid."""
     own, of_legs = set(), set()

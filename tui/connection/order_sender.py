@@ -155,7 +155,7 @@ def build_resubmit_terms(
     terms = WireOrderTerms(
         tokenIn=order.token_in,
         tokenOut=order.token_out,
-        amount=order.amount_in,
+        amount=order.share or order.amount_in,
         slippageBps=order.slippage_bps if slippage_bps is None else slippage_bps,
         type=order.type,
     )

@@ -29,7 +29,8 @@ _PRICE_FIELDS: Final = ("limitPrice", "triggerPrice", "activationPrice")
 CONDITION_FIELDS: Final = (*_PRICE_FIELDS, "priceOf", "trailBps", "confirmations", "then")
 """The fields of the wire that a condition has."""
 AMENDED_FIELDS: Final = (
-    *("amountIn", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt", "timeInForce"),
+    *("amountIn", "amountInShare", "slippageBps", "maxPriceImpactBps", "minAmountOut"),
+    *("expiresAt", "timeInForce"),
     *CONDITION_FIELDS,
 )
 """The fields of an event that an amendment may have changed."""

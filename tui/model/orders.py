@@ -54,6 +54,7 @@ class Order(Swap):
         "relations",
         "route_min_out",
         "seq",
+        "share",
         "slippage_bps",
         "status",
         "steps",
@@ -74,6 +75,7 @@ class Order(Swap):
         self.status = "pending"
         self.attempt = 1
         self.type = "market"
+        self.share: str | None = None
         self.slippage_bps = 0
         self.max_price_impact_bps: int | None = None
         self.min_amount_out: str | None = None
@@ -177,6 +179,8 @@ class Order(Swap):
                 self._load_progress(event)
             else:  # the venue that met the condition need not be the one that executes it
                 self.met, self.is_triggered = met, self.type != "limit"
+                self.amount_in = event.get("amountIn", self.amount_in)
+                self.min_amount_out = event.get("minAmountOut", self.min_amount_out)
 
     def set_waiting(self, record: Mapping[str, Any]) -> bool:
         """Take over what a record says of an order that waits; whether it is news."""
@@ -201,6 +205,7 @@ class Order(Swap):
         condition = {} if self.condition is None else self.condition.to_terms()
         self.condition = Condition.read({**condition, "type": self.type, **changed})
         self.amount_in = changed.get("amountIn", self.amount_in)
+        self.share = changed.get("amountInShare", self.share)
         self.slippage_bps = changed.get("slippageBps", self.slippage_bps)
         self.min_amount_out = changed.get("minAmountOut", self.min_amount_out)
         self.max_price_impact_bps = changed.get("maxPriceImpactBps", self.max_price_impact_bps)
@@ -244,6 +249,8 @@ class Order(Swap):
         self.token_in = intern(terms.get("tokenIn") or "")
         self.token_out = intern(terms.get("tokenOut") or "")
         self.amount_in = terms.get("amountIn") or "0"
+        share = terms.get("amountInShare")
+        self.share = share if isinstance(share, str) else None
         self.slippage_bps = terms.get("slippageBps") or 0
         self.max_price_impact_bps = terms.get("maxPriceImpactBps")
         self.min_amount_out = terms.get("minAmountOut")
@@ -267,10 +274,7 @@ class Order(Swap):
         if quotes := progress.get("quotes"):
             self._quotes = "\n".join(pack_quote(each) for each in quotes if "refused" not in each)
             self.route_min_out = progress.get("minAmountOut")
-            unavailable = [
-                *map(to_unavailable_venue, quotes),
-                *(progress.get("unavailable") or ()),
-            ]
+            unavailable = [*map(to_unavailable_venue, quotes), *(progress.get("unavailable") or ())]
             self.unavailable_venues = tuple(
                 intern_unavailable_venue(venue) for venue in unavailable if venue is not None
             )

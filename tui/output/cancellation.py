@@ -9,6 +9,7 @@ from typing import Final
 from tui.connection.order_canceller import CancelOutcome
 from tui.model.groups import OrderGroups
 from tui.model.orders import Order
+from tui.model.plan.shares import describe_amount
 from tui.text.format import Line, Span, format_exact
 from tui.text.symbols import CANCELLABLE_STATUSES, STATUSES, Symbols
 
@@ -17,9 +18,16 @@ _SUBMITTED: Final = "submitted"
 
 def describe_order(order: Order) -> str:
     """What an order does: ``sell SOL/USDC, 2.5 SOL``, with its type if it waits for a price."""
-    amount = f"{format_exact(order.amount_in)} {order.token_in[:8]}"
+    amount = describe_sold(order)
     kind = f"{order.type} " if order.can_wait else ""
     return f"{kind}{order.pair.side} {order.pair.name}, {amount}"
+
+
+def describe_sold(order: Order) -> str:
+    """What an order sells: ``2.5 SOL``, or ``all of SOL, about 2.5`` before that is decided."""
+    is_known = order.met is not None or order.status not in {"pending", "waiting"}
+    amount, token = format_exact(order.amount_in), order.token_in[:8]
+    return describe_amount(amount, token, order.share, is_known=is_known)
 
 
 def describe_effects(order: Order, groups: OrderGroups) -> str:

@@ -36,6 +36,7 @@ def order_to_record(order: Order) -> dict[str, str | int | None]:
         "tokenIn": order.token_in,
         "tokenOut": order.token_out,
         "amountIn": order.amount_in,
+        "amountInShare": order.share,
         "minAmountOut": order.min_amount_out,
         "slippageBps": order.slippage_bps,
         **{name: condition.get(name) for name in CONDITION_FIELDS},

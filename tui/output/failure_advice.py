@@ -47,6 +47,7 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     "insufficient_funds": Advice(
         "the wallet holds less than the swap needs", "fund the wallet, then R resubmits it"
     ),
+    "nothing_free": Advice("nothing could be sold when it triggered", "fund the wallet: it waits"),
     "account_frozen": Advice("a token account of the wallet is frozen", _REPORT),
     "missing_account": Advice("a token account of the wallet does not exist", _RESUBMIT),
     "rate_limited": Advice("the node asks for fewer requests", _WAIT),

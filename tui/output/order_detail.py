@@ -9,7 +9,7 @@ from typing import Final
 from tui.model.counts.rates import Rates
 from tui.model.orders import Order
 from tui.model.quotes import BPS, Quote
-from tui.output.cancellation import describe_cancelled_slices
+from tui.output.cancellation import describe_cancelled_slices, describe_sold
 from tui.output.failure_advice import get_advice
 from tui.output.order_condition import render_condition, render_expiry
 from tui.output.order_waiting import render_relatives, render_waiting
@@ -54,7 +54,7 @@ def render_order_detail(order: Order, rates: Rates, context: TextContext) -> lis
 
 def _render_head(order: Order, context: TextContext) -> Iterator[Line]:
     pair = order.pair
-    amount = f"{format_exact(order.amount_in)} {order.token_in[:8]}"
+    amount = describe_sold(order)
     yield [
         Span(order.short_id, "strong"),
         Span(f"  {pair.side} {pair.name}", pair.side),

@@ -20,6 +20,7 @@ from tui.model.conditions import (
 )
 from tui.model.orders import Order
 from tui.model.waiting import Distance, Relations, Slices
+from tui.output.cancellation import describe_sold
 from tui.output.timeline import TextContext
 from tui.text.format import (
     SECOND_MS,
@@ -179,7 +180,7 @@ def _render_relative(title: str, order: Order, context: TextContext) -> Iterator
     awaited = describe_awaited_order(order, symbols)
     text = f"{order.type} {awaited}" if awaited else f"{order.type} {order.pair.side}"
     if not awaited:
-        text += f" {format_exact(order.amount_in)} {order.token_in[:8]}"
+        text += f" {describe_sold(order)}"
     first, *rest = wrap_text(text, context.cells - TITLE_CELLS - 11) or [""]
     yield [
         Span(f"{title:<{TITLE_CELLS}}", "title"),

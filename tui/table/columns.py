@@ -68,6 +68,8 @@ def _format_id(order: Order, _now_ms: int, symbols: Symbols) -> Span:
 def _format_amount(order: Order, _now_ms: int, _symbols: Symbols) -> Span:
     unit = order.pair.base if order.pair.side == "sell" else order.pair.quote
     number = format_amount(Decimal(order.amount_in), is_dollars=unit in DOLLAR_TOKENS)
+    if order.share is not None and order.met is None and order.status == "waiting":
+        number = f"~{number}"  # an estimate until it triggers
     return Span(f"{number:>7} {unit[:4]:<4}")
 
 

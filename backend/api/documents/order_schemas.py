@@ -17,6 +17,7 @@ from backend.api.documents.schema_parts import (
     ORDER_TYPE,
     POSITIVE_INTEGER,
     REALIZED_SLIPPAGE,
+    SHARE,
     STATUS,
     STRING,
     TIME,
@@ -66,6 +67,7 @@ ORDER: Final[Schema] = {
     "tokenIn": STRING,
     "tokenOut": STRING,
     "amountIn": AMOUNT,
+    "amountInShare": nullable_schema(SHARE),
     "minAmountOut": nullable_schema(AMOUNT),
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
@@ -111,7 +113,7 @@ ORDER: Final[Schema] = {
     "lastError": {
         **nullable_schema(STRING),
         "description": "Why its last attempt failed; of a `sniper` that waits, why no pool that was"
-        " found suits it.",
+        " found suits it; of an order that sells a share and waits, why nothing could be sold.",
     },
     "mayLandUntil": nullable_schema(MAY_LAND_UNTIL),
     "cancelReason": {
@@ -143,6 +145,7 @@ _ORDER_TERMS: Final[Schema] = {
     "tokenIn": STRING,
     "tokenOut": STRING,
     "amountIn": AMOUNT,
+    "amountInShare": SHARE,
     "minAmountOut": AMOUNT,
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
@@ -205,6 +208,7 @@ _AMENDED_NAMES: Final = (
 _AMENDED: Final[Schema] = {
     **{name: _ORDER_TERMS[name] for name in _AMENDED_NAMES},
     "minAmountOut": nullable_schema(AMOUNT),
+    "amountInShare": nullable_schema(SHARE),
     "expiresAt": nullable_schema(TIME),
 }
 """The terms that an amendment has changed; ``null`` for what the order has no more."""
@@ -215,6 +219,9 @@ _MET: Final[Schema] = {
     "slot": NON_NEGATIVE_INTEGER,
     "dex": DEX,
     "pool": STRING,
+    "amountIn": {**AMOUNT, "description": "Of a share: what it is of what the wallet holds free."},
+    "amountInShare": SHARE,
+    "minAmountOut": AMOUNT,
 }
 _FAILURE: Final[Schema] = {
     "code": CODE,
@@ -233,8 +240,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "PendingEvent": _event_schema(
         _status_const(Status.PENDING),
         _ORDER_TERMS,
-        "minAmountOut",
-        "maxPriceImpactBps",
+        *("amountInShare", "minAmountOut", "maxPriceImpactBps"),
         *CONDITION,
         *SLICES,
         *GUARDS,

@@ -23,6 +23,12 @@ AMOUNT: Final[Schema] = {
     "pattern": r"^\d+(\.\d+)?$",
     "description": "A decimal in token units.",
 }
+SHARE: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^(all|\d{1,2}(\.\d{1,2})?%)$",
+    "description": "`all`, or a percentage such as `50%`, of what the wallet holds free when the"
+    " order triggers: `amountIn` is an estimate until then. Null where the amount is fixed.",
+}
 ACCEPTED_STATUS: Final[Schema] = {
     "type": "string",
     "enum": ["queued", *(status.value for status in Status)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID, uuid5
@@ -22,11 +22,13 @@ from backend.api.routes.place_orders import (
     find_pool_errors,
     find_strict_errors,
     learn_mints,
+    read_holdings,
     read_order_request,
 )
 from backend.api.wire.groups.oco_labels import pair_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
+from backend.api.wire.order_types.amounts import names_share
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
@@ -71,10 +73,11 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
 
 async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRequest | Problem]:
     entries: list[OrderRequest | Problem] = []
-    refused_mints = await learn_mints(api, raw)
+    mints = await learn_mints(api, raw)
+    holdings = await read_holdings(api, has_share=any(map(names_share, raw)))
     for raw_order in raw:
         try:
-            entries.append(read_order_request(api, raw_order, refused_mints, is_of_batch=True))
+            entries.append(read_order_request(api, raw_order, mints, holdings, is_of_batch=True))
         except Problem as problem:
             entries.append(problem)
         if len(entries) % YIELD_EVERY_ORDERS == 0:
@@ -129,6 +132,7 @@ async def _resolve_entries(
     ]
     if judged := [order for order in strict if order.id not in stored]:
         refused = await find_strict_errors(api, judged) | refused
+    refused |= _find_refusals(orders, entries, stored)
     resolved = _ResolvedBatch([], [])
     new_by_name: dict[str, NewOrder] = {}
     for order in orders:
@@ -140,6 +144,23 @@ async def _resolve_entries(
             await asyncio.sleep(0)
     refuse_halves(orders, resolved.results, resolved.new_orders)
     return resolved
+
+
+def _find_refusals(
+    orders: Sequence[NewOrder | Problem],
+    entries: Sequence[OrderRequest | Problem],
+    stored: Container[UUID],
+) -> dict[UUID, Problem]:
+    """The problems of new orders that sell a share of nothing; raises ``Transient``."""
+    refused: dict[UUID, Problem] = {}
+    for order, entry in zip(orders, entries, strict=True):
+        if isinstance(order, Problem) or isinstance(entry, Problem) or order.id in stored:
+            continue
+        if isinstance(entry.refusal, Problem):
+            refused[order.id] = entry.refusal
+        elif entry.refusal is not None:
+            raise entry.refusal
+    return refused
 
 
 def _name_group(batch_id: UUID, entry: OrderRequest) -> UUID | None:

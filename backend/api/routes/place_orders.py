@@ -15,11 +15,12 @@ from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.waiting.order_markets import find_met_price, find_poolless, judge_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
+from backend.api.wire.order_types.amounts import NO_HOLDINGS, Holdings, names_share
 from backend.api.wire.order_types.sniper import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
 from backend.domain.conditions import Launch, PriceCondition
-from backend.domain.errors import Rejected, Transient
+from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.times import format_time
@@ -62,8 +63,12 @@ async def place_order(api: ApiContext, request: Request) -> Response:
 async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderAccepted:
     """Accept one order. Raises ``Problem`` or an engine's error; then nothing is stored."""
     services = api.services
-    order_request = read_order_request(api, raw, await learn_mints(api, [raw]))
+    mints = await learn_mints(api, [raw])
+    holdings = await read_holdings(api, has_share=names_share(raw))
+    order_request = read_order_request(api, raw, mints, holdings)
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
+    if order_request.refusal is not None and await services.intake.find_earlier(order) is None:
+        raise order_request.refusal
     if order.waits:
         await _require_market(api, order, is_strict=order_request.is_strict)
     accepted = await await_stored(services.intake.accept(order))
@@ -154,10 +159,25 @@ async def learn_mints(api: ApiContext, raw: Sequence[object]) -> Mapping[str, Re
     return await api.services.mints.learn(names) if names else NO_REFUSALS
 
 
+async def read_holdings(api: ApiContext, *, has_share: bool) -> Holdings:
+    """Read what the wallet holds, if a share of that is sold."""
+    if not has_share:
+        return NO_HOLDINGS
+    try:
+        async with asyncio.timeout(api.services.settings.quote_timeout_s):
+            funds = await api.services.holdings.read_free()
+    except (EngineError, TimeoutError) as error:
+        cause = error.reason if isinstance(error, EngineError) else "the node does not answer"
+        reason = f"what the wallet holds, of which this is a share, cannot be read now: {cause}"
+        return Holdings(error=Transient("holdings_unknown", reason))
+    return Holdings(funds.measure)
+
+
 def read_order_request(
     api: ApiContext,
     raw: object,
     refused_mints: Mapping[str, Rejected] = NO_REFUSALS,
+    holdings: Holdings = NO_HOLDINGS,
     *,
     is_of_batch: bool = False,
 ) -> OrderRequest:
@@ -170,6 +190,7 @@ def read_order_request(
         settings.max_price_impact_bps,
         settings.stop_slippage_bps,
         refused_mints,
+        holdings=holdings,
         is_of_batch=is_of_batch,
     )
 

@@ -51,20 +51,20 @@ def _require_client_order_id(value: object) -> str:
     return name
 
 
-_POSITIVE_PATTERN: Final = r"^\+?(?=[.0]*[1-9])([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-_AMOUNT_SCHEMA: Final[dict[str, object]] = {
+POSITIVE_PATTERN: Final = r"^\+?(?=[.0]*[1-9])([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+AMOUNT_SCHEMA: Final[dict[str, object]] = {
     "type": ["string", "number"],
-    "pattern": _POSITIVE_PATTERN,
+    "pattern": POSITIVE_PATTERN,
     "maxLength": DIGITS_MAX,
     "exclusiveMinimum": 0,
     "description": "A decimal amount in token units, exact in either form.",
     "examples": ["1.5"],
 }
 Amount = Annotated[
-    str | int | Decimal, PlainValidator(require_number), WithJsonSchema(_AMOUNT_SCHEMA)
+    str | int | Decimal, PlainValidator(require_number), WithJsonSchema(AMOUNT_SCHEMA)
 ]
 _PRICE_SCHEMA: Final[dict[str, object]] = {
-    **_AMOUNT_SCHEMA,
+    **AMOUNT_SCHEMA,
     "description": "A decimal price in token units, exact in either form, of the token of"
     " `priceOf`. What is compared with it is what the best route pays for the whole amount, after"
     " all fees.",

@@ -19,6 +19,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.shares import format_share
 from backend.domain.waiting.slices import format_progress
 
 _NO_CONDITION: Final[Mapping[str, object | None]] = {
@@ -92,6 +93,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "tokenIn": record.token_in,
         "tokenOut": record.token_out,
         "amountIn": format_amount(record.amount_in, token_in.decimals),
+        "amountInShare": _show_share(record.amount_in_bps),
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
         "maxPriceImpactBps": record.max_price_impact_bps,
@@ -118,6 +120,10 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "updatedAt": format_time(record.updated_at),
         **_show_slices(record, token_in, token_out),
     }
+
+
+def _show_share(bps: int | None) -> str | None:
+    return None if bps is None else format_share(bps)
 
 
 def _show_relations(

@@ -10,6 +10,7 @@ from backend.api.wire.groups.bracket_bodies import ReadBracket
 from backend.domain.condition_fields import format_condition
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.times import format_time
+from backend.domain.waiting.shares import format_share
 
 if TYPE_CHECKING:
     from backend.api.wire.request_schemas import OrderBody
@@ -35,9 +36,13 @@ def hash_request(
         cap += f"/{format_condition(terms.condition, terms.price_of, *pair)}"
     if bracket is not None:
         cap += f"/bracket {bracket.canonical}"
+    # Of a share nothing but what the client wrote: what it is of the wallet changes.
+    amounts = f"{terms.amount_in} {terms.min_amount_out}"
+    if terms.amount_in_bps is not None:
+        amounts = format_share(terms.amount_in_bps)
     canonical = (
-        f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {terms.amount_in}"
-        f" {terms.min_amount_out} {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
+        f"{terms.type} {terms.token_in.mint} {terms.token_out.mint} {amounts}"
+        f" {body.slippage_bps}{cap} {_mark_name(body.client_order_id)}"
     )
     return sha256(canonical.encode()).digest()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
@@ -35,15 +34,24 @@ from backend.api.wire.fields import (
 )
 from backend.api.wire.groups.bracket_bodies import BracketObject, read_bracket
 from backend.api.wire.groups.oco_labels import OcoLabel, check_label
+from backend.api.wire.order_types.amounts import (
+    NO_HOLDINGS,
+    PLACEHOLDER,
+    Holdings,
+    OrderAmount,
+    find_refusal,
+    resolve_share,
+    to_base_units,
+)
 from backend.api.wire.order_types.conditions import (
     NewConditionBody,
     StrictBody,
-    add_errors,
     check_strict,
     resolve_condition,
 )
 from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
-from backend.api.wire.problems import ERRORS_MAX, FieldError, invalid_fields
+from backend.api.wire.order_types.tokens import find_token, resolve_token
+from backend.api.wire.problems import ERRORS_MAX, FieldError, Problem, invalid_fields
 from backend.api.wire.request_hash import hash_request
 from backend.api.wire.spellings import (
     SPELLINGS,
@@ -54,11 +62,12 @@ from backend.api.wire.spellings import (
     list_spellings,
 )
 from backend.api.wire.times_in_force import TimesBody, resolve_time_in_force
-from backend.domain.amounts import Token, parse_amount, parse_decimal
-from backend.domain.errors import InvalidInput, Rejected
+from backend.domain.amounts import Token
+from backend.domain.errors import Rejected, Transient
 from backend.domain.groups.brackets import Bracket
 from backend.domain.orders import OrderTerms, OrderType, TimeInForce
 from backend.domain.tokens import TokenRegistry
+from backend.domain.waiting.shares import is_share
 
 NO_REFUSALS: Final[Mapping[str, Rejected]] = MappingProxyType({})
 _ORDER_TYPES: Final = {kind.value.lower(): kind for kind in OrderType}
@@ -95,6 +104,7 @@ class SwapBody(BaseModel):
 class OrderBody(TimesBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
+    amount: OrderAmount | None = None
     type: OrderTypeName | None = None
     client_order_id: ClientOrderId | None = None
     bracket: BracketObject | None = None
@@ -112,7 +122,8 @@ class OrderRequest:
 
     Whether ``expires_at`` has passed is not known here: the database's clock decides. An order that
     ``is_strict`` is refused if the market meets it already, which is no part of the hash. An
-    ``oco_label`` is that of two orders of its batch.
+    ``oco_label`` is that of two orders of its batch. A ``refusal`` says why an order that sells a
+    share cannot be accepted now: its amount is not known, or nothing. Earlier it may have been.
     """
 
     terms: OrderTerms
@@ -123,6 +134,7 @@ class OrderRequest:
     is_strict: bool = False
     bracket: Bracket | None = None
     oco_label: str | None = None
+    refusal: Problem | Transient | None = None
 
 
 def read_order(
@@ -133,21 +145,24 @@ def read_order(
     stop_slippage_bps: int | None = None,
     refused_mints: Mapping[str, Rejected] = NO_REFUSALS,
     *,
+    holdings: Holdings = NO_HOLDINGS,
     is_of_batch: bool = False,
 ) -> OrderRequest:
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
     ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market,
-    ``refused_mints`` say why a sniper cannot trade the tokens with these mints. Only an order of a
-    batch can be in a group. Raises ``Problem`` (422) with all invalid fields.
+    ``refused_mints`` say why a sniper cannot trade the tokens with these mints; what an order sells
+    of a share is estimated by ``holdings``. Only an order of a batch can be in a group. Raises
+    ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     kind = _resolve_type(body, errors)
     find = tokens.find_listed
     if kind is OrderType.SNIPER:
-        find = partial(_find_token, tokens, refused_mints)
+        find = partial(find_token, tokens, refused_mints)
     terms = _resolve_terms(body, find, (slippage_bps, max_price_impact_bps), errors)
+    terms = resolve_share(body, kind, terms, holdings, errors)
     time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
     if kind is not None:
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
@@ -164,6 +179,7 @@ def read_order(
         bracket=None if bracket is None else bracket.bracket,
         oco_label=body.oco_group,
         is_strict=bool(body.strict),
+        refusal=find_refusal(terms, holdings, written_names),
     )
 
 
@@ -181,16 +197,6 @@ def read_quote(
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     return terms
-
-
-def _find_token(
-    tokens: TokenRegistry, refused_mints: Mapping[str, Rejected], name: str, field: str
-) -> Token:
-    """Find a token, also one that only its mint names. Raises ``InvalidInput``."""
-    refusal = refused_mints.get(name)
-    if refusal is not None:
-        raise InvalidInput(field, refusal.reason, refusal.code)
-    return tokens.find(name, field)
 
 
 def read_batch(raw: object, orders_max: int) -> list[object]:
@@ -233,15 +239,15 @@ def _resolve_terms(
 ) -> OrderTerms | None:
     """The terms of a swap; ``defaults`` are its slippage and its cap on the price impact."""
     failed_fields = {error.field for error in errors}
-    token_in = _resolve_token(body.token_in, "tokenIn", find, failed_fields, errors)
-    token_out = _resolve_token(body.token_out, "tokenOut", find, failed_fields, errors)
+    token_in = resolve_token(body.token_in, "tokenIn", find, failed_fields, errors)
+    token_out = resolve_token(body.token_out, "tokenOut", find, failed_fields, errors)
     if token_in is not None and token_in == token_out:
         reason = f"is {token_out.symbol}, the same token as tokenIn"
         errors.append(FieldError("tokenOut", "same_token", reason))
     amount_in = _resolve_amount_in(body, token_in, failed_fields, errors)
     min_amount_out = None
     if body.min_amount_out is not None:
-        min_amount_out = _to_base_units(body.min_amount_out, "minAmountOut", token_out, errors)
+        min_amount_out = to_base_units(body.min_amount_out, "minAmountOut", token_out, errors)
     if errors:
         return None
     assert token_in is not None
@@ -259,41 +265,13 @@ def _resolve_terms(
     )
 
 
-def _resolve_token(
-    name: str | None,
-    field: str,
-    find: Callable[[str, str], Token],
-    failed_fields: set[str],
-    errors: list[FieldError],
-) -> Token | None:
-    if name is None:
-        if field not in failed_fields:
-            errors.append(FieldError(field, "missing_field", "is required"))
-        return None
-    try:
-        return find(name, field)
-    except InvalidInput as error:
-        add_errors([error], errors)
-        return None
-
-
 def _resolve_amount_in(
     body: SwapBody, token: Token | None, failed_fields: set[str], errors: list[FieldError]
 ) -> int | None:
+    if isinstance(body, OrderBody) and is_share(body.amount):
+        return PLACEHOLDER
     if body.amount is not None:
-        return _to_base_units(body.amount, "amount", token, errors)
+        return to_base_units(body.amount, "amount", token, errors)
     if "amount" not in failed_fields:
         errors.append(FieldError("amount", "missing_field", "is required"))
-    return None
-
-
-def _to_base_units(
-    value: str | int | Decimal, field: str, token: Token | None, errors: list[FieldError]
-) -> int | None:
-    try:
-        if token is not None:
-            return parse_amount(value, token.decimals)
-        parse_decimal(value)  # an unknown token: the number of its decimals is not known
-    except ValueError as error:
-        errors.append(FieldError(field, "invalid_field", str(error)))
     return None

@@ -217,6 +217,8 @@ def agree(field: str, value: object, other: object) -> bool:
         return str(value).lower() == str(other).lower()
     if field == "amount":
         try:
+            if value == other:
+                return True  # also where it is a share
             return parse_decimal(require_number(value)) == parse_decimal(require_number(other))
         except ValueError:
             return False

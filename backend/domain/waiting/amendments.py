@@ -28,6 +28,7 @@ from backend.domain.conditions import (
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceOf
+from backend.domain.waiting.shares import describe_share, find_share_errors
 
 _SHOWN_PRICES: Final = frozenset({"limitPrice", "triggerPrice", "activationPrice"})
 
@@ -36,13 +37,15 @@ _SHOWN_PRICES: Final = frozenset({"limitPrice", "triggerPrice", "activationPrice
 class TermsChange:
     """The terms to change; ``None`` leaves one as it is. Amounts are base units.
 
-    ``fields`` are those of the condition, with the minimum amount out.
+    ``fields`` are those of the condition, with the minimum amount out. With ``amount_in_bps`` the
+    new amount is that share of what the wallet holds, without it a fixed one.
     """
 
     fields: ConditionFields
     amount_in: int | None = None
     slippage_bps: int | None = None
     max_price_impact_bps: int | None = None
+    amount_in_bps: int | None = None
 
 
 def amend_terms(
@@ -55,8 +58,13 @@ def amend_terms(
     what ends as a limit is computed anew, exactly, from its price.
     """
     assert isinstance(terms.condition, PriceCondition), "it waits for a price"
-    kind, amount_in = terms.type.value, change.amount_in or terms.amount_in
+    kind, amount_in, share = terms.type.value, terms.amount_in, terms.amount_in_bps
+    if change.amount_in is not None:
+        amount_in, share = change.amount_in, change.amount_in_bps
     errors = find_foreign_fields(kind, change.fields)
+    if share is not None:
+        has_minimum = change.fields.min_amount_out is not None
+        errors += find_share_errors(kind, has_minimum=has_minimum)
     if is_triggered and isinstance(terms.condition, StopLimit):
         errors += _refuse_met_trigger(change.fields)
     if is_following and change.fields.activation_price is not None:
@@ -72,6 +80,7 @@ def amend_terms(
     amended = replace(
         terms,
         amount_in=amount_in,
+        amount_in_bps=share,
         min_amount_out=None if limit is None else limit.price.min_amount_out(amount_in),
         slippage_bps=terms.slippage_bps if change.slippage_bps is None else change.slippage_bps,
         max_price_impact_bps=terms.max_price_impact_bps if cap is None else cap,
@@ -116,6 +125,7 @@ def _show_terms(terms: OrderTerms) -> dict[str, object]:
     token_in, token_out = terms.token_in, terms.token_out
     shown: dict[str, object] = {
         "amountIn": format_amount(terms.amount_in, token_in.decimals),
+        **describe_share(terms.amount_in_bps),
         "slippageBps": terms.slippage_bps,
         "maxPriceImpactBps": terms.max_price_impact_bps,
         **format_condition(terms.condition, terms.price_of, token_in, token_out),

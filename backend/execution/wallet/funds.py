@@ -7,6 +7,7 @@ an order that passes may still fail: the chain has the last word.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
 from solders.pubkey import Pubkey
@@ -54,6 +55,34 @@ class UncheckedFunds:
         """Do nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class FreeFunds:
+    """What of the balances can be sold; orders in execution are not known here.
+
+    Each of these pays ``fee_lamports``. A sale of SOL leaves ``reserve_lamports``.
+    """
+
+    balances: Balances
+    fee_lamports: int
+    reserve_lamports: int
+
+    @property
+    def slot(self) -> int:
+        """The slot of the balances."""
+        return self.balances.slot
+
+    def measure(self, token_in: Token, token_out: Token) -> int:
+        """How much of a token can be sold for another, in base units.
+
+        Of SOL that is what the fee, the rent of a new account and the reserve leave.
+        """
+        if token_in != SOL:
+            return self.balances.tokens.get(token_in.mint) or 0
+        kept = self.fee_lamports + self.reserve_lamports
+        kept += _compute_account_rent(token_out, self.balances, ())
+        return max(self.balances.lamports - kept, 0)
+
+
 class WalletFunds:
     """Compares the balances of a wallet with what an order takes.
 
@@ -67,6 +96,13 @@ class WalletFunds:
         self._balances = balances
         self._fee = fee_lamports
         self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
+
+    async def read_free(self) -> FreeFunds:
+        """Read the balances now. Raises ``Transient`` or ``Rejected``."""
+        await self._balances.refresh()
+        balances = self._balances.latest
+        assert balances is not None, "they have just been read"
+        return FreeFunds(balances, self._fee, self._reserve)
 
     def may_lack(self, terms: OrderTerms) -> bool:
         """Whether the wallet seems to lack what an order takes, by the balances last read."""
@@ -122,13 +158,17 @@ class WalletFunds:
     ) -> int:
         if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
             return self._fee + TOKEN_ACCOUNT_RENT
-        mint = terms.token_out.mint
-        is_missing = mint not in unknown and balances.tokens.get(mint, 0) is None
-        needed = self._fee + (TOKEN_ACCOUNT_RENT if is_missing else 0)
+        needed = self._fee + _compute_account_rent(terms.token_out, balances, unknown)
         if terms.token_in == SOL:
             # The reserve is more than the rent of the temporary account, which comes back.
             return needed + terms.amount_in + self._reserve
         return needed + WALLET_RENT
+
+
+def _compute_account_rent(token: Token, balances: Balances, unknown: Collection[str]) -> int:
+    """The rent of the account that receives a token, where the wallet has none yet."""
+    is_missing = token.mint not in unknown and balances.tokens.get(token.mint, 0) is None
+    return TOKEN_ACCOUNT_RENT if is_missing else 0
 
 
 def _describe_shortage(token: Token, needed: int, held: int, purpose: str = "") -> str:

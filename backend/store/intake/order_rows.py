@@ -10,8 +10,8 @@ from backend.domain.orders import NewOrder, OrderTerms
 from backend.store.committed_events import encode_first_data
 from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
-from backend.store.order_columns import INPUT_NAMES, INPUT_TYPES
 from backend.store.waiting.condition_rows import encode_condition
+from backend.store.waiting.order_columns import INPUT_NAMES, INPUT_TYPES
 
 # Not a join, which a plan for one row makes of two loops: so PostgreSQL looks into a hash table.
 _IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
@@ -100,4 +100,6 @@ def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
 
 
 def _encode_condition(terms: OrderTerms) -> str | None:
-    return None if terms.condition is None else encode_condition(terms.condition, terms.price_of)
+    if terms.condition is None:
+        return None
+    return encode_condition(terms.condition, terms.price_of, terms.amount_in_bps)

@@ -16,7 +16,7 @@ from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 from backend.store.groups.bracket_rows import decode_bracket
-from backend.store.waiting.condition_rows import decode_condition
+from backend.store.waiting.condition_rows import decode_condition, decode_share
 
 
 def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrder:
@@ -44,9 +44,10 @@ def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrde
 
 def parse_terms(row: asyncpg.Record, tokens: TokenRegistry) -> OrderTerms:
     """The terms in the row of an order."""
-    condition, price_of = None, PriceOf.TOKEN_IN
+    condition, price_of, share = None, PriceOf.TOKEN_IN, None
     if row["condition"] is not None:
         condition, price_of = decode_condition(row["condition"])
+        share = decode_share(row["condition"])
     min_amount_out = row["min_amount_out"]
     return OrderTerms(
         type=OrderType(row["type"]),
@@ -58,4 +59,5 @@ def parse_terms(row: asyncpg.Record, tokens: TokenRegistry) -> OrderTerms:
         max_price_impact_bps=row["max_price_impact_bps"],
         condition=condition,
         price_of=price_of,
+        amount_in_bps=share,
     )

@@ -29,7 +29,7 @@ from backend.store.reads.order_lists import (
     build_list_statement,
 )
 from backend.store.reads.slice_progress import add_progress
-from backend.store.waiting.condition_rows import decode_condition, decode_ratio
+from backend.store.waiting.condition_rows import decode_condition, decode_ratio, decode_share
 
 OWN_ORDERS_MAX: Final = 1_000
 UNKNOWN_AMOUNTS_MAX: Final = 1_000
@@ -168,6 +168,7 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
     values["dex"] = None if values["dex"] is None else _VENUES[values["dex"]]
     values["price_of"] = PriceOf.TOKEN_IN
     if values["condition"] is not None:
+        values["amount_in_bps"] = decode_share(values["condition"])
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])

@@ -178,7 +178,7 @@ def _to_row(amendment: Amendment) -> tuple[object, ...]:
         None if least is None else Decimal(least),
         terms.slippage_bps,
         terms.max_price_impact_bps,
-        encode_condition(terms.condition, terms.price_of),
+        encode_condition(terms.condition, terms.price_of, terms.amount_in_bps),
         _get_time_in_force(amendment.expires_at).value,
         amendment.expires_at,
         None if mark is None else encode_ratio(mark.price),

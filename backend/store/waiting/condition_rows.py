@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,6 +23,8 @@ from backend.domain.quotes import Dex
 from backend.domain.waiting.guards import Guards
 from backend.domain.waiting.slices import SliceSchedule
 
+_SHARE: Final = "amountInBps"
+
 
 def encode_ratio(price: PriceRatio) -> str:
     """The text of a price."""
@@ -35,14 +37,27 @@ def decode_ratio(text: str) -> PriceRatio:
     return PriceRatio(int(numerator), int(denominator))
 
 
-def encode_condition(condition: Condition, price_of: PriceOf) -> str:
-    """A condition as JSON text, with the token whose price its client wrote."""
-    return orjson.dumps({**_to_fields(condition), "priceOf": price_of.value}).decode()
+def encode_condition(
+    condition: Condition, price_of: PriceOf, amount_in_bps: int | None = None
+) -> str:
+    """A condition as JSON text, with the token whose price its client wrote.
+
+    With it goes the share of what the wallet holds that is sold once it is met.
+    """
+    fields = {**_to_fields(condition), "priceOf": price_of.value}
+    if amount_in_bps is not None:
+        fields[_SHARE] = amount_in_bps
+    return orjson.dumps(fields).decode()
 
 
 def decode_condition(text: str) -> tuple[Condition, PriceOf]:
     """The condition of a JSON text that ``encode_condition`` made."""
     return parse_condition(orjson.loads(text))
+
+
+def decode_share(text: str) -> int | None:
+    """The share in the JSON text of a condition; ``None`` where the amount is fixed."""
+    return orjson.loads(text)[_SHARE] if f'"{_SHARE}"' in text else None
 
 
 def parse_condition(fields: dict[str, Any]) -> tuple[Condition, PriceOf]:

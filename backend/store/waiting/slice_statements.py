@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 
 from backend.domain.waiting.slices import SliceProgress
-from backend.store.order_columns import INPUT_NAMES, INPUT_TYPES
+from backend.store.waiting.order_columns import INPUT_NAMES, INPUT_TYPES
 
 SUM_SLICES: Final = """
 SELECT coalesce(sum(amount_in) FILTER (WHERE open), 0)::text AS open_in,

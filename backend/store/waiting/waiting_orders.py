@@ -61,17 +61,17 @@ LEFT JOIN order_events e ON e.status = 'waiting' AND e.txid >= $1 AND e.txid < h
 
 # The limit is the number of rows, and "IS NOT FALSE" matches no index on purpose, for the reasons
 # given in the journal: PostgreSQL finds each order by its id.
-_RELEASE_FORM: Final = """ -- release waiting{note}
+RELEASE_FORM: Final = """ -- release waiting{note}
 WITH input AS (
-    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $7::text[]{group_type})
-        {ordinality}AS i(id, seq, data, high_water{group_columns})
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::jsonb[], $7::text[]{amount_types}{group_type})
+        {ordinality}AS i(id, seq, data, high_water{amount_columns}{group_columns})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
 ), {locks}released AS (
     UPDATE orders o SET
         status = $4::text::order_status,
-        seq = o.seq + 1,
+        seq = o.seq + 1,{new_amounts}
         trigger_shard = NULL,
         is_triggered = o.type <> 'limit',
         high_water = coalesce(i.high_water, o.high_water),
@@ -89,8 +89,16 @@ WITH input AS (
 )
 SELECT *, (SELECT at FROM written) AS at, pg_current_xact_id()::text::bigint AS txid FROM released
 """
-_RELEASE: Final = _RELEASE_FORM.format(**NO_CHOICE)
-_RELEASE_GROUPED: Final = _RELEASE_FORM.format(**CHOICE)
+_NO_AMOUNTS: Final = dict.fromkeys(("amount_types", "amount_columns", "new_amounts"), "")
+AMOUNTS: Final = {
+    "amount_types": ", $9::numeric[], $10::numeric[]",
+    "amount_columns": ", amount_in, min_amount_out",
+    "new_amounts": """
+        amount_in = i.amount_in, min_amount_out = i.min_amount_out, last_error = NULL,""",
+}
+"""The parts of the statement that also decides the amounts, as ``$9`` and ``$10``."""
+_RELEASE: Final = RELEASE_FORM.format(**NO_CHOICE, **_NO_AMOUNTS)
+_RELEASE_GROUPED: Final = RELEASE_FORM.format(**CHOICE, **_NO_AMOUNTS)
 
 # Ratios are compared by their cross products, which numerics hold exactly.
 _RAISE_HIGH_WATERS: Final = """ -- raise high waters

@@ -23,6 +23,7 @@ from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.engine.shared_services import open_shared_services
 from backend.engine.triggers import build_watcher
+from backend.engine.wallet_funds import build_holdings
 from backend.runtime.background import run_in_background
 from backend.store.journal import LeasePolicy
 from backend.trials.oracle.comparison import OracleResult, PlacedOrder, Release, compare
@@ -170,7 +171,8 @@ class OracleRun:
             timedelta(seconds=settings.lease_s), timedelta(seconds=settings.rekick_s)
         )
         async with open_shared_services(settings, None) as shared:
-            watcher = build_watcher(settings, shared, policy)
+            funds = build_holdings(settings, shared)
+            watcher = build_watcher(settings, shared, policy, funds)
             async with run_in_background(watcher.run):
                 yield
             await watcher.release_shards()

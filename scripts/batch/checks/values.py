@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from batch.checks.order_types import ORDER_TYPES, find_type_faults
+from batch.checks.shares import AMOUNT_NAMES, is_share
 from batch.fields import FLAG_FIELDS, INTEGER_FIELDS
 
 TIMES_IN_FORCE = ("gtc", "gtd", "ioc", "fok")
@@ -27,7 +28,9 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
     faults = [
         f"{name}: {order[name]!r} must be a number above 0, such as 1.5"
         for name in _NUMBERS
-        if name in order and not _is_positive_number(order[name])
+        if name in order
+        and not _is_positive_number(order[name])
+        and not (name in AMOUNT_NAMES and is_share(order[name]))
     ]
     for name in INTEGER_FIELDS.keys() & order.keys():
         value, (least, most) = order[name], INTEGER_FIELDS[name]

@@ -22,7 +22,8 @@ const PRICE_DECIMALS = 12;
 const LATEST_MS = 99_999_999_999_999;
 /** The fields of an event that an amendment may have changed. */
 const AMENDED_FIELDS = [
-  "amountIn", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt", "timeInForce",
+  "amountIn", "amountInShare", "slippageBps", "maxPriceImpactBps", "minAmountOut", "expiresAt",
+  "timeInForce",
   ...CONDITION_FIELDS,
 ];
 
@@ -56,6 +57,8 @@ export class Order {
   tokenIn = "";
   tokenOut = "";
   amountIn = "0";
+  /** The share of what the wallet holds that is sold; the amount is an estimate until it triggers. */
+  share = null;
   minAmountOut = null;
   slippageBps = 0;
   maxPriceImpactBps = null;
@@ -212,7 +215,7 @@ export class Order {
   #amend(event) {
     const names = listAmended(event); // none of a slice: its amount is that of the slice
     if (names.length === 0) return;
-    const terms = { ...this, ...this.condition, type: this.type };
+    const terms = { ...this, ...this.condition, type: this.type, amountInShare: this.share };
     terms.expiresAt = this.expiresMs === null ? null : new Date(this.expiresMs).toISOString();
     for (const name of names) terms[name] = event[name];
     this.#setLimits(terms);
@@ -222,6 +225,8 @@ export class Order {
   setMet(event) {
     this.met = event;
     this.isTriggered = this.type !== "limit";
+    this.amountIn = event.amountIn ?? this.amountIn;
+    this.minAmountOut = event.minAmountOut ?? this.minAmountOut;
   }
 
   /** Take over the state of a stored order. */
@@ -264,6 +269,7 @@ export class Order {
   /** Set the terms that can be amended. */
   #setLimits(terms) {
     this.amountIn = terms.amountIn;
+    this.share = terms.amountInShare ?? null;
     this.minAmountOut = terms.minAmountOut ?? null;
     this.slippageBps = terms.slippageBps;
     this.maxPriceImpactBps = terms.maxPriceImpactBps ?? null;

@@ -7,7 +7,7 @@ import { ProblemError, UnreachableError } from "../connection/api.js";
 import {
   buildAmendedTerms, buildAmendForm, buildChanges, listAmendFields,
 } from "../model/plan/amendment.js";
-import { tokenLabel } from "../model/tokens.js";
+import { describeSold, isShare } from "../model/shares.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, setText } from "./format.js";
 import { renderSense } from "./quote_summary.js";
@@ -73,7 +73,7 @@ export class AmendDialog {
     const rows = listAmendFields(order).flatMap((name) => buildRow(name, this.#before[name] ?? ""));
     this.#find("fields").replaceChildren(...rows);
     this.#errors = new FieldErrors(this.#form, PREFIX);
-    const swap = `${order.pair.side} ${order.pair.name}, ${order.amountIn} ${tokenLabel(order.tokenIn)}`;
+    const swap = `${order.pair.side} ${order.pair.name}, ${describeSold(order, order.amountIn)}`;
     setText(this.#find("title"), `Amend ${order.shortId}`);
     setText(this.#find("subject"), `${order.type} ${swap}`);
     this.#dialog.showModal();
@@ -107,7 +107,8 @@ export class AmendDialog {
   async #showSense() {
     const { signal } = (this.#quoteAbort = new AbortController());
     try {
-      const terms = buildAmendedTerms(this.#readForm());
+      const amended = buildAmendedTerms(this.#readForm());
+      const terms = isShare(amended.amount) ? { ...amended, amount: "1" } : amended;
       const quote = await this.#client.getQuotes(terms, signal);
       this.#find("sense").replaceChildren(...renderSense(terms, quote));
     } catch (error) {
@@ -187,7 +188,7 @@ function buildRow(name, value) {
     );
     input = createElement("select", attributes, ...options);
   } else {
-    const inputmode = name === "until" ? "text" : "decimal";
+    const inputmode = name === "until" || name === "low" ? "text" : "decimal";
     input = createElement("input", { ...attributes, inputmode, placeholder: PLACEHOLDERS[name] ?? "" });
   }
   input.value = value;

@@ -4,6 +4,7 @@ import { cancelOrders } from "../connection/order_canceller.js";
 import { describeAwaited } from "../model/conditions.js";
 import { formatLong } from "../model/decimal.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { describeSold } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
 import { createElement, formatCount, formatCounted, setText } from "./format.js";
 
@@ -143,8 +144,8 @@ function findWholeBatches(orders, store) {
 
 /** `sell SOL/USDC: 2.5 SOL for USDC`. */
 function describeOrder(order) {
-  const { amountIn, tokenIn, tokenOut, pair, condition, type } = order;
-  const swap = `${formatLong(amountIn)} ${tokenLabel(tokenIn)} for ${tokenLabel(tokenOut)}`;
+  const { amountIn, tokenOut, pair, condition, type } = order;
+  const swap = `${describeSold(order, formatLong(amountIn))} for ${tokenLabel(tokenOut)}`;
   const waits = order.canWait ? `, ${type}` : "";
   const awaited = condition === null ? waits : `, ${type} ${describeAwaited(order)}`;
   return `${pair.side} ${pair.name}: ${swap}${awaited}`;

@@ -4,6 +4,7 @@ import { CONDITION_FIELDS, describeThreshold } from "../model/conditions.js";
 import { formatShort } from "../model/decimal.js";
 import { formatShortDuration, formatSigned } from "./format.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { isEstimate } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
 import { formatDistance, formatProgress } from "../model/waiting.js";
 
@@ -95,8 +96,9 @@ export const COLUMNS = [
 ];
 
 /** The amount that is sold; what is less than one has fewer digits, because its zeros need room. */
-function describeAmount({ amountIn, tokenIn }) {
-  return `${formatShort(amountIn, Number(amountIn) < 1 ? DIGITS_BELOW_1 : DIGITS)} ${tokenLabel(tokenIn)}`;
+function describeAmount(order) {
+  const { amountIn, tokenIn } = order;
+  return `${isEstimate(order) ? "~" : ""}${formatShort(amountIn, Number(amountIn) < 1 ? DIGITS_BELOW_1 : DIGITS)} ${tokenLabel(tokenIn)}`;
 }
 
 /** How the execution compares with its quote, or how far the market is from what is waited for. */
@@ -144,6 +146,7 @@ const CSV_COLUMNS = {
   tokenIn: (order) => order.tokenIn,
   tokenOut: (order) => order.tokenOut,
   amountIn: (order) => order.amountIn,
+  amountInShare: (order) => order.share,
   minAmountOut: (order) => order.minAmountOut,
   slippageBps: (order) => order.slippageBps,
   ...Object.fromEntries(CONDITION_FIELDS.map((name) => [name, (order) => order.condition?.[name]])),

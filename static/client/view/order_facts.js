@@ -5,6 +5,7 @@ import {
 } from "../model/conditions.js";
 import { divide, formatLong, formatShort } from "../model/decimal.js";
 import { STATUS_SYMBOLS } from "../model/order.js";
+import { describeSold } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
 import { describeBracket, describeGuard, formatDistance } from "../model/waiting.js";
 import { createElement, formatCount, formatDuration, formatSigned, formatTime } from "./format.js";
@@ -34,10 +35,10 @@ function describeDeadline({ mayLandUntil }) {
 /** Names and values of an order, as terms and definitions; `relatives` as the store finds them. */
 export function buildFacts(order, relatives) {
   const { pair } = order;
-  const [tokenIn, tokenOut] = [tokenLabel(order.tokenIn), tokenLabel(order.tokenOut)];
+  const tokenOut = tokenLabel(order.tokenOut);
   const unit = `${tokenLabel(pair.quote)} for one ${tokenLabel(pair.base)}`;
   const facts = [
-    ["Swap", `${formatLong(order.amountIn)} ${tokenIn} → ${tokenOut} (${pair.side} ${pair.name})`],
+    ["Swap", `${describeSold(order, formatLong(order.amountIn))} → ${tokenOut} (${pair.side} ${pair.name})`],
     ...buildSlices(order),
     ["Received", order.slices === null && describeReceived(order, tokenOut)],
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],

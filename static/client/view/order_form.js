@@ -14,6 +14,7 @@ import { compare, divide, isDecimal } from "../model/decimal.js";
 import { describeExitSides } from "../model/plan/group_plan.js";
 import { countOrders, generateOrders } from "../model/plan/order_plan.js";
 import { ASK_ABOVE, findValue, sumAmounts } from "../model/order_value.js";
+import { describeShares, isShare, takesShare } from "../model/shares.js";
 import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
@@ -134,6 +135,9 @@ export class OrderForm extends EventTarget {
       node.hidden = !inputs.includes(node.dataset.input);
     }
     const { hint, profit, loss } = describeExitSides(this.#readForm());
+    const hasShare = takesShare(this.#form.elements.type.value);
+    this.#form.elements.low.inputMode = hasShare ? "text" : "decimal";
+    this.#form.elements.low.placeholder = hasShare ? "or all, 50%" : "";
     this.#find("exits-hint").textContent = inputs.includes("profit") ? hint : "";
     this.#form.elements.profit.placeholder = profit;
     this.#form.elements.loss.placeholder = loss;
@@ -160,18 +164,22 @@ export class OrderForm extends EventTarget {
   async #renderPreview(orders, signal) {
     const [terms] = orders;
     if (terms.type === "sniper") return ["Waits for a pool of this token that passes its guards."];
-    const quoted = takeSlice(terms);
+    const quoted = takePart(terms);
     const quote = await this.#client.getQuotes(quoted, signal);
     this.#errors.show("quote", []);
     const senses = orders.flatMap((each) => renderSense({ ...each, amount: quoted.amount }, quote));
-    return [...renderQuote(quote), ...senses];
+    const [share] = describeShares(orders);
+    const note = share && `Sells ${share} that is free when it triggers. One of it:`;
+    return [note, ...renderQuote(quote), ...senses].filter(Boolean);
   }
 
   /** Show beside the button what the orders of the form sell together. */
   async #showSum(form, signal) {
-    const sums = sumAmounts(generateOrders(form, this.#prices.byPair));
+    const orders = [...generateOrders(form, this.#prices.byPair)];
+    const sums = sumAmounts(orders);
     await this.#prices.loadForValue(sums, signal);
-    this.#find("sum").replaceChildren(`Sells ${describeSums(sums, this.#prices.byPair)}`);
+    const texts = [describeSums(sums, this.#prices.byPair), ...describeShares(orders)];
+    this.#find("sum").replaceChildren(`Sells ${texts.filter(Boolean).join(" + ")}`);
   }
 
   /** Show an error's reasons beside their fields; returns a sentence with all others. */
@@ -281,9 +289,13 @@ export class OrderForm extends EventTarget {
   }
 }
 
-/** The order that is executed at a time: a slice of a TWAP order, else all of it. */
-function takeSlice(terms) {
-  const { slices, amount } = terms;
+/**
+ * The order that is executed at a time: a slice of a TWAP order, else all of it. What a share will
+ * be is not known: the price of one token stands for its.
+ */
+function takePart(terms) {
+  const { slices, amount, type } = terms;
+  if (takesShare(type) && isShare(amount)) return { ...terms, amount: "1" };
   if (!Number.isInteger(slices) || slices < 1 || !isDecimal(amount)) return terms;
   return { ...terms, amount: divide(amount, String(slices), 6) };
 }

@@ -60,8 +60,8 @@ def build_form(order: Order) -> BatchForm:
         "minimum": order.min_amount_out or "",
         "force": "gtc" if order.expires_ms is None else "gtd",
         "until": "" if order.expires_ms is None else format_timestamp(order.expires_ms),
-        "low": order.amount_in,
-        "high": order.amount_in,
+        "low": order.share or order.amount_in,
+        "high": order.share or order.amount_in,
     }
     condition = order.condition
     if condition is not None:

@@ -28,6 +28,7 @@ from tui.model.plan.condition_plan import (
 from tui.model.plan.exit_plan import EXIT_DEFAULTS, ExitPlan, read_exit
 from tui.model.plan.form_reader import FormReader, InvalidPlan, count_decimals
 from tui.model.plan.guard_plan import GUARD_DEFAULTS, GuardPlan, read_guards
+from tui.model.plan.shares import SHARE_FORM, SHARE_TYPES, is_share, is_valid_share
 from tui.model.plan.slice_plan import SLICE_DEFAULTS, SlicePlan, read_slices
 from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
@@ -40,6 +41,8 @@ _TOTALS_MAX: Final = 3
 _HUNDRED: Final = Decimal(100)
 _IMPACT_MIN: Final = Decimal("0.01")
 
+SHARE_SAMPLE: Final = Decimal(1)
+"""The amount that stands for a share where a price is asked for."""
 SIDES: Final = ("mixed", "buy", "sell")
 PACES: Final = {"0": "all at once", "10": "10 a second", "100": "100 a second"}
 
@@ -78,7 +81,10 @@ PriceLookup = Callable[[str], Decimal | None]
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """The parameters of a batch. ``is_in_base``: amounts are in the base token on both sides."""
+    """The parameters of a batch. ``is_in_base``: amounts are in the base token on both sides.
+
+    With a ``share`` each order sells that of what the wallet holds once it triggers.
+    """
 
     count: int
     pairs: tuple[str, ...]
@@ -98,6 +104,7 @@ class BatchPlan:
     pace: int
     time_in_force: str
     expires_at: datetime | None
+    share: str | None = None
 
     def generate_orders(self, find_price: PriceLookup) -> Iterator[WireOrderTerms]:
         """Generate the orders; raises ``InvalidPlan`` if an amount needs an unknown price."""
@@ -122,7 +129,7 @@ class BatchPlan:
         terms = WireOrderTerms(
             tokenIn=token_in,
             tokenOut=token_out,
-            amount=f"{amount:f}",
+            amount=f"{amount:f}" if self.share is None else self.share,
             type=self.type,
         )
         if self.slippage_bps is not None:
@@ -166,10 +173,8 @@ def parse_form(
     reader = FormReader(form, DEFAULTS)
     order_type = reader.read_choice("type", TYPES)
     places = _DECIMALS_MAX if decimals is None else decimals
-    low = reader.read_decimal("low", decimals=places) or Decimal(0)
-    high = reader.read_decimal("high", decimals=places) or Decimal(0)
-    if low > high and not reader.errors:
-        reader.errors["high"] = "must not be below the lowest amount"
+    share = _read_share(reader, order_type)
+    low, high = _read_amounts(reader, places) if share is None else (SHARE_SAMPLE, SHARE_SAMPLE)
     time_in_force, expires_at = read_time_in_force(reader, order_type, now_ms)
     sniping = read_guards(reader, order_type)
     plan = BatchPlan(
@@ -183,7 +188,7 @@ def parse_form(
         sniping=sniping,
         low=low,
         high=high,
-        is_in_base=reader.read_choice("of", ("base", "in")) == "base" and sniping is None,
+        is_in_base=reader.read_choice("of", ("base", "in")) == "base" and not (sniping or share),
         slippage_bps=_read_slippage(reader, order_type, is_needed=needs_slippage),
         max_impact_bps=reader.read_bps("impact", _IMPACT_MIN, _HUNDRED, is_optional=True),
         minimum=reader.read_decimal("minimum", is_optional=True)
@@ -193,10 +198,33 @@ def parse_form(
         pace=reader.read_integer("pace", 0, 1_000),
         time_in_force=time_in_force,
         expires_at=expires_at,
+        share=share,
     )
     if reader.errors:
         raise InvalidPlan(reader.errors)
     return plan
+
+
+def _read_amounts(reader: FormReader, places: int) -> tuple[Decimal, Decimal]:
+    low = reader.read_decimal("low", decimals=places) or Decimal(0)
+    high = reader.read_decimal("high", decimals=places) or Decimal(0)
+    if low > high and not reader.errors:
+        reader.errors["high"] = "must not be below the lowest amount"
+    return low, high
+
+
+def _read_share(reader: FormReader, order_type: str) -> str | None:
+    """The share that orders sell; ``None`` if they sell an amount."""
+    text = reader.read_text("low")
+    if not is_share(text):
+        return None
+    if order_type not in SHARE_TYPES | {OCO}:
+        return reader.reject("low", "a share is of orders that trigger", text)
+    if not is_valid_share(text):
+        return reader.reject("low", SHARE_FORM, text)
+    if reader.read_text("high") != text:
+        return reader.reject("high", f"must be {text} too", text)
+    return text
 
 
 def _read_slippage(reader: FormReader, order_type: str, *, is_needed: bool) -> int | None:
@@ -213,19 +241,30 @@ def count_orders(count: int) -> str:
 def describe_totals(orders: Sequence[WireOrderTerms], count: int) -> str:
     """Describe the total input of ``count`` orders, extrapolated from these: ``1,275 SOL``."""
     sums = sum_amounts_in(orders)
+    shares = {
+        f"{each['amount']} of {shorten_token(each['tokenIn'])}": None
+        for each in orders
+        if is_share(each["amount"])
+    }
     scale = Decimal(count) / len(orders)
     parts = [
         f"{format_amount(sums[token] * scale)} {shorten_token(token)}" for token in sorted(sums)
     ]
+    parts += shares
     more = f" and {len(parts) - _TOTALS_MAX} more tokens" if len(parts) > _TOTALS_MAX else ""
     return " + ".join(parts[:_TOTALS_MAX]) + more
 
 
 def sum_amounts_in(orders: Iterable[WireOrderTerms]) -> dict[str, Decimal]:
-    """Sum what orders sell, by token; of the two of an OCO only one does."""
+    """Sum what orders sell, by token; of the two of an OCO only one does.
+
+    What is a share of the wallet is not known, and left out.
+    """
     sums: dict[str, Decimal] = {}
     for order in orders:
         if "ocoGroup" in order and order["type"] != "takeProfit":
+            continue
+        if is_share(order["amount"]):
             continue
         token = order["tokenIn"]
         sums[token] = sums.get(token, Decimal(0)) + Decimal(order["amount"])

@@ -9,7 +9,7 @@ from typing import Final
 from backend.api.context import ApiContext
 from backend.api.routes.cancel_orders import too_late
 from backend.api.routes.parameters import SEQ_MAX, order_not_found, parse_order_id
-from backend.api.routes.place_orders import await_written
+from backend.api.routes.place_orders import await_written, read_holdings
 from backend.api.routes.read_orders import show_order
 from backend.api.routes.waiting.order_markets import (
     find_met_price,
@@ -96,7 +96,10 @@ async def _build_amendment(
     """The amendment of an order as it is. Raises ``Problem`` (422, 409) and ``Transient``."""
     before = read_terms(api, record)
     is_following = record.high_water is not None
-    terms = request.apply(before, is_triggered=record.is_triggered, is_following=is_following)
+    holdings = await read_holdings(api, has_share=request.sells_share)
+    terms = request.apply(
+        before, holdings, is_triggered=record.is_triggered, is_following=is_following
+    )
     mark: HighWaterMark | None = None
     if changes_price(before, terms):
         mark = await read_mark(api, record)

@@ -133,6 +133,7 @@ def read_terms(api: ApiContext, record: OrderRecord) -> OrderTerms:
         max_price_impact_bps=record.max_price_impact_bps,
         condition=record.condition,
         price_of=record.price_of,
+        amount_in_bps=record.amount_in_bps,
     )
 
 

@@ -11,6 +11,14 @@ from pydantic.alias_generators import to_camel
 
 from backend.api.wire.body_fields import replace_reasons, use_written_names, validate_fields
 from backend.api.wire.fields import Amount, BasisPoints, Flag, Timestamp
+from backend.api.wire.order_types.amounts import (
+    PLACEHOLDER,
+    Holdings,
+    OrderAmount,
+    estimate_share,
+    find_refusal,
+    read_share,
+)
 from backend.api.wire.order_types.conditions import ConditionBody, add_errors
 from backend.api.wire.problems import FieldError, invalid_fields
 from backend.api.wire.request_schemas import ORDER_FIELDS
@@ -19,6 +27,7 @@ from backend.domain.amounts import parse_amount
 from backend.domain.orders import OrderTerms
 from backend.domain.times import parse_time
 from backend.domain.waiting.amendments import TermsChange, amend_terms
+from backend.domain.waiting.shares import is_share
 
 _FINAL: Final = "cannot be amended: cancel the order, and place another"
 _NULL: Final = "cannot be null: leave it out to keep it as it is"
@@ -47,7 +56,7 @@ class AmendBody(ConditionBody):
         extra="forbid", alias_generator=to_camel, json_schema_extra=_tighten_schema
     )
 
-    amount: Amount | None = None
+    amount: OrderAmount | None = None
     min_amount_out: Amount | None = None
     slippage_bps: BasisPoints | None = None
     max_price_impact_bps: BasisPoints | None = None
@@ -73,19 +82,31 @@ class AmendRequest:
         """Whether the order may be met at once by its new terms."""
         return bool(self.body.allow_immediate)
 
-    def apply(self, terms: OrderTerms, *, is_triggered: bool, is_following: bool) -> OrderTerms:
+    @property
+    def sells_share(self) -> bool:
+        """Whether the new amount is a share of what the wallet holds."""
+        return is_share(self.body.amount)
+
+    def apply(
+        self, terms: OrderTerms, holdings: Holdings, *, is_triggered: bool, is_following: bool
+    ) -> OrderTerms:
         """The terms of an order after this change, as ``amend_terms``.
 
-        Raises ``Problem`` (422) with all errors.
+        A share is estimated by ``holdings``. Raises ``Problem`` (422) with all errors, and
+        ``Transient`` if what the wallet holds is not known.
         """
         errors: list[FieldError] = []
-        body = self.body
-        amount_in = self._read_amount("amount", body.amount, terms.token_in.decimals, errors)
-        least = self._read_amount(
-            "minAmountOut", body.min_amount_out, terms.token_out.decimals, errors
-        )
+        body, token_out = self.body, terms.token_out
+        share = read_share(body.amount, errors)
+        amount_in: int | None = PLACEHOLDER
+        if share is not None:
+            amount_in = estimate_share(terms, share, holdings)
+        elif not self.sells_share:
+            amount_in = self._read_amount("amount", body.amount, terms.token_in.decimals, errors)
+        least = self._read_amount("minAmountOut", body.min_amount_out, token_out.decimals, errors)
         change = TermsChange(
-            body.to_fields(least), amount_in, body.slippage_bps, body.max_price_impact_bps
+            *(body.to_fields(least), amount_in, body.slippage_bps, body.max_price_impact_bps),
+            amount_in_bps=share,
         )
         amended, refused = amend_terms(
             terms, change, is_triggered=is_triggered, is_following=is_following
@@ -93,6 +114,8 @@ class AmendRequest:
         add_errors(refused, errors)
         if amended is None or errors:
             raise invalid_fields(use_written_names(errors, self.written_names))
+        if share is not None and (refusal := find_refusal(amended, holdings, self.written_names)):
+            raise refusal
         return amended
 
     def _read_amount(

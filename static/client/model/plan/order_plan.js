@@ -55,10 +55,11 @@ export function* generateOrders(form, prices) {
 
 /** The fields of the form that describe an order like this one. */
 export function describeTerms(order, nowMs = Date.now()) {
-  const { pair, type, amountIn, slippageBps, maxPriceImpactBps, minAmountOut } = order;
+  const { pair, type, slippageBps, maxPriceImpactBps, minAmountOut } = order;
+  const sold = order.share ?? order.amountIn;
   return {
     ...GROUP_DEFAULTS,
-    count: "1", low: amountIn, high: amountIn, of: "in",
+    count: "1", low: sold, high: sold, of: "in",
     slippage: String(slippageBps),
     impact: String(maxPriceImpactBps ?? ""),
     minimum: order.condition === null ? (minAmountOut ?? "") : "",
