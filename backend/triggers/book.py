@@ -222,6 +222,8 @@ class TriggerBook:
         is_capped = isinstance(order.condition, Limit | TakeProfit)
         quote = market.quote(order.amount_in, order.max_price_impact_bps if is_capped else None)
         if quote is None:
+            if market.is_complete:
+                self._take_back_confirmations(order)
             return
         price = PriceRatio(quote.amount_out, quote.amount_in)
         observation = observe(order.condition, self._raise_mark(order), price, market.slot)
@@ -240,6 +242,13 @@ class TriggerBook:
         self._index(order)
         if has_risen:
             update.raised.append(order)
+
+    def _take_back_confirmations(self, order: WaitingOrder) -> None:
+        """Count the reads anew that an order is met by: of this one no pool takes it."""
+        if order.state.confirmed:
+            self._unindex(order)
+            order.state = replace(order.state, confirmed=0)
+            self._index(order)
 
     def _find_candidates(self, market: Market, pools: Sequence[PeakPool] | None) -> set[UUID]:
         found = set(self._unconfirmed)

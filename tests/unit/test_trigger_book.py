@@ -99,6 +99,8 @@ def test_the_book_meets_what_looking_at_every_order_meets(
             quote = market.quote(amount)
             is_falling = isinstance(condition, Stop | StopLimit | TrailingStop)
             if quote is None or (is_falling and not is_complete):
+                if is_complete:  # no pool takes it, so this is no read in a row
+                    states[order_id] = (amount, condition, replace(state, confirmed=0))
                 continue
             price = PriceRatio(quote.amount_out, quote.amount_in)
             observation = observe(condition, state, price, slot)  # type: ignore[arg-type]
@@ -116,6 +118,25 @@ def test_the_book_meets_what_looking_at_every_order_meets(
     assert not book._rising
     assert not book._falling
     assert not book._unconfirmed
+
+
+def test_a_read_without_a_quote_within_the_cap_takes_back_the_reads_before() -> None:
+    """Unless a pool could not be read, which may be the one that gives it."""
+    deep, shallow = make_cpmm_pool(10**15, 10**14), make_cpmm_pool(10**12, 2 * 10**11)
+    trigger = PriceRatio(90_000, 10**6)
+    order = WaitingOrder(UUID(int=1), 1, 10**10, TakeProfit(trigger, 2), max_price_impact_bps=1)
+
+    def find_met(*path: tuple[Pool, bool]) -> list[int]:
+        book, met = TriggerBook(), []
+        book.insert(replace(order))
+        for slot, (pool, is_complete) in enumerate(path):
+            market = PoolMarket(SOL, USDC, [pool], slot, is_complete)
+            met += [slot for _ in book.find_met(market, slot).met]
+        return met
+
+    assert find_met((deep, True), (deep, True)) == [1]
+    assert find_met((deep, True), (shallow, True), (deep, True), (deep, True)) == [3]
+    assert find_met((deep, True), (shallow, False), (deep, True)) == [2]
 
 
 moves = st.one_of(st.integers(-200, 200), st.integers(-3, 3), st.integers(-1_500, 1_500))
