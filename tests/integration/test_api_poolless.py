@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.api.routes.waiting import order_markets
 from backend.domain.tokens import BONK, WBTC
 from backend.venues import VENUES
 from tests.integration.apis import ORDER, Json, RunningApi, open_api
@@ -71,6 +72,12 @@ async def open_poolless_api(
         yield PoollessApi(api, proxy, hidden, reads)
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a busy machine takes for the first read of a pair, it is waited for."""
+    monkeypatch.setattr(order_markets, "MARKET_WAIT_S", 60.0)
+
+
 async def wait_until(api: RunningApi, status: int) -> None:
     """Place orders of the pair until one has an answer of this status."""
     async with asyncio.timeout(30):
@@ -81,6 +88,7 @@ async def wait_until(api: RunningApi, status: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("body", WAITING, ids=lambda body: str(body["type"]))
 async def test_an_order_that_would_wait_without_a_pool_is_refused(
     database_url: str, redis_url: str, data_dir: Path, body: Json
@@ -107,6 +115,7 @@ async def test_what_does_not_wait_for_a_price_is_accepted_without_a_read(
         assert poolless.reads == []
 
 
+@pytest.mark.usefixtures("patience")
 async def test_one_read_tells_all_orders_of_a_batch_which_pairs_have_no_pool(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
@@ -148,6 +157,7 @@ async def test_pools_that_cannot_be_read_refuse_nothing_and_a_repeat_is_no_new_o
         await api.post(EXECUTE, {**single, "clientOrderId": "three"}, 422)
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_pool_that_comes_to_be_is_seen_and_one_that_is_gone_may_come_back(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:

@@ -32,6 +32,7 @@ from backend.store.errors import translate_errors
 from backend.store.group_commit import ROWS_MAX, group_commits
 from backend.store.withdrawals.withdrawn_rows import set_withdrawn
 
+_FIRST_ID: Final = UUID(int=0)
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
 SET_CANCELLED: Final = f"cancel_reason = {{reason}}, {set_withdrawn(Status.CANCELLED)}"
@@ -69,7 +70,11 @@ SELECT id, is_sliced, (id IN (SELECT id FROM cancelled)) IS TRUE AS is_cancelled
 FROM found
 """  # noqa: S608 - constants only
 
-_FIND_SLICED: Final = "SELECT id FROM orders WHERE slices_cancelling ORDER BY id LIMIT 100"
+_PARENTS_MAX: Final = 100
+# Without an id to start after, a plan for an empty table would read all of it.
+_FIND_SLICED: Final = f""" -- find sliced
+SELECT id FROM orders WHERE slices_cancelling AND id > $1::uuid ORDER BY id LIMIT {_PARENTS_MAX}
+"""  # noqa: S608 - constants only
 # LIMIT forces an index scan for each parent, even when the statistics are wrong.
 _FIND_SLICES: Final = """ -- find slices
 SELECT o.id, o.owner FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
@@ -171,9 +176,14 @@ class Cancellations:
 
         Raises as ``cancel``; the next call goes on then.
         """
-        rows = await self._pool.read(_FIND_SLICED)
-        await self._cancel_slices({row["id"] for row in rows})
-        return len(rows)
+        count, after = 0, _FIRST_ID
+        while True:
+            parents = [row["id"] for row in await self._pool.read(_FIND_SLICED, after)]
+            await self._cancel_slices(parents)
+            count += len(parents)
+            if len(parents) < _PARENTS_MAX:
+                return count
+            after = parents[-1]
 
     async def _cancel_slices(self, parents: Collection[UUID]) -> None:
         if not parents:
