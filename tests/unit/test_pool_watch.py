@@ -99,7 +99,7 @@ def open_watch(node: Node, notifications: Notifications | None = None) -> PoolWa
         LaunchedPoolReader(node),
         cast(NodeNotifications | None, notifications),
         pace_s=1,
-        on_found=lambda: None,
+        on_found=lambda _: None,
     )
     for pair in PAIRS:
         watch.watch(pair)
