@@ -106,8 +106,25 @@ def _find_least_needed(times: Sequence[float]) -> int:
     return min(range(1, len(times) - 1), key=measure_gap)
 
 
-def find_best_price(amount: int, reads: Iterable[PoolRead], since: float) -> PriceRatio | None:
-    """The best price of the reads since a time for an amount; ``None`` if none of them pays it."""
-    payments = (each.pool.pay(amount) for each in reads if each.at >= since)
-    paid = max((each.amount_out for each in payments if each is not None), default=0)
+def find_best_price(
+    amount: int,
+    reads: Iterable[PoolRead],
+    since: float,
+    *,
+    max_price_impact_bps: int | None = None,
+) -> PriceRatio | None:
+    """The best price of the reads since a time for an amount; ``None`` if none of them pays it.
+
+    Those whose impact is above the cap do not count.
+    """
+    quotes = (each.pool.quote(amount) for each in reads if each.at >= since)
+    paid = max(
+        (
+            quote.amount_out
+            for quote in quotes
+            if quote is not None
+            and (max_price_impact_bps is None or quote.is_within_impact(max_price_impact_bps))
+        ),
+        default=0,
+    )
     return PriceRatio(paid, amount) if paid else None

@@ -25,6 +25,7 @@ from backend.domain.conditions import (
     get_interest,
     get_trigger,
     is_fresh,
+    is_met_by,
     needs_best_price,
     observe,
 )
@@ -98,10 +99,24 @@ class WaitingOrder:
 
 @dataclass(frozen=True, slots=True)
 class MetOrder:
-    """An order whose condition is met, and the quote that met it: price, slot and pool."""
+    """An order whose condition is met, and the quote that met it: price, slot and pool.
+
+    ``market`` is the one that gave the quote.
+    """
 
     order: WaitingOrder
     quote: Quote
+    market: Market
+
+    def judge_amount(self, amount_in: int) -> MetOrder | None:
+        """The same for another amount of the order; ``None`` if the market does not meet that."""
+        order = self.order
+        quote = _quote(order, amount_in, self.market)
+        if quote is None:
+            return None
+        price = PriceRatio(quote.amount_out, quote.amount_in)
+        is_met = is_met_by(order.condition, price, order.state)
+        return replace(self, quote=quote) if is_met else None
 
 
 @dataclass(slots=True)
@@ -218,9 +233,7 @@ class TriggerBook:
         )
 
     def _observe(self, order: WaitingOrder, market: Market, update: BookUpdate) -> None:
-        # A better price is waited for where the order may be executed; of a fall, the best counts.
-        is_capped = isinstance(order.condition, Limit | TakeProfit)
-        quote = market.quote(order.amount_in, order.max_price_impact_bps if is_capped else None)
+        quote = _quote(order, order.amount_in, market)
         if quote is None:
             if market.is_complete:
                 self._take_back_confirmations(order)
@@ -233,7 +246,7 @@ class TriggerBook:
         if observation.is_met:
             del self._orders[order.id]
             self._trailing.leave(order.id)
-            update.met.append(MetOrder(order, quote))
+            update.met.append(MetOrder(order, quote, market))
             return
         order.size_bits = _FINE_BITS
         order.mark_slot = None
@@ -277,3 +290,9 @@ class TriggerBook:
         for classes, price in self._list_prices(order):
             classes.remove(size_class, price, order.id)
         self._unconfirmed.discard(order.id)
+
+
+def _quote(order: WaitingOrder, amount_in: int, market: Market) -> Quote | None:
+    """A better price is waited for where the order may be executed; of a fall, the best counts."""
+    is_capped = isinstance(order.condition, Limit | TakeProfit)
+    return market.quote(amount_in, order.max_price_impact_bps if is_capped else None)

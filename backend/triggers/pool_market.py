@@ -146,11 +146,15 @@ class DirectedPool:
 
     def pay(self, amount_in: int) -> Payment | None:
         """What it pays for an amount; ``None`` if it does not swap it."""
+        quote = self.quote(amount_in)
+        return None if quote is None else Payment(quote.amount_out, _bound_remainder(quote))
+
+    def quote(self, amount_in: int) -> Quote | None:
+        """The quote of an amount; ``None`` if it does not swap it."""
         try:
-            quote = self.pool.quote(self.mint_in, amount_in)
+            return self.pool.quote(self.mint_in, amount_in)
         except Rejected:
             return None
-        return Payment(quote.amount_out, _bound_remainder(quote))
 
     def pays_at_least(self, other: PeakPool) -> bool:
         """Whether it certainly pays what ``other`` pays for every amount, or more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 from uuid import UUID
@@ -119,9 +119,8 @@ class WatchedOrders:
                 book = self._books[direction] = TriggerBook()
                 mint_in = Pubkey.from_string(direction.token_in.mint)
                 book.restore_peaks(decode_peaks(each.peaks, mint_in))
-                if each.best is not None and each.best_at is not None:
-                    stored_at = now - (each.at - each.best_at).total_seconds()
-                    reads = decode_reads(each.best, mint_in, stored_at)
+                if each.best is not None:
+                    reads = decode_reads(each.best, mint_in, now - each.best_age_s)
                     self._best[direction] = BestMarkets(reads)
 
     def drop_shards(self, shards: Collection[int]) -> None:
@@ -245,6 +244,22 @@ class WatchedOrders:
         """Forget an order that has left its book."""
         self._places.pop(order_id, None)
 
+    def list_shares(self) -> list[tuple[WaitingOrder, Watched]]:
+        """The orders in books that sell a share of what the wallet holds."""
+        shares = [each for each, watched in self._places.items() if watched.amount_in_bps]
+        found = ((self._find(each), self._places[each]) for each in shares)
+        return [(order, watched) for order, watched in found if order is not None]
+
+    def change_amount(self, order_id: UUID, seq: int, amount_in: int) -> None:
+        """Judge an order by another amount, if it is here as of its row with this ``seq``."""
+        order = self._find(order_id)
+        if order is not None and order.seq == seq:
+            direction = self._places[order_id].direction
+            state = self._books[direction].get_state(order_id)
+            changed = replace(order, amount_in=amount_in, state=state, mark_slot=None)
+            self._books[direction].insert(changed)
+            self._best[direction].include_amount(amount_in)
+
     def _find_apart(self, condition: Condition) -> OrdersApart | None:
         return next((each for each in self.apart if each.takes(condition)), None)
 
@@ -266,10 +281,7 @@ class WatchedOrders:
 
 
 def _keep_mark(order: WaitingOrder, state: ConditionState) -> None:
-    """Keep the high-water mark of a trailing stop whose terms have changed, as it is here by now.
-
-    Its row may have one of a slot ago.
-    """
+    """Keep the high-water mark of a trailing stop as it is here: its row may have an older one."""
     mark, stored = state.high_water, order.state.high_water
     if mark is not None and (stored is None or mark >= stored):
         order.state, order.mark_slot = ConditionState(mark), None

@@ -12,6 +12,7 @@ import pytest
 
 from backend.domain.conditions import Limit, Stop
 from backend.domain.prices import PriceRatio
+from backend.store.waiting.market_peaks import MarketPeaks, StoredText
 from backend.triggers.best_markets import find_best_price
 from backend.triggers.offers import best_recorder
 from backend.triggers.offers.order_offers import read_best
@@ -81,3 +82,20 @@ async def test_an_order_shows_the_best_price_since_its_own_acceptance(
             [last] = await place(engine, Limit(price(220)))
             assert 113 < Decimal((await wait_price(api, later, "100"))["bestPrice"]) < 115
             assert Decimal((await wait_price(api, last, "100"))["bestPrice"]) < 100
+
+
+async def test_what_is_stored_is_as_of_the_time_that_was_read_before(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    """However long the statement takes: else a read would become younger than an order."""
+    async with open_watching(database_url, redis_url, data_dir) as (engine, _):
+        pool = engine.services.orders._pool
+        holder = await pool.fetchval(
+            "SELECT holder FROM trigger_shards WHERE shard = order_trigger_shard('SOL', 'JUP')"
+        )
+        peaks = MarketPeaks(pool)
+        at = await peaks.read_clock()
+        await peaks.store_best(holder, [StoredText("SOL", "JUP", "[]")], at)
+        [stored] = await peaks.find([("SOL", "JUP")])
+        assert (stored.best, stored.best_at) == ("[]", at)
+        assert stored.best_age_s > 0

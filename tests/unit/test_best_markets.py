@@ -98,3 +98,11 @@ def test_stored_reads_have_their_times_on_the_clock_of_who_reads_them() -> None:
 
 def test_an_amount_that_no_pool_swaps_has_no_best_price() -> None:
     assert find_best_price(1, [build_read(1, 5_000_000)], 0) is None
+
+
+def test_a_price_beyond_the_cap_on_the_price_impact_does_not_count() -> None:
+    reads = [build_read(1, 5_000_000)]
+    amount = 5_000 * 10**9  # a tenth of the pool
+    assert find_best_price(amount, reads, 0) is not None
+    assert find_best_price(amount, reads, 0, max_price_impact_bps=1) is None
+    assert find_best_price(amount, reads, 0, max_price_impact_bps=5_000) is not None

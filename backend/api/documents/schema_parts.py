@@ -27,7 +27,8 @@ SHARE: Final[Schema] = {
     "type": "string",
     "pattern": r"^(all|\d{1,2}(\.\d{1,2})?%)$",
     "description": "`all`, or a percentage such as `50%`, of what the wallet holds free when the"
-    " order triggers: `amountIn` is an estimate until then. Null where the amount is fixed.",
+    " order triggers: until then `amountIn` is an estimate, renewed every few seconds. Null where"
+    " the amount is fixed.",
 }
 ACCEPTED_STATUS: Final[Schema] = {
     "type": "string",

@@ -69,6 +69,7 @@ WITH input AS (
         high_water = CASE WHEN {_IS_HIGHER} THEN i.high_water ELSE o.high_water END,
         high_water_slot = CASE WHEN {_IS_HIGHER} THEN i.high_water_slot ELSE o.high_water_slot END,
         next_attempt_at = NULL,
+        last_error = NULL,
         updated_at = (SELECT at FROM written)
     FROM input i
     WHERE o.id = i.id AND o.seq = i.seq AND (o.owner = i.owner) IS NOT FALSE

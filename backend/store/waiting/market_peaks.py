@@ -37,7 +37,7 @@ ON CONFLICT (token_in, token_out) DO UPDATE SET peaks = excluded.peaks
 
 _STORE_BEST: Final = """ -- store best markets
 INSERT INTO market_peaks AS m (token_in, token_out, peaks, best, best_at)
-SELECT i.token_in, i.token_out, '[]', i.best, now()
+SELECT i.token_in, i.token_out, '[]', i.best, $5
 FROM unnest($1::text[], $2::text[], $3::text[]) AS i(token_in, token_out, best)
 JOIN trigger_shards s ON s.shard = order_trigger_shard(i.token_in, i.token_out) AND s.holder = $4
 ORDER BY 1, 2
@@ -59,6 +59,11 @@ class StoredPeaks(NamedTuple):
     best_at: datetime | None
     at: datetime
     """When this was read, by the database's clock."""
+
+    @property
+    def best_age_s(self) -> float:
+        """How long ago ``best`` was, in seconds."""
+        return 0.0 if self.best_at is None else (self.at - self.best_at).total_seconds()
 
 
 class StoredText(NamedTuple):
@@ -93,10 +98,18 @@ class MarketPeaks:
         """Replace the peaks of some pairs, where this process holds their shard."""
         await self._store(_STORE, holder, peaks)
 
-    async def store_best(self, holder: UUID, reads: Sequence[StoredText]) -> None:
-        """Replace the reads of the markets that paid most, as ``store``."""
-        await self._store(_STORE_BEST, holder, reads)
+    async def read_clock(self) -> datetime:
+        """The time, by the database's clock."""
+        [row] = await fetch_repeating(self._pool, "SELECT now() AS at")
+        at: datetime = row["at"]
+        return at
 
-    async def _store(self, statement: str, holder: UUID, texts: Sequence[StoredText]) -> None:
+    async def store_best(self, holder: UUID, reads: Sequence[StoredText], at: datetime) -> None:
+        """Replace the reads of the markets that paid most, as of a time; else as ``store``."""
+        await self._store(_STORE_BEST, holder, reads, at)
+
+    async def _store(
+        self, statement: str, holder: UUID, texts: Sequence[StoredText], *others: object
+    ) -> None:
         columns = (list(column) for column in zip(*texts, strict=True))
-        await fetch_repeating(self._pool, statement, *columns, holder)
+        await fetch_repeating(self._pool, statement, *columns, holder, *others)

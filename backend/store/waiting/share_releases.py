@@ -35,11 +35,13 @@ _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('release of shares
 
 # The index of the orders that workers execute, in its order, so that it is used whatever the
 # statistics are. Those that were in it when the balances were about to be read, and are confirmed
-# by now, have landed in the slot that their event names.
+# by now, have landed in the slot that their event names. A share that is between two attempts takes
+# nothing from the others: it lacks what they have sold, and is found anew.
 _READ_IN_FLIGHT: Final = f""" -- read orders in flight
 (
     SELECT id, token_in, amount_in::text FROM orders
     WHERE open AND trigger_shard IS NULL AND status IN ('routing', 'building', 'submitted')
+      AND (status = 'routing' AND next_attempt_at > now() AND condition ? 'amountInBps') IS NOT TRUE
     ORDER BY owner, id LIMIT {IN_FLIGHT_MAX}
 ) UNION ALL
 SELECT o.id, o.token_in, o.amount_in
@@ -53,6 +55,21 @@ FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
 WHERE (e.slot <= $2) IS NOT TRUE
 """  # noqa: S608 - constants only
 _RELEASE: Final = RELEASE_FORM.format(**CHOICE, **AMOUNTS)
+
+# No step of the order: what is estimated is shown, and judged by, until its release decides.
+_ESTIMATE: Final = """ -- estimate shares
+UPDATE orders o SET
+    amount_in = i.amount_in, min_amount_out = i.min_amount_out,
+    last_error = CASE WHEN starts_with(o.last_error, 'nothing_free:') IS NOT TRUE
+        THEN o.last_error END
+FROM (
+    SELECT * FROM unnest($1::uuid[], $2::int[], $3::numeric[], $4::numeric[])
+        AS i(id, seq, amount_in, min_amount_out)
+    LIMIT cardinality($1::uuid[])
+) i
+WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
+RETURNING o.id
+"""
 
 
 class InFlightOrder(NamedTuple):
@@ -76,6 +93,15 @@ class MetShare(NamedTuple):
     min_amount_out: int | None
     high_water: PriceRatio | None = None
     oco_group: UUID | None = None
+
+
+class ShareEstimate(NamedTuple):
+    """What an order would sell by now, and its minimum as of ``MetShare``."""
+
+    id: UUID
+    seq: int
+    amount_in: int
+    min_amount_out: int | None
 
 
 class ShareReleases:
@@ -129,6 +155,20 @@ class ShareReleases:
 
         return await repeat_conflicts(release)
 
+    async def store_estimates(self, estimates: Sequence[ShareEstimate]) -> set[UUID]:
+        """Replace what orders are judged by; returns those that wait still as they were."""
+        if not estimates:
+            return set()
+        rows = await fetch_repeating(
+            self._pool,
+            _ESTIMATE,
+            [each.id for each in estimates],
+            [each.seq for each in estimates],
+            [Decimal(each.amount_in) for each in estimates],
+            [_to_decimal(each.min_amount_out) for each in estimates],
+        )
+        return {row["id"] for row in rows}
+
     def _to_arguments(self, met: Sequence[MetShare]) -> list[object]:
         return [
             [each.id for each in met],
@@ -140,5 +180,9 @@ class ShareReleases:
             [None if each.high_water is None else encode_ratio(each.high_water) for each in met],
             [each.oco_group for each in met],
             [Decimal(each.amount_in) for each in met],
-            [None if each.min_amount_out is None else Decimal(each.min_amount_out) for each in met],
+            [_to_decimal(each.min_amount_out) for each in met],
         ]
+
+
+def _to_decimal(amount: int | None) -> Decimal | None:
+    return None if amount is None else Decimal(amount)

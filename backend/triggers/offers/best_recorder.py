@@ -48,6 +48,9 @@ class BestMarketRecorder:
         await attempt("store the best markets", self._store)
 
     async def _store(self) -> None:
+        at = await self._peaks.read_clock()
+        # No earlier than that: however long anything takes, no read becomes younger by it.
+        now = asyncio.get_running_loop().time()
         changed = []
         texts = []
         for direction in self._watched.directions:
@@ -56,13 +59,13 @@ class BestMarketRecorder:
                 best.has_changed = False
                 changed.append(best)
                 token_in, token_out = (token.symbol for token in direction)
-                text = encode_reads(best.reads, asyncio.get_running_loop().time())
+                text = encode_reads([each for each in best.reads if each.at <= now], now)
                 texts.append(StoredText(token_in, token_out, text))
                 await asyncio.sleep(0)
         if not texts:
             return
         try:
-            await self._peaks.store_best(self._holder_id, texts)
+            await self._peaks.store_best(self._holder_id, texts, at)
         except BaseException:
             for best in changed:
                 best.has_changed = True

@@ -57,14 +57,18 @@ def find_offer(
     """
     if needs_best_price(awaited) and not market.is_complete:
         return None
-    is_capped = isinstance(awaited, Limit | TakeProfit)
-    quote = market.quote(amount_in, max_price_impact_bps if is_capped else None)
+    quote = market.quote(amount_in, find_cap(awaited, max_price_impact_bps))
     if quote is None:
         return Offer(None, None, is_met=False) if market.is_complete else None
     price = PriceRatio(quote.amount_out, quote.amount_in)
     state = INITIAL_STATE if high_water is None else ConditionState(high_water)
     distance_bps = measure_distance_bps(awaited, price, state, price_of)
     return Offer(price, distance_bps, is_met_by(awaited, price, state))
+
+
+def find_cap(awaited: PriceCondition, max_price_impact_bps: int | None) -> int | None:
+    """The cap within which a price counts: of what waits for a better one, that of the order."""
+    return max_price_impact_bps if isinstance(awaited, Limit | TakeProfit) else None
 
 
 def find_mark(

@@ -98,8 +98,8 @@ class ShardLoader:
     async def _load(self, shards: set[int]) -> None:
         self._on_point(WatchPoint.SHARDS_CLAIMED)
         started_at, loaded = monotonic(), 0
+        now = asyncio.get_running_loop().time()  # before the read: no best price becomes younger
         peaks = await self._peaks.load(list(shards))
-        now = asyncio.get_running_loop().time()
         self._watched.add_shards(shards & self._held, peaks, now)
         for shard in shards:
             after: UUID | None = None

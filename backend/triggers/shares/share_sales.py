@@ -1,8 +1,10 @@
 """Orders that sell a share of what the wallet holds free: as they are met, it decides the amount.
 
 What it holds is read for them alone, beside the judgement of prices, so that no other order waits
-for it. An order of which nothing can be sold is held: a note says why, and it is judged again
-after some seconds. If the balances cannot be read, it is judged again after a second.
+for it. They are judged by an estimate, which is renewed every few seconds. If the market does not
+meet an order with the amount that it has really, it gets that for its estimate, and is judged
+again. An order of which nothing can be sold is held: a note says why, and it is judged again after
+some seconds. If the balances cannot be read, it is judged again after a second.
 """
 
 from __future__ import annotations
@@ -21,9 +23,15 @@ from backend.domain.amounts import U64_MAX, Token, format_amount
 from backend.domain.conditions import get_release
 from backend.domain.tokens import SOL
 from backend.domain.waiting.shares import compute_share, describe_share
-from backend.store.waiting.share_releases import InFlightOrder, MetShare, ShareReleases
+from backend.store.waiting.share_releases import (
+    InFlightOrder,
+    MetShare,
+    ShareEstimate,
+    ShareReleases,
+)
 from backend.store.waiting.waiting_orders import WaitingNote, WaitingOrders
 from backend.triggers.attempts import attempt
+from backend.triggers.book import WaitingOrder
 from backend.triggers.releases import (
     OBSERVED_S_MAX,
     RELEASES_MAX,
@@ -32,10 +40,14 @@ from backend.triggers.releases import (
     Releases,
     describe_met,
 )
-from backend.triggers.watched_orders import WatchedOrders
+from backend.triggers.watched_orders import Watched, WatchedOrders
 
 HELD_S: Final = 5.0
 """How long an order of which nothing can be sold is left alone."""
+ESTIMATE_S: Final = 5.0
+"""How often the estimates are renewed."""
+_CHANGES_MIN: Final = 1_000
+"""An estimate that is off by less than this part of itself is left: a release is exact."""
 NOTHING_FREE_CODE: Final = "nothing_free"
 
 
@@ -73,10 +85,11 @@ class _Taken(NamedTuple):
 
 
 class _Resolved(NamedTuple):
-    """The orders with their amounts, and why others are held."""
+    """The orders with their amounts, why others are held, and the amounts that are not met."""
 
     met: list[MetShare]
     held: list[WaitingNote]
+    unmet: list[ShareEstimate]
 
 
 class ShareSales:
@@ -114,12 +127,40 @@ class ShareSales:
 
     async def run(self) -> None:
         """Release what is taken, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._renew_estimates())
+            tasks.create_task(self._sell_taken())
+
+    async def _sell_taken(self) -> None:
         while True:
             await self._has_taken.wait()
             self._has_taken.clear()
             taken, self._taken = self._taken, []
             for at in range(0, len(taken), RELEASES_MAX):
                 await attempt("release shares", partial(self._sell, taken[at : at + RELEASES_MAX]))
+
+    async def _renew_estimates(self) -> None:
+        while True:
+            await asyncio.sleep(ESTIMATE_S)
+            await attempt("estimate shares", self._estimate)
+
+    async def _estimate(self) -> None:
+        shares = self._watched.list_shares()
+        if not shares:
+            return
+        async with asyncio.timeout(OBSERVED_S_MAX):
+            funds = await self._funds.read_free()
+        estimates = [
+            estimate
+            for order, watched in shares
+            if (estimate := _estimate_one(order, watched, funds)) is not None
+        ]
+        for at in range(0, len(estimates), RELEASES_MAX):
+            part = estimates[at : at + RELEASES_MAX]
+            stored = await self._store.store_estimates(part)
+            for each in part:
+                if each.id in stored:
+                    self._watched.change_amount(each.id, each.seq, each.amount_in)
 
     async def _sell(self, taken: Sequence[_Taken]) -> None:
         left = {each.met.order.order.id: each.met for each in taken}
@@ -129,7 +170,7 @@ class ShareSales:
                 funds = await self._funds.read_free()
             now = monotonic()
             met = [each.met for each in taken if now - each.read_at < OBSERVED_S_MAX]
-            resolved = _Resolved([], [])
+            resolved = _Resolved([], [], [])
 
             def resolve(in_flight: Sequence[InFlightOrder]) -> list[MetShare]:
                 nonlocal resolved
@@ -140,9 +181,11 @@ class ShareSales:
             held = {each.id for each in resolved.held}
             for order_id in released | held:
                 left.pop(order_id, None)
-            tried = [each for each in met if each.order.order.id not in held]
+            untried = held | {each.id for each in resolved.unmet}
+            tried = [each for each in met if each.order.order.id not in untried]
             await self._releases.send_jobs(tried, released, Counter())
             await self._orders.note(resolved.held)
+            await self._store.store_estimates(resolved.unmet)
         finally:
             # Refused, in doubt, too late, or the balances are not known: it is loaded again.
             self._leave_alone([*left.values()], RETRY_S)
@@ -155,7 +198,7 @@ class ShareSales:
 
 def _resolve(met: Sequence[Met], in_flight: Sequence[InFlightOrder], funds: FreeFunds) -> _Resolved:
     """What each order sells, in their order: what one sells is not free for the next."""
-    resolved = _Resolved([], [])
+    resolved = _Resolved([], [], [])
     groups: set[UUID] = set()
     seen = {each.id for each in in_flight}
     sold = Counter({SOL.symbol: funds.fee_lamports * len(in_flight)})
@@ -171,6 +214,9 @@ def _resolve(met: Sequence[Met], in_flight: Sequence[InFlightOrder], funds: Free
         if isinstance(share, WaitingNote):
             resolved.held.append(share)
             continue
+        if isinstance(share, ShareEstimate):
+            resolved.unmet.append(share)
+            continue
         resolved.met.append(share)
         sold[token_in.symbol] += share.amount_in
         sold[SOL.symbol] += funds.fee_lamports
@@ -179,7 +225,7 @@ def _resolve(met: Sequence[Met], in_flight: Sequence[InFlightOrder], funds: Free
     return resolved
 
 
-def _resolve_one(met: Met, held: int, sold: int) -> MetShare | WaitingNote:
+def _resolve_one(met: Met, held: int, sold: int) -> MetShare | ShareEstimate | WaitingNote:
     order, bps = met.order.order, met.watched.amount_in_bps
     assert bps is not None, "it sells a share"
     token_in, token_out = met.watched.direction
@@ -187,16 +233,15 @@ def _resolve_one(met: Met, held: int, sold: int) -> MetShare | WaitingNote:
     if not amount:
         reason = _describe_nothing(token_in, held, sold)
         return WaitingNote(order.id, order.seq, f"{NOTHING_FREE_CODE}: {reason}")
-    # A limit that is held waits for a better price than its own, which it is executed by.
-    limit = order.limit
-    if limit is None and (released := get_release(order.condition).limit) is not None:
-        limit = released.price
-    least = None if limit is None else limit.min_amount_out(amount)
+    least = _find_minimum(order, amount)
     if least is not None and least > U64_MAX:
         reason = f"its limit asks for more than a 64-bit amount of {token_out.symbol}"
         return WaitingNote(order.id, order.seq, f"limit_out_of_range: {reason}")
+    met_order = met.order.judge_amount(amount)
+    if met_order is None:
+        return ShareEstimate(order.id, order.seq, amount, least)
     data = {
-        **describe_met(met),
+        **describe_met(met._replace(order=met_order)),
         "amountIn": format_amount(amount, token_in.decimals),
         **describe_share(bps),
     }
@@ -205,6 +250,29 @@ def _resolve_one(met: Met, held: int, sold: int) -> MetShare | WaitingNote:
     text = orjson.dumps(data).decode()
     mark, group = order.state.high_water, met.watched.oco_group
     return MetShare(order.id, order.seq, text, amount, least, mark, group)
+
+
+def _estimate_one(order: WaitingOrder, watched: Watched, funds: FreeFunds) -> ShareEstimate | None:
+    """What an order would sell by now, if that is another amount than it is judged by."""
+    assert watched.amount_in_bps is not None, "it sells a share"
+    amount = compute_share(funds.measure(*watched.direction), watched.amount_in_bps)
+    if not amount or abs(amount - order.amount_in) * _CHANGES_MIN < order.amount_in:
+        return None
+    least = _find_minimum(order, amount)
+    if least is not None and least > U64_MAX:
+        return None
+    return ShareEstimate(order.id, order.seq, amount, least)
+
+
+def _find_minimum(order: WaitingOrder, amount: int) -> int | None:
+    """The least that a limit receives for an amount.
+
+    One that is held waits for a better price than its own, which it is executed by.
+    """
+    limit = order.limit
+    if limit is None and (released := get_release(order.condition).limit) is not None:
+        limit = released.price
+    return None if limit is None else limit.min_amount_out(amount)
 
 
 def _describe_nothing(token: Token, held: int, sold: int) -> str:

@@ -21,7 +21,14 @@ from backend.domain.prices import PriceRatio
 from backend.store.waiting.amendments import HighWaterMark
 from backend.store.waiting.market_peaks import StoredPeaks
 from backend.triggers.best_markets import find_best_price
-from backend.triggers.offers.order_offers import Offer, find_mark, find_offer, read_best, read_peaks
+from backend.triggers.offers.order_offers import (
+    Offer,
+    find_cap,
+    find_mark,
+    find_offer,
+    read_best,
+    read_peaks,
+)
 from backend.triggers.pool_market import PoolMarket
 
 MARKET_WAIT_S: Final = 0.3
@@ -209,4 +216,11 @@ def _find_best_price(
     if peaks is None or peaks.best is None or peaks.best_at is None:
         return None
     since = (record.created_at - peaks.best_at).total_seconds()
-    return find_best_price(terms.amount_in, read_best(peaks.best, terms.token_in), since)
+    assert isinstance(terms.condition, PriceCondition)
+    awaited = get_awaited(terms.condition, is_triggered=record.is_triggered)
+    return find_best_price(
+        terms.amount_in,
+        read_best(peaks.best, terms.token_in),
+        since,
+        max_price_impact_bps=find_cap(awaited, terms.max_price_impact_bps),
+    )
