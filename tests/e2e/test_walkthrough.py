@@ -103,6 +103,8 @@ async def test_the_requests_of_the_readme_do_what_it_says(data_dir: Path) -> Non
         amended = await walk.send()
         assert (amended["status"], amended["triggerPrice"]) == ("waiting", "85")
         assert (await walk.send())["status"] == "cancelled"
+        share = await walk.send()
+        assert (share["status"], share["isMetNow"]) == ("waiting", False)
         entry = await walk.send()
         received = (await walk.follow(entry["orderId"]))["amountOut"]
         children = (await walk.send())["orders"]

@@ -84,9 +84,9 @@ def test_a_share_is_read_exactly(text: str, bps: int) -> None:
     assert parse_share(format_share(bps)) == bps
 
 
-@pytest.mark.parametrize("bps", range(1, 10_001, 7))
-def test_a_share_is_written_as_it_is_read(bps: int) -> None:
-    assert parse_share(format_share(bps)) == bps
+def test_a_share_is_written_as_it_is_read() -> None:
+    written = [bps for bps in range(1, 10_001) if parse_share(format_share(bps)) != bps]
+    assert written == []
 
 
 def test_the_whole_has_one_name() -> None:
