@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from typing import ClassVar, Final
 
@@ -126,11 +127,26 @@ class FormScreen(SubmitScreen):
 
     # Fields
 
+    @cached_property
+    def _form_inputs(self) -> Mapping[str, Input | Choice]:
+        """The widgets of the fields, which stay the same."""
+        return {_field_name(each): each for each in (*self.query(Input), *self.query(Choice))}
+
+    @cached_property
+    def _row_hints(self) -> Mapping[str, Label]:
+        labels = self.query(".hint").results(Label)
+        return {(label.id or "").removeprefix("error-"): label for label in labels}
+
+    @cached_property
+    def _type_widgets(self) -> Mapping[str, Sequence[Widget]]:
+        """The widgets of those fields that not every type has, with their labels."""
+        return {name: [*self.query(f"#field-{name}, .label-{name}")] for name in TYPE_FIELDS}
+
     def form_values(self) -> BatchForm:
         """The text of each field; of a field that the dialog lacks as it was given."""
         values = dict(self._form)
-        for field in (*self.query(Input), *self.query(Choice)):
-            values[_field_name(field)] = field.value
+        for name, field in self._form_inputs.items():
+            values[name] = field.value
         if self._is_single:
             values["high"] = values["low"]
         return values
@@ -157,10 +173,11 @@ class FormScreen(SubmitScreen):
         """Show beside each row what is wrong with it, or what it means."""
         form, shown = self.form_values(), {get_row(field): errors[field] for field in errors}
         meanings = {} if plan is None else self._describe_times(plan)
-        for label in self.query(".hint").results(Label):
-            row = (label.id or "").removeprefix("error-")
+        for row, label in self._row_hints.items():
             hint = meanings.get(row) or get_hint(row, form)
-            label.update(describe_error(row, shown[row], form) if row in shown else hint)
+            text = describe_error(row, shown[row], form) if row in shown else hint
+            if label.content != text:  # a text that is new is laid out anew
+                label.update(text)
             label.set_class(row in shown, "-wrong")
 
     def _describe_times(self, plan: BatchPlan) -> dict[str, str]:
@@ -182,8 +199,8 @@ class FormScreen(SubmitScreen):
         fields = self.list_fields(form)
         for row in self.query(".row"):
             row.display = is_row_shown((row.id or "").removeprefix("row-"), fields)
-        for name in TYPE_FIELDS:
-            for widget in self.query(f"#field-{name}, .label-{name}"):
+        for name, widgets in self._type_widgets.items():
+            for widget in widgets:
                 widget.display = name in fields
         is_limit = form["type"] in LIMIT_TYPES
         for label in self.query("#row-price > .title").results(Label):
