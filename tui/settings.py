@@ -16,7 +16,10 @@ import platformdirs
 
 PRESETS_MAX = 20
 ASK_ABOVE = 150_000
-"""Orders that sell more than this many USDC together are placed at the second request only."""
+"""Orders that sell more than this many USDC together are placed at the second request only.
+
+So are those that sell a share of the wallet: it may be worth more.
+"""
 
 BatchForm = dict[str, str]
 """The text of each field of the batch builder, by field name."""
@@ -32,7 +35,7 @@ class Settings:
     """The settings; field names are the keys of the file.
 
     ``columns``: optional columns shown. ``ask_above``: in USDC; orders that sell more than this
-    together are placed once it was asked for twice.
+    together, or a share of the wallet, are placed once it was asked for twice.
     """
 
     theme: str = "order-engine-dark"

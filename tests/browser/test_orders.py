@@ -15,6 +15,7 @@ from tests.e2e.up import RunningUp
 from tests.scenario import HAPPY_PATH
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
+ANSWER_DELAY_MS = 500  # a click in the first 400 ms after a question is no answer
 NO_ORDER = "01a1ff2c-88eb-753c-8618-e62410a1c7e3"
 
 
@@ -138,6 +139,50 @@ async def test_orders_above_the_value_of_a_setting_are_placed_at_the_second_clic
     await expect(outcome).to_contain_text("3 accepted")
     await client.page.reload()
     await expect(ask_above).to_have_value("5")
+
+
+@pytest.mark.parametrize(
+    ("fields", "question", "label"),
+    [
+        ({"type": "stop", "trigger": "0.001"}, "1 order sells all", "Place 1 order: all of SOL"),
+        (
+            {"type": "oco", "profit": "100000", "loss": "0.001"},
+            "2 orders sell all",
+            "Place 2 orders: all of SOL",
+        ),
+    ],
+    ids=["stop", "oco"],
+)
+async def test_orders_of_a_share_are_placed_at_the_second_click(
+    client: ClientPage, fields: dict[str, str], question: str, label: str
+) -> None:
+    asked, place, waiting = (
+        client.element("question"),
+        client.element("place"),
+        client.rows("waiting"),
+    )
+    words = "of SOL that the wallet holds at the trigger: its value is not known before."
+    await client.open()
+    await client.element("filter").fill("status:waiting")
+    await client.fill(preset="one order", **fields, low="all")
+    await client.submit()
+    await expect(asked).to_contain_text(f"{question} {words} Press again")
+    await expect(place).to_have_text(label)
+    await client.fill(low="25%")  # another share: asked anew
+    await expect(asked).to_have_text("")
+    await client.submit()
+    await expect(asked).to_contain_text("25% of SOL")
+    await expect(client.element("outcome")).to_have_text("")
+    await expect(waiting).to_have_count(0)
+    await client.page.wait_for_timeout(ANSWER_DELAY_MS)
+    await client.submit()
+    await expect(client.element("outcome")).to_contain_text(re.compile("[Aa]ccepted"))
+    await expect(asked).to_have_text("")
+    await client.page.keyboard.press("Escape")
+    await expect(waiting).to_have_count(int(label.split()[1]))
+    await client.element("cancel-shown").click()
+    await client.element("cancel-yes").click()
+    await expect(waiting).to_have_count(0)
 
 
 async def test_an_order_that_cannot_be_filled_fails_and_shows_the_reason(

@@ -14,6 +14,7 @@ STOP = {"preset": "one order", "type": "stop", "trigger": "0.001", "force": "gtd
 async def test_a_stop_of_a_share_is_previewed_placed_shown_and_amended(client: ClientPage) -> None:
     page = client.page
     await client.open()
+    await client.element("ask-above").fill("")  # places at once, whatever it will sell
     await client.fill(**STOP, low="0%")
     await client.submit()
     await expect(client.element("error-low")).to_contain_text("a percentage from 0.01% to 100%")

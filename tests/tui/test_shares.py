@@ -12,6 +12,8 @@ from tui.model.orders import Order
 from tui.model.plan.amendment import build_changes, build_form
 from tui.model.plan.batch_plan import DEFAULTS, BatchPlan, describe_totals, parse_form
 from tui.model.plan.form_reader import InvalidPlan
+from tui.model.plan.question import describe_question, name_answer
+from tui.model.wire import WireOrderTerms
 from tui.output.cancellation import describe_order
 from tui.output.export import order_to_record
 
@@ -24,6 +26,8 @@ FORM = {
     "low": "all",
     "high": "all",
 }
+DIALOG_COLUMNS = 72
+"""What a dialog has for text in a terminal of 80 columns."""
 AT = "2026-11-22T04:10:12.915876Z"
 PENDING: dict[str, Any] = {
     "orderId": "01a20172-1111-7000-8000-000000000001",
@@ -82,6 +86,55 @@ def test_a_buy_of_a_share_needs_no_price() -> None:
 def test_both_orders_of_an_oco_may_sell_all() -> None:
     both = plan(type="oco", profit="120", loss="80").generate_orders(lambda name: None)
     assert [terms["amount"] for terms in both] == ["all", "all"]
+
+
+def sell(amount: str, sold: str = "SOL", order_type: str = "stop") -> WireOrderTerms:
+    return {"tokenIn": sold, "tokenOut": "USDC", "amount": amount, "type": order_type}
+
+
+def test_a_share_is_asked_about_whatever_the_limit_as_its_value_is_not_known() -> None:
+    assert describe_question([sell("all")], None, 10**12) == [
+        "1 order sells all of SOL that the wallet holds at the trigger:",
+        "its value is not known before",
+    ]
+    assert name_answer([sell("all")], None) == "Place 1 order"
+    many = [sell("50.25%"), sell("50.25%", order_type="takeProfit")] * 5_000
+    lines = describe_question(many, None, 150_000)
+    assert lines[0] == "10,000 orders sell 50.25% of SOL that the wallet holds at the trigger:"
+    assert max(map(len, lines)) <= DIALOG_COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, ""),
+        (Decimal(1_200), ", about 1,200 USDC"),
+        (Decimal(200_000), ", about 200,000 USDC: more than 150,000 USDC"),
+    ],
+    ids=["unknown", "below", "above"],
+)
+def test_amounts_are_told_beside_the_shares_of_the_same_plan(
+    value: Decimal | None, told: str
+) -> None:
+    orders = [sell("6"), sell("all", "JUP"), sell("6")]
+    lines = describe_question(orders, value, 150_000)
+    assert lines == [
+        f"12.000 SOL in 2 orders{told}",
+        "1 order sells all of JUP that the wallet holds at the trigger:",
+        "its value is not known before",
+    ]
+    assert max(map(len, lines)) <= DIALOG_COLUMNS
+    assert name_answer(orders, value) == "Place 3 orders"
+
+
+def test_amounts_alone_are_asked_about_above_the_limit_only() -> None:
+    orders = [sell("6"), sell("6")]
+    assert describe_question(orders, None, 150_000) == []
+    assert describe_question(orders, Decimal(150_000), 150_000) == []
+    assert describe_question(orders, Decimal(150_001), 150_000) == [
+        "12.000 SOL in 2 orders, about 150,001 USDC: more than 150,000 USDC"
+    ]
+    assert name_answer(orders, Decimal(150_001)) == "Place about 150,001 USDC"
 
 
 @pytest.mark.parametrize("share", ["0%", "100.001%", "-5%", "ALL", "50 %"])

@@ -18,11 +18,11 @@ from tui.connection.order_sender import (
     send_orders,
 )
 from tui.model.connection_state import ConnectionStatus
-from tui.model.plan.batch_plan import count_orders, describe_totals
+from tui.model.plan.question import describe_question, name_answer
 from tui.model.wire import WireOrderTerms
 from tui.quotes import QuoteService
 from tui.session import Session
-from tui.text.format import describe_value, format_seconds, sanitize_text
+from tui.text.format import format_seconds, sanitize_text
 
 _REASONS_MAX: Final = 3
 ANSWER_DELAY_S: Final = 0.4
@@ -126,19 +126,16 @@ class SubmitScreen(ModalScreen[None]):
             self.is_busy = False
 
     async def _must_ask(self, orders: Sequence[WireOrderTerms]) -> bool:
-        """Ask once whether to place orders that sell more than the user's setting."""
+        """Ask once whether to place orders that sell, or may sell, more than the user's setting."""
         await self.quotes.load_dollar_prices(orders)
-        value, limit = self.quotes.find_value(orders), self.session.settings.ask_above
-        if self._is_asked or value is None or value <= limit:
+        value = self.quotes.find_value(orders)
+        reasons = describe_question(orders, value, self.session.settings.ask_above)
+        if self._is_asked or not reasons:
             return False
         self._is_asked = True
         self.answer_at_s = monotonic() + ANSWER_DELAY_S
-        self.show_message(
-            f"{describe_totals(orders, len(orders))} in {count_orders(len(orders))},"
-            f" {describe_value(value)}: more than {limit:,} USDC",
-            "submit once more to place them",
-        )
-        self.set_submit_label(f"Place {describe_value(value)} ^s")
+        self.show_message(*reasons, "submit once more to place them")
+        self.set_submit_label(f"{name_answer(orders, value)} ^s")
         return True
 
     def _show_progress(self, outcome: SendOutcome) -> None:

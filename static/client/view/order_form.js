@@ -19,7 +19,9 @@ import { readStored, writeStored } from "../model/storage.js";
 import { FieldErrors } from "./field_errors.js";
 import { createElement, formatCount, formatCounted } from "./format.js";
 import { PresetPicker } from "./preset_picker.js";
-import { describeSlippage, describeSums, formatDollars, renderQuote, renderSense } from "./quote_summary.js";
+import {
+  describeQuestion, describeSlippage, describeSums, formatDollars, renderQuote, renderSense,
+} from "./quote_summary.js";
 
 const BATCH_ORDERS_MAX = 1_000;
 const QUOTE_DELAY_MS = 350;
@@ -218,7 +220,10 @@ export class OrderForm extends EventTarget {
     }
   }
 
-  /** Ask once whether to place orders that sell more than the user's setting. */
+  /**
+   * Ask once whether to place orders that sell more than the user's setting, or a share of the
+   * wallet: its value is not known before they trigger.
+   */
   async #mustAsk(orders, form) {
     if (this.#isAsked) return false;
     const sums = sumAmounts(orders);
@@ -229,14 +234,19 @@ export class OrderForm extends EventTarget {
     }
     const value = findValue(sums, this.#prices.byPair);
     const limit = this.#find("ask-above").value;
-    const isBelow = isDecimal(limit) ? value === null || compare(value, limit) <= 0 : limit === "";
+    // The API refuses a share of any other type.
+    const shares = describeShares(orders.filter(({ type }) => takesShare(type)));
+    const isBelow = isDecimal(limit)
+      ? shares.length === 0 && (value === null || compare(value, limit) <= 0)
+      : limit === "";
     if (isBelow) return false;
     const count = formatCounted(orders.length, "order");
+    const worth = value === null && shares.length > 0 ? [] : [formatDollars(value ?? "0")];
     this.#isAsked = true;
     this.#askedAtMs = performance.now();
-    this.#find("place").textContent = `Place ${count}: ${formatDollars(value ?? "0")}`;
-    const sum = describeSums(sums, this.#prices.byPair);
-    this.#find("question").replaceChildren(`${count} sell ${sum}. Press again to place.`);
+    this.#find("place").textContent = `Place ${count}: ${[...worth, ...shares].join(" + ")}`;
+    const text = describeQuestion(orders.length, sums, shares, this.#prices.byPair);
+    this.#find("question").replaceChildren(text);
     return true;
   }
 

@@ -4,7 +4,7 @@ import { describeSenses } from "../model/conditions.js";
 import { differenceBps, formatShort, isDecimal } from "../model/decimal.js";
 import { DOLLAR, findValue } from "../model/order_value.js";
 import { tokenLabel } from "../model/tokens.js";
-import { createElement, formatCount, formatSigned } from "./format.js";
+import { createElement, formatCount, formatCounted, formatSigned } from "./format.js";
 
 /** Amounts by token and their value: `2,000 SOL, about 200,000 USDC`. */
 export function describeSums(sums, prices) {
@@ -13,6 +13,14 @@ export function describeSums(sums, prices) {
   const isOnlyDollars = sums.size === 1 && sums.has(DOLLAR);
   const about = value === null || isOnlyDollars ? "" : `, about ${formatDollars(value)}`;
   return `${amounts.join(" + ")}${about}`;
+}
+
+/** What orders sell, as the question before they are placed; that of shares has no value yet. */
+export function describeQuestion(count, sums, shares, prices) {
+  const ofShares = `${shares.join(" + ")} that the wallet holds at the trigger: its value is not known before`;
+  const sold = [sums.size > 0 && describeSums(sums, prices), shares.length > 0 && ofShares];
+  const verb = count === 1 ? "sells" : "sell";
+  return `${formatCounted(count, "order")} ${verb} ${sold.filter(Boolean).join(", and ")}. Press again to place.`;
 }
 
 /** Basis points as per cent; the server's default is another one for what a trigger sells. */

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from tests.integration.apis import RunningApi, open_api, open_driver
+from tests.integration.share_orders import run_share_engine
 from tests.scenario import run_node
 from tests.tui.screens.dialogs import fill_fields, label_text
 from tests.tui.servers import (
@@ -31,6 +32,7 @@ from tests.tui.sessions import (
 from tui.app import Dashboard
 from tui.connection.client import ApiClient
 from tui.screens.main import MainScreen
+from tui.screens.submit import ANSWER_DELAY_S
 from tui.widgets.choice import Choice
 
 WIDE = (120, 40)
@@ -200,6 +202,45 @@ async def test_orders_above_the_value_of_a_setting_are_placed_at_the_second_requ
         await fill_fields(pilot, **{**large, "count": "3"})  # below it: at once
         await pilot.press("ctrl+s")
         await wait_for(pilot, lambda: len(session.model.orders) == 2_002)
+
+
+@pytest.mark.parametrize(
+    ("fields", "question"),
+    [
+        ({"type": "stop", "trigger": "1", "low": "all"}, "1 order sells all of SOL"),
+        ({"type": "oco", "profit": "100000", "loss": "1", "low": "50%"}, "2 orders sell 50% of"),
+    ],
+    ids=["stop", "oco"],
+)
+async def test_orders_of_a_share_are_placed_at_the_second_request(
+    database_url: str, redis_url: str, data_dir: Path, fields: dict[str, str], question: str
+) -> None:
+    async with (
+        run_share_engine(database_url, redis_url, data_dir) as engine,
+        show_live_dashboard(engine.engine.api.url) as pilot,
+    ):
+        model = get_dashboard(pilot).session.model
+        await pilot.press("o")
+        await fill_fields(pilot, **fields)
+        await wait_for(pilot, lambda: "this stop is" in label_text(pilot, "sense"))
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: question in label_text(pilot))
+        await wait_for(pilot, lambda: "its value is not known before" in screen_text(pilot))
+        await wait_for(pilot, lambda: "submit once more to place them" in screen_text(pilot))
+        count = question.partition(" sell")[0]
+        label = str(pilot.app.screen.query_one("#submit", Button).label)
+        assert label == f"Place {count} ^s"
+        await wait_for(pilot, lambda: label in screen_text(pilot))
+        await fill_fields(pilot, low="25%")  # another share: asked anew
+        assert label_text(pilot) == ""
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: "25% of SOL" in label_text(pilot))
+        assert model.orders == {}
+        await pilot.pause(ANSWER_DELAY_S)  # a key that repeats is no answer
+        await pilot.press("ctrl+s")
+        await wait_for(pilot, lambda: isinstance(pilot.app.screen, MainScreen))
+        await wait_for(pilot, lambda: len(model.orders) == int(count.split()[0]))
+        assert {order.share for order in model.sorted_orders} == {"25%"}
 
 
 async def test_a_dry_run_without_a_node_says_why(api: RunningApi) -> None:

@@ -28,7 +28,7 @@ from tui.model.plan.condition_plan import (
 from tui.model.plan.exit_plan import EXIT_DEFAULTS, ExitPlan, read_exit
 from tui.model.plan.form_reader import FormReader, InvalidPlan, count_decimals
 from tui.model.plan.guard_plan import GUARD_DEFAULTS, GuardPlan, read_guards
-from tui.model.plan.shares import SHARE_FORM, SHARE_TYPES, is_share, is_valid_share
+from tui.model.plan.shares import SHARE_FORM, SHARE_TYPES, is_share, is_valid_share, list_shares
 from tui.model.plan.slice_plan import SLICE_DEFAULTS, SlicePlan, read_slices
 from tui.model.wire import WireOrderTerms
 from tui.settings import BatchForm
@@ -241,16 +241,11 @@ def count_orders(count: int) -> str:
 def describe_totals(orders: Sequence[WireOrderTerms], count: int) -> str:
     """Describe the total input of ``count`` orders, extrapolated from these: ``1,275 SOL``."""
     sums = sum_amounts_in(orders)
-    shares = {
-        f"{each['amount']} of {shorten_token(each['tokenIn'])}": None
-        for each in orders
-        if is_share(each["amount"])
-    }
     scale = Decimal(count) / len(orders)
     parts = [
         f"{format_amount(sums[token] * scale)} {shorten_token(token)}" for token in sorted(sums)
     ]
-    parts += shares
+    parts += list_shares(orders)
     more = f" and {len(parts) - _TOTALS_MAX} more tokens" if len(parts) > _TOTALS_MAX else ""
     return " + ".join(parts[:_TOTALS_MAX]) + more
 

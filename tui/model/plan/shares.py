@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
+
+from tui.model.pairs import shorten_token
+from tui.model.wire import WireOrderTerms
 
 SHARE_TYPES: Final = frozenset({"stop", "takeProfit", "stopLimit", "trailingStop"})
 """The types of orders that may sell a share."""
@@ -19,6 +23,16 @@ def is_share(text: str) -> bool:
 def is_valid_share(text: str) -> bool:
     """Whether the API takes a text as a share."""
     return _SHARE.fullmatch(text) is not None
+
+
+def list_shares(orders: Iterable[WireOrderTerms]) -> list[str]:
+    """The shares that new orders sell, in words: each once."""
+    shares = {
+        f"{each['amount']} of {shorten_token(each['tokenIn'])}": None
+        for each in orders
+        if is_share(each["amount"])
+    }
+    return list(shares)
 
 
 def describe_amount(amount: str, token: str, share: str | None, *, is_known: bool) -> str:
