@@ -13,12 +13,12 @@ can have met. Where no such bound is known, every order is looked at.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from backend.domain.amounts import BPS, U64_MAX
+from backend.domain.amounts import U64_MAX
 from backend.domain.prices import PriceRatio
 from backend.triggers.peaks import Peak, PeakPool, find_trail
 
@@ -41,6 +41,14 @@ class _Range:
             insort(self.entries, entries[0])
         else:
             self.entries = sorted([*self.entries, *entries])
+
+
+class _Span(NamedTuple):
+    """The amounts of several ranges, and the least trail of their orders."""
+
+    low: int
+    high: int
+    least_trail_bps: int
 
 
 @dataclass(slots=True)
@@ -128,26 +136,52 @@ class TrailingOrders:
 
         Without pools, for a market that has no bounds, all orders.
         """
-        for group in self._groups:
-            seen = [] if pools is None else self._list_seen(group, pools)
-            for each in group.ranges.values():
-                if pools is None:
-                    trail_bps: int = BPS
-                elif seen:
-                    trail_bps = find_trail(pools, seen, each.low, each.high)
-                else:
-                    continue
+        if pools is None:
+            for group in self._groups:
+                for each in group.ranges.values():
+                    yield from (order_id for _, order_id in each.entries)
+            return
+        above = [
+            # What pays at least as much now as then is met by no trail.
+            peak
+            for peak in self.peaks
+            if not any(pool.pays_at_least(peak.pool) for pool in pools)
+        ]
+        near = self._find_near(pools, above)
+        for group in self._groups if near else ():
+            seen = [peak for peak in above if peak.number > group.since]
+            for key in near & group.ranges.keys() if seen else ():
+                each = group.ranges[key]
+                trail_bps = find_trail(pools, seen, each.low, each.high)
                 at = bisect_right(each.entries, trail_bps, key=lambda entry: entry[0])
                 yield from (order_id for _, order_id in each.entries[:at])
 
-    def _list_seen(self, group: _Group, pools: Sequence[PeakPool]) -> list[Peak]:
-        """The peaks above ``pools``: what pays at least as much now as then is met by no trail."""
-        return [
-            peak
-            for peak in self.peaks
-            if peak.number > group.since
-            and not any(pool.pays_at_least(peak.pool) for pool in pools)
-        ]
+    def _find_near(self, pools: Sequence[PeakPool], above: Sequence[Peak]) -> set[int]:
+        """The ranges in which an order may be met that has seen all of these peaks.
+
+        In most slots there are none: so nothing is computed for each group.
+        """
+        if not above:
+            return set()
+        return {
+            key
+            for key, each in self._merge_ranges().items()
+            if find_trail(pools, above, each.low, each.high) >= each.least_trail_bps
+        }
+
+    def _merge_ranges(self) -> dict[int, _Span]:
+        """The ranges of all groups, each as wide as the widest of its orders."""
+        merged: dict[int, _Span] = {}
+        for group in self._groups:
+            for key, each in group.ranges.items():
+                least = each.entries[0][0]
+                span = merged.get(key)
+                merged[key] = (
+                    _Span(each.low, each.high, least)
+                    if span is None
+                    else _Span(min(span[0], each.low), max(span[1], each.high), min(span[2], least))
+                )
+        return merged
 
     def add_market(self, pools: Sequence[PeakPool]) -> bool:
         """Remember what pays any order more than before; returns whether the peaks changed."""
@@ -156,24 +190,19 @@ class TrailingOrders:
         newest = self._groups[-1].since
         seen = [peak for peak in self.peaks if peak.number > newest]
         market = (Peak(self._last + 1 + i, pool) for i, pool in enumerate(pools))
-        added = [each for each in market if not any(self._covers(peak, each) for peak in seen)]
+        spans = self._merge_ranges().values()
+        added = [each for each in market if not any(_covers(peak, each, spans) for peak in seen)]
         if not added:
             return False
-        kept = [peak for peak in self.peaks if not any(self._covers(each, peak) for each in added)]
+        kept = [
+            peak for peak in self.peaks if not any(_covers(each, peak, spans) for each in added)
+        ]
         has_lost = len(kept) < len(self.peaks)
         self.peaks = [*kept, *added]
         self._last = added[-1].number
         if has_lost:
             self._merge_groups()
         return True
-
-    def _covers(self, peak: Peak, other: Peak) -> bool:
-        """Whether a peak pays every order here what another pays, or more."""
-        return peak.pool.pays_at_least(other.pool) or all(
-            find_trail([peak], [other], each.low, each.high) == 0
-            for group in self._groups
-            for each in group.ranges.values()
-        )
 
     def list_excess(self) -> list[UUID]:
         """The orders whose marks have to be stored as numbers, so that peaks can be forgotten.
@@ -196,10 +225,10 @@ class TrailingOrders:
             self.peaks.clear()
             return
         oldest = self._groups[0].since
-        newest = self._groups[-1].since
+        newest, spans = self._groups[-1].since, self._merge_ranges().values()
         kept: list[Peak] = []
         for peak in self.peaks:
-            is_lower = any(each.number > newest and self._covers(each, peak) for each in kept)
+            is_lower = any(each.number > newest and _covers(each, peak, spans) for each in kept)
             if peak.number > oldest and not is_lower:
                 kept.append(peak)
         self.peaks = kept
@@ -233,6 +262,13 @@ class TrailingOrders:
             else:
                 merged.append(group)
         self._groups = merged
+
+
+def _covers(peak: Peak, other: Peak, spans: Iterable[_Span]) -> bool:
+    """Whether a peak pays every amount of some spans what another pays, or more."""
+    return peak.pool.pays_at_least(other.pool) or all(
+        find_trail([peak], [other], each.low, each.high) == 0 for each in spans
+    )
 
 
 def _count(group: _Group) -> int:
