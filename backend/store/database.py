@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import Pool, PoolAcquireContext, PoolConnectionProxy
@@ -28,6 +29,8 @@ from backend.store.errors import (
 from backend.store.start_errors import explain_start_errors
 
 COMMAND_TIMEOUT_S: Final = 5
+FIRST_ID: Final = UUID(int=0)
+"""The id before those of all orders."""
 _QUERIES_MAX: Final = 50_000
 """How many statements a connection runs before a new one replaces it."""
 

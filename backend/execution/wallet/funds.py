@@ -99,10 +99,7 @@ class WalletFunds:
 
     async def read_free(self) -> FreeFunds:
         """Read the balances now. Raises ``Transient`` or ``Rejected``."""
-        await self._balances.refresh()
-        balances = self._balances.latest
-        assert balances is not None, "they have just been read"
-        return FreeFunds(balances, self._fee, self._reserve)
+        return FreeFunds(await self._read(), self._fee, self._reserve)
 
     def may_lack(self, terms: OrderTerms) -> bool:
         """Whether the wallet seems to lack what an order takes, by the balances last read."""
@@ -114,9 +111,7 @@ class WalletFunds:
 
         Raises ``Transient`` if they cannot be read.
         """
-        await self._balances.refresh()
-        balances = self._balances.latest
-        assert balances is not None, "they have just been read"
+        balances = await self._read()
         unknown = {
             token.mint
             for token in (terms.token_in, terms.token_out)
@@ -128,6 +123,12 @@ class WalletFunds:
     def mark_changed(self) -> None:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
+
+    async def _read(self) -> Balances:
+        await self._balances.refresh()
+        balances = self._balances.latest
+        assert balances is not None, "they have just been read"
+        return balances
 
     def _list_shortages(
         self, terms: OrderTerms, balances: Balances, unknown: Collection[str]

@@ -24,14 +24,13 @@ from backend.domain.tokens import TokenRegistry
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
 from backend.store.committed_events import build_claim_event
-from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.database import FIRST_ID, DatabasePool, fetch_repeating
 from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
 from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_leased_order
 
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
-_FIRST_ID: Final = UUID(int=0)
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
@@ -237,12 +236,12 @@ class LeaseStore:
             _CLAIM_STEP.status.value,
             self._policy.duration,
             list(places.values()),
-            [self._positions.get(owner, _FIRST_ID) for owner in places],
+            [self._positions.get(owner, FIRST_ID) for owner in places],
             self._policy.ahead_max,
         )
         self._notify(rows)
         for row in rows:
-            position = self._positions.get(row["owner"], _FIRST_ID)
+            position = self._positions.get(row["owner"], FIRST_ID)
             self._positions[row["owner"]] = max(position, row["id"])
         ordered = sorted(rows, key=itemgetter("id"))
         orders = await self._parse(ordered)

@@ -21,14 +21,13 @@ from backend.domain.prices import PriceRatio
 from backend.domain.tokens import TokenRegistry
 from backend.runtime.commit_notifications import CommitObserver
 from backend.store.committed_events import build_commit
-from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.database import FIRST_ID, DatabasePool, fetch_repeating
 from backend.store.feed import FeedPosition
 from backend.store.groups.release_choice import CHOICE, NO_CHOICE
 from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_terms
 from backend.store.waiting.condition_rows import decode_ratio, encode_ratio
 
-FIRST_ID: Final = UUID(int=0)
 _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
 
 _COLUMNS: Final = """

@@ -27,12 +27,11 @@ from backend.domain.lifecycle import CANCELLABLE_STATUSES, Status
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 from backend.runtime.commit_notifications import Commit, CommitObserver
-from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.database import FIRST_ID, DatabasePool, fetch_repeating
 from backend.store.errors import translate_errors
 from backend.store.group_commit import ROWS_MAX, group_commits
 from backend.store.withdrawals.withdrawn_rows import set_withdrawn
 
-_FIRST_ID: Final = UUID(int=0)
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
 SET_CANCELLED: Final = f"cancel_reason = {{reason}}, {set_withdrawn(Status.CANCELLED)}"
@@ -176,7 +175,7 @@ class Cancellations:
 
         Raises as ``cancel``; the next call goes on then.
         """
-        count, after = 0, _FIRST_ID
+        count, after = 0, FIRST_ID
         while True:
             parents = [row["id"] for row in await self._pool.read(_FIND_SLICED, after)]
             await self._cancel_slices(parents)

@@ -116,14 +116,13 @@ class ShareSales:
 
         What becomes of those taken is seen to here: they count as held meanwhile.
         """
-        if all(each.watched.amount_in_bps is None for each in met):
-            return met
-        others = [each for each in met if each.watched.amount_in_bps is None]
         taken = [each for each in met if each.watched.amount_in_bps is not None]
+        if not taken:
+            return met
         self._leave_alone(taken, HELD_S)
         self._taken += [_Taken(each, read_at) for each in taken]
         self._has_taken.set()
-        return others
+        return [each for each in met if each.watched.amount_in_bps is None]
 
     async def run(self) -> None:
         """Release what is taken, until cancelled."""
