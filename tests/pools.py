@@ -7,6 +7,7 @@ from dataclasses import replace
 from solders.pubkey import Pubkey
 
 from backend.venues import CPMM, DAMM_V2
+from backend.venues.hosting import HostedPool
 from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimiter, Volatility
 from backend.venues.meteora.damm_v2.curve import PriceRange
 from backend.venues.meteora.damm_v2.fees import Schedule
@@ -47,9 +48,7 @@ def make_clock_account(clock: Clock = NOW) -> Account:
     return make_account(SYSVAR_OWNER, CLOCK.write(clock))
 
 
-def encode_quote_accounts(
-    pool: CpmmPool | DammPool, clock: Clock = NOW
-) -> dict[Pubkey, Account | None]:
+def encode_quote_accounts(pool: HostedPool, clock: Clock = NOW) -> dict[Pubkey, Account | None]:
     """The accounts that a quote of ``pool`` needs, at ``clock``."""
     return {**pool.encode_accounts(), CLOCK_SYSVAR: make_clock_account(clock)}
 

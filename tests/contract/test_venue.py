@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import pytest
 from solders.pubkey import Pubkey
@@ -10,7 +11,15 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex, Quote
-from backend.venues import CPMM, DAMM_V2, HOSTED_VENUES, VENUES, VENUES_BY_PROGRAM, find_venues
+from backend.venues import (
+    AMM_V4,
+    CPMM,
+    DAMM_V2,
+    HOSTED_VENUES,
+    VENUES,
+    VENUES_BY_PROGRAM,
+    find_venues,
+)
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import (
     CLOCK,
@@ -38,7 +47,7 @@ class Case:
     status_disabled: int
 
     def __str__(self) -> str:
-        return self.venue.dex.value
+        return f"{self.venue.dex}/{self.venue.name}"
 
     def create_pool(self, open_time: int = 0) -> HostedPool:
         return self.venue.create_pool(
@@ -49,6 +58,7 @@ class Case:
 CASES = [
     Case(CPMM, 3_000_000, 637, 329, 4),
     Case(DAMM_V2, 2_000_000, 1112, 481, 1),
+    Case(AMM_V4, 2_500_000, 752, 0, 2),
 ]
 
 
@@ -71,7 +81,8 @@ def get_own_account(case: Case) -> tuple[Pubkey, Account]:
 
 
 def test_every_venue_has_a_case() -> None:
-    assert [case.venue for case in CASES] == list(HOSTED_VENUES) == list(VENUES)
+    assert {*VENUES, *HOSTED_VENUES} <= {case.venue for case in CASES}
+    assert len({(case.venue.dex, case.venue.name) for case in CASES}) == len(CASES)
     assert all(VENUES_BY_PROGRAM[venue.program] is venue for venue in HOSTED_VENUES)
     assert all(find_venues(dex) for dex in Dex)
 
@@ -99,6 +110,14 @@ def test_a_quote_is_of_the_slot_and_the_price_after_the_fee(case: Case) -> None:
     assert fee_in in {0, -(-ONE_SOL * case.fee_e9 // 10**9)}
     assert fee_out in {0, -(-(quote.amount_out + fee_out) * case.fee_e9 // 10**9)}
     assert (fee_in > 0) != (fee_out > 0)
+
+
+@pytest.mark.parametrize("mint", [SOL, USDC])
+def test_the_marginal_price_is_the_limit_of_small_amounts(case: Case, mint: Pubkey) -> None:
+    pool = case.create_pool()
+    price, amount = pool.marginal_price(mint), 10**8
+    limit = Fraction(price.numerator, price.denominator) * amount
+    assert limit * Fraction(9_999, 10_000) < pool.quote(mint, amount).amount_out <= limit
 
 
 @pytest.mark.parametrize("mint", [SOL, USDC])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from backend.domain.errors import EngineError, Rejected, Transient
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import AMM_V4, CPMM, DAMM_V2
 from backend.venues.venue import Venue
 
 CPMM_ERRORS = (CPMM, (6005, "ExceededSlippage"), (6000, "NotApproved"))
+AMM_V4_ERRORS = (AMM_V4, (30, "ExceededSlippage"), (22, "InvalidStatus"))
 DAMM_ERRORS = (DAMM_V2, (6002, "ExceededSlippage"), (6003, "PoolDisabled"))
+VENUE_ERRORS = [CPMM_ERRORS, DAMM_ERRORS, AMM_V4_ERRORS]
 
 
 def make_logs(number: int, name: str) -> list[str]:
@@ -26,7 +28,7 @@ def assert_error(error: EngineError, kind: type[EngineError], code: str) -> None
     assert error.reason
 
 
-@pytest.mark.parametrize(("venue", "slipped", "closed"), [CPMM_ERRORS, DAMM_ERRORS])
+@pytest.mark.parametrize(("venue", "slipped", "closed"), VENUE_ERRORS)
 def test_slippage_may_pass_and_a_closed_pool_may_not(
     venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
 ) -> None:
@@ -37,7 +39,7 @@ def test_slippage_may_pass_and_a_closed_pool_may_not(
     assert_error(venue.classify_error(number, make_logs(number, name)), Rejected, "pool_disabled")
 
 
-@pytest.mark.parametrize(("venue", "slipped", "closed"), [CPMM_ERRORS, DAMM_ERRORS])
+@pytest.mark.parametrize(("venue", "slipped", "closed"), VENUE_ERRORS)
 def test_the_name_of_an_error_counts_before_its_number(
     venue: Venue, slipped: tuple[int, str], closed: tuple[int, str]
 ) -> None:
@@ -52,7 +54,7 @@ def test_the_name_of_an_error_counts_before_its_number(
     )
 
 
-@pytest.mark.parametrize("venue", [CPMM, DAMM_V2])
+@pytest.mark.parametrize("venue", [CPMM, DAMM_V2, AMM_V4])
 @pytest.mark.parametrize(
     ("number", "code"),
     [
@@ -104,3 +106,23 @@ def test_final_errors_of_raydium_cpmm(number: int, code: str) -> None:
 )
 def test_errors_of_meteora_damm_v2(number: int, kind: type[EngineError], code: str) -> None:
     assert_error(DAMM_V2.classify_error(number, []), kind, code)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (1, "bad_accounts"),
+        (4, "bad_accounts"),
+        (23, "bad_instruction"),
+        (29, "zero_output"),
+        (34, "amount_too_large"),
+        (36, "no_liquidity"),
+        (38, "missing_account"),
+        (40, "insufficient_funds"),
+        (59, "pool_disabled"),
+    ],
+)
+def test_final_errors_of_raydium_amm_v4(number: int, code: str) -> None:
+    """The program is not built with Anchor: it logs no names of errors."""
+    logs = ["Program log: Error: exceeds desired slippage limit"]
+    assert_error(AMM_V4.classify_error(number, logs), Rejected, code)

@@ -14,6 +14,7 @@ from typing import TypedDict, cast
 import pytest
 
 from backend.venues.meteora.damm_v2.pricing_codec import read_pricing, write_pricing
+from backend.venues.raydium.amm_v4 import curve as amm_v4
 from backend.venues.raydium.cpmm.curve import FeeRates, swap_exact_in, swap_exact_out
 from backend.venues.spl import Clock
 
@@ -32,6 +33,13 @@ class _CpmmInput(TypedDict):
     creator_fee_on_input: bool
 
 
+class _AmmV4Input(TypedDict):
+    side: str
+    amount: str
+    reserve_in: str
+    reserve_out: str
+
+
 class _DammInput(TypedDict):
     pool_b64: str
     amount: str
@@ -47,6 +55,11 @@ class _CpmmVector(TypedDict):
     expected: dict[str, str]
 
 
+class _AmmV4Vector(TypedDict):
+    input: _AmmV4Input
+    expected: dict[str, str]
+
+
 class _DammVector(TypedDict):
     input: _DammInput
     expected: dict[str, str]
@@ -59,11 +72,13 @@ def _load_vectors(name: str) -> list[object]:
 
 
 CPMM_VECTORS = cast("list[_CpmmVector]", _load_vectors("raydium_cpmm.json"))
+AMM_V4_VECTORS = cast("list[_AmmV4Vector]", _load_vectors("raydium_amm_v4.json"))
 DAMM_VECTORS = cast("list[_DammVector]", _load_vectors("meteora_damm_v2.json"))
 
 
 def test_no_vector_was_lost() -> None:
     assert len(CPMM_VECTORS) == 120
+    assert len(AMM_V4_VECTORS) == 120
     assert len(DAMM_VECTORS) == 80
 
 
@@ -94,6 +109,22 @@ def test_raydium_cpmm_agrees_with_the_program(vector: _CpmmVector) -> None:
         "newInputVaultAmount": str(swap.reserve_in),
         "newOutputVaultAmount": str(swap.reserve_out),
     }
+
+
+@pytest.mark.parametrize("vector", AMM_V4_VECTORS, ids=range(len(AMM_V4_VECTORS)))
+def test_raydium_amm_v4_agrees_with_the_program(vector: _AmmV4Vector) -> None:
+    vector_input, expected = vector["input"], vector["expected"]
+    swap_exact = {"in": amm_v4.swap_exact_in, "out": amm_v4.swap_exact_out}[vector_input["side"]]
+    swap = swap_exact(
+        int(vector_input["amount"]),
+        int(vector_input["reserve_in"]),
+        int(vector_input["reserve_out"]),
+        amm_v4.FeeRate(25, 10_000),
+    )
+    if vector_input["side"] == "out":
+        assert expected == {"amount_in": str(swap.amount_in)}
+        return
+    assert expected == {"amount_out": str(swap.amount_out), "fee": str(swap.fee)}
 
 
 @pytest.mark.parametrize("vector", DAMM_VECTORS, ids=range(len(DAMM_VECTORS)))

@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 from backend.domain.conditions import Condition, Limit
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, USDC
 from backend.routing.route import Route
@@ -60,6 +61,9 @@ class FixedRatePool:
 
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
         return Quote(Dex.RAYDIUM, str(self.address), amount_in, 2 * amount_in, 3_000_000, 0, 1)
+
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        return PriceRatio(2, 1)
 
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, Self]:
         return 2 * amount_in, self

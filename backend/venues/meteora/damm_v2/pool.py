@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.domain.quotes import Dex, Quote
+from backend.domain.prices import PriceRatio
+from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.meteora.damm_v2.accounts import AUTHORITY, EVENT_AUTHORITY, PROGRAM
 from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
@@ -73,6 +75,15 @@ class DammPool:
             (trade.amount_in - trade.net_in, trade.gross_out - trade.amount_out),
         )
 
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        """The curve's price less the fee; raises ``Rejected`` (``no_liquidity``)."""
+        sells_a = self._is_a(mint_in)
+        spot_out, spot_in = self.pricing.spot_price(sells_a=sells_a)
+        if not spot_out or not spot_in:
+            raise Rejected("no_liquidity", "the pool is empty")
+        fee_e9 = self.pricing.compute_fee_e9(1, sells_a=sells_a)
+        return PriceRatio(spot_out * (E9 - fee_e9), spot_in * E9)
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no limiter, no token with a fee of its own."""
         return not self.pricing.is_rate_limited(sells_a=self._is_a(mint_in)) and all(
@@ -134,6 +145,11 @@ class DammPool:
             keys.append(AccountMeta(INSTRUCTIONS_SYSVAR, is_signer=False, is_writable=False))
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
         return Instruction(PROGRAM, SWAP2 + amounts + bytes([EXACT_IN]), keys)
+
+    def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
+        """None: every swap names the same accounts."""
+        del mint_in, amount_in
+        return ()
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pool and its vaults as accounts."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.pool_side import (
     PoolSide,
@@ -110,6 +112,17 @@ class CpmmPool:
             (curve.amount_in - curve.net_in, curve.gross_out - curve.amount_out),
         )
 
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        """The reserves' ratio less the fees; raises ``Rejected`` (``no_liquidity``)."""
+        direction = self._find_direction(mint_in)
+        if not direction.reserve_in or not direction.reserve_out:
+            raise Rejected("no_liquidity", "the pool is empty")
+        trade, creator = direction.rates.trade, direction.rates.creator
+        if direction.rates.is_creator_on_input:
+            trade, creator = trade + creator, 0
+        kept = (RATE_ONE - trade) * (RATE_ONE - creator)
+        return PriceRatio(direction.reserve_out * kept, direction.reserve_in * RATE_ONE * RATE_ONE)
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no token has a fee of its own."""
         del mint_in
@@ -198,6 +211,11 @@ class CpmmPool:
         ]
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
         return Instruction(PROGRAM, SWAP_BASE_INPUT + amounts, keys)
+
+    def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
+        """None: every swap names the same accounts."""
+        del mint_in, amount_in
+        return ()
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pool, its config and its vaults as accounts."""
