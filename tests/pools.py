@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from solders.pubkey import Pubkey
 
+from backend.domain.errors import Rejected
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedPool
 from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimiter, Volatility
@@ -14,6 +16,7 @@ from backend.venues.meteora.damm_v2.fees import Schedule
 from backend.venues.meteora.damm_v2.pool import DammPool
 from backend.venues.meteora.damm_v2.pricing import PoolPricing
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
+from backend.venues.raydium.clmm.tick_array import Tick
 from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
@@ -140,3 +143,20 @@ def make_damm_state(curve: PriceRange) -> PoolState:
         amount_a=amount_a,
         amount_b=amount_b,
     )
+
+
+class ListedTicks:
+    """Initialized ticks of a Raydium CLMM pool, all of them known."""
+
+    def __init__(self, ticks: Sequence[Tick]) -> None:
+        self._ticks = ticks
+
+    def find_next(self, tick: int, *, zero_for_one: bool) -> Tick:
+        """The nearest one at or below ``tick``, or above it."""
+        if zero_for_one:
+            found = [each for each in self._ticks if each.tick <= tick]
+        else:
+            found = [each for each in self._ticks if each.tick > tick]
+        if not found:
+            raise Rejected("no_liquidity", "there are no more ticks")
+        return (max if zero_for_one else min)(found, key=lambda each: each.tick)

@@ -15,10 +15,12 @@ from backend.domain.quotes import Dex
 from backend.venues.hosting import HostedVenue
 from backend.venues.meteora.damm_v2 import DammV2
 from backend.venues.raydium.amm_v4 import AmmV4
+from backend.venues.raydium.clmm import Clmm
 from backend.venues.raydium.cpmm import Cpmm
 from backend.venues.venue import Venue
 
 AMM_V4: Final = AmmV4()
+CLMM: Final = Clmm()
 CPMM: Final = Cpmm()
 DAMM_V2: Final = DammV2()
 

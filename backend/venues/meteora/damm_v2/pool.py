@@ -20,14 +20,11 @@ from backend.venues.pool_side import (
     check_balance,
     check_output,
     compute_price_impact_e9,
+    encode_clock_and_mints,
 )
 from backend.venues.spl import (
-    CLOCK,
-    CLOCK_SYSVAR,
     INSTRUCTIONS_SYSVAR,
-    SYSVAR_OWNER,
     Clock,
-    make_account,
 )
 from backend.venues.venue import Account, Accounts, SwapAccounts
 
@@ -161,9 +158,7 @@ class DammPool:
 
     def encode_quote_accounts(self) -> Accounts:
         """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
-        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
-        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.pricing.clock))
-        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
+        return {**self.encode_accounts(), **encode_clock_and_mints(self.pricing.clock, self.sides)}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> DammPool:
         """The pool at another price within its range, with the same depth."""

@@ -19,6 +19,7 @@ from backend.venues.pool_side import (
     check_balance,
     check_output,
     compute_price_impact_e9,
+    encode_clock_and_mints,
     move_along_product,
 )
 from backend.venues.raydium.amm_v4.accounts import (
@@ -32,12 +33,8 @@ from backend.venues.raydium.amm_v4.accounts import (
 )
 from backend.venues.raydium.amm_v4.curve import CurveSwap, FeeRate, swap_exact_in
 from backend.venues.spl import (
-    CLOCK,
-    CLOCK_SYSVAR,
-    SYSVAR_OWNER,
     TOKEN_PROGRAM,
     Clock,
-    make_account,
 )
 from backend.venues.venue import Account, Accounts, SwapAccounts
 
@@ -202,8 +199,7 @@ class AmmV4Pool:
 
     def encode_quote_accounts(self) -> Accounts:
         """Encode the accounts that a quote needs: its own and the clock."""
-        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.clock))
-        return {**self.encode_accounts(), CLOCK_SYSVAR: clock}
+        return {**self.encode_accounts(), **encode_clock_and_mints(self.clock, ())}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> AmmV4Pool:
         """The pool after a move along its curve."""

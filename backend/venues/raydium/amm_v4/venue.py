@@ -84,7 +84,7 @@ _PROGRAM_ERRORS = ProgramErrors(
 
 _SWAP_ACCOUNT_COUNT = 8
 _SWAP_DATA_SIZE = 17
-_COIN_DECIMALS = 9
+_DECIMALS = 9
 
 
 class AmmV4:
@@ -166,29 +166,7 @@ class AmmV4:
         market = derive_market_address(mint_a, mint_b)
         coin = _create_side(mint_a, derive_market_account(market, COIN_VAULT_SEED), amount_a)
         pc = _create_side(mint_b, derive_market_account(market, PC_VAULT_SEED), amount_b)
-        divisor = gcd(fee_e9, E9)
-        state = PoolState(
-            status=STATUS_WAITING_TRADE if open_time else STATUS_SWAP_ONLY,
-            nonce=AUTHORITY_NONCE,
-            coin_decimals=_COIN_DECIMALS,
-            pc_decimals=_COIN_DECIMALS,
-            swap_fee_numerator=fee_e9 // divisor,
-            swap_fee_denominator=E9 // divisor,
-            need_take_pnl_coin=0,
-            need_take_pnl_pc=0,
-            open_time=open_time,
-            coin_vault=coin.vault,
-            pc_vault=pc.vault,
-            coin_mint=mint_a,
-            pc_mint=mint_b,
-            lp_mint=derive_market_account(market, LP_MINT_SEED),
-            open_orders=derive_market_account(market, OPEN_ORDERS_SEED),
-            market=market,
-            market_program=PROGRAM,
-            target_orders=derive_market_account(market, TARGET_ORDERS_SEED),
-            owner=AUTHORITY,
-            lp_amount=isqrt(amount_a * amount_b),
-        )
+        state = _create_state(market, coin, pc, fee_e9, open_time)
         account = make_account(PROGRAM, POOL_STATE.write(state))
         address = derive_market_account(market, POOL_SEED)
         return AmmV4Pool(address, 0, Clock(), state, (coin, pc), account)
@@ -226,3 +204,31 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
 
 def _create_side(mint: Pubkey, vault: Pubkey, amount: int) -> PoolSide:
     return PoolSide(mint, TOKEN_PROGRAM, vault, amount, make_token_account(mint, AUTHORITY, amount))
+
+
+def _create_state(
+    market: Pubkey, coin: PoolSide, pc: PoolSide, fee_e9: int, open_time: int
+) -> PoolState:
+    divisor = gcd(fee_e9, E9)
+    return PoolState(
+        status=STATUS_WAITING_TRADE if open_time else STATUS_SWAP_ONLY,
+        nonce=AUTHORITY_NONCE,
+        coin_decimals=_DECIMALS,
+        pc_decimals=_DECIMALS,
+        swap_fee_numerator=fee_e9 // divisor,
+        swap_fee_denominator=E9 // divisor,
+        need_take_pnl_coin=0,
+        need_take_pnl_pc=0,
+        open_time=open_time,
+        coin_vault=coin.vault,
+        pc_vault=pc.vault,
+        coin_mint=coin.mint,
+        pc_mint=pc.mint,
+        lp_mint=derive_market_account(market, LP_MINT_SEED),
+        open_orders=derive_market_account(market, OPEN_ORDERS_SEED),
+        market=market,
+        market_program=PROGRAM,
+        target_orders=derive_market_account(market, TARGET_ORDERS_SEED),
+        owner=AUTHORITY,
+        lp_amount=isqrt(coin.balance * pc.balance),
+    )

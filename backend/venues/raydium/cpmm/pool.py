@@ -17,6 +17,7 @@ from backend.venues.pool_side import (
     check_balance,
     check_output,
     compute_price_impact_e9,
+    encode_clock_and_mints,
     move_along_product,
 )
 from backend.venues.raydium.cpmm.accounts import (
@@ -28,7 +29,7 @@ from backend.venues.raydium.cpmm.accounts import (
     PoolState,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, CurveSwap, FeeRates, swap_exact_in
-from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
+from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, SwapAccounts
 
 SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
@@ -228,9 +229,7 @@ class CpmmPool:
 
     def encode_quote_accounts(self) -> Accounts:
         """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
-        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
-        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.clock))
-        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
+        return {**self.encode_accounts(), **encode_clock_and_mints(self.clock, self.sides)}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> CpmmPool:
         """The pool after a move along its curve."""
