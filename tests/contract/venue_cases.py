@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from solders.pubkey import Pubkey
 
-from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2
+from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
 from backend.venues.venue import Account, Accounts, SwapAccounts
@@ -31,6 +31,10 @@ class Case:
     """How many of the listed accounts have to exist, if not all."""
     opens_late_s: int = 0
     """How long after its opening time a pool opens."""
+    price_step_bps: int = 0
+    """How far the prices are apart that a pool can have."""
+    impact_e9: tuple[int, int] = (19_000, 20_001)
+    """The least and the most impact of one part in 50,000 of the depth."""
 
     def __str__(self) -> str:
         return f"{self.venue.dex}/{self.venue.name}"
@@ -46,6 +50,7 @@ CASES = [
     Case(CPMM, 3_000_000, 637, 329, 4),
     Case(DAMM_V2, 2_000_000, 1112, 481, 1),
     Case(AMM_V4, 2_500_000, 752, 0, 2),
+    Case(DLMM, 2_000_000, 904, 82, 1, needed=4, price_step_bps=10, impact_e9=(0, 100)),
     Case(CLMM, 2_500_000, 1544, 389, 16, needed=5, opens_late_s=1),
 ]
 

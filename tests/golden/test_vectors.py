@@ -7,8 +7,6 @@ own library. Each file names its source at its beginning.
 from __future__ import annotations
 
 import base64
-import json
-from pathlib import Path
 from typing import TypedDict, cast
 
 import pytest
@@ -21,9 +19,8 @@ from backend.venues.raydium.clmm.swap import swap_exact_in as clmm_swap_exact_in
 from backend.venues.raydium.clmm.tick_array import Tick
 from backend.venues.raydium.cpmm.curve import FeeRates, swap_exact_in, swap_exact_out
 from backend.venues.spl import Clock
+from tests.golden.vectors import load_vectors
 from tests.pools import ListedTicks
-
-HERE = Path(__file__).parent
 
 
 class _CpmmInput(TypedDict):
@@ -99,16 +96,10 @@ class _DammVector(TypedDict):
     expected: dict[str, str]
 
 
-def _load_vectors(name: str) -> list[object]:
-    content = json.loads((HERE / name).read_text())
-    assert content["source"]
-    return cast("list[object]", content["vectors"])
-
-
-CPMM_VECTORS = cast("list[_CpmmVector]", _load_vectors("raydium_cpmm.json"))
-AMM_V4_VECTORS = cast("list[_AmmV4Vector]", _load_vectors("raydium_amm_v4.json"))
-CLMM_VECTORS = cast("list[_ClmmVector]", _load_vectors("raydium_clmm.json"))
-DAMM_VECTORS = cast("list[_DammVector]", _load_vectors("meteora_damm_v2.json"))
+CPMM_VECTORS = cast("list[_CpmmVector]", load_vectors("raydium_cpmm.json"))
+AMM_V4_VECTORS = cast("list[_AmmV4Vector]", load_vectors("raydium_amm_v4.json"))
+CLMM_VECTORS = cast("list[_ClmmVector]", load_vectors("raydium_clmm.json"))
+DAMM_VECTORS = cast("list[_DammVector]", load_vectors("meteora_damm_v2.json"))
 
 
 def test_no_vector_was_lost() -> None:
