@@ -28,7 +28,7 @@ DLMM: Final = Dlmm()
 
 VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2)
 """Every program that orders are routed to."""
-HOSTED_VENUES: tuple[HostedVenue, ...] = (CPMM, DAMM_V2)
+HOSTED_VENUES: tuple[HostedVenue, ...] = (CPMM, DAMM_V2, AMM_V4, CLMM, DLMM)
 """The programs that the simulated chain can run."""
 
 VENUES_BY_PROGRAM: Mapping[Pubkey, HostedVenue] = {venue.program: venue for venue in HOSTED_VENUES}

@@ -28,8 +28,8 @@ from backend.venues.meteora.dlmm.pool import DlmmPool
 from backend.venues.pool_side import PoolSide
 from backend.venues.spl import TOKEN_PROGRAM, Clock, make_account, make_token_account
 
-_ARRAYS_EACH_WAY: Final = 10
-"""At a bin step of 10 basis points the bins reach to twice the price, and to half of it."""
+_ARRAYS_EACH_WAY: Final = 4
+"""At a bin step of 10 basis points the bins reach about a quarter of the price either way."""
 _MAX_BIN_ID: Final = 44_363
 _PROTOCOL_SHARE_BPS: Final = 500
 _FILTER_PERIOD_S: Final = 30

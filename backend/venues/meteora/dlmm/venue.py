@@ -117,7 +117,7 @@ class Dlmm:
     ) -> DlmmPool:
         """Create the default pair of two SPL tokens, a as x, with the depth of these reserves.
 
-        It is that of x · y = k from half of the price to twice the price, in steps, so that the
+        It is that of x · y = k up to about a quarter of the price either way, in steps, so that the
         pair holds less than the reserves. Raises ``ValueError`` if a reserve does not fit, the
         price is out of range, or the fee is no multiple of 100 parts per billion up to 0.65 %.
         """
