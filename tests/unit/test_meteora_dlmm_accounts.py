@@ -59,13 +59,18 @@ def test_a_bit_of_the_extension_lies_where_the_program_has_it(
 def test_a_bin_array_survives_encoding(amounts: dict[int, int], index: int) -> None:
     pool = Pubkey.new_unique()
     bins = {
-        index * 70 + n: Bin(amount, 1, amount << 3, amount << 9, open_orders=n, ask_side=n % 2)
+        index * 70 + n: Bin(
+            amount, 1, amount << 66, amount, open_orders=n, processing_left=7, ask_side=n % 2
+        )
         for n, amount in amounts.items()
     }
     array = create_bin_array(pool, index, bins)
     assert read_bin_array(pool, index, array.account) == array
     assert all(array.get_bin(bin_id) == each for bin_id, each in bins.items())
-    assert all(array.is_empty(n) == (n not in bins) for n in range(array.first, array.first + 70))
+    for n in range(array.first, array.first + 70):
+        depth, whole = array.get_depth(n), array.get_bin(n)
+        assert all(getattr(depth, name) == getattr(whole, name) for name in depth._fields)
+        assert depth.has_output(swap_for_y=True, with_orders=True) == (n in bins)
     for stranger, other in ((Pubkey.new_unique(), index), (pool, index + 1)):
         with pytest.raises(Rejected, match="bad_pool"):
             read_bin_array(stranger, other, array.account)

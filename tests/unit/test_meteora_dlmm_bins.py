@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9
-from backend.venues.meteora.dlmm.bin_array import Bin
+from backend.venues.meteora.dlmm.bin_array import Bin, BinDepth
 from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
 from backend.venues.meteora.dlmm.fees import FeeTerms, Volatility
+from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.swap import BinSwap, PairTerms, swap_exact_in
 from tests.pools import NOW
 from tests.strategies import magnitudes
 
 amounts = magnitudes(1, 2**56)
+
+
+def get_depth(source: Bin) -> BinDepth:
+    return BinDepth(*(getattr(source, name) for name in BinDepth._fields))
 
 
 class ListedBins:
@@ -28,18 +33,20 @@ class ListedBins:
     def __init__(self, bins: dict[int, Bin]) -> None:
         self.bins = bins
 
-    def find_next(self, bin_id: int, *, swap_for_y: bool, with_orders: bool) -> tuple[int, Bin]:
+    def find_next(
+        self, bin_id: int, *, swap_for_y: bool, with_orders: bool
+    ) -> tuple[int, BinDepth]:
         """The first one from ``bin_id`` on that pays something."""
         paying = [
             n
             for n, each in self.bins.items()
-            if each.compute_output(swap_for_y=swap_for_y, with_orders=with_orders)
+            if get_depth(each).has_output(swap_for_y=swap_for_y, with_orders=with_orders)
             and (n <= bin_id if swap_for_y else n >= bin_id)
         ]
         if not paying:
             raise Rejected("no_liquidity", "there are no more bins")
         found = (max if swap_for_y else min)(paying)
-        return found, self.bins[found]
+        return found, get_depth(self.bins[found])
 
 
 class Market(NamedTuple):
@@ -58,10 +65,18 @@ class Market(NamedTuple):
         except Rejected:
             return None
 
-    def after(self, swap: BinSwap) -> Market:
+    def after(self, swap: BinSwap, *, swap_for_y: bool) -> Market:
         """The pair after a swap."""
+        fees = self.terms.fees
+        is_on_input, splits = fees.is_on_input(swap_for_y=swap_for_y), swap.split_fees(fees)
+        changed = {
+            n: change_bin(
+                self.bins[n], fill, splits[n], swap_for_y=swap_for_y, is_fee_on_input=is_on_input
+            )
+            for n, fill in swap.fills.items()
+        }
         terms = replace(self.terms, active_id=swap.active_id, volatility=swap.volatility)
-        return Market({**self.bins, **swap.bins}, terms)
+        return Market({**self.bins, **changed}, terms)
 
 
 def draw_amount(random: Random, bits: int) -> int:
@@ -130,14 +145,18 @@ def test_what_is_paid_is_what_the_bins_lose(market: Market, amount: int, swap_fo
     swap = market.swap(amount, swap_for_y=swap_for_y)
     assume(swap is not None)
     assert swap is not None
-    before, after = total(market.bins), total({**market.bins, **swap.bins})
+    before = total(market.bins)
+    after = total(market.after(swap, swap_for_y=swap_for_y).bins)
     is_on_input = market.terms.fees.is_on_input(swap_for_y=swap_for_y)
     out = 1 if swap_for_y else 0
     assert before[out] - after[out] == swap.amount_out + (0 if is_on_input else swap.fee)
     # What came in is the bins', the fee, or the orders' that were filled.
     gained = after[1 - out] - before[1 - out]
     assert 0 <= gained <= amount - (swap.fee if is_on_input else 0)
-    assert 0 <= swap.protocol_fee <= swap.fee
+    for n, split in swap.split_fees(market.terms.fees).items():
+        # An amount that the fee takes whole trades nothing, and the fee stays in the vault.
+        assert sum(split) == (swap.fills[n].fee if swap.fills[n].net_in else 0)
+        assert min(split) >= 0
 
 
 @given(markets(), amounts, amounts, st.booleans())
@@ -157,7 +176,9 @@ def test_there_and_back_never_profits(market: Market, amount: int, swap_for_y: b
     assume(there is not None)
     assert there is not None
     assume(there.amount_out)
-    back = market.after(there).swap(there.amount_out, swap_for_y=not swap_for_y)
+    back = market.after(there, swap_for_y=swap_for_y).swap(
+        there.amount_out, swap_for_y=not swap_for_y
+    )
     assume(back is not None)
     assert back is not None
     assert back.amount_out <= amount

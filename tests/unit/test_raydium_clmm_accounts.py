@@ -102,7 +102,7 @@ def test_a_tick_array_survives_encoding(numbers: set[int], spacing: int, index: 
     assert list(array.ticks) == ticks
     assert array.account.data[44 + 168 * 60] == len(numbers)
     assert read_tick_array(pool, start, spacing, array.account) == array
-    emptied = array.with_ticks({tick.tick: Tick(tick.tick) for tick in ticks}, spacing)
+    emptied = array.with_ticks([Tick(tick.tick) for tick in ticks])
     assert emptied.ticks == ()
     for stranger in (Pubkey.new_unique(), pool):
         with pytest.raises(Rejected, match="bad_pool"):

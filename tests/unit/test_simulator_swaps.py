@@ -211,6 +211,7 @@ def test_a_swap_without_the_arrays_that_it_reads_may_be_tried_again(
 
 
 def test_programs_share_a_chain_and_their_pools_have_prices_of_their_own(chain: Chain) -> None:
+    chain.pools.discard_swaps()
     prices = {
         Trader(chain, venue).read_pool(USDC, 10**8).quote(USDC, 10**8).amount_out
         for venue in (CPMM, AMM_V4, CLMM, DLMM)

@@ -9,7 +9,13 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.bit_line import BitLine
-from backend.venues.meteora.dlmm.bin_array import ARRAY_BINS, Bin, BinArray, derive_array_address
+from backend.venues.meteora.dlmm.bin_array import (
+    ARRAY_BINS,
+    Bin,
+    BinArray,
+    BinDepth,
+    derive_array_address,
+)
 from backend.venues.venue import AccountsMissing
 
 SWAP_ARRAYS_MAX: Final = 8
@@ -36,7 +42,9 @@ class ArrayBins:
         self._arrays: Final = arrays
         self._count = 0
 
-    def find_next(self, bin_id: int, *, swap_for_y: bool, with_orders: bool) -> tuple[int, Bin]:
+    def find_next(
+        self, bin_id: int, *, swap_for_y: bool, with_orders: bool
+    ) -> tuple[int, BinDepth]:
         """Find the first bin from ``bin_id`` on that pays something, itself included.
 
         Raises ``Rejected`` (``no_liquidity``, ``amount_too_large``) and ``AccountsMissing``.
@@ -53,10 +61,9 @@ class ArrayBins:
             bin_id = min(bin_id, last) if swap_for_y else max(bin_id, array.first)
             while array.first <= bin_id <= last:
                 self._count_bin(bin_id)
-                if not array.is_empty(bin_id):
-                    found = array.get_bin(bin_id)
-                    if found.compute_output(swap_for_y=swap_for_y, with_orders=with_orders):
-                        return bin_id, found
+                found = array.get_depth(bin_id)
+                if found.has_output(swap_for_y=swap_for_y, with_orders=with_orders):
+                    return bin_id, found
                 bin_id += step
             index += step
         raise Rejected("no_liquidity", "the pool has no liquidity beyond its last bin")

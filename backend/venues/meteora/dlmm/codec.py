@@ -64,7 +64,7 @@ def make_terms(s: PairState) -> PairTerms:
     return PairTerms(s.active_id, fees, volatility, s.supports_orders)
 
 
-def move_state(s: PairState, swap: BinSwap, *, is_fee_on_x: bool) -> PairState:
+def move_state(s: PairState, swap: BinSwap, protocol_fee: int, *, is_fee_on_x: bool) -> PairState:
     """The state of a pair after a swap."""
     volatility = swap.volatility
     return s._replace(
@@ -73,8 +73,8 @@ def move_state(s: PairState, swap: BinSwap, *, is_fee_on_x: bool) -> PairState:
         reference=volatility.reference,
         index_reference=volatility.index_reference,
         last_update=volatility.last_update,
-        protocol_fee_x=s.protocol_fee_x + (swap.protocol_fee if is_fee_on_x else 0),
-        protocol_fee_y=s.protocol_fee_y + (0 if is_fee_on_x else swap.protocol_fee),
+        protocol_fee_x=s.protocol_fee_x + (protocol_fee if is_fee_on_x else 0),
+        protocol_fee_y=s.protocol_fee_y + (0 if is_fee_on_x else protocol_fee),
     )
 
 

@@ -5,11 +5,11 @@ Everything rounds against the trader: the input up, the output down, fees up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.domain.amounts import U64_MAX, ceil_div, floor_div
 from backend.domain.errors import Rejected
-from backend.venues.meteora.dlmm.bin_array import Bin
+from backend.venues.meteora.dlmm.bin_array import Bin, BinDepth
 from backend.venues.meteora.dlmm.bin_math import Q64
 from backend.venues.meteora.dlmm.fees import FeeSplit, compute_fee_besides, compute_fee_within
 
@@ -19,6 +19,9 @@ class Part(NamedTuple):
 
     amount_in: int
     amount_out: int
+
+
+_NOTHING: Final = Part(0, 0)
 
 
 class Fill(NamedTuple):
@@ -37,15 +40,9 @@ class Fill(NamedTuple):
         """What the parts take in together."""
         return sum(part.amount_in for part in self.parts)
 
-    @property
-    def gross_out(self) -> int:
-        """What the parts pay together."""
-        return sum(part.amount_out for part in self.parts)
-
 
 def fill_bin(
-    source: Bin,
-    price: int,
+    source: BinDepth,
     amount: int,
     rate_e9: int,
     *,
@@ -57,12 +54,14 @@ def fill_bin(
     fee = compute_fee_within(amount, rate_e9) if is_fee_on_input else 0
     left = amount - fee
     older, newer = source.get_orders(swap_for_y=swap_for_y) if with_orders else (0, 0)
-    parts = []
-    for available in (source.amount_y if swap_for_y else source.amount_x, older, newer):
-        part = _take(available, left, price, swap_for_y)
-        left -= part.amount_in
-        parts.append(part)
-    taken, paid = (sum(amounts) for amounts in zip(*parts, strict=True))
+    price, available = source.price, source.amount_y if swap_for_y else source.amount_x
+    pool = _take(available, left, price, swap_for_y)
+    first = _take(older, left - pool.amount_in, price, swap_for_y)
+    taken = pool.amount_in + first.amount_in
+    second = _take(newer, left - taken, price, swap_for_y)
+    taken += second.amount_in
+    left -= taken
+    paid = pool.amount_out + first.amount_out + second.amount_out
     amount_in = amount
     if left:  # the bin is empty now
         fee = compute_fee_besides(taken, rate_e9) if is_fee_on_input else 0
@@ -72,12 +71,12 @@ def fill_bin(
         paid -= fee
     if amount_in > amount:
         raise Rejected("amount_too_large", "the amount is too large for the pool")
-    return Fill(amount_in, paid, fee, (parts[0], parts[1], parts[2]))
+    return Fill(amount_in, paid, fee, (pool, first, second))
 
 
 def _take(available: int, amount: int, price: int, swap_for_y: bool) -> Part:
     if not available or not amount:
-        return Part(0, 0)
+        return _NOTHING
     needed = ceil_div(available << 64, price) if swap_for_y else ceil_div(available * price, Q64)
     if needed > U64_MAX:
         raise Rejected("amount_too_large", "the amount is too large for the pool")

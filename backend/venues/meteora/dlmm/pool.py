@@ -21,9 +21,15 @@ from backend.venues.meteora.dlmm.accounts import (
     derive_extension_address,
 )
 from backend.venues.meteora.dlmm.array_bins import SWAP_ARRAYS_MAX, ArrayBins, change_bins
-from backend.venues.meteora.dlmm.bin_array import ARRAY_BINS, BinArray, derive_array_address
+from backend.venues.meteora.dlmm.bin_array import (
+    ARRAY_BINS,
+    Bin,
+    BinArray,
+    derive_array_address,
+)
 from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
 from backend.venues.meteora.dlmm.codec import encode_pair_accounts, make_terms, move_state
+from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.instruction import build_swap
 from backend.venues.meteora.dlmm.moves import move_price
 from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in
@@ -140,13 +146,27 @@ class DlmmPool:
         """
         swap_for_y = self._is_x(mint_in)
         trade = self._compute_trade(amount_in, swap_for_y)
-        is_on_input = make_terms(self.state).fees.is_on_input(swap_for_y=swap_for_y)
+        fees = make_terms(self.state).fees
+        is_on_input = fees.is_on_input(swap_for_y=swap_for_y)
+        splits = trade.bins.split_fees(fees)
+        bins = {
+            bin_id: change_bin(
+                self._get_bin(bin_id),
+                fill,
+                splits[bin_id],
+                swap_for_y=swap_for_y,
+                is_fee_on_input=is_on_input,
+            )
+            for bin_id, fill in trade.bins.fills.items()
+        }
+        protocol_fee = sum(split.to_protocol for split in splits.values())
+        is_on_x = swap_for_y and is_on_input
         changes = (trade.received, -trade.bins.amount_out)
         return trade.paid_out, replace(
             self,
-            state=move_state(self.state, trade.bins, is_fee_on_x=swap_for_y and is_on_input),
+            state=move_state(self.state, trade.bins, protocol_fee, is_fee_on_x=is_on_x),
             sides=self._change_balances(*(changes if swap_for_y else changes[::-1])),
-            arrays=change_bins(self.arrays, trade.bins.bins),
+            arrays=change_bins(self.arrays, bins),
         )
 
     def swap_instruction(
@@ -255,6 +275,11 @@ class DlmmPool:
         spare = min(_SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
         arrays += self.line.list_next(following, spare, upwards=not swap_for_y)
         return [derive_array_address(self.address, index) for index in arrays]
+
+    def _get_bin(self, bin_id: int) -> Bin:
+        """A bin whose price is set."""
+        found = self.arrays[bin_id // ARRAY_BINS].get_bin(bin_id)
+        return found._replace(price=found.price or compute_bin_price(bin_id, self.state.bin_step))
 
     def _change_balances(self, change_x: int, change_y: int) -> tuple[PoolSide, PoolSide]:
         side_x, side_y = self.sides

@@ -6,16 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from backend.domain.amounts import ceil_div
-from backend.venues.meteora.dlmm.bin_array import Bin
+from backend.venues.meteora.dlmm.bin_array import BinDepth
 from backend.venues.meteora.dlmm.bin_math import compute_bin_price
-from backend.venues.meteora.dlmm.fees import FeeTerms, Volatility
-from backend.venues.meteora.dlmm.fills import change_bin, fill_bin
+from backend.venues.meteora.dlmm.fees import FeeSplit, FeeTerms, Volatility
+from backend.venues.meteora.dlmm.fills import Fill, fill_bin
 
 
 class BinSource(Protocol):
     """The bins of a pair."""
 
-    def find_next(self, bin_id: int, *, swap_for_y: bool, with_orders: bool) -> tuple[int, Bin]:
+    def find_next(
+        self, bin_id: int, *, swap_for_y: bool, with_orders: bool
+    ) -> tuple[int, BinDepth]:
         """Find the first bin from ``bin_id`` on that pays something, itself included.
 
         Raises ``Rejected`` (``no_liquidity``) if there is none.
@@ -35,26 +37,27 @@ class PairTerms:
 
 @dataclass(frozen=True, slots=True)
 class BinSwap:
-    """A swap without the tokens' transfer fees; ``active_id`` and the rest are the state after it.
+    """A swap without the tokens' transfer fees; ``active_id`` and ``volatility`` are as after it.
 
-    ``first_price`` is the price of the first bin that paid, and ``rate_e9`` the mean fee rate,
-    rounded up. ``bins`` are the changed ones.
+    ``first_price`` is the price of the first bin that paid, ``rate_e9`` the mean fee rate, rounded
+    up, and ``fills`` are what each bin traded.
     """
 
     amount_in: int
     amount_out: int
     fee: int
-    protocol_fee: int
     rate_e9: int
     first_price: int
     active_id: int
     volatility: Volatility
-    bins: dict[int, Bin]
+    fills: dict[int, Fill]
 
-    @property
-    def lp_fee(self) -> int:
-        """What liquidity providers and owners of limit orders get of the fee."""
-        return self.fee - self.protocol_fee
+    def split_fees(self, fees: FeeTerms) -> dict[int, FeeSplit]:
+        """Split the fee of each bin."""
+        return {
+            bin_id: fees.split_fee(fill.fee, fill.parts[0].amount_in, fill.net_in)
+            for bin_id, fill in self.fills.items()
+        }
 
 
 def swap_exact_in(
@@ -84,15 +87,15 @@ class _SwapRun:
         self.left = amount
         self._active_id = terms.active_id
         self._volatility = terms.volatility.with_time(terms.active_id, now)
-        self._paid = self._fee = self._protocol_fee = self._weighted_rate = 0
+        self._paid = self._fee = self._weighted_rate = 0
         self._first_price = 0
-        self._bins: dict[int, Bin] = {}
+        self._fills: dict[int, Fill] = {}
 
     def trade_next_bin(self) -> None:
         """Trade with the active bin, or with the next one that pays something."""
         terms, swap_for_y = self._terms, self._swap_for_y
         following = self._active_id
-        if following in self._bins:  # it is empty now
+        if following in self._fills:  # it is empty now
             following += -1 if swap_for_y else 1
         self._active_id, found = self._source.find_next(
             following, swap_for_y=swap_for_y, with_orders=terms.supports_orders
@@ -113,34 +116,24 @@ class _SwapRun:
             self._amount,
             self._paid,
             self._fee,
-            self._protocol_fee,
             ceil_div(self._weighted_rate, self._amount) if self._amount else 0,
             self._first_price,
             self._active_id,
             volatility,
-            self._bins,
+            self._fills,
         )
 
-    def _fill(self, found: Bin, rate_e9: int) -> None:
+    def _fill(self, found: BinDepth, rate_e9: int) -> None:
         fill = fill_bin(
             found,
-            found.price,
             self.left,
             rate_e9,
             swap_for_y=self._swap_for_y,
             with_orders=self._terms.supports_orders,
             is_fee_on_input=self._is_fee_on_input,
         )
-        split = self._terms.fees.split_fee(fill.fee, fill.parts[0].amount_in, fill.net_in)
-        self._bins[self._active_id] = change_bin(
-            found,
-            fill,
-            split,
-            swap_for_y=self._swap_for_y,
-            is_fee_on_input=self._is_fee_on_input,
-        )
+        self._fills[self._active_id] = fill
         self.left -= fill.amount_in
         self._paid += fill.amount_out
         self._fee += fill.fee
-        self._protocol_fee += split.to_protocol
         self._weighted_rate += rate_e9 * fill.amount_in

@@ -86,8 +86,8 @@ def change_ticks(
     """Change ticks of arrays that are known; an array without initialized ticks leaves the line."""
     changed = dict(arrays)
     for index in {compute_array_index(tick, tick_spacing) for tick in ticks}:
-        own = {n: t for n, t in ticks.items() if compute_array_index(n, tick_spacing) == index}
-        changed[index] = changed[index].with_ticks(own, tick_spacing)
+        own = [t for n, t in ticks.items() if compute_array_index(n, tick_spacing) == index]
+        changed[index] = changed[index].with_ticks(own)
         if not changed[index].ticks:
             line = line.without(index)
     return changed, line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Final, NamedTuple
@@ -16,6 +16,7 @@ from backend.venues.spl import make_account
 from backend.venues.venue import Account
 
 ARRAY_ADDRESS_CACHE_MAX: Final = 8_192
+_ARRAY_CACHE_MAX: Final = 512
 _TICKS_OFFSET: Final = 44
 _TICK_SIZE: Final = 168
 _ZEROS: Final = bytes(16)
@@ -72,11 +73,16 @@ def derive_array_address(pool: Pubkey, start: int) -> Pubkey:
 
 @dataclass(frozen=True, slots=True)
 class TickArray:
-    """A tick array with its initialized ticks in ascending order; ``account`` is up to date."""
+    """A tick array, whose ticks are decoded when they are needed; ``account`` is up to date."""
 
     start: int
-    ticks: tuple[Tick, ...]
+    tick_spacing: int
     account: Account
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        """The initialized ticks in ascending order; raises ``Rejected`` (``bad_pool``)."""
+        return _read_ticks(self.account.data, self.start, self.tick_spacing)
 
     def find_tick(self, tick: int, *, upwards: bool) -> Tick | None:
         """Find the nearest initialized tick above ``tick``, or the nearest at or below it."""
@@ -84,26 +90,20 @@ class TickArray:
             return next((each for each in self.ticks if each.tick > tick), None)
         return next((each for each in reversed(self.ticks) if each.tick <= tick), None)
 
-    def with_ticks(self, changed: Mapping[int, Tick], tick_spacing: int) -> TickArray:
+    def with_ticks(self, changed: Iterable[Tick]) -> TickArray:
         """The array after changes of some of its ticks."""
-        ticks = {each.tick: each for each in self.ticks} | changed
         data = bytearray(self.account.data)
-        for tick in changed.values():
-            at = _TICKS_OFFSET + (tick.tick - self.start) // tick_spacing * _TICK_SIZE
+        for tick in changed:
+            at = _TICKS_OFFSET + (tick.tick - self.start) // self.tick_spacing * _TICK_SIZE
             data[at : at + _TICK_SIZE] = _TICK.write(tick, bytes(data[at : at + _TICK_SIZE]))
-        remaining = tuple(ticks[n] for n in sorted(ticks) if ticks[n].is_initialized)
-        data[_COUNT_OFFSET] = len(remaining)
-        return TickArray(self.start, remaining, replace(self.account, data=bytes(data)))
+        after = TickArray(self.start, self.tick_spacing, replace(self.account, data=bytes(data)))
+        data[_COUNT_OFFSET] = len(after.ticks)
+        return TickArray(self.start, self.tick_spacing, replace(self.account, data=bytes(data)))
 
 
-def read_tick_array(pool: Pubkey, start: int, tick_spacing: int, account: Account) -> TickArray:
-    """Read a tick array of a pool; raises ``Rejected`` (``bad_pool``) if it is another account."""
-    if account.owner != PROGRAM:
-        raise Rejected("bad_pool", f"a tick array of the pool {pool} is not the program's")
-    data = account.data
-    header = _HEADER.read(data)
-    if (header.pool, header.start) != (pool, start):
-        raise Rejected("bad_pool", f"a tick array of the pool {pool} is not the pool's")
+@lru_cache(_ARRAY_CACHE_MAX)
+def _read_ticks(data: bytes, start: int, tick_spacing: int) -> tuple[Tick, ...]:
+    """Cached, because most arrays do not change from one read of a pool to the next."""
     ticks = []
     for n in range(ARRAY_TICKS):
         at = _TICKS_OFFSET + n * _TICK_SIZE
@@ -111,9 +111,19 @@ def read_tick_array(pool: Pubkey, start: int, tick_spacing: int, account: Accoun
         if data[at + 20 : at + 36] != _ZEROS or data[at + 124 : at + 140] != _ZEROS:
             tick = _TICK.read(data[at : at + _TICK_SIZE])
             if tick.tick != start + n * tick_spacing:
-                raise Rejected("bad_pool", f"a tick array of the pool {pool} is malformed")
+                raise Rejected("bad_pool", f"the tick array at {start} is malformed")
             ticks.append(tick)
-    return TickArray(start, tuple(ticks), account)
+    return tuple(ticks)
+
+
+def read_tick_array(pool: Pubkey, start: int, tick_spacing: int, account: Account) -> TickArray:
+    """Read a tick array of a pool; raises ``Rejected`` (``bad_pool``) if it is another account."""
+    if account.owner != PROGRAM:
+        raise Rejected("bad_pool", f"a tick array of the pool {pool} is not the program's")
+    header = _HEADER.read(account.data)
+    if (header.pool, header.start) != (pool, start):
+        raise Rejected("bad_pool", f"a tick array of the pool {pool} is not the pool's")
+    return TickArray(start, tick_spacing, account)
 
 
 def create_tick_array(
@@ -121,5 +131,4 @@ def create_tick_array(
 ) -> TickArray:
     """Create a tick array with these ticks."""
     data = _HEADER.write(_Header(pool, start, 0))
-    empty = TickArray(start, (), make_account(PROGRAM, data))
-    return empty.with_ticks({tick.tick: tick for tick in ticks}, tick_spacing)
+    return TickArray(start, tick_spacing, make_account(PROGRAM, data)).with_ticks(ticks)
