@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.hosting import HostedPool
+from backend.venues.spl import CLOCK_SYSVAR, SYSVAR_OWNER
 from backend.venues.venue import AccountsMissing
 from tests.contract.venue_cases import (
     CASES,
@@ -73,3 +76,50 @@ def test_a_quote_names_the_accounts_that_it_misses_until_it_has_them(
     needed = pool.list_swap_accounts(mint, amount)
     assert [key for key in named if key in needed] == list(needed)
     assert {*needed} <= {*keys}
+
+
+@pytest.mark.parametrize("mint", [SOL, USDC])
+def test_a_pool_survives_swaps_encoding_and_decoding(case: Case, mint: Pubkey) -> None:
+    pool = case.create_pool()
+    for amount in (10**8, 10**11):
+        _, pool = pool.after_swap(mint, amount)
+        decoded = case.venue.decode_pool(pool.address, pool.encode_quote_accounts(), 1)
+        # Arrays far from the price are not decoded.
+        encoded = decoded.encode_quote_accounts()
+        assert encoded.items() <= pool.encode_quote_accounts().items()
+        assert pool.address in encoded
+        for other in (SOL, USDC):
+            assert decoded.quote(other, 10**10).amount_out == pool.quote(other, 10**10).amount_out
+
+
+def test_bytes_that_no_layout_names_survive(case: Case) -> None:
+    pool = case.create_pool()
+    accounts = {
+        key: account and replace(account, data=account.data + b"later")
+        for key, account in pool.encode_quote_accounts().items()
+    }
+    decoded = case.venue.decode_pool(pool.address, accounts, 1)
+    _, after = decoded.after_swap(SOL, ONE_SOL)
+    for key, account in after.encode_quote_accounts().items():
+        assert account is not None
+        assert account.data.endswith(b"later") or key == CLOCK_SYSVAR
+
+
+def test_state_accounts_of_another_program_are_refused(case: Case) -> None:
+    pool = case.create_pool()
+    accounts = pool.encode_quote_accounts()
+    for key in case.venue.guess_accounts(pool.address, accounts):
+        account = accounts[key]
+        assert account is not None
+        foreign = {**accounts, key: replace(account, owner=SYSVAR_OWNER)}
+        with pytest.raises(Rejected, match="bad_pool"):
+            case.venue.decode_pool(pool.address, foreign, 1)
+
+
+def test_no_pool_has_no_accounts_to_guess(case: Case) -> None:
+    address = case.create_pool().address
+    if not case.venue.guess_accounts(address, case.create_pool().encode_quote_accounts()):
+        assert case.venue.guess_accounts(address, {}) == ()
+        return
+    with pytest.raises(Rejected, match="no_pool"):
+        case.venue.guess_accounts(address, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 from typing import NamedTuple
 
 from hypothesis import assume, given
@@ -84,16 +85,15 @@ def dynamic_fees(draw: st.DrawFn) -> DynamicFee:
 def markets(draw: st.DrawFn, *, with_orders: bool = False) -> Market:
     spacing = draw(st.sampled_from([1, 10, 60]))
     middle = draw(st.integers(-200, 200)) * spacing
-    spans = draw(
-        st.lists(
-            st.tuples(st.integers(1, 60), st.integers(1, 60), magnitudes(10**6, 2**70)),
-            min_size=1,
-            max_size=5,
-        )
-    )
+    # Drawn from a seed, which is much faster than a draw for each number.
+    random = Random(draw(st.integers(0, 2**32)))
     positions = [
-        Position(middle - below * spacing, middle + above * spacing, liquidity)
-        for below, above, liquidity in spans
+        Position(
+            middle - random.randint(1, 60) * spacing,
+            middle + random.randint(1, 60) * spacing,
+            random.getrandbits(random.randint(20, 70)) + 10**6,
+        )
+        for _ in range(random.randint(1, 5))
     ]
     tick = middle + draw(st.integers(-2 * spacing, 2 * spacing))
     low, high = compute_sqrt_price(tick), compute_sqrt_price(tick + 1)
@@ -111,7 +111,11 @@ def markets(draw: st.DrawFn, *, with_orders: bool = False) -> Market:
         draw(st.none() | dynamic_fees()),
     )
     ends = sorted({p.low for p in positions} | {p.high for p in positions})
-    orders = {n: draw(magnitudes(1, 2**40)) for n in ends if with_orders and draw(st.booleans())}
+    orders = {
+        n: random.getrandbits(random.randint(1, 40))
+        for n in ends
+        if with_orders and random.random() < 0.5
+    }
     return Market(positions, orders, curve, fees)
 
 

@@ -19,6 +19,9 @@ AUTHORITY, AUTHORITY_NONCE = Pubkey.find_program_address([b"amm authority"], PRO
 
 STATUS_UNINITIALIZED: Final = 0
 STATUS_INITIALIZED: Final = 1
+"""A pool that was made with an order book. Builds of the program before July 2026 count its open
+orders as reserves, and refuse the only swap that this venue builds: it cannot pay another amount.
+"""
 STATUS_SWAP_ONLY: Final = 6
 STATUS_WAITING_TRADE: Final = 7
 """Swaps are possible from ``PoolState.open_time`` on; the first sets ``STATUS_SWAP_ONLY``."""
