@@ -93,7 +93,7 @@ def markets(draw: st.DrawFn, *, with_orders: bool = False) -> Market:
             middle + random.randint(1, 60) * spacing,
             random.getrandbits(random.randint(20, 70)) + 10**6,
         )
-        for _ in range(random.randint(1, 5))
+        for _ in range(random.randint(2, 6))
     ]
     tick = middle + draw(st.integers(-2 * spacing, 2 * spacing))
     low, high = compute_sqrt_price(tick), compute_sqrt_price(tick + 1)
@@ -119,10 +119,41 @@ def markets(draw: st.DrawFn, *, with_orders: bool = False) -> Market:
     return Market(positions, orders, curve, fees)
 
 
-@given(markets(), amounts, st.booleans())
-def test_the_pool_always_backs_its_liquidity(
-    market: Market, amount: int, zero_for_one: bool
-) -> None:
+class Trade(NamedTuple):
+    """A swap of a market, and another amount for the same direction."""
+
+    market: Market
+    amount: int
+    other: int
+    zero_for_one: bool
+
+
+@st.composite
+def trades(draw: st.DrawFn, *, with_orders: bool = False) -> Trade:
+    """Swaps of any size, most of them of a large share of what the liquidity takes."""
+    market, zero_for_one = draw(markets(with_orders=with_orders)), draw(st.booleans())
+    end = (
+        min(p.low for p in market.positions)
+        if zero_for_one
+        else max(p.high for p in market.positions)
+    )
+    now = market.compute_backing(market.curve.sqrt_price)
+    then = market.compute_backing(compute_sqrt_price(end))
+    index = 0 if zero_for_one else 1
+    depth = max(int(then[index] - now[index]), 1)
+    random = Random(draw(st.integers(0, 2**32)))
+
+    def draw_size() -> int:
+        if random.random() < 0.3:
+            return draw(amounts)
+        return min(max(int(depth * 2 ** random.uniform(-2, 0)), 1), 2**60)
+
+    return Trade(market, draw_size(), draw_size(), zero_for_one)
+
+
+@given(trades())
+def test_the_pool_always_backs_its_liquidity(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
     swap = market.swap(amount, zero_for_one=zero_for_one)
     assume(swap is not None)
     assert swap is not None
@@ -135,10 +166,9 @@ def test_the_pool_always_backs_its_liquidity(
         assert had + got - owed >= needs
 
 
-@given(markets(with_orders=True), amounts, st.booleans())
-def test_nothing_is_paid_above_the_price_at_the_start(
-    market: Market, amount: int, zero_for_one: bool
-) -> None:
+@given(trades(with_orders=True))
+def test_nothing_is_paid_above_the_price_at_the_start(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
     swap = market.swap(amount, zero_for_one=zero_for_one)
     assume(swap is not None)
     assert swap is not None
@@ -150,10 +180,9 @@ def test_nothing_is_paid_above_the_price_at_the_start(
         assert swap.amount_out <= fair * kept / RATE_ONE
 
 
-@given(markets(with_orders=True), amounts, amounts, st.booleans())
-def test_more_in_never_gives_less_out(
-    market: Market, one: int, another: int, zero_for_one: bool
-) -> None:
+@given(trades(with_orders=True))
+def test_more_in_never_gives_less_out(trade: Trade) -> None:
+    market, one, another, zero_for_one = trade
     smaller, larger = (market.swap(a, zero_for_one=zero_for_one) for a in sorted((one, another)))
     assume(larger is not None)
     assert smaller is not None
@@ -161,8 +190,9 @@ def test_more_in_never_gives_less_out(
     assert smaller.amount_out <= larger.amount_out
 
 
-@given(markets(with_orders=True), amounts, st.booleans())
-def test_there_and_back_never_profits(market: Market, amount: int, zero_for_one: bool) -> None:
+@given(trades(with_orders=True))
+def test_there_and_back_never_profits(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
     there = market.swap(amount, zero_for_one=zero_for_one)
     assume(there is not None)
     assert there is not None
@@ -181,8 +211,9 @@ def test_there_and_back_never_profits(market: Market, amount: int, zero_for_one:
     assert back.amount_out <= amount
 
 
-@given(markets(), amounts, st.booleans())
-def test_the_fee_is_shared_out_completely(market: Market, amount: int, zero_for_one: bool) -> None:
+@given(trades())
+def test_the_fee_is_shared_out_completely(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
     swap = market.swap(amount, zero_for_one=zero_for_one)
     assume(swap is not None)
     assert swap is not None
@@ -226,14 +257,15 @@ def compute_ideal_output(
     return paid if on_input else paid * kept, crossed
 
 
-@given(markets(), amounts, st.booleans())
-def test_no_more_is_lost_to_rounding_than_a_few_units_for_each_tick(
-    market: Market, amount: int, zero_for_one: bool
-) -> None:
+@given(trades())
+def test_no_more_is_lost_to_rounding_than_a_few_units_for_each_tick(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
     market = market._replace(fees=replace(market.fees, dynamic=None))
     swap = market.swap(amount, zero_for_one=zero_for_one)
     assume(swap is not None)
     assert swap is not None
     ideal, crossed = compute_ideal_output(market, amount, zero_for_one=zero_for_one)
-    # A unit of the token in is worth at most five of the token out in these markets.
-    assert 0 <= ideal - swap.amount_out <= 12 * (crossed + 1)
+    # A unit of the token in is worth at most five of the token out in these markets, and √prices
+    # are rounded to 2⁻⁶⁴.
+    units = 12 + 8 * sum(p.liquidity for p in market.positions) // Q64
+    assert 0 <= ideal - swap.amount_out <= units * (crossed + 1)
