@@ -154,9 +154,11 @@ class ListedTicks:
     def find_next(self, tick: int, *, zero_for_one: bool) -> Tick:
         """The nearest one at or below ``tick``, or above it."""
         if zero_for_one:
-            found = [each for each in self._ticks if each.tick <= tick]
+            below = [each for each in self._ticks if each.tick <= tick]
+            if below:
+                return max(below, key=lambda each: each.tick)
         else:
-            found = [each for each in self._ticks if each.tick > tick]
-        if not found:
-            raise Rejected("no_liquidity", "there are no more ticks")
-        return (max if zero_for_one else min)(found, key=lambda each: each.tick)
+            above = [each for each in self._ticks if each.tick > tick]
+            if above:
+                return min(above, key=lambda each: each.tick)
+        raise Rejected("no_liquidity", "there are no more ticks")

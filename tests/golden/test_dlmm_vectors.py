@@ -56,7 +56,8 @@ def test_no_vector_was_lost() -> None:
 
 def _read_bin_arrays(vector: _DlmmVector) -> tuple[Pubkey, dict[int, BinArray]]:
     """The pool of a vector, and its bin arrays, whose addresses are those of mainnet."""
-    arrays, pool = {}, Pubkey.default()
+    arrays: dict[int, BinArray] = {}
+    pool = Pubkey.default()
     for each in vector["input"]["bin_arrays"]:
         data = base64.b64decode(each["data_b64"])
         index, pool = int.from_bytes(data[8:16], "little", signed=True), Pubkey(data[24:56])

@@ -45,7 +45,7 @@ class ListedBins:
         ]
         if not paying:
             raise Rejected("no_liquidity", "there are no more bins")
-        found = (max if swap_for_y else min)(paying)
+        found = max(paying) if swap_for_y else min(paying)
         return found, get_depth(self.bins[found])
 
 

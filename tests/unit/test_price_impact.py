@@ -129,7 +129,8 @@ def test_the_impact_is_what_the_trade_loses_against_the_spot_price_of_its_pool(
 
 def test_ten_sol_for_a_pool_of_two_are_refused() -> None:
     quotes = []
-    for venue in (CPMM, DAMM_V2):
+    venues: list[HostedVenue] = [CPMM, DAMM_V2]
+    for venue in venues:
         pool = venue.create_pool(MINT_IN, MINT_OUT, 1_930_000_000, 193_000_000, fee_e9=2_500_000)
         quotes.append(pool.quote(MINT_IN, 10 * 10**9))
         assert quotes[-1].price_impact_e9 > 800_000_000

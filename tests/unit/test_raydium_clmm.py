@@ -144,7 +144,8 @@ def test_limit_orders_are_filled_at_their_price_and_leave_the_bitmap() -> None:
 def test_transfer_fees_are_taken_on_both_sides() -> None:
     pool = create_pool()
     fee = TransferFee(maximum=10**12, bps=100)
-    charged = replace(pool, sides=tuple(replace(side, fee=fee) for side in pool.sides))
+    side0, side1 = (replace(side, fee=fee) for side in pool.sides)
+    charged = replace(pool, sides=(side0, side1))
     quote, plain = charged.quote(SOL, ONE_SOL), pool.quote(SOL, ONE_SOL * 99 // 100)
     assert quote.amount_out == plain.amount_out - -(-plain.amount_out // 100)
     _, after = charged.after_swap(SOL, ONE_SOL)

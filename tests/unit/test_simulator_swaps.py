@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import pytest
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
@@ -100,8 +101,8 @@ class Trader:
 
     def classify(self, result: ExecutionResult) -> EngineError:
         assert isinstance(result.err, dict)
-        _, kind = result.err["InstructionError"]  # type: ignore[misc]
-        return self.venue.classify_error(kind["Custom"], result.log_lines)
+        error: Any = result.err["InstructionError"]
+        return self.venue.classify_error(error[1]["Custom"], result.log_lines)
 
 
 def get_other(mint: Pubkey) -> Pubkey:
@@ -212,9 +213,10 @@ def test_a_swap_without_the_arrays_that_it_reads_may_be_tried_again(
 
 def test_programs_share_a_chain_and_their_pools_have_prices_of_their_own(chain: Chain) -> None:
     chain.pools.discard_swaps()
+    venues: list[HostedVenue] = [CPMM, AMM_V4, CLMM, DLMM]
     prices = {
         Trader(chain, venue).read_pool(USDC, 10**8).quote(USDC, 10**8).amount_out
-        for venue in (CPMM, AMM_V4, CLMM, DLMM)
+        for venue in venues
     }
     assert len(prices) == 4
     assert max(prices) - min(prices) < max(prices) // 10

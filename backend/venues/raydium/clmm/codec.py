@@ -44,7 +44,9 @@ def read_line(pool: Pubkey, state: PoolState, extension: Account | None) -> BitL
     """Read which tick arrays have initialized ticks; raises ``Rejected`` (``bad_pool``)."""
     if extension is not None and extension.owner != PROGRAM:
         raise Rejected("bad_pool", f"the bitmap extension of the pool {pool} is not the program's")
-    return read_array_line(pool, state.tick_array_bitmap, extension and extension.data)
+    return read_array_line(
+        pool, state.tick_array_bitmap, None if extension is None else extension.data
+    )
 
 
 def make_curve(s: PoolState) -> Curve:

@@ -125,7 +125,9 @@ class _SwapRun:
         self._lp_fee = self._protocol_fee = self._fund_fee = 0
         self._fee_growth = curve.fee_growth0 if self._is_fee_on_token0 else curve.fee_growth1
         self._index = curve.tick // curve.tick_spacing
-        self._dynamic = fees.dynamic and fees.dynamic.with_time(self._index, now)
+        self._dynamic = fees.dynamic
+        if fees.dynamic is not None:
+            self._dynamic = fees.dynamic.with_time(self._index, now)
         self._ticks: dict[int, Tick] = {}
         self._next_tick = self._next_price = 0
         self._skips_steps = True
@@ -135,7 +137,10 @@ class _SwapRun:
         tick = self._source.find_next(self._tick, zero_for_one=self._zero_for_one)
         self._next_tick = min(max(tick.tick, MIN_TICK), MAX_TICK)
         self._next_price = compute_sqrt_price(self._next_tick)
-        target = (max if self._zero_for_one else min)(self._next_price, self.limit)
+        if self._zero_for_one:
+            target = max(self._next_price, self.limit)
+        else:
+            target = min(self._next_price, self.limit)
         liquidity = self._liquidity
         while True:
             if self._dynamic is not None:
