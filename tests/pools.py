@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from solders.pubkey import Pubkey
 
+from backend.domain.errors import Rejected
 from backend.venues import CPMM, DAMM_V2
+from backend.venues.hosting import HostedPool
 from backend.venues.meteora.damm_v2.accounts import BaseFee, PoolState, RateLimiter, Volatility
 from backend.venues.meteora.damm_v2.curve import PriceRange
 from backend.venues.meteora.damm_v2.fees import Schedule
 from backend.venues.meteora.damm_v2.pool import DammPool
 from backend.venues.meteora.damm_v2.pricing import PoolPricing
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
+from backend.venues.raydium.clmm.tick_array import Tick
 from backend.venues.raydium.cpmm.accounts import AMM_CONFIG, POOL_STATE
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
@@ -47,9 +51,7 @@ def make_clock_account(clock: Clock = NOW) -> Account:
     return make_account(SYSVAR_OWNER, CLOCK.write(clock))
 
 
-def encode_quote_accounts(
-    pool: CpmmPool | DammPool, clock: Clock = NOW
-) -> dict[Pubkey, Account | None]:
+def encode_quote_accounts(pool: HostedPool, clock: Clock = NOW) -> dict[Pubkey, Account | None]:
     """The accounts that a quote of ``pool`` needs, at ``clock``."""
     return {**pool.encode_accounts(), CLOCK_SYSVAR: make_clock_account(clock)}
 
@@ -141,3 +143,22 @@ def make_damm_state(curve: PriceRange) -> PoolState:
         amount_a=amount_a,
         amount_b=amount_b,
     )
+
+
+class ListedTicks:
+    """Initialized ticks of a Raydium CLMM pool, all of them known."""
+
+    def __init__(self, ticks: Sequence[Tick]) -> None:
+        self._ticks = ticks
+
+    def find_next(self, tick: int, *, zero_for_one: bool) -> Tick:
+        """The nearest one at or below ``tick``, or above it."""
+        if zero_for_one:
+            below = [each for each in self._ticks if each.tick <= tick]
+            if below:
+                return max(below, key=lambda each: each.tick)
+        else:
+            above = [each for each in self._ticks if each.tick > tick]
+            if above:
+                return min(above, key=lambda each: each.tick)
+        raise Rejected("no_liquidity", "there are no more ticks")

@@ -26,10 +26,12 @@ class Quote:
 
     ``fee_e9`` is the pool's trading fee; ``price_impact_e9`` is how much worse than the pool's
     spot price the trade is, apart from the fee. Both are in parts per billion. ``fees`` are the
-    base units that the venue keeps, of the token in and of the token out.
+    base units that the venue keeps, of the token in and of the token out. ``program`` is the
+    program's name among those of its exchange.
     """
 
     dex: Dex
+    program: str
     pool: str
     amount_in: int
     amount_out: int
@@ -55,6 +57,8 @@ class Quote:
         price = Price(self.amount_in, token_in.decimals, self.amount_out, token_out.decimals)
         return {
             "dex": self.dex.value,
+            "program": self.program,
+            "pool": self.pool,
             "price": str(price),
             "fee": _format_rate(self.fee_e9),
             "amountOut": format_amount(self.amount_out, token_out.decimals),

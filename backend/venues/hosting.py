@@ -24,6 +24,8 @@ class ParsedSwap:
     amount_in: int
     min_amount_out: int
     trader: SwapAccounts
+    remaining: tuple[Pubkey, ...] = ()
+    """The accounts at the end of the instruction that depend on the pool's state, in order."""
 
 
 class HostedPool(Pool, Protocol):
@@ -41,6 +43,13 @@ class HostedPool(Pool, Protocol):
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode every account of the pool in its current state: own, vaults and config."""
+        ...
+
+    def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
+        """List the accounts that depend on the pool's state and that this swap reads, in order.
+
+        A swap instruction names these and some to spare. Raises as ``quote`` does.
+        """
         ...
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> Self:

@@ -60,6 +60,11 @@ def u64(offset: int) -> FieldSpec:
     return FieldSpec(offset, 8)
 
 
+def i32(offset: int) -> FieldSpec:
+    """A signed integer of 32 bits."""
+    return FieldSpec(offset, 4, is_signed=True)
+
+
 def i64(offset: int) -> FieldSpec:
     """A signed integer of 64 bits."""
     return FieldSpec(offset, 8, is_signed=True)
@@ -70,9 +75,19 @@ def u128(offset: int) -> FieldSpec:
     return FieldSpec(offset, 16)
 
 
+def i128(offset: int) -> FieldSpec:
+    """A signed integer of 128 bits."""
+    return FieldSpec(offset, 16, is_signed=True)
+
+
 def u256(offset: int) -> FieldSpec:
     """An unsigned integer of 256 bits."""
     return FieldSpec(offset, 32)
+
+
+def bitmap(offset: int, bits: int) -> FieldSpec:
+    """A bitmap as one unsigned integer, whose least significant bit is its first."""
+    return FieldSpec(offset, bits // 8)
 
 
 def key(offset: int) -> FieldSpec:

@@ -5,7 +5,7 @@ Also the checks and calculations that every exact-in swap shares.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isqrt
 
@@ -15,12 +15,17 @@ from backend.domain.amounts import BPS, U64_MAX, ceil_div, floor_div
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9
 from backend.venues.spl import (
+    CLOCK,
+    CLOCK_SYSVAR,
     MINT,
+    SYSVAR_OWNER,
     TOKEN_2022_PROGRAM,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
+    Clock,
     TransferFee,
+    make_account,
     make_token_account,
     read_transfer_fee,
     with_amount,
@@ -127,6 +132,12 @@ def compute_burned_bps(lp_mint: Account | None, issued: int) -> int | None:
 def select_token_2022_mints(*sides: tuple[Pubkey, Pubkey]) -> list[Pubkey]:
     """Select the Token-2022 mints, which may charge for transfers, from mints and programs."""
     return [mint for mint, program in sides if program == TOKEN_2022_PROGRAM]
+
+
+def encode_clock_and_mints(clock: Clock, sides: Iterable[PoolSide]) -> dict[Pubkey, Account | None]:
+    """Encode what a quote needs besides a pool's own accounts: the clock, and mints with fees."""
+    mints = {side.mint: side.mint_account for side in sides if side.mint_account}
+    return {CLOCK_SYSVAR: make_account(SYSVAR_OWNER, CLOCK.write(clock)), **mints}
 
 
 def check_amount(amount: int) -> None:

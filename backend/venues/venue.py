@@ -1,7 +1,15 @@
 """The interface of every venue: account bytes and an amount in, a quote or an instruction out.
 
-Venues perform no I/O. The caller reads the accounts that ``list_accounts`` names in one RPC call,
-so that they are of one slot, and passes them to ``decode_pool``.
+Venues perform no I/O. The caller reads the accounts that a quote needs in one RPC call, so that
+they are of one slot, and passes them to ``decode_pool``:
+
+1. ``list_accounts`` names the accounts of a pool that never change. They follow from its own
+   account, so they are found once for each pool.
+2. ``guess_accounts`` names those that depend on the pool's state, such as the arrays of ticks or
+   bins about its price, as the last read has it: mostly one read is enough. The first read of a
+   pool has only its own account to guess from.
+3. A quote that runs out of accounts raises ``AccountsMissing`` with the keys to add. The caller
+   reads again, all accounts in one call, with these keys besides the guess of the newest read.
 """
 
 from __future__ import annotations
@@ -13,7 +21,8 @@ from typing import Protocol, Self
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError
+from backend.domain.errors import EngineError, Transient
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
 
 
@@ -28,6 +37,21 @@ class Account:
 
 Accounts = Mapping[Pubkey, Account | None]
 """Accounts by address, all of one slot; ``None`` where there is no such account."""
+
+
+class AccountsMissing(Transient):
+    """A quote depends on accounts that were not read with the pool: ``keys``, the nearest first.
+
+    Nothing is wrong with the pool. With these accounts, of one slot with the others, the quote
+    succeeds, is refused, or names the next ones.
+    """
+
+    def __init__(self, pool: Pubkey, keys: Sequence[Pubkey]) -> None:
+        count = len(keys)
+        super().__init__(
+            "accounts_missing", f"a quote of the pool {pool} needs {count} more accounts"
+        )
+        self.keys = tuple(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +113,16 @@ class Pool(Protocol):
         """Quote what the pool pays for ``amount_in`` base units, exactly as its program would.
 
         Raises ``Rejected`` if it would not swap: not open, disabled, zero output, too large.
+        Raises ``AccountsMissing`` if that depends on accounts that were not read.
+        """
+        ...
+
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        """What the pool pays for the next base unit, after its own fees and before any rounding.
+
+        Fees that the tokens charge for transfers are not part of it. It is the limit of
+        ``amount_out / amount_in`` for small amounts, and what a split over pools equalizes. Raises
+        ``Rejected`` (``no_liquidity``) if the pool has nothing to pay, and ``AccountsMissing``.
         """
         ...
 
@@ -136,6 +170,11 @@ class Venue(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """The program's name among those of its exchange, such as ``cpmm``."""
+        ...
+
+    @property
     def program(self) -> Pubkey:
         """The program's address."""
         ...
@@ -156,8 +195,19 @@ class Venue(Protocol):
         """
         ...
 
+    def guess_accounts(self, pool: Pubkey, accounts: Accounts) -> Sequence[Pubkey]:
+        """List the accounts besides those of ``list_accounts`` that a quote is likely to need.
+
+        ``accounts`` are the last that were read, at least the pool's own. They are few, the nearest
+        to the price first, and change as it moves; for most programs there are none. Raises
+        ``Rejected`` (``no_pool``, ``bad_pool``).
+        """
+        ...
+
     def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> Pool:
-        """Decode the pool from the accounts that ``list_accounts`` names.
+        """Decode the pool from the accounts that ``list_accounts`` and ``guess_accounts`` name.
+
+        Of the latter any may be absent: a quote that needs one raises ``AccountsMissing``.
 
         Raises ``Rejected`` (``no_pool``, ``bad_pool``, ``unsupported_mint``) unless they are the
         accounts of a pool that can be quoted exactly.

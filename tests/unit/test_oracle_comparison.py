@@ -45,7 +45,7 @@ class FixedPool:
 
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
         amounts = amount_in, amount_in * self.price
-        return Quote(Dex.RAYDIUM, self.text, *amounts, fee_e9=0, price_impact_e9=0, slot=0)
+        return Quote(Dex.RAYDIUM, "cpmm", self.text, *amounts, fee_e9=0, price_impact_e9=0, slot=0)
 
 
 def build_pool(text: str, price: int) -> Pool:

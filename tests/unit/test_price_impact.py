@@ -18,7 +18,7 @@ from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import E9, Dex, Quote
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.routing.route import MissingQuote, choose_quote, quotes_to_json
-from backend.venues import CPMM, DAMM_V2, HOSTED_VENUES
+from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedVenue
 
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
@@ -35,7 +35,7 @@ def make_terms(cap_bps: int | None = 500, min_out: int | None = None) -> OrderTe
 def make_quote(
     amount_out: int, impact_e9: int, dex: Dex = Dex.RAYDIUM, pool: str = "pool"
 ) -> Quote:
-    return Quote(dex, pool, 10**9, amount_out, 0, impact_e9, 1)
+    return Quote(dex, "cpmm", pool, 10**9, amount_out, 0, impact_e9, 1)
 
 
 def catch_refusal(
@@ -129,7 +129,8 @@ def test_the_impact_is_what_the_trade_loses_against_the_spot_price_of_its_pool(
 
 def test_ten_sol_for_a_pool_of_two_are_refused() -> None:
     quotes = []
-    for venue in HOSTED_VENUES:
+    venues: list[HostedVenue] = [CPMM, DAMM_V2]
+    for venue in venues:
         pool = venue.create_pool(MINT_IN, MINT_OUT, 1_930_000_000, 193_000_000, fee_e9=2_500_000)
         quotes.append(pool.quote(MINT_IN, 10 * 10**9))
         assert quotes[-1].price_impact_e9 > 800_000_000

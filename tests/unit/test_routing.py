@@ -203,7 +203,7 @@ async def test_tokens_without_a_pool_are_rejected() -> None:
 
 
 def make_quote(dex: Dex, amount_out: int) -> Quote:
-    return Quote(dex, "pool", 10**9, amount_out, 0, 0, 1)
+    return Quote(dex, "cpmm", "pool", 10**9, amount_out, 0, 0, 1)
 
 
 UNAVAILABLE = MissingQuote(Dex.METEORA, Unavailable("venue_timeout", "slow", 7))

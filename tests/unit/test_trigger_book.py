@@ -23,8 +23,8 @@ from backend.triggers.book import TriggerBook, WaitingOrder
 from backend.triggers.peak_codec import decode_peaks, encode_peaks
 from backend.triggers.pool_market import PoolMarket
 from backend.triggers.size_classes import find_size_class
-from backend.venues import CPMM, DAMM_V2, HOSTED_VENUES
-from backend.venues.hosting import HostedPool
+from backend.venues import CPMM, DAMM_V2
+from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.venue import Pool
 from tests.pools import SOL, USDC, make_cpmm_pool
 from tests.strategies import amounts, magnitudes, pools
@@ -182,9 +182,10 @@ def test_trailing_stops_follow_the_highest_price_of_their_own_size(
 
 
 def make_hosted_pools(depth: int) -> list[HostedPool]:
+    venues: list[HostedVenue] = [CPMM, DAMM_V2]
     return [
         venue.create_pool(SOL, USDC, 10**14 + depth, 10**13 + depth * 7, fee_e9=2_000_000)
-        for venue in HOSTED_VENUES
+        for venue in venues
     ]
 
 

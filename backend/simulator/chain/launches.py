@@ -22,7 +22,7 @@ from backend.domain.quotes import Dex
 from backend.simulator.chain.ledger import Ledger
 from backend.simulator.market.pools import PoolMarket
 from backend.venues import HOSTED_VENUES
-from backend.venues.hosting import HostedPool
+from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_account
 from backend.venues.venue import Account
 
@@ -108,6 +108,7 @@ class LaunchedPool:
     """A pool with its accounts besides those that its swaps change."""
 
     terms: LaunchedPoolTerms
+    venue: HostedVenue
     pool: HostedPool
     accounts: Mapping[Pubkey, Account]
 
@@ -130,7 +131,7 @@ def build_pool(terms: LaunchedPoolTerms, mints: Mapping[Pubkey, Account]) -> Lau
         },
     )
     accounts = venue.encode_lp_mint(pool.address, pool.lp_supply, terms.locked_bps)
-    return LaunchedPool(terms, pool, {key: each for key, each in accounts.items() if each})
+    return LaunchedPool(terms, venue, pool, {key: each for key, each in accounts.items() if each})
 
 
 class Launches:
@@ -196,7 +197,7 @@ class Launches:
         launched = build_pool(terms, self._accounts)
         base, quote = (Token(mint, mint, self.get_decimals(mint)) for mint in mints)
         price = Fraction(terms.quote_amount, terms.amount)
-        self._market.add(terms.dex, base, quote, launched.pool, price)
+        self._market.add(launched.venue, base, quote, launched.pool, price)
         self._accounts.update(launched.accounts)
         self._pools.append(launched)
         return launched

@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
-from backend.domain.tokens import KNOWN_TOKENS
+from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.simulator.market.prices import (
     PRICE_BANDS,
     move_factor,
@@ -26,12 +26,21 @@ from backend.simulator.market.prices import (
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs import token
 from backend.simulator.state.clock import ChainClock
-from backend.venues import HOSTED_VENUES
+from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, HOSTED_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock
 from backend.venues.venue import Account
 
-POOL_FEES_E9: Final[Mapping[Dex, int]] = {Dex.RAYDIUM: 3_000_000, Dex.METEORA: 2_000_000}
+POOL_FEES_E9: Final[Mapping[Pubkey, int]] = {
+    CPMM.program: 3_000_000,
+    DAMM_V2.program: 2_000_000,
+    AMM_V4.program: 2_500_000,
+    CLMM.program: 2_500_000,
+    DLMM.program: 2_000_000,
+}
+_ALL_PAIRS_PROGRAMS: Final = frozenset({CPMM.program, DAMM_V2.program})
+"""The programs with a pool of every pair; pools of the others take longer to make."""
+_DEEP_PAIRS: Final = frozenset({(SOL, USDC), (SOL, USDT), (SOL, JUP)})
 
 _CLOCK_ACCOUNT_LAMPORTS: Final = 1_169_280
 _SLOTS_PER_EPOCH: Final = 432_000
@@ -48,7 +57,6 @@ class _PoolState:
     __slots__ = (
         "accounts",
         "base",
-        "dex",
         "genesis",
         "is_account_stale",
         "launch_price",
@@ -57,18 +65,19 @@ class _PoolState:
         "quote",
         "slot",
         "vaults",
+        "venue",
     )
 
     def __init__(
         self,
-        dex: Dex,
+        venue: HostedVenue,
         base: Token,
         quote: Token,
         genesis: HostedPool,
         price_factor_e9: int,
         launch_price: Fraction | None = None,
     ) -> None:
-        self.dex: Final = dex
+        self.venue: Final = venue
         self.base: Final = base
         self.quote: Final = quote
         self.genesis: Final = genesis
@@ -91,7 +100,15 @@ class _PoolState:
     @property
     def name(self) -> str:
         """The key of the price walk and of the stored price factor."""
-        return f"{self.dex}/{self.base.symbol}/{self.quote.symbol}"
+        pair = f"{self.base.symbol}/{self.quote.symbol}"
+        if self.venue.program in _ALL_PAIRS_PROGRAMS:
+            return f"{self.dex}/{pair}"
+        return f"{self.dex}/{self.venue.name}/{pair}"
+
+    @property
+    def dex(self) -> Dex:
+        """The exchange of the pool's program."""
+        return self.venue.dex
 
 
 class PoolMarket:
@@ -112,14 +129,16 @@ class PoolMarket:
         }
         self._clock_account: tuple[int, Account] | None = None
 
-    def add(self, dex: Dex, base: Token, quote: Token, pool: HostedPool, price: Fraction) -> None:
+    def add(
+        self, venue: HostedVenue, base: Token, quote: Token, pool: HostedPool, price: Fraction
+    ) -> None:
         """Add a launched pool, whose price stays that of its launch.
 
         Raises ``ValueError`` if there is a pool at its address.
         """
         if pool.address in self._pools_by_address:
             raise ValueError(f"there is a pool at {pool.address}")
-        state = _PoolState(dex, base, quote, pool, E9, price)
+        state = _PoolState(venue, base, quote, pool, E9, price)
         self._pools_by_address[pool.address] = state
         for key in pool.encode_accounts():
             self._pools_by_account.setdefault(key, state)
@@ -166,7 +185,7 @@ class PoolMarket:
     def get_account(self, key: Pubkey, slot: int) -> Account | None:
         """An account of a pool, or the clock sysvar, in the current slot."""
         state = self._pools_by_account.get(key)
-        if state is not None and key == state.genesis.address:
+        if state is not None and key not in state.vaults.values():
             self._refresh(state, slot)
             if state.is_account_stale:
                 state.accounts = state.pool.encode_accounts()
@@ -174,7 +193,7 @@ class PoolMarket:
         return self.peek_account(key, slot)
 
     def peek_account(self, key: Pubkey, slot: int) -> Account | None:
-        """Like ``get_account``, but the bytes of a pool account may be those before the last swap.
+        """Like ``get_account``, but all bytes except those of vaults may precede the last swap.
 
         That is enough for programs, which read pools as ``HostedPool`` and not as bytes.
         """
@@ -282,10 +301,16 @@ def _create_pools(
 ) -> Iterator[_PoolState]:
     for venue in HOSTED_VENUES:
         for base, quote in combinations(KNOWN_TOKENS, 2):
+            if venue.program not in _ALL_PAIRS_PROGRAMS and not _is_deep(base, quote):
+                continue
             pool = _create_pool(venue, base, quote, options)
-            state = _PoolState(venue.dex, base, quote, pool, E9)
+            state = _PoolState(venue, base, quote, pool, E9)
             state.price_factor_e9 = price_factors.get(state.name, E9)
             yield state
+
+
+def _is_deep(base: Token, quote: Token) -> bool:
+    return (base, quote) in _DEEP_PAIRS or (quote, base) in _DEEP_PAIRS
 
 
 def _create_pool(
@@ -296,4 +321,4 @@ def _create_pool(
         options.depth_usd * 10**each.decimals * 1_000_000 // usd_price_e6(each, options.sol_price)
         for each in (base, quote)
     )
-    return venue.create_pool(mint_a, mint_b, amount_a, amount_b, fee_e9=POOL_FEES_E9[venue.dex])
+    return venue.create_pool(mint_a, mint_b, amount_a, amount_b, fee_e9=POOL_FEES_E9[venue.program])

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, TypeAlias
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.pubkey import Pubkey
 
-from backend.domain.quotes import Dex
 from backend.simulator.programs import ata, memo, system, token
 from backend.simulator.programs.context import (
     ChainView,
@@ -23,7 +22,7 @@ from backend.simulator.programs.context import (
 from backend.simulator.programs.swaps import SwapProgram
 from backend.simulator.state.bank import AccountChanges
 from backend.simulator.wire.transaction_parser import ParsedTransaction
-from backend.venues import HOSTED_VENUES
+from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, HOSTED_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import ATA_PROGRAM, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
@@ -48,7 +47,13 @@ def _execute_compute_budget(ctx: TransactionContext, keys: Sequence[Pubkey], dat
 
 
 # Compute units are typical values of the real programs.
-_SWAP_COMPUTE_UNITS: Final = {Dex.RAYDIUM: 38_000, Dex.METEORA: 22_000}
+_SWAP_COMPUTE_UNITS: Final = {
+    CPMM.program: 38_000,
+    AMM_V4.program: 18_000,
+    CLMM.program: 90_000,
+    DAMM_V2.program: 22_000,
+    DLMM.program: 60_000,
+}
 _PROGRAMS: Final[Mapping[Pubkey, _Program]] = {
     COMPUTE_BUDGET: _Program(_execute_compute_budget, 150),
     SYSTEM_PROGRAM: _Program(system.execute, 150),
@@ -56,7 +61,7 @@ _PROGRAMS: Final[Mapping[Pubkey, _Program]] = {
     ATA_PROGRAM: _Program(ata.execute, 9_000),
     MEMO_PROGRAM: _Program(memo.execute, 6_000),
     **{
-        venue.program: _Program(SwapProgram(venue).execute, _SWAP_COMPUTE_UNITS[venue.dex])
+        venue.program: _Program(SwapProgram(venue).execute, _SWAP_COMPUTE_UNITS[venue.program])
         for venue in HOSTED_VENUES
     },
 }

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Never
 
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.domain.quotes import Dex
 from backend.simulator.programs import token
 from backend.simulator.programs.context import (
     InstructionFailed,
@@ -17,65 +16,21 @@ from backend.simulator.programs.context import (
     TransactionContext,
     fail,
 )
+from backend.simulator.programs.swap_errors import (
+    ACCOUNTS_MISSING,
+    AMOUNT_TOO_LARGE,
+    BAD_ACCOUNTS,
+    BAD_INSTRUCTION,
+    NO_ACCOUNT,
+    NO_SIGNER,
+    SLIPPAGE,
+    SWAP_ERRORS,
+    ZERO_INPUT,
+    SwapError,
+)
 from backend.venues.hosting import HostedPool, HostedVenue, ParsedSwap
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Account, SwapAccounts
-
-
-@dataclass(frozen=True, slots=True)
-class _AnchorError:
-    """An error of an Anchor program."""
-
-    number: int
-    name: str
-    text: str
-
-    def fail(self) -> Never:
-        """Fail the instruction, with the log line that Anchor writes."""
-        fail(
-            self.number,
-            f"Program log: AnchorError occurred. Error Code: {self.name}. "
-            f"Error Number: {self.number}. Error Message: {self.text}.",
-        )
-
-
-_INSTRUCTION_FALLBACK_NOT_FOUND: Final = _AnchorError(
-    101, "InstructionFallbackNotFound", "Fallback functions are not supported"
-)
-_CONSTRAINT_ADDRESS: Final = _AnchorError(
-    2012, "ConstraintAddress", "An address constraint was violated"
-)
-_ACCOUNT_NOT_SIGNER: Final = _AnchorError(
-    3010, "AccountNotSigner", "The given account did not sign"
-)
-_ACCOUNT_NOT_INITIALIZED: Final = _AnchorError(
-    3012, "AccountNotInitialized", "The program expected this account to be already initialized"
-)
-_REQUIRE_GT_VIOLATED: Final = _AnchorError(
-    2505, "RequireGtViolated", "A require_gt expression was violated"
-)
-
-_SLIPPAGE: Final = "slippage"
-_SWAP_ERRORS: Final[Mapping[Dex, Mapping[str, _AnchorError]]] = {
-    Dex.RAYDIUM: {
-        _SLIPPAGE: _AnchorError(6005, "ExceededSlippage", "Exceeds desired slippage limit"),
-        "pool_disabled": _AnchorError(6000, "NotApproved", "Not approved"),
-        "not_open": _AnchorError(6000, "NotApproved", "Not approved"),
-        "zero_input": _REQUIRE_GT_VIOLATED,
-        "zero_output": _REQUIRE_GT_VIOLATED,
-        "no_liquidity": _AnchorError(6012, "InsufficientVault", "Insufficient vault"),
-        "amount_too_large": _AnchorError(6011, "MathOverflow", "Math overflow"),
-    },
-    Dex.METEORA: {
-        _SLIPPAGE: _AnchorError(6002, "ExceededSlippage", "Exceeded slippage tolerance"),
-        "pool_disabled": _AnchorError(6003, "PoolDisabled", "Pool disabled"),
-        "not_open": _AnchorError(6003, "PoolDisabled", "Pool disabled"),
-        "zero_input": _AnchorError(6006, "AmountIsZero", "Amount is zero"),
-        "zero_output": _AnchorError(6002, "ExceededSlippage", "Exceeded slippage tolerance"),
-        "no_liquidity": _AnchorError(6023, "InsufficientLiquidity", "Insufficient liquidity"),
-        "amount_too_large": _AnchorError(6015, "PriceRangeViolation", "Price range is violated"),
-    },
-}
 
 _TRANSFER_LOG_LINE: Final = "Program log: Instruction: TransferChecked"
 _PLACEHOLDER_ACCOUNTS: Final = SwapAccounts(
@@ -88,6 +43,7 @@ class SwapProgram:
 
     def __init__(self, venue: HostedVenue) -> None:
         self.venue: Final = venue
+        self._errors: Final = SWAP_ERRORS[venue.program]
         self._fixed_accounts_cache: dict[tuple[Pubkey, Pubkey], tuple[tuple[int, Pubkey], ...]] = {}
 
     def execute(self, ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
@@ -95,16 +51,16 @@ class SwapProgram:
         try:
             call = self.venue.parse_swap(keys, data, _AccountMapping(ctx))
         except Rejected:
-            _INSTRUCTION_FALLBACK_NOT_FOUND.fail()
+            self._errors[BAD_INSTRUCTION].fail()
         pool = ctx.get_pool(call.pool)
         if pool is None:
-            _ACCOUNT_NOT_INITIALIZED.fail()
+            self._errors[NO_ACCOUNT].fail()
         if call.mint_in not in pool.mints:
-            _CONSTRAINT_ADDRESS.fail()
+            self._errors[BAD_ACCOUNTS].fail()
         requested = _record_swap(ctx, pool, call)
         self._check_accounts(ctx, pool, call, keys)
-        _inject_failure(ctx, self.venue.dex)
-        amount_out, pool_after = _compute_swap(self.venue.dex, pool, call)
+        _inject_failure(ctx, self._errors)
+        amount_out, pool_after = _compute_swap(pool, call, self._errors)
         executed = replace(requested, amount_out=amount_out)
         _transfer_tokens(ctx, call, executed, pool_after)
         ctx.pools[call.pool] = pool_after
@@ -114,30 +70,43 @@ class SwapProgram:
         self, ctx: TransactionContext, pool: HostedPool, call: ParsedSwap, keys: Sequence[Pubkey]
     ) -> None:
         if call.trader.owner not in ctx.signers:
-            _ACCOUNT_NOT_SIGNER.fail()
-        for index, expected in self._get_fixed_accounts(pool, call.mint_in):
+            self._errors[NO_SIGNER].fail()
+        for index, expected in self._get_fixed_accounts(pool, call, len(keys)):
             if keys[index] != expected:
-                _CONSTRAINT_ADDRESS.fail()
+                self._errors[BAD_ACCOUNTS].fail()
         for key in (call.trader.account_in, call.trader.account_out):
             if not token.is_token_account(ctx.get_account(key)):
-                _ACCOUNT_NOT_INITIALIZED.fail()
+                self._errors[NO_ACCOUNT].fail()
+        self._check_remaining_accounts(pool, call)
+
+    def _check_remaining_accounts(self, pool: HostedPool, call: ParsedSwap) -> None:
+        """Check that the accounts that the swap reads are named, in their order."""
+        try:
+            needed = pool.list_swap_accounts(call.mint_in, call.amount_in)
+        except Rejected:
+            return  # the swap itself fails
+        named = iter(call.remaining)
+        if not all(key in named for key in needed):
+            self._errors[ACCOUNTS_MISSING].fail()
 
     def _get_fixed_accounts(
-        self, pool: HostedPool, mint_in: Pubkey
+        self, pool: HostedPool, call: ParsedSwap, count: int
     ) -> tuple[tuple[int, Pubkey], ...]:
         """The accounts of a swap that depend on the pool only, with their indexes."""
-        expected = self._fixed_accounts_cache.get((pool.address, mint_in))
+        expected = self._fixed_accounts_cache.get((pool.address, call.mint_in))
         if expected is None:
-            metas = pool.swap_instruction(_PLACEHOLDER_ACCOUNTS, mint_in, 1, 1).accounts
+            metas = pool.swap_instruction(_PLACEHOLDER_ACCOUNTS, call.mint_in, 1, 1).accounts
             trader_accounts = {
                 _PLACEHOLDER_ACCOUNTS.owner,
                 _PLACEHOLDER_ACCOUNTS.account_in,
                 _PLACEHOLDER_ACCOUNTS.account_out,
             }
             expected = tuple(
-                (i, m.pubkey) for i, m in enumerate(metas) if m.pubkey not in trader_accounts
+                (i, m.pubkey)
+                for i, m in enumerate(metas[: count - len(call.remaining)])
+                if m.pubkey not in trader_accounts
             )
-            self._fixed_accounts_cache[pool.address, mint_in] = expected
+            self._fixed_accounts_cache[pool.address, call.mint_in] = expected
         return expected
 
 
@@ -168,11 +137,11 @@ def _record_swap(ctx: TransactionContext, pool: HostedPool, call: ParsedSwap) ->
     return requested
 
 
-def _inject_failure(ctx: TransactionContext, dex: Dex) -> None:
+def _inject_failure(ctx: TransactionContext, errors: Mapping[str, SwapError]) -> None:
     """Fail the swap if a fault requires it."""
     match ctx.view.draw_failure():
         case "slippage":
-            _SWAP_ERRORS[dex][_SLIPPAGE].fail()
+            errors[SLIPPAGE].fail()
         case "funds":
             failure = InstructionFailed(1, ("Program log: Error: insufficient funds",))
             raise token.wrap_inner_failure(failure, _TRANSFER_LOG_LINE)
@@ -182,16 +151,17 @@ def _inject_failure(ctx: TransactionContext, dex: Dex) -> None:
             return
 
 
-def _compute_swap(dex: Dex, pool: HostedPool, call: ParsedSwap) -> tuple[int, HostedPool]:
-    errors = _SWAP_ERRORS[dex]
+def _compute_swap(
+    pool: HostedPool, call: ParsedSwap, errors: Mapping[str, SwapError]
+) -> tuple[int, HostedPool]:
     if call.amount_in == 0:
-        errors["zero_input"].fail()
+        errors[ZERO_INPUT].fail()
     try:
         amount_out, pool_after = pool.after_swap(call.mint_in, call.amount_in)
     except Rejected as refusal:
-        errors.get(refusal.code, errors["amount_too_large"]).fail()
+        errors.get(refusal.code, errors[AMOUNT_TOO_LARGE]).fail()
     if amount_out < call.min_amount_out:
-        errors[_SLIPPAGE].fail()
+        errors[SLIPPAGE].fail()
     return amount_out, pool_after
 
 

@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from backend.domain.conditions import Condition, Limit
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, USDC
 from backend.domain.waiting.slices import SliceSchedule
@@ -70,7 +71,11 @@ class FixedRatePool:
         return TOKEN_PROGRAM
 
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
-        return Quote(Dex.RAYDIUM, str(self.address), amount_in, 2 * amount_in, 3_000_000, 0, 1)
+        paid = 2 * amount_in
+        return Quote(Dex.RAYDIUM, "cpmm", str(self.address), amount_in, paid, 3_000_000, 0, 1)
+
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        return PriceRatio(2, 1)
 
     def after_swap(self, mint_in: Pubkey, amount_in: int) -> tuple[int, Self]:
         return 2 * amount_in, self

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
 from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u32, u64, u128, u256
 
 PROGRAM = Pubkey.from_string("cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG")
+NAME: Final = "damm_v2"
+"""The program's name among those of its exchange."""
 
 
 def _derive_address(*seeds: bytes) -> Pubkey:

@@ -9,11 +9,13 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.domain.quotes import Dex, Quote
+from backend.domain.prices import PriceRatio
+from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.meteora.damm_v2.accounts import (
     AUTHORITY,
     BY_TIME,
     EVENT_AUTHORITY,
+    NAME,
     PROGRAM,
 )
 from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
@@ -25,14 +27,11 @@ from backend.venues.pool_side import (
     check_output,
     compute_locked_bps,
     compute_price_impact_e9,
+    encode_clock_and_mints,
 )
 from backend.venues.spl import (
-    CLOCK,
-    CLOCK_SYSVAR,
     INSTRUCTIONS_SYSVAR,
-    SYSVAR_OWNER,
     Clock,
-    make_account,
 )
 from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
@@ -90,6 +89,7 @@ class DammPool:
         impact = compute_price_impact_e9(trade.net_in * spot_out, trade.gross_out * spot_in)
         return Quote(
             Dex.METEORA,
+            NAME,
             self._name,
             amount_in,
             paid_out,
@@ -98,6 +98,15 @@ class DammPool:
             self.slot,
             (trade.amount_in - trade.net_in, trade.gross_out - trade.amount_out),
         )
+
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        """The curve's price less the fee; raises ``Rejected`` (``no_liquidity``)."""
+        sells_a = self._is_a(mint_in)
+        spot_out, spot_in = self.pricing.spot_price(sells_a=sells_a)
+        if not spot_out or not spot_in:
+            raise Rejected("no_liquidity", "the pool is empty")
+        fee_e9 = self.pricing.compute_fee_e9(1, sells_a=sells_a)
+        return PriceRatio(spot_out * (E9 - fee_e9), spot_in * E9)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no limiter, no token with a fee of its own."""
@@ -161,6 +170,11 @@ class DammPool:
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
         return Instruction(PROGRAM, SWAP2 + amounts + bytes([EXACT_IN]), keys)
 
+    def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
+        """None: every swap names the same accounts."""
+        del mint_in, amount_in
+        return ()
+
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pool and its vaults as accounts."""
         data = write_pricing(self.pricing, self.account.data)
@@ -171,9 +185,7 @@ class DammPool:
 
     def encode_quote_accounts(self) -> Accounts:
         """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
-        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
-        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.pricing.clock))
-        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
+        return {**self.encode_accounts(), **encode_clock_and_mints(self.pricing.clock, self.sides)}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> DammPool:
         """The pool at another price within its range, with the same depth."""

@@ -135,7 +135,7 @@ class PoolPricing:
         Raises ``Rejected`` if the program would not execute it.
         """
         self._check_open()
-        fee_e9 = self._compute_fee_e9(amount_in, sells_a)
+        fee_e9 = self.compute_fee_e9(amount_in, sells_a=sells_a)
         is_on_input = self._is_fee_on_input(sells_a)
         curve = self._inputs.curve
         fee = compute_fee(amount_in, fee_e9) if is_on_input else 0
@@ -253,7 +253,8 @@ class PoolPricing:
     def _is_fee_on_a(self, sells_a: bool) -> bool:
         return self.state.collect_fee_mode == CollectFeeMode.OUTPUT and not sells_a
 
-    def _compute_fee_e9(self, amount: int, sells_a: bool) -> int:
+    def compute_fee_e9(self, amount: int, *, sells_a: bool) -> int:
+        """Compute the share of a trade of ``amount`` that is its fee, in parts per billion."""
         inputs = self._inputs
         rate_e9 = inputs.base_e9
         if inputs.limiter is not None and not sells_a:

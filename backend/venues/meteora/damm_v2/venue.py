@@ -15,6 +15,7 @@ from backend.venues.meteora.damm_v2.accounts import (
     AUTHORITY,
     LATEST_FEE_VERSION,
     MAX_FEE_E9,
+    NAME,
     POOL,
     PROGRAM,
     BaseFee,
@@ -81,6 +82,7 @@ class DammV2:
     """Meteora's second dynamic AMM."""
 
     dex: Final = Dex.METEORA
+    name: Final = NAME
     program: Final = PROGRAM
     search: Final = PoolSearch(POOL.size, (168, 200))
 
@@ -97,6 +99,11 @@ class DammV2:
         (a, program_a), (b, program_b) = _read_tokens(pool, state)
         mints = select_token_2022_mints((a, program_a), (b, program_b))
         return [pool, state.vault_a, state.vault_b, CLOCK_SYSVAR, *mints]
+
+    def guess_accounts(self, pool: Pubkey, accounts: Accounts) -> Sequence[Pubkey]:
+        """None: a quote needs no accounts that depend on the pool's state."""
+        del pool, accounts
+        return ()
 
     def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> DammPool:
         """Decode the pool as of ``slot``.

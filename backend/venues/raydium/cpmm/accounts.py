@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
 from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u64
 
 PROGRAM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
+NAME: Final = "cpmm"
+"""The program's name among those of its exchange."""
 AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM)
 """Owns every vault and mints the LP tokens of every pool."""
 

@@ -9,6 +9,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
+from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.pool_side import (
     PoolSide,
@@ -17,10 +18,12 @@ from backend.venues.pool_side import (
     check_output,
     compute_burned_bps,
     compute_price_impact_e9,
+    encode_clock_and_mints,
     move_along_product,
 )
 from backend.venues.raydium.cpmm.accounts import (
     AUTHORITY,
+    NAME,
     POOL_STATE,
     PROGRAM,
     SWAP_DISABLED,
@@ -28,7 +31,7 @@ from backend.venues.raydium.cpmm.accounts import (
     PoolState,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, CurveSwap, FeeRates, swap_exact_in
-from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock, make_account
+from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
@@ -119,6 +122,7 @@ class CpmmPool:
         )
         return Quote(
             Dex.RAYDIUM,
+            NAME,
             self._name,
             amount_in,
             trade.paid_out,
@@ -127,6 +131,17 @@ class CpmmPool:
             self.slot,
             (curve.amount_in - curve.net_in, curve.gross_out - curve.amount_out),
         )
+
+    def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
+        """The reserves' ratio less the fees; raises ``Rejected`` (``no_liquidity``)."""
+        direction = self._find_direction(mint_in)
+        if not direction.reserve_in or not direction.reserve_out:
+            raise Rejected("no_liquidity", "the pool is empty")
+        trade, creator = direction.rates.trade, direction.rates.creator
+        if direction.rates.is_creator_on_input:
+            trade, creator = trade + creator, 0
+        kept = (RATE_ONE - trade) * (RATE_ONE - creator)
+        return PriceRatio(direction.reserve_out * kept, direction.reserve_in * RATE_ONE * RATE_ONE)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no token has a fee of its own."""
@@ -217,6 +232,11 @@ class CpmmPool:
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
         return Instruction(PROGRAM, SWAP_BASE_INPUT + amounts, keys)
 
+    def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
+        """None: every swap names the same accounts."""
+        del mint_in, amount_in
+        return ()
+
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pool, its config and its vaults as accounts."""
         data = POOL_STATE.write(self.state, self.account.data)
@@ -228,9 +248,7 @@ class CpmmPool:
 
     def encode_quote_accounts(self) -> Accounts:
         """Encode the accounts that a quote needs: its own, the clock, and mints with fees."""
-        mints = {side.mint: side.mint_account for side in self.sides if side.mint_account}
-        clock = make_account(SYSVAR_OWNER, CLOCK.write(self.clock))
-        return {**self.encode_accounts(), CLOCK_SYSVAR: clock, **mints}
+        return {**self.encode_accounts(), **encode_clock_and_mints(self.clock, self.sides)}
 
     def with_price(self, mint: Pubkey, numerator: int, denominator: int) -> CpmmPool:
         """The pool after a move along its curve."""

@@ -24,6 +24,7 @@ from backend.venues.raydium.cpmm.accounts import (
     AUTHORITY,
     AUTHORITY_BUMP,
     DEFAULT_CONFIG,
+    NAME,
     POOL_STATE,
     PROGRAM,
     AmmConfig,
@@ -76,6 +77,7 @@ class Cpmm:
     """Raydium's constant product program."""
 
     dex: Final = Dex.RAYDIUM
+    name: Final = NAME
     program: Final = PROGRAM
     search: Final = PoolSearch(POOL_STATE.size, (168, 200))
 
@@ -93,6 +95,11 @@ class Cpmm:
             (state.mint0, state.token_program0), (state.mint1, state.token_program1)
         )
         return [pool, state.amm_config, state.vault0, state.vault1, CLOCK_SYSVAR, *mints]
+
+    def guess_accounts(self, pool: Pubkey, accounts: Accounts) -> Sequence[Pubkey]:
+        """None: a quote needs no accounts that depend on the pool's state."""
+        del pool, accounts
+        return ()
 
     def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> CpmmPool:
         """Decode the pool as of ``slot``.

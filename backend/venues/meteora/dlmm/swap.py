@@ -1,0 +1,139 @@
+"""A swap of Meteora DLMM over bins: downwards for token y, upwards for token x."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from backend.domain.amounts import ceil_div
+from backend.venues.meteora.dlmm.bin_array import BinDepth
+from backend.venues.meteora.dlmm.bin_math import compute_bin_price
+from backend.venues.meteora.dlmm.fees import FeeSplit, FeeTerms, Volatility
+from backend.venues.meteora.dlmm.fills import Fill, fill_bin
+
+
+class BinSource(Protocol):
+    """The bins of a pair."""
+
+    def find_next(
+        self, bin_id: int, *, swap_for_y: bool, with_orders: bool
+    ) -> tuple[int, BinDepth]:
+        """Find the first bin from ``bin_id`` on that pays something, itself included.
+
+        Raises ``Rejected`` (``no_liquidity``) if there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PairTerms:
+    """What a pair's swaps depend on besides its bins."""
+
+    active_id: int
+    fees: FeeTerms
+    volatility: Volatility
+    supports_orders: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BinSwap:
+    """A swap without the tokens' transfer fees; ``active_id`` and ``volatility`` are as after it.
+
+    ``first_price`` is the price of the first bin that paid, ``rate_e9`` the mean fee rate, rounded
+    up, and ``fills`` are what each bin traded.
+    """
+
+    amount_in: int
+    amount_out: int
+    fee: int
+    rate_e9: int
+    first_price: int
+    active_id: int
+    volatility: Volatility
+    fills: dict[int, Fill]
+
+    def split_fees(self, fees: FeeTerms) -> dict[int, FeeSplit]:
+        """Split the fee of each bin."""
+        return {
+            bin_id: fees.split_fee(fill.fee, fill.parts[0].amount_in, fill.net_in)
+            for bin_id, fill in self.fills.items()
+        }
+
+
+def swap_exact_in(
+    terms: PairTerms, source: BinSource, amount: int, *, swap_for_y: bool, now: int
+) -> BinSwap:
+    """Compute the swap of ``amount``, whose output may be 0.
+
+    Raises ``Rejected`` (``amount_too_large``), and what ``source`` raises.
+    """
+    run = _SwapRun(terms, source, amount, swap_for_y, now)
+    while run.left:
+        run.trade_next_bin()
+    return run.finish(now)
+
+
+class _SwapRun:
+    """The state of a swap between bins."""
+
+    def __init__(
+        self, terms: PairTerms, source: BinSource, amount: int, swap_for_y: bool, now: int
+    ) -> None:
+        self._terms: Final = terms
+        self._source: Final = source
+        self._amount: Final = amount
+        self._swap_for_y: Final = swap_for_y
+        self._is_fee_on_input: Final = terms.fees.is_on_input(swap_for_y=swap_for_y)
+        self.left = amount
+        self._active_id = terms.active_id
+        self._volatility = terms.volatility.with_time(terms.active_id, now)
+        self._paid = self._fee = self._weighted_rate = 0
+        self._first_price = 0
+        self._fills: dict[int, Fill] = {}
+
+    def trade_next_bin(self) -> None:
+        """Trade with the active bin, or with the next one that pays something."""
+        terms, swap_for_y = self._terms, self._swap_for_y
+        following = self._active_id
+        if following in self._fills:  # it is empty now
+            following += -1 if swap_for_y else 1
+        self._active_id, found = self._source.find_next(
+            following, swap_for_y=swap_for_y, with_orders=terms.supports_orders
+        )
+        if not found.price:
+            found = found._replace(price=compute_bin_price(self._active_id, terms.fees.bin_step))
+        self._first_price = self._first_price or found.price
+        self._volatility = self._volatility.with_bin(self._active_id)
+        self._fill(found, terms.fees.compute_rate_e9(self._volatility))
+
+    def finish(self, now: int) -> BinSwap:
+        """The result, once nothing more can be traded."""
+        volatility = self._volatility
+        if self._active_id != self._terms.active_id:
+            # Trades within one bin do not count as an update.
+            volatility = replace(volatility, last_update=now)
+        return BinSwap(
+            self._amount,
+            self._paid,
+            self._fee,
+            ceil_div(self._weighted_rate, self._amount) if self._amount else 0,
+            self._first_price,
+            self._active_id,
+            volatility,
+            self._fills,
+        )
+
+    def _fill(self, found: BinDepth, rate_e9: int) -> None:
+        fill = fill_bin(
+            found,
+            self.left,
+            rate_e9,
+            swap_for_y=self._swap_for_y,
+            with_orders=self._terms.supports_orders,
+            is_fee_on_input=self._is_fee_on_input,
+        )
+        self._fills[self._active_id] = fill
+        self.left -= fill.amount_in
+        self._paid += fill.amount_out
+        self._fee += fill.fee
+        self._weighted_rate += rate_e9 * fill.amount_in
