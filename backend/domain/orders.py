@@ -16,6 +16,7 @@ from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import RouteConstraints
 from backend.domain.waiting.shares import SHARE_TYPES
 from backend.domain.waiting.slices import SliceProgress
 
@@ -64,7 +65,7 @@ class OrderTerms:
     before there was a cap have none of their own. ``condition`` is what is waited for, with a price
     that its client wrote for the token of ``price_of``; without one the order is executed at once.
     With ``amount_in_bps`` it sells that share of what the wallet holds free once it is released:
-    until then, ``amount_in`` is an estimate.
+    until then, ``amount_in`` is an estimate. ``constraints`` restrict its route.
     """
 
     type: OrderType
@@ -77,6 +78,7 @@ class OrderTerms:
     condition: Condition | None = None
     price_of: PriceOf = PriceOf.TOKEN_IN
     amount_in_bps: int | None = None
+    constraints: RouteConstraints | None = None
 
     def __post_init__(self) -> None:
         assert self.token_in != self.token_out
