@@ -17,7 +17,7 @@ from backend.domain.prices import PriceRatio
 from backend.domain.tokens import SOL, USDC
 from backend.triggers.book import TriggerBook, WaitingOrder
 from backend.triggers.pool_market import PoolMarket
-from backend.venues import HOSTED_VENUES
+from backend.venues import CPMM, DAMM_V2
 
 MINT_IN, MINT_OUT = (Pubkey.from_string(token.mint) for token in (SOL, USDC))
 
@@ -29,7 +29,7 @@ def make_market(price_e6: int, slot: int) -> PoolMarket:
         venue.create_pool(MINT_IN, MINT_OUT, depth, depth // 10, fee_e9=2_000_000).with_price(
             MINT_IN, price_e6, 10**6
         )
-        for venue in HOSTED_VENUES
+        for venue in (CPMM, DAMM_V2)
     ]
     return PoolMarket(MINT_IN, MINT_OUT, pools, slot)
 

@@ -1,4 +1,4 @@
-"""Builds one swap as one transaction, which is executed atomically, and signs it.
+"""Builds the swaps of one order as one transaction, which is executed atomically, and signs it.
 
 SOL is wrapped in a token account that only this transaction uses: it is created under a seed of
 the order and closed at the end. So orders of one wallet never share it, no account is left over,
@@ -10,14 +10,16 @@ and the same transaction, and a single swap would count for both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -27,7 +29,7 @@ from backend.chain.rpc.results import Blockhash
 from backend.chain.wallet import Wallet
 from backend.domain.errors import Rejected
 from backend.domain.orders import SignedTransaction
-from backend.venues import VENUES
+from backend.venues import CLMM, DLMM, VENUES
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     ATA_PROGRAM,
@@ -42,6 +44,10 @@ from backend.venues.venue import Pool, SwapAccounts
 
 WIRE_BYTES_MAX: Final = 1_232
 """The largest transaction that fits a packet."""
+LEG_COMPUTE_UNITS: Final = 60_000
+"""What one more swap of a transaction takes at most, besides its arrays of ticks or bins."""
+_ARRAYS_COMPUTE_UNITS: Final = 100_000
+"""What a swap takes at most for the arrays of ticks or bins that it crosses."""
 
 _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
     COMPUTE_BUDGET,
@@ -51,12 +57,15 @@ _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
     *(venue.program for venue in VENUES),
 }
 """The only programs that a signed transaction may call."""
+_ARRAY_PROGRAMS: Final = frozenset({CLMM.program, DLMM.program})
 _V0_PREFIX: Final = b"\x80"
 _SIGNATURE_COUNT: Final = b"\x01"
 _NO_SIGNATURE: Final = bytes(64)
 _TOKEN_ACCOUNT_BYTES: Final = 165
 _TOKEN_ACCOUNT_RENT: Final = compute_rent_exemption(_TOKEN_ACCOUNT_BYTES)
 _CACHE_MAX: Final = 4_096
+_SOME_OWNER: Final = Pubkey(bytes([7] * 32))
+_SOME_SEED: Final = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +76,30 @@ class ComputeBudget:
     unit_price: int = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class SwapParameters:
-    """The swap of a transaction. ``seed`` makes it unique: see ``derive_wrap_seed``."""
+class SwapLeg(NamedTuple):
+    """A swap through one pool: exactly ``amount_in``, for at least ``min_amount_out``."""
 
     pool: Pool
-    mint_in: Pubkey
-    mint_out: Pubkey
     amount_in: int
     min_amount_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwapParameters:
+    """The swaps of a transaction, all of the same two tokens.
+
+    ``seed`` makes it unique: see ``derive_wrap_seed``.
+    """
+
+    legs: Sequence[SwapLeg]
+    mint_in: Pubkey
+    mint_out: Pubkey
     seed: str
+
+    @property
+    def amount_in(self) -> int:
+        """What all legs take, in base units."""
+        return sum(leg.amount_in for leg in self.legs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +131,10 @@ def build_swap(
 ) -> UnsignedTransaction:
     """Build the transaction of a swap; it can land up to the blockhash's last height.
 
+    The limit of the budget is that of one swap; others, and arrays of ticks or bins, add to it.
     Raises ``Rejected`` (``transaction_too_large``) if it exceeds a packet.
     """
-    assert swap.min_amount_out > 0, "a minimum output of 0 is no protection"
+    assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
     message = MessageV0.try_compile(
         owner, _build_instructions(swap, owner, budget), [], recent.hash
     )
@@ -122,6 +146,14 @@ def build_swap(
             "transaction_too_large", f"the transaction has {size} bytes of {WIRE_BYTES_MAX}"
         )
     return transaction
+
+
+def measure_swap(legs: Sequence[SwapLeg], mint_in: Pubkey, mint_out: Pubkey) -> int:
+    """Measure the bytes of the transaction that swaps these legs, whoever signs it."""
+    swap = SwapParameters(legs, mint_in, mint_out, _SOME_SEED)
+    instructions = _build_instructions(swap, _SOME_OWNER, ComputeBudget())
+    message = MessageV0.try_compile(_SOME_OWNER, instructions, [], Hash.default())
+    return len(_SIGNATURE_COUNT + _NO_SIGNATURE + _V0_PREFIX + bytes(message))
 
 
 @lru_cache(_CACHE_MAX)
@@ -142,7 +174,7 @@ def _build_instructions(
     swap: SwapParameters, owner: Pubkey, budget: ComputeBudget
 ) -> list[Instruction]:
     memo = Instruction(MEMO_PROGRAM, swap.seed.encode(), [])
-    before = [*_build_budget_instructions(budget.unit_limit, budget.unit_price), memo]
+    before: list[Instruction] = []
     after: list[Instruction] = []
     account_in = account_out = None
     if NATIVE_MINT in {swap.mint_in, swap.mint_out}:
@@ -154,16 +186,33 @@ def _build_instructions(
             account_in = temporary
         else:
             account_out = temporary
+    pool = swap.legs[0].pool
     if account_in is None:
-        program = swap.pool.token_program(swap.mint_in)
+        program = pool.token_program(swap.mint_in)
         account_in = derive_token_address(owner, swap.mint_in, program)
     if account_out is None:
-        program = swap.pool.token_program(swap.mint_out)
+        program = pool.token_program(swap.mint_out)
         account_out = derive_token_address(owner, swap.mint_out, program)
         before.append(_build_create_ata(owner, swap.mint_out, program))
     accounts = SwapAccounts(owner, account_in, account_out)
-    body = swap.pool.swap_instruction(accounts, swap.mint_in, swap.amount_in, swap.min_amount_out)
-    return [*before, body, *after]
+    swaps = [
+        leg.pool.swap_instruction(accounts, swap.mint_in, leg.amount_in, leg.min_amount_out)
+        for leg in swap.legs
+    ]
+    unit_limit = _compute_unit_limit(swaps, budget)
+    return [
+        *_build_budget_instructions(unit_limit, budget.unit_price),
+        memo,
+        *before,
+        *swaps,
+        *after,
+    ]
+
+
+def _compute_unit_limit(swaps: Sequence[Instruction], budget: ComputeBudget) -> int:
+    """The limit of the budget is that of one swap that reads no arrays of ticks or bins."""
+    arrays = sum(swap.program_id in _ARRAY_PROGRAMS for swap in swaps)
+    return budget.unit_limit + (len(swaps) - 1) * LEG_COMPUTE_UNITS + arrays * _ARRAYS_COMPUTE_UNITS
 
 
 @lru_cache(16)

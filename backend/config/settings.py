@@ -18,6 +18,7 @@ from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.redis_url import parse_redis_url
+from backend.config.routing_settings import RoutingSettings
 from backend.config.server_settings import ServerSettings
 from backend.domain.spelling import suggest_name
 
@@ -37,10 +38,10 @@ class ConfigurationError(Exception):
     """A setting is invalid; the message names it and the reason."""
 
 
-class Settings(ApiSettings, ExecutionSettings, ServerSettings):
+class Settings(ApiSettings, ExecutionSettings, RoutingSettings, ServerSettings):
     """All settings with their defaults."""
 
-    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all three bases
+    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all four bases
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 

@@ -38,7 +38,7 @@ from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
 from backend.triggers.offers.recent_markets import RecentMarkets
-from backend.venues import VENUES
+from backend.venues import DEFAULT_VENUES
 
 
 def new_id() -> UUID:
@@ -127,7 +127,7 @@ async def open_api_services(
                 cursor_key=cursor_key,
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
-                listing=ListingProbe(VENUES[0], shared.rpc),
+                listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),
                 new_id=new_id,
                 now=now,
             )

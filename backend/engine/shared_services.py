@@ -25,15 +25,14 @@ from backend.config import ConfigurationError, Settings
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.router import build_router
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
 from backend.routing.launch_router import LaunchRouter
 from backend.routing.launched_pools import LaunchedPoolReader
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
-from backend.routing.pool_reader import AccountReader
 from backend.routing.router import Router
-from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe, observe_queue, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
@@ -43,7 +42,7 @@ from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
-from backend.venues import VENUES
+from backend.venues import DEFAULT_VENUES, VENUES
 
 DATABASE_CONNECTIONS_MAX = 10
 
@@ -96,7 +95,13 @@ async def open_shared_services(
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(pool, rpc)
-        router = _build_router(settings, balances, subscriptions, launches)
+        router = build_router(
+            settings,
+            balances,
+            subscriptions,
+            PoolFinder(VENUES, rpc, FoundPools(pool)),
+            LaunchRouter(launches.finder, launches.reader),
+        )
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
@@ -183,28 +188,8 @@ async def _open_subscriptions(
 
 
 def _build_launches(pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
-    tokens, finder = TokenRegistry(), PoolFinder(VENUES, rpc, FoundPools(pool))
+    tokens, finder = TokenRegistry(), PoolFinder(DEFAULT_VENUES, rpc, FoundPools(pool))
     return LaunchServices(tokens, Mints(pool, rpc, tokens), finder, LaunchedPoolReader(rpc))
-
-
-def _build_router(
-    settings: Settings,
-    reader: AccountReader,
-    subscriptions: NodeSubscriptions | None,
-    launches: LaunchServices,
-) -> Router:
-    subscribed = None
-    if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
-        subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
-    return Router(
-        VENUES,
-        reader,
-        timeout_s=settings.quote_timeout_s,
-        age_max_s=settings.quote_age_s,
-        max_price_impact_bps=settings.max_price_impact_bps,
-        subscribed=subscribed,
-        launches=LaunchRouter(launches.finder, launches.reader),
-    )
 
 
 def _require_url(url: str | None, name: str) -> str:

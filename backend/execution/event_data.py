@@ -54,7 +54,7 @@ def describe_fill(
         "networkFeeLamports": fill.fee_lamports,
     }
     if route is not None:
-        data["realizedSlippage"] = format_slippage(route.quote.amount_out, fill.amount_out)
+        data["realizedSlippage"] = format_slippage(route.amount_out, fill.amount_out)
     return data
 
 

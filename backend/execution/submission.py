@@ -16,7 +16,13 @@ from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
-from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
+from backend.chain.transactions import (
+    ComputeBudget,
+    SwapLeg,
+    SwapParameters,
+    build_swap,
+    derive_wrap_seed,
+)
 from backend.chain.wallet import Wallet
 from backend.domain.conditions import Launch
 from backend.domain.errors import EngineError, Unavailable
@@ -92,11 +98,9 @@ class TransactionSubmitter:
         ``Unavailable`` for what is the node's fault.
         """
         swap = SwapParameters(
-            route.pool,
+            [SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out) for leg in route.legs],
             Pubkey.from_string(terms.token_in.mint),
             Pubkey.from_string(terms.token_out.mint),
-            terms.amount_in,
-            route.min_amount_out,
             derive_wrap_seed(order_id, attempt),
         )
         blockhash = await self._blockhash.get()
@@ -164,7 +168,7 @@ def _find_min_slot(terms: OrderTerms, route: Route, blockhash: Blockhash) -> int
     It must know the blockhash; a pool that has just opened may be newer than that.
     """
     is_new = isinstance(terms.condition, Launch)
-    return max(blockhash.slot, route.quote.slot) if is_new else blockhash.slot
+    return max(blockhash.slot, route.slot) if is_new else blockhash.slot
 
 
 def _report_resend_failure(sent: asyncio.Future[str]) -> None:

@@ -40,7 +40,7 @@ class LaunchRouter:
         chosen, least = choose_quote(terms, list(quotes), missing)
         others = (quote for quote in quotes if quote is not chosen)
         # Several may be of one venue: the first is the one that its figures are compared with.
-        return Route(chosen, quotes[chosen].pool, (chosen, *others), tuple(missing), least)
+        return Route.of_pool((quotes[chosen].pool, chosen), [chosen, *others], missing, least)
 
     async def _quote(
         self, terms: OrderTerms, pair: MintPair

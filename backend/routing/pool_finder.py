@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected, Transient
+from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.store.errors import translate_errors
 from backend.store.launches.found_pools import FoundPools, StoredPool
 from backend.venues.venue import Account, Venue
@@ -34,6 +35,10 @@ class ProgramLister(Protocol):
     ) -> tuple[int, dict[Pubkey, Account]]:
         """The slot, and the accounts of a program that pass all filters, by address."""
         ...
+
+
+class PoolNode(ProgramLister, AccountReader, Protocol):
+    """The part of a node's JSON-RPC client that finds pools."""
 
 
 class FoundPool(NamedTuple):
@@ -59,7 +64,7 @@ def sort_pair(mint_a: Pubkey, mint_b: Pubkey) -> MintPair:
 class PoolFinder:
     """The pools of pairs that are known in this process, and where to look for more."""
 
-    def __init__(self, venues: Sequence[Venue], node: ProgramLister, store: FoundPools) -> None:
+    def __init__(self, venues: Sequence[Venue], node: PoolNode, store: FoundPools) -> None:
         self._venues = venues
         self._node = node
         self._store = store
@@ -129,12 +134,38 @@ class PoolFinder:
             self._remember(each)
         return True
 
+    async def identify(self, addresses: Sequence[Pubkey]) -> list[FoundPool]:
+        """Find out which pools are at some addresses; what is no pool of a venue is left out.
+
+        Raises ``Transient``, and ``Rejected`` if the node does not answer.
+        """
+        found: list[FoundPool] = []
+        for at in range(0, len(addresses), KEYS_MAX):
+            part = addresses[at : at + KEYS_MAX]
+            _, accounts = await self._node.get_multiple_accounts(part)
+            for address, account in zip(part, accounts, strict=True):
+                venue = None if account is None else self._programs.get(str(account.owner))
+                if venue is not None and account is not None:
+                    pair = _read_pair(venue, account)
+                    if pair is not None:
+                        found.append(FoundPool(address, venue, pair))
+        return found
+
     def forget(self, pair: MintPair) -> None:
         """Forget the pools of a pair, which can be loaded again."""
         self._known.pop(pair, None)
 
     def _remember(self, pool: FoundPool) -> None:
         self._known[pool.pair][pool.address] = pool
+
+
+def _read_pair(venue: Venue, account: Account) -> MintPair | None:
+    """The mints of a pool by its account; ``None`` if that is none."""
+    search, data = venue.search, account.data
+    if len(data) < search.data_size:
+        return None
+    one, other = (Pubkey(data[at : at + 32]) for at in search.mint_offsets)
+    return None if one == other else sort_pair(one, other)
 
 
 def _is_pool_of(venue: Venue, account: Account, pair: MintPair) -> bool:

@@ -1,6 +1,7 @@
 """Reads the pools of one venue, coalescing the reads of many orders.
 
-A pool that the node's notifications keep current is not read.
+A pool that the node's notifications keep current is not read. Of a pool whose quotes depend on
+accounts about its price, those are read that the last read suggests, and those that quotes lacked.
 
 Orders that arrive while a read is in flight share the next one; orders that arrive shortly after
 a read share its result. A read may begin before its order is claimed, and takes place meanwhile.
@@ -15,8 +16,7 @@ from typing import Final, Protocol
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError, Rejected, Unavailable
-from backend.routing.route import NO_POOL_CODE
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Unavailable
 from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe_node
 from backend.runtime.coalescer import Coalescer
@@ -29,9 +29,13 @@ READ_BATCH_TARGET = 50
 READ_DELAY_MAX_S = 0.005
 """A read costs the same for one order as for a thousand, so under full load it waits this long."""
 
-_NEVER: Final = (float("-inf"), None)
+LACKED_MAX: Final = 24
+"""Most accounts of a pool that are read because quotes lacked them."""
+LACKED_S: Final = 20.0
+"""So long after a quote lacked accounts they are read."""
 
-MintPair = tuple[Pubkey, Pubkey]
+_NEVER: Final = (float("-inf"), None)
+_NOTHING_LACKED: Final[tuple[float, tuple[Pubkey, ...]]] = (float("-inf"), ())
 
 
 class AccountReader(Protocol):
@@ -54,7 +58,6 @@ class PoolReader:
         *,
         timeout_s: float,
         age_max_s: float,
-        pools: Mapping[MintPair, Pubkey],
         subscribed: SubscribedPools | None = None,
     ) -> None:
         self.dex = venue.dex
@@ -63,13 +66,17 @@ class PoolReader:
         self._node = node
         self._timeout_s = timeout_s
         self._age_max_s = age_max_s
-        self._pools = pools
         self._recent: dict[Pubkey, tuple[float, Pool]] = {}
         self._ahead: dict[Pubkey, tuple[float, asyncio.Future[Pool]]] = {}
         self._accounts: dict[Pubkey, Sequence[Pubkey]] = {}
+        self._guesses: dict[Pubkey, Sequence[Pubkey]] = {}
+        """The accounts about the price of each pool that has such."""
+        self._lacked: dict[Pubkey, tuple[float, tuple[Pubkey, ...]]] = {}
+        """The accounts that quotes of a pool lacked, and when."""
+        self._quoted: set[Pubkey] = set()
         self._reads: Coalescer[Pubkey, Pool] = Coalescer(
             self._read,
-            name=f"read pools of {venue.dex}",
+            name=f"read pools of {venue.dex}/{venue.name}",
             items_max=100_000,
             calls_max=CONCURRENT_READS_MAX,
             batch_target=READ_BATCH_TARGET,
@@ -77,12 +84,23 @@ class PoolReader:
         )
         self.run = self._reads.run
 
-    def read(self, mint_in: Pubkey, mint_out: Pubkey) -> asyncio.Future[Pool]:
-        """Read the pool of two tokens, at most ``age_max_s`` old.
+    def look(self, address: Pubkey) -> asyncio.Future[Pool]:
+        """Read a pool that nobody may quote; the future raises as that of ``read``."""
+        return self._reads.submit_nowait(address)
+
+    def read_more(self, address: Pubkey, keys: Sequence[Pubkey]) -> asyncio.Future[Pool]:
+        """Read a pool again, with accounts that a quote of it lacked."""
+        _, known = self._lacked.get(address, _NOTHING_LACKED)
+        lacked = tuple(dict.fromkeys([*known, *keys]))[-LACKED_MAX:]
+        self._lacked[address] = asyncio.get_running_loop().time(), lacked
+        return self._reads.submit_nowait(address)
+
+    def read(self, address: Pubkey) -> asyncio.Future[Pool]:
+        """Read a pool for a quote, at most ``age_max_s`` old.
 
         The future raises ``Rejected``, ``Transient`` or ``Unavailable``.
         """
-        address = self._find_pool(mint_in, mint_out)
+        self._quoted.add(address)
         known = self._get_subscribed(address) or self._get_recent(address)
         if known is not None:
             result: asyncio.Future[Pool] = asyncio.get_running_loop().create_future()
@@ -95,9 +113,8 @@ class PoolReader:
             return self._reads.submit_nowait(address)
         return _follow(ahead)
 
-    def prefetch(self, mint_in: Pubkey, mint_out: Pubkey) -> None:
-        """Begin to read the pool of two tokens, unless one that is new enough is known."""
-        address = self._find_pool(mint_in, mint_out)
+    def prefetch(self, address: Pubkey) -> None:
+        """Begin to read a pool, unless a state that is new enough is known."""
         if self._subscribed is not None and self._subscribed.get(address) is not None:
             return
         now = asyncio.get_running_loop().time()
@@ -105,10 +122,6 @@ class PoolReader:
         if now - max(known_at) >= self._age_max_s > 0:
             with suppress(Unavailable):  # too much waits already
                 self._ahead[address] = now, self._reads.submit_nowait(address)
-
-    def _find_pool(self, mint_in: Pubkey, mint_out: Pubkey) -> Pubkey:
-        key = (mint_in, mint_out) if bytes(mint_in) < bytes(mint_out) else (mint_out, mint_in)
-        return self._pools.get(key) or self._venue.derive_pool_address(*key)
 
     def _get_subscribed(self, address: Pubkey) -> Pool | None:
         if self._subscribed is None:
@@ -144,8 +157,9 @@ class PoolReader:
     async def _read_pools(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:
         unknown = [address for address in addresses if address not in self._accounts]
         pools = await self._discover_accounts(unknown)
-        for group in _group_by_account_count(addresses, self._accounts):
-            keys = list(dict.fromkeys(key for pool in group for key in self._accounts[pool]))
+        wanted = {each: self._list_keys(each) for each in addresses if each in self._accounts}
+        for group in _group_by_account_count(wanted):
+            keys = list(dict.fromkeys(key for pool in group for key in wanted[pool]))
             requested_at = asyncio.get_running_loop().time()
             try:
                 slot, values = await self._node.get_multiple_accounts(keys)
@@ -159,10 +173,25 @@ class PoolReader:
                 except EngineError as error:
                     pools[address] = error
                     continue
-                if self._subscribed is not None:
-                    own = {key: accounts[key] for key in self._accounts[address]}
+                own = {key: accounts[key] for key in wanted[address]}
+                guess = self._venue.guess_accounts(address, own)
+                if guess:  # they change with the price, so there is nothing to subscribe to
+                    self._guesses[address] = guess
+                elif self._subscribed is not None and address in self._quoted:
                     self._subscribed.store(self._venue, address, own, slot, requested_at)
         return pools
+
+    def _list_keys(self, address: Pubkey) -> Sequence[Pubkey]:
+        """The accounts that a pool is read with; at most as many as fit one response."""
+        fixed = self._accounts[address]
+        guess = self._guesses.get(address, ())
+        lacked_at, lacked = self._lacked.get(address, _NOTHING_LACKED)
+        if lacked and asyncio.get_running_loop().time() - lacked_at > LACKED_S:
+            del self._lacked[address]
+            lacked = ()
+        if not guess and not lacked:
+            return fixed
+        return list(dict.fromkeys([*fixed, *guess, *lacked]))[:KEYS_MAX]
 
     async def _discover_accounts(
         self, addresses: Sequence[Pubkey]
@@ -179,7 +208,9 @@ class PoolReader:
                 try:
                     if account is None:
                         raise Rejected(NO_POOL_CODE, f"{self.dex} has no pool of these tokens")
-                    self._accounts[address] = self._venue.list_accounts(address, account)
+                    fixed = self._venue.list_accounts(address, account)
+                    self._guesses[address] = self._venue.guess_accounts(address, {address: account})
+                    self._accounts[address] = fixed
                 except EngineError as error:
                     errors[address] = error
         return errors
@@ -203,16 +234,12 @@ def _follow(read: asyncio.Future[Pool]) -> asyncio.Future[Pool]:
     return follower
 
 
-def _group_by_account_count(
-    addresses: Sequence[Pubkey], accounts: Mapping[Pubkey, Sequence[Pubkey]]
-) -> list[list[Pubkey]]:
-    """Group the known pools so that the accounts of each group fit one response."""
+def _group_by_account_count(accounts: Mapping[Pubkey, Sequence[Pubkey]]) -> list[list[Pubkey]]:
+    """Group pools so that the accounts of each group fit one response."""
     groups: list[list[Pubkey]] = []
     capacity = 0
-    for address in addresses:
-        if address not in accounts:
-            continue
-        count = len(accounts[address])
+    for address, keys in accounts.items():
+        count = len(keys)
         if count > capacity:
             groups.append([])
             capacity = KEYS_MAX

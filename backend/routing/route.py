@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount
+from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount, format_ratio
 from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote
 from backend.venues.venue import Pool
 
-NO_POOL_CODE = "no_pool"
 PRICE_IMPACT_CODE = "price_impact_too_high"
 MIN_OUT_CODE = "min_out_not_met"
 GUARDS_CODE = "guards_not_met"
@@ -20,46 +19,170 @@ GUARDS_CODE = "guards_not_met"
 UNMET_TERMS_CODES = frozenset({PRICE_IMPACT_CODE, MIN_OUT_CODE, GUARDS_CODE})
 """The codes of an order that could be filled, but not at its terms."""
 _PERCENT_DECIMALS = 2
+_IMPROVEMENT_DIGITS = 4
 _E9_PER_BPS = E9 // BPS
 
 
 @dataclass(frozen=True, slots=True)
 class MissingQuote:
-    """A venue without a quote, and the error that explains it."""
+    """A pool without a quote, and the error that explains it; an exchange if it has no pool."""
 
     dex: Dex
     error: EngineError
+    program: str | None = None
+    pool: str | None = None
 
     def to_json(self) -> dict[str, str]:
         """Convert to JSON for clients."""
-        return {"dex": self.dex.value, "code": self.error.code, "reason": self.error.reason}
+        shown = {"dex": self.dex.value}
+        if self.program is not None and self.pool is not None:
+            shown |= {"program": self.program, "pool": self.pool}
+        return {**shown, "code": self.error.code, "reason": self.error.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One swap of a route: a part of the order's amount through one pool.
+
+    ``min_amount_out`` is what the pool's program enforces, in base units.
+    """
+
+    pool: Pool
+    quote: Quote
+    min_amount_out: int
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The chosen quote with its pool, all quotes, and the venues without one.
+    """The swaps of an order with all quotes, and the venues without one.
 
-    ``min_amount_out`` is the minimum output that the transaction enforces, in base units.
+    The legs swap parts of the amount side by side, the largest first. ``min_amount_out`` is what
+    they bring at least, as the transaction enforces: the sum of what each of them does.
+    ``left_out`` is the number of the pair's pools that were not quoted.
     """
 
-    quote: Quote
-    pool: Pool
+    legs: tuple[Leg, ...]
     quotes: tuple[Quote, ...]
     missing: tuple[MissingQuote, ...]
     min_amount_out: int
+    left_out: int = 0
+
+    @classmethod
+    def of_pool(
+        cls,
+        chosen: tuple[Pool, Quote],
+        quotes: Sequence[Quote],
+        missing: Sequence[MissingQuote],
+        min_amount_out: int,
+        left_out: int = 0,
+    ) -> Route:
+        """The route of one leg."""
+        leg = Leg(*chosen, min_amount_out)
+        return cls((leg,), tuple(quotes), tuple(missing), min_amount_out, left_out)
+
+    @property
+    def quote(self) -> Quote:
+        """The quote of the leg that pays most."""
+        return self.legs[0].quote if len(self.legs) == 1 else self._main.quote
+
+    @property
+    def pool(self) -> Pool:
+        """The pool of the leg that pays most."""
+        return self._main.pool
+
+    @property
+    def amount_out(self) -> int:
+        """What all legs pay, in base units."""
+        return sum(leg.quote.amount_out for leg in self.legs)
+
+    @property
+    def slot(self) -> int:
+        """The newest slot that a leg's pool was read in."""
+        return max(leg.quote.slot for leg in self.legs)
+
+    @property
+    def price_impact_e9(self) -> int:
+        """The price impact of all legs, each weighted by its part of the amount, rounded up."""
+        amount = sum(leg.quote.amount_in for leg in self.legs)
+        impact = sum(leg.quote.price_impact_e9 * leg.quote.amount_in for leg in self.legs)
+        return ceil_div(impact, amount)
+
+    @property
+    def _main(self) -> Leg:
+        return max(self.legs, key=lambda leg: leg.quote.amount_out)
 
     def to_json(self, terms: OrderTerms) -> dict[str, Any]:
-        """Convert to JSON for clients."""
-        out = terms.token_out
+        """Convert to JSON for clients. Of one leg, the quote of its pool says all."""
+        out, main = terms.token_out, self.quote
         route: dict[str, Any] = {
-            "dex": self.quote.dex.value,
+            "dex": main.dex.value,
+            "program": main.program,
+            "pool": main.pool,
             "quotes": quotes_to_json(terms, self.quotes),
             "minAmountOut": format_amount(self.min_amount_out, out.decimals),
-            "venueFees": self.quote.fees_to_json(terms.token_in, out),
+            "venueFees": _add_fees(self.legs).fees_to_json(terms.token_in, out),
         }
+        if len(self.legs) > 1:
+            route["legs"] = [_leg_to_json(leg, terms) for leg in self.legs]
+            route["amountOut"] = format_amount(self.amount_out, out.decimals)
+            route["priceImpact"] = format_ratio(self.price_impact_e9, E9)
+            route["improvementBps"] = self._compute_improvement(terms)
+        if self.left_out:
+            route["leftOut"] = self.left_out
         if self.missing:
             route["unavailable"] = [venue.to_json() for venue in self.missing]
         return route
+
+    def _compute_improvement(self, terms: OrderTerms) -> str | None:
+        """How much more the legs pay than the best pool alone, in basis points.
+
+        ``None`` if no pool alone fills the order within its price impact cap.
+        """
+        steep = _select_steep(terms, self.quotes)
+        single = max(
+            (quote.amount_out for quote in self.quotes if quote not in steep), default=None
+        )
+        if single is None:
+            return None
+        return format_ratio((self.amount_out - single) * BPS, single, _IMPROVEMENT_DIGITS)
+
+
+def split_minimum(quotes: Sequence[Quote], min_amount_out: int) -> list[int]:
+    """Divide a minimum over the legs as what they pay, each at least 1; they sum up to it.
+
+    ``min_amount_out`` is at most what they pay, so no leg has to bring more than its quote.
+    """
+    total = sum(quote.amount_out for quote in quotes)
+    minimums = [max(quote.amount_out * min_amount_out // total, 1) for quote in quotes]
+    missing = min_amount_out - sum(minimums)
+    for i, quote in enumerate(quotes):
+        change = max(min(missing, quote.amount_out - minimums[i]), 1 - minimums[i])
+        minimums[i] += change
+        missing -= change
+    return minimums
+
+
+def _leg_to_json(leg: Leg, terms: OrderTerms) -> dict[str, object]:
+    quote, token_in, token_out = leg.quote, terms.token_in, terms.token_out
+    return {
+        "dex": quote.dex.value,
+        "program": quote.program,
+        "pool": quote.pool,
+        "tokenIn": token_in.symbol,
+        "tokenOut": token_out.symbol,
+        "amountIn": format_amount(quote.amount_in, token_in.decimals),
+        "amountOut": format_amount(quote.amount_out, token_out.decimals),
+        "share": format_ratio(quote.amount_in, terms.amount_in),
+        "fee": format_ratio(quote.fee_e9, E9),
+        "priceImpact": format_ratio(quote.price_impact_e9, E9),
+        "minAmountOut": format_amount(leg.min_amount_out, token_out.decimals),
+    }
+
+
+def _add_fees(legs: Sequence[Leg]) -> Quote:
+    """A quote with the fees of all legs."""
+    fees_in, fees_out = zip(*(leg.quote.fees for leg in legs), strict=True)
+    return replace(legs[0].quote, fees=(sum(fees_in), sum(fees_out)))
 
 
 def choose_quote(

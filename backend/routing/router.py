@@ -1,54 +1,48 @@
-"""The router: quotes an order on all venues concurrently and chooses between the quotes.
+"""The router: quotes an order on the pools of its pair concurrently, and chooses between them.
 
-The venues are read in one request, and each apart from the others when that fails, under its own
-timeout: a slow or failed venue costs an order only that venue's quote.
+The pools are read in one request, and those of each venue apart when that fails, under their own
+timeout: a slow or failed venue costs an order only that venue's quotes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
 from backend.domain.conditions import Launch
-from backend.domain.errors import EngineError
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import Dex, Quote
+from backend.domain.quotes import Quote
 from backend.routing.joint_reader import JointReader
 from backend.routing.launch_router import LaunchRouter
-from backend.routing.pool_reader import AccountReader, MintPair, PoolReader
-from backend.routing.route import MissingQuote, Route, choose_quote
+from backend.routing.offers import Offers
+from backend.routing.pool_finder import FoundPool
+from backend.routing.pool_reader import AccountReader, PoolReader
+from backend.routing.pool_registry import DerivedPools, PairPools, PoolDirectory
+from backend.routing.route import MissingQuote, Route
+from backend.routing.splitter import Splitter
 from backend.routing.subscribed_pools import SubscribedPools
-from backend.runtime import observe
-from backend.venues.venue import Pool, Venue
+from backend.runtime import observe, observe_routing
+from backend.venues.venue import AccountsMissing, Pool, Venue
 
-
-@dataclass(frozen=True, slots=True)
-class Offers:
-    """What the venues offer for ``terms``: a quote of a pool, or an error that explains why not."""
-
-    terms: OrderTerms
-    quotes: tuple[Quote, ...]
-    pools: tuple[Pool, ...]
-    missing: tuple[MissingQuote, ...]
-
-    def choose_route(self) -> Route:
-        """Choose between the quotes. Raises ``Rejected`` or ``Transient`` as ``choose_quote``."""
-        chosen, min_amount_out = choose_quote(self.terms, self.quotes, self.missing)
-        pool = self.pools[self.quotes.index(chosen)]
-        return Route(chosen, pool, self.quotes, self.missing, min_amount_out)
+QUOTE_READS_MAX: Final = 3
+"""So often a pool is read again for a quote that lacks accounts."""
+_REFUSALS: Final = frozenset({"no_pool", "bad_pool", "pool_disabled", "not_open", "no_liquidity"})
+"""The codes of a pool that may not be quoted for long."""
 
 
 class Router:
-    """Quotes orders on every venue; ``run`` must be running.
+    """Quotes orders on the pools of their pair; ``run`` must be running.
 
-    A quote uses a pool that was read at most ``age_max_s`` ago. ``pools`` overrides the venues'
-    default pools. ``max_price_impact_bps`` is the cap for orders that have none of their own.
-    ``subscribed`` are the pools that need not be read, ``launches`` routes the orders that buy from
-    a new pool.
+    A quote uses a pool that was read at most ``age_max_s`` ago. ``directory`` knows the pools of
+    each pair: without one, they are the default pools of ``venues``. ``max_price_impact_bps`` is
+    the cap for orders that have none of their own. ``subscribed`` are the pools that need not be
+    read, ``launches`` routes the orders that buy from a new pool, ``splitter`` splits orders.
     """
 
     def __init__(
@@ -58,94 +52,159 @@ class Router:
         *,
         timeout_s: float,
         age_max_s: float = 0,
-        pools: Mapping[Dex, Mapping[MintPair, Pubkey]] | None = None,
+        directory: PoolDirectory | None = None,
         max_price_impact_bps: int | None = None,
         subscribed: SubscribedPools | None = None,
         launches: LaunchRouter | None = None,
+        splitter: Splitter | None = None,
     ) -> None:
         self._subscribed = subscribed
         self._launches = launches
+        self._splitter = splitter
         self._max_price_impact_bps = max_price_impact_bps
-        overrides = pools or {}
+        self._directory = directory or DerivedPools(venues)
         accounts = JointReader(node, patience_s=timeout_s / 2)
-        self._readers = [
-            PoolReader(
-                venue,
-                accounts,
-                timeout_s=timeout_s,
-                age_max_s=age_max_s,
-                pools=overrides.get(venue.dex, {}),
-                subscribed=subscribed,
+        self._readers: dict[Venue, PoolReader] = {
+            venue: PoolReader(
+                venue, accounts, timeout_s=timeout_s, age_max_s=age_max_s, subscribed=subscribed
             )
             for venue in venues
-        ]
+        }
 
     async def run(self) -> None:
         """Serve the reads of pools until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for reader in self._readers:
+            for reader in self._readers.values():
                 tasks.create_task(reader.run())
+            tasks.create_task(self._directory.run(self._look_at_pool))
             if self._subscribed is not None:
                 tasks.create_task(self._subscribed.run())
 
     async def route(self, terms: OrderTerms) -> Route:
-        """Quote an order on every venue and choose.
+        """Quote an order on every pool and choose.
 
         Raises ``Rejected`` or ``Transient`` as ``choose_quote`` does.
         """
         if self._launches is not None and isinstance(terms.condition, Launch):
-            return await self._launches.route(self._with_cap(terms))
-        return (await self.collect_offers(terms)).choose_route()
+            route = await self._launches.route(self._with_cap(terms))
+        else:
+            route = (await self.collect_offers(terms)).choose_route()
+        observe_routing.route_chosen(len(route.legs))
+        return route
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
         """Begin to read the pools of two tokens, for a quote that is about to be asked for."""
-        mint_in, mint_out = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
-        for reader in self._readers:
-            reader.prefetch(mint_in, mint_out)
+        for each in self._list_pools(token_in, token_out).quoted:
+            self._readers[each.venue].prefetch(each.address)
 
     async def read_pools(
         self, pairs: Sequence[tuple[Token, Token]]
     ) -> list[tuple[list[Pool], list[MissingQuote]]]:
-        """Read the pools of many pairs at once: those of each pair, and the venues without one."""
-        reads = []
-        for token_a, token_b in pairs:
-            mints = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
-            reads.append([(reader, reader.read(*mints)) for reader in self._readers])
+        """Read the pools of many pairs at once: those of each pair, and those without a state."""
+        reads = [self._begin_reads(self._list_pools(*pair).quoted) for pair in pairs]
         return [await _await_pools(each) for each in reads]
+
+    async def collect_offers(self, terms: OrderTerms) -> Offers:
+        """Quote an order on every pool that its constraints allow."""
+        terms = self._with_cap(terms)
+        listed = self._list_pools(terms.token_in, terms.token_out)
+        mint_in = Pubkey.from_string(terms.token_in.mint)
+        quotes: list[Quote] = []
+        pools: list[Pool] = []
+        readable: list[Pool] = []
+        missing: list[MissingQuote] = []
+        for found, read in self._begin_reads(_select_allowed(terms, listed.quoted)):
+            try:
+                pool = await read
+                readable.append(pool)
+                pool, quote = await self._quote(found, pool, mint_in, terms.amount_in)
+                readable[-1] = pool
+                quotes.append(quote)
+                pools.append(pool)
+            except EngineError as error:
+                missing.append(_explain(found, error))
+                observe.quote_failed(found.venue.dex, error.code, error.reason)
+                if error.code in _REFUSALS:
+                    self._directory.report_refusal(*found.pair)
+        return Offers(
+            terms,
+            tuple(quotes),
+            tuple(pools),
+            _drop_absent(missing, quotes),
+            tuple(readable),
+            listed.left_out,
+            self._splitter,
+        )
+
+    async def _quote(
+        self, found: FoundPool, pool: Pool, mint_in: Pubkey, amount_in: int
+    ) -> tuple[Pool, Quote]:
+        """Quote a pool, which is read again as long as the quote lacks accounts."""
+        for _ in range(QUOTE_READS_MAX):
+            try:
+                return pool, pool.quote(mint_in, amount_in)
+            except AccountsMissing as error:
+                pool = await self._readers[found.venue].read_more(found.address, error.keys)
+        return pool, pool.quote(mint_in, amount_in)
+
+    def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
+        mint_a, mint_b = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
+        return self._directory.list_pools(mint_a, mint_b)
+
+    def _begin_reads(
+        self, pools: Sequence[FoundPool]
+    ) -> list[tuple[FoundPool, asyncio.Future[Pool]]]:
+        return [(each, self._readers[each.venue].read(each.address)) for each in pools]
+
+    def _look_at_pool(self, venue: Venue, address: Pubkey) -> asyncio.Future[Pool]:
+        return self._readers[venue].look(address)
 
     def _with_cap(self, terms: OrderTerms) -> OrderTerms:
         if terms.max_price_impact_bps is None:
             return replace(terms, max_price_impact_bps=self._max_price_impact_bps)
         return terms
 
-    async def collect_offers(self, terms: OrderTerms) -> Offers:
-        """Quote an order on every venue."""
-        terms = self._with_cap(terms)
-        mint_in = Pubkey.from_string(terms.token_in.mint)
-        mint_out = Pubkey.from_string(terms.token_out.mint)
-        reads = [(reader, reader.read(mint_in, mint_out)) for reader in self._readers]
-        quotes: list[Quote] = []
-        pools: list[Pool] = []
-        missing: list[MissingQuote] = []
-        for reader, read in reads:
-            try:
-                pool = await read
-                quotes.append(pool.quote(mint_in, terms.amount_in))
-                pools.append(pool)
-            except EngineError as error:
-                missing.append(MissingQuote(reader.dex, error))
-                observe.quote_failed(reader.dex, error.code, error.reason)
-        return Offers(terms, tuple(quotes), tuple(pools), tuple(missing))
+
+def _select_allowed(terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
+    """The pools that an order's constraints allow. Raises ``Rejected`` if there is none."""
+    constraints = terms.constraints
+    if constraints is None:
+        return pools
+    allowed = [
+        each
+        for each in pools
+        if constraints.allows(each.venue.dex.value, each.venue.name, str(each.address))
+    ]
+    if not allowed:
+        raise Rejected(NO_POOL_CODE, "no pool of these tokens is among those that the order allows")
+    return allowed
+
+
+def _explain(found: FoundPool, error: EngineError) -> MissingQuote:
+    if error.code == NO_POOL_CODE:
+        return MissingQuote(found.venue.dex, error)
+    return MissingQuote(found.venue.dex, error, found.venue.name, str(found.address))
+
+
+def _drop_absent(
+    missing: Sequence[MissingQuote], quotes: Sequence[Quote]
+) -> tuple[MissingQuote, ...]:
+    """Leave out the default pools that do not exist, of exchanges that have other pools."""
+    others = {quote.dex for quote in quotes}
+    others |= {each.dex for each in missing if each.error.code != NO_POOL_CODE}
+    return tuple(
+        each for each in missing if each.error.code != NO_POOL_CODE or each.dex not in others
+    )
 
 
 async def _await_pools(
-    reads: Sequence[tuple[PoolReader, asyncio.Future[Pool]]],
+    reads: Sequence[tuple[FoundPool, asyncio.Future[Pool]]],
 ) -> tuple[list[Pool], list[MissingQuote]]:
     pools: list[Pool] = []
     missing: list[MissingQuote] = []
-    for reader, read in reads:
+    for found, read in reads:
         try:
             pools.append(await read)
         except EngineError as error:
-            missing.append(MissingQuote(reader.dex, error))
+            missing.append(_explain(found, error))
     return pools, missing

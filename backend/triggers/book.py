@@ -60,6 +60,10 @@ class Market(Protocol):
         """The best quote within the cap; ``None`` if no pool gives one."""
         ...
 
+    def select_followed(self) -> Market:
+        """The market that trailing stops follow."""
+        ...
+
     def list_peak_pools(self) -> Sequence[PeakPool] | None:
         """The pools as peaks for trailing stops; ``None`` if their payments have no bounds."""
         ...
@@ -188,14 +192,16 @@ class TriggerBook:
         update = BookUpdate()
         if not is_fresh(market.slot, current_slot):
             return update
-        pools = market.list_peak_pools() if market.is_complete and self._trailing else None
+        followed = market.select_followed()
+        pools = followed.list_peak_pools() if market.is_complete and self._trailing else None
         for order_id in sorted(self._find_candidates(market, pools)):
             order = self._orders[order_id]
             if needs_best_price(order.condition) and not market.is_complete:
                 continue
-            self._observe(order, market, update)
+            is_trailing = isinstance(order.condition, TrailingStop)
+            self._observe(order, followed if is_trailing else market, update)
         if market.is_complete and self._trailing:
-            self._add_peaks(market.list_peak_pools() if pools is None else pools, update)
+            self._add_peaks(followed.list_peak_pools() if pools is None else pools, update)
         return update
 
     def _add_peaks(self, pools: Sequence[PeakPool] | None, update: BookUpdate) -> None:

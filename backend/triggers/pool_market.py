@@ -9,7 +9,7 @@ largest from below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from solders.pubkey import Pubkey
@@ -21,11 +21,11 @@ from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Quote, best_quote
 from backend.triggers.peaks import Payment, PeakPool
 from backend.venues.spl import TOKEN_2022_PROGRAM
-from backend.venues.venue import Pool
+from backend.venues.venue import AccountsMissing, Pool
 
 HIGHEST_PRICE: Final = PriceRatio(U64_MAX, 1)
 _ROUNDINGS: Final = 4
-"""No venue rounds more often, by one base unit of the token in or out each time."""
+"""No single curve rounds more often, by one base unit of the token in or out each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class PoolMarket:
     slot: int
     is_complete: bool = True
     _spans: dict[Pubkey, _Span] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _followed: PoolMarket | None = field(default=None, init=False, repr=False, compare=False)
 
     def quote(self, amount_in: int, max_price_impact_bps: int | None = None) -> Quote | None:
         """The best quote within the cap; ``None`` if no pool gives one."""
@@ -64,6 +65,19 @@ class PoolMarket:
         floors = (self._find_floor(pool, low, min(high, U64_MAX)) for pool in self.pools)
         return max(floors, default=LOWEST_PRICE)
 
+    def select_followed(self) -> PoolMarket:
+        """The market that trailing stops follow: of the pools that move along one curve, if any.
+
+        What others have paid cannot be remembered for every amount, so following them as well
+        would cost a quote of each order in every slot.
+        """
+        if self._followed is None:
+            pools = [pool for pool in self.pools if pool.is_single_curve] or self.pools
+            followed = self if len(pools) == len(self.pools) else replace(self, pools=pools)
+            object.__setattr__(self, "_followed", followed)
+        assert self._followed is not None
+        return self._followed
+
     def list_peak_pools(self) -> Sequence[PeakPool] | None:
         """The pools as peaks for trailing stops; ``None`` if one has no flat fee."""
         if not all(pool.has_flat_fee(self.mint_in) for pool in self.pools):
@@ -71,15 +85,29 @@ class PoolMarket:
         return [DirectedPool(pool, self.mint_in) for pool in self.pools]
 
     def _find_ceiling(self, pool: Pool, low: int) -> PriceRatio:
-        quote = self._quote(pool, low)
         if self._has_transfer_fee(pool):
             return HIGHEST_PRICE
+        if not pool.is_single_curve:
+            return self._find_marginal_price(pool)
+        quote = self._quote(pool, low)
         if isinstance(quote, Rejected):  # what is too small now may pay for a larger amount
             return HIGHEST_PRICE if quote.code == "zero_output" else LOWEST_PRICE
         remainder = _bound_remainder(quote)
         return HIGHEST_PRICE if remainder is None else PriceRatio(quote.amount_out + remainder, low)
 
+    def _find_marginal_price(self, pool: Pool) -> PriceRatio:
+        """What no amount is paid more than, by a pool of several curves, each worse than the last.
+
+        How much rounding takes from an amount there depends on how many it crosses.
+        """
+        try:
+            return pool.marginal_price(self.mint_in)
+        except (Rejected, AccountsMissing):
+            return HIGHEST_PRICE  # its first price is further away
+
     def _find_floor(self, pool: Pool, low: int, high: int) -> PriceRatio:
+        if not pool.is_single_curve:
+            return LOWEST_PRICE
         span = self._spans.get(pool.address)
         if span is not None and span.low <= low and high <= span.high:
             return span.find_floor(low, high)
@@ -103,6 +131,8 @@ class PoolMarket:
             return pool.quote(self.mint_in, amount_in)
         except Rejected as error:
             return error
+        except AccountsMissing as error:  # so far away that nobody has read it
+            return Rejected(error.code, error.reason)
 
     def _has_transfer_fee(self, pool: Pool) -> bool:
         programs = {pool.token_program(self.mint_in), pool.token_program(self.mint_out)}
@@ -153,7 +183,7 @@ class DirectedPool:
         """The quote of an amount; ``None`` if it does not swap it."""
         try:
             return self.pool.quote(self.mint_in, amount_in)
-        except Rejected:
+        except (Rejected, AccountsMissing):
             return None
 
     def pays_at_least(self, other: PeakPool) -> bool:

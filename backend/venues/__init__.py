@@ -26,8 +26,10 @@ CPMM: Final = Cpmm()
 DAMM_V2: Final = DammV2()
 DLMM: Final = Dlmm()
 
-VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2)
+VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2, AMM_V4, CLMM, DLMM)
 """Every program that orders are routed to."""
+DEFAULT_VENUES: tuple[Venue, ...] = (CPMM, DAMM_V2)
+"""The programs whose pool of two tokens is quoted wherever it exists, without being looked for."""
 HOSTED_VENUES: tuple[HostedVenue, ...] = (CPMM, DAMM_V2, AMM_V4, CLMM, DLMM)
 """The programs that the simulated chain can run."""
 

@@ -134,11 +134,19 @@ class Pool(Protocol):
         """Read what the pool shows of itself to who pays in ``mint_in``."""
         ...
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Whether a swap moves along one curve x · y = k.
+
+        Then it rounds at most four times, by one base unit of either token each time.
+        """
+        ...
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
-        """Whether every amount pays the same share as a fee.
+        """Whether a swap moves along one curve, and every amount pays the same share as a fee.
 
         Then what one base unit in costs, amount in / amount out, is linear in the amount, apart
-        from rounding: both venues move along x · y = k.
+        from rounding.
         """
         ...
 

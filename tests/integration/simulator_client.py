@@ -22,6 +22,7 @@ from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction, SignatureStatus
 from backend.chain.transactions import (
     ComputeBudget,
+    SwapLeg,
     SwapParameters,
     build_swap,
     derive_token_address,
@@ -108,7 +109,7 @@ class SimulatorClient:
         pool = await self.read_pool(venue, *pair)
         seed = derive_wrap_seed(UUID(int=self.built_count), 1)
         swap = SwapParameters(
-            pool, mint_address(pair[0]), mint_address(pair[1]), amount_in, min_out, seed
+            [SwapLeg(pool, amount_in, min_out)], mint_address(pair[0]), mint_address(pair[1]), seed
         )
         recent = await self.rpc.get_latest_blockhash()
         wallet = wallet or self.wallet

@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.transactions import (
     ComputeBudget,
+    SwapLeg,
     SwapParameters,
     build_swap,
     derive_wrap_seed,
@@ -23,7 +24,7 @@ from backend.domain.errors import Rejected
 from backend.domain.orders import Fill
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL
-from backend.venues import VENUES
+from backend.venues import DEFAULT_VENUES
 from backend.venues.mint import read_mint
 from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import Account, Pool, Venue
@@ -39,7 +40,7 @@ Json = Any
 
 
 def find_venue(dex: str) -> Venue:
-    return next(venue for venue in VENUES if venue.dex == dex)
+    return next(venue for venue in DEFAULT_VENUES if venue.dex == dex)
 
 
 def build_filters(venue: Venue, mint_a: str, mint_b: str) -> list[Json]:
@@ -74,7 +75,8 @@ async def swap(
     client: SimulatorClient, pool: Pool, token_in: Token, token_out: Token, amount: int, least: int
 ) -> Fill:
     mints = mint_address(token_in), mint_address(token_out)
-    parameters = SwapParameters(pool, *mints, amount, least, derive_wrap_seed(UUID(int=1), 1))
+    legs = [SwapLeg(pool, amount, least)]
+    parameters = SwapParameters(legs, *mints, derive_wrap_seed(UUID(int=1), 1))
     recent = await client.rpc.get_latest_blockhash()
     unsigned = build_swap(parameters, client.wallet.address, recent, ComputeBudget())
     return await client.land_swap(unsigned.sign(client.wallet), token_out)
@@ -204,7 +206,7 @@ async def test_a_launch_outlives_a_restart_and_opens_at_its_time(data_dir: Path)
 async def test_a_node_may_not_list_what_programs_own(data_dir: Path) -> None:
     async with open_simulator(data_dir, STATIC_PRICES) as client:
         await client.arm_fault(fault="refuse_method", methods=["getProgramAccounts"])
-        response = await client.call_rpc("getProgramAccounts", str(VENUES[0].program))
+        response = await client.call_rpc("getProgramAccounts", str(DEFAULT_VENUES[0].program))
         assert response["error"]["code"] == -32601
 
 

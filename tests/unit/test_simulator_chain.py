@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.chain.rpc.results import Blockhash
-from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
+from backend.chain.transactions import (
+    ComputeBudget,
+    SwapLeg,
+    SwapParameters,
+    build_swap,
+    derive_wrap_seed,
+)
 from backend.chain.wallet import create_paper_wallet
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.ledger import LedgerInUse
@@ -45,7 +51,8 @@ def build_swap_wire(chain: Chain, venue: HostedVenue, number: int = 1) -> bytes:
     recent = Blockhash(chain.clock.blockhash(height), height + 150, slot)
     pool = chain.pools.get_pool(venue.derive_pool_address(SOL, USDC), slot)
     assert pool is not None
-    swap = SwapParameters(pool, SOL, USDC, 10**9, 1, derive_wrap_seed(UUID(int=number), 1))
+    legs = [SwapLeg(pool, 10**9, 1)]
+    swap = SwapParameters(legs, SOL, USDC, derive_wrap_seed(UUID(int=number), 1))
     wallet = create_paper_wallet()
     return build_swap(swap, wallet.address, recent, ComputeBudget()).sign(wallet).wire
 

@@ -20,6 +20,7 @@ from backend.chain.rpc.results import Blockhash, LandedTransaction, TokenBalance
 from backend.chain.transactions import (
     WIRE_BYTES_MAX,
     ComputeBudget,
+    SwapLeg,
     SwapParameters,
     build_swap,
     derive_wrap_seed,
@@ -47,7 +48,8 @@ def build_transaction(
     *,
     seed: str = derive_wrap_seed(ORDER_ID, 1),
 ) -> SignedTransaction:
-    swap = SwapParameters(create_pool(venue, *pair), pair[0], pair[1], 10**9, 1, seed)
+    legs = [SwapLeg(create_pool(venue, *pair), 10**9, 1)]
+    swap = SwapParameters(legs, pair[0], pair[1], seed)
     wallet = create_paper_wallet()
     return build_swap(swap, wallet.address, RECENT_BLOCKHASH, ComputeBudget()).sign(wallet)
 
@@ -109,7 +111,7 @@ def test_the_same_order_and_attempt_is_the_same_transaction() -> None:
 
 
 def test_a_swap_without_a_minimum_is_never_signed() -> None:
-    swap = SwapParameters(create_pool(CPMM, SOL, USDC), SOL, USDC, 10**9, 0, "seed")
+    swap = SwapParameters([SwapLeg(create_pool(CPMM, SOL, USDC), 10**9, 0)], SOL, USDC, "seed")
 
     with pytest.raises(AssertionError):
         build_swap(swap, create_paper_wallet().address, RECENT_BLOCKHASH, ComputeBudget())
@@ -131,9 +133,8 @@ class FixedInstructionPool:
 
 def test_a_program_that_is_not_known_is_never_signed_for() -> None:
     alien = Instruction(Pubkey(bytes([5] * 32)), b"", [])
-    swap = SwapParameters(
-        FixedInstructionPool(create_pool(CPMM, SOL, USDC), alien), SOL, USDC, 1, 1, "seed"
-    )
+    pool = FixedInstructionPool(create_pool(CPMM, SOL, USDC), alien)
+    swap = SwapParameters([SwapLeg(pool, 1, 1)], SOL, USDC, "seed")
 
     with pytest.raises(AssertionError, match="refusing to sign"):
         build_swap(swap, create_paper_wallet().address, RECENT_BLOCKHASH, ComputeBudget())
@@ -148,7 +149,7 @@ def test_a_transaction_that_fits_no_packet_is_rejected() -> None:
 
     with pytest.raises(Rejected) as error:
         build_swap(
-            SwapParameters(wide, SOL, USDC, 1, 1, "seed"),
+            SwapParameters([SwapLeg(wide, 1, 1)], SOL, USDC, "seed"),
             create_paper_wallet().address,
             RECENT_BLOCKHASH,
             ComputeBudget(),

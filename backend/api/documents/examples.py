@@ -36,9 +36,13 @@ EXAMPLES: Final[dict[str, object]] = {
         "slippageBps": 50,
         "maxPriceImpactBps": 500,
         "dex": "meteora",
+        "program": "damm_v2",
+        "pool": "8Ds9o8cTVcTQDvS5VbU2ZbPV1TmRgoF7SuRkPHUnQ5NQ",
         "quotes": [
             {
                 "dex": "raydium",
+                "program": "cpmm",
+                "pool": "7JuwJuNU88gurFnyWeiyGKbFmExMWcmRZntn9imEzdny",
                 "price": "99.6012",
                 "fee": "0.003",
                 "amountOut": "149.4018",
@@ -46,6 +50,8 @@ EXAMPLES: Final[dict[str, object]] = {
             },
             {
                 "dex": "meteora",
+                "program": "damm_v2",
+                "pool": "8Ds9o8cTVcTQDvS5VbU2ZbPV1TmRgoF7SuRkPHUnQ5NQ",
                 "price": "99.8123",
                 "fee": "0.002",
                 "amountOut": "149.71845",

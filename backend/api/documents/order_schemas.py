@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
+from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL
 from backend.api.documents.schema_parts import (
     AMOUNT,
     BASIS_POINTS,
@@ -37,14 +38,6 @@ from backend.api.documents.slice_schemas import (
     SLICES_FILL,
 )
 from backend.domain.lifecycle import Status
-
-ROUTE: Final[Schema] = {
-    "dex": DEX,
-    "quotes": array_schema(schema_ref("Quote"), minItems=1),
-    "minAmountOut": AMOUNT,
-    "venueFees": VENUE_FEES,
-    "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
-}
 
 ORDER: Final[Schema] = {
     "orderId": ID,
@@ -260,9 +253,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "RoutingEvent": _event_schema(
         _status_const(Status.ROUTING), {**_RETRY, **_MET}, *_RETRY, *_MET
     ),
-    "BuildingEvent": _event_schema(
-        _status_const(Status.BUILDING), ROUTE, "unavailable", "venueFees"
-    ),
+    "BuildingEvent": _event_schema(_status_const(Status.BUILDING), ROUTE, *ROUTE_OPTIONAL),
     "SubmittedEvent": _event_schema(
         _status_const(Status.SUBMITTED),
         {"txHash": STRING, "mayLandUntil": MAY_LAND_UNTIL},

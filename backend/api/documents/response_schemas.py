@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
-from backend.api.documents.order_schemas import EVENTS, ORDER, ROUTE
+from backend.api.documents.order_schemas import EVENTS, ORDER
+from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL, ROUTE_SCHEMAS
 from backend.api.documents.schema_parts import (
     ACCEPTED_STATUS,
     AMOUNT,
@@ -13,7 +14,6 @@ from backend.api.documents.schema_parts import (
     BOOLEAN,
     CODE,
     CURSOR,
-    DEX,
     ID,
     NAMED_VALUES,
     NON_NEGATIVE_INTEGER,
@@ -158,19 +158,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "OrderEvents": object_schema({"orderId": ID, "events": array_schema(schema_ref("Event"))}),
     "Event": {"oneOf": [schema_ref(name) for name in EVENTS]},
     **EVENTS,
-    "Quote": object_schema(
-        {
-            "dex": DEX,
-            "price": AMOUNT,
-            "fee": AMOUNT,
-            "amountOut": AMOUNT,
-            "priceImpact": AMOUNT,
-            "refused": object_schema({"code": CODE, "reason": STRING}),
-        },
-        optional=("refused",),
-    ),
-    "Unavailable": object_schema({"dex": DEX, "code": CODE, "reason": STRING}),
-    "Route": object_schema(ROUTE, optional=("unavailable", "venueFees")),
+    **ROUTE_SCHEMAS,
     "Quotes": object_schema(
         {
             "tokenIn": STRING,
@@ -180,7 +168,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "maxPriceImpactBps": BASIS_POINTS,
             **ROUTE,
         },
-        optional=("unavailable", "venueFees"),
+        optional=ROUTE_OPTIONAL,
     ),
     "Stats": object_schema(
         {

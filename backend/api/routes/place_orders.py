@@ -20,11 +20,10 @@ from backend.api.wire.order_types.sniper import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
 from backend.domain.conditions import Launch, PriceCondition
-from backend.domain.errors import EngineError, Rejected, Transient
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderTerms, OrderType
 from backend.domain.times import format_time
-from backend.routing.route import NO_POOL_CODE
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
 

@@ -19,7 +19,7 @@ from backend.domain.tokens import BONK, JUP, KNOWN_TOKENS, RAY, SOL, USDC, USDT,
 from backend.simulator.market.prices import usd_price_e6
 from backend.simulator.options import SimulatorOptions
 from backend.trials.oracle.orders import Direction
-from backend.venues import VENUES
+from backend.venues import DEFAULT_VENUES
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR
 from backend.venues.venue import Account, Pool, Venue
 
@@ -119,7 +119,7 @@ class MarketPath:
     def _draw_moves(self) -> list[Json]:
         moves: list[Json] = []
         for base, quote in PAIRS:
-            for venue in VENUES:
+            for venue in DEFAULT_VENUES:
                 key = base.symbol, quote.symbol, venue.dex.value
                 level = self._levels.get(key, 1.0)
                 most = JUMP_BPS if self.random.random() < JUMP_SHARE else MOVE_BPS
@@ -163,7 +163,7 @@ async def _find_pools(rpc: RpcClient) -> list[_PathPool]:
     pools = []
     for base, quote in PAIRS:
         mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
-        for venue in VENUES:
+        for venue in DEFAULT_VENUES:
             address = venue.derive_pool_address(*mints)
             _, (account,) = await rpc.get_multiple_accounts([address])
             assert account is not None, "the simulated node has every pool"

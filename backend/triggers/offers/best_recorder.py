@@ -32,7 +32,8 @@ class BestMarketRecorder:
         if best is None or not is_fresh(market.slot, current_slot):
             return
         try:
-            pools = [DirectedPool(pool, market.mint_in) for pool in market.pools]
+            followed = market.select_followed().pools
+            pools = [DirectedPool(pool, market.mint_in) for pool in followed]
             best.add(pools, asyncio.get_running_loop().time())
         except Exception as error:  # noqa: BLE001 - it is shown, and decides nothing
             observe_triggers.watch_failed("record the best prices", error)

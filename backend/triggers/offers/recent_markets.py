@@ -13,8 +13,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError
-from backend.routing.route import NO_POOL_CODE
+from backend.domain.errors import NO_POOL_CODE, EngineError
 from backend.runtime.background import shield
 from backend.triggers.markets import Pair, PoolSource, are_final
 from backend.triggers.pool_market import PoolMarket

@@ -61,6 +61,10 @@ class FixedRatePool:
     def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
         raise NotImplementedError
 
+    @property
+    def is_single_curve(self) -> bool:
+        return True
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         return True
 

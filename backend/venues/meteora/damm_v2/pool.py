@@ -108,6 +108,11 @@ class DammPool:
         fee_e9 = self.pricing.compute_fee_e9(1, sells_a=sells_a)
         return PriceRatio(spot_out * (E9 - fee_e9), spot_in * E9)
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Always: its liquidity is the same over its whole range."""
+        return True
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no limiter, no token with a fee of its own."""
         return not self.pricing.is_rate_limited(sells_a=self._is_a(mint_in)) and all(

@@ -126,6 +126,11 @@ class DlmmPool:
         out, into = (price, Q64) if swap_for_y else (Q64, price)
         return PriceRatio(out * kept, into * E9)
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Never: every bin has a price of its own."""
+        return False
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs jumps at every bin."""
         del mint_in

@@ -119,6 +119,11 @@ class AmmV4Pool:
             reserve_out * (rate.denominator - rate.numerator), reserve_in * rate.denominator
         )
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Always: the reserves are one curve."""
+        return True
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Always: the fee is one share of the input, and SPL tokens have no fee of their own."""
         del mint_in

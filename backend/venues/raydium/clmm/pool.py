@@ -137,6 +137,11 @@ class ClmmPool:
         now, goes_down = self.clock.unix_time, self._find_index(mint_in) == 0
         return compute_marginal_price(self.curve, self.fees, now, zero_for_one=goes_down)
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Never: the liquidity changes at every tick."""
+        return False
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs bends at every tick."""
         del mint_in

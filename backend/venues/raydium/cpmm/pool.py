@@ -143,6 +143,11 @@ class CpmmPool:
         kept = (RATE_ONE - trade) * (RATE_ONE - creator)
         return PriceRatio(direction.reserve_out * kept, direction.reserve_in * RATE_ONE * RATE_ONE)
 
+    @property
+    def is_single_curve(self) -> bool:
+        """Always: the reserves are one curve."""
+        return True
+
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no token has a fee of its own."""
         del mint_in

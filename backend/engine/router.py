@@ -1,0 +1,91 @@
+"""The router of a process, wired from the settings, and the pools that an operator names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from solders.pubkey import Pubkey
+
+from backend.chain.subscriptions.client import NodeSubscriptions
+from backend.config import ConfigurationError, Settings
+from backend.routing.launch_router import LaunchRouter
+from backend.routing.pool_finder import PoolFinder
+from backend.routing.pool_reader import AccountReader
+from backend.routing.pool_registry import PoolPreferences, PoolRegistry
+from backend.routing.router import Router
+from backend.routing.splitter import Splitter
+from backend.routing.subscribed_pools import SubscribedPools
+from backend.venues import DEFAULT_VENUES, VENUES
+
+_FIELDS: Final = ("pin", "exclude")
+
+
+def build_router(
+    settings: Settings,
+    reader: AccountReader,
+    subscriptions: NodeSubscriptions | None,
+    finder: PoolFinder,
+    launches: LaunchRouter,
+) -> Router:
+    """Build the router; ``finder`` finds the pools of all venues.
+
+    Raises ``ConfigurationError`` if the file of pools cannot be used.
+    """
+    subscribed = None
+    if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
+        subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
+    registry = PoolRegistry(
+        finder,
+        DEFAULT_VENUES,
+        preferences=read_pool_preferences(settings),
+        interval_s=settings.pool_search_s,
+    )
+    return Router(
+        VENUES,
+        reader,
+        timeout_s=settings.quote_timeout_s,
+        age_max_s=settings.quote_age_s,
+        directory=registry,
+        max_price_impact_bps=settings.max_price_impact_bps,
+        subscribed=subscribed,
+        launches=launches,
+        splitter=Splitter(
+            legs_max=settings.route_legs_max, unit_price=settings.priority_fee_microlamports
+        ),
+    )
+
+
+def read_pool_preferences(settings: Settings) -> PoolPreferences:
+    """Read the file of pools. Raises ``ConfigurationError`` with what is wrong in it."""
+    pinned: Sequence[Pubkey] = ()
+    excluded: Sequence[Pubkey] = ()
+    if settings.pools_file:
+        name = f"ORDER_ENGINE_POOLS_FILE ({settings.pools_file})"
+        try:
+            content = tomllib.loads(Path(settings.pools_file).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{name} cannot be read: {error}") from None
+        for field in content:
+            if field not in _FIELDS:
+                raise ConfigurationError(f"{name} has the unknown field {field!r}")
+        pinned, excluded = (_read_addresses(name, content, field) for field in _FIELDS)
+        if both := set(pinned) & set(excluded):
+            raise ConfigurationError(f"{name} both pins and excludes {min(map(str, both))}")
+    return PoolPreferences(tuple(pinned), frozenset(excluded), settings.pool_depth_min_bps)
+
+
+def _read_addresses(name: str, content: Mapping[str, Any], field: str) -> list[Pubkey]:
+    entries = content.get(field, [])
+    if not isinstance(entries, list):
+        raise ConfigurationError(f"{name}: {field} must be a list of addresses")
+    addresses: list[Pubkey] = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            addresses.append(Pubkey.from_string(entry))
+        except (TypeError, ValueError):
+            reason = f"entry {number} of {field} is no address: {entry!r}"
+            raise ConfigurationError(f"{name}: {reason}") from None
+    return list(dict.fromkeys(addresses))

@@ -1,0 +1,59 @@
+"""What the pools of a pair offer for an order, and the route that is chosen from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.domain.amounts import compute_min_out
+from backend.domain.orders import OrderTerms
+from backend.domain.quotes import Quote
+from backend.routing.route import Leg, MissingQuote, Route, choose_quote, split_minimum
+from backend.routing.splitter import Splitter
+from backend.venues.venue import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What pools offer for ``terms``: a quote of each, or an error that explains why not.
+
+    ``readable`` are the pools that could be read, also those that do not take the whole amount.
+    ``left_out`` is the number of the pair's pools that were not looked at.
+    """
+
+    terms: OrderTerms
+    quotes: tuple[Quote, ...]
+    pools: tuple[Pool, ...]
+    missing: tuple[MissingQuote, ...]
+    readable: tuple[Pool, ...] = ()
+    left_out: int = 0
+    splitter: Splitter | None = None
+
+    def choose_route(self) -> Route:
+        """Choose the quote that pays most, or several pools if they pay more together.
+
+        Raises ``Rejected`` or ``Transient`` as ``choose_quote``, if they do not do it either.
+        """
+        split = self._find_split()
+        if split is not None:
+            return split
+        chosen, min_amount_out = choose_quote(self.terms, self.quotes, self.missing)
+        pool = self.pools[self.quotes.index(chosen)]
+        return Route.of_pool(
+            (pool, chosen), self.quotes, self.missing, min_amount_out, self.left_out
+        )
+
+    def _find_split(self) -> Route | None:
+        """The route of several legs, if it pays more than any pool alone, and enough."""
+        if self.splitter is None or len(self.readable) < 2:
+            return None
+        split = self.splitter.split(self.terms, self.readable, self.quotes)
+        floor = self.terms.min_amount_out or 1
+        if split is None or split.amount_out < floor:
+            return None
+        minimum = max(floor, compute_min_out(split.amount_out, self.terms.slippage_bps))
+        quotes = [part.quote for part in split.parts]
+        legs = tuple(
+            Leg(part.pool, part.quote, least)
+            for part, least in zip(split.parts, split_minimum(quotes, minimum), strict=True)
+        )
+        return Route(legs, self.quotes, self.missing, minimum, self.left_out)

@@ -1,0 +1,280 @@
+"""Which pools of a pair are quoted: the default ones, pinned ones, and all that are found.
+
+A pair that somebody asks for is looked at in the background, and again at an interval or when one
+of its pools refuses a quote: what processes have found before, what the node lists, and how deep
+each pool is. Until then, and where the node lists nothing, the default pools are quoted, whose
+addresses follow from the two mints, and the pinned ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from solders.pubkey import Pubkey
+
+from backend.domain.errors import EngineError, Rejected, Transient
+from backend.routing.pool_depth import measure_depth
+from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder, sort_pair
+from backend.runtime import observe_routing
+from backend.venues.venue import Pool, Venue
+
+QUOTED_MAX: Final = 16
+"""Most pools of a pair that are quoted: the deepest."""
+PAIRS_MAX: Final = 4_096
+"""Most pairs whose pools are remembered; those that were asked for last."""
+RETRY_S: Final = 5.0
+"""Shortest time between two looks at a pair."""
+LOOKS_MAX: Final = 4
+"""Most pairs that are looked at concurrently."""
+
+PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
+"""Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
+
+
+class PairPools(NamedTuple):
+    """The pools of a pair that are quoted, and how many others there are that swap."""
+
+    quoted: Sequence[FoundPool]
+    left_out: int = 0
+
+
+class PoolDirectory(Protocol):
+    """Knows the pools of every pair."""
+
+    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
+        """The pools of two mints, in either order, that are quoted now."""
+        ...
+
+    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
+        """Take note that a pool of two mints refused a quote for a reason of its own."""
+        ...
+
+    async def run(self, read: PoolRead) -> None:
+        """Look for pools until cancelled."""
+        ...
+
+
+class DerivedPools:
+    """The default pool of each venue, and nothing else."""
+
+    def __init__(self, venues: Sequence[Venue]) -> None:
+        self._venues = venues
+        self._pairs: dict[tuple[Pubkey, Pubkey], PairPools] = {}
+
+    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
+        """The default pools of two mints."""
+        pools = self._pairs.get((mint_a, mint_b))
+        if pools is None:
+            while len(self._pairs) >= PAIRS_MAX:
+                del self._pairs[next(iter(self._pairs))]
+            derived = derive_pools(self._venues, sort_pair(mint_a, mint_b))
+            pools = self._pairs[mint_a, mint_b] = PairPools(derived)
+        return pools
+
+    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
+        """Do nothing: there is no other pool."""
+
+    async def run(self, read: PoolRead) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPreferences:
+    """What an operator says of pools: those that are always quoted, those that never are.
+
+    A pool whose depth is below ``depth_min_bps`` of that of the pair's deepest is left out.
+    """
+
+    pinned: Sequence[Pubkey] = ()
+    excluded: Collection[Pubkey] = ()
+    depth_min_bps: int = 0
+
+
+class _Pair:
+    """What is known of a pair."""
+
+    __slots__ = ("look_at", "looked_at", "mints", "pools", "usable", "wanted")
+
+    def __init__(self, mints: MintPair, pools: PairPools) -> None:
+        self.mints: Final = mints
+        self.pools = pools
+        self.usable: dict[Pubkey, int] = {}
+        """The depth of each pool that swaps, by its address."""
+        self.looked_at = self.look_at = float("-inf")
+        self.wanted = False
+        """Whether it waits to be looked at."""
+
+
+class PoolRegistry:
+    """The pools of every pair; ``run`` must be running.
+
+    ``defaults`` have a pool of most pairs. Pools are looked for every ``interval_s`` while a pair
+    is quoted; with 0, never.
+    """
+
+    def __init__(
+        self,
+        finder: PoolFinder,
+        defaults: Sequence[Venue],
+        *,
+        preferences: PoolPreferences,
+        interval_s: float,
+    ) -> None:
+        self._finder = finder
+        self._defaults = defaults
+        self._preferences = preferences
+        self._searches = interval_s > 0
+        self._look_again_s = interval_s or float("inf")
+        self._pinned: defaultdict[MintPair, list[FoundPool]] = defaultdict(list)
+        self._pairs: dict[tuple[Pubkey, Pubkey], _Pair] = {}
+        self._queue: asyncio.Queue[_Pair] = asyncio.Queue()
+        self._is_listing = True
+
+    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
+        """The pools of two mints, in either order, that are quoted now."""
+        pair = self._pairs.get((mint_a, mint_b)) or self._add(mint_a, mint_b)
+        if asyncio.get_running_loop().time() >= pair.look_at:
+            self._want(pair)
+        return pair.pools
+
+    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
+        """Look at the pair again soon."""
+        pair = self._pairs.get((mint_a, mint_b))
+        if pair and asyncio.get_running_loop().time() - pair.looked_at >= RETRY_S:
+            self._want(pair)
+
+    async def run(self, read: PoolRead) -> None:
+        """Find the pinned pools, then look at pairs as they are asked for, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._find_pinned())
+            for _ in range(LOOKS_MAX):
+                tasks.create_task(self._look_at_pairs(read))
+
+    def _add(self, mint_a: Pubkey, mint_b: Pubkey) -> _Pair:
+        while len(self._pairs) >= PAIRS_MAX:
+            oldest = self._pairs.pop(next(iter(self._pairs)))
+            self._pairs.pop(oldest.mints, None)
+            self._pairs.pop(oldest.mints[::-1], None)
+            self._finder.forget(oldest.mints)
+        mints = sort_pair(mint_a, mint_b)
+        pair = _Pair(mints, PairPools([*self._pinned[mints], *self._derive(mints)]))
+        self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
+        return pair
+
+    def _want(self, pair: _Pair) -> None:
+        if not pair.wanted:
+            pair.wanted = True
+            self._queue.put_nowait(pair)
+
+    async def _look_at_pairs(self, read: PoolRead) -> None:
+        while True:
+            pair = await self._queue.get()
+            again_s = self._look_again_s
+            try:
+                await self._look(pair, read)
+            except EngineError as error:
+                observe_routing.pools_not_found(str(pair.mints), error.reason)
+                again_s = RETRY_S
+            pair.wanted = False
+            pair.looked_at = asyncio.get_running_loop().time()
+            pair.look_at = pair.looked_at + again_s
+
+    async def _look(self, pair: _Pair, read: PoolRead) -> None:
+        """Find the pools of a pair, and judge them. Raises ``Transient``."""
+        with suppress(Transient):  # what other processes have found is not necessary
+            await self._finder.load([pair.mints])
+        await self._judge(pair, read)
+        if self._searches and await self._search(pair):
+            await self._judge(pair, read)
+
+    async def _search(self, pair: _Pair) -> bool:
+        """Ask the node for the pools of a pair; returns whether there is one that was not known.
+
+        Raises ``Transient``.
+        """
+        is_new = False
+        for query in self._finder.list_queries(pair.mints):
+            try:
+                is_new |= await self._finder.query(pair.mints, query)
+            except Rejected as error:
+                self._refuse_listing(error)
+                break
+        return is_new
+
+    async def _judge(self, pair: _Pair, read: PoolRead) -> None:
+        """Measure all known pools of a pair, and choose those that are quoted."""
+        pinned = self._pinned[pair.mints]
+        known = {each.address: each for each in [*pinned, *self._finder.list_pools(pair.mints)]}
+        reads = [
+            (each, read(each.venue, each.address))
+            for each in known.values()
+            if each.address not in self._preferences.excluded
+        ]
+        depths: dict[Pubkey, int] = {}
+        for each, pool in reads:
+            try:
+                depth = measure_depth(await pool, pair.mints)
+            except Rejected:
+                continue
+            except Transient:
+                depth = pair.usable.get(each.address)
+            if depth is not None:
+                depths[each.address] = depth
+        pair.usable = depths
+        pair.pools = self._choose(pair, [known[address] for address in depths])
+        observe_routing.pools_judged(str(pair.mints), len(known), len(pair.pools.quoted))
+
+    def _choose(self, pair: _Pair, usable: Sequence[FoundPool]) -> PairPools:
+        pinned = {each.address for each in self._pinned[pair.mints]}
+        ranked = sorted(
+            usable,
+            key=lambda each: (each.address not in pinned, -pair.usable[each.address]),
+        )
+        least = max(pair.usable.values(), default=0) * self._preferences.depth_min_bps
+        deep = [
+            each
+            for each in ranked
+            if each.address in pinned or pair.usable[each.address] * 10_000 >= least
+        ]
+        chosen = {each.address for each in deep[:QUOTED_MAX]}
+        quoted = [each for each in usable if each.address in chosen]
+        dexes = {each.venue.dex for each in quoted}
+        # A venue without any pool still says why.
+        quoted += [each for each in self._derive(pair.mints) if each.venue.dex not in dexes]
+        return PairPools(tuple(quoted), len(usable) - len(chosen))
+
+    def _derive(self, mints: MintPair) -> list[FoundPool]:
+        derived = derive_pools(self._defaults, mints)
+        return [each for each in derived if each.address not in self._preferences.excluded]
+
+    def _refuse_listing(self, error: Rejected) -> None:
+        if self._is_listing:
+            self._is_listing = False
+            observe_routing.pools_not_listed(error.reason)
+
+    async def _find_pinned(self) -> None:
+        """Learn the mints of the pinned pools, as soon as the node tells them."""
+        missing = list(self._preferences.pinned)
+        while missing:
+            with suppress(EngineError):
+                found = await self._finder.identify(missing)
+                for each in found:
+                    self._pinned[each.pair].append(each)
+                    for key in (each.pair, each.pair[::-1]):
+                        if key in self._pairs:
+                            self._want(self._pairs[key])
+                unknown = set(missing) - {each.address for each in found}
+                for address in unknown:
+                    observe_routing.pinned_pool_unknown(str(address))
+                return
+            await asyncio.sleep(RETRY_S)
+
+
+def derive_pools(venues: Sequence[Venue], mints: MintPair) -> list[FoundPool]:
+    """The default pools of two mints."""
+    return [FoundPool(venue.derive_pool_address(*mints), venue, mints) for venue in venues]
