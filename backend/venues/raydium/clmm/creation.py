@@ -113,9 +113,6 @@ def create_pool(
     out of range, a vault cannot hold its tokens, or there is no config with that fee.
     """
     mint0, mint1 = sort_mints(*amounts)
-    config_index = DEFAULT_CONFIG_INDEX if other_address is None else trade_fee_rate
-    if config_index > _CONFIG_INDEX_MAX:
-        raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     address = other_address or derive_pool_address(DEFAULT_CONFIG, mint0, mint1)
     sqrt_price = find_sqrt_price(amounts[mint1], amounts[mint0])
     liquidity = isqrt(amounts[mint0] * amounts[mint1])
@@ -129,6 +126,7 @@ def create_pool(
         create_pool_side(mint, derive_vault_address(address, mint), address, amount, mints)
         for mint, amount in zip((mint0, mint1), deposit, strict=True)
     )
+    config_index = DEFAULT_CONFIG_INDEX if other_address is None else trade_fee_rate
     config = _create_config(config_index, trade_fee_rate)
     curve = Curve(sqrt_price, compute_tick(sqrt_price), liquidity, _TICK_SPACING, 0, 0)
     state = _create_state(address, (side0, side1), config_index, curve, own, open_time)
@@ -178,6 +176,8 @@ def _create_state(
 
 
 def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+    if index > _CONFIG_INDEX_MAX:
+        raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     return AmmConfig(
         bump=255,
         index=index,

@@ -157,9 +157,6 @@ class Cpmm:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        config_index = 0 if address is None else fee
-        if config_index > _CONFIG_INDEX_MAX:
-            raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
         amounts = {mint_a: amount_a, mint_b: amount_b}
         pool = address or self.derive_pool_address(mint_a, mint_b)
         side0, side1 = (
@@ -169,7 +166,7 @@ class Cpmm:
             for mint in sort_mints(mint_a, mint_b)
         )
         lp_supply = isqrt(amount_a * amount_b)
-        config = _create_config(config_index, fee)
+        config = _create_config(0 if address is None else fee, fee)
         state = _create_state(pool, config, (side0, side1), lp_supply, open_time)
         return CpmmPool(
             pool,
@@ -234,6 +231,8 @@ def _create_state(
 
 
 def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+    if index > _CONFIG_INDEX_MAX:
+        raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     return AmmConfig(
         bump=255,
         disable_create_pool=0,
