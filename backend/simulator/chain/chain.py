@@ -15,7 +15,8 @@ from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain import genesis
 from backend.simulator.chain.launches import Launches
-from backend.simulator.chain.ledger import ExecutedTransaction, Ledger
+from backend.simulator.chain.ledger import Ledger
+from backend.simulator.chain.ledger_rows import ExecutedTransaction
 from backend.simulator.chain.status_cache import CACHE_SLOTS, SignatureStatus, StatusCache
 from backend.simulator.market.pools import PoolMarket
 from backend.simulator.options import SimulatorOptions
