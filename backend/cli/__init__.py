@@ -1,5 +1,6 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-attack | bench | chaos | deployments | fuzz | oracle``; ``tui`` is another name of ``dashboard``.
+attack | bench | chaos | deployments | exactness | fuzz | oracle``; ``tui`` is another name of
+``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -55,6 +56,11 @@ COMMANDS: Final = {
         "backend.trials.deployments.command",
         "deployments",
         "Run orders against every PostgreSQL, Redis and node that people have, and audit them.",
+    ),
+    "exactness": CommandSource(
+        "backend.trials.exactness.command",
+        "exactness",
+        "Compare what random swaps pay on a simulated chain with their quotes, to the base unit.",
     ),
     "fuzz": CommandSource(
         "backend.trials.fuzz.command",

@@ -17,7 +17,7 @@ from backend.cli.process import (
     run_process,
 )
 from backend.embedded.data_dir import default_data_dir
-from backend.simulator.options import SimulatorOptions
+from backend.simulator.options import POOL_SETS, SimulatorOptions
 from backend.simulator.server import serve
 
 
@@ -27,19 +27,21 @@ from backend.simulator.server import serve
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Data folder of the ledger.")
 @click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
 @click.option("--seed", type=int, help="Seed of prices and faults.")
+@click.option("--pools", type=click.Choice(POOL_SETS), default=POOL_SETS[0], help="Its pools.")
 def chain(
     chain_port: int | None,
     host: str | None,
     data_dir: Path | None,
     profile: str | None,
     seed: int | None,
+    pools: str,
 ) -> None:
     """Simulate a Solana node."""
     settings = load_settings(
         chain_port=chain_port, host=host, data_dir=data_dir, profile=profile, seed=seed
     )
     options = SimulatorOptions(
-        profile=settings.profile, seed=settings.seed, sol_price=settings.sol_price
+        profile=settings.profile, seed=settings.seed, sol_price=settings.sol_price, pools=pools
     )
     folder = (settings.data_dir or default_data_dir()) / "chain"
 

@@ -15,6 +15,7 @@ from backend.cli.process import PROFILE_CHOICE, load_settings, run_process
 from backend.embedded.launcher import ForegroundTask, launch_engine
 from backend.embedded.start_terminal import StartTerminal
 from backend.runtime.startup import StartInterrupted
+from backend.simulator.options import POOL_SETS
 
 
 @click.command()
@@ -23,6 +24,7 @@ from backend.runtime.startup import StartInterrupted
 @click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
 @click.option("--workers", type=int, help="Number of worker processes.")
 @click.option("--seed", type=int, help="Seed of the simulated node.")
+@click.option("--pools", type=click.Choice(POOL_SETS), default=POOL_SETS[0], help="Its pools.")
 @click.option("--headless", is_flag=True, help="Run without the dashboard.")
 @click.option("--smoke", is_flag=True, help="Execute 20 orders, show their results, and stop.")
 def up(
@@ -31,6 +33,7 @@ def up(
     profile: str | None,
     workers: int | None,
     seed: int | None,
+    pools: str,
     headless: bool,
     smoke: bool,
 ) -> None:
@@ -48,6 +51,7 @@ def up(
         with suppress(StartInterrupted):
             await launch_engine(
                 settings,
+                pools=pools,
                 stop=stop,
                 force_stop=force_stop,
                 foreground=foreground,

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from backend.simulator.options import PROFILES, SimulatorOptions
+from backend.simulator.options import POOL_SETS, PROFILES, SimulatorOptions
 from backend.simulator.server import serve
 
 
@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--profile", choices=PROFILES, default="demo")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pools", choices=POOL_SETS, default=POOL_SETS[0])
     parser.add_argument("--slot-seconds", type=float, default=SimulatorOptions().slot_s)
     parser.add_argument("--confirmed-slots", type=int)
     parser.add_argument("--finalized-slots", type=int)
@@ -26,6 +27,7 @@ def main() -> None:
     options = SimulatorOptions(
         profile=arguments.profile,
         seed=arguments.seed,
+        pools=arguments.pools,
         slot_s=arguments.slot_seconds,
         confirmed_slots=arguments.confirmed_slots,
         finalized_slots=arguments.finalized_slots,

@@ -10,14 +10,18 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import BPS, U64_MAX, format_amount
 from backend.domain.quotes import E9, Dex
 from backend.simulator.chain.chain import Chain
-from backend.simulator.chain.launches import LaunchedMint, LaunchedPool
+from backend.simulator.chain.launches import LaunchedMint, LaunchedPool, find_venue
 from backend.simulator.control_requests import ControlRequest, JsonObject
 from backend.simulator.faults import find_token
-from backend.simulator.market.pools import POOL_FEES_E9
+from backend.simulator.market.pool_plan import POOL_FEES_E9
+from backend.venues import CLMM, CPMM
+from backend.venues.hosting import HostedVenue
 
 _TRAP_FEE_BPS: Final = 2_500
 _HIGH_FEE_BPS: Final = 9_000
 _SHALLOWNESS: Final = 10_000
+_SHARED_FEE_VENUES: Final[tuple[HostedVenue, ...]] = (CPMM, CLMM)
+"""Those whose fee is that of a configuration, which all default pools share."""
 
 BasisPoints = Annotated[int, Field(ge=0, le=BPS)]
 BaseUnits = Annotated[int, Field(ge=1, le=U64_MAX)]
@@ -52,12 +56,14 @@ class MintRequest(ControlRequest):
 class LaunchRequest(ControlRequest):
     """A new pool of a token, which is launched with it unless ``mint`` names one.
 
-    Amounts are base units. ``default`` is whether the pool is at the address that the venue derives
+    ``program`` names one of the venue's programs, the first one unless it is given. Amounts are
+    base units. ``default`` is whether the pool is at the address that the venue derives
     from the two mints. A ``trap`` is a pool that a sniper should not buy from: its
     token can be frozen, issued anew or pays for each transfer, or it is shallow or dear.
     """
 
     venue: Dex
+    program: Annotated[str, Field(max_length=16)] | None = None
     mint: MintAddress | None = None
     token: MintRequest = MintRequest()
     quote: MintName = "SOL"
@@ -80,6 +86,7 @@ def launch_mint(chain: Chain, request: MintRequest) -> JsonObject:
 def launch_pool(chain: Chain, request: LaunchRequest) -> JsonObject:
     """Launch a pool, and its token unless there is one. Raises ``ValueError``."""
     request = _set_trap(request)
+    venue = find_venue(request.venue, request.program)
     mint = request.mint or str(_add_mint(chain, request.token).address)
     slot = chain.clock.slot()
     launched = chain.launches.launch_pool(
@@ -88,10 +95,11 @@ def launch_pool(chain: Chain, request: LaunchRequest) -> JsonObject:
         quote_mint=_find_mint(request.quote),
         amount=request.amount,
         quote_amount=request.quote_amount,
-        fee_e9=_compute_fee(request),
+        fee_e9=_compute_fee(request, venue),
         open_time=chain.clock.unix_time(slot) + request.opens_in_seconds,
         locked_bps=request.locked_bps,
         is_default=request.default,
+        program=request.program,
     )
     return {"slot": slot, **_describe_pool(chain, launched)}
 
@@ -151,11 +159,11 @@ def _set_trap(request: LaunchRequest) -> LaunchRequest:
     return request.model_copy(update={"token": request.token.model_copy(update=changes)})
 
 
-def _compute_fee(request: LaunchRequest) -> int:
+def _compute_fee(request: LaunchRequest, venue: HostedVenue) -> int:
     if request.fee_bps is None:
-        return POOL_FEES_E9[request.venue]
-    if request.venue is Dex.RAYDIUM:  # its fee is that of a configuration that all its pools share
-        raise ValueError("fee_bps: all pools of raydium have one fee here")
+        return POOL_FEES_E9[venue.program]
+    if venue in _SHARED_FEE_VENUES and request.default:
+        raise ValueError(f"fee_bps: all default pools of {venue.dex} {venue.name} have one fee")
     return request.fee_bps * E9 // BPS
 
 
@@ -169,6 +177,7 @@ def _describe_pool(chain: Chain, launched: LaunchedPool) -> JsonObject:
     return {
         "pool": str(launched.pool.address),
         "venue": terms.dex.value,
+        "program": launched.venue.name,
         "mint": terms.mint,
         "quote": terms.quote_mint,
         "amount": format_amount(terms.amount, decimals),

@@ -33,13 +33,18 @@ PROFILES: Final = {
 """Timings by profile name; the names are those of ``config.Profile``."""
 
 
+POOL_SETS: Final = ("default", "many")
+"""Which pools a chain has; see ``market.pool_plan``."""
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
     """The options of one chain.
 
     Prices are a function of ``seed`` and the slot, or constant without ``has_moving_prices``.
     ``sol_price`` is the price of one SOL in dollars, ``depth_usd`` the value of each side of a
-    pool. ``confirmed_slots`` and ``finalized_slots`` override those of the profile.
+    pool. ``confirmed_slots`` and ``finalized_slots`` override those of the profile. ``pools`` is
+    one of ``POOL_SETS``.
     """
 
     profile: str = "demo"
@@ -50,12 +55,19 @@ class SimulatorOptions:
     slot_s: float = 0.4
     confirmed_slots: int | None = None
     finalized_slots: int | None = None
+    pools: str = POOL_SETS[0]
 
     def __post_init__(self) -> None:
         assert self.profile in PROFILES
+        assert self.pools in POOL_SETS
         assert 1 <= self.sol_price <= 1_000_000
         assert 10_000 <= self.depth_usd <= 1_000_000_000
         assert 0.01 <= self.slot_s <= 3_600
+
+    @property
+    def has_many_pools(self) -> bool:
+        """Whether the chain has many pools of some pairs, in all programs."""
+        return self.pools == "many"
 
     @property
     def timing(self) -> Timing:

@@ -5,7 +5,7 @@ Also the checks and calculations that every exact-in swap shares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
 
@@ -76,6 +76,21 @@ class PoolSide:
     def encode_vault(self) -> Account:
         """Encode the vault's account in its current state."""
         return with_amount(self.vault_account, self.balance)
+
+
+class PositionsPool:
+    """A pool whose liquidity is in positions, each its owner's: there are no LP tokens."""
+
+    __slots__ = ()
+
+    @property
+    def lp_supply(self) -> int:
+        """None: nobody is issued any."""
+        return 0
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        """None: no other account has what is locked."""
+        return ()
 
 
 def read_pool_side(

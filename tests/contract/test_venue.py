@@ -212,21 +212,3 @@ def test_a_swap_of_an_account_that_is_not_there_has_no_direction() -> None:
     keys = [meta.pubkey for meta in instruction.accounts]
     with pytest.raises(Rejected, match="bad_instruction"):
         DAMM_V2.parse_swap(keys, instruction.data, {})
-
-
-@pytest.mark.parametrize("locked_bps", [0, 2_500, 10_000])
-def test_a_pool_shows_its_reserve_its_locked_liquidity_and_its_age(
-    case: Case, locked_bps: int
-) -> None:
-    pool = case.venue.create_pool(
-        SOL, USDC, 10**12, 10**11, fee_e9=3_000_000, open_time=1_000, locked_bps=locked_bps
-    ).with_clock(Clock(unix_time=1_060))
-    accounts = case.venue.encode_lp_mint(pool.address, pool.lp_supply, locked_bps)
-    assert set(pool.list_trait_accounts()) == set(accounts)
-    traits = pool.read_traits(SOL, accounts)
-    assert abs(traits.reserve_in - 10**12) <= 10**6
-    assert traits.age_s == 60
-    assert traits.locked_bps is not None
-    assert locked_bps - 1 <= traits.locked_bps <= locked_bps
-    if accounts:
-        assert pool.read_traits(SOL, {}).locked_bps is None

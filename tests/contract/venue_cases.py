@@ -35,6 +35,11 @@ class Case:
     """How far the prices are apart that a pool can have."""
     impact_e9: tuple[int, int] = (19_000, 20_001)
     """The least and the most impact of one part in 50,000 of the depth."""
+    shows_locked: bool = True
+    """Whether an account shows what of the liquidity nobody can withdraw."""
+    reserve_bps: int = 10_000
+    """How much the pool holds of the reserves that would have its depth at every price."""
+    takes_token_2022: bool = True
 
     def __str__(self) -> str:
         return f"{self.venue.dex}/{self.venue.name}"
@@ -49,9 +54,30 @@ class Case:
 CASES = [
     Case(CPMM, 3_000_000, 637, 329, 4),
     Case(DAMM_V2, 2_000_000, 1112, 481, 1),
-    Case(AMM_V4, 2_500_000, 752, 0, 2),
-    Case(DLMM, 2_000_000, 904, 82, 1, needed=4, price_step_bps=10, impact_e9=(0, 100)),
-    Case(CLMM, 2_500_000, 1544, 389, 16, needed=5, opens_late_s=1),
+    Case(AMM_V4, 2_500_000, 752, 0, 2, takes_token_2022=False),
+    Case(
+        DLMM,
+        2_000_000,
+        904,
+        82,
+        1,
+        needed=4,
+        price_step_bps=10,
+        impact_e9=(0, 100),
+        shows_locked=False,
+        reserve_bps=1_578,
+    ),
+    Case(
+        CLMM,
+        2_500_000,
+        1544,
+        389,
+        16,
+        needed=5,
+        opens_late_s=1,
+        shows_locked=False,
+        reserve_bps=5_110,
+    ),
 ]
 
 

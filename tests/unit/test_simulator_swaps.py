@@ -127,7 +127,7 @@ def build_create_ata(mint: Pubkey) -> Instruction:
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
-    options = SimulatorOptions(depth_usd=5_000_000)
+    options = SimulatorOptions(depth_usd=5_000_000, pools="many")
     simulated_chain = Chain(options, tmp_path_factory.mktemp("swaps"), lambda: NOW)
     yield simulated_chain
     simulated_chain.close()

@@ -15,7 +15,8 @@ from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain import genesis
 from backend.simulator.chain.launches import Launches
-from backend.simulator.chain.ledger import ExecutedTransaction, Ledger
+from backend.simulator.chain.ledger import Ledger
+from backend.simulator.chain.ledger_rows import ExecutedTransaction
 from backend.simulator.chain.status_cache import CACHE_SLOTS, SignatureStatus, StatusCache
 from backend.simulator.market.pools import PoolMarket
 from backend.simulator.options import SimulatorOptions
@@ -68,7 +69,7 @@ class Chain:
         self.clock.raise_slot_min(self.ledger.last_slot())
         self._price_factors = self._load_price_factors()
         self.pools: Final = PoolMarket(options, self.clock, self._price_factors)
-        self._mints = genesis.build_mint_accounts()
+        self._mints = genesis.build_mint_accounts(options)
         self.launches: Final = Launches(self.ledger, self.pools, self._mints)
         self.bank: Final = Bank(self._load_accounts())
         self._opened_at_slot = self.clock.slot()
@@ -219,7 +220,7 @@ class Chain:
         accounts = dict(self.ledger.load_accounts())
         text = self.ledger.read_fact(_FUNDED_FACT)
         funded = set(map(Pubkey.from_string, json.loads(text))) if text else set(accounts)
-        wallet_accounts = genesis.build_wallet_accounts(self.options.sol_price)
+        wallet_accounts = genesis.build_wallet_accounts(self.options)
         added = {key: each for key, each in wallet_accounts.items() if key not in funded}
         if added:
             self.ledger.commit_block(self.clock.slot(), (), added)

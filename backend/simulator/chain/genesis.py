@@ -10,11 +10,14 @@ from solders.pubkey import Pubkey
 from backend.chain.wire import PAPER_WALLET_SEED
 from backend.domain.amounts import U64_MAX
 from backend.domain.tokens import KNOWN_TOKENS, SOL
+from backend.simulator.market.mints import FEE_TOKEN, encode_fee_token
 from backend.simulator.market.prices import usd_price_e6
+from backend.simulator.options import SimulatorOptions
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     MINT,
     SYSTEM_PROGRAM,
+    TOKEN_2022_PROGRAM,
     TOKEN_PROGRAM,
     Mint,
     derive_ata,
@@ -30,9 +33,9 @@ _WALLET_SOL_MIN: Final = 10_000_000
 _MINT_SUPPLY: Final = U64_MAX // 2
 
 
-def build_mint_accounts() -> dict[Pubkey, Account]:
-    """The mint accounts of the known tokens; they never change."""
-    return {
+def build_mint_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:
+    """The mint accounts of a chain's tokens; they never change."""
+    mints = {
         Pubkey.from_string(token.mint): Account(
             TOKEN_PROGRAM,
             compute_rent_exemption(MINT.size),
@@ -40,17 +43,22 @@ def build_mint_accounts() -> dict[Pubkey, Account]:
         )
         for token in KNOWN_TOKENS
     }
+    if options.has_many_pools:
+        mints[Pubkey.from_string(FEE_TOKEN.mint)] = encode_fee_token()
+    return mints
 
 
-def build_wallet_accounts(sol_price: int) -> dict[Pubkey, Account]:
+def build_wallet_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:
     """The accounts of the paper wallet, worth about a billion dollars of every token."""
-    owner = PAPER_WALLET.pubkey()
+    owner, sol_price = PAPER_WALLET.pubkey(), options.sol_price
     lamports = max(_WALLET_USD // sol_price, _WALLET_SOL_MIN) * 10**SOL.decimals
     accounts = {owner: Account(SYSTEM_PROGRAM, lamports, b"")}
-    for token in KNOWN_TOKENS:
-        if token == SOL:
-            continue
+    tokens = {token: TOKEN_PROGRAM for token in KNOWN_TOKENS if token != SOL}
+    if options.has_many_pools:
+        tokens[FEE_TOKEN] = TOKEN_2022_PROGRAM
+    for token, program in tokens.items():
         amount = _WALLET_USD * 10**token.decimals * 1_000_000 // usd_price_e6(token, sol_price)
         mint = Pubkey.from_string(token.mint)
-        accounts[derive_ata(owner, mint)] = make_token_account(mint, owner, amount)
+        account = make_token_account(mint, owner, amount, program)
+        accounts[derive_ata(owner, mint, program)] = account
     return accounts

@@ -8,33 +8,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 from solders.pubkey import Pubkey
-from solders.token.state import Mint as MintState
 
 from backend.domain.amounts import U64_MAX, Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain.ledger import Ledger
+from backend.simulator.market.mints import encode_mint, encode_transfer_fee, encode_transfer_hook
 from backend.simulator.market.pools import PoolMarket
 from backend.venues import HOSTED_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
-from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_account
+from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import Account
 
 LAUNCHES_MAX: Final = 1_000
 """Most launched tokens, and most launched pools."""
 _FACT: Final = "launches"
 _SUPPLY_UNITS: Final = 10**9
-_EXTENSIONS_OFFSET: Final = 165
-_ACCOUNT_TYPE_MINT: Final = b"\x01"
-_TRANSFER_FEE: Final = 1
-_TRANSFER_HOOK: Final = 14
-_NOBODY: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +56,26 @@ class LaunchedMint:
         """The account of the mint; a billion tokens were issued, or as many as fit."""
         supply = min(_SUPPLY_UNITS * 10**self.decimals, U64_MAX)
         minter, freezer = _derive_address("minter"), _derive_address("freezer")
-        base = bytes(
-            MintState(
-                minter if self.has_mint_authority else None,
-                supply,
-                self.decimals,
-                is_initialized=True,
-                freeze_authority=freezer if self.has_freeze_authority else None,
-            )
-        )
-        extensions = b""
+        extensions = []
         if self.transfer_fee_bps is not None:
-            fee = self.transfer_fee_max.to_bytes(8, "little")
-            fee = bytes(8) + fee + self.transfer_fee_bps.to_bytes(2, "little")
-            extensions += _encode_extension(_TRANSFER_FEE, _NOBODY * 2 + bytes(8) + fee + fee)
+            extensions.append(encode_transfer_fee(self.transfer_fee_bps, self.transfer_fee_max))
         if self.has_hook:
-            hook = _NOBODY + bytes(_derive_address("hook"))
-            extensions += _encode_extension(_TRANSFER_HOOK, hook)
-        if not extensions:
-            return make_account(TOKEN_PROGRAM, base)
-        padded = base.ljust(_EXTENSIONS_OFFSET, b"\0") + _ACCOUNT_TYPE_MINT + extensions
-        return make_account(TOKEN_2022_PROGRAM, padded)
+            extensions.append(encode_transfer_hook(_derive_address("hook")))
+        return encode_mint(
+            supply,
+            self.decimals,
+            extensions,
+            minter=minter if self.has_mint_authority else None,
+            freezer=freezer if self.has_freeze_authority else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchedPoolTerms:
     """A pool of a token and another one, with its first reserves in base units.
 
-    ``number`` makes its address, unless it is the venue's default pool of the two.
+    ``number`` makes its address, unless it is the venue's default pool of the two. ``program`` is
+    the name of one of the exchange's programs, ``None`` for its first one.
     """
 
     number: int
@@ -101,6 +88,7 @@ class LaunchedPoolTerms:
     open_time: int = 0
     locked_bps: int = 0
     is_default: bool = True
+    program: str | None = field(default=None, repr=False)  # addresses are made of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +101,18 @@ class LaunchedPool:
     accounts: Mapping[Pubkey, Account]
 
 
+def find_venue(dex: Dex, program: str | None) -> HostedVenue:
+    """Find a program of an exchange by its name, or its first one. Raises ``ValueError``."""
+    venues = {venue.name: venue for venue in HOSTED_VENUES if venue.dex is dex}
+    venue = venues.get(program or next(iter(venues)))
+    if venue is None:
+        raise ValueError(f"program: {dex} has {', '.join(venues)}")
+    return venue
+
+
 def build_pool(terms: LaunchedPoolTerms, mints: Mapping[Pubkey, Account]) -> LaunchedPool:
     """Build a launched pool; ``mints`` has the accounts of both tokens. Raises ``ValueError``."""
-    venue = next(each for each in HOSTED_VENUES if each.dex is terms.dex)
+    venue = find_venue(terms.dex, terms.program)
     mint, quote_mint = Pubkey.from_string(terms.mint), Pubkey.from_string(terms.quote_mint)
     pool = venue.create_pool(
         mint,
@@ -227,7 +224,3 @@ def _parse_address(text: str) -> Pubkey:
 def _derive_address(what: object) -> Pubkey:
     """An address of its own for each description."""
     return Pubkey(sha256(f"launched {what}".encode()).digest())
-
-
-def _encode_extension(kind: int, value: bytes) -> bytes:
-    return kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from solders.pubkey import Pubkey
 
-from backend.simulator.chain.receipts import Receipt, build_receipt, decode_receipt, encode_receipt
-from backend.simulator.programs.runtime import ExecutionResult, TransactionError
+from backend.simulator.chain.ledger_rows import (
+    ENTRY_COLUMNS,
+    SWAP_COLUMNS,
+    ExecutedTransaction,
+    LedgerEntry,
+    build_row,
+    decode_error,
+    read_entry,
+    read_swaps,
+)
+from backend.simulator.chain.receipts import Receipt, build_receipt, decode_receipt
+from backend.simulator.programs.runtime import TransactionError
 from backend.simulator.state.bank import AccountChanges
-from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.venue import Account
 
 _LOCK_TIMEOUT_S: Final = 0.5
@@ -43,34 +50,13 @@ CREATE TABLE IF NOT EXISTS transactions (
     err TEXT,
     wire BLOB NOT NULL,
     receipt BLOB NOT NULL,
-    owner TEXT, pool TEXT, mint_in TEXT, mint_out TEXT, amount_in TEXT, amount_out TEXT
+    owner TEXT, pool TEXT, mint_in TEXT, mint_out TEXT, amount_in TEXT, amount_out TEXT,
+    swaps TEXT
 );
 CREATE INDEX IF NOT EXISTS transactions_slot ON transactions (slot);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutedTransaction:
-    """A transaction in a block with its execution result."""
-
-    transaction: ParsedTransaction
-    result: ExecutionResult
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """A transaction in the ledger; the amounts are those of the swap that it requested."""
-
-    number: int
-    signature: str
-    slot: int
-    err: TransactionError | None
-    owner: str | None
-    pool: str | None
-    mint_in: str | None
-    mint_out: str | None
-    amount_in: str | None
-    amount_out: str | None
+_ADD_SWAPS: Final = "ALTER TABLE transactions ADD COLUMN swaps TEXT"
+"""Files of before transactions had several swaps have no such column."""
 
 
 def _make_private(path: Path) -> None:
@@ -81,10 +67,6 @@ def _make_private(path: Path) -> None:
 
 
 _RECENT_RECEIPTS_MAX: Final = 20_000
-
-_ENTRY_COLUMNS: Final = (
-    "number, signature, slot, err, owner, pool, mint_in, mint_out, amount_in, amount_out"
-)
 
 
 class LedgerInUse(Exception):
@@ -103,6 +85,9 @@ class Ledger:
         self._sql = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_TIMEOUT_S)
         try:
             self._sql.executescript(_PRAGMAS + _SCHEMA)
+            columns = self._sql.execute("SELECT name FROM pragma_table_info('transactions')")
+            if ("swaps",) not in columns.fetchall():
+                self._sql.execute(_ADD_SWAPS)
         except sqlite3.OperationalError as error:
             self._sql.close()
             if "locked" in str(error):
@@ -139,10 +124,10 @@ class Ledger:
         try:
             self._sql.executemany(
                 "INSERT INTO transactions (signature, slot, err, wire, receipt, owner, pool, "
-                "mint_in, mint_out, amount_in, amount_out) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "mint_in, mint_out, amount_in, amount_out, swaps) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    _build_row(item, receipt)
+                    build_row(item, receipt)
                     for item, receipt in zip(transactions, receipts, strict=True)
                 ],
             )
@@ -180,14 +165,14 @@ class Ledger:
         for signature, landed_slot, err in self._sql.execute(
             "SELECT signature, slot, err FROM transactions WHERE slot >= ? ORDER BY number", (slot,)
         ):
-            yield signature, landed_slot, _decode_error(err)
+            yield signature, landed_slot, decode_error(err)
 
     def find_status(self, signature: str) -> tuple[int, TransactionError | None] | None:
         """The slot and the error of a transaction."""
         row = self._sql.execute(
             "SELECT slot, err FROM transactions WHERE signature = ?", (signature,)
         ).fetchone()
-        return None if row is None else (row[0], _decode_error(row[1]))
+        return None if row is None else (row[0], decode_error(row[1]))
 
     def find_receipt(self, signature: str) -> Receipt | None:
         """The receipt of a transaction; recent ones are cached in memory."""
@@ -200,23 +185,23 @@ class Ledger:
         if row is None:
             return None
         slot, err, wire, encoded = row
-        return decode_receipt(slot, _decode_error(err), wire, encoded)
+        return decode_receipt(slot, decode_error(err), wire, encoded)
 
     def find_entry(self, signature: str) -> LedgerEntry | None:
         """The ledger entry of a signature."""
         rows = self._sql.execute(
-            f"SELECT {_ENTRY_COLUMNS} FROM transactions WHERE signature = ?",  # noqa: S608 - a constant
+            f"SELECT {ENTRY_COLUMNS} FROM transactions WHERE signature = ?",  # noqa: S608 - a constant
             (signature,),
         )
-        return next((_read_entry(row) for row in rows), None)
+        return next((read_entry(row) for row in rows), None)
 
     def list_entries(self, after: int, limit: int) -> list[LedgerEntry]:
         """A page of ledger entries after a number, in execution order."""
         rows = self._sql.execute(
-            f"SELECT {_ENTRY_COLUMNS} FROM transactions WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608
+            f"SELECT {ENTRY_COLUMNS} FROM transactions WHERE number > ? ORDER BY number LIMIT ?",  # noqa: S608
             (after, limit),
         )
-        return [_read_entry(row) for row in rows]
+        return [read_entry(row) for row in rows]
 
     def last_slot(self) -> int:
         """The slot of the last stored block, 0 if there is none."""
@@ -236,49 +221,19 @@ class Ledger:
         self._sql.executemany("DELETE FROM accounts WHERE address = ?", deleted)
 
     def compute_totals(self) -> dict[str, object]:
-        """The number of transactions, and the swapped amount of each token."""
+        """The number of transactions, and the amount of each token that pools took in and paid out.
+
+        Those that swap are counted once each, however many swaps they have.
+        """
         tokens: dict[str, dict[str, int]] = {}
-        select_swaps = "SELECT mint_in, mint_out, amount_in, amount_out FROM transactions"
-        for mint_in, mint_out, amount_in, amount_out in self._sql.execute(
-            f"{select_swaps} WHERE err IS NULL AND pool IS NOT NULL"
+        for row in self._sql.execute(
+            f"SELECT {SWAP_COLUMNS} FROM transactions WHERE err IS NULL AND pool IS NOT NULL"  # noqa: S608
         ):
             # Sums of 64-bit amounts overflow the integers of SQLite.
-            tokens.setdefault(mint_in, {"in": 0, "out": 0})["in"] += int(amount_in)
-            tokens.setdefault(mint_out, {"in": 0, "out": 0})["out"] += int(amount_out)
+            for swap in read_swaps(row):
+                tokens.setdefault(swap.mint_in, {"in": 0, "out": 0})["in"] += int(swap.amount_in)
+                tokens.setdefault(swap.mint_out, {"in": 0, "out": 0})["out"] += int(swap.amount_out)
         total, failed, swaps = self._sql.execute(
             "SELECT count(*), count(err), count(pool) FILTER (WHERE err IS NULL) FROM transactions"
         ).fetchone()
         return {"transactions": total, "failed": failed, "swaps": swaps, "tokens": tokens}
-
-
-def _build_row(item: ExecutedTransaction, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:
-    transaction, swap = item.transaction, item.result.swap
-    err = None if receipt.err is None else orjson.dumps(receipt.err).decode()
-    row = (
-        transaction.signature,
-        receipt.slot,
-        err,
-        receipt.wire,
-        encode_receipt(transaction, item.result),
-    )
-    if swap is None:
-        return (*row, str(transaction.keys[0]), None, None, None, None, None)
-    return (
-        *row,
-        str(swap.owner),
-        str(swap.pool),
-        str(swap.mint_in),
-        str(swap.mint_out),
-        str(swap.amount_in),
-        str(swap.amount_out),
-    )
-
-
-def _read_entry(row: Sequence[Any]) -> LedgerEntry:
-    number, signature, slot, err, *rest = row
-    return LedgerEntry(number, signature, slot, _decode_error(err), *rest)
-
-
-def _decode_error(text: str | None) -> TransactionError | None:
-    err: TransactionError | None = None if text is None else orjson.loads(text)
-    return err

@@ -6,109 +6,30 @@ it has to be stored, and price impact is real within a block but does not accumu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
-from itertools import combinations
 from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
-from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
+from backend.simulator.market.market_pool import MarketPool
+from backend.simulator.market.pool_plan import list_plans
 from backend.simulator.market.prices import (
     PRICE_BANDS,
     move_factor,
     reference_price,
-    usd_price_e6,
     walk_factor_e9,
 )
 from backend.simulator.options import SimulatorOptions
-from backend.simulator.programs import token
 from backend.simulator.state.clock import ChainClock
-from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, HOSTED_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock
 from backend.venues.venue import Account
 
-POOL_FEES_E9: Final[Mapping[Pubkey, int]] = {
-    CPMM.program: 3_000_000,
-    DAMM_V2.program: 2_000_000,
-    AMM_V4.program: 2_500_000,
-    CLMM.program: 2_500_000,
-    DLMM.program: 2_000_000,
-}
-_ALL_PAIRS_PROGRAMS: Final = frozenset({CPMM.program, DAMM_V2.program})
-"""The programs with a pool of every pair; pools of the others take longer to make."""
-_DEEP_PAIRS: Final = frozenset({(SOL, USDC), (SOL, USDT), (SOL, JUP)})
-
 _CLOCK_ACCOUNT_LAMPORTS: Final = 1_169_280
 _SLOTS_PER_EPOCH: Final = 432_000
-
-
-class _PoolState:
-    """A pool at genesis and its current state, computed for the slot of the last access.
-
-    The vaults in ``accounts`` always match ``pool``. The pool account itself is encoded when it
-    is read, because that is most of the work; ``is_account_stale`` until then. ``launch_price`` is
-    that of a launched pool, which follows no market: base units of quote for one of base.
-    """
-
-    __slots__ = (
-        "accounts",
-        "base",
-        "genesis",
-        "is_account_stale",
-        "launch_price",
-        "pool",
-        "price_factor_e9",
-        "quote",
-        "slot",
-        "vaults",
-        "venue",
-    )
-
-    def __init__(
-        self,
-        venue: HostedVenue,
-        base: Token,
-        quote: Token,
-        genesis: HostedPool,
-        price_factor_e9: int,
-        launch_price: Fraction | None = None,
-    ) -> None:
-        self.venue: Final = venue
-        self.base: Final = base
-        self.quote: Final = quote
-        self.genesis: Final = genesis
-        self.price_factor_e9 = price_factor_e9
-        self.launch_price: Final = launch_price
-        self.start_slot(-1, genesis)
-        self.vaults: Final = {
-            Pubkey(account.data[:32]): key
-            for key, account in self.accounts.items()
-            if token.is_token_account(account)
-        }
-
-    def start_slot(self, slot: int, pool: HostedPool) -> None:
-        """Set the state of the pool at the start of a slot."""
-        self.slot = slot
-        self.pool = pool
-        self.accounts = pool.encode_accounts()
-        self.is_account_stale = False
-
-    @property
-    def name(self) -> str:
-        """The key of the price walk and of the stored price factor."""
-        pair = f"{self.base.symbol}/{self.quote.symbol}"
-        if self.venue.program in _ALL_PAIRS_PROGRAMS:
-            return f"{self.dex}/{pair}"
-        return f"{self.dex}/{self.venue.name}/{pair}"
-
-    @property
-    def dex(self) -> Dex:
-        """The exchange of the pool's program."""
-        return self.venue.dex
 
 
 class PoolMarket:
@@ -119,9 +40,19 @@ class PoolMarket:
     ) -> None:
         self._options = options
         self._clock = clock
-        self._pools_by_address = {
-            state.genesis.address: state for state in _create_pools(options, price_factors)
-        }
+        self._pools_by_address: dict[Pubkey, MarketPool] = {}
+        for plan in list_plans(options):
+            factor_e9 = price_factors.get(plan.name, E9)
+            state = MarketPool(
+                plan.venue,
+                plan.base,
+                plan.quote,
+                plan.create_pool(options),
+                plan.name,
+                factor_e9,
+                is_stale=plan.is_stale,
+            )
+            self._pools_by_address[state.genesis.address] = state
         self._pools_by_account = {
             key: state
             for state in self._pools_by_address.values()
@@ -138,7 +69,8 @@ class PoolMarket:
         """
         if pool.address in self._pools_by_address:
             raise ValueError(f"there is a pool at {pool.address}")
-        state = _PoolState(venue, base, quote, pool, E9, price)
+        name = f"{venue.dex}/{base.symbol}/{quote.symbol}"
+        state = MarketPool(venue, base, quote, pool, name, E9, launch_price=price)
         self._pools_by_address[pool.address] = state
         for key in pool.encode_accounts():
             self._pools_by_account.setdefault(key, state)
@@ -227,10 +159,14 @@ class PoolMarket:
         )
 
     def move_price(self, base: Token, quote: Token, dex: Dex | None, bps: int) -> dict[str, int]:
-        """Move the price of ``base`` in ``quote`` permanently. Returns the new factors by pool."""
+        """Move the price of ``base`` in ``quote`` permanently. Returns the new factors by pool.
+
+        A stale pool does not follow.
+        """
         factors_by_pool = {}
         for state in self._pools_by_address.values():
-            if self.is_pool_of(state.genesis.address, dex, (base, quote)):
+            is_meant = self.is_pool_of(state.genesis.address, dex, (base, quote))
+            if is_meant and not state.is_stale:
                 state.price_factor_e9 = move_factor(
                     state.price_factor_e9, _convert_move(state, base, bps)
                 )
@@ -243,16 +179,16 @@ class PoolMarket:
         for state in self._pools_by_address.values():
             state.slot = -1
 
-    def _refresh(self, state: _PoolState, slot: int) -> _PoolState:
+    def _refresh(self, state: MarketPool, slot: int) -> MarketPool:
         if state.slot != slot:
             state.start_slot(slot, self._build_pool(state, slot, state.price_factor_e9))
         return state
 
-    def _build_pool(self, state: _PoolState, slot: int, price_factor_e9: int) -> HostedPool:
+    def _build_pool(self, state: MarketPool, slot: int, price_factor_e9: int) -> HostedPool:
         if state.launch_price is not None:
             return self._build_launched(state, state.launch_price, slot, price_factor_e9)
         walk_factor = E9
-        if self._options.has_moving_prices:
+        if self._options.has_moving_prices and not state.is_stale:
             at_ms = self._clock.elapsed_ms(slot)
             walk_factor = walk_factor_e9(
                 self._options.seed, state.name, PRICE_BANDS[state.dex], at_ms
@@ -264,7 +200,7 @@ class PoolMarket:
         return pool.with_clock(self._build_clock(slot))
 
     def _build_launched(
-        self, state: _PoolState, price: Fraction, slot: int, price_factor_e9: int
+        self, state: MarketPool, price: Fraction, slot: int, price_factor_e9: int
     ) -> HostedPool:
         pool = state.genesis
         if price_factor_e9 != E9:
@@ -289,36 +225,8 @@ class PoolMarket:
         return self._clock_account[1]
 
 
-def _convert_move(state: _PoolState, base: Token | None, bps: int) -> int:
+def _convert_move(state: MarketPool, base: Token | None, bps: int) -> int:
     """Convert a move of the price of ``base`` to one of the price of the pool's base token."""
     if base in {None, state.base}:
         return bps
     return BPS * BPS // (BPS + bps) - BPS
-
-
-def _create_pools(
-    options: SimulatorOptions, price_factors: Mapping[str, int]
-) -> Iterator[_PoolState]:
-    for venue in HOSTED_VENUES:
-        for base, quote in combinations(KNOWN_TOKENS, 2):
-            if venue.program not in _ALL_PAIRS_PROGRAMS and not _is_deep(base, quote):
-                continue
-            pool = _create_pool(venue, base, quote, options)
-            state = _PoolState(venue, base, quote, pool, E9)
-            state.price_factor_e9 = price_factors.get(state.name, E9)
-            yield state
-
-
-def _is_deep(base: Token, quote: Token) -> bool:
-    return (base, quote) in _DEEP_PAIRS or (quote, base) in _DEEP_PAIRS
-
-
-def _create_pool(
-    venue: HostedVenue, base: Token, quote: Token, options: SimulatorOptions
-) -> HostedPool:
-    mint_a, mint_b = (Pubkey.from_string(each.mint) for each in (base, quote))
-    amount_a, amount_b = (
-        options.depth_usd * 10**each.decimals * 1_000_000 // usd_price_e6(each, options.sol_price)
-        for each in (base, quote)
-    )
-    return venue.create_pool(mint_a, mint_b, amount_a, amount_b, fee_e9=POOL_FEES_E9[venue.program])

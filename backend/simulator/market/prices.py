@@ -17,6 +17,7 @@ from typing import Final
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
 from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT, WBTC, WETH
+from backend.simulator.market.mints import FEE_TOKEN
 
 _MICRO: Final = 1_000_000
 _USD_PRICES_E6: Final[Mapping[Token, int]] = {
@@ -27,6 +28,7 @@ _USD_PRICES_E6: Final[Mapping[Token, int]] = {
     RAY: 2 * _MICRO,
     WETH: 3_000 * _MICRO,
     WBTC: 90_000 * _MICRO,
+    FEE_TOKEN: _MICRO,
 }
 
 _FACTOR_MIN: Final = E9 // 10_000

@@ -57,7 +57,10 @@ def format_failure_line(program: Pubkey, kind: ErrorKind) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SwapRecord:
-    """A swap that an instruction requested; ``amount_out`` is 0 unless it succeeded."""
+    """A swap that an instruction requested.
+
+    ``amount_out`` is 0 unless it succeeded, and with it all of its transaction.
+    """
 
     pool: Pubkey
     owner: Pubkey
@@ -65,6 +68,25 @@ class SwapRecord:
     mint_out: Pubkey
     amount_in: int
     amount_out: int
+
+
+def sum_swaps(swaps: Sequence[SwapRecord]) -> SwapRecord | None:
+    """Sum the swaps of a transaction: what was paid of the first token and received of the last.
+
+    ``pool`` is the one that paid most. What was bought and spent in between is not part of it.
+    """
+    if len(swaps) < 2:
+        return swaps[0] if swaps else None
+    mint_in, mint_out = swaps[0].mint_in, swaps[-1].mint_out
+    paying = [swap for swap in swaps if swap.mint_out == mint_out]
+    return SwapRecord(
+        max(paying, key=lambda swap: swap.amount_out).pool,
+        swaps[0].owner,
+        mint_in,
+        mint_out,
+        sum(swap.amount_in for swap in swaps if swap.mint_in == mint_in),
+        sum(swap.amount_out for swap in paying),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +114,8 @@ class TransactionContext:
     __slots__ = (
         "accounts_before",
         "changes",
+        "compute_unit_limit",
+        "compute_units",
         "pools",
         "signers",
         "swaps",
@@ -104,6 +128,8 @@ class TransactionContext:
         self.view: Final = view
         self.signers: Final = transaction.signers
         self.writable: Final = transaction.writable
+        self.compute_unit_limit: Final = transaction.compute_unit_limit
+        self.compute_units = 0
         self.accounts_before: Final = {key: view.get_account(key) for key in transaction.keys}
         self.changes: dict[Pubkey, Account | None] = {}
         self.vaults: dict[Pubkey, Account] = {}
@@ -127,6 +153,13 @@ class TransactionContext:
     def get_pool(self, address: Pubkey) -> HostedPool | None:
         """A pool with the swaps of this transaction so far."""
         return self.pools.get(address) or self.view.get_pool(address)
+
+    def consume_units(self, units: int) -> None:
+        """Consume compute units; the instruction fails if the transaction has not as many left."""
+        self.compute_units += units
+        if self.compute_units > self.compute_unit_limit:
+            self.compute_units = self.compute_unit_limit
+            fail("ComputationalBudgetExceeded")
 
     def require_signer(self, key: Pubkey) -> None:
         """Fail the instruction unless the account signed the transaction."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
@@ -16,7 +16,6 @@ from backend.simulator.programs.context import (
     InstructionFailed,
     SwapRecord,
     TransactionContext,
-    fail,
     format_failure_line,
 )
 from backend.simulator.programs.swaps import SwapProgram
@@ -49,10 +48,10 @@ def _execute_compute_budget(ctx: TransactionContext, keys: Sequence[Pubkey], dat
 # Compute units are typical values of the real programs.
 _SWAP_COMPUTE_UNITS: Final = {
     CPMM.program: 38_000,
-    AMM_V4.program: 18_000,
-    CLMM.program: 90_000,
+    AMM_V4.program: 30_000,
+    CLMM.program: 60_000,  # and more for each array of ticks: see ``SwapProgram``
     DAMM_V2.program: 22_000,
-    DLMM.program: 60_000,
+    DLMM.program: 45_000,  # and more for each array of bins
 }
 _PROGRAMS: Final[Mapping[Pubkey, _Program]] = {
     COMPUTE_BUDGET: _Program(_execute_compute_budget, 150),
@@ -95,6 +94,7 @@ class ExecutionResult:
 
     ``changes`` are the new values of stored accounts, ``pools`` and ``vaults`` those of pools and
     their token accounts. ``log_lines`` are the lines that the failed instruction logged.
+    ``swaps`` are those that were requested, in their order, up to the one that failed.
     ``lamports`` are the balances before and after, by account index.
     """
 
@@ -104,7 +104,7 @@ class ExecutionResult:
     changes: AccountChanges
     pools: Mapping[Pubkey, HostedPool]
     vaults: Mapping[Pubkey, Account]
-    swap: SwapRecord | None
+    swaps: Sequence[SwapRecord]
     lamports: tuple[Sequence[int], Sequence[int]]
     tokens: Sequence[TokenBalance]
 
@@ -122,21 +122,22 @@ def execute_transaction(transaction: ParsedTransaction, view: ChainView) -> Exec
         raise TransactionRefused("AccountLoadedTwice")
     fee_changes = _charge_fee(transaction, ctx)
     ctx.changes.update(fee_changes)
-    err, compute_units, log_lines = _run_instructions(ctx, transaction)
+    err, log_lines = _run_instructions(ctx, transaction)
     if err is None:
         err = _find_rent_error(ctx, transaction.keys)
     if err is not None:
         ctx.changes, ctx.pools, ctx.vaults = fee_changes, {}, {}
+        ctx.swaps = [replace(swap, amount_out=0) for swap in ctx.swaps]
     before = list(ctx.accounts_before.values())
     after = [ctx.get_account(key) for key in ctx.accounts_before]
     return ExecutionResult(
         err=err,
-        compute_units=compute_units,
+        compute_units=ctx.compute_units,
         log_lines=log_lines,
         changes=ctx.changes,
         pools=ctx.pools,
         vaults=ctx.vaults,
-        swap=ctx.swaps[-1] if ctx.swaps else None,
+        swaps=ctx.swaps,
         lamports=(_list_lamports(before), _list_lamports(after)),
         tokens=_list_token_balances(before, after),
     )
@@ -182,24 +183,17 @@ def _charge_fee(
 
 def _run_instructions(
     ctx: TransactionContext, transaction: ParsedTransaction
-) -> tuple[TransactionError | None, int, Sequence[str]]:
-    compute_units = 0
+) -> tuple[TransactionError | None, Sequence[str]]:
     for index, instruction in enumerate(transaction.instructions):
         program = _PROGRAMS[instruction.program]
-        compute_units += program.compute_units
         try:
-            if compute_units > transaction.compute_unit_limit:
-                fail("ComputationalBudgetExceeded")
+            ctx.consume_units(program.compute_units)
             program.execute(ctx, instruction.keys, instruction.data)
         except InstructionFailed as error:
             kind = {"Custom": error.kind} if isinstance(error.kind, int) else error.kind
             log_lines = (*error.log_lines, format_failure_line(instruction.program, error.kind))
-            return (
-                {"InstructionError": [index, kind]},
-                min(compute_units, transaction.compute_unit_limit),
-                log_lines,
-            )
-    return None, compute_units, ()
+            return {"InstructionError": [index, kind]}, log_lines
+    return None, ()
 
 
 def _find_rent_error(ctx: TransactionContext, keys: Sequence[Pubkey]) -> TransactionError | None:

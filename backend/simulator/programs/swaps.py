@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Never
+from typing import Final, NamedTuple, Never
 
 from solders.pubkey import Pubkey
 
@@ -28,6 +28,7 @@ from backend.simulator.programs.swap_errors import (
     ZERO_INPUT,
     SwapError,
 )
+from backend.venues import CLMM, DLMM
 from backend.venues.hosting import HostedPool, HostedVenue, ParsedSwap
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Account, SwapAccounts
@@ -38,11 +39,26 @@ _PLACEHOLDER_ACCOUNTS: Final = SwapAccounts(
 )
 
 
+class _ArrayUnits(NamedTuple):
+    """The compute units of each account that a swap reads beyond the first ``free`` ones."""
+
+    free: int
+    each: int
+
+
+_ARRAY_UNITS: Final = {
+    CLMM.program: _ArrayUnits(free=2, each=10_000),  # the bitmap extension, the price's own array
+    DLMM.program: _ArrayUnits(free=1, each=12_000),
+}
+_NO_ARRAYS: Final = _ArrayUnits(free=0, each=0)
+
+
 class SwapProgram:
-    """The program of one venue."""
+    """The program of one venue; a swap takes more compute units the more arrays it reads."""
 
     def __init__(self, venue: HostedVenue) -> None:
         self.venue: Final = venue
+        self._array_units: Final = _ARRAY_UNITS.get(venue.program, _NO_ARRAYS)
         self._errors: Final = SWAP_ERRORS[venue.program]
         self._fixed_accounts_cache: dict[tuple[Pubkey, Pubkey], tuple[tuple[int, Pubkey], ...]] = {}
 
@@ -77,17 +93,23 @@ class SwapProgram:
         for key in (call.trader.account_in, call.trader.account_out):
             if not token.is_token_account(ctx.get_account(key)):
                 self._errors[NO_ACCOUNT].fail()
-        self._check_remaining_accounts(pool, call)
+        self._check_remaining_accounts(ctx, pool, call)
 
-    def _check_remaining_accounts(self, pool: HostedPool, call: ParsedSwap) -> None:
-        """Check that the accounts that the swap reads are named, in their order."""
+    def _check_remaining_accounts(
+        self, ctx: TransactionContext, pool: HostedPool, call: ParsedSwap
+    ) -> None:
+        """Check that the accounts that the swap reads are named, in their order, and affordable."""
         try:
             needed = pool.list_swap_accounts(call.mint_in, call.amount_in)
         except Rejected:
             return  # the swap itself fails
+        if not needed:
+            return
         named = iter(call.remaining)
         if not all(key in named for key in needed):
             self._errors[ACCOUNTS_MISSING].fail()
+        free, each = self._array_units
+        ctx.consume_units(max(len(needed) - free, 0) * each)
 
     def _get_fixed_accounts(
         self, pool: HostedPool, call: ParsedSwap, count: int

@@ -28,6 +28,7 @@ from backend.trials.audit.records import (
     OrderRow,
     OrderTransition,
     SlicePlacing,
+    SwapLeg,
 )
 from backend.venues.spl import derive_ata
 
@@ -207,7 +208,7 @@ async def fetch_ledger(
 
 
 def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
-    """Parse the successful swaps among transactions of the ledger."""
+    """Parse what transactions of the ledger swapped, those that succeeded."""
     return [
         ExecutedSwap(
             e["signature"],
@@ -216,10 +217,24 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
             int(e["amount_in"]),
             int(e["amount_out"]),
             e["pool"],
+            _parse_legs(e["swaps"]) if len(e["swaps"]) > 1 else (),
         )
         for e in entries
         if e["err"] is None and e["pool"] is not None
     ]
+
+
+def _parse_legs(swaps: Sequence[Any]) -> tuple[SwapLeg, ...]:
+    return tuple(
+        SwapLeg(
+            each["pool"],
+            each["mint_in"],
+            each["mint_out"],
+            int(each["amount_in"]),
+            int(each["amount_out"]),
+        )
+        for each in swaps
+    )
 
 
 async def fetch_balances(url: str, owner: Pubkey) -> dict[str, int]:

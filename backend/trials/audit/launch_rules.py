@@ -20,12 +20,13 @@ def find_wrong_snipes(evidence: Evidence) -> Iterator[Violation]:
     """Find swaps of sniper orders in a pool whose traits, as the node made it, fail a guard."""
     for order_id, guards in evidence.guards.items():
         for swap in evidence.swaps_by_order.get(order_id, ()):
-            launched = evidence.launched.get(swap.pool)
-            if launched is None:  # a pool that was there from the start
-                continue
-            for reason in find_guard_failures(guards, launched):
-                message = f"order {order_id} bought from {swap.pool}, which {reason}"
-                yield Violation(ViolationKind.WRONG, message)
+            for pool in swap.pools:
+                launched = evidence.launched.get(pool)
+                if launched is None:  # a pool that was there from the start
+                    continue
+                for reason in find_guard_failures(guards, launched):
+                    message = f"order {order_id} bought from {pool}, which {reason}"
+                    yield Violation(ViolationKind.WRONG, message)
 
 
 def find_guard_failures(guards: Guards, pool: LaunchedPoolTraits) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -91,9 +91,22 @@ class OrderTransition(NamedTuple):
     status: str
 
 
+class SwapLeg(NamedTuple):
+    """One swap of a transaction, through one pool."""
+
+    pool: str
+    mint_in: str
+    mint_out: str
+    amount_in: int
+    amount_out: int
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutedSwap:
-    """A swap that the chain executed."""
+    """What a transaction of swaps paid and received, as the chain executed it.
+
+    ``pool`` is the one that paid most; ``legs`` are the swaps, where there are several.
+    """
 
     signature: str
     mint_in: str
@@ -101,6 +114,21 @@ class ExecutedSwap:
     amount_in: int
     amount_out: int
     pool: str = ""
+    legs: Sequence[SwapLeg] = ()
+
+    @property
+    def pools(self) -> Sequence[str]:
+        """The pools that it went through."""
+        return [leg.pool for leg in self.legs] or [self.pool]
+
+    def list_residuals(self) -> dict[str, int]:
+        """List what is left of the tokens that were bought and spent in between, by mint."""
+        residuals: Counter[str] = Counter()
+        for leg in self.legs:
+            residuals[leg.mint_in] -= leg.amount_in
+            residuals[leg.mint_out] += leg.amount_out
+        ends = {self.mint_in, self.mint_out}
+        return {mint: change for mint, change in residuals.items() if mint not in ends}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +232,7 @@ class Evidence:
 
     @cached_property
     def swaps_by_order(self) -> Mapping[str, Sequence[ExecutedSwap]]:
-        """The swaps that were executed for each order."""
+        """The transactions of swaps that were executed for each order."""
         swaps_by_order = defaultdict(list)
         for swap in self.swaps:
             if swap.signature in self.order_by_signature:

@@ -40,6 +40,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_subscriber_gaps,
         find_wrong_executions,
         find_worse_executions,
+        find_overspending,
         find_wrong_balances,
         find_missing_amounts,
         find_wrong_cancels,
@@ -159,9 +160,20 @@ def find_worse_executions(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation(ViolationKind.WRONG, message)
 
 
+def find_overspending(evidence: Evidence) -> Iterator[Violation]:
+    """Find routes that spent more of a token in between than they had bought of it."""
+    for order_id, swaps in evidence.swaps_by_order.items():
+        for swap in swaps:
+            for mint, change in swap.list_residuals().items():
+                if change < 0:
+                    message = f"order {order_id} spent {-change} of {mint}, which it had not bought"
+                    yield Violation(ViolationKind.WRONG, message)
+
+
 def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
     """Find tokens of which the wallet's change differs from the sum over its orders.
 
+    What a route leaves of the tokens in between, only the ledger tells.
     The balances of tokens that were launched meanwhile are not read.
     """
     expected: Counter[str] = Counter()
@@ -172,6 +184,8 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
                 amount_out = sum(s.amount_out for s in evidence.swaps_by_order.get(row.id, ()))
             expected[row.mint_in] -= row.amount_in
             expected[row.mint_out] += amount_out
+            for swap in evidence.swaps_by_order.get(row.id, ()):
+                expected.update(swap.list_residuals())
     launched = {
         row.mint_out for row in evidence.rows.values() if row.id in evidence.guards
     } - evidence.balance_changes.keys()

@@ -22,6 +22,7 @@ from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
 from backend.venues.pool_side import (
     PoolSide,
+    PositionsPool,
     check_amount,
     check_balance,
     check_output,
@@ -40,7 +41,7 @@ EXACT_IN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class DammPool:
+class DammPool(PositionsPool):
     """A pool with its vaults, that of a first. ``account`` is as it was read."""
 
     address: Pubkey
@@ -57,15 +58,6 @@ class DammPool:
     def mints(self) -> tuple[Pubkey, Pubkey]:
         """The tokens a and b."""
         return self.sides[0].mint, self.sides[1].mint
-
-    @property
-    def lp_supply(self) -> int:
-        """None: liquidity is in positions, of which each is its owner's."""
-        return 0
-
-    def list_trait_accounts(self) -> Sequence[Pubkey]:
-        """None: the pool's own account has what is locked."""
-        return []
 
     def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
         """Read reserve, locked liquidity and age, which is not known of one that opens by slot."""

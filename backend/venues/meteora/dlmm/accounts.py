@@ -22,6 +22,7 @@ from backend.venues.layout import (
     u32,
     u64,
 )
+from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 PROGRAM = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
 NAME: Final = "dlmm"
@@ -61,6 +62,8 @@ def derive_extension_address(pool: Pubkey) -> Pubkey:
     return Pubkey.find_program_address([b"bitmap", bytes(pool)], PROGRAM)[0]
 
 
+FLAGGED_TOKEN_PROGRAMS: Final = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
+"""The token programs by ``PairState.token_flag_x`` and ``token_flag_y``."""
 STATUS_ENABLED: Final = 0
 ACTIVATED_PAIR_TYPES: Final = frozenset({1, 2})
 """The types of pairs that open at their activation point."""

@@ -9,8 +9,10 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues.bit_line import BitLine
 from backend.venues.meteora.dlmm.accounts import (
+    ACTIVATION_BY_SLOT,
     FEE_ON_INPUT,
     FEE_ON_Y,
+    FLAGGED_TOKEN_PROGRAMS,
     PAIR_STATE,
     PROGRAM,
     PairState,
@@ -20,9 +22,9 @@ from backend.venues.meteora.dlmm.accounts import (
 )
 from backend.venues.meteora.dlmm.fees import FeeTerms, Volatility
 from backend.venues.meteora.dlmm.swap import BinSwap, PairTerms
-from backend.venues.venue import Account
-
-_TOKEN_PROGRAM_COUNT = 2
+from backend.venues.pool_side import PoolSide
+from backend.venues.spl import Clock
+from backend.venues.venue import Account, PoolTraits
 
 
 def read_pair_state(pool: Pubkey, account: Account) -> PairState:
@@ -32,7 +34,7 @@ def read_pair_state(pool: Pubkey, account: Account) -> PairState:
     state = PAIR_STATE.read(account.data)
     if state.collect_fee_mode not in {FEE_ON_INPUT, FEE_ON_Y}:
         raise Rejected("bad_pool", f"the pool {pool} has a fee mode that is not known")
-    if max(state.token_flag_x, state.token_flag_y) >= _TOKEN_PROGRAM_COUNT:
+    if max(state.token_flag_x, state.token_flag_y) >= len(FLAGGED_TOKEN_PROGRAMS):
         raise Rejected("bad_pool", f"the pool {pool} has a token program that is not known")
     if not state.bin_step:
         raise Rejected("bad_pool", f"the pool {pool} has no bin step")
@@ -78,6 +80,20 @@ def move_state(s: PairState, swap: BinSwap, protocol_fee: int, *, is_fee_on_x: b
         protocol_fee_x=s.protocol_fee_x + (protocol_fee if is_fee_on_x else 0),
         protocol_fee_y=s.protocol_fee_y + (0 if is_fee_on_x else protocol_fee),
     )
+
+
+def read_traits(
+    s: PairState, sides: tuple[PoolSide, PoolSide], clock: Clock, index_in: int
+) -> PoolTraits:
+    """Read the reserve of a token, without the protocol's fees in its vault, and the age.
+
+    What is locked are positions, of which a pair has no list. A pair that opened when it was made,
+    or that opens by slot, does not show when that is.
+    """
+    is_known = s.activation_point and s.activation_type != ACTIVATION_BY_SLOT
+    age_s = clock.unix_time - s.activation_point if is_known else None
+    owed = (s.protocol_fee_x, s.protocol_fee_y)[index_in]
+    return PoolTraits(sides[index_in].balance - owed, None, age_s)
 
 
 def encode_pair_accounts(

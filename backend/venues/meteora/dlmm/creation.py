@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isqrt
 from typing import Final
 
@@ -12,12 +13,12 @@ from backend.venues.meteora.dlmm.accounts import (
     ACTIVATED_PAIR_TYPES,
     DEFAULT_BIN_STEP,
     FEE_ON_INPUT,
+    FLAGGED_TOKEN_PROGRAMS,
     FUNCTION_LIMIT_ORDERS,
     PAIR_STATE,
     PROGRAM,
     PairState,
     derive_oracle_address,
-    derive_pool_address,
     derive_vault_address,
     make_array_line,
     write_array_line,
@@ -25,8 +26,9 @@ from backend.venues.meteora.dlmm.accounts import (
 from backend.venues.meteora.dlmm.bin_array import ARRAY_BINS, Bin, create_bin_array
 from backend.venues.meteora.dlmm.bin_math import compute_bin_price, find_bin
 from backend.venues.meteora.dlmm.pool import DlmmPool
-from backend.venues.pool_side import PoolSide
-from backend.venues.spl import TOKEN_PROGRAM, Clock, make_account, make_token_account
+from backend.venues.pool_side import PoolSide, create_pool_side
+from backend.venues.spl import Clock, make_account
+from backend.venues.venue import Account
 
 _ARRAYS_EACH_WAY: Final = 4
 """At a bin step of 10 basis points the bins reach about a quarter of the price either way."""
@@ -40,13 +42,18 @@ _BY_TIME: Final = 1
 
 
 def create_pool(
-    mint_x: Pubkey, mint_y: Pubkey, amount_x: int, amount_y: int, base_factor: int, open_time: int
+    address: Pubkey,
+    amounts: Mapping[Pubkey, int],
+    base_factor: int,
+    open_time: int,
+    mints: Mapping[Pubkey, Account],
 ) -> DlmmPool:
-    """Create the default pair of two SPL tokens with the depth of these reserves.
+    """Create a pair with the depth of the reserves ``amounts``, of x first.
 
-    Raises ``ValueError`` if the price is out of range or a vault cannot hold its tokens.
+    ``mints`` has the accounts of the tokens of Token-2022. Raises ``ValueError`` if the price is
+    out of range or a vault cannot hold its tokens.
     """
-    address = derive_pool_address(mint_x, mint_y)
+    (mint_x, amount_x), (mint_y, amount_y) = amounts.items()
     price = floor_div(amount_y << 64, amount_x)
     active_id = find_bin(price, DEFAULT_BIN_STEP, -_MAX_BIN_ID, _MAX_BIN_ID)
     bins = _create_bins(active_id, isqrt(amount_x * amount_y))
@@ -57,7 +64,7 @@ def create_pool(
     if not all(0 < balance <= U64_MAX for balance in balances):
         raise ValueError("the reserves of this price do not fit 64 bits")
     side_x, side_y = (
-        _create_side(address, mint, balance)
+        create_pool_side(mint, derive_vault_address(address, mint), address, balance, mints)
         for mint, balance in zip((mint_x, mint_y), balances, strict=True)
     )
     line = make_array_line(list(bins))
@@ -98,11 +105,6 @@ def _create_bin(bin_id: int, active_id: int, liquidity: int) -> Bin:
     )
 
 
-def _create_side(pool: Pubkey, mint: Pubkey, amount: int) -> PoolSide:
-    account = make_token_account(mint, pool, amount)
-    return PoolSide(mint, TOKEN_PROGRAM, derive_vault_address(pool, mint), amount, account)
-
-
 def _create_state(
     pool: Pubkey,
     sides: tuple[PoolSide, PoolSide],
@@ -138,4 +140,6 @@ def _create_state(
         bin_array_bitmap=array_bitmap,
         activation_point=open_time,
         index_reference=active_id,
+        token_flag_x=FLAGGED_TOKEN_PROGRAMS.index(side_x.token_program),
+        token_flag_y=FLAGGED_TOKEN_PROGRAMS.index(side_y.token_program),
     )

@@ -22,20 +22,21 @@ from backend.venues.meteora.dlmm.accounts import (
     derive_extension_address,
 )
 from backend.venues.meteora.dlmm.array_bins import SWAP_ARRAYS_MAX, ArrayBins, change_bins
-from backend.venues.meteora.dlmm.bin_array import (
-    ARRAY_BINS,
-    Bin,
-    BinArray,
-    derive_array_address,
-)
+from backend.venues.meteora.dlmm.bin_array import ARRAY_BINS, Bin, BinArray, derive_array_address
 from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
-from backend.venues.meteora.dlmm.codec import encode_pair_accounts, make_terms, move_state
+from backend.venues.meteora.dlmm.codec import (
+    encode_pair_accounts,
+    make_terms,
+    move_state,
+    read_traits,
+)
 from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.instruction import build_swap
 from backend.venues.meteora.dlmm.moves import move_price
 from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in
 from backend.venues.pool_side import (
     PoolSide,
+    PositionsPool,
     check_amount,
     check_balance,
     check_output,
@@ -43,7 +44,7 @@ from backend.venues.pool_side import (
     encode_clock_and_mints,
 )
 from backend.venues.spl import Clock
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 _SPARE_ARRAYS: Final = 2
 """Arrays beyond those that a quote needs: the price may move before its swap lands."""
@@ -58,7 +59,7 @@ class _Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class DlmmPool:
+class DlmmPool(PositionsPool):
     """A pair with its vaults, that of x first, and the bin arrays that were read, by their indexes.
 
     ``line`` says which arrays have liquidity. The accounts are as they were read.
@@ -79,6 +80,11 @@ class DlmmPool:
         """The tokens x and y."""
         return self.state.mint_x, self.state.mint_y
 
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read reserve and age; what is locked of the liquidity is not known."""
+        del accounts
+        return read_traits(self.state, self.sides, self.clock, 0 if self._is_x(mint_in) else 1)
+
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program of one of the two mints."""
         return self.sides[0 if self._is_x(mint) else 1].token_program
@@ -94,11 +100,10 @@ class DlmmPool:
         is_on_input = make_terms(self.state).fees.is_on_input(swap_for_y=swap_for_y)
         fees = (bins.fee, 0) if is_on_input else (0, bins.fee)
         net_in, gross_out = trade.received - fees[0], bins.amount_out + fees[1]
-        impact = (
-            compute_price_impact_e9(net_in * bins.first_price, gross_out << 64)
-            if swap_for_y
-            else compute_price_impact_e9(net_in << 64, gross_out * bins.first_price)
-        )
+        at_spot, paid = net_in * bins.first_price, gross_out << 64
+        if not swap_for_y:
+            at_spot, paid = net_in << 64, gross_out * bins.first_price
+        impact = compute_price_impact_e9(at_spot, paid)
         return Quote(
             Dex.METEORA,
             NAME,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -13,7 +13,9 @@ from backend.domain.quotes import Dex
 from backend.venues.hosting import ParsedSwap
 from backend.venues.meteora.dlmm.accounts import (
     DEFAULT_BIN_STEP,
+    FLAGGED_TOKEN_PROGRAMS,
     NAME,
+    PAIR_STATE,
     PROGRAM,
     PairState,
     derive_extension_address,
@@ -31,10 +33,9 @@ from backend.venues.meteora.dlmm.errors import PROGRAM_ERRORS
 from backend.venues.meteora.dlmm.instruction import parse_swap
 from backend.venues.meteora.dlmm.pool import DlmmPool
 from backend.venues.pool_side import read_pool_side, select_token_2022_mints
-from backend.venues.spl import CLOCK, CLOCK_SYSVAR, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
-from backend.venues.venue import Account, Accounts
+from backend.venues.spl import CLOCK, CLOCK_SYSVAR
+from backend.venues.venue import Account, Accounts, PoolSearch
 
-_TOKEN_PROGRAMS: Final = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _GUESSED_ARRAYS: Final = 2
 """Arrays to read on either side of the price, besides that of the price itself."""
 _FEE_UNIT_E9: Final = DEFAULT_BIN_STEP * 10
@@ -47,6 +48,7 @@ class Dlmm:
     dex: Final = Dex.METEORA
     name: Final = NAME
     program: Final = PROGRAM
+    search: Final = PoolSearch(PAIR_STATE.size, (88, 120))
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pair with a bin step of 10 basis points."""
@@ -115,19 +117,31 @@ class Dlmm:
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> DlmmPool:
-        """Create the default pair of two SPL tokens, a as x, with the depth of these reserves.
+        """Create a pair with the depth of these reserves, the default one or another, a as x.
 
         It is that of x · y = k up to about a quarter of the price either way, in steps, so that the
-        pair holds less than the reserves. Raises ``ValueError`` if a reserve does not fit, the
-        price is out of range, or the fee is no multiple of 100 parts per billion up to 0.65 %.
+        pair holds less than the reserves. What is locked of it, no account shows. Raises
+        ``ValueError`` if a reserve does not fit, the price is out of range, or the fee is no
+        multiple of 100 parts per billion up to 0.65 %.
         """
+        del locked_bps
         base_factor, rest = divmod(fee_e9, _FEE_UNIT_E9)
         if rest or not 0 < base_factor <= _BASE_FACTOR_MAX:
             raise ValueError("a fee of this venue is a small multiple of its bin step")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        return create_pool(mint_a, mint_b, amount_a, amount_b, base_factor, open_time)
+        pool = address or derive_pool_address(mint_a, mint_b)
+        amounts = {mint_a: amount_a, mint_b: amount_b}
+        return create_pool(pool, amounts, base_factor, open_time, mints or {})
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Nothing: liquidity is in positions, and no account has what is locked."""
+        del pool, lp_supply, locked_bps
+        return {}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is that of the trader's input account.
@@ -139,7 +153,8 @@ class Dlmm:
 
 def _read_tokens(state: PairState) -> tuple[tuple[Pubkey, Pubkey], tuple[Pubkey, Pubkey]]:
     """The two mints, each with its token program."""
-    program_x, program_y = _TOKEN_PROGRAMS[state.token_flag_x], _TOKEN_PROGRAMS[state.token_flag_y]
+    programs = FLAGGED_TOKEN_PROGRAMS
+    program_x, program_y = programs[state.token_flag_x], programs[state.token_flag_y]
     return (state.mint_x, program_x), (state.mint_y, program_y)
 
 

@@ -30,7 +30,6 @@ STATUS_WAITING_TRADE: Final = 7
 SWAPPABLE_STATUSES: Final = frozenset({STATUS_INITIALIZED, STATUS_SWAP_ONLY, STATUS_WAITING_TRADE})
 
 
-@lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_market_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address that stands for the market of two mints, in either order.
 
@@ -42,9 +41,17 @@ def derive_market_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_market_account(market: Pubkey, seed: bytes) -> Pubkey:
-    """Derive the address of a pool's account from its market and the account's seed."""
-    return Pubkey.find_program_address([bytes(PROGRAM), bytes(market), seed], PROGRAM)[0]
+def derive_pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+    """Derive the address of the pool of two mints on a simulated chain, in either order."""
+    return derive_account(derive_market_address(mint_a, mint_b), POOL_SEED)
+
+
+def derive_account(base: Pubkey, seed: bytes) -> Pubkey:
+    """Derive the address of one of a pool's accounts.
+
+    ``base`` is its market on mainnet, and the pool itself on a simulated chain.
+    """
+    return Pubkey.find_program_address([bytes(PROGRAM), bytes(base), seed], PROGRAM)[0]
 
 
 POOL_SEED: Final = b"amm_associated_seed"

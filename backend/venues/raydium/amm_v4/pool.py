@@ -18,6 +18,7 @@ from backend.venues.pool_side import (
     check_amount,
     check_balance,
     check_output,
+    compute_burned_bps,
     compute_price_impact_e9,
     encode_clock_and_mints,
     move_along_product,
@@ -33,11 +34,8 @@ from backend.venues.raydium.amm_v4.accounts import (
     PoolState,
 )
 from backend.venues.raydium.amm_v4.curve import CurveSwap, FeeRate, swap_exact_in
-from backend.venues.spl import (
-    TOKEN_PROGRAM,
-    Clock,
-)
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.spl import TOKEN_PROGRAM, Clock
+from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 SWAP_BASE_IN_V2: Final = 16
 """The first byte of the instruction that needs no accounts of an order book."""
@@ -82,6 +80,25 @@ class AmmV4Pool:
             coin.balance - self.state.need_take_pnl_coin,
             pc.balance - self.state.need_take_pnl_pc,
         )
+
+    @property
+    def lp_supply(self) -> int:
+        """How many LP tokens the program has issued; who burns one does not tell the pool."""
+        return self.state.lp_amount
+
+    def list_trait_accounts(self) -> Sequence[Pubkey]:
+        """List the mint of the LP tokens, whose supply shows what of them was burned."""
+        return [self.state.lp_mint]
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read reserve, locked liquidity and age; LP tokens that were burned withdraw nothing.
+
+        The program keeps the time of opening that it was given, which may be 0: no age is known.
+        """
+        reserve_in = self.reserves[self._find_index(mint_in)]
+        burned_bps = compute_burned_bps(accounts.get(self.state.lp_mint), self.state.lp_amount)
+        opened = self.state.open_time
+        return PoolTraits(reserve_in, burned_bps, self.clock.unix_time - opened if opened else None)
 
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program of one of the two mints: always that of SPL tokens."""

@@ -1,18 +1,18 @@
-"""Raydium AMM v4 as a venue: decodes and creates pools; parses swaps, classifies errors."""
+"""Raydium AMM v4 as a venue: finds, decodes and creates pools; parses swaps, classifies errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import gcd, isqrt
 from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import U64_MAX
+from backend.domain.amounts import BPS, U64_MAX
 from backend.domain.errors import EngineError, Rejected
 from backend.domain.quotes import E9, Dex
 from backend.venues.hosting import ParsedSwap
-from backend.venues.pool_side import PoolSide, read_pool_side
+from backend.venues.pool_side import PoolSide, create_pool_side, read_pool_side
 from backend.venues.program_errors import ProgramErrors, final_error, slippage_error
 from backend.venues.raydium.amm_v4.accounts import (
     AUTHORITY,
@@ -22,7 +22,6 @@ from backend.venues.raydium.amm_v4.accounts import (
     NAME,
     OPEN_ORDERS_SEED,
     PC_VAULT_SEED,
-    POOL_SEED,
     POOL_STATE,
     PROGRAM,
     STATUS_SWAP_ONLY,
@@ -30,20 +29,22 @@ from backend.venues.raydium.amm_v4.accounts import (
     STATUS_WAITING_TRADE,
     TARGET_ORDERS_SEED,
     PoolState,
-    derive_market_account,
+    derive_account,
     derive_market_address,
+    derive_pool_address,
 )
 from backend.venues.raydium.amm_v4.pool import SWAP_BASE_IN_V2, AmmV4Pool
 from backend.venues.spl import (
     CLOCK,
     CLOCK_SYSVAR,
+    MINT,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
     Clock,
+    Mint,
     make_account,
-    make_token_account,
 )
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolSearch, SwapAccounts
 
 _TOO_LARGE_REASON = "the amount is too large for the pool"
 _PROGRAM_ERRORS = ProgramErrors(
@@ -94,13 +95,14 @@ class AmmV4:
     dex: Final = Dex.RAYDIUM
     name: Final = NAME
     program: Final = PROGRAM
+    search: Final = PoolSearch(POOL_STATE.size, (400, 432))
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool on a simulated chain.
 
         On mainnet there is none: pools of this program have to be found or named.
         """
-        return derive_market_account(derive_market_address(mint_a, mint_b), POOL_SEED)
+        return derive_pool_address(mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pool, its vaults and the clock.
@@ -155,22 +157,37 @@ class AmmV4:
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> AmmV4Pool:
-        """Create a pool of two SPL tokens, a as the coin.
+        """Create a pool of two SPL tokens, the default one or another, a as the coin.
 
-        Raises ``ValueError`` if a reserve does not fit or the fee is out of range.
+        What is locked of its liquidity, the mint of its LP tokens shows: ``encode_lp_mint``.
+        Raises ``ValueError`` if a reserve does not fit, the fee is out of range, or a token is of
+        Token-2022, which the program does not know.
         """
+        del locked_bps
         if not 0 < fee_e9 < E9:
             raise ValueError("the fee is out of range")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        market = derive_market_address(mint_a, mint_b)
-        coin = _create_side(mint_a, derive_market_account(market, COIN_VAULT_SEED), amount_a)
-        pc = _create_side(mint_b, derive_market_account(market, PC_VAULT_SEED), amount_b)
-        state = _create_state(market, coin, pc, fee_e9, open_time)
+        if any(mint.owner != TOKEN_PROGRAM for mint in (mints or {}).values()):
+            raise ValueError("this venue has no pools of tokens of Token-2022")
+        pool = address or derive_pool_address(mint_a, mint_b)
+        coin = create_pool_side(
+            mint_a, derive_account(pool, COIN_VAULT_SEED), AUTHORITY, amount_a, {}
+        )
+        pc = create_pool_side(mint_b, derive_account(pool, PC_VAULT_SEED), AUTHORITY, amount_b, {})
+        state = _create_state(pool, coin, pc, fee_e9, open_time)
         account = make_account(PROGRAM, POOL_STATE.write(state))
-        address = derive_market_account(market, POOL_SEED)
-        return AmmV4Pool(address, 0, Clock(), state, (coin, pc), account)
+        return AmmV4Pool(pool, 0, Clock(), state, (coin, pc), account)
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Encode the mint of the pool's LP tokens: what is locked of them was burned."""
+        supply = lp_supply - lp_supply * locked_bps // BPS
+        account = make_account(TOKEN_PROGRAM, MINT.write(Mint(supply, _DECIMALS)))
+        return {derive_account(pool, LP_MINT_SEED): account}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is that of the trader's input account.
@@ -203,12 +220,8 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
     return state
 
 
-def _create_side(mint: Pubkey, vault: Pubkey, amount: int) -> PoolSide:
-    return PoolSide(mint, TOKEN_PROGRAM, vault, amount, make_token_account(mint, AUTHORITY, amount))
-
-
 def _create_state(
-    market: Pubkey, coin: PoolSide, pc: PoolSide, fee_e9: int, open_time: int
+    pool: Pubkey, coin: PoolSide, pc: PoolSide, fee_e9: int, open_time: int
 ) -> PoolState:
     divisor = gcd(fee_e9, E9)
     return PoolState(
@@ -225,11 +238,11 @@ def _create_state(
         pc_vault=pc.vault,
         coin_mint=coin.mint,
         pc_mint=pc.mint,
-        lp_mint=derive_market_account(market, LP_MINT_SEED),
-        open_orders=derive_market_account(market, OPEN_ORDERS_SEED),
-        market=market,
+        lp_mint=derive_account(pool, LP_MINT_SEED),
+        open_orders=derive_account(pool, OPEN_ORDERS_SEED),
+        market=derive_market_address(coin.mint, pc.mint),
         market_program=PROGRAM,
-        target_orders=derive_market_account(market, TARGET_ORDERS_SEED),
+        target_orders=derive_account(pool, TARGET_ORDERS_SEED),
         owner=AUTHORITY,
         lp_amount=isqrt(coin.balance * pc.balance),
     )

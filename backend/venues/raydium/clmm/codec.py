@@ -8,6 +8,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.bit_line import BitLine
+from backend.venues.pool_side import PoolSide
 from backend.venues.raydium.clmm.accounts import (
     POOL_STATE,
     PROGRAM,
@@ -19,7 +20,8 @@ from backend.venues.raydium.clmm.accounts import (
 )
 from backend.venues.raydium.clmm.fees import DYNAMIC_FEE, DynamicFee, FeeOn, FeeTerms
 from backend.venues.raydium.clmm.swap import Curve, CurveSwap
-from backend.venues.venue import Account
+from backend.venues.spl import Clock
+from backend.venues.venue import Account, PoolTraits
 
 
 def read_pool_state(pool: Pubkey, account: Account) -> PoolState:
@@ -89,15 +91,28 @@ def add_fees(s: PoolState, swap: CurveSwap, *, is_on_token0: bool) -> PoolState:
     )
 
 
+def read_traits(
+    s: PoolState, sides: tuple[PoolSide, PoolSide], clock: Clock, index_in: int
+) -> PoolTraits:
+    """Read the reserve of a token, without the fees in its vault that the pool owes, and the age.
+
+    The program keeps the time of opening that it was given, which may be 0: no age is known. What
+    is locked are positions, of which a pool has no list.
+    """
+    owed = (s.protocol_fees0 + s.fund_fees0, s.protocol_fees1 + s.fund_fees1)[index_in]
+    age_s = clock.unix_time - s.open_time if s.open_time else None
+    return PoolTraits(sides[index_in].balance - owed, None, age_s)
+
+
 def encode_pool_accounts(
     pool: Pubkey,
     state: PoolState,
     dynamic: DynamicFee | None,
     line: BitLine,
-    account: Account,
-    extension: Account | None,
+    over: tuple[Account, Account | None],
 ) -> dict[Pubkey, Account]:
-    """Encode a pool's own account and its bitmap extension, over what was read."""
+    """Encode a pool's own account and its bitmap extension, over what was read of them."""
+    account, extension = over
     own, extended = write_array_line(pool, line)
     data = POOL_STATE.write(state._replace(tick_array_bitmap=own), account.data)
     if dynamic is not None:

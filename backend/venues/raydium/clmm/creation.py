@@ -14,7 +14,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import U64_MAX, ceil_div
 from backend.venues.bit_line import BitLine
-from backend.venues.pool_side import PoolSide
+from backend.venues.pool_side import PoolSide, create_pool_side
 from backend.venues.raydium.clmm.accounts import (
     AMM_CONFIG,
     ARRAY_TICKS,
@@ -25,6 +25,7 @@ from backend.venues.raydium.clmm.accounts import (
     AmmConfig,
     PoolState,
     compute_array_index,
+    derive_config_address,
     derive_observation_address,
     derive_pool_address,
     derive_vault_address,
@@ -35,14 +36,17 @@ from backend.venues.raydium.clmm.accounts import (
 )
 from backend.venues.raydium.clmm.pool import ClmmPool
 from backend.venues.raydium.clmm.prices import find_sqrt_price
+from backend.venues.raydium.clmm.swap import Curve
 from backend.venues.raydium.clmm.tick_array import Tick, TickArray, create_tick_array
 from backend.venues.raydium.clmm.tick_math import MAX_TICK, compute_sqrt_price, compute_tick
-from backend.venues.spl import TOKEN_PROGRAM, Clock, make_account, make_token_account
+from backend.venues.spl import Clock, make_account
+from backend.venues.venue import Account
 
 _TICK_SPACING: Final = 1
 _PROTOCOL_RATE: Final = 120_000
 _FUND_RATE: Final = 40_000
 _DECIMALS: Final = 9
+_CONFIG_INDEX_MAX: Final = 2**16 - 1
 _WIDTHS: Final = (120, 240, 480, 960)
 """How far the ranges reach from the price on either side, in ticks."""
 
@@ -96,13 +100,20 @@ def compute_deposit(positions: Iterable[Position], sqrt_price: int) -> tuple[int
     return amount0, amount1
 
 
-def create_pool(amounts: Mapping[Pubkey, int], trade_fee_rate: int, open_time: int) -> ClmmPool:
-    """Create the default pool of two SPL tokens with the depth of these reserves.
+def create_pool(
+    amounts: Mapping[Pubkey, int],
+    trade_fee_rate: int,
+    open_time: int,
+    other_address: Pubkey | None,
+    mints: Mapping[Pubkey, Account],
+) -> ClmmPool:
+    """Create a pool of two tokens with the depth of these reserves: the default one, or another.
 
-    Raises ``ValueError`` if the price is out of range or a vault cannot hold its tokens.
+    ``mints`` has the accounts of the tokens of Token-2022. Raises ``ValueError`` if the price is
+    out of range, a vault cannot hold its tokens, or there is no config with that fee.
     """
     mint0, mint1 = sort_mints(*amounts)
-    address = derive_pool_address(DEFAULT_CONFIG, mint0, mint1)
+    address = other_address or derive_pool_address(DEFAULT_CONFIG, mint0, mint1)
     sqrt_price = find_sqrt_price(amounts[mint1], amounts[mint0])
     liquidity = isqrt(amounts[mint0] * amounts[mint1])
     positions = plan_positions(compute_tick(sqrt_price), _TICK_SPACING, liquidity)
@@ -112,11 +123,13 @@ def create_pool(amounts: Mapping[Pubkey, int], trade_fee_rate: int, open_time: i
     arrays, line = _create_arrays(address, collect_ticks(positions).values())
     own, extension = write_array_line(address, line)
     side0, side1 = (
-        _create_side(address, mint, amount)
+        create_pool_side(mint, derive_vault_address(address, mint), address, amount, mints)
         for mint, amount in zip((mint0, mint1), deposit, strict=True)
     )
-    config = _create_config(address, trade_fee_rate)
-    state = _create_state(address, (side0, side1), sqrt_price, liquidity, own, open_time)
+    config_index = DEFAULT_CONFIG_INDEX if other_address is None else trade_fee_rate
+    config = _create_config(config_index, trade_fee_rate)
+    curve = Curve(sqrt_price, compute_tick(sqrt_price), liquidity, _TICK_SPACING, 0, 0)
+    state = _create_state(address, (side0, side1), config_index, curve, own, open_time)
     return ClmmPool(
         address,
         0,
@@ -136,15 +149,15 @@ def create_pool(amounts: Mapping[Pubkey, int], trade_fee_rate: int, open_time: i
 def _create_state(
     pool: Pubkey,
     sides: tuple[PoolSide, PoolSide],
-    sqrt_price: int,
-    liquidity: int,
+    config_index: int,
+    curve: Curve,
     array_bitmap: int,
     open_time: int,
 ) -> PoolState:
     side0, side1 = sides
     return PoolState(
         bump=255,
-        amm_config=DEFAULT_CONFIG,
+        amm_config=derive_config_address(config_index),
         owner=pool,
         mint0=side0.mint,
         mint1=side1.mint,
@@ -154,19 +167,21 @@ def _create_state(
         decimals0=_DECIMALS,
         decimals1=_DECIMALS,
         tick_spacing=_TICK_SPACING,
-        liquidity=liquidity,
-        sqrt_price=sqrt_price,
-        tick=compute_tick(sqrt_price),
+        liquidity=curve.liquidity,
+        sqrt_price=curve.sqrt_price,
+        tick=curve.tick,
         tick_array_bitmap=array_bitmap,
         open_time=open_time,
     )
 
 
-def _create_config(owner: Pubkey, trade_fee_rate: int) -> AmmConfig:
+def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+    if index > _CONFIG_INDEX_MAX:
+        raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     return AmmConfig(
         bump=255,
-        index=DEFAULT_CONFIG_INDEX,
-        owner=owner,
+        index=index,
+        owner=PROGRAM,
         protocol_fee_rate=_PROTOCOL_RATE,
         trade_fee_rate=trade_fee_rate,
         tick_spacing=_TICK_SPACING,
@@ -183,8 +198,3 @@ def _create_arrays(pool: Pubkey, ticks: Iterable[Tick]) -> tuple[dict[int, TickA
         for index, group in by_array.items()
     }
     return arrays, make_array_line(list(arrays), with_extension=needs_extension(_TICK_SPACING))
-
-
-def _create_side(pool: Pubkey, mint: Pubkey, amount: int) -> PoolSide:
-    account = make_token_account(mint, pool, amount)
-    return PoolSide(mint, TOKEN_PROGRAM, derive_vault_address(pool, mint), amount, account)

@@ -15,6 +15,7 @@ from backend.domain.quotes import Dex, Quote
 from backend.venues.bit_line import BitLine
 from backend.venues.pool_side import (
     PoolSide,
+    PositionsPool,
     check_amount,
     check_balance,
     check_output,
@@ -36,6 +37,7 @@ from backend.venues.raydium.clmm.codec import (
     make_curve,
     make_fee_terms,
     move_state,
+    read_traits,
 )
 from backend.venues.raydium.clmm.fees import DynamicFee, FeeTerms
 from backend.venues.raydium.clmm.instruction import build_swap
@@ -47,10 +49,8 @@ from backend.venues.raydium.clmm.prices import (
 )
 from backend.venues.raydium.clmm.swap import Curve, CurveSwap, swap_exact_in
 from backend.venues.raydium.clmm.tick_array import TickArray, derive_array_address
-from backend.venues.spl import (
-    Clock,
-)
-from backend.venues.venue import Account, Accounts, SwapAccounts
+from backend.venues.spl import Clock
+from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
 
 _SPARE_ARRAYS: Final = 2
 """Arrays beyond those that a quote needs: the price may move before its swap lands."""
@@ -66,7 +66,7 @@ class _Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class ClmmPool:
+class ClmmPool(PositionsPool):
     """A pool with its config, its vaults and the tick arrays that were read, by their numbers.
 
     ``line`` says which arrays have initialized ticks. The accounts are as they were read.
@@ -89,6 +89,11 @@ class ClmmPool:
     def mints(self) -> tuple[Pubkey, Pubkey]:
         """The two tokens, ordered by their bytes."""
         return self.state.mint0, self.state.mint1
+
+    def read_traits(self, mint_in: Pubkey, accounts: Accounts) -> PoolTraits:
+        """Read reserve and age; what is locked of the liquidity is not known."""
+        del accounts
+        return read_traits(self.state, self.sides, self.clock, self._find_index(mint_in))
 
     @property
     def curve(self) -> Curve:
@@ -193,15 +198,9 @@ class ClmmPool:
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pool, its config, its vaults, its bitmap extension and its tick arrays."""
+        own = self.account, self.extension_account
         return {
-            **encode_pool_accounts(
-                self.address,
-                self.state,
-                self.dynamic,
-                self.line,
-                self.account,
-                self.extension_account,
-            ),
+            **encode_pool_accounts(self.address, self.state, self.dynamic, self.line, own),
             self.state.amm_config: self.config_account,
             **{side.vault: side.encode_vault() for side in self.sides},
             **{

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -17,6 +17,7 @@ from backend.venues.raydium.clmm.accounts import (
     ARRAY_TICKS,
     DEFAULT_CONFIG,
     NAME,
+    POOL_STATE,
     PROGRAM,
     PoolState,
     compute_array_index,
@@ -33,7 +34,7 @@ from backend.venues.raydium.clmm.instruction import parse_swap
 from backend.venues.raydium.clmm.pool import ClmmPool
 from backend.venues.raydium.clmm.tick_array import derive_array_address, read_tick_array
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR
-from backend.venues.venue import Account, Accounts
+from backend.venues.venue import Account, Accounts, PoolSearch
 
 _GUESSED_ARRAYS: Final = 2
 """Arrays to read on either side of the price, besides that of the price itself."""
@@ -45,6 +46,7 @@ class Clmm:
     dex: Final = Dex.RAYDIUM
     name: Final = NAME
     program: Final = PROGRAM
+    search: Final = PoolSearch(POOL_STATE.size, (73, 105))
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool under the default configuration."""
@@ -129,19 +131,31 @@ class Clmm:
         *,
         fee_e9: int,
         open_time: int = 0,
+        address: Pubkey | None = None,
+        locked_bps: int = 0,
+        mints: Mapping[Pubkey, Account] | None = None,
     ) -> ClmmPool:
-        """Create the default pool of two SPL tokens, with the depth that the reserves would have.
+        """Create a pool with the depth that the reserves would have: the default one, or another.
 
         It is that of x · y = k at the price; further away there is less, in several ranges, so that
-        the pool holds less than the reserves. Raises ``ValueError`` if a reserve does not fit, the
-        price is out of range, or the fee is not whole parts per million.
+        the pool holds less than the reserves. What is locked of it, no account shows. All default
+        pools share a config and its fee; another pool has the config of its fee. Raises
+        ``ValueError`` if a reserve does not fit, the price is out of range, or the fee is not whole
+        parts per million, for other pools less than 65,536.
         """
+        del locked_bps
         fee, rest = divmod(fee_e9, E9 // RATE_ONE)
         if rest or not 0 < fee < RATE_ONE:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        return create_pool({mint_a: amount_a, mint_b: amount_b}, fee, open_time)
+        amounts = {mint_a: amount_a, mint_b: amount_b}
+        return create_pool(amounts, fee, open_time, address, mints or {})
+
+    def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
+        """Nothing: liquidity is in positions, and no account has what is locked."""
+        del pool, lp_supply, locked_bps
+        return {}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is among ``keys``.

@@ -21,6 +21,7 @@ def _derive_address(*seeds: bytes) -> Pubkey:
     return Pubkey.find_program_address(seeds, PROGRAM)[0]
 
 
+@lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_config_address(index: int) -> Pubkey:
     """Derive the address of fee configuration ``index``, the only big-endian number here."""
     return _derive_address(b"amm_config", index.to_bytes(2, "big"))

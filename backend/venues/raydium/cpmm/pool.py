@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
@@ -22,19 +22,16 @@ from backend.venues.pool_side import (
     move_along_product,
 )
 from backend.venues.raydium.cpmm.accounts import (
-    AUTHORITY,
     NAME,
     POOL_STATE,
-    PROGRAM,
     SWAP_DISABLED,
     AmmConfig,
     PoolState,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE, CurveSwap, FeeRates, swap_exact_in
+from backend.venues.raydium.cpmm.instruction import build_swap
 from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
-
-SWAP_BASE_INPUT = bytes.fromhex("8fbe5adac41e33de")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,24 +215,8 @@ class CpmmPool:
     ) -> Instruction:
         """Build the instruction ``swap_base_input``."""
         i = self._find_direction(mint_in).index_in
-        side_in, side_out = self.sides[i], self.sides[1 - i]
-        keys = [
-            AccountMeta(trader.owner, is_signer=True, is_writable=False),
-            AccountMeta(AUTHORITY, is_signer=False, is_writable=False),
-            AccountMeta(self.state.amm_config, is_signer=False, is_writable=False),
-            AccountMeta(self.address, is_signer=False, is_writable=True),
-            AccountMeta(trader.account_in, is_signer=False, is_writable=True),
-            AccountMeta(trader.account_out, is_signer=False, is_writable=True),
-            AccountMeta(side_in.vault, is_signer=False, is_writable=True),
-            AccountMeta(side_out.vault, is_signer=False, is_writable=True),
-            AccountMeta(side_in.token_program, is_signer=False, is_writable=False),
-            AccountMeta(side_out.token_program, is_signer=False, is_writable=False),
-            AccountMeta(side_in.mint, is_signer=False, is_writable=False),
-            AccountMeta(side_out.mint, is_signer=False, is_writable=False),
-            AccountMeta(self.state.observation, is_signer=False, is_writable=True),
-        ]
-        amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
-        return Instruction(PROGRAM, SWAP_BASE_INPUT + amounts, keys)
+        sides, amounts = (self.sides[i], self.sides[1 - i]), (amount_in, min_amount_out)
+        return build_swap(self.address, self.state, sides, trader, amounts)
 
     def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
         """None: every swap names the same accounts."""

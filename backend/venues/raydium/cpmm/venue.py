@@ -29,6 +29,7 @@ from backend.venues.raydium.cpmm.accounts import (
     PROGRAM,
     AmmConfig,
     PoolState,
+    derive_config_address,
     derive_lp_mint_address,
     derive_observation_address,
     derive_pool_address,
@@ -36,7 +37,8 @@ from backend.venues.raydium.cpmm.accounts import (
     sort_mints,
 )
 from backend.venues.raydium.cpmm.curve import RATE_ONE
-from backend.venues.raydium.cpmm.pool import SWAP_BASE_INPUT, CpmmPool
+from backend.venues.raydium.cpmm.instruction import parse_swap
+from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.spl import (
     CLOCK,
     CLOCK_SYSVAR,
@@ -46,7 +48,7 @@ from backend.venues.spl import (
     Mint,
     make_account,
 )
-from backend.venues.venue import Account, Accounts, PoolSearch, SwapAccounts
+from backend.venues.venue import Account, Accounts, PoolSearch
 
 _CLOSED_REASON = "swaps are switched off in this pool, or it is not open yet"
 _TOO_SMALL_REASON = "the amount is too small: the pool would pay nothing"
@@ -62,7 +64,6 @@ _PROGRAM_ERRORS = ProgramErrors(
     final_error(6012, "InsufficientVault", "no_liquidity", "the pool's vault does not hold enough"),
 )
 
-_SWAP_ACCOUNT_COUNT = 13
 _CREATOR_FEE_MODES = 3
 
 # The rates of mainnet's default configuration, apart from the trading fee.
@@ -71,6 +72,7 @@ _FUND_RATE = 40_000
 _CREATOR_RATE = 500
 _CREATE_POOL_LAMPORTS = 150_000_000
 _LP_DECIMALS = 9
+_CONFIG_INDEX_MAX = 2**16 - 1
 
 
 class Cpmm:
@@ -142,10 +144,12 @@ class Cpmm:
         locked_bps: int = 0,
         mints: Mapping[Pubkey, Account] | None = None,
     ) -> CpmmPool:
-        """Create a pool, the default one or another. All such pools share a config and its fee.
+        """Create a pool, the default one or another.
 
-        What is locked of its liquidity, the mint of its LP tokens shows: ``encode_lp_mint``.
-        Raises ``ValueError`` if a reserve does not fit or the fee is not whole parts per million.
+        All default pools share a config and its fee; another pool has the config of its fee. What
+        is locked of its liquidity, the mint of its LP tokens shows: ``encode_lp_mint``.
+        Raises ``ValueError`` if a reserve does not fit or the fee is not whole parts per million,
+        for other pools less than 65,536.
         """
         del locked_bps
         fee, rest = divmod(fee_e9, E9 // RATE_ONE)
@@ -162,8 +166,8 @@ class Cpmm:
             for mint in sort_mints(mint_a, mint_b)
         )
         lp_supply = isqrt(amount_a * amount_b)
-        state = _create_state(pool, side0, side1, lp_supply, open_time)
-        config = _create_config(fee)
+        config = _create_config(0 if address is None else fee, fee)
+        state = _create_state(pool, config, (side0, side1), lp_supply, open_time)
         return CpmmPool(
             pool,
             0,
@@ -187,15 +191,7 @@ class Cpmm:
         Raises ``Rejected`` (``bad_instruction``).
         """
         del accounts
-        if len(keys) != _SWAP_ACCOUNT_COUNT or len(data) != 24 or data[:8] != SWAP_BASE_INPUT:
-            raise Rejected("bad_instruction", "the instruction is not a swap of an exact input")
-        return ParsedSwap(
-            pool=keys[3],
-            mint_in=keys[10],
-            amount_in=int.from_bytes(data[8:16], "little"),
-            min_amount_out=int.from_bytes(data[16:24], "little"),
-            trader=SwapAccounts(keys[0], keys[4], keys[5]),
-        )
+        return parse_swap(keys, data)
 
 
 def _read_state(pool: Pubkey, account: Account) -> PoolState:
@@ -208,10 +204,15 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
 
 
 def _create_state(
-    pool: Pubkey, side0: PoolSide, side1: PoolSide, lp_supply: int, open_time: int
+    pool: Pubkey,
+    config: AmmConfig,
+    sides: tuple[PoolSide, PoolSide],
+    lp_supply: int,
+    open_time: int,
 ) -> PoolState:
+    side0, side1 = sides
     return PoolState(
-        amm_config=DEFAULT_CONFIG,
+        amm_config=derive_config_address(config.index),
         pool_creator=AUTHORITY,
         vault0=side0.vault,
         vault1=side1.vault,
@@ -229,11 +230,13 @@ def _create_state(
     )
 
 
-def _create_config(trade_fee_rate: int) -> AmmConfig:
+def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+    if index > _CONFIG_INDEX_MAX:
+        raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     return AmmConfig(
         bump=255,
         disable_create_pool=0,
-        index=0,
+        index=index,
         trade_fee_rate=trade_fee_rate,
         protocol_fee_rate=_PROTOCOL_RATE,
         fund_fee_rate=_FUND_RATE,
