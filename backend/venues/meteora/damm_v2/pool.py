@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
@@ -11,6 +11,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.meteora.damm_v2.accounts import (
     AUTHORITY,
     BY_TIME,
@@ -25,6 +26,7 @@ from backend.venues.pool_side import (
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     compute_locked_bps,
     compute_price_impact_e9,
     encode_clock_and_mints,
@@ -107,6 +109,12 @@ class DammPool:
             raise Rejected("no_liquidity", "the pool is empty")
         fee_e9 = self.pricing.compute_fee_e9(1, sells_a=sells_a)
         return PriceRatio(spot_out * (E9 - fee_e9), spot_in * E9)
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """One piece up to the end of the price range, or one for each rate of a limited fee."""
+        sells_a = self._is_a(mint_in)
+        kept = compute_kept_shares(*(self.sides if sells_a else self.sides[::-1]))
+        return self.pricing.trace_curve(kept, sells_a=sells_a)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no limiter, no token with a fee of its own."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -13,6 +12,7 @@ from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.bit_line import BitLine
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.meteora.dlmm.accounts import (
     ACTIVATED_PAIR_TYPES,
     ACTIVATION_BY_SLOT,
@@ -21,7 +21,7 @@ from backend.venues.meteora.dlmm.accounts import (
     PairState,
     derive_extension_address,
 )
-from backend.venues.meteora.dlmm.array_bins import SWAP_ARRAYS_MAX, ArrayBins, change_bins
+from backend.venues.meteora.dlmm.array_bins import ArrayBins, add_spare_arrays, change_bins
 from backend.venues.meteora.dlmm.bin_array import (
     ARRAY_BINS,
     Bin,
@@ -33,20 +33,18 @@ from backend.venues.meteora.dlmm.codec import encode_pair_accounts, make_terms, 
 from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.instruction import build_swap
 from backend.venues.meteora.dlmm.moves import move_price
-from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in
+from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in, trace_curve
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     compute_price_impact_e9,
     encode_clock_and_mints,
 )
 from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, SwapAccounts
-
-_SPARE_ARRAYS: Final = 2
-"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +123,13 @@ class DlmmPool:
         kept = E9 - terms.fees.compute_rate_e9(moved)
         out, into = (price, Q64) if swap_for_y else (Q64, price)
         return PriceRatio(out * kept, into * E9)
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """The bins, each at its price."""
+        swap_for_y = self._is_x(mint_in)
+        kept = compute_kept_shares(*(self.sides if swap_for_y else self.sides[::-1]))
+        terms, source, now = make_terms(self.state), self._make_source(), self.clock.unix_time
+        return trace_curve(terms, source, kept, swap_for_y=swap_for_y, now=now)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs jumps at every bin."""
@@ -271,11 +276,7 @@ class DlmmPool:
             arrays = list(self._compute_trade(amount_in, swap_for_y).arrays)
         except Rejected:  # the program refuses it as well, whatever arrays it is given
             arrays = []
-        following = self.state.active_id // ARRAY_BINS
-        if arrays:
-            following = arrays[-1] + (-1 if swap_for_y else 1)
-        spare = min(_SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
-        arrays += self.line.list_next(following, spare, upwards=not swap_for_y)
+        arrays = add_spare_arrays(arrays, self.state.active_id, self.line, upwards=not swap_for_y)
         return [derive_array_address(self.address, index) for index in arrays]
 
     def _get_bin(self, bin_id: int) -> Bin:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -13,11 +12,13 @@ from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
 from backend.venues.bit_line import BitLine
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     encode_clock_and_mints,
 )
 from backend.venues.raydium.clmm.accounts import (
@@ -29,7 +30,7 @@ from backend.venues.raydium.clmm.accounts import (
     compute_array_index,
     derive_extension_address,
 )
-from backend.venues.raydium.clmm.array_ticks import SWAP_ARRAYS_MAX, ArrayTicks, change_ticks
+from backend.venues.raydium.clmm.array_ticks import ArrayTicks, add_spare_arrays, change_ticks
 from backend.venues.raydium.clmm.codec import (
     add_fees,
     encode_pool_accounts,
@@ -44,16 +45,12 @@ from backend.venues.raydium.clmm.prices import (
     compute_marginal_price,
     find_sqrt_price,
     move_price,
+    trace_curve,
 )
 from backend.venues.raydium.clmm.swap import Curve, CurveSwap, swap_exact_in
 from backend.venues.raydium.clmm.tick_array import TickArray, derive_array_address
-from backend.venues.spl import (
-    Clock,
-)
+from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, SwapAccounts
-
-_SPARE_ARRAYS: Final = 2
-"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +133,13 @@ class ClmmPool:
         """
         now, goes_down = self.clock.unix_time, self._find_index(mint_in) == 0
         return compute_marginal_price(self.curve, self.fees, now, zero_for_one=goes_down)
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """The ranges between ticks, and the limit orders at them."""
+        i = self._find_index(mint_in)
+        kept = compute_kept_shares(self.sides[i], self.sides[1 - i])
+        source, now = self._make_source(is_bounded=True), self.clock.unix_time
+        return trace_curve(self.curve, self.fees, source, kept, zero_for_one=i == 0, now=now)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs bends at every tick."""
@@ -268,9 +272,8 @@ class ClmmPool:
         check_amount(received)
         check_balance(side_in.balance + received)
         source = self._make_source(is_bounded=True)
-        now, goes_down = self.clock.unix_time, i == 0
         curve = swap_exact_in(
-            self.curve, self.fees, source, received, zero_for_one=goes_down, now=now
+            self.curve, self.fees, source, received, zero_for_one=i == 0, now=self.clock.unix_time
         )
         if curve.amount_in != received:
             raise Rejected("amount_too_large", "the price would leave the range of the program")
@@ -287,12 +290,8 @@ class ClmmPool:
             arrays = list(self._compute_trade(mint_in, amount_in).arrays)
         except Rejected:  # the program refuses it as well, whatever arrays it is given
             arrays = []
-        following = compute_array_index(self.state.tick, self.state.tick_spacing)
-        if arrays:
-            following = arrays[-1] + (1 if upwards else -1)
-        spare = min(_SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
-        arrays += self.line.list_next(following, spare, upwards=upwards)
-        return self._list_addresses(arrays)
+        first = compute_array_index(self.state.tick, self.state.tick_spacing)
+        return self._list_addresses(add_spare_arrays(arrays, first, self.line, upwards=upwards))
 
     def _list_addresses(self, arrays: Sequence[int]) -> list[Pubkey]:
         count = self.state.tick_spacing * ARRAY_TICKS

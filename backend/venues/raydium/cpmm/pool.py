@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from solders.instruction import AccountMeta, Instruction
@@ -11,12 +11,14 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
     check_balance,
     check_output,
     compute_burned_bps,
+    compute_kept_shares,
     compute_price_impact_e9,
     encode_clock_and_mints,
     move_along_product,
@@ -137,11 +139,15 @@ class CpmmPool:
         direction = self._find_direction(mint_in)
         if not direction.reserve_in or not direction.reserve_out:
             raise Rejected("no_liquidity", "the pool is empty")
-        trade, creator = direction.rates.trade, direction.rates.creator
-        if direction.rates.is_creator_on_input:
-            trade, creator = trade + creator, 0
-        kept = (RATE_ONE - trade) * (RATE_ONE - creator)
+        on_input, on_output = direction.rates.by_side
+        kept = (RATE_ONE - on_input) * (RATE_ONE - on_output)
         return PriceRatio(direction.reserve_out * kept, direction.reserve_in * RATE_ONE * RATE_ONE)
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """One piece without an end."""
+        d = self._find_direction(mint_in)
+        kept = compute_kept_shares(self.sides[d.index_in], self.sides[1 - d.index_in])
+        return iter(d.rates.make_segments(d.reserve_in, d.reserve_out, kept))
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no token has a fee of its own."""
