@@ -1,6 +1,6 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-attack | bench | chaos | deployments | exactness | fuzz | oracle``; ``tui`` is another name of
-``dashboard``.
+attack | bench | chaos | deployments | exactness | fuzz | oracle | splits``; ``tui`` is another
+name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -71,6 +71,11 @@ COMMANDS: Final = {
         "backend.trials.oracle.command",
         "oracle",
         "Compare when waiting orders are released with a brute-force replay of the prices.",
+    ),
+    "splits": CommandSource(
+        "backend.trials.splits.command",
+        "splits",
+        "Compare splits of orders over random pools with an optimum that is found by brute force.",
     ),
 }
 

@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import BPS, U64_MAX, ceil_div, floor_div
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9
+from backend.venues.curve_segment import KeptShares
 from backend.venues.spl import (
     CLOCK,
     CLOCK_SYSVAR,
@@ -130,6 +131,19 @@ def create_pool_side(
     fee = None if mint_account is None else read_transfer_fee(mint, mint_account, 0)
     vault_account = make_token_account(mint, authority, amount, program)
     return PoolSide(mint, program, vault, amount, vault_account, mint_account, fee)
+
+
+def compute_kept_shares(side_in: PoolSide, side_out: PoolSide) -> KeptShares:
+    """The shares of large transfers into and out of a pool that arrive, but for a fee's maximum."""
+    of_in, of_out = (
+        1.0 if side.fee is None else 1 - side.fee.bps / BPS for side in (side_in, side_out)
+    )
+    return KeptShares(of_in, of_out)
+
+
+def move_to_epoch(sides: tuple[PoolSide, PoolSide], epoch: int) -> tuple[PoolSide, PoolSide]:
+    """Both sides with the transfer fees of ``epoch``."""
+    return sides[0].with_epoch(epoch), sides[1].with_epoch(epoch)
 
 
 def compute_locked_bps(locked: int, total: int) -> int | None:

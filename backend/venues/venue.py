@@ -14,7 +14,7 @@ they are of one slot, and passes them to ``decode_pool``:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -24,6 +24,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import EngineError, Transient
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
+from backend.venues.curve_segment import CurveSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,14 @@ class Pool(Protocol):
         Fees that the tokens charge for transfers are not part of it. It is the limit of
         ``amount_out / amount_in`` for small amounts, and what a split over pools equalizes. Raises
         ``Rejected`` (``no_liquidity``) if the pool has nothing to pay, and ``AccountsMissing``.
+        """
+        ...
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """Trace what the pool pays from its price on, in floating point, as far as it was read.
+
+        The pieces come one by one, because a quote needs few of them. There are none of a pool
+        without liquidity; whether it is open is not looked at.
         """
         ...
 

@@ -7,12 +7,16 @@ from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backend.domain.errors import Rejected
+from backend.routing.splits.pool_curve import PoolCurve
+from backend.venues.curve_segment import KeptShares
 from backend.venues.raydium.clmm.creation import Position, collect_ticks
 from backend.venues.raydium.clmm.fees import RATE_ONE, DynamicFee, FeeOn, FeeTerms
+from backend.venues.raydium.clmm.prices import trace_curve
 from backend.venues.raydium.clmm.swap import Curve, CurveSwap, swap_exact_in
 from backend.venues.raydium.clmm.tick_math import Q64, compute_sqrt_price
 from tests.pools import NOW, ListedTicks
@@ -31,12 +35,15 @@ class Market(NamedTuple):
 
     def swap(self, amount: int, *, zero_for_one: bool) -> CurveSwap | None:
         """The swap, or nothing if the liquidity does not suffice."""
+        return self.swap_over(self.list_ticks(), amount, zero_for_one=zero_for_one)
+
+    def list_ticks(self) -> ListedTicks:
+        """The initialized ticks."""
         ticks = collect_ticks(self.positions)
-        if self.orders:
-            for n, amount_there in self.orders.items():
-                if n in ticks:
-                    ticks[n] = ticks[n]._replace(orders=amount_there)
-        return self.swap_over(ListedTicks(list(ticks.values())), amount, zero_for_one=zero_for_one)
+        for n, amount_there in self.orders.items():
+            if n in ticks:
+                ticks[n] = ticks[n]._replace(orders=amount_there)
+        return ListedTicks(list(ticks.values()))
 
     def swap_over(
         self, source: ListedTicks, amount: int, *, zero_for_one: bool
@@ -269,3 +276,23 @@ def test_no_more_is_lost_to_rounding_than_a_few_units_for_each_tick(trade: Trade
     # are rounded to 2⁻⁶⁴.
     units = 12 + 8 * sum(p.liquidity for p in market.positions) // Q64
     assert 0 <= ideal - swap.amount_out <= units * (crossed + 1)
+
+
+@given(trades(with_orders=True))
+def test_the_curve_in_floating_point_is_close_to_a_swap(trade: Trade) -> None:
+    market, amount, _, zero_for_one = trade
+    swap = market.swap(amount, zero_for_one=zero_for_one)
+    assume(swap is not None)
+    assert swap is not None
+    segments = trace_curve(
+        market.curve,
+        market.fees,
+        market.list_ticks(),
+        KeptShares(),
+        zero_for_one=zero_for_one,
+        now=NOW.unix_time,
+    )
+    curve = PoolCurve(segments)
+    out = curve.compute_out(amount)
+    units = (4 + 3 * curve.piece_count) * (1 + out / amount)
+    assert out == pytest.approx(swap.amount_out, rel=1e-6, abs=units)

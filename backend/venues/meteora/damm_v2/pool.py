@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
@@ -11,6 +12,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.meteora.damm_v2.accounts import (
     AUTHORITY,
     BY_TIME,
@@ -26,9 +28,11 @@ from backend.venues.pool_side import (
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     compute_locked_bps,
     compute_price_impact_e9,
     encode_clock_and_mints,
+    move_to_epoch,
 )
 from backend.venues.spl import (
     INSTRUCTIONS_SYSVAR,
@@ -44,6 +48,7 @@ EXACT_IN = 0
 class DammPool(PositionsPool):
     """A pool with its vaults, that of a first. ``account`` is as it was read."""
 
+    is_single_curve: ClassVar[bool] = True
     address: Pubkey
     slot: int
     pricing: PoolPricing
@@ -100,10 +105,11 @@ class DammPool(PositionsPool):
         fee_e9 = self.pricing.compute_fee_e9(1, sells_a=sells_a)
         return PriceRatio(spot_out * (E9 - fee_e9), spot_in * E9)
 
-    @property
-    def is_single_curve(self) -> bool:
-        """Always: its liquidity is the same over its whole range."""
-        return True
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """One piece up to the end of the price range, or one for each rate of a limited fee."""
+        sells_a = self._is_a(mint_in)
+        kept = compute_kept_shares(*(self.sides if sells_a else self.sides[::-1]))
+        return self.pricing.trace_curve(kept, sells_a=sells_a)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no limiter, no token with a fee of its own."""
@@ -198,8 +204,7 @@ class DammPool(PositionsPool):
 
     def with_clock(self, clock: Clock) -> DammPool:
         """The same pool at another cluster time."""
-        side_a, side_b = self.sides
-        sides = (side_a.with_epoch(clock.epoch), side_b.with_epoch(clock.epoch))
+        sides = move_to_epoch(self.sides, clock.epoch)
         return replace(self, pricing=replace(self.pricing, clock=clock), sides=sides)
 
     def _compute_trade(self, amount_in: int, sells_a: bool) -> tuple[Trade, int]:

@@ -5,11 +5,15 @@ The tokens' transfer fees and the vaults are handled by ``pool``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from backend.domain.amounts import U64_MAX, floor_div
 from backend.domain.errors import Rejected
+from backend.domain.quotes import E9
+from backend.venues.curve_segment import CurveSegment, KeptShares
 from backend.venues.meteora.damm_v2.accounts import (
     BY_SLOT,
     BY_TIME,
@@ -39,6 +43,7 @@ from backend.venues.meteora.damm_v2.fees import (
     split_fee,
     update_volatility,
 )
+from backend.venues.meteora.damm_v2.segments import RateStep, list_limiter_steps, trace_curve
 from backend.venues.pool_side import check_balance, move_along_product
 from backend.venues.spl import Clock
 
@@ -91,6 +96,19 @@ class PoolPricing:
         """The price of an infinitesimal trade before fees, as a ratio of out to in."""
         b, a = self._inputs.curve.spot_price()
         return (b, a) if sells_a else (a, b)
+
+    def trace_curve(self, kept: KeptShares, *, sells_a: bool) -> Iterator[CurveSegment]:
+        """Trace what is paid, in floating point, after the transfer fees that ``kept`` leaves."""
+        inputs = self._inputs
+        pieces: Iterator[tuple[float, int]] = iter([(inf, inputs.base_e9)])
+        if inputs.limiter is not None and not sells_a:
+            pieces = list_limiter_steps(inputs.limiter, inputs.base_e9)
+        steps = (
+            RateStep(amount, min(base_e9 + inputs.dynamic_e9, inputs.cap_e9) / E9)
+            for amount, base_e9 in pieces
+        )
+        is_on_input = self._is_fee_on_input(sells_a)
+        return trace_curve(inputs.curve, steps, kept, sells_a=sells_a, is_fee_on_input=is_on_input)
 
     def is_rate_limited(self, *, sells_a: bool) -> bool:
         """Whether the fee depends on the size of a swap, which is limited to one a transaction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -22,6 +22,8 @@ SWAP_ARRAYS_MAX: Final = 8
 """Most bin arrays of one swap, so that its transaction has room for other accounts."""
 SWAP_BINS_MAX: Final = 250
 """Most bins of one swap: more do not fit 1.4 million compute units."""
+SPARE_ARRAYS: Final = 2
+"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 _READ_AHEAD: Final = 3
 
 
@@ -101,3 +103,12 @@ def change_bins(arrays: Mapping[int, BinArray], bins: Mapping[int, Bin]) -> Mapp
         own = {n: each for n, each in bins.items() if n // ARRAY_BINS == index}
         changed[index] = changed[index].with_bins(own)
     return changed
+
+
+def add_spare_arrays(
+    arrays: Sequence[int], active_id: int, line: BitLine, *, upwards: bool
+) -> list[int]:
+    """Add some arrays that a swap does not read yet; ``active_id`` is the bin of the price now."""
+    following = arrays[-1] + (1 if upwards else -1) if arrays else active_id // ARRAY_BINS
+    spare = min(SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
+    return [*arrays, *line.list_next(following, spare, upwards=upwards)]

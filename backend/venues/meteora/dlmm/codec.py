@@ -9,12 +9,14 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues.bit_line import BitLine
 from backend.venues.meteora.dlmm.accounts import (
+    ACTIVATED_PAIR_TYPES,
     ACTIVATION_BY_SLOT,
     FEE_ON_INPUT,
     FEE_ON_Y,
     FLAGGED_TOKEN_PROGRAMS,
     PAIR_STATE,
     PROGRAM,
+    STATUS_ENABLED,
     PairState,
     derive_extension_address,
     read_array_line,
@@ -94,6 +96,19 @@ def read_traits(
     age_s = clock.unix_time - s.activation_point if is_known else None
     owed = (s.protocol_fee_x, s.protocol_fee_y)[index_in]
     return PoolTraits(sides[index_in].balance - owed, None, age_s)
+
+
+def check_open(s: PairState, clock: Clock) -> None:
+    """Raise ``Rejected`` (``pool_disabled``, ``not_open``) unless a pair swaps now."""
+    if s.status != STATUS_ENABLED:
+        raise Rejected("pool_disabled", "the pool is switched off")
+    if s.pair_type in ACTIVATED_PAIR_TYPES and get_point(s, clock) < s.activation_point:
+        raise Rejected("not_open", "the pool is not open yet")
+
+
+def get_point(s: PairState, clock: Clock) -> int:
+    """The time or the slot, whichever the pair opens by."""
+    return clock.slot if s.activation_type == ACTIVATION_BY_SLOT else clock.unix_time
 
 
 def encode_pair_accounts(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -13,19 +13,24 @@ from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.bit_line import BitLine
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.meteora.dlmm.accounts import (
-    ACTIVATED_PAIR_TYPES,
-    ACTIVATION_BY_SLOT,
     NAME,
-    STATUS_ENABLED,
     PairState,
     derive_extension_address,
 )
-from backend.venues.meteora.dlmm.array_bins import SWAP_ARRAYS_MAX, ArrayBins, change_bins
-from backend.venues.meteora.dlmm.bin_array import ARRAY_BINS, Bin, BinArray, derive_array_address
+from backend.venues.meteora.dlmm.array_bins import ArrayBins, add_spare_arrays, change_bins
+from backend.venues.meteora.dlmm.bin_array import (
+    ARRAY_BINS,
+    Bin,
+    BinArray,
+    derive_array_address,
+)
 from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
 from backend.venues.meteora.dlmm.codec import (
+    check_open,
     encode_pair_accounts,
+    get_point,
     make_terms,
     move_state,
     read_traits,
@@ -33,21 +38,20 @@ from backend.venues.meteora.dlmm.codec import (
 from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.instruction import build_swap
 from backend.venues.meteora.dlmm.moves import move_price
-from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in
+from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in, trace_curve
 from backend.venues.pool_side import (
     PoolSide,
     PositionsPool,
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     compute_price_impact_e9,
     encode_clock_and_mints,
+    move_to_epoch,
 )
 from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
-
-_SPARE_ARRAYS: Final = 2
-"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class DlmmPool(PositionsPool):
     ``line`` says which arrays have liquidity. The accounts are as they were read.
     """
 
+    is_single_curve: ClassVar[bool] = False
     address: Pubkey
     slot: int
     clock: Clock
@@ -131,10 +136,12 @@ class DlmmPool(PositionsPool):
         out, into = (price, Q64) if swap_for_y else (Q64, price)
         return PriceRatio(out * kept, into * E9)
 
-    @property
-    def is_single_curve(self) -> bool:
-        """Never: every bin has a price of its own."""
-        return False
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """The bins, each at its price."""
+        swap_for_y = self._is_x(mint_in)
+        kept = compute_kept_shares(*(self.sides if swap_for_y else self.sides[::-1]))
+        terms, source, now = make_terms(self.state), self._make_source(), self.clock.unix_time
+        return trace_curve(terms, source, kept, swap_for_y=swap_for_y, now=now)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs jumps at every bin."""
@@ -147,7 +154,7 @@ class DlmmPool(PositionsPool):
         return (
             replace(self, slot=other.slot, clock=other.clock) == other
             and self.state.variable_fee_control == 0
-            and self._get_point() >= other._get_point()
+            and get_point(self.state, self.clock) >= get_point(other.state, other.clock)
             and all(side.fee is None for side in self.sides)
         )
 
@@ -234,13 +241,12 @@ class DlmmPool(PositionsPool):
 
     def with_clock(self, clock: Clock) -> DlmmPool:
         """The same pair at another cluster time."""
-        side_x, side_y = self.sides
-        sides = (side_x.with_epoch(clock.epoch), side_y.with_epoch(clock.epoch))
+        sides = move_to_epoch(self.sides, clock.epoch)
         return replace(self, clock=clock, sides=sides)
 
     def _compute_trade(self, amount_in: int, swap_for_y: bool) -> _Trade:
         check_amount(amount_in)
-        self._check_open()
+        check_open(self.state, self.clock)
         side_in, side_out = self.sides if swap_for_y else self.sides[::-1]
         received = side_in.compute_received(amount_in)
         check_amount(received)
@@ -259,18 +265,6 @@ class DlmmPool(PositionsPool):
             raise Rejected("no_liquidity", "the pool's vault does not hold enough")
         return _Trade(bins, received, paid_out, tuple(source.visited))
 
-    def _check_open(self) -> None:
-        s = self.state
-        if s.status != STATUS_ENABLED:
-            raise Rejected("pool_disabled", "the pool is switched off")
-        if s.pair_type in ACTIVATED_PAIR_TYPES and self._get_point() < s.activation_point:
-            raise Rejected("not_open", "the pool is not open yet")
-
-    def _get_point(self) -> int:
-        """The time or the slot, whichever the pair opens by."""
-        by_slot = self.state.activation_type == ACTIVATION_BY_SLOT
-        return self.clock.slot if by_slot else self.clock.unix_time
-
     def _make_source(self) -> ArrayBins:
         bounds = self.state.min_bin_id, self.state.max_bin_id
         return ArrayBins(self.address, bounds, self.line, self.arrays)
@@ -281,11 +275,7 @@ class DlmmPool(PositionsPool):
             arrays = list(self._compute_trade(amount_in, swap_for_y).arrays)
         except Rejected:  # the program refuses it as well, whatever arrays it is given
             arrays = []
-        following = self.state.active_id // ARRAY_BINS
-        if arrays:
-            following = arrays[-1] + (-1 if swap_for_y else 1)
-        spare = min(_SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
-        arrays += self.line.list_next(following, spare, upwards=not swap_for_y)
+        arrays = add_spare_arrays(arrays, self.state.active_id, self.line, upwards=not swap_for_y)
         return [derive_array_address(self.address, index) for index in arrays]
 
     def _get_bin(self, bin_id: int) -> Bin:

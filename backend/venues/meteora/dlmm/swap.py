@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from backend.domain.amounts import ceil_div
+from backend.domain.errors import Rejected
+from backend.domain.quotes import E9
+from backend.venues.curve_segment import CurveSegment, KeptShares, make_level_segment
 from backend.venues.meteora.dlmm.bin_array import BinDepth
-from backend.venues.meteora.dlmm.bin_math import compute_bin_price
+from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
 from backend.venues.meteora.dlmm.fees import FeeSplit, FeeTerms, Volatility
 from backend.venues.meteora.dlmm.fills import Fill, fill_bin
+from backend.venues.venue import AccountsMissing
 
 
 class BinSource(Protocol):
@@ -137,3 +142,31 @@ class _SwapRun:
         self._paid += fill.amount_out
         self._fee += fill.fee
         self._weighted_rate += rate_e9 * fill.amount_in
+
+
+def trace_curve(
+    terms: PairTerms, source: BinSource, kept: KeptShares, *, swap_for_y: bool, now: int
+) -> Iterator[CurveSegment]:
+    """Trace the bins that a swap would meet, each at its price, up to where ``source`` ends.
+
+    ``kept`` are the shares that remain after the tokens' transfer fees.
+    """
+    is_on_input = terms.fees.is_on_input(swap_for_y=swap_for_y)
+    volatility = terms.volatility.with_time(terms.active_id, now)
+    bin_id, with_orders = terms.active_id, terms.supports_orders
+    while True:
+        try:
+            bin_id, found = source.find_next(bin_id, swap_for_y=swap_for_y, with_orders=with_orders)
+        except (AccountsMissing, Rejected):
+            return
+        available = found.amount_y if swap_for_y else found.amount_x
+        if with_orders:
+            available += sum(found.get_orders(swap_for_y=swap_for_y))
+        price = (found.price or compute_bin_price(bin_id, terms.fees.bin_step)) / Q64
+        if not swap_for_y:
+            price = 1 / price
+        volatility = volatility.with_bin(bin_id)
+        rate = terms.fees.compute_rate_e9(volatility) / E9
+        kept_here = kept.after_fee(rate, is_on_input=is_on_input)
+        yield make_level_segment(price, available / price, kept_here)
+        bin_id += -1 if swap_for_y else 1

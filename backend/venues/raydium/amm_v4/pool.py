@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
@@ -13,6 +13,7 @@ from backend.domain.amounts import ceil_div
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.curve_segment import CurveSegment, KeptShares
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
@@ -48,6 +49,7 @@ class AmmV4Pool:
     Raises ``Rejected`` (``bad_pool``) if the vaults hold less than the pool owes.
     """
 
+    is_single_curve: ClassVar[bool] = True
     address: Pubkey
     slot: int
     clock: Clock
@@ -136,10 +138,14 @@ class AmmV4Pool:
             reserve_out * (rate.denominator - rate.numerator), reserve_in * rate.denominator
         )
 
-    @property
-    def is_single_curve(self) -> bool:
-        """Always: the reserves are one curve."""
-        return True
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """One piece without an end."""
+        i, rate = self._find_index(mint_in), self._rate
+        reserve_in, reserve_out = float(self.reserves[i]), float(self.reserves[1 - i])
+        if reserve_in and reserve_out:
+            yield CurveSegment(
+                reserve_in, reserve_out, KeptShares(1 - rate.numerator / rate.denominator)
+            )
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Always: the fee is one share of the input, and SPL tokens have no fee of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -17,6 +17,8 @@ SWAP_ARRAYS_MAX: Final = 8
 """Most tick arrays of one swap, so that its transaction has room for other accounts."""
 SWAP_TICKS_MAX: Final = 60
 """Most ticks of one swap: each takes about 20,000 of 1.4 million compute units."""
+SPARE_ARRAYS: Final = 2
+"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 _READ_AHEAD: Final = 3
 
 
@@ -91,3 +93,12 @@ def change_ticks(
         if not changed[index].ticks:
             line = line.without(index)
     return changed, line
+
+
+def add_spare_arrays(
+    arrays: Sequence[int], first: int, line: BitLine, *, upwards: bool
+) -> list[int]:
+    """Add some arrays that a swap does not read yet; ``first`` is the one of the price now."""
+    following = arrays[-1] + (1 if upwards else -1) if arrays else first
+    spare = min(SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
+    return [*arrays, *line.list_next(following, spare, upwards=upwards)]

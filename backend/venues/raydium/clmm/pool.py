@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -13,13 +13,16 @@ from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Dex, Quote
 from backend.venues.bit_line import BitLine
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.pool_side import (
     PoolSide,
     PositionsPool,
     check_amount,
     check_balance,
     check_output,
+    compute_kept_shares,
     encode_clock_and_mints,
+    move_to_epoch,
 )
 from backend.venues.raydium.clmm.accounts import (
     ARRAY_TICKS,
@@ -30,7 +33,7 @@ from backend.venues.raydium.clmm.accounts import (
     compute_array_index,
     derive_extension_address,
 )
-from backend.venues.raydium.clmm.array_ticks import SWAP_ARRAYS_MAX, ArrayTicks, change_ticks
+from backend.venues.raydium.clmm.array_ticks import ArrayTicks, add_spare_arrays, change_ticks
 from backend.venues.raydium.clmm.codec import (
     add_fees,
     encode_pool_accounts,
@@ -46,14 +49,12 @@ from backend.venues.raydium.clmm.prices import (
     compute_marginal_price,
     find_sqrt_price,
     move_price,
+    trace_curve,
 )
 from backend.venues.raydium.clmm.swap import Curve, CurveSwap, swap_exact_in
 from backend.venues.raydium.clmm.tick_array import TickArray, derive_array_address
 from backend.venues.spl import Clock
 from backend.venues.venue import Account, Accounts, PoolTraits, SwapAccounts
-
-_SPARE_ARRAYS: Final = 2
-"""Arrays beyond those that a quote needs: the price may move before its swap lands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class ClmmPool(PositionsPool):
     ``line`` says which arrays have initialized ticks. The accounts are as they were read.
     """
 
+    is_single_curve: ClassVar[bool] = False
     address: Pubkey
     slot: int
     clock: Clock
@@ -142,10 +144,12 @@ class ClmmPool(PositionsPool):
         now, goes_down = self.clock.unix_time, self._find_index(mint_in) == 0
         return compute_marginal_price(self.curve, self.fees, now, zero_for_one=goes_down)
 
-    @property
-    def is_single_curve(self) -> bool:
-        """Never: the liquidity changes at every tick."""
-        return False
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """The ranges between ticks, and the limit orders at them."""
+        i = self._find_index(mint_in)
+        kept = compute_kept_shares(self.sides[i], self.sides[1 - i])
+        source, now = self._make_source(is_bounded=True), self.clock.unix_time
+        return trace_curve(self.curve, self.fees, source, kept, zero_for_one=i == 0, now=now)
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Never said: what a unit costs bends at every tick."""
@@ -230,8 +234,7 @@ class ClmmPool(PositionsPool):
 
     def with_clock(self, clock: Clock) -> ClmmPool:
         """The same pool at another cluster time."""
-        side0, side1 = self.sides
-        sides = (side0.with_epoch(clock.epoch), side1.with_epoch(clock.epoch))
+        sides = move_to_epoch(self.sides, clock.epoch)
         return replace(self, clock=clock, sides=sides)
 
     def _with_curve(self, state: PoolState, swap: CurveSwap, changes: tuple[int, int]) -> ClmmPool:
@@ -248,11 +251,9 @@ class ClmmPool(PositionsPool):
         )
 
     def _find_index(self, mint: Pubkey) -> int:
-        if mint == self.state.mint0:
-            return 0
-        if mint == self.state.mint1:
-            return 1
-        raise Rejected("bad_pool", f"the pool {self.address} does not trade {mint}")
+        if mint not in self.mints:
+            raise Rejected("bad_pool", f"the pool {self.address} does not trade {mint}")
+        return 0 if mint == self.state.mint0 else 1
 
     def _make_source(self, *, is_bounded: bool) -> ArrayTicks:
         return ArrayTicks(
@@ -272,9 +273,8 @@ class ClmmPool(PositionsPool):
         check_amount(received)
         check_balance(side_in.balance + received)
         source = self._make_source(is_bounded=True)
-        now, goes_down = self.clock.unix_time, i == 0
         curve = swap_exact_in(
-            self.curve, self.fees, source, received, zero_for_one=goes_down, now=now
+            self.curve, self.fees, source, received, zero_for_one=i == 0, now=self.clock.unix_time
         )
         if curve.amount_in != received:
             raise Rejected("amount_too_large", "the price would leave the range of the program")
@@ -291,12 +291,8 @@ class ClmmPool(PositionsPool):
             arrays = list(self._compute_trade(mint_in, amount_in).arrays)
         except Rejected:  # the program refuses it as well, whatever arrays it is given
             arrays = []
-        following = compute_array_index(self.state.tick, self.state.tick_spacing)
-        if arrays:
-            following = arrays[-1] + (1 if upwards else -1)
-        spare = min(_SPARE_ARRAYS, SWAP_ARRAYS_MAX - len(arrays))
-        arrays += self.line.list_next(following, spare, upwards=upwards)
-        return self._list_addresses(arrays)
+        first = compute_array_index(self.state.tick, self.state.tick_spacing)
+        return self._list_addresses(add_spare_arrays(arrays, first, self.line, upwards=upwards))
 
     def _list_addresses(self, arrays: Sequence[int]) -> list[Pubkey]:
         count = self.state.tick_spacing * ARRAY_TICKS

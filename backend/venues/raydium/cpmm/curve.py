@@ -6,10 +6,12 @@ rounds up. Only the shares of the trading fee round down, in favour of the liqui
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.domain.amounts import ceil_div, floor_div
 from backend.domain.errors import Rejected
+from backend.venues.curve_segment import CurveSegment, KeptShares
 
 RATE_ONE = 1_000_000
 """Rates are parts per million."""
@@ -28,6 +30,27 @@ class FeeRates:
     protocol: int
     fund: int
     is_creator_on_input: bool
+
+    @property
+    def by_side(self) -> tuple[int, int]:
+        """The rates that are charged on the input and on the output."""
+        if self.is_creator_on_input:
+            return self.trade + self.creator, 0
+        return self.trade, self.creator
+
+    def make_segments(
+        self, reserve_in: int, reserve_out: int, kept: KeptShares
+    ) -> Sequence[CurveSegment]:
+        """Make the one piece of the curve in floating point; there is none of an empty pool.
+
+        ``kept`` are the shares that remain after the tokens' transfer fees.
+        """
+        if not reserve_in or not reserve_out:
+            return ()
+        on_input, on_output = self.by_side
+        kept = kept.after_fee(on_input / RATE_ONE, is_on_input=True)
+        kept = kept.after_fee(on_output / RATE_ONE, is_on_input=False)
+        return (CurveSegment(float(reserve_in), float(reserve_out), kept),)
 
 
 @dataclass(frozen=True, slots=True)

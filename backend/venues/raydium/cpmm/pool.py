@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
@@ -11,15 +12,18 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.pool_side import (
     PoolSide,
     check_amount,
     check_balance,
     check_output,
     compute_burned_bps,
+    compute_kept_shares,
     compute_price_impact_e9,
     encode_clock_and_mints,
     move_along_product,
+    move_to_epoch,
 )
 from backend.venues.raydium.cpmm.accounts import (
     NAME,
@@ -60,6 +64,7 @@ class CpmmPool:
     Raises ``Rejected`` (``bad_pool``) if the vaults hold less than the fees accrued in them.
     """
 
+    is_single_curve: ClassVar[bool] = True
     address: Pubkey
     slot: int
     clock: Clock
@@ -103,8 +108,7 @@ class CpmmPool:
         """Read reserve, locked liquidity and age; LP tokens that were burned withdraw nothing."""
         reserve_in = self._find_direction(mint_in).reserve_in
         burned_bps = compute_burned_bps(accounts.get(self.state.lp_mint), self.state.lp_supply)
-        age_s = self.clock.unix_time - self.state.open_time
-        return PoolTraits(reserve_in, burned_bps, age_s)
+        return PoolTraits(reserve_in, burned_bps, self.clock.unix_time - self.state.open_time)
 
     def token_program(self, mint: Pubkey) -> Pubkey:
         """The token program of one of the two mints."""
@@ -134,16 +138,15 @@ class CpmmPool:
         direction = self._find_direction(mint_in)
         if not direction.reserve_in or not direction.reserve_out:
             raise Rejected("no_liquidity", "the pool is empty")
-        trade, creator = direction.rates.trade, direction.rates.creator
-        if direction.rates.is_creator_on_input:
-            trade, creator = trade + creator, 0
-        kept = (RATE_ONE - trade) * (RATE_ONE - creator)
+        on_input, on_output = direction.rates.by_side
+        kept = (RATE_ONE - on_input) * (RATE_ONE - on_output)
         return PriceRatio(direction.reserve_out * kept, direction.reserve_in * RATE_ONE * RATE_ONE)
 
-    @property
-    def is_single_curve(self) -> bool:
-        """Always: the reserves are one curve."""
-        return True
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        """One piece without an end."""
+        d = self._find_direction(mint_in)
+        kept = compute_kept_shares(self.sides[d.index_in], self.sides[1 - d.index_in])
+        return iter(d.rates.make_segments(d.reserve_in, d.reserve_out, kept))
 
     def has_flat_fee(self, mint_in: Pubkey) -> bool:
         """Whether every amount pays the same share: no token has a fee of its own."""
@@ -248,8 +251,7 @@ class CpmmPool:
 
     def with_clock(self, clock: Clock) -> CpmmPool:
         """The same pool at another cluster time."""
-        side0, side1 = self.sides
-        sides = (side0.with_epoch(clock.epoch), side1.with_epoch(clock.epoch))
+        sides = move_to_epoch(self.sides, clock.epoch)
         return replace(self, clock=clock, sides=sides)
 
     def _change_balances(self, change0: int, change1: int) -> tuple[PoolSide, PoolSide]:
