@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
+from backend.api.documents.constraint_schemas import CONSTRAINTS
 from backend.api.documents.schema_parts import (
     AMOUNT,
     BASIS_POINTS,
@@ -71,6 +72,7 @@ ORDER: Final[Schema] = {
     "minAmountOut": nullable_schema(AMOUNT),
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    **CONSTRAINTS,
     **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
     **SLICES,
     **PROGRESS,
@@ -149,6 +151,7 @@ _ORDER_TERMS: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
+    **CONSTRAINTS,
     **CONDITION,
     **SLICES,
     **GUARDS,
@@ -241,6 +244,7 @@ EVENTS: Final[dict[str, Schema]] = {
         _status_const(Status.PENDING),
         _ORDER_TERMS,
         *("amountInShare", "minAmountOut", "maxPriceImpactBps"),
+        *CONSTRAINTS,
         *CONDITION,
         *SLICES,
         *GUARDS,

@@ -16,6 +16,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import decode_constraints
 from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
@@ -172,6 +173,8 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])
+    if values["route_constraints"] is not None:
+        values["constraints"] = decode_constraints(values["route_constraints"])
     if values["bracket"] is not None:
         values["bracket"] = decode_bracket(values["bracket"])
     # By position: to match so many names takes ten times as long as all of the above.
