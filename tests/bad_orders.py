@@ -14,6 +14,7 @@ from tests.bad_conditions import (
     describe_order,
     describe_swap,
 )
+from tests.bad_routes import BAD_ROUTES
 
 _WHOLE_NUMBER = "must be a whole number"
 _UNKNOWN_FIELD = "is not a known field"
@@ -24,6 +25,7 @@ _NOT_A_MINT = "is not a mint address"
 BAD_ORDERS = {
     **BAD_CONDITIONS,
     **BAD_SNIPERS,
+    **BAD_ROUTES,
     "nothing": BadOrder("{}", "tokenIn", "is required", "missing_field"),
     "no token in": BadOrder(
         '{"tokenOut":"USDC","amount":1}', "tokenIn", "is required", "missing_field"

@@ -235,7 +235,8 @@ class OrderRecord(NamedTuple):
     ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
     is executed. ``progress`` and the time of the next slice are those of a TWAP order,
-    ``amount_in_bps`` is the share of what the wallet holds that an order sells.
+    ``amount_in_bps`` is the share of what the wallet holds that an order sells; ``constraints`` are
+    what it asks of its route.
     """
 
     id: UUID
@@ -276,3 +277,4 @@ class OrderRecord(NamedTuple):
     progress: SliceProgress | None = None
     next_slice_at: datetime | None = None
     amount_in_bps: int | None = None
+    constraints: RouteConstraints | None = None

@@ -1,5 +1,7 @@
 """The terms of a market order as one line of text, which its job carries.
 
+What it asks of its route comes last, and is missing for an order that asks nothing.
+
 A job is a hint, which may be old, doubled or wrong. So the commit that claims an order by this text
 compares it with the order's row (``TERMS_TEXT`` in ``backend.store.journal``).
 """
@@ -12,6 +14,7 @@ from uuid import UUID
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType, TimeInForce
+from backend.domain.route_constraints import decode_constraints, encode_constraints
 from backend.domain.tokens import TokenRegistry
 
 ABSENT: Final = "-"
@@ -38,7 +41,8 @@ def format_terms_text(order: NewOrder) -> str | None:
         order.time_in_force.value,
         ABSENT if order.expires_at is None else EXPIRES,
     )
-    return " ".join(fields)
+    constraints = terms.constraints
+    return " ".join(fields if constraints is None else (*fields, encode_constraints(constraints)))
 
 
 def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> LeasedOrder | None:
@@ -47,9 +51,9 @@ def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> Leased
     ``None`` if it cannot be read.
     """
     try:
-        kind, token_in, token_out, amount_in, least, slippage, impact, force, expiry = text.split(
-            " "
-        )
+        words = text.split(" ")
+        constraints = decode_constraints(words.pop()) if text.endswith("}") else None
+        kind, token_in, token_out, amount_in, least, slippage, impact, force, expiry = words
         terms = OrderTerms(
             OrderType(kind),
             tokens.find(token_in, "token_in"),
@@ -58,6 +62,7 @@ def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> Leased
             _parse_optional(least),
             int(slippage),
             _parse_optional(impact),
+            constraints=constraints,
         )
         time_in_force = TimeInForce(force)
     except (ValueError, AssertionError, InvalidInput):

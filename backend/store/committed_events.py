@@ -20,6 +20,7 @@ from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import NewOrder, OrderEvent, OrderTerms, TimeInForce
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import constraints_to_json
 from backend.domain.times import format_time
 from backend.domain.waiting.shares import describe_share
 from backend.runtime.commit_notifications import EVENTS_MAX, Commit
@@ -121,6 +122,8 @@ def _describe_terms(terms: OrderTerms) -> dict[str, object]:
         data["maxPriceImpactBps"] = terms.max_price_impact_bps
     if terms.min_amount_out is not None:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
+    if terms.constraints is not None:
+        data |= constraints_to_json(terms.constraints)
     if terms.condition is not None:
         data |= format_condition(terms.condition, terms.price_of, terms.token_in, terms.token_out)
     return data

@@ -43,7 +43,8 @@ WHERE o.id IN (
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 RETURNING o.id, o.tx_hash, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
-          o.slippage_bps, o.max_price_impact_bps, o.condition, o.bracket
+          o.slippage_bps, o.max_price_impact_bps, o.condition, o.bracket,
+          o.route_constraints
 """
 
 _UPDATE = """

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from batch.checks.routes import HOPS_MAX, LEGS_MAX
 from batch.orders import Order
 
 FIELDS = {
@@ -22,6 +23,13 @@ FIELDS = {
     "slippageBps": "in basis points: 50 is 0.5 %; or slippage, a fraction: 0.005",
     "maxPriceImpactBps": "refuse a route that moves its pool's price by more",
     "minAmountOut": "refuse a route that pays less of tokenOut",
+    "dexes": "the route uses these only: raydium, meteora, or a program such as raydium/clmm,"
+    " with a space between; in JSON a list",
+    "excludeDexes": "the route uses none of these; as dexes",
+    "pools": "the route uses the pools with these addresses only; as dexes",
+    "maxLegs": "the route swaps in so many pools at most",
+    "maxHops": "so many swaps of the route follow each other at most",
+    "onlyDirect": "true is a maxHops of 1",
     "limitPrice": "of limit, stopLimit and twap: wait until the route pays that for all of it",
     "triggerPrice": "of stop, takeProfit and stopLimit; stopPrice is another name of it",
     "activationPrice": "of trailingStop: follow the price from then on",
@@ -39,7 +47,6 @@ FIELDS = {
     "maxFeeBps": "of sniper: the pool's fee, at most",
     "lpLockedMinBps": "of sniper: so much of the liquidity is locked or burned",
     "maxPoolAgeS": "of sniper: the pool opened at most so many seconds ago",
-    "dexes": "of sniper: raydium, meteora, or both with a space between; in JSON a list",
     "looks": "of sniper: so many reads in a row have to agree",
     "bracketTakeProfit": "once filled, sell what it received at this price, of that token",
     "bracketStop": "once filled, sell it if the price falls to this",
@@ -61,6 +68,8 @@ _BPS = 10_000
 INTEGER_FIELDS = {
     "slippageBps": (0, _BPS),
     "maxPriceImpactBps": (0, _BPS),
+    "maxLegs": (1, LEGS_MAX),
+    "maxHops": (1, HOPS_MAX),
     "trailBps": (50, 5_000),
     "bracketTrailBps": (50, 5_000),
     "confirmations": (1, 10),
@@ -74,10 +83,10 @@ INTEGER_FIELDS = {
     "looks": (1, 10),
 }
 """The fields that are whole numbers, with the least and the largest."""
-FLAG_FIELDS = ("mintAuthorityRevoked", "freezeAuthorityNone")
+FLAG_FIELDS = ("mintAuthorityRevoked", "freezeAuthorityNone", "onlyDirect")
 """The fields that are true or false."""
-LIST_FIELDS = ("dexes",)
-"""The fields that are lists of names."""
+LIST_FIELDS = ("dexes", "excludeDexes", "pools")
+"""The fields that are lists of names, or of addresses."""
 CLIENT_ORDER_ID_CHARACTERS_MAX = 64
 
 _REQUIRED = ("tokenIn", "tokenOut", "amount")
@@ -102,6 +111,10 @@ _MEANT = {
     "id": "clientOrderId",
     "price": "limitPrice",
     "trailpercent": "trailBps, in basis points",
+    "dex": "dexes",
+    "venue": "dexes",
+    "pool": "pools",
+    "onlydirectroutes": "onlyDirect",
 }
 
 

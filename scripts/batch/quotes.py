@@ -13,6 +13,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from batch.checks.routes import ROUTE_FIELDS
 from batch.orders import Order, OrderList
 from batch.progress import Json, Refusal
 from batch.results import Row
@@ -27,6 +28,7 @@ _FIELDS_OF_A_SWAP = frozenset(
         "minAmountOut",
         "slippageBps",
         "maxPriceImpactBps",
+        *ROUTE_FIELDS,
     }
 )
 _NOT_QUOTED = Refusal("not_quoted", "only market orders can be quoted")

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from backend.store.reads.order_lists import READ_HORIZON
+from backend.store.reads.queries import READ_HORIZON
 from backend.store.withdrawals.cancellations import CancelReason
 from tests.integration.apis import ORDER, RunningApi, open_api, open_driver, wait_until
 from tests.integration.stores import LONG_LEASES, accept_order, build_routed, open_store

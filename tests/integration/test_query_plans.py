@@ -21,6 +21,7 @@ from backend.domain.quotes import Dex
 from backend.store import counts, feed
 from backend.store.leases import lease_store
 from backend.store.reads import queries
+from backend.store.reads.leg_search import build_search_statement
 from backend.store.reads.order_lists import (
     ListPosition,
     ListStatement,
@@ -109,6 +110,26 @@ def list_statements() -> Iterator[ListStatement]:
             )
 
 
+def list_searches() -> Iterator[ListStatement]:
+    """The steps in which lists by a leg of the route are searched."""
+    position = ListPosition(MIDDLE, UUID(int=COUNT // 2))
+    which: Sequence[dict[str, Any]] = (
+        {},
+        {"statuses": (Status.CONFIRMED,)},
+        {"dex": Dex.RAYDIUM, "token_in": "SOL"},
+        {"batch_id": UUID(int=7)},
+    )
+    for number, (times, terms) in enumerate(product(TIMES, which)):
+        for owner in (BIG_OWNER, "none"):
+            yield build_search_statement(
+                owner,
+                OrderFilter(program="raydium/clmm", pool="pool", **terms, **times),
+                after=position if number % 3 else None,
+                limit=PAGE,
+                is_ascending=bool(number % 2),
+            )
+
+
 OTHER_STATEMENTS = (
     ListStatement(feed._READ_EVENTS, [5, UUID(int=0), 0, 1_000]),
     ListStatement(feed._READ_ORDER_EVENTS, [[UUID(int=4)], [0]]),
@@ -180,7 +201,9 @@ async def test_every_query_of_clients_costs_its_page_among_a_million_orders(
         await insert_many_orders(connection)
         await connection.execute("SET jit = off")
         faults: dict[str, list[str]] = {}
-        for number, statement in enumerate([*list_statements(), *OTHER_STATEMENTS]):
+        for number, statement in enumerate(
+            [*list_statements(), *list_searches(), *OTHER_STATEMENTS]
+        ):
             modes = ("generic", "custom")
             plan = await explain(connection, statement, modes[number // 2 % 2])
             if found := find_faults(plan):

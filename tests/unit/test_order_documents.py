@@ -44,6 +44,7 @@ UNDOCUMENTED_WORDS = (
     "executed over time",
     *("must have takeProfit", "is required, or trailBps", "cannot go with triggerPrice"),
     *("that of stop, ", "needs two orders"),
+    *("(32 bytes in base58)", "no program is left to swap in", "a maxHops of 1, and maxHops is"),
 )
 ORDER = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": "1.5"}
 
@@ -82,7 +83,7 @@ VALUES = st.one_of(
         ["", "0", "0.00", "-1", "+2.5", "1e2", ".5", "5.", "1_0", "0.01", "0.5", "x", "SOL", "usdc"]
     ),
     st.sampled_from(["gtc", "gtd", "ioc", "2030-01-01", "2030-01-01T00:00+01:00"]),
-    st.sampled_from(["sniper", True, ["raydium"], ["orca"], []]),
+    st.sampled_from(["sniper", True, ["raydium"], ["orca"], [], ["raydium/clmm", "meteora"]]),
     st.sampled_from(["market", "limit", "twap", "2030-01-01T00:00:00Z"]),
     st.sampled_from(["twap:1", "x" * 64, "x" * 65, "\u0437"]),
 )
@@ -93,6 +94,7 @@ NAMES = (
     *("then", "strict", "slices", "intervalS", "jitterBps", "bracket", "ocoGroup"),
     *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxFeeBps", "looks"),
     *("maxTransferFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes"),
+    *("excludeDexes", "pools", "maxLegs", "maxHops", "onlyDirect"),
 )
 
 

@@ -15,6 +15,7 @@ from backend.domain.conditions import Limit
 from backend.domain.lifecycle import Status
 from backend.domain.orders import NewOrder, OrderTerms, OrderType, TimeInForce
 from backend.domain.prices import PriceRatio
+from backend.domain.route_constraints import RouteConstraints
 from backend.domain.terms_text import format_terms_text, parse_terms_text
 from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC, TokenRegistry
 
@@ -23,6 +24,12 @@ TOKENS = TokenRegistry()
 TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, 1, None, 50, None)
 BPS_NUMBERS = st.integers(0, BPS)
 AMOUNTS = st.integers(1, U64_MAX)
+CONSTRAINTS = st.builds(
+    RouteConstraints,
+    dexes=st.sampled_from([(), ("raydium/clmm", "meteora")]),
+    pools=st.sampled_from([(), ("8sLbNZoA1cfnvMJLPfp98ZLAnFSYCFApfJKMbiXNLwxj",)]),
+    max_legs=st.integers(1, 4),
+)
 
 
 @given(
@@ -33,6 +40,7 @@ AMOUNTS = st.integers(1, U64_MAX)
     impact_bps=st.none() | BPS_NUMBERS,
     force=st.sampled_from(TimeInForce),
     expires_at=st.none() | st.just(datetime.fromtimestamp(0, UTC)),
+    constraints=st.none() | CONSTRAINTS,
 )
 def test_a_worker_reads_the_terms_that_were_written(
     tokens: list[Token],
@@ -42,9 +50,11 @@ def test_a_worker_reads_the_terms_that_were_written(
     impact_bps: int | None,
     force: TimeInForce,
     expires_at: datetime | None,
+    constraints: RouteConstraints | None,
 ) -> None:
     terms = OrderTerms(
-        OrderType.MARKET, tokens[0], tokens[1], amount_in, least, slippage_bps, impact_bps
+        *(OrderType.MARKET, tokens[0], tokens[1], amount_in, least, slippage_bps, impact_bps),
+        constraints=constraints,
     )
     order = NewOrder(ORDER_ID, "a", terms, b"", time_in_force=force, expires_at=expires_at)
     text = format_terms_text(order)
@@ -74,6 +84,10 @@ def test_an_order_with_a_condition_has_no_text() -> None:
         "market SOL SOL 1 - 50 - gtc -",
         "market SOL USDC 0 - 50 - gtc -",
         "market SOL USDC 1 - 50 - gtc - more",
+        'market SOL USDC 1 - 50 - gtc - {"dexes":["orca"]}',
+        'market SOL USDC 1 - 50 - gtc {"maxLegs":1}',
+        'market SOL USDC 1 - 50 - gtc - {"maxLegs": 1}',
+        "}",
         "market SOL USDC 1e3 - 50 - gtc -",
         "market SOL USDC 1 - 50 - always -",
         "market SOL FOO 1 - 50 - gtc -",

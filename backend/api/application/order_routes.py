@@ -65,13 +65,15 @@ LIST: Final = Route(
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=(
             *("status (list)", "batchId", "parentId", "ocoGroup", "clientOrderId"),
-            *("dex", "tokenIn", "tokenOut", "type"),
+            *("dex", "program", "pool", "tokenIn", "tokenOut", "type"),
             *("from", "to", "updatedSince", "order", "limit", "cursor"),
         ),
         headers=("Link",),
         description="A list is by the time of creation, and with `updatedSince` by the time of the"
         " last change. Those are times of the database's clock. What must miss nothing follows the"
-        " stream, or begins each poll at the `completeUntil` of the last one.",
+        " stream, or begins each poll at the `completeUntil` of the last one. With `program` or"
+        " `pool`, a page may have fewer orders than `limit`, or none, and a `next`: so many orders"
+        " were searched for it.",
     ),
 )
 ORDER: Final = Route(

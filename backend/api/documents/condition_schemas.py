@@ -7,10 +7,8 @@ from typing import Final
 from backend.api.documents.schema_parts import (
     AMOUNT,
     BASIS_POINTS,
-    DEX,
     POSITIVE_INTEGER,
     Schema,
-    array_schema,
     object_schema,
     schema_ref,
 )
@@ -55,7 +53,6 @@ GUARDS: Final[dict[str, Schema]] = {
     "maxFeeBps": BASIS_POINTS,
     "lpLockedMinBps": BASIS_POINTS,
     "maxPoolAgeS": POSITIVE_INTEGER,
-    "dexes": array_schema(DEX, minItems=1),
     "looks": POSITIVE_INTEGER,
 }
 """The guards of a sniper order: those that it has are there, of no other order any."""

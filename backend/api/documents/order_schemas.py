@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
+from backend.api.documents.constraint_schemas import CONSTRAINTS
 from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL
 from backend.api.documents.schema_parts import (
     AMOUNT,
@@ -64,6 +65,7 @@ ORDER: Final[Schema] = {
     "minAmountOut": nullable_schema(AMOUNT),
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
+    **CONSTRAINTS,
     **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
     **SLICES,
     **PROGRESS,
@@ -142,6 +144,7 @@ _ORDER_TERMS: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
+    **CONSTRAINTS,
     **CONDITION,
     **SLICES,
     **GUARDS,
@@ -234,6 +237,7 @@ EVENTS: Final[dict[str, Schema]] = {
         _status_const(Status.PENDING),
         _ORDER_TERMS,
         *("amountInShare", "minAmountOut", "maxPriceImpactBps"),
+        *CONSTRAINTS,
         *CONDITION,
         *SLICES,
         *GUARDS,

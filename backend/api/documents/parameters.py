@@ -13,9 +13,11 @@ from backend.api.route import RouteDoc
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
+from backend.api.wire.order_types.route_constraints import ADDRESS_PATTERN
 from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import PROGRAM_NAMES
 
 PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "status": (
@@ -68,6 +70,19 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         },
     ),
     "dex": ("query", "Only what is routed there; in any case.", {"type": "string", "enum": [*Dex]}),
+    "program": (
+        "query",
+        "Only orders with a leg in this pool program; in any case, with its exchange or without.",
+        {
+            "type": "string",
+            "enum": [*PROGRAM_NAMES, *(name.partition("/")[2] for name in PROGRAM_NAMES)],
+        },
+    ),
+    "pool": (
+        "query",
+        "Only orders with a leg in the pool with this address.",
+        {"type": "string", "pattern": ADDRESS_PATTERN},
+    ),
     "clientOrderId": (
         "query",
         "Only the order with this id of the client's.",

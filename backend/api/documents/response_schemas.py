@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
+from backend.api.documents.constraint_schemas import CONSTRAINTS
 from backend.api.documents.order_schemas import EVENTS, ORDER
 from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL, ROUTE_SCHEMAS
 from backend.api.documents.schema_parts import (
@@ -106,7 +107,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
         }
     ),
     "Bracket": BRACKET,
-    "Order": object_schema(ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS)),
+    "Order": object_schema(
+        ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS, *CONSTRAINTS)
+    ),
     "OrderList": object_schema(
         {
             "orders": array_schema(schema_ref("Order")),

@@ -10,6 +10,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType, TimeInForce
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import VENUE_NAMES
 
 Schema = dict[str, object]
 
@@ -73,6 +74,11 @@ NAMED_VALUES: Final[dict[str, Schema]] = {
     "PriceOf": {"type": "string", "enum": [each.value for each in PriceOf]},
     "Then": {"type": "string", "enum": [each.value for each in Then]},
     "Dex": {"type": "string", "enum": [dex.value for dex in Dex]},
+    "VenueName": {
+        "type": "string",
+        "enum": list(VENUE_NAMES),
+        "description": "An exchange, or one of its pool programs.",
+    },
 }
 """Sets of values with a schema of their own: generated clients have one type for each."""
 STATUS: Final[Schema] = schema_ref("Status")

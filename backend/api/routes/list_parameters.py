@@ -22,7 +22,8 @@ from backend.domain import times
 from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
-from backend.domain.tokens import TokenRegistry
+from backend.domain.route_constraints import PROGRAM_NAMES
+from backend.domain.tokens import TokenRegistry, is_address
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 LIMIT_DEFAULT: Final = 50
@@ -63,6 +64,8 @@ def read_list_query(request: Request, tokens: TokenRegistry) -> ListQuery:
         parent_id=query.read_one("parentId", parse_uuid),
         oco_group=query.read_one("ocoGroup", parse_uuid),
         dex=query.read_one("dex", enum_parser(Dex)),
+        program=query.read_one("program", _parse_program),
+        pool=query.read_one("pool", _parse_pool),
         token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
         token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
         type=query.read_one("type", enum_parser(OrderType)),
@@ -117,6 +120,20 @@ def parse_time(text: str) -> datetime:
         return times.parse_time(text.replace(" ", "+"))
     except ValueError as error:
         raise ValueError(f"{error}; a date, which begins in UTC, will do as well") from None
+
+
+def _parse_program(text: str) -> str:
+    name = text.lower()
+    for program in PROGRAM_NAMES:
+        if name in {program, program.partition("/")[2]}:
+            return program
+    raise ValueError(f"must be one of {', '.join(PROGRAM_NAMES)}, with its exchange or without")
+
+
+def _parse_pool(text: str) -> str:
+    if not is_address(text):
+        raise ValueError("is not the address of a pool (32 bytes in base58)")
+    return text
 
 
 def _parse_client_order_id(text: str) -> str:

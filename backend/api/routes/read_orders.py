@@ -28,15 +28,11 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     horizon = None
     if query.is_start_of_poll:  # in a statement of its own, before the list
         horizon = await services.orders.read_horizon()
-    records = await services.orders.list_page(
-        request.owner,
-        query.filter,
-        after=query.after,
-        limit=query.limit + 1,
-        is_ascending=query.is_ascending,
-    )
-    page = records[: query.limit]
-    cursor = _format_cursor(query, page[-1]) if len(records) > query.limit else None
+    page, position = await _read_page(api, request, query)
+    cursor = None
+    if position is not None:
+        is_by_update = query.filter.updated_since is not None
+        cursor = format_list_cursor(position, is_by_update=is_by_update)
     markets = await show_markets(api, page)
     body = encode_order_page(page, services.tokens, cursor, horizon, markets)
     if cursor is None:
@@ -46,10 +42,27 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
     return Response(200, body, {"Link": f'<{path}?{link_query}>; rel="next"'})
 
 
-def _format_cursor(query: ListQuery, last: OrderRecord) -> str:
-    is_by_update = query.filter.updated_since is not None
-    at = last.updated_at if is_by_update else last.created_at
-    return format_list_cursor(ListPosition(at, last.id), is_by_update=is_by_update)
+async def _read_page(
+    api: ApiContext, request: Request, query: ListQuery
+) -> tuple[list[OrderRecord], ListPosition | None]:
+    """The orders of a page, and the position behind which the others are, if there may be any."""
+    orders, position = api.services.orders, None
+    owner, which, limit = request.owner, query.filter, query.limit + 1
+    after, is_ascending = query.after, query.is_ascending
+    if which.has_leg:
+        records, position = await orders.search_page(
+            owner, which, limit=limit, after=after, is_ascending=is_ascending
+        )
+    else:
+        records = await orders.list_page(
+            owner, which, limit=limit, after=after, is_ascending=is_ascending
+        )
+    page = records[: query.limit]
+    if len(records) == limit:
+        is_by_update = which.updated_since is not None
+        at = page[-1].updated_at if is_by_update else page[-1].created_at
+        position = ListPosition(at, page[-1].id)
+    return page, position
 
 
 async def get_order(api: ApiContext, request: Request) -> Response:

@@ -17,6 +17,7 @@ from backend.domain.groups.bracket_fields import format_bracket
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
+from backend.domain.route_constraints import constraints_to_json
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
 from backend.domain.waiting.shares import format_share
@@ -79,7 +80,7 @@ def _encode_listed(
 def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, object]:
     """An order as a JSON object; every key is present, ``null`` for unknown values.
 
-    Only a TWAP order has those of its slices.
+    Only a TWAP order has those of its slices, and what is asked of a route is there where it is.
     """
     token_in = tokens.find(record.token_in, "tokenIn")
     token_out = tokens.find(record.token_out, "tokenOut")
@@ -97,6 +98,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
         "slippageBps": record.slippage_bps,
         "maxPriceImpactBps": record.max_price_impact_bps,
+        **constraints_to_json(record.constraints),
         **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
         "expiresAt": _format_optional_time(record.expires_at),

@@ -49,6 +49,15 @@ from backend.api.wire.order_types.conditions import (
     check_strict,
     resolve_condition,
 )
+from backend.api.wire.order_types.route_constraints import (
+    AllowedVenues,
+    DirectFlag,
+    ExcludedVenues,
+    HopCount,
+    LegCount,
+    PoolAddresses,
+    resolve_constraints,
+)
 from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
 from backend.api.wire.order_types.tokens import find_token, resolve_token
 from backend.api.wire.problems import ERRORS_MAX, FieldError, Problem, invalid_fields
@@ -99,6 +108,12 @@ class SwapBody(BaseModel):
     min_amount_out: Amount | None = None
     slippage_bps: BasisPoints | None = None
     max_price_impact_bps: BasisPoints | None = None
+    dexes: AllowedVenues | None = None
+    exclude_dexes: ExcludedVenues | None = None
+    pools: PoolAddresses | None = None
+    max_legs: LegCount | None = None
+    max_hops: HopCount | None = None
+    only_direct: DirectFlag | None = None
 
 
 class OrderBody(TimesBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
@@ -248,6 +263,7 @@ def _resolve_terms(
     min_amount_out = None
     if body.min_amount_out is not None:
         min_amount_out = to_base_units(body.min_amount_out, "minAmountOut", token_out, errors)
+    constraints = resolve_constraints(body, errors)
     if errors:
         return None
     assert token_in is not None
@@ -262,6 +278,7 @@ def _resolve_terms(
         min_amount_out,
         slippage if body.slippage_bps is None else body.slippage_bps,
         cap if body.max_price_impact_bps is None else body.max_price_impact_bps,
+        constraints=constraints,
     )
 
 

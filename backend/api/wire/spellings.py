@@ -119,7 +119,11 @@ _FORCE_MEANT: Final = "did you mean timeInForce: gtc, gtd, ioc or fok?"
 _IMPACT_MEANT: Final = "did you mean maxPriceImpactBps, in basis points (100 is 1 %)?"
 _NAME_MEANT: Final = "did you mean clientOrderId, or the header Idempotency-Key?"
 _MODE_MEANT: Final = "leave it out: amount is what is sold, exactly"
-_ROUTE_MEANT: Final = "leave it out: an order takes the venue that pays most"
+_ROUTE_MEANT: Final = (
+    'did you mean dexes, such as ["raydium", "meteora/dlmm"]? Without it, an order takes the route'
+    " that pays most"
+)
+_DIRECT_MEANT: Final = "did you mean onlyDirect, true or false, or maxHops?"
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
 
 _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -140,7 +144,8 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _IMPACT_MEANT: ("priceImpact", "maxImpact", "priceImpactLimit"),
     _NAME_MEANT: ("idempotencyKey", "requestId", "clientId", "externalId", "clOrdId", "cloid"),
     _MODE_MEANT: ("swapMode", "exactIn", "exactOut"),
-    _ROUTE_MEANT: ("dex", "venue", "preferredDex", "routingStrategy"),
+    _ROUTE_MEANT: ("dex", "venue", "venues", "preferredDex", "includeDexes", "routingStrategy"),
+    _DIRECT_MEANT: ("onlyDirectRoutes", "directOnly", "directRoutes"),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
 _MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}

@@ -73,6 +73,7 @@ def _build_terms(entry: OrderTerms, leg: BracketLeg, amount_in: int) -> OrderTer
         min_amount_out=least,
         slippage_bps=leg.slippage_bps,
         max_price_impact_bps=entry.max_price_impact_bps,
+        constraints=entry.constraints,
         condition=leg.condition,
         price_of=leg.price_of,
     )

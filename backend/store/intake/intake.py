@@ -38,11 +38,11 @@ from backend.store.idempotency.earlier_requests import (
 )
 from backend.store.intake.expiry_check import EXPIRY_AHEAD_MAX, find_expiry_errors
 from backend.store.intake.order_rows import (
-    INSERT_GROUPED_ORDERS,
     INSERT_ORDERS,
-    is_grouped,
+    INSERT_RARE_ORDERS,
+    has_rare_terms,
     to_columns,
-    to_group_columns,
+    to_rare_columns,
 )
 
 _FIND_BATCH = "SELECT request_hash, response FROM batches WHERE owner = $1 AND idempotency_key = $2"
@@ -209,14 +209,14 @@ class Intake:
     async def _insert(
         self, connection: DatabaseConnection, orders: Sequence[NewOrder]
     ) -> dict[UUID, asyncpg.Record]:
-        has_groups = any(map(is_grouped, orders))
+        has_rare = any(map(has_rare_terms, orders))
         rows = await connection.fetch(
-            INSERT_GROUPED_ORDERS if has_groups else INSERT_ORDERS,
+            INSERT_RARE_ORDERS if has_rare else INSERT_ORDERS,
             *to_columns(orders),
             self._rekick_after,
             EXPIRY_AHEAD_MAX,
             WAITS.status.value,
-            *(to_group_columns(orders) if has_groups else ()),
+            *(to_rare_columns(orders) if has_rare else ()),
         )
         observe.orders_stored(len(rows))
         return {row["id"]: row for row in rows}

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from backend.domain.orders import NewOrder, OrderTerms
+from backend.domain.route_constraints import encode_constraints
 from backend.store.committed_events import encode_first_data
 from backend.store.groups.bracket_rows import encode_bracket
 from backend.store.idempotency.earlier_requests import IS_KEY_FREE
@@ -21,8 +22,8 @@ _IS_STORED: Final = "(id IN (SELECT id FROM stored)) IS TRUE"
 _INSERT: Final = f""" -- store orders
 WITH input AS (
     SELECT * FROM unnest(
-{INPUT_TYPES}{{group_types}}
-    ) AS i({INPUT_NAMES}{{group_columns}})
+{INPUT_TYPES}{{rare_types}}
+    ) AS i({INPUT_NAMES}{{rare_columns}})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
@@ -30,13 +31,13 @@ WITH input AS (
     INSERT INTO orders (id, owner, client_order_id, idempotency_key, request_hash, batch_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
                         max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
-                        updated_at, condition, status, seq, trigger_shard{{group_columns}})
+                        updated_at, condition, status, seq, trigger_shard{{rare_columns}})
     SELECT id, owner, client_order_id, idempotency_key, request_hash, batch_id, type::order_type,
            token_in, token_out, amount_in, min_amount_out, slippage_bps, max_price_impact_bps,
            time_in_force, expires_at, now() + $19::interval, written.at, written.at, condition,
            CASE WHEN waits THEN $21::text::order_status ELSE 'pending' END,
            CASE WHEN waits THEN 2 ELSE 1 END,
-           CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END{{group_columns}}
+           CASE WHEN waits THEN order_trigger_shard(token_in, token_out) END{{rare_columns}}
     FROM input CROSS JOIN written
     WHERE (input.idempotency_key IS NULL OR {IS_KEY_FREE})
         AND (expires_at > now() AND expires_at <= now() + $20::interval) IS NOT FALSE
@@ -52,23 +53,30 @@ WITH input AS (
 )
 SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 """  # noqa: S608 - constants only
-INSERT_ORDERS: Final = _INSERT.format(group_types="", group_columns="")
+INSERT_ORDERS: Final = _INSERT.format(rare_types="", rare_columns="")
 """Stores orders with their first events, those that may be stored, and returns them."""
-INSERT_GROUPED_ORDERS: Final = _INSERT.format(
-    group_types=", $22::uuid[], $23::jsonb[]", group_columns=", oco_group, bracket"
+INSERT_RARE_ORDERS: Final = _INSERT.format(
+    rare_types=", $22::uuid[], $23::jsonb[], $24::text[]",
+    rare_columns=", oco_group, bracket, route_constraints",
 )
-"""The same for orders of which some are in a group, or have a bracket."""
+"""The same for orders of which some have what few orders have."""
 
 
-def is_grouped(order: NewOrder) -> bool:
-    """Whether an order is in a group, or has a bracket."""
-    return order.oco_group is not None or order.bracket is not None
+def has_rare_terms(order: NewOrder) -> bool:
+    """Whether an order is in a group, has a bracket, or asks something of its route."""
+    return (
+        order.oco_group is not None
+        or order.bracket is not None
+        or order.terms.constraints is not None
+    )
 
 
-def to_group_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
-    """The columns that ``INSERT_GROUPED_ORDERS`` takes after all others."""
+def to_rare_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
+    """The columns that ``INSERT_RARE_ORDERS`` takes after all others."""
     brackets = [None if o.bracket is None else encode_bracket(o.bracket) for o in orders]
-    return [o.oco_group for o in orders], [*brackets]
+    asked = [o.terms.constraints for o in orders]
+    texts = [None if each is None else encode_constraints(each) for each in asked]
+    return [o.oco_group for o in orders], [*brackets], [*texts]
 
 
 def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:

@@ -14,6 +14,7 @@ from backend.domain.orders import (
 )
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import decode_constraints
 from backend.domain.tokens import TokenRegistry
 from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.waiting.condition_rows import decode_condition, decode_share
@@ -48,7 +49,7 @@ def parse_terms(row: asyncpg.Record, tokens: TokenRegistry) -> OrderTerms:
     if row["condition"] is not None:
         condition, price_of = decode_condition(row["condition"])
         share = decode_share(row["condition"])
-    min_amount_out = row["min_amount_out"]
+    min_amount_out, constraints = row["min_amount_out"], row["route_constraints"]
     return OrderTerms(
         type=OrderType(row["type"]),
         token_in=tokens.find(row["token_in"], "token_in"),
@@ -60,4 +61,5 @@ def parse_terms(row: asyncpg.Record, tokens: TokenRegistry) -> OrderTerms:
         condition=condition,
         price_of=price_of,
         amount_in_bps=share,
+        constraints=None if constraints is None else decode_constraints(constraints),
     )

@@ -15,10 +15,10 @@ How many orders an owner has open is bounded by admission. A list by time of cha
 (``updated_since``) is sorted by that time, so that it is such a range too.
 
 An order becomes visible when the transaction that wrote it ends, which is after the times that it
-carries. So a list by time says up to where it is complete (``READ_HORIZON``), and whoever polls
-begins the next list there. It takes that every statement that sets ``created_at``, ``updated_at``
-or ``closed_at`` takes ``clock_timestamp()``, once for all of its rows, and not ``now()``, which was
-before it locked the table.
+carries. So a list by time says up to where it is complete (``OrderQueries.read_horizon``), and
+whoever polls begins the next list there. It takes that every statement that sets ``created_at``,
+``updated_at`` or ``closed_at`` takes ``clock_timestamp()``, once for all of its rows, and not
+``now()``, which was before it locked the table.
 
 An order that an older version of the engine has closed is not marked with what it closed as. It is
 found by its own columns.
@@ -42,20 +42,10 @@ id, client_order_id, batch_id, type::text, token_in, token_out, amount_in::text,
 min_amount_out::text, slippage_bps, max_price_impact_bps, time_in_force, expires_at, status::text,
 seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, network_fee_lamports,
 last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at,
-condition, is_triggered, high_water, high_water_slot, parent_id, oco_group, bracket
+condition, is_triggered, high_water, high_water_slot, parent_id, oco_group, bracket,
+route_constraints
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
-
-# A statement that writes orders holds this lock from before the times that it sets until its rows
-# are visible. If it has the lock here, it began before these times; if not, they are still to come,
-# or its rows are visible to what is read after this. Nobody knows the beginning of a transaction of
-# another role, which only some may see, or of a prepared one.
-READ_HORIZON: Final = """
-SELECT CASE WHEN count(*) = count(a.state) THEN least(now(), min(a.xact_start)) END AS at
-FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.relation = 'orders'::regclass AND l.mode = 'RowExclusiveLock'
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
 
 _GROUPS: Final = """
 WITH RECURSIVE groups AS (
@@ -100,6 +90,7 @@ class OrderFilter:
 
     ``created_from`` is inclusive and ``created_to`` exclusive. With ``updated_since``, which is
     inclusive, a list is sorted by the time of the last change; it goes with neither of them.
+    ``program``, such as ``raydium/clmm``, and ``pool`` are those of one leg of the order's route.
     """
 
     statuses: tuple[Status, ...] = ()
@@ -107,6 +98,8 @@ class OrderFilter:
     parent_id: UUID | None = None
     oco_group: UUID | None = None
     dex: Dex | None = None
+    program: str | None = None
+    pool: str | None = None
     token_in: str | None = None
     token_out: str | None = None
     type: OrderType | None = None
@@ -119,6 +112,11 @@ class OrderFilter:
     def can_be_polled(self) -> bool:
         """Whether its list begins at a time: the next one can begin where this one was complete."""
         return self.created_from is not None or self.updated_since is not None
+
+    @property
+    def has_leg(self) -> bool:
+        """Whether it selects by a leg of the route, for which a page has to be searched."""
+        return self.program is not None or self.pool is not None
 
     @property
     def has_terms(self) -> bool:
@@ -150,10 +148,13 @@ def build_list_statement(
     is_ascending: bool,
 ) -> ListStatement:
     """The statement of the page behind ``after``: at most ``limit`` orders."""
-    return _ListBuilder(owner, which, after, limit, is_ascending=is_ascending).build()
+    assert not which.has_leg, "such a list is searched"
+    return ListBuilder(owner, which, after, limit, is_ascending=is_ascending).build()
 
 
-class _ListBuilder:
+class ListBuilder:
+    """Builds the statement of a page, or one in which the orders of a page are found."""
+
     def __init__(
         self,
         owner: str,
@@ -163,65 +164,105 @@ class _ListBuilder:
         *,
         is_ascending: bool,
     ) -> None:
-        self._args: list[object] = [owner]
+        self.args: list[object] = [owner]
         self._which = which
         self._after = after
         self._is_ascending = is_ascending
-        self._limit = self._add(limit)
+        self._limit = self.add(limit)
         self._is_by_update = which.updated_since is not None
 
     def build(self) -> ListStatement:
-        which = self._which
-        if any(getattr(which, name) is not None for name in _FEW):
-            sql = self._select_few()
-        elif self._is_by_update or which.has_terms:
-            sql = self._select_merged()
+        """The statement."""
+        if self._is_few:
+            sql = self._select_few(COLUMNS)
+        elif self._is_merged:
+            groups, ids = self._select_merged()
+            sql = f"{groups}\n{self.read_columns(ids)}"
         else:
-            sql = (
-                f"SELECT {COLUMNS} FROM orders WHERE owner = $1{self._limit_range('created_at')}"
-                f" {self._sort('created_at')} LIMIT {self._limit}"
-            )
-        return ListStatement(sql, self._args)
+            sql = self._select_range(COLUMNS)
+        return ListStatement(sql, self.args)
 
-    def _select_few(self) -> str:
+    def select_ids(self) -> tuple[str, str]:
+        """The id and the time ``at`` of the same orders, and the ``WITH`` that goes before it."""
+        columns = f"id, {self.at} AS at"
+        if self._is_few:
+            return "", self._select_few(columns)
+        return self._select_merged() if self._is_merged else ("", self._select_range(columns))
+
+    def read_columns(self, page: str) -> str:
+        """The orders of a page of ids and times; LIMIT 1 forces an index scan for each of them."""
+        return (
+            f"SELECT o.* FROM ({page}) page\n"
+            f"CROSS JOIN LATERAL (SELECT {COLUMNS} FROM orders WHERE id = page.id LIMIT 1) o"
+            f" {self.sort('page.at', 'page.id')}"
+        )
+
+    def sort(self, at: str, order_id: str = "id") -> str:
+        """The clause that sorts by these columns, as the list is."""
+        direction = "ASC" if self._is_ascending else "DESC"
+        return f"ORDER BY {at} {direction}, {order_id} {direction}"
+
+    def add(self, value: object) -> str:
+        """The placeholder of an argument; equal arguments share one."""
+        for index, known in enumerate(self.args):
+            if type(known) is type(value) and known == value:
+                return f"${index + 1}"
+        self.args.append(value)
+        return f"${len(self.args)}"
+
+    @property
+    def _is_few(self) -> bool:
+        return any(getattr(self._which, name) is not None for name in _FEW)
+
+    @property
+    def _is_merged(self) -> bool:
+        return self._is_by_update or self._which.has_terms
+
+    @property
+    def at(self) -> str:
+        """The column that sorts the list."""
+        return "updated_at" if self._is_by_update else "created_at"
+
+    def _select_range(self, columns: str) -> str:
+        return (
+            f"SELECT {columns} FROM orders WHERE owner = $1{self._limit_range(self.at)}"
+            f" {self.sort(self.at)} LIMIT {self._limit}"
+        )
+
+    def _select_few(self, columns: str) -> str:
         """The orders that are named. ``OFFSET 0`` has what names the fewest evaluated first."""
-        at = "updated_at" if self._is_by_update else "created_at"
+        at = self.at
         named = {name: getattr(self._which, name) for name in _FEW}
         first, *others = (
-            f"{name} = {self._add(value)}" for name, value in named.items() if value is not None
+            f"{name} = {self.add(value)}" for name, value in named.items() if value is not None
         )
         return (
-            f"SELECT {COLUMNS} FROM"
+            f"SELECT {columns} FROM"
             f" (SELECT * FROM orders WHERE owner = $1 AND {first} OFFSET 0) o"
             f" WHERE {' AND '.join(others) or 'true'}"
             f"{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
-            f" {self._sort(at)} LIMIT {self._limit}"
+            f" {self.sort(at)} LIMIT {self._limit}"
         )
 
-    def _select_merged(self) -> str:
-        """Orders of the parts that can match; the columns of a page's orders are read last."""
+    def _select_merged(self) -> tuple[str, str]:
+        """Ids and times of the parts that can match, and the groups that these are made of."""
         statuses = self._which.statuses or tuple(Status)
         parts = []
         if not FINAL_STATUSES.issuperset(statuses):
             parts.append(self._select_unmarked(_choose_open(statuses)))
         if has_closed := not FINAL_STATUSES.isdisjoint(statuses):
             parts += [self._select_unmarked("NOT open"), self._select_groups()]
-        # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
-        groups = _GROUPS if has_closed else ""
-        return (
-            f"{groups}\nSELECT o.* FROM (SELECT id, at FROM ({' UNION ALL '.join(parts)}) found"
-            f" {self._sort('at')} LIMIT {self._limit}) page\n"
-            f"CROSS JOIN LATERAL (SELECT {COLUMNS} FROM orders WHERE id = page.id LIMIT 1) o"
-            f" {self._sort('page.at', 'page.id')}"
+        return _GROUPS if has_closed else "", (
+            f"SELECT id, at FROM ({' UNION ALL '.join(parts)}) found"
+            f" {self.sort('at')} LIMIT {self._limit}"
         )
 
     def _select_unmarked(self, openness: str) -> str:
-        at = "updated_at" if self._is_by_update else "created_at"
         return (
-            f"(SELECT id, {at} AS at FROM orders"
+            f"(SELECT id, {self.at} AS at FROM orders"
             f" WHERE owner = $1 AND closed_as IS NULL AND {openness}"
-            f"{self._match_terms(_OF_ORDER)}{self._limit_range(at)}"
-            f" {self._sort(at)} LIMIT {self._limit})"
+            f"{self._match_terms(_OF_ORDER)}{self._limit_range(self.at)}"
+            f" {self.sort(self.at)} LIMIT {self._limit})"
         )
 
     def _select_groups(self) -> str:
@@ -230,41 +271,29 @@ class _ListBuilder:
             f"(SELECT c.id, c.at FROM groups g CROSS JOIN LATERAL ("
             f"SELECT id, {at} AS at FROM orders"
             f" WHERE owner = $1 AND closed_as = g.closed_as{self._limit_range(at)}"
-            f" {self._sort(at)} LIMIT {self._limit}) c WHERE true{self._match_terms(_OF_GROUP)})"
+            f" {self.sort(at)} LIMIT {self._limit}) c WHERE true{self._match_terms(_OF_GROUP)})"
         )
 
     def _match_terms(self, columns: _Columns) -> str:
         which, text = self._which, ""
         if which.statuses:
             statuses = [status.value for status in which.statuses]
-            text += f" AND {columns.status} = ANY({self._add(statuses)}::text[])"
+            text += f" AND {columns.status} = ANY({self.add(statuses)}::text[])"
         for name in ("dex", "type", "token_in", "token_out"):
             value: str | None = getattr(which, name)
             if value is not None:
-                text += f" AND {getattr(columns, name)} = {self._add(str(value))}"
+                text += f" AND {getattr(columns, name)} = {self.add(str(value))}"
         return text
 
     def _limit_range(self, at: str) -> str:
         which, text = self._which, ""
         since = which.updated_since if self._is_by_update else which.created_from
         if since is not None:
-            text += f" AND {at} >= {self._add(since)}"
+            text += f" AND {at} >= {self.add(since)}"
         if which.created_to is not None:
-            text += f" AND {at} < {self._add(which.created_to)}"
+            text += f" AND {at} < {self.add(which.created_to)}"
         if self._after is not None:
             sign = ">" if self._is_ascending else "<"
-            position = f"({self._add(self._after.at)}, {self._add(self._after.id)})"
+            position = f"({self.add(self._after.at)}, {self.add(self._after.id)})"
             text += f" AND ({at}, id) {sign} {position}"
         return text
-
-    def _sort(self, at: str, order_id: str = "id") -> str:
-        direction = "ASC" if self._is_ascending else "DESC"
-        return f"ORDER BY {at} {direction}, {order_id} {direction}"
-
-    def _add(self, value: object) -> str:
-        """The placeholder of an argument; equal arguments share one."""
-        for index, known in enumerate(self._args):
-            if type(known) is type(value) and known == value:
-                return f"${index + 1}"
-        self._args.append(value)
-        return f"${len(self._args)}"

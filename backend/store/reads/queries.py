@@ -16,14 +16,15 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.prices import PriceOf
 from backend.domain.quotes import Dex
+from backend.domain.route_constraints import decode_constraints
 from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
 from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.launches.tokens import list_token_names, load_tokens
+from backend.store.reads.leg_search import STEPS_MAX, build_search_statement
 from backend.store.reads.order_lists import (
     COLUMNS,
-    READ_HORIZON,
     ListPosition,
     OrderFilter,
     build_list_statement,
@@ -39,6 +40,16 @@ _TYPES: Final = {kind.value: kind for kind in OrderType}
 _TIMES_IN_FORCE: Final = {each.value: each for each in TimeInForce}
 _VENUES: Final = {dex.value: dex for dex in Dex}
 
+# A statement that writes orders holds this lock from before the times that it sets until its rows
+# are visible. If it has the lock here, it began before these times; if not, they are still to come,
+# or its rows are visible to what is read after this. Nobody knows the beginning of a transaction of
+# another role, which only some may see, or of a prepared one.
+READ_HORIZON: Final = """
+SELECT CASE WHEN count(*) = count(a.state) THEN least(now(), min(a.xact_start)) END AS at
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.relation = 'orders'::regclass AND l.mode = 'RowExclusiveLock'
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 _GET = f"SELECT {COLUMNS} FROM orders WHERE id = $1 AND owner = $2"  # noqa: S608 - constants
 _COUNT_UNKNOWN_AMOUNTS = """
 SELECT count(*) AS n FROM (SELECT 1 FROM orders WHERE amount_pending LIMIT $1) unknown
@@ -97,6 +108,32 @@ class OrderQueries:
         )
         rows = await self._readers.read(statement.sql, *statement.args)
         return await self._parse(self._readers, rows)
+
+    async def search_page(
+        self,
+        owner: str,
+        which: OrderFilter,
+        *,
+        limit: int,
+        after: ListPosition | None = None,
+        is_ascending: bool = False,
+    ) -> tuple[list[OrderRecord], ListPosition | None]:
+        """The orders of ``list_page`` with a leg in their route, of so many as are looked at.
+
+        If there are fewer than ``limit`` and others remain, the position behind which these are.
+        """
+        found: list[OrderRecord] = []
+        for _ in range(STEPS_MAX):
+            statement = build_search_statement(
+                owner, which, after=after, limit=limit - len(found), is_ascending=is_ascending
+            )
+            rows = await self._readers.read(statement.sql, *statement.args)
+            matching = [row for row in rows if row["id"] is not None]
+            found += await self._parse(self._readers, matching)
+            if len(found) == limit or rows[0]["reached_id"] is None:
+                return found, None
+            after = ListPosition(rows[0]["reached_at"], rows[0]["reached_id"])
+        return found, after
 
     async def _parse(self, pool: DatabasePool, rows: Sequence[asyncpg.Record]) -> list[OrderRecord]:
         if self._tokens is not None:
@@ -172,6 +209,8 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["condition"], values["price_of"] = decode_condition(values["condition"])
     if values["high_water"] is not None:
         values["high_water"] = decode_ratio(values["high_water"])
+    if values["route_constraints"] is not None:
+        values["constraints"] = decode_constraints(values["route_constraints"])
     if values["bracket"] is not None:
         values["bracket"] = decode_bracket(values["bracket"])
     # By position: to match so many names takes ten times as long as all of the above.

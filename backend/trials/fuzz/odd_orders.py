@@ -15,6 +15,7 @@ TEMPLATES: Final[tuple[Json, ...]] = (
     {},
     {"type": "market", "minAmountOut": "0.000001", "slippageBps": 300},
     {"timeInForce": "ioc", "maxPriceImpactBps": 100},
+    {"dexes": ["raydium", "meteora/damm_v2"], "maxLegs": 2, "onlyDirect": True},
     {"type": "limit", "limitPrice": "1000000"},
     {"type": "limit", "limitPrice": 0.000001, "priceOf": "tokenOut"},
     {"type": "limit", "minAmountOut": 10**6, **_EXPIRY},
@@ -49,6 +50,7 @@ FIELDS: Final = tuple(
         [
             *("tokenIn", "tokenOut", "amount", "clientOrderId", "type", "orderType", "amountIn"),
             *(name for template in TEMPLATES for name in template),
+            *("excludeDexes", "pools", "maxHops", "dex"),
             *("freezeAuthorityNone", "maxTransferFeeBps", "maxFeeBps", "lpLockedMinBps"),
             *("parentId", "status", "price", "trailingPercent", "", "a b", "__proto__", "Type"),
         ]

@@ -25,7 +25,7 @@ CONDITION_FIELDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
 ORDER_TYPES = tuple(CONDITION_FIELDS_BY_TYPE)
 GUARD_FIELDS = (
     *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxTransferFeeBps"),
-    *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks"),
+    *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "looks"),
 )
 GROUPED_TYPES = ("limit", "stop", "takeProfit", "stopLimit", "trailingStop")
 BRACKETED_TYPES = ("limit", "market")

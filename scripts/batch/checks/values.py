@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from batch.checks.order_types import ORDER_TYPES, find_type_faults
+from batch.checks.routes import find_route_faults
 from batch.checks.shares import AMOUNT_NAMES, is_share
 from batch.fields import FLAG_FIELDS, INTEGER_FIELDS
 
@@ -46,7 +47,7 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
             faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")
     if order.get("tokenIn") == order.get("tokenOut"):
         faults.append(f"tokenOut: {order.get('tokenOut')!r} is the token that is sold")
-    return sorted([*faults, *find_type_faults(order)])
+    return sorted([*faults, *find_type_faults(order), *find_route_faults(order)])
 
 
 def _is_positive_number(value: object) -> bool:

@@ -141,6 +141,7 @@ def read_terms(api: ApiContext, record: OrderRecord) -> OrderTerms:
         condition=record.condition,
         price_of=record.price_of,
         amount_in_bps=record.amount_in_bps,
+        constraints=record.constraints,
     )
 
 

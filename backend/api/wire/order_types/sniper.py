@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, Field
+from pydantic.alias_generators import to_camel
 
 from backend.api.wire.fields import Amount, BasisPoints, Flag, integral_to_int
 from backend.api.wire.order_types.conditions import add_errors
@@ -14,8 +15,8 @@ from backend.api.wire.problems import FieldError
 from backend.domain.conditions import Launch
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
-from backend.domain.quotes import Dex
-from backend.domain.waiting.guards import GUARD_NAMES, LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
+from backend.domain.route_constraints import split_exchanges
+from backend.domain.waiting.guards import LOOKS_MAX, POOL_AGE_MAX_S, parse_guards
 
 
 def describe_guard(text: str) -> str:
@@ -70,18 +71,6 @@ class GuardBody(BaseModel):
         ]
         | None
     ) = None
-    dexes: (
-        Annotated[
-            list[str],
-            Field(
-                min_length=1,
-                max_length=len(Dex),
-                description=describe_guard("the pool is on one of these."),
-                json_schema_extra={"items": {"enum": [dex.value for dex in Dex]}},
-            ),
-        ]
-        | None
-    ) = None
     looks: (
         Annotated[
             int,
@@ -102,10 +91,10 @@ _ATTRIBUTES: Final = frozenset(GuardBody.model_fields)
 
 def _list_guards(body: GuardBody) -> Iterator[tuple[str, object]]:
     """The guards that are written, by their names on the wire."""
-    for attribute, name in zip(GuardBody.model_fields, GUARD_NAMES, strict=True):
+    for attribute in GuardBody.model_fields:
         value = getattr(body, attribute)
         if value is not None:
-            yield name, value
+            yield to_camel(attribute), value
 
 
 def resolve_guards(
@@ -113,7 +102,8 @@ def resolve_guards(
 ) -> OrderTerms | None:
     """The terms of a swap as those of an order of this type, with its guards if it is a sniper.
 
-    ``None`` without ``terms``, and where a guard belongs to no order of this type.
+    ``None`` without ``terms``, and where a guard belongs to no order of this type. The exchanges
+    that the route of a sniper may use are one of its guards.
     """
     if kind is not OrderType.SNIPER:
         if _ATTRIBUTES.isdisjoint(body.model_fields_set):
@@ -124,7 +114,8 @@ def resolve_guards(
         return None if foreign else terms
     if terms is None:
         return None
-    guards: dict[str, object] = {}
+    exchanges, constraints = split_exchanges(terms.constraints)
+    guards: dict[str, object] = {"dexes": exchanges} if exchanges else {}
     for name, value in _list_guards(body):
         try:
             parse_guards({name: value}, terms.token_in)
@@ -133,7 +124,7 @@ def resolve_guards(
         else:
             guards[name] = value
     condition = Launch(parse_guards(guards, terms.token_in))
-    return replace(terms, type=kind, condition=condition)
+    return replace(terms, type=kind, condition=condition, constraints=constraints)
 
 
 def list_mints(raw: Sequence[object]) -> list[str]:
