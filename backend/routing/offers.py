@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from backend.domain.amounts import compute_min_out
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
-from backend.routing.route import Leg, MissingQuote, Route, choose_quote, split_minimum
+from backend.routing.route import (
+    Leg,
+    MissingQuote,
+    Route,
+    choose_quote,
+    select_steep,
+    split_minimum,
+)
 from backend.routing.splitter import Splitter
 from backend.venues.venue import Pool
 
@@ -46,7 +53,9 @@ class Offers:
         """The route of several legs, if it pays more than any pool alone, and enough."""
         if self.splitter is None or len(self.readable) < 2:
             return None
-        split = self.splitter.split(self.terms, self.readable, self.quotes)
+        steep = select_steep(self.terms, self.quotes)
+        within = [quote for quote in self.quotes if quote not in steep] if steep else self.quotes
+        split = self.splitter.split(self.terms, self.readable, within)
         floor = self.terms.min_amount_out or 1
         if split is None or split.amount_out < floor:
             return None

@@ -174,13 +174,13 @@ class PoolRegistry:
     async def _look_at_pairs(self, read: PoolRead) -> None:
         while True:
             pair = await self._queue.get()
-            again_s = self._look_again_s
+            pair.wanted, again_s = False, self._look_again_s
+            pair.look_at = asyncio.get_running_loop().time() + RETRY_S  # not while this look lasts
             try:
                 await self._look(pair, read)
             except EngineError as error:
                 observe_routing.pools_not_found(str(pair.mints), error.reason)
                 again_s = RETRY_S
-            pair.wanted = False
             pair.looked_at = asyncio.get_running_loop().time()
             pair.look_at = pair.looked_at + again_s
 

@@ -138,7 +138,7 @@ class Route:
 
         ``None`` if no pool alone fills the order within its price impact cap.
         """
-        steep = _select_steep(terms, self.quotes)
+        steep = select_steep(terms, self.quotes)
         single = max(
             (quote.amount_out for quote in self.quotes if quote not in steep), default=None
         )
@@ -198,7 +198,7 @@ def choose_quote(
         if undecided:
             raise _build_undecided_error("venues_unavailable", join_reasons(missing), undecided)
         raise Rejected(_get_common_code(missing), join_reasons(missing))
-    steep = _select_steep(terms, quotes)
+    steep = select_steep(terms, quotes)
     if len(steep) == len(quotes):
         reason = _describe_impact(terms, steep)
         if undecided:
@@ -224,13 +224,13 @@ def choose_quote(
 def quotes_to_json(terms: OrderTerms, quotes: Sequence[Quote]) -> list[dict[str, object]]:
     """Convert quotes to JSON for clients; one above the cap says that it is refused, and why."""
     shown = [quote.to_json(terms.token_in, terms.token_out) for quote in quotes]
-    for quote in _select_steep(terms, quotes):
+    for quote in select_steep(terms, quotes):
         reason = _describe_impact(terms, [quote])
         shown[quotes.index(quote)]["refused"] = {"code": PRICE_IMPACT_CODE, "reason": reason}
     return shown
 
 
-def _select_steep(terms: OrderTerms, quotes: Sequence[Quote]) -> list[Quote]:
+def select_steep(terms: OrderTerms, quotes: Sequence[Quote]) -> list[Quote]:
     """Select the quotes whose price impact is above the order's cap."""
     cap_bps = terms.max_price_impact_bps
     if cap_bps is None:

@@ -4,22 +4,75 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import cached_property
 from operator import is_
 from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.chain.transactions import LEG_COMPUTE_UNITS, WIRE_BYTES_MAX, SwapLeg, measure_swap
+from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import Quote
+from backend.domain.quotes import E9, Quote, best_quote
 from backend.domain.route_constraints import LEGS_MAX
 from backend.domain.tokens import SOL
-from backend.routing.splits import PoolCurves, Split
+from backend.routing.splits.pool_curves import PoolCurves
+from backend.routing.splits.split import Split, SplitPart
 from backend.venues.venue import Pool
 
 CURVES_MAX: Final = 64
 """Most pairs, by direction, whose curves are kept for the orders of one read."""
 _MICROLAMPORTS: Final = 1_000_000
+_ROUNDING_MARGIN: Final = 1 + 1e-12
+
+
+class _PairCurves:
+    """The pools of one read in one direction, with what is computed of them once."""
+
+    def __init__(self, pools: Sequence[Pool], mint_in: Pubkey) -> None:
+        self.pools: Final = tuple(pools)
+        self._mint_in: Final = mint_in
+        self._curves: dict[tuple[int, ...], PoolCurves] = {}
+
+    def is_of(self, pools: Sequence[Pool]) -> bool:
+        """Whether these are the same states of the same pools."""
+        return len(pools) == len(self.pools) and all(map(is_, pools, self.pools))
+
+    def get_curves(self, pools: Sequence[Pool]) -> PoolCurves:
+        """The curves of some of these pools."""
+        key = tuple(map(id, pools))
+        curves = self._curves.get(key)
+        if curves is None:
+            curves = self._curves[key] = PoolCurves(pools, self._mint_in)
+        return curves
+
+    @cached_property
+    def _first_prices(self) -> dict[str, float]:
+        """What each pool pays for the first unit; nothing is said of one that does not tell."""
+        prices = {}
+        for pool in self.pools:
+            try:
+                price = pool.marginal_price(self._mint_in)
+            except EngineError:
+                prices[str(pool.address)] = float("inf")
+            else:
+                prices[str(pool.address)] = price.numerator / price.denominator
+        return prices
+
+    def may_gain(self, quotes: Sequence[Quote]) -> bool:
+        """Whether some pool may pay more for a part of an order than the best one for the last.
+
+        Along x · y = k the last unit has the price of the whole amount, less its impact once more.
+        """
+        if not quotes:
+            return True
+        best = best_quote(quotes)
+        pool = next((each for each in self.pools if str(each.address) == best.pool), None)
+        if pool is None or not pool.is_single_curve:
+            return True
+        last_price = best.amount_out * (E9 - best.price_impact_e9) / (best.amount_in * E9)
+        most = max(price for name, price in self._first_prices.items() if name != best.pool)
+        return most * _ROUNDING_MARGIN > last_price
 
 
 _Direction = tuple[Pubkey, Pubkey]
@@ -37,60 +90,79 @@ class Splitter:
         assert 1 <= legs_max <= LEGS_MAX
         self._legs_max = legs_max
         self._leg_lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
-        self._curves: OrderedDict[_Direction, tuple[Sequence[Pool], PoolCurves]] = OrderedDict()
+        self._curves: OrderedDict[_Direction, _PairCurves] = OrderedDict()
 
     def split(
         self, terms: OrderTerms, pools: Sequence[Pool], quotes: Sequence[Quote]
     ) -> Split | None:
         """Split an order over several pools; ``None`` if one of them does as well, or none can.
 
-        ``quotes`` are those of the pools that take the whole amount.
+        ``quotes`` are those of the pools that take the whole amount, within the order's cap.
         """
         asked = terms.constraints.max_legs if terms.constraints is not None else None
         legs_max = min(self._legs_max, asked or LEGS_MAX, len(pools))
         if legs_max < 2:
             return None
-        curves = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
+        pair = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
+        if not pair.may_gain(quotes):
+            return None
         leg_cost = self._compute_leg_cost(terms, quotes)
-        while legs_max > 1:
-            split = curves.split(
-                terms.amount_in,
-                legs_max=legs_max,
-                leg_cost=leg_cost,
-                max_price_impact_bps=terms.max_price_impact_bps,
-            )
-            if split is None or len(split.parts) < 2:
-                return None
-            if _fits(terms, split):
-                return split
-            legs_max = len(split.parts) - 1
-        return None
+        split = _find_fitting(pair, terms, legs_max, leg_cost)
+        if split is None:
+            return None
+        single = best_quote(quotes).amount_out if quotes else 0
+        return split if split.compute_value(leg_cost) > single else None
 
-    def _find_curves(self, pools: Sequence[Pool], mint_in: Pubkey) -> PoolCurves:
+    def _find_curves(self, pools: Sequence[Pool], mint_in: Pubkey) -> _PairCurves:
         """The curves of pools as they are now, which many orders share."""
         direction = pools[0].address, mint_in
         kept = self._curves.get(direction)
-        if kept is not None and len(kept[0]) == len(pools) and all(map(is_, kept[0], pools)):
-            return kept[1]
-        curves = PoolCurves(pools, mint_in)
-        self._curves[direction] = tuple(pools), curves
-        self._curves.move_to_end(direction)
-        if len(self._curves) > CURVES_MAX:
-            self._curves.popitem(last=False)
-        return curves
+        if kept is None or not kept.is_of(pools):
+            kept = self._curves[direction] = _PairCurves(pools, mint_in)
+            self._curves.move_to_end(direction)
+            if len(self._curves) > CURVES_MAX:
+                self._curves.popitem(last=False)
+        return kept
 
     def _compute_leg_cost(self, terms: OrderTerms, quotes: Sequence[Quote]) -> int:
         """What one more leg costs, in base units of the token out; 0 where that is not known."""
         if terms.token_out == SOL:
             return self._leg_lamports
         if terms.token_in == SOL and quotes:
-            best = max(quote.amount_out for quote in quotes)
-            return self._leg_lamports * best // terms.amount_in
+            return self._leg_lamports * best_quote(quotes).amount_out // terms.amount_in
         return 0
 
 
-def _fits(terms: OrderTerms, split: Split) -> bool:
-    """Whether a transaction can hold all legs."""
+def _find_fitting(
+    pair: _PairCurves, terms: OrderTerms, legs_max: int, leg_cost: int
+) -> Split | None:
+    """The best split over several pools that fits a transaction, as far as a few tries tell.
+
+    Of a split that does not fit, first a leg is dropped, then the pool that takes most room.
+    """
+    pools: Sequence[Pool] = pair.pools
+    while legs_max > 1 and len(pools) > 1:
+        split = pair.get_curves(pools).split(
+            terms.amount_in,
+            legs_max=legs_max,
+            leg_cost=leg_cost,
+            max_price_impact_bps=terms.max_price_impact_bps,
+        )
+        if split is None or len(split.parts) < 2:
+            return None
+        if _measure(terms, split.parts) <= WIRE_BYTES_MAX:
+            return split
+        legs_max = min(legs_max, len(split.parts))
+        if legs_max > 2:
+            legs_max -= 1
+        else:
+            largest = max(split.parts, key=lambda part: _measure(terms, [part])).pool
+            pools = [pool for pool in pools if pool is not largest]
+    return None
+
+
+def _measure(terms: OrderTerms, parts: Sequence[SplitPart]) -> int:
+    """The bytes of the transaction that swaps some parts."""
     mint_in, mint_out = (Pubkey.from_string(t.mint) for t in (terms.token_in, terms.token_out))
-    legs = [SwapLeg(part.pool, part.quote.amount_in, part.quote.amount_out) for part in split.parts]
-    return measure_swap(legs, mint_in, mint_out) <= WIRE_BYTES_MAX
+    legs = [SwapLeg(part.pool, part.quote.amount_in, part.quote.amount_out) for part in parts]
+    return measure_swap(legs, mint_in, mint_out)
