@@ -138,7 +138,7 @@ def test_no_more_legs_are_used_than_asked_for(max_legs: int) -> None:
     assert len(make_offers(terms, pools).choose_route().legs) == max_legs
 
 
-@pytest.mark.parametrize("venues", [ALL, ("clmm", "cpmm", "amm_v4"), ("dlmm", "amm_v4")])
+@pytest.mark.parametrize("venues", [ALL, ("clmm", "cpmm", "amm_v4"), ("damm_v2", "amm_v4")])
 def test_a_route_always_fits_a_transaction(venues: Sequence[str]) -> None:
     pools = make_pools(venues)
     terms = make_terms(400 * ONE_SOL)
