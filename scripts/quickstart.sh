@@ -18,6 +18,7 @@ Options, which go to \`order-engine up\`:
   --profile [demo|instant]  Timing of a real node, or no delays.
   --workers INTEGER         Number of worker processes.
   --seed INTEGER            Seed of the simulated node.
+  --pools [default|many]    Two pools of each pair, or many in five programs.
   --headless                Run without the dashboard.
   --smoke                   Execute 20 orders, show their results, and stop.
 USAGE

@@ -27,7 +27,12 @@ from backend.simulator.server import serve
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Data folder of the ledger.")
 @click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
 @click.option("--seed", type=int, help="Seed of prices and faults.")
-@click.option("--pools", type=click.Choice(POOL_SETS), default=POOL_SETS[0], help="Its pools.")
+@click.option(
+    "--pools",
+    type=click.Choice(POOL_SETS),
+    default=POOL_SETS[0],
+    help="Two pools of each pair, or many in five programs.",
+)
 def chain(
     chain_port: int | None,
     host: str | None,

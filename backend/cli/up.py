@@ -24,7 +24,12 @@ from backend.simulator.options import POOL_SETS
 @click.option("--profile", type=PROFILE_CHOICE, help="Timing of a real node, or no delays.")
 @click.option("--workers", type=int, help="Number of worker processes.")
 @click.option("--seed", type=int, help="Seed of the simulated node.")
-@click.option("--pools", type=click.Choice(POOL_SETS), default=POOL_SETS[0], help="Its pools.")
+@click.option(
+    "--pools",
+    type=click.Choice(POOL_SETS),
+    default=POOL_SETS[0],
+    help="Two pools of each pair, or many in five programs.",
+)
 @click.option("--headless", is_flag=True, help="Run without the dashboard.")
 @click.option("--smoke", is_flag=True, help="Execute 20 orders, show their results, and stop.")
 def up(

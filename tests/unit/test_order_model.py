@@ -21,7 +21,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from backend.chain.transactions import ComputeBudget, SwapParameters, build_swap, derive_wrap_seed
+from backend.chain.transactions import (
+    ComputeBudget,
+    SwapLeg,
+    SwapParameters,
+    build_swap,
+    derive_wrap_seed,
+)
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
@@ -187,7 +193,8 @@ class OrderMachine(RuleBasedStateMachine):
 
     def sign(self, order: LeasedOrder) -> SignedTransaction:
         seed = derive_wrap_seed(ORDER_ID, order.attempt)
-        swap = SwapParameters(POOL, POOL.address, WALLET.address, 1, QUOTE.amount_out, seed)
+        legs = [SwapLeg(POOL, 1, QUOTE.amount_out)]
+        swap = SwapParameters(legs, POOL.address, WALLET.address, seed)
         recent = self.chain.latest_blockhash(self.now)
         return build_swap(swap, WALLET.address, recent, ComputeBudget()).sign(WALLET)
 

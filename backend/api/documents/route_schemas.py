@@ -47,7 +47,7 @@ ROUTE_OPTIONAL: Final = (
     *("leftOut", "unavailable", "venueFees"),
 )
 
-ROUTE_SCHEMAS: Final[Schema] = {
+ROUTE_SCHEMAS: Final[dict[str, Schema]] = {
     "Program": {
         "type": "string",
         "enum": ["cpmm", "amm_v4", "clmm", "damm_v2", "dlmm"],
