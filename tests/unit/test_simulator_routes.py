@@ -80,6 +80,7 @@ def test_a_split_is_one_transaction_with_the_sums_and_all_its_swaps(trader: Trad
     ]
     entry, quoted = land_route(trader, legs)
     assert entry.err is None
+    assert entry.to_json() == asdict(entry)
     assert (entry.mint_in, entry.mint_out) == (str(SOL), str(USDC))
     assert (entry.amount_in, entry.amount_out) == (str(6 * 10**9), str(sum(quoted)))
     assert [int(swap.amount_in) for swap in entry.swaps] == [10**9, 2 * 10**9, 3 * 10**9]
