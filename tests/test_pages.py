@@ -36,6 +36,7 @@ RUN_ELSEWHERE = {
     "scripts/attack --minutes 1": "tests/chaos/test_attack.py, shorter",
     "scripts/fuzz --requests 5000": "tests/integration/test_fuzz.py, shorter",
     "scripts/oracle --orders 1000": "tests/integration/test_oracle.py, shorter",
+    ".venv/bin/order-engine exactness --swaps 200": "tests/unit/test_exactness.py, shorter",
     "./scripts/quickstart.sh": ".ci/run, with --smoke",
     "curl -X POST http://127.0.0.1:3000/api/orders/execute"
     """ -d '{"tokenIn":"SOL","tokenOut":"USDC","amount":10}'""": "tests/e2e/test_up.py",

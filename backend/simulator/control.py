@@ -7,7 +7,7 @@ sentence, an unknown path or resource 404.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -225,7 +225,7 @@ class ControlHandler:
         page = PageRequest.model_validate(dict(request.query))
         entries = self._node.chain.ledger.list_entries(page.after, page.limit)
         return {
-            "transactions": [asdict(entry) for entry in entries],
+            "transactions": [entry.to_json() for entry in entries],
             "next": entries[-1].number if entries else page.after,
         }
 
@@ -233,7 +233,7 @@ class ControlHandler:
         entry = self._node.chain.ledger.find_entry(signature)
         if entry is None:
             raise _RequestRejected(404, "no block has this signature")
-        return asdict(entry)
+        return entry.to_json()
 
 
 def _is_from_foreign_page(headers: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ Most transactions have one swap, which is its own sum: only those with several l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import orjson
@@ -58,6 +58,18 @@ class LedgerEntry:
     amount_in: str | None
     amount_out: str | None
     swaps: Sequence[LedgerSwap]
+
+    def to_json(self) -> dict[str, object]:
+        """The entry as JSON: much faster than ``asdict``, and pages have thousands of them."""
+        entry = {name: getattr(self, name) for name in _ENTRY_FIELDS}
+        entry["swaps"] = [
+            {name: getattr(swap, name) for name in _SWAP_FIELDS} for swap in self.swaps
+        ]
+        return entry
+
+
+_ENTRY_FIELDS: Final = tuple(field.name for field in fields(LedgerEntry))
+_SWAP_FIELDS: Final = tuple(field.name for field in fields(LedgerSwap))
 
 
 def build_row(item: ExecutedTransaction, receipt: Receipt) -> tuple[str | int | bytes | None, ...]:

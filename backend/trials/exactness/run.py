@@ -135,7 +135,7 @@ class ExactnessRun:
             return  # refused for another reason as well
         try:
             swap = trader.build_swap(pool, (mint_in, mint_out), amount, 1)
-            transaction = trader.sign([swap], (mint_in, mint_out))
+            transaction = trader.sign([swap])
         except MalformedTransaction:
             return
         if trader.chain.simulate(transaction).err is None:
@@ -152,7 +152,7 @@ class ExactnessRun:
             )
             for leg in legs
         ]
-        return self._trader.sign(swaps, _list_mints(legs))
+        return self._trader.sign(swaps)
 
     def _land(self, transaction: ParsedTransaction, legs: Sequence[QuotedSwap], kind: str) -> None:
         """Land a transaction; compare each swap, the wallet, and the pools afterwards."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
@@ -21,14 +21,7 @@ from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs.token import read_amount
 from backend.simulator.wire.transaction_parser import ParsedTransaction, parse_transaction
 from backend.venues import HOSTED_VENUES
-from backend.venues.spl import (
-    ATA_PROGRAM,
-    NATIVE_MINT,
-    SYSTEM_PROGRAM,
-    TOKEN_PROGRAM,
-    derive_ata,
-    make_token_account,
-)
+from backend.venues.spl import NATIVE_MINT, TOKEN_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account, AccountsMissing, Pool, SwapAccounts, Venue
 
 OWNER: Final = PAPER_WALLET.pubkey()
@@ -56,7 +49,10 @@ class QuotedSwap(NamedTuple):
 
 
 class Trader:
-    """The paper wallet on a chain with many pools, whose time passes only in ``advance``."""
+    """The paper wallet on a chain with many pools, whose time passes only in ``advance``.
+
+    It has accounts of all tokens, also one of wrapped SOL.
+    """
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._now = _STARTED_AT
@@ -97,8 +93,8 @@ class Trader:
                 return pool
         raise AssertionError(f"a quote of {address} always needs more accounts")
 
-    def sign(self, swaps: Sequence[Instruction], mints: Iterable[Pubkey]) -> ParsedTransaction:
-        """Sign a transaction of swaps, which creates the token accounts of ``mints``.
+    def sign(self, swaps: Sequence[Instruction]) -> ParsedTransaction:
+        """Sign a transaction of swaps between accounts that the wallet has.
 
         Raises ``MalformedTransaction`` if it is too large.
         """
@@ -107,8 +103,7 @@ class Trader:
         recent = Hash(bytes(clock.blockhash(clock.height(clock.slot()))))
         # The price makes each transaction another one.
         budget = [set_compute_unit_limit(_COMPUTE_UNITS), set_compute_unit_price(self._count)]
-        created = [self._build_creation(mint) for mint in mints]
-        message = MessageV0.try_compile(OWNER, [*budget, *created, *swaps], [], recent)
+        message = MessageV0.try_compile(OWNER, [*budget, *swaps], [], recent)
         return parse_transaction(bytes(VersionedTransaction(message, [PAPER_WALLET])))
 
     def build_swap(
@@ -137,17 +132,6 @@ class Trader:
     def _get_program(self, mint: Pubkey) -> Pubkey:
         account = self.chain.get_account(mint)
         return TOKEN_PROGRAM if account is None else account.owner
-
-    def _build_creation(self, mint: Pubkey) -> Instruction:
-        keys = [
-            AccountMeta(OWNER, is_signer=True, is_writable=True),
-            AccountMeta(self.derive_account(mint), is_signer=False, is_writable=True),
-            AccountMeta(OWNER, is_signer=False, is_writable=False),
-            AccountMeta(mint, is_signer=False, is_writable=False),
-            AccountMeta(SYSTEM_PROGRAM, is_signer=False, is_writable=False),
-            AccountMeta(self._get_program(mint), is_signer=False, is_writable=False),
-        ]
-        return Instruction(ATA_PROGRAM, b"\x01", keys)
 
     def _read_accounts(self, keys: Iterable[Pubkey]) -> dict[Pubkey, Account | None]:
         return {key: self.chain.get_account(key) for key in keys}
