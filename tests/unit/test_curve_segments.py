@@ -126,7 +126,8 @@ def test_the_mean_price_up_to_the_cap_is_as_much_worse(cap_bps: int, depth: floa
         CurveSegment(2 * depth, 3 * depth, KeptShares(0.97)),
     )
     curve = make_curve(*pieces)
-    amount = curve.find_capped_amount(cap_bps)
+    amount = curve.find_capped_amount(cap_bps, inf)
+    assert curve.find_capped_amount(cap_bps, amount * 0.99) == inf
     left, net, gross = amount, 0.0, 0.0
     for piece in pieces:
         taken = min(left * piece.kept.of_in, piece.net_in)

@@ -89,8 +89,11 @@ def _find_common_root(
         total, slope, following = _sum_points(pools, root)
         missing = amount - total
         solution = root + missing / slope if slope else inf
-        if abs(missing) <= _TOLERANCE * amount or root < solution <= following:
-            return root if abs(missing) <= _TOLERANCE * amount else solution
+        # A solution that rounds to the root itself is as near as floating point comes.
+        if abs(missing) <= _TOLERANCE * amount or solution == root:
+            return root
+        if missing > 0 and solution <= following:
+            return solution
         if missing < 0:
             high, high_total = root, total
         else:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from math import inf, sqrt
 from typing import Final, NamedTuple
 
+from backend.domain.amounts import BPS
 from backend.venues.curve_segment import CurveSegment
 
 
@@ -40,7 +41,6 @@ class PoolCurve:
         self._outs: Final = [0.0]
         self._end = -inf
         self._is_complete = False
-        self._caps: Final[dict[int, float]] = {}
         self._extend()
 
     @property
@@ -109,27 +109,28 @@ class PoolCurve:
             self._extend()
         return self._amounts[-1] >= amount
 
-    def find_capped_amount(self, cap_bps: int) -> float:
-        """Find the amount up to which the price impact is at most ``cap_bps`` basis points."""
-        if cap_bps not in self._caps:
-            self._caps[cap_bps] = self._find_capped_amount(1 - cap_bps / 10_000)
-        return self._caps[cap_bps]
+    def find_capped_amount(self, cap_bps: int, amount_max: float) -> float:
+        """Find the amount up to which the price impact is at most ``cap_bps`` basis points.
 
-    def _find_capped_amount(self, worst: float) -> float:
+        It is infinite if that is more than ``amount_max``, and the curve is not traced further.
+        """
         first = self._pieces[0]
-        price = first.reserve_out / first.reserve_in * worst
+        price = first.reserve_out / first.reserve_in * (1 - cap_bps / BPS)
         net = gross = 0.0
         at = 0
-        while at < len(self._pieces):
+        while self._amounts[at] < amount_max:
+            if at == len(self._pieces):
+                self._extend()
+                if self._is_complete:
+                    break
             piece = self._pieces[at]
             end_gross = gross + _compute_gross(piece)
             if end_gross < price * (net + piece.net_in):
-                rest = _solve_capped(piece, price, net, gross)
-                return self._amounts[at] + rest / piece.kept.of_in
+                rest = _solve_capped(piece, price, net, gross) / piece.kept.of_in
+                found = self._amounts[at] + rest
+                return found if found < amount_max else inf
             net, gross = net + piece.net_in, end_gross
             at += 1
-            if at == len(self._pieces):
-                self._extend()
         return inf
 
     def _extend(self) -> None:
@@ -140,9 +141,9 @@ class PoolCurve:
         if piece is None:
             self._is_complete = True
             return
-        reserve_in = piece.reserve_in / piece.kept.of_in
-        reserve_out = piece.reserve_out * piece.kept.of_out
-        amount = piece.net_in / piece.kept.of_in
+        of_in, of_out = piece.kept
+        reserve_in, reserve_out = piece.reserve_in / of_in, piece.reserve_out * of_out
+        amount = piece.net_in / of_in
         slope = sqrt(reserve_in * reserve_out)
         start = max(sqrt(reserve_in / reserve_out), self._end)
         self._pieces.append(piece)
@@ -152,7 +153,7 @@ class PoolCurve:
         self._end = start + amount / slope
         self._ends.append(self._end)
         self._amounts.append(self._amounts[-1] + amount)
-        self._outs.append(self._outs[-1] + _compute_gross(piece) * piece.kept.of_out)
+        self._outs.append(self._outs[-1] + _compute_gross(piece) * of_out)
 
 
 def _compute_gross(piece: CurveSegment) -> float:

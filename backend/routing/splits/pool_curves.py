@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
@@ -14,7 +14,6 @@ from backend.routing.splits.exact_quotes import CappedQuotes, ExactQuotes
 from backend.routing.splits.pool_curve import PoolCurve
 from backend.routing.splits.split import Split, SplitPart
 from backend.routing.splits.split_search import Parts, SplitSearch, SplitTerms
-from backend.venues.curve_segment import CurveSegment
 from backend.venues.venue import Pool
 
 
@@ -65,7 +64,7 @@ class PoolCurves:
 
     @cached_property
     def _curves(self) -> list[PoolCurve]:
-        return [PoolCurve(_trace(pool, self._mint_in)) for pool in self._pools]
+        return [_make_curve(pool, self._mint_in) for pool in self._pools]
 
     def _build_split(self, parts: Parts) -> Split:
         order = sorted(parts, key=lambda index: (-parts[index], index))
@@ -77,9 +76,9 @@ class PoolCurves:
         return Split(tuple(found))
 
 
-def _trace(pool: Pool, mint_in: Pubkey) -> Iterator[CurveSegment]:
-    """The pool's curve; none where it does not trade the token."""
+def _make_curve(pool: Pool, mint_in: Pubkey) -> PoolCurve:
+    """The pool's curve; an empty one where it does not trade the token."""
     try:
-        yield from pool.trace_curve(mint_in)
+        return PoolCurve(pool.trace_curve(mint_in))
     except Rejected:
-        return
+        return PoolCurve(iter(()))

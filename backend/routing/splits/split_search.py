@@ -15,11 +15,11 @@ from backend.routing.splits.pool_curve import PoolCurve
 Parts = Mapping[int, int]
 """Amounts in, by the places of their pools."""
 
-_ROUNDS_MAX: Final = 8
+_ROUNDS_MAX: Final = 24
 _SHRINKS: Final = (1e-9, 1e-6, 1e-4, 1e-2, 0.1, 0.5, 0.9)
 _HALVINGS: Final = 6
 _NEARLY: Final = 1e-6
-"""How exact the curves are about where a pool ends."""
+"""How exact the curves are about where a pool, or the cap of its price impact, ends."""
 _TRUST: Final = 1e-4
 """A pool that pays less by this share, as the curves have it, pays less."""
 _TRUSTED_OUT_MIN: Final = 1_000_000
@@ -47,11 +47,12 @@ class SplitSearch:
         self._quotes: Final = quotes
         self._terms: Final = terms
         self._pools: Final = {
-            index: BoundedCurve(index, curve, _compute_limit(curve, terms.max_price_impact_bps))
+            index: BoundedCurve(index, curve, inf)
             for index, curve in enumerate(curves)
             if not curve.is_empty
         }
         self._all_pools: Final = dict(self._pools)
+        self._caps: Final[dict[int, float]] = {}
 
     def find(self) -> Parts | None:
         """Find the parts that pay most, less the cost of legs; ``None`` if nothing quotes."""
@@ -89,6 +90,8 @@ class SplitSearch:
             choice = choose_pools(pools, terms.amount_in, legs_max, cost)
             if choice is None:
                 break
+            if self._cap_parts(choice):
+                continue
             parts = _round_parts(choice, terms.amount_in)
             failing = [n for n, amount in parts.items() if self._quotes.find(n, amount) is None]
             if not failing:
@@ -96,6 +99,20 @@ class SplitSearch:
             for index in failing:
                 self._bound(index, parts[index])
         return None, {}
+
+    def _cap_parts(self, choice: PoolChoice) -> bool:
+        """Bound the pools whose parts have too high a price impact; whether there are any."""
+        cap_bps = self._terms.max_price_impact_bps
+        if cap_bps is None:
+            return False
+        is_capped = False
+        for pool, amount in zip(choice.pools, choice.allocation.amounts, strict=True):
+            limit = pool.curve.find_capped_amount(cap_bps, amount)
+            if limit < amount:
+                self._caps[pool.number] = limit
+                self._pools[pool.number] = pool._replace(limit=limit)
+                is_capped = True
+        return is_capped
 
     def _bound(self, index: int, amount: int) -> None:
         """Bound a pool that does not quote an amount by what it quotes, or drop it."""
@@ -155,17 +172,23 @@ class SplitSearch:
         bar = -inf if choice is None else self._find_bar(choice, parts)
         singles: list[Parts] = []
         for index, pool in self._all_pools.items():
-            if pool.limit < amount * (1 - _NEARLY) or parts.keys() == {index}:
+            if parts.keys() == {index} or not self._may_pay(pool, choice, bar):
                 continue
-            if choice is not None and bar > -inf:
-                root = choice.allocation.root
-                if amount / (root * root) + pool.compute_surplus(root) < bar:
-                    continue
-                if pool.curve.compute_out(amount) < bar:
-                    continue
             if self._quotes.find(index, amount) is not None:
                 singles.append({index: amount})
         return singles
+
+    def _may_pay(self, pool: BoundedCurve, choice: PoolChoice | None, bar: float) -> bool:
+        """Whether a pool may take the whole amount and pay ``bar`` for it, as its curve has it."""
+        amount = self._terms.amount_in
+        least = amount * (1 - _NEARLY)
+        if self._caps.get(pool.number, inf) < least:
+            return False
+        if choice is not None and bar > -inf:
+            root = choice.allocation.root
+            if amount / (root * root) + pool.compute_surplus(root) < bar:
+                return False
+        return pool.curve.takes(least) and pool.curve.compute_out(amount) >= bar
 
     def _find_bar(self, choice: PoolChoice, parts: Parts) -> float:
         """What a single pool must pay, as its curve has it, to be quoted; -∞ for all of them."""
@@ -182,10 +205,6 @@ class SplitSearch:
                 return -inf
             out += own
         return out - self._terms.leg_cost * (len(parts) - 1)
-
-
-def _compute_limit(curve: PoolCurve, max_price_impact_bps: int | None) -> float:
-    return inf if max_price_impact_bps is None else curve.find_capped_amount(max_price_impact_bps)
 
 
 def _round_parts(choice: PoolChoice, amount_in: int) -> dict[int, int]:

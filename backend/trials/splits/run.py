@@ -75,11 +75,11 @@ def find_violations(case: SplitCase, split: Split | None, optimum: Optimum) -> l
 
 
 def compute_gap_bps(case: SplitCase, split: Split, optimum: Optimum) -> float:
-    """How much more the optimum pays; one base unit is no gap, as amounts are whole."""
+    """How much more the optimum pays, beyond the base unit that each leg may lose by rounding."""
     value = split.compute_value(case.leg_cost)
     best = optimum.find(value * (1 + _PRUNED))
     missing = 0 if best is None else best - value
-    return missing * BPS / value if missing > 1 else 0.0
+    return missing * BPS / value if missing > case.legs_max else 0.0
 
 
 def measure_calibration_s() -> float:

@@ -151,9 +151,11 @@ def trace_curve(
 
     ``kept`` are the shares that remain after the tokens' transfer fees.
     """
-    is_on_input = terms.fees.is_on_input(swap_for_y=swap_for_y)
+    fees, with_orders = terms.fees, terms.supports_orders
+    is_on_input = fees.is_on_input(swap_for_y=swap_for_y)
     volatility = terms.volatility.with_time(terms.active_id, now)
-    bin_id, with_orders = terms.active_id, terms.supports_orders
+    bin_id, step = terms.active_id, -1 if swap_for_y else 1
+    rate_e9 = -1
     while True:
         try:
             bin_id, found = source.find_next(bin_id, swap_for_y=swap_for_y, with_orders=with_orders)
@@ -162,11 +164,12 @@ def trace_curve(
         available = found.amount_y if swap_for_y else found.amount_x
         if with_orders:
             available += sum(found.get_orders(swap_for_y=swap_for_y))
-        price = (found.price or compute_bin_price(bin_id, terms.fees.bin_step)) / Q64
+        price = (found.price or compute_bin_price(bin_id, fees.bin_step)) / Q64
         if not swap_for_y:
             price = 1 / price
-        volatility = volatility.with_bin(bin_id)
-        rate = terms.fees.compute_rate_e9(volatility) / E9
-        kept_here = kept.after_fee(rate, is_on_input=is_on_input)
+        if volatility.control or rate_e9 < 0:
+            volatility = volatility.with_bin(bin_id)
+            rate_e9 = fees.compute_rate_e9(volatility)
+            kept_here = kept.after_fee(rate_e9 / E9, is_on_input=is_on_input)
         yield make_level_segment(price, available / price, kept_here)
-        bin_id += -1 if swap_for_y else 1
+        bin_id += step
