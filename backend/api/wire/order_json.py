@@ -96,9 +96,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "amountIn": format_amount(record.amount_in, token_in.decimals),
         "amountInShare": _show_share(record.amount_in_bps),
         "minAmountOut": _format_optional_amount(record.min_amount_out, token_out.decimals),
-        "slippageBps": record.slippage_bps,
-        "maxPriceImpactBps": record.max_price_impact_bps,
-        **constraints_to_json(record.constraints),
+        **_show_route_terms(record),
         **_show_condition(record, token_in, token_out),
         "timeInForce": record.time_in_force,
         "expiresAt": _format_optional_time(record.expires_at),
@@ -121,6 +119,15 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
         **_show_slices(record, token_in, token_out),
+    }
+
+
+def _show_route_terms(record: OrderRecord) -> dict[str, object]:
+    """What a route has to meet, and what the order asks of it."""
+    return {
+        "slippageBps": record.slippage_bps,
+        "maxPriceImpactBps": record.max_price_impact_bps,
+        **constraints_to_json(record.constraints),
     }
 
 
