@@ -169,11 +169,12 @@ async def main() -> None:
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 50_000])
     parser.add_argument("--rates", type=int, nargs="*", default=[500, 5_000])
     parser.add_argument("--loads", nargs="*", default=["updates", "arrivals"])
+    parser.add_argument("--pools", type=int, default=0, help="pools of each route; 0: exchanges")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    loads = [LoadProfile("idle", max(options.rows), 0)]
+    loads = [LoadProfile("idle", max(options.rows), 0, options.pools)]
     loads += [
-        LoadProfile(name, rows, rate)
+        LoadProfile(name, rows, rate, options.pools)
         for name in options.loads
         for rows in options.rows
         for rate in options.rates

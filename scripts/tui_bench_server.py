@@ -28,23 +28,60 @@ def format_now() -> str:
     return now.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def build_route(n: int) -> dict[str, object]:
-    """Build the route that a `building` event has: two quotes and the chosen venue."""
+def build_route(n: int, pools: int = 0) -> dict[str, object]:
+    """Build the route that a `building` event has: two quotes and the chosen venue.
+
+    With ``pools`` it has that many quotes of pools, and is split over the best two.
+    """
+    if pools:
+        return _build_split(n, pools)
     offers = {"raydium": f"142.{n % 9973:04d}", "meteora": f"142.{n * 7 % 9973:04d}"}
     return {
         "dex": max(offers, key=lambda dex: offers[dex]),
-        "quotes": [
-            {
-                "dex": dex,
-                "price": price,
-                "fee": "0.003",
-                "amountOut": price,
-                "priceImpact": "0.0006",
-            }
-            for dex, price in offers.items()
-        ],
+        "quotes": [{"dex": dex, **_quote(price)} for dex, price in offers.items()],
         "minAmountOut": "141.5",
     }
+
+
+def _quote(price: str) -> dict[str, object]:
+    return {"price": price, "fee": "0.003", "amountOut": price, "priceImpact": "0.0006"}
+
+
+def _build_split(n: int, pools: int) -> dict[str, object]:
+    quotes = [
+        {
+            **dict(zip(("dex", "program"), _PROGRAMS[pool % len(_PROGRAMS)], strict=True)),
+            "pool": f"{pool:02d}{_SIGNATURE}"[:44],
+            **_quote(f"14{2 - pool % 3}.{n % 9973:04d}"),
+        }
+        for pool in range(pools)
+    ]
+    legs = [
+        {
+            **quote,
+            "tokenIn": "SOL",
+            "tokenOut": "USDC",
+            "amountIn": amount_in,
+            "amountOut": amount_out,
+            "share": share,
+            "minAmountOut": "70",
+        }
+        for quote, amount_in, amount_out, share in zip(
+            quotes, ("0.775", "0.475"), ("88.11", "54.2"), ("0.62", "0.38"), strict=False
+        )
+    ]
+    main = {name: quotes[0][name] for name in ("dex", "program", "pool")}
+    gain = {"amountOut": "142.31", "priceImpact": "0.0004", "improvementBps": "3.1"}
+    return {**main, **gain, "legs": legs, "quotes": quotes, "minAmountOut": "141.5"}
+
+
+_PROGRAMS = (
+    ("raydium", "clmm"),
+    ("meteora", "dlmm"),
+    ("raydium", "cpmm"),
+    ("meteora", "damm_v2"),
+    ("raydium", "amm_v4"),
+)
 
 
 @dataclass(slots=True)
@@ -54,6 +91,7 @@ class Order:
     number: int
     seq: int = 1
     status: str = "pending"
+    pools: int = 0
 
     @property
     def id(self) -> str:
@@ -65,7 +103,7 @@ class Order:
         self.seq, self.status = self.seq + 1, status
         facts: dict[str, object] = {}
         if status == "building":
-            facts = build_route(self.number + self.seq)
+            facts = build_route(self.number + self.seq, self.pools)
         elif status in {"submitted", "confirmed"}:
             facts = {"txHash": _SIGNATURE}
         if status == "confirmed":
@@ -92,7 +130,7 @@ class Order:
 
     def to_list_entry(self) -> dict[str, object]:
         """Build the order as the list endpoint returns it."""
-        route = build_route(self.number)
+        route = build_route(self.number, self.pools)
         is_confirmed = self.status == "confirmed"
         return {
             "orderId": self.id,
@@ -126,11 +164,15 @@ _TERMS = {
 
 @dataclass(slots=True)
 class LoadProfile:
-    """The load: how many orders are stored, and how many transitions there are a second."""
+    """The load: how many orders are stored, and how many transitions there are a second.
+
+    ``pools`` is the number of quotes of each route; 0 for two of exchanges.
+    """
 
     name: str
     rows: int
     rate: int
+    pools: int = 0
     sent: int = 0
 
     def generate_batches(self) -> Iterator[list[Event]]:
@@ -143,7 +185,7 @@ class LoadProfile:
     def initial_orders(self) -> list[Order]:
         """Build the orders that are stored at the start."""
         status, seq = ("routing", 2) if self.name == "updates" else ("confirmed", 5)
-        return [Order(number, seq, status) for number in range(1, self.rows + 1)]
+        return [Order(number, seq, status, self.pools) for number in range(1, self.rows + 1)]
 
     def _generate_updates(self) -> Iterator[Event]:
         orders = self.initial_orders()
@@ -155,7 +197,7 @@ class LoadProfile:
     def _generate_arrivals(self) -> Iterator[Event]:
         open_orders: deque[Order] = deque()
         for number in count(self.rows + 1):
-            open_orders.append(Order(number))
+            open_orders.append(Order(number, pools=self.pools))
             yield open_orders[-1].first_event()
             for lag, status in enumerate(("routing", "building", "submitted", "confirmed"), 1):
                 if len(open_orders) > lag * _ORDERS_BETWEEN_TRANSITIONS:

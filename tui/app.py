@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import ClassVar, Final
@@ -25,7 +24,7 @@ from tui.model.messages import History
 from tui.model.orders import Order
 from tui.model.plan.amendment import explain_refusal
 from tui.model.plan.resubmission import explain_none_sent
-from tui.output.export import order_to_record
+from tui.output.export import describe_field
 from tui.screens.amend import AmendScreen
 from tui.screens.batch import BatchScreen
 from tui.screens.cancel import CancelScreen
@@ -161,19 +160,15 @@ class Dashboard(App[None]):
         self.main.order_table.action_move(step)
 
     def action_copy(self, field: str) -> None:
-        """Copy the order's id, its signature (``tx``), or all of it as JSON."""
+        """Copy the order's id, its signature (``tx``), its ``pools``, or all of it as JSON."""
         order = self.session.cursor.order
         if order is None:
             return
-        texts = {
-            "id": order.id,
-            "tx": order.tx_hash,
-            "json": json.dumps(order_to_record(order), indent=2),
-        }
-        text = texts[field]
+        text = describe_field(order, field)
         if text is None:
             yet = "" if order.is_end else " yet"
-            self.notify(f"it was not signed{yet}", timeout=2)
+            what = "signed" if field == "tx" else "routed through a pool that is known"
+            self.notify(f"it was not {what}{yet}", timeout=2)
         else:
             self.copy_to_clipboard(text)
             shown = text if field != "json" else f"order {order.short_id} as JSON"

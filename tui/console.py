@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tui.model.messages import Events, Lost, Message
 from tui.model.orders import Order
+from tui.model.routes.route import has_route
 from tui.model.wire import WireEvent
 from tui.session import Session
 from tui.text.format import format_amount, format_time_of_day, parse_timestamp_ms, sanitize_text
@@ -61,7 +62,9 @@ class ConsoleOutput:
             order.token_in,
         ]
         words += [event["dex"]] if "dex" in event else []
-        if amount_out := event.get("amountOut"):
+        if has_route(event):  # its amount is expected, not received
+            words += [f"+{order.leg_count - 1}"] if order.leg_count > 1 else []
+        elif amount_out := event.get("amountOut"):
             words.append(f"for {format_amount(Decimal(amount_out))} {order.token_out}")
         elif event.get("amountKnown") is False:
             words.append(f"for an amount of {order.token_out} that is not known yet")

@@ -26,7 +26,9 @@ FOOTER_KEYS: Final = (
     KeyHelp("a", "Amend", "app.amend", "change the order while it waits; e in its full view too"),
     KeyHelp("f", "Follow", "screen.follow", "stay with the newest order"),
     KeyHelp("space", "Pause", "screen.pause", "hold the view still; the engine goes on"),
-    KeyHelp("y", "Copy", "app.copy('id')", "copy the order's id; Y the order as JSON, t its tx"),
+    KeyHelp(
+        "y", "Copy", "app.copy('id')", "copy the id; Y the order as JSON, t its tx, p its pools"
+    ),
     KeyHelp("e", "Export", "app.export", "write the orders that are shown to a file"),
     KeyHelp("?", "Help", "app.help", "show this"),
 )

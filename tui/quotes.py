@@ -12,12 +12,13 @@ from tui.model.pairs import DOLLAR_TOKENS, resolve_pair, split_pair
 from tui.model.plan.batch_plan import SHARE_SAMPLE, BatchPlan, sum_amounts_in
 from tui.model.plan.sense import describe_senses, has_sense
 from tui.model.plan.shares import is_share
-from tui.model.quotes import BPS
+from tui.model.routes.route import Route
 from tui.model.wire import WireOrderTerms, WireRoute
 from tui.session import Session
-from tui.text.format import format_amount, format_price
+from tui.text.format import format_amount, format_price, format_share
 
 _DRY_RUN_ORDERS_MAX: Final = 4
+_OFFERS_MAX: Final = 3
 _DOLLAR: Final = "USDC"
 """What values are given in."""
 
@@ -46,8 +47,7 @@ class QuoteService:
                 route = await client.fetch_route(terms)
             except (RequestRefused, ServerUnreachable) as error:
                 return f"no price of {name}: {error}"
-            amount_out = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
-            self._quoted_prices[name] = amount_out / plan.high
+            self._quoted_prices[name] = _get_amount_out(route) / plan.high
         return ""
 
     def find_value(self, orders: Iterable[WireOrderTerms]) -> Decimal | None:
@@ -79,8 +79,7 @@ class QuoteService:
         terms = WireOrderTerms(tokenIn=token, tokenOut=_DOLLAR, amount=f"{amount:f}")
         with suppress(RequestRefused, ServerUnreachable):
             route = await client.fetch_route(terms)
-            amount_out = max(Decimal(quote["amountOut"]) for quote in route["quotes"])
-            self._quoted_prices[f"{token}/{_DOLLAR}"] = amount_out / amount
+            self._quoted_prices[f"{token}/{_DOLLAR}"] = _get_amount_out(route) / amount
 
     async def dry_run(self, orders: Iterable[WireOrderTerms]) -> AsyncIterator[str]:
         """Yield a line for the first order of each pair and side: its route at current prices."""
@@ -137,10 +136,10 @@ def _take_part(order: WireOrderTerms) -> WireOrderTerms:
 
 
 def _get_amount_out(route: WireRoute) -> Decimal:
-    """What the best venue pays."""
-    return next(
-        Decimal(quote["amountOut"]) for quote in route["quotes"] if quote["dex"] == route["dex"]
-    )
+    """What a route pays."""
+    amount_out = Route(route).expected_amount_out
+    assert amount_out is not None  # the quote of its pool is among the quotes
+    return amount_out
 
 
 def describe_order(order: WireOrderTerms) -> str:
@@ -164,16 +163,31 @@ async def _describe_quoted_order(client: ApiClient, order: WireOrderTerms, arrow
         return f"{describe_order(order)}: {error}"
 
 
-def _describe_route(order: WireOrderTerms, route: WireRoute, arrow: str) -> str:
+def _describe_route(order: WireOrderTerms, record: WireRoute, arrow: str) -> str:
+    """The best offers, what none comes from, the route, and what it pays beyond the next."""
     pair = resolve_pair(order["tokenIn"], order["tokenOut"])
-    amounts_out = {quote["dex"]: Decimal(quote["amountOut"]) for quote in route["quotes"]}
+    route = Route(record)
     offers = []
-    for dex, amount_out in amounts_out.items():
-        price = pair.price(Decimal(order["amount"]), amount_out)
-        offers.append(f"{dex} {format_price(price) if price else '-'}")
-    offers += [f"{venue['dex']} {venue['code']}" for venue in route.get("unavailable", [])]
-    others = [
-        amount_out for dex, amount_out in amounts_out.items() if dex != route["dex"] and amount_out
-    ]
-    gain = f" +{(amounts_out[route['dex']] / max(others) - 1) * BPS:.1f} bps" if others else ""
-    return f"{', '.join(offers)} {arrow} {route['dex']}{gain}"
+    for quote in sorted(route.quotes, key=lambda each: each.amount_out, reverse=True):
+        price = pair.price(Decimal(order["amount"]), quote.amount_out)
+        offers.append(f"{quote.venue.name} {format_price(price) if price else '-'}")
+    missing = [f"{each.venue.name} {each.code}" for each in route.missing]
+    gain = "" if route.gap is None else f" {route.gap.bps:+.1f} bps"
+    told = ", ".join(_limit_offers(offers) + _limit_offers(missing))
+    return f"{told} {arrow} {describe_legs(route, arrow)}{gain}"
+
+
+def _limit_offers(offers: list[str]) -> list[str]:
+    rest = len(offers) - _OFFERS_MAX
+    return [*offers[:_OFFERS_MAX], f"{rest} more"] if rest > 0 else offers
+
+
+def describe_legs(route: Route, arrow: str) -> str:
+    """``Raydium CLMM 62% + Meteora DLMM 38%``; with arrows between legs that follow each other."""
+    legs = route.legs
+    if len(legs) < 2:
+        return route.main_venue.name
+    if len({leg.token_in for leg in legs}) > 1:
+        return f" {arrow} ".join(leg.venue.name for leg in legs)
+    shares = [(leg.venue.name, format_share(leg.share or Decimal(0))) for leg in legs]
+    return " + ".join(f"{name} {share}" for name, share in shares)

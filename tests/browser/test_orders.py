@@ -42,7 +42,7 @@ async def test_an_order_is_placed_and_followed_to_its_end(client: ClientPage) ->
     await expect(quotes.and_(client.page.locator(".best"))).to_have_count(1)
     await expect(quotes.and_(client.page.locator(".best"))).to_contain_text("▸")
     await expect(client.element("detail-difference")).to_have_text(
-        re.compile(r"After fees (\w+) pays \d+\.\d bps more than (\w+)\.")
+        re.compile(r"After fees \w+ [\w ]+ pays \d+\.\d bps more than the next best, \w+ [\w ]+\.")
     )
     await expect(client.element("detail-facts")).to_contain_text("2.5 SOL → USDC (sell SOL/USDC)")
     await expect(client.element("detail-facts")).to_contain_text(re.compile(r"Fee of (ray|met)"))

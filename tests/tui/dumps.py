@@ -6,6 +6,7 @@ import json
 
 from tui.model.model import Model
 from tui.model.orders import Order
+from tui.model.routes.route import Route
 from tui.model.swap import Swap
 
 
@@ -39,5 +40,7 @@ def dump_model(model: Model) -> str:
 
 
 def _dump_order(order: Order) -> dict[str, object]:
-    names = [name for name in (*Swap.__slots__, *Order.__slots__) if name != "steps"]
-    return {name: getattr(order, name) for name in names} | {"steps": list(order.steps)}
+    names = {*Swap.__slots__, *Order.__slots__} - {"steps", "route"}
+    route = order.route and {name: getattr(order.route, name) for name in Route.__slots__}
+    state = {name: getattr(order, name) for name in sorted(names)}
+    return state | {"steps": list(order.steps), "route": route}

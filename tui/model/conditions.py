@@ -8,7 +8,7 @@ from sys import intern
 from typing import Any, Final, NamedTuple
 
 from tui.model.pairs import shorten_token
-from tui.model.quotes import BPS
+from tui.model.routes.quotes import BPS
 from tui.text.format import format_compact, format_exact, format_price
 from tui.text.symbols import Symbols
 
@@ -37,8 +37,9 @@ AMENDED_FIELDS: Final = (
 GUARD_FIELDS: Final = (
     *("minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxTransferFeeBps"),
     *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks"),
+    *("excludeDexes", "pools", "maxLegs", "maxHops"),
 )
-"""What a sniper asks of a pool."""
+"""What a sniper asks of a pool, and any order of its route."""
 _SHORT_CELLS: Final = 8
 _PRICE_CELLS_MAX: Final = 12
 """A price with more characters is rounded."""

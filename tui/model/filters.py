@@ -1,7 +1,8 @@
 """The filter language: an order has to match every word (the help page shows these lines).
 
 ``status:failed,routing dex:meteora pair:SOL side:buy type:stop force:gtd batch:3fa9 code:slippage``
-    one of the values, for each of these fields (a part of the value is enough)
+    one of the values, for each of these fields (a part of the value is enough); ``dex:clmm`` is a
+    program, and an order that is split is found by each of its venues
 ``>800ms <2s <1m``
     how long it took, or has taken until now
 ``amount>10 amount<=2.5 attempts>1 distance<100``
@@ -40,7 +41,7 @@ _UNIT_MS: Final = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS}
 
 _FIELDS: Final[Mapping[str, Callable[[Order], str]]] = {
     "status": lambda order: order.status,
-    "dex": lambda order: order.dex or "",
+    "dex": lambda order: order.venue_keys,
     "pair": lambda order: order.pair.name.lower(),
     "side": lambda order: order.pair.side,
     "type": lambda order: order.type.lower(),

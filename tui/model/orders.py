@@ -21,7 +21,7 @@ from tui.model.conditions import (
     Condition,
     MetTrigger,
 )
-from tui.model.quotes import intern_unavailable_venue, pack_quote, to_unavailable_venue
+from tui.model.routes.route import Route, has_route
 from tui.model.step_history import AttemptFailure, StepHistory
 from tui.model.swap import Swap
 from tui.model.waiting import Distance, Relations, Slices
@@ -52,7 +52,6 @@ class Order(Swap):
         "min_amount_out",
         "network_fee_lamports",
         "relations",
-        "route_min_out",
         "seq",
         "share",
         "slippage_bps",
@@ -61,9 +60,7 @@ class Order(Swap):
         "time_in_force",
         "tx_hash",
         "type",
-        "unavailable_venues",
         "updated_ms",
-        "venue_fees",
         "version",
     )
 
@@ -89,14 +86,11 @@ class Order(Swap):
         self.expires_ms: int | None = None
         self.batch_id: str | None = None
         self.client_order_id: str | None = None
-        self.route_min_out: str | None = None
         self.tx_hash: str | None = None
         self.may_land_until: int | None = None
         self.executed_price: str | None = None
         self.network_fee_lamports = 0
-        self.venue_fees: tuple[tuple[str, str], ...] = ()
         self.failure: AttemptFailure | None = None
-        self.unavailable_venues: tuple[tuple[str, str, str], ...] = ()
         self.created_ms = 0
         self.updated_ms = 0
         self.steps = StepHistory()
@@ -271,15 +265,9 @@ class Order(Swap):
         self.expires_ms = parse_timestamp_ms(expires_at) if expires_at else None
 
     def _load_progress(self, progress: Mapping[str, Any]) -> None:
-        if quotes := progress.get("quotes"):
-            self._quotes = "\n".join(pack_quote(each) for each in quotes if "refused" not in each)
-            self.route_min_out = progress.get("minAmountOut")
-            unavailable = [*map(to_unavailable_venue, quotes), *(progress.get("unavailable") or ())]
-            self.unavailable_venues = tuple(
-                intern_unavailable_venue(venue) for venue in unavailable if venue is not None
-            )
-            fees = progress.get("venueFees") or ()
-            self.venue_fees = tuple((intern(fee["token"]), fee["amount"]) for fee in fees)
+        is_route = has_route(progress)
+        if is_route:
+            self.route = Route(progress)
         if dex := progress.get("dex"):
             self.dex = intern(dex)
         if (tx_hash := progress.get("txHash")) and tx_hash != self.tx_hash:
@@ -287,7 +275,7 @@ class Order(Swap):
         self.may_land_until = progress.get("mayLandUntil", self.may_land_until)
         if self.slices is not None:
             self.slices = Slices.read(progress, self.slices)
-        elif amount_out := progress.get("amountOut"):
+        elif (amount_out := progress.get("amountOut")) and not is_route:
             self.amount_out = amount_out
             self.executed_price = progress.get("executedPrice")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tui.model.pairs import Pair, resolve_pair
-from tui.model.quotes import BPS, Quote, QuoteGap, unpack_quote
+from tui.model.routes.quotes import BPS, MissingQuote, Quote, QuoteGap
+from tui.model.routes.route import Route
+from tui.model.routes.venues import join_keys
 from tui.model.waiting import Slices
 
 
@@ -13,10 +15,10 @@ class Swap:
     """The swap of an order; amounts are the text that the API sent."""
 
     __slots__ = (
-        "_quotes",
         "amount_in",
         "amount_out",
         "dex",
+        "route",
         "slices",
         "token_in",
         "token_out",
@@ -28,8 +30,8 @@ class Swap:
         self.amount_in = "0"
         self.amount_out: str | None = None
         self.dex: str | None = None
+        self.route: Route | None = None
         self.slices: Slices | None = None
-        self._quotes = ""
 
     @property
     def pair(self) -> Pair:
@@ -39,17 +41,29 @@ class Swap:
     @property
     def quotes(self) -> tuple[Quote, ...]:
         """The quotes of the latest routing."""
-        return tuple(unpack_quote(line) for line in self._quotes.splitlines())
+        return () if self.route is None else self.route.quotes
 
     @property
-    def quoted_venues(self) -> list[str]:
-        """The venues that returned a quote."""
-        return [line.partition("\t")[0] for line in self._quotes.splitlines()]
+    def missing_quotes(self) -> tuple[MissingQuote, ...]:
+        """The venues that had nothing to offer at the latest routing."""
+        return () if self.route is None else self.route.missing
 
     @property
-    def chosen_quote(self) -> Quote | None:
-        """The quote of the venue that was chosen."""
-        return next((quote for quote in self.quotes if quote.dex == self.dex), None)
+    def route_min_out(self) -> str | None:
+        """The least that the transaction of the latest routing accepts."""
+        return None if self.route is None else self.route.min_out
+
+    @property
+    def leg_count(self) -> int:
+        """The number of swaps of the route; 0 where a record does not have them."""
+        return 0 if self.route is None else len(self.route.leg_venues)
+
+    @property
+    def venue_keys(self) -> str:
+        """The exchange and the program of each leg: ``raydium/clmm meteora/dlmm``."""
+        if self.route is None or not self.route.leg_venues:
+            return self.dex or ""
+        return join_keys(self.route.leg_venues)
 
     @property
     def price(self) -> Decimal | None:
@@ -63,26 +77,19 @@ class Swap:
 
     @property
     def improvement_bps(self) -> Decimal | None:
-        """Price improvement (+) or loss (-) of the execution against the chosen quote."""
+        """Price improvement (+) or loss (-) of the execution against the quotes of its route."""
         if self.amount_out is None:
             return None
-        quote = self.chosen_quote
-        if quote is None or not quote.amount_out:
-            return None
-        return (Decimal(self.amount_out) / quote.amount_out - 1) * BPS
+        expected = None if self.route is None else self.route.expected_amount_out
+        return (Decimal(self.amount_out) / expected - 1) * BPS if expected else None
 
     @property
     def quote_gap(self) -> QuoteGap | None:
-        """The chosen venue's quote compared with the best quote of the other venues."""
-        quotes = self.quotes
-        chosen = [quote.amount_out for quote in quotes if quote.dex == self.dex]
-        others = [quote.amount_out for quote in quotes if quote.dex != self.dex]
-        if not chosen or not any(others):
-            return None
-        return QuoteGap(chosen[0], chosen[0] - max(others))
+        """The chosen route compared with the best that was not chosen."""
+        return None if self.route is None else self.route.gap
 
     @property
     def quote_gap_bps(self) -> Decimal | None:
-        """The advantage of the chosen quote over the best other one, in basis points."""
+        """The advantage of the chosen route over the best that was not chosen, in basis points."""
         gap = self.quote_gap
         return None if gap is None else gap.bps

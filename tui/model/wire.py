@@ -6,9 +6,11 @@ from typing import Any, NotRequired, Required, TypedDict
 
 
 class WireQuote(TypedDict):
-    """The quote of a venue."""
+    """The quote of a pool for the whole amount."""
 
     dex: str
+    program: NotRequired[str]
+    pool: NotRequired[str]
     price: str
     fee: str
     amountOut: str
@@ -27,8 +29,26 @@ class WireUnavailable(TypedDict):
     """A venue without a quote, and the reason."""
 
     dex: str
+    program: NotRequired[str]
+    pool: NotRequired[str]
     code: str
     reason: str
+
+
+class WireLeg(TypedDict, total=False):
+    """One swap of a route; ``share`` is a fraction of the order's amount in."""
+
+    dex: Required[str]
+    program: Required[str]
+    pool: Required[str]
+    tokenIn: Required[str]
+    tokenOut: Required[str]
+    amountIn: Required[str]
+    amountOut: Required[str]
+    share: str
+    fee: str
+    priceImpact: str
+    minAmountOut: str
 
 
 class WireFee(TypedDict):
@@ -39,10 +59,21 @@ class WireFee(TypedDict):
 
 
 class WireRoute(TypedDict, total=False):
-    """A route, as in a `building` event and in a stored order."""
+    """A route, as in a `building` event and in a stored order.
+
+    ``dex``, ``program`` and ``pool`` are those of the leg that pays most; ``amountOut`` is
+    expected. ``improvementBps`` is against the best single pool.
+    """
 
     dex: Required[str]
+    program: str
+    pool: str
+    legs: list[WireLeg]
+    amountOut: str
+    priceImpact: str
+    improvementBps: str
     quotes: Required[list[WireQuote]]
+    leftOut: int
     minAmountOut: Required[str]
     venueFees: list[WireFee]
     unavailable: list[WireUnavailable]
@@ -85,6 +116,12 @@ class WireEvent(TypedDict, total=False):
     reason: str
     waitMs: int
     dex: str
+    program: str
+    pool: str
+    legs: list[WireLeg]
+    priceImpact: str
+    improvementBps: str
+    leftOut: int
     quotes: list[WireQuote]
     unavailable: list[WireUnavailable]
     venueFees: list[WireFee]
@@ -179,6 +216,10 @@ class WireOrderTerms(TypedDict, total=False):
     lpLockedMinBps: int
     maxPoolAgeS: int
     dexes: list[str]
+    excludeDexes: list[str]
+    pools: list[str]
+    maxLegs: int
+    maxHops: int
     looks: int
 
 

@@ -55,6 +55,23 @@ def order_to_record(order: Order) -> dict[str, str | int | None]:
     }
 
 
+def describe_field(order: Order, field: str) -> str | None:
+    """What is copied of an order: its ``id``, its signature (``tx``), all of it, or its ``pools``.
+
+    The addresses of pools are one a line. ``None`` if it is not known.
+    """
+    match field:
+        case "id":
+            return order.id
+        case "tx":
+            return order.tx_hash
+        case "pools":
+            venues = () if order.route is None else order.route.leg_venues
+            return "\n".join(venue.pool for venue in venues) or None
+        case _:
+            return json.dumps(order_to_record(order), indent=2)
+
+
 def export_orders(orders: Iterable[Order], path: Path) -> int:
     """Write orders in the format of the path's suffix, and return their number.
 

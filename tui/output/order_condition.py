@@ -13,7 +13,7 @@ from tui.model.conditions import (
     name_price_unit,
 )
 from tui.model.orders import Order
-from tui.model.quotes import BPS
+from tui.model.routes.quotes import BPS
 from tui.output.order_waiting import render_wrapped
 from tui.output.timeline import TextContext
 from tui.text.format import Line, format_moment, format_percent, format_time_left

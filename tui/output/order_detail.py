@@ -1,4 +1,4 @@
-"""The detail of one order as lines: timeline, quotes, execution, failure and identifiers."""
+"""The detail of one order as lines: timeline, route, execution, failure and identifiers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Final
 
 from tui.model.counts.rates import Rates
 from tui.model.orders import Order
-from tui.model.quotes import BPS, Quote
+from tui.model.routes.quotes import BPS
 from tui.output.cancellation import describe_cancelled_slices, describe_sold
 from tui.output.failure_advice import get_advice
 from tui.output.order_condition import render_condition, render_expiry
+from tui.output.order_route import render_quotes, render_route
 from tui.output.order_waiting import render_relatives, render_waiting
 from tui.output.timeline import TextContext, render_timeline
 from tui.table.columns import LOSS_MIN_BPS
@@ -79,38 +80,6 @@ def _render_timeline(order: Order, rates: Rates, context: TextContext) -> Iterat
         yield [Span("the steps of this order are being loaded", "muted")]
 
 
-def _render_quotes(order: Order, context: TextContext) -> Iterator[Line]:
-    quotes = order.quotes
-    if not quotes:
-        return
-    yield [Span(f"{'QUOTES':<13}{'price':>9}{'fee':>8}{'impact':>8}", "title")]
-    for quote in quotes:
-        yield _render_quote(order, quote, context)
-    for dex, code, _ in order.unavailable_venues:
-        yield [Span(f"  {dex:<11}{sanitize_text(code)}", "worse")]
-    quote_gap_bps = order.quote_gap_bps
-    if quote_gap_bps is not None:
-        yield [Span(f"  {order.dex} pays {quote_gap_bps:.1f} bps more", "muted")]
-    if order.route_min_out is not None:
-        floor = format_exact(order.route_min_out)
-        as_asked = ", as asked" if order.min_amount_out == order.route_min_out else ""
-        yield [Span(f"  at least {floor} {order.token_out[:8]}{as_asked}", "muted")]
-
-
-def _render_quote(order: Order, quote: Quote, context: TextContext) -> Line:
-    mark, role = (context.symbols.winner, "strong") if quote.dex == order.dex else (" ", "")
-    price = order.pair.price(Decimal(order.amount_in), quote.amount_out)
-    shown = context.symbols.dash if price is None else format_price(price)
-    return [
-        Span(f"{mark} {quote.dex:<11}", role),
-        Span(f"{shown:>9}"),
-        Span(
-            f"{format_percent(quote.fee):>8}{format_percent(quote.impact):>8}",
-            "muted",
-        ),
-    ]
-
-
 def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
     price = order.price
     if order.amount_out is None or price is None:
@@ -118,7 +87,8 @@ def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
             yield [Span("EXECUTED  ", "title"), Span("amount not known yet", "muted")]
         return
     received = f"{format_exact(order.amount_out)} {order.token_out[:8]}"
-    yield [Span("EXECUTED  ", "title"), Span(received, "strong"), Span(f" on {order.dex}")]
+    place = f"in {order.leg_count} pools" if order.leg_count > 1 else f"on {order.dex}"
+    yield [Span("EXECUTED  ", "title"), Span(received, "strong"), Span(f" {place}")]
     yield [Span(f"  at {format_price(price)} {order.pair.name}")]
     improvement_bps = order.improvement_bps
     if improvement_bps is not None:
@@ -129,12 +99,14 @@ def _render_execution(order: Order, context: TextContext) -> Iterator[Line]:
 
 def _render_costs(order: Order, context: TextContext) -> Iterator[Line]:
     """The fees: the network's of every attempt that landed, the venue's of what was executed."""
-    fees = list(order.venue_fees) if order.status == "confirmed" else []
+    route = order.route
+    fees = route.fees if route is not None and order.status == "confirmed" else ()
     if not fees and not order.network_fee_lamports:
         return
     yield [Span("FEES", "title")]
+    recipient = "the pools" if order.leg_count > 1 else order.dex
     for token, amount in fees:
-        yield [Span(f"  {format_exact(amount)} {token[:8]}"), Span(f" to {order.dex}", "muted")]
+        yield [Span(f"  {format_exact(amount)} {token[:8]}"), Span(f" to {recipient}", "muted")]
     if order.network_fee_lamports:
         sol = Decimal(order.network_fee_lamports).scaleb(-_SOL_DECIMALS)
         yield [Span(f"  {sol.normalize():f} SOL"), Span(" to the network", "muted")]
@@ -186,7 +158,8 @@ def _render_identifier(title: str, text: str, hint: str) -> Line:
 
 _FAILURE_TITLES: Final = {"failed": ("ERROR", "failed"), "cancelled": ("CANCELLED", "cancelled")}
 _SECTIONS: Final[tuple[Callable[[Order, TextContext], Iterator[Line]], ...]] = (
-    _render_quotes,
+    render_route,
+    render_quotes,
     _render_execution,
     _render_costs,
     _render_failure,

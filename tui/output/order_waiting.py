@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tui.model.conditions import (
+    SNIPER,
     TOKEN_IN,
     compute_trail_trigger,
     describe_awaited,
@@ -51,7 +52,8 @@ def render_waiting(order: Order, context: TextContext) -> Iterator[Line]:
         yield from _render_slices(order, order.slices, context)
     if order.guards:
         guards = ", ".join(_describe_guard(name, value) for name, value in order.guards)
-        yield from render_wrapped("GUARDS", guards, "", context)
+        title = "GUARDS" if order.type == SNIPER else "ROUTED"
+        yield from render_wrapped(title, guards, "", context)
 
 
 def render_relatives(order: Order, context: TextContext) -> Iterator[Line]:
@@ -192,13 +194,15 @@ def _render_relative(title: str, order: Order, context: TextContext) -> Iterator
 
 
 def _describe_guard(name: str, value: Any) -> str:
-    if name == "dexes":
-        return f"only {', '.join(sanitize_text(str(each)) for each in value)}"
     text = _GUARD_TEXTS[name]
+    if isinstance(value, list):
+        return f"{text} {', '.join(sanitize_text(str(each)) for each in value)}"
     if name.endswith("Bps"):
         return f"{text} {Decimal(value) / 100:g} %"
     if name == "maxPoolAgeS":
         return f"{text} {format_time_left(value * SECOND_MS)}"
+    if name == "maxHops" and value == 1:
+        return "direct"
     return text if value is True else f"{text} {sanitize_text(str(value))}"
 
 
@@ -210,5 +214,10 @@ _GUARD_TEXTS: Final = {
     "maxFeeBps": "fee of the pool at most",
     "lpLockedMinBps": "locked at least",
     "maxPoolAgeS": "pool not older than",
+    "dexes": "only",
     "looks": "looks that agree:",
+    "excludeDexes": "not",
+    "pools": "in no pool but",
+    "maxLegs": "legs at most",
+    "maxHops": "swaps in a row at most",
 }

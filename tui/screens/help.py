@@ -83,7 +83,8 @@ _STATUS_MEANINGS = {
 _COLUMN_MEANINGS = {
     "Amount": "what goes in, with its token: a buy of SOL/USDC spends USDC",
     "Price": "what was paid, in quote tokens for one base token; else what it waits for",
+    "DEX": "the exchange of the pool that pays most; +1: with one more leg, its detail has all",
     "bps": "executed against the chosen quote: + is better for you; else how far the price is",
     "ms": "from accepted until it ended, or until now",
-    "gap": "how much more the chosen venue offered than the other one (palette)",
+    "gap": "how much more the route offered than the best other pool, in bps (palette)",
 }

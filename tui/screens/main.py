@@ -51,6 +51,7 @@ class MainScreen(Screen[None]):
         Binding("y", "app.copy('id')", "Copy the id"),
         Binding("Y", "app.copy('json')", "Copy as JSON"),
         Binding("t", "app.copy('tx')", "Copy the signature"),
+        Binding("p", "app.copy('pools')", "Copy the pools"),
         Binding("e", "app.export", "Export"),
         Binding("R", "app.resubmit", "Resubmit failures"),
         Binding("a", "app.amend", "Amend the order"),

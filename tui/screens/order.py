@@ -26,6 +26,7 @@ class OrderScreen(ModalScreen[None]):
         Binding("y", "app.copy('id')", "Copy the id"),
         Binding("Y", "app.copy('json')", "Copy as JSON"),
         Binding("t", "app.copy('tx')", "Copy the signature"),
+        Binding("p", "app.copy('pools')", "Copy the pools"),
         Binding("R", "app.resubmit", "Resubmit"),
         Binding("a,e", "app.amend", "Amend"),
         Binding("x", "app.cancel", "Cancel"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from tui.model.conditions import SNIPER, format_awaited_short
 from tui.model.orders import Order
 from tui.model.pairs import DOLLAR_TOKENS
 from tui.model.waiting import Slices
+from tui.table.venue_cell import SHARES_CELLS, format_shares, format_venue, format_venue_short
 from tui.text.format import (
     Span,
     draw_bar,
@@ -33,7 +34,10 @@ SortKey = Callable[[Order, int], Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. ``sort_key`` returns the value that orders are compared by; ``None`` sorts last."""
+    """A column. ``sort_key`` returns the value that orders are compared by; ``None`` sorts last.
+
+    ``wider`` has formatters that say more, by the cells that they need, the widest first.
+    """
 
     key: str
     title: str
@@ -42,6 +46,14 @@ class Column:
     sort_key: SortKey
     is_right: bool = False
     is_optional: bool = False
+    wider: tuple[tuple[int, CellFormatter], ...] = ()
+
+    def fit(self, room: int) -> Column:
+        """Return the column as wide as it can be with so many more cells."""
+        for cells, format_cell in self.wider:
+            if cells - self.cells <= room:
+                return replace(self, cells=cells, format_cell=format_cell)
+        return self
 
 
 def select_columns(cells: int, optional: Iterable[str] = ()) -> tuple[Column, ...]:
@@ -53,11 +65,12 @@ def select_columns(cells: int, optional: Iterable[str] = ()) -> tuple[Column, ..
     ]
     selected: set[str] = set()
     for key in candidates:
-        cells -= COLUMNS[key].cells + 1
-        if cells < 0:
+        needed = COLUMNS[key].cells + 1
+        if needed > cells:
             break
+        cells -= needed
         selected.add(key)
-    return tuple(column for column in COLUMNS.values() if column.key in selected)
+    return tuple(column.fit(cells) for column in COLUMNS.values() if column.key in selected)
 
 
 def _format_id(order: Order, _now_ms: int, symbols: Symbols) -> Span:
@@ -75,10 +88,6 @@ def _format_amount(order: Order, _now_ms: int, _symbols: Symbols) -> Span:
 
 def _format_status(order: Order, _now_ms: int, symbols: Symbols) -> Span:
     return Span(f"{symbols.status[order.status]} {order.status}", order.status)
-
-
-def _format_venue(order: Order, _now_ms: int, symbols: Symbols) -> Span:
-    return Span(order.dex) if order.dex else Span(symbols.dot, "muted")
 
 
 def _format_price(order: Order, _now_ms: int, symbols: Symbols) -> Span:
@@ -195,7 +204,14 @@ COLUMNS: Final[Mapping[str, Column]] = {
             lambda order, _now: Decimal(order.amount_in),
         ),
         Column("status", "Status", 11, _format_status, lambda o, _now: STATUSES.index(o.status)),
-        Column("dex", "DEX", 7, _format_venue, lambda order, _now: order.dex),
+        Column(
+            "dex",
+            "DEX",
+            7,
+            format_venue_short,
+            lambda order, _now: order.dex,
+            wider=((SHARES_CELLS, format_shares), (10, format_venue)),
+        ),
         Column(
             "price",
             "Price",

@@ -152,6 +152,12 @@ def format_percent(value: Decimal, places: int = 2) -> str:
     return f"{value * 100:.{places}f}%"
 
 
+def format_share(value: Decimal) -> str:
+    """Format a part of a whole in at most five cells: ``62%``, ``62.5%``."""
+    text = f"{value * 100:.1f}"
+    return f"{text.removesuffix('.0')}%" if text != "0.0" or not value else "<0.1%"
+
+
 def format_duration(ms: int) -> str:
     """Format a duration in at most five cells: ``1,204``, ``12.3s``, ``4m10s``, ``3h12m``."""
     ms = max(ms, 0)

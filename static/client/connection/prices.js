@@ -2,6 +2,7 @@
 
 import { needsPrices, splitPair } from "../model/plan/order_plan.js";
 import { DOLLAR, listUnpriced } from "../model/order_value.js";
+import { Route } from "../model/route.js";
 import { ProblemError, UnreachableError } from "./api.js";
 
 export class PriceCache {
@@ -36,6 +37,6 @@ export class PriceCache {
   async #load(pair, signal) {
     const [tokenIn, tokenOut] = splitPair(pair);
     const quote = await this.#client.getQuotes({ tokenIn, tokenOut, amount: "1" }, signal);
-    this.byPair[pair] = quote.quotes.find(({ dex }) => dex === quote.dex).price;
+    this.byPair[pair] = new Route(quote).expectedAmountOut;
   }
 }

@@ -2,7 +2,8 @@
  * The filter language, the same as the dashboard's: an order has to match every word.
  *
  *     status:failed,routing dex:meteora pair:SOL side:buy type:stop force:gtd batch:3fa9 code:slippage
- *         one of the values, for each of these fields (a part of the value is enough)
+ *         one of the values, for each of these fields (a part of the value is enough); dex:clmm is a
+ *         program, and an order that is split is found by each of its venues
  *     >800ms <2s <1m
  *         how long it took, or has taken until now
  *     amount>10 attempts>1 bps<-5 gap>20 distance<100
@@ -26,7 +27,7 @@ const COMPARISONS = {
 };
 const TEXT_FIELDS = {
   status: (order) => order.status,
-  dex: (order) => order.dex ?? "",
+  dex: (order) => order.venueKeys,
   pair: (order) => order.pair.name.toLowerCase(),
   side: (order) => order.pair.side,
   type: (order) => order.type.toLowerCase(),

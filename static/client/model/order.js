@@ -2,6 +2,7 @@
 
 import { canWait, CONDITION_FIELDS, readCondition } from "./conditions.js";
 import { differenceBps, divide, formatLong } from "./decimal.js";
+import { hasRoute, Route } from "./route.js";
 import { tokenLabel } from "./tokens.js";
 import { readDistance, readGuards, readSlices } from "./waiting.js";
 
@@ -78,14 +79,11 @@ export class Order {
   batchId = null;
   clientOrderId = null;
   dex = null;
-  quotes = [];
-  unavailable = [];
-  routeMinOut = null;
+  route = null;
   txHash = null;
   mayLandUntil = null;
   amountOut = null;
   executedPrice = null;
-  venueFees = [];
   networkFeeLamports = 0;
   code = null;
   reason = null;
@@ -129,8 +127,15 @@ export class Order {
     return Math.max((this.hasEnded ? this.updatedMs : nowMs) - this.createdMs, 0);
   }
 
-  get chosenQuote() {
-    return this.quotes.find((quote) => quote.dex === this.dex) ?? null;
+  /** The number of swaps of its route; 0 where a record does not have them. */
+  get legCount() {
+    return this.route?.legVenues.length ?? 0;
+  }
+
+  /** The exchange and the program of each leg: `raydium/clmm meteora/dlmm`. */
+  get venueKeys() {
+    if (this.legCount === 0) return this.dex ?? "";
+    return this.route.legVenues.map(({ key }) => key).join(" ");
   }
 
   /** The executed price in quote tokens per base token, as decimal text. */
@@ -151,18 +156,16 @@ export class Order {
     return `${ended}; its slices filled ${formatLong(filled)} of ${formatLong(this.amountIn)} ${tokenLabel(this.tokenIn)}`;
   }
 
-  /** By how many basis points the execution was better than the chosen quote. */
+  /** By how many basis points the execution was better than the quotes of its route. */
   get vsQuoteBps() {
-    const quote = this.chosenQuote;
-    if (this.amountOut === null || quote === null) return null;
-    return differenceBps(this.amountOut, quote.amountOut);
+    const expected = this.route?.expectedAmountOut ?? null;
+    if (this.amountOut === null || expected === null) return null;
+    return differenceBps(this.amountOut, expected);
   }
 
-  /** By how many basis points the chosen quote was better than the other. */
+  /** By how many basis points the route was better than the best that was not chosen. */
   get gapBps() {
-    const quote = this.chosenQuote;
-    const other = this.quotes.find((each) => each !== quote);
-    return quote && other ? differenceBps(quote.amountOut, other.amountOut) : null;
+    return this.route?.gapBps ?? null;
   }
 
   /** The lower-case text that plain words of a filter are searched in. */
@@ -195,8 +198,8 @@ export class Order {
     } else if (event.status === "confirmed") {
       this.code = this.reason = null;
     }
-    if (event.quotes) this.#setRoute(event);
-    if (event.executablePrice === undefined) this.#setOutcome(event);
+    if (hasRoute(event)) this.#setRoute(event);
+    else if (event.executablePrice === undefined) this.#setOutcome(event);
     else this.setMet(event);
   }
 
@@ -239,7 +242,7 @@ export class Order {
     this.version += 1;
     this.#setTerms(stored);
     this.isTriggered = stored.isTriggered ?? false;
-    if (stored.route) this.#setRoute(stored.route);
+    if (stored.route && hasRoute(stored.route)) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.distance = stored.status === "waiting" ? readDistance(stored) : null;
     this.networkFeeLamports = stored.networkFeeLamports ?? 0;
@@ -278,15 +281,10 @@ export class Order {
     this.expiresMs = terms.expiresAt ? Date.parse(terms.expiresAt) : null;
   }
 
-  #setRoute(route) {
-    const refused = route.quotes.filter((quote) => quote.refused !== undefined);
-    this.quotes = route.quotes.filter((quote) => quote.refused === undefined);
-    this.unavailable = [
-      ...refused.map(({ dex, refused: refusal }) => ({ dex, ...refusal })),
-      ...(route.unavailable ?? []),
-    ];
-    this.routeMinOut = route.minAmountOut;
-    this.venueFees = route.venueFees ?? [];
+  /** Take over a route; the amount that it pays is expected, not received. */
+  #setRoute(record) {
+    this.route = new Route(record);
+    this.dex = record.dex ?? this.dex;
   }
 
   #setOutcome(facts) {

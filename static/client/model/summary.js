@@ -56,7 +56,7 @@ export function percentile(values, share) {
 
 const SAVINGS_CACHE = new WeakMap();
 
-/** How much better the chosen quote was than the other: in bps, and in dollars for dollar pairs. */
+/** How much better the route was than the next best: in bps, and in dollars for dollar pairs. */
 function computeSavings(order) {
   const cached = SAVINGS_CACHE.get(order);
   if (cached !== undefined) return cached;
@@ -67,8 +67,7 @@ function computeSavings(order) {
 }
 
 function computeSavedDollars(order) {
-  const best = order.chosenQuote.amountOut;
-  const other = order.quotes.find((quote) => quote !== order.chosenQuote).amountOut;
+  const { expectedAmountOut: best, otherAmountOut: other } = order.route;
   if (compare(best, other) <= 0) return 0;
   if (DOLLAR_TOKENS.has(order.tokenOut)) return Number(best) - Number(other);
   if (DOLLAR_TOKENS.has(order.tokenIn)) {

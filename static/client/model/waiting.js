@@ -5,7 +5,7 @@ import { tokenLabel } from "./tokens.js";
 
 export const GUARD_FIELDS = [
   "minLiquidity", "mintAuthorityRevoked", "freezeAuthorityNone", "maxTransferFeeBps", "maxFeeBps",
-  "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks",
+  "lpLockedMinBps", "maxPoolAgeS", "dexes", "looks", "excludeDexes", "pools", "maxLegs", "maxHops",
 ];
 const SLICE_FIELDS = [
   "slices", "intervalS", "jitterBps", "slicesPlaced", "filledAmountIn", "leavesAmountIn",
@@ -33,7 +33,7 @@ export function readSlices(terms, before = null) {
   return { ...slices, slicesPlaced: Math.min(placed, slices.slices) };
 }
 
-/** The guards of a sniper, by name. */
+/** The guards of a sniper, and what any order asks of its route, by name. */
 export function readGuards(terms) {
   const asked = GUARD_FIELDS.filter((name) => (terms[name] ?? null) !== null);
   return asked.map((name) => [name, terms[name]]);
@@ -52,7 +52,7 @@ export function formatProgress({ slices, slicesPlaced }) {
   return `${"█".repeat(filled)}${"░".repeat(BAR_CELLS - filled)} ${slicesPlaced}/${slices}`;
 }
 
-/** What a guard asks of a pool, in words. */
+/** What a guard asks of a pool, or an order of its route, in words. */
 export function describeGuard([name, value], tokenIn) {
   const percent = () => `${value / 100} %`;
   switch (name) {
@@ -72,6 +72,14 @@ export function describeGuard([name, value], tokenIn) {
       return `not older than ${value} s`;
     case "dexes":
       return `on ${value.join(" or ")}`;
+    case "excludeDexes":
+      return `not on ${value.join(" or ")}`;
+    case "pools":
+      return `in no pool but ${value.join(" or ")}`;
+    case "maxLegs":
+      return `${value} legs at most`;
+    case "maxHops":
+      return value === 1 ? "direct" : `${value} swaps in a row at most`;
     default:
       return `${value} looks that agree`;
   }

@@ -3,6 +3,7 @@
 import { CONDITION_FIELDS, describeThreshold } from "../model/conditions.js";
 import { formatShort } from "../model/decimal.js";
 import { formatShortDuration, formatSigned } from "./format.js";
+import { describeLegs } from "./order_route.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
 import { isEstimate } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
@@ -24,6 +25,7 @@ const TYPE_WORDS = { takeProfit: "take-profit", stopLimit: "stop-limit", trailin
  * `isDescendingFirst`: the first click on the title sorts in descending order, as for numbers.
  * `changesWithTime`: the text of an order that has not ended depends on the present time.
  * `label`: words above the text where the page is too narrow for the column of types.
+ * `hint`: what is shown of a cell while the pointer rests on it.
  */
 export const COLUMNS = [
   {
@@ -67,7 +69,8 @@ export const COLUMNS = [
   {
     key: "dex",
     title: "DEX",
-    text: (order) => order.dex ?? UNKNOWN,
+    text: describeVenue,
+    hint: (order) => (order.legCount > 1 ? describeLegs(order.route) : ""),
     sort: (order) => order.dex,
   },
   {
@@ -94,6 +97,11 @@ export const COLUMNS = [
     sort: (order, nowMs) => order.durationMs(nowMs),
   },
 ];
+
+/** The exchange of the pool that pays most, and how many more legs there are: `raydium +1`. */
+function describeVenue({ dex, legCount }) {
+  return legCount > 1 ? `${dex} +${legCount - 1}` : (dex ?? UNKNOWN);
+}
 
 /** The amount that is sold; what is less than one has fewer digits, because its zeros need room. */
 function describeAmount(order) {

@@ -1,11 +1,11 @@
-/** The detail of one order: status, timeline of its events, quotes of both venues, and facts. */
+/** The detail of one order: status, timeline of its events, route, quotes of pools, and facts. */
 
 import { ProblemError, UnreachableError } from "../connection/api.js";
-import { differenceBps, formatShort } from "../model/decimal.js";
 import { listAmended, STATUS_SYMBOLS } from "../model/order.js";
 import { canAmend } from "../model/plan/amendment.js";
-import { createElement, formatDuration, formatPercent, setText } from "./format.js";
+import { createElement, formatDuration, setText } from "./format.js";
 import { buildFacts } from "./order_facts.js";
+import { buildLegs, buildQuotes, describeDifference, describeGain } from "./order_route.js";
 
 export class OrderDetail extends EventTarget {
   #root;
@@ -104,6 +104,10 @@ export class OrderDetail extends EventTarget {
     this.#paintStatus(order);
     this.#find("facts").replaceChildren(...buildFacts(order, relatives));
     this.#find("timeline").replaceChildren(...buildTimeline(this.#events));
+    this.#find("route").hidden = order.legCount === 0;
+    this.#find("legs").replaceChildren(...buildLegs(order));
+    setText(this.#find("gain"), describeGain(order));
+    this.#find("quotes").classList.toggle("pools", order.route?.hasPools ?? false);
     this.#find("quotes").replaceChildren(...buildQuotes(order));
     setText(this.#find("difference"), describeDifference(order));
   }
@@ -180,39 +184,4 @@ function buildAmendment(event, before) {
   if (shown.length === 0) return [];
   const changes = shown.map((name) => `${name} ${before[name] ?? "none"} → ${event[name] ?? "none"}`);
   return [createElement("div", { class: "amended" }, `amended: ${changes.join(", ")}`)];
-}
-
-function buildQuotes(order) {
-  const quoted = order.quotes.map((quote) => {
-    const isChosen = quote.dex === order.dex;
-    const name = isChosen
-      ? [`▸ ${quote.dex}`, createElement("span", { class: "visually-hidden" }, " (chosen)")]
-      : [quote.dex];
-    return createElement(
-      "tr",
-      isChosen ? { class: "best" } : {},
-      createElement("th", { scope: "row" }, ...name),
-      createElement("td", { class: "number" }, formatShort(quote.amountOut, 9)),
-      createElement("td", { class: "number" }, formatPercent(quote.fee)),
-      createElement("td", { class: "number" }, formatPercent(quote.priceImpact)),
-    );
-  });
-  const missing = order.unavailable.map(({ dex, reason }) =>
-    createElement(
-      "tr",
-      {},
-      createElement("th", { scope: "row" }, dex),
-      createElement("td", { colspan: 3 }, reason),
-    ),
-  );
-  return [...quoted, ...missing];
-}
-
-function describeDifference(order) {
-  const chosen = order.chosenQuote;
-  const other = order.quotes.find((quote) => quote !== chosen);
-  if (chosen === null) return order.hasEnded ? "It was not routed." : "Not quoted yet.";
-  if (other === undefined) return "Only one venue made an offer.";
-  const bps = differenceBps(chosen.amountOut, other.amountOut);
-  return `After fees ${chosen.dex} pays ${bps.toFixed(1)} bps more than ${other.dex}.`;
 }

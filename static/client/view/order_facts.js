@@ -9,6 +9,7 @@ import { describeSold } from "../model/shares.js";
 import { tokenLabel } from "../model/tokens.js";
 import { describeBracket, describeGuard, formatDistance } from "../model/waiting.js";
 import { createElement, formatCount, formatDuration, formatSigned, formatTime } from "./format.js";
+import { describeLegs } from "./order_route.js";
 
 const LAMPORTS_PER_SOL = "1000000000";
 const CHILDREN_MAX = 6;
@@ -18,8 +19,9 @@ function describeReceived(order, tokenOut) {
   return order.status === "confirmed" && "not known yet: the node does not tell it";
 }
 
-function describeVenueFees({ venueFees }) {
-  return venueFees.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
+function describeVenueFees({ route }) {
+  const fees = route?.venueFees ?? [];
+  return fees.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
 }
 
 /** The fees of all its transactions that landed, in SOL. */
@@ -43,22 +45,22 @@ export function buildFacts(order, relatives) {
     ["Received", order.slices === null && describeReceived(order, tokenOut)],
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
     ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
-    [`Fee of ${order.dex}`, order.amountOut && describeVenueFees(order)],
+    [`Fee of ${order.legCount > 1 ? "the pools" : order.dex}`, order.amountOut && describeVenueFees(order)],
     ["Fee of the network", order.networkFeeLamports > 0 && describeNetworkFee(order)],
-    ["At least", order.routeMinOut && `${formatLong(order.routeMinOut)} ${tokenOut}`],
+    ["At least", order.route?.minAmountOut && `${formatLong(order.route.minAmountOut)} ${tokenOut}`],
     ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
     ["Slippage", `${order.slippageBps} bps`],
     ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],
     ["Type", order.type],
     [order.status === "waiting" ? "Waits for" : "Condition", order.condition && describeAwaited(order)],
     ...buildDistance(order),
-    ["Guards", order.guards.map((guard) => describeGuard(guard, order.tokenIn)).join(", ")],
+    [order.type === "sniper" ? "Guards" : "Routed", order.guards.map((guard) => describeGuard(guard, order.tokenIn)).join(", ")],
     ["Then", order.condition && !order.hasEnded && describeThen(order)],
     ...buildRelatives(order, relatives),
     ["Met at", order.met && describeMet(order)],
     ["Time in force", order.timeInForce !== "gtc" && order.timeInForce.toUpperCase()],
     ["Expires", order.expiresMs !== null && formatMoment(order.expiresMs)],
-    ["DEX", order.dex],
+    ["DEX", order.legCount > 1 ? describeLegs(order.route) : order.dex],
     ["Attempts", String(order.attempts)],
     ["Placed", formatMoment(order.createdMs)],
     ["Took", order.hasEnded && formatDuration(order.durationMs(0))],

@@ -269,9 +269,10 @@ function fillRow(row, order, index, nowMs) {
     row.tr.dataset.status = order.status;
     row.tr.dataset.side = order.pair.side;
     row.cancel.hidden = order.hasEnded;
-    COLUMNS.forEach(({ text, label }, column) => {
+    COLUMNS.forEach(({ text, label, hint }, column) => {
       setText(row.texts[column], text(order, nowMs));
       if (label !== undefined) row.texts[column].dataset.label = label(order);
+      if (hint !== undefined) row.texts[column].title = hint(order);
     });
   } else if (!order.hasEnded) {
     COLUMNS.forEach(({ changesWithTime, text }, column) => {

@@ -3,8 +3,12 @@
 import { describeSenses } from "../model/conditions.js";
 import { differenceBps, formatShort, isDecimal } from "../model/decimal.js";
 import { DOLLAR, findValue } from "../model/order_value.js";
+import { Route } from "../model/route.js";
 import { tokenLabel } from "../model/tokens.js";
 import { createElement, formatCount, formatCounted, formatSigned } from "./format.js";
+import { describeLegs, sortQuotes } from "./order_route.js";
+
+const ITEMS_MAX = 3;
 
 /** Amounts by token and their value: `2,000 SOL, about 200,000 USDC`. */
 export function describeSums(sums, prices) {
@@ -34,33 +38,42 @@ export function formatDollars(value) {
   return `${formatCount(Math.round(Number(value)))} ${DOLLAR}`;
 }
 
-function toUnavailable({ dex, refused }) {
-  return { dex, ...refused };
-}
-
 /** Whether an order, or the legs of its bracket, would wait now; nothing for the others. */
-export function renderSense(terms, { quotes, dex }) {
-  const best = quotes.find((each) => each.dex === dex);
-  return describeSenses(terms, best.amountOut).map((text) => createElement("p", { class: "sense" }, text));
+export function renderSense(terms, quote) {
+  const senses = describeSenses(terms, new Route(quote).expectedAmountOut);
+  return senses.map((text) => createElement("p", { class: "sense" }, text));
 }
 
-/** Every venue's offer, the best first marked, and the minimum. */
+/** The route marked, what single pools offer beside it, what offers nothing, and the minimum. */
 export function renderQuote(quote) {
+  const route = new Route(quote);
   const token = tokenLabel(quote.tokenOut);
-  const best = quote.quotes.find(({ dex }) => dex === quote.dex);
-  const refused = quote.quotes.filter((each) => each.refused !== undefined);
-  const offers = quote.quotes.filter((each) => each.refused === undefined);
-  const items = offers.map((each) => {
-    const isBest = each === best;
-    const bps = isBest ? "" : ` (${formatSigned(differenceBps(each.amountOut, best.amountOut))} bps)`;
-    const amountOut = `${formatShort(each.amountOut, 8)} ${token}`;
-    const text = `${isBest ? "▸ " : ""}${each.dex}: ${amountOut}${bps}`;
-    return createElement("li", isBest ? { class: "best" } : {}, text);
-  });
-  for (const { dex, reason } of [...refused.map(toUnavailable), ...(quote.unavailable ?? [])]) {
-    items.push(createElement("li", {}, `${dex}: ${reason}`));
-  }
+  const items = [...renderOffers(route, token), ...renderMissing(route)];
   const amountIn = `${formatShort(quote.amountIn, 8)} ${tokenLabel(quote.tokenIn)}`;
   const minimum = `At least ${formatShort(quote.minAmountOut, 8)} ${token} for ${amountIn}`;
   return [createElement("ul", {}, ...items), createElement("p", {}, minimum)];
+}
+
+function renderOffers(route, token) {
+  const best = route.expectedAmountOut;
+  const isSplit = route.legVenues.length > 1;
+  const others = isSplit ? route.quotes : route.quotes.filter(({ venue }) => !route.uses(venue));
+  const name = isSplit ? describeLegs(route) : route.mainVenue.name;
+  const offers = sortQuotes(others).map(({ venue, amountOut }) => {
+    const bps = formatSigned(differenceBps(amountOut, best));
+    return `${venue.name}: ${formatShort(amountOut, 8)} ${token} (${bps} bps)`;
+  });
+  const items = limitItems(offers).map((text) => createElement("li", {}, text));
+  const chosen = `▸ ${name}: ${formatShort(best, 8)} ${token}`;
+  return [createElement("li", { class: "best" }, chosen), ...items];
+}
+
+function renderMissing({ missing }) {
+  const texts = missing.map(({ venue, reason }) => `${venue.name}: ${reason}`);
+  return limitItems(texts).map((text) => createElement("li", {}, text));
+}
+
+function limitItems(texts) {
+  const rest = texts.length - ITEMS_MAX;
+  return rest > 0 ? [...texts.slice(0, ITEMS_MAX), `and ${formatCounted(rest, "more pool")}`] : texts;
 }

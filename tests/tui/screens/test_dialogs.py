@@ -162,8 +162,8 @@ async def test_a_dry_run_shows_the_quotes_of_the_api_until_the_form_changes(
         assert label_text(pilot) == ""
         await pilot.press("f4")
         await wait_for(pilot, lambda: " bps" in label_text(pilot))
-        assert "raydium" in label_text(pilot)
-        assert "meteora" in label_text(pilot)
+        assert "Raydium CPMM" in label_text(pilot)
+        assert "Meteora DAMM v2" in label_text(pilot)
         assert get_dashboard(pilot).session.model.orders == {}
         assert "USDC" in label_text(pilot, "totals")
         await fill_fields(pilot, pairs="FOO/USDC")

@@ -6,6 +6,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from tests.tui.route_records import route_messages
 from tests.tui.screens.dialogs import fill_fields
 from tests.tui.sessions import (
     NARROW,
@@ -85,6 +86,20 @@ async def test_a_frame_of_orders_that_wait_is_as_it_was(
     frame: SnapshotAssertion, size: tuple[int, int], keys: tuple[str, ...]
 ) -> None:
     async with show_dashboard(make_session(StaticSource(waiting_messages())), size) as pilot:
+        await press_keys(pilot, *keys)
+        assert screen_text(pilot) == frame
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
+@pytest.mark.parametrize(
+    "keys",
+    [(), ("enter",), ("enter", "pagedown"), ("j", "enter", "pagedown")],
+    ids=["list", "split", "split-end", "hops"],
+)
+async def test_a_frame_of_routes_is_as_it_was(
+    frame: SnapshotAssertion, size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with show_dashboard(make_session(StaticSource(route_messages())), size) as pilot:
         await press_keys(pilot, *keys)
         assert screen_text(pilot) == frame
 

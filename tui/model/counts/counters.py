@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from tui.model.counts.batches import Batches
 from tui.model.counts.rates import Rates, Savings
 from tui.model.orders import Order
+from tui.model.routes.route import Route
 from tui.text.symbols import FINAL_STATUSES, STATUSES
 
 _QUOTE_SAMPLES_MAX: Final = 20
@@ -74,10 +75,7 @@ class Counters:
         if before.status != "waiting":  # that is the market's time, not the engine's
             self.rates.record_phase(before.status, order.updated_ms - before.updated_ms)
         if order.status == "building":
-            for dex in order.quoted_venues:
-                self.venue_health.record_quote(dex, order.updated_ms)
-            for dex, code, _ in order.unavailable_venues:
-                self.venue_health.record_miss(dex, code, order.updated_ms)
+            self.venue_health.record_route(order.route, order.updated_ms)
 
     def count_eviction(self, order: Order) -> None:
         """Move an evicted order to the counts of orders that are not loaded."""
@@ -100,21 +98,27 @@ class VenueHealth:
     def __init__(self) -> None:
         self._results: dict[str, deque[tuple[int, bool]]] = {}
 
-    def record_quote(self, dex: str, at_ms: int) -> None:
-        """Record a quote of a venue."""
-        self._record(dex, at_ms, is_miss=False)
+    def record_route(self, route: Route | None, at_ms: int) -> None:
+        """Record which venues quoted a route: one that quotes one of its pools has not failed.
 
-    def record_miss(self, dex: str, code: str, at_ms: int) -> None:
-        """Record a missing quote. A venue that has no pool for the pair has not failed."""
-        if code in _TRANSIENT_CODES or code.startswith("node_"):
-            self._record(dex, at_ms, is_miss=True)
+        Neither has one that has no pool for the pair.
+        """
+        if route is None:
+            return
+        quoted = route.quoted_dexes
+        missed = {each.venue.dex for each in route.missing if _is_transient(each.code)}
+        for dex in quoted | missed:
+            self._results.setdefault(dex, deque(maxlen=_QUOTE_SAMPLES_MAX)).append(
+                (at_ms, dex not in quoted)
+            )
 
     def list_failing(self, now_ms: int) -> list[str]:
         """Return the venues for which at least half of the recent quotes failed."""
         return sorted(dex for dex, results in self._results.items() if _is_failing(results, now_ms))
 
-    def _record(self, dex: str, at_ms: int, *, is_miss: bool) -> None:
-        self._results.setdefault(dex, deque(maxlen=_QUOTE_SAMPLES_MAX)).append((at_ms, is_miss))
+
+def _is_transient(code: str) -> bool:
+    return code in _TRANSIENT_CODES or code.startswith("node_")
 
 
 def _is_failing(results: deque[tuple[int, bool]], now_ms: int) -> bool:
