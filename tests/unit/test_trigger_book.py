@@ -225,14 +225,12 @@ def test_another_process_goes_on_with_the_same_marks(
     path: list[tuple[int, int, list[tuple[int, int, int]], bool]], kept: int
 ) -> None:
     """It has what is durable: the first mark of each order with its slot, and the peaks."""
-    book, reference = TriggerBook(), TriggerBook()
+    book, reference, texts = TriggerBook(), TriggerBook(), "[]"
     stored: dict[UUID, tuple[PriceRatio | None, int]] = {}
     prices = [100_000, 100_000]
     for slot, (raydium_bps, meteora_bps, wanted, _) in enumerate(path):
         if slot == kept:
-            texts = encode_peaks(book.peaks)
-            waiting = list(book)
-            book = TriggerBook()
+            waiting, book = list(book), TriggerBook()
             book.restore_peaks(decode_peaks(texts, SOL))
             for order in waiting:
                 mark, mark_slot = stored.get(order.id, (None, None))
@@ -257,6 +255,8 @@ def test_another_process_goes_on_with_the_same_marks(
         assert {each.order.id for each in update.met} == {each.order.id for each in expected.met}
         for order in update.raised:
             stored[order.id] = order.state.high_water, slot
+        if update.has_new_peaks:
+            texts = encode_peaks(book.peaks)
         assert {each.id: book.get_state(each.id).high_water for each in book} == {
             each.id: reference.get_state(each.id).high_water for each in reference
         }
@@ -284,3 +284,18 @@ def test_a_reloaded_trailing_stop_divides_no_group_of_others() -> None:
     assert book.remove(UUID(int=4)) is not None
     assert observe_market(5, 90) == {UUID(int=number) for number in range(1, 4)}
     assert len(book) == 0
+
+
+def test_what_comes_while_the_price_falls_adds_no_peak() -> None:
+    """A new order has its market in its own mark: no peak is needed before the price rises."""
+    book = TriggerBook()
+    for slot, usdc in enumerate([*range(150, 110, -1), 115]):
+        book.insert(WaitingOrder(UUID(int=slot), 1, 10**9, TrailingStop(4_000)))
+        pool = replace(make_cpmm_pool(10**15, usdc * 10**12), slot=slot)
+        update = book.find_met(PoolMarket(SOL, USDC, [pool], slot), slot)
+        assert [each.id for each in update.raised] == [UUID(int=slot)]
+        assert update.has_new_peaks == (slot == 40)
+        assert [each.slot for each in book.peaks] == ([40] if slot == 40 else [])
+    prices = [mark for each in book if (mark := book.get_state(each.id).high_water) is not None]
+    assert prices[:36] == sorted(set(prices), reverse=True)
+    assert set(prices[35:]) == {prices[40]}
