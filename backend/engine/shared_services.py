@@ -95,13 +95,9 @@ async def open_shared_services(
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(pool, rpc)
-        router = build_router(
-            settings,
-            balances,
-            subscriptions,
-            PoolFinder(VENUES, rpc, FoundPools(pool)),
-            LaunchRouter(launches.finder, launches.reader),
-        )
+        finder = PoolFinder(VENUES, rpc, FoundPools(pool))
+        launch_router = LaunchRouter(launches.finder, launches.reader)
+        router = build_router(settings, balances, subscriptions, finder, launch_router)
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop

@@ -40,11 +40,7 @@ _FINE_BITS: Final = 5
 
 
 class Market(Protocol):
-    """What the pools of a pair pay in one direction, as of one slot.
-
-    ``is_complete`` if no pool that may trade is missing: without that, a low price may only be the
-    price of the pools that answered.
-    """
+    """What the pools of a pair pay in one direction, as of one slot."""
 
     @property
     def slot(self) -> int:
@@ -53,7 +49,7 @@ class Market(Protocol):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every pool that may trade was read."""
+        """Whether every pool that may trade was read; else a low price may be only of some."""
         ...
 
     def quote(self, amount_in: int, max_price_impact_bps: int | None = None) -> Quote | None:

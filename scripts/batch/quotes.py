@@ -130,15 +130,17 @@ def _encode_swap(order: Order) -> str:
 
 
 def _read_quote(body: Json) -> Quote:
-    best = next(quote for quote in body["quotes"] if quote["dex"] == body["dex"])
+    best = next(quote for quote in body["quotes"] if quote.get("pool") == body.get("pool"))
+    amount_in = Decimal(body["amountIn"])
+    amount_out = Decimal(body.get("amountOut") or best["amountOut"])
     return Quote(
         body["tokenIn"],
         body["tokenOut"],
-        Decimal(body["amountIn"]),
-        Decimal(best["amountOut"]),
+        amount_in,
+        amount_out,
         body["dex"],
-        best["price"],
-        Decimal(best.get("priceImpact") or 0),
+        f"{amount_out / amount_in:.9g}" if "legs" in body else best["price"],
+        Decimal(body.get("priceImpact") or best.get("priceImpact") or 0),
     )
 
 

@@ -31,7 +31,7 @@ from tests.contract.venue_cases import (
     encode_quote_accounts,
     get_own_account,
 )
-from tests.pools import SOL, USDC, patch_account
+from tests.pools import NOW, SOL, USDC, patch_account
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -17,6 +17,7 @@ from backend.domain.groups.bracket_fields import format_bracket
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderEvent, OrderRecord
+from backend.domain.quotes import Dex
 from backend.domain.route_constraints import constraints_to_json
 from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
@@ -201,10 +202,18 @@ def _compute_slippage(
     """The realized slippage of an order against the quote that was chosen; ``None`` if unknown."""
     if route is None or record.amount_out is None:
         return None
+    quoted = route.get("amountOut") or _find_quoted_amount(route, record.dex)
+    if quoted is None:
+        return None
+    return format_slippage(int(Decimal(quoted).scaleb(token_out.decimals)), record.amount_out)
+
+
+def _find_quoted_amount(route: Mapping[str, Any], dex: Dex | None) -> str | None:
+    """What the pool of the only leg was quoted to pay; earlier versions named only its exchange."""
+    pool = route.get("pool")
     for quote in route["quotes"]:
-        if quote["dex"] == record.dex:
-            quoted_out = int(Decimal(quote["amountOut"]).scaleb(token_out.decimals))
-            return format_slippage(quoted_out, record.amount_out)
+        if quote["dex"] == dex and quote.get("pool") == pool:
+            return str(quote["amountOut"])
     return None
 
 
