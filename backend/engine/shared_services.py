@@ -55,6 +55,11 @@ class LaunchServices(NamedTuple):
     finder: PoolFinder
     reader: LaunchedPoolReader
 
+    @property
+    def router(self) -> LaunchRouter:
+        """Routes the orders that buy from a new pool."""
+        return LaunchRouter(self.finder, self.reader)
+
 
 @dataclass(frozen=True, slots=True)
 class SharedServices:
@@ -87,8 +92,7 @@ async def open_shared_services(
     redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
     rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
     async with AsyncExitStack() as stack:
-        redis = await stack.enter_async_context(open_redis(redis_address))
-        await check_redis(redis)
+        await check_redis(redis := await stack.enter_async_context(open_redis(redis_address)))
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
         rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
@@ -96,8 +100,7 @@ async def open_shared_services(
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(pool, rpc)
         finder = PoolFinder(VENUES, rpc, FoundPools(pool))
-        launch_router = LaunchRouter(launches.finder, launches.reader)
-        router = build_router(settings, balances, subscriptions, finder, launch_router)
+        router = build_router(settings, balances, subscriptions, finder, launches.router)
         feed = Feed(pool)
         journal_id = await wait_for_server(
             "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop

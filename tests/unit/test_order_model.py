@@ -21,13 +21,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from backend.chain.transactions import (
-    ComputeBudget,
-    SwapLeg,
-    SwapParameters,
-    build_swap,
-    derive_wrap_seed,
-)
+from backend.chain import transactions
+from backend.chain.transactions import ComputeBudget, SwapLeg, SwapParameters, build_swap
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,
@@ -192,9 +187,9 @@ class OrderMachine(RuleBasedStateMachine):
                 self.follow_transaction(worker, execution)
 
     def sign(self, order: LeasedOrder) -> SignedTransaction:
-        seed = derive_wrap_seed(ORDER_ID, order.attempt)
-        legs = [SwapLeg(POOL, 1, QUOTE.amount_out)]
-        swap = SwapParameters(legs, POOL.address, WALLET.address, seed)
+        seed = transactions.derive_wrap_seed(ORDER_ID, order.attempt)
+        leg = SwapLeg(POOL, 1, QUOTE.amount_out)
+        swap = SwapParameters([leg], POOL.address, WALLET.address, seed)
         recent = self.chain.latest_blockhash(self.now)
         return build_swap(swap, WALLET.address, recent, ComputeBudget()).sign(WALLET)
 

@@ -217,10 +217,7 @@ def test_a_market_of_three_slots_ago_meets_nothing() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(steps, min_size=2, max_size=12),
-    st.integers(1, 11),
-)
+@given(st.lists(steps, min_size=2, max_size=12), st.integers(1, 11))
 def test_another_process_goes_on_with_the_same_marks(
     path: list[tuple[int, int, list[tuple[int, int, int]], bool]], kept: int
 ) -> None:

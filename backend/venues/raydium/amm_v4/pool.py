@@ -164,7 +164,7 @@ class AmmV4Pool:
             and self._rate == other._rate
             and self.state.status == other.state.status
             and self.state.open_time == other.state.open_time
-            and self.clock.unix_time >= other.clock.unix_time
+            and self.clock.unix_time >= min(other.clock.unix_time, other.state.open_time)
             and 0 < ours[i] <= theirs[i]
             and ours[1 - i] >= theirs[1 - i]
             and self.sides[i].balance <= other.sides[i].balance
