@@ -19,6 +19,7 @@ from backend.domain.conditions import Launch
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import KNOWN_TOKENS, SOL, TokenRegistry
 from backend.domain.waiting.guards import Guards
+from backend.simulator.market.mints import FEE_TOKEN
 from backend.simulator.programs.token import read_amount
 from backend.store.waiting.condition_rows import decode_condition
 from backend.trials.audit.records import (
@@ -30,7 +31,7 @@ from backend.trials.audit.records import (
     SlicePlacing,
     SwapLeg,
 )
-from backend.venues.spl import derive_ata
+from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, derive_ata
 
 LEDGER_PAGE: Final = 10_000
 
@@ -226,26 +227,22 @@ def parse_swaps(entries: Sequence[Any]) -> list[ExecutedSwap]:
 
 def _parse_legs(swaps: Sequence[Any]) -> tuple[SwapLeg, ...]:
     return tuple(
-        SwapLeg(
-            each["pool"],
-            each["mint_in"],
-            each["mint_out"],
-            int(each["amount_in"]),
-            int(each["amount_out"]),
-        )
-        for each in swaps
+        SwapLeg(e["pool"], e["mint_in"], e["mint_out"], int(e["amount_in"]), int(e["amount_out"]))
+        for e in swaps
     )
 
 
 async def fetch_balances(url: str, owner: Pubkey) -> dict[str, int]:
-    """Fetch a wallet's balance of each mint, in base units."""
-    spl_tokens = [token for token in KNOWN_TOKENS if token != SOL]
-    keys = [owner, *(derive_ata(owner, Pubkey.from_string(token.mint)) for token in spl_tokens)]
+    """Fetch a wallet's balance of each mint, in base units; 0 of a token that the node has not."""
+    programs = {token: TOKEN_PROGRAM for token in KNOWN_TOKENS if token != SOL}
+    programs[FEE_TOKEN] = TOKEN_2022_PROGRAM
+    keys = [owner]
+    keys += [derive_ata(owner, Pubkey.from_string(t.mint), each) for t, each in programs.items()]
     async with RpcClient(url) as rpc:
         _, (native, *accounts) = await rpc.get_multiple_accounts(keys)
     token_balances = {
         token.mint: 0 if account is None else read_amount(account)
-        for token, account in zip(spl_tokens, accounts, strict=True)
+        for token, account in zip(programs, accounts, strict=True)
     }
     return {SOL.mint: 0 if native is None else native.lamports, **token_balances}
 
