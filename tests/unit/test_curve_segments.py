@@ -35,7 +35,7 @@ def check_quote(pool: Pool, mint_in: Pubkey, amount: int, *, exact: float = 1e-7
     curve = PoolCurve(pool.trace_curve(mint_in))
     traced = curve.compute_out(amount)
     # Each piece rounds its amounts in and out, and its fee.
-    units = (4 + 3 * curve.piece_count) * (1 + traced / amount)
+    units = (4 + 3 * curve.count_pieces(amount)) * (1 + traced / amount)
     assert traced == pytest.approx(quote.amount_out, rel=exact, abs=units)
     return True
 
@@ -114,7 +114,9 @@ def test_the_root_of_an_amount_is_where_the_pool_takes_it() -> None:
     for amount in (1.0, 100.0, 505.0, 700.0, 805.0, 10_000.0):
         root = curve.find_root(amount, inf)
         assert curve.measure(root).amount_in == pytest.approx(amount, rel=1e-6)
-    assert curve.is_endless
+    assert curve.takes(1e18)
+    assert not curve.is_endless
+    assert make_curve(CurveSegment(4_000.0, 1_000.0, KeptShares())).is_endless
     assert curve.measure(0.01).amount_in == 0
 
 

@@ -294,5 +294,5 @@ def test_the_curve_in_floating_point_is_close_to_a_swap(trade: Trade) -> None:
     )
     curve = PoolCurve(segments)
     out = curve.compute_out(amount)
-    units = (4 + 3 * curve.piece_count) * (1 + out / amount)
+    units = (4 + 3 * curve.count_pieces(amount)) * (1 + out / amount)
     assert out == pytest.approx(swap.amount_out, rel=1e-6, abs=units)

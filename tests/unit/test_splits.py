@@ -186,6 +186,16 @@ def test_amounts_of_a_few_base_units_are_split_without_loss() -> None:
         check(replace(make_case(pools, amount), mint_in=USDC))
 
 
+def test_what_other_orders_have_traced_changes_no_split() -> None:
+    for seed in range(20):
+        case = draw_case(Random(f"shared {seed}"))
+        curves = PoolCurves(case.pools, case.mint_in)
+        for amount in (case.amount_in * 50, 1_000, case.amount_in):
+            shared = curves.split(amount, legs_max=case.legs_max, leg_cost=case.leg_cost)
+        alone = PoolCurves(case.pools, case.mint_in)
+        assert shared == alone.split(amount, legs_max=case.legs_max, leg_cost=case.leg_cost)
+
+
 @dataclass
 class CountedPool:
     """A pool that notes the amounts that it quotes."""

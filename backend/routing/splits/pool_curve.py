@@ -6,7 +6,7 @@ base units in. So the amounts that several pools take at one price are sums of l
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from math import inf, sqrt
 from typing import Final, NamedTuple
@@ -55,13 +55,12 @@ class PoolCurve:
 
     @property
     def is_endless(self) -> bool:
-        """Whether the pool takes any amount in what was traced so far."""
-        return self._amounts[-1] == inf
+        """Whether the first piece takes any amount."""
+        return self._amounts[1] == inf
 
-    @property
-    def piece_count(self) -> int:
-        """How many pieces were traced so far."""
-        return len(self._pieces)
+    def count_pieces(self, amount: float) -> int:
+        """Count the pieces that an amount passes through, as far as they were traced."""
+        return bisect_left(self._amounts, amount, hi=len(self._pieces))
 
     def measure(self, root: float) -> CurvePoint:
         """Measure what the pool takes at a root."""

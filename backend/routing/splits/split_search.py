@@ -162,7 +162,8 @@ class SplitSearch:
         for index, amount in parts.items():
             curve = self._pools[index].curve
             traced, out = curve.compute_out(amount), self._quotes.compute_out(index, amount) or 0
-            if abs(traced - out) > _MISMATCH * out + _MISMATCH_UNITS + 3 * curve.piece_count:
+            units = _MISMATCH_UNITS + 3 * curve.count_pieces(amount)
+            if abs(traced - out) > _MISMATCH * out + units:
                 return False
         return True
 

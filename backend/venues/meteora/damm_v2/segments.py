@@ -63,8 +63,9 @@ def _compute_reserves(
     if isinstance(curve, ConstantProduct):
         a, b = float(curve.amount_a), float(curve.amount_b)
         return (a, b, inf) if sells_a else (b, a, inf)
-    liquidity, root = float(curve.liquidity), float(curve.sqrt_price)
-    a, b = liquidity / root, liquidity * root / Q128
+    liquidity, sqrt = curve.liquidity, curve.sqrt_price
+    a, b = liquidity / sqrt, liquidity * sqrt / Q128
+    # Of integers, as the ends of a narrow range differ little.
     if sells_a:
-        return a, b, liquidity / curve.sqrt_min - a
-    return b, a, liquidity * curve.sqrt_max / Q128 - b
+        return a, b, liquidity * (sqrt - curve.sqrt_min) / (sqrt * curve.sqrt_min)
+    return b, a, liquidity * (curve.sqrt_max - sqrt) / Q128

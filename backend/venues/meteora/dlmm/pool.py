@@ -251,14 +251,8 @@ class DlmmPool(PositionsPool):
         received = side_in.compute_received(amount_in)
         check_amount(received)
         check_balance(side_in.balance + received)
-        source = self._make_source()
-        bins = swap_exact_in(
-            make_terms(self.state),
-            source,
-            received,
-            swap_for_y=swap_for_y,
-            now=self.clock.unix_time,
-        )
+        terms, source, now = make_terms(self.state), self._make_source(), self.clock.unix_time
+        bins = swap_exact_in(terms, source, received, swap_for_y=swap_for_y, now=now)
         paid_out = side_out.compute_received(bins.amount_out)
         check_output(paid_out)
         if bins.amount_out > side_out.balance:
