@@ -23,9 +23,10 @@ OTHER_POOL = 32 * "1"
 
 
 async def route(store: Store, order_id: UUID, *legs: tuple[tuple[str, str], str]) -> UUID:
-    """Have an order routed by these legs: each a program and a pool."""
+    """Have an order routed by these legs, each a program and a pool: the main one comes first."""
     shown = [{"dex": dex, "program": program, "pool": pool} for (dex, program), pool in legs]
-    text = orjson.dumps({**shown[0], "legs": shown, "minAmountOut": "1"}).decode()
+    listed = {"legs": shown} if len(shown) > 1 else {}
+    text = orjson.dumps({**shown[0], **listed, "minAmountOut": "1"}).decode()
     order = await claim(store, order_id)
     dex = Dex(shown[0]["dex"])
     await store.journal.record(build_step(order, Cause.ROUTED, dex=dex, route=text))

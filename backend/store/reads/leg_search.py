@@ -41,10 +41,13 @@ def build_search_statement(
     """
     builder = ListBuilder(owner, which, after, CANDIDATES, is_ascending=is_ascending)
     groups, candidates = builder.select_ids()
-    leg = builder.add(_encode_leg(which))
+    leg = _build_leg(which)
+    # Of a route with one leg, there is no list of them: the route itself has its program and pool.
+    parts = [builder.add(orjson.dumps(each).decode()) for each in (leg, {"legs": [leg]})]
+    is_matching = " OR ".join(f"route @> {part}::jsonb" for part in parts)
     page = builder.read_columns(
         "SELECT c.id, c.at FROM candidates c CROSS JOIN LATERAL ("
-        f"SELECT FROM orders WHERE id = c.id AND route @> {leg}::jsonb LIMIT 1) matched"
+        f"SELECT FROM orders WHERE id = c.id AND ({is_matching}) LIMIT 1) matched"
         f" {builder.sort('c.at', 'c.id')} LIMIT {builder.add(limit)}::bigint"
     )
     sql = (
@@ -57,11 +60,11 @@ def build_search_statement(
     return ListStatement(sql, builder.args)
 
 
-def _encode_leg(which: OrderFilter) -> str:
-    """The JSON text that a route with the leg contains."""
+def _build_leg(which: OrderFilter) -> dict[str, str]:
+    """What the JSON of the leg has, and that of the route whose main leg it is."""
     leg: dict[str, str] = {}
     if which.program is not None:
         leg["dex"], _, leg["program"] = which.program.partition("/")
     if which.pool is not None:
         leg["pool"] = which.pool
-    return orjson.dumps({"legs": [leg]}).decode()
+    return leg
