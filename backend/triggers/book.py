@@ -188,19 +188,18 @@ class TriggerBook:
         update = BookUpdate()
         if not is_fresh(market.slot, current_slot):
             return update
-        pools = market.list_peak_pools() if market.is_complete and self._trailing else None
+        pools = market.list_peak_pools() if market.is_complete else None
+        self._trailing.start_market(market.slot, 0 if pools is None else len(pools))
         for order_id in sorted(self._find_candidates(market, pools)):
             order = self._orders[order_id]
             if needs_best_price(order.condition) and not market.is_complete:
                 continue
             self._observe(order, market, update)
-        if market.is_complete and self._trailing:
-            self._add_peaks(market.list_peak_pools() if pools is None else pools, update)
+        if pools is not None:  # else every trailing stop has observed this market
+            self._add_peaks(pools, update)
         return update
 
-    def _add_peaks(self, pools: Sequence[PeakPool] | None, update: BookUpdate) -> None:
-        if pools is None:  # every order has observed this market
-            return
+    def _add_peaks(self, pools: Sequence[PeakPool], update: BookUpdate) -> None:
         update.has_new_peaks = self._trailing.add_market(pools)
         excess = self._trailing.list_excess()
         if not excess:

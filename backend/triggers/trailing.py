@@ -3,7 +3,7 @@
 A trailing stop follows the highest executable price of its own size. While prices rise, every such
 price rises in every slot, so the marks are not stored as numbers: the pools of the markets with the
 highest prices, the *peaks*, are, and a mark is computed from the peaks that its order has seen. A
-market that pays no amount more than a peak adds none; one that pays every amount at least as much
+market that pays no order more than its mark adds none; one that pays every amount at least as much
 as a peak replaces it. So there are one or two peaks a pool for any number of orders.
 
 Which of the orders may be met is decided for all amounts at once, by the least trail that no price
@@ -12,57 +12,17 @@ can have met. Where no such bound is known, every order is looked at.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from functools import reduce
+from typing import Final
 from uuid import UUID
 
-from backend.domain.amounts import U64_MAX
 from backend.domain.prices import PriceRatio
 from backend.triggers.peaks import Peak, PeakPool, find_trail
+from backend.triggers.trails.groups import PeakGroup, SizeRange, Span, find_range
 
 PEAKS_MAX: Final = 64
-_SIZE_BITS: Final = 4
-"""Amounts whose number of binary digits shares all but the last four bits are judged together."""
-
-
-@dataclass(slots=True)
-class _Range:
-    """The orders of a group whose amounts are judged together, by their trail."""
-
-    low: int = U64_MAX
-    high: int = 0
-    entries: list[tuple[int, UUID]] = field(default_factory=list)
-
-    def add(self, amount: int, entries: Sequence[tuple[int, UUID]]) -> None:
-        self.low, self.high = min(self.low, amount), max(self.high, amount)
-        if len(entries) == 1:
-            insort(self.entries, entries[0])
-        else:
-            self.entries = sorted([*self.entries, *entries])
-
-
-class _Span(NamedTuple):
-    """The amounts of several ranges, and the least trail of their orders."""
-
-    low: int
-    high: int
-    least_trail_bps: int
-
-
-@dataclass(slots=True)
-class _Group:
-    """The orders that have seen the same peaks: those with a number above ``since``."""
-
-    since: int
-    ranges: dict[int, _Range] = field(default_factory=dict)
-
-    def merge(self, other: _Group) -> None:
-        for key, each in other.ranges.items():
-            own = self.ranges.setdefault(key, _Range())
-            own.add(each.low, each.entries)
-            own.high = max(own.high, each.high)
 
 
 class TrailingOrders:
@@ -70,10 +30,21 @@ class TrailingOrders:
 
     def __init__(self, peaks_max: int = PEAKS_MAX) -> None:
         self._peaks_max = peaks_max
-        self._groups: list[_Group] = []
+        self._groups: list[PeakGroup] = []
         self._places: dict[UUID, tuple[int, int, int]] = {}
         """The amount, the trail and the number of the last peak when the order joined."""
-        self._last = 0
+        self._first = self._last = 0
+        """The numbers of the pools of the newest market."""
+        self._floor: Sequence[Peak] = ()
+        """Pools of a market that pay no order more than its mark, though it need not see them."""
+        self._has_joined = False
+        """Whether an order has joined since a market was added: the floor may pay it more."""
+        self._is_judging = False
+        """Whether a market is judged that was not added yet."""
+        self._slot = self._joined_slot = self._stored_slot = 0
+        """The slots of the newest market, of the newest mark, and of that before the market: other
+        processes take no peak of such a slot for later than the mark."""
+        self._spans: dict[int, Span] | None = None
         self.peaks: list[Peak] = []
 
     def __len__(self) -> int:
@@ -90,28 +61,32 @@ class TrailingOrders:
     def join(
         self, order_id: UUID, amount: int, trail_bps: int, *, mark_slot: int | None = None
     ) -> None:
-        """Follow the markets from now on, or since the market of a slot.
+        """Follow the markets after the newest one, or those since the market of a slot.
 
         What came before is in the mark of the order itself.
         """
+        self._has_joined = True
+        self._joined_slot = max(self._joined_slot, self._slot, mark_slot or 0)
+        self._spans = None
         since = self._last
         if mark_slot is not None:
             later = (peak.number for peak in self.peaks if peak.pool.slot > mark_slot)
             since = next(later, since + 1) - 1
         at = self._find_group(since)
-        if at < 0 or self._has_peak(self._groups[at].since, since):
+        if at < 0 or self._is_divided(self._groups[at].since, since):
             at += 1
-            self._groups.insert(at, _Group(since))
-        key = _find_range(amount)
-        self._groups[at].ranges.setdefault(key, _Range()).add(amount, [(trail_bps, order_id)])
+            self._groups.insert(at, PeakGroup(since))
+        key = find_range(amount)
+        self._groups[at].ranges.setdefault(key, SizeRange()).add(amount, [(trail_bps, order_id)])
         self._places[order_id] = amount, trail_bps, since
 
     def leave(self, order_id: UUID) -> None:
         """Forget an order, if it is here."""
         if order_id not in self._places:
             return
+        self._spans = None
         amount, trail_bps, joined = self._places.pop(order_id)
-        key = _find_range(amount)
+        key = find_range(amount)
         group = self._groups[self._find_group(joined)]
         entries = group.ranges[key].entries
         del entries[bisect_left(entries, (trail_bps, order_id))]
@@ -121,6 +96,7 @@ class TrailingOrders:
                 self._groups.remove(group)
         if not self._places:
             self.peaks.clear()
+            self._floor = ()
 
     def raise_mark(self, order_id: UUID, mark: PriceRatio | None) -> PriceRatio | None:
         """The highest of an order's own mark and what the peaks paid that it has seen."""
@@ -161,48 +137,66 @@ class TrailingOrders:
 
         In most slots there are none: so nothing is computed for each group.
         """
-        if not above:
+        spans = self._merge_ranges()
+        if not above or not spans:
             return set()
-        return {
-            key
-            for key, each in self._merge_ranges().items()
-            if find_trail(pools, above, each.low, each.high) >= each.least_trail_bps
-        }
+        if not reduce(Span.merge, spans.values()).may_be_met(pools, above):
+            return set()
+        return {key for key, each in spans.items() if each.may_be_met(pools, above)}
 
-    def _merge_ranges(self) -> dict[int, _Span]:
+    def _merge_ranges(self) -> dict[int, Span]:
         """The ranges of all groups, each as wide as the widest of its orders."""
-        merged: dict[int, _Span] = {}
-        for group in self._groups:
-            for key, each in group.ranges.items():
-                least = each.entries[0][0]
-                span = merged.get(key)
-                merged[key] = (
-                    _Span(each.low, each.high, least)
-                    if span is None
-                    else _Span(min(span[0], each.low), max(span[1], each.high), min(span[2], least))
-                )
-        return merged
+        if self._spans is None:
+            self._spans = {}
+            for group in self._groups:
+                for key, each in group.ranges.items():
+                    span = Span(each.low, each.high, each.entries[0][0])
+                    known = self._spans.get(key)
+                    self._spans[key] = span if known is None else span.merge(known)
+        return self._spans
+
+    def start_market(self, slot: int, pools_count: int) -> None:
+        """A market of a slot is judged: who joins from now on has its pools in the own mark."""
+        if self._has_joined:  # without a market that all have seen
+            self._floor = ()
+        self._has_joined, self._is_judging = False, True
+        self._slot, self._stored_slot = slot, self._joined_slot
+        self._first, self._last = self._last + 1, self._last + pools_count
 
     def add_market(self, pools: Sequence[PeakPool]) -> bool:
-        """Remember what pays any order more than before; returns whether the peaks changed."""
-        if not self._groups:
-            return False
-        newest = self._groups[-1].since
-        seen = [peak for peak in self.peaks if peak.number > newest]
-        market = (Peak(self._last + 1 + i, pool) for i, pool in enumerate(pools))
+        """Remember what pays any order more than before; returns whether the peaks changed.
+
+        The market is the one that ``start_market`` has told, and the orders that it may have met,
+        or that have begun to follow the price by it, have observed it.
+        """
+        market = [Peak(self._first + i, pool) for i, pool in enumerate(pools)]
+        added = self._find_higher(market)
         spans = self._merge_ranges().values()
-        added = [each for each in market if not any(_covers(peak, each, spans) for peak in seen)]
-        if not added:
-            return False
         kept = [
             peak for peak in self.peaks if not any(_covers(each, peak, spans) for each in added)
         ]
         has_lost = len(kept) < len(self.peaks)
         self.peaks = [*kept, *added]
-        self._last = added[-1].number
-        if has_lost:
+        self._is_judging = False
+        if has_lost or self._has_joined:
             self._merge_groups()
-        return True
+        if self._has_joined:
+            is_later = all(each.pool.slot > self._stored_slot for each in added)
+            self._floor, self._has_joined = market if is_later else (), False
+        return bool(added)
+
+    def _find_higher(self, market: Sequence[Peak]) -> list[Peak]:
+        """The pools of a market that pay more than the marks of those who have not observed it.
+
+        More than what another process knows of these marks, too.
+        """
+        before = [group for group in self._groups if group.since < self._first]
+        if not before:
+            return []
+        newest, spans = before[-1].since, self._merge_ranges().values()
+        later = (peak for peak in self.peaks if peak.pool.slot > self._stored_slot)
+        known = [*self._floor, *(peak for peak in later if peak.number > newest)]
+        return [each for each in market if not any(_covers(peak, each, spans) for peak in known)]
 
     def list_excess(self) -> list[UUID]:
         """The orders whose marks have to be stored as numbers, so that peaks can be forgotten.
@@ -238,23 +232,25 @@ class TrailingOrders:
         """The place of the group of an order: the last that began no later than it joined."""
         return bisect_right(self._groups, joined, key=lambda group: group.since) - 1
 
-    def _has_peak(self, since: int, until: int) -> bool:
+    def _is_divided(self, since: int, until: int) -> bool:
         """Whether one group has seen a peak that another has not: else they are the same.
 
-        A group of orders that joined at several times must not be divided: none would be found.
+        The market that is judged may become such a peak. A group of orders that joined at several
+        times must not be divided: none would be found.
         """
-        return any(since < peak.number <= until for peak in self.peaks)
+        is_between = self._is_judging and since < self._first <= until
+        return is_between or any(since < peak.number <= until for peak in self.peaks)
 
     def _merge_groups(self) -> None:
         """Merge the groups between which no peak is left."""
         numbers = [peak.number for peak in self.peaks]
-        merged: list[_Group] = []
+        merged: list[PeakGroup] = []
         for group in self._groups:
             last = merged[-1] if merged else None
             if last is not None and bisect_right(numbers, last.since) == bisect_right(
                 numbers, group.since
             ):
-                if _count(last) < _count(group):
+                if len(last) < len(group):
                     group.merge(last)
                     last.ranges = group.ranges
                 else:
@@ -264,16 +260,8 @@ class TrailingOrders:
         self._groups = merged
 
 
-def _covers(peak: Peak, other: Peak, spans: Iterable[_Span]) -> bool:
+def _covers(peak: Peak, other: Peak, spans: Iterable[Span]) -> bool:
     """Whether a peak pays every amount of some spans what another pays, or more."""
     return peak.pool.pays_at_least(other.pool) or all(
         find_trail([peak], [other], each.low, each.high) == 0 for each in spans
     )
-
-
-def _count(group: _Group) -> int:
-    return sum(len(each.entries) for each in group.ranges.values())
-
-
-def _find_range(amount: int) -> int:
-    return amount.bit_length() >> _SIZE_BITS

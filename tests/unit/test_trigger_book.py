@@ -224,14 +224,12 @@ def test_another_process_goes_on_with_the_same_marks(
     path: list[tuple[int, int, list[tuple[int, int, int]], bool]], kept: int
 ) -> None:
     """It has what is durable: the first mark of each order with its slot, and the peaks."""
-    book, reference = TriggerBook(), TriggerBook()
+    book, reference, texts = TriggerBook(), TriggerBook(), "[]"
     stored: dict[UUID, tuple[PriceRatio | None, int]] = {}
     prices = [100_000, 100_000]
     for slot, (raydium_bps, meteora_bps, wanted, _) in enumerate(path):
         if slot == kept:
-            texts = encode_peaks(book.peaks)
-            waiting = list(book)
-            book = TriggerBook()
+            waiting, book = list(book), TriggerBook()
             book.restore_peaks(decode_peaks(texts, SOL))
             for order in waiting:
                 mark, mark_slot = stored.get(order.id, (None, None))
@@ -256,6 +254,8 @@ def test_another_process_goes_on_with_the_same_marks(
         assert {each.order.id for each in update.met} == {each.order.id for each in expected.met}
         for order in update.raised:
             stored[order.id] = order.state.high_water, slot
+        if update.has_new_peaks:
+            texts = encode_peaks(book.peaks)
         assert {each.id: book.get_state(each.id).high_water for each in book} == {
             each.id: reference.get_state(each.id).high_water for each in reference
         }

@@ -115,7 +115,7 @@ class PoolPricing:
         )
 
     def _is_like(self, other: PoolPricing) -> bool:
-        """Whether nothing but price, fee and reserves differs, and all that was open is so."""
+        """Whether nothing but price, fee and reserves differs, and it is open if the other is."""
         s, o = self.state, other.state
         return (
             s.status == o.status
@@ -124,7 +124,7 @@ class PoolPricing:
             and s.compounding_fee_bps == o.compounding_fee_bps
             and s.activation_point == o.activation_point
             and s.activation_type == o.activation_type
-            and self._get_point() >= other._get_point()
+            and self._get_point() >= min(other._get_point(), o.activation_point)
             and max(s.total_protocol_fee_a, s.total_protocol_fee_b) < _FAR_FROM_OVERFLOW
             and max(s.protocol_fee_a, s.protocol_fee_b) < _FAR_FROM_OVERFLOW
         )

@@ -136,7 +136,7 @@ class CpmmPool:
     def pays_at_least(self, other: CpmmPool, mint_in: Pubkey) -> bool:
         """Whether less lies on the side of the token in, more on the other, at the same fees.
 
-        ⌊y · a / (x + a)⌋ falls with x and rises with y.
+        ⌊y · a / (x + a)⌋ falls with x and rises with y. Once it is open, its time does not matter.
         """
         ours, theirs = self._find_direction(mint_in), other._find_direction(mint_in)
         i = ours.index_in
@@ -147,7 +147,7 @@ class CpmmPool:
             and other.has_flat_fee(mint_in)
             and self.state.status == other.state.status
             and self.state.open_time == other.state.open_time
-            and self.clock.unix_time >= other.clock.unix_time
+            and self.clock.unix_time >= min(other.clock.unix_time, other.state.open_time)
             and 0 < ours.reserve_in <= theirs.reserve_in
             and ours.reserve_out >= theirs.reserve_out
             and self.sides[i].balance <= other.sides[i].balance

@@ -1,0 +1,1 @@
+"""Trailing stops, grouped so that many are judged together."""
