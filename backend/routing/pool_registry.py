@@ -163,6 +163,8 @@ class PoolRegistry:
             self._finder.forget(oldest.mints)
         mints = sort_pair(mint_a, mint_b)
         pair = _Pair(mints, PairPools([*self._pinned[mints], *self._derive(mints)]))
+        if not self._searches and not self._pinned[mints]:
+            pair.look_at = float("inf")  # there is nothing to choose between
         self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
         return pair
 
@@ -186,8 +188,9 @@ class PoolRegistry:
 
     async def _look(self, pair: _Pair, read: PoolRead) -> None:
         """Find the pools of a pair, and judge them. Raises ``Transient``."""
-        with suppress(Transient):  # what other processes have found is not necessary
-            await self._finder.load([pair.mints])
+        if self._searches:
+            with suppress(Transient):  # what other processes have found is not necessary
+                await self._finder.load([pair.mints])
         await self._judge(pair, read)
         if self._searches and await self._search(pair):
             await self._judge(pair, read)

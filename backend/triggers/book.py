@@ -190,7 +190,7 @@ class TriggerBook:
             return update
         followed = market.select_followed()
         pools = followed.list_peak_pools() if market.is_complete else None
-        self._trailing.start_market(0 if pools is None else len(pools))
+        self._trailing.start_market(market.slot, 0 if pools is None else len(pools))
         for order_id in sorted(self._find_candidates(market, pools)):
             order = self._orders[order_id]
             if needs_best_price(order.condition) and not market.is_complete:

@@ -41,6 +41,9 @@ class TrailingOrders:
         """Whether an order has joined since a market was added: the floor may pay it more."""
         self._is_judging = False
         """Whether a market is judged that was not added yet."""
+        self._slot = self._joined_slot = self._stored_slot = 0
+        """The slots of the newest market, of the newest mark, and of that before the market: other
+        processes take no peak of such a slot for later than the mark."""
         self._spans: dict[int, Span] | None = None
         self.peaks: list[Peak] = []
 
@@ -63,6 +66,7 @@ class TrailingOrders:
         What came before is in the mark of the order itself.
         """
         self._has_joined = True
+        self._joined_slot = max(self._joined_slot, self._slot, mark_slot or 0)
         self._spans = None
         since = self._last
         if mark_slot is not None:
@@ -151,11 +155,12 @@ class TrailingOrders:
                     self._spans[key] = span if known is None else span.merge(known)
         return self._spans
 
-    def start_market(self, pools_count: int) -> None:
-        """A market of so many pools is judged: who joins from now on has it in the own mark."""
+    def start_market(self, slot: int, pools_count: int) -> None:
+        """A market of a slot is judged: who joins from now on has its pools in the own mark."""
         if self._has_joined:  # without a market that all have seen
             self._floor = ()
         self._has_joined, self._is_judging = False, True
+        self._slot, self._stored_slot = slot, self._joined_slot
         self._first, self._last = self._last + 1, self._last + pools_count
 
     def add_market(self, pools: Sequence[PeakPool]) -> bool:
@@ -176,16 +181,21 @@ class TrailingOrders:
         if has_lost or self._has_joined:
             self._merge_groups()
         if self._has_joined:
-            self._floor, self._has_joined = market, False
+            is_later = all(each.pool.slot > self._stored_slot for each in added)
+            self._floor, self._has_joined = market if is_later else (), False
         return bool(added)
 
     def _find_higher(self, market: Sequence[Peak]) -> list[Peak]:
-        """The pools of a market that pay more than the marks of those who have not observed it."""
+        """The pools of a market that pay more than the marks of those who have not observed it.
+
+        More than what another process knows of these marks, too.
+        """
         before = [group for group in self._groups if group.since < self._first]
         if not before:
             return []
         newest, spans = before[-1].since, self._merge_ranges().values()
-        known = [*self._floor, *(peak for peak in self.peaks if peak.number > newest)]
+        later = (peak for peak in self.peaks if peak.pool.slot > self._stored_slot)
+        known = [*self._floor, *(peak for peak in later if peak.number > newest)]
         return [each for each in market if not any(_covers(peak, each, spans) for peak in known)]
 
     def list_excess(self) -> list[UUID]:

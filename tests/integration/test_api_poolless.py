@@ -66,7 +66,7 @@ async def open_poolless_api(
     async with (
         run_node(data_dir) as node,
         run_node_proxy(node) as proxy,
-        open_api(database_url, redis_url, solana_rpc_url=proxy.url) as api,
+        open_api(database_url, redis_url, solana_rpc_url=proxy.url, pool_search_s=0) as api,
     ):
         proxy.rule = hide_pools
         yield PoollessApi(api, proxy, hidden, reads)
