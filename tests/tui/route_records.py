@@ -69,6 +69,10 @@ SINGLE: Final[Record] = {
     "venueFees": [{"token": "SOL", "amount": "0.01"}],
 }
 """All in the pool that pays most alone."""
+LONE: Final[Record] = {
+    name: SINGLE[name] for name in ("dex", "program", "pool", "quotes", "minAmountOut", "venueFees")
+}
+"""The same without legs: the quote of its pool says all of one."""
 SPLIT: Final[Record] = {
     **SINGLE,
     **{name: QUOTES[0][name] for name in ("dex", "program", "pool")},

@@ -61,9 +61,7 @@ class Swap:
     @property
     def venue_keys(self) -> str:
         """The exchange and the program of each leg: ``raydium/clmm meteora/dlmm``."""
-        if self.route is None or not self.route.leg_venues:
-            return self.dex or ""
-        return join_keys(self.route.leg_venues)
+        return self.dex or "" if self.route is None else join_keys(self.route.venues)
 
     @property
     def price(self) -> Decimal | None:

@@ -66,7 +66,7 @@ def describe_field(order: Order, field: str) -> str | None:
         case "tx":
             return order.tx_hash
         case "pools":
-            venues = () if order.route is None else order.route.leg_venues
+            venues = () if order.route is None else order.route.venues
             return "\n".join(venue.pool for venue in venues) or None
         case _:
             return json.dumps(order_to_record(order), indent=2)

@@ -134,8 +134,9 @@ export class Order {
 
   /** The exchange and the program of each leg: `raydium/clmm meteora/dlmm`. */
   get venueKeys() {
-    if (this.legCount === 0) return this.dex ?? "";
-    return this.route.legVenues.map(({ key }) => key).join(" ");
+    if (this.route === null) return this.dex ?? "";
+    const venues = this.legCount > 0 ? this.route.legVenues : [this.route.mainVenue];
+    return venues.map(({ key }) => key).join(" ");
   }
 
   /** The executed price in quote tokens per base token, as decimal text. */

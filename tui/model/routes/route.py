@@ -74,6 +74,11 @@ class Route:
         return self.venue if self.venue.program or chosen is None else self._quoted[chosen]
 
     @property
+    def venues(self) -> tuple[Venue, ...]:
+        """The venues of all legs: of one leg, a record may have only that of its quote."""
+        return self.leg_venues or (self.main_venue,)
+
+    @property
     def legs(self) -> tuple[Leg, ...]:
         """The swaps of the transaction, in their order."""
         return tuple(map(unpack_leg, self.leg_venues, self._legs.split("\n")))
