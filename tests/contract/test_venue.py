@@ -204,20 +204,6 @@ def test_an_open_pool_pays_at_least_what_a_lower_one_pays_whichever_is_newer(
     assert not other.pays_at_least(one, SOL)
 
 
-@pytest.mark.parametrize(
-    ("one_at", "other_at", "pays_at_least"),
-    [(1_000, 1_001, True), (1_001, 1_000, True), (999, 1_001, False)],
-)
-def test_an_open_pool_pays_at_least_what_a_lower_one_pays_whichever_is_newer(
-    case: Case, one_at: int, other_at: int, *, pays_at_least: bool
-) -> None:
-    pool = case.create_pool(open_time=1_000)
-    one = pool.with_clock(replace(NOW, unix_time=one_at))
-    other = pool.with_clock(replace(NOW, unix_time=other_at)).with_price(SOL, 99, 1_000)
-    assert one.pays_at_least(other, SOL) == pays_at_least
-    assert not other.pays_at_least(one, SOL)
-
-
 def test_an_instruction_that_is_no_such_swap_is_refused(case: Case) -> None:
     pool = case.create_pool()
     trader = SwapAccounts(Pubkey.new_unique(), Pubkey.new_unique(), Pubkey.new_unique())
