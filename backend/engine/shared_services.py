@@ -16,7 +16,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
+from solders.pubkey import Pubkey
 
+from backend.chain.lookup_tables import LookupTables
 from backend.chain.rpc.call_limiter import CallLimits
 from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
 from backend.chain.subscriptions.address import choose_websocket_url
@@ -67,6 +69,7 @@ class SharedServices:
     rpc: RpcClient
     subscriptions: NodeSubscriptions | None
     launches: LaunchServices
+    tables: LookupTables
     router: Router
     balances: WalletBalances
     broker: StreamBroker
@@ -95,12 +98,14 @@ async def open_shared_services(
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(pool, rpc)
+        tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         router = build_router(
             settings,
             balances,
             subscriptions,
             PoolFinder(VENUES, rpc, FoundPools(pool)),
             LaunchRouter(launches.finder, launches.reader),
+            tables,
         )
         feed = Feed(pool)
         journal_id = await wait_for_server(
@@ -110,7 +115,8 @@ async def open_shared_services(
         broker = StreamBroker(redis_address, consumer=_name_consumer())
         stack.push_async_callback(broker.shutdown)
         await broker.startup()
-        await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
+        runs = (tables.run, router.run, notifier.run, broker.run)
+        await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(
             settings,
             launches.tokens,
@@ -119,6 +125,7 @@ async def open_shared_services(
             rpc,
             subscriptions,
             launches,
+            tables,
             router,
             balances,
             broker,
