@@ -46,6 +46,11 @@ _TRANSIENT_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "ComputationalBudgetExceeded": ("out_of_compute", "the compute limit was too low"),
     "ProgramFailedToComplete": ("out_of_compute", "the program ran out of compute or memory"),
     "AccountInUse": ("node_busy", "an account was locked by another transaction"),
+    "AddressLookupTableNotFound": ("lookup_table_unknown", "the node does not know a lookup table"),
+    "InvalidAddressLookupTableIndex": (
+        "lookup_table_unknown",
+        "the node's state of a lookup table is older than the transaction",
+    ),
     "ClusterMaintenance": ("node_busy", "the cluster is under maintenance"),
     "WouldExceedMaxBlockCostLimit": ("node_busy", "the block was full"),
     "WouldExceedMaxAccountCostLimit": ("node_busy", "the block was full for an account"),
@@ -63,7 +68,8 @@ def read_fill(landed: LandedTransaction, owner: Pubkey, mint_out: Pubkey) -> Fil
     """Read what ``owner`` received of ``mint_out`` from a successful swap.
 
     For a token this is the change of the balances of that mint and owner. SOL arrives unwrapped,
-    in the account that also pays the fee: the difference of lamports, plus the fee.
+    in the account that also pays the fee: the difference of lamports, plus the fee. Lamports are in
+    the order of the message's own accounts, of which the owner is one, and those of lookup tables.
     """
     if mint_out == NATIVE_MINT:
         keys = VersionedTransaction.from_bytes(landed.wire).message.account_keys

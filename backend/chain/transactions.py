@@ -17,6 +17,7 @@ from hashlib import blake2s
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
@@ -25,6 +26,7 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 
+from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
 from backend.chain.wallet import Wallet
 from backend.domain.errors import Rejected
@@ -42,8 +44,6 @@ from backend.venues.spl import (
 )
 from backend.venues.venue import Pool, SwapAccounts
 
-WIRE_BYTES_MAX: Final = 1_232
-"""The largest transaction that fits a packet."""
 LEG_COMPUTE_UNITS: Final = 60_000
 """What one more swap of a transaction takes at most, besides its arrays of ticks or bins."""
 _ARRAYS_COMPUTE_UNITS: Final = 100_000
@@ -127,33 +127,51 @@ def derive_wrap_seed(order_id: UUID, attempt: int) -> str:
 
 
 def build_swap(
-    swap: SwapParameters, owner: Pubkey, recent: Blockhash, budget: ComputeBudget
+    swap: SwapParameters,
+    owner: Pubkey,
+    recent: Blockhash,
+    budget: ComputeBudget,
+    tables: Sequence[AddressLookupTableAccount] = (),
 ) -> UnsignedTransaction:
     """Build the transaction of a swap; it can land up to the blockhash's last height.
 
     The limit of the budget is that of one swap; others, and arrays of ticks or bins, add to it.
-    Raises ``Rejected`` (``transaction_too_large``) if it exceeds a packet.
+    Raises ``Rejected`` (``transaction_too_large``) if it exceeds a packet, also with lookup tables,
+    or names too many accounts.
     """
     assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
-    message = MessageV0.try_compile(
-        owner, _build_instructions(swap, owner, budget), [], recent.hash
-    )
+    instructions = _build_instructions(swap, owner, budget)
+    message = compile_message(owner, instructions, recent.hash, tables)
     _check_programs(message)
-    transaction = UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
-    size = len(transaction.wire)
-    if size > WIRE_BYTES_MAX:
-        raise Rejected(
-            "transaction_too_large", f"the transaction has {size} bytes of {WIRE_BYTES_MAX}"
-        )
-    return transaction
+    if excess := find_excess(message):
+        raise Rejected("transaction_too_large", excess)
+    return UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
 
 
 def measure_swap(legs: Sequence[SwapLeg], mint_in: Pubkey, mint_out: Pubkey) -> int:
     """Measure the bytes of the transaction that swaps these legs, whoever signs it."""
+    return measure_message(_compile_swap(legs, mint_in, mint_out))
+
+
+def fits_transaction(
+    legs: Sequence[SwapLeg],
+    mint_in: Pubkey,
+    mint_out: Pubkey,
+    tables: Sequence[AddressLookupTableAccount] = (),
+) -> bool:
+    """Whether one transaction can swap these legs, whoever signs it."""
+    return find_excess(_compile_swap(legs, mint_in, mint_out, tables)) is None
+
+
+def _compile_swap(
+    legs: Sequence[SwapLeg],
+    mint_in: Pubkey,
+    mint_out: Pubkey,
+    tables: Sequence[AddressLookupTableAccount] = (),
+) -> MessageV0:
     swap = SwapParameters(legs, mint_in, mint_out, _SOME_SEED)
     instructions = _build_instructions(swap, _SOME_OWNER, ComputeBudget())
-    message = MessageV0.try_compile(_SOME_OWNER, instructions, [], Hash.default())
-    return len(_SIGNATURE_COUNT + _NO_SIGNATURE + _V0_PREFIX + bytes(message))
+    return compile_message(_SOME_OWNER, instructions, Hash.default(), tables)
 
 
 @lru_cache(_CACHE_MAX)
@@ -165,6 +183,7 @@ def derive_token_address(
 
 
 def _check_programs(message: MessageV0) -> None:
+    # The index of a program in a lookup table would be beyond the keys: such a message is refused.
     keys = message.account_keys
     called = {keys[instruction.program_id_index] for instruction in message.instructions}
     assert called <= _ALLOWED_PROGRAMS, f"refusing to sign a call of {called - _ALLOWED_PROGRAMS}"

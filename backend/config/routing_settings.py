@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Annotated, Final
+
 from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
+from solders.pubkey import Pubkey
+
+LOOKUP_TABLES_MAX: Final = 16
+"""Most lookup tables that a process reads."""
 
 
 class RoutingSettings(BaseSettings):
@@ -35,3 +42,25 @@ class RoutingSettings(BaseSettings):
         description="Path of a TOML file with two lists of pool addresses: `pin` for pools that are"
         " always quoted, `exclude` for pools that never are.",
     )
+    lookup_tables: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses of address lookup tables, separated by commas, that name accounts of"
+        " pools: with them, a transaction has room for more pools of an order. One that does not"
+        " exist, or is deactivated, is not used. `up --pools many` sets that of its own node.",
+    )
+
+
+def check_lookup_tables(setting: str | Sequence[str]) -> tuple[str, ...]:
+    """The addresses of a setting, each once. Raises ``ValueError`` with the entry."""
+    if not setting:
+        return ()
+    entries = setting.split(",") if isinstance(setting, str) else setting
+    for number, entry in enumerate(entries, start=1):
+        try:
+            Pubkey.from_string(entry.strip())
+        except ValueError:
+            raise ValueError(f"entry {number} is no address in base58") from None
+    addresses = tuple(dict.fromkeys(entry.strip() for entry in entries))
+    if len(addresses) > LOOKUP_TABLES_MAX:
+        raise ValueError(f"there are {len(addresses)} tables, {LOOKUP_TABLES_MAX} are possible")
+    return addresses

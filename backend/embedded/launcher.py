@@ -37,6 +37,7 @@ from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import name_command, wait_for_server
 from backend.simulator.options import POOL_SETS
+from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
@@ -165,8 +166,14 @@ class _StagePlan:
             return {**self.env, "SOLANA_RPC_URL": self.settings.solana_rpc_url}
         url = get_reachable_url(ready["chain"])
         socket_url = self.settings.rpc_ws_url or url.replace("http", "ws", 1)
-        name = get_variable_name("rpc_ws_url")
-        return {**self.env, "SOLANA_RPC_URL": url, name: socket_url}
+        env = {
+            **self.env,
+            "SOLANA_RPC_URL": url,
+            get_variable_name("rpc_ws_url"): socket_url,
+        }
+        if self.pools == "many" and not self.settings.lookup_tables:
+            env[get_variable_name("lookup_tables")] = str(NODE_TABLE)
+        return env
 
 
 async def _supervise_plan(

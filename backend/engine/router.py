@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from solders.pubkey import Pubkey
 
+from backend.chain.lookup_tables import LookupTables
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.routing.launch_router import LaunchRouter
@@ -29,8 +30,9 @@ def build_router(
     subscriptions: NodeSubscriptions | None,
     finder: PoolFinder,
     launches: LaunchRouter,
+    tables: LookupTables,
 ) -> Router:
-    """Build the router; ``finder`` finds the pools of all venues.
+    """Build the router; ``finder`` finds the pools of all venues, transactions can use ``tables``.
 
     Raises ``ConfigurationError`` if the file of pools cannot be used.
     """
@@ -53,7 +55,9 @@ def build_router(
         subscribed=subscribed,
         launches=launches,
         splitter=Splitter(
-            legs_max=settings.route_legs_max, unit_price=settings.priority_fee_microlamports
+            legs_max=settings.route_legs_max,
+            unit_price=settings.priority_fee_microlamports,
+            tables=tables,
         ),
     )
 

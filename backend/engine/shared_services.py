@@ -16,7 +16,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
+from solders.pubkey import Pubkey
 
+from backend.chain.lookup_tables import LookupTables
 from backend.chain.rpc.call_limiter import CallLimits
 from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
 from backend.chain.subscriptions.address import choose_websocket_url
@@ -72,6 +74,7 @@ class SharedServices:
     rpc: RpcClient
     subscriptions: NodeSubscriptions | None
     launches: LaunchServices
+    tables: LookupTables
     router: Router
     balances: WalletBalances
     broker: StreamBroker
@@ -92,24 +95,22 @@ async def open_shared_services(
     redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
     rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
     async with AsyncExitStack() as stack:
-        await check_redis(redis := await stack.enter_async_context(open_redis(redis_address)))
+        redis = await _open_redis(stack, redis_address)
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
         rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(pool, rpc)
+        tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         finder = PoolFinder(VENUES, rpc, FoundPools(pool))
-        router = build_router(settings, balances, subscriptions, finder, launches.router)
+        router = build_router(settings, balances, subscriptions, finder, launches.router, tables)
         feed = Feed(pool)
-        journal_id = await wait_for_server(
-            "PostgreSQL", feed.read_journal_id, away=(Transient,), stop=stop
-        )
+        journal_id = await _read_journal_id(feed, stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
-        broker = StreamBroker(redis_address, consumer=_name_consumer())
-        stack.push_async_callback(broker.shutdown)
-        await broker.startup()
-        await stack.enter_async_context(run_in_background(router.run, notifier.run, broker.run))
+        broker = await _open_broker(stack, redis_address)
+        runs = (tables.run, router.run, notifier.run, broker.run)
+        await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(
             settings,
             launches.tokens,
@@ -118,6 +119,7 @@ async def open_shared_services(
             rpc,
             subscriptions,
             launches,
+            tables,
             router,
             balances,
             broker,
@@ -125,6 +127,24 @@ async def open_shared_services(
             journal_id,
             notifier,
         )
+
+
+async def _open_redis(stack: AsyncExitStack, address: RedisAddress) -> Redis:
+    redis = await stack.enter_async_context(open_redis(address))
+    await check_redis(redis)
+    return redis
+
+
+async def _read_journal_id(feed: Feed, stop: asyncio.Event | None) -> UUID:
+    read = feed.read_journal_id
+    return await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
+
+
+async def _open_broker(stack: AsyncExitStack, address: RedisAddress) -> StreamBroker:
+    broker = StreamBroker(address, consumer=_name_consumer())
+    stack.push_async_callback(broker.shutdown)
+    await broker.startup()
+    return broker
 
 
 def _name_consumer() -> str:

@@ -178,6 +178,7 @@ def _build_submitter(
         preflight=wallet.address != create_paper_wallet().address,
         history_wait_s=settings.history_wait_s,
         notifications=shared.subscriptions,
+        tables=shared.tables,
     )
 
 

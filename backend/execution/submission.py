@@ -12,6 +12,7 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
+from backend.chain.lookup_tables import LookupTables
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.results import Blockhash, SimulationResult
@@ -45,7 +46,8 @@ _NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
 class TransactionSubmitter:
     """Signs, sends and watches the transactions of one wallet; ``run`` must be running.
 
-    ``has_preflight`` is whether ``sign`` simulates the transaction on the node.
+    ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
+    lookup tables that transactions can use.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class TransactionSubmitter:
         preflight: bool,
         history_wait_s: float,
         notifications: NodeNotifications | None = None,
+        tables: LookupTables | None = None,
     ) -> None:
+        self._tables = tables
         self._node = node
         self._wallet = wallet
         self._budget = budget
@@ -104,7 +108,8 @@ class TransactionSubmitter:
             derive_wrap_seed(order_id, attempt),
         )
         blockhash = await self._blockhash.get()
-        unsigned = build_swap(swap, self._wallet.address, blockhash, self._budget)
+        tables = self._tables.usable if self._tables is not None else ()
+        unsigned = build_swap(swap, self._wallet.address, blockhash, self._budget, tables)
         if self.has_preflight:
             simulation = await self._node.simulate_transaction(
                 unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)

@@ -8,9 +8,16 @@ from functools import cached_property
 from operator import is_
 from typing import Final
 
+from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.pubkey import Pubkey
 
-from backend.chain.transactions import LEG_COMPUTE_UNITS, WIRE_BYTES_MAX, SwapLeg, measure_swap
+from backend.chain.lookup_tables import LookupTables
+from backend.chain.transactions import (
+    LEG_COMPUTE_UNITS,
+    SwapLeg,
+    fits_transaction,
+    measure_swap,
+)
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Quote, best_quote
@@ -83,13 +90,17 @@ class Splitter:
     """Finds what several pools pay together, if that is more than one of them pays.
 
     ``unit_price`` is that of the compute units, in micro-lamports: a leg has to bring more than it
-    costs, as far as that can be told in the token out.
+    costs, as far as that can be told in the token out. ``tables`` are the lookup tables that its
+    transaction can use.
     """
 
-    def __init__(self, *, legs_max: int, unit_price: int) -> None:
+    def __init__(
+        self, *, legs_max: int, unit_price: int, tables: LookupTables | None = None
+    ) -> None:
         assert 1 <= legs_max <= LEGS_MAX
         self._legs_max = legs_max
         self._leg_lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
+        self._tables = tables
         self._curves: OrderedDict[_Direction, _PairCurves] = OrderedDict()
 
     def split(
@@ -107,7 +118,8 @@ class Splitter:
         if not pair.may_gain(quotes):
             return None
         leg_cost = self._compute_leg_cost(terms, quotes)
-        split = _find_fitting(pair, terms, legs_max, leg_cost)
+        tables = self._tables.usable if self._tables is not None else ()
+        split = _find_fitting(pair, terms, legs_max, leg_cost, tables)
         if split is None:
             return None
         single = best_quote(quotes).amount_out if quotes else 0
@@ -134,7 +146,11 @@ class Splitter:
 
 
 def _find_fitting(
-    pair: _PairCurves, terms: OrderTerms, legs_max: int, leg_cost: int
+    pair: _PairCurves,
+    terms: OrderTerms,
+    legs_max: int,
+    leg_cost: int,
+    tables: Sequence[AddressLookupTableAccount],
 ) -> Split | None:
     """The best split over several pools that fits a transaction, as far as a few tries tell.
 
@@ -150,19 +166,26 @@ def _find_fitting(
         )
         if split is None or len(split.parts) < 2:
             return None
-        if _measure(terms, split.parts) <= WIRE_BYTES_MAX:
+        if fits_transaction(*_build_legs(terms, split.parts), tables):
             return split
         legs_max = min(legs_max, len(split.parts))
         if legs_max > 2:
             legs_max -= 1
         else:
-            largest = max(split.parts, key=lambda part: _measure(terms, [part])).pool
+            largest = max(split.parts, key=lambda part: _measure(terms, part)).pool
             pools = [pool for pool in pools if pool is not largest]
     return None
 
 
-def _measure(terms: OrderTerms, parts: Sequence[SplitPart]) -> int:
-    """The bytes of the transaction that swaps some parts."""
+def _measure(terms: OrderTerms, part: SplitPart) -> int:
+    """The bytes of the transaction that swaps one part."""
+    return measure_swap(*_build_legs(terms, [part]))
+
+
+def _build_legs(
+    terms: OrderTerms, parts: Sequence[SplitPart]
+) -> tuple[list[SwapLeg], Pubkey, Pubkey]:
+    """The legs that swap some parts, and their two mints."""
     mint_in, mint_out = (Pubkey.from_string(t.mint) for t in (terms.token_in, terms.token_out))
     legs = [SwapLeg(part.pool, part.quote.amount_in, part.quote.amount_out) for part in parts]
-    return measure_swap(legs, mint_in, mint_out)
+    return legs, mint_in, mint_out

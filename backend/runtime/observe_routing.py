@@ -36,6 +36,11 @@ def pinned_pool_unknown(address: str) -> None:
     _log.error("pinned pool is unknown", pool=address)
 
 
+def lookup_table_ignored(address: str, reason: str) -> None:
+    """A configured address lookup table cannot be used."""
+    _log.error("lookup table ignored", table=address, reason=reason)
+
+
 def route_chosen(legs: int) -> None:
     """A route was chosen for an order."""
     _routes.labels(str(legs)).inc()

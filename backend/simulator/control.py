@@ -43,7 +43,6 @@ from backend.simulator.launch_control import (
 )
 from backend.simulator.node import SimulatorNode
 from backend.simulator.programs import token
-from backend.simulator.wire.transaction_parser import parse_transaction
 from backend.venues.spl import SYSTEM_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account
 
@@ -209,11 +208,10 @@ class ControlHandler:
         parameters = _parse_body(ForkRequest, body)
         transactions = self._node.chain.roll_back(parameters.blocks)
         if parameters.reland:
-            now = self._node.chain.clock.time()
+            chain = self._node.chain
+            due_at = chain.clock.next_slot_time(chain.clock.time())
             for wire in transactions:
-                self._node.block_producer.enqueue(
-                    parse_transaction(wire), self._node.chain.clock.next_slot_time(now)
-                )
+                self._node.block_producer.enqueue(chain.parse_transaction(wire), due_at)
         return {"forgotten": len(transactions), **self._save_clock_state()}
 
     def _save_clock_state(self) -> JsonObject:

@@ -81,6 +81,22 @@ async def test_an_order_looks_the_same_through_every_interface(data_dir: Path) -
         assert str(row["amount_out"]) == entry["amount_out"]
 
 
+async def test_with_many_pools_a_large_order_is_split_over_all_programs(data_dir: Path) -> None:
+    async with (
+        asyncio.timeout(START_TIMEOUT_S),
+        run_up(data_dir, *INSTANT, "--pools", "many") as up,
+    ):
+        legs: list[Json] = []
+        while len(legs) < 3:  # the pools of a pair are looked for once it is quoted
+            accepted = await post_order(up, {**ORDER, "amount": 80_000})
+            events = await receive_all(up, accepted["ws_url"])
+            assert [event["status"] for event in events] == HAPPY_PATH
+            legs = events[2].get("legs", [])
+        assert {leg["program"] for leg in legs} & {"clmm", "dlmm"}, "they need a lookup table"
+        entry = await up.control(f"ledger/{events[-1]['txHash']}")
+        assert len(entry["swaps"]) == len(legs)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_it_stops_when_asked_and_leaves_no_process(
     data_dir: Path, number: signal.Signals

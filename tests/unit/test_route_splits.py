@@ -10,9 +10,9 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from backend.chain.messages import WIRE_BYTES_MAX
 from backend.chain.rpc.results import Blockhash
 from backend.chain.transactions import (
-    WIRE_BYTES_MAX,
     ComputeBudget,
     SwapLeg,
     SwapParameters,

@@ -15,10 +15,10 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
+from backend.chain.messages import WIRE_BYTES_MAX
 from backend.chain.outcomes import classify_onchain_error, read_fill
 from backend.chain.rpc.results import Blockhash, LandedTransaction, TokenBalance
 from backend.chain.transactions import (
-    WIRE_BYTES_MAX,
     ComputeBudget,
     SwapLeg,
     SwapParameters,

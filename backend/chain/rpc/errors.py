@@ -46,6 +46,9 @@ HISTORY_UNAVAILABLE: Final = "history_unavailable"
 _SIGNATURE_FAILED: Final = -32003
 _INVALID_PARAMS: Final = -32602
 
+_LOOKUP_FAILURE: Final = "address table"
+_TABLE_UNKNOWN: Final = "lookup_table_unknown"
+
 _READ_CODES: Final[Mapping[int, str]] = {
     429: "rate_limited",
     -32429: "rate_limited",
@@ -75,6 +78,8 @@ def classify_http_status(status: int) -> ReadFailure:
 
 def classify_read_error(code: int, message: str) -> EngineError:
     """Classify a JSON-RPC error of a read."""
+    if _is_lookup_failure(code, message):
+        return Transient(_TABLE_UNKNOWN, f"the node refuses the lookup tables: {message}")
     if code in _REQUEST_ERRORS:
         return Rejected("node_refused", f"the node refuses the request ({code}): {message}")
     name = _get_failure_name(code, message)
@@ -85,10 +90,17 @@ def classify_send_error(code: int, message: str) -> EngineError:
     """Classify a JSON-RPC error of a send, other than a failed preflight."""
     if code == _SIGNATURE_FAILED:
         return Rejected("signature_failure", f"the node refuses the signature: {message}")
+    if _is_lookup_failure(code, message):
+        return SendOutcomeUnknown(_TABLE_UNKNOWN, f"the node refuses the lookup tables: {message}")
     if code == _INVALID_PARAMS:
         return Rejected("invalid_transaction", f"the node cannot read the transaction: {message}")
     name = _get_failure_name(code, message)
     return SendOutcomeUnknown(name, f"the node reports ({code}): {message}")
+
+
+def _is_lookup_failure(code: int, message: str) -> bool:
+    """Whether a node could not load a transaction's lookup tables, which others may know."""
+    return code == _INVALID_PARAMS and _LOOKUP_FAILURE in message
 
 
 def _get_failure_name(code: int, message: str) -> str:

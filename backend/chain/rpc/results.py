@@ -80,8 +80,8 @@ class TokenBalance(NamedTuple):
 class LandedTransaction:
     """A transaction in a block, with the balances before and after it.
 
-    Lamports are in the order of the message's accounts, the first of which paid the fee; token
-    balances are keyed by the index of their account.
+    Lamports are in the order of the message's accounts, the first of which paid the fee, followed
+    by those that it names in lookup tables; token balances are keyed by the index of their account.
     """
 
     slot: int

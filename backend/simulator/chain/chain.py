@@ -28,7 +28,8 @@ from backend.simulator.programs.runtime import (
 )
 from backend.simulator.state.bank import AccountChanges, Bank
 from backend.simulator.state.clock import ChainClock, ClockState
-from backend.simulator.wire.transaction_parser import ParsedTransaction
+from backend.simulator.wire.lookup_tables import load_addresses
+from backend.simulator.wire.transaction_parser import ParsedTransaction, parse_transaction
 from backend.venues.hosting import HostedPool
 from backend.venues.venue import Account
 
@@ -117,6 +118,13 @@ class Chain:
         if status is None and search_history:
             return self.ledger.find_status(signature)
         return status
+
+    def parse_transaction(self, wire: bytes) -> ParsedTransaction:
+        """Parse a transaction, with what it names in tables. Raises ``MalformedTransaction``."""
+        slot = self.clock.slot()
+        return parse_transaction(
+            wire, lambda lookups: load_addresses(lookups, self.get_account, slot)
+        )
 
     def simulate(self, transaction: ParsedTransaction) -> ExecutionResult:
         """Execute a transaction without committing it. Raises ``TransactionRefused``."""

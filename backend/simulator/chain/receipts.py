@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import orjson
+from solders.pubkey import Pubkey
 
 from backend.simulator.programs.runtime import (
     ExecutionResult,
@@ -14,6 +16,7 @@ from backend.simulator.programs.runtime import (
     build_logs,
 )
 from backend.simulator.wire.transaction_parser import (
+    LoadedAddresses,
     ParsedTransaction,
     TransactionVersion,
     parse_transaction,
@@ -22,7 +25,10 @@ from backend.simulator.wire.transaction_parser import (
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A transaction in a block. ``lamports`` are the balances before and after the transaction."""
+    """A transaction in a block. ``lamports`` are the balances before and after the transaction.
+
+    ``loaded`` are the accounts that it names in lookup tables.
+    """
 
     slot: int
     err: TransactionError | None
@@ -33,6 +39,7 @@ class Receipt:
     logs: Sequence[str]
     lamports: tuple[Sequence[int], Sequence[int]]
     tokens: Sequence[TokenBalance]
+    loaded: LoadedAddresses
 
 
 def build_receipt(slot: int, transaction: ParsedTransaction, result: ExecutionResult) -> Receipt:
@@ -51,17 +58,21 @@ def build_receipt(slot: int, transaction: ParsedTransaction, result: ExecutionRe
 def encode_receipt(transaction: ParsedTransaction, result: ExecutionResult) -> bytes:
     """Encode the part of a receipt that is not in the columns wire, slot and err, as JSON."""
     tokens = [tuple(balance) for balance in result.tokens]
+    loaded = [list(map(str, keys)) for keys in transaction.loaded]
     return orjson.dumps(
-        (transaction.fee, result.compute_units, result.log_lines, result.lamports, tokens)
+        (transaction.fee, result.compute_units, result.log_lines, result.lamports, tokens, loaded)
     )
 
 
 def decode_receipt(slot: int, err: TransactionError | None, wire: bytes, encoded: bytes) -> Receipt:
     """Rebuild a receipt from its columns and the JSON of ``encode_receipt``."""
-    _, compute_units, log_lines, lamports, tokens = orjson.loads(encoded)
+    # Receipts of before there were lookup tables end with the balances of tokens.
+    _, compute_units, log_lines, lamports, tokens, *rest = orjson.loads(encoded)
     balances = [TokenBalance(*fields) for fields in tokens]
+    loaded = LoadedAddresses(*(tuple(map(Pubkey.from_string, keys)) for keys in chain(*rest)))
+    transaction = parse_transaction(wire, lambda _lookups: loaded)
     return _assemble_receipt(
-        slot, parse_transaction(wire), err, compute_units, log_lines, tuple(lamports), balances
+        slot, transaction, err, compute_units, log_lines, tuple(lamports), balances
     )
 
 
@@ -85,4 +96,5 @@ def _assemble_receipt(
         logs,
         lamports,
         tokens,
+        transaction.loaded,
     )

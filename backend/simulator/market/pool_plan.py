@@ -33,7 +33,8 @@ POOL_FEES_E9: Final[Mapping[Pubkey, int]] = {
 """The fees of the default pools, by program."""
 _ALL_PAIRS_VENUES: Final[tuple[HostedVenue, ...]] = (CPMM, DAMM_V2)
 _MORE_VENUES: Final[tuple[HostedVenue, ...]] = (AMM_V4, CLMM, DLMM)
-_DEEP_PAIRS: Final = ((SOL, USDC), (SOL, USDT), (SOL, JUP))
+DEEP_PAIRS: Final = ((SOL, USDC), (SOL, USDT), (SOL, JUP))
+"""The pairs of which a chain with many pools has most."""
 _FEE_TOKEN_VENUES: Final[tuple[HostedVenue, ...]] = (CPMM, DAMM_V2, CLMM)
 _FEE_TOKEN_DEPTH_BPS: Final = 1_000
 _FAR_AHEAD: Final = 4_102_444_800
@@ -99,7 +100,7 @@ def list_plans(options: SimulatorOptions) -> Iterator[PoolPlan]:
         for base, quote in combinations(KNOWN_TOKENS, 2):
             yield PoolPlan(venue, base, quote, POOL_FEES_E9[venue.program])
     if options.has_many_pools:
-        for base, quote in _DEEP_PAIRS:
+        for base, quote in DEEP_PAIRS:
             yield from _list_more(base, quote)
         for venue in _FEE_TOKEN_VENUES:
             for token in (SOL, USDC):

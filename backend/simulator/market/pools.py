@@ -15,15 +15,17 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import BPS, Token
 from backend.domain.quotes import E9, Dex
 from backend.simulator.market.market_pool import MarketPool
-from backend.simulator.market.pool_plan import list_plans
+from backend.simulator.market.pool_plan import DEEP_PAIRS, list_plans
 from backend.simulator.market.prices import (
     PRICE_BANDS,
     move_factor,
     reference_price,
     walk_factor_e9,
 )
+from backend.simulator.market.table_plan import plan_lookup_table
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.state.clock import ChainClock
+from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR, SYSVAR_OWNER, Clock
 from backend.venues.venue import Account
@@ -33,7 +35,10 @@ _SLOTS_PER_EPOCH: Final = 432_000
 
 
 class PoolMarket:
-    """All pools, by address and by the accounts that belong to them."""
+    """All pools, by address and by the accounts that belong to them.
+
+    A chain with many pools also has a lookup table of those of its deep pairs.
+    """
 
     def __init__(
         self, options: SimulatorOptions, clock: ChainClock, price_factors: Mapping[str, int]
@@ -59,6 +64,7 @@ class PoolMarket:
             for key in state.genesis.encode_accounts()
         }
         self._clock_account: tuple[int, Account] | None = None
+        self._tables = {NODE_TABLE: self._plan_table()} if options.has_many_pools else {}
 
     def add(
         self, venue: HostedVenue, base: Token, quote: Token, pool: HostedPool, price: Fraction
@@ -132,7 +138,7 @@ class PoolMarket:
         state = self._pools_by_account.get(key)
         if state is not None:
             return self._refresh(state, slot).accounts[key]
-        return self._get_clock_account(slot) if key == CLOCK_SYSVAR else None
+        return self._get_clock_account(slot) if key == CLOCK_SYSVAR else self._tables.get(key)
 
     def find_dex(self, key: Pubkey) -> Dex | None:
         """The venue that an account belongs to."""
@@ -207,6 +213,16 @@ class PoolMarket:
             moved, mint = price * Fraction(price_factor_e9, E9), Pubkey.from_string(state.base.mint)
             pool = pool.with_price(mint, moved.numerator, moved.denominator)
         return pool.with_clock(self._build_clock(slot))
+
+    def _plan_table(self) -> Account:
+        """The account of the lookup table: as tables only grow, the same at every start."""
+        clock = self._build_clock(0)
+        pools = [
+            state.genesis.with_clock(clock)
+            for state in self._pools_by_address.values()
+            if (state.base, state.quote) in DEEP_PAIRS
+        ]
+        return plan_lookup_table(pools).encode_account()
 
     def _build_clock(self, slot: int) -> Clock:
         epoch, slot_index = divmod(slot, _SLOTS_PER_EPOCH)

@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from solders.message import MessageAddressTableLookup, MessageV0
 from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
@@ -104,7 +105,10 @@ class SignatureMethods:
                 "err": receipt.err,
                 "fee": receipt.fee,
                 "innerInstructions": [],
-                "loadedAddresses": {"readonly": [], "writable": []},
+                "loadedAddresses": {
+                    "readonly": list(map(str, receipt.loaded.readonly)),
+                    "writable": list(map(str, receipt.loaded.writable)),
+                },
                 "logMessages": receipt.logs,
                 "postBalances": after,
                 "postTokenBalances": self._balances_to_json(
@@ -148,6 +152,7 @@ def _transaction_to_json(wire: bytes, encoding: str) -> Json:
         return [base58.encode(wire), encoding]
     transaction = VersionedTransaction.from_bytes(wire)
     message = transaction.message
+    lookups = message.address_table_lookups if isinstance(message, MessageV0) else None
     return {
         "signatures": [str(each) for each in transaction.signatures],
         "message": {
@@ -167,5 +172,17 @@ def _transaction_to_json(wire: bytes, encoding: str) -> Json:
                 for each in message.instructions
             ],
             "recentBlockhash": str(message.recent_blockhash),
+            **({} if lookups is None else {"addressTableLookups": _lookups_to_json(lookups)}),
         },
     }
+
+
+def _lookups_to_json(lookups: Sequence[MessageAddressTableLookup]) -> Json:
+    return [
+        {
+            "accountKey": str(lookup.account_key),
+            "readonlyIndexes": list(lookup.readonly_indexes),
+            "writableIndexes": list(lookup.writable_indexes),
+        }
+        for lookup in lookups
+    ]

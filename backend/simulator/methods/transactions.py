@@ -85,7 +85,7 @@ class TransactionMethods:
     def send_transaction(self, params: Params) -> Json:
         """``sendTransaction``. Signatures are verified even if preflight is skipped."""
         options = params.get_options(1)
-        transaction = _read_transaction(params, options)
+        transaction = self._read_transaction(params, options)
         build_context(self._chain, options)
         if not transaction.has_valid_signatures():
             raise RpcError(
@@ -103,7 +103,7 @@ class TransactionMethods:
     def simulate_transaction(self, params: Params) -> Json:
         """``simulateTransaction``."""
         options = params.get_options(1)
-        transaction = _read_transaction(params, options)
+        transaction = self._read_transaction(params, options)
         has_new_blockhash, has_signature_check = (
             options.get_flag("replaceRecentBlockhash"),
             options.get_flag("sigVerify"),
@@ -123,6 +123,14 @@ class TransactionMethods:
         if has_new_blockhash:
             value["replacementBlockhash"] = self._build_replacement_blockhash()
         return {"context": response_context, "value": value}
+
+    def _read_transaction(self, params: Params, options: CallOptions) -> ParsedTransaction:
+        text = params.get_string(0)
+        try:
+            wire = decode_transaction(text, options.get_choice("encoding", _ENCODINGS))
+            return self._chain.parse_transaction(wire)
+        except MalformedTransaction as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from None
 
     def _run_preflight(self, transaction: ParsedTransaction) -> None:
         err, result = self._simulate(transaction, has_blockhash_check=True)
@@ -173,17 +181,8 @@ _REFUSAL_MESSAGES: Final[Mapping[str, str]] = {
     "InsufficientFundsForFee": "Insufficient funds for fee",
     "InvalidAccountForFee": "This account may not be used to pay transaction fees",
     "ProgramAccountNotFound": "Attempt to load a program that does not exist",
+    "TooManyAccountLocks": "Transaction locked too many accounts",
 }
-
-
-def _read_transaction(params: Params, options: CallOptions) -> ParsedTransaction:
-    text = params.get_string(0)
-    try:
-        return parse_transaction(
-            decode_transaction(text, options.get_choice("encoding", _ENCODINGS))
-        )
-    except MalformedTransaction as error:
-        raise RpcError(INVALID_PARAMS, str(error)) from None
 
 
 def _simulation_to_json(

@@ -30,6 +30,8 @@ from backend.venues.venue import Account
 TransactionError: TypeAlias = str | dict[str, object]
 """A transaction error in the JSON form of the RPC API."""
 
+ACCOUNTS_MAX: Final = 64
+"""Most accounts that a transaction may lock."""
 _RENT_MIN: Final = compute_rent_exemption(0)
 
 _ExecuteFunction = Callable[[TransactionContext, Sequence[Pubkey], bytes], None]
@@ -112,9 +114,11 @@ class ExecutionResult:
 def execute_transaction(transaction: ParsedTransaction, view: ChainView) -> ExecutionResult:
     """Execute a transaction against ``view``, which stays unchanged.
 
-    Raises ``TransactionRefused`` if no block can include it: its payer cannot pay the fee, or it
-    calls a program that does not exist.
+    Raises ``TransactionRefused`` if no block can include it: its payer cannot pay the fee, it calls
+    a program that does not exist, or locks too many accounts.
     """
+    if len(transaction.keys) > ACCOUNTS_MAX:
+        raise TransactionRefused("TooManyAccountLocks")
     if any(instruction.program not in _PROGRAMS for instruction in transaction.instructions):
         raise TransactionRefused("ProgramAccountNotFound")
     ctx = TransactionContext(view, transaction)

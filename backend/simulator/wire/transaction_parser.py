@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.hash import Hash
-from solders.message import MessageV0
+from solders.message import MessageAddressTableLookup, MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import SanitizeError, VersionedTransaction
 
@@ -41,15 +41,30 @@ class Instruction(NamedTuple):
     data: bytes
 
 
+class LoadedAddresses(NamedTuple):
+    """The accounts that a transaction names in lookup tables, in the order of its lookups."""
+
+    writable: Sequence[Pubkey] = ()
+    readonly: Sequence[Pubkey] = ()
+
+
+LoadAddresses: TypeAlias = Callable[[Sequence[MessageAddressTableLookup]], LoadedAddresses]
+"""Loads what a transaction names in lookup tables, or raises ``MalformedTransaction``."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedTransaction:
-    """A validated transaction. The first of ``keys`` pays ``fee``."""
+    """A validated transaction. The first of ``keys`` pays ``fee``.
+
+    Behind the message's own keys, ``keys`` has the writable ones of ``loaded``, then the others.
+    """
 
     signature: str
     wire: bytes
     versioned: VersionedTransaction
     blockhash: Hash
     keys: Sequence[Pubkey]
+    loaded: LoadedAddresses
     signers: frozenset[Pubkey]
     writable: frozenset[Pubkey]
     instructions: Sequence[Instruction]
@@ -72,8 +87,18 @@ class ParsedTransaction:
         return all(self.versioned.verify_with_results())
 
 
-def parse_transaction(wire: bytes) -> ParsedTransaction:
-    """Parse a serialised transaction. Raises ``MalformedTransaction`` with a reason."""
+def _load_nothing(_lookups: Sequence[MessageAddressTableLookup]) -> LoadedAddresses:
+    """Loads addresses where there are no tables."""
+    raise MalformedTransaction("there are no address lookup tables")
+
+
+def parse_transaction(
+    wire: bytes, load_addresses: LoadAddresses = _load_nothing
+) -> ParsedTransaction:
+    """Parse a serialised transaction. Raises ``MalformedTransaction`` with a reason.
+
+    ``load_addresses`` is called if it names accounts in lookup tables.
+    """
     if len(wire) > WIRE_BYTES_MAX:
         raise MalformedTransaction(
             f"VersionedTransaction too large: {len(wire)} bytes (max: encoded/raw "
@@ -84,20 +109,24 @@ def parse_transaction(wire: bytes) -> ParsedTransaction:
         versioned.sanitize()
     except (ValueError, SanitizeError) as error:
         raise MalformedTransaction(f"failed to deserialize VersionedTransaction: {error}") from None
-    message = versioned.message
+    message, loaded = versioned.message, LoadedAddresses()
     if isinstance(message, MessageV0) and message.address_table_lookups:
-        raise MalformedTransaction("address lookup tables are not supported on this chain")
-    return _interpret_message(versioned, wire)
+        loaded = load_addresses(message.address_table_lookups)
+    return _interpret_message(versioned, wire, loaded)
 
 
-def _interpret_message(versioned: VersionedTransaction, wire: bytes) -> ParsedTransaction:
+def _interpret_message(
+    versioned: VersionedTransaction, wire: bytes, loaded: LoadedAddresses
+) -> ParsedTransaction:
     message = versioned.message
-    header, keys = message.header, message.account_keys
+    header, own_keys = message.header, message.account_keys
     signer_count = header.num_required_signatures
     writable = (
-        keys[: signer_count - header.num_readonly_signed_accounts]
-        + keys[signer_count : len(keys) - header.num_readonly_unsigned_accounts]
+        *own_keys[: signer_count - header.num_readonly_signed_accounts],
+        *own_keys[signer_count : len(own_keys) - header.num_readonly_unsigned_accounts],
+        *loaded.writable,
     )
+    keys = [*own_keys, *loaded.writable, *loaded.readonly]
     instructions = [
         Instruction(keys[i.program_id_index], [keys[index] for index in i.accounts], i.data)
         for i in message.instructions
@@ -109,6 +138,7 @@ def _interpret_message(versioned: VersionedTransaction, wire: bytes) -> ParsedTr
         versioned=versioned,
         blockhash=message.recent_blockhash,
         keys=keys,
+        loaded=loaded,
         signers=frozenset(keys[:signer_count]),
         writable=frozenset(writable),
         instructions=instructions,
