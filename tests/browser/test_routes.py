@@ -32,6 +32,7 @@ ROUTES: dict[int, tuple[Record, dict[str, Any]]] = {
     2: (SINGLE, {}),
     3: (HOPS, {"tokenOut": "JUP"}),
     4: (SPLIT, {}),
+    5: (HOPS | {"quotes": [{**QUOTES[2], "amountOut": "140144.280816", "fee": "0.00251"}] * 2}, {}),
 }
 EXPECTED = """
 async (route) => {
@@ -176,10 +177,10 @@ async def test_the_form_shows_how_an_order_would_be_split(client: ClientPage) ->
     await expect(client.element("preview")).to_contain_text("At least 1,412.4622 USDC for 10 SOL")
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-async def test_a_route_is_not_cut_off(client: ClientPage, width: int) -> None:
+@pytest.mark.parametrize(("width", "number"), [(390, 3), (1280, 3), (390, 5), (1280, 5)])
+async def test_a_route_is_not_cut_off(client: ClientPage, width: int, number: int) -> None:
     await client.page.set_viewport_size({"width": width, "height": 844})
-    await open_order(client, 3)
+    await open_order(client, number)
     for name in ("detail-legs", "detail-quotes", "detail"):
         element = client.element(name)
         sizes = await element.evaluate("each => [each.scrollWidth, each.clientWidth]")
