@@ -71,7 +71,7 @@ def _build_split(n: int, pools: int) -> dict[str, object]:
         )
     ]
     main = {name: quotes[0][name] for name in ("dex", "program", "pool")}
-    gain = {"amountOut": "142.31", "priceImpact": "0.0004", "improvementBps": "3.1"}
+    gain = {"expectedAmountOut": "142.31", "priceImpact": "0.0004", "improvementBps": "3.1"}
     return {**main, **gain, "legs": legs, "quotes": quotes, "minAmountOut": "141.5"}
 
 

@@ -124,7 +124,7 @@ class Route:
         }
         if len(self.legs) > 1:
             route["legs"] = [_leg_to_json(leg, terms) for leg in self.legs]
-            route["amountOut"] = format_amount(self.amount_out, out.decimals)
+            route["expectedAmountOut"] = format_amount(self.amount_out, out.decimals)
             route["priceImpact"] = format_ratio(self.price_impact_e9, E9)
             route["improvementBps"] = self._compute_improvement(terms)
         if self.left_out:

@@ -132,7 +132,7 @@ def _encode_swap(order: Order) -> str:
 def _read_quote(body: Json) -> Quote:
     best = next(quote for quote in body["quotes"] if quote.get("pool") == body.get("pool"))
     amount_in = Decimal(body["amountIn"])
-    amount_out = Decimal(body.get("amountOut") or best["amountOut"])
+    amount_out = Decimal(body.get("expectedAmountOut") or best["amountOut"])
     return Quote(
         body["tokenIn"],
         body["tokenOut"],

@@ -62,7 +62,8 @@ QUOTES: Final = [
 ]
 SOL_USDC: Final = ("SOL", "USDC")
 SINGLE: Final[Record] = {
-    **{name: QUOTES[1][name] for name in ("dex", "program", "pool", "priceImpact", "amountOut")},
+    **{name: QUOTES[1][name] for name in ("dex", "program", "pool", "priceImpact")},
+    "expectedAmountOut": QUOTES[1]["amountOut"],
     "legs": [build_leg(QUOTES[1], SOL_USDC, ("10", "1419.56"), "1")],
     "quotes": QUOTES,
     "minAmountOut": "1412.4622",
@@ -80,7 +81,7 @@ SPLIT: Final[Record] = {
         build_leg(QUOTES[0], SOL_USDC, ("6.2", "880.412345"), "0.62"),
         build_leg(QUOTES[1], SOL_USDC, ("3.8", "539.587722"), "0.38"),
     ],
-    "amountOut": "1420.000067",
+    "expectedAmountOut": "1420.000067",
     "priceImpact": "0.0009",
     "improvementBps": "3.1",
     "leftOut": 3,
@@ -102,7 +103,7 @@ HOPS: Final[Record] = {
         build_leg(QUOTES[1], ("USDC", "JUP"), ("991.5", "1801.204"), "0.7"),
         build_leg(QUOTES[3], ("SOL", "JUP"), ("3", "771.9"), "0.3"),
     ],
-    "amountOut": "2573.104",
+    "expectedAmountOut": "2573.104",
     "improvementBps": "41.25",
     "quotes": [build_quote("raydium", "cpmm", CPMM, "2562.53", fee="0.0025", impact="0.0151")],
     "minAmountOut": "2560",
@@ -115,7 +116,7 @@ def routed_events(number: int, route: Record, **terms: Any) -> list[WireEvent]:
     """The events of an order that took a route."""
     start_ms = 1_000 * number
     events = order_events(number, ("pending", "routing"), start_ms=start_ms, **TERMS | terms)
-    amount_out = route.get("amountOut", "100.9")
+    amount_out = route.get("expectedAmountOut", "100.9")
     received = {"amountOut": amount_out, "executedPrice": "142", "dex": route["dex"]}
     return [
         *events,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from solders.pubkey import Pubkey
 
 from backend.domain.errors import EngineError
 from backend.domain.prices import PriceRatio
@@ -17,13 +18,14 @@ from tests.pools import SOL, USDC
 from tests.strategies import magnitudes, pools
 
 OPEN = Clock(slot=1, unix_time=1_790_000_000)
+ARRAY_VENUES: tuple[HostedVenue, ...] = (CLMM, DLMM)
 depths = magnitudes(10**9, 10**14)
 
 
 @st.composite
 def array_pools(draw: st.DrawFn) -> HostedPool:
     """Pools of several curves, after some swaps."""
-    venue = draw(st.sampled_from([CLMM, DLMM]))
+    venue = draw(st.sampled_from(ARRAY_VENUES))
     depth, price = draw(depths), draw(st.integers(50, 150))
     try:
         pool = venue.create_pool(SOL, USDC, depth, depth * price // 1_000, fee_e9=2_500_000)
@@ -51,10 +53,10 @@ def test_the_bounds_hold_where_pools_have_several_curves(
     single: list[HostedPool],
     amount: int,
     bits: int,
-    mints: list[object],
+    mints: list[Pubkey],
 ) -> None:
     low, high = find_size_class(amount, bits)
-    market = PoolMarket(mints[0], mints[1], [*several, *single], 1)  # type: ignore[arg-type]
+    market = PoolMarket(mints[0], mints[1], [*several, *single], 1)
     quote = market.quote(amount)
     if quote is not None:
         price = PriceRatio(quote.amount_out, quote.amount_in)

@@ -161,7 +161,8 @@ async def test_the_default_pools_are_quoted_at_once_and_found_ones_as_soon_as_th
 async def test_what_another_process_found_is_known_where_the_node_lists_nothing() -> None:
     pool = make_pool(1)
     node = MemoryNode([*make_default_pools(), pool], lists=False)
-    stored = StoredPool(str(pool.address), str(CPMM.program), *map(str, PAIR), 5)
+    one, other = map(str, PAIR)
+    stored = StoredPool(str(pool.address), str(CPMM.program), one, other, 5)
     async with run_registry(node, Store([stored])) as (registry, _):
         await wait_for(registry, addresses(node.pools))
 

@@ -81,7 +81,7 @@ class SubscribedRun:
 
     def read(self, slot: int, pool: HostedPool | None = None) -> None:
         """The reader has read a pool, as of a slot."""
-        accounts = encode_quote_accounts(pool or self.pool)  # type: ignore[arg-type]
+        accounts = encode_quote_accounts(pool or self.pool)
         now = self.loop.time()
         self.pools.store(self.venue, self.pool.address, accounts, slot, now)
 

@@ -69,7 +69,7 @@ class WireRoute(TypedDict, total=False):
     program: str
     pool: str
     legs: list[WireLeg]
-    amountOut: str
+    expectedAmountOut: str
     priceImpact: str
     improvementBps: str
     quotes: Required[list[WireQuote]]
@@ -119,6 +119,7 @@ class WireEvent(TypedDict, total=False):
     program: str
     pool: str
     legs: list[WireLeg]
+    expectedAmountOut: str
     priceImpact: str
     improvementBps: str
     leftOut: int

@@ -26,7 +26,7 @@ ROUTE: Final[Schema] = {
     "program": _PROGRAM,
     "pool": _POOL,
     "legs": array_schema(schema_ref("Leg"), minItems=2),
-    "amountOut": AMOUNT,
+    "expectedAmountOut": {**AMOUNT, "description": "What all legs pay."},
     "priceImpact": AMOUNT,
     "improvementBps": {
         **nullable_schema(AMOUNT),
@@ -43,7 +43,7 @@ ROUTE: Final[Schema] = {
 
 ROUTE_OPTIONAL: Final = (
     *("program", "pool"),  # orders of earlier versions have none
-    *("legs", "amountOut", "priceImpact", "improvementBps"),
+    *("legs", "expectedAmountOut", "priceImpact", "improvementBps"),
     *("leftOut", "unavailable", "venueFees"),
 )
 

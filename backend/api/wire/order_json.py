@@ -202,7 +202,7 @@ def _compute_slippage(
     """The realized slippage of an order against the quote that was chosen; ``None`` if unknown."""
     if route is None or record.amount_out is None:
         return None
-    quoted = route.get("amountOut") or _find_quoted_amount(route, record.dex)
+    quoted = route.get("expectedAmountOut") or _find_quoted_amount(route, record.dex)
     if quoted is None:
         return None
     return format_slippage(int(Decimal(quoted).scaleb(token_out.decimals)), record.amount_out)

@@ -87,7 +87,7 @@ export class Route {
     this.#legs = pack(legs, LEG_FIELDS);
     this.#quotedVenues = offers.map(readVenue);
     this.#quotes = pack(offers, QUOTE_FIELDS);
-    this.expectedAmountOut = record.amountOut ?? offers[this.#findChosen()]?.amountOut ?? null;
+    this.expectedAmountOut = record.expectedAmountOut ?? offers[this.#findChosen()]?.amountOut ?? null;
     this.priceImpact = record.priceImpact ?? null;
     const gain = legs.length > 1 ? (record.improvementBps ?? null) : null;
     this.improvementBps = gain === null ? null : Number(gain);

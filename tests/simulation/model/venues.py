@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -20,6 +20,7 @@ from backend.domain.tokens import JUP, USDC
 from backend.domain.waiting.slices import SliceSchedule
 from backend.routing.route import Route
 from backend.venues import CPMM
+from backend.venues.curve_segment import CurveSegment
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Accounts, PoolTraits, SwapAccounts
 from tests.simulation.model.network import NetworkPath
@@ -77,6 +78,9 @@ class FixedRatePool:
     def quote(self, mint_in: Pubkey, amount_in: int) -> Quote:
         paid = 2 * amount_in
         return Quote(Dex.RAYDIUM, "cpmm", str(self.address), amount_in, paid, 3_000_000, 0, 1)
+
+    def trace_curve(self, mint_in: Pubkey) -> Iterator[CurveSegment]:
+        raise NotImplementedError
 
     def marginal_price(self, mint_in: Pubkey) -> PriceRatio:
         return PriceRatio(2, 1)

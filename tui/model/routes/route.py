@@ -53,7 +53,7 @@ class Route:
         missing = [quote for quote in quotes if "refused" in quote]
         missing += record.get("unavailable") or ()
         self.venue = read_venue(record)
-        self.amount_out: str | None = record.get("amountOut")
+        self.amount_out: str | None = record.get("expectedAmountOut")
         self.min_out: str | None = record.get("minAmountOut")
         self.left_out: int = record.get("leftOut") or 0
         self.leg_venues = share_venues(tuple(map(read_venue, legs)))
