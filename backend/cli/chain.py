@@ -17,7 +17,7 @@ from backend.cli.process import (
     run_process,
 )
 from backend.embedded.data_dir import default_data_dir
-from backend.simulator.options import POOL_SETS, SimulatorOptions
+from backend.simulator.options import DEPTHS_USD, POOL_SETS, SimulatorOptions
 from backend.simulator.server import serve
 
 
@@ -33,6 +33,12 @@ from backend.simulator.server import serve
     default=POOL_SETS[0],
     help="Two pools of each pair, or many in five programs.",
 )
+@click.option(
+    "--depth-usd",
+    type=click.IntRange(*DEPTHS_USD),
+    default=SimulatorOptions().depth_usd,
+    help="Value of each side of a deep pool, in dollars.",
+)
 def chain(
     chain_port: int | None,
     host: str | None,
@@ -40,13 +46,18 @@ def chain(
     profile: str | None,
     seed: int | None,
     pools: str,
+    depth_usd: int,
 ) -> None:
     """Simulate a Solana node."""
     settings = load_settings(
         chain_port=chain_port, host=host, data_dir=data_dir, profile=profile, seed=seed
     )
     options = SimulatorOptions(
-        profile=settings.profile, seed=settings.seed, sol_price=settings.sol_price, pools=pools
+        profile=settings.profile,
+        seed=settings.seed,
+        sol_price=settings.sol_price,
+        pools=pools,
+        depth_usd=depth_usd,
     )
     folder = (settings.data_dir or default_data_dir()) / "chain"
 

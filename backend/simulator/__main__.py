@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--profile", choices=PROFILES, default="demo")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pools", choices=POOL_SETS, default=POOL_SETS[0])
+    parser.add_argument("--depth-usd", type=int, default=SimulatorOptions().depth_usd)
     parser.add_argument("--slot-seconds", type=float, default=SimulatorOptions().slot_s)
     parser.add_argument("--confirmed-slots", type=int)
     parser.add_argument("--finalized-slots", type=int)
@@ -28,6 +29,7 @@ def main() -> None:
         profile=arguments.profile,
         seed=arguments.seed,
         pools=arguments.pools,
+        depth_usd=arguments.depth_usd,
         slot_s=arguments.slot_seconds,
         confirmed_slots=arguments.confirmed_slots,
         finalized_slots=arguments.finalized_slots,

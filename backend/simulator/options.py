@@ -33,6 +33,8 @@ PROFILES: Final = {
 """Timings by profile name; the names are those of ``config.Profile``."""
 
 
+DEPTHS_USD: Final = (10_000, 1_000_000_000)
+"""The least and the largest depth of a chain's pools."""
 POOL_SETS: Final = ("default", "many")
 """Which pools a chain has; see ``market.pool_plan``."""
 
@@ -61,7 +63,7 @@ class SimulatorOptions:
         assert self.profile in PROFILES
         assert self.pools in POOL_SETS
         assert 1 <= self.sol_price <= 1_000_000
-        assert 10_000 <= self.depth_usd <= 1_000_000_000
+        assert DEPTHS_USD[0] <= self.depth_usd <= DEPTHS_USD[1]
         assert 0.01 <= self.slot_s <= 3_600
 
     @property

@@ -67,6 +67,7 @@ class BenchRequest:
     workers: int
     apis: int
     seed: int
+    pools: str
 
 
 class ResultPrinter:
@@ -169,7 +170,11 @@ async def _open_runner(
         version = await connection.fetchval("SHOW server_version")
         await connection.close()
         layout = EngineLayout(
-            data_dir, workers=request.workers, apis=request.apis, seed=request.seed
+            data_dir,
+            workers=request.workers,
+            apis=request.apis,
+            seed=request.seed,
+            pools=request.pools,
         )
         shared = _SharedResources(stack, request.load, layout, servers, printer)
         runner = ModeRunner(

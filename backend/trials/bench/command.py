@@ -15,6 +15,7 @@ from rich.console import Console
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.simulator.options import POOL_SETS
 from backend.store.errors import DATABASE_ERRORS
 from backend.trials.bench.benchmark import BenchRequest, ResultPrinter, ServerOptions, run_benchmark
 from backend.trials.bench.load_parameters import (
@@ -60,6 +61,12 @@ def _parse_numbers(
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--apis", type=click.IntRange(1, 16), default=1, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of orders and prices.")
+@click.option(
+    "--pools",
+    type=click.Choice(POOL_SETS),
+    default=POOL_SETS[0],
+    help="Two pools of each pair, or fifteen of some pairs.",
+)
 @click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option("--quick", is_flag=True, help="Run very few orders, as a functional check.")
 @click.option("--database-url", envvar="DATABASE_URL", help="PostgreSQL; default: embedded.")
@@ -95,6 +102,7 @@ def bench(modes: tuple[str, ...], quick: bool, json_file: TextIO | None, **optio
         workers=options["workers"],
         apis=options["apis"],
         seed=options["seed"],
+        pools=options["pools"],
     )
     server_options = ServerOptions(
         options["database_url"], options["redis_url"], options["data_dir"]

@@ -24,6 +24,8 @@ from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
+from backend.simulator.options import POOL_SETS
+from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.store.migrations import migrate
 from backend.trials.bench.servers import find_server_pids
 
@@ -45,6 +47,8 @@ class EngineLayout:
     apis: int = 1
     seed: int = 1
     owner_keys: Mapping[str, str] = field(default_factory=dict)
+    pools: str = POOL_SETS[0]
+    """Those of the simulated node: see ``SimulatorOptions``."""
     trace_dir: Path | None = None
     """Where API and workers write their traces, if at all."""
 
@@ -124,7 +128,8 @@ class _EngineStarter:
         """Start the node, then the workers and APIs that use it; return the node's address."""
         ledger = self._layout.data_dir / Path(self._urls["database_url"].partition("?")[0]).name
         chain = await self._start_process(
-            "chain", ("chain", "--port", "0", "--data-dir", str(ledger))
+            "chain",
+            ("chain", "--port", "0", "--data-dir", str(ledger), "--pools", self._layout.pools),
         )
         self._urls["solana_rpc_url"] = chain.address
         self._urls["rpc_ws_url"] = chain.address.replace("http", "ws", 1)
@@ -178,4 +183,5 @@ class _EngineStarter:
             api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
             **({} if trace_dir is None else {"trace_dir": trace_dir}),
+            **({} if self._layout.pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE}),
         )

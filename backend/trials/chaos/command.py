@@ -9,6 +9,7 @@ import click
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.simulator.options import POOL_SETS
 from backend.trials.chaos.report import ChaosReport
 from backend.trials.chaos.run import run_chaos
 from backend.trials.chaos.scenarios import SCENARIOS
@@ -49,6 +50,12 @@ def parse_part(_ctx: click.Context, _parameter: click.Parameter, value: str) -> 
     callback=parse_part,
     help="Run only this share of the turns, as 2/3: parts run side by side take less time.",
 )
+@click.option(
+    "--pools",
+    type=click.Choice(POOL_SETS),
+    default=POOL_SETS[0],
+    help="Two deep pools of each pair, or many shallow ones: then orders are split.",
+)
 @click.option("--list", "is_list", is_flag=True, help="List the scenarios.")
 @click.option("--show-schedule", is_flag=True, help="Show the schedule of faults.")
 def chaos(
@@ -58,22 +65,22 @@ def chaos(
     names: tuple[str, ...],
     machine_s: float,
     part: tuple[int, int],
-    is_list: bool,
-    show_schedule: bool,
+    pools: str,
+    **shown: bool,
 ) -> None:
     """Inject faults while orders run, and audit the outcome of every order."""
     report = ChaosReport(machine_s)
     turns = plan_turns(seed, names or tuple(SCENARIOS), orders=orders, minutes=minutes)
     number, parts = part
     turns = turns[number - 1 :: parts]
-    if is_list:
+    if shown["is_list"]:
         report.print_scenarios()
-    elif show_schedule:
+    elif shown["show_schedule"]:
         report.print_schedule(turns)
     else:
         observe.configure_logging("error", "console")
         try:
-            has_passed = asyncio.run(run_chaos(seed, turns, report, machine_s))
+            has_passed = asyncio.run(run_chaos(seed, turns, report, machine_s, pools))
         except EngineError as error:
             raise click.ClickException(error.reason) from None
         if not has_passed:

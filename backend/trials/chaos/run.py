@@ -20,25 +20,32 @@ WORKERS: Final = 2
 
 
 async def run_chaos(
-    seed: int, turns: Sequence[Turn], report: ChaosReport, machine_s: float
+    seed: int, turns: Sequence[Turn], report: ChaosReport, machine_s: float, pools: str
 ) -> bool:
     """Run the turns and print their results; returns whether there was no violation.
+
+    ``pools`` are those of the simulated node: see ``SimulatorOptions``.
 
     The data and logs of a failed run are kept, and their directory is printed.
     """
     with create_trial_directory("chaos", report.print_data_dir) as directory:
         report.print_start(directory.path, len(turns))
-        has_passed = await _run_turns(directory.path, seed, turns, report, machine_s)
+        has_passed = await _run_turns(directory.path, seed, turns, report, machine_s, pools)
         directory.is_disposable = has_passed
     return has_passed
 
 
 async def _run_turns(
-    data_dir: Path, seed: int, turns: Sequence[Turn], report: ChaosReport, machine_s: float
+    data_dir: Path,
+    seed: int,
+    turns: Sequence[Turn],
+    report: ChaosReport,
+    machine_s: float,
+    pools: str,
 ) -> bool:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    system = EngineSystem(data_dir, {"seed": str(seed)}, workers=WORKERS)
+    system = EngineSystem(data_dir, {"seed": str(seed)}, workers=WORKERS, pools=pools)
     results: list[TurnResult] = []
     connector = aiohttp.TCPConnector(limit=0)
     async with system.run(), aiohttp.ClientSession(connector=connector) as session:

@@ -25,12 +25,16 @@ from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.embedded.postgres import PostgresServer
 from backend.embedded.supervisor import SupervisedProgram
 from backend.embedded.valkey import ValkeyServer
+from backend.simulator.options import POOL_SETS
+from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 
 HOST: Final = "127.0.0.1"
 CONNECTIONS_MAX: Final = 200
 REDIS_DATABASES: Final = 16
+SHALLOW_USD: Final = 20_000
+"""The depth of pools that split orders of some hundred dollars."""
 RESTART_DELAY_S: Final = 0.1
 
 
@@ -124,16 +128,28 @@ class ProcessUnit:
 
 
 class EngineSystem:
-    """All processes over one data directory. ``settings`` apply to all engine processes."""
+    """All processes over one data directory. ``settings`` apply to all engine processes.
 
-    def __init__(self, data_dir: Path, settings: Mapping[str, str], *, workers: int) -> None:
+    With ``pools`` other than the default ones, all pools are shallow, so that orders are split.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: Mapping[str, str],
+        *,
+        workers: int,
+        pools: str = POOL_SETS[0],
+    ) -> None:
         self.data_dir = data_dir
         self.database_url = ""
         self.redis_url = ""
         self.chain_url = ""
         self.api_url = ""
         self.units: dict[str, ProcessUnit] = {}
-        self._settings = {**SETTINGS, **settings}
+        tables = {} if pools == POOL_SETS[0] else {"lookup_tables": str(NODE_TABLE)}
+        self._settings = {**SETTINGS, **tables, **settings}
+        self._pools = pools
         self._worker_settings: Mapping[str, str] = {}
         self._workers = workers
         self._tasks = asyncio.TaskGroup()
@@ -234,6 +250,8 @@ class EngineSystem:
             *("--confirmed-slots", str(CONFIRMED_SLOTS)),
             *("--finalized-slots", str(FINALIZED_SLOTS)),
         )
+        if self._pools != POOL_SETS[0]:
+            argv += ("--pools", self._pools, "--depth-usd", str(SHALLOW_USD))
         return self._build_program("chain", argv, module=("backend.simulator",))
 
     def _build_worker(
