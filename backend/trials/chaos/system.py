@@ -244,7 +244,7 @@ class EngineSystem:
 
     def _build_chain(self) -> EngineProcess:
         port = self.chain_url.rpartition(":")[2]
-        argv = (
+        argv: tuple[str, ...] = (
             *("--data-dir", str(self.data_dir / "chain"), "--port", port),
             *("--profile", Profile.INSTANT, "--slot-seconds", str(SLOT_S)),
             *("--confirmed-slots", str(CONFIRMED_SLOTS)),
