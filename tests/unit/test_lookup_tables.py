@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from solders.address_lookup_table_account import AddressLookupTable, AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import AccountMeta, Instruction
@@ -33,6 +35,8 @@ from backend.config import ConfigurationError, Settings
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected, Transient
 from backend.simulator.market.table_plan import plan_lookup_table
+from backend.simulator.wire.lookup_tables import load_addresses
+from backend.simulator.wire.transaction_parser import MalformedTransaction, parse_transaction
 from backend.venues import HOSTED_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.lookup_table import LOOKUP_TABLE_PROGRAM, LookupTable, decode_lookup_table
@@ -200,6 +204,28 @@ def test_a_program_in_a_table_is_called_as_itself() -> None:
     assert {each.program for each in HOSTED_VENUES if each.name in ALL_PROGRAMS} <= set(
         message.account_keys
     )
+
+
+@given(st.dictionaries(st.integers(65, 1_200), st.integers(0, 255), max_size=4))
+def test_any_bytes_of_a_transaction_with_lookups_are_parsed_or_refused(
+    flips: dict[int, int],
+) -> None:
+    pools = make_pools(ALL_PROGRAMS)
+    table = plan_lookup_table(pools)
+    wire = bytearray(build(pools, [make_table(table.addresses)]).wire)
+    for offset, value in flips.items():
+        wire[offset % len(wire)] = value
+    accounts = {TABLE: table.encode_account()}
+    try:
+        parsed = parse_transaction(
+            bytes(wire), lambda lookups: load_addresses(lookups, accounts.get, 10)
+        )
+    except MalformedTransaction:
+        return
+    own = parsed.versioned.message.account_keys
+    assert parsed.keys == [*own, *parsed.loaded.writable, *parsed.loaded.readonly]
+    assert parsed.writable >= set(parsed.loaded.writable)
+    assert {*parsed.keys} >= {key for each in parsed.instructions for key in each.keys}
 
 
 @pytest.mark.parametrize("name", ["AddressLookupTableNotFound", "InvalidAddressLookupTableIndex"])
