@@ -109,6 +109,11 @@ class _Pair:
         self.wanted = False
         """Whether it waits to be looked at."""
 
+    @property
+    def name(self) -> str:
+        """Its mints, for logs."""
+        return "/".join(map(str, self.mints))
+
 
 class PoolRegistry:
     """The pools of every pair; ``run`` must be running.
@@ -181,7 +186,7 @@ class PoolRegistry:
             try:
                 await self._look(pair, read)
             except EngineError as error:
-                observe_routing.pools_not_found(str(pair.mints), error.reason)
+                observe_routing.pools_not_found(pair.name, error.reason)
                 again_s = RETRY_S
             pair.looked_at = asyncio.get_running_loop().time()
             pair.look_at = pair.looked_at + again_s
@@ -230,7 +235,7 @@ class PoolRegistry:
                 depths[each.address] = depth
         pair.usable = depths
         pair.pools = self._choose(pair, [known[address] for address in depths])
-        observe_routing.pools_judged(str(pair.mints), len(known), len(pair.pools.quoted))
+        observe_routing.pools_judged(pair.name, len(known), len(pair.pools.quoted))
 
     def _choose(self, pair: _Pair, usable: Sequence[FoundPool]) -> PairPools:
         pinned = {each.address for each in self._pinned[pair.mints]}

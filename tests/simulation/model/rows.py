@@ -167,6 +167,7 @@ class OrderRow:
             "can_expire": self.expires_at is not None,
             "oco_group": self.oco_group,
             "bracket": None if self.bracket is None else encode_bracket(self.bracket),
+            "route_constraints": None,
         }
 
     def waited_s(self, now: float) -> float:

@@ -16,6 +16,6 @@ TOKENS = TokenRegistry()
 
 
 def parse_stored_terms(*values: Any) -> OrderTerms:
-    """Parse the terms from the values of their columns, the condition last."""
-    row = dict(zip(_COLUMNS, values, strict=True))
+    """Parse the terms from the values of their columns, the condition last; no route is asked."""
+    row = {**dict(zip(_COLUMNS, values, strict=True)), "route_constraints": None}
     return parse_terms(cast(Any, row), TOKENS)
