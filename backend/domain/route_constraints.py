@@ -86,6 +86,14 @@ def split_exchanges(
     return constraints.dexes, None if rest == NO_CONSTRAINTS else rest
 
 
+def open_pools(constraints: RouteConstraints | None) -> RouteConstraints | None:
+    """The constraints without those of pools: what waits for a price waits for that of all."""
+    if constraints is None:
+        return None
+    rest = replace(constraints, dexes=(), exclude_dexes=(), pools=())
+    return None if rest == NO_CONSTRAINTS else rest
+
+
 def constraints_to_json(constraints: RouteConstraints | None) -> dict[str, object]:
     """Convert to JSON for clients, as they were asked; what is left open is left out."""
     if constraints is None:

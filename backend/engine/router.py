@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from solders.pubkey import Pubkey
 
@@ -13,6 +13,7 @@ from backend.chain.lookup_tables import LookupTables
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.routing.launch_router import LaunchRouter
+from backend.routing.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_reader import AccountReader
 from backend.routing.pool_registry import PoolPreferences, PoolRegistry
@@ -24,25 +25,41 @@ from backend.venues import DEFAULT_VENUES, VENUES
 _FIELDS: Final = ("pin", "exclude")
 
 
+class LaunchPools(Protocol):
+    """What finds and reads the pools of orders that wait for one, and what an operator says."""
+
+    @property
+    def finder(self) -> PoolFinder:
+        """Finds the pools of pairs."""
+        ...
+
+    @property
+    def reader(self) -> LaunchedPoolReader:
+        """Reads pools at any address."""
+        ...
+
+    @property
+    def preferences(self) -> PoolPreferences:
+        """The pools that are always quoted, and those that never are."""
+        ...
+
+
 def build_router(
     settings: Settings,
     reader: AccountReader,
     subscriptions: NodeSubscriptions | None,
     finder: PoolFinder,
-    launches: LaunchRouter,
+    launches: LaunchPools,
     tables: LookupTables,
 ) -> Router:
-    """Build the router; ``finder`` finds the pools of all venues, transactions can use ``tables``.
-
-    Raises ``ConfigurationError`` if the file of pools cannot be used.
-    """
+    """Build the router; ``finder`` finds the pools of all venues, swaps can use ``tables``."""
     subscribed = None
     if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
         subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
     registry = PoolRegistry(
         finder,
         DEFAULT_VENUES,
-        preferences=read_pool_preferences(settings),
+        preferences=launches.preferences,
         interval_s=settings.pool_search_s,
     )
     return Router(
@@ -53,7 +70,7 @@ def build_router(
         directory=registry,
         max_price_impact_bps=settings.max_price_impact_bps,
         subscribed=subscribed,
-        launches=launches,
+        launches=LaunchRouter(launches.finder, launches.reader),
         splitter=Splitter(
             legs_max=settings.route_legs_max,
             unit_price=settings.priority_fee_microlamports,
@@ -69,7 +86,7 @@ def read_pool_preferences(settings: Settings) -> PoolPreferences:
     if settings.pools_file:
         name = f"ORDER_ENGINE_POOLS_FILE ({settings.pools_file})"
         try:
-            content = tomllib.loads(Path(settings.pools_file).read_text(encoding="utf-8"))
+            content = tomllib.loads(Path(settings.pools_file).read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigurationError(f"{name} cannot be read: {error}") from None
         for field in content:

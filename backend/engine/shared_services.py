@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,13 +27,13 @@ from backend.config import ConfigurationError, Settings
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
-from backend.engine.router import build_router
+from backend.engine.router import build_router, read_pool_preferences
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
-from backend.routing.launch_router import LaunchRouter
 from backend.routing.launched_pools import LaunchedPoolReader
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
+from backend.routing.pool_registry import PoolPreferences
 from backend.routing.router import Router
 from backend.runtime import observe, observe_queue, trace
 from backend.runtime.background import run_in_background
@@ -45,6 +45,7 @@ from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
 from backend.venues import DEFAULT_VENUES, VENUES
+from backend.venues.venue import Venue
 
 DATABASE_CONNECTIONS_MAX = 10
 
@@ -56,11 +57,7 @@ class LaunchServices(NamedTuple):
     mints: Mints
     finder: PoolFinder
     reader: LaunchedPoolReader
-
-    @property
-    def router(self) -> LaunchRouter:
-        """Routes the orders that buy from a new pool."""
-        return LaunchRouter(self.finder, self.reader)
+    preferences: PoolPreferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +98,10 @@ async def open_shared_services(
         rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
-        launches = _build_launches(pool, rpc)
+        launches = _build_launches(settings, pool, rpc)
         tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
-        finder = PoolFinder(VENUES, rpc, FoundPools(pool))
-        router = build_router(settings, balances, subscriptions, finder, launches.router, tables)
+        finder = _build_finder(VENUES, pool, rpc, launches.preferences)
+        router = build_router(settings, balances, subscriptions, finder, launches, tables)
         feed = Feed(pool)
         journal_id = await _read_journal_id(feed, stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
@@ -206,9 +203,17 @@ async def _open_subscriptions(
     return subscriptions
 
 
-def _build_launches(pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
-    tokens, finder = TokenRegistry(), PoolFinder(DEFAULT_VENUES, rpc, FoundPools(pool))
-    return LaunchServices(tokens, Mints(pool, rpc, tokens), finder, LaunchedPoolReader(rpc))
+def _build_launches(settings: Settings, pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
+    tokens, preferences = TokenRegistry(), read_pool_preferences(settings)
+    finder = _build_finder(DEFAULT_VENUES, pool, rpc, preferences)
+    mints, reader = Mints(pool, rpc, tokens), LaunchedPoolReader(rpc)
+    return LaunchServices(tokens, mints, finder, reader, preferences)
+
+
+def _build_finder(
+    venues: Sequence[Venue], pool: DatabasePool, rpc: RpcClient, preferences: PoolPreferences
+) -> PoolFinder:
+    return PoolFinder(venues, rpc, FoundPools(pool), excluded=preferences.excluded)
 
 
 def _require_url(url: str | None, name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
@@ -62,10 +62,21 @@ def sort_pair(mint_a: Pubkey, mint_b: Pubkey) -> MintPair:
 
 
 class PoolFinder:
-    """The pools of pairs that are known in this process, and where to look for more."""
+    """The pools of pairs that are known in this process, and where to look for more.
 
-    def __init__(self, venues: Sequence[Venue], node: PoolNode, store: FoundPools) -> None:
+    Those at ``excluded`` addresses are never told.
+    """
+
+    def __init__(
+        self,
+        venues: Sequence[Venue],
+        node: PoolNode,
+        store: FoundPools,
+        *,
+        excluded: Collection[Pubkey] = (),
+    ) -> None:
         self._venues = venues
+        self._excluded = excluded
         self._node = node
         self._store = store
         self._known: defaultdict[MintPair, dict[Pubkey, FoundPool]] = defaultdict(dict)
@@ -79,7 +90,8 @@ class PoolFinder:
             for address in [venue.derive_pool_address(*pair)]
         }
         newest = list(self._known[pair].items())[-POOLS_MAX:]
-        return list({**derived, **dict(newest)}.values())
+        pools = {**derived, **dict(newest)}
+        return [each for address, each in pools.items() if address not in self._excluded]
 
     def list_queries(self, pair: MintPair) -> Iterator[PoolQuery]:
         """The queries that find all pools of a pair: each venue, both orders of the mints."""

@@ -10,77 +10,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.routing.pool_depth import measure_depth
+from backend.routing.pool_directory import PAIRS_MAX, PairPools, PoolRead, derive_pools
 from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder, sort_pair
 from backend.runtime import observe_routing
-from backend.venues.venue import Pool, Venue
+from backend.venues.venue import Venue
 
 QUOTED_MAX: Final = 16
 """Most pools of a pair that are quoted: the deepest."""
-PAIRS_MAX: Final = 4_096
-"""Most pairs whose pools are remembered; those that were asked for last."""
 RETRY_S: Final = 5.0
 """Shortest time between two looks at a pair."""
 LOOKS_MAX: Final = 4
 """Most pairs that are looked at concurrently."""
-
-PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
-"""Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
-
-
-class PairPools(NamedTuple):
-    """The pools of a pair that are quoted, and how many others there are that swap."""
-
-    quoted: Sequence[FoundPool]
-    left_out: int = 0
-
-
-class PoolDirectory(Protocol):
-    """Knows the pools of every pair."""
-
-    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
-        """The pools of two mints, in either order, that are quoted now."""
-        ...
-
-    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
-        """Take note that a pool of two mints refused a quote for a reason of its own."""
-        ...
-
-    async def run(self, read: PoolRead) -> None:
-        """Look for pools until cancelled."""
-        ...
-
-
-class DerivedPools:
-    """The default pool of each venue, and nothing else."""
-
-    def __init__(self, venues: Sequence[Venue]) -> None:
-        self._venues = venues
-        self._pairs: dict[tuple[Pubkey, Pubkey], PairPools] = {}
-
-    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
-        """The default pools of two mints."""
-        pools = self._pairs.get((mint_a, mint_b))
-        if pools is None:
-            while len(self._pairs) >= PAIRS_MAX:
-                del self._pairs[next(iter(self._pairs))]
-            derived = derive_pools(self._venues, sort_pair(mint_a, mint_b))
-            pools = self._pairs[mint_a, mint_b] = PairPools(derived)
-        return pools
-
-    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
-        """Do nothing: there is no other pool."""
-
-    async def run(self, read: PoolRead) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +47,7 @@ class PoolPreferences:
 class _Pair:
     """What is known of a pair."""
 
-    __slots__ = ("look_at", "looked_at", "mints", "pools", "usable", "wanted")
+    __slots__ = ("judged", "look_at", "looked_at", "mints", "pools", "settled", "usable", "wanted")
 
     def __init__(self, mints: MintPair, pools: PairPools) -> None:
         self.mints: Final = mints
@@ -108,6 +57,10 @@ class _Pair:
         self.looked_at = self.look_at = float("-inf")
         self.wanted = False
         """Whether it waits to be looked at."""
+        self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Ends when the pools are known that were found before."""
+        self.settled = False
+        """Whether the last look was complete."""
 
     @property
     def name(self) -> str:
@@ -147,6 +100,15 @@ class PoolRegistry:
             self._want(pair)
         return pair.pools
 
+    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """What ends when the pools are known that were found before; ``None`` if they are."""
+        pair = self._pairs[mint_a, mint_b]
+        return None if pair.judged.done() else pair.judged
+
+    def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Whether all pools of two mints are known, as far as the node lists them."""
+        return self._pairs[mint_a, mint_b].settled
+
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Look at the pair again soon."""
         pair = self._pairs.get((mint_a, mint_b))
@@ -170,6 +132,8 @@ class PoolRegistry:
         pair = _Pair(mints, PairPools([*self._pinned[mints], *self._derive(mints)]))
         if not self._searches and not self._pinned[mints]:
             pair.look_at = float("inf")  # there is nothing to choose between
+            pair.judged.set_result(None)
+            pair.settled = True
         self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
         return pair
 
@@ -184,21 +148,31 @@ class PoolRegistry:
             pair.wanted, again_s = False, self._look_again_s
             pair.look_at = asyncio.get_running_loop().time() + RETRY_S  # not while this look lasts
             try:
-                await self._look(pair, read)
+                pair.settled = await self._look(pair, read)
             except EngineError as error:
                 observe_routing.pools_not_found(pair.name, error.reason)
+                pair.settled = False
+            if not pair.settled:
                 again_s = RETRY_S
+            if not pair.judged.done():
+                pair.judged.set_result(None)
             pair.looked_at = asyncio.get_running_loop().time()
             pair.look_at = pair.looked_at + again_s
 
-    async def _look(self, pair: _Pair, read: PoolRead) -> None:
-        """Find the pools of a pair, and judge them. Raises ``Transient``."""
+    async def _look(self, pair: _Pair, read: PoolRead) -> bool:
+        """Find the pools of a pair, and judge them; returns whether all of them could be read.
+
+        Raises ``Transient``.
+        """
         if self._searches:
             with suppress(Transient):  # what other processes have found is not necessary
                 await self._finder.load([pair.mints])
-        await self._judge(pair, read)
+        is_complete = await self._judge(pair, read)
+        if not pair.judged.done() and is_complete:
+            pair.judged.set_result(None)
         if self._searches and await self._search(pair):
-            await self._judge(pair, read)
+            is_complete = await self._judge(pair, read)
+        return is_complete
 
     async def _search(self, pair: _Pair) -> bool:
         """Ask the node for the pools of a pair; returns whether there is one that was not known.
@@ -214,8 +188,11 @@ class PoolRegistry:
                 break
         return is_new
 
-    async def _judge(self, pair: _Pair, read: PoolRead) -> None:
-        """Measure all known pools of a pair, and choose those that are quoted."""
+    async def _judge(self, pair: _Pair, read: PoolRead) -> bool:
+        """Measure all known pools of a pair, and choose those that are quoted.
+
+        Returns whether all could be read; what is known of the others stays.
+        """
         pinned = self._pinned[pair.mints]
         known = {each.address: each for each in [*pinned, *self._finder.list_pools(pair.mints)]}
         reads = [
@@ -224,18 +201,20 @@ class PoolRegistry:
             if each.address not in self._preferences.excluded
         ]
         depths: dict[Pubkey, int] = {}
+        is_complete = True
         for each, pool in reads:
             try:
                 depth = measure_depth(await pool, pair.mints)
             except Rejected:
                 continue
             except Transient:
-                depth = pair.usable.get(each.address)
+                depth, is_complete = pair.usable.get(each.address), False
             if depth is not None:
                 depths[each.address] = depth
         pair.usable = depths
         pair.pools = self._choose(pair, [known[address] for address in depths])
         observe_routing.pools_judged(pair.name, len(known), len(pair.pools.quoted))
+        return is_complete
 
     def _choose(self, pair: _Pair, usable: Sequence[FoundPool]) -> PairPools:
         pinned = {each.address for each in self._pinned[pair.mints]}
@@ -281,8 +260,3 @@ class PoolRegistry:
                     observe_routing.pinned_pool_unknown(str(address))
                 return
             await asyncio.sleep(RETRY_S)
-
-
-def derive_pools(venues: Sequence[Venue], mints: MintPair) -> list[FoundPool]:
-    """The default pools of two mints."""
-    return [FoundPool(venue.derive_pool_address(*mints), venue, mints) for venue in venues]

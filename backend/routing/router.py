@@ -15,15 +15,15 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
 from backend.domain.conditions import Launch
-from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.routing.joint_reader import JointReader
 from backend.routing.launch_router import LaunchRouter
 from backend.routing.offers import Offers
+from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
 from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import AccountReader, PoolReader
-from backend.routing.pool_registry import DerivedPools, PairPools, PoolDirectory
 from backend.routing.route import MissingQuote, Route
 from backend.routing.splitter import Splitter
 from backend.routing.subscribed_pools import SubscribedPools
@@ -63,6 +63,7 @@ class Router:
         self._splitter = splitter
         self._max_price_impact_bps = max_price_impact_bps
         self._directory = directory or DerivedPools(venues)
+        self._look_wait_s = timeout_s
         accounts = JointReader(node, patience_s=timeout_s / 2)
         self._readers: dict[Venue, PoolReader] = {
             venue: PoolReader(
@@ -107,13 +108,13 @@ class Router:
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
         terms = self._with_cap(terms)
-        listed = self._list_pools(terms.token_in, terms.token_out)
+        listed = await self._find_pools(terms)
         mint_in = Pubkey.from_string(terms.token_in.mint)
         quotes: list[Quote] = []
         pools: list[Pool] = []
         readable: list[Pool] = []
         missing: list[MissingQuote] = []
-        for found, read in self._begin_reads(_select_allowed(terms, listed.quoted)):
+        for found, read in self._begin_reads(self._select_allowed(terms, listed.quoted)):
             try:
                 pool = await read
                 readable.append(pool)
@@ -147,6 +148,36 @@ class Router:
                 pool = await self._readers[found.venue].read_more(found.address, error.keys)
         return pool, pool.quote(mint_in, amount_in)
 
+    async def _find_pools(self, terms: OrderTerms) -> PairPools:
+        """The pools of an order, after a short wait for those that were found before."""
+        mints = _read_mints(terms)
+        listed = self._directory.list_pools(*mints)
+        known = self._directory.find_wait(*mints)
+        if known is None:
+            return listed
+        await asyncio.wait([known], timeout=self._look_wait_s)
+        return self._directory.list_pools(*mints)
+
+    def _select_allowed(self, terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
+        """The pools that an order's constraints allow.
+
+        Raises ``Rejected`` if there is none, and ``Unavailable`` as long as one may be found.
+        """
+        constraints = terms.constraints
+        if constraints is None:
+            return pools
+        allowed = [
+            each
+            for each in pools
+            if constraints.allows(each.venue.dex.value, each.venue.name, str(each.address))
+        ]
+        if allowed:
+            return allowed
+        reason = "none of the pools that are quoted for these tokens is one that the order allows"
+        if self._directory.is_settled(*_read_mints(terms)):
+            raise Rejected(NO_POOL_CODE, reason)
+        raise Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
+
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
         mint_a, mint_b = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
         return self._directory.list_pools(mint_a, mint_b)
@@ -165,19 +196,8 @@ class Router:
         return terms
 
 
-def _select_allowed(terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
-    """The pools that an order's constraints allow. Raises ``Rejected`` if there is none."""
-    constraints = terms.constraints
-    if constraints is None:
-        return pools
-    allowed = [
-        each
-        for each in pools
-        if constraints.allows(each.venue.dex.value, each.venue.name, str(each.address))
-    ]
-    if not allowed:
-        raise Rejected(NO_POOL_CODE, "no pool of these tokens is among those that the order allows")
-    return allowed
+def _read_mints(terms: OrderTerms) -> tuple[Pubkey, Pubkey]:
+    return Pubkey.from_string(terms.token_in.mint), Pubkey.from_string(terms.token_out.mint)
 
 
 def _explain(found: FoundPool, error: EngineError) -> MissingQuote:

@@ -102,6 +102,19 @@ def test_a_pool_has_to_meet_all_that_is_asked() -> None:
     assert not pooled.allows("raydium", "cpmm", POOL)
 
 
+TRIED_AT_ONCE: tuple[dict[str, Any], ...] = (
+    {"type": "limit", "limitPrice": 1, "timeInForce": "ioc"},
+    {"type": "twap", "slices": 2, "intervalS": 1},
+)
+WAITING: tuple[dict[str, Any], ...] = (
+    {"type": "limit", "limitPrice": 1},
+    {"type": "stop", "triggerPrice": 1},
+    {"type": "takeProfit", "triggerPrice": 1, "then": "market"},
+    {"type": "trailingStop", "trailBps": 50},
+    {"type": "twap", "slices": 2, "intervalS": 1, "limitPrice": 1},
+)
+
+
 def test_an_order_that_asks_nothing_has_no_constraints() -> None:
     plain = read_fields()
     for fields in ({}, {"dexes": None, "maxLegs": None}, {"onlyDirect": False}):
@@ -129,16 +142,21 @@ def test_what_is_asked_is_read_and_shown_as_it_was_asked(
 ) -> None:
     quote = read_quote({**SWAP, **fields}, TOKENS, 50)
     assert constraints_to_json(quote.constraints) == asked
-    for kind in (
-        {},
-        {"type": "limit", "limitPrice": 1},
-        {"type": "stop", "triggerPrice": 1},
-        {"type": "takeProfit", "triggerPrice": 1, "then": "market"},
-        {"type": "trailingStop", "trailBps": 50},
-        {"type": "twap", "slices": 2, "intervalS": 1},
-    ):
+    for kind in ({}, *TRIED_AT_ONCE):
         terms = read_fields(**kind, **fields).terms
         assert constraints_to_json(terms.constraints) == asked
+    for kind in WAITING:
+        if asked.keys() <= {"maxLegs", "maxHops"}:
+            terms = read_fields(**kind, **fields).terms
+            assert constraints_to_json(terms.constraints) == asked
+        else:
+            with pytest.raises(Problem) as caught:
+                read_fields(**kind, **fields)
+            [error] = caught.value.errors
+            assert [error.field] == list(asked)
+            assert error.reason == (
+                "an order that waits for a price waits for that of all pools of its pair"
+            )
 
 
 def test_a_request_is_the_same_in_every_notation_and_another_with_other_constraints() -> None:
@@ -164,18 +182,25 @@ def test_the_exchanges_of_a_sniper_are_a_guard_as_they_were() -> None:
     assert order.terms.condition.guards.dexes == frozenset({Dex.METEORA})
     assert order.terms.constraints is None
     assert order.request_hash.hex() == SNIPER_HASH
-    for fields in ({"dexes": ["meteora/dlmm"]}, {"excludeDexes": ["raydium"]}, {"pools": [POOL]}):
-        asked = read_fields(**sniper, **fields).terms
-        assert isinstance(asked.condition, Launch)
-        assert asked.condition.guards.dexes is None
-        assert constraints_to_json(asked.constraints) == fields
-    both = read_fields(**sniper, dexes=["meteora"], excludeDexes=["meteora/dlmm"]).terms
+    both = read_fields(**sniper, dexes=["meteora"], maxLegs=1).terms
     assert isinstance(both.condition, Launch)
     assert both.condition.guards.dexes == frozenset({Dex.METEORA})
-    assert constraints_to_json(both.constraints) == {"excludeDexes": ["meteora/dlmm"]}
+    assert constraints_to_json(both.constraints) == {"maxLegs": 1}
 
 
-def test_the_orders_of_a_bracket_ask_what_their_entry_asked() -> None:
+@pytest.mark.parametrize(
+    "fields", [{"dexes": ["meteora/dlmm"]}, {"excludeDexes": ["raydium"]}, {"pools": [POOL]}]
+)
+def test_a_sniper_names_exchanges_only(fields: dict[str, Any]) -> None:
+    """A new pool is looked for in the default program of each exchange."""
+    with pytest.raises(Problem) as caught:
+        read_fields(type="sniper", **fields)
+    [error] = caught.value.errors
+    assert [error.field] == list(fields)
+    assert "takes whole exchanges as dexes" in error.reason
+
+
+def test_the_orders_of_a_bracket_ask_what_their_entry_asked_but_for_pools() -> None:
     asked = RouteConstraints(dexes=("raydium",), max_legs=1)
     legs = [
         BracketLeg(TakeProfit(PriceRatio(12, 1)), PriceOf.TOKEN_IN, 50),
@@ -183,7 +208,8 @@ def test_the_orders_of_a_bracket_ask_what_their_entry_asked() -> None:
     ]
     entry = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50, constraints=asked)
     children = build_children(UUID(int=1), entry, Bracket(*legs), 10**8)
-    assert [child.terms.constraints for child in children] == [asked, asked]
+    rest = RouteConstraints(max_legs=1)
+    assert [child.terms.constraints for child in children] == [rest, rest]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ from backend.api.wire.order_types.route_constraints import (
     HopCount,
     LegCount,
     PoolAddresses,
+    check_constraints,
     resolve_constraints,
 )
 from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
@@ -183,7 +184,9 @@ def read_order(
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
         terms = resolve_guards(body, kind, terms, errors)
-    check_strict(body, terms, errors, waits=not time_in_force.has_one_attempt)
+    waits, has_limit = not time_in_force.has_one_attempt, body.limit_price is not None
+    check_constraints(kind, terms, errors, waits=waits, has_limit=has_limit)
+    check_strict(body, terms, errors, waits=waits)
     bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
     check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
     if terms is None or errors:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from backend.api.wire.fields import Flag, integral_to_int
 from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
+from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.route_constraints import (
     HOPS_MAX,
     LEGS_MAX,
@@ -27,6 +28,16 @@ _SHOWN_LENGTH: Final = 48
 """So much of a wrong value is shown: an address as a whole."""
 _NAMES: Final = ", ".join(VENUE_NAMES)
 _FIELDS: Final = frozenset({"dexes", "excludeDexes", "pools", "onlyDirect"})
+_PRICED: Final = frozenset(
+    {
+        OrderType.LIMIT,
+        OrderType.STOP,
+        OrderType.TAKE_PROFIT,
+        OrderType.STOP_LIMIT,
+        OrderType.TRAILING_STOP,
+    }
+)
+"""The types that wait for a price."""
 _BY_PROGRAM: Final = {name.partition("/")[2]: name for name in VENUE_NAMES if "/" in name}
 
 
@@ -160,3 +171,33 @@ def resolve_constraints(
     if _FIELDS.isdisjoint(error.field for error in errors):  # else what is left is not known
         add_errors(find_constraint_errors(constraints), errors)
     return constraints
+
+
+def check_constraints(
+    kind: OrderType | None,
+    terms: OrderTerms | None,
+    errors: list[FieldError],
+    *,
+    waits: bool,
+    has_limit: bool,
+) -> None:
+    """Refuse to restrict the pools of an order whose wait is judged by all pools of its pair.
+
+    Of a sniper, ``terms`` has the constraints without the exchanges, which are one of its guards;
+    of a TWAP, the slices wait for their limit, if it has one.
+    """
+    if terms is None or terms.constraints is None or not waits:
+        return
+    if kind is OrderType.SNIPER:
+        reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
+    elif kind in _PRICED or (kind is OrderType.TWAP and has_limit):
+        reason = "an order that waits for a price waits for that of all pools of its pair"
+    else:
+        return
+    for name, names in (
+        ("dexes", terms.constraints.dexes),
+        ("excludeDexes", terms.constraints.exclude_dexes),
+        ("pools", terms.constraints.pools),
+    ):
+        if names:
+            errors.append(FieldError(name, "invalid_field", reason))

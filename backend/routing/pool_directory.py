@@ -1,0 +1,86 @@
+"""What a router asks about the pools of a pair, and the answer that needs no search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from solders.pubkey import Pubkey
+
+from backend.routing.pool_finder import FoundPool, MintPair, sort_pair
+from backend.venues.venue import Pool, Venue
+
+PAIRS_MAX: Final = 4_096
+"""Most pairs whose pools are remembered; those that were asked for last."""
+
+PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
+"""Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
+
+
+class PairPools(NamedTuple):
+    """The pools of a pair that are quoted, and how many others there are that swap."""
+
+    quoted: Sequence[FoundPool]
+    left_out: int = 0
+
+
+class PoolDirectory(Protocol):
+    """Knows the pools of every pair."""
+
+    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
+        """The pools of two mints, in either order, that are quoted now."""
+        ...
+
+    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
+        """Take note that a pool of two mints refused a quote for a reason of its own."""
+        ...
+
+    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """What ends when the pools are known that were found before; ``None`` if they are."""
+        ...
+
+    def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Whether all pools of two mints are known, as far as the node lists them."""
+        ...
+
+    async def run(self, read: PoolRead) -> None:
+        """Look for pools until cancelled."""
+        ...
+
+
+class DerivedPools:
+    """The default pool of each venue, and nothing else."""
+
+    def __init__(self, venues: Sequence[Venue]) -> None:
+        self._venues = venues
+        self._pairs: dict[tuple[Pubkey, Pubkey], PairPools] = {}
+
+    def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
+        """The default pools of two mints."""
+        pools = self._pairs.get((mint_a, mint_b))
+        if pools is None:
+            while len(self._pairs) >= PAIRS_MAX:
+                del self._pairs[next(iter(self._pairs))]
+            derived = derive_pools(self._venues, sort_pair(mint_a, mint_b))
+            pools = self._pairs[mint_a, mint_b] = PairPools(derived)
+        return pools
+
+    def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
+        """Do nothing: there is no other pool."""
+
+    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """Nothing to wait for."""
+        return None
+
+    def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Always."""
+        return True
+
+    async def run(self, read: PoolRead) -> None:
+        """Do nothing."""
+
+
+def derive_pools(venues: Sequence[Venue], mints: MintPair) -> list[FoundPool]:
+    """The default pools of two mints."""
+    return [FoundPool(venue.derive_pool_address(*mints), venue, mints) for venue in venues]
