@@ -104,15 +104,18 @@ def _describe_names(text: str) -> WithJsonSchema:
 
 _ALLOWED: Final = (
     "The route uses these only: exchanges, and pool programs such as `raydium/clmm`, in any case."
-    " Of a `sniper`, the pool is on one of these."
+    " Of a `sniper`, the pool is on one of these exchanges; what waits for a price takes none."
 )
-_EXCLUDED: Final = "The route uses none of these; as `dexes`."
+_EXCLUDED: Final = (
+    "The route uses none of these; as `dexes`. Not of what waits for a price or a pool."
+)
 _POOLS_SCHEMA: Final[dict[str, object]] = {
     "type": "array",
     "items": {"type": "string", "pattern": ADDRESS_PATTERN},
     "minItems": 1,
     "maxItems": POOLS_MAX,
-    "description": "The route uses the pools with these addresses only.",
+    "description": "The route uses the pools with these addresses only. Not of what waits for a price or a"
+    " pool.",
 }
 
 
