@@ -28,8 +28,8 @@ MARKET: Final[Schema] = {
     "executablePrice": {
         **AMOUNT,
         "description": "What the best pool pays for the whole amount now, after all fees, of"
-        " `priceOf`; several pools together may pay more. Only of an order that waits for a price, and where the market is known: it is"
-        " not waited for longer than a moment.",
+        " `priceOf`; several pools together may pay more. Only of an order that waits for a price,"
+        " and where the market is known: it is not waited for longer than a moment.",
     },
     "distanceBps": {
         "type": "integer",

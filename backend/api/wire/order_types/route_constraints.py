@@ -114,8 +114,8 @@ _POOLS_SCHEMA: Final[dict[str, object]] = {
     "items": {"type": "string", "pattern": ADDRESS_PATTERN},
     "minItems": 1,
     "maxItems": POOLS_MAX,
-    "description": "The route uses the pools with these addresses only. Not of what waits for a price or a"
-    " pool.",
+    "description": "The route uses the pools with these addresses only. Not of what waits for a"
+    " price or a pool.",
 }
 
 
