@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ UNMET_TERMS_CODES = frozenset({PRICE_IMPACT_CODE, MIN_OUT_CODE, GUARDS_CODE})
 """The codes of an order that could be filled, but not at its terms."""
 _PERCENT_DECIMALS = 2
 _IMPROVEMENT_DIGITS = 4
+_REASONS_MAX = 4
 _E9_PER_BPS = E9 // BPS
 
 
@@ -241,8 +243,12 @@ def select_steep(terms: OrderTerms, quotes: Sequence[Quote]) -> list[Quote]:
 def _describe_impact(terms: OrderTerms, steep: Sequence[Quote]) -> str:
     # Rounded up, so that no impact is shown as if it were equal to the cap that it exceeds.
     impacts = " and ".join(
-        f"{_format_percent(ceil_div(quote.price_impact_e9, _E9_PER_BPS))} on {quote.dex}"
-        for quote in steep
+        _limit(
+            [
+                f"{_format_percent(ceil_div(quote.price_impact_e9, _E9_PER_BPS))} on {name}"
+                for quote, name in zip(steep, _name_venues(steep), strict=True)
+            ]
+        )
     )
     cap = _format_percent(terms.max_price_impact_bps or 0)
     return f"the price impact, {impacts}, is above the cap of {cap}"
@@ -264,7 +270,23 @@ def _build_undecided_error(code: str, reason: str, undecided: Sequence[MissingQu
 
 def join_reasons(missing: Sequence[MissingQuote]) -> str:
     """Why each venue has no quote; empty if all have one."""
-    return "; ".join(f"{venue.dex}: {venue.error.reason}" for venue in missing)
+    named = zip(missing, _name_venues(missing), strict=True)
+    return "; ".join(_limit([f"{name}: {venue.error.reason}" for venue, name in named]))
+
+
+def _name_venues(venues: Sequence[Quote | MissingQuote]) -> list[str]:
+    """The exchange of each, and its program where one exchange is there several times."""
+    counts = Counter(each.dex for each in venues)
+    return [
+        f"{each.dex} {each.program}" if counts[each.dex] > 1 and each.program else each.dex.value
+        for each in venues
+    ]
+
+
+def _limit(texts: list[str]) -> list[str]:
+    """The first texts, and how many more there are."""
+    more = len(texts) - _REASONS_MAX
+    return texts if more <= 0 else [*texts[:_REASONS_MAX], f"{more} more"]
 
 
 def _get_common_code(missing: Sequence[MissingQuote]) -> str:
