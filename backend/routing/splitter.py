@@ -40,6 +40,8 @@ class _PairCurves:
         self.pools: Final = tuple(pools)
         self._mint_in: Final = mint_in
         self._curves: dict[tuple[int, ...], PoolCurves] = {}
+        self.splits: dict[tuple[int, int, int | None], Split | None] = {}
+        """Those of orders of one amount, one number of legs and one cap, which share them."""
 
     def is_of(self, pools: Sequence[Pool]) -> bool:
         """Whether these are the same states of the same pools."""
@@ -117,6 +119,15 @@ class Splitter:
         pair = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
         if not pair.may_gain(quotes):
             return None
+        key = terms.amount_in, legs_max, terms.max_price_impact_bps
+        if key not in pair.splits:
+            pair.splits[key] = self._find_better(pair, terms, quotes, legs_max)
+        return pair.splits[key]
+
+    def _find_better(
+        self, pair: _PairCurves, terms: OrderTerms, quotes: Sequence[Quote], legs_max: int
+    ) -> Split | None:
+        """The best split that pays more than the best pool alone, less what its legs cost."""
         leg_cost = self._compute_leg_cost(terms, quotes)
         tables = self._tables.usable if self._tables is not None else ()
         split = _find_fitting(pair, terms, legs_max, leg_cost, tables)
