@@ -36,8 +36,7 @@ from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import name_command, wait_for_server
-from backend.simulator.options import POOL_SETS
-from backend.simulator.wire.lookup_tables import NODE_TABLE
+from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
@@ -172,7 +171,7 @@ class _StagePlan:
             get_variable_name("rpc_ws_url"): socket_url,
         }
         if self.pools == "many" and not self.settings.lookup_tables:
-            env[get_variable_name("lookup_tables")] = str(NODE_TABLE)
+            env[get_variable_name("lookup_tables")] = NODE_TABLE_ADDRESS
         return env
 
 

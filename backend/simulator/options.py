@@ -35,6 +35,8 @@ PROFILES: Final = {
 
 DEPTHS_USD: Final = (10_000, 1_000_000_000)
 """The least and the largest depth of a chain's pools."""
+NODE_TABLE_ADDRESS: Final = "9Zj7qVh6cncjyeNz1qPDQbvWCsQC5o4CrAC5wDJer7ZG"
+"""The lookup table of a chain with many pools: see ``wire.lookup_tables``."""
 POOL_SETS: Final = ("default", "many")
 """Which pools a chain has; see ``market.pool_plan``."""
 

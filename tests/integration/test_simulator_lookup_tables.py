@@ -18,6 +18,7 @@ from backend.chain.rpc.errors import SendOutcomeUnknown
 from backend.domain.amounts import U64_MAX, Token
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import JUP, SOL, USDC, USDT
+from backend.simulator.options import NODE_TABLE_ADDRESS
 from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.venues.lookup_table import LOOKUP_TABLE_PROGRAM, LookupTable, decode_lookup_table
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_ACCOUNT, make_account
@@ -43,6 +44,7 @@ async def test_the_table_of_the_node_is_the_same_after_a_restart(tmp_path: Path)
     contents = []
     for _ in range(2):
         async with open_simulator(tmp_path, MANY) as node:
+            assert str(NODE_TABLE) == NODE_TABLE_ADDRESS
             account = await node.read_account(NODE_TABLE)
             contents.append(decode_lookup_table(account))
             await node.call_control("advance", {"blocks": 100})

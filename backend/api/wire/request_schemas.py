@@ -184,8 +184,8 @@ def read_order(
         of_stop = stop_slippage_bps if body.slippage_bps is None else None
         terms = resolve_condition(body, kind, terms, of_stop, errors)
         terms = resolve_guards(body, kind, terms, errors)
-    waits, has_limit = not time_in_force.has_one_attempt, body.limit_price is not None
-    check_constraints(kind, terms, errors, waits=waits, has_limit=has_limit)
+    waits = not time_in_force.has_one_attempt
+    check_constraints(body, kind, errors, waits=waits)
     check_strict(body, terms, errors, waits=waits)
     bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
     check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)

@@ -24,8 +24,7 @@ from backend.config import Profile, build_child_environment
 from backend.domain.errors import Transient
 from backend.embedded import child_process
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
-from backend.simulator.options import POOL_SETS
-from backend.simulator.wire.lookup_tables import NODE_TABLE
+from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.bench.servers import find_server_pids
 
@@ -183,5 +182,5 @@ class _EngineStarter:
             api_keys=",".join(f"{owner}:{key}" for owner, key in self._layout.owner_keys.items()),
             **self._urls,
             **({} if trace_dir is None else {"trace_dir": trace_dir}),
-            **({} if self._layout.pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE}),
+            **({} if self._layout.pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE_ADDRESS}),
         )

@@ -25,8 +25,7 @@ from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.embedded.postgres import PostgresServer
 from backend.embedded.supervisor import SupervisedProgram
 from backend.embedded.valkey import ValkeyServer
-from backend.simulator.options import POOL_SETS
-from backend.simulator.wire.lookup_tables import NODE_TABLE
+from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.migrations import migrate
 from backend.trials.chaos.timing import CONFIRMED_SLOTS, FINALIZED_SLOTS, SETTINGS, SLOT_S
 
@@ -147,7 +146,7 @@ class EngineSystem:
         self.chain_url = ""
         self.api_url = ""
         self.units: dict[str, ProcessUnit] = {}
-        tables = {} if pools == POOL_SETS[0] else {"lookup_tables": str(NODE_TABLE)}
+        tables = {} if pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE_ADDRESS}
         self._settings = {**SETTINGS, **tables, **settings}
         self._pools = pools
         self._worker_settings: Mapping[str, str] = {}

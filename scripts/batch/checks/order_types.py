@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from batch.checks.routes import find_waiting_faults
 from batch.checks.shares import find_share_faults
 from batch.groups import BRACKET_COLUMNS
 
@@ -64,6 +65,7 @@ def find_type_faults(order: Mapping[str, object]) -> Iterator[str]:
         yield from _find_missing_fields(kind, fields)
         yield from _find_time_faults(kind, fields)
         yield from find_share_faults(kind, fields)
+        yield from find_waiting_faults(kind, fields)
         if fields.get("maxPriceImpactBps") == 0 and _is_sold_at_market(kind, fields):
             what = "what its trigger sells at the market would never be sold"
             yield f"maxPriceImpactBps: is 0, which no swap keeps: {what}"

@@ -6,10 +6,11 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from backend.api.wire.fields import Flag, integral_to_int
+from backend.api.wire.fields import Flag, Price, integral_to_int
 from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
-from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.orders import OrderType
+from backend.domain.quotes import Dex
 from backend.domain.route_constraints import (
     HOPS_MAX,
     LEGS_MAX,
@@ -176,31 +177,27 @@ def resolve_constraints(
     return constraints
 
 
+class WaitingFields(ConstraintFields, Protocol):
+    """The fields of an order that are read here."""
+
+    limit_price: Price | None
+
+
 def check_constraints(
-    kind: OrderType | None,
-    terms: OrderTerms | None,
-    errors: list[FieldError],
-    *,
-    waits: bool,
-    has_limit: bool,
+    body: WaitingFields, kind: OrderType | None, errors: list[FieldError], *, waits: bool
 ) -> None:
     """Refuse to restrict the pools of an order whose wait is judged by all pools of its pair.
 
-    Of a sniper, ``terms`` has the constraints without the exchanges, which are one of its guards;
-    of a TWAP, the slices wait for their limit, if it has one.
+    The slices of a TWAP wait for its limit, if it has one. A sniper takes exchanges as a guard.
     """
-    if terms is None or terms.constraints is None or not waits:
-        return
+    named = {"dexes": body.dexes, "excludeDexes": body.exclude_dexes, "pools": body.pools}
+    is_limited_twap = kind is OrderType.TWAP and body.limit_price is not None
     if kind is OrderType.SNIPER:
         reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
-    elif kind in _PRICED or (kind is OrderType.TWAP and has_limit):
+        if set(Dex).issuperset(body.dexes or ()):
+            del named["dexes"]
+    elif is_limited_twap or (kind in _PRICED and (waits or kind is not OrderType.LIMIT)):
         reason = "an order that waits for a price waits for that of all pools of its pair"
     else:
         return
-    for name, names in (
-        ("dexes", terms.constraints.dexes),
-        ("excludeDexes", terms.constraints.exclude_dexes),
-        ("pools", terms.constraints.pools),
-    ):
-        if names:
-            errors.append(FieldError(name, "invalid_field", reason))
+    errors += [FieldError(name, "invalid_field", reason) for name, each in named.items() if each]
