@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode
-from solders.pubkey import Pubkey
+
+from backend.domain.tokens import is_public_key
 
 LOOKUP_TABLES_MAX: Final = 16
 """Most lookup tables that a process reads."""
@@ -56,10 +57,8 @@ def check_lookup_tables(setting: str | Sequence[str]) -> tuple[str, ...]:
         return ()
     entries = setting.split(",") if isinstance(setting, str) else setting
     for number, entry in enumerate(entries, start=1):
-        try:
-            Pubkey.from_string(entry.strip())
-        except ValueError:
-            raise ValueError(f"entry {number} is no address in base58") from None
+        if not is_public_key(entry.strip()):
+            raise ValueError(f"entry {number} is no address in base58")
     addresses = tuple(dict.fromkeys(entry.strip() for entry in entries))
     if len(addresses) > LOOKUP_TABLES_MAX:
         raise ValueError(f"there are {len(addresses)} tables, {LOOKUP_TABLES_MAX} are possible")

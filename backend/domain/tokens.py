@@ -25,7 +25,9 @@ by the bridge Wormhole, and SOL is traded in its wrapped form."""
 
 _ADDRESS_MIN = 32
 _ADDRESS_MAX = 44
-_BASE58 = frozenset("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
+_BASE58_LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58 = frozenset(_BASE58_LETTERS)
+_ADDRESS_BYTES = 32
 
 
 class TokenRegistry:
@@ -85,3 +87,14 @@ class TokenRegistry:
 def is_address(name: str) -> bool:
     """Whether a text looks like an address: 32 to 44 letters of base58."""
     return _ADDRESS_MIN <= len(name) <= _ADDRESS_MAX and _BASE58.issuperset(name)
+
+
+def is_public_key(name: str) -> bool:
+    """Whether a text is an address: base58 of exactly 32 bytes."""
+    if not is_address(name):
+        return False
+    number = 0
+    for letter in name:
+        number = number * len(_BASE58_LETTERS) + _BASE58_LETTERS.index(letter)
+    zeros = len(name) - len(name.lstrip(_BASE58_LETTERS[0]))
+    return zeros + (number.bit_length() + 7) // 8 == _ADDRESS_BYTES

@@ -20,11 +20,9 @@ from backend.domain.route_constraints import (
     find_constraint_errors,
 )
 from backend.domain.spelling import add_suggestion
-from backend.domain.tokens import is_address
+from backend.domain.tokens import is_public_key
 
 ADDRESS_PATTERN: Final = "^[1-9A-HJ-NP-Za-km-z]{32,44}$"
-_BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_ADDRESS_BYTES: Final = 32
 _SHOWN_LENGTH: Final = 48
 """So much of a wrong value is shown: an address as a whole."""
 _NAMES: Final = ", ".join(VENUE_NAMES)
@@ -78,7 +76,7 @@ def require_pools(value: object) -> tuple[str, ...]:
 
 
 def _require_pool(value: object) -> str:
-    if isinstance(value, str) and is_address(value) and _count_bytes(value) == _ADDRESS_BYTES:
+    if isinstance(value, str) and is_public_key(value):
         return value
     raise ValueError(f"{_show(value)} is not the address of a pool (32 bytes in base58)")
 
@@ -86,15 +84,6 @@ def _require_pool(value: object) -> str:
 def _show(value: object) -> str:
     """The beginning of a wrong value, escaped."""
     return ascii(value[:_SHOWN_LENGTH] if isinstance(value, str) else value)[:_SHOWN_LENGTH]
-
-
-def _count_bytes(address: str) -> int:
-    """How many bytes a text of base58 is."""
-    number = 0
-    for letter in address:
-        number = number * len(_BASE58) + _BASE58.index(letter)
-    zeros = len(address) - len(address.lstrip(_BASE58[0]))
-    return zeros + (number.bit_length() + 7) // 8
 
 
 def _describe_names(text: str) -> WithJsonSchema:

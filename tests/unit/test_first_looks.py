@@ -1,0 +1,97 @@
+"""What orders wait for that come before the pools of their pair are known, and what they may use."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from solders.pubkey import Pubkey
+
+from backend.domain.errors import Rejected, Unavailable
+from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.route_constraints import RouteConstraints
+from backend.domain.tokens import SOL, USDC
+from backend.routing.router import Router
+from backend.store.launches.found_pools import StoredPool
+from backend.venues import CPMM
+from tests.unit.pool_registries import (
+    MINTS,
+    ONE_SOL,
+    PAIR,
+    TERMS,
+    MemoryNode,
+    Store,
+    addresses,
+    make_default_pools,
+    make_pool,
+    run_registry,
+    wait_for,
+)
+
+
+async def test_the_first_order_of_a_pair_waits_for_what_was_found_before() -> None:
+    """So a worker that starts again routes its first orders over all pools, too."""
+    pool = make_pool(1)
+    node = MemoryNode([*make_default_pools(), pool], lists=False)
+    stored = StoredPool(str(pool.address), str(CPMM.program), str(PAIR[0]), str(PAIR[1]), 5)
+    async with run_registry(node, Store([stored])) as (_, router):
+        assert len((await router.route(TERMS)).quotes) == 3
+
+
+async def test_an_order_whose_pools_may_still_be_found_is_not_refused() -> None:
+    pool = make_pool(1)
+    node = MemoryNode([*make_default_pools(), pool], is_down=True)
+    async with run_registry(node) as (_, router):
+        with pytest.raises(Unavailable):
+            await router.route(_ask(RouteConstraints(pools=(str(pool.address),))))
+
+
+async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
+    pool = make_pool(1)
+    node = MemoryNode([*make_default_pools(), pool], lists=False, is_down=True)
+    stored = StoredPool(str(pool.address), str(CPMM.program), str(PAIR[0]), str(PAIR[1]), 5)
+    async with run_registry(node, Store([stored])) as (registry, _):
+        registry.list_pools(*MINTS)
+        async with asyncio.timeout(20):
+            while (known := registry.find_wait(*MINTS)) is not None:
+                await asyncio.wait([known])
+        assert not registry.is_settled(*MINTS)
+        node.is_down = False
+        await wait_for(registry, addresses(node.pools))
+        assert registry.is_settled(*MINTS)
+
+
+async def test_an_order_is_quoted_only_on_the_pools_that_it_allows() -> None:
+    pool = make_pool(1)
+    node = MemoryNode([*make_default_pools(), pool])
+    async with run_registry(node) as (registry, router):
+        await wait_for(registry, addresses(node.pools))
+        for constraints, expected in (
+            (RouteConstraints(dexes=("meteora",)), {node.pools[1].address}),
+            (RouteConstraints(exclude_dexes=("raydium/cpmm",)), {node.pools[1].address}),
+            (RouteConstraints(pools=(str(pool.address),)), {pool.address}),
+        ):
+            route = await router.route(_ask(constraints))
+            assert {Pubkey.from_string(quote.pool) for quote in route.quotes} == expected
+        nowhere = RouteConstraints(dexes=("raydium/clmm",))
+        refusal = await _catch_refusal(router, _ask(nowhere))
+        assert (refusal.code, refusal.reason) == (
+            "no_pool",
+            "none of the pools that are quoted for these tokens is one that the order allows",
+        )
+
+
+def _ask(constraints: RouteConstraints) -> OrderTerms:
+    return OrderTerms(OrderType.MARKET, SOL, USDC, ONE_SOL, None, 50, constraints=constraints)
+
+
+async def _catch_refusal(router: Router, terms: OrderTerms) -> Rejected:
+    while True:
+        try:
+            await router.route(terms)
+        except Rejected as error:
+            return error
+        except Unavailable:  # the look is not over
+            await asyncio.sleep(0)
+        else:
+            raise AssertionError("it was routed")
