@@ -1,4 +1,4 @@
-"""What orders wait for that come before the pools of their pair are known, and what they may use."""
+"""What orders wait for before the pools of their pair are known, and which of them they may use."""
 
 from __future__ import annotations
 
