@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 
@@ -38,16 +37,21 @@ from backend.store.errors import (
 )
 from backend.store.group_commit import group_commits
 from backend.store.groups import confirmations
-from backend.store.transitions import RECORD, LeaseLost, Transition, to_columns
+from backend.store.transitions import (
+    RECORD,
+    LeaseLost,
+    StepKey,
+    StoredSteps,
+    Transition,
+    is_stored,
+    key_steps,
+    to_columns,
+)
 from backend.store.withdrawals.cancellations import CancelReason
 from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
 
-_StepKey = tuple[UUID, int]
-"""The id and the epoch of an order that a transition is of."""
-_Stored = dict[_StepKey, str | None]
-"""The orders and epochs whose transitions were stored, with the signatures of their rows."""
 _CommitCall = Callable[
-    [DatabaseConnection, Sequence[Transition], _Stored], Coroutine[Any, Any, None]
+    [DatabaseConnection, Sequence[Transition], StoredSteps], Coroutine[Any, Any, None]
 ]
 
 RETRY_S = 0.1
@@ -143,8 +147,8 @@ class Journal:
         others = transitions
         if confirmed:
             others = [each for each in transitions if not confirmations.changes_others(each)]
-        stored: _Stored = {}
-        expired: set[_StepKey] = set()
+        stored: StoredSteps = {}
+        expired: set[StepKey] = set()
         if others:
             await self._store(others, self._commit, stored, expired)
         failure: Exception | None = None
@@ -165,8 +169,8 @@ class Journal:
         self,
         transitions: Sequence[Transition],
         commit: _CommitCall,
-        stored: _Stored,
-        expired: set[_StepKey],
+        stored: StoredSteps,
+        expired: set[StepKey],
     ) -> None:
         """Store transitions, until PostgreSQL has done so: adds to ``stored`` and ``expired``."""
         if any(each.order.oco_group is not None for each in transitions):
@@ -181,7 +185,7 @@ class Journal:
                     # The connection broke in an earlier attempt, which may have committed.
                     columns = to_columns(transitions)
                     rows = await connection.fetch(_FIND_RECORDED, *columns[:4], columns[-1])
-                    stored.update(_key_signatures(rows))
+                    stored.update(key_steps(rows))
                 unsubmitted = [
                     each.order for each in transitions if _may_have_expired(each, stored)
                 ]
@@ -203,7 +207,7 @@ class Journal:
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        stored: _Stored,
+        stored: StoredSteps,
     ) -> None:
         policy = self._policy
         rows = await connection.fetch(
@@ -211,13 +215,13 @@ class Journal:
         )
         if rows:
             self._on_commit(_build_commit(rows, transitions))
-        stored |= _key_signatures(rows)
+        stored |= key_steps(rows)
 
     async def _commit_confirmations(
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        stored: _Stored,
+        stored: StoredSteps,
     ) -> None:
         policy, left = self._policy, transitions
         while left:  # an order of the group was withdrawn, or amended, at this very moment
@@ -234,26 +238,9 @@ class Journal:
                 observe.orders_stored(committed[0]["placed_count"])
                 for _ in range(committed[0]["cancelled_count"]):
                     observe.order_ended(Status.CANCELLED, "", CancelReason.SIBLING_FILLED)
-            stored |= _key_signatures(committed)
+            stored |= key_steps(committed)
             moved = {(row["id"], row["epoch"]) for row in rows if row["txid"] is None}
             left = [each for each in left if (each.order.id, each.order.epoch) in moved]
-
-
-def _key_signatures(rows: Sequence[asyncpg.Record]) -> _Stored:
-    return {(row["id"], row["epoch"]): row["tx_hash"] for row in rows}
-
-
-def _is_stored(transition: Transition, stored: _Stored) -> bool:
-    """Whether a transition is the one that was stored for its order and epoch.
-
-    A batch may contain two claims of one order, of which the older has another epoch. But two jobs
-    of an order may claim it with their transitions for the same epoch, here or in two processes:
-    then the transaction tells whose was stored.
-    """
-    key = transition.order.id, transition.order.epoch
-    if transition.claim is None or transition.signed is None:
-        return key in stored
-    return stored.get(key) == transition.signed.signature
 
 
 def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
@@ -262,12 +249,12 @@ def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transiti
         begins_wait = any(each.step.status is Status.WAITING for each in transitions)
         return Commit(txid, None, begins_wait)
     stored = {(row["id"], row["epoch"]): row for row in rows}
-    signatures = _key_signatures(rows)
+    steps = key_steps(rows)
     events = []
     for transition in transitions:
         order = transition.order
-        is_stored = _is_stored(transition, signatures)
-        row = stored.pop((order.id, order.epoch), None) if is_stored else None
+        is_own = is_stored(transition, steps)
+        row = stored.pop((order.id, order.epoch), None) if is_own else None
         if row is None:
             continue
         seq = order.seq + 1
@@ -282,15 +269,15 @@ def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderE
     return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
 
 
-def _may_have_expired(transition: Transition, stored: _Stored) -> bool:
+def _may_have_expired(transition: Transition, stored: StoredSteps) -> bool:
     is_submission = transition.step.status is Status.SUBMITTED
-    return transition.order.can_expire and is_submission and not _is_stored(transition, stored)
+    return transition.order.can_expire and is_submission and not is_stored(transition, stored)
 
 
 def _build_result(
-    transition: Transition, stored: _Stored, expired: Set[_StepKey]
+    transition: Transition, stored: StoredSteps, expired: Set[StepKey]
 ) -> Exception | None:
-    if _is_stored(transition, stored):
+    if is_stored(transition, stored):
         return None
     order = transition.order
     has_expired = (order.id, order.epoch) in expired

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
 
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
@@ -82,7 +85,7 @@ WITH input AS (
     UNION ALL
     SELECT id, seq, status, at, attempts, data FROM moved
 ){effects}
-SELECT id, epoch, owner, batch_id, dex, tx_hash, at,
+SELECT id, epoch, owner, batch_id, dex, tx_hash, at, claim IS NOT NULL AS is_claim,
        pg_current_xact_id()::text::bigint AS txid{counts}
 FROM moved
 {left}"""
@@ -172,3 +175,46 @@ def _flatten_via(via: IntermediateStep | None) -> tuple[str | None, int | None, 
     if via is None:
         return None, None, None
     return via.step.status.value, via.step.attempt, via.data
+
+
+StepKey = tuple[UUID, int]
+"""The id and the epoch of an order that a transition is of."""
+
+
+class StoredStep(NamedTuple):
+    """A step that was stored: the signature of its row, and whether it claimed the order as well.
+
+    ``is_claim`` is ``None`` where only the row was found.
+    """
+
+    tx_hash: str | None
+    is_claim: bool | None
+
+
+StoredSteps = dict[StepKey, StoredStep]
+"""The orders and epochs whose transitions were stored."""
+
+
+def key_steps(rows: Sequence[asyncpg.Record]) -> StoredSteps:
+    """The steps of rows that a statement returned."""
+    return {
+        (row["id"], row["epoch"]): StoredStep(row["tx_hash"], row.get("is_claim")) for row in rows
+    }
+
+
+def is_stored(transition: Transition, stored: StoredSteps) -> bool:
+    """Whether a transition is the one that was stored for its order and epoch.
+
+    A batch may contain two claims of one order, of which the older has another epoch. But two jobs
+    of an order may claim it with their transitions for the same epoch, here or in two processes:
+    then the transaction tells whose was stored. Where both are the same, one may be stored as a
+    claim, or as a step after another claim.
+    """
+    step = stored.get((transition.order.id, transition.order.epoch))
+    if step is None:
+        return False
+    if step.is_claim is not None and step.is_claim != (transition.claim is not None):
+        return False
+    if transition.claim is None or transition.signed is None:
+        return True
+    return step.tx_hash == transition.signed.signature

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID
 
 from backend.domain.lifecycle import Cause, Status, advance
@@ -11,7 +12,13 @@ from backend.domain.quotes import Dex
 from backend.domain.terms_text import format_terms_text, parse_terms_text
 from backend.domain.tokens import TokenRegistry
 from backend.store import journal
-from backend.store.transitions import IntermediateStep, LeaseLost, Transition
+from backend.store.transitions import (
+    IntermediateStep,
+    LeaseLost,
+    Transition,
+    is_stored,
+    key_steps,
+)
 from tests.integration.stores import Store, new_order, open_store
 
 _READ = "SELECT tx_hash, seq, epoch FROM orders WHERE id = $1"
@@ -56,6 +63,24 @@ async def read_signature(store: Store, order_id: UUID) -> str:
     return signature
 
 
+async def test_a_claim_that_comes_late_is_not_taken_for_the_step_with_the_same_transaction(
+    database_url: str,
+) -> None:
+    """One job has claimed the order already when that of another job is recorded beside it."""
+    async with open_store(database_url) as store:
+        for is_late_first in (True, False):
+            order, text = await accept_unclaimed(store)
+            leased = await store.leases.claim(order.id)
+            assert leased is not None
+            late = build_claim(order, text, "same")
+            own = replace(late, order=leased, claim=None)
+            pair = (late, own) if is_late_first else (own, late)
+            assert await record_all(store, *pair) == [each is own for each in pair]
+            told = [each for commit in store.commits for each in commit.events or ()]
+            seqs = [each.seq for each in told if each.order_id == order.id]
+            assert sorted(seqs) == [1, 2, 3, 4]
+
+
 async def test_of_two_claims_in_one_commit_one_is_stored_with_its_own_event(
     database_url: str,
 ) -> None:
@@ -82,6 +107,6 @@ async def test_a_claim_that_another_worker_stored_is_not_taken_for_one_s_own_in_
         await store.journal.record(build_claim(order, text, "theirs"))
         keys = [order.id], [order.epoch], [order.seq], ["building"], [text]
         rows = await store.pool.fetch(journal._FIND_RECORDED, *keys)
-        found = journal._key_signatures(rows)
-        assert journal._is_stored(build_claim(order, text, "theirs"), found)
-        assert not journal._is_stored(build_claim(order, text, "mine"), found)
+        found = key_steps(rows)
+        assert is_stored(build_claim(order, text, "theirs"), found)
+        assert not is_stored(build_claim(order, text, "mine"), found)

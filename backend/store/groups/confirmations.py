@@ -58,7 +58,7 @@ COUNTS: Final = """,
 
 LEFT: Final = """
 UNION ALL
-SELECT id, epoch, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT id, epoch, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM input WHERE oco_group IN (SELECT oco_group FROM legs WHERE seq <> seen_seq)
 """
 """The rows of ``input`` that were left, as results without a transaction id."""
