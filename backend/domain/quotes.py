@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -44,14 +44,6 @@ class Quote:
         """Whether the price impact is at most ``cap_bps`` basis points."""
         return self.price_impact_e9 * BPS <= cap_bps * E9
 
-    def fees_to_json(self, token_in: Token, token_out: Token) -> list[dict[str, str]]:
-        """Convert the venue's fees to JSON for clients: the amounts that are not 0."""
-        return [
-            {"token": token.symbol, "amount": format_amount(fee, token.decimals)}
-            for token, fee in zip((token_in, token_out), self.fees, strict=True)
-            if fee
-        ]
-
     def to_json(self, token_in: Token, token_out: Token) -> dict[str, object]:
         """Convert to JSON for clients: decimal strings in token units, rates as fractions."""
         price = Price(self.amount_in, token_in.decimals, self.amount_out, token_out.decimals)
@@ -69,6 +61,15 @@ class Quote:
 @lru_cache(1_024)
 def _format_rate(e9: int) -> str:
     return format_ratio(e9, E9)
+
+
+def fees_to_json(fees: Iterable[int], token_in: Token, token_out: Token) -> list[dict[str, str]]:
+    """Convert fees, of the token in and out, to JSON for clients: the amounts that are not 0."""
+    return [
+        {"token": token.symbol, "amount": format_amount(fee, token.decimals)}
+        for token, fee in zip((token_in, token_out), fees, strict=True)
+        if fee
+    ]
 
 
 def best_quote(quotes: Sequence[Quote]) -> Quote:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backend.domain.amounts import compute_min_out
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import Quote
+from backend.domain.quotes import Quote, best_quote
 from backend.routing.route import (
     Leg,
     MissingQuote,
@@ -15,7 +15,7 @@ from backend.routing.route import (
     select_steep,
     split_minimum,
 )
-from backend.routing.splitter import Splitter
+from backend.routing.splitter import Offer, Splitter
 from backend.venues.venue import Pool
 
 
@@ -55,7 +55,11 @@ class Offers:
             return None
         steep = select_steep(self.terms, self.quotes)
         within = [quote for quote in self.quotes if quote not in steep] if steep else self.quotes
-        split = self.splitter.split(self.terms, self.readable, within)
+        best = None
+        if within:
+            quote = best_quote(within)
+            best = Offer(self.pools[self.quotes.index(quote)], quote)
+        split = self.splitter.split(self.terms, self.readable, best)
         floor = self.terms.min_amount_out or 1
         if split is None or split.amount_out < floor:
             return None

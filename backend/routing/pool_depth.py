@@ -23,12 +23,11 @@ def measure_depth(pool: Pool, mints: Sequence[Pubkey]) -> int | None:
     It is the reserve that x · y = k would need for the same price impact, so that liquidity which
     is concentrated about the price counts for as much as it is worth to a trader.
     """
-    depths: list[int] = []
-    for mint, other in (tuple(mints), tuple(mints)[::-1]):
-        depth = _measure(pool, mint)
-        if depth is not None:
-            depths.append(depth if mint == mints[0] else _convert(pool, other, depth))
-    return max(depths, default=None)
+    first, second = mints
+    depth, other_depth = _measure(pool, first), _measure(pool, second)
+    if other_depth is None:
+        return depth
+    return max(depth or 0, _convert(pool, first, other_depth))
 
 
 def _measure(pool: Pool, mint_in: Pubkey) -> int | None:

@@ -195,11 +195,7 @@ class PoolRegistry:
         """
         pinned = self._pinned[pair.mints]
         known = {each.address: each for each in [*pinned, *self._finder.list_pools(pair.mints)]}
-        reads = [
-            (each, read(each.venue, each.address))
-            for each in known.values()
-            if each.address not in self._preferences.excluded
-        ]
+        reads = [(each, read(each.venue, each.address)) for each in known.values()]
         depths: dict[Pubkey, int] = {}
         is_complete = True
         for each, pool in reads:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount, format_ratio
 from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import E9, Dex, Quote, best_quote
+from backend.domain.quotes import E9, Dex, Quote, best_quote, fees_to_json
 from backend.venues.venue import Pool
 
 PRICE_IMPACT_CODE = "price_impact_too_high"
@@ -85,7 +85,7 @@ class Route:
     @property
     def quote(self) -> Quote:
         """The quote of the leg that pays most."""
-        return self.legs[0].quote if len(self.legs) == 1 else self._main.quote
+        return self._main.quote
 
     @property
     def pool(self) -> Pool:
@@ -96,6 +96,12 @@ class Route:
     def amount_out(self) -> int:
         """What all legs pay, in base units."""
         return sum(leg.quote.amount_out for leg in self.legs)
+
+    @property
+    def fees(self) -> tuple[int, int]:
+        """What the venues keep of the token in and of the token out, in base units."""
+        fees_in, fees_out = zip(*(leg.quote.fees for leg in self.legs), strict=True)
+        return sum(fees_in), sum(fees_out)
 
     @property
     def slot(self) -> int:
@@ -122,7 +128,7 @@ class Route:
             "pool": main.pool,
             "quotes": quotes_to_json(terms, self.quotes),
             "minAmountOut": format_amount(self.min_amount_out, out.decimals),
-            "venueFees": _add_fees(self.legs).fees_to_json(terms.token_in, out),
+            "venueFees": fees_to_json(self.fees, terms.token_in, out),
         }
         if len(self.legs) > 1:
             route["legs"] = [_leg_to_json(leg, terms) for leg in self.legs]
@@ -179,12 +185,6 @@ def _leg_to_json(leg: Leg, terms: OrderTerms) -> dict[str, object]:
         "priceImpact": format_ratio(quote.price_impact_e9, E9),
         "minAmountOut": format_amount(leg.min_amount_out, token_out.decimals),
     }
-
-
-def _add_fees(legs: Sequence[Leg]) -> Quote:
-    """A quote with the fees of all legs."""
-    fees_in, fees_out = zip(*(leg.quote.fees for leg in legs), strict=True)
-    return replace(legs[0].quote, fees=(sum(fees_in), sum(fees_out)))
 
 
 def choose_quote(

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from operator import is_
-from typing import Final
+from typing import Final, NamedTuple
 
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.pubkey import Pubkey
@@ -20,7 +20,7 @@ from backend.chain.transactions import (
 )
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
-from backend.domain.quotes import E9, Quote, best_quote
+from backend.domain.quotes import E9, Quote
 from backend.domain.route_constraints import LEGS_MAX
 from backend.domain.tokens import SOL
 from backend.routing.splits.pool_curves import PoolCurves
@@ -31,6 +31,13 @@ CURVES_MAX: Final = 64
 """Most pairs, by direction, whose curves are kept for the orders of one read."""
 _MICROLAMPORTS: Final = 1_000_000
 _ROUNDING_MARGIN: Final = 1 + 1e-12
+
+
+class Offer(NamedTuple):
+    """A pool with what it pays for the whole amount of an order."""
+
+    pool: Pool
+    quote: Quote
 
 
 class _PairCurves:
@@ -56,31 +63,28 @@ class _PairCurves:
         return curves
 
     @cached_property
-    def _first_prices(self) -> dict[str, float]:
+    def _first_prices(self) -> dict[Pubkey, float]:
         """What each pool pays for the first unit; nothing is said of one that does not tell."""
         prices = {}
         for pool in self.pools:
             try:
                 price = pool.marginal_price(self._mint_in)
             except EngineError:
-                prices[str(pool.address)] = float("inf")
+                prices[pool.address] = float("inf")
             else:
-                prices[str(pool.address)] = price.numerator / price.denominator
+                prices[pool.address] = price.numerator / price.denominator
         return prices
 
-    def may_gain(self, quotes: Sequence[Quote]) -> bool:
+    def may_gain(self, best: Offer | None) -> bool:
         """Whether some pool may pay more for a part of an order than the best one for the last.
 
         Along x · y = k the last unit has the price of the whole amount, less its impact once more.
         """
-        if not quotes:
+        if best is None or not best.pool.is_single_curve:
             return True
-        best = best_quote(quotes)
-        pool = next((each for each in self.pools if str(each.address) == best.pool), None)
-        if pool is None or not pool.is_single_curve:
-            return True
-        last_price = best.amount_out * (E9 - best.price_impact_e9) / (best.amount_in * E9)
-        most = max(price for name, price in self._first_prices.items() if name != best.pool)
+        own, quote = best.pool.address, best.quote
+        last_price = quote.amount_out * (E9 - quote.price_impact_e9) / (quote.amount_in * E9)
+        most = max(price for address, price in self._first_prices.items() if address != own)
         return most * _ROUNDING_MARGIN > last_price
 
 
@@ -105,36 +109,33 @@ class Splitter:
         self._tables = tables
         self._curves: OrderedDict[_Direction, _PairCurves] = OrderedDict()
 
-    def split(
-        self, terms: OrderTerms, pools: Sequence[Pool], quotes: Sequence[Quote]
-    ) -> Split | None:
+    def split(self, terms: OrderTerms, pools: Sequence[Pool], best: Offer | None) -> Split | None:
         """Split an order over several pools; ``None`` if one of them does as well, or none can.
 
-        ``quotes`` are those of the pools that take the whole amount, within the order's cap.
+        ``best`` is the best offer of a pool that takes the whole amount within the order's cap.
         """
         asked = terms.constraints.max_legs if terms.constraints is not None else None
         legs_max = min(self._legs_max, asked or LEGS_MAX, len(pools))
         if legs_max < 2:
             return None
         pair = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
-        if not pair.may_gain(quotes):
+        if not pair.may_gain(best):
             return None
         key = terms.amount_in, legs_max, terms.max_price_impact_bps
         if key not in pair.splits:
-            pair.splits[key] = self._find_better(pair, terms, quotes, legs_max)
+            pair.splits[key] = self._find_better(pair, terms, best, legs_max)
         return pair.splits[key]
 
     def _find_better(
-        self, pair: _PairCurves, terms: OrderTerms, quotes: Sequence[Quote], legs_max: int
+        self, pair: _PairCurves, terms: OrderTerms, best: Offer | None, legs_max: int
     ) -> Split | None:
         """The best split that pays more than the best pool alone, less what its legs cost."""
-        leg_cost = self._compute_leg_cost(terms, quotes)
+        leg_cost = self._compute_leg_cost(terms, best)
         tables = self._tables.usable if self._tables is not None else ()
         split = _find_fitting(pair, terms, legs_max, leg_cost, tables)
-        if split is None:
-            return None
-        single = best_quote(quotes).amount_out if quotes else 0
-        return split if split.compute_value(leg_cost) > single else None
+        if split is None or best is None:
+            return split
+        return split if split.compute_value(leg_cost) > best.quote.amount_out else None
 
     def _find_curves(self, pools: Sequence[Pool], mint_in: Pubkey) -> _PairCurves:
         """The curves of pools as they are now, which many orders share."""
@@ -147,12 +148,12 @@ class Splitter:
                 self._curves.popitem(last=False)
         return kept
 
-    def _compute_leg_cost(self, terms: OrderTerms, quotes: Sequence[Quote]) -> int:
+    def _compute_leg_cost(self, terms: OrderTerms, best: Offer | None) -> int:
         """What one more leg costs, in base units of the token out; 0 where that is not known."""
         if terms.token_out == SOL:
             return self._leg_lamports
-        if terms.token_in == SOL and quotes:
-            return self._leg_lamports * best_quote(quotes).amount_out // terms.amount_in
+        if terms.token_in == SOL and best is not None:
+            return self._leg_lamports * best.quote.amount_out // terms.amount_in
         return 0
 
 

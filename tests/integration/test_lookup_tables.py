@@ -25,7 +25,7 @@ from backend.domain.amounts import U64_MAX, Token, parse_amount
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import SOL, USDC
-from backend.routing.splitter import Splitter
+from backend.routing.splitter import Offer, Splitter
 from backend.simulator.wire.lookup_tables import NODE_TABLE
 from backend.venues.lookup_table import LOOKUP_TABLE_PROGRAM, LookupTable
 from backend.venues.spl import make_account
@@ -114,8 +114,9 @@ async def test_an_order_is_split_over_more_pools_where_there_is_a_table(
         mint_in, mint_out = map(mint_address, pair)
         terms = OrderTerms(OrderType.MARKET, *pair, amount, None, 50)
         quotes = [pool.quote(mint_in, amount) for pool in pools]
+        best = max(map(Offer, pools, quotes), key=lambda offer: offer.quote.amount_out)
         without, split = (
-            Splitter(legs_max=4, unit_price=1_000, tables=each).split(terms, pools, quotes)
+            Splitter(legs_max=4, unit_price=1_000, tables=each).split(terms, pools, best)
             for each in (None, tables)
         )
         assert without is not None

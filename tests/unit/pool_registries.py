@@ -110,7 +110,12 @@ async def run_registry(
     preferences: PoolPreferences | None = None,
     interval_s: float = 3_600,
 ) -> AsyncIterator[tuple[PoolRegistry, Router]]:
-    finder = PoolFinder(VENUES, node, cast(FoundPools, store or Store()))
+    finder = PoolFinder(
+        VENUES,
+        node,
+        cast(FoundPools, store or Store()),
+        excluded=preferences.excluded if preferences else (),
+    )
     registry = PoolRegistry(
         finder,
         DEFAULT_VENUES,
