@@ -23,7 +23,7 @@ from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import NAMES_BY_PROGRAM, PROGRAM_NAMES
-from backend.domain.tokens import TokenRegistry, is_address
+from backend.domain.tokens import TokenRegistry, is_public_key
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 LIMIT_DEFAULT: Final = 50
@@ -131,7 +131,7 @@ def _parse_program(text: str) -> str:
 
 
 def _parse_pool(text: str) -> str:
-    if not is_address(text):
+    if not is_public_key(text):
         raise ValueError("is not the address of a pool (32 bytes in base58)")
     return text
 
