@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode
 
+from backend.domain.route_constraints import LEGS_MAX
 from backend.domain.tokens import is_public_key
 
 LOOKUP_TABLES_MAX: Final = 16
@@ -20,7 +21,7 @@ class RoutingSettings(BaseSettings):
     route_legs_max: int = Field(
         3,
         ge=1,
-        le=4,
+        le=LEGS_MAX,
         description="Maximum number of pools that an order is split over, in one transaction; 1"
         " never splits.",
     )

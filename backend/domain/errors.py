@@ -16,8 +16,9 @@ from __future__ import annotations
 from typing import Final
 
 INSUFFICIENT_FUNDS: Final = "insufficient_funds"
-NO_POOL_CODE: Final = "no_pool"
 """The code of what the wallet lacks."""
+NO_POOL_CODE: Final = "no_pool"
+"""The code of tokens that no pool swaps."""
 
 
 class EngineError(Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
@@ -33,6 +33,18 @@ class OrderType(StrEnum):
     SNIPER = "sniper"
     TWAP = "twap"
     """Executed in slices over time, which are orders of their own."""
+
+
+PRICED_TYPES: Final = frozenset(
+    {
+        OrderType.LIMIT,
+        OrderType.STOP,
+        OrderType.TAKE_PROFIT,
+        OrderType.STOP_LIMIT,
+        OrderType.TRAILING_STOP,
+    }
+)
+"""The types of orders that wait for a price, and can be in a group."""
 
 
 class TimeInForce(StrEnum):

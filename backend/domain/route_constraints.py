@@ -23,8 +23,11 @@ PROGRAMS: Final[Mapping[Dex, tuple[str, ...]]] = MappingProxyType(
     {Dex.RAYDIUM: ("cpmm", "amm_v4", "clmm"), Dex.METEORA: ("damm_v2", "dlmm")}
 )
 """The pool programs of each exchange."""
-PROGRAM_NAMES: Final = tuple(f"{dex}/{each}" for dex, names in PROGRAMS.items() for each in names)
-"""The programs with their exchange, such as ``raydium/clmm``."""
+NAMES_BY_PROGRAM: Final[Mapping[str, str]] = MappingProxyType(
+    {each: f"{dex}/{each}" for dex, names in PROGRAMS.items() for each in names}
+)
+"""The programs with their exchange, such as ``raydium/clmm``, by their names alone."""
+PROGRAM_NAMES: Final = tuple(NAMES_BY_PROGRAM.values())
 VENUE_NAMES: Final = (*(dex.value for dex in PROGRAMS), *PROGRAM_NAMES)
 """What ``dexes`` and ``exclude_dexes`` may have: exchanges, and programs."""
 
@@ -67,8 +70,9 @@ NO_CONSTRAINTS: Final = RouteConstraints()
 
 def find_constraint_errors(constraints: RouteConstraints) -> Iterator[InvalidInput]:
     """The error of constraints that no route can meet, whatever pools there are."""
-    programs = [(dex.value, each) for dex, names in PROGRAMS.items() for each in names]
-    if not any(constraints.allows_program(*each) for each in programs):
+    if not any(
+        constraints.allows_program(dex, each) for dex, names in PROGRAMS.items() for each in names
+    ):
         allowed = "all that dexes allows" if constraints.dexes else "every exchange"
         yield InvalidInput("excludeDexes", f"excludes {allowed}: no program is left to swap in")
 

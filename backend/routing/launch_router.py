@@ -11,7 +11,7 @@ from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, judge
-from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder, sort_pair
+from backend.routing.pool_finder import MintPair, PoolFinder, sort_pair
 from backend.routing.route import GUARDS_CODE, MissingQuote, Route, choose_quote, join_reasons
 from backend.runtime import observe
 
@@ -47,7 +47,7 @@ class LaunchRouter:
     ) -> tuple[dict[Quote, LaunchedPool], list[MissingQuote]]:
         quotes: dict[Quote, LaunchedPool] = {}
         missing: list[MissingQuote] = []
-        pools = [each for each in self._finder.list_pools(pair) if _is_allowed(terms, each)]
+        pools = self._finder.list_pools(pair)
         await self._reader.discover(pools)
         for launched in await self._reader.read(pools):
             verdict = judge(terms, launched)
@@ -67,9 +67,3 @@ class LaunchRouter:
                 await self._finder.query(pair, query)
             except Rejected:
                 return  # the node lists nothing: what is known has to do
-
-
-def _is_allowed(terms: OrderTerms, pool: FoundPool) -> bool:
-    """Whether an order's constraints allow a pool."""
-    venue, constraints = pool.venue, terms.constraints
-    return constraints is None or constraints.allows(venue.dex.value, venue.name, str(pool.address))

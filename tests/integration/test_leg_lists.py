@@ -129,6 +129,7 @@ async def test_a_page_has_what_was_found_in_its_steps_and_the_next_goes_on(
         ("program=raydium", "program", "with its exchange or without"),
         ("program=meteora/clmm", "program", "must be one of"),
         ("pool=SOL", "pool", "is not the address of a pool (32 bytes in base58)"),
+        (f"pool={44 * 'z'}", "pool", "is not the address of a pool (32 bytes in base58)"),
         ("pool=", "pool", "is not the address of a pool"),
     ],
 )

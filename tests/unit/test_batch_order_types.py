@@ -11,11 +11,10 @@ from typing import Any, Final
 import pytest
 
 from backend.api.wire.groups.bracket_bodies import BRACKETED_TYPES
-from backend.api.wire.groups.oco_labels import GROUPED_TYPES
 from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import read_order
 from backend.domain.condition_fields import FIELDS_BY_TYPE
-from backend.domain.orders import OrderType
+from backend.domain.orders import PRICED_TYPES, OrderType
 from backend.domain.tokens import TokenRegistry
 from backend.domain.waiting.guards import GUARD_NAMES
 from tests.conftest import ROOT
@@ -69,7 +68,7 @@ def test_the_tables_of_types_are_those_of_the_server(checks: ModuleType) -> None
     assert {kind: set(fields) for kind, fields in table.items() if fields} == FIELDS_BY_TYPE
     assert set(table) == set(OrderType)
     assert set(checks.GUARD_FIELDS) == set(GUARD_NAMES) - {"dexes"}  # which all types have
-    assert set(checks.GROUPED_TYPES) == GROUPED_TYPES
+    assert set(checks.GROUPED_TYPES) == PRICED_TYPES
     assert set(checks.BRACKETED_TYPES) == BRACKETED_TYPES
 
 

@@ -17,7 +17,7 @@ from backend.api.wire.order_types.route_constraints import ADDRESS_PATTERN
 from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
-from backend.domain.route_constraints import PROGRAM_NAMES
+from backend.domain.route_constraints import NAMES_BY_PROGRAM, PROGRAM_NAMES
 
 PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "status": (
@@ -73,10 +73,7 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
     "program": (
         "query",
         "Only orders with a leg in this pool program; in any case, with its exchange or without.",
-        {
-            "type": "string",
-            "enum": [*PROGRAM_NAMES, *(name.partition("/")[2] for name in PROGRAM_NAMES)],
-        },
+        {"type": "string", "enum": [*PROGRAM_NAMES, *NAMES_BY_PROGRAM]},
     ),
     "pool": (
         "query",

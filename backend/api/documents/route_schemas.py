@@ -17,6 +17,7 @@ from backend.api.documents.schema_parts import (
     object_schema,
     schema_ref,
 )
+from backend.domain.route_constraints import NAMES_BY_PROGRAM
 
 _PROGRAM: Final[Schema] = schema_ref("Program")
 _POOL: Final[Schema] = {"type": "string", "description": "The address of a pool."}
@@ -50,7 +51,7 @@ ROUTE_OPTIONAL: Final = (
 ROUTE_SCHEMAS: Final[dict[str, Schema]] = {
     "Program": {
         "type": "string",
-        "enum": ["cpmm", "amm_v4", "clmm", "damm_v2", "dlmm"],
+        "enum": list(NAMES_BY_PROGRAM),
         "description": "A program of an exchange.",
     },
     "Quote": object_schema(

@@ -22,8 +22,8 @@ from backend.domain import times
 from backend.domain.lifecycle import OPEN_STATUSES, Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
-from backend.domain.route_constraints import PROGRAM_NAMES
-from backend.domain.tokens import TokenRegistry, is_address
+from backend.domain.route_constraints import NAMES_BY_PROGRAM, PROGRAM_NAMES
+from backend.domain.tokens import TokenRegistry, is_public_key
 from backend.store.reads.order_lists import ListPosition, OrderFilter
 
 LIMIT_DEFAULT: Final = 50
@@ -124,14 +124,14 @@ def parse_time(text: str) -> datetime:
 
 def _parse_program(text: str) -> str:
     name = text.lower()
-    for program in PROGRAM_NAMES:
-        if name in {program, program.partition("/")[2]}:
-            return program
-    raise ValueError(f"must be one of {', '.join(PROGRAM_NAMES)}, with its exchange or without")
+    program = NAMES_BY_PROGRAM.get(name, name)
+    if program not in PROGRAM_NAMES:
+        raise ValueError(f"must be one of {', '.join(PROGRAM_NAMES)}, with its exchange or without")
+    return program
 
 
 def _parse_pool(text: str) -> str:
-    if not is_address(text):
+    if not is_public_key(text):
         raise ValueError("is not the address of a pool (32 bytes in base58)")
     return text
 

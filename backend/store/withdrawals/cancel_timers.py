@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import asyncpg
 
 from backend.domain.lifecycle import CANCELLABLE_STATUSES
-from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.database import FIRST_ID, DatabasePool, fetch_repeating
 from backend.store.errors import translate_errors
 from backend.store.withdrawals.cancellations import Cancellations, CancelReason
 
@@ -130,7 +129,7 @@ class CancelTimers:
         return cancelled
 
     async def _cancel_until(self, owner: str, trigger_at: datetime) -> int:
-        cancelled, after = 0, UUID(int=0)
+        cancelled, after = 0, FIRST_ID
         while True:
             rows = await fetch_repeating(
                 self._pool, _FIND_ORDERS, owner, trigger_at, _CANCELLABLE, after, PAGE_ORDERS

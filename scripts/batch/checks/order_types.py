@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from batch.checks.routes import find_waiting_faults
+from batch.checks.routes import PROGRAMS
 from batch.checks.shares import find_share_faults
 from batch.groups import BRACKET_COLUMNS
 
@@ -29,6 +29,7 @@ GUARD_FIELDS = (
     *("maxFeeBps", "lpLockedMinBps", "maxPoolAgeS", "looks"),
 )
 GROUPED_TYPES = ("limit", "stop", "takeProfit", "stopLimit", "trailingStop")
+"""The types that wait for a price, and can be in a group."""
 BRACKETED_TYPES = ("limit", "market")
 REQUIRED_FIELDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
     "stop": ("triggerPrice",),
@@ -65,7 +66,7 @@ def find_type_faults(order: Mapping[str, object]) -> Iterator[str]:
         yield from _find_missing_fields(kind, fields)
         yield from _find_time_faults(kind, fields)
         yield from find_share_faults(kind, fields)
-        yield from find_waiting_faults(kind, fields)
+        yield from _find_waiting_faults(kind, fields)
         if fields.get("maxPriceImpactBps") == 0 and _is_sold_at_market(kind, fields):
             what = "what its trigger sells at the market would never be sold"
             yield f"maxPriceImpactBps: is 0, which no swap keeps: {what}"
@@ -119,3 +120,25 @@ def _find_time_faults(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
         yield f"ocoGroup: {reason}"
     elif kind not in GROUPED_TYPES:
         yield f"ocoGroup: belongs to orders of type {', '.join(GROUPED_TYPES)}, not to {kind}"
+
+
+def _find_waiting_faults(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
+    """Find the fields that restrict the pools of an order that waits for a price or a pool."""
+    names = [name for name in ("dexes", "excludeDexes", "pools") if fields.get(name)]
+    if kind == "sniper":
+        reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
+        dexes = fields.get("dexes")
+        if isinstance(dexes, list) and {str(each).lower() for each in dexes} <= PROGRAMS.keys():
+            names = [name for name in names if name != "dexes"]
+    elif _waits_for_price(kind, fields):
+        reason = "an order that waits for a price waits for that of all pools of its pair"
+    else:
+        return
+    yield from (f"{name}: {reason}" for name in names)
+
+
+def _waits_for_price(kind: str, fields: Mapping[str, object]) -> bool:
+    if kind == "twap":
+        return "limitPrice" in fields
+    is_tried_once = str(fields.get("timeInForce", "")).lower() in _ONE_ATTEMPT
+    return kind in GROUPED_TYPES and not (kind == "limit" and is_tried_once)

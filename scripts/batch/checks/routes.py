@@ -17,7 +17,6 @@ POOLS_MAX = 16
 LEGS_MAX = 4
 HOPS_MAX = 3
 
-_PRICED_TYPES = ("limit", "stop", "takeProfit", "stopLimit", "trailingStop")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ADDRESS_BYTES = 32
 _ADDRESS_LETTERS = range(32, 45)
@@ -43,28 +42,6 @@ def find_route_faults(fields: Mapping[str, object]) -> Iterator[str]:
     if not _leaves_program(allowed if isinstance(allowed, list) else [], excluded):
         what = "all that dexes allows" if allowed else "every exchange"
         yield f"excludeDexes: excludes {what}: no program is left to swap in"
-
-
-def find_waiting_faults(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
-    """Find the fields that restrict the pools of an order that waits for a price or a pool."""
-    names = [name for name in ("dexes", "excludeDexes", "pools") if fields.get(name)]
-    if kind == "sniper":
-        reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
-        dexes = fields.get("dexes")
-        if isinstance(dexes, list) and {str(each).lower() for each in dexes} <= PROGRAMS.keys():
-            names = [name for name in names if name != "dexes"]
-    elif _waits_for_price(kind, fields):
-        reason = "an order that waits for a price waits for that of all pools of its pair"
-    else:
-        return
-    yield from (f"{name}: {reason}" for name in names)
-
-
-def _waits_for_price(kind: str, fields: Mapping[str, object]) -> bool:
-    if kind == "twap":
-        return "limitPrice" in fields
-    is_tried_once = str(fields.get("timeInForce", "")).lower() in {"ioc", "fok"}
-    return kind in _PRICED_TYPES and not (kind == "limit" and is_tried_once)
 
 
 def _find_list_faults(name: str, value: object, noun: str, length_max: int) -> Iterator[str]:

@@ -15,23 +15,13 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from backend.api.wire.fields import NAME_LENGTH_MAX, require_printable_name
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
-from backend.domain.orders import OrderType, TimeInForce
+from backend.domain.orders import PRICED_TYPES, OrderType, TimeInForce
 
 if TYPE_CHECKING:
     from backend.api.wire.request_schemas import OrderRequest
 
 FIELD: Final = "ocoGroup"
 LEGS: Final = 2
-GROUPED_TYPES: Final = frozenset(
-    {
-        OrderType.LIMIT,
-        OrderType.STOP,
-        OrderType.TAKE_PROFIT,
-        OrderType.STOP_LIMIT,
-        OrderType.TRAILING_STOP,
-    }
-)
-"""The types of orders that wait for a price, and can be in a group."""
 
 OcoLabel = Annotated[
     str,
@@ -66,8 +56,8 @@ def check_label(
         reason = "needs two orders: place both in one batch"
     elif time_in_force.has_one_attempt:
         reason = f"belongs to orders that wait for a price, and timeInForce is {time_in_force}"
-    elif kind is not None and kind not in GROUPED_TYPES:
-        names = ", ".join(each for each in OrderType if each in GROUPED_TYPES)
+    elif kind is not None and kind not in PRICED_TYPES:
+        names = ", ".join(each for each in OrderType if each in PRICED_TYPES)
         reason = f"belongs to orders of type {names}, not to {kind}"
     if reason is not None:
         errors.append(FieldError(FIELD, "invalid_field", reason))

@@ -9,11 +9,12 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from backend.api.wire.fields import Flag, Price, integral_to_int
 from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
-from backend.domain.orders import OrderType
+from backend.domain.orders import PRICED_TYPES, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import (
     HOPS_MAX,
     LEGS_MAX,
+    NAMES_BY_PROGRAM,
     POOLS_MAX,
     VENUE_NAMES,
     RouteConstraints,
@@ -27,17 +28,6 @@ _SHOWN_LENGTH: Final = 48
 """So much of a wrong value is shown: an address as a whole."""
 _NAMES: Final = ", ".join(VENUE_NAMES)
 _FIELDS: Final = frozenset({"dexes", "excludeDexes", "pools", "onlyDirect"})
-_PRICED: Final = frozenset(
-    {
-        OrderType.LIMIT,
-        OrderType.STOP,
-        OrderType.TAKE_PROFIT,
-        OrderType.STOP_LIMIT,
-        OrderType.TRAILING_STOP,
-    }
-)
-"""The types that wait for a price."""
-_BY_PROGRAM: Final = {name.partition("/")[2]: name for name in VENUE_NAMES if "/" in name}
 
 
 def _require_list(value: object, noun: str, length_max: int) -> list[object]:
@@ -64,9 +54,11 @@ def _require_venue_name(value: object) -> str:
     if name in VENUE_NAMES:
         return name
     reason = f"{_show(value)} is none of {_NAMES}"
-    if name in _BY_PROGRAM:
-        raise ValueError(f"{reason}: did you mean {_BY_PROGRAM[name]}?")
-    raise ValueError(reason if name is None else add_suggestion(reason, name, VENUE_NAMES))
+    if name is None:
+        raise ValueError(reason)
+    if name in NAMES_BY_PROGRAM:
+        raise ValueError(f"{reason}: did you mean {NAMES_BY_PROGRAM[name]}?")
+    raise ValueError(add_suggestion(reason, name, VENUE_NAMES))
 
 
 def require_pools(value: object) -> tuple[str, ...]:
@@ -185,7 +177,7 @@ def check_constraints(
         reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
         if set(Dex).issuperset(body.dexes or ()):
             del named["dexes"]
-    elif is_limited_twap or (kind in _PRICED and (waits or kind is not OrderType.LIMIT)):
+    elif is_limited_twap or (kind in PRICED_TYPES and (waits or kind is not OrderType.LIMIT)):
         reason = "an order that waits for a price waits for that of all pools of its pair"
     else:
         return
