@@ -8,6 +8,7 @@ the same number means different things in different programs.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
-from backend.domain.orders import Fill
+from backend.domain.orders import Fill, Residual
 from backend.domain.tokens import SOL
 from backend.venues import VENUES
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAMS
@@ -64,28 +65,48 @@ _TOKEN_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-def read_fill(landed: LandedTransaction, owner: Pubkey, mint_out: Pubkey) -> Fill:
-    """Read what ``owner`` received of ``mint_out`` from a successful swap.
+def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_out: Pubkey) -> Fill:
+    """Read what ``owner`` received from a successful swap, and what is left of other tokens.
 
     For a token this is the change of the balances of that mint and owner. SOL arrives unwrapped,
-    in the account that also pays the fee: the difference of lamports, plus the fee. Lamports are in
-    the order of the message's own accounts, of which the owner is one, and those of lookup tables.
+    in the account that also pays the fee and the rent of accounts that are opened.
     """
-    if mint_out == NATIVE_MINT:
-        keys = VersionedTransaction.from_bytes(landed.wire).message.account_keys
-        index = keys.index(owner)
-        amount_out = landed.lamports_after[index] - landed.lamports_before[index]
-        amount_out += landed.fee_lamports if index == 0 else 0
-    else:
-        amount_out = _compute_token_change(landed, owner, mint_out)
-    return Fill(amount_out, landed.slot, landed.fee_lamports)
+    changes = _compute_token_changes(landed, owner)
+    if mint_out == NATIVE_MINT or (mint_in != NATIVE_MINT and landed.lamports_after):
+        changes[str(NATIVE_MINT)] = _compute_lamport_change(landed, owner)
+    amount_out = changes.pop(str(mint_out), 0)
+    changes.pop(str(mint_in), None)
+    residuals = (Residual(mint, change) for mint, change in changes.items() if change > 0)
+    return Fill(amount_out, landed.slot, landed.fee_lamports, tuple(residuals))
 
 
-def _compute_token_change(landed: LandedTransaction, owner: Pubkey, mint: Pubkey) -> int:
-    key = (str(owner), str(mint))
-    after = sum(b.amount for b in landed.tokens_after.values() if (b.owner, b.mint) == key)
-    before = sum(b.amount for b in landed.tokens_before.values() if (b.owner, b.mint) == key)
-    return after - before
+def _compute_token_changes(landed: LandedTransaction, owner: Pubkey) -> Counter[str]:
+    """How the balances of an owner have changed, by mint."""
+    changes: Counter[str] = Counter()
+    for sign, balances in ((1, landed.tokens_after), (-1, landed.tokens_before)):
+        for balance in balances.values():
+            if balance.owner == str(owner):
+                changes[balance.mint] += sign * balance.amount
+    return changes
+
+
+def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey) -> int:
+    """What an owner's lamports have changed by, but for the fee and the rent of opened accounts.
+
+    Lamports are in the order of the message's own accounts, of which the owner is one, and those of
+    lookup tables.
+    """
+    keys = VersionedTransaction.from_bytes(landed.wire).message.account_keys
+    index = keys.index(owner)
+    opened = [
+        place
+        for place, balance in landed.tokens_after.items()
+        if place not in landed.tokens_before and balance.owner == str(owner)
+    ]
+    change = sum(
+        landed.lamports_after[place] - landed.lamports_before[place] for place in (index, *opened)
+    )
+    return change + (landed.fee_lamports if index == 0 else 0)
 
 
 def classify_onchain_error(

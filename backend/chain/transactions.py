@@ -77,18 +77,25 @@ class ComputeBudget:
 
 
 class SwapLeg(NamedTuple):
-    """A swap through one pool: exactly ``amount_in``, for at least ``min_amount_out``."""
+    """A swap through one pool: exactly ``amount_in``, for at least ``min_amount_out``.
+
+    ``mints`` are the token that it takes and the one that it pays, where these are not the two
+    tokens of the whole swap.
+    """
 
     pool: Pool
     amount_in: int
     min_amount_out: int
+    mints: tuple[Pubkey, Pubkey] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SwapParameters:
-    """The swaps of a transaction, all of the same two tokens.
+    """The swaps of a transaction, in the order of their execution.
 
-    ``seed`` makes it unique: see ``derive_wrap_seed``.
+    They take ``mint_in`` and pay ``mint_out``, some of them through other tokens: what a leg takes
+    of such a token, earlier ones pay at least. ``seed`` makes the transaction unique: see
+    ``derive_wrap_seed``.
     """
 
     legs: Sequence[SwapLeg]
@@ -98,8 +105,21 @@ class SwapParameters:
 
     @property
     def amount_in(self) -> int:
-        """What all legs take, in base units."""
-        return sum(leg.amount_in for leg in self.legs)
+        """What the legs take of ``mint_in``, in base units."""
+        return sum(leg.amount_in for leg in self.legs if self.get_mints(leg)[0] == self.mint_in)
+
+    def get_mints(self, leg: SwapLeg) -> tuple[Pubkey, Pubkey]:
+        """The token that a leg takes and the one that it pays."""
+        return leg.mints or (self.mint_in, self.mint_out)
+
+    def list_mints(self) -> list[tuple[Pubkey, Pubkey]]:
+        """Every token with its token program: that in, that out, and those in between."""
+        programs: dict[Pubkey, Pubkey] = {}
+        for leg in self.legs:
+            for mint in self.get_mints(leg):
+                if mint not in programs:
+                    programs[mint] = leg.pool.token_program(mint)
+        return list(programs.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,29 +215,23 @@ def _build_instructions(
     memo = Instruction(MEMO_PROGRAM, swap.seed.encode(), [])
     before: list[Instruction] = []
     after: list[Instruction] = []
-    account_in = account_out = None
-    if NATIVE_MINT in {swap.mint_in, swap.mint_out}:
-        temporary = Pubkey.create_with_seed(owner, swap.seed, TOKEN_PROGRAM)
-        wrapped = swap.amount_in if swap.mint_in == NATIVE_MINT else 0
-        before += _build_open_wrapped(owner, temporary, swap.seed, wrapped)
-        after.append(_build_close_account(temporary, owner))
-        if wrapped:
-            account_in = temporary
+    accounts: dict[Pubkey, Pubkey] = {}
+    for mint, program in swap.list_mints():
+        if mint == NATIVE_MINT:
+            temporary = Pubkey.create_with_seed(owner, swap.seed, TOKEN_PROGRAM)
+            wrapped = swap.amount_in if swap.mint_in == NATIVE_MINT else 0
+            before += _build_open_wrapped(owner, temporary, swap.seed, wrapped)
+            after.append(_build_close_account(temporary, owner))
+            accounts[mint] = temporary
         else:
-            account_out = temporary
-    pool = swap.legs[0].pool
-    if account_in is None:
-        program = pool.token_program(swap.mint_in)
-        account_in = derive_token_address(owner, swap.mint_in, program)
-    if account_out is None:
-        program = pool.token_program(swap.mint_out)
-        account_out = derive_token_address(owner, swap.mint_out, program)
-        before.append(_build_create_ata(owner, swap.mint_out, program))
-    accounts = SwapAccounts(owner, account_in, account_out)
-    swaps = [
-        leg.pool.swap_instruction(accounts, swap.mint_in, leg.amount_in, leg.min_amount_out)
-        for leg in swap.legs
-    ]
+            accounts[mint] = derive_token_address(owner, mint, program)
+            if mint != swap.mint_in:
+                before.append(_build_create_ata(owner, mint, program))
+    swaps = []
+    for leg in swap.legs:
+        mint_in, mint_out = swap.get_mints(leg)
+        trader = SwapAccounts(owner, accounts[mint_in], accounts[mint_out])
+        swaps.append(leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out))
     unit_limit = _compute_unit_limit(swaps, budget)
     return [
         *_build_budget_instructions(unit_limit, budget.unit_price),

@@ -8,8 +8,9 @@ from typing import Annotated, Final
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode
 
-from backend.domain.route_constraints import LEGS_MAX
-from backend.domain.tokens import is_public_key
+from backend.domain.errors import InvalidInput
+from backend.domain.route_constraints import HOPS_MAX, LEGS_MAX
+from backend.domain.tokens import TokenRegistry, is_public_key
 
 LOOKUP_TABLES_MAX: Final = 16
 """Most lookup tables that a process reads."""
@@ -24,6 +25,26 @@ class RoutingSettings(BaseSettings):
         le=LEGS_MAX,
         description="Maximum number of pools that an order is split over, in one transaction; 1"
         " never splits.",
+    )
+    hop_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("SOL", "USDC", "USDT"),
+        description="Tokens that a route may lead through, by symbol or mint, separated by commas."
+        " Without any, every order is swapped in the pools of its own pair.",
+    )
+    route_hops_max: int = Field(
+        2,
+        ge=1,
+        le=HOPS_MAX,
+        description="Maximum number of swaps that follow each other in a route; 1 swaps every order"
+        " in the pools of its own pair.",
+    )
+    hop_impact_min_bps: int = Field(
+        50,
+        ge=0,
+        le=10_000,
+        description="Routes through other tokens are looked for if those of the order's own pair"
+        " have at least this price impact, in basis points, if they do not fill it, or if it has a"
+        " `maxHops` above 1.",
     )
     pool_search_s: float = Field(
         600,
@@ -50,6 +71,20 @@ class RoutingSettings(BaseSettings):
         " pools: with them, a transaction has room for more pools of an order. One that does not"
         " exist, or is deactivated, is not used. `up --pools many` sets that of its own node.",
     )
+
+
+def check_hop_tokens(setting: str | Sequence[str]) -> tuple[str, ...]:
+    """The symbols of the tokens of a setting, each once. Raises ``ValueError`` with the entry."""
+    if not setting:
+        return ()
+    entries = setting.split(",") if isinstance(setting, str) else setting
+    registry, symbols = TokenRegistry(), []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            symbols.append(registry.find_listed(entry.strip(), "hop_tokens").symbol)
+        except InvalidInput as error:
+            raise ValueError(f"entry {number}: {error.reason}") from None
+    return tuple(dict.fromkeys(symbols))
 
 
 def check_lookup_tables(setting: str | Sequence[str]) -> tuple[str, ...]:

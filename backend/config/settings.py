@@ -18,7 +18,11 @@ from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.redis_url import parse_redis_url
-from backend.config.routing_settings import RoutingSettings, check_lookup_tables
+from backend.config.routing_settings import (
+    RoutingSettings,
+    check_hop_tokens,
+    check_lookup_tables,
+)
 from backend.config.server_settings import ServerSettings
 from backend.domain.spelling import suggest_name
 
@@ -71,6 +75,11 @@ class Settings(ApiSettings, ExecutionSettings, RoutingSettings, ServerSettings):
     @classmethod
     def _check_api_keys(cls, keys: str | Sequence[str]) -> tuple[str, ...]:
         return parse_api_keys(keys) if isinstance(keys, str) else check_api_keys(keys)
+
+    @field_validator("hop_tokens", mode="before")
+    @classmethod
+    def _check_hop_tokens(cls, names: str | Sequence[str]) -> tuple[str, ...]:
+        return check_hop_tokens(names)
 
     @field_validator("lookup_tables", mode="before")
     @classmethod

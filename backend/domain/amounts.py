@@ -7,6 +7,7 @@ at the API boundary, by ``parse_amount``; integers are converted to text once, b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -86,6 +87,15 @@ def parse_amount(value: str | int | Decimal, decimals: int) -> int:
 def format_amount(base_units: int, decimals: int) -> str:
     """Format base units as a plain decimal in token units, without trailing zeros."""
     return _place_point(str(base_units), decimals)
+
+
+def amounts_to_json(amounts: Iterable[tuple[Token, int]]) -> list[dict[str, str]]:
+    """Convert base units of tokens to JSON for clients: those that are not 0."""
+    return [
+        {"token": token.symbol, "amount": format_amount(amount, token.decimals)}
+        for token, amount in amounts
+        if amount
+    ]
 
 
 def _place_point(digits: str, decimals: int) -> str:

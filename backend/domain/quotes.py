@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -61,15 +61,6 @@ class Quote:
 @lru_cache(1_024)
 def _format_rate(e9: int) -> str:
     return format_ratio(e9, E9)
-
-
-def fees_to_json(fees: Iterable[int], token_in: Token, token_out: Token) -> list[dict[str, str]]:
-    """Convert fees, of the token in and out, to JSON for clients: the amounts that are not 0."""
-    return [
-        {"token": token.symbol, "amount": format_amount(fee, token.decimals)}
-        for token, fee in zip((token_in, token_out), fees, strict=True)
-        if fee
-    ]
 
 
 def best_quote(quotes: Sequence[Quote]) -> Quote:

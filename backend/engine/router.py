@@ -12,6 +12,8 @@ from solders.pubkey import Pubkey
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
+from backend.domain.tokens import TokenRegistry
+from backend.routing.hops.hop_router import HopPreferences, HopRouter
 from backend.routing.launch_router import LaunchRouter
 from backend.routing.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
@@ -62,6 +64,17 @@ def build_router(
         preferences=launches.preferences,
         interval_s=settings.pool_search_s,
     )
+    splitter = Splitter(
+        legs_max=settings.route_legs_max,
+        unit_price=settings.priority_fee_microlamports,
+        tables=tables,
+    )
+    listed = TokenRegistry()
+    hops = HopPreferences(
+        [listed.find_listed(symbol, "hop_tokens") for symbol in settings.hop_tokens],
+        settings.route_hops_max,
+        settings.hop_impact_min_bps,
+    )
     return Router(
         VENUES,
         reader,
@@ -71,11 +84,8 @@ def build_router(
         max_price_impact_bps=settings.max_price_impact_bps,
         subscribed=subscribed,
         launches=LaunchRouter(launches.finder, launches.reader),
-        splitter=Splitter(
-            legs_max=settings.route_legs_max,
-            unit_price=settings.priority_fee_microlamports,
-            tables=tables,
-        ),
+        splitter=splitter,
+        hops=HopRouter(hops, splitter),
     )
 
 

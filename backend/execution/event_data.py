@@ -7,7 +7,13 @@ from typing import Final
 
 import orjson
 
-from backend.domain.amounts import Price, format_amount, format_slippage
+from backend.domain.amounts import (
+    Price,
+    Token,
+    amounts_to_json,
+    format_amount,
+    format_slippage,
+)
 from backend.domain.errors import EngineError
 from backend.domain.orders import (
     Fill,
@@ -16,8 +22,10 @@ from backend.domain.orders import (
     SignedTransaction,
     TimeInForce,
 )
+from backend.domain.tokens import KNOWN_TOKENS
 from backend.routing.route import Route
 
+_TOKENS: Final[Mapping[str, Token]] = {token.mint: token for token in KNOWN_TOKENS}
 UNFILLED_CODE = "unfilled"
 """The code of an order that its only attempt has not filled."""
 INTERRUPTED: Final = {
@@ -53,9 +61,20 @@ def describe_fill(
         "slot": fill.slot,
         "networkFeeLamports": fill.fee_lamports,
     }
+    if residuals := _name_residuals(fill):
+        data["residuals"] = amounts_to_json(residuals)
     if route is not None:
         data["realizedSlippage"] = format_slippage(route.amount_out, fill.amount_out)
     return data
+
+
+def _name_residuals(fill: Fill) -> list[tuple[Token, int]]:
+    """The tokens that a route through other ones has left; it leads through listed ones only."""
+    return [
+        (_TOKENS[residual.mint], residual.amount)
+        for residual in fill.residuals
+        if residual.mint in _TOKENS
+    ]
 
 
 def describe_unknown_fill(

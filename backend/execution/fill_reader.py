@@ -18,7 +18,7 @@ from backend.chain.rpc.client import FETCH_BATCH_MAX
 from backend.chain.rpc.history import lacks_history
 from backend.chain.rpc.results import LandedTransaction
 from backend.domain.errors import EngineError, Unavailable
-from backend.domain.orders import Fill
+from backend.domain.orders import Fill, OrderTerms
 from backend.execution.node_client import NodeClient
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -68,14 +68,14 @@ class FillReader:
         return self._fetches.submit_nowait(signature)
 
     async def fetch_fill(
-        self, signature: str, mint_out: str, landed: LandedTransaction | None = None
+        self, signature: str, terms: OrderTerms, landed: LandedTransaction | None = None
     ) -> Fill | None:
         """The fill of a landed transaction; ``None`` if the node does not tell it in time.
 
         It is read from ``landed`` if that is known already.
         """
-        fill = None if landed is None else self._read_fill(mint_out, landed)
-        return fill or await self._fetch(signature, partial(self._read_fill, mint_out))
+        fill = None if landed is None else self._read_fill(terms, landed)
+        return fill or await self._fetch(signature, partial(self._read_fill, terms))
 
     async def fetch_revert(
         self, signature: str, landed: LandedTransaction | None = None
@@ -87,13 +87,13 @@ class FillReader:
         revert = None if landed is None else _read_revert(landed)
         return revert or await self._fetch(signature, _read_revert)
 
-    async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
+    async def try_fetch_fill(self, signature: str, terms: OrderTerms) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
         try:
             landed = await self._fetches.submit(signature)
         except EngineError:
             return None
-        return None if landed is None else self._read_fill(mint_out, landed)
+        return None if landed is None else self._read_fill(terms, landed)
 
     async def _fetch(
         self, signature: str, read: Callable[[LandedTransaction], Value | None]
@@ -120,10 +120,11 @@ class FillReader:
             await asyncio.sleep(min(max(pause_s, asked_s), left_s))
             pause_s = min(2 * pause_s, FETCH_WAIT_S_MAX)
 
-    def _read_fill(self, mint_out: str, landed: LandedTransaction) -> Fill | None:
+    def _read_fill(self, terms: OrderTerms, landed: LandedTransaction) -> Fill | None:
         """``None`` if the node kept the transaction without its balances, or another one."""
         try:
-            fill = read_fill(landed, self._owner, Pubkey.from_string(mint_out))
+            mints = (Pubkey.from_string(t.mint) for t in (terms.token_in, terms.token_out))
+            fill = read_fill(landed, self._owner, *mints)
         except (ValueError, IndexError):
             return None
         return fill if fill.amount_out > 0 else None

@@ -48,7 +48,7 @@ async def _ask(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         reads = [
-            tasks.create_task(submitter.try_fetch_fill(order.signature, order.terms.token_out.mint))
+            tasks.create_task(submitter.try_fetch_fill(order.signature, order.terms))
             for order in due
         ]
     amounts = []

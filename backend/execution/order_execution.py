@@ -38,7 +38,8 @@ from backend.execution.event_data import (
 from backend.execution.outage import OutageTooLong, OutageWait
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
-from backend.routing.route import UNMET_TERMS_CODES, Route
+from backend.routing.quote_choice import UNMET_TERMS_CODES
+from backend.routing.route import Route
 from backend.runtime import observe
 from backend.store.transitions import LeaseLost
 from backend.store.withdrawals.expired_submissions import OrderExpired
@@ -136,8 +137,8 @@ class OrderExecution:
         while True:
             try:
                 self._route = await self._context.router.route(self._order.terms)
-                if self._context.funds.may_lack(self._order.terms):
-                    await self._context.funds.require(self._order.terms, self._route.pool)
+                if self._context.funds.may_lack(self._order.terms, self._route):
+                    await self._context.funds.require(self._order.terms, self._route)
             except Unavailable as error:
                 await self._wait_out(error, error.code)
             else:

@@ -33,7 +33,7 @@ from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
 from backend.execution.node_client import NodeClient
-from backend.routing.route import Route
+from backend.routing.route import Leg, Route
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 
@@ -102,7 +102,7 @@ class TransactionSubmitter:
         ``Unavailable`` for what is the node's fault.
         """
         swap = SwapParameters(
-            [SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out) for leg in route.legs],
+            [_build_leg(leg) for leg in route.legs],
             Pubkey.from_string(terms.token_in.mint),
             Pubkey.from_string(terms.token_out.mint),
             derive_wrap_seed(order_id, attempt),
@@ -151,11 +151,11 @@ class TransactionSubmitter:
         self, signed: SignedTransaction, terms: OrderTerms, result: SignatureResult
     ) -> Fill | None:
         """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
-        return await self._fills.fetch_fill(signed.signature, terms.token_out.mint, result.landed)
+        return await self._fills.fetch_fill(signed.signature, terms, result.landed)
 
-    async def try_fetch_fill(self, signature: str, mint_out: str) -> Fill | None:
+    async def try_fetch_fill(self, signature: str, terms: OrderTerms) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
-        return await self._fills.try_fetch_fill(signature, mint_out)
+        return await self._fills.try_fetch_fill(signature, terms)
 
     async def fetch_revert(self, signed: SignedTransaction, result: SignatureResult) -> Revert:
         """Why a transaction was reverted. Without its logs, its status alone decides."""
@@ -165,6 +165,11 @@ class TransactionSubmitter:
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)
+
+
+def _build_leg(leg: Leg) -> SwapLeg:
+    mints = Pubkey.from_string(leg.token_in.mint), Pubkey.from_string(leg.token_out.mint)
+    return SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out, mints)
 
 
 def _find_min_slot(terms: OrderTerms, route: Route, blockhash: Blockhash) -> int:

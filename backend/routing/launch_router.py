@@ -12,7 +12,8 @@ from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, judge
 from backend.routing.pool_finder import MintPair, PoolFinder, sort_pair
-from backend.routing.route import GUARDS_CODE, MissingQuote, Route, choose_quote, join_reasons
+from backend.routing.quote_choice import GUARDS_CODE, MissingQuote, choose_quote, join_reasons
+from backend.routing.route import Route
 from backend.runtime import observe
 
 
@@ -40,7 +41,8 @@ class LaunchRouter:
         chosen, least = choose_quote(terms, list(quotes), missing)
         others = (quote for quote in quotes if quote is not chosen)
         # Several may be of one venue: the first is the one that its figures are compared with.
-        return Route.of_pool((quotes[chosen].pool, chosen), [chosen, *others], missing, least)
+        pool = quotes[chosen].pool
+        return Route.of_pool(terms, (pool, chosen), [chosen, *others], missing, least)
 
     async def _quote(
         self, terms: OrderTerms, pair: MintPair

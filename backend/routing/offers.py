@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.domain.amounts import compute_min_out
+from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote, best_quote
-from backend.routing.route import (
-    Leg,
-    MissingQuote,
-    Route,
-    choose_quote,
-    select_steep,
-    split_minimum,
-)
+from backend.routing.quote_choice import MissingQuote, choose_quote, select_steep
+from backend.routing.route import Leg, Route, split_minimum
 from backend.routing.splitter import Offer, Splitter
 from backend.venues.venue import Pool
 
@@ -24,7 +19,8 @@ class Offers:
     """What pools offer for ``terms``: a quote of each, or an error that explains why not.
 
     ``readable`` are the pools that could be read, also those that do not take the whole amount.
-    ``left_out`` is the number of the pair's pools that were not looked at.
+    ``left_out`` is the number of the pair's pools that were not looked at. ``refusal`` tells why no
+    pool was: the order's constraints allow none.
     """
 
     terms: OrderTerms
@@ -34,19 +30,22 @@ class Offers:
     readable: tuple[Pool, ...] = ()
     left_out: int = 0
     splitter: Splitter | None = None
+    refusal: EngineError | None = None
 
     def choose_route(self) -> Route:
         """Choose the quote that pays most, or several pools if they pay more together.
 
         Raises ``Rejected`` or ``Transient`` as ``choose_quote``, if they do not do it either.
         """
+        if self.refusal is not None:
+            raise self.refusal
         split = self._find_split()
         if split is not None:
             return split
         chosen, min_amount_out = choose_quote(self.terms, self.quotes, self.missing)
         pool = self.pools[self.quotes.index(chosen)]
         return Route.of_pool(
-            (pool, chosen), self.quotes, self.missing, min_amount_out, self.left_out
+            self.terms, (pool, chosen), self.quotes, self.missing, min_amount_out, self.left_out
         )
 
     def _find_split(self) -> Route | None:
@@ -66,7 +65,7 @@ class Offers:
         minimum = max(floor, compute_min_out(split.amount_out, self.terms.slippage_bps))
         quotes = [part.quote for part in split.parts]
         legs = tuple(
-            Leg(part.pool, part.quote, least)
+            Leg(part.pool, part.quote, least, self.terms.token_in, self.terms.token_out)
             for part, least in zip(split.parts, split_minimum(quotes, minimum), strict=True)
         )
         return Route(legs, self.quotes, self.missing, minimum, self.left_out)

@@ -18,13 +18,15 @@ from backend.domain.conditions import Launch
 from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
+from backend.routing.hops.hop_router import HopRouter
 from backend.routing.joint_reader import JointReader
 from backend.routing.launch_router import LaunchRouter
 from backend.routing.offers import Offers
 from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
 from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import AccountReader, PoolReader
-from backend.routing.route import MissingQuote, Route
+from backend.routing.quote_choice import MissingQuote
+from backend.routing.route import Route
 from backend.routing.splitter import Splitter
 from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime import observe, observe_routing
@@ -42,7 +44,8 @@ class Router:
     A quote uses a pool that was read at most ``age_max_s`` ago. ``directory`` knows the pools of
     each pair: without one, they are the default pools of ``venues``. ``max_price_impact_bps`` is
     the cap for orders that have none of their own. ``subscribed`` are the pools that need not be
-    read, ``launches`` routes the orders that buy from a new pool, ``splitter`` splits orders.
+    read, ``launches`` routes the orders that buy from a new pool, ``splitter`` splits orders,
+    ``hops`` routes them through other tokens.
     """
 
     def __init__(
@@ -57,10 +60,12 @@ class Router:
         subscribed: SubscribedPools | None = None,
         launches: LaunchRouter | None = None,
         splitter: Splitter | None = None,
+        hops: HopRouter | None = None,
     ) -> None:
         self._subscribed = subscribed
         self._launches = launches
         self._splitter = splitter
+        self._hops = hops
         self._max_price_impact_bps = max_price_impact_bps
         self._directory = directory or DerivedPools(venues)
         self._look_wait_s = timeout_s
@@ -89,9 +94,35 @@ class Router:
         if self._launches is not None and isinstance(terms.condition, Launch):
             route = await self._launches.route(self._with_cap(terms))
         else:
-            route = (await self.collect_offers(terms)).choose_route()
+            route = await self.choose_route(await self.collect_offers(terms))
         observe_routing.route_chosen(len(route.legs))
         return route
+
+    async def choose_route(self, offers: Offers) -> Route:
+        """Choose from what the pools of an order's pair offer, and those of other tokens.
+
+        Raises ``Rejected`` or ``Transient`` as ``choose_quote``.
+        """
+        direct, refusal = None, None
+        try:
+            direct = offers.choose_route()
+        except Rejected as error:
+            refusal = error
+        route = direct
+        if self._hops is not None and self._hops.is_wanted(offers.terms, direct):
+            route = await self._hops.find(offers, direct, self._read_pair) or direct
+        if route is None:
+            assert refusal is not None
+            raise refusal
+        return route
+
+    async def _read_pair(self, terms: OrderTerms, token_in: Token, token_out: Token) -> list[Pool]:
+        """Read the pools of two tokens that an order's constraints allow, as far as they can be."""
+        mints = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
+        listed = await self._find_pools(mints)
+        allowed = _select_allowed(terms, listed.quoted)
+        pools, _ = await _await_pools(self._begin_reads(allowed))
+        return pools
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
         """Begin to read the pools of two tokens, for a quote that is about to be asked for."""
@@ -108,17 +139,18 @@ class Router:
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
         terms = self._with_cap(terms)
-        listed = await self._find_pools(terms)
-        mint_in = Pubkey.from_string(terms.token_in.mint)
+        mints = _read_mints(terms)
+        listed = await self._find_pools(mints)
+        allowed = _select_allowed(terms, listed.quoted)
         quotes: list[Quote] = []
         pools: list[Pool] = []
         readable: list[Pool] = []
         missing: list[MissingQuote] = []
-        for found, read in self._begin_reads(self._select_allowed(terms, listed.quoted)):
+        for found, read in self._begin_reads(allowed):
             try:
                 pool = await read
                 readable.append(pool)
-                pool, quote = await self._quote(found, pool, mint_in, terms.amount_in)
+                pool, quote = await self._quote(found, pool, mints[0], terms.amount_in)
                 readable[-1] = pool
                 quotes.append(quote)
                 pools.append(pool)
@@ -135,6 +167,7 @@ class Router:
             tuple(readable),
             listed.left_out,
             self._splitter,
+            None if allowed else self._refuse_all(mints),
         )
 
     async def _quote(
@@ -148,9 +181,8 @@ class Router:
                 pool = await self._readers[found.venue].read_more(found.address, error.keys)
         return pool, pool.quote(mint_in, amount_in)
 
-    async def _find_pools(self, terms: OrderTerms) -> PairPools:
-        """The pools of an order, after a short wait for those that were found before."""
-        mints = _read_mints(terms)
+    async def _find_pools(self, mints: tuple[Pubkey, Pubkey]) -> PairPools:
+        """The pools of two mints, after a short wait for those that were found before."""
         listed = self._directory.list_pools(*mints)
         known = self._directory.find_wait(*mints)
         if known is None:
@@ -158,25 +190,12 @@ class Router:
         await asyncio.wait([known], timeout=self._look_wait_s)
         return self._directory.list_pools(*mints)
 
-    def _select_allowed(self, terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
-        """The pools that an order's constraints allow.
-
-        Raises ``Rejected`` if there is none, and ``Unavailable`` as long as one may be found.
-        """
-        constraints = terms.constraints
-        if constraints is None:
-            return pools
-        allowed = [
-            each
-            for each in pools
-            if constraints.allows(each.venue.dex.value, each.venue.name, str(each.address))
-        ]
-        if allowed:
-            return allowed
+    def _refuse_all(self, mints: tuple[Pubkey, Pubkey]) -> EngineError:
+        """The error of an order that no pool is allowed for: temporary as long as one may be."""
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
-        if self._directory.is_settled(*_read_mints(terms)):
-            raise Rejected(NO_POOL_CODE, reason)
-        raise Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
+        if self._directory.is_settled(*mints):
+            return Rejected(NO_POOL_CODE, reason)
+        return Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
 
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
         mint_a, mint_b = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
@@ -194,6 +213,18 @@ class Router:
         if terms.max_price_impact_bps is None:
             return replace(terms, max_price_impact_bps=self._max_price_impact_bps)
         return terms
+
+
+def _select_allowed(terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
+    """Select the pools that an order's constraints allow."""
+    constraints = terms.constraints
+    if constraints is None:
+        return pools
+    return [
+        each
+        for each in pools
+        if constraints.allows(each.venue.dex.value, each.venue.name, str(each.address))
+    ]
 
 
 def _read_mints(terms: OrderTerms) -> tuple[Pubkey, Pubkey]:

@@ -104,7 +104,7 @@ class Splitter:
         self, *, legs_max: int, unit_price: int, tables: LookupTables | None = None
     ) -> None:
         assert 1 <= legs_max <= LEGS_MAX
-        self._legs_max = legs_max
+        self.legs_max: Final = legs_max
         self._leg_lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
         self._tables = tables
         self._curves: OrderedDict[_Direction, _PairCurves] = OrderedDict()
@@ -115,7 +115,7 @@ class Splitter:
         ``best`` is the best offer of a pool that takes the whole amount within the order's cap.
         """
         asked = terms.constraints.max_legs if terms.constraints is not None else None
-        legs_max = min(self._legs_max, asked or LEGS_MAX, len(pools))
+        legs_max = min(self.legs_max, asked or LEGS_MAX, len(pools))
         if legs_max < 2:
             return None
         pair = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
@@ -130,9 +130,9 @@ class Splitter:
         self, pair: _PairCurves, terms: OrderTerms, best: Offer | None, legs_max: int
     ) -> Split | None:
         """The best split that pays more than the best pool alone, less what its legs cost."""
-        leg_cost = self._compute_leg_cost(terms, best)
-        tables = self._tables.usable if self._tables is not None else ()
-        split = _find_fitting(pair, terms, legs_max, leg_cost, tables)
+        amount_out = best.quote.amount_out if best is not None else None
+        leg_cost = self.compute_leg_cost(terms, amount_out)
+        split = _find_fitting(pair, terms, legs_max, leg_cost, self._list_tables())
         if split is None or best is None:
             return split
         return split if split.compute_value(leg_cost) > best.quote.amount_out else None
@@ -148,13 +148,27 @@ class Splitter:
                 self._curves.popitem(last=False)
         return kept
 
-    def _compute_leg_cost(self, terms: OrderTerms, best: Offer | None) -> int:
-        """What one more leg costs, in base units of the token out; 0 where that is not known."""
+    def compute_leg_cost(self, terms: OrderTerms, amount_out: int | None) -> int:
+        """What one more leg costs, in base units of the token out; 0 where that is not known.
+
+        ``amount_out`` is what some route pays for the order's amount.
+        """
         if terms.token_out == SOL:
             return self._leg_lamports
-        if terms.token_in == SOL and best is not None:
-            return self._leg_lamports * best.quote.amount_out // terms.amount_in
+        if terms.token_in == SOL and amount_out is not None:
+            return self._leg_lamports * amount_out // terms.amount_in
         return 0
+
+    def find_curves(self, pools: Sequence[Pool], mint_in: Pubkey) -> PoolCurves:
+        """The curves of the pools of two tokens, which many orders share."""
+        return self._find_curves(pools, mint_in).get_curves(pools)
+
+    def fits(self, legs: Sequence[SwapLeg], mint_in: Pubkey, mint_out: Pubkey) -> bool:
+        """Whether one transaction can have all legs of a swap."""
+        return fits_transaction(legs, mint_in, mint_out, self._list_tables())
+
+    def _list_tables(self) -> Sequence[AddressLookupTableAccount]:
+        return self._tables.usable if self._tables is not None else ()
 
 
 def _find_fitting(

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
 from backend.domain.errors import Transient
-from backend.routing.route import MissingQuote
+from backend.routing.quote_choice import MissingQuote
 from backend.triggers import observe_triggers
 from backend.triggers.pool_market import PoolMarket
 from backend.triggers.watched_orders import Direction

@@ -144,7 +144,9 @@ class SimulatorClient:
         """Send a swap that must succeed. Returns its fill."""
         landed = await self.land(transaction)
         assert landed.err is None, landed.logs
-        return read_fill(landed, self.wallet.address, mint_address(token_out))
+        token_in = USDC if token_out == SOL else SOL
+        mints = mint_address(token_in), mint_address(token_out)
+        return read_fill(landed, self.wallet.address, *mints)
 
     async def assert_never_lands(self, signature: str) -> None:
         """Wait until everything sent before has landed or failed; the signature has not landed."""

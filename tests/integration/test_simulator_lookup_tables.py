@@ -68,7 +68,7 @@ async def test_a_swap_over_three_programs_pays_what_they_quote(
         had = await node.read_balance(pair[1])
         landed = await node.land(signed)
         assert landed.err is None, landed.logs
-        fill = read_fill(landed, node.wallet.address, mint_address(pair[1]))
+        fill = read_fill(landed, node.wallet.address, *map(mint_address, pair))
         assert fill.amount_out == quoted
         fee = fill.fee_lamports if pair[1] == SOL else 0
         assert await node.read_balance(pair[1]) - had == quoted - fee

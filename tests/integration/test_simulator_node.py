@@ -225,7 +225,7 @@ async def test_a_new_token_account_costs_its_rent(node: SimulatorClient) -> None
 
     assert landed.err is None
     assert await node.read_balance(SOL, trader) == 10**10 - 10**9 - FEE - 2_039_280
-    received = read_fill(landed, trader.address, mint_address(USDC)).amount_out
+    received = read_fill(landed, trader.address, NATIVE_MINT, mint_address(USDC)).amount_out
     assert await node.read_balance(USDC, trader) == received > 0
 
 
@@ -235,5 +235,6 @@ async def test_a_swap_into_sol_fills_with_lamports(node: SimulatorClient) -> Non
 
     landed = await node.land(await node.build_swap(10**9, pair=(USDC, SOL), wallet=trader))
 
-    assert read_fill(landed, trader.address, NATIVE_MINT).amount_out == quote.amount_out
+    fill = read_fill(landed, trader.address, mint_address(USDC), NATIVE_MINT)
+    assert fill.amount_out == quote.amount_out
     assert await node.read_balance(SOL, trader) == 10**9 + quote.amount_out - FEE

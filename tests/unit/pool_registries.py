@@ -12,10 +12,13 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.route_constraints import LEGS_MAX
 from backend.domain.tokens import SOL, USDC
+from backend.routing.hops.hop_router import HopPreferences, HopRouter
 from backend.routing.pool_finder import FoundPool, PoolFinder, sort_pair
 from backend.routing.pool_registry import PoolPreferences, PoolRegistry
 from backend.routing.router import Router
+from backend.routing.splitter import Splitter
 from backend.store.launches.found_pools import FoundPools, StoredPool
 from backend.venues import CPMM, DAMM_V2, DEFAULT_VENUES, VENUES
 from backend.venues.hosting import HostedPool
@@ -109,6 +112,7 @@ async def run_registry(
     *,
     preferences: PoolPreferences | None = None,
     interval_s: float = 3_600,
+    hops: HopPreferences | None = None,
 ) -> AsyncIterator[tuple[PoolRegistry, Router]]:
     finder = PoolFinder(
         VENUES,
@@ -122,7 +126,15 @@ async def run_registry(
         preferences=preferences or PoolPreferences(),
         interval_s=interval_s,
     )
-    router = Router(VENUES, node, timeout_s=5, directory=registry)
+    splitter = Splitter(legs_max=LEGS_MAX, unit_price=0) if hops else None
+    router = Router(
+        VENUES,
+        node,
+        timeout_s=5,
+        directory=registry,
+        splitter=splitter,
+        hops=HopRouter(hops, splitter) if hops and splitter else None,
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(router.run())
         try:

@@ -17,7 +17,7 @@ from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import E9, Dex, Quote
 from backend.domain.tokens import SOL, USDC, TokenRegistry
-from backend.routing.route import MissingQuote, choose_quote, quotes_to_json
+from backend.routing.quote_choice import MissingQuote, choose_quote, quotes_to_json
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedVenue
 

@@ -17,7 +17,7 @@ from backend.domain.errors import Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, SOL, USDC
-from backend.routing.route import MissingQuote, choose_quote
+from backend.routing.quote_choice import MissingQuote, choose_quote
 from backend.routing.router import Router
 from backend.venues import CPMM, DAMM_V2, DEFAULT_VENUES
 from backend.venues.hosting import HostedPool

@@ -27,7 +27,7 @@ from backend.chain.transactions import (
 )
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.errors import EngineError, Rejected, Transient
-from backend.domain.orders import Fill, SignedTransaction
+from backend.domain.orders import Fill, Residual, SignedTransaction
 from backend.venues import CPMM, DAMM_V2, VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
@@ -187,25 +187,50 @@ def test_a_fill_is_what_the_owners_accounts_gained(balance: int, received: int) 
     }
     after = {**before, 1: TokenBalance(str(USDC), str(owner), balance + received)}
 
-    assert read_fill(make_landed(before, after), owner, USDC) == Fill(received, 77, 5_120)
+    assert read_fill(make_landed(before, after), owner, NATIVE_MINT, USDC) == Fill(
+        received, 77, 5_120
+    )
 
 
 def test_a_fill_into_a_new_account_is_all_that_it_holds() -> None:
     owner = create_paper_wallet().address
     after = {4: TokenBalance(str(USDC), str(owner), 123)}
 
-    assert read_fill(make_landed({}, after), owner, USDC).amount_out == 123
+    assert read_fill(make_landed({}, after), owner, NATIVE_MINT, USDC).amount_out == 123
 
 
 def test_a_fill_of_sol_is_the_lamports_and_the_fee_that_they_paid() -> None:
     count = len(read_message(build_transaction()).account_keys)
     before, after = [10**9] * count, [10**9 + 500 - 5_120, *[10**9] * (count - 1)]
 
-    filled = read_fill(
-        make_landed({}, {}, (before, after)), create_paper_wallet().address, NATIVE_MINT
-    )
+    owner = create_paper_wallet().address
+    filled = read_fill(make_landed({}, {}, (before, after)), owner, USDC, NATIVE_MINT)
 
-    assert filled.amount_out == 500
+    assert filled == Fill(500, 77, 5_120)
+
+
+def test_what_is_left_of_other_tokens_is_part_of_a_fill() -> None:
+    owner, other = create_paper_wallet().address, Pubkey(bytes([5] * 32))
+    count = len(read_message(build_transaction()).account_keys)
+    rent = 2_039_280
+    before, after = [10**9] * count, [10**9] * count
+    after[0] += 500 - 5_120 - rent  # SOL is left too, and the account of the token out is new
+    before[3], after[3] = 0, rent
+    tokens_before = {
+        1: TokenBalance(str(USDC), str(owner), 100),
+        2: TokenBalance(str(other), str(owner), 7),
+        4: TokenBalance(str(JUP), str(CPMM.program), 1),
+    }
+    tokens_after = {
+        1: TokenBalance(str(USDC), str(owner), 0),
+        2: TokenBalance(str(other), str(owner), 10),
+        3: TokenBalance(str(JUP), str(owner), 42),
+        4: TokenBalance(str(JUP), str(CPMM.program), 9),
+    }
+
+    landed = make_landed(tokens_before, tokens_after, (before, after))
+    residuals = (Residual(str(other), 3), Residual(str(NATIVE_MINT), 500))
+    assert read_fill(landed, owner, USDC, JUP) == Fill(42, 77, 5_120, residuals)
 
 
 def make_program_logs(program: Pubkey, code: int, *inner: str) -> list[str]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.transactions import derive_token_address
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
-from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC
+from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.funds import WalletFunds
+from backend.routing.route import Route
 from backend.venues.spl import SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_token_account
-from backend.venues.venue import Account
+from backend.venues.venue import Account, Pool
 from tests.pools import make_cpmm_pool
 
 WALLET = Pubkey(bytes([1] * 32))
@@ -25,6 +27,14 @@ USDC_MINT = Pubkey.from_string(USDC.mint)
 POOL = make_cpmm_pool()
 SALE = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50)
 PURCHASE = OrderTerms(OrderType.MARKET, USDC, SOL, 10**6, None, 50)
+
+
+def make_route(terms: OrderTerms, pool: Pool = POOL) -> Route:
+    quote = POOL.quote(Pubkey.from_string(terms.token_in.mint), terms.amount_in)
+    return Route.of_pool(terms, (pool, quote), [quote], [], 1)
+
+
+SALE_ROUTE, PURCHASE_ROUTE = make_route(SALE), make_route(PURCHASE)
 
 
 @dataclass
@@ -123,9 +133,9 @@ async def test_a_node_that_is_behind_does_not_bring_back_what_was_spent() -> Non
 async def test_enough_needs_no_request_and_unknown_balances_are_left_to_the_chain() -> None:
     node = MemoryNode()
     balances, funds = watch_wallet(node)
-    assert not funds.may_lack(SALE)
+    assert not funds.may_lack(SALE, SALE_ROUTE)
     await balances.get_multiple_accounts([])
-    assert not funds.may_lack(SALE)
+    assert not funds.may_lack(SALE, SALE_ROUTE)
     assert len(node.requests) == 1
 
 
@@ -134,9 +144,9 @@ async def test_a_shortage_counts_only_by_a_new_reading() -> None:
     balances, funds = watch_wallet(node)
     await balances.get_multiple_accounts([])
     node.lamports = 10**10
-    assert funds.may_lack(SALE)
-    await funds.require(SALE, POOL)
-    assert not funds.may_lack(SALE)
+    assert funds.may_lack(SALE, SALE_ROUTE)
+    await funds.require(SALE, SALE_ROUTE)
+    assert not funds.may_lack(SALE, SALE_ROUTE)
 
 
 async def test_a_thousand_orders_that_lack_funds_share_the_reading() -> None:
@@ -145,9 +155,9 @@ async def test_a_thousand_orders_that_lack_funds_share_the_reading() -> None:
     await balances.get_multiple_accounts([])
 
     async def execute() -> str:
-        assert funds.may_lack(PURCHASE)
+        assert funds.may_lack(PURCHASE, PURCHASE_ROUTE)
         with pytest.raises(Rejected) as caught:
-            await funds.require(PURCHASE, POOL)
+            await funds.require(PURCHASE, PURCHASE_ROUTE)
         return caught.value.reason
 
     async with asyncio.TaskGroup() as group:
@@ -167,7 +177,7 @@ async def test_a_reading_that_fails_fails_all_who_wait_for_it_and_rejects_none()
 
     async def execute() -> str:
         with pytest.raises(Transient) as caught:
-            await funds.require(PURCHASE, POOL)
+            await funds.require(PURCHASE, PURCHASE_ROUTE)
         return caught.value.code
 
     async with asyncio.TaskGroup() as group:
@@ -180,13 +190,13 @@ async def test_the_first_of_a_token_costs_the_rent_of_its_account() -> None:
     node = MemoryNode(lamports=10**9 + 5_120 + 10_000_000)
     balances, funds = watch_wallet(node)
     await balances.get_multiple_accounts([])
-    assert not funds.may_lack(SALE)
+    assert not funds.may_lack(SALE, SALE_ROUTE)
     node.usdc = None
     funds.mark_changed()
     await balances.get_multiple_accounts([])
-    assert funds.may_lack(SALE)
+    assert funds.may_lack(SALE, SALE_ROUTE)
     with pytest.raises(Rejected, match=r"0\.00203928 SOL are missing"):
-        await funds.require(SALE, POOL)
+        await funds.require(SALE, SALE_ROUTE)
 
 
 async def test_a_token_of_token_2022_is_left_to_the_chain() -> None:
@@ -199,6 +209,19 @@ async def test_a_token_of_token_2022_is_left_to_the_chain() -> None:
     assert pool.token_program(USDC_MINT) == TOKEN_2022_PROGRAM != TOKEN_PROGRAM
     node = MemoryNode(usdc=None)
     _, funds = watch_wallet(node)
-    await funds.require(PURCHASE, pool)
+    await funds.require(PURCHASE, make_route(PURCHASE, pool))
     with pytest.raises(Rejected, match="1 USDC are missing"):
-        await funds.require(PURCHASE, POOL)
+        await funds.require(PURCHASE, PURCHASE_ROUTE)
+
+
+def test_a_token_in_between_that_the_wallet_never_held_costs_the_rent_of_its_account() -> None:
+    node = MemoryNode(lamports=10**9 + 5_120 + 10_000_000)
+    balances, funds = watch_wallet(node)
+    asyncio.run(balances.refresh())
+    [leg] = SALE_ROUTE.legs
+    route = replace(SALE_ROUTE, legs=(replace(leg, token_out=USDT), replace(leg, token_in=USDT)))
+    assert not funds.may_lack(SALE, SALE_ROUTE)
+    assert funds.may_lack(SALE, route)
+    node.lamports += TOKEN_ACCOUNT_RENT
+    asyncio.run(balances.refresh())
+    assert not funds.may_lack(SALE, route)

@@ -8,7 +8,7 @@ from backend.api.wire.problems import to_problem
 from backend.api.wire.request_schemas import read_quote
 from backend.domain.amounts import format_amount
 from backend.domain.errors import EngineError
-from backend.routing.route import quotes_to_json
+from backend.routing.quote_choice import quotes_to_json
 
 
 async def get_quotes(api: ApiContext, request: Request) -> Response:
@@ -25,7 +25,7 @@ async def get_quotes(api: ApiContext, request: Request) -> Response:
     )
     offers = await services.router.collect_offers(terms)
     try:
-        route = offers.choose_route()
+        route = await services.router.choose_route(offers)
     except EngineError as error:
         problem = to_problem(error)
         if offers.quotes:

@@ -43,7 +43,7 @@ async def claim_signed(
         return None
     try:
         route = await context.router.route(order.terms)
-        if context.funds.may_lack(order.terms):
+        if context.funds.may_lack(order.terms, route):
             return None
         context.on_checkpoint(Checkpoint.QUOTED)
         signed = await context.submitter.sign(order.id, order.attempt, order.terms, route)

@@ -18,18 +18,18 @@ from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.execution.wallet.balances import Balances, WalletBalances
+from backend.routing.route import Route
 from backend.venues.spl import TOKEN_PROGRAM
-from backend.venues.venue import Pool
 
 
 class Funds(Protocol):
     """What the executor asks about the wallet."""
 
-    def may_lack(self, terms: OrderTerms) -> bool:
-        """Whether the wallet seems to lack what an order takes, by the balances last read."""
+    def may_lack(self, terms: OrderTerms, route: Route) -> bool:
+        """Whether the wallet seems to lack what a route takes, by the balances last read."""
         ...
 
-    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+    async def require(self, terms: OrderTerms, route: Route) -> None:
         """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
 
         Raises ``Transient`` if they cannot be read.
@@ -44,11 +44,11 @@ class Funds(Protocol):
 class UncheckedFunds:
     """Leaves the decision to the chain."""
 
-    def may_lack(self, terms: OrderTerms) -> bool:
-        """Whether the wallet seems to lack what an order takes: unknown, so no."""
+    def may_lack(self, terms: OrderTerms, route: Route) -> bool:
+        """Whether the wallet seems to lack what a route takes: unknown, so no."""
         return False
 
-    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+    async def require(self, terms: OrderTerms, route: Route) -> None:
         """Raise nothing."""
 
     def mark_changed(self) -> None:
@@ -101,12 +101,12 @@ class WalletFunds:
         """Read the balances now. Raises ``Transient`` or ``Rejected``."""
         return FreeFunds(await self._read(), self._fee, self._reserve)
 
-    def may_lack(self, terms: OrderTerms) -> bool:
-        """Whether the wallet seems to lack what an order takes, by the balances last read."""
+    def may_lack(self, terms: OrderTerms, route: Route) -> bool:
+        """Whether the wallet seems to lack what a route takes, by the balances last read."""
         balances = self._balances.latest
-        return balances is not None and bool(self._list_shortages(terms, balances, ()))
+        return balances is not None and bool(self._list_shortages(terms, route, balances, ()))
 
-    async def require(self, terms: OrderTerms, pool: Pool) -> None:
+    async def require(self, terms: OrderTerms, route: Route) -> None:
         """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
 
         Raises ``Transient`` if they cannot be read.
@@ -114,10 +114,11 @@ class WalletFunds:
         balances = await self._read()
         unknown = {
             token.mint
-            for token in (terms.token_in, terms.token_out)
-            if pool.token_program(Pubkey.from_string(token.mint)) != TOKEN_PROGRAM
+            for leg in route.legs
+            for token in (leg.token_in, leg.token_out)
+            if leg.pool.token_program(Pubkey.from_string(token.mint)) != TOKEN_PROGRAM
         }
-        if shortages := self._list_shortages(terms, balances, unknown):
+        if shortages := self._list_shortages(terms, route, balances, unknown):
             raise Rejected("insufficient_funds", "; ".join(shortages))
 
     def mark_changed(self) -> None:
@@ -131,14 +132,14 @@ class WalletFunds:
         return balances
 
     def _list_shortages(
-        self, terms: OrderTerms, balances: Balances, unknown: Collection[str]
+        self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]
     ) -> list[str]:
         """A sentence for each token of which too little is there, SOL first.
 
         ``unknown`` are the mints whose balances are not known.
         """
         shortages = []
-        needed = self._compute_lamports_needed(terms, balances, unknown)
+        needed = self._compute_lamports_needed(terms, route, balances, unknown)
         if balances.lamports < needed:
             reserve = format_amount(self._reserve, SOL.decimals)
             purpose = (
@@ -155,14 +156,18 @@ class WalletFunds:
         return shortages
 
     def _compute_lamports_needed(
-        self, terms: OrderTerms, balances: Balances, unknown: Collection[str]
+        self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]
     ) -> int:
-        if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
-            return self._fee + TOKEN_ACCOUNT_RENT
-        needed = self._fee + _compute_account_rent(terms.token_out, balances, unknown)
+        bought = {leg.token_out for leg in route.legs}
+        rents = (_compute_account_rent(token, balances, unknown) for token in bought - {SOL})
+        needed = self._fee + sum(rents)
         if terms.token_in == SOL:
             # The reserve is more than the rent of the temporary account, which comes back.
             return needed + terms.amount_in + self._reserve
+        if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
+            return needed + TOKEN_ACCOUNT_RENT
+        if SOL in bought:  # likewise, and the wallet keeps its own rent
+            return needed + TOKEN_ACCOUNT_RENT + WALLET_RENT
         return needed + WALLET_RENT
 
 

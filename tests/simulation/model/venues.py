@@ -96,7 +96,7 @@ class FixedRatePool:
 
 POOL = FixedRatePool(Pubkey(bytes(31) + b"\x01"))
 QUOTE = POOL.quote(POOL.address, ORDER_TERMS.amount_in)
-ROUTE = Route.of_pool((POOL, QUOTE), [QUOTE], [], QUOTE.amount_out)
+ROUTE = Route.of_pool(ORDER_TERMS, (POOL, QUOTE), [QUOTE], [], QUOTE.amount_out)
 
 
 class RouterModel:
@@ -119,7 +119,7 @@ class RouterModel:
         if terms.amount_in == ORDER_TERMS.amount_in:
             return ROUTE
         quote = POOL.quote(POOL.address, terms.amount_in)  # what a child sells, others received
-        return Route.of_pool((POOL, quote), [quote], [], quote.amount_out)
+        return Route.of_pool(terms, (POOL, quote), [quote], [], quote.amount_out)
 
 
 def make_venue_timeout() -> Exception:

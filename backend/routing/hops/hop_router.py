@@ -1,0 +1,191 @@
+"""Routes an order through other tokens, where that pays more than the pools of its own pair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, permutations
+from typing import Any
+
+from solders.pubkey import Pubkey
+
+from backend.chain.transactions import SwapLeg
+from backend.domain.amounts import BPS, Token, compute_min_out
+from backend.domain.orders import OrderTerms
+from backend.domain.quotes import E9
+from backend.domain.route_constraints import HOPS_MAX, NO_CONSTRAINTS
+from backend.routing.hops.hop_splits import (
+    HopSplits,
+    HopTerms,
+    compute_leg_minimum,
+    list_hop_splits,
+)
+from backend.routing.offers import Offers
+from backend.routing.route import Leg, Route, split_minimum
+from backend.routing.splitter import Splitter
+from backend.venues.venue import Pool
+
+Path = tuple[Token, ...]
+"""The tokens of a route, from the one that is sold to the one that is bought."""
+PoolsByPair = Mapping[tuple[Token, Token], Sequence[Pool]]
+PairRead = Callable[[OrderTerms, Token, Token], Coroutine[Any, Any, Sequence[Pool]]]
+"""Reads the pools of two tokens that an order may use, as far as they can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class HopPreferences:
+    """Which routes through other tokens are looked for.
+
+    ``tokens`` are those that a route may lead through, ``hops_max`` the most swaps that follow
+    each other. An order that does not ask for such routes has one only if its own pair has none,
+    or one with a price impact of at least ``impact_min_bps``.
+    """
+
+    tokens: Sequence[Token] = ()
+    hops_max: int = 1
+    impact_min_bps: int = 0
+
+    def __post_init__(self) -> None:
+        assert 1 <= self.hops_max <= HOPS_MAX
+        assert 0 <= self.impact_min_bps <= BPS
+
+
+class HopRouter:
+    """Finds routes through other tokens; ``splitter`` splits each hop."""
+
+    def __init__(self, preferences: HopPreferences, splitter: Splitter) -> None:
+        self._preferences = preferences
+        self._splitter = splitter
+
+    def is_wanted(self, terms: OrderTerms, direct: Route | None) -> bool:
+        """Whether an order may have a route through other tokens that is worth looking for."""
+        hops_max, legs_max = self._find_bounds(terms)
+        if min(hops_max, legs_max) < 2 or not self._preferences.tokens:
+            return False
+        asked = terms.constraints is not None and terms.constraints.max_hops is not None
+        least_e9 = self._preferences.impact_min_bps * E9 // BPS
+        return asked or direct is None or direct.price_impact_e9 >= least_e9
+
+    async def find(self, offers: Offers, direct: Route | None, read: PairRead) -> Route | None:
+        """Find the route that pays more than the ``direct`` one, and enough; ``None`` if none does.
+
+        What it leaves of the tokens in between is not counted.
+        """
+        terms = offers.terms
+        paths = list(self._list_paths(terms))
+        pairs = list(dict.fromkeys(pair for path in paths for pair in pairwise(path)))
+        async with asyncio.TaskGroup() as tasks:
+            reads = {pair: tasks.create_task(read(terms, *pair)) for pair in pairs}
+        pools = {pair: task.result() for pair, task in reads.items()}
+        usable = [path for path in paths if all(pools[pair] for pair in pairwise(path))]
+        found = self._choose(terms, direct, usable, pools)
+        return None if found is None else _build_route(offers, *found)
+
+    def _choose(
+        self,
+        terms: OrderTerms,
+        direct: Route | None,
+        paths: Sequence[Path],
+        pools: PoolsByPair,
+    ) -> tuple[Path, HopSplits] | None:
+        """The splits that pay most and fit a transaction, of as few legs as that takes."""
+        _, legs_max = self._find_bounds(terms)
+        leg_cost = self._splitter.compute_leg_cost(terms, direct.amount_out if direct else None)
+        worth = 0 if direct is None else direct.amount_out - leg_cost * (len(direct.legs) - 1)
+        while legs_max >= 2:
+            candidates = [
+                (path, splits)
+                for path in paths
+                for splits in self._list_splits(terms, path, pools, legs_max, leg_cost)
+                if splits.compute_value(leg_cost) > worth
+                and splits.amount_out >= (terms.min_amount_out or 1)
+            ]
+            if not candidates:
+                return None
+            candidates.sort(key=lambda each: each[1].compute_value(leg_cost), reverse=True)
+            for path, splits in candidates:
+                mints = [Pubkey.from_string(token.mint) for token in path]
+                legs = _build_legs(mints, splits)
+                if self._splitter.fits(legs, mints[0], mints[-1]):
+                    return path, splits
+            legs_max = min(legs_max, max(splits.legs for _, splits in candidates)) - 1
+        return None
+
+    def _list_splits(
+        self,
+        terms: OrderTerms,
+        path: Path,
+        pools: PoolsByPair,
+        legs_max: int,
+        leg_cost: int,
+    ) -> Iterator[HopSplits]:
+        hops = len(path) - 1
+        if hops > legs_max:
+            return
+        curves = [
+            self._splitter.find_curves(pools[pair], Pubkey.from_string(pair[0].mint))
+            for pair in pairwise(path)
+        ]
+        asked = HopTerms(
+            terms.amount_in,
+            terms.slippage_bps // hops,
+            legs_max,
+            leg_cost,
+            terms.max_price_impact_bps,
+        )
+        for splits in list_hop_splits(curves, asked):
+            if _is_within_impact(splits, terms.max_price_impact_bps):
+                yield splits
+
+    def _list_paths(self, terms: OrderTerms) -> Iterator[Path]:
+        hops_max, legs_max = self._find_bounds(terms)
+        ends = (terms.token_in, terms.token_out)
+        between = [token for token in self._preferences.tokens if token not in ends]
+        for count in range(1, min(hops_max, legs_max)):
+            for tokens in permutations(between, count):
+                yield (terms.token_in, *tokens, terms.token_out)
+
+    def _find_bounds(self, terms: OrderTerms) -> tuple[int, int]:
+        """The most hops and the most legs of an order's route."""
+        asked = terms.constraints or NO_CONSTRAINTS
+        hops_max, legs_max = self._preferences.hops_max, self._splitter.legs_max
+        return min(hops_max, asked.max_hops or hops_max), min(legs_max, asked.max_legs or legs_max)
+
+
+def _is_within_impact(splits: HopSplits, cap_bps: int | None) -> bool:
+    """Whether all hops together have a price impact within a cap."""
+    if cap_bps is None:
+        return True
+    kept = 1.0
+    for split in splits.splits:
+        impact = sum(part.quote.price_impact_e9 * part.quote.amount_in for part in split.parts)
+        kept *= 1 - impact / split.amount_in / E9
+    return (1 - kept) * BPS <= cap_bps
+
+
+def _build_legs(mints: Sequence[Pubkey], splits: HopSplits) -> list[SwapLeg]:
+    """The swaps through some tokens, to measure their transaction."""
+    return [
+        SwapLeg(part.pool, part.quote.amount_in, part.quote.amount_out, pair)
+        for pair, split in zip(pairwise(mints), splits.splits, strict=True)
+        for part in split.parts
+    ]
+
+
+def _build_route(offers: Offers, path: Path, found: HopSplits) -> Route:
+    terms = offers.terms
+    minimum = max(terms.min_amount_out or 1, compute_min_out(found.amount_out, terms.slippage_bps))
+    slippage_bps = terms.slippage_bps // len(found.splits)
+    legs: list[Leg] = []
+    for number, (tokens, split) in enumerate(zip(pairwise(path), found.splits, strict=True), 1):
+        quotes = [part.quote for part in split.parts]
+        if number == len(found.splits):
+            minimums = split_minimum(quotes, minimum)
+        else:
+            minimums = [compute_leg_minimum(quote, slippage_bps) for quote in quotes]
+        legs += [
+            Leg(part.pool, part.quote, least, *tokens)
+            for part, least in zip(split.parts, minimums, strict=True)
+        ]
+    return Route(tuple(legs), offers.quotes, offers.missing, minimum, offers.left_out)
