@@ -19,10 +19,14 @@ PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
 
 
 class PairPools(NamedTuple):
-    """The pools of a pair that are quoted, and how many others there are that swap."""
+    """The pools of a pair that are quoted, and how many others there are that swap.
+
+    ``judged`` ends when the pools are known that were found before; ``None`` if they are.
+    """
 
     quoted: Sequence[FoundPool]
     left_out: int = 0
+    judged: asyncio.Future[None] | None = None
 
 
 class PoolDirectory(Protocol):
@@ -34,10 +38,6 @@ class PoolDirectory(Protocol):
 
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Take note that a pool of two mints refused a quote for a reason of its own."""
-        ...
-
-    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
-        """What ends when the pools are known that were found before; ``None`` if they are."""
         ...
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
@@ -68,10 +68,6 @@ class DerivedPools:
 
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Do nothing: there is no other pool."""
-
-    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
-        """Nothing to wait for."""
-        return None
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Always."""

@@ -49,9 +49,8 @@ class _Pair:
 
     __slots__ = ("judged", "look_at", "looked_at", "mints", "pools", "settled", "usable", "wanted")
 
-    def __init__(self, mints: MintPair, pools: PairPools) -> None:
+    def __init__(self, mints: MintPair, pools: Sequence[FoundPool]) -> None:
         self.mints: Final = mints
-        self.pools = pools
         self.usable: dict[Pubkey, int] = {}
         """The depth of each pool that swaps, by its address."""
         self.looked_at = self.look_at = float("-inf")
@@ -59,6 +58,7 @@ class _Pair:
         """Whether it waits to be looked at."""
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends when the pools are known that were found before."""
+        self.pools = PairPools(pools, judged=self.judged)
         self.settled = False
         """Whether the last look was complete."""
 
@@ -66,6 +66,12 @@ class _Pair:
     def name(self) -> str:
         """Its mints, for logs."""
         return "/".join(map(str, self.mints))
+
+    def end_first_look(self) -> None:
+        """Have nobody wait any longer for the pools that were found before."""
+        if not self.judged.done():
+            self.judged.set_result(None)
+            self.pools = self.pools._replace(judged=None)
 
 
 class PoolRegistry:
@@ -100,11 +106,6 @@ class PoolRegistry:
             self._want(pair)
         return pair.pools
 
-    def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
-        """What ends when the pools are known that were found before; ``None`` if they are."""
-        pair = self._pairs[mint_a, mint_b]
-        return None if pair.judged.done() else pair.judged
-
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Whether all pools of two mints are known, as far as the node lists them."""
         return self._pairs[mint_a, mint_b].settled
@@ -129,10 +130,10 @@ class PoolRegistry:
             self._pairs.pop(oldest.mints[::-1], None)
             self._finder.forget(oldest.mints)
         mints = sort_pair(mint_a, mint_b)
-        pair = _Pair(mints, PairPools([*self._pinned[mints], *self._derive(mints)]))
+        pair = _Pair(mints, [*self._pinned[mints], *self._derive(mints)])
         if not self._searches and not self._pinned[mints]:
             pair.look_at = float("inf")  # there is nothing to choose between
-            pair.judged.set_result(None)
+            pair.end_first_look()
             pair.settled = True
         self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
         return pair
@@ -154,8 +155,7 @@ class PoolRegistry:
                 pair.settled = False
             if not pair.settled:
                 again_s = RETRY_S
-            if not pair.judged.done():
-                pair.judged.set_result(None)
+            pair.end_first_look()
             pair.looked_at = asyncio.get_running_loop().time()
             pair.look_at = pair.looked_at + again_s
 
@@ -168,8 +168,8 @@ class PoolRegistry:
             with suppress(Transient):  # what other processes have found is not necessary
                 await self._finder.load([pair.mints])
         is_complete = await self._judge(pair, read)
-        if not pair.judged.done() and is_complete:
-            pair.judged.set_result(None)
+        if is_complete:
+            pair.end_first_look()
         if self._searches and await self._search(pair):
             is_complete = await self._judge(pair, read)
         return is_complete
@@ -208,7 +208,8 @@ class PoolRegistry:
             if depth is not None:
                 depths[each.address] = depth
         pair.usable = depths
-        pair.pools = self._choose(pair, [known[address] for address in depths])
+        chosen = self._choose(pair, [known[address] for address in depths])
+        pair.pools = chosen._replace(judged=pair.pools.judged)
         observe_routing.pools_judged(pair.name, len(known), len(pair.pools.quoted))
         return is_complete
 

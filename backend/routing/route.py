@@ -140,6 +140,8 @@ class Route:
     @property
     def price_impact_e9(self) -> int:
         """The price impact of all hops together, rounded up."""
+        if len(self.legs) == 1:
+            return self.quote.price_impact_e9
         kept = E9
         for hop in self.hops:
             kept = kept * (E9 - hop.price_impact_e9) // E9

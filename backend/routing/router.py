@@ -184,10 +184,9 @@ class Router:
     async def _find_pools(self, mints: tuple[Pubkey, Pubkey]) -> PairPools:
         """The pools of two mints, after a short wait for those that were found before."""
         listed = self._directory.list_pools(*mints)
-        known = self._directory.find_wait(*mints)
-        if known is None:
+        if listed.judged is None:
             return listed
-        await asyncio.wait([known], timeout=self._look_wait_s)
+        await asyncio.wait([listed.judged], timeout=self._look_wait_s)
         return self._directory.list_pools(*mints)
 
     def _refuse_all(self, mints: tuple[Pubkey, Pubkey]) -> EngineError:

@@ -86,6 +86,7 @@ class _SubscribedPool:
     __slots__ = (
         "address",
         "changed",
+        "checked_tip",
         "decoded",
         "is_trusted",
         "keys",
@@ -110,6 +111,8 @@ class _SubscribedPool:
         self.decoded: Pool | None = None
         self.is_trusted = False
         self.used_at = self.verified_at = self.verify_at = 0.0
+        self.checked_tip: int | None = None
+        """The newest slot of the chain for which it was decoded."""
 
 
 class SubscribedPools:
@@ -141,12 +144,15 @@ class SubscribedPools:
             return None
         if not self._notifications.is_live:
             return None
-        slot = max(self._accounts[key].slot for key in pool.keys)
         tip = self._notifications.tip_slot
+        if pool.decoded is not None and tip == pool.checked_tip:
+            return pool.decoded
+        slot = max(self._accounts[key].slot for key in pool.keys)
         if tip is None or abs(tip - slot) > self._slots_max:
             return None
         if pool.decoded is None:
             pool.decoded = self._decode(pool, slot)
+        pool.checked_tip = tip
         return pool.decoded
 
     def take_verification(self, address: Pubkey) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -106,9 +107,14 @@ def notification_ignored(reason: str) -> None:
     _notifications_ignored.labels(reason).inc()
 
 
+@cache
+def _get_quote_counter(source: str) -> Counter:
+    return _pool_quotes.labels(source)
+
+
 def pool_quoted(source: str) -> None:
     """A pool is quoted as it came from a ``subscription``, a ``recent`` read, or a ``read``."""
-    _pool_quotes.labels(source).inc()
+    _get_quote_counter(source).inc()
 
 
 def signature_resolved(source: str) -> None:

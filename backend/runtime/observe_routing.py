@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter
@@ -41,6 +42,11 @@ def lookup_table_ignored(address: str, reason: str) -> None:
     _log.error("lookup table ignored", table=address, reason=reason)
 
 
+@cache
+def _get_route_counter(legs: int) -> Counter:
+    return _routes.labels(str(legs))
+
+
 def route_chosen(legs: int) -> None:
     """A route was chosen for an order."""
-    _routes.labels(str(legs)).inc()
+    _get_route_counter(legs).inc()

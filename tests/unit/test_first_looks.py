@@ -53,8 +53,8 @@ async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
     async with run_registry(node, Store([stored])) as (registry, _):
         registry.list_pools(*MINTS)
         async with asyncio.timeout(20):
-            while (known := registry.find_wait(*MINTS)) is not None:
-                await asyncio.wait([known])
+            while (judged := registry.list_pools(*MINTS).judged) is not None:
+                await asyncio.wait([judged])
         assert not registry.is_settled(*MINTS)
         node.is_down = False
         await wait_for(registry, addresses(node.pools))
