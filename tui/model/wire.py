@@ -76,6 +76,7 @@ class WireRoute(TypedDict, total=False):
     leftOut: int
     minAmountOut: Required[str]
     venueFees: list[WireFee]
+    residuals: list[WireFee]
     unavailable: list[WireUnavailable]
 
 

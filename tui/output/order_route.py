@@ -47,8 +47,9 @@ def render_route(order: Order, context: TextContext) -> Iterator[Line]:
             yield [Span(f"  {arrow.join(map(shorten_token, tokens))}", "strong")]
         for leg in legs:
             yield from _render_leg(leg, context)
-    for line in wrap_text(_describe_gain(route), context.cells - 2):
-        yield [Span(f"  {line}", "muted")]
+    for text in (_describe_gain(route), _describe_residuals(route)):
+        for line in wrap_text(text, context.cells - 2) if text else ():
+            yield [Span(f"  {line}", "muted")]
     yield from _render_floor(order)
 
 
@@ -92,6 +93,12 @@ def _describe_gain(route: Route) -> str:
         comparison = "better" if bps >= 0 else "worse"
         parts.append(f"{abs(bps):.1f} bps {comparison} than the best single pool")
     return ", ".join(parts)
+
+
+def _describe_residuals(route: Route) -> str:
+    """What is expected to stay in the wallet of the tokens that the route leads through."""
+    amounts = [f"{format_exact(amount)} {shorten_token(name)}" for name, amount in route.residuals]
+    return f"leaves about {' and '.join(amounts)}" if amounts else ""
 
 
 def _render_floor(order: Order) -> Iterator[Line]:

@@ -19,6 +19,7 @@ from backend.api.documents.schema_parts import (
     ORDER_TYPE,
     POSITIVE_INTEGER,
     REALIZED_SLIPPAGE,
+    RESIDUALS,
     SHARE,
     STATUS,
     STRING,
@@ -170,6 +171,7 @@ _FILL: Final[Schema] = {
     "slot": NON_NEGATIVE_INTEGER,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
     "realizedSlippage": REALIZED_SLIPPAGE,
+    "residuals": RESIDUALS,
 }
 
 
@@ -266,7 +268,7 @@ EVENTS: Final[dict[str, Schema]] = {
     "ConfirmedEvent": _event_schema(
         _status_const(Status.CONFIRMED),
         _FILL,
-        *("amountKnown", "minAmountOut", "networkFeeLamports", "realizedSlippage"),
+        *("amountKnown", "minAmountOut", "networkFeeLamports", "realizedSlippage", "residuals"),
     ),
     "FilledBySlicesEvent": _event_schema(_status_const(Status.CONFIRMED), SLICES_FILL),
     "FailedEvent": _event_schema(

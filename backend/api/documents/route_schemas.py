@@ -9,6 +9,7 @@ from backend.api.documents.schema_parts import (
     CODE,
     DEX,
     POSITIVE_INTEGER,
+    RESIDUALS,
     STRING,
     VENUE_FEES,
     Schema,
@@ -27,7 +28,7 @@ ROUTE: Final[Schema] = {
     "program": _PROGRAM,
     "pool": _POOL,
     "legs": array_schema(schema_ref("Leg"), minItems=2),
-    "expectedAmountOut": {**AMOUNT, "description": "What all legs pay."},
+    "expectedAmountOut": {**AMOUNT, "description": "What the legs pay of the token out."},
     "priceImpact": AMOUNT,
     "improvementBps": {
         **nullable_schema(AMOUNT),
@@ -38,6 +39,7 @@ ROUTE: Final[Schema] = {
     "leftOut": {**POSITIVE_INTEGER, "description": "How many pools of the pair were not quoted."},
     "minAmountOut": AMOUNT,
     "venueFees": VENUE_FEES,
+    "residuals": RESIDUALS,
     "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
 }
 """With several legs, `dex`, `program` and `pool` are those of the leg that pays most."""
@@ -45,7 +47,7 @@ ROUTE: Final[Schema] = {
 ROUTE_OPTIONAL: Final = (
     *("program", "pool"),  # orders of earlier versions have none
     *("legs", "expectedAmountOut", "priceImpact", "improvementBps"),
-    *("leftOut", "unavailable", "venueFees"),
+    *("leftOut", "residuals", "unavailable", "venueFees"),
 )
 
 ROUTE_SCHEMAS: Final[dict[str, Schema]] = {
@@ -76,7 +78,7 @@ ROUTE_SCHEMAS: Final[dict[str, Schema]] = {
             "tokenOut": STRING,
             "amountIn": AMOUNT,
             "amountOut": AMOUNT,
-            "share": {**AMOUNT, "description": "Its part of the order's amount, as a fraction."},
+            "share": {**AMOUNT, "description": "Its part of what its hop takes, as a fraction."},
             "fee": AMOUNT,
             "priceImpact": AMOUNT,
             "minAmountOut": {**AMOUNT, "description": "What its pool's program enforces."},

@@ -105,7 +105,14 @@ MAY_LAND_UNTIL: Final[Schema] = {
     "description": "The last block height at which the transaction can land, while the order is"
     " submitted.",
 }
+TOKEN_AMOUNT: Final[Schema] = object_schema({"token": STRING, "amount": AMOUNT})
 VENUE_FEES: Final[Schema] = {
-    **array_schema(object_schema({"token": STRING, "amount": AMOUNT}), maxItems=2),
-    "description": "What the venue keeps, by the chosen quote, in token units.",
+    **array_schema(TOKEN_AMOUNT),
+    "description": "What the venues keep, by the chosen quotes, in token units.",
+}
+RESIDUALS: Final[Schema] = {
+    **array_schema(TOKEN_AMOUNT, minItems=1),
+    "description": "What a route through other tokens leaves of them in the wallet, as each hop"
+    " takes what the one before it pays at least: expected in a route, as the chain shows it in"
+    " `confirmed`.",
 }

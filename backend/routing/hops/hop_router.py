@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
-from typing import Any
+from typing import Any, Final
 
 from solders.pubkey import Pubkey
 
-from backend.chain.transactions import SwapLeg
+from backend.chain.transactions import SwapLeg, measure_swap
 from backend.domain.amounts import BPS, Token, compute_min_out
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9
@@ -26,9 +26,10 @@ from backend.routing.route import Leg, Route, split_minimum
 from backend.routing.splitter import Splitter
 from backend.venues.venue import Pool
 
+FITTINGS_MAX: Final = 8
+"""So often a route through some tokens is made smaller until a transaction has room for it."""
 Path = tuple[Token, ...]
 """The tokens of a route, from the one that is sold to the one that is bought."""
-PoolsByPair = Mapping[tuple[Token, Token], Sequence[Pool]]
 PairRead = Callable[[OrderTerms, Token, Token], Coroutine[Any, Any, Sequence[Pool]]]
 """Reads the pools of two tokens that an order may use, as far as they can be read."""
 
@@ -78,65 +79,56 @@ class HopRouter:
         async with asyncio.TaskGroup() as tasks:
             reads = {pair: tasks.create_task(read(terms, *pair)) for pair in pairs}
         pools = {pair: task.result() for pair, task in reads.items()}
-        usable = [path for path in paths if all(pools[pair] for pair in pairwise(path))]
-        found = self._choose(terms, direct, usable, pools)
-        return None if found is None else _build_route(offers, *found)
-
-    def _choose(
-        self,
-        terms: OrderTerms,
-        direct: Route | None,
-        paths: Sequence[Path],
-        pools: PoolsByPair,
-    ) -> tuple[Path, HopSplits] | None:
-        """The splits that pay most and fit a transaction, of as few legs as that takes."""
-        _, legs_max = self._find_bounds(terms)
         leg_cost = self._splitter.compute_leg_cost(terms, direct.amount_out if direct else None)
         worth = 0 if direct is None else direct.amount_out - leg_cost * (len(direct.legs) - 1)
-        while legs_max >= 2:
-            candidates = [
-                (path, splits)
-                for path in paths
-                for splits in self._list_splits(terms, path, pools, legs_max, leg_cost)
-                if splits.compute_value(leg_cost) > worth
-                and splits.amount_out >= (terms.min_amount_out or 1)
-            ]
-            if not candidates:
-                return None
-            candidates.sort(key=lambda each: each[1].compute_value(leg_cost), reverse=True)
-            for path, splits in candidates:
-                mints = [Pubkey.from_string(token.mint) for token in path]
-                legs = _build_legs(mints, splits)
-                if self._splitter.fits(legs, mints[0], mints[-1]):
-                    return path, splits
-            legs_max = min(legs_max, max(splits.legs for _, splits in candidates)) - 1
-        return None
+        best: tuple[Path, HopSplits] | None = None
+        for path in paths:
+            hops = [pools[pair] for pair in pairwise(path)]
+            splits = self._find_fitting(terms, path, hops, leg_cost, worth)
+            if splits is not None:
+                best, worth = (path, splits), splits.compute_value(leg_cost)
+        return None if best is None else _build_route(offers, *best)
 
-    def _list_splits(
+    def _find_fitting(
         self,
         terms: OrderTerms,
         path: Path,
-        pools: PoolsByPair,
-        legs_max: int,
+        hops: Sequence[Sequence[Pool]],
         leg_cost: int,
-    ) -> Iterator[HopSplits]:
-        hops = len(path) - 1
-        if hops > legs_max:
-            return
-        curves = [
-            self._splitter.find_curves(pools[pair], Pubkey.from_string(pair[0].mint))
-            for pair in pairwise(path)
-        ]
-        asked = HopTerms(
-            terms.amount_in,
-            terms.slippage_bps // hops,
-            legs_max,
-            leg_cost,
-            terms.max_price_impact_bps,
-        )
-        for splits in list_hop_splits(curves, asked):
-            if _is_within_impact(splits, terms.max_price_impact_bps):
-                yield splits
+        worth: int,
+    ) -> HopSplits | None:
+        """The best splits through some tokens that fit a transaction, if they are worth more.
+
+        Of what does not fit, first legs are dropped, then the pool that takes most room.
+        """
+        mints = [Pubkey.from_string(token.mint) for token in path]
+        _, legs_max = self._find_bounds(terms)
+        for _ in range(FITTINGS_MAX):
+            if not all(hops):
+                return None
+            curves = list(map(self._splitter.find_curves, hops, mints))
+            slippage_bps = terms.slippage_bps // len(hops)
+            cap_bps = terms.max_price_impact_bps
+            asked = HopTerms(terms.amount_in, slippage_bps, legs_max, leg_cost, cap_bps)
+            found = [
+                splits
+                for splits in list_hop_splits(curves, asked)
+                if splits.compute_value(leg_cost) > worth
+                and splits.amount_out >= (terms.min_amount_out or 1)
+                and splits.is_within_impact(cap_bps)
+            ]
+            if not found:
+                return None
+            found.sort(key=lambda splits: splits.compute_value(leg_cost), reverse=True)
+            for splits in found:
+                if self._splitter.fits(_build_legs(mints, splits), mints[0], mints[-1]):
+                    return splits
+            legs_max = min(legs_max, max(splits.legs for splits in found))
+            if legs_max > len(hops):
+                legs_max -= 1
+            else:
+                hops = _drop_largest(hops, mints, found[0])
+        return None
 
     def _list_paths(self, terms: OrderTerms) -> Iterator[Path]:
         hops_max, legs_max = self._find_bounds(terms)
@@ -153,15 +145,16 @@ class HopRouter:
         return min(hops_max, asked.max_hops or hops_max), min(legs_max, asked.max_legs or legs_max)
 
 
-def _is_within_impact(splits: HopSplits, cap_bps: int | None) -> bool:
-    """Whether all hops together have a price impact within a cap."""
-    if cap_bps is None:
-        return True
-    kept = 1.0
-    for split in splits.splits:
-        impact = sum(part.quote.price_impact_e9 * part.quote.amount_in for part in split.parts)
-        kept *= 1 - impact / split.amount_in / E9
-    return (1 - kept) * BPS <= cap_bps
+def _drop_largest(
+    hops: Sequence[Sequence[Pool]], mints: Sequence[Pubkey], splits: HopSplits
+) -> list[Sequence[Pool]]:
+    """The pools of each hop without the one whose leg takes most room in a transaction."""
+    sizes = {
+        leg.pool.address: measure_swap([leg], *(leg.mints or mints))
+        for leg in _build_legs(mints, splits)
+    }
+    largest = max(sizes, key=lambda address: sizes[address])
+    return [[pool for pool in pools if pool.address != largest] for pools in hops]
 
 
 def _build_legs(mints: Sequence[Pubkey], splits: HopSplits) -> list[SwapLeg]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backend.domain.amounts import compute_min_out
-from backend.domain.quotes import Quote
+from backend.domain.amounts import BPS, compute_min_out
+from backend.domain.quotes import E9, Quote
 from backend.routing.splits.pool_curves import PoolCurves
 from backend.routing.splits.split import Split
 
@@ -51,6 +51,17 @@ class HopSplits:
     def compute_value(self, leg_cost: int) -> int:
         """What it pays less the cost of each leg but the first; residuals are not counted."""
         return self.amount_out - leg_cost * (self.legs - 1)
+
+    def is_within_impact(self, cap_bps: int | None) -> bool:
+        """Whether all hops together have a price impact of at most ``cap_bps`` basis points."""
+        if cap_bps is None:
+            return True
+        kept = 1.0
+        for split in self.splits:
+            quotes = [part.quote for part in split.parts]
+            impact = sum(quote.price_impact_e9 * quote.amount_in for quote in quotes)
+            kept *= 1 - impact / split.amount_in / E9
+        return (1 - kept) * BPS <= cap_bps
 
 
 def compute_leg_minimum(quote: Quote, slippage_bps: int) -> int:

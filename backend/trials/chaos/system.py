@@ -34,6 +34,12 @@ CONNECTIONS_MAX: Final = 200
 REDIS_DATABASES: Final = 16
 SHALLOW_USD: Final = 20_000
 """The depth of pools that split orders of some hundred dollars."""
+ROUTE_SETTINGS: Final[Mapping[str, str]] = {
+    "lookup_tables": NODE_TABLE_ADDRESS,
+    "route_hops_max": "3",
+    "hop_impact_min_bps": "0",
+}
+"""With many pools, every order may lead through other tokens."""
 RESTART_DELAY_S: Final = 0.1
 
 
@@ -146,8 +152,8 @@ class EngineSystem:
         self.chain_url = ""
         self.api_url = ""
         self.units: dict[str, ProcessUnit] = {}
-        tables = {} if pools == POOL_SETS[0] else {"lookup_tables": NODE_TABLE_ADDRESS}
-        self._settings = {**SETTINGS, **tables, **settings}
+        routes = {} if pools == POOL_SETS[0] else ROUTE_SETTINGS
+        self._settings = {**SETTINGS, **routes, **settings}
         self._pools = pools
         self._worker_settings: Mapping[str, str] = {}
         self._workers = workers

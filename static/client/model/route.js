@@ -71,6 +71,8 @@ export class Route {
   leftOut;
   minAmountOut;
   venueFees;
+  /** What it is expected to leave of the tokens in between. */
+  residuals;
   missing;
   #venue;
   #legs;
@@ -94,6 +96,7 @@ export class Route {
     this.leftOut = record.leftOut ?? 0;
     this.minAmountOut = record.minAmountOut ?? null;
     this.venueFees = record.venueFees ?? [];
+    this.residuals = record.residuals ?? [];
     this.missing = [...refused, ...(record.unavailable ?? [])].map(readMissing);
   }
 

@@ -19,9 +19,8 @@ function describeReceived(order, tokenOut) {
   return order.status === "confirmed" && "not known yet: the node does not tell it";
 }
 
-function describeVenueFees({ route }) {
-  const fees = route?.venueFees ?? [];
-  return fees.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
+function describeAmounts(amounts = []) {
+  return amounts.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
 }
 
 /** The fees of all its transactions that landed, in SOL. */
@@ -45,9 +44,10 @@ export function buildFacts(order, relatives) {
     ["Received", order.slices === null && describeReceived(order, tokenOut)],
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
     ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
-    [`Fee of ${order.legCount > 1 ? "the pools" : order.dex}`, order.amountOut && describeVenueFees(order)],
+    [`Fee of ${order.legCount > 1 ? "the pools" : order.dex}`, order.amountOut && describeAmounts(order.route?.venueFees)],
     ["Fee of the network", order.networkFeeLamports > 0 && describeNetworkFee(order)],
     ["At least", order.route?.minAmountOut && `${formatLong(order.route.minAmountOut)} ${tokenOut}`],
+    ["Left over, about", describeAmounts(order.route?.residuals)],
     ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
     ["Slippage", `${order.slippageBps} bps`],
     ["Price impact, at most", order.maxPriceImpactBps !== null && `${order.maxPriceImpactBps} bps`],

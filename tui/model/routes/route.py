@@ -29,7 +29,8 @@ class Route:
 
     ``venue`` is that of the leg that pays most, ``leg_venues`` are those of all legs: none in a
     record that names only the exchange. ``amount_out`` and ``min_out`` are the text that the API
-    sent, ``left_out`` is the number of pools that were not quoted.
+    sent, ``left_out`` is the number of pools that were not quoted,
+    ``residuals`` are what it is expected to leave of the tokens in between.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Route:
         "leg_venues",
         "min_out",
         "missing",
+        "residuals",
         "venue",
     )
 
@@ -60,6 +62,9 @@ class Route:
         self.missing = tuple(map(MissingQuote.read, missing))
         self.fees = tuple(
             (intern(fee["token"]), fee["amount"]) for fee in record.get("venueFees") or ()
+        )
+        self.residuals = tuple(
+            (intern(left["token"]), left["amount"]) for left in record.get("residuals") or ()
         )
         self._impact: str | None = record.get("priceImpact")
         self._improvement: str | None = record.get("improvementBps")
