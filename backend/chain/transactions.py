@@ -21,18 +21,22 @@ from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
 from solders.hash import Hash
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
-from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 
 from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
+from backend.chain.token_accounts import (
+    build_close_account,
+    build_create_ata,
+    build_open_wrapped,
+    derive_token_address,
+)
 from backend.chain.wallet import Wallet
 from backend.domain.errors import Rejected
 from backend.domain.orders import SignedTransaction
 from backend.venues import CLMM, DLMM, VENUES
-from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     ATA_PROGRAM,
     MEMO_PROGRAM,
@@ -40,7 +44,6 @@ from backend.venues.spl import (
     SYSTEM_PROGRAM,
     TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
-    derive_ata,
 )
 from backend.venues.venue import Pool, SwapAccounts
 
@@ -61,9 +64,6 @@ _ARRAY_PROGRAMS: Final = frozenset({CLMM.program, DLMM.program})
 _V0_PREFIX: Final = b"\x80"
 _SIGNATURE_COUNT: Final = b"\x01"
 _NO_SIGNATURE: Final = bytes(64)
-_TOKEN_ACCOUNT_BYTES: Final = 165
-_TOKEN_ACCOUNT_RENT: Final = compute_rent_exemption(_TOKEN_ACCOUNT_BYTES)
-_CACHE_MAX: Final = 4_096
 _SOME_OWNER: Final = Pubkey(bytes([7] * 32))
 _SOME_SEED: Final = "0" * 32
 
@@ -194,14 +194,6 @@ def _compile_swap(
     return compile_message(_SOME_OWNER, instructions, Hash.default(), tables)
 
 
-@lru_cache(_CACHE_MAX)
-def derive_token_address(
-    owner: Pubkey, mint: Pubkey, token_program: Pubkey = TOKEN_PROGRAM
-) -> Pubkey:
-    """Derive the address of a wallet's token account; cached, as the search hashes repeatedly."""
-    return derive_ata(owner, mint, token_program)
-
-
 def _check_programs(message: MessageV0) -> None:
     # The index of a program in a lookup table would be beyond the keys: such a message is refused.
     keys = message.account_keys
@@ -220,13 +212,13 @@ def _build_instructions(
         if mint == NATIVE_MINT:
             temporary = Pubkey.create_with_seed(owner, swap.seed, TOKEN_PROGRAM)
             wrapped = swap.amount_in if swap.mint_in == NATIVE_MINT else 0
-            before += _build_open_wrapped(owner, temporary, swap.seed, wrapped)
-            after.append(_build_close_account(temporary, owner))
+            before += build_open_wrapped(owner, temporary, swap.seed, wrapped)
+            after.append(build_close_account(temporary, owner))
             accounts[mint] = temporary
         else:
             accounts[mint] = derive_token_address(owner, mint, program)
             if mint != swap.mint_in:
-                before.append(_build_create_ata(owner, mint, program))
+                before.append(build_create_ata(owner, mint, program))
     swaps = []
     for leg in swap.legs:
         mint_in, mint_out = swap.get_mints(leg)
@@ -251,59 +243,3 @@ def _compute_unit_limit(swaps: Sequence[Instruction], budget: ComputeBudget) -> 
 @lru_cache(16)
 def _build_budget_instructions(unit_limit: int, unit_price: int) -> tuple[Instruction, Instruction]:
     return set_compute_unit_limit(unit_limit), set_compute_unit_price(unit_price)
-
-
-def _build_open_wrapped(
-    owner: Pubkey, account: Pubkey, seed: str, amount: int
-) -> tuple[Instruction, Instruction]:
-    create = create_account_with_seed(
-        CreateAccountWithSeedParams(
-            from_pubkey=owner,
-            to_pubkey=account,
-            base=owner,
-            seed=seed,
-            lamports=_TOKEN_ACCOUNT_RENT + amount,
-            space=_TOKEN_ACCOUNT_BYTES,
-            owner=TOKEN_PROGRAM,
-        )
-    )
-    # InitializeAccount3 counts lamports above the rent as the balance: no SyncNative is needed.
-    initialize = Instruction(
-        TOKEN_PROGRAM,
-        b"\x12" + bytes(owner),
-        [
-            AccountMeta(account, is_signer=False, is_writable=True),
-            AccountMeta(NATIVE_MINT, is_signer=False, is_writable=False),
-        ],
-    )
-    return create, initialize
-
-
-def _build_close_account(account: Pubkey, owner: Pubkey) -> Instruction:
-    return Instruction(
-        TOKEN_PROGRAM,
-        b"\x09",
-        [
-            AccountMeta(account, is_signer=False, is_writable=True),
-            AccountMeta(owner, is_signer=False, is_writable=True),
-            AccountMeta(owner, is_signer=True, is_writable=False),
-        ],
-    )
-
-
-@lru_cache(_CACHE_MAX)
-def _build_create_ata(owner: Pubkey, mint: Pubkey, token_program: Pubkey) -> Instruction:
-    return Instruction(
-        ATA_PROGRAM,
-        b"\x01",
-        [
-            AccountMeta(owner, is_signer=True, is_writable=True),
-            AccountMeta(
-                derive_token_address(owner, mint, token_program), is_signer=False, is_writable=True
-            ),
-            AccountMeta(owner, is_signer=False, is_writable=False),
-            AccountMeta(mint, is_signer=False, is_writable=False),
-            AccountMeta(SYSTEM_PROGRAM, is_signer=False, is_writable=False),
-            AccountMeta(token_program, is_signer=False, is_writable=False),
-        ],
-    )

@@ -14,8 +14,8 @@ from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import TokenRegistry
 from backend.routing.hops.hop_router import HopPreferences, HopRouter
-from backend.routing.launch_router import LaunchRouter
-from backend.routing.launched_pools import LaunchedPoolReader
+from backend.routing.launches.launch_router import LaunchRouter
+from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_reader import AccountReader
 from backend.routing.pool_registry import PoolPreferences, PoolRegistry

@@ -30,7 +30,7 @@ from backend.domain.tokens import TokenRegistry
 from backend.engine.router import build_router, read_pool_preferences
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
-from backend.routing.launched_pools import LaunchedPoolReader
+from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences

@@ -20,7 +20,7 @@ from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
 from backend.routing.hops.hop_router import HopRouter
 from backend.routing.joint_reader import JointReader
-from backend.routing.launch_router import LaunchRouter
+from backend.routing.launches.launch_router import LaunchRouter
 from backend.routing.offers import Offers
 from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
 from backend.routing.pool_finder import FoundPool

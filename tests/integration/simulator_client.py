@@ -20,12 +20,12 @@ from solders.transaction import VersionedTransaction
 from backend.chain.outcomes import read_fill
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction, SignatureStatus
+from backend.chain.token_accounts import derive_token_address
 from backend.chain.transactions import (
     ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,
-    derive_token_address,
     derive_wrap_seed,
 )
 from backend.chain.wallet import Wallet, create_paper_wallet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.chain.transactions import derive_token_address
+from backend.chain.token_accounts import derive_token_address
 from backend.chain.wallet import create_paper_wallet
 from backend.config import Profile
 from backend.domain.amounts import Token, parse_amount
@@ -20,7 +20,7 @@ from backend.simulator.programs.token import read_amount
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedVenue
 from tests.integration.simulator_client import mint_address
-from tests.scenario import HAPPY_PATH, EngineHarness, open_engine
+from tests.scenario import HAPPY_PATH, EngineHarness, Json, open_engine
 
 OPTIONS = SimulatorOptions(profile=Profile.INSTANT, has_moving_prices=False)
 CASES: Sequence[tuple[tuple[Token, Token, Token], tuple[HostedVenue, HostedVenue], str]] = (
@@ -45,6 +45,22 @@ async def read_balances(engine: EngineHarness, tokens: Sequence[Token]) -> dict[
     return {SOL: account.lamports, **dict(zip(others, amounts, strict=True))}
 
 
+def compute_changes(
+    path: tuple[Token, Token, Token], amount: str, confirmed: Json
+) -> dict[Token, int]:
+    """How the wallet has to have changed by what an order says of itself."""
+    token_in, between, token_out = path
+    [residual] = confirmed["residuals"]
+    changes = {
+        SOL: 0,
+        token_in: -parse_amount(amount, token_in.decimals),
+        between: parse_amount(residual["amount"], between.decimals),
+        token_out: parse_amount(confirmed["amountOut"], token_out.decimals),
+    }
+    changes[SOL] -= confirmed["networkFeeLamports"]
+    return changes
+
+
 @pytest.mark.parametrize(("path", "venues", "amount"), CASES)
 async def test_an_order_through_another_token_is_one_transaction_and_every_source_agrees(
     database_url: str,
@@ -63,6 +79,8 @@ async def test_an_order_through_another_token_is_one_transaction_and_every_sourc
             replace(terms, constraints=RouteConstraints(pools=pools))
         )
         history = await engine.wait_ended(order_id)
+        after = await read_balances(engine, path)
+        swaps = (await engine.read_swaps())[history.record.tx_hash or ""]["swaps"]
         assert history.statuses == HAPPY_PATH
         [building], [confirmed] = (history.event_data(name) for name in ("building", "confirmed"))
         first, second = building["legs"]
@@ -74,20 +92,9 @@ async def test_an_order_through_another_token_is_one_transaction_and_every_sourc
         assert building["residuals"] == [residual]
         assert residual["token"] == between.symbol
         assert Decimal(residual["amount"]) == left > 0
-
-        entry = (await engine.read_swaps())[history.record.tx_hash or ""]
-        assert [(swap["pool"], swap["mint_in"], swap["mint_out"]) for swap in entry["swaps"]] == [
+        assert [(swap["pool"], swap["mint_in"], swap["mint_out"]) for swap in swaps] == [
             (pools[0], token_in.mint, between.mint),
             (pools[1], between.mint, token_out.mint),
         ]
-        after = await read_balances(engine, path)
-        fee = confirmed["networkFeeLamports"]
-        expected = {
-            SOL: 0,
-            token_in: -parse_amount(amount, token_in.decimals),
-            between: parse_amount(residual["amount"], between.decimals),
-            token_out: parse_amount(confirmed["amountOut"], token_out.decimals),
-        }
-        expected[SOL] -= fee
         changes = {token: after[token] - before[token] for token in after}
-        assert changes == expected
+        assert changes == compute_changes(path, amount, confirmed)

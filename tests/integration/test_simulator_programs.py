@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
 from backend.chain.outcomes import classify_onchain_error
-from backend.chain.transactions import derive_token_address
+from backend.chain.token_accounts import derive_token_address
 from backend.domain.tokens import JUP, RAY, SOL, USDC
 from backend.venues import CPMM
 from backend.venues.spl import ATA_PROGRAM, NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM

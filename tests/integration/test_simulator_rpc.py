@@ -13,7 +13,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.transactions import derive_token_address
+from backend.chain.token_accounts import derive_token_address
 from backend.chain.wire import SIMULATED_GENESIS_HASH, Commitment
 from backend.domain.tokens import SOL, USDC
 from backend.simulator.wire import base58

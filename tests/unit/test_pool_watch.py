@@ -9,7 +9,7 @@ from typing import Any, cast
 from solders.pubkey import Pubkey
 
 from backend.chain.subscriptions.subscription import Subscription, SubscriptionKind
-from backend.routing.launched_pools import LaunchedPoolReader
+from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import MintPair, PoolFinder, sort_pair
 from backend.routing.subscribed_pools import NodeNotifications
 from backend.store.launches.found_pools import FoundPools, StoredPool

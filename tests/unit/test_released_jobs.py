@@ -14,7 +14,7 @@ from backend.domain.conditions import INITIAL_STATE, Launch
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, SOL, USDC
 from backend.domain.waiting.guards import Guards
-from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict
+from backend.routing.launches.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict
 from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder, PoolQuery
 from backend.store.waiting.waiting_orders import (
     MetTrigger,

@@ -10,7 +10,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.chain.costs import TOKEN_ACCOUNT_RENT
-from backend.chain.transactions import derive_token_address
+from backend.chain.token_accounts import derive_token_address
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT

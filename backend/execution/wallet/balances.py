@@ -14,7 +14,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.chain.transactions import derive_token_address
+from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
 from backend.domain.tokens import SOL

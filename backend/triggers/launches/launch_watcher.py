@@ -20,7 +20,7 @@ from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.domain.conditions import Condition, Launch
 from backend.domain.prices import PriceRatio
 from backend.domain.quotes import Quote, best_quote
-from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict, judge
+from backend.routing.launches.launched_pools import LaunchedPool, LaunchedPoolReader, Verdict, judge
 from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder
 from backend.store.waiting.waiting_orders import (
     MetTrigger,

@@ -19,7 +19,7 @@ from backend.chain.rpc.results import read_program_account
 from backend.chain.subscriptions.subscription import Subscription, SubscriptionKind
 from backend.chain.wire import Commitment
 from backend.domain.errors import Rejected, Transient
-from backend.routing.launched_pools import LaunchedPoolReader
+from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import MintPair, PoolFinder, PoolQuery
 from backend.routing.subscribed_pools import NodeNotifications
 from backend.triggers import observe_triggers

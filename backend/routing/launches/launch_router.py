@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote
-from backend.routing.launched_pools import LaunchedPool, LaunchedPoolReader, judge
+from backend.routing.launches.launched_pools import LaunchedPool, LaunchedPoolReader, judge
 from backend.routing.pool_finder import MintPair, PoolFinder, sort_pair
 from backend.routing.quote_choice import GUARDS_CODE, MissingQuote, choose_quote, join_reasons
 from backend.routing.route import Route

@@ -1,0 +1,1 @@
+"""Routes of orders that buy from a new pool."""

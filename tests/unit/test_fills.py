@@ -1,0 +1,93 @@
+"""Fills: what a transaction brought and left, as its balances before and after it tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.pubkey import Pubkey
+
+from backend.chain.outcomes import read_fill
+from backend.chain.rpc.results import LandedTransaction, TokenBalance
+from backend.chain.wallet import create_paper_wallet
+from backend.domain.orders import Fill, Residual
+from backend.venues import CPMM
+from backend.venues.spl import NATIVE_MINT
+from tests.pools import USDC
+from tests.unit.test_transactions import JUP, build_transaction, read_message
+
+
+def make_landed(
+    before: dict[int, TokenBalance],
+    after: dict[int, TokenBalance],
+    lamports: tuple[Sequence[int], Sequence[int]] = ((), ()),
+) -> LandedTransaction:
+    return LandedTransaction(
+        slot=77,
+        err=None,
+        fee_lamports=5_120,
+        logs=(),
+        units=None,
+        lamports_before=tuple(lamports[0]),
+        lamports_after=tuple(lamports[1]),
+        tokens_before=before,
+        tokens_after=after,
+        wire=build_transaction().wire,
+    )
+
+
+@given(st.integers(0, 2**63), st.integers(0, 2**63))
+def test_a_fill_is_what_the_owners_accounts_gained(balance: int, received: int) -> None:
+    owner, vault = create_paper_wallet().address, str(CPMM.program)
+    before = {
+        1: TokenBalance(str(USDC), str(owner), balance),
+        2: TokenBalance(str(USDC), vault, 2**63),
+        3: TokenBalance(str(JUP), str(owner), 9),
+    }
+    after = {**before, 1: TokenBalance(str(USDC), str(owner), balance + received)}
+
+    assert read_fill(make_landed(before, after), owner, NATIVE_MINT, USDC) == Fill(
+        received, 77, 5_120
+    )
+
+
+def test_a_fill_into_a_new_account_is_all_that_it_holds() -> None:
+    owner = create_paper_wallet().address
+    after = {4: TokenBalance(str(USDC), str(owner), 123)}
+
+    assert read_fill(make_landed({}, after), owner, NATIVE_MINT, USDC).amount_out == 123
+
+
+def test_a_fill_of_sol_is_the_lamports_and_the_fee_that_they_paid() -> None:
+    count = len(read_message(build_transaction()).account_keys)
+    before, after = [10**9] * count, [10**9 + 500 - 5_120, *[10**9] * (count - 1)]
+
+    owner = create_paper_wallet().address
+    filled = read_fill(make_landed({}, {}, (before, after)), owner, USDC, NATIVE_MINT)
+
+    assert filled == Fill(500, 77, 5_120)
+
+
+def test_what_is_left_of_other_tokens_is_part_of_a_fill() -> None:
+    owner, other = create_paper_wallet().address, Pubkey(bytes([5] * 32))
+    count = len(read_message(build_transaction()).account_keys)
+    rent = 2_039_280
+    before, after = [10**9] * count, [10**9] * count
+    after[0] += 500 - 5_120 - rent  # SOL is left too, and the account of the token out is new
+    before[3], after[3] = 0, rent
+    tokens_before = {
+        1: TokenBalance(str(USDC), str(owner), 100),
+        2: TokenBalance(str(other), str(owner), 7),
+        4: TokenBalance(str(JUP), str(CPMM.program), 1),
+    }
+    tokens_after = {
+        1: TokenBalance(str(USDC), str(owner), 0),
+        2: TokenBalance(str(other), str(owner), 10),
+        3: TokenBalance(str(JUP), str(owner), 42),
+        4: TokenBalance(str(JUP), str(CPMM.program), 9),
+    }
+
+    landed = make_landed(tokens_before, tokens_after, (before, after))
+    residuals = (Residual(str(other), 3), Residual(str(NATIVE_MINT), 500))
+    assert read_fill(landed, owner, USDC, JUP) == Fill(42, 77, 5_120, residuals)
