@@ -221,16 +221,10 @@ def test_a_single_pool_costs_one_quote() -> None:
     assert counted.amounts == [10**9]
 
 
-def test_what_each_pool_alone_pays_is_quoted_once() -> None:
-    good = CountedPool(make_cpmm(10**13, 0.15))
-    disabled = make_cpmm(10**13, 0.15, 2)
-    disabled = replace(disabled, state=disabled.state._replace(status=4))
-    curves = PoolCurves([good, disabled], SOL)  # type: ignore[list-item]
-    quote, error = curves.quote_pools(10**9)
-    assert isinstance(quote, Quote)
-    assert isinstance(error, Rejected)
-    assert error.code == "pool_disabled"
-    found = curves.split(10**9, legs_max=2)
-    assert found is not None
-    assert found.parts[0].quote == quote
-    assert good.amounts.count(10**9) == 1
+def test_an_estimate_is_what_the_best_pool_alone_pays() -> None:
+    pools = [make_cpmm(10**13, 0.15), make_cpmm(10**12, 0.151, 2)]
+    curves = PoolCurves(pools, SOL)
+    for amount in (10**6, 10**9, 10**12):
+        best = max(pool.quote(SOL, amount).amount_out for pool in pools)
+        assert curves.estimate_out(amount) == pytest.approx(best, rel=1e-6, abs=2)
+    assert PoolCurves([], SOL).estimate_out(10**9) == 0

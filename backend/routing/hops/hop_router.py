@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 from typing import Any, Final
@@ -20,9 +20,11 @@ from backend.routing.hops.hop_splits import (
     HopTerms,
     compute_leg_minimum,
     list_hop_splits,
+    rank_paths,
 )
 from backend.routing.offers import Offers
 from backend.routing.route import Leg, Route, split_minimum
+from backend.routing.splits.pool_curves import PoolCurves
 from backend.routing.splitter import Splitter
 from backend.venues.venue import Pool
 
@@ -79,53 +81,73 @@ class HopRouter:
         async with asyncio.TaskGroup() as tasks:
             reads = {pair: tasks.create_task(read(terms, *pair)) for pair in pairs}
         pools = {pair: task.result() for pair, task in reads.items()}
+        usable = {
+            path: hops for path in paths if all(hops := [pools[pair] for pair in pairwise(path)])
+        }
+        found = self._search(terms, direct, usable)
+        return None if found is None else _build_route(offers, *found)
+
+    def _search(
+        self,
+        terms: OrderTerms,
+        direct: Route | None,
+        paths: Mapping[Path, Sequence[Sequence[Pool]]],
+    ) -> tuple[Path, HopSplits] | None:
+        """The path and the splits that pay most, if that is worth more than the direct route."""
         leg_cost = self._splitter.compute_leg_cost(terms, direct.amount_out if direct else None)
         worth = 0 if direct is None else direct.amount_out - leg_cost * (len(direct.legs) - 1)
+        _, legs_max = self._find_bounds(terms)
+        cap_bps = terms.max_price_impact_bps
+        names = list(paths)
         best: tuple[Path, HopSplits] | None = None
-        for path in paths:
-            hops = [pools[pair] for pair in pairwise(path)]
-            splits = self._find_fitting(terms, path, hops, leg_cost, worth)
+        curves = [self._find_curves(path, hops) for path, hops in paths.items()]
+        asked = HopTerms(terms.amount_in, terms.slippage_bps // 2, legs_max, leg_cost, cap_bps)
+        for place in rank_paths(curves, asked):
+            path = names[place]
+            slippage_bps = terms.slippage_bps // len(paths[path])
+            splits = self._find_fitting(
+                path, paths[path], asked._replace(slippage_bps=slippage_bps), worth, terms
+            )
             if splits is not None:
                 best, worth = (path, splits), splits.compute_value(leg_cost)
-        return None if best is None else _build_route(offers, *best)
+        return best
+
+    def _find_curves(self, path: Path, hops: Sequence[Sequence[Pool]]) -> list[PoolCurves]:
+        mints = [Pubkey.from_string(token.mint) for token in path]
+        return list(map(self._splitter.find_curves, hops, mints))
 
     def _find_fitting(
         self,
-        terms: OrderTerms,
         path: Path,
         hops: Sequence[Sequence[Pool]],
-        leg_cost: int,
+        asked: HopTerms,
         worth: int,
+        terms: OrderTerms,
     ) -> HopSplits | None:
         """The best splits through some tokens that fit a transaction, if they are worth more.
 
         Of what does not fit, first legs are dropped, then the pool that takes most room.
         """
         mints = [Pubkey.from_string(token.mint) for token in path]
-        _, legs_max = self._find_bounds(terms)
         for _ in range(FITTINGS_MAX):
             if not all(hops):
                 return None
-            curves = list(map(self._splitter.find_curves, hops, mints))
-            slippage_bps = terms.slippage_bps // len(hops)
-            cap_bps = terms.max_price_impact_bps
-            asked = HopTerms(terms.amount_in, slippage_bps, legs_max, leg_cost, cap_bps)
             found = [
                 splits
-                for splits in list_hop_splits(curves, asked)
-                if splits.compute_value(leg_cost) > worth
+                for splits in list_hop_splits(self._find_curves(path, hops), asked)
+                if splits.compute_value(asked.leg_cost) > worth
                 and splits.amount_out >= (terms.min_amount_out or 1)
-                and splits.is_within_impact(cap_bps)
+                and splits.is_within_impact(asked.max_price_impact_bps)
             ]
             if not found:
                 return None
-            found.sort(key=lambda splits: splits.compute_value(leg_cost), reverse=True)
+            found.sort(key=lambda splits: splits.compute_value(asked.leg_cost), reverse=True)
             for splits in found:
                 if self._splitter.fits(_build_legs(mints, splits), mints[0], mints[-1]):
                     return splits
-            legs_max = min(legs_max, max(splits.legs for splits in found))
+            legs_max = min(asked.legs_max, max(splits.legs for splits in found))
             if legs_max > len(hops):
-                legs_max -= 1
+                asked = asked._replace(legs_max=legs_max - 1)
             else:
                 hops = _drop_largest(hops, mints, found[0])
         return None

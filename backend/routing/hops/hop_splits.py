@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.domain.amounts import BPS, compute_min_out
 from backend.domain.quotes import E9, Quote
 from backend.routing.splits.pool_curves import PoolCurves
 from backend.routing.splits.split import Split
+
+_RANK_TOLERANCE: Final = 0.02
+"""A path whose best single pools pay less than those of another by this share is not searched."""
 
 
 class HopTerms(NamedTuple):
@@ -67,6 +70,25 @@ class HopSplits:
 def compute_leg_minimum(quote: Quote, slippage_bps: int) -> int:
     """What a leg before the last hop has to pay at least."""
     return max(compute_min_out(quote.amount_out, slippage_bps), 1)
+
+
+def rank_paths(paths: Sequence[Sequence[PoolCurves]], terms: HopTerms) -> list[int]:
+    """The places of the paths that are worth a search, the most promising first.
+
+    What the best single pools of a path pay, by their curves, tells which ones are.
+    """
+    estimates = [_estimate_out(hops, terms) for hops in paths]
+    least = max(estimates, default=0.0) * (1 - _RANK_TOLERANCE)
+    ranked = sorted(range(len(paths)), key=lambda place: -estimates[place])
+    return [place for place in ranked if estimates[place] >= least > 0]
+
+
+def _estimate_out(hops: Sequence[PoolCurves], terms: HopTerms) -> float:
+    """Estimate what the best single pool of each hop pays."""
+    amount = float(terms.amount_in)
+    for curves in hops:
+        amount = curves.estimate_out(amount)
+    return amount
 
 
 def list_hop_splits(hops: Sequence[PoolCurves], terms: HopTerms) -> Iterator[HopSplits]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import EngineError, Rejected
+from backend.domain.errors import Rejected
 from backend.domain.quotes import Quote
 from backend.routing.splits.exact_quotes import CappedQuotes, ExactQuotes
 from backend.routing.splits.pool_curve import PoolCurve
@@ -28,12 +28,10 @@ class PoolCurves:
         self._mint_in: Final = mint_in
         self._quotes: Final = ExactQuotes(self._pools, mint_in)
 
-    def quote_pools(self, amount_in: int) -> list[Quote | EngineError]:
-        """Quote an amount on each pool alone, in their order; the error where one does not quote.
-
-        What a split has quoted already, or quotes later, is not computed twice.
-        """
-        return [self._quotes.get(index, amount_in) for index in range(len(self._pools))]
+    def estimate_out(self, amount_in: float) -> float:
+        """Estimate what the best pool alone pays, for as much of an amount as it takes."""
+        curves = (curve for curve in self._curves if not curve.is_empty)
+        return max((curve.compute_out(amount_in) for curve in curves), default=0.0)
 
     def split(
         self,

@@ -9,7 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backend.trials.splits.run import SIZES, SplitFigures, compare_splits, summarize
+from backend.trials.splits.hops import HopFigures, compare_hops
+from backend.trials.splits.run import (
+    SIZES,
+    SplitFigures,
+    compare_splits,
+    compute_p90,
+    summarize,
+)
 
 VIOLATIONS_SHOWN: Final = 10
 
@@ -21,13 +28,29 @@ def splits(states: int, seed: int) -> None:
     """Compare splits of orders over random pools with an optimum that is found by brute force.
 
     Two to eight pools of all programs hold what random swaps have left. A split never pays less
-    than the best single pool, and at most 0.1 basis points less than the optimum.
+    than the best single pool, and at most 0.1 basis points less than the optimum. Then as many
+    routes of two hops, through one of three tokens.
     """
     with click.progressbar(length=states, file=sys.stderr, label="states") as bar:
         figures = compare_splits(states, seed, lambda done: bar.update(done - bar.pos))
     _print_report(figures, states)
-    if figures.violations:
+    with click.progressbar(length=states, file=sys.stderr, label="two hops") as bar:
+        hops = compare_hops(states, seed, lambda done: bar.update(done - bar.pos))
+    _print_hops(hops, states)
+    if figures.violations or hops.violations:
         sys.exit(1)
+
+
+def _print_hops(figures: HopFigures, states: int) -> None:
+    console = Console()
+    for violation in figures.violations[:VIOLATIONS_SHOWN]:
+        console.print(f"VIOLATION: {violation}", highlight=False, markup=False)
+    times = ", ".join(
+        f"{name} {summarize(times) * 1_000:.2f} ms (p90 {compute_p90(times) * 1_000:.2f})"
+        for name, times in (("first", figures.cold_s), ("further ones", figures.warm_s))
+    )
+    verdict = f"{len(figures.violations)} violations" if figures.violations else "ok"
+    console.print(f"{states:,} routes of two hops; median {times}: {verdict}", highlight=False)
 
 
 def _print_report(figures: SplitFigures, states: int) -> None:

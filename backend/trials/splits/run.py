@@ -96,6 +96,11 @@ def summarize(values: list[float]) -> float:
     return median(values) if values else 0.0
 
 
+def compute_p90(values: list[float]) -> float:
+    """What nine tenths of the values are at most; 0 of nothing."""
+    return sorted(values)[len(values) * 9 // 10] if values else 0.0
+
+
 def _compare(case: SplitCase, name: str, figures: SplitFigures) -> None:
     started = perf_counter()
     curves = PoolCurves(case.pools, case.mint_in)
