@@ -95,7 +95,7 @@ async def open_shared_services(
         redis = await _open_redis(stack, redis_address)
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
-        rpc = await stack.enter_async_context(_build_rpc_client(settings, rpc_url))
+        rpc = await stack.enter_async_context(build_rpc_client(settings, rpc_url))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_url)
         launches = _build_launches(settings, pool, rpc)
@@ -168,7 +168,8 @@ def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool
     )
 
 
-def _build_rpc_client(settings: Settings, url: str) -> RpcClient:
+def build_rpc_client(settings: Settings, url: str) -> RpcClient:
+    """Build the client of the node at ``url``, within the limits of the settings."""
     return RpcClient(
         url,
         timeout_s=settings.rpc_timeout_s,

@@ -1,0 +1,47 @@
+"""What a node is and can do, for ``order-engine doctor``: one sentence for each finding."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.history import has_history
+from backend.chain.wire import Commitment, get_cluster_name
+from backend.config import Settings
+from backend.domain.errors import EngineError
+from backend.engine.shared_services import build_rpc_client
+from backend.routing.pool_finder import ListingProbe
+from backend.venues import DEFAULT_VENUES
+
+_NO_LISTING: Final = (
+    "no: the default pools are quoted, those of ORDER_ENGINE_POOLS_FILE, and those found before"
+)
+_NO_HISTORY: Final = "no: orders are confirmed without their amount until a node tells it"
+
+
+async def diagnose_node(settings: Settings, url: str) -> list[tuple[str, str]]:
+    """Return rows of name and finding of the node at ``url``; never raises ``EngineError``."""
+    async with build_rpc_client(settings, url) as rpc:
+        try:
+            chain = await _describe_chain(rpc)
+        except EngineError as error:
+            return [("node", error.reason)]
+        reason = await ListingProbe(DEFAULT_VENUES[0], rpc).check()
+        return [
+            ("node", chain),
+            ("node keeps history", await _describe_history(rpc)),
+            ("node lists pools", f"{_NO_LISTING} ({reason})" if reason else "yes"),
+        ]
+
+
+async def _describe_chain(rpc: RpcClient) -> str:
+    name = get_cluster_name(await rpc.get_genesis_hash())
+    tip = await rpc.get_epoch_info(Commitment.CONFIRMED)
+    return f"of the cluster {name}, at slot {tip.slot:,}"
+
+
+async def _describe_history(rpc: RpcClient) -> str:
+    try:
+        return "yes" if await has_history(rpc) else _NO_HISTORY
+    except EngineError as error:
+        return f"unknown: {error.reason}"

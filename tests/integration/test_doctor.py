@@ -1,0 +1,34 @@
+"""What ``order-engine doctor`` says of a node: a good one, one that lists nothing, and none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+
+from backend.config import Settings
+from backend.engine.node_report import diagnose_node
+from tests.scenario import run_node
+
+
+async def diagnose(url: str) -> dict[str, str]:
+    return dict(await diagnose_node(Settings.load(), url))
+
+
+async def test_the_doctor_tells_what_a_node_is_and_whether_it_lists_pools(tmp_path: Path) -> None:
+    async with run_node(tmp_path) as url, aiohttp.ClientSession(url) as session:
+        report = await diagnose(url)
+        assert report["node"].startswith("of the cluster simulated, at slot ")
+        assert report["node keeps history"] == report["node lists pools"] == "yes"
+        fault = {"fault": "refuse_method", "methods": ["getProgramAccounts", "getTransaction"]}
+        async with session.post("/control/faults", json=fault) as response:
+            assert response.status == 200
+        report = await diagnose(url)
+        assert report["node lists pools"].startswith("no: the default pools are quoted, those of")
+        assert report["node keeps history"].startswith("no: orders are confirmed without")
+
+
+async def test_the_doctor_says_of_a_node_that_cannot_be_reached_just_that() -> None:
+    report = await diagnose("http://127.0.0.1:1")
+    assert list(report) == ["node"]
+    assert "connection to the node failed" in report["node"]
