@@ -16,7 +16,7 @@ from backend.venues.meteora.dlmm.bin_array import Bin, BinDepth
 from backend.venues.meteora.dlmm.bin_math import Q64, compute_bin_price
 from backend.venues.meteora.dlmm.fees import FeeTerms, Volatility
 from backend.venues.meteora.dlmm.fills import change_bin
-from backend.venues.meteora.dlmm.swap import BinSwap, PairTerms, swap_exact_in
+from backend.venues.meteora.dlmm.swap import BinSwap, PairTerms, SwapStage, swap_exact_in
 from tests.pools import NOW
 from tests.strategies import magnitudes
 
@@ -29,6 +29,8 @@ def get_depth(source: Bin) -> BinDepth:
 
 class ListedBins:
     """Bins of a pair, all of them known."""
+
+    position = None
 
     def __init__(self, bins: dict[int, Bin]) -> None:
         self.bins = bins
@@ -55,12 +57,14 @@ class Market(NamedTuple):
     bins: dict[int, Bin]
     terms: PairTerms
 
-    def swap(self, amount: int, *, swap_for_y: bool) -> BinSwap | None:
+    def swap(
+        self, amount: int, *, swap_for_y: bool, stages: list[SwapStage] | None = None
+    ) -> BinSwap | None:
         """The swap, or nothing if the bins do not suffice."""
-        source = ListedBins(self.bins)
+        terms, source, now = self.terms, ListedBins(self.bins), NOW.unix_time
         try:
             return swap_exact_in(
-                self.terms, source, amount, swap_for_y=swap_for_y, now=NOW.unix_time
+                terms, source, amount, swap_for_y=swap_for_y, now=now, stages=stages
             )
         except Rejected:
             return None
@@ -182,3 +186,22 @@ def test_there_and_back_never_profits(market: Market, amount: int, swap_for_y: b
     assume(back is not None)
     assert back is not None
     assert back.amount_out <= amount
+
+
+@given(markets(), st.lists(amounts, min_size=1, max_size=12), st.booleans(), st.integers(-3, 9))
+def test_a_swap_that_goes_on_from_others_is_the_same(
+    market: Market, sizes: list[int], swap_for_y: bool, beyond: int
+) -> None:
+    stages: list[SwapStage] = []
+    for size in sizes:
+        market.swap(size, swap_for_y=swap_for_y, stages=stages)
+    # Amounts about the ends of bins are those that rounding decides.
+    ends = [max(stage.amount_in + beyond, 1) for stage in stages]
+    for size in (*sizes, *ends):
+        whole = market.swap(size, swap_for_y=swap_for_y)
+        resumed = market.swap(size, swap_for_y=swap_for_y, stages=stages)
+        if whole is None or resumed is None:
+            assert whole is resumed
+        else:
+            assert replace(resumed, fills={}) == replace(whole, fills={})
+    assert stages == sorted(stages, key=lambda stage: stage.amount_in)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from statistics import median
-from time import perf_counter
+from time import thread_time
 from typing import Final
 
 from backend.domain.amounts import BPS
@@ -25,7 +25,7 @@ _CALIBRATION_ROUNDS: Final = 100_000
 
 @dataclass(slots=True)
 class SplitFigures:
-    """What was found: improvements by size, the largest gap, times in seconds, and violations."""
+    """What was found: improvements by size, the largest gap, seconds of CPU, and violations."""
 
     improvements_bps: dict[float, list[float]] = field(default_factory=lambda: defaultdict(list))
     legs: dict[float, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -83,12 +83,12 @@ def compute_gap_bps(case: SplitCase, split: Split, optimum: Optimum) -> float:
 
 
 def measure_calibration_s() -> float:
-    """Measure a fixed loop, so that times of different machines and moments can be compared."""
-    started = perf_counter()
+    """Measure the CPU of a fixed loop: times of different machines can be compared by it."""
+    started = thread_time()
     total = 0
     for n in range(_CALIBRATION_ROUNDS):
         total += n * n
-    return perf_counter() - started
+    return thread_time() - started
 
 
 def summarize(values: list[float]) -> float:
@@ -102,13 +102,13 @@ def compute_p90(values: list[float]) -> float:
 
 
 def _compare(case: SplitCase, name: str, figures: SplitFigures) -> None:
-    started = perf_counter()
+    started = thread_time()
     curves = PoolCurves(case.pools, case.mint_in)
     split = _split(curves, case, case.amount_in)
-    figures.cold_s[len(case.pools)].append(perf_counter() - started)
-    started = perf_counter()
+    figures.cold_s[len(case.pools)].append(thread_time() - started)
+    started = thread_time()
     _split(curves, case, case.amount_in - case.amount_in // 1_000)
-    figures.warm_s[len(case.pools)].append(perf_counter() - started)
+    figures.warm_s[len(case.pools)].append(thread_time() - started)
     optimum = Optimum(case)
     violations = find_violations(case, split, optimum)
     if split is None:

@@ -44,6 +44,16 @@ class ArrayBins:
         self._arrays: Final = arrays
         self._count = 0
 
+    @property
+    def position(self) -> tuple[int, tuple[int, ...]]:
+        """How many bins the swap has met, and which arrays."""
+        return self._count, tuple(self.visited)
+
+    @position.setter
+    def position(self, position: tuple[int, tuple[int, ...]]) -> None:
+        self._count, visited = position
+        self.visited.update(dict.fromkeys(visited))
+
     def find_next(
         self, bin_id: int, *, swap_for_y: bool, with_orders: bool
     ) -> tuple[int, BinDepth]:

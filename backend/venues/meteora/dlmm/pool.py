@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from solders.instruction import Instruction
@@ -38,7 +38,7 @@ from backend.venues.meteora.dlmm.codec import (
 from backend.venues.meteora.dlmm.fills import change_bin
 from backend.venues.meteora.dlmm.instruction import build_swap
 from backend.venues.meteora.dlmm.moves import move_price
-from backend.venues.meteora.dlmm.swap import BinSwap, swap_exact_in, trace_curve
+from backend.venues.meteora.dlmm.swap import BinSwap, SwapStage, swap_exact_in, trace_curve
 from backend.venues.pool_side import (
     PoolSide,
     PositionsPool,
@@ -79,6 +79,10 @@ class DlmmPool(PositionsPool):
     arrays: Mapping[int, BinArray]
     account: Account
     extension_account: Account | None = None
+    _stages: dict[bool, list[SwapStage]] = field(
+        init=False, default_factory=lambda: {True: [], False: []}, compare=False, repr=False
+    )
+    """What quotes have found of its bins, by whether token x is paid in."""
 
     @property
     def mints(self) -> tuple[Pubkey, Pubkey]:
@@ -164,7 +168,7 @@ class DlmmPool(PositionsPool):
         The price history is left as it is.
         """
         swap_for_y = self._is_x(mint_in)
-        trade = self._compute_trade(amount_in, swap_for_y)
+        trade = self._compute_trade(amount_in, swap_for_y, has_fills=True)
         fees = make_terms(self.state).fees
         is_on_input = fees.is_on_input(swap_for_y=swap_for_y)
         splits = trade.bins.split_fees(fees)
@@ -244,7 +248,10 @@ class DlmmPool(PositionsPool):
         sides = move_to_epoch(self.sides, clock.epoch)
         return replace(self, clock=clock, sides=sides)
 
-    def _compute_trade(self, amount_in: int, swap_for_y: bool) -> _Trade:
+    def _compute_trade(
+        self, amount_in: int, swap_for_y: bool, *, has_fills: bool = False
+    ) -> _Trade:
+        """The trade of an amount, with what each bin trades if ``has_fills``."""
         check_amount(amount_in)
         check_open(self.state, self.clock)
         side_in, side_out = self.sides if swap_for_y else self.sides[::-1]
@@ -252,7 +259,8 @@ class DlmmPool(PositionsPool):
         check_amount(received)
         check_balance(side_in.balance + received)
         terms, source, now = make_terms(self.state), self._make_source(), self.clock.unix_time
-        bins = swap_exact_in(terms, source, received, swap_for_y=swap_for_y, now=now)
+        stages = None if has_fills else self._stages[swap_for_y]
+        bins = swap_exact_in(terms, source, received, swap_for_y=swap_for_y, now=now, stages=stages)
         paid_out = side_out.compute_received(bins.amount_out)
         check_output(paid_out)
         if bins.amount_out > side_out.balance:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from backend.domain.amounts import ceil_div
 from backend.domain.errors import Rejected
@@ -16,9 +17,18 @@ from backend.venues.meteora.dlmm.fees import FeeSplit, FeeTerms, Volatility
 from backend.venues.meteora.dlmm.fills import Fill, fill_bin
 from backend.venues.venue import AccountsMissing
 
+_STAGE_MARGIN: Final = 4
+"""A bin is used up by all that is more than it takes by this: what is in between, rounding decides.
+
+Of an amount r, r - ⌈r · rate⌉ remain after the fee, with a rate of at most 10 %.
+"""
+
 
 class BinSource(Protocol):
-    """The bins of a pair."""
+    """The bins of a pair, as one swap meets them."""
+
+    position: Any
+    """How far the swap has come, to which another swap of the same bins can be moved."""
 
     def find_next(
         self, bin_id: int, *, swap_for_y: bool, with_orders: bool
@@ -65,17 +75,50 @@ class BinSwap:
         }
 
 
+class SwapStage(NamedTuple):
+    """A swap at a time when it has used up the last bin that it traded with."""
+
+    amount_in: int
+    paid: int
+    fee: int
+    weighted_rate: int
+    first_price: int
+    active_id: int
+    volatility: Volatility
+    position: Any
+
+
 def swap_exact_in(
-    terms: PairTerms, source: BinSource, amount: int, *, swap_for_y: bool, now: int
+    terms: PairTerms,
+    source: BinSource,
+    amount: int,
+    *,
+    swap_for_y: bool,
+    now: int,
+    stages: list[SwapStage] | None = None,
 ) -> BinSwap:
     """Compute the swap of ``amount``, whose output may be 0.
 
-    Raises ``Rejected`` (``amount_too_large``), and what ``source`` raises.
+    With ``stages`` it goes on from the furthest that it passes of earlier swaps of the same bins at
+    the same time, and adds its own: what a bin takes until it is used up is the same for every
+    amount. Then its fills are not all there. Raises ``Rejected`` (``amount_too_large``), and what
+    ``source`` raises.
     """
     run = _SwapRun(terms, source, amount, swap_for_y, now)
+    if stages:
+        passed = bisect_right(stages, amount - _STAGE_MARGIN, key=_get_amount_in)
+        if passed:
+            run.resume(stages[passed - 1])
+    reached = stages[-1].amount_in if stages else 0
     while run.left:
         run.trade_next_bin()
+        if stages is not None and run.left and run.amount_in > reached:
+            stages.append(run.stage)
     return run.finish(now)
+
+
+def _get_amount_in(stage: SwapStage) -> int:
+    return stage.amount_in
 
 
 class _SwapRun:
@@ -95,12 +138,40 @@ class _SwapRun:
         self._paid = self._fee = self._weighted_rate = 0
         self._first_price = 0
         self._fills: dict[int, Fill] = {}
+        self._has_traded = False
+
+    @property
+    def amount_in(self) -> int:
+        """What has been traded so far."""
+        return self._amount - self.left
+
+    @property
+    def stage(self) -> SwapStage:
+        """Where it stands; its last bin must be used up."""
+        return SwapStage(
+            self.amount_in,
+            self._paid,
+            self._fee,
+            self._weighted_rate,
+            self._first_price,
+            self._active_id,
+            self._volatility,
+            self._source.position,
+        )
+
+    def resume(self, stage: SwapStage) -> None:
+        """Go on from where a swap of another amount stood."""
+        self.left = self._amount - stage.amount_in
+        self._paid, self._fee, self._weighted_rate = stage.paid, stage.fee, stage.weighted_rate
+        self._first_price, self._active_id = stage.first_price, stage.active_id
+        self._volatility, self._has_traded = stage.volatility, True
+        self._source.position = stage.position
 
     def trade_next_bin(self) -> None:
         """Trade with the active bin, or with the next one that pays something."""
         terms, swap_for_y = self._terms, self._swap_for_y
         following = self._active_id
-        if following in self._fills:  # it is empty now
+        if self._has_traded:  # it is empty now
             following += -1 if swap_for_y else 1
         self._active_id, found = self._source.find_next(
             following, swap_for_y=swap_for_y, with_orders=terms.supports_orders
@@ -137,7 +208,7 @@ class _SwapRun:
             with_orders=self._terms.supports_orders,
             is_fee_on_input=self._is_fee_on_input,
         )
-        self._fills[self._active_id] = fill
+        self._fills[self._active_id], self._has_traded = fill, True
         self.left -= fill.amount_in
         self._paid += fill.amount_out
         self._fee += fill.fee
