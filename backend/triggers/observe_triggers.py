@@ -13,7 +13,7 @@ _log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
 _waiting = Gauge("trigger_orders_waiting", "Waiting orders whose prices this worker watches")
 _restricted = Gauge(
     "trigger_directions_restricted",
-    "Books of orders that name the pools that they may use: 500 of them are judged in a slot",
+    "Books of orders that name the pools that they may use: above 250 they are judged in turn",
 )
 _shards = Gauge("trigger_shards_held", "Shards of waiting orders that this worker watches, of 64")
 _released = Counter("trigger_orders_released", "Waiting orders released when their price was met")

@@ -35,6 +35,7 @@ from tests.integration.test_watcher import (
     RELEASED,
     TIMEOUT_S,
     build_terms,
+    move_price,
     open_watching,
     price,
     read_release,
@@ -63,9 +64,7 @@ async def place(
 
 
 async def move(engine: EngineHarness, venue: str, bps: int) -> None:
-    """Move the price of a venue, in a slot of its own."""
-    change = {"pair": ["SOL", "USDC"], "bps": bps, "venue": venue}
-    await engine.control_node("advance", {"blocks": 1, "prices": [change]})
+    await move_price(engine, bps, venue=venue)
 
 
 async def wait_released(engine: EngineHarness, ids: list[UUID], pool: str) -> list[OrderHistory]:
@@ -200,7 +199,7 @@ async def test_an_order_whose_pools_are_gone_waits_until_they_are_back(
         proxied.proxy.rule = hide_pools
         hidden.add(CPMM_POOL)
         mine = await place(engine, RAYDIUM, *FALLING)
-        await engine.control_node("price", {"pair": ["SOL", "USDC"], "bps": -1_000})
+        await move_price(engine, -1_000)
         every = await place(engine, None, *FALLING)
         await engine.wait_all_ended(every)
         assert await list_statuses(engine, mine) == {Status.WAITING}

@@ -11,8 +11,8 @@ from typing import Final
 
 from backend.triggers.directions.direction import Direction
 
-RESTRICTED_MAX: Final = 500
-"""Most restricted directions that are judged in one slot."""
+RESTRICTED_MAX: Final = 250
+"""Most restricted directions that are judged in one slot: some hundredths of a second of a core."""
 
 
 class DirectionTurns:
