@@ -206,7 +206,7 @@ async def _truncate_database(
         await connection.execute("SET session_replication_role = replica")
         await connection.execute(
             "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers,"
-            " market_peaks, trigger_watchers, tokens, found_pools"
+            " market_peaks, restricted_peaks, trigger_watchers, tokens, found_pools"
         )
         await connection.execute("UPDATE trigger_shards SET holder = NULL, lease_until = NULL")
         return True

@@ -90,12 +90,25 @@ def split_exchanges(
     return constraints.dexes, None if rest == NO_CONSTRAINTS else rest
 
 
-def open_pools(constraints: RouteConstraints | None) -> RouteConstraints | None:
-    """The constraints without those of pools: what waits for a price waits for that of all."""
+def select_pool_constraints(constraints: RouteConstraints | None) -> RouteConstraints | None:
+    """The constraints of which pools a route may use; ``None`` if it may use all.
+
+    It is the same for all notations that allow the same pools: ``dexes`` are the programs that are
+    left, in one order.
+    """
     if constraints is None:
         return None
-    rest = replace(constraints, dexes=(), exclude_dexes=(), pools=())
-    return None if rest == NO_CONSTRAINTS else rest
+    programs = tuple(
+        f"{dex}/{each}"
+        for dex, names in PROGRAMS.items()
+        for each in names
+        if constraints.allows_program(dex, each)
+    )
+    allowed = RouteConstraints(
+        dexes=() if programs == PROGRAM_NAMES else programs,
+        pools=tuple(sorted(set(constraints.pools))),
+    )
+    return None if allowed == NO_CONSTRAINTS else allowed
 
 
 def constraints_to_json(constraints: RouteConstraints | None) -> dict[str, object]:

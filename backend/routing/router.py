@@ -22,7 +22,13 @@ from backend.routing.hops.hop_router import HopRouter
 from backend.routing.joint_reader import JointReader
 from backend.routing.launches.launch_router import LaunchRouter
 from backend.routing.offers import Offers
-from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
+from backend.routing.pool_directory import (
+    DerivedPools,
+    PairPools,
+    PairRead,
+    PoolDirectory,
+    ReadPool,
+)
 from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import AccountReader, PoolReader
 from backend.routing.quote_choice import MissingQuote
@@ -118,28 +124,32 @@ class Router:
 
     async def _read_pair(self, terms: OrderTerms, token_in: Token, token_out: Token) -> list[Pool]:
         """Read the pools of two tokens that an order's constraints allow, as far as they can be."""
-        mints = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
-        listed = await self._find_pools(mints)
+        listed = await self._find_pools(_find_mints(token_in, token_out))
         allowed = _select_allowed(terms, listed.quoted)
-        pools, _ = await _await_pools(self._begin_reads(allowed))
-        return pools
+        read = await _await_pools(self._begin_reads(allowed), is_settled=listed.judged is None)
+        return read.select_pools(None)
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
         """Begin to read the pools of two tokens, for a quote that is about to be asked for."""
         for each in self._list_pools(token_in, token_out).quoted:
             self._readers[each.venue].prefetch(each.address)
 
-    async def read_pools(
-        self, pairs: Sequence[tuple[Token, Token]]
-    ) -> list[tuple[list[Pool], list[MissingQuote]]]:
-        """Read the pools of many pairs at once: those of each pair, and those without a state."""
-        reads = [self._begin_reads(self._list_pools(*pair).quoted) for pair in pairs]
-        return [await _await_pools(each) for each in reads]
+    async def read_pools(self, pairs: Sequence[tuple[Token, Token]]) -> list[PairRead]:
+        """Read the pools of many pairs at once."""
+        begun = [self._begin_pair(*pair) for pair in pairs]
+        return [await _await_pools(each, is_settled) for each, is_settled in begun]
+
+    def _begin_pair(
+        self, token_a: Token, token_b: Token
+    ) -> tuple[Sequence[tuple[FoundPool, asyncio.Future[Pool]]], bool]:
+        """Begin to read the pools of a pair; returns whether these are all, too."""
+        reads = self._begin_reads(self._list_pools(token_a, token_b).quoted)
+        return reads, self._directory.is_settled(*_find_mints(token_a, token_b))
 
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
         terms = self._with_cap(terms)
-        mints = _read_mints(terms)
+        mints = _find_mints(terms.token_in, terms.token_out)
         listed = await self._find_pools(mints)
         allowed = _select_allowed(terms, listed.quoted)
         quotes: list[Quote] = []
@@ -197,8 +207,7 @@ class Router:
         return Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
 
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
-        mint_a, mint_b = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
-        return self._directory.list_pools(mint_a, mint_b)
+        return self._directory.list_pools(*_find_mints(token_a, token_b))
 
     def _begin_reads(
         self, pools: Sequence[FoundPool]
@@ -226,8 +235,8 @@ def _select_allowed(terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[F
     ]
 
 
-def _read_mints(terms: OrderTerms) -> tuple[Pubkey, Pubkey]:
-    return Pubkey.from_string(terms.token_in.mint), Pubkey.from_string(terms.token_out.mint)
+def _find_mints(one: Token, other: Token) -> tuple[Pubkey, Pubkey]:
+    return Pubkey.from_string(one.mint), Pubkey.from_string(other.mint)
 
 
 def _explain(found: FoundPool, error: EngineError) -> MissingQuote:
@@ -249,12 +258,13 @@ def _drop_absent(
 
 async def _await_pools(
     reads: Sequence[tuple[FoundPool, asyncio.Future[Pool]]],
-) -> tuple[list[Pool], list[MissingQuote]]:
-    pools: list[Pool] = []
+    is_settled: bool,
+) -> PairRead:
+    pools: list[ReadPool] = []
     missing: list[MissingQuote] = []
     for found, read in reads:
         try:
-            pools.append(await read)
+            pools.append(ReadPool(found.venue, await read))
         except EngineError as error:
             missing.append(_explain(found, error))
-    return pools, missing
+    return PairRead(pools, missing, is_settled)

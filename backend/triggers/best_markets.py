@@ -16,6 +16,7 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.domain.prices import PriceRatio
+from backend.domain.route_constraints import RouteConstraints
 from backend.triggers.pool_market import DirectedPool
 
 READS_MAX: Final = 12
@@ -112,10 +113,11 @@ def find_best_price(
     since: float,
     *,
     max_price_impact_bps: int | None = None,
+    constraints: RouteConstraints | None = None,
 ) -> PriceRatio | None:
     """The best price of the reads since a time for an amount; ``None`` if none of them pays it.
 
-    Those whose impact is above the cap do not count.
+    Those whose impact is above the cap do not count, nor those of pools that constraints exclude.
     """
     quotes = (each.pool.quote(amount) for each in reads if each.at >= since)
     paid = max(
@@ -124,6 +126,7 @@ def find_best_price(
             for quote in quotes
             if quote is not None
             and (max_price_impact_bps is None or quote.is_within_impact(max_price_impact_bps))
+            and (constraints is None or constraints.allows(quote.dex, quote.program, quote.pool))
         ),
         default=0,
     )

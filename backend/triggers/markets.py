@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
-from backend.domain.errors import Transient
-from backend.routing.quote_choice import MissingQuote
+from backend.domain.route_constraints import RouteConstraints
+from backend.routing.pool_directory import PairRead
 from backend.triggers import observe_triggers
+from backend.triggers.directions.direction import Direction
 from backend.triggers.pool_market import PoolMarket
-from backend.triggers.watched_orders import Direction
 from backend.venues.venue import Pool
 
 Pair = tuple[Token, Token]
@@ -24,10 +24,8 @@ READ_S_MAX: Final = 10.0
 class PoolSource(Protocol):
     """The part of the router that is needed here."""
 
-    async def read_pools(
-        self, pairs: Sequence[Pair]
-    ) -> list[tuple[list[Pool], list[MissingQuote]]]:
-        """The pools of each pair, and the venues without one."""
+    async def read_pools(self, pairs: Sequence[Pair]) -> list[PairRead]:
+        """Read the pools of each pair."""
         ...
 
 
@@ -83,25 +81,30 @@ class MarketReader:
             await asyncio.sleep(self._interval_s)
 
     async def read(self, directions: Iterable[Direction]) -> Markets:
-        """Read the markets of some directions; a pair that has no pool now has none."""
+        """Read the markets of some directions; one without an allowed pool now has none.
+
+        The pools of a pair are read once for all its directions.
+        """
         wanted: dict[Pair, list[Direction]] = {}
         for direction in directions:
             wanted.setdefault(direction.pair, []).append(direction)
         async with asyncio.timeout(READ_S_MAX):
             found = await self._router.read_pools(list(wanted))
         # The node's newest slot is ahead of every confirmed state: it says nothing about these.
-        newest = max((pool.slot for pools, _ in found for pool in pools), default=0)
+        newest = max((each.pool.slot for pair in found for each in pair.read), default=0)
         markets: dict[Direction, PoolMarket] = {}
         incomplete = 0
-        for pair, (pools, missing) in zip(wanted, found, strict=True):
-            is_complete = are_final(missing)
-            incomplete += not is_complete
-            if not pools:
-                continue
-            slot = min(self._find_observed_slot(pool, newest) for pool in pools)
+        for pair, read in zip(wanted, found, strict=True):
+            incomplete += not read.is_complete(None)
             for direction in wanted[pair]:
-                mint_in, mint_out = (Pubkey.from_string(token.mint) for token in direction)
-                markets[direction] = PoolMarket(mint_in, mint_out, pools, slot, is_complete)
+                market = build_market(
+                    direction,
+                    read,
+                    direction.allowed,
+                    lambda pool: self._find_observed_slot(pool, newest),
+                )
+                if market.pools:
+                    markets[direction] = market
         observe_triggers.markets_read(len(wanted), incomplete)
         return Markets(markets, newest)
 
@@ -113,6 +116,14 @@ class MarketReader:
         return newest if newest - pool.slot <= self._trusted_slots else pool.slot
 
 
-def are_final(missing: Iterable[MissingQuote]) -> bool:
-    """Whether no venue without a pool may have one: what is rejected trades nothing."""
-    return not any(isinstance(each.error, Transient) for each in missing)
+def build_market(
+    tokens: Iterable[Token],
+    read: PairRead,
+    allowed: RouteConstraints | None,
+    find_slot: Callable[[Pool], int],
+) -> PoolMarket:
+    """The market of a token in and a token out, as of the oldest slot of those pools allowed."""
+    mint_in, mint_out = (Pubkey.from_string(token.mint) for token in tokens)
+    pools = read.select_pools(allowed)
+    slot = min(map(find_slot, pools), default=0)
+    return PoolMarket(mint_in, mint_out, pools, slot, read.is_complete(allowed))

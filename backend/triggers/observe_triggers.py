@@ -11,6 +11,10 @@ from prometheus_client import Counter, Gauge, Histogram
 _log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
 
 _waiting = Gauge("trigger_orders_waiting", "Waiting orders whose prices this worker watches")
+_restricted = Gauge(
+    "trigger_directions_restricted",
+    "Books of orders that name the pools that they may use: above 250 they are judged in turn",
+)
 _shards = Gauge("trigger_shards_held", "Shards of waiting orders that this worker watches, of 64")
 _released = Counter("trigger_orders_released", "Waiting orders released when their price was met")
 _refused = Counter(
@@ -62,6 +66,11 @@ def waiting_orders(count: int) -> None:
     _waiting.set(count)
 
 
+def directions_due(restricted: int) -> None:
+    """The directions of the next slot were chosen: of so many restricted ones, not always all."""
+    _restricted.set(restricted)
+
+
 def markets_read(pairs: int, incomplete: int) -> None:
     """The pools of all pairs that somebody waits for were read."""
     _markets.inc(pairs)
@@ -72,6 +81,7 @@ def markets_read(pairs: int, incomplete: int) -> None:
 def markets_forgotten() -> None:
     """Nothing waits any more: no market is read."""
     _read_at.clear()
+    _restricted.set(0)
 
 
 def markets_judged(slot: int, seconds: float) -> None:

@@ -15,7 +15,8 @@ from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import WatchPoint, ignore_point
 from backend.triggers.book import MetOrder
-from backend.triggers.watched_orders import Direction, Watched
+from backend.triggers.directions.direction import Direction
+from backend.triggers.watched_orders import Watched
 
 OBSERVED_S_MAX: Final = 2.0
 """A release that comes so long after its market was read is none: the process was held up."""

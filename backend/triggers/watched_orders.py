@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 from uuid import UUID
 
 from solders.pubkey import Pubkey
 
-from backend.domain.amounts import BPS, Token
+from backend.domain.amounts import BPS
 from backend.domain.conditions import Condition, ConditionState, Limit, PriceCondition
 from backend.domain.prices import PriceOf
 from backend.domain.tokens import TokenRegistry
 from backend.domain.waiting.hovering import HoveringLimits
 from backend.store.waiting.market_peaks import StoredPeaks
-from backend.store.waiting.trigger_shards import find_shard
 from backend.store.waiting.waiting_orders import WaitingRecord
+from backend.triggers import observe_triggers
 from backend.triggers.best_markets import BestMarkets
 from backend.triggers.book import TriggerBook, WaitingOrder
+from backend.triggers.directions.direction import Direction, Directions
+from backend.triggers.directions.turns import DirectionTurns
 from backend.triggers.orders_apart import LATEST, OrdersApart
 from backend.triggers.peak_codec import decode_peaks, decode_reads
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Direction:
-    """A pair of tokens in one direction of trade: one object for each, compared by identity.
-
-    ``pair`` is the same for both directions, ``shard`` that of the pair.
-    """
-
-    token_in: Token
-    token_out: Token
-    pair: tuple[Token, Token]
-    shard: int
-
-    def __iter__(self) -> Iterator[Token]:
-        """The token in and the token out."""
-        yield self.token_in
-        yield self.token_out
 
 
 class Watched(NamedTuple):
@@ -67,8 +51,10 @@ class WatchedOrders:
         self._shards: set[int] = set()
         self._books: dict[Direction, TriggerBook] = {}
         self._best: dict[Direction, BestMarkets] = {}
+        """Of all pools together: those of a restricted direction are with its unrestricted one."""
         self._places: dict[UUID, Watched] = {}
-        self._directions: dict[tuple[str, str], Direction] = {}
+        self._directions = Directions()
+        self._turns = DirectionTurns()
         self._known: dict[Watched, Watched] = {}
         self._cooling: list[tuple[float, UUID]] = []
         self._cooling_ids: dict[UUID, int] = {}
@@ -99,27 +85,34 @@ class WatchedOrders:
         """The directions in which an order waits."""
         return [direction for direction, book in self._books.items() if len(book)]
 
+    def take_due(self) -> list[Direction]:
+        """The directions that are judged in the next slot."""
+        directions = self.directions
+        observe_triggers.directions_due(sum(each.allowed is not None for each in directions))
+        return self._turns.take(directions)
+
     def get_book(self, direction: Direction) -> TriggerBook | None:
         """The book of a direction, ``None`` if no order waits in it."""
         return self._books.get(direction)
 
     def get_best(self, direction: Direction) -> BestMarkets | None:
-        """The markets that paid most of a direction, ``None`` if no order waits in it."""
-        return self._best.get(direction)
+        """The pools of a direction's pair as they paid most, ``None`` if no order needs them."""
+        return self._best.get(direction.unrestricted)
 
     def add_shards(self, shards: Iterable[int], peaks: Iterable[StoredPeaks], now: float) -> None:
         """Watch shards from now on: their orders are not known yet, their peaks are."""
         self._shards.update(shards)
         for each in peaks:
-            direction = self._find_direction(
+            whole = self._directions.find(
                 self._tokens.find(each.token_in, "token_in"),
                 self._tokens.find(each.token_out, "token_out"),
             )
+            direction = self._directions.restrict(whole, each.constraints)
             if direction not in self._books:
                 book = self._books[direction] = TriggerBook()
                 mint_in = Pubkey.from_string(direction.token_in.mint)
                 book.restore_peaks(decode_peaks(each.peaks, mint_in))
-                if each.best is not None:
+                if each.best is not None and direction not in self._best:
                     reads = decode_reads(each.best, mint_in, now - each.best_age_s)
                     self._best[direction] = BestMarkets(reads)
 
@@ -128,16 +121,29 @@ class WatchedOrders:
         self._shards.difference_update(shards)
         for each in self.apart:
             each.drop_shards(shards)
-        for direction in [each for each in self._books if each.shard in shards]:
-            self._best.pop(direction, None)
+        dropped = [each for each in self._books if each.shard in shards]
+        for direction in dropped:
             for order in self._books.pop(direction):
                 self._places.pop(order.id, None)
+        self._forget_directions(dropped)
 
-    def drop_empty_books(self) -> None:
-        """Forget the directions in which nothing waits, and their peaks."""
-        for direction in [each for each, book in self._books.items() if not len(book)]:
+    def drop_empty_books(self) -> list[Direction]:
+        """Forget the directions in which nothing waits, and their peaks; returns them."""
+        dropped = [each for each, book in self._books.items() if not len(book)]
+        for direction in dropped:
             del self._books[direction]
-            self._best.pop(direction, None)
+        self._forget_directions(dropped)
+        return dropped
+
+    def _forget_directions(self, dropped: Sequence[Direction]) -> None:
+        kept = {each.unrestricted for each in self._books}
+        for direction in self._best.keys() - kept:
+            del self._best[direction]
+        restricted = {each for each in dropped if each.allowed is not None}
+        if restricted:
+            self._directions.forget(restricted)
+            known = (each for each in self._known if each.direction not in restricted)
+            self._known = {each: each for each in known}
 
     def add(self, records: Iterable[WaitingRecord], now: float) -> set[Direction]:
         """Watch orders of these shards, from the end of their cool-down on.
@@ -146,7 +152,7 @@ class WatchedOrders:
         """
         added: set[Direction] = set()
         for record in records:
-            direction = self._find_direction(record.terms.token_in, record.terms.token_out)
+            direction = self._directions.find(record.terms.token_in, record.terms.token_out)
             known = self._find(record.id)
             if direction.shard not in self._shards or (
                 known is not None and known.seq >= record.seq
@@ -160,6 +166,7 @@ class WatchedOrders:
                 self._hovering.note_return(record.id, record.seq, record.cool_down_s, now)
                 self.cool_down(record.id, record.seq, now + record.cool_down_s)
                 continue
+            direction = self._directions.restrict(direction, record.terms.constraints)
             book = self._books.get(direction)
             if book is None:
                 book = self._books[direction] = TriggerBook()
@@ -168,7 +175,8 @@ class WatchedOrders:
                 _keep_mark(order, book.get_state(record.id))
             self._hold(order, now)
             book.insert(order)
-            self._best.setdefault(direction, BestMarkets()).include_amount(order.amount_in)
+            best = self._best.setdefault(direction.unrestricted, BestMarkets())
+            best.include_amount(order.amount_in)
             self._places[record.id] = self._find_watched(direction, record)
             added.add(direction)
         return added
@@ -258,7 +266,7 @@ class WatchedOrders:
             state = self._books[direction].get_state(order_id)
             changed = replace(order, amount_in=amount_in, state=state, mark_slot=None)
             self._books[direction].insert(changed)
-            self._best[direction].include_amount(amount_in)
+            self._best[direction.unrestricted].include_amount(amount_in)
 
     def _find_apart(self, condition: Condition) -> OrdersApart | None:
         return next((each for each in self.apart if each.takes(condition)), None)
@@ -268,16 +276,6 @@ class WatchedOrders:
         terms, group = record.terms, record.oco_group
         watched = Watched(direction, record.owner, terms.price_of, group, terms.amount_in_bps)
         return watched if group else self._known.setdefault(watched, watched)
-
-    def _find_direction(self, token_in: Token, token_out: Token) -> Direction:
-        """One object for each direction: a hundred thousand orders refer to it."""
-        key = token_in.symbol, token_out.symbol
-        direction = self._directions.get(key)
-        if direction is None:
-            one, other = sorted((token_in, token_out), key=lambda token: token.symbol)
-            direction = Direction(token_in, token_out, (one, other), find_shard(*key))
-            self._directions[key] = direction
-        return direction
 
 
 def _keep_mark(order: WaitingOrder, state: ConditionState) -> None:

@@ -19,10 +19,11 @@ from uuid import UUID
 from backend.domain.lifecycle import Status
 from backend.runtime.commit_notifications import Commit, CommitObserver
 from backend.store.feed import Feed, FeedPosition
-from backend.store.waiting.market_peaks import MarketPeaks, StoredText
+from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.waiting.waiting_orders import RaisedMark, WaitingOrders
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import WatchPoint, attempt, ignore_point
+from backend.triggers.directions.direction import Direction
 from backend.triggers.markets import MarketReader, Markets
 from backend.triggers.offers.best_recorder import BestMarketRecorder
 from backend.triggers.peak_codec import encode_peaks
@@ -30,7 +31,7 @@ from backend.triggers.releases import OBSERVED_S_MAX, RETRY_S, Met, Releases
 from backend.triggers.shards.shard_holder import ShardHolder
 from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.shares.share_sales import ShareSales
-from backend.triggers.watched_orders import Direction, WatchedOrders
+from backend.triggers.watched_orders import WatchedOrders
 
 LOAD_MAX: Final = 5_000
 """Most orders that one statement loads."""
@@ -107,7 +108,7 @@ class Watcher:
     async def _watch_prices(self) -> None:
         while True:
             if self._watched.directions and not self._is_first_load:
-                judge = partial(self._judge, self._watched.directions, is_whole=True)
+                judge = partial(self._judge, self._watched.take_due(), is_whole=True)
                 await attempt("judge", judge)
                 await self._markets.wait_for_slot()
             else:
@@ -118,7 +119,7 @@ class Watcher:
     async def _judge(self, directions: Collection[Direction], *, is_whole: bool = False) -> None:
         """Judge the orders of some directions by their markets, now, and release those met.
 
-        ``is_whole``: of all directions.
+        ``is_whole``: of all that are due.
         """
         async with self._judging:
             markets = await self._markets.read(directions)
@@ -189,14 +190,9 @@ class Watcher:
             if self._raised.get(mark.id) is mark:
                 del self._raised[mark.id]
         changed = set(self._has_new_peaks)
-        stored = []
-        for direction in changed:
-            book = self._watched.get_book(direction)
-            if book is not None:
-                token_in, token_out = (token.symbol for token in direction)
-                stored.append(StoredText(token_in, token_out, encode_peaks(book.peaks)))
-        if stored:
-            await self._peaks.store(self._holder.id, stored)
+        books = {each.peaks_key: self._watched.get_book(each) for each in changed}
+        stored = {key: encode_peaks(book.peaks) for key, book in books.items() if book is not None}
+        await self._peaks.store(self._holder.id, stored)
         self._has_new_peaks -= changed
 
     def receive_commit(self, commit: Commit) -> None:
@@ -284,4 +280,6 @@ class Watcher:
             self._watched.remove(order_id)
         self._add_to_news(missing)
         if not self._shards.is_loading:
-            self._watched.drop_empty_books()
+            async with self._judging:  # else peaks that are stored meanwhile would be lost
+                dropped = [each.peaks_key for each in self._watched.drop_empty_books()]
+                await self._peaks.forget(self._holder.id, dropped)

@@ -12,7 +12,7 @@ import pytest
 
 from backend.domain.conditions import Limit, Stop
 from backend.domain.prices import PriceRatio
-from backend.store.waiting.market_peaks import MarketPeaks, StoredText
+from backend.store.waiting.market_peaks import MarketPeaks, PeaksKey, StoredText
 from backend.triggers.best_markets import find_best_price
 from backend.triggers.offers import best_recorder
 from backend.triggers.offers.order_offers import read_best
@@ -31,7 +31,7 @@ async def wait_stored(engine: EngineHarness, at_least: str) -> None:
     bound = PriceRatio(int(Decimal(at_least) * 1_000_000), 10**9)
     async with asyncio.timeout(TIMEOUT_S):
         while True:
-            for stored in await engine.services.peaks.find([("SOL", "USDC")]):
+            for stored in await engine.services.peaks.find([PeaksKey("SOL", "USDC")]):
                 best = find_best_price(10**9, read_best(stored.best or "[]", sol), -math.inf)
                 if best is not None and best >= bound:
                     return
@@ -96,6 +96,6 @@ async def test_what_is_stored_is_as_of_the_time_that_was_read_before(
         peaks = MarketPeaks(pool)
         at = await peaks.read_clock()
         await peaks.store_best(holder, [StoredText("SOL", "JUP", "[]")], at)
-        [stored] = await peaks.find([("SOL", "JUP")])
+        [stored] = await peaks.find([PeaksKey("SOL", "JUP")])
         assert (stored.best, stored.best_at) == ("[]", at)
         assert stored.best_age_s > 0

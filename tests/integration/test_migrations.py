@@ -38,6 +38,7 @@ LATER = [
     "0019_wallet",
     "0020_best_markets",
     "0021_route_constraints",
+    "0022_restricted_peaks",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

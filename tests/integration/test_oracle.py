@@ -40,6 +40,7 @@ async def test_engine_and_replay_agree_about_each_order(
     for kind in TYPES:
         assert 0 < result.released[kind] < result.orders[kind]
         assert result.exact[kind] == result.orders[kind]
+        assert 0 < result.restricted[kind] < result.orders[kind]
     assert 0 < result.released[SNIPER] < result.orders[SNIPER]
     assert 0 < result.orders[TWAP] == result.released[TWAP] == result.exact[TWAP]
 

@@ -43,7 +43,9 @@ SHOWN: Json = {
 }
 KINDS: dict[str, Json] = {
     "market": {},
-    "limit": {"type": "limit", "limitPrice": "150", "timeInForce": "ioc"},
+    "limit": {"type": "limit", "limitPrice": "150"},
+    "ioc limit": {"type": "limit", "limitPrice": "150", "timeInForce": "ioc"},
+    "trailing stop": {"type": "trailingStop", "trailBps": 500},
     "twap": {"type": "twap", "slices": 2, "intervalS": 60},
 }
 _READ_COLUMN = "SELECT route_constraints FROM orders WHERE id = $1"
@@ -159,19 +161,16 @@ async def test_an_order_that_waits_is_loaded_amended_and_claimed_with_what_it_as
         assert (await claim(store, order.id)).terms == amended
 
 
-async def test_the_orders_of_a_bracket_ask_what_their_entry_has_asked_but_for_pools(
-    database_url: str,
-) -> None:
-    rest = RouteConstraints(max_legs=2, max_hops=1)
+async def test_the_orders_of_a_bracket_ask_what_their_entry_has_asked(database_url: str) -> None:
     async with open_store(database_url) as store:
         entry = new_order(terms=ask(ORDER_TERMS), bracket=BRACKET)
         await store.intake.accept(entry)
         await confirm(store, await submit(store, await claim(store, entry.id)))
         which = OrderFilter(parent_id=entry.id)
         page = await store.orders.list_page("local", which, limit=9)
-        assert [each.constraints for each in page] == [rest, rest]
+        assert [each.constraints for each in page] == [ASKED, ASKED]
         events = await store.feed.read_order_events(page[0].id, 0)
-        assert pick(orjson.loads(events[0].data)) == {"maxLegs": 2, "maxHops": 1}
+        assert pick(orjson.loads(events[0].data)) == SHOWN
 
 
 async def test_an_entry_whose_amount_comes_late_asks_the_same(database_url: str) -> None:

@@ -68,8 +68,10 @@ async def place(engine: EngineHarness, *conditions: Condition, amount: str = "1"
     )
 
 
-async def move_price(engine: EngineHarness, bps: int) -> None:
-    await engine.control_node("price", {"pair": ["SOL", "USDC"], "bps": bps})
+async def move_price(engine: EngineHarness, bps: int, **venue: str) -> None:
+    """Move the price, of one venue or of all, in a slot of its own: that of a mark is another."""
+    change = {"pair": ["SOL", "USDC"], "bps": bps, **venue}
+    await engine.control_node("advance", {"blocks": 1, "prices": [change]})
 
 
 async def wait_for_holders(shards: TriggerShards, *counts: int) -> None:

@@ -116,12 +116,34 @@ def test_an_order_that_is_never_met_is_never_released() -> None:
     assert difference.endswith("released in step 3, and never met")
 
 
+@pytest.mark.parametrize(
+    ("step", "pool", "price", "fault"),
+    [
+        (5, OTHER, 150, None),
+        (2, ONE, 100, "released in step 2, and met in step 5"),
+        (3, OTHER, 99, "released in step 3, and met in step 5"),
+        (5, ONE, 130, "which it may not use"),
+        (None, OTHER, 0, "never released, and met in step 5"),
+    ],
+)
+def test_an_order_is_released_by_the_pools_that_it_may_use(
+    step: int | None, pool: str, price: int, fault: str | None
+) -> None:
+    order = replace(LIMIT, pools=frozenset({OTHER}))
+    found = find_differences(order, step, pool, shown(price))
+    if fault is None:
+        assert found == []
+    else:
+        [difference] = found
+        assert fault in difference
+
+
 def build_sniper(
     guards: Guards, pools: Sequence[LaunchedPool], order: DrawnOrder = LIMIT
 ) -> DrawnSniper:
     rule = Rule(Sense.RISING, Fraction(0), guards.looks)
     body = {"type": "sniper"}
-    return DrawnSniper((SOL, NEW), order.amount_in, body, rule, guards, pools)
+    return DrawnSniper((SOL, NEW), order.amount_in, body, rule, guards=guards, launched=pools)
 
 
 def launch(step: int, opens_in_steps: int, text: str = ONE, **traits: object) -> LaunchedPool:

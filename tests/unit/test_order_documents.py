@@ -30,7 +30,7 @@ TOKENS = TokenRegistry()
 UNDOCUMENTED_CODES = ("unknown_token", "invalid_mint", "same_token")
 """No schema can say which tokens exist."""
 UNDOCUMENTED_WORDS = (
-    *("waits for that of all pools", "takes whole exchanges as dexes"),
+    "takes whole exchanges as dexes",
     *("decimals", "64-bit", "out of range", "must be a decimal number of at most"),
     *("disagrees with it", "whole basis points", "no time of the calendar"),
     *("which does not expire", "is required where timeInForce", "wait for their trigger"),

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backend.api.wire.changes.amend_schema import read_amendment
@@ -33,6 +33,7 @@ from backend.domain.route_constraints import (
     constraints_to_json,
     decode_constraints,
     encode_constraints,
+    select_pool_constraints,
 )
 from backend.domain.tokens import SOL, USDC, TokenRegistry
 from backend.venues import HOSTED_VENUES
@@ -53,6 +54,32 @@ CONSTRAINTS = st.builds(
     max_legs=st.none() | st.integers(1, LEGS_MAX),
     max_hops=st.none() | st.integers(1, HOPS_MAX),
 )
+
+
+@given(CONSTRAINTS, st.sampled_from([POOL, OTHER_POOL]))
+def test_the_same_pools_have_the_same_constraints(asked: RouteConstraints, pool: str) -> None:
+    allowed = select_pool_constraints(asked) or RouteConstraints()
+    programs = [(dex.value, name) for dex, names in PROGRAMS.items() for name in names]
+    assume(any(asked.allows_program(*each) for each in programs))
+    assert [allowed.allows(*each, pool) for each in programs] == [
+        asked.allows(*each, pool) for each in programs
+    ]
+    assert (allowed.max_legs, allowed.max_hops) == (None, None)
+    assert select_pool_constraints(allowed) == select_pool_constraints(asked)
+
+
+def test_every_notation_of_the_same_pools_is_one() -> None:
+    notations = [
+        RouteConstraints(dexes=("meteora",)),
+        RouteConstraints(dexes=("meteora/dlmm", "meteora/damm_v2"), max_legs=1),
+        RouteConstraints(exclude_dexes=("raydium",), max_hops=2),
+        RouteConstraints(dexes=("meteora", "raydium"), exclude_dexes=("raydium",)),
+    ]
+    assert len(set(map(select_pool_constraints, notations))) == 1
+    pools = [RouteConstraints(pools=each) for each in ((POOL, OTHER_POOL), (OTHER_POOL, POOL))]
+    assert len(set(map(select_pool_constraints, pools))) == 1
+    for everything in (None, RouteConstraints(max_legs=1), RouteConstraints(tuple(Dex))):
+        assert select_pool_constraints(everything) is None
 
 
 def read_fields(**members: object) -> OrderRequest:
@@ -102,15 +129,15 @@ def test_a_pool_has_to_meet_all_that_is_asked() -> None:
     assert not pooled.allows("raydium", "cpmm", POOL)
 
 
-TRIED_AT_ONCE: tuple[dict[str, Any], ...] = (
-    {"type": "limit", "limitPrice": 1, "timeInForce": "ioc"},
-    {"type": "twap", "slices": 2, "intervalS": 1},
-)
-WAITING: tuple[dict[str, Any], ...] = (
+KINDS: tuple[dict[str, Any], ...] = (
+    {},
     {"type": "limit", "limitPrice": 1},
+    {"type": "limit", "limitPrice": 1, "timeInForce": "ioc"},
     {"type": "stop", "triggerPrice": 1},
     {"type": "takeProfit", "triggerPrice": 1, "then": "market"},
+    {"type": "stopLimit", "triggerPrice": 1, "limitPrice": 1},
     {"type": "trailingStop", "trailBps": 50},
+    {"type": "twap", "slices": 2, "intervalS": 1},
     {"type": "twap", "slices": 2, "intervalS": 1, "limitPrice": 1},
 )
 
@@ -142,21 +169,9 @@ def test_what_is_asked_is_read_and_shown_as_it_was_asked(
 ) -> None:
     quote = read_quote({**SWAP, **fields}, TOKENS, 50)
     assert constraints_to_json(quote.constraints) == asked
-    for kind in ({}, *TRIED_AT_ONCE):
+    for kind in KINDS:
         terms = read_fields(**kind, **fields).terms
         assert constraints_to_json(terms.constraints) == asked
-    for kind in WAITING:
-        if asked.keys() <= {"maxLegs", "maxHops"}:
-            terms = read_fields(**kind, **fields).terms
-            assert constraints_to_json(terms.constraints) == asked
-        else:
-            with pytest.raises(Problem) as caught:
-                read_fields(**kind, **fields)
-            [error] = caught.value.errors
-            assert [error.field] == list(asked)
-            assert error.reason == (
-                "an order that waits for a price waits for that of all pools of its pair"
-            )
 
 
 def test_a_request_is_the_same_in_every_notation_and_another_with_other_constraints() -> None:
@@ -200,7 +215,7 @@ def test_a_sniper_names_exchanges_only(fields: dict[str, Any]) -> None:
     assert "takes whole exchanges as dexes" in error.reason
 
 
-def test_the_orders_of_a_bracket_ask_what_their_entry_asked_but_for_pools() -> None:
+def test_the_orders_of_a_bracket_ask_what_their_entry_asked() -> None:
     asked = RouteConstraints(dexes=("raydium",), max_legs=1)
     legs = [
         BracketLeg(TakeProfit(PriceRatio(12, 1)), PriceOf.TOKEN_IN, 50),
@@ -208,8 +223,7 @@ def test_the_orders_of_a_bracket_ask_what_their_entry_asked_but_for_pools() -> N
     ]
     entry = OrderTerms(OrderType.MARKET, SOL, USDC, 10**9, None, 50, constraints=asked)
     children = build_children(UUID(int=1), entry, Bracket(*legs), 10**8)
-    rest = RouteConstraints(max_legs=1)
-    assert [child.terms.constraints for child in children] == [rest, rest]
+    assert [child.terms.constraints for child in children] == [asked, asked]
 
 
 @pytest.mark.parametrize(

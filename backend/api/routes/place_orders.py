@@ -23,6 +23,7 @@ from backend.domain.conditions import Launch, PriceCondition
 from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderTerms, OrderType
+from backend.domain.route_constraints import constraints_to_json, select_pool_constraints
 from backend.domain.times import format_time
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
@@ -95,10 +96,10 @@ async def _require_market(api: ApiContext, order: NewOrder, *, is_strict: bool) 
 
 
 async def find_pool_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:
-    """The problems of those of some orders that would wait although their pair has no pool.
+    """The problems of those of some orders that would wait although they may use no pool.
 
-    Only a sniper waits for a pool. Where the node does not tell soon whether there is one, there is
-    no problem.
+    Only a sniper waits for a pool. Where it is not known soon whether there is one, there is no
+    problem.
     """
     waiting = [o for o in orders if o.waits and not isinstance(o.terms.condition, Launch)]
     if not waiting:
@@ -113,8 +114,14 @@ async def find_pool_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[
 
 def _describe_poolless(terms: OrderTerms) -> Problem:
     pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
-    reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
-    return invalid_fields([FieldError("tokenOut", NO_POOL_CODE, reason)])
+    allowed = select_pool_constraints(terms.constraints)
+    if allowed is None or terms.constraints is None:
+        reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
+        return invalid_fields([FieldError("tokenOut", NO_POOL_CODE, reason)])
+    asked = constraints_to_json(terms.constraints)
+    field = next(name for name in ("pools", "dexes", "excludeDexes") if name in asked)
+    reason = f"none of the pools of {pair} that are quoted is one that the order may use"
+    return invalid_fields([FieldError(field, NO_POOL_CODE, reason)])
 
 
 async def find_strict_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:

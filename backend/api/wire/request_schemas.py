@@ -56,7 +56,7 @@ from backend.api.wire.order_types.route_constraints import (
     HopCount,
     LegCount,
     PoolAddresses,
-    check_constraints,
+    check_sniper_constraints,
     resolve_constraints,
 )
 from backend.api.wire.order_types.sniper import GuardBody, resolve_guards
@@ -185,7 +185,8 @@ def read_order(
         terms = resolve_condition(body, kind, terms, of_stop, errors)
         terms = resolve_guards(body, kind, terms, errors)
     waits = not time_in_force.has_one_attempt
-    check_constraints(body, kind, errors, waits=waits)
+    if kind is OrderType.SNIPER:
+        check_sniper_constraints(body, errors)
     check_strict(body, terms, errors, waits=waits)
     bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
     check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)

@@ -14,7 +14,6 @@ from backend.domain.amounts import U64_MAX
 from backend.domain.conditions import Condition, Stop, TakeProfit, TrailingStop, get_release
 from backend.domain.groups.brackets import Bracket, BracketLeg
 from backend.domain.orders import OrderTerms, OrderType
-from backend.domain.route_constraints import open_pools
 
 _TYPES: Final = {
     TakeProfit: OrderType.TAKE_PROFIT,
@@ -74,7 +73,7 @@ def _build_terms(entry: OrderTerms, leg: BracketLeg, amount_in: int) -> OrderTer
         min_amount_out=least,
         slippage_bps=leg.slippage_bps,
         max_price_impact_bps=entry.max_price_impact_bps,
-        constraints=open_pools(entry.constraints),
+        constraints=entry.constraints,
         condition=leg.condition,
         price_of=leg.price_of,
     )

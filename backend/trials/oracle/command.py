@@ -40,9 +40,9 @@ DIFFERENCES_SHOWN = 10
 def oracle(orders: int, steps: int, seed: int, restarts: int) -> None:
     """Compare when waiting orders are released with a brute-force replay of the prices.
 
-    For each order they agree whether its price is met, and within a slot when; sniper orders are
-    released once a pool is open that passes, and slices of TWAP orders come at their times and add
-    up.
+    For each order they agree whether its price is met, by the pools that it may use, and within a
+    slot when; sniper orders are released once a pool is open that passes, and slices of TWAP orders
+    come at their times and add up.
     """
     observe.configure_logging("error", "console")
     try:
@@ -69,11 +69,12 @@ def _print_report(result: OracleResult) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 100
-    table = Table("type", "orders", "released", "as in the replay: in its very slot, or in neither")
-    for kind, count in sorted(result.orders.items()):
-        table.add_row(kind, str(count), str(result.released[kind]), str(result.exact[kind]))
-    totals = (result.orders.total(), result.released.total(), result.exact.total())
-    table.add_row("all", *map(str, totals))
+    columns = ("type", "orders", "of some pools only", "released")
+    table = Table(*columns, "as in the replay: in its very slot, or in neither")
+    counters = (result.orders, result.restricted, result.released, result.exact)
+    for kind in sorted(result.orders):
+        table.add_row(kind, *(str(counter[kind]) for counter in counters))
+    table.add_row("all", *(str(counter.total()) for counter in counters))
     console.print(table)
     for difference in result.differences[:DIFFERENCES_SHOWN]:
         console.print(f"DIFFERENCE: {difference}", highlight=False, markup=False)

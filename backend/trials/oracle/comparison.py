@@ -40,13 +40,14 @@ class Release(NamedTuple):
 class OracleResult:
     """The counts of a run, by type of order, and its differences, as sentences.
 
-    ``exact`` were released in the very step of the replay, ``readings`` are the prices that the
-    replay looked at.
+    ``exact`` were released in the very step of the replay, ``restricted`` may use some pools only;
+    ``readings`` are the prices that the replay looked at.
     """
 
     orders: Counter[str] = field(default_factory=Counter)
     released: Counter[str] = field(default_factory=Counter)
     exact: Counter[str] = field(default_factory=Counter)
+    restricted: Counter[str] = field(default_factory=Counter)
     readings: int = 0
     differences: list[str] = field(default_factory=list)
 
@@ -71,6 +72,7 @@ def compare(
         actual = None if release is None else step_of_slot.get(release.slot)
         result.orders[kind] += 1
         result.released[kind] += release is not None
+        result.restricted[kind] += each.order.pools is not None
         result.exact[kind] += expected == actual and _is_best(each.order, release, steps, actual)
         fault = _find_fault(each, release, expected, actual, steps)
         if fault is not None:
@@ -109,7 +111,8 @@ def _find_price(
     step = steps[number]
     if isinstance(order, DrawnSniper):
         return order.find_offer(number, step.time, pool)
-    return step.find_price(order.direction, order.amount_in, order.rule.cap_bps, pool)
+    asked = order.pools if pool is None else {pool}
+    return step.find_price(order.direction, order.amount_in, order.rule.cap_bps, asked)
 
 
 def _find_fault(
@@ -139,6 +142,8 @@ def _find_wrong_price(
     it may be that of the slot before or after.
     """
     order, told = placed.order, Fraction(release.price)
+    if order.pools is not None and release.pool not in order.pools:
+        return f"released by pool {release.pool}, which it may not use"
     near = range(max(number - STEPS_APART_MAX, 0), min(number + STEPS_APART_MAX + 1, len(steps)))
     paid = {each: _find_price(order, steps, each, release.pool) for each in near}
     fitting = [each for each, price in paid.items() if price and _is_shown_as(order, price, told)]

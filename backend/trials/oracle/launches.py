@@ -51,7 +51,8 @@ class DrawnSniper(DrawnOrder):
     def _find_best(self, pools: Iterable[LaunchedPool], only: str | None = None) -> Fraction | None:
         token_in, cap_bps = self.direction[0], self.rule.cap_bps
         found = (each.pool for each in pools)
-        return find_best_price(found, token_in, self.amount_in, cap_bps, only)
+        asked = None if only is None else {only}
+        return find_best_price(found, token_in, self.amount_in, cap_bps, asked)
 
     def _list_passing(self, step: int, time: int) -> Iterator[LaunchedPool]:
         oldest = self.guards.max_pool_age_s

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from backend.domain.amounts import Token, format_amount
 from backend.domain.conditions import CONFIRMATIONS_DEFAULT
+from backend.trials.oracle.restrictions import UNRESTRICTED, Restriction
 from backend.trials.oracle.rules import BPS, Rule, Sense
 
 Json = dict[str, Any]
@@ -26,16 +27,25 @@ _OTHER_TOKEN_SHARE: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class DrawnOrder:
-    """An order: the body of its request, and the rule by which its price is met."""
+    """An order: the body of its request, and the rule by which its price is met.
+
+    ``pools`` are the addresses of those that it may use, ``None`` for all.
+    """
 
     direction: Direction
     amount_in: int
     body: Json
     rule: Rule
+    pools: frozenset[str] | None = None
 
 
 def draw_order(
-    random: Random, direction: Direction, amount_in: int, market: Fraction, cap_bps: int
+    random: Random,
+    direction: Direction,
+    amount_in: int,
+    market: Fraction,
+    cap_bps: int,
+    restriction: Restriction = UNRESTRICTED,
 ) -> DrawnOrder:
     """Draw an order whose executable price is ``market`` now; ``cap_bps`` is the default cap."""
     token_in, token_out = direction
@@ -44,6 +54,7 @@ def draw_order(
         "tokenOut": token_out.symbol,
         "amount": format_amount(amount_in, token_in.decimals),
         "type": random.choice(TYPES),
+        **restriction.fields,
     }
     if random.random() < _OWN_CAP_SHARE:
         cap_bps = body["maxPriceImpactBps"] = random.choice((1, 5, 20, 100, BPS))
@@ -52,7 +63,7 @@ def draw_order(
     rule = _draw_rule(random, body, direction, amount_in, market)
     if rule.sense is Sense.RISING:
         rule = rule._replace(cap_bps=cap_bps)
-    return DrawnOrder(direction, amount_in, body, rule)
+    return DrawnOrder(direction, amount_in, body, rule, restriction.pools)
 
 
 def _draw_rule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
@@ -19,6 +19,7 @@ from backend.domain.tokens import BONK, JUP, KNOWN_TOKENS, RAY, SOL, USDC, USDT,
 from backend.simulator.market.prices import usd_price_e6
 from backend.simulator.options import SimulatorOptions
 from backend.trials.oracle.orders import Direction
+from backend.trials.oracle.restrictions import PairPool, Restriction, draw_restriction
 from backend.venues import DEFAULT_VENUES
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR
 from backend.venues.venue import Account, Pool, Venue
@@ -46,28 +47,36 @@ class Step:
     pools: Mapping[frozenset[Token], Sequence[Pool]]
 
     def find_price(
-        self, direction: Direction, amount_in: int, cap_bps: int, pool: str | None = None
+        self,
+        direction: Direction,
+        amount_in: int,
+        cap_bps: int,
+        only: Collection[str] | None = None,
     ) -> Fraction | None:
         """What the best pool pays within the cap, for each base unit in; ``None`` if none does.
 
-        ``pool`` is the only one that is asked.
+        ``only`` are the addresses of those that are asked, if these are not all.
         """
         pools = self.pools[frozenset(direction)]
-        return find_best_price(pools, direction[0], amount_in, cap_bps, pool)
+        return find_best_price(pools, direction[0], amount_in, cap_bps, only)
 
 
 def find_best_price(
-    pools: Iterable[Pool], token_in: Token, amount_in: int, cap_bps: int, only: str | None = None
+    pools: Iterable[Pool],
+    token_in: Token,
+    amount_in: int,
+    cap_bps: int,
+    only: Collection[str] | None = None,
 ) -> Fraction | None:
     """What the best of some pools pays within the cap, for each base unit in.
 
-    ``only`` is the address of one, if no other is asked.
+    ``only`` are the addresses of those that are asked, if these are not all.
     """
     mint_in = Pubkey.from_string(token_in.mint)
     paid = [
         quote.amount_out
         for pool in pools
-        if (only is None or str(pool.address) == only)
+        if (only is None or str(pool.address) in only)
         and (quote := _quote(pool, mint_in, amount_in))
         and quote.is_within_impact(cap_bps)
     ]
@@ -149,6 +158,16 @@ class MarketPath:
         step = Step(slot, CLOCK.read(clock.data).unix_time, pools)
         self.steps.append(step)
         return step
+
+    def draw_restriction(self, random: Random, direction: Direction) -> Restriction:
+        """Draw which of the pools of a direction an order may use."""
+        mine, others = list[PairPool](), list[str]()
+        for each in self._pools:
+            if each.tokens == frozenset(direction):
+                mine.append(PairPool(each.venue.dex.value, each.venue.name, str(each.address)))
+            else:
+                others.append(str(each.address))
+        return draw_restriction(random, mine, others)
 
     async def control(self, path: str, body: Json) -> Json:
         """Ask something of the node, beside its JSON-RPC."""

@@ -29,6 +29,7 @@ from backend.store.journal import LeasePolicy
 from backend.trials.oracle.comparison import OracleResult, PlacedOrder, Release, compare
 from backend.trials.oracle.orders import Direction, DrawnOrder, draw_order
 from backend.trials.oracle.path import PAIRS, MarketPath, Step, convert_dollars
+from backend.trials.oracle.restrictions import UNRESTRICTED
 from backend.trials.oracle.rules import BPS
 from backend.trials.oracle.sliced_orders import DrawnTwap, SlicedOrders, draw_twap
 from backend.trials.oracle.sniper_orders import SniperOrders
@@ -46,6 +47,8 @@ PAIRS_SHARE: Final = 0.1
 """The share of orders that come as OCO pairs."""
 TWAPS_SHARE: Final = 0.05
 SNIPERS_SHARE: Final = 0.08
+RESTRICTED_SHARE: Final = 0.4
+"""The share of the others that name the pools that they may use."""
 HOLD_S: Final = 0.4
 """A step that decides about sniper orders takes as long as a slot: its pools are to be found."""
 DOWN_S: Final = 2.5
@@ -216,12 +219,15 @@ class OracleRun:
 
     def _draw_order(self, direction: Direction) -> DrawnOrder:
         step, random = self._path.steps[-1], self._random
+        asked = UNRESTRICTED
+        if random.random() < RESTRICTED_SHARE:
+            asked = self._path.draw_restriction(random, direction)
         while True:
             amount_in = convert_dollars(10 ** random.uniform(*DOLLARS), direction[0])
-            market = step.find_price(direction, amount_in, BPS) if amount_in else None
+            market = step.find_price(direction, amount_in, BPS, asked.pools) if amount_in else None
             if market:
                 cap_bps = self._settings.max_price_impact_bps
-                return draw_order(random, direction, amount_in, market, cap_bps)
+                return draw_order(random, direction, amount_in, market, cap_bps, asked)
 
 
 async def _wait_judged(connection: Any, step: Step, more: int = STEP_ROUNDS) -> None:

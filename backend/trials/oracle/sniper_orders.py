@@ -125,7 +125,14 @@ class SniperOrders:
         if random.random() < GUARD_SHARE:
             cap_bps = body["maxPriceImpactBps"] = random.choice((20, 100, BPS))
         rule = Rule(Sense.RISING, Fraction(0), guards.looks, cap_bps=cap_bps)
-        return DrawnSniper((quote, token), amount_in, body, rule, guards, self._pools[token.mint])
+        return DrawnSniper(
+            (quote, token),
+            amount_in,
+            body,
+            rule,
+            guards=guards,
+            launched=self._pools[token.mint],
+        )
 
     def _draw_guards(self, liquidity: int) -> Guards:
         random = self.random

@@ -10,9 +10,10 @@ from backend.domain.conditions import is_fresh
 from backend.store.waiting.market_peaks import MarketPeaks, StoredText
 from backend.triggers import observe_triggers
 from backend.triggers.attempts import attempt
+from backend.triggers.directions.direction import Direction
 from backend.triggers.peak_codec import encode_reads
 from backend.triggers.pool_market import DirectedPool, PoolMarket
-from backend.triggers.watched_orders import Direction, WatchedOrders
+from backend.triggers.watched_orders import WatchedOrders
 
 STORE_S: Final = 10.0
 """How often they are stored: the best prices that are shown are that old."""
@@ -27,7 +28,10 @@ class BestMarketRecorder:
         self._holder_id = holder_id
 
     def add(self, direction: Direction, market: PoolMarket, current_slot: int) -> None:
-        """Add the market of a direction, unless it is too old. Never raises: it decides nothing."""
+        """Add the market of a direction, unless it is too old. Never raises: it decides nothing.
+
+        A restricted one adds the pools that the others of its pair do not follow.
+        """
         best = self._watched.get_best(direction)
         if best is None or not is_fresh(market.slot, current_slot):
             return
@@ -54,7 +58,7 @@ class BestMarketRecorder:
         now = asyncio.get_running_loop().time()
         changed = []
         texts = []
-        for direction in self._watched.directions:
+        for direction in {each.unrestricted: None for each in self._watched.directions}:
             best = self._watched.get_best(direction)
             if best is not None and best.has_changed:
                 best.has_changed = False

@@ -8,25 +8,46 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple
 
-from solders.pubkey import Pubkey
-
-from backend.domain.errors import NO_POOL_CODE, EngineError
+from backend.domain.amounts import Token
+from backend.domain.errors import EngineError
+from backend.domain.orders import OrderTerms
+from backend.domain.route_constraints import RouteConstraints, select_pool_constraints
+from backend.routing.pool_directory import PairRead
 from backend.runtime.background import shield
-from backend.triggers.markets import Pair, PoolSource, are_final
+from backend.triggers.markets import Pair, PoolSource, build_market
 from backend.triggers.pool_market import PoolMarket
-from backend.venues.venue import Pool
 
 PAIRS_MAX: Final = 256
 """Most pairs whose markets are kept."""
 
 
+class MarketKey(NamedTuple):
+    """A direction of trade, over the pools that constraints allow: all, if there are none."""
+
+    token_in: Token
+    token_out: Token
+    allowed: RouteConstraints | None = None
+
+    @classmethod
+    def of(cls, terms: OrderTerms) -> MarketKey:
+        """The market that an order is judged by."""
+        return cls(terms.token_in, terms.token_out, select_pool_constraints(terms.constraints))
+
+    @property
+    def pair(self) -> Pair:
+        """The pair of the direction: the same for both."""
+        one, other = sorted((self.token_in, self.token_out), key=lambda token: token.mint)
+        return one, other
+
+
 class _Read:
     """The pools of a pair, being read since a time, or as they were read until another.
 
-    ``has_pool`` is ``None`` until that is known; that there was one once counts.
+    ``found`` is ``None`` until they are read, ``has_pool`` until that is known; that there was one
+    once counts.
     """
 
     def __init__(self, started_at: float, *, has_pool: bool | None = None) -> None:
@@ -34,8 +55,20 @@ class _Read:
         self.ended_at: float | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.has_pool = has_pool
-        self.pools: Sequence[Pool] = ()
-        self.is_complete = False
+        self.found: PairRead | None = None
+
+    def build_market(self, key: MarketKey) -> PoolMarket | None:
+        """The market of a direction of the pair; ``None`` if it is not known."""
+        if self.found is None:
+            return None
+        market = build_market(key[:2], self.found, key.allowed, lambda pool: pool.slot)
+        return market if market.pools or market.is_complete else None
+
+    def has_none(self, allowed: RouteConstraints | None) -> bool:
+        """Whether it is known that no pool is allowed."""
+        if allowed is None:
+            return self.has_pool is False
+        return self.found is not None and self.found.has_none(allowed)
 
 
 class RecentMarkets:
@@ -46,43 +79,39 @@ class RecentMarkets:
         self._age_max_s = age_max_s
         self._reads: OrderedDict[Pair, _Read] = OrderedDict()
 
-    async def read(self, directions: Collection[Pair], *, wait_s: float) -> dict[Pair, PoolMarket]:
-        """The markets of some directions of trade, a token in and a token out each.
+    async def read(
+        self, keys: Collection[MarketKey], *, wait_s: float
+    ) -> dict[MarketKey, PoolMarket]:
+        """The markets of some directions of trade.
 
         Those that are not known within ``wait_s`` are left out, with 0 what is not known already;
         and so are those whose pools could not be read. What has no pool has a market without one.
         """
-        reads = await self._await_reads(directions, wait_s)
-        markets = {}
-        for token_in, token_out in directions:
-            read = reads[_to_pair((token_in, token_out))]
-            if read.pools or read.is_complete:
-                mints = Pubkey.from_string(token_in.mint), Pubkey.from_string(token_out.mint)
-                slot = min((pool.slot for pool in read.pools), default=0)
-                market = PoolMarket(*mints, read.pools, slot, read.is_complete)
-                markets[token_in, token_out] = market
-        return markets
+        reads = await self._await_reads(keys, wait_s)
+        markets = ((key, reads[key.pair].build_market(key)) for key in keys)
+        return {key: market for key, market in markets if market is not None}
 
-    async def find_poolless(self, directions: Collection[Pair], *, wait_s: float) -> set[Pair]:
-        """Those of some directions whose pair has no pool, if that is known within ``wait_s``.
+    async def find_poolless(self, keys: Collection[MarketKey], *, wait_s: float) -> set[MarketKey]:
+        """Those of some directions that no pool is allowed in, if that is known within ``wait_s``.
 
-        A pair that had a pool once is not read again: it costs no wait.
+        A pair that had a pool once is not read again, unless it is asked which pools: it costs no
+        wait. As long as more pools may be found, none of those asked for is taken to be missing.
         """
-        unsure = [each for each in directions if not self._had_pool(_to_pair(each))]
+        unsure = [key for key in keys if key.allowed is not None or not self._had_pool(key.pair)]
         if not unsure:
             return set()
         reads = await self._await_reads(unsure, wait_s)
-        return {each for each in unsure if reads[_to_pair(each)].has_pool is False}
+        return {key for key in unsure if reads[key.pair].has_none(key.allowed)}
 
     def _had_pool(self, pair: Pair) -> bool:
         read = self._reads.get(pair)
         return read is not None and read.has_pool is True
 
     async def _await_reads(
-        self, directions: Collection[Pair], wait_s: float
+        self, keys: Collection[MarketKey], wait_s: float
     ) -> Mapping[Pair, _Read]:
         """The reads of the pairs of some directions, of which those that take longer go on."""
-        reads = self._find_reads({_to_pair(each) for each in directions})
+        reads = self._find_reads({key.pair for key in keys})
         now = asyncio.get_running_loop().time()
         await asyncio.sleep(0)  # pools that are known already come in the next turn of the loop
         pending = [read for read in reads.values() if not read.ended.done()]
@@ -114,24 +143,15 @@ class RecentMarkets:
     async def _read_pools(self, reads: dict[Pair, _Read]) -> None:
         try:
             found = await self._router.read_pools(list(reads))
-            for read, (pools, missing) in zip(reads.values(), found, strict=True):
-                read.pools = pools
-                if pools:
+            for read, pair_read in zip(reads.values(), found, strict=True):
+                read.found = pair_read
+                if pair_read.read:
                     read.has_pool = True
-                elif read.has_pool is None and all(
-                    each.error.code == NO_POOL_CODE for each in missing
-                ):
+                elif read.has_pool is None and pair_read.has_none(None):
                     read.has_pool = False
-                read.is_complete = are_final(missing)
         except EngineError:
             pass  # too many reads wait: nothing of these is known
         finally:
             for read in reads.values():
                 read.ended_at = asyncio.get_running_loop().time()
                 read.ended.set_result(None)
-
-
-def _to_pair(direction: Pair) -> Pair:
-    """The pair of a direction: the same for both."""
-    one, other = sorted(direction, key=lambda token: token.mint)
-    return one, other

@@ -66,7 +66,8 @@ def find_type_faults(order: Mapping[str, object]) -> Iterator[str]:
         yield from _find_missing_fields(kind, fields)
         yield from _find_time_faults(kind, fields)
         yield from find_share_faults(kind, fields)
-        yield from _find_waiting_faults(kind, fields)
+        if kind == "sniper":
+            yield from _find_sniper_faults(fields)
         if fields.get("maxPriceImpactBps") == 0 and _is_sold_at_market(kind, fields):
             what = "what its trigger sells at the market would never be sold"
             yield f"maxPriceImpactBps: is 0, which no swap keeps: {what}"
@@ -122,23 +123,11 @@ def _find_time_faults(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
         yield f"ocoGroup: belongs to orders of type {', '.join(GROUPED_TYPES)}, not to {kind}"
 
 
-def _find_waiting_faults(kind: str, fields: Mapping[str, object]) -> Iterator[str]:
-    """Find the fields that restrict the pools of an order that waits for a price or a pool."""
+def _find_sniper_faults(fields: Mapping[str, object]) -> Iterator[str]:
+    """Find the fields that name pools or programs: a sniper takes exchanges, as a guard."""
     names = [name for name in ("dexes", "excludeDexes", "pools") if fields.get(name)]
-    if kind == "sniper":
-        reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
-        dexes = fields.get("dexes")
-        if isinstance(dexes, list) and {str(each).lower() for each in dexes} <= PROGRAMS.keys():
-            names = [name for name in names if name != "dexes"]
-    elif _waits_for_price(kind, fields):
-        reason = "an order that waits for a price waits for that of all pools of its pair"
-    else:
-        return
+    dexes = fields.get("dexes")
+    if isinstance(dexes, list) and {str(each).lower() for each in dexes} <= PROGRAMS.keys():
+        names = [name for name in names if name != "dexes"]
+    reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
     yield from (f"{name}: {reason}" for name in names)
-
-
-def _waits_for_price(kind: str, fields: Mapping[str, object]) -> bool:
-    if kind == "twap":
-        return "limitPrice" in fields
-    is_tried_once = str(fields.get("timeInForce", "")).lower() in _ONE_ATTEMPT
-    return kind in GROUPED_TYPES and not (kind == "limit" and is_tried_once)

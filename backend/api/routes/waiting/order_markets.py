@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from backend.api.context import ApiContext
-from backend.domain.amounts import Token
 from backend.domain.conditions import PriceCondition, TrailingStop, get_awaited
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
 from backend.domain.prices import PriceRatio
+from backend.domain.route_constraints import select_pool_constraints
 from backend.store.waiting.amendments import HighWaterMark
-from backend.store.waiting.market_peaks import StoredPeaks
+from backend.store.waiting.market_peaks import PeaksKey, StoredPeaks
 from backend.triggers.best_markets import find_best_price
 from backend.triggers.offers.order_offers import (
     Offer,
@@ -29,6 +29,7 @@ from backend.triggers.offers.order_offers import (
     read_best,
     read_peaks,
 )
+from backend.triggers.offers.recent_markets import MarketKey
 from backend.triggers.pool_market import PoolMarket
 
 MARKET_WAIT_S: Final = 0.3
@@ -36,7 +37,15 @@ MARKET_WAIT_S: Final = 0.3
 YIELD_EVERY_ORDERS: Final = 50
 """Quotes of many orders yield to the event loop after so many of them."""
 
-_Direction = tuple[Token, Token]
+
+class _StoredMarkets(NamedTuple):
+    """What watchers have stored of a direction: its own peaks, and what all pools paid most."""
+
+    own: StoredPeaks | None
+    whole: StoredPeaks | None
+
+
+_NOTHING_STORED: Final = _StoredMarkets(None, None)
 
 
 async def show_markets(
@@ -50,14 +59,14 @@ async def show_markets(
     if not waiting:
         return {}
     terms = {each.id: read_terms(api, each) for each in waiting}
-    directions = set(map(_get_direction, terms.values()))
-    markets = await api.services.markets.read(directions, wait_s=MARKET_WAIT_S)
-    peaks = await _find_peaks(api, directions)
+    keys = {order_id: MarketKey.of(each) for order_id, each in terms.items()}
+    markets = await api.services.markets.read(set(keys.values()), wait_s=MARKET_WAIT_S)
+    stored = await _find_stored(api, set(keys.values()))
     shown: dict[UUID, dict[str, object]] = {}
     for index, record in enumerate(waiting, 1):
-        direction = _get_direction(terms[record.id])
-        market, stored = markets.get(direction), peaks.get(direction)
-        shown[record.id] = _show(record, terms[record.id], market, stored)
+        key = keys[record.id]
+        market, known = markets.get(key), stored.get(key, _NOTHING_STORED)
+        shown[record.id] = _show(record, terms[record.id], market, known)
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return shown
@@ -70,20 +79,21 @@ async def judge_orders(
 
     They all wait for a price.
     """
-    markets = await api.services.markets.read(set(map(_get_direction, orders)), wait_s=wait_s)
+    keys = [MarketKey.of(each) for each in orders]
+    markets = await api.services.markets.read(set(keys), wait_s=wait_s)
     judged: list[Offer | None] = []
-    for index, terms in enumerate(orders, 1):
-        judged.append(_judge(terms, markets.get(_get_direction(terms))))
+    for index, (terms, key) in enumerate(zip(orders, keys, strict=True), 1):
+        judged.append(_judge(terms, markets.get(key)))
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return judged
 
 
 async def find_poolless(api: ApiContext, orders: Sequence[OrderTerms]) -> list[bool]:
-    """Whether the pair of each of some new orders has no pool, as far as the node answers soon."""
-    directions = set(map(_get_direction, orders))
-    poolless = await api.services.markets.find_poolless(directions, wait_s=MARKET_WAIT_S)
-    return [_get_direction(each) in poolless for each in orders]
+    """Whether each of some new orders may use no pool, as far as the node answers soon."""
+    keys = [MarketKey.of(each) for each in orders]
+    poolless = await api.services.markets.find_poolless(set(keys), wait_s=MARKET_WAIT_S)
+    return [key in poolless for key in keys]
 
 
 async def judge_waiting(
@@ -95,9 +105,9 @@ async def judge_waiting(
     wait_s: float,
 ) -> Offer | None:
     """What the market offers an order that waits already, as ``judge_orders``."""
-    direction = _get_direction(terms)
-    markets = await api.services.markets.read([direction], wait_s=wait_s)
-    return _judge(terms, markets.get(direction), is_triggered=is_triggered, mark=mark)
+    key = MarketKey.of(terms)
+    markets = await api.services.markets.read([key], wait_s=wait_s)
+    return _judge(terms, markets.get(key), is_triggered=is_triggered, mark=mark)
 
 
 def find_met_price(offer: Offer | None, terms: OrderTerms, advice: str) -> str | None:
@@ -120,9 +130,11 @@ async def read_mark(api: ApiContext, record: OrderRecord) -> HighWaterMark | Non
     """
     if not isinstance(record.condition, TrailingStop) or record.high_water is None:
         return None
-    found = await api.services.peaks.find([(record.token_in, record.token_out)])
+    allowed = select_pool_constraints(record.constraints)
+    key = PeaksKey(record.token_in, record.token_out, allowed)
+    texts = [each.peaks for each in await api.services.peaks.find([key]) if each.key == key]
     token_in = api.services.tokens.find(record.token_in, "tokenIn")
-    peaks = read_peaks(found[0].peaks, token_in) if found else ()
+    peaks = read_peaks(texts[0], token_in) if texts else ()
     stored = HighWaterMark(record.high_water, record.high_water_slot)
     return find_mark(record.amount_in, stored, peaks)
 
@@ -170,34 +182,34 @@ def _judge(
     )
 
 
-def _get_direction(terms: OrderTerms) -> _Direction:
-    return terms.token_in, terms.token_out
-
-
 def _format_price(price: PriceRatio, terms: OrderTerms) -> str:
     return price.format(terms.token_in.decimals, terms.token_out.decimals, terms.price_of)
 
 
-async def _find_peaks(
-    api: ApiContext, directions: Collection[_Direction]
-) -> dict[_Direction, StoredPeaks]:
-    by_symbols = {(one.symbol, other.symbol): (one, other) for one, other in directions}
+async def _find_stored(
+    api: ApiContext, keys: Collection[MarketKey]
+) -> dict[MarketKey, _StoredMarkets]:
+    """What watchers have stored of some directions."""
+    wanted = {key: PeaksKey(key.token_in.symbol, key.token_out.symbol, key.allowed) for key in keys}
     try:
-        found = await api.services.peaks.find(by_symbols)
+        rows = await api.services.peaks.find(wanted.values())
     except Transient:
         return {}  # the marks of the rows are shown
-    return {by_symbols[each.token_in, each.token_out]: each for each in found}
+    found = {each.key: each for each in rows}
+    return {
+        key: _StoredMarkets(found.get(each), found.get(each.whole)) for key, each in wanted.items()
+    }
 
 
 def _show(
-    record: OrderRecord, terms: OrderTerms, market: PoolMarket | None, peaks: StoredPeaks | None
+    record: OrderRecord, terms: OrderTerms, market: PoolMarket | None, stored: _StoredMarkets
 ) -> dict[str, object]:
     mark = record.high_water
     shown: dict[str, object] = {}
     if isinstance(terms.condition, TrailingStop) and mark is not None:
-        seen = () if peaks is None else read_peaks(peaks.peaks, terms.token_in)
-        stored = HighWaterMark(mark, record.high_water_slot)
-        mark = find_mark(terms.amount_in, stored, seen).price
+        seen = () if stored.own is None else read_peaks(stored.own.peaks, terms.token_in)
+        own_mark = HighWaterMark(mark, record.high_water_slot)
+        mark = find_mark(terms.amount_in, own_mark, seen).price
         shown["highestPrice"] = _format_price(mark, terms)
     offer = _judge(terms, market, is_triggered=record.is_triggered, mark=mark)
     price = None if offer is None else offer.price
@@ -205,23 +217,24 @@ def _show(
         shown["executablePrice"] = _format_price(price, terms)
         if offer.distance_bps is not None:
             shown["distanceBps"] = offer.distance_bps
-    best = _find_best_price(record, terms, peaks)
+    best = _find_best_price(record, terms, stored.whole)
     if offered := [each for each in (best, price, mark) if each is not None]:
         shown["bestPrice"] = _format_price(max(offered), terms)
     return shown
 
 
 def _find_best_price(
-    record: OrderRecord, terms: OrderTerms, peaks: StoredPeaks | None
+    record: OrderRecord, terms: OrderTerms, stored: StoredPeaks | None
 ) -> PriceRatio | None:
-    if peaks is None or peaks.best is None or peaks.best_at is None:
+    if stored is None or stored.best is None or stored.best_at is None:
         return None
-    since = (record.created_at - peaks.best_at).total_seconds()
+    since = (record.created_at - stored.best_at).total_seconds()
     assert isinstance(terms.condition, PriceCondition)
     awaited = get_awaited(terms.condition, is_triggered=record.is_triggered)
     return find_best_price(
         terms.amount_in,
-        read_best(peaks.best, terms.token_in),
+        read_best(stored.best, terms.token_in),
         since,
         max_price_impact_bps=find_cap(awaited, terms.max_price_impact_bps),
+        constraints=terms.constraints,
     )

@@ -6,10 +6,9 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from backend.api.wire.fields import Flag, Price, integral_to_int
+from backend.api.wire.fields import Flag, integral_to_int
 from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
-from backend.domain.orders import PRICED_TYPES, OrderType
 from backend.domain.quotes import Dex
 from backend.domain.route_constraints import (
     HOPS_MAX,
@@ -86,18 +85,17 @@ def _describe_names(text: str) -> WithJsonSchema:
 
 _ALLOWED: Final = (
     "The route uses these only: exchanges, and pool programs such as `raydium/clmm`, in any case."
-    " Of a `sniper`, the pool is on one of these exchanges; what waits for a price takes none."
+    " What waits for a price waits for that of these. Of a `sniper`, the pool is on one of these"
+    " exchanges."
 )
-_EXCLUDED: Final = (
-    "The route uses none of these; as `dexes`. Not of what waits for a price or a pool."
-)
+_EXCLUDED: Final = "The route uses none of these; as `dexes`. Not of a `sniper`."
 _POOLS_SCHEMA: Final[dict[str, object]] = {
     "type": "array",
     "items": {"type": "string", "pattern": ADDRESS_PATTERN},
     "minItems": 1,
     "maxItems": POOLS_MAX,
-    "description": "The route uses the pools with these addresses only. Not of what waits for a"
-    " price or a pool.",
+    "description": "The route uses the pools with these addresses only, and what waits for a price"
+    " waits for theirs. Not of a `sniper`.",
 }
 
 
@@ -158,27 +156,10 @@ def resolve_constraints(
     return constraints
 
 
-class WaitingFields(ConstraintFields, Protocol):
-    """The fields of an order that are read here."""
-
-    limit_price: Price | None
-
-
-def check_constraints(
-    body: WaitingFields, kind: OrderType | None, errors: list[FieldError], *, waits: bool
-) -> None:
-    """Refuse to restrict the pools of an order whose wait is judged by all pools of its pair.
-
-    The slices of a TWAP wait for its limit, if it has one. A sniper takes exchanges as a guard.
-    """
+def check_sniper_constraints(body: ConstraintFields, errors: list[FieldError]) -> None:
+    """Refuse to name pools or programs of a sniper: it takes exchanges, as a guard."""
     named = {"dexes": body.dexes, "excludeDexes": body.exclude_dexes, "pools": body.pools}
-    is_limited_twap = kind is OrderType.TWAP and body.limit_price is not None
-    if kind is OrderType.SNIPER:
-        reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
-        if set(Dex).issuperset(body.dexes or ()):
-            del named["dexes"]
-    elif is_limited_twap or (kind in PRICED_TYPES and (waits or kind is not OrderType.LIMIT)):
-        reason = "an order that waits for a price waits for that of all pools of its pair"
-    else:
-        return
+    if set(Dex).issuperset(body.dexes or ()):
+        del named["dexes"]
+    reason = "a sniper order takes whole exchanges as dexes, such as raydium, and nothing else"
     errors += [FieldError(name, "invalid_field", reason) for name, each in named.items() if each]

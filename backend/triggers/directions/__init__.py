@@ -1,0 +1,1 @@
+"""The directions of trade in which orders wait, and which are judged when."""
