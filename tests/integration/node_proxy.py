@@ -7,7 +7,7 @@ meanwhile, as those of a node that restarts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,15 @@ CallHook = Callable[[Sequence[Json]], Awaitable[None]]
 NO_HISTORY = {
     "error": {"code": -32011, "message": "Transaction history is not available from this node"}
 }
+
+
+def hide_accounts(hidden: Collection[str], call: Json, answer: Json) -> Json | None:
+    """A rule: the accounts at some addresses are not there."""
+    if call["method"] != "getMultipleAccounts":
+        return None
+    result = answer["result"]
+    shown = zip(call["params"][0], result["value"], strict=True)
+    return {"result": {**result, "value": [None if k in hidden else v for k, v in shown]}}
 
 
 async def _ignore_calls(calls: Sequence[Json]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from backend.api.routes.waiting import order_markets
 from backend.domain.tokens import SOL, USDC
 from backend.venues import CPMM
 from tests.integration.apis import ORDER, WAIT_S, Json, RunningApi, open_api
+from tests.integration.node_proxy import hide_accounts, run_node_proxy
 from tests.integration.test_api_amend import EXECUTE, LIMIT, STOP, patch, place
 from tests.scenario import run_node
 
@@ -176,3 +178,30 @@ async def test_every_type_that_waits_may_name_its_pools(
         for body in WAITING:
             order = await running.api.get(f"/api/orders/{await place(running.api, body, **asked)}")
             assert {name: order[name] for name in asked} == asked
+
+
+async def test_an_order_whose_pools_are_gone_says_so_until_they_are_back(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    hidden: set[str] = set()
+    settings = {"pool_search_s": 0, "trigger_interval_s": 0.05}
+    async with (
+        run_node(data_dir) as node,
+        run_node_proxy(node) as proxy,
+        open_api(database_url, redis_url, solana_rpc_url=proxy.url, **settings) as api,
+    ):
+        proxy.rule = partial(hide_accounts, hidden)
+        mine, every = await place(api, LIMIT, **RAYDIUM), await place(api, LIMIT)
+        for is_gone in (True, False):
+            hidden.update({CPMM_POOL} if is_gone else ())
+            async with asyncio.timeout(WAIT_S):
+                while ("executablePrice" in (order := await read(api, mine))) is is_gone:
+                    await asyncio.sleep(0.02)
+            told = order["lastError"]
+            assert (told or "").startswith("no_pool: none of the pools of SOL") is is_gone
+            assert (await read(api, every))["lastError"] is None
+            hidden.clear()
+
+
+async def read(api: RunningApi, order_id: str) -> Json:
+    return await api.get(f"/api/orders/{order_id}")

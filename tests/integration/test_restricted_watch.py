@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -27,9 +28,11 @@ from backend.domain.orders import NewOrder, OrderType
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.route_constraints import RouteConstraints
 from backend.domain.tokens import SOL, USDC
+from backend.domain.waiting.slices import SliceSchedule
+from backend.store.reads.order_lists import OrderFilter
 from backend.triggers import watcher
 from backend.venues import CPMM, DAMM_V2
-from tests.integration.node_proxy import Json
+from tests.integration.node_proxy import hide_accounts
 from tests.integration.proxied_engine import open_proxied_engine
 from tests.integration.test_watcher import (
     RELEASED,
@@ -185,18 +188,11 @@ async def test_an_order_whose_pools_are_gone_waits_until_they_are_back(
 ) -> None:
     hidden: set[str] = set()
 
-    def hide_pools(call: Json, answer: Json) -> Json | None:
-        if call["method"] != "getMultipleAccounts":
-            return None
-        result = answer["result"]
-        shown = zip(call["params"][0], result["value"], strict=True)
-        return {"result": {**result, "value": [None if k in hidden else v for k, v in shown]}}
-
     async with open_proxied_engine(
         database_url, redis_url, data_dir, trigger_interval_s=0.05, trigger_lease_s=1
     ) as proxied:
         engine = proxied.engine
-        proxied.proxy.rule = hide_pools
+        proxied.proxy.rule = partial(hide_accounts, hidden)
         hidden.add(CPMM_POOL)
         mine = await place(engine, RAYDIUM, *FALLING)
         await move_price(engine, -1_000)
@@ -205,3 +201,28 @@ async def test_an_order_whose_pools_are_gone_waits_until_they_are_back(
         assert await list_statuses(engine, mine) == {Status.WAITING}
         hidden.clear()
         await wait_released(engine, mine, CPMM_POOL)
+
+
+async def test_a_slice_waits_for_its_limit_in_the_pools_of_its_order(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    schedule = SliceSchedule(slices=2, interval_s=3_600, limit=price(105))
+    async with open_watching(database_url, redis_url, data_dir) as (engine, _):
+        terms = replace(engine.build_terms("2"), type=OrderType.TWAP, condition=schedule)
+        await move_price(engine, 1_000, venue="meteora")
+        [order_id] = await engine.store_orders(replace(terms, constraints=RAYDIUM))
+        which = OrderFilter(parent_id=order_id)
+        async with asyncio.timeout(TIMEOUT_S):
+            while not (page := await engine.services.orders.list_page("local", which, limit=9)):
+                await asyncio.sleep(0.01)
+        slice_id = page[0].id
+        await engine.wait_status(slice_id, Status.WAITING)
+        [every] = await place(engine, None, Limit(price(105)))
+        await engine.wait_ended(every)
+        assert await list_statuses(engine, [slice_id]) == {Status.WAITING}
+        await move_price(engine, 1_000, venue="raydium")
+        history = await engine.wait_ended(slice_id)
+        assert history.record.status is Status.CONFIRMED
+        assert {each["pool"] for each in history.event_data("building")[-1]["quotes"]} == {
+            CPMM_POOL
+        }

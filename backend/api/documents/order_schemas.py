@@ -109,7 +109,8 @@ ORDER: Final[Schema] = {
     "lastError": {
         **nullable_schema(STRING),
         "description": "Why its last attempt failed; of a `sniper` that waits, why no pool that was"
-        " found suits it; of an order that sells a share and waits, why nothing could be sold.",
+        " found suits it; of an order that sells a share and waits, why nothing could be sold; of"
+        " one that waits for a price, that none of the pools that it may use is there (`no_pool`).",
     },
     "mayLandUntil": nullable_schema(MAY_LAND_UNTIL),
     "cancelReason": {

@@ -12,7 +12,12 @@ from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
-from backend.api.routes.waiting.order_markets import find_met_price, find_poolless, judge_orders
+from backend.api.routes.waiting.order_markets import (
+    describe_poolless,
+    find_met_price,
+    find_poolless,
+    judge_orders,
+)
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.order_types.amounts import NO_HOLDINGS, Holdings, names_share
@@ -20,10 +25,9 @@ from backend.api.wire.order_types.sniper import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
 from backend.domain.conditions import Launch, PriceCondition
-from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Transient
+from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
-from backend.domain.orders import AcceptedOrder, NewOrder, OrderTerms, OrderType
-from backend.domain.route_constraints import constraints_to_json, select_pool_constraints
+from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
 from backend.domain.times import format_time
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
@@ -106,22 +110,10 @@ async def find_pool_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[
         return {}
     poolless = await find_poolless(api, [each.terms for each in waiting])
     return {
-        order.id: _describe_poolless(order.terms)
+        order.id: invalid_fields([describe_poolless(order.terms)])
         for order, is_poolless in zip(waiting, poolless, strict=True)
         if is_poolless
     }
-
-
-def _describe_poolless(terms: OrderTerms) -> Problem:
-    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
-    allowed = select_pool_constraints(terms.constraints)
-    if allowed is None or terms.constraints is None:
-        reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
-        return invalid_fields([FieldError("tokenOut", NO_POOL_CODE, reason)])
-    asked = constraints_to_json(terms.constraints)
-    field = next(name for name in ("pools", "dexes", "excludeDexes") if name in asked)
-    reason = f"none of the pools of {pair} that are quoted is one that the order may use"
-    return invalid_fields([FieldError(field, NO_POOL_CODE, reason)])
 
 
 async def find_strict_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID, Problem]:

@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from backend.api.context import ApiContext
+from backend.api.wire.problems import FieldError
 from backend.domain.conditions import PriceCondition, TrailingStop, get_awaited
-from backend.domain.errors import Transient
+from backend.domain.errors import NO_POOL_CODE, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
 from backend.domain.prices import PriceRatio
-from backend.domain.route_constraints import select_pool_constraints
+from backend.domain.route_constraints import constraints_to_json, select_pool_constraints
 from backend.store.waiting.amendments import HighWaterMark
 from backend.store.waiting.market_peaks import PeaksKey, StoredPeaks
 from backend.triggers.best_markets import find_best_price
@@ -61,12 +62,16 @@ async def show_markets(
     terms = {each.id: read_terms(api, each) for each in waiting}
     keys = {order_id: MarketKey.of(each) for order_id, each in terms.items()}
     markets = await api.services.markets.read(set(keys.values()), wait_s=MARKET_WAIT_S)
+    poolless = await api.services.markets.find_poolless(set(keys.values()), wait_s=0)
     stored = await _find_stored(api, set(keys.values()))
     shown: dict[UUID, dict[str, object]] = {}
     for index, record in enumerate(waiting, 1):
         key = keys[record.id]
         market, known = markets.get(key), stored.get(key, _NOTHING_STORED)
         shown[record.id] = _show(record, terms[record.id], market, known)
+        if key in poolless:
+            reason = describe_poolless(terms[record.id]).reason
+            shown[record.id]["lastError"] = f"{NO_POOL_CODE}: {reason}"
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
     return shown
@@ -94,6 +99,18 @@ async def find_poolless(api: ApiContext, orders: Sequence[OrderTerms]) -> list[b
     keys = [MarketKey.of(each) for each in orders]
     poolless = await api.services.markets.find_poolless(set(keys), wait_s=MARKET_WAIT_S)
     return [key in poolless for key in keys]
+
+
+def describe_poolless(terms: OrderTerms) -> FieldError:
+    """Why an order that may use no pool waits for nothing, and the field that says so."""
+    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
+    if select_pool_constraints(terms.constraints) is None:
+        reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
+        return FieldError("tokenOut", NO_POOL_CODE, reason)
+    asked = constraints_to_json(terms.constraints)
+    field = next(name for name in ("pools", "dexes", "excludeDexes") if name in asked)
+    reason = f"none of the pools of {pair} that are quoted is one that the order may use"
+    return FieldError(field, NO_POOL_CODE, reason)
 
 
 async def judge_waiting(
