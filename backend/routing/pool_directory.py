@@ -8,11 +8,12 @@ from typing import Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
 
+from backend.domain.orders import OrderTerms
 from backend.routing.pool_finder import FoundPool, MintPair, sort_pair
 from backend.venues.venue import Pool, Venue
 
 PAIRS_MAX: Final = 4_096
-"""Most pairs whose pools are remembered; those that were asked for last."""
+"""Most pairs whose pools are remembered, in both orders; those that were looked at last."""
 
 PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
 """Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
@@ -37,7 +38,7 @@ class PoolDirectory(Protocol):
         ...
 
     def find_wait(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
-        """What ends when the pools are known that were found before; ``None`` if they are."""
+        """What ends when pools are known, or it is known that there are none; else ``None``."""
         ...
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
@@ -84,3 +85,10 @@ class DerivedPools:
 def derive_pools(venues: Sequence[Venue], mints: MintPair) -> list[FoundPool]:
     """The default pools of two mints."""
     return [FoundPool(venue.derive_pool_address(*mints), venue, mints) for venue in venues]
+
+
+def describe_poolless(terms: OrderTerms) -> str:
+    """That there is no pool for an order, in a sentence."""
+    allowed = "" if terms.constraints is None else " that the order allows"
+    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
+    return f"no venue{allowed} has a pool of {pair}"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount, format_ratio
-from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote, fees_to_json
+from backend.routing.pool_directory import describe_poolless
 from backend.venues.venue import Pool
 
 PRICE_IMPACT_CODE = "price_impact_too_high"
@@ -199,7 +200,10 @@ def choose_quote(
     if not quotes:
         if undecided:
             raise _build_undecided_error("venues_unavailable", join_reasons(missing), undecided)
-        raise Rejected(_get_common_code(missing), join_reasons(missing))
+        code = _get_common_code(missing)
+        raise Rejected(
+            code, describe_poolless(terms) if code == NO_POOL_CODE else join_reasons(missing)
+        )
     steep = select_steep(terms, quotes)
     if len(steep) == len(quotes):
         reason = _describe_impact(terms, steep)

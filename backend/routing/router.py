@@ -34,6 +34,7 @@ QUOTE_READS_MAX: Final = 3
 """So often a pool is read again for a quote that lacks accounts."""
 _REFUSALS: Final = frozenset({"no_pool", "bad_pool", "pool_disabled", "not_open", "no_liquidity"})
 """The codes of a pool that may not be quoted for long."""
+_UNSETTLED: Final = ", as far as they are known yet"
 
 
 class Router:
@@ -103,7 +104,26 @@ class Router:
     ) -> list[tuple[list[Pool], list[MissingQuote]]]:
         """Read the pools of many pairs at once: those of each pair, and those without a state."""
         reads = [self._begin_reads(self._list_pools(*pair).quoted) for pair in pairs]
-        return [await _await_pools(each) for each in reads]
+        found = [await _await_pools(each) for each in reads]
+        return [
+            (pools, missing if pools else self._doubt(_to_keys(*pair), missing))
+            for pair, (pools, missing) in zip(pairs, found, strict=True)
+        ]
+
+    async def await_pools(self, pairs: Sequence[tuple[Token, Token]]) -> None:
+        """Wait until the pools of some pairs are known, for as long as a quote does."""
+        waits = []
+        for pair in pairs:
+            self._list_pools(*pair)
+            known = self._directory.find_wait(*_to_keys(*pair))
+            if known is not None:
+                waits.append(known)
+        if waits:
+            await asyncio.wait(waits, timeout=self._look_wait_s)
+
+    def look_again(self, token_a: Token, token_b: Token) -> None:
+        """Look soon for pools of two tokens, of which there was none."""
+        self._directory.report_refusal(*_to_keys(token_a, token_b))
 
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
@@ -127,6 +147,8 @@ class Router:
                 observe.quote_failed(found.venue.dex, error.code, error.reason)
                 if error.code in _REFUSALS:
                     self._directory.report_refusal(*found.pair)
+        if not readable:
+            missing = self._doubt(_read_mints(terms), missing)
         return Offers(
             terms,
             tuple(quotes),
@@ -176,11 +198,23 @@ class Router:
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
         if self._directory.is_settled(*_read_mints(terms)):
             raise Rejected(NO_POOL_CODE, reason)
-        raise Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
+        raise Unavailable(NO_POOL_CODE, f"{reason}{_UNSETTLED}")
+
+    def _doubt(
+        self, mints: tuple[Pubkey, Pubkey], missing: Sequence[MissingQuote]
+    ) -> list[MissingQuote]:
+        """Why no pool of two mints is there, which is not final while one may still be found."""
+        if any(each.error.code != NO_POOL_CODE for each in missing) or (
+            self._directory.is_settled(*mints)
+        ):
+            return [*missing]
+        return [
+            replace(each, error=Unavailable(NO_POOL_CODE, f"{each.error.reason}{_UNSETTLED}"))
+            for each in missing
+        ]
 
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
-        mint_a, mint_b = Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
-        return self._directory.list_pools(mint_a, mint_b)
+        return self._directory.list_pools(*_to_keys(token_a, token_b))
 
     def _begin_reads(
         self, pools: Sequence[FoundPool]
@@ -197,7 +231,11 @@ class Router:
 
 
 def _read_mints(terms: OrderTerms) -> tuple[Pubkey, Pubkey]:
-    return Pubkey.from_string(terms.token_in.mint), Pubkey.from_string(terms.token_out.mint)
+    return _to_keys(terms.token_in, terms.token_out)
+
+
+def _to_keys(token_a: Token, token_b: Token) -> tuple[Pubkey, Pubkey]:
+    return Pubkey.from_string(token_a.mint), Pubkey.from_string(token_b.mint)
 
 
 def _explain(found: FoundPool, error: EngineError) -> MissingQuote:

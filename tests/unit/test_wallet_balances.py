@@ -10,12 +10,19 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.chain.transactions import derive_token_address
+from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC
-from backend.execution.wallet.balances import WalletBalances
+from backend.execution.wallet.balances import OTHERS_READ_MAX, WalletBalances
 from backend.execution.wallet.funds import WalletFunds
-from backend.venues.spl import SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_token_account
+from backend.venues.spl import (
+    SYSTEM_PROGRAM,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    derive_ata,
+    make_token_account,
+)
 from backend.venues.venue import Account
 from tests.pools import make_cpmm_pool
 
@@ -29,13 +36,17 @@ PURCHASE = OrderTerms(OrderType.MARKET, USDC, SOL, 10**6, None, 50)
 
 @dataclass
 class MemoryNode:
-    """A node that serves one wallet, and notes how many accounts each request asked for."""
+    """A node that serves one wallet, and notes how many accounts each request asked for.
+
+    ``others`` are what it holds of tokens that are not listed, by their number.
+    """
 
     lamports: int = 10**10
     usdc: int | None = 10**9
     slot: int = 7
     requests: list[int] = field(default_factory=list)
     error: Transient | None = None
+    others: dict[int, int] = field(default_factory=dict)
 
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey]
@@ -53,7 +64,20 @@ class MemoryNode:
         if self.usdc is not None:
             account = make_token_account(USDC_MINT, WALLET, self.usdc)
             accounts[derive_token_address(WALLET, USDC_MINT)] = account
+        for number, amount in self.others.items():
+            mint, program = make_mint(number), (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)[number % 2]
+            account = make_token_account(mint, WALLET, amount, program)
+            accounts[derive_ata(WALLET, mint, program)] = account
         return accounts
+
+
+def make_mint(number: int) -> Pubkey:
+    return Pubkey(bytes([3, number] + [0] * 30))
+
+
+def make_other(number: int) -> Token:
+    """A token that is not listed; those of an odd number are of Token-2022."""
+    return Token(str(make_mint(number)), str(make_mint(number)), 0)
 
 
 def watch_wallet(node: MemoryNode) -> tuple[WalletBalances, WalletFunds]:
@@ -202,3 +226,68 @@ async def test_a_token_of_token_2022_is_left_to_the_chain() -> None:
     await funds.require(PURCHASE, pool)
     with pytest.raises(Rejected, match="1 USDC are missing"):
         await funds.require(PURCHASE, POOL)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+async def test_a_token_that_is_not_listed_is_read_for_its_first_order_and_then_along(
+    number: int,
+) -> None:
+    node = MemoryNode(others={number: 9})
+    balances, funds = watch_wallet(node)
+    await balances.get_multiple_accounts([])
+    token = make_other(number)
+    sale = OrderTerms(OrderType.MARKET, token, USDC, 9, None, 50)
+    assert funds.may_lack(sale)
+    await funds.require(sale, POOL)
+    assert not funds.may_lack(sale)
+    with pytest.raises(Rejected, match=r"needs 10 .*, the wallet holds 9: 1 "):
+        await funds.require(replace(sale, amount_in=10), POOL)
+    node.others[number] = 5
+    funds.mark_changed()
+    await balances.get_multiple_accounts(POOL_KEYS[:3])
+    assert node.requests[-1] == 3 + len(KNOWN_TOKENS) + 2
+    assert funds.may_lack(sale)
+    assert balances.latest is not None
+    assert balances.latest.tokens[token.mint] == 5
+
+
+async def test_the_first_of_a_token_that_is_not_listed_costs_the_rent_of_its_account() -> None:
+    node = MemoryNode(lamports=10**9 + 5_120 + 10_000_000)
+    balances, funds = watch_wallet(node)
+    await balances.get_multiple_accounts([])
+    purchase = OrderTerms(OrderType.MARKET, SOL, make_other(2), 10**9, None, 50)
+    with pytest.raises(Rejected, match=r"0\.00203928 SOL are missing"):
+        await funds.require(purchase, POOL)
+    node.others[2] = 0
+    await funds.require(purchase, POOL)
+
+
+async def test_many_tokens_that_are_not_listed_are_read_in_several_requests() -> None:
+    node = MemoryNode(others={number: number for number in range(1, 200)})
+    balances, funds = watch_wallet(node)
+    tokens = [make_other(number) for number in range(1, 200)]
+    free = await funds.read_free([*tokens, USDC])
+    assert [free.measure(token, USDC) for token in tokens] == [*range(1, 200)]
+    assert free.measure(USDC, SOL) == 10**9
+    assert max(node.requests) <= 100
+    funds.mark_changed()
+    await balances.get_multiple_accounts(POOL_KEYS[:3])
+    assert node.requests[-1] == 3 + len(KNOWN_TOKENS) + 2 * OTHERS_READ_MAX
+    last = tokens[-1]
+    node.others[199] = 1
+    node.requests.clear()
+    assert (await funds.read_free([last])).measure(last, USDC) == 1
+    assert len(node.requests) == 1
+
+
+async def test_those_who_wait_for_a_reading_have_their_tokens_in_it() -> None:
+    node = MemoryNode(others={number: number for number in range(1, 100)})
+    _, funds = watch_wallet(node)
+
+    async def read(number: int) -> int:
+        token = make_other(number)
+        return (await funds.read_free([token])).measure(token, USDC)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(read(number)) for number in range(1, 100)]
+    assert [task.result() for task in tasks] == [*range(1, 100)]

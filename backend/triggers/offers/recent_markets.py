@@ -14,8 +14,10 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import NO_POOL_CODE, EngineError
+from backend.routing.route import MissingQuote
+from backend.routing.router import Router
 from backend.runtime.background import shield
-from backend.triggers.markets import Pair, PoolSource, are_final
+from backend.triggers.markets import Pair, are_final
 from backend.triggers.pool_market import PoolMarket
 from backend.venues.venue import Pool
 
@@ -41,7 +43,7 @@ class _Read:
 class RecentMarkets:
     """Markets that are at most ``age_max_s`` old."""
 
-    def __init__(self, router: PoolSource, *, age_max_s: float) -> None:
+    def __init__(self, router: Router, *, age_max_s: float) -> None:
         self._router = router
         self._age_max_s = age_max_s
         self._reads: OrderedDict[Pair, _Read] = OrderedDict()
@@ -113,15 +115,18 @@ class RecentMarkets:
 
     async def _read_pools(self, reads: dict[Pair, _Read]) -> None:
         try:
-            found = await self._router.read_pools(list(reads))
-            for read, (pools, missing) in zip(reads.values(), found, strict=True):
+            found = await self._find_pools(list(reads))
+            for (pair, read), (pools, missing) in zip(reads.items(), found, strict=True):
                 read.pools = pools
                 if pools:
                     read.has_pool = True
-                elif read.has_pool is None and all(
-                    each.error.code == NO_POOL_CODE for each in missing
+                elif (
+                    read.has_pool is None
+                    and are_final(missing)
+                    and all(each.error.code == NO_POOL_CODE for each in missing)
                 ):
                     read.has_pool = False
+                    self._router.look_again(*pair)  # the next one who asks may find it
                 read.is_complete = are_final(missing)
         except EngineError:
             pass  # too many reads wait: nothing of these is known
@@ -129,6 +134,22 @@ class RecentMarkets:
             for read in reads.values():
                 read.ended_at = asyncio.get_running_loop().time()
                 read.ended.set_result(None)
+
+    async def _find_pools(
+        self, pairs: Sequence[Pair]
+    ) -> Sequence[tuple[Sequence[Pool], Sequence[MissingQuote]]]:
+        """The pools of each pair; those of a pair that has none, once it is known which it has."""
+        found = await self._router.read_pools(pairs)
+        unsure = [
+            pair
+            for pair, (pools, missing) in zip(pairs, found, strict=True)
+            if not pools and not are_final(missing)
+        ]
+        if not unsure:
+            return found
+        await self._router.await_pools(unsure)
+        again = dict(zip(unsure, await self._router.read_pools(unsure), strict=True))
+        return [again.get(pair, earlier) for pair, earlier in zip(pairs, found, strict=True)]
 
 
 def _to_pair(direction: Pair) -> Pair:
