@@ -142,13 +142,7 @@ BAD_ORDERS = {
         '{"tokenIn":"So11111111111111111111111111111111111112","tokenOut":"USDC","amount":1}',
         "tokenIn",
         "did you mean So11111111111111111111111111111111111111112",
-        "unknown_token",
-    ),
-    "unknown mint": BadOrder(
-        f'{{"tokenIn":"{"4" * 44}","tokenOut":"USDC","amount":1}}',
-        "tokenIn",
-        "no pool is known",
-        "unknown_token",
+        "invalid_mint",
     ),
     "mint that is none": BadOrder(
         f'{{"tokenIn":"{"0" * 44}","tokenOut":"USDC","amount":1}}',

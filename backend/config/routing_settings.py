@@ -81,7 +81,7 @@ def check_hop_tokens(setting: str | Sequence[str]) -> tuple[str, ...]:
     registry, symbols = TokenRegistry(), []
     for number, entry in enumerate(entries, start=1):
         try:
-            symbols.append(registry.find_listed(entry.strip(), "hop_tokens").symbol)
+            symbols.append(registry.find(entry.strip(), "hop_tokens").symbol)
         except InvalidInput as error:
             raise ValueError(f"entry {number}: {error.reason}") from None
     return tuple(dict.fromkeys(symbols))

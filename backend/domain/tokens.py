@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
@@ -23,7 +24,13 @@ TOKEN_ALIASES: Mapping[str, Token] = {"ETH": WETH, "BTC": WBTC, "WSOL": SOL}
 """Other symbols of known tokens: on this chain ether and bitcoin exist in their wrapped form only,
 by the bridge Wormhole, and SOL is traded in its wrapped form."""
 
-_ADDRESS_MIN = 32
+INVALID_MINT_CODE: Final = "invalid_mint"
+ADDED_MAX: Final = 100_000
+"""Most tokens that a process keeps in mind beside the listed ones: some 50 MB."""
+
+SYMBOL_LENGTH_MAX: Final = 31
+"""A longer name is that of a mint, right or wrong."""
+_ADDRESS_MIN = SYMBOL_LENGTH_MAX + 1
 _ADDRESS_MAX = 44
 _BASE58_LETTERS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58 = frozenset(_BASE58_LETTERS)
@@ -33,11 +40,13 @@ _ADDRESS_BYTES = 32
 class TokenRegistry:
     """Tokens with lookup by symbol or alias (case-insensitive), or by mint.
 
-    Those that it was made with are *listed*: every order may name them. Orders for new pools may
-    also name a token by its mint alone; what is known of these is added when it was read.
+    Those that it was made with are *listed*. Every other token is named by its mint alone; what is
+    known of these is added when it was read, and the oldest of more than ``added_max`` is dropped.
     """
 
-    def __init__(self, tokens: Iterable[Token] = KNOWN_TOKENS) -> None:
+    def __init__(
+        self, tokens: Iterable[Token] = KNOWN_TOKENS, *, added_max: int = ADDED_MAX
+    ) -> None:
         self._all = tuple(tokens)
         self._by_symbol = {
             **{alias: token for alias, token in TOKEN_ALIASES.items() if token in self._all},
@@ -45,6 +54,7 @@ class TokenRegistry:
         }
         self._by_mint = {t.mint: t for t in self._all}
         self._added: dict[str, Token] = {}
+        self._added_max = added_max
 
     def __iter__(self) -> Iterator[Token]:
         """The tokens that are listed."""
@@ -59,29 +69,40 @@ class TokenRegistry:
     def add(self, tokens: Iterable[Token]) -> None:
         """Add tokens that only their mint names."""
         self._added.update((token.mint, token) for token in tokens)
+        while len(self._added) > self._added_max:
+            del self._added[next(iter(self._added))]
 
     def find(self, name: str, field: str) -> Token:
-        """Find the token that ``field`` names; raises ``InvalidInput`` if there is none."""
-        return self._added.get(name) or self.find_listed(name, field)
-
-    def find_listed(self, name: str, field: str) -> Token:
-        """Find a listed token that the client named in ``field``; raises ``InvalidInput``."""
-        token = self._by_symbol.get(name.upper()) or self._by_mint.get(name)
+        """Find the token that ``field`` names; raises ``InvalidInput`` if none is known by it."""
+        token = (
+            self._by_symbol.get(name.upper()) or self._by_mint.get(name) or self._added.get(name)
+        )
         if token is not None:
             return token
         if len(name) < _ADDRESS_MIN:
             known = ", ".join(t.symbol for t in self._all)
-            reason = f"unknown token {name[:16]!r}; known are {known}"
+            reason = f"unknown token {name[:16]!r}; known are {known}, and every mint address"
             raise InvalidInput(
                 field, add_suggestion(reason, name, self._by_symbol), "unknown_token"
             )
-        reason, code = f"no pool is known for the mint {name}", "unknown_token"
-        if not is_address(name):
-            reason, code = "is not a mint address (32 bytes in base58)", "invalid_mint"
+        if is_public_key(name):
+            raise InvalidInput(field, f"no token is known by the mint {name}", "unknown_token")
+        reason = self.suggest_mint("is not a mint address (32 bytes in base58)", name)
+        raise InvalidInput(field, reason, INVALID_MINT_CODE)
+
+    def find_name(self, name: str, field: str) -> str:
+        """Find the name by which orders have a token: its symbol, or the mint of one not listed.
+
+        Raises ``InvalidInput`` if no order can have it.
+        """
+        return name if is_public_key(name) and name not in self else self.find(name, field).symbol
+
+    def suggest_mint(self, reason: str, name: str) -> str:
+        """A reason with the listed token behind it whose mint a wrong one may be meant to be."""
         mint = suggest_name(name, self._by_mint)
-        if mint is not None:
-            reason = f"{reason}: did you mean {mint}, which is {self._by_mint[mint].symbol}?"
-        raise InvalidInput(field, reason, code)
+        if mint is None:
+            return reason
+        return f"{reason}: did you mean {mint}, which is {self._by_mint[mint].symbol}?"
 
 
 def is_address(name: str) -> bool:

@@ -71,7 +71,7 @@ def build_router(
     )
     listed = TokenRegistry()
     hops = HopPreferences(
-        [listed.find_listed(symbol, "hop_tokens") for symbol in settings.hop_tokens],
+        [listed.find(symbol, "hop_tokens") for symbol in settings.hop_tokens],
         settings.route_hops_max,
         settings.hop_impact_min_bps,
     )

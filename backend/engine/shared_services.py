@@ -207,8 +207,8 @@ async def _open_subscriptions(
 def _build_launches(settings: Settings, pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
     tokens, preferences = TokenRegistry(), read_pool_preferences(settings)
     finder = _build_finder(DEFAULT_VENUES, pool, rpc, preferences)
-    mints, reader = Mints(pool, rpc, tokens), LaunchedPoolReader(rpc)
-    return LaunchServices(tokens, mints, finder, reader, preferences)
+    mints = Mints(pool, rpc, tokens, timeout_s=settings.quote_timeout_s)
+    return LaunchServices(tokens, mints, finder, LaunchedPoolReader(rpc), preferences)
 
 
 def _build_finder(

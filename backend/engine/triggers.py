@@ -58,7 +58,7 @@ def build_watcher(
     launches = _build_launches(settings, shared, orders, jobs, markets)
     holder = ShardHolder(shards, new_id())
     watched = WatchedOrders(shared.tokens, [placer, launches])
-    peaks = MarketPeaks(shared.pool)
+    peaks = MarketPeaks(shared.pool, shared.tokens)
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
     lease_s = settings.trigger_lease_s
     releases = Releases(orders, jobs, on_point)

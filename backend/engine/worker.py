@@ -148,8 +148,7 @@ def _prefetch_pair(
 ) -> None:
     """Prefetch the pools of the tokens that a job's label names."""
     with suppress(Rejected):  # the label is a hint: it may name anything
-        find = tokens.find_listed  # of the others nobody knows which pool it will be
-        prefetch(find(token_in, "token_in"), find(token_out, "token_out"))
+        prefetch(tokens.find(token_in, "token_in"), tokens.find(token_out, "token_out"))
 
 
 def _build_stores(settings: Settings, shared: SharedServices) -> tuple[LeaseStore, Journal]:

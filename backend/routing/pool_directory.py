@@ -15,7 +15,7 @@ from backend.routing.quote_choice import MissingQuote
 from backend.venues.venue import Pool, Venue
 
 PAIRS_MAX: Final = 4_096
-"""Most pairs whose pools are remembered; those that were asked for last."""
+"""Most pairs whose pools are remembered, in both orders; those that were looked at last."""
 
 PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
 """Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
@@ -24,7 +24,7 @@ PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
 class PairPools(NamedTuple):
     """The pools of a pair that are quoted, and how many others there are that swap.
 
-    ``judged`` ends when the pools are known that were found before; ``None`` if they are.
+    ``judged`` ends when pools are known, or it is known that there are none; ``None`` if they are.
     """
 
     quoted: Sequence[FoundPool]
@@ -69,7 +69,7 @@ class PairRead(NamedTuple):
 
     def has_none(self, allowed: RouteConstraints | None) -> bool:
         """Whether there is certainly no pool that is allowed, not even one that does not trade."""
-        if self.select_pools(allowed) or not (self.is_settled or allowed is None):
+        if self.select_pools(allowed) or not self.is_settled:
             return False
         return all(
             each.error.code == NO_POOL_CODE

@@ -29,6 +29,8 @@ READ_BATCH_TARGET = 50
 READ_DELAY_MAX_S = 0.005
 """A read costs the same for one order as for a thousand, so under full load it waits this long."""
 
+POOLS_MAX: Final = 8_192
+"""Most pools of a venue that are remembered."""
 LACKED_MAX: Final = 24
 """Most accounts of a pool that are read because quotes lacked them."""
 LACKED_S: Final = 20.0
@@ -122,6 +124,8 @@ class PoolReader:
         if now - max(known_at) >= self._age_max_s > 0:
             with suppress(Unavailable):  # too much waits already
                 self._ahead[address] = now, self._reads.submit_nowait(address)
+                while len(self._ahead) > POOLS_MAX:
+                    del self._ahead[next(iter(self._ahead))]
 
     def _get_subscribed(self, address: Pubkey) -> Pool | None:
         if self._subscribed is None:
@@ -152,7 +156,9 @@ class PoolReader:
         for address, pool in pools.items():
             if not isinstance(pool, Exception):
                 self._recent[address] = now, pool
-        return [pools[address] for address in requests]
+        while len(self._accounts) > POOLS_MAX:
+            self._forget(next(iter(self._accounts)))
+        return [pools.get(address) or _describe_forgotten() for address in requests]
 
     async def _read_pools(self, addresses: Sequence[Pubkey]) -> dict[Pubkey, Pool | Exception]:
         unknown = [address for address in addresses if address not in self._accounts]
@@ -212,8 +218,19 @@ class PoolReader:
                     self._guesses[address] = self._venue.guess_accounts(address, {address: account})
                     self._accounts[address] = fixed
                 except EngineError as error:
+                    self._quoted.discard(address)
                     errors[address] = error
         return errors
+
+    def _forget(self, address: Pubkey) -> None:
+        """Forget a pool, whose accounts can be discovered again."""
+        self._quoted.discard(address)
+        for known in (self._accounts, self._guesses, self._lacked, self._recent):
+            known.pop(address, None)
+
+
+def _describe_forgotten() -> Unavailable:
+    return Unavailable("venue_timeout", "so many pools are quoted that this one was forgotten")
 
 
 def _follow(read: asyncio.Future[Pool]) -> asyncio.Future[Pool]:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from solders.pubkey import Pubkey
@@ -52,12 +53,12 @@ class _Pair:
     def __init__(self, mints: MintPair, pools: Sequence[FoundPool]) -> None:
         self.mints: Final = mints
         self.usable: dict[Pubkey, int] = {}
-        """The depth of each pool that swaps, by its address."""
+        """The depth of each pool that swaps, by its address; where none does, 0 of each pool."""
         self.looked_at = self.look_at = float("-inf")
         self.wanted = False
         """Whether it waits to be looked at."""
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Ends when the pools are known that were found before."""
+        """Ends when the pools are known that were found before, or of none all that there are."""
         self.pools = PairPools(pools, judged=self.judged)
         self.settled = False
         """Whether the last look was complete."""
@@ -96,7 +97,7 @@ class PoolRegistry:
         self._look_again_s = interval_s or float("inf")
         self._pinned: defaultdict[MintPair, list[FoundPool]] = defaultdict(list)
         self._pairs: dict[tuple[Pubkey, Pubkey], _Pair] = {}
-        self._queue: asyncio.Queue[_Pair] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Pair] = asyncio.Queue()  # of PAIRS_MAX at most
         self._is_listing = True
 
     def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
@@ -108,12 +109,15 @@ class PoolRegistry:
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Whether all pools of two mints are known, as far as the node lists them."""
-        return self._pairs[mint_a, mint_b].settled
+        pair = self._pairs.get((mint_a, mint_b))
+        return pair is not None and pair.settled
 
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Look at the pair again soon."""
         pair = self._pairs.get((mint_a, mint_b))
-        if pair and asyncio.get_running_loop().time() - pair.looked_at >= RETRY_S:
+        if pair is None or not self._has_choice(pair):
+            return
+        if asyncio.get_running_loop().time() - pair.looked_at >= RETRY_S:
             self._want(pair)
 
     async def run(self, read: PoolRead) -> None:
@@ -125,21 +129,25 @@ class PoolRegistry:
 
     def _add(self, mint_a: Pubkey, mint_b: Pubkey) -> _Pair:
         while len(self._pairs) >= PAIRS_MAX:
-            oldest = self._pairs.pop(next(iter(self._pairs)))
+            oldest = min(self._pairs.values(), key=attrgetter("looked_at"))
             self._pairs.pop(oldest.mints, None)
             self._pairs.pop(oldest.mints[::-1], None)
             self._finder.forget(oldest.mints)
         mints = sort_pair(mint_a, mint_b)
         pair = _Pair(mints, [*self._pinned[mints], *self._derive(mints)])
-        if not self._searches and not self._pinned[mints]:
-            pair.look_at = float("inf")  # there is nothing to choose between
+        if not self._has_choice(pair):
+            pair.look_at = float("inf")
             pair.end_first_look()
             pair.settled = True
         self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
         return pair
 
+    def _has_choice(self, pair: _Pair) -> bool:
+        """Whether a pair may have other pools than the default ones."""
+        return self._searches or bool(self._pinned[pair.mints])
+
     def _want(self, pair: _Pair) -> None:
-        if not pair.wanted:
+        if not pair.wanted and self._queue.qsize() < PAIRS_MAX:
             pair.wanted = True
             self._queue.put_nowait(pair)
 
@@ -168,7 +176,7 @@ class PoolRegistry:
             with suppress(Transient):  # what other processes have found is not necessary
                 await self._finder.load([pair.mints])
         is_complete = await self._judge(pair, read)
-        if is_complete:
+        if is_complete and any(pair.usable.values()):
             pair.end_first_look()
         if self._searches and await self._search(pair):
             is_complete = await self._judge(pair, read)
@@ -197,6 +205,7 @@ class PoolRegistry:
         known = {each.address: each for each in [*pinned, *self._finder.list_pools(pair.mints)]}
         reads = [(each, read(each.venue, each.address)) for each in known.values()]
         depths: dict[Pubkey, int] = {}
+        idle: list[Pubkey] = []
         is_complete = True
         for each, pool in reads:
             try:
@@ -205,10 +214,13 @@ class PoolRegistry:
                 continue
             except Transient:
                 depth, is_complete = pair.usable.get(each.address), False
-            if depth is not None:
+            if depth is None:
+                idle.append(each.address)
+            else:
                 depths[each.address] = depth
-        pair.usable = depths
-        chosen = self._choose(pair, [known[address] for address in depths])
+        # Pools of which none swaps say why: they are not open yet, or disabled.
+        pair.usable = depths or dict.fromkeys(idle, 0)
+        chosen = self._choose(pair, [known[address] for address in pair.usable])
         pair.pools = chosen._replace(judged=pair.pools.judged)
         observe_routing.pools_judged(pair.name, len(known), len(pair.pools.quoted))
         return is_complete

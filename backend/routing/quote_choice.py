@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.domain.amounts import BPS, ceil_div, compute_min_out, format_amount
-from backend.domain.errors import EngineError, Rejected, Transient, Unavailable
+from backend.domain.errors import NO_POOL_CODE, EngineError, Rejected, Transient, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Dex, Quote, best_quote
 
@@ -51,7 +51,10 @@ def choose_quote(
     if not quotes:
         if undecided:
             raise _build_undecided_error("venues_unavailable", join_reasons(missing), undecided)
-        raise Rejected(_get_common_code(missing), join_reasons(missing))
+        code = _get_common_code(missing)
+        raise Rejected(
+            code, describe_poolless(terms) if code == NO_POOL_CODE else join_reasons(missing)
+        )
     steep = select_steep(terms, quotes)
     if len(steep) == len(quotes):
         reason = _describe_impact(terms, steep)
@@ -73,6 +76,13 @@ def choose_quote(
             raise _build_undecided_error(MIN_OUT_CODE, reason, undecided)
         raise Rejected(MIN_OUT_CODE, reason)
     return chosen, max(floor, compute_min_out(chosen.amount_out, terms.slippage_bps))
+
+
+def describe_poolless(terms: OrderTerms) -> str:
+    """That there is no pool for an order, in a sentence."""
+    allowed = "" if terms.constraints is None else " that the order allows"
+    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
+    return f"no venue{allowed} has a pool of {pair}"
 
 
 def quotes_to_json(terms: OrderTerms, quotes: Sequence[Quote]) -> list[dict[str, object]]:

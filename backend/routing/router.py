@@ -42,6 +42,7 @@ QUOTE_READS_MAX: Final = 3
 """So often a pool is read again for a quote that lacks accounts."""
 _REFUSALS: Final = frozenset({"no_pool", "bad_pool", "pool_disabled", "not_open", "no_liquidity"})
 """The codes of a pool that may not be quoted for long."""
+_UNSETTLED: Final = ", as far as they are known yet"
 
 
 class Router:
@@ -146,6 +147,20 @@ class Router:
         reads = self._begin_reads(self._list_pools(token_a, token_b).quoted)
         return reads, self._directory.is_settled(*_find_mints(token_a, token_b))
 
+    async def await_pools(self, pairs: Sequence[tuple[Token, Token]]) -> None:
+        """Wait until the pools of some pairs are known, for as long as a quote does."""
+        waits = []
+        for pair in pairs:
+            judged = self._list_pools(*pair).judged
+            if judged is not None:
+                waits.append(judged)
+        if waits:
+            await asyncio.wait(waits, timeout=self._look_wait_s)
+
+    def look_again(self, token_a: Token, token_b: Token) -> None:
+        """Look soon for pools of two tokens, of which there was none."""
+        self._directory.report_refusal(*_find_mints(token_a, token_b))
+
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
         terms = self._with_cap(terms)
@@ -169,6 +184,8 @@ class Router:
                 observe.quote_failed(found.venue.dex, error.code, error.reason)
                 if error.code in _REFUSALS:
                     self._directory.report_refusal(*found.pair)
+        if not readable:
+            missing = _doubt(missing, is_settled=self._directory.is_settled(*mints))
         return Offers(
             terms,
             tuple(quotes),
@@ -204,7 +221,7 @@ class Router:
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
         if self._directory.is_settled(*mints):
             return Rejected(NO_POOL_CODE, reason)
-        return Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
+        return Unavailable(NO_POOL_CODE, f"{reason}{_UNSETTLED}")
 
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
         return self._directory.list_pools(*_find_mints(token_a, token_b))
@@ -267,4 +284,16 @@ async def _await_pools(
             pools.append(ReadPool(found.venue, await read))
         except EngineError as error:
             missing.append(_explain(found, error))
+    if not pools:
+        missing = _doubt(missing, is_settled=is_settled)
     return PairRead(pools, missing, is_settled)
+
+
+def _doubt(missing: Sequence[MissingQuote], *, is_settled: bool) -> list[MissingQuote]:
+    """Why no pool of two mints is there, which is not final while one may still be found."""
+    if is_settled or any(each.error.code != NO_POOL_CODE for each in missing):
+        return [*missing]
+    return [
+        replace(each, error=Unavailable(NO_POOL_CODE, f"{each.error.reason}{_UNSETTLED}"))
+        for each in missing
+    ]

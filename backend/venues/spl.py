@@ -147,6 +147,16 @@ _HARMLESS_EXTENSIONS = frozenset({3, 10, 12, 18, 19, 20, 21, 22, 23, 25})
 # Confidential transfer, its fee, its mint and burn, and the transfer hook are harmless as long as
 # their whole configuration is null.
 _HARMLESS_IF_NULL_EXTENSIONS = frozenset({4, 14, 16, 24})
+_REFUSED_EXTENSIONS = {
+    4: "confidential transfers",
+    _DEFAULT_STATE_EXTENSION: "accounts are frozen by default",
+    9: "not transferable",
+    14: "transfer hook",
+    16: "fees of confidential transfers",
+    24: "confidential minting and burning",
+    _PAUSABLE_EXTENSION: "paused",
+}
+"""What the extensions do that are refused, as far as they are known."""
 _STATE_FROZEN = 2
 _PAUSED_OFFSET = 32
 _EXTENSIONS_OFFSET = 166
@@ -171,8 +181,13 @@ def read_transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> Tran
             config = _FEE_CONFIG.read(value)
             fee = _FEE.read(value[98:] if epoch >= config.newer_from else value[80:])
         elif not _is_harmless(kind, value):
-            raise Rejected("unsupported_mint", f"the mint {mint} uses the extension {kind}")
+            raise Rejected("unsupported_mint", f"the mint {mint} {_describe_extension(kind)}")
     return fee
+
+
+def _describe_extension(kind: int) -> str:
+    name = _REFUSED_EXTENSIONS.get(kind, "not known here")
+    return f"uses the extension {kind} ({name}), with which what a transfer brings is not certain"
 
 
 def _is_harmless(kind: int, value: bytes) -> bool:

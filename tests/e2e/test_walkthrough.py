@@ -119,5 +119,7 @@ async def test_the_requests_of_the_readme_do_what_it_says(data_dir: Path) -> Non
         assert pool["mint"] == token["mint"]
         bought = await walk.follow(sniper["orderId"])
         assert (bought["status"], bought["dex"]) == ("confirmed", "raydium")
+        sold = await walk.follow((await walk.send())["orderId"])
+        assert (sold["status"], sold["tokenIn"]) == ("confirmed", token["mint"])
         timer = await walk.send()
         assert (timer["seconds"], type(timer["triggerTime"])) == (60, str)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
-from backend.domain.amounts import floor_div
+from backend.domain.amounts import Token, floor_div
 from backend.domain.tokens import SOL
 from backend.store.waiting.share_releases import InFlightOrder, MetShare
 from backend.triggers.shares import share_sales
@@ -227,7 +227,7 @@ async def test_while_the_balances_cannot_be_read_it_waits_and_then_sells(
 
 
 class _Unreadable:
-    async def read_free(self) -> share_sales.FreeFunds:
+    async def read_free(self, tokens: Iterable[Token] = ()) -> share_sales.FreeFunds:
         raise TimeoutError
 
 

@@ -47,6 +47,16 @@ def test_orders_match_the_fields() -> None:
         assert (order["minAmountOut"], order["type"]) == ("3", "market")
 
 
+def test_a_pasted_mint_is_a_token_as_any_other() -> None:
+    mint = "8opHzTAnfzRpPEx21XtnrVTX28YQuCpAjcn1PczScKh"
+    pair = f"{mint}/USDC"
+    for order in generate_orders(count="9", pairs=pair, side="sell", type="limit", limit="2"):
+        assert (order["tokenIn"], order["tokenOut"]) == (mint, "USDC")
+    form = plan.parse_form(DEFAULTS | {"pairs": pair, "side": "buy"}, NOW_MS)
+    for order in form.generate_orders({pair: Decimal(2)}.get):
+        assert (order["tokenIn"], order["tokenOut"]) == ("USDC", mint)
+
+
 def test_amounts_of_the_base_token_are_the_same_on_both_sides() -> None:
     orders = generate_orders(count="200", low="10", high="10")
     assert {order["amount"] for order in orders if order["tokenIn"] == "SOL"} == {"10.00"}

@@ -46,6 +46,34 @@ async def test_an_order_whose_pools_may_still_be_found_is_not_refused() -> None:
             await router.route(_ask(RouteConstraints(pools=(str(pool.address),))))
 
 
+async def test_the_first_order_of_a_pair_without_default_pools_waits_for_the_search() -> None:
+    node = MemoryNode([make_pool(1)])
+    async with run_registry(node) as (_, router):
+        assert (await router.route(TERMS)).quote.pool == str(node.pools[0].address)
+
+
+async def test_that_no_pool_is_there_is_final_once_the_node_was_asked() -> None:
+    node = MemoryNode(lists=False)
+    async with run_registry(node) as (_, router):
+        with pytest.raises(Rejected, match="no venue has a pool of SOL and USDC") as caught:
+            await router.route(TERMS)
+        assert caught.value.code == "no_pool"
+        [read] = await router.read_pools([(SOL, USDC)])
+        assert (read.read, {type(each.error) for each in read.missing}) == ([], {Rejected})
+        assert read.has_none(None)
+
+
+async def test_that_no_pool_is_there_is_not_final_while_the_node_was_not_asked() -> None:
+    node = MemoryNode([make_pool(1)])
+    async with run_registry(node) as (_, router):
+        [read] = await router.read_pools([(SOL, USDC)])
+        assert (read.read, {type(each.error) for each in read.missing}) == ([], {Unavailable})
+        assert not read.has_none(None)
+        await router.await_pools([(SOL, USDC)])
+        [read] = await router.read_pools([(SOL, USDC)])
+        assert [each.address for each in read.select_pools(None)] == [node.pools[0].address]
+
+
 async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
     pool = make_pool(1)
     node = MemoryNode([*make_default_pools(), pool], lists=False, is_down=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from solders.pubkey import Pubkey
+
 from backend.domain.quotes import Dex
+from backend.routing.pool_directory import PAIRS_MAX
 from backend.routing.pool_registry import QUOTED_MAX, PoolPreferences
 from backend.store.launches.found_pools import StoredPool
 from backend.venues import AMM_V4, CPMM, DAMM_V2, VENUES
@@ -144,4 +147,13 @@ async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
             while node.listings < listings + 3 * 2 * len(VENUES):
                 registry.list_pools(*MINTS)
                 await asyncio.sleep(0)
+        assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)
+
+
+async def test_pairs_that_are_asked_for_once_displace_none_that_is_looked_at() -> None:
+    node = MemoryNode([*make_default_pools(), make_pool(1)])
+    async with run_registry(node) as (registry, _):
+        await wait_for(registry, addresses(node.pools))
+        for number in range(PAIRS_MAX):
+            registry.list_pools(MINTS[0], Pubkey(number.to_bytes(32)))
         assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)

@@ -36,7 +36,7 @@ def test_a_pool_that_is_not_asked_for_makes_no_market_incomplete() -> None:
         ([READ, READ, ABSENT, CLOSED], METEORA, True, False),
         ([READ, READ, ABSENT, UNREADABLE], METEORA, True, False),
         ([UNREADABLE, CLOSED, ABSENT, ABSENT], METEORA, True, True),
-        ([ABSENT] * 4, None, False, True),
+        ([ABSENT] * 4, None, False, False),
         ([ABSENT, ABSENT, ABSENT, CLOSED], None, True, False),
     ],
 )

@@ -11,13 +11,20 @@ from solders.pubkey import Pubkey
 
 from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.token_accounts import derive_token_address
+from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.funds import WalletFunds
 from backend.routing.route import Route
-from backend.venues.spl import SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM, make_token_account
+from backend.venues.spl import (
+    SYSTEM_PROGRAM,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    derive_ata,
+    make_token_account,
+)
 from backend.venues.venue import Account, Pool
 from tests.pools import make_cpmm_pool
 
@@ -30,7 +37,8 @@ PURCHASE = OrderTerms(OrderType.MARKET, USDC, SOL, 10**6, None, 50)
 
 
 def make_route(terms: OrderTerms, pool: Pool = POOL) -> Route:
-    quote = POOL.quote(Pubkey.from_string(terms.token_in.mint), terms.amount_in)
+    mint_in = SOL.mint if terms.token_in == SOL else USDC.mint  # tokens that are not listed, too
+    quote = POOL.quote(Pubkey.from_string(mint_in), 10**6)
     return Route.of_pool(terms, (pool, quote), [quote], [], 1)
 
 
@@ -39,13 +47,17 @@ SALE_ROUTE, PURCHASE_ROUTE = make_route(SALE), make_route(PURCHASE)
 
 @dataclass
 class MemoryNode:
-    """A node that serves one wallet, and notes how many accounts each request asked for."""
+    """A node that serves one wallet, and notes how many accounts each request asked for.
+
+    ``others`` are what it holds of tokens that are not listed, by their number.
+    """
 
     lamports: int = 10**10
     usdc: int | None = 10**9
     slot: int = 7
     requests: list[int] = field(default_factory=list)
     error: Transient | None = None
+    others: dict[int, int] = field(default_factory=dict)
 
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey]
@@ -63,7 +75,20 @@ class MemoryNode:
         if self.usdc is not None:
             account = make_token_account(USDC_MINT, WALLET, self.usdc)
             accounts[derive_token_address(WALLET, USDC_MINT)] = account
+        for number, amount in self.others.items():
+            mint, program = make_mint(number), (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)[number % 2]
+            account = make_token_account(mint, WALLET, amount, program)
+            accounts[derive_ata(WALLET, mint, program)] = account
         return accounts
+
+
+def make_mint(number: int) -> Pubkey:
+    return Pubkey(bytes([3, number] + [0] * 30))
+
+
+def make_other(number: int) -> Token:
+    """A token that is not listed; those of an odd number are of Token-2022."""
+    return Token(str(make_mint(number)), str(make_mint(number)), 0)
 
 
 def watch_wallet(node: MemoryNode) -> tuple[WalletBalances, WalletFunds]:

@@ -50,7 +50,7 @@ def split_pair(name: str, side: str) -> tuple[str, str]:
     """
     base, slash, quote = name.strip().partition("/")
     if not (slash and base and quote) or base == quote:
-        raise ValueError("write a pair as BASE/QUOTE, such as SOL/USDC")
+        raise ValueError("write a pair as BASE/QUOTE, such as SOL/USDC: symbols or mints")
     return (base, quote) if side == "sell" else (quote, base)
 
 

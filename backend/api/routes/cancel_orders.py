@@ -103,8 +103,8 @@ def _read_query(request: Request, tokens: TokenRegistry) -> _CancelQuery:
         batch_id=query.read_one("batchId", parse_uuid),
         parent_id=query.read_one("parentId", parse_uuid),
         oco_group=query.read_one("ocoGroup", parse_uuid),
-        token_in=query.read_one("tokenIn", lambda name: tokens.find(name, "tokenIn").symbol),
-        token_out=query.read_one("tokenOut", lambda name: tokens.find(name, "tokenOut").symbol),
+        token_in=query.read_one("tokenIn", lambda name: tokens.find_name(name, "tokenIn")),
+        token_out=query.read_one("tokenOut", lambda name: tokens.find_name(name, "tokenOut")),
         type=query.read_one("type", enum_parser(OrderType)),
     )
     is_all = query.read_one("all", _parse_all)

@@ -20,6 +20,7 @@ from backend.api.routes.place_orders import (
     build_new_order,
     find_met_now,
     find_pool_errors,
+    find_sold,
     find_strict_errors,
     learn_mints,
     read_holdings,
@@ -28,7 +29,6 @@ from backend.api.routes.place_orders import (
 from backend.api.wire.groups.oco_labels import pair_orders
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import BATCH_VALUES_PER_ORDER_MAX, ORDER_VALUES_MAX, encode
-from backend.api.wire.order_types.amounts import names_share
 from backend.api.wire.problems import Problem, to_problem
 from backend.api.wire.request_schemas import OrderRequest, read_batch
 from backend.domain.errors import IdempotencyKeyReused, InvalidInput, Transient
@@ -74,7 +74,7 @@ async def place_batch(api: ApiContext, request: Request) -> Response:
 async def _parse_entries(api: ApiContext, raw: Sequence[object]) -> list[OrderRequest | Problem]:
     entries: list[OrderRequest | Problem] = []
     mints = await learn_mints(api, raw)
-    holdings = await read_holdings(api, has_share=any(map(names_share, raw)))
+    holdings = await read_holdings(api, find_sold(api, raw))
     for raw_order in raw:
         try:
             entries.append(read_order_request(api, raw_order, mints, holdings, is_of_batch=True))

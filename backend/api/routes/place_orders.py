@@ -6,14 +6,14 @@ Orders by POST and orders over a WebSocket take this same path.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from backend.api.context import ApiContext
 from backend.api.routes.parameters import read_idempotency_key
 from backend.api.routes.waiting.order_markets import (
-    describe_poolless,
+    build_poolless_error,
     find_met_price,
     find_poolless,
     judge_orders,
@@ -21,9 +21,10 @@ from backend.api.routes.waiting.order_markets import (
 from backend.api.wire.http import Request, Response, read_json_body
 from backend.api.wire.json import encode
 from backend.api.wire.order_types.amounts import NO_HOLDINGS, Holdings, names_share
-from backend.api.wire.order_types.sniper import list_mints
+from backend.api.wire.order_types.tokens import list_mints
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
 from backend.api.wire.request_schemas import NO_REFUSALS, OrderRequest, read_order
+from backend.domain.amounts import Token
 from backend.domain.conditions import Launch, PriceCondition
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
@@ -68,7 +69,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
     """Accept one order. Raises ``Problem`` or an engine's error; then nothing is stored."""
     services = api.services
     mints = await learn_mints(api, [raw])
-    holdings = await read_holdings(api, has_share=names_share(raw))
+    holdings = await read_holdings(api, find_sold(api, [raw]))
     order_request = read_order_request(api, raw, mints, holdings)
     order = build_new_order(api, request, order_request, key=read_idempotency_key(request))
     if order_request.refusal is not None and await services.intake.find_earlier(order) is None:
@@ -110,7 +111,7 @@ async def find_pool_errors(api: ApiContext, orders: Sequence[NewOrder]) -> dict[
         return {}
     poolless = await find_poolless(api, [each.terms for each in waiting])
     return {
-        order.id: invalid_fields([describe_poolless(order.terms)])
+        order.id: invalid_fields([build_poolless_error(order.terms)])
         for order, is_poolless in zip(waiting, poolless, strict=True)
         if is_poolless
     }
@@ -149,21 +150,30 @@ async def find_met_now(api: ApiContext, orders: Sequence[NewOrder]) -> dict[UUID
 
 
 async def learn_mints(api: ApiContext, raw: Sequence[object]) -> Mapping[str, Rejected]:
-    """Learn of the tokens that orders name by their mint alone; returns why some are refused.
+    """Learn of the tokens that unparsed orders name by their mint; returns why some are refused.
 
-    Raises ``Transient`` if the node cannot be reached.
+    Raises ``Transient`` if the node cannot be reached for one that no process knows yet.
     """
     names = list_mints(raw)
     return await api.services.mints.learn(names) if names else NO_REFUSALS
 
 
-async def read_holdings(api: ApiContext, *, has_share: bool) -> Holdings:
-    """Read what the wallet holds, if a share of that is sold."""
-    if not has_share:
+def find_sold(api: ApiContext, raw: Sequence[object]) -> set[Token] | None:
+    """The tokens of those of some unparsed orders that sell a share; ``None`` if none does."""
+    shares = [order for order in raw if names_share(order)]
+    if not shares:
+        return None
+    tokens = api.services.tokens
+    return {tokens.find(name, "token") for name in list_mints(shares) if name in tokens}
+
+
+async def read_holdings(api: ApiContext, sold: Collection[Token] | None) -> Holdings:
+    """Read what the wallet holds, if a share of that is sold, also of tokens not listed."""
+    if sold is None:
         return NO_HOLDINGS
     try:
         async with asyncio.timeout(api.services.settings.quote_timeout_s):
-            funds = await api.services.holdings.read_free()
+            funds = await api.services.holdings.read_free(sold)
     except (EngineError, TimeoutError) as error:
         cause = error.reason if isinstance(error, EngineError) else "the node does not answer"
         reason = f"what the wallet holds, of which this is a share, cannot be read now: {cause}"

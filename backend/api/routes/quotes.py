@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.api.context import ApiContext
+from backend.api.routes.place_orders import learn_mints
 from backend.api.wire.http import Request, Response, json_response, read_json_body
 from backend.api.wire.problems import to_problem
 from backend.api.wire.request_schemas import read_quote
@@ -17,11 +18,13 @@ async def get_quotes(api: ApiContext, request: Request) -> Response:
     Where an order would be refused, the problem of that, with the quotes that there are.
     """
     services, settings = api.services, api.services.settings
+    raw = read_json_body(request)
     terms = read_quote(
-        read_json_body(request),
+        raw,
         services.tokens,
         settings.slippage_bps,
         settings.max_price_impact_bps,
+        await learn_mints(api, [raw]),
     )
     offers = await services.router.collect_offers(terms)
     try:

@@ -90,7 +90,14 @@ BasisPoints = Annotated[int, Field(strict=True, ge=0, le=BPS), BeforeValidator(i
 Flag = Annotated[bool, Field(strict=True)]
 TokenName = Annotated[
     str,
-    Field(strict=True, description="A symbol in any case, or a mint address.", examples=["SOL"]),
+    Field(
+        strict=True,
+        description="The symbol of a listed token in any case, or any mint address: one that is not"
+        " listed is read from the chain, and refused with `invalid_mint` if it is none, or with"
+        " `unsupported_mint` if it has an extension, such as a transfer hook, with which what a"
+        " transfer brings is not certain. Transfer fees are part of quotes.",
+        examples=["SOL"],
+    ),
 ]
 _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     "$ref": "#/components/schemas/OrderType",
@@ -101,7 +108,7 @@ _ORDER_TYPE_SCHEMA: Final[dict[str, object]] = {
     " has fallen by `trailBps`; `twap` is executed in `slices`, one each `intervalS` seconds, which"
     " are orders of their own: at the market, or at `limitPrice` where it is given; `sniper` buys"
     " at the market once a pool of the pair exists, is open and passes the guards that it names,"
-    " such as `minLiquidity`: either token may be any mint. Whatever else waits is refused with 422"
+    " such as `minLiquidity`. Whatever else waits is refused with 422"
     " `no_pool` if no venue has a pool of the pair, as far as the node tells within a moment.",
 }
 OrderTypeName = Annotated[str, Field(strict=True, json_schema_extra=_ORDER_TYPE_SCHEMA)]

@@ -167,16 +167,14 @@ def read_order(
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
     ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market,
-    ``refused_mints`` say why a sniper cannot trade the tokens with these mints; what an order sells
-    of a share is estimated by ``holdings``. Only an order of a batch can be in a group. Raises
+    ``refused_mints`` say why the tokens with these mints cannot be traded; what an order sells of a
+    share is estimated by ``holdings``. Only an order of a batch can be in a group. Raises
     ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
     kind = _resolve_type(body, errors)
-    find = tokens.find_listed
-    if kind is OrderType.SNIPER:
-        find = partial(find_token, tokens, refused_mints)
+    find = partial(find_token, tokens, refused_mints)
     terms = _resolve_terms(body, find, (slippage_bps, max_price_impact_bps), errors)
     terms = resolve_share(body, kind, terms, holdings, errors)
     time_in_force, expires_at = resolve_time_in_force(body, kind, errors)
@@ -207,12 +205,14 @@ def read_quote(
     tokens: TokenRegistry,
     slippage_bps: int,
     max_price_impact_bps: int | None = None,
+    refused_mints: Mapping[str, Rejected] = NO_REFUSALS,
 ) -> OrderTerms:
-    """Parse the swap of a quote request. Raises as ``read_order`` does."""
+    """Parse the swap of a quote request, by the arguments of ``read_order``; raises as it does."""
     errors: list[FieldError] = []
     body, written_names = validate_fields(SwapBody, raw, errors)
     errors = replace_reasons(errors, ORDER_FIELDS, _OF_ORDERS)
-    terms = _resolve_terms(body, tokens.find_listed, (slippage_bps, max_price_impact_bps), errors)
+    find = partial(find_token, tokens, refused_mints)
+    terms = _resolve_terms(body, find, (slippage_bps, max_price_impact_bps), errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     return terms

@@ -6,7 +6,7 @@ an order that passes may still fail: the chain has the last word.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,26 +97,31 @@ class WalletFunds:
         self._fee = fee_lamports
         self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
 
-    async def read_free(self) -> FreeFunds:
-        """Read the balances now. Raises ``Transient`` or ``Rejected``."""
-        return FreeFunds(await self._read(), self._fee, self._reserve)
+    async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
+        """Read the balances now, with those of ``tokens``. Raises ``Transient`` or ``Rejected``."""
+        return FreeFunds(await self._balances.refresh(tokens), self._fee, self._reserve)
 
     def may_lack(self, terms: OrderTerms, route: Route) -> bool:
         """Whether the wallet seems to lack what a route takes, by the balances last read."""
         balances = self._balances.latest
-        return balances is not None and bool(self._list_shortages(terms, route, balances, ()))
+        if balances is None:
+            return False
+        if not (self._balances.knows(terms.token_in) and self._balances.knows(terms.token_out)):
+            return True
+        return bool(self._list_shortages(terms, route, balances, ()))
 
     async def require(self, terms: OrderTerms, route: Route) -> None:
         """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
 
         Raises ``Transient`` if they cannot be read.
         """
-        balances = await self._read()
+        balances = await self._balances.refresh((terms.token_in, terms.token_out))
         unknown = {
             token.mint
             for leg in route.legs
             for token in (leg.token_in, leg.token_out)
-            if leg.pool.token_program(Pubkey.from_string(token.mint)) != TOKEN_PROGRAM
+            if self._balances.lists(token)
+            and leg.pool.token_program(Pubkey.from_string(token.mint)) != TOKEN_PROGRAM
         }
         if shortages := self._list_shortages(terms, route, balances, unknown):
             raise Rejected("insufficient_funds", "; ".join(shortages))
@@ -124,12 +129,6 @@ class WalletFunds:
     def mark_changed(self) -> None:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
-
-    async def _read(self) -> Balances:
-        await self._balances.refresh()
-        balances = self._balances.latest
-        assert balances is not None, "they have just been read"
-        return balances
 
     def _list_shortages(
         self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]

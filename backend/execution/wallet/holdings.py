@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from solders.pubkey import Pubkey
 
+from backend.domain.amounts import Token
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
 from backend.execution.wallet.balances import WalletBalances
@@ -40,8 +42,8 @@ class WalletHoldings:
             self._balances, fee_lamports=fee_lamports, reserve_lamports=reserve_lamports
         )
 
-    async def read_free(self) -> FreeFunds:
-        """What can be sold, by balances that are read now.
+    async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
+        """What can be sold of listed tokens and of ``tokens``, by balances that are read now.
 
         Raises ``Transient``, and ``Rejected`` where the node refuses to tell them.
         """
@@ -52,4 +54,4 @@ class WalletHoldings:
         if address != self._address:
             self._balances.watch(Pubkey.from_string(address), self._tokens)
             self._address = address
-        return await self._funds.read_free()
+        return await self._funds.read_free(tokens)

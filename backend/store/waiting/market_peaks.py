@@ -20,7 +20,9 @@ from backend.domain.route_constraints import (
     decode_constraints,
     encode_constraints,
 )
+from backend.domain.tokens import TokenRegistry
 from backend.store.database import DatabasePool, fetch_repeating
+from backend.store.launches.tokens import list_token_names, load_tokens
 
 _LOAD: Final = """ -- load peaks
 SELECT token_in, token_out, peaks, best, best_at, now() AS at, NULL AS route_constraints
@@ -139,14 +141,21 @@ class StoredText(NamedTuple):
 
 
 class MarketPeaks:
-    """Stores and loads peaks. Every method but ``find`` raises ``DATABASE_ERRORS``."""
+    """Stores and loads peaks. Every method but ``find`` raises ``DATABASE_ERRORS``.
 
-    def __init__(self, pool: DatabasePool) -> None:
+    ``tokens`` gets to know the tokens of all peaks that are loaded.
+    """
+
+    def __init__(self, pool: DatabasePool, tokens: TokenRegistry | None = None) -> None:
         self._pool = pool
+        self._tokens = tokens
 
     async def load(self, shards: Sequence[int]) -> list[StoredPeaks]:
         """The peaks of all pairs of some shards."""
-        return _parse(await fetch_repeating(self._pool, _LOAD, shards))
+        rows = await fetch_repeating(self._pool, _LOAD, shards)
+        if self._tokens is not None:
+            await load_tokens(self._pool, self._tokens, list_token_names(rows))
+        return _parse(rows)
 
     async def find(self, keys: Collection[PeaksKey]) -> list[StoredPeaks]:
         """The peaks of some directions, and of these over all pools.

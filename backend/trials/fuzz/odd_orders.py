@@ -5,11 +5,24 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
+from backend.domain.tokens import SOL
+from backend.simulator.market.mints import FEE_TOKEN
+from backend.venues.spl import SYSTEM_PROGRAM, TOKEN_PROGRAM
+
 Json = dict[str, Any]
 
 SOON, FAR, PAST = "2030-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z"
 _EXPIRY: Final = {"timeInForce": "gtd", "expiresAt": SOON}
 _TOKENS: Final = ("SOL", "USDC", "USDT", "JUP", "BONK", "RAY", "WETH", "WBTC", "eth", "sol")
+
+MINTS: Final = (
+    "8opHzTAnfzRpPEx21XtnrVTX28YQuCpAjcn1PczScKh",
+    str(SYSTEM_PROGRAM),
+    str(TOKEN_PROGRAM),
+    SOL.mint,
+    FEE_TOKEN.mint,
+)
+"""Mints, and addresses that are none: of nothing, and of programs."""
 
 TEMPLATES: Final[tuple[Json, ...]] = (
     {},
@@ -66,6 +79,7 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
     *("MARKET", "oco", "gtc", "gtd", "ioc", "fok", "GTD", "tokenIn", "tokenOut", "raydium"),
     *(SOON, FAR, PAST, "2030-02-30T00:00:00Z", "2030-01-01", "2030-01-01T00:00:00+14:00", "now"),
     *("SOL", "DOGE", "So11111111111111111111111111111111111111112", "1" * 44, "0" * 44),
+    *MINTS,
     *("01a20172-0000-7000-8000-000000000000", "all", "50%", "100%", "0%", "-5%", 49, 50, 5_001),
     *(9_999, 10_000, 10_001, 86_400, 86_401, 1_000, 1_001, -(2**63), 2**63 - 1, 2**31),
 )
@@ -74,6 +88,8 @@ ODD_VALUES: Final[tuple[Any, ...]] = (
 def draw_order(random: Random, name: str) -> Any:
     """Draw an order, valid or not; ``name`` is its client order id, if it has one."""
     token_in, token_out = random.sample(_TOKENS, 2)
+    if random.random() < 0.1:
+        token_out = random.choice(MINTS)
     order: Json = {
         "tokenIn": token_in,
         "tokenOut": token_out,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from backend.domain.amounts import Token
@@ -16,8 +16,9 @@ from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.route_constraints import RouteConstraints, select_pool_constraints
 from backend.routing.pool_directory import PairRead
+from backend.routing.router import Router
 from backend.runtime.background import shield
-from backend.triggers.markets import Pair, PoolSource, build_market
+from backend.triggers.markets import Pair, build_market
 from backend.triggers.pool_market import PoolMarket
 
 PAIRS_MAX: Final = 256
@@ -74,7 +75,7 @@ class _Read:
 class RecentMarkets:
     """Markets that are at most ``age_max_s`` old."""
 
-    def __init__(self, router: PoolSource, *, age_max_s: float) -> None:
+    def __init__(self, router: Router, *, age_max_s: float) -> None:
         self._router = router
         self._age_max_s = age_max_s
         self._reads: OrderedDict[Pair, _Read] = OrderedDict()
@@ -142,16 +143,31 @@ class RecentMarkets:
 
     async def _read_pools(self, reads: dict[Pair, _Read]) -> None:
         try:
-            found = await self._router.read_pools(list(reads))
-            for read, pair_read in zip(reads.values(), found, strict=True):
+            found = await self._find_pools(list(reads))
+            for (pair, read), pair_read in zip(reads.items(), found, strict=True):
                 read.found = pair_read
                 if pair_read.read:
                     read.has_pool = True
                 elif read.has_pool is None and pair_read.has_none(None):
                     read.has_pool = False
+                    self._router.look_again(*pair)  # the next one who asks may find it
         except EngineError:
             pass  # too many reads wait: nothing of these is known
         finally:
             for read in reads.values():
                 read.ended_at = asyncio.get_running_loop().time()
                 read.ended.set_result(None)
+
+    async def _find_pools(self, pairs: Sequence[Pair]) -> Sequence[PairRead]:
+        """The pools of each pair; those of a pair that has none, once it is known which it has."""
+        found = await self._router.read_pools(pairs)
+        unsure = [
+            pair
+            for pair, read in zip(pairs, found, strict=True)
+            if not read.read and not read.is_settled
+        ]
+        if not unsure:
+            return found
+        await self._router.await_pools(unsure)
+        again = dict(zip(unsure, await self._router.read_pools(unsure), strict=True))
+        return [again.get(pair, earlier) for pair, earlier in zip(pairs, found, strict=True)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
@@ -72,8 +72,8 @@ class FreeFunds(Protocol):
 class FundsReader(Protocol):
     """Reads what the wallet holds."""
 
-    async def read_free(self) -> FreeFunds:
-        """Read the balances now. Raises ``EngineError``."""
+    async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
+        """Read the balances now, with those of ``tokens``. Raises ``EngineError``."""
         ...
 
 
@@ -148,7 +148,7 @@ class ShareSales:
         if not shares:
             return
         async with asyncio.timeout(OBSERVED_S_MAX):
-            funds = await self._funds.read_free()
+            funds = await self._funds.read_free(_list_tokens(watched for _, watched in shares))
         estimates = [
             estimate
             for order, watched in shares
@@ -166,7 +166,9 @@ class ShareSales:
         try:
             earlier = await self._store.read_in_flight()
             async with asyncio.timeout(OBSERVED_S_MAX):
-                funds = await self._funds.read_free()
+                funds = await self._funds.read_free(
+                    _list_tokens(each.met.watched for each in taken)
+                )
             now = monotonic()
             met = [each.met for each in taken if now - each.read_at < OBSERVED_S_MAX]
             resolved = _Resolved([], [], [])
@@ -193,6 +195,10 @@ class ShareSales:
         until = asyncio.get_running_loop().time() + seconds
         for each in met:
             self._watched.cool_down(each.order.order.id, each.order.order.seq, until)
+
+
+def _list_tokens(orders: Iterable[Watched]) -> list[Token]:
+    return [token for direction in {each.direction for each in orders} for token in direction]
 
 
 def _resolve(met: Sequence[Met], in_flight: Sequence[InFlightOrder], funds: FreeFunds) -> _Resolved:

@@ -96,7 +96,8 @@ async def _build_amendment(
     """The amendment of an order as it is. Raises ``Problem`` (422, 409) and ``Transient``."""
     before = read_terms(api, record)
     is_following = record.high_water is not None
-    holdings = await read_holdings(api, has_share=request.sells_share)
+    sold = {before.token_in, before.token_out} if request.sells_share else None
+    holdings = await read_holdings(api, sold)
     terms = request.apply(
         before, holdings, is_triggered=record.is_triggered, is_following=is_following
     )

@@ -19,6 +19,7 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderTerms
 from backend.domain.prices import PriceRatio
 from backend.domain.route_constraints import constraints_to_json, select_pool_constraints
+from backend.routing.quote_choice import describe_poolless
 from backend.store.waiting.amendments import HighWaterMark
 from backend.store.waiting.market_peaks import PeaksKey, StoredPeaks
 from backend.triggers.best_markets import find_best_price
@@ -70,7 +71,7 @@ async def show_markets(
         market, known = markets.get(key), stored.get(key, _NOTHING_STORED)
         shown[record.id] = _show(record, terms[record.id], market, known)
         if key in poolless:
-            reason = describe_poolless(terms[record.id]).reason
+            reason = build_poolless_error(terms[record.id]).reason
             shown[record.id]["lastError"] = f"{NO_POOL_CODE}: {reason}"
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
@@ -101,14 +102,14 @@ async def find_poolless(api: ApiContext, orders: Sequence[OrderTerms]) -> list[b
     return [key in poolless for key in keys]
 
 
-def describe_poolless(terms: OrderTerms) -> FieldError:
+def build_poolless_error(terms: OrderTerms) -> FieldError:
     """Why an order that may use no pool waits for nothing, and the field that says so."""
-    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
     if select_pool_constraints(terms.constraints) is None:
-        reason = f"no venue has a pool of {pair}, and only a sniper order waits for one"
+        reason = f"{describe_poolless(terms)}, and only a sniper order waits for one"
         return FieldError("tokenOut", NO_POOL_CODE, reason)
     asked = constraints_to_json(terms.constraints)
     field = next(name for name in ("pools", "dexes", "excludeDexes") if name in asked)
+    pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
     reason = f"none of the pools of {pair} that are quoted is one that the order may use"
     return FieldError(field, NO_POOL_CODE, reason)
 

@@ -1,8 +1,8 @@
-"""The fields of a sniper order: the guards that a new pool has to pass, and its tokens by mint."""
+"""The fields of a sniper order: the guards that a new pool has to pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -125,17 +125,3 @@ def resolve_guards(
             guards[name] = value
     condition = Launch(parse_guards(guards, terms.token_in))
     return replace(terms, type=kind, condition=condition, constraints=constraints)
-
-
-def list_mints(raw: Sequence[object]) -> list[str]:
-    """The names of tokens in those of some orders that may name one by its mint alone."""
-    names = []
-    for order in raw:
-        if isinstance(order, Mapping) and _is_sniper(order):
-            names += [order[field] for field in ("tokenIn", "tokenOut") if field in order]
-    return [name for name in names if isinstance(name, str)]
-
-
-def _is_sniper(order: Mapping[str, object]) -> bool:
-    kind = order.get("type") or order.get("orderType")
-    return isinstance(kind, str) and kind.lower() == OrderType.SNIPER

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from backend.api.wire.order_types.conditions import add_errors
 from backend.api.wire.problems import FieldError
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput, Rejected
-from backend.domain.tokens import TokenRegistry
+from backend.domain.tokens import INVALID_MINT_CODE, SYMBOL_LENGTH_MAX, TokenRegistry
+
+
+def list_mints(raw: Sequence[object]) -> list[str]:
+    """The names of tokens in unparsed orders and quotes that are too long for a symbol."""
+    return [
+        name
+        for order in raw
+        if isinstance(order, Mapping)
+        for name in (order.get("tokenIn"), order.get("tokenOut"))
+        if isinstance(name, str) and len(name) > SYMBOL_LENGTH_MAX
+    ]
 
 
 def find_token(
     tokens: TokenRegistry, refused_mints: Mapping[str, Rejected], name: str, field: str
 ) -> Token:
-    """Find a token, also one that only its mint names. Raises ``InvalidInput``."""
+    """Find a token by its symbol or its mint. Raises ``InvalidInput``."""
     refusal = refused_mints.get(name)
     if refusal is not None:
-        raise InvalidInput(field, refusal.reason, refusal.code)
+        reason = refusal.reason
+        if refusal.code == INVALID_MINT_CODE:
+            reason = tokens.suggest_mint(reason, name)
+        raise InvalidInput(field, reason, refusal.code)
     return tokens.find(name, field)
 
 

@@ -51,6 +51,7 @@ class ArrayBins:
 
     @position.setter
     def position(self, position: tuple[int, tuple[int, ...]]) -> None:
+        """Go on from where another swap of the same bins was."""
         self._count, visited = position
         self.visited.update(dict.fromkeys(visited))
 
