@@ -33,7 +33,7 @@ COMMANDS: Final = {
     "doctor": CommandSource(
         "backend.cli.doctor",
         "doctor",
-        "Show what the embedded servers use, and why they do not start.",
+        "Show what the embedded servers use, why they do not start, and what the node can do.",
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,
