@@ -9,7 +9,6 @@ addresses follow from the two mints, and the pinned ones.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -95,7 +94,7 @@ class PoolRegistry:
         self._preferences = preferences
         self._searches = interval_s > 0
         self._look_again_s = interval_s or float("inf")
-        self._pinned: defaultdict[MintPair, list[FoundPool]] = defaultdict(list)
+        self._pinned: dict[MintPair, list[FoundPool]] = {}
         self._pairs: dict[tuple[Pubkey, Pubkey], _Pair] = {}
         self._queue: asyncio.Queue[_Pair] = asyncio.Queue()  # of PAIRS_MAX at most
         self._is_listing = True
@@ -134,7 +133,7 @@ class PoolRegistry:
             self._pairs.pop(oldest.mints[::-1], None)
             self._finder.forget(oldest.mints)
         mints = sort_pair(mint_a, mint_b)
-        pair = _Pair(mints, [*self._pinned[mints], *self._derive(mints)])
+        pair = _Pair(mints, [*self._pinned.get(mints, ()), *self._derive(mints)])
         if not self._has_choice(pair):
             pair.look_at = float("inf")
             pair.end_first_look()
@@ -144,7 +143,7 @@ class PoolRegistry:
 
     def _has_choice(self, pair: _Pair) -> bool:
         """Whether a pair may have other pools than the default ones."""
-        return self._searches or bool(self._pinned[pair.mints])
+        return self._searches or pair.mints in self._pinned
 
     def _want(self, pair: _Pair) -> None:
         if not pair.wanted and self._queue.qsize() < PAIRS_MAX:
@@ -201,7 +200,7 @@ class PoolRegistry:
 
         Returns whether all could be read; what is known of the others stays.
         """
-        pinned = self._pinned[pair.mints]
+        pinned = self._pinned.get(pair.mints, ())
         known = {each.address: each for each in [*pinned, *self._finder.list_pools(pair.mints)]}
         reads = [(each, read(each.venue, each.address)) for each in known.values()]
         depths: dict[Pubkey, int] = {}
@@ -226,7 +225,7 @@ class PoolRegistry:
         return is_complete
 
     def _choose(self, pair: _Pair, usable: Sequence[FoundPool]) -> PairPools:
-        pinned = {each.address for each in self._pinned[pair.mints]}
+        pinned = {each.address for each in self._pinned.get(pair.mints, ())}
         ranked = sorted(
             usable,
             key=lambda each: (each.address not in pinned, -pair.usable[each.address]),
@@ -260,7 +259,7 @@ class PoolRegistry:
             with suppress(EngineError):
                 found = await self._finder.identify(missing)
                 for each in found:
-                    self._pinned[each.pair].append(each)
+                    self._pinned.setdefault(each.pair, []).append(each)
                     for key in (each.pair, each.pair[::-1]):
                         if key in self._pairs:
                             self._want(self._pairs[key])

@@ -13,8 +13,8 @@ NOWHERE = "8opHzTAnfzRpPEx21XtnrVTX28YQuCpAjcn1PczScKh"
 
 
 async def test_a_pasted_mint_is_quoted_bought_and_shown(client: ClientPage, up: RunningUp) -> None:
-    launched = await up.control("launch", {"venue": "raydium", "quote": "USDC"})
-    mint = str(launched["mint"])
+    pool = await up.control("launch", {"venue": "raydium", "quote": "USDC"})
+    mint = str(pool["mint"])
     await client.open()
     await client.fill(preset="one order", side="buy", low="10")
     await client.page.uncheck("input[value='SOL/USDC']")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from solders.pubkey import Pubkey
 
 from backend.api.routes.waiting import order_markets
-from backend.domain.tokens import USDC
+from backend.domain.errors import Unavailable
+from backend.domain.tokens import USDC, TokenRegistry
+from backend.routing.mints import Mints
+from backend.store.database import open_pool
+from backend.venues.venue import Account
 from tests.integration.apis import ORDER, UNREACHABLE_NODE, Json, run_api
 from tests.integration.mint_engine import (
     BATCH,
@@ -130,3 +136,37 @@ async def test_a_repeat_may_name_a_token_otherwise(
         first = await engine.api.post(EXECUTE, {**ORDER, "clientOrderId": "one"})
         body = {**ORDER, "tokenOut": name, "clientOrderId": "one"}
         assert (await engine.api.post(EXECUTE, body))["orderId"] == first["orderId"]
+
+
+async def test_a_batch_names_more_mints_than_one_call_of_the_node_reads(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with run_mint_engine(database_url, redis_url, data_dir) as engine:
+        known = [await engine.launch_mint() for _ in range(3)]
+        absent = [str(Pubkey(bytes([7, number] * 16))) for number in range(240)]
+        names = [*absent[:120], known[0], *absent[120:], *known[1:]]
+        bodies = {"orders": [{**ORDER, "tokenIn": name} for name in names]}
+        answer = await engine.api.post(BATCH, bodies, headers={"Idempotency-Key": "one"})
+        assert (answer["accepted"], answer["refused"]) == (3, 240)
+        placed = [each for each in answer["orders"] if "orderId" in each]
+        again = await engine.api.post(BATCH, bodies, headers={"Idempotency-Key": "one"})
+        assert again["batchId"] == answer["batchId"]
+        for name, entry in zip(known, placed, strict=True):
+            order = await engine.api.get(f"/api/orders/{entry['orderId']}")
+            assert order["tokenIn"] == name
+
+
+class _SilentNode:
+    async def get_multiple_accounts(
+        self, keys: Sequence[Pubkey]
+    ) -> tuple[int, list[Account | None]]:
+        await asyncio.Event().wait()
+        raise AssertionError("it does not answer")
+
+
+async def test_a_node_that_does_not_answer_is_waited_for_shortly(database_url: str) -> None:
+    async with open_pool(database_url, connections_max=1) as pool:
+        mints = Mints(pool, _SilentNode(), TokenRegistry(), timeout_s=0.01)
+        assert await mints.learn(["SOL", USDC.mint, "no mint"]) == {}
+        with pytest.raises(Unavailable, match="node_timeout"):
+            await mints.learn([NOWHERE])
