@@ -172,7 +172,8 @@ class Router:
     def _select_allowed(self, terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[FoundPool]:
         """The pools that an order's constraints allow.
 
-        Raises ``Rejected`` if there is none, and ``Unavailable`` as long as one may be found.
+        Raises ``Rejected`` if there is none, and ``Unavailable`` as long as one may be found. Other
+        processes may know more, or a pool is new: they are looked for again soon.
         """
         constraints = terms.constraints
         if constraints is None:
@@ -185,7 +186,9 @@ class Router:
         if allowed:
             return allowed
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
-        if self._directory.is_settled(*_find_mints(terms.token_in, terms.token_out)):
+        mints = _find_mints(terms.token_in, terms.token_out)
+        self._directory.report_refusal(*mints)
+        if self._directory.is_settled(*mints):
             raise Rejected(NO_POOL_CODE, reason)
         raise Unavailable(NO_POOL_CODE, f"{reason}, as far as they are known yet")
 
