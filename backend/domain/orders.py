@@ -11,12 +11,12 @@ from uuid import UUID
 
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
-from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError
+from backend.domain.errors import INSUFFICIENT_FUNDS, NO_POOL_CODE, EngineError
 from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.quotes import Dex
-from backend.domain.route_constraints import RouteConstraints
+from backend.domain.route_constraints import RouteConstraints, select_pool_constraints
 from backend.domain.waiting.shares import SHARE_TYPES
 from backend.domain.waiting.slices import SliceProgress
 
@@ -202,6 +202,11 @@ class LeasedOrder:
     def lacks_share(self, error: EngineError) -> bool:
         """Whether the wallet holds its share no more: it waits again, to be released with less."""
         return self.terms.amount_in_bps is not None and error.code == INSUFFICIENT_FUNDS
+
+    def lacks_pool(self, error: EngineError) -> bool:
+        """Whether the pools that it names are gone, or not known here, since they released it."""
+        is_restricted = select_pool_constraints(self.terms.constraints) is not None
+        return self.has_waited and is_restricted and error.code == NO_POOL_CODE
 
     @property
     def _release(self) -> Release | None:

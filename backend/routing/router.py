@@ -217,7 +217,11 @@ class Router:
         return self._directory.list_pools(*mints)
 
     def _refuse_all(self, mints: tuple[Pubkey, Pubkey]) -> EngineError:
-        """The error of an order that no pool is allowed for: temporary as long as one may be."""
+        """The error of an order that no pool is allowed for: temporary as long as one may be.
+
+        Other processes may know more, or a pool is new: they are looked for again soon.
+        """
+        self._directory.report_refusal(*mints)
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
         if self._directory.is_settled(*mints):
             return Rejected(NO_POOL_CODE, reason)

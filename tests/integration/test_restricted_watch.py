@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,14 @@ from backend.domain.conditions import (
 from backend.domain.groups.brackets import Bracket, BracketLeg
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
-from backend.domain.orders import NewOrder, OrderType
+from backend.domain.orders import NewOrder, OrderEvent, OrderType
 from backend.domain.prices import PriceOf, PriceRatio
 from backend.domain.route_constraints import RouteConstraints
 from backend.domain.tokens import SOL, USDC
 from backend.domain.waiting.slices import SliceSchedule
+from backend.store.journal import LEASE_MAX
 from backend.store.reads.order_lists import OrderFilter
+from backend.store.waiting.waiting_orders import MetTrigger, WaitingOrders
 from backend.triggers import watcher
 from backend.venues import CPMM, DAMM_V2
 from tests.integration.node_proxy import hide_accounts
@@ -226,3 +229,38 @@ async def test_a_slice_waits_for_its_limit_in_the_pools_of_its_order(
         assert {each["pool"] for each in history.event_data("building")[-1]["quotes"]} == {
             CPMM_POOL
         }
+
+
+def is_back(status: Status, events: list[OrderEvent]) -> bool:
+    """Whether a released order is in a status again after it was tried."""
+    return len(events) > 3 and events[-1].status is status
+
+
+async def test_an_order_whose_pools_go_as_it_is_released_is_tried_until_they_are_back(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    """As it is where another process has found them: a limit waits again, a stop is latched."""
+    hidden = {CPMM_POOL}
+    settings = {"backoff_s": 0.01, "limit_cool_down_s": 0.05, "sweep_s": 0.05}
+    async with open_proxied_engine(
+        database_url, redis_url, data_dir, rule=partial(hide_accounts, hidden), **settings
+    ) as proxied:
+        engine = proxied.engine
+        ids = await place(engine, RAYDIUM, Limit(price(90)), Stop(price(110)))
+        waiting = WaitingOrders(
+            engine.services.orders._pool,
+            tokens=engine.services.tokens,
+            rekick_after=timedelta(0),
+            ahead_max=LEASE_MAX,
+            on_commit=lambda commit: None,
+        )
+        records = await waiting.load(ids)
+        await waiting.release([MetTrigger(each.id, each.seq, each.owner, "{}") for each in records])
+        for order_id, last in zip(ids, (Status.WAITING, Status.ROUTING), strict=True):
+            await engine.wait_until(order_id, partial(is_back, last))
+            record = await engine.services.orders.get("local", order_id)
+            assert record is not None
+            assert (record.last_error or "").startswith("no_pool: ")
+        hidden.clear()
+        for history in await engine.wait_all_ended(ids):
+            assert history.record.status is Status.CONFIRMED
