@@ -18,6 +18,7 @@ from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
     PAIR,
+    POLL_S,
     TERMS,
     MemoryNode,
     Store,
@@ -46,6 +47,7 @@ async def test_an_order_whose_pools_may_still_be_found_is_not_refused() -> None:
             await router.route(_ask(RouteConstraints(pools=(str(pool.address),))))
 
 
+@pytest.mark.looptime
 async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
     pool = make_pool(1)
     node = MemoryNode([*make_default_pools(), pool], lists=False, is_down=True)
@@ -92,6 +94,6 @@ async def _catch_refusal(router: Router, terms: OrderTerms) -> Rejected:
         except Rejected as error:
             return error
         except Unavailable:  # the look is not over
-            await asyncio.sleep(0)
+            await asyncio.sleep(POLL_S)
         else:
             raise AssertionError("it was routed")

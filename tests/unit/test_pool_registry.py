@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from backend.domain.quotes import Dex
 from backend.routing.pool_registry import QUOTED_MAX, PoolPreferences
 from backend.store.launches.found_pools import StoredPool
@@ -12,6 +14,7 @@ from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
     PAIR,
+    POLL_S,
     TERMS,
     MemoryNode,
     Store,
@@ -125,6 +128,7 @@ async def test_an_exchange_without_any_pool_is_named() -> None:
         }
 
 
+@pytest.mark.looptime
 async def test_a_refused_quote_has_the_pair_looked_at_again() -> None:
     node = MemoryNode([*make_default_pools(), make_pool(1)])
     async with run_registry(node) as (registry, router):
@@ -133,8 +137,10 @@ async def test_a_refused_quote_has_the_pair_looked_at_again() -> None:
         async with asyncio.timeout(30):
             while len(registry.list_pools(*MINTS).quoted) == 3:
                 await router.route(TERMS)
+                await asyncio.sleep(POLL_S)
 
 
+@pytest.mark.looptime
 async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
     node = MemoryNode([*make_default_pools(), make_pool(1)])
     async with run_registry(node, interval_s=0.001) as (registry, _):
@@ -143,5 +149,5 @@ async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
         async with asyncio.timeout(20):
             while node.listings < listings + 3 * 2 * len(VENUES):
                 registry.list_pools(*MINTS)
-                await asyncio.sleep(0)
+                await asyncio.sleep(POLL_S)
         assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)
