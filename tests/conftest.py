@@ -47,8 +47,20 @@ UNIT_TESTS = Path("tests/unit")
 MIGRATIONS = ROOT / "backend" / "store" / "migrations"
 GC_THRESHOLDS = (10_000, 50, 50)
 _TEMPLATE_LOCK = 7_301
-_DATABASE_EXISTS = "SELECT 1 FROM pg_database WHERE datname = $1"
-_TERMINATE_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+TABLES = (
+    *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
+    *("restricted_peaks", "trigger_watchers", "tokens", "found_pools"),
+)
+_TERMINATE_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid != pg_backend_pid()
+"""
+# A table without pages was not written since it was truncated, which takes a new file for it and
+# for each of its indexes.
+_WRITTEN_TABLES = """
+    SELECT string_agg(name, ', ') FROM unnest($1::text[]) AS name
+    WHERE pg_relation_size(name::regclass) > 0
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +168,14 @@ async def database_url(pytestconfig: pytest.Config) -> str:
     base = get_server_urls(pytestconfig)["database_url"]
     name = f"test_{os.getpid()}"
     url = _build_database_url(base, name)
-    admin = await asyncpg.connect(base)
-    try:
-        await _create_template(admin, base)
-        if await admin.fetchval(_DATABASE_EXISTS, name) and not await _truncate_database(
-            admin, url, name
-        ):
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        if not await admin.fetchval(_DATABASE_EXISTS, name):
+    if not await _empty_database(url):
+        admin = await asyncpg.connect(base)
+        try:
+            await _create_template(admin, base)
+            await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
             await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    finally:
-        await admin.close()
+        finally:
+            await admin.close()
     return url
 
 
@@ -190,13 +199,14 @@ async def _create_template(admin: asyncpg.Connection[asyncpg.Record], base: str)
         await admin.execute("SELECT pg_advisory_unlock($1)", _TEMPLATE_LOCK)
 
 
-async def _truncate_database(
-    admin: asyncpg.Connection[asyncpg.Record], url: str, name: str
-) -> bool:
-    """Truncate the database of an earlier test; false if that test changed the schema."""
-    await admin.execute(_TERMINATE_CONNECTIONS, name)
-    connection = await asyncpg.connect(url)
+async def _empty_database(url: str) -> bool:
+    """Empty the database of an earlier test; false if there is none, or its schema was changed."""
     try:
+        connection = await asyncpg.connect(url)
+    except asyncpg.InvalidCatalogNameError:
+        return False
+    try:
+        await connection.execute(_TERMINATE_OTHERS)
         if await connection.fetchval("SELECT to_regclass('migrations')") is None:
             return False
         names = {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
@@ -204,11 +214,14 @@ async def _truncate_database(
             return False
         # Events cannot be removed while triggers are on.
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute(
-            "TRUNCATE orders, order_events, batches, replayed_keys, cancel_timers,"
-            " market_peaks, restricted_peaks, trigger_watchers, tokens, found_pools"
-        )
-        await connection.execute("UPDATE trigger_shards SET holder = NULL, lease_until = NULL")
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {', '.join(TABLES)}")
+            if written := await connection.fetchval(_WRITTEN_TABLES, TABLES):
+                await connection.execute(f"TRUNCATE {written}")
+            await connection.execute(
+                "UPDATE trigger_shards SET holder = NULL, lease_until = NULL"
+                " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
+            )
         return True
     finally:
         await connection.close()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
@@ -19,7 +20,6 @@ from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
-from backend.domain.orders import Fill, Residual
 from backend.domain.tokens import SOL
 from backend.venues import VENUES
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAMS
@@ -63,6 +63,23 @@ _TOKEN_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     4: ("wrong_owner", "a token account belongs to somebody else"),
     17: ("account_frozen", "a token account is frozen"),
 }
+
+
+class Residual(NamedTuple):
+    """What a route through other tokens leaves of one of them, in base units; by its mint."""
+
+    mint: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """The executed amount as the chain shows it, in base units of the token out, and its fee."""
+
+    amount_out: int
+    slot: int
+    fee_lamports: int
+    residuals: tuple[Residual, ...] = ()
 
 
 def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_out: Pubkey) -> Fill:

@@ -216,23 +216,6 @@ class LeasedOrder:
         return get_release(self.terms.condition)
 
 
-class Residual(NamedTuple):
-    """What a route through other tokens leaves of one of them, in base units; by its mint."""
-
-    mint: str
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """The executed amount as the chain shows it, in base units of the token out, and its fee."""
-
-    amount_out: int
-    slot: int
-    fee_lamports: int
-    residuals: tuple[Residual, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
     """One stored transition. ``data`` holds the details of the new status as JSON text.

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from backend.chain.outcomes import Fill
 from backend.domain.amounts import (
     Price,
     Token,
@@ -15,13 +16,7 @@ from backend.domain.amounts import (
     format_slippage,
 )
 from backend.domain.errors import EngineError
-from backend.domain.orders import (
-    Fill,
-    LeasedOrder,
-    OrderTerms,
-    SignedTransaction,
-    TimeInForce,
-)
+from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.tokens import KNOWN_TOKENS
 from backend.routing.route import Route
 

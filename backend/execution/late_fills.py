@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
+from backend.chain.outcomes import Fill
 from backend.domain.groups.children import build_children
-from backend.domain.orders import Fill
 from backend.execution.event_data import compute_price
 from backend.execution.submission import TransactionSubmitter
 from backend.runtime import observe

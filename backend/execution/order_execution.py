@@ -233,11 +233,10 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", "")
 
     async def _reject(self, error: Rejected) -> None:
-        order = self._order
-        is_unmet = error.code in UNMET_TERMS_CODES or order.lacks_pool(error)
-        if is_unmet and order.time_in_force.has_one_attempt:
+        is_unmet = error.code in UNMET_TERMS_CODES or self._order.lacks_pool(error)
+        if is_unmet and self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(Cause.REJECTED, error)
-        elif (is_unmet and order.has_waited) or self._order.lacks_share(error):
+        elif (is_unmet and self._order.has_waited) or self._order.lacks_share(error):
             await self._retry(Cause.TRANSIENT, error)
         else:
             await self._fail(Cause.REJECTED, error)

@@ -13,7 +13,7 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
-from backend.chain.outcomes import classify_onchain_error
+from backend.chain.outcomes import Fill, classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
@@ -27,7 +27,7 @@ from backend.chain.transactions import (
 from backend.chain.wallet import Wallet
 from backend.domain.conditions import Launch
 from backend.domain.errors import EngineError, Unavailable
-from backend.domain.orders import Fill, OrderTerms, SignedTransaction
+from backend.domain.orders import OrderTerms, SignedTransaction
 from backend.execution.blockhash import BlockhashCache
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch

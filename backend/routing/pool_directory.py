@@ -1,4 +1,4 @@
-"""What a router asks about the pools of a pair, the answer that needs no search, and their read."""
+"""What a router asks about the pools of a pair, and the answer that needs no search."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 from solders.pubkey import Pubkey
 
-from backend.domain.errors import NO_POOL_CODE, Transient
-from backend.domain.route_constraints import RouteConstraints
 from backend.routing.pool_finder import FoundPool, MintPair, sort_pair
-from backend.routing.quote_choice import MissingQuote
 from backend.venues.venue import Pool, Venue
 
 PAIRS_MAX: Final = 4_096
@@ -30,52 +27,6 @@ class PairPools(NamedTuple):
     quoted: Sequence[FoundPool]
     left_out: int = 0
     judged: asyncio.Future[None] | None = None
-
-
-class ReadPool(NamedTuple):
-    """A pool as it was read, and the venue that it is of."""
-
-    venue: Venue
-    pool: Pool
-
-
-class PairRead(NamedTuple):
-    """The pools of a pair that are quoted, as they were read, and those without a state.
-
-    ``is_settled`` unless more pools may be found. ``allowed`` are constraints of pools everywhere
-    here, ``None`` where every pool may be used.
-    """
-
-    read: Sequence[ReadPool]
-    missing: Sequence[MissingQuote]
-    is_settled: bool
-
-    def select_pools(self, allowed: RouteConstraints | None) -> list[Pool]:
-        """The pools that are allowed."""
-        if allowed is None:
-            return [each.pool for each in self.read]
-        return [
-            pool
-            for venue, pool in self.read
-            if allowed.allows(venue.dex.value, venue.name, str(pool.address))
-        ]
-
-    def is_complete(self, allowed: RouteConstraints | None) -> bool:
-        """Whether no allowed pool without a state may trade: what is rejected trades nothing."""
-        return not any(
-            isinstance(each.error, Transient) and _may_be_allowed(each, allowed)
-            for each in self.missing
-        )
-
-    def has_none(self, allowed: RouteConstraints | None) -> bool:
-        """Whether there is certainly no pool that is allowed, not even one that does not trade."""
-        if self.select_pools(allowed) or not self.is_settled:
-            return False
-        return all(
-            each.error.code == NO_POOL_CODE
-            for each in self.missing
-            if _may_be_allowed(each, allowed)
-        )
 
 
 class PoolDirectory(Protocol):
@@ -129,9 +80,3 @@ class DerivedPools:
 def derive_pools(venues: Sequence[Venue], mints: MintPair) -> list[FoundPool]:
     """The default pools of two mints."""
     return [FoundPool(venue.derive_pool_address(*mints), venue, mints) for venue in venues]
-
-
-def _may_be_allowed(missing: MissingQuote, allowed: RouteConstraints | None) -> bool:
-    if allowed is None or missing.program is None or missing.pool is None:
-        return True
-    return allowed.allows(missing.dex.value, missing.program, missing.pool)

@@ -22,13 +22,15 @@ from backend.routing.hops.hop_router import HopRouter
 from backend.routing.joint_reader import JointReader
 from backend.routing.launches.launch_router import LaunchRouter
 from backend.routing.offers import Offers
-from backend.routing.pool_directory import (
-    DerivedPools,
-    PairPools,
+from backend.routing.pair_read import (
+    UNSETTLED,
     PairRead,
-    PoolDirectory,
-    ReadPool,
+    await_reads,
+    drop_absent,
+    explain_missing,
+    mark_unsettled,
 )
+from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
 from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import AccountReader, PoolReader
 from backend.routing.quote_choice import MissingQuote
@@ -42,7 +44,6 @@ QUOTE_READS_MAX: Final = 3
 """So often a pool is read again for a quote that lacks accounts."""
 _REFUSALS: Final = frozenset({"no_pool", "bad_pool", "pool_disabled", "not_open", "no_liquidity"})
 """The codes of a pool that may not be quoted for long."""
-_UNSETTLED: Final = ", as far as they are known yet"
 
 
 class Router:
@@ -127,7 +128,7 @@ class Router:
         """Read the pools of two tokens that an order's constraints allow, as far as they can be."""
         listed = await self._find_pools(_find_mints(token_in, token_out))
         allowed = _select_allowed(terms, listed.quoted)
-        read = await _await_pools(self._begin_reads(allowed), is_settled=listed.judged is None)
+        read = await await_reads(self._begin_reads(allowed), is_settled=listed.judged is None)
         return read.select_pools(None)
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
@@ -138,7 +139,7 @@ class Router:
     async def read_pools(self, pairs: Sequence[tuple[Token, Token]]) -> list[PairRead]:
         """Read the pools of many pairs at once."""
         begun = [self._begin_pair(*pair) for pair in pairs]
-        return [await _await_pools(each, is_settled) for each, is_settled in begun]
+        return [await await_reads(each, is_settled) for each, is_settled in begun]
 
     def _begin_pair(
         self, token_a: Token, token_b: Token
@@ -180,17 +181,17 @@ class Router:
                 quotes.append(quote)
                 pools.append(pool)
             except EngineError as error:
-                missing.append(_explain(found, error))
+                missing.append(explain_missing(found, error))
                 observe.quote_failed(found.venue.dex, error.code, error.reason)
                 if error.code in _REFUSALS:
                     self._directory.report_refusal(*found.pair)
         if not readable:
-            missing = _doubt(missing, is_settled=self._directory.is_settled(*mints))
+            missing = mark_unsettled(missing, is_settled=self._directory.is_settled(*mints))
         return Offers(
             terms,
             tuple(quotes),
             tuple(pools),
-            _drop_absent(missing, quotes),
+            drop_absent(missing, quotes),
             tuple(readable),
             listed.left_out,
             self._splitter,
@@ -225,7 +226,7 @@ class Router:
         reason = "none of the pools that are quoted for these tokens is one that the order allows"
         if self._directory.is_settled(*mints):
             return Rejected(NO_POOL_CODE, reason)
-        return Unavailable(NO_POOL_CODE, f"{reason}{_UNSETTLED}")
+        return Unavailable(NO_POOL_CODE, f"{reason}{UNSETTLED}")
 
     def _list_pools(self, token_a: Token, token_b: Token) -> PairPools:
         return self._directory.list_pools(*_find_mints(token_a, token_b))
@@ -258,46 +259,3 @@ def _select_allowed(terms: OrderTerms, pools: Sequence[FoundPool]) -> Sequence[F
 
 def _find_mints(one: Token, other: Token) -> tuple[Pubkey, Pubkey]:
     return Pubkey.from_string(one.mint), Pubkey.from_string(other.mint)
-
-
-def _explain(found: FoundPool, error: EngineError) -> MissingQuote:
-    if error.code == NO_POOL_CODE:
-        return MissingQuote(found.venue.dex, error)
-    return MissingQuote(found.venue.dex, error, found.venue.name, str(found.address))
-
-
-def _drop_absent(
-    missing: Sequence[MissingQuote], quotes: Sequence[Quote]
-) -> tuple[MissingQuote, ...]:
-    """Leave out the default pools that do not exist, of exchanges that have other pools."""
-    others = {quote.dex for quote in quotes}
-    others |= {each.dex for each in missing if each.error.code != NO_POOL_CODE}
-    return tuple(
-        each for each in missing if each.error.code != NO_POOL_CODE or each.dex not in others
-    )
-
-
-async def _await_pools(
-    reads: Sequence[tuple[FoundPool, asyncio.Future[Pool]]],
-    is_settled: bool,
-) -> PairRead:
-    pools: list[ReadPool] = []
-    missing: list[MissingQuote] = []
-    for found, read in reads:
-        try:
-            pools.append(ReadPool(found.venue, await read))
-        except EngineError as error:
-            missing.append(_explain(found, error))
-    if not pools:
-        missing = _doubt(missing, is_settled=is_settled)
-    return PairRead(pools, missing, is_settled)
-
-
-def _doubt(missing: Sequence[MissingQuote], *, is_settled: bool) -> list[MissingQuote]:
-    """Why no pool of two mints is there, which is not final while one may still be found."""
-    if is_settled or any(each.error.code != NO_POOL_CODE for each in missing):
-        return [*missing]
-    return [
-        replace(each, error=Unavailable(NO_POOL_CODE, f"{each.error.reason}{_UNSETTLED}"))
-        for each in missing
-    ]

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import Token
 from backend.domain.route_constraints import RouteConstraints
-from backend.routing.pool_directory import PairRead
+from backend.routing.pair_read import PairRead
 from backend.triggers import observe_triggers
 from backend.triggers.directions.direction import Direction
 from backend.triggers.pool_market import PoolMarket

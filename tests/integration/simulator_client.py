@@ -17,7 +17,7 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.outcomes import read_fill
+from backend.chain.outcomes import Fill, read_fill
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction, SignatureStatus
 from backend.chain.token_accounts import derive_token_address
@@ -31,7 +31,7 @@ from backend.chain.transactions import (
 from backend.chain.wallet import Wallet, create_paper_wallet
 from backend.config import Profile
 from backend.domain.amounts import Token
-from backend.domain.orders import Fill, SignedTransaction
+from backend.domain.orders import SignedTransaction
 from backend.domain.tokens import SOL, USDC
 from backend.simulator.options import SimulatorOptions
 from backend.venues import CPMM

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.outcomes import Fill
 from backend.chain.transactions import (
     ComputeBudget,
     SwapLeg,
@@ -21,7 +22,6 @@ from backend.chain.transactions import (
 )
 from backend.domain.amounts import BPS, Token, ceil_div
 from backend.domain.errors import Rejected
-from backend.domain.orders import Fill
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL
 from backend.venues import DEFAULT_VENUES

@@ -30,6 +30,8 @@ MINTS = Pubkey.from_string(SOL.mint), Pubkey.from_string(USDC.mint)
 PAIR = sort_pair(*MINTS)
 ONE_SOL = 10**9
 TERMS = OrderTerms(OrderType.MARKET, SOL, USDC, ONE_SOL, None, 50)
+POLL_S = 0.01
+"""How long a test waits before it looks again: without it, it would take all of a core."""
 
 
 @dataclass
@@ -147,7 +149,7 @@ async def wait_for(registry: PoolRegistry, expected: set[Pubkey]) -> None:
     """Wait until just these pools are quoted."""
     async with asyncio.timeout(20):
         while {each.address for each in registry.list_pools(*MINTS).quoted} != expected:
-            await asyncio.sleep(0)
+            await asyncio.sleep(POLL_S)
 
 
 def addresses(pools: Sequence[HostedPool | FoundPool]) -> set[Pubkey]:

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
-from backend.chain.outcomes import read_fill
+from backend.chain.outcomes import Fill, Residual, read_fill
 from backend.chain.rpc.results import LandedTransaction, TokenBalance
 from backend.chain.wallet import create_paper_wallet
-from backend.domain.orders import Fill, Residual
 from backend.venues import CPMM
 from backend.venues.spl import NATIVE_MINT
 from tests.pools import USDC

@@ -18,6 +18,7 @@ from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
     PAIR,
+    POLL_S,
     TERMS,
     MemoryNode,
     Store,
@@ -74,6 +75,7 @@ async def test_that_no_pool_is_there_is_not_final_while_the_node_was_not_asked()
         assert [each.address for each in read.select_pools(None)] == [node.pools[0].address]
 
 
+@pytest.mark.looptime
 async def test_a_look_that_could_not_read_all_pools_is_repeated_soon() -> None:
     pool = make_pool(1)
     node = MemoryNode([*make_default_pools(), pool], lists=False, is_down=True)
@@ -120,6 +122,6 @@ async def _catch_refusal(router: Router, terms: OrderTerms) -> Rejected:
         except Rejected as error:
             return error
         except Unavailable:  # the look is not over
-            await asyncio.sleep(0)
+            await asyncio.sleep(POLL_S)
         else:
             raise AssertionError("it was routed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from solders.pubkey import Pubkey
 
 from backend.domain.quotes import Dex
@@ -15,6 +16,7 @@ from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
     PAIR,
+    POLL_S,
     TERMS,
     MemoryNode,
     Store,
@@ -128,6 +130,7 @@ async def test_an_exchange_without_any_pool_is_named() -> None:
         }
 
 
+@pytest.mark.looptime
 async def test_a_refused_quote_has_the_pair_looked_at_again() -> None:
     node = MemoryNode([*make_default_pools(), make_pool(1)])
     async with run_registry(node) as (registry, router):
@@ -136,8 +139,10 @@ async def test_a_refused_quote_has_the_pair_looked_at_again() -> None:
         async with asyncio.timeout(30):
             while len(registry.list_pools(*MINTS).quoted) == 3:
                 await router.route(TERMS)
+                await asyncio.sleep(POLL_S)
 
 
+@pytest.mark.looptime
 async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
     node = MemoryNode([*make_default_pools(), make_pool(1)])
     async with run_registry(node, interval_s=0.001) as (registry, _):
@@ -146,7 +151,7 @@ async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
         async with asyncio.timeout(20):
             while node.listings < listings + 3 * 2 * len(VENUES):
                 registry.list_pools(*MINTS)
-                await asyncio.sleep(0)
+                await asyncio.sleep(POLL_S)
         assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)
 
 

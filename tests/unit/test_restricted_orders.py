@@ -25,7 +25,7 @@ from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.prices import PriceRatio
 from backend.domain.route_constraints import RouteConstraints
 from backend.domain.tokens import SOL, USDC, TokenRegistry
-from backend.routing.pool_directory import PairRead, ReadPool
+from backend.routing.pair_read import PairRead, ReadPool
 from backend.routing.quote_choice import MissingQuote
 from backend.store.waiting.trigger_shards import SHARDS
 from backend.store.waiting.waiting_orders import WaitingRecord

@@ -15,7 +15,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.route_constraints import RouteConstraints, select_pool_constraints
-from backend.routing.pool_directory import PairRead
+from backend.routing.pair_read import PairRead
 from backend.routing.router import Router
 from backend.runtime.background import shield
 from backend.triggers.markets import Pair, build_market
