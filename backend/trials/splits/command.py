@@ -19,6 +19,8 @@ from backend.trials.splits.run import (
 )
 
 VIOLATIONS_SHOWN: Final = 10
+_STATES_PER_ROUTE: Final = 4
+"""A route of two hops has as many pools as several splits."""
 
 
 @click.command()
@@ -28,15 +30,16 @@ def splits(states: int, seed: int) -> None:
     """Compare splits of orders over random pools with an optimum that is found by brute force.
 
     Two to eight pools of all programs hold what random swaps have left. A split never pays less
-    than the best single pool, and at most 0.1 basis points less than the optimum. Then as many
-    routes of two hops, through one of three tokens.
+    than the best single pool, and at most 0.1 basis points less than the optimum. Then a quarter
+    as many routes of two hops, through one of three tokens.
     """
     with click.progressbar(length=states, file=sys.stderr, label="states") as bar:
         figures = compare_splits(states, seed, lambda done: bar.update(done - bar.pos))
     _print_report(figures, states)
-    with click.progressbar(length=states, file=sys.stderr, label="two hops") as bar:
-        hops = compare_hops(states, seed, lambda done: bar.update(done - bar.pos))
-    _print_hops(hops, states)
+    routes = -(-states // _STATES_PER_ROUTE)
+    with click.progressbar(length=routes, file=sys.stderr, label="two hops") as bar:
+        hops = compare_hops(routes, seed, lambda done: bar.update(done - bar.pos))
+    _print_hops(hops, routes)
     if figures.violations or hops.violations:
         sys.exit(1)
 
