@@ -279,7 +279,7 @@ class Watcher:
         for order_id in extra:
             self._watched.remove(order_id)
         self._add_to_news(missing)
-        if not self._shards.is_loading:
-            async with self._judging:  # else peaks that are stored meanwhile would be lost
+        async with self._judging:  # else peaks that are stored meanwhile would be lost
+            if not self._shards.is_loading:
                 dropped = [each.peaks_key for each in self._watched.drop_empty_books()]
                 await self._peaks.forget(self._holder.id, dropped)

@@ -122,6 +122,23 @@ async def test_what_waits_for_a_fall_waits_for_that_of_its_pools(
         await engine.wait_all_ended(every)
 
 
+async def test_a_share_of_the_wallet_is_sold_in_the_pools_that_it_names(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with open_watching(database_url, redis_url, data_dir) as (engine, _):
+        terms = replace(
+            build_terms(engine, Stop(price(95))), amount_in_bps=100, constraints=RAYDIUM
+        )
+        [order_id] = await engine.store_orders(terms)
+        await move_price(engine, -1_000, venue="meteora")
+        [every] = await place(engine, METEORA, Stop(price(95)))
+        await engine.wait_ended(every)
+        assert await list_statuses(engine, [order_id]) == {Status.WAITING}
+        await move_price(engine, -1_000, venue="raydium")
+        [history] = await wait_released(engine, [order_id], CPMM_POOL)
+        assert history.record.amount_in != terms.amount_in
+
+
 async def wait_peaks(engine: EngineHarness, count: int) -> None:
     """Wait until there are the restricted peaks of so many directions: none, or some."""
     async with asyncio.timeout(TIMEOUT_S):
