@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -76,25 +76,26 @@ class MintEngine:
 
 @asynccontextmanager
 async def run_mint_engine(
-    database_url: str, redis_url: str, data_dir: Path, **overrides: object
+    database_url: str, redis_url: str, data_dir: Path, *, pools: str = "default"
 ) -> AsyncIterator[MintEngine]:
-    """A running engine with one worker, which watches waiting orders."""
-    async with run_node(data_dir, STATIC_PRICES) as url, aiohttp.ClientSession(url) as node:
+    """A running engine with one worker, which watches waiting orders.
+
+    ``pools`` are those of the node, besides what it launches.
+    """
+    options = replace(STATIC_PRICES, pools=pools)
+    async with run_node(data_dir, options) as url, aiohttp.ClientSession(url) as node:
         settings = Settings.load(
-            **{
-                "database_url": database_url,
-                "redis_url": redis_url,
-                "solana_rpc_url": url,
-                "profile": Profile.INSTANT,
-                "quote_age_s": 0,
-                "quote_timeout_s": 30,
-                "trigger_interval_s": 0.05,
-                "backoff_s": 0.01,
-                "sweep_s": 0.05,
-                "shutdown_s": 0,
-                "port": 0,
-                **overrides,
-            }
+            database_url=database_url,
+            redis_url=redis_url,
+            solana_rpc_url=url,
+            profile=Profile.INSTANT,
+            quote_age_s=0,
+            quote_timeout_s=30,
+            trigger_interval_s=0.05,
+            backoff_s=0.01,
+            sweep_s=0.05,
+            shutdown_s=0,
+            port=0,
         )
         async with Workers(settings) as workers:
             await workers.start()

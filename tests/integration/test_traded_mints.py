@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.simulator.market.mints import FEE_TOKEN
 from tests.integration.apis import Json, run_api, wait_until
 from tests.integration.mint_engine import BATCH, EXECUTE, NOWHERE, MintEngine, run_mint_engine
 from tests.integration.test_submit_batch import run_for_summary
@@ -25,11 +26,12 @@ async def trade_exactly(engine: MintEngine, token_in: str, token_out: str, amoun
     """Trade at the market, exactly as quoted; returns the amount out."""
     body = {"tokenIn": token_in, "tokenOut": token_out, "amount": amount}
     quote = await engine.quote(**body)
-    [offered] = quote["quotes"]
+    offered = max(Decimal(each["amountOut"]) for each in quote["quotes"])
+    offered = Decimal(quote.get("expectedAmountOut", offered))
     assert (quote["tokenIn"], quote["tokenOut"], quote["amountIn"]) == (token_in, token_out, amount)
     order = await engine.execute(**body)
     assert order["status"] == "confirmed", order["lastError"]
-    assert order["amountOut"] == offered["amountOut"]
+    assert Decimal(order["amountOut"]) == offered
     assert (order["tokenIn"], order["tokenOut"]) == (token_in, token_out)
     return str(order["amountOut"])
 
@@ -57,6 +59,15 @@ async def test_a_transfer_fee_is_part_of_the_quote_in_and_out(
         first = await trade_exactly(engine, mint, "USDC", bought)
         # What Token-2022 withheld is gone: of the same tokens the other pool pays more.
         assert Decimal(first) < Decimal(await trade_exactly(engine, plain, "USDC", bought))
+
+
+@pytest.mark.parametrize("other", ["SOL", "USDC"])
+async def test_a_market_of_many_pools_of_a_token_with_a_fee_pays_what_is_quoted(
+    other: str, database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with run_mint_engine(database_url, redis_url, data_dir, pools="many") as engine:
+        bought = await trade_exactly(engine, other, FEE_TOKEN.mint, "2.5")
+        assert await trade_exactly(engine, FEE_TOKEN.mint, other, bought)
 
 
 async def test_a_pool_that_is_at_no_default_address_is_found_by_the_first_order(

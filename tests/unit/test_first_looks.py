@@ -64,6 +64,15 @@ async def test_that_no_pool_is_there_is_final_once_the_node_was_asked() -> None:
         assert read.has_none(None)
 
 
+async def test_a_pool_that_is_not_open_yet_is_no_missing_pool() -> None:
+    node = MemoryNode([make_pool(1, open_time=2**40)])
+    async with run_registry(node) as (_, router):
+        with pytest.raises(Rejected, match="not open yet"):
+            await router.route(TERMS)
+        node.pools = [make_pool(1)]
+        assert (await router.route(TERMS)).quote.pool == str(node.pools[0].address)
+
+
 async def test_that_no_pool_is_there_is_not_final_while_the_node_was_not_asked() -> None:
     node = MemoryNode([make_pool(1)])
     async with run_registry(node) as (_, router):

@@ -8,6 +8,7 @@ import pytest
 from solders.pubkey import Pubkey
 
 from backend.domain.quotes import Dex
+from backend.routing import pool_reader
 from backend.routing.pool_directory import PAIRS_MAX
 from backend.routing.pool_registry import QUOTED_MAX, PoolPreferences
 from backend.store.launches.found_pools import StoredPool
@@ -162,3 +163,14 @@ async def test_pairs_that_are_asked_for_once_displace_none_that_is_looked_at() -
         for number in range(PAIRS_MAX):
             registry.list_pools(MINTS[0], Pubkey(number.to_bytes(32)))
         assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)
+
+
+async def test_a_pool_that_a_reader_has_forgotten_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_reader, "POOLS_MAX", 1)
+    node = MemoryNode([*make_default_pools(), make_pool(1), make_pool(2)])
+    async with run_registry(node) as (registry, router):
+        await wait_for(registry, addresses(node.pools))
+        for _ in range(3):
+            assert len((await router.route(TERMS)).quotes) == len(node.pools)

@@ -41,6 +41,7 @@ from backend.api.documents.slice_schemas import (
 )
 from backend.domain.lifecycle import Status
 
+_TOKEN: Final[Schema] = {**STRING, "description": "A listed token's symbol, else the mint."}
 ORDER: Final[Schema] = {
     "orderId": ID,
     "clientOrderId": nullable_schema(STRING),
@@ -59,8 +60,8 @@ ORDER: Final[Schema] = {
         "description": "The orders that have come to be of its bracket; null while there are none.",
     },
     "type": ORDER_TYPE,
-    "tokenIn": STRING,
-    "tokenOut": STRING,
+    "tokenIn": _TOKEN,
+    "tokenOut": _TOKEN,
     "amountIn": AMOUNT,
     "amountInShare": nullable_schema(SHARE),
     "minAmountOut": nullable_schema(AMOUNT),
@@ -139,8 +140,8 @@ ORDER: Final[Schema] = {
 
 _ORDER_TERMS: Final[Schema] = {
     "type": ORDER_TYPE,
-    "tokenIn": STRING,
-    "tokenOut": STRING,
+    "tokenIn": _TOKEN,
+    "tokenOut": _TOKEN,
     "amountIn": AMOUNT,
     "amountInShare": SHARE,
     "minAmountOut": AMOUNT,

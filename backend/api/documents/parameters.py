@@ -106,8 +106,16 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "The oldest (`asc`) or the newest (`desc`) first.",
         {"type": "string", "enum": [*Direction], "default": Direction.DESCENDING},
     ),
-    "tokenIn": ("query", "Only orders that sell this token.", {"type": "string"}),
-    "tokenOut": ("query", "Only orders that buy this token.", {"type": "string"}),
+    "tokenIn": (
+        "query",
+        "Only orders that sell this token: a symbol or a mint.",
+        {"type": "string"},
+    ),
+    "tokenOut": (
+        "query",
+        "Only orders that buy this token: a symbol or a mint.",
+        {"type": "string"},
+    ),
     "limit": (
         "query",
         "The size of a page.",

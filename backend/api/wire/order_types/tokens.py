@@ -16,7 +16,7 @@ def list_mints(raw: Sequence[object]) -> list[str]:
     return [
         name
         for order in raw
-        if isinstance(order, Mapping)
+        if isinstance(order, dict)
         for name in (order.get("tokenIn"), order.get("tokenOut"))
         if isinstance(name, str) and len(name) > SYMBOL_LENGTH_MAX
     ]
