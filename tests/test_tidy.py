@@ -61,7 +61,7 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     assert function.end_lineno is not None
     lines = function.end_lineno - function.lineno + 1
-    if ast.get_docstring(function) is None:
+    if ast.get_docstring(function, clean=False) is None:
         return lines
     docstring = function.body[0]
     assert docstring.end_lineno is not None

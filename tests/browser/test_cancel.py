@@ -132,6 +132,7 @@ async def test_all_open_orders_shown_are_cancelled_and_no_other(
         batch_id = await place_batch(client, 20, preset="three pairs")
         await expect(shown).to_have_text("Cancel all shown (20)")
         await client.element("filter").fill(f"batch:{batch_id} pair:JUP")
+        await expect(shown).not_to_have_text("Cancel all shown (20)")
         jup = await client.rows().count()
         assert 0 < jup < 20
         await expect(shown).to_have_text(f"Cancel all shown ({jup})")
