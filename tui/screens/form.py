@@ -117,7 +117,7 @@ class FormScreen(SubmitScreen):
 
     def _show_sense(self, lines: Sequence[str]) -> None:
         self.show_text("#sense", "\n".join(lines))
-        for label in self.query("#sense").results(Label):
+        for label in self.find_labels("#sense"):
             label.display = self._has_sense or bool(lines)
 
     @property
@@ -136,6 +136,10 @@ class FormScreen(SubmitScreen):
     def _row_hints(self) -> Mapping[str, Label]:
         labels = self.query(".hint").results(Label)
         return {(label.id or "").removeprefix("error-"): label for label in labels}
+
+    @cached_property
+    def _rows(self) -> Mapping[str, Widget]:
+        return {(row.id or "").removeprefix("row-"): row for row in self.query(".row")}
 
     @cached_property
     def _type_widgets(self) -> Mapping[str, Sequence[Widget]]:
@@ -197,15 +201,14 @@ class FormScreen(SubmitScreen):
         """Show the rows that the chosen type and time in force have."""
         form = self.form_values()
         fields = self.list_fields(form)
-        for row in self.query(".row"):
-            row.display = is_row_shown((row.id or "").removeprefix("row-"), fields)
+        for name, row in self._rows.items():
+            row.display = is_row_shown(name, fields)
         for name, widgets in self._type_widgets.items():
             for widget in widgets:
                 widget.display = name in fields
         is_limit = form["type"] in LIMIT_TYPES
-        for label in self.query("#row-price > .title").results(Label):
-            label.update("Limit" if is_limit else "Trigger")
-        for label in self.query(".label-limit").results(Label):
+        self.show_text("#row-price > .title", "Limit" if is_limit else "Trigger")
+        for label in self.find_labels(".label-limit"):
             label.display = {"trigger", "limit"} <= fields
 
 

@@ -47,6 +47,7 @@ class SubmitScreen(ModalScreen[None]):
         self.answer_at_s = 0.0
         self._refused_terms: list[WireOrderTerms] = []
         self.is_busy = False
+        self._found_labels: dict[str, Sequence[Label]] = {}
 
     def build_orders(self) -> Sequence[WireOrderTerms] | None:
         """Build the orders; none if the input is invalid, after showing why."""
@@ -88,14 +89,21 @@ class SubmitScreen(ModalScreen[None]):
     def show_message(self, *lines: str) -> None:
         """Show lines below the fields."""
         self.show_text("#outcome", "\n".join(map(sanitize_text, lines)))
-        for label in self.query("#outcome"):
+        for label in self.find_labels("#outcome"):
             label.display = bool(lines)
             self.call_after_refresh(label.scroll_visible, animate=False)
 
     def show_text(self, selector: str, text: str) -> None:
         """Show a text in a label; a worker may still run when its dialog has lost its widgets."""
-        for label in self.query(selector).results(Label):
-            label.update(text)
+        for label in self.find_labels(selector):
+            if label.content != text:  # a text that is new is laid out anew
+                label.update(text)
+
+    def find_labels(self, selector: str) -> Sequence[Label]:
+        """The labels of a selector, which stay the same: each query visits all widgets."""
+        if not self._found_labels.get(selector):
+            self._found_labels[selector] = [*self.query(selector).results(Label)]
+        return self._found_labels[selector]
 
     @work(group="send", exclusive=True)
     async def _submit(self) -> None:
@@ -163,5 +171,6 @@ class SubmitScreen(ModalScreen[None]):
     def set_submit_label(self, label: str) -> None:
         """Say on the button what it does now."""
         for button in self.query("#submit").results(Button):
-            button.label = label
-            button.refresh(layout=True)  # a longer label needs more room
+            if str(button.label) != label:
+                button.label = label
+                button.refresh(layout=True)  # a longer label needs more room

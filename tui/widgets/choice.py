@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.widgets.theme import ROLE_CLASSES, RoleStyles
+from tui.widgets.theme import RoleStyles
 
 
 class Choice(Widget, can_focus=True):
@@ -22,7 +22,8 @@ class Choice(Widget, can_focus=True):
     With ``cells_max`` they go on in another line where one is full.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*ROLE_CLASSES, "choice--on", "choice--focus"}
+    # Textual computes each for each choice whenever a form changes: only those that are used.
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"role--muted", "choice--on", "choice--focus"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space", "step(1)", "Next", show=False),
         Binding("left", "step(-1)", "Previous", show=False),
