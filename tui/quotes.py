@@ -173,8 +173,12 @@ def _describe_route(order: WireOrderTerms, record: WireRoute, arrow: str) -> str
         offers.append(f"{quote.venue.name} {format_price(price) if price else '-'}")
     missing = [f"{each.venue.name} {each.code}" for each in route.missing]
     gain = "" if route.gap is None else f" {route.gap.bps:+.1f} bps"
+    chosen = describe_legs(route, arrow)
+    if len(route.legs) > 1 and route.expected_amount_out is not None:
+        price = pair.price(Decimal(order["amount"]), route.expected_amount_out)
+        chosen += f" {format_price(price)}" if price else ""
     told = ", ".join(_limit_offers(offers) + _limit_offers(missing))
-    return f"{told} {arrow} {describe_legs(route, arrow)}{gain}"
+    return f"{told} {arrow} {chosen}{gain}"
 
 
 def _limit_offers(offers: list[str]) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import click
 
 from backend import embedded
 from backend.cli.process import load_settings, report_system_errors, report_user_errors
-from backend.engine.node_report import diagnose_node
+from backend.engine.node_report import UNREACHABLE, diagnose_node
 
 
 @click.command()
@@ -18,7 +19,7 @@ def doctor(data_dir: Path | None) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
-    transactions, and whether it lists pools.
+    transactions, and whether it lists pools. Exits with 1 if it cannot be reached.
     """
     settings = load_settings(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
@@ -27,3 +28,5 @@ def doctor(data_dir: Path | None) -> None:
             rows += asyncio.run(diagnose_node(settings, settings.solana_rpc_url))
         for name, value in rows:
             click.echo(f"{name:<28}{value}")
+        if rows[-1][0] == UNREACHABLE:
+            sys.exit(1)

@@ -223,8 +223,8 @@ def _choose_data_dir(settings: Settings) -> Path:
         raise Rejected(
             "data_dir_in_use",
             f"an engine runs in {data_dir} already (process {holder[0]}):"
-            f" `{name_command()} dashboard` opens it; a second one needs --data-dir and --port of"
-            " its own",
+            f" `{name_command()} dashboard` opens it, with --url unless it has port 3000; a second"
+            " one needs --data-dir and --port of its own",
         )
     return data_dir
 

@@ -13,6 +13,8 @@ from backend.engine.shared_services import build_rpc_client
 from backend.routing.pool_finder import ListingProbe
 from backend.venues import DEFAULT_VENUES
 
+UNREACHABLE: Final = "node cannot be reached"
+"""The name of the only row of such a node."""
 _NO_LISTING: Final = (
     "no: the default pools are quoted, those of ORDER_ENGINE_POOLS_FILE, and those found before"
 )
@@ -25,7 +27,7 @@ async def diagnose_node(settings: Settings, url: str) -> list[tuple[str, str]]:
         try:
             chain = await _describe_chain(rpc)
         except EngineError as error:
-            return [("node", error.reason)]
+            return [(UNREACHABLE, error.reason)]
         reason = await ListingProbe(DEFAULT_VENUES[0], rpc).check()
         return [
             ("node", chain),

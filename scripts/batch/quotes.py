@@ -130,17 +130,22 @@ def _encode_swap(order: Order) -> str:
 
 
 def _read_quote(body: Json) -> Quote:
-    best = next(quote for quote in body["quotes"] if quote.get("pool") == body.get("pool"))
     amount_in = Decimal(body["amountIn"])
-    amount_out = Decimal(body.get("expectedAmountOut") or best["amountOut"])
+    if "legs" in body:  # its pools may be of other pairs
+        amount_out = Decimal(body["expectedAmountOut"])
+        price, impact = f"{amount_out / amount_in:.9g}", body["priceImpact"]
+    else:
+        best = next(quote for quote in body["quotes"] if quote.get("pool") == body.get("pool"))
+        amount_out = Decimal(best["amountOut"])
+        price, impact = best["price"], best.get("priceImpact") or 0
     return Quote(
         body["tokenIn"],
         body["tokenOut"],
         amount_in,
         amount_out,
         body["dex"],
-        f"{amount_out / amount_in:.9g}" if "legs" in body else best["price"],
-        Decimal(body.get("priceImpact") or best.get("priceImpact") or 0),
+        price,
+        Decimal(impact),
     )
 
 

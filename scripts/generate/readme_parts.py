@@ -74,6 +74,8 @@ def _format_default(default: object) -> str:
     match default:
         case None | "" | ():
             return ""
+        case tuple():
+            return f"`{','.join(default)}`"
         case bool():
             return f"`{int(default)}`"
         case Enum():

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from solders.pubkey import Pubkey
+
+from backend.domain.tokens import TokenRegistry
+from backend.venues import CPMM
 from tests.bad_routes import POOL
 from tests.integration.apis import UNREACHABLE_NODE, Json
 from tests.integration.full_engine import run_full_engine
+from tests.integration.simulator_client import mint_address
 from tests.integration.test_submit_batch import run_for_summary, run_script
 
 COLUMNS = "tokenIn,tokenOut,amount,dexes,excludeDexes,pools,maxLegs,maxHops,onlyDirect"
@@ -56,3 +62,30 @@ async def test_the_orders_of_a_file_ask_what_it_says(
         [placed] = (await engine.api.get("/api/orders"))["orders"]
         shown = {**asked, "maxLegs": 1, "maxHops": 1}
         assert {name: placed[name] for name in shown} == shown
+
+
+async def test_a_dry_run_quotes_a_route_through_another_token(
+    database_url: str, redis_url: str, data_dir: Path, tmp_path: Path
+) -> None:
+    pairs = (("JUP", "SOL"), ("SOL", "RAY"))
+    pools = [str(CPMM.derive_pool_address(*map(mint_of, pair))) for pair in pairs]
+    file = tmp_path / "orders.jsonl"
+    order = {"tokenIn": "JUP", "tokenOut": "RAY", "amount": "100", "pools": pools}
+    file.write_text(json.dumps(order) + "\n")
+    out = tmp_path / "quotes.jsonl"
+    async with run_full_engine(database_url, redis_url, data_dir) as engine:
+        arguments = ("--file", str(file), "--dry-run", "--out", str(out))
+        code, report = await run_for_summary(engine.api.url, *arguments)
+        assert (code, report["quoted"], report["refused"]) == (0, 1, {})
+        quoted = json.loads(out.read_text())
+        code, report = await run_for_summary(engine.api.url, "--file", str(file))
+        assert (code, report["byStatus"]) == (0, {"confirmed": 1})
+        [placed] = (await engine.api.get("/api/orders"))["orders"]
+        assert [leg["pool"] for leg in placed["route"]["legs"]] == pools
+        assert quoted["dex"] == placed["dex"] == "raydium"
+        assert float(quoted["price"]) == pytest.approx(float(placed["executedPrice"]), rel=0.1)
+        assert len(placed["route"]["residuals"]) == 1
+
+
+def mint_of(symbol: str) -> Pubkey:
+    return mint_address(TokenRegistry().find(symbol, "token"))

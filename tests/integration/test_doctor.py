@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from backend.config import Settings
-from backend.engine.node_report import diagnose_node
+from backend.engine.node_report import UNREACHABLE, diagnose_node
 from tests.scenario import run_node
 
 
@@ -30,5 +30,5 @@ async def test_the_doctor_tells_what_a_node_is_and_whether_it_lists_pools(tmp_pa
 
 async def test_the_doctor_says_of_a_node_that_cannot_be_reached_just_that() -> None:
     report = await diagnose("http://127.0.0.1:1")
-    assert list(report) == ["node"]
-    assert "connection to the node failed" in report["node"]
+    assert list(report) == [UNREACHABLE]
+    assert "connection to the node failed" in report[UNREACHABLE]

@@ -24,6 +24,7 @@ AMOUNT: Final[Schema] = {
     "pattern": r"^\d+(\.\d+)?$",
     "description": "A decimal in token units.",
 }
+FRACTION: Final[Schema] = {**AMOUNT, "description": "A fraction: 0.01 is 1 %."}
 SHARE: Final[Schema] = {
     "type": "string",
     "pattern": r"^(all|\d{1,2}(\.\d{1,2})?%)$",

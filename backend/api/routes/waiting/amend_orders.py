@@ -65,7 +65,9 @@ def _read_seq(request: Request) -> int:
     """The ``seq`` of the order that its owner has seen. Raises ``Problem``: 428, 400."""
     text = request.headers.get("if-match")
     if text is None:
-        detail = 'which step of the order is amended? Send its seq as a header, If-Match: "2"'
+        detail = (
+            'which step of the order is amended? Send its seq as a header, such as If-Match: "2"'
+        )
         raise Problem(428, "precondition_required", detail)
     match = _SEQ.fullmatch(text.strip())
     if match is None or int(match[1]) > SEQ_MAX:

@@ -34,6 +34,7 @@ from backend.triggers.offers.order_offers import (
 from backend.triggers.offers.recent_markets import MarketKey
 from backend.triggers.pool_market import PoolMarket
 
+_PAIR_FIELD: Final = "tokenOut"
 MARKET_WAIT_S: Final = 0.3
 """How long a response waits for a market that has to be read: a node answers within a slot."""
 YIELD_EVERY_ORDERS: Final = 50
@@ -71,7 +72,7 @@ async def show_markets(
         market, known = markets.get(key), stored.get(key, _NOTHING_STORED)
         shown[record.id] = _show(record, terms[record.id], market, known)
         if key in poolless:
-            reason = build_poolless_error(terms[record.id]).reason
+            _, reason = _find_lack(terms[record.id])
             shown[record.id]["lastError"] = f"{NO_POOL_CODE}: {reason}"
         if index % YIELD_EVERY_ORDERS == 0:
             await asyncio.sleep(0)
@@ -104,14 +105,21 @@ async def find_poolless(api: ApiContext, orders: Sequence[OrderTerms]) -> list[b
 
 def build_poolless_error(terms: OrderTerms) -> FieldError:
     """Why an order that may use no pool waits for nothing, and the field that says so."""
+    field, reason = _find_lack(terms)
+    if field == _PAIR_FIELD:
+        reason = f"{reason}, and only a sniper order waits for one"
+    return FieldError(field, NO_POOL_CODE, reason)
+
+
+def _find_lack(terms: OrderTerms) -> tuple[str, str]:
+    """The field that leaves an order without a pool, and why."""
     if select_pool_constraints(terms.constraints) is None:
-        reason = f"{describe_poolless(terms)}, and only a sniper order waits for one"
-        return FieldError("tokenOut", NO_POOL_CODE, reason)
+        return _PAIR_FIELD, describe_poolless(terms)
     asked = constraints_to_json(terms.constraints)
     field = next(name for name in ("pools", "dexes", "excludeDexes") if name in asked)
     pair = f"{terms.token_in.symbol} and {terms.token_out.symbol}"
     reason = f"none of the pools of {pair} that are quoted is one that the order may use"
-    return FieldError(field, NO_POOL_CODE, reason)
+    return field, reason
 
 
 async def judge_waiting(
