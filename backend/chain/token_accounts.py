@@ -9,6 +9,8 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountWithSeedParams, create_account_with_seed
 
+from backend.domain.amounts import U64_MAX
+from backend.domain.errors import Rejected
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     ATA_PROGRAM,
@@ -34,7 +36,12 @@ def derive_token_address(
 def build_open_wrapped(
     owner: Pubkey, account: Pubkey, seed: str, amount: int
 ) -> tuple[Instruction, Instruction]:
-    """Build what opens a token account of SOL under a seed, with ``amount`` lamports wrapped."""
+    """Build what opens a token account of SOL under a seed, with ``amount`` lamports wrapped.
+
+    Raises ``Rejected`` (``amount_too_large``) if the account cannot hold as many.
+    """
+    if _TOKEN_ACCOUNT_RENT + amount > U64_MAX:
+        raise Rejected("amount_too_large", "no account can hold so much SOL besides its rent")
     create = create_account_with_seed(
         CreateAccountWithSeedParams(
             from_pubkey=owner,

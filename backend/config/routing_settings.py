@@ -82,8 +82,9 @@ def check_hop_tokens(setting: str | Sequence[str]) -> tuple[str, ...]:
     for number, entry in enumerate(entries, start=1):
         try:
             symbols.append(registry.find(entry.strip(), "hop_tokens").symbol)
-        except InvalidInput as error:
-            raise ValueError(f"entry {number}: {error.reason}") from None
+        except InvalidInput:
+            listed = ", ".join(token.symbol for token in registry)
+            raise ValueError(f"entry {number} is none of the listed tokens: {listed}") from None
     return tuple(dict.fromkeys(symbols))
 
 

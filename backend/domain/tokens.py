@@ -75,7 +75,9 @@ class TokenRegistry:
     def find(self, name: str, field: str) -> Token:
         """Find the token that ``field`` names; raises ``InvalidInput`` if none is known by it."""
         token = (
-            self._by_symbol.get(name.upper()) or self._by_mint.get(name) or self._added.get(name)
+            (self._by_symbol.get(name.upper()) if name.isascii() else None)
+            or self._by_mint.get(name)
+            or self._added.get(name)
         )
         if token is not None:
             return token

@@ -57,11 +57,18 @@ class Mints:
         refused: dict[str, Rejected] = {}
         try:
             async with asyncio.timeout(self._timeout_s):
-                for at in range(0, len(missing), KEYS_MAX):
-                    refused |= await self._read(missing[at : at + KEYS_MAX])
+                async with asyncio.TaskGroup() as tasks:
+                    reads = [
+                        tasks.create_task(self._read(missing[at : at + KEYS_MAX]))
+                        for at in range(0, len(missing), KEYS_MAX)
+                    ]
         except TimeoutError:
             reason = f"the node did not tell within {self._timeout_s:g} s what a mint is"
             raise Unavailable("node_timeout", reason) from None
+        except ExceptionGroup as group:  # one of them is the reason, the others are the same
+            raise group.exceptions[0] from None
+        for read in reads:
+            refused |= read.result()
         return refused
 
     async def _read(self, mints: Sequence[tuple[str, Pubkey]]) -> dict[str, Rejected]:

@@ -28,13 +28,14 @@ class ReadPool(NamedTuple):
 class PairRead(NamedTuple):
     """The pools of a pair that are quoted, as they were read, and those without a state.
 
-    ``is_settled`` unless more pools may be found. ``allowed`` are constraints of pools everywhere
-    here, ``None`` where every pool may be used.
+    ``is_settled`` unless more pools may be found, ``is_searched`` if they have been looked for.
+    ``allowed`` are constraints of pools everywhere here, ``None`` where every pool may be used.
     """
 
     read: Sequence[ReadPool]
     missing: Sequence[MissingQuote]
     is_settled: bool
+    is_searched: bool = True
 
     def select_pools(self, allowed: RouteConstraints | None) -> list[Pool]:
         """The pools that are allowed."""
@@ -48,7 +49,7 @@ class PairRead(NamedTuple):
 
     def is_complete(self, allowed: RouteConstraints | None) -> bool:
         """Whether no allowed pool without a state may trade: what is rejected trades nothing."""
-        return not any(
+        return self.is_searched and not any(
             isinstance(each.error, Transient) and _may_be_allowed(each, allowed)
             for each in self.missing
         )
@@ -67,6 +68,7 @@ class PairRead(NamedTuple):
 async def await_reads(
     reads: Sequence[tuple[FoundPool, asyncio.Future[Pool]]],
     is_settled: bool,
+    is_searched: bool = True,
 ) -> PairRead:
     """Wait for the reads of the pools of a pair."""
     pools: list[ReadPool] = []
@@ -78,7 +80,7 @@ async def await_reads(
             missing.append(explain_missing(found, error))
     if not pools:
         missing = mark_unsettled(missing, is_settled=is_settled)
-    return PairRead(pools, missing, is_settled)
+    return PairRead(pools, missing, is_settled, is_searched)
 
 
 def explain_missing(found: FoundPool, error: EngineError) -> MissingQuote:

@@ -14,6 +14,9 @@ from backend.venues.venue import Pool, Venue
 PAIRS_MAX: Final = 4_096
 """Most pairs whose pools are remembered, in both orders; those that were looked at last."""
 
+RETRY_S: Final = 5.0
+"""Shortest time between two looks at a pair."""
+
 PoolRead = Callable[[Venue, Pubkey], asyncio.Future[Pool]]
 """Begins to read a pool; the future raises ``Rejected`` or ``Transient``."""
 
@@ -29,6 +32,55 @@ class PairPools(NamedTuple):
     judged: asyncio.Future[None] | None = None
 
 
+class KnownPair:
+    """What is known of a pair's pools."""
+
+    __slots__ = (
+        "added_at",
+        "judged",
+        "look_at",
+        "looked_at",
+        "mints",
+        "pools",
+        "settled",
+        "to_search",
+        "usable",
+        "wanted",
+    )
+
+    def __init__(self, mints: MintPair, pools: Sequence[FoundPool]) -> None:
+        self.mints: Final = mints
+        self.usable: dict[Pubkey, int] = {}
+        """The depth of each pool that swaps, by its address; where none does, 0 of each pool."""
+        self.added_at = asyncio.get_running_loop().time()
+        self.looked_at = self.look_at = float("-inf")
+        self.wanted = self.to_search = False
+        """Whether it waits for its known pools to be judged, and for the node to list others."""
+        self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Ends when the pools are known that were found before, or of none all that there are."""
+        self.pools = PairPools(pools, judged=self.judged)
+        self.settled = False
+        """Whether the last look was complete."""
+
+    @property
+    def name(self) -> str:
+        """Its mints, for logs."""
+        return "/".join(map(str, self.mints))
+
+    def end_first_look(self) -> None:
+        """Have nobody wait any longer for the pools that were found before."""
+        if not self.judged.done():
+            self.judged.set_result(None)
+            self.pools = self.pools._replace(judged=None)
+
+    def end_look(self, *, is_complete: bool, again_s: float) -> None:
+        """Take note that a look has ended, and when the next one is due."""
+        self.settled = is_complete
+        self.end_first_look()
+        self.looked_at = asyncio.get_running_loop().time()
+        self.look_at = self.looked_at + (again_s if is_complete else RETRY_S)
+
+
 class PoolDirectory(Protocol):
     """Knows the pools of every pair."""
 
@@ -42,6 +94,10 @@ class PoolDirectory(Protocol):
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Whether all pools of two mints are known, as far as the node lists them."""
+        ...
+
+    def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Whether all pools of two mints are known, or have been looked for long enough."""
         ...
 
     async def run(self, read: PoolRead) -> None:
@@ -70,6 +126,10 @@ class DerivedPools:
         """Do nothing: there is no other pool."""
 
     def is_settled(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Always."""
+        return True
+
+    def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Always."""
         return True
 

@@ -12,24 +12,34 @@ import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.routing.pool_depth import measure_depth
-from backend.routing.pool_directory import PAIRS_MAX, PairPools, PoolRead, derive_pools
+from backend.routing.pool_directory import (
+    PAIRS_MAX,
+    RETRY_S,
+    KnownPair,
+    PairPools,
+    PoolRead,
+    derive_pools,
+)
 from backend.routing.pool_finder import FoundPool, MintPair, PoolFinder, sort_pair
 from backend.runtime import observe_routing
 from backend.venues.venue import Venue
 
 QUOTED_MAX: Final = 16
 """Most pools of a pair that are quoted: the deepest."""
-RETRY_S: Final = 5.0
-"""Shortest time between two looks at a pair."""
 LOOKS_MAX: Final = 4
 """Most pairs that are looked at concurrently."""
+
+
+SEARCH_S_MAX: Final = 30.0
+"""A pair is taken as it is known after this time, though the node does not list its pools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +54,13 @@ class PoolPreferences:
     depth_min_bps: int = 0
 
 
-class _Pair:
-    """What is known of a pair."""
+class _JudgedPair(NamedTuple):
+    """A pair whose known pools were judged, by when it is searched: rank, then order."""
 
-    __slots__ = ("judged", "look_at", "looked_at", "mints", "pools", "settled", "usable", "wanted")
-
-    def __init__(self, mints: MintPair, pools: Sequence[FoundPool]) -> None:
-        self.mints: Final = mints
-        self.usable: dict[Pubkey, int] = {}
-        """The depth of each pool that swaps, by its address; where none does, 0 of each pool."""
-        self.looked_at = self.look_at = float("-inf")
-        self.wanted = False
-        """Whether it waits to be looked at."""
-        self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Ends when the pools are known that were found before, or of none all that there are."""
-        self.pools = PairPools(pools, judged=self.judged)
-        self.settled = False
-        """Whether the last look was complete."""
-
-    @property
-    def name(self) -> str:
-        """Its mints, for logs."""
-        return "/".join(map(str, self.mints))
-
-    def end_first_look(self) -> None:
-        """Have nobody wait any longer for the pools that were found before."""
-        if not self.judged.done():
-            self.judged.set_result(None)
-            self.pools = self.pools._replace(judged=None)
+    rank: int
+    number: int
+    pair: KnownPair
+    is_complete: bool
 
 
 class PoolRegistry:
@@ -95,8 +84,10 @@ class PoolRegistry:
         self._searches = interval_s > 0
         self._look_again_s = interval_s or float("inf")
         self._pinned: dict[MintPair, list[FoundPool]] = {}
-        self._pairs: dict[tuple[Pubkey, Pubkey], _Pair] = {}
-        self._queue: asyncio.Queue[_Pair] = asyncio.Queue()  # of PAIRS_MAX at most
+        self._pairs: dict[tuple[Pubkey, Pubkey], KnownPair] = {}
+        self._queue: asyncio.Queue[KnownPair] = asyncio.Queue()  # of PAIRS_MAX at most
+        self._judged: asyncio.PriorityQueue[_JudgedPair] = asyncio.PriorityQueue()
+        self._numbers = count()
         self._is_listing = True
 
     def list_pools(self, mint_a: Pubkey, mint_b: Pubkey) -> PairPools:
@@ -111,6 +102,13 @@ class PoolRegistry:
         pair = self._pairs.get((mint_a, mint_b))
         return pair is not None and pair.settled
 
+    def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
+        """Whether all pools are known, or all that ``SEARCH_S_MAX`` has been enough for."""
+        pair = self._pairs.get((mint_a, mint_b))
+        if pair is None:
+            return False
+        return pair.settled or asyncio.get_running_loop().time() - pair.added_at >= SEARCH_S_MAX
+
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Look at the pair again soon."""
         pair = self._pairs.get((mint_a, mint_b))
@@ -124,16 +122,17 @@ class PoolRegistry:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._find_pinned())
             for _ in range(LOOKS_MAX):
-                tasks.create_task(self._look_at_pairs(read))
+                tasks.create_task(self._judge_pairs(read))
+                tasks.create_task(self._search_pairs(read))
 
-    def _add(self, mint_a: Pubkey, mint_b: Pubkey) -> _Pair:
+    def _add(self, mint_a: Pubkey, mint_b: Pubkey) -> KnownPair:
         while len(self._pairs) >= PAIRS_MAX:
             oldest = min(self._pairs.values(), key=attrgetter("looked_at"))
             self._pairs.pop(oldest.mints, None)
             self._pairs.pop(oldest.mints[::-1], None)
             self._finder.forget(oldest.mints)
         mints = sort_pair(mint_a, mint_b)
-        pair = _Pair(mints, [*self._pinned.get(mints, ()), *self._derive(mints)])
+        pair = KnownPair(mints, [*self._pinned.get(mints, ()), *self._derive(mints)])
         if not self._has_choice(pair):
             pair.look_at = float("inf")
             pair.end_first_look()
@@ -141,47 +140,56 @@ class PoolRegistry:
         self._pairs[mint_a, mint_b] = self._pairs[mint_b, mint_a] = pair
         return pair
 
-    def _has_choice(self, pair: _Pair) -> bool:
+    def _has_choice(self, pair: KnownPair) -> bool:
         """Whether a pair may have other pools than the default ones."""
         return self._searches or pair.mints in self._pinned
 
-    def _want(self, pair: _Pair) -> None:
+    def _want(self, pair: KnownPair) -> None:
         if not pair.wanted and self._queue.qsize() < PAIRS_MAX:
             pair.wanted = True
             self._queue.put_nowait(pair)
 
-    async def _look_at_pairs(self, read: PoolRead) -> None:
+    async def _judge_pairs(self, read: PoolRead) -> None:
+        """Judge what is known of pairs already; no pair waits there for another one's search."""
         while True:
             pair = await self._queue.get()
-            pair.wanted, again_s = False, self._look_again_s
+            pair.wanted, is_complete = False, False
             pair.look_at = asyncio.get_running_loop().time() + RETRY_S  # not while this look lasts
-            try:
-                pair.settled = await self._look(pair, read)
-            except EngineError as error:
-                observe_routing.pools_not_found(pair.name, error.reason)
-                pair.settled = False
-            if not pair.settled:
-                again_s = RETRY_S
-            pair.end_first_look()
-            pair.looked_at = asyncio.get_running_loop().time()
-            pair.look_at = pair.looked_at + again_s
+            with suppress(EngineError):
+                is_complete = await self._judge_known(pair, read)
+            if not self._searches:
+                pair.end_look(is_complete=is_complete, again_s=self._look_again_s)
+            elif not pair.to_search:
+                pair.to_search = True
+                # Pairs that trade go first: of the others there may be any number.
+                rank = 0 if any(pair.usable.values()) else 1
+                self._judged.put_nowait(_JudgedPair(rank, next(self._numbers), pair, is_complete))
 
-    async def _look(self, pair: _Pair, read: PoolRead) -> bool:
-        """Find the pools of a pair, and judge them; returns whether all of them could be read.
-
-        Raises ``Transient``.
-        """
+    async def _judge_known(self, pair: KnownPair, read: PoolRead) -> bool:
+        """Judge the pools of a pair that were found before; returns whether all could be read."""
         if self._searches:
             with suppress(Transient):  # what other processes have found is not necessary
                 await self._finder.load([pair.mints])
         is_complete = await self._judge(pair, read)
         if is_complete and any(pair.usable.values()):
             pair.end_first_look()
-        if self._searches and await self._search(pair):
-            is_complete = await self._judge(pair, read)
         return is_complete
 
-    async def _search(self, pair: _Pair) -> bool:
+    async def _search_pairs(self, read: PoolRead) -> None:
+        """Have the node list the pools of pairs, and judge those that are new."""
+        while True:
+            judged = await self._judged.get()
+            pair, is_complete = judged.pair, judged.is_complete
+            pair.to_search = False
+            try:
+                if await self._search(pair):
+                    is_complete = await self._judge(pair, read)
+            except EngineError as error:
+                observe_routing.pools_not_found(pair.name, error.reason)
+                is_complete = False
+            pair.end_look(is_complete=is_complete, again_s=self._look_again_s)
+
+    async def _search(self, pair: KnownPair) -> bool:
         """Ask the node for the pools of a pair; returns whether there is one that was not known.
 
         Raises ``Transient``.
@@ -195,7 +203,7 @@ class PoolRegistry:
                 break
         return is_new
 
-    async def _judge(self, pair: _Pair, read: PoolRead) -> bool:
+    async def _judge(self, pair: KnownPair, read: PoolRead) -> bool:
         """Measure all known pools of a pair, and choose those that are quoted.
 
         Returns whether all could be read; what is known of the others stays.
@@ -224,7 +232,7 @@ class PoolRegistry:
         observe_routing.pools_judged(pair.name, len(known), len(pair.pools.quoted))
         return is_complete
 
-    def _choose(self, pair: _Pair, usable: Sequence[FoundPool]) -> PairPools:
+    def _choose(self, pair: KnownPair, usable: Sequence[FoundPool]) -> PairPools:
         pinned = {each.address for each in self._pinned.get(pair.mints, ())}
         ranked = sorted(
             usable,

@@ -114,7 +114,7 @@ class Router:
         direct, refusal = None, None
         try:
             direct = offers.choose_route()
-        except Rejected as error:
+        except EngineError as error:  # also while the pools of its own pair are not known
             refusal = error
         route = direct
         if self._hops is not None and self._hops.is_wanted(offers.terms, direct):
@@ -138,15 +138,13 @@ class Router:
 
     async def read_pools(self, pairs: Sequence[tuple[Token, Token]]) -> list[PairRead]:
         """Read the pools of many pairs at once."""
-        begun = [self._begin_pair(*pair) for pair in pairs]
-        return [await await_reads(each, is_settled) for each, is_settled in begun]
-
-    def _begin_pair(
-        self, token_a: Token, token_b: Token
-    ) -> tuple[Sequence[tuple[FoundPool, asyncio.Future[Pool]]], bool]:
-        """Begin to read the pools of a pair; returns whether these are all, too."""
-        reads = self._begin_reads(self._list_pools(token_a, token_b).quoted)
-        return reads, self._directory.is_settled(*_find_mints(token_a, token_b))
+        begun = []
+        for pair in pairs:
+            mints = _find_mints(*pair)
+            reads = self._begin_reads(self._directory.list_pools(*mints).quoted)
+            is_settled = self._directory.is_settled(*mints)
+            begun.append((reads, is_settled, self._directory.is_searched(*mints)))
+        return [await await_reads(*each) for each in begun]
 
     async def await_pools(self, pairs: Sequence[tuple[Token, Token]]) -> None:
         """Wait until the pools of some pairs are known, for as long as a quote does."""

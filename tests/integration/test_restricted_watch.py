@@ -263,7 +263,8 @@ async def test_an_order_whose_pools_go_as_it_is_released_is_tried_until_they_are
         database_url, redis_url, data_dir, rule=partial(hide_accounts, hidden), **settings
     ) as proxied:
         engine = proxied.engine
-        ids = await place(engine, RAYDIUM, Limit(price(90)), Stop(price(110)))
+        only_direct = replace(RAYDIUM, max_hops=1)
+        ids = await place(engine, only_direct, Limit(price(90)), Stop(price(110)))
         waiting = WaitingOrders(
             engine.services.orders._pool,
             tokens=engine.services.tokens,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from solders.pubkey import Pubkey
@@ -11,9 +13,12 @@ from backend.domain.errors import Rejected, Unavailable
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.route_constraints import RouteConstraints
 from backend.domain.tokens import SOL, USDC
+from backend.routing.pool_registry import SEARCH_S_MAX
 from backend.routing.router import Router
 from backend.store.launches.found_pools import StoredPool
 from backend.venues import CPMM
+from backend.venues.hosting import HostedPool
+from backend.venues.venue import Account
 from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
@@ -134,3 +139,57 @@ async def _catch_refusal(router: Router, terms: OrderTerms) -> Rejected:
             await asyncio.sleep(POLL_S)
         else:
             raise AssertionError("it was routed")
+
+
+class SilentLister(MemoryNode):
+    """A node that does not say which pools there are as long as ``silence`` lasts."""
+
+    silence: asyncio.Event
+
+    async def get_program_accounts(
+        self, program: Pubkey, filters: Sequence[Any]
+    ) -> tuple[int, dict[Pubkey, Account]]:
+        await self.silence.wait()
+        return await super().get_program_accounts(program, filters)
+
+
+def make_silent(*pools: HostedPool) -> SilentLister:
+    node = SilentLister(list(pools))
+    node.silence = asyncio.Event()
+    return node
+
+
+async def test_a_low_price_is_that_of_all_pools_only_once_they_were_looked_for() -> None:
+    node = make_silent(*make_default_pools(), make_pool(1))
+    async with run_registry(node) as (_, router):
+        [read] = await router.read_pools([(SOL, USDC)])
+        assert len(read.read) == 2
+        assert not read.is_complete(None)
+        node.silence.set()
+        async with asyncio.timeout(20):
+            while not read.is_complete(None):
+                [read] = await router.read_pools([(SOL, USDC)])
+                await asyncio.sleep(0)
+        assert len(read.read) == 3
+
+
+@pytest.mark.looptime
+async def test_a_low_price_is_judged_in_the_end_though_the_node_never_lists() -> None:
+    async with run_registry(make_silent(*make_default_pools())) as (_, router):
+        await router.read_pools([(SOL, USDC)])
+        await asyncio.sleep(SEARCH_S_MAX)
+        [read] = await router.read_pools([(SOL, USDC)])
+        assert read.is_complete(None)
+        assert not read.is_settled
+
+
+async def test_the_known_pools_of_a_pair_wait_for_no_search_of_another_pair() -> None:
+    pool = make_pool(1)
+    one, other = map(str, PAIR)
+    stored = StoredPool(str(pool.address), str(CPMM.program), one, other, 5)
+    node = make_silent(*make_default_pools(), pool)
+    async with run_registry(node, Store([stored])) as (registry, _):
+        for number in range(50):
+            registry.list_pools(MINTS[0], Pubkey(bytes([7, number] * 16)))
+        await wait_for(registry, addresses(node.pools))
+        assert registry.list_pools(*MINTS).judged is None

@@ -228,3 +228,14 @@ def test_an_estimate_is_what_the_best_pool_alone_pays() -> None:
         best = max(pool.quote(SOL, amount).amount_out for pool in pools)
         assert curves.estimate_out(amount) == pytest.approx(best, rel=1e-6, abs=2)
     assert PoolCurves([], SOL).estimate_out(10**9) == 0
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_pool_of_a_token_whose_fee_takes_all_is_not_split_over(side: int) -> None:
+    pools = [make_cpmm(10**13, 0.15), make_cpmm(10**12, 0.15, 2)]
+    sides = list(pools[1].sides)
+    sides[side] = replace(sides[side], fee=TransferFee(1_000, 10_000))
+    pools[1] = replace(pools[1], sides=(sides[0], sides[1]))
+    found = PoolCurves(pools, SOL).split(10**11, legs_max=2)
+    assert found is not None
+    assert [part.pool for part in found.parts] == [pools[0]]

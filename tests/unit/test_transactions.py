@@ -23,6 +23,7 @@ from backend.chain.transactions import (
     derive_wrap_seed,
 )
 from backend.chain.wallet import create_paper_wallet
+from backend.domain.amounts import U64_MAX
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import SignedTransaction
 from backend.venues import CPMM, DAMM_V2, VENUES
@@ -230,3 +231,11 @@ def test_an_error_of_the_runtime_is_read_by_its_word(
 
     assert type(error) is kind
     assert error.code == code
+
+
+def test_an_amount_of_sol_that_no_account_can_hold_is_rejected() -> None:
+    legs = [SwapLeg(create_pool(CPMM, SOL, USDC), U64_MAX, 1)]
+    swap = SwapParameters(legs, SOL, USDC, derive_wrap_seed(ORDER_ID, 1))
+    with pytest.raises(Rejected) as error:
+        build_swap(swap, create_paper_wallet().address, RECENT_BLOCKHASH, ComputeBudget())
+    assert error.value.code == "amount_too_large"

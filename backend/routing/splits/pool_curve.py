@@ -141,6 +141,9 @@ class PoolCurve:
             self._is_complete = True
             return
         of_in, of_out = piece.kept
+        if not (of_in > 0 and of_out > 0):  # fees take all of it
+            self._is_complete = True
+            return
         reserve_in, reserve_out = piece.reserve_in / of_in, piece.reserve_out * of_out
         amount = piece.net_in / of_in
         slope = sqrt(reserve_in * reserve_out)
