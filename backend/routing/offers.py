@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.domain.amounts import compute_min_out
-from backend.domain.errors import EngineError
+from backend.domain.errors import NO_POOL_CODE, EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import Quote, best_quote
 from backend.routing.quote_choice import MissingQuote, choose_quote, select_steep
@@ -31,6 +31,13 @@ class Offers:
     left_out: int = 0
     splitter: Splitter | None = None
     refusal: EngineError | None = None
+
+    @property
+    def lacks_pools(self) -> bool:
+        """Whether no pool of the pair is known that the order may use; one may still be found."""
+        return self.refusal is not None or (
+            not self.readable and all(each.error.code == NO_POOL_CODE for each in self.missing)
+        )
 
     def choose_route(self) -> Route:
         """Choose the quote that pays most, or several pools if they pay more together.

@@ -114,7 +114,9 @@ class Router:
         direct, refusal = None, None
         try:
             direct = offers.choose_route()
-        except EngineError as error:  # also while the pools of its own pair are not known
+        except EngineError as error:
+            if not (isinstance(error, Rejected) or offers.lacks_pools):
+                raise
             refusal = error
         route = direct
         if self._hops is not None and self._hops.is_wanted(offers.terms, direct):
@@ -127,9 +129,11 @@ class Router:
     async def _read_pair(self, terms: OrderTerms, token_in: Token, token_out: Token) -> list[Pool]:
         """Read the pools of two tokens that an order's constraints allow, as far as they can be."""
         listed = await self._find_pools(_find_mints(token_in, token_out))
-        allowed = _select_allowed(terms, listed.quoted)
-        read = await await_reads(self._begin_reads(allowed), is_settled=listed.judged is None)
-        return read.select_pools(None)
+        try:
+            begun = self._begin_reads(_select_allowed(terms, listed.quoted))
+        except EngineError:  # too many reads wait
+            return []
+        return (await await_reads(begun, is_settled=True)).select_pools(None)
 
     def prefetch(self, token_in: Token, token_out: Token) -> None:
         """Begin to read the pools of two tokens, for a quote that is about to be asked for."""

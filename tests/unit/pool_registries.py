@@ -74,6 +74,24 @@ class MemoryNode:
         return 7, found
 
 
+class SilentLister(MemoryNode):
+    """A node that does not say which pools there are as long as ``silence`` lasts."""
+
+    silence: asyncio.Event
+
+    async def get_program_accounts(
+        self, program: Pubkey, filters: Sequence[Any]
+    ) -> tuple[int, dict[Pubkey, Account]]:
+        await self.silence.wait()
+        return await super().get_program_accounts(program, filters)
+
+
+def make_silent(*pools: HostedPool) -> SilentLister:
+    node = SilentLister(list(pools))
+    node.silence = asyncio.Event()
+    return node
+
+
 @dataclass
 class Store:
     """Keeps found pools, as every process sees them."""

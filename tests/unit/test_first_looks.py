@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from solders.pubkey import Pubkey
@@ -17,8 +15,6 @@ from backend.routing.pool_registry import SEARCH_S_MAX
 from backend.routing.router import Router
 from backend.store.launches.found_pools import StoredPool
 from backend.venues import CPMM
-from backend.venues.hosting import HostedPool
-from backend.venues.venue import Account
 from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
@@ -30,6 +26,7 @@ from tests.unit.pool_registries import (
     addresses,
     make_default_pools,
     make_pool,
+    make_silent,
     run_registry,
     wait_for,
 )
@@ -139,24 +136,6 @@ async def _catch_refusal(router: Router, terms: OrderTerms) -> Rejected:
             await asyncio.sleep(POLL_S)
         else:
             raise AssertionError("it was routed")
-
-
-class SilentLister(MemoryNode):
-    """A node that does not say which pools there are as long as ``silence`` lasts."""
-
-    silence: asyncio.Event
-
-    async def get_program_accounts(
-        self, program: Pubkey, filters: Sequence[Any]
-    ) -> tuple[int, dict[Pubkey, Account]]:
-        await self.silence.wait()
-        return await super().get_program_accounts(program, filters)
-
-
-def make_silent(*pools: HostedPool) -> SilentLister:
-    node = SilentLister(list(pools))
-    node.silence = asyncio.Event()
-    return node
 
 
 async def test_a_low_price_is_that_of_all_pools_only_once_they_were_looked_for() -> None:

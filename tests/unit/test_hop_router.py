@@ -21,7 +21,7 @@ from backend.routing.route import Route
 from backend.routing.router import Router
 from backend.venues import AMM_V4, CPMM, DAMM_V2
 from backend.venues.hosting import HostedPool, HostedVenue
-from tests.unit.pool_registries import MemoryNode, run_registry
+from tests.unit.pool_registries import MemoryNode, make_silent, run_registry
 
 PRICES = {SOL: 100, JUP: 1, RAY: 2, USDC: 1, USDT: 1}
 DEPTH_USD = 1_000_000
@@ -214,3 +214,12 @@ async def test_as_many_hops_as_the_setting_allows() -> None:
 
 def test_the_sample_amounts_are_what_they_say() -> None:
     assert TERMS.amount_in == parse_amount("10000", JUP.decimals)
+
+
+@pytest.mark.looptime
+async def test_a_way_round_is_quoted_while_the_pools_of_the_pair_are_not_known() -> None:
+    node = make_silent(*HOPS)
+    async with run_registry(node, hops=PREFERENCES) as (registry, router):
+        route = await router.route(TERMS)
+        assert len(route.hops) == 2
+        assert not registry.is_settled(*(Pubkey.from_string(t.mint) for t in (JUP, RAY)))
