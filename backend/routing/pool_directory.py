@@ -42,6 +42,7 @@ class KnownPair:
         "looked_at",
         "mints",
         "pools",
+        "searched",
         "settled",
         "to_search",
         "usable",
@@ -58,6 +59,8 @@ class KnownPair:
         """Whether it waits for its known pools to be judged, and for the node to list others."""
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends when the pools are known that were found before, or of none all that there are."""
+        self.searched: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Ends when the first look has ended."""
         self.pools = PairPools(pools, judged=self.judged)
         self.settled = False
         """Whether the last look was complete."""
@@ -77,6 +80,8 @@ class KnownPair:
         """Take note that a look has ended, and when the next one is due."""
         self.settled = is_complete
         self.end_first_look()
+        if not self.searched.done():
+            self.searched.set_result(None)
         self.looked_at = asyncio.get_running_loop().time()
         self.look_at = self.looked_at + (again_s if is_complete else RETRY_S)
 
@@ -98,6 +103,10 @@ class PoolDirectory(Protocol):
 
     def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Whether all pools of two mints are known, or have been looked for long enough."""
+        ...
+
+    def find_search(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """What ends when the pools of two mints were looked for; ``None`` if they were."""
         ...
 
     async def run(self, read: PoolRead) -> None:
@@ -132,6 +141,10 @@ class DerivedPools:
     def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
         """Always."""
         return True
+
+    def find_search(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """Nothing to wait for."""
+        return None
 
     async def run(self, read: PoolRead) -> None:
         """Do nothing."""

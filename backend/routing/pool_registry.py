@@ -109,6 +109,11 @@ class PoolRegistry:
             return False
         return pair.settled or asyncio.get_running_loop().time() - pair.added_at >= SEARCH_S_MAX
 
+    def find_search(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
+        """What ends when the pools of two mints were looked for; ``None`` if they were."""
+        pair = self._pairs.get((mint_a, mint_b)) or self._add(mint_a, mint_b)
+        return None if pair.settled or pair.searched.done() else pair.searched
+
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Look at the pair again soon."""
         pair = self._pairs.get((mint_a, mint_b))

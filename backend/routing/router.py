@@ -151,13 +151,9 @@ class Router:
         return [await await_reads(*each) for each in begun]
 
     async def await_pools(self, pairs: Sequence[tuple[Token, Token]]) -> None:
-        """Wait until the pools of some pairs are known, for as long as a quote does."""
-        waits = []
-        for pair in pairs:
-            judged = self._list_pools(*pair).judged
-            if judged is not None:
-                waits.append(judged)
-        if waits:
+        """Wait until the pools of some pairs were looked for, for as long as a quote does."""
+        searches = (self._directory.find_search(*_find_mints(*pair)) for pair in pairs)
+        if waits := [search for search in searches if search is not None]:
             await asyncio.wait(waits, timeout=self._look_wait_s)
 
     def look_again(self, token_a: Token, token_b: Token) -> None:

@@ -159,12 +159,12 @@ class RecentMarkets:
                 read.ended.set_result(None)
 
     async def _find_pools(self, pairs: Sequence[Pair]) -> Sequence[PairRead]:
-        """The pools of each pair; those of a pair that has none, once it is known which it has."""
+        """The pools of each pair, once they were looked for if they never were, or are none."""
         found = await self._router.read_pools(pairs)
         unsure = [
             pair
             for pair, read in zip(pairs, found, strict=True)
-            if not read.read and not read.is_settled
+            if not read.is_searched or not (read.read or read.is_settled)
         ]
         if not unsure:
             return found
