@@ -61,6 +61,8 @@ _WRITTEN_TABLES = """
     SELECT string_agg(name, ', ') FROM unnest($1::text[]) AS name
     WHERE pg_relation_size(name::regclass) > 0
 """
+# What ANALYZE has found in the rows of one test would choose the plans of another.
+_FORGET_STATISTICS = "DELETE FROM pg_statistic WHERE starelid = ANY($1::text[]::regclass[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ async def _create_template(admin: asyncpg.Connection[asyncpg.Record], base: str)
         await migrate(_build_database_url(base, partial))
         # These tests kill processes, not the machine: commits need no fsync.
         await admin.execute("ALTER SYSTEM SET fsync = off")
+        await admin.execute("ALTER SYSTEM SET autovacuum = off")  # it may run ANALYZE at any time
         await admin.execute("SELECT pg_reload_conf()")
         await admin.execute(f"ALTER DATABASE {partial} RENAME TO {TEMPLATE}")
     finally:
@@ -218,6 +221,7 @@ async def _empty_database(url: str) -> bool:
             await connection.execute(f"LOCK TABLE {', '.join(TABLES)}")
             if written := await connection.fetchval(_WRITTEN_TABLES, TABLES):
                 await connection.execute(f"TRUNCATE {written}")
+                await connection.execute(_FORGET_STATISTICS, TABLES)
             await connection.execute(
                 "UPDATE trigger_shards SET holder = NULL, lease_until = NULL"
                 " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
