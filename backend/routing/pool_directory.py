@@ -47,6 +47,7 @@ class KnownPair:
         "to_search",
         "usable",
         "wanted",
+        "was_found",
     )
 
     def __init__(self, mints: MintPair, pools: Sequence[FoundPool]) -> None:
@@ -62,8 +63,8 @@ class KnownPair:
         self.searched: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends when the first look has ended."""
         self.pools = PairPools(pools, judged=self.judged)
-        self.settled = False
-        """Whether the last look was complete."""
+        self.settled = self.was_found = False
+        """Whether the last look was complete, and whether pools are known of an earlier search."""
 
     @property
     def name(self) -> str:

@@ -93,6 +93,10 @@ class PoolFinder:
         pools = {**derived, **dict(newest)}
         return [each for address, each in pools.items() if address not in self._excluded]
 
+    def has_found(self, pair: MintPair) -> bool:
+        """Whether some process has found pools of a pair, as far as is known here."""
+        return bool(self._known.get(pair))
+
     def list_queries(self, pair: MintPair) -> Iterator[PoolQuery]:
         """The queries that find all pools of a pair: each venue, both orders of the mints."""
         for venue in self._venues:

@@ -103,16 +103,19 @@ class PoolRegistry:
         return pair is not None and pair.settled
 
     def is_searched(self, mint_a: Pubkey, mint_b: Pubkey) -> bool:
-        """Whether all pools are known, or all that ``SEARCH_S_MAX`` has been enough for."""
+        """Whether all pools are known, those of an earlier search, or those of ``SEARCH_S_MAX``."""
         pair = self._pairs.get((mint_a, mint_b))
         if pair is None:
             return False
-        return pair.settled or asyncio.get_running_loop().time() - pair.added_at >= SEARCH_S_MAX
+        if pair.settled or pair.was_found:
+            return True
+        return asyncio.get_running_loop().time() - pair.added_at >= SEARCH_S_MAX
 
     def find_search(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
         """What ends when the pools of two mints were looked for; ``None`` if they were."""
         pair = self._pairs.get((mint_a, mint_b)) or self._add(mint_a, mint_b)
-        return None if pair.settled or pair.searched.done() else pair.searched
+        is_known = pair.settled or pair.was_found or pair.searched.done()
+        return None if is_known else pair.searched
 
     def report_refusal(self, mint_a: Pubkey, mint_b: Pubkey) -> None:
         """Look at the pair again soon."""
@@ -178,6 +181,7 @@ class PoolRegistry:
         is_complete = await self._judge(pair, read)
         if is_complete and any(pair.usable.values()):
             pair.end_first_look()
+            pair.was_found = self._finder.has_found(pair.mints)
         return is_complete
 
     async def _search_pairs(self, read: PoolRead) -> None:

@@ -172,3 +172,6 @@ async def test_the_known_pools_of_a_pair_wait_for_no_search_of_another_pair() ->
             registry.list_pools(MINTS[0], Pubkey(bytes([7, number] * 16)))
         await wait_for(registry, addresses(node.pools))
         assert registry.list_pools(*MINTS).judged is None
+        # What was searched before the restart of a process is judged at once.
+        assert registry.is_searched(*MINTS)
+        assert registry.find_search(*MINTS) is None
