@@ -61,7 +61,7 @@ class KnownPair:
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends when the pools are known that were found before, or of none all that there are."""
         self.searched: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Ends when the first look has ended."""
+        """Ends when the first look has ended, or the pools of an earlier search are known."""
         self.pools = PairPools(pools, judged=self.judged)
         self.settled = self.was_found = False
         """Whether the last look was complete, and whether pools are known of an earlier search."""
@@ -77,12 +77,16 @@ class KnownPair:
             self.judged.set_result(None)
             self.pools = self.pools._replace(judged=None)
 
+    def end_search(self) -> None:
+        """Have nobody wait any longer for the node to list pools."""
+        if not self.searched.done():
+            self.searched.set_result(None)
+
     def end_look(self, *, is_complete: bool, again_s: float) -> None:
         """Take note that a look has ended, and when the next one is due."""
         self.settled = is_complete
         self.end_first_look()
-        if not self.searched.done():
-            self.searched.set_result(None)
+        self.end_search()
         self.looked_at = asyncio.get_running_loop().time()
         self.look_at = self.looked_at + (again_s if is_complete else RETRY_S)
 

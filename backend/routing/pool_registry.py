@@ -182,6 +182,8 @@ class PoolRegistry:
         if is_complete and any(pair.usable.values()):
             pair.end_first_look()
             pair.was_found = self._finder.has_found(pair.mints)
+            if pair.was_found:
+                pair.end_search()
         return is_complete
 
     async def _search_pairs(self, read: PoolRead) -> None:

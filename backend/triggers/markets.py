@@ -28,6 +28,10 @@ class PoolSource(Protocol):
         """Read the pools of each pair."""
         ...
 
+    async def await_pools(self, pairs: Sequence[Pair]) -> None:
+        """Wait until the pools of some pairs were looked for, for as long as a quote does."""
+        ...
+
 
 class SlotSource(Protocol):
     """The part of the node's subscriptions that is needed here."""
@@ -79,6 +83,10 @@ class MarketReader:
             await asyncio.sleep(self._settle_s)
         else:
             await asyncio.sleep(self._interval_s)
+
+    async def find_pools(self, directions: Iterable[Direction]) -> None:
+        """Wait, not for long, until the pools of some directions were looked for."""
+        await self._router.await_pools(list({direction.pair for direction in directions}))
 
     async def read(self, directions: Iterable[Direction]) -> Markets:
         """Read the markets of some directions; one without an allowed pool now has none.

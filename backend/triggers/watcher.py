@@ -83,7 +83,7 @@ class Watcher:
         self._raised: dict[UUID, RaisedMark] = {}
         self._has_new_peaks: set[Direction] = set()
         self._judging = asyncio.Lock()
-        self._is_first_load = True
+        self._is_first_load = self._is_first_judged = True
 
     async def run(self) -> None:
         """Watch until cancelled; then ``release_shards``."""
@@ -108,6 +108,10 @@ class Watcher:
     async def _watch_prices(self) -> None:
         while True:
             if self._watched.directions and not self._is_first_load:
+                if self._is_first_judged:  # a fall counts only once the pools are known
+                    self._is_first_judged = False
+                    find = partial(self._markets.find_pools, self._watched.directions)
+                    await attempt("find pools", find)
                 judge = partial(self._judge, self._watched.take_due(), is_whole=True)
                 await attempt("judge", judge)
                 await self._markets.wait_for_slot()
