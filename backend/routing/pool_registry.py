@@ -113,7 +113,8 @@ class PoolRegistry:
 
     def find_search(self, mint_a: Pubkey, mint_b: Pubkey) -> asyncio.Future[None] | None:
         """What ends when the pools of two mints were looked for; ``None`` if they were."""
-        pair = self._pairs.get((mint_a, mint_b)) or self._add(mint_a, mint_b)
+        self.list_pools(mint_a, mint_b)  # that asks for a look
+        pair = self._pairs[mint_a, mint_b]
         is_known = pair.settled or pair.was_found or pair.searched.done()
         return None if is_known else pair.searched
 
