@@ -11,10 +11,7 @@ from typing import Final
 from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import ceil_div
 from backend.venues.layout import compute_rent_exemption
-from backend.venues.spl import TOKEN_ACCOUNT
 
-TOKEN_ACCOUNT_RENT: Final = compute_rent_exemption(TOKEN_ACCOUNT.size)
-"""The lamports of a token account, also of a temporary one."""
 WALLET_RENT: Final = compute_rent_exemption(0)
 """The lamports that a wallet may not fall below, unless it is emptied."""
 

@@ -16,13 +16,12 @@ from typing import Final, NamedTuple
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
 from backend.domain.tokens import SOL
 from backend.venues import VENUES
-from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAMS
+from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_ACCOUNT_RENT, TOKEN_PROGRAMS
 from backend.venues.venue import Venue
 
 _FAILED_LOG: Final = re.compile(r"Program (\w{32,44}) failed: ")
@@ -88,26 +87,27 @@ def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_ou
     For a token this is the change of the balances of that mint and owner. SOL arrives unwrapped,
     in the account that also pays the fee and the rent of accounts that are opened.
     """
-    changes = _compute_token_changes(landed, owner)
+    owner_address = str(owner)
+    changes = _compute_token_changes(landed, owner_address)
     if mint_out == NATIVE_MINT or (mint_in != NATIVE_MINT and landed.lamports_after):
-        changes[str(NATIVE_MINT)] = _compute_lamport_change(landed, owner)
+        changes[str(NATIVE_MINT)] = _compute_lamport_change(landed, owner, owner_address)
     amount_out = changes.pop(str(mint_out), 0)
     changes.pop(str(mint_in), None)
     residuals = (Residual(mint, change) for mint, change in changes.items() if change > 0)
     return Fill(amount_out, landed.slot, landed.fee_lamports, tuple(residuals))
 
 
-def _compute_token_changes(landed: LandedTransaction, owner: Pubkey) -> Counter[str]:
+def _compute_token_changes(landed: LandedTransaction, owner: str) -> Counter[str]:
     """How the balances of an owner have changed, by mint."""
     changes: Counter[str] = Counter()
     for sign, balances in ((1, landed.tokens_after), (-1, landed.tokens_before)):
         for balance in balances.values():
-            if balance.owner == str(owner):
+            if balance.owner == owner:
                 changes[balance.mint] += sign * balance.amount
     return changes
 
 
-def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey) -> int:
+def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey, owner_address: str) -> int:
     """What an owner's lamports have changed by, but for the fee and the rent of opened accounts.
 
     Lamports are in the order of the message's own accounts, of which the owner is one, and those of
@@ -118,7 +118,7 @@ def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey) -> int:
     opened = [
         place
         for place, balance in landed.tokens_after.items()
-        if place not in landed.tokens_before and balance.owner == str(owner)
+        if place not in landed.tokens_before and balance.owner == owner_address
     ]
     change = sum(
         landed.lamports_after[place] - landed.lamports_before[place] for place in (index, *opened)

@@ -11,17 +11,16 @@ from solders.system_program import CreateAccountWithSeedParams, create_account_w
 
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
-from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     ATA_PROGRAM,
     NATIVE_MINT,
     SYSTEM_PROGRAM,
+    TOKEN_ACCOUNT,
+    TOKEN_ACCOUNT_RENT,
     TOKEN_PROGRAM,
     derive_ata,
 )
 
-_TOKEN_ACCOUNT_BYTES: Final = 165
-_TOKEN_ACCOUNT_RENT: Final = compute_rent_exemption(_TOKEN_ACCOUNT_BYTES)
 _CACHE_MAX: Final = 4_096
 
 
@@ -40,7 +39,7 @@ def build_open_wrapped(
 
     Raises ``Rejected`` (``amount_too_large``) if the account cannot hold as many.
     """
-    if _TOKEN_ACCOUNT_RENT + amount > U64_MAX:
+    if TOKEN_ACCOUNT_RENT + amount > U64_MAX:
         raise Rejected("amount_too_large", "no account can hold so much SOL besides its rent")
     create = create_account_with_seed(
         CreateAccountWithSeedParams(
@@ -48,8 +47,8 @@ def build_open_wrapped(
             to_pubkey=account,
             base=owner,
             seed=seed,
-            lamports=_TOKEN_ACCOUNT_RENT + amount,
-            space=_TOKEN_ACCOUNT_BYTES,
+            lamports=TOKEN_ACCOUNT_RENT + amount,
+            space=TOKEN_ACCOUNT.size,
             owner=TOKEN_PROGRAM,
         )
     )

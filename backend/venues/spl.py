@@ -65,6 +65,8 @@ class TokenAccount:
 
 
 TOKEN_ACCOUNT = Layout(TokenAccount, "token account", 165)
+TOKEN_ACCOUNT_RENT = compute_rent_exemption(TOKEN_ACCOUNT.size)
+"""The lamports of a token account, also of a temporary one."""
 _TYPE_TOKEN_ACCOUNT = 2
 """The byte of an account of Token-2022 with extensions that tells it from a mint."""
 
@@ -98,11 +100,10 @@ def make_token_account(
     mint: Pubkey, owner: Pubkey, amount: int, token_program: Pubkey = TOKEN_PROGRAM
 ) -> Account:
     """Make a token account; one of wrapped SOL also holds its amount in lamports."""
-    rent = compute_rent_exemption(TOKEN_ACCOUNT.size)
     record = TokenAccount(mint, owner, amount)
-    lamports = rent
+    lamports = TOKEN_ACCOUNT_RENT
     if mint == NATIVE_MINT:
-        record = replace(record, is_native=1, native_reserve=rent)
+        record = replace(record, is_native=1, native_reserve=TOKEN_ACCOUNT_RENT)
         lamports += amount
     return Account(token_program, lamports, TOKEN_ACCOUNT.write(record))
 

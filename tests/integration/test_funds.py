@@ -15,7 +15,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.system_program import TransferParams, transfer
 
-from backend.chain.costs import TOKEN_ACCOUNT_RENT, compute_network_fee
+from backend.chain.costs import compute_network_fee
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import RpcClient
 from backend.chain.transactions import ComputeBudget
@@ -24,6 +24,7 @@ from backend.domain.errors import Rejected
 from backend.domain.tokens import JUP, SOL, USDC
 from backend.venues import CPMM, DAMM_V2
 from backend.venues.hosting import HostedVenue
+from backend.venues.spl import TOKEN_ACCOUNT_RENT
 from tests.integration.simulator_client import (
     STATIC_PRICES,
     SimulatorClient,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 from solders.pubkey import Pubkey
 
-from backend.chain.costs import TOKEN_ACCOUNT_RENT
 from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient
@@ -21,6 +20,7 @@ from backend.routing.route import Route
 from backend.venues.spl import (
     SYSTEM_PROGRAM,
     TOKEN_2022_PROGRAM,
+    TOKEN_ACCOUNT_RENT,
     TOKEN_PROGRAM,
     derive_ata,
     make_token_account,

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from solders.pubkey import Pubkey
 
-from backend.chain.costs import TOKEN_ACCOUNT_RENT, WALLET_RENT
+from backend.chain.costs import WALLET_RENT
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.execution.wallet.balances import Balances, WalletBalances
 from backend.routing.route import Route
-from backend.venues.spl import TOKEN_PROGRAM
+from backend.venues.spl import TOKEN_ACCOUNT_RENT, TOKEN_PROGRAM
 
 
 class Funds(Protocol):

@@ -32,7 +32,7 @@ FITTINGS_MAX: Final = 8
 """So often a route through some tokens is made smaller until a transaction has room for it."""
 Path = tuple[Token, ...]
 """The tokens of a route, from the one that is sold to the one that is bought."""
-PairRead = Callable[[OrderTerms, Token, Token], Coroutine[Any, Any, Sequence[Pool]]]
+PoolsRead = Callable[[OrderTerms, Token, Token], Coroutine[Any, Any, Sequence[Pool]]]
 """Reads the pools of two tokens that an order may use, as far as they can be read."""
 
 
@@ -70,7 +70,7 @@ class HopRouter:
         least_e9 = self._preferences.impact_min_bps * E9 // BPS
         return asked or direct is None or direct.price_impact_e9 >= least_e9
 
-    async def find(self, offers: Offers, direct: Route | None, read: PairRead) -> Route | None:
+    async def find(self, offers: Offers, direct: Route | None, read: PoolsRead) -> Route | None:
         """Find the route that pays more than the ``direct`` one, and enough; ``None`` if none does.
 
         What it leaves of the tokens in between is not counted.
@@ -98,16 +98,14 @@ class HopRouter:
         worth = 0 if direct is None else direct.amount_out - leg_cost * (len(direct.legs) - 1)
         _, legs_max = self._find_bounds(terms)
         cap_bps = terms.max_price_impact_bps
-        names = list(paths)
         best: tuple[Path, HopSplits] | None = None
-        curves = [self._find_curves(path, hops) for path, hops in paths.items()]
-        asked = HopTerms(terms.amount_in, terms.slippage_bps // 2, legs_max, leg_cost, cap_bps)
-        for place in rank_paths(curves, asked):
-            path = names[place]
-            slippage_bps = terms.slippage_bps // len(paths[path])
-            splits = self._find_fitting(
-                path, paths[path], asked._replace(slippage_bps=slippage_bps), worth, terms
-            )
+        found = list(paths.items())
+        curves = [self._find_curves(path, hops) for path, hops in found]
+        for place in rank_paths(curves, terms.amount_in):
+            path, hops = found[place]
+            slippage_bps = _share_slippage(terms.slippage_bps, len(hops))
+            asked = HopTerms(terms.amount_in, slippage_bps, legs_max, leg_cost, cap_bps)
+            splits = self._find_fitting(path, hops, asked, worth, terms)
             if splits is not None:
                 best, worth = (path, splits), splits.compute_value(leg_cost)
         return best
@@ -188,10 +186,15 @@ def _build_legs(mints: Sequence[Pubkey], splits: HopSplits) -> list[SwapLeg]:
     ]
 
 
+def _share_slippage(slippage_bps: int, hops: int) -> int:
+    """What an order's slippage leaves to each hop of its route."""
+    return slippage_bps // hops
+
+
 def _build_route(offers: Offers, path: Path, found: HopSplits) -> Route:
     terms = offers.terms
     minimum = max(terms.min_amount_out or 1, compute_min_out(found.amount_out, terms.slippage_bps))
-    slippage_bps = terms.slippage_bps // len(found.splits)
+    slippage_bps = _share_slippage(terms.slippage_bps, len(found.splits))
     legs: list[Leg] = []
     for number, (tokens, split) in enumerate(zip(pairwise(path), found.splits, strict=True), 1):
         quotes = [part.quote for part in split.parts]

@@ -72,20 +72,20 @@ def compute_leg_minimum(quote: Quote, slippage_bps: int) -> int:
     return max(compute_min_out(quote.amount_out, slippage_bps), 1)
 
 
-def rank_paths(paths: Sequence[Sequence[PoolCurves]], terms: HopTerms) -> list[int]:
+def rank_paths(paths: Sequence[Sequence[PoolCurves]], amount_in: int) -> list[int]:
     """The places of the paths that are worth a search, the most promising first.
 
     What the best single pools of a path pay, by their curves, tells which ones are.
     """
-    estimates = [_estimate_out(hops, terms) for hops in paths]
+    estimates = [_estimate_out(hops, amount_in) for hops in paths]
     least = max(estimates, default=0.0) * (1 - _RANK_TOLERANCE)
     ranked = sorted(range(len(paths)), key=lambda place: -estimates[place])
     return [place for place in ranked if estimates[place] >= least > 0]
 
 
-def _estimate_out(hops: Sequence[PoolCurves], terms: HopTerms) -> float:
+def _estimate_out(hops: Sequence[PoolCurves], amount_in: int) -> float:
     """Estimate what the best single pool of each hop pays."""
-    amount = float(terms.amount_in)
+    amount = float(amount_in)
     for curves in hops:
         amount = curves.estimate_out(amount)
     return amount

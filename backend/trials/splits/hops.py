@@ -67,7 +67,7 @@ def _find_best(curves: Sequence[Sequence[PoolCurves]], amount_in: int) -> HopSpl
     terms = HopTerms(amount_in, _SLIPPAGE_BPS, _LEGS_MAX)
     found = [
         splits
-        for place in rank_paths(curves, terms)
+        for place in rank_paths(curves, amount_in)
         for splits in list_hop_splits(curves[place], terms)
     ]
     return max(found, key=lambda splits: splits.amount_out, default=None)
