@@ -10,7 +10,14 @@ from structlog.testing import capture_logs
 
 from backend.config import Profile
 from backend.simulator.options import SimulatorOptions
-from backend.trials.fuzz.answers import find_faults, find_problem_fault, list_order_ids
+from backend.trials.fuzz.answers import (
+    RefusedForNow,
+    find_faults,
+    find_problem_fault,
+    list_order_ids,
+    require_answer,
+    require_placement,
+)
 from backend.trials.fuzz.odd_requests import BATCH, EXECUTE, ORDERS, OddRequest
 from backend.trials.fuzz.run import FuzzRun
 from tests.integration.apis import open_api
@@ -87,6 +94,23 @@ def test_a_fault_of_an_answer_is_told_whatever_came(
 ) -> None:
     found = list(find_faults(OddRequest(method, path), status, content_type, text))
     assert [fault[: len(start)] for fault, start in zip(found, faults, strict=True)] == faults
+
+
+@pytest.mark.parametrize("delay", [None, "soon", "-1", "3600"])
+def test_a_503_that_does_not_say_when_to_come_again_is_no_answer(delay: str | None) -> None:
+    require_answer(503, {} if delay is None else {"Retry-After": delay}, "{}")
+    assert list(find_faults(OddRequest("GET", ORDERS), 503, PROBLEM, "{}")) == ["503 {}"]
+
+
+def test_a_503_is_sent_again_after_the_time_that_it_says() -> None:
+    require_answer(500, {"Retry-After": "1"}, "{}")
+    with pytest.raises(RefusedForNow, match=r"^503 \{\}$") as refusal:
+        require_answer(503, {"Retry-After": "2"}, "{}")
+    assert refusal.value.retry_after_s == 2
+    with pytest.raises(RefusedForNow):
+        require_placement('{"status":503,"code":"a","detail":"b"}')
+    for text in ("<html>", "[]", '{"status":500}'):
+        require_placement(text)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '"orderId"', '{"orders":["orderId"]}'])

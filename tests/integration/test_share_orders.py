@@ -140,11 +140,17 @@ async def test_a_share_that_came_back_is_found_anew_at_the_next_release(
 
 
 async def test_a_stop_whose_share_is_gone_waits_for_funds_and_not_for_its_price_again(
-    database_url: str, redis_url: str, data_dir: Path
+    database_url: str, redis_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(share_sales, "ESTIMATE_S", 0.1)
     async with run_share_engine(database_url, redis_url, data_dir) as engine:
         order_id = await engine.place(FAR_STOP, "all")
         await engine.leave_free(5 * UNIT)
+
+        async def is_known() -> bool:
+            return bool((await engine.read(order_id))["amountIn"] == show(5 * UNIT))
+
+        await wait_until(is_known)  # else the chain is the one that refuses it
         [record] = await engine.engine.waiting.load([order_id])
 
         def resolve(in_flight: Sequence[InFlightOrder]) -> list[MetShare]:

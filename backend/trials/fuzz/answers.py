@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 from backend.trials.fuzz.odd_requests import OddRequest
@@ -15,8 +17,34 @@ _WITHOUT_FIELDS: Final = frozenset({"filter_required", "batch_refused"})
 _NO_OBJECT: Final = "is not an object"
 
 
+RETRY_AFTER_S_MAX: Final = 10
+
+
+class RefusedForNow(Exception):
+    """A request is answered 503: it is to be sent again after ``retry_after_s`` seconds."""
+
+    def __init__(self, text: str, retry_after_s: int) -> None:
+        super().__init__(f"503 {text[:300]}")
+        self.retry_after_s = retry_after_s
+
+
 class _NotAnObjectError(Exception):
     """An answer is no JSON object; the message says what it is not."""
+
+
+def require_answer(status: int, headers: Mapping[str, str], text: str) -> None:
+    """Raise ``RefusedForNow`` if an answer over HTTP says when the request may be sent again."""
+    delay = headers.get("Retry-After", "")
+    is_told = delay.isdecimal() and int(delay) <= RETRY_AFTER_S_MAX
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and is_told:
+        raise RefusedForNow(text, int(delay))
+
+
+def require_placement(text: str) -> None:
+    """Raise ``RefusedForNow`` if the problem in a socket's frame is one that passes."""
+    with suppress(_NotAnObjectError):
+        if _parse_object(text).get("status") == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise RefusedForNow(text, 1)
 
 
 def find_faults(request: OddRequest, status: int, content_type: str, text: str) -> Iterator[str]:

@@ -12,11 +12,20 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from backend.trials.fuzz.answers import find_faults, find_problem_fault, list_order_ids
+from backend.trials.fuzz.answers import (
+    RefusedForNow,
+    find_faults,
+    find_problem_fault,
+    list_order_ids,
+    require_answer,
+    require_placement,
+)
 from backend.trials.fuzz.odd_requests import ORDERS, OddRequest, RequestSource
 
 CONNECTIONS: Final = 24
 TIMEOUT_S: Final = 60.0
+REPEATS_MAX: Final = 5
+"""How often a request is sent again that is answered 503 with ``Retry-After``, as clients do."""
 KNOWN_IDS_MAX: Final = 2_000
 _PAGE: Final = 1_000
 _JSON: Final = {"Content-Type": "application/json"}
@@ -55,6 +64,19 @@ class FuzzRun:
         return self._result
 
     async def _send(self, request: OddRequest) -> None:
+        for _ in range(REPEATS_MAX):
+            try:
+                await self._send_once(request)
+            except RefusedForNow as refusal:
+                await asyncio.sleep(refusal.retry_after_s)
+            else:
+                return
+        try:
+            await self._send_once(request)
+        except RefusedForNow as refusal:
+            self._report(request, f"{REPEATS_MAX + 1} times {refusal}")
+
+    async def _send_once(self, request: OddRequest) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 if request.method == "WS":
@@ -74,6 +96,7 @@ class FuzzRun:
         ) as response:
             text = await response.text(errors="replace")
         self._result.statuses[str(response.status)] += 1
+        require_answer(response.status, response.headers, text)
         for fault in find_faults(request, response.status, response.content_type, text):
             self._report(request, fault)
         if response.status == 202 and request.method == "POST":
@@ -90,6 +113,7 @@ class FuzzRun:
                     await self._read_placement(request, socket)
         except aiohttp.WSServerHandshakeError as error:
             self._result.statuses[str(error.status)] += 1
+            require_answer(error.status, error.headers or {}, "of the handshake")
             if not 400 <= error.status < 500:
                 self._report(request, f"the handshake had {error.status}")
 
@@ -100,6 +124,7 @@ class FuzzRun:
         elif order_ids := list(list_order_ids(message.data)):
             self._accept(order_ids)
         else:
+            require_placement(message.data)
             fault = find_problem_fault(message.data)
             if fault is not None:
                 self._report(request, f"the socket's problem {fault}: {message.data[:300]}")
