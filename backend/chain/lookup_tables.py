@@ -13,7 +13,7 @@ from typing import Final
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.pubkey import Pubkey
 
-from backend.chain.rpc.client import RpcClient
+from backend.chain.nodes.solana_node import SolanaNode
 from backend.domain.errors import EngineError, Rejected
 from backend.runtime import observe, observe_routing
 from backend.venues.lookup_table import LookupTable, decode_lookup_table
@@ -31,7 +31,7 @@ class LookupTables:
     ``usable`` are those that a transaction can name, with the addresses that it can name in them.
     """
 
-    def __init__(self, rpc: RpcClient, addresses: Sequence[Pubkey]) -> None:
+    def __init__(self, rpc: SolanaNode, addresses: Sequence[Pubkey]) -> None:
         self._rpc = rpc
         self._addresses = tuple(addresses)
         self._reasons: dict[Pubkey, str] = {}

@@ -17,7 +17,13 @@ from backend.cli.process import (
     run_process,
 )
 from backend.embedded.data_dir import default_data_dir
-from backend.simulator.options import DEPTHS_USD, POOL_SETS, SimulatorOptions
+from backend.simulator.options import (
+    DEPTHS_USD,
+    NODE_PORT_STEP,
+    NODES_MAX,
+    POOL_SETS,
+    SimulatorOptions,
+)
 from backend.simulator.server import serve
 
 
@@ -39,6 +45,12 @@ from backend.simulator.server import serve
     default=SimulatorOptions().depth_usd,
     help="Value of each side of a deep pool, in dollars.",
 )
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, NODES_MAX),
+    default=1,
+    help=f"Nodes that serve the chain, {NODE_PORT_STEP} ports apart; each has faults of its own.",
+)
 def chain(
     chain_port: int | None,
     host: str | None,
@@ -47,6 +59,7 @@ def chain(
     seed: int | None,
     pools: str,
     depth_usd: int,
+    nodes: int,
 ) -> None:
     """Simulate a Solana node."""
     settings = load_settings(
@@ -58,6 +71,7 @@ def chain(
         sol_price=settings.sol_price,
         pools=pools,
         depth_usd=depth_usd,
+        nodes=nodes,
     )
     folder = (settings.data_dir or default_data_dir()) / "chain"
 

@@ -10,7 +10,7 @@ import click
 
 from backend import embedded
 from backend.cli.process import load_settings, report_system_errors, report_user_errors
-from backend.engine.node_report import UNREACHABLE, diagnose_node
+from backend.engine.node_report import UNREACHABLE, diagnose_nodes
 
 
 @click.command()
@@ -19,14 +19,16 @@ def doctor(data_dir: Path | None) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
-    transactions, and whether it lists pools. Exits with 1 if it cannot be reached.
+    transactions, and whether it lists pools. Exits with 1 if it, or each of several, cannot be
+    reached.
     """
     settings = load_settings(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
         rows = embedded.diagnose(settings.data_dir or embedded.default_data_dir())
+        nodes: list[tuple[str, str]] = []
         if settings.solana_rpc_url:
-            rows += asyncio.run(diagnose_node(settings, settings.solana_rpc_url))
-        for name, value in rows:
+            nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
+        for name, value in [*rows, *nodes]:
             click.echo(f"{name:<28}{value}")
-        if rows[-1][0] == UNREACHABLE:
+        if nodes and all(name.endswith(UNREACHABLE) for name, _ in nodes):
             sys.exit(1)

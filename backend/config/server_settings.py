@@ -52,13 +52,14 @@ class ServerSettings(BaseSettings):
     solana_rpc_url: str | None = Field(
         None,
         validation_alias=_conventional_name("SOLANA_RPC_URL"),
-        description="URL of a Solana JSON-RPC node. Unset: the simulated node.",
+        description="URL of a Solana JSON-RPC node, or of several, separated by commas, that"
+        " are used as one. Unset: the simulated node.",
     )
     rpc_ws_url: str = Field(
         "",
         description="URL of the node's WebSocket, which makes quotes and confirmations faster."
-        " Empty: as Solana's tools derive it from `SOLANA_RPC_URL`, the same address with the next"
-        " port, if one is named. `off`: none, the node is only polled.",
+        " Empty: as Solana's tools derive it from `SOLANA_RPC_URL`, its (first) address with the"
+        " next port, if one is named. `off`: none, the node is only polled.",
     )
     data_dir: Path | None = Field(
         None, description="Directory for the data of the embedded servers and the simulated node."

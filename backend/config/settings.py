@@ -17,6 +17,8 @@ from pydantic_settings import SettingsConfigDict
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
+from backend.config.node_settings import NodeSettings
+from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import parse_redis_url
 from backend.config.routing_settings import (
     RoutingSettings,
@@ -28,7 +30,9 @@ from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
 OFF: Final = "off"
-_SECRET_FIELDS = frozenset({"api_keys", "redis_url", "rpc_ws_url"})
+_SECRET_FIELDS = frozenset(
+    {"api_keys", "redis_url", "rpc_ws_url", "solana_rpc_url", "solana_send_urls"}
+)
 """Settings that may hold a secret: a message about them never repeats their value."""
 
 
@@ -42,10 +46,10 @@ class ConfigurationError(Exception):
     """A setting is invalid; the message names it and the reason."""
 
 
-class Settings(ApiSettings, ExecutionSettings, RoutingSettings, ServerSettings):
+class Settings(ApiSettings, ExecutionSettings, NodeSettings, RoutingSettings, ServerSettings):
     """All settings with their defaults."""
 
-    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all four bases
+    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all five bases
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 
@@ -56,6 +60,13 @@ class Settings(ApiSettings, ExecutionSettings, RoutingSettings, ServerSettings):
             return None
         parse_redis_url(url)
         return url
+
+    @field_validator("solana_rpc_url")
+    @classmethod
+    def _check_solana_rpc_url(cls, text: str | None) -> str | None:
+        if text is None or not text.strip():
+            return None
+        return ",".join(parse_node_urls(text)) or None
 
     @field_validator("rpc_ws_url")
     @classmethod

@@ -13,7 +13,7 @@ from uuid import UUID
 from redis.asyncio import Redis
 from uuid_utils.compat import uuid7
 
-from backend.chain.rpc.client import RpcClient
+from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
@@ -58,7 +58,7 @@ class ApiServices:
     settings: Settings
     tokens: TokenRegistry
     redis: Redis
-    rpc: RpcClient
+    rpc: SolanaNode
     router: Router
     mints: Mints
     intake: Intake

@@ -8,8 +8,9 @@ from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.history import has_history
 from backend.chain.wire import Commitment, get_cluster_name
 from backend.config import Settings
+from backend.config.node_urls import name_nodes, parse_node_urls
 from backend.domain.errors import EngineError
-from backend.engine.shared_services import build_rpc_client
+from backend.engine.nodes import build_rpc_client
 from backend.routing.pool_finder import ListingProbe
 from backend.venues import DEFAULT_VENUES
 
@@ -19,6 +20,17 @@ _NO_LISTING: Final = (
     "no: the default pools are quoted, those of ORDER_ENGINE_POOLS_FILE, and those found before"
 )
 _NO_HISTORY: Final = "no: orders are confirmed without their amount until a node tells it"
+
+
+async def diagnose_nodes(settings: Settings, text: str) -> list[tuple[str, str]]:
+    """Return rows of name and finding of each node of ``SOLANA_RPC_URL``; see ``diagnose_node``."""
+    urls = parse_node_urls(text)
+    if len(urls) == 1:
+        return await diagnose_node(settings, urls[0])
+    rows = []
+    for name, url in zip(name_nodes(urls), urls, strict=True):
+        rows += [(f"{name}: {row}", found) for row, found in await diagnose_node(settings, url)]
+    return rows
 
 
 async def diagnose_node(settings: Settings, url: str) -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,14 +18,15 @@ from redis.asyncio import Redis
 from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
-from backend.chain.rpc.call_limiter import CallLimits
-from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
+from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
+from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.nodes import open_node
 from backend.engine.router import build_router, read_pool_preferences
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker
@@ -35,7 +35,7 @@ from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
 from backend.routing.router import Router
-from backend.runtime import observe, observe_queue, trace
+from backend.runtime import observe_queue
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.runtime.redis.client import check_redis, open_redis
@@ -68,7 +68,7 @@ class SharedServices:
     tokens: TokenRegistry
     pool: DatabasePool
     redis: Redis
-    rpc: RpcClient
+    rpc: SolanaNode
     subscriptions: NodeSubscriptions | None
     launches: LaunchServices
     tables: LookupTables
@@ -90,14 +90,14 @@ async def open_shared_services(
     """
     database_url = _require_url(settings.database_url, "DATABASE_URL")
     redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
-    rpc_url = _require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")
+    rpc_urls = parse_node_urls(_require_url(settings.solana_rpc_url, "SOLANA_RPC_URL"))
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
-        rpc = await stack.enter_async_context(build_rpc_client(settings, rpc_url))
+        rpc = await stack.enter_async_context(open_node(settings))
         balances = WalletBalances(rpc)
-        subscriptions = await _open_subscriptions(stack, settings, rpc_url)
+        subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc)
         tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         finder = _build_finder(VENUES, pool, rpc, launches.preferences)
@@ -168,23 +168,6 @@ def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool
     )
 
 
-def build_rpc_client(settings: Settings, url: str) -> RpcClient:
-    """Build the client of the node at ``url``, within the limits of the settings."""
-    return RpcClient(
-        url,
-        timeout_s=settings.rpc_timeout_s,
-        limits=CallLimits(settings.rpc_rate_limit, settings.rpc_method_rate_limit),
-        # Half, so that a read that had to wait still ends before its quote does.
-        wait_max_s=min(WAIT_MAX_S, settings.quote_timeout_s / 2),
-        on_call=_trace_call if trace.is_on() else observe.rpc_called,
-    )
-
-
-def _trace_call(method: str, outcome: str, seconds: float) -> None:
-    trace.mark_span(f"node: {method}", monotonic() - seconds)
-    observe.rpc_called(method, outcome, seconds)
-
-
 def _read_redis_address(url: str) -> RedisAddress:
     address = parse_redis_url(url)
     for note in address.notes:
@@ -204,7 +187,7 @@ async def _open_subscriptions(
     return subscriptions
 
 
-def _build_launches(settings: Settings, pool: DatabasePool, rpc: RpcClient) -> LaunchServices:
+def _build_launches(settings: Settings, pool: DatabasePool, rpc: SolanaNode) -> LaunchServices:
     tokens, preferences = TokenRegistry(), read_pool_preferences(settings)
     finder = _build_finder(DEFAULT_VENUES, pool, rpc, preferences)
     mints = Mints(pool, rpc, tokens, timeout_s=settings.quote_timeout_s)
@@ -212,7 +195,7 @@ def _build_launches(settings: Settings, pool: DatabasePool, rpc: RpcClient) -> L
 
 
 def _build_finder(
-    venues: Sequence[Venue], pool: DatabasePool, rpc: RpcClient, preferences: PoolPreferences
+    venues: Sequence[Venue], pool: DatabasePool, rpc: SolanaNode, preferences: PoolPreferences
 ) -> PoolFinder:
     return PoolFinder(venues, rpc, FoundPools(pool), excluded=preferences.excluded)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from backend.chain.rpc.client import RpcClient
+from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.history import has_history
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
@@ -209,7 +209,7 @@ async def _open_wallet(settings: Settings, shared: SharedServices, stop: asyncio
     return wallet
 
 
-async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
+async def _select_wallet(settings: Settings, rpc: SolanaNode) -> Wallet:
     """The wallet to sign with: the public paper wallet on the simulated node, and only there."""
     genesis = await rpc.get_genesis_hash()
     if genesis == SIMULATED_GENESIS_HASH:
@@ -225,7 +225,7 @@ async def _select_wallet(settings: Settings, rpc: RpcClient) -> Wallet:
     return load_wallet(settings.wallet_file)
 
 
-async def _warn_without_history(rpc: RpcClient) -> None:
+async def _warn_without_history(rpc: SolanaNode) -> None:
     try:
         if not await has_history(rpc):
             observe.node_without_history()

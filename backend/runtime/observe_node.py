@@ -46,6 +46,12 @@ _joint_reads_failed = Counter(
     "joint_reads_failed", "Requests for the accounts of several venues that failed"
 )
 
+_node_used = Gauge("rpc_node_used", "Whether a node of several is asked: 1 or 0", ["node"])
+_node_slot = Gauge("rpc_node_slot", "Newest confirmed slot of a node of several", ["node"])
+_nodes_disagree = Counter(
+    "rpc_nodes_disagree", "Times that nodes contradicted each other", ["what"]
+)
+
 
 def rpc_call_delayed(method: str) -> None:
     """A JSON-RPC call waits for the node's limits before it is sent."""
@@ -126,3 +132,25 @@ def joint_read_failed() -> None:
     """A request for the accounts of several venues failed: for a while they are read apart."""
     _joint_reads_failed.inc()
     _log.warning("venues are read apart", reason="a request for the accounts of several failed")
+
+
+def node_checked(name: str, slot: int, *, is_used: bool) -> None:
+    """One node of several was checked."""
+    _node_used.labels(name).set(is_used)
+    _node_slot.labels(name).set(slot)
+
+
+def node_left_out(name: str, reason: str, slot: int) -> None:
+    """One node of several is not asked any more, for a reason that may pass."""
+    _log.warning("node left out", node=name, reason=str(reason), slot=slot)
+
+
+def node_used_again(name: str) -> None:
+    """A node that was left out is asked again."""
+    _log.info("node used again", node=name)
+
+
+def nodes_disagree(what: str) -> None:
+    """Nodes contradict each other, and no other node can be asked."""
+    _nodes_disagree.labels(what).inc()
+    _log.warning("nodes disagree", what=what)

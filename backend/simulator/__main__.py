@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from backend.simulator.options import POOL_SETS, PROFILES, SimulatorOptions
+from backend.simulator.options import NODES_MAX, POOL_SETS, PROFILES, SimulatorOptions
 from backend.simulator.server import serve
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--slot-seconds", type=float, default=SimulatorOptions().slot_s)
     parser.add_argument("--confirmed-slots", type=int)
     parser.add_argument("--finalized-slots", type=int)
+    parser.add_argument("--nodes", type=int, choices=range(1, NODES_MAX + 1), default=1)
     arguments = parser.parse_args()
     options = SimulatorOptions(
         profile=arguments.profile,
@@ -33,6 +34,7 @@ def main() -> None:
         slot_s=arguments.slot_seconds,
         confirmed_slots=arguments.confirmed_slots,
         finalized_slots=arguments.finalized_slots,
+        nodes=arguments.nodes,
     )
     asyncio.run(_run_node(options, arguments.port, arguments.data_dir))
 

@@ -6,7 +6,7 @@ sentence, an unknown path or resource 404.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -28,7 +28,9 @@ from backend.simulator.control_requests import (
     PageRequest,
     PriceRequest,
 )
+from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import (
+    ANSWER_FAULTS,
     FAULT_ADAPTER,
     PriceMove,
     find_token,
@@ -58,15 +60,23 @@ class _RequestRejected(Exception):
 
 
 class ControlHandler:
-    """Handles the control requests to one node, by method and path."""
+    """Handles the control requests to one node, by method and path.
 
-    def __init__(self, node: SimulatorNode) -> None:
+    Its ``faults`` are those of the chain, or its own ones if it is not the first of several.
+    ``urls`` are the addresses of all nodes.
+    """
+
+    def __init__(
+        self, node: SimulatorNode, faults: FaultRegistry, urls: Callable[[], Sequence[str]]
+    ) -> None:
         self._node = node
+        self._faults = faults
+        self._urls = urls
         self._routes: Mapping[tuple[str, str], Callable[[web.BaseRequest, bytes], JsonObject]] = {
             ("GET", "state"): lambda _request, _body: self.state(),
             ("GET", "totals"): lambda _request, _body: node.chain.ledger.compute_totals(),
             ("GET", "ledger"): self._list_entries,
-            ("GET", "faults"): lambda _request, _body: {"faults": node.faults.list_armed()},
+            ("GET", "faults"): lambda _request, _body: {"faults": faults.list_armed()},
             ("POST", "faults"): self._arm_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "price"): self._move_price,
@@ -105,7 +115,8 @@ class ControlHandler:
             "finalizedSlot": chain.slot_at(Commitment.FINALIZED),
             "isHalted": chain.clock.state.halted_at is not None,
             "pending": len(self._node.block_producer.mempool),
-            "faults": len(self._node.faults.list_armed()),
+            "faults": len(self._faults.list_armed()),
+            "nodes": self._urls(),
             "subscriptions": len(self._node.publisher),
             "wallet": str(PAPER_WALLET.pubkey()),
             "profile": options.profile,
@@ -125,15 +136,18 @@ class ControlHandler:
         return route(request, body)
 
     def _arm_fault(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
-        return {"id": self._node.faults.arm(FAULT_ADAPTER.validate_json(body))}
+        fault = FAULT_ADAPTER.validate_json(body)
+        if self._faults is not self._node.faults and not isinstance(fault, ANSWER_FAULTS):
+            raise _RequestRejected(400, "fault: this one is the chain's: arm it at the first node")
+        return {"id": self._faults.arm(fault)}
 
     def _disarm_fault(self, fault_id: str) -> JsonObject:
-        if not fault_id.isdecimal() or not self._node.faults.disarm(int(fault_id)):
+        if not fault_id.isdecimal() or not self._faults.disarm(int(fault_id)):
             raise _RequestRejected(404, "there is no such fault")
         return {}
 
     def _clear_faults(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
-        self._node.faults.clear()
+        self._faults.clear()
         return {}
 
     def _move_price(self, _request: web.BaseRequest, body: bytes) -> JsonObject:

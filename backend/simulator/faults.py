@@ -1,11 +1,8 @@
-"""The faults that the node injects, their limits, and the registry of the armed ones."""
+"""The faults that the node injects, and their limits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -14,7 +11,6 @@ from backend.domain.errors import InvalidInput
 from backend.domain.quotes import Dex
 from backend.domain.tokens import TokenRegistry
 
-FAULTS_MAX: Final = 1_000
 _TOKENS: Final = TokenRegistry()
 
 Seconds = Annotated[float, Field(ge=0, le=3_600)]
@@ -41,7 +37,7 @@ def resolve_pair(pair: TokenPair) -> tuple[Token, Token]:
     return find_token(pair[0]), find_token(pair[1])
 
 
-class _BaseFault(BaseModel):
+class BaseFault(BaseModel):
     """A fault is triggered ``count`` times or for ``seconds``, each time with ``probability``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,34 +47,34 @@ class _BaseFault(BaseModel):
     probability: Annotated[float, Field(gt=0, le=1)] = 1
 
 
-class TransactionDrop(_BaseFault):
+class TransactionDrop(BaseFault):
     """A sent transaction is accepted and never lands."""
 
     fault: Literal["drop"]
 
 
-class LateLanding(_BaseFault):
+class LateLanding(BaseFault):
     """A sent transaction lands later than it would otherwise."""
 
     fault: Literal["late_landing"]
     by_seconds: Seconds
 
 
-class SwapFailure(_BaseFault):
+class SwapFailure(BaseFault):
     """A swap fails on chain for ``reason``."""
 
     fault: Literal["fail"]
     reason: Literal["slippage", "funds", "compute"] = "slippage"
 
 
-class ResponseLoss(_BaseFault):
+class ResponseLoss(BaseFault):
     """A send is accepted but its response lost: the connection closes, or the status is 500."""
 
     fault: Literal["lose_response"]
     mode: Literal["close", "error"] = "close"
 
 
-class HttpFailure(_BaseFault):
+class HttpFailure(BaseFault):
     """Requests with some methods, or all requests, get an HTTP error."""
 
     fault: Literal["http"]
@@ -87,14 +83,14 @@ class HttpFailure(_BaseFault):
     retry_after_seconds: Seconds | None = None
 
 
-class MethodRefusal(_BaseFault):
+class MethodRefusal(BaseFault):
     """The node does not know some methods, as those that do not list what programs own."""
 
     fault: Literal["refuse_method"]
     methods: frozenset[str]
 
 
-class SlowResponse(_BaseFault):
+class SlowResponse(BaseFault):
     """Responses to some methods, or all responses, are delayed."""
 
     fault: Literal["slow"]
@@ -102,7 +98,49 @@ class SlowResponse(_BaseFault):
     methods: frozenset[str] | None = None
 
 
-class VenueOutage(_BaseFault):
+class NodeFault(BaseFault):
+    """A fault of one node of several: the others show the chain as it is."""
+
+
+class Unreachability(NodeFault):
+    """Connections to the node end without an answer."""
+
+    fault: Literal["unreachable"]
+
+
+class HtmlAnswer(NodeFault):
+    """Requests are answered by a page, as a proxy does."""
+
+    fault: Literal["html"]
+    status: Literal[200, 403, 502] = 200
+
+
+class ArrayRefusal(NodeFault):
+    """JSON-RPC arrays are refused with status 403."""
+
+    fault: Literal["refuse_arrays"]
+
+
+class NodeLag(NodeFault):
+    """The node shows the chain as it was so many slots ago."""
+
+    fault: Literal["behind"]
+    slots: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class NodeFork(NodeFault):
+    """The node is on a fork of its own: what the chain includes from now on, it does not see."""
+
+    fault: Literal["forked"]
+
+
+class FalseStatus(NodeFault):
+    """Signatures that no block has are told to be confirmed."""
+
+    fault: Literal["false_status"]
+
+
+class VenueOutage(BaseFault):
     """The accounts of one venue cannot be read: an error, or no response at all."""
 
     fault: Literal["down"]
@@ -110,14 +148,14 @@ class VenueOutage(_BaseFault):
     mode: Literal["error", "timeout"] = "error"
 
 
-class LateStatus(_BaseFault):
+class LateStatus(BaseFault):
     """The status of a transaction is not visible until some time after it landed."""
 
     fault: Literal["late_status"]
     by_seconds: Seconds
 
 
-class PriceMove(_BaseFault):
+class PriceMove(BaseFault):
     """A swap executes at a moved price; afterwards the price is the previous one."""
 
     fault: Literal["moved_price"]
@@ -126,7 +164,7 @@ class PriceMove(_BaseFault):
     bps: PriceMoveBps
 
 
-class NotificationFault(_BaseFault):
+class NotificationFault(BaseFault):
     """A fault of the notifications of WebSockets: of some methods, or all."""
 
     methods: frozenset[str] | None = None
@@ -157,13 +195,13 @@ class SocketClosure(NotificationFault):
     fault: Literal["close_socket"]
 
 
-class SocketRefusal(_BaseFault):
+class SocketRefusal(BaseFault):
     """A new WebSocket is refused with status 503."""
 
     fault: Literal["refuse_socket"]
 
 
-class FalseNotification(_BaseFault):
+class FalseNotification(BaseFault):
     """A signature is notified as landed at once, whatever becomes of it."""
 
     fault: Literal["false_notification"]
@@ -177,6 +215,12 @@ Fault = Annotated[
     | HttpFailure
     | MethodRefusal
     | SlowResponse
+    | Unreachability
+    | HtmlAnswer
+    | ArrayRefusal
+    | NodeLag
+    | NodeFork
+    | FalseStatus
     | VenueOutage
     | LateStatus
     | PriceMove
@@ -189,84 +233,5 @@ Fault = Annotated[
     Field(discriminator="fault"),
 ]
 FAULT_ADAPTER: Final[TypeAdapter[Fault]] = TypeAdapter(Fault)
-
-FaultT = TypeVar("FaultT", bound=_BaseFault)
-
-
-@dataclass(slots=True)
-class _ArmedFault:
-    fault: _BaseFault
-    ends_at: float | None
-    remaining: int | None
-
-
-class FaultRegistry:
-    """The armed faults in the order in which they were armed. ``now`` returns seconds."""
-
-    def __init__(self, seed: int, now: Callable[[], float]) -> None:
-        self._random = Random(seed)  # noqa: S311 - a repeatable choice, not a secret
-        self._now = now
-        self._armed: dict[int, _ArmedFault] = {}
-        self._last_id = 0
-
-    def arm(self, fault: _BaseFault) -> int:
-        """Arm a fault. Returns its id. Raises ``ValueError`` if too many are armed."""
-        self._remove_expired()
-        if len(self._armed) >= FAULTS_MAX:
-            raise ValueError(f"no more than {FAULTS_MAX} faults at once")
-        self._last_id += 1
-        ends_at = None if fault.seconds is None else self._now() + fault.seconds
-        self._armed[self._last_id] = _ArmedFault(fault, ends_at, fault.count)
-        return self._last_id
-
-    def disarm(self, fault_id: int) -> bool:
-        """Disarm a fault; ``False`` if there is none with this id."""
-        return self._armed.pop(fault_id, None) is not None
-
-    def clear(self) -> None:
-        """Disarm all faults."""
-        self._armed.clear()
-
-    def list_armed(self) -> list[dict[str, object]]:
-        """Every armed fault with its id and how often it can still be triggered."""
-        self._remove_expired()
-        return [
-            {"id": fault_id, "left": armed.remaining, **armed.fault.model_dump(mode="json")}
-            for fault_id, armed in self._armed.items()
-        ]
-
-    def trigger(
-        self, kind: type[FaultT], matches: Callable[[FaultT], bool] = lambda _: True
-    ) -> FaultT | None:
-        """The first armed fault of a kind that matches and whose probability hits this time."""
-        if not self._armed:
-            return None
-        self._remove_expired()
-        for fault_id, armed in self._armed.items():
-            fault = armed.fault
-            if not isinstance(fault, kind) or not matches(fault):
-                continue
-            if fault.probability < 1 and self._random.random() >= fault.probability:
-                continue
-            if armed.remaining is not None:
-                armed.remaining -= 1
-                if not armed.remaining:
-                    del self._armed[fault_id]
-            return fault
-        return None
-
-    def is_armed(
-        self, kind: type[FaultT], matches: Callable[[FaultT], bool] = lambda _: True
-    ) -> bool:
-        """Whether a fault of a kind that matches is armed; this does not trigger it."""
-        if not self._armed:
-            return False
-        self._remove_expired()
-        faults = [armed.fault for armed in self._armed.values()]
-        return any(isinstance(fault, kind) and matches(fault) for fault in faults)
-
-    def _remove_expired(self) -> None:
-        now = self._now()
-        for fault_id, armed in list(self._armed.items()):
-            if armed.ends_at is not None and armed.ends_at < now:
-                del self._armed[fault_id]
+ANSWER_FAULTS: Final = (HttpFailure, MethodRefusal, NodeFault, SlowResponse)
+"""The kinds of faults that one node of several may have for itself; others are the chain's."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
-from backend.simulator.faults import FaultRegistry
+from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.methods.accounts import AccountMethods
 from backend.simulator.methods.params import Json, Params
 from backend.simulator.methods.program_accounts import ProgramMethods

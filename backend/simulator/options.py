@@ -37,6 +37,9 @@ DEPTHS_USD: Final = (10_000, 1_000_000_000)
 """The least and the largest depth of a chain's pools."""
 NODE_TABLE_ADDRESS: Final = "9Zj7qVh6cncjyeNz1qPDQbvWCsQC5o4CrAC5wDJer7ZG"
 """The lookup table of a chain with many pools: see ``wire.lookup_tables``."""
+NODE_PORT_STEP: Final = 10
+"""The distance of the ports of several nodes."""
+NODES_MAX: Final = 8
 POOL_SETS: Final = ("default", "many")
 """Which pools a chain has; see ``market.pool_plan``."""
 
@@ -48,7 +51,7 @@ class SimulatorOptions:
     Prices are a function of ``seed`` and the slot, or constant without ``has_moving_prices``.
     ``sol_price`` is the price of one SOL in dollars, ``depth_usd`` the value of each side of a
     pool. ``confirmed_slots`` and ``finalized_slots`` override those of the profile. ``pools`` is
-    one of ``POOL_SETS``.
+    one of ``POOL_SETS``, ``nodes`` the number of nodes that serve the chain.
     """
 
     profile: str = "demo"
@@ -60,12 +63,14 @@ class SimulatorOptions:
     confirmed_slots: int | None = None
     finalized_slots: int | None = None
     pools: str = POOL_SETS[0]
+    nodes: int = 1
 
     def __post_init__(self) -> None:
         assert self.profile in PROFILES
         assert self.pools in POOL_SETS
         assert 1 <= self.sol_price <= 1_000_000
         assert DEPTHS_USD[0] <= self.depth_usd <= DEPTHS_USD[1]
+        assert 1 <= self.nodes <= NODES_MAX
         assert 0.01 <= self.slot_s <= 3_600
 
     @property

@@ -9,23 +9,30 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from backend.simulator.faults import HttpFailure, MethodRefusal, SlowResponse
+from backend.simulator.faults import (
+    ArrayRefusal,
+    HtmlAnswer,
+    HttpFailure,
+    MethodRefusal,
+    SlowResponse,
+    Unreachability,
+)
 from backend.simulator.methods.params import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     Json,
     NoResponse,
-    Params,
     ResponseLost,
     RpcError,
 )
-from backend.simulator.node import SimulatorNode
+from backend.simulator.node_view import NodeView
 
 BODY_BYTES_MAX: Final = 50 * 1024
 """The default limit of a real node for the body of a request."""
 
 _NO_RESPONSE_S: Final = 60
+_PAGE: Final = "<!DOCTYPE html><title>Bad gateway</title><h1>Bad gateway</h1>"
 _ACCOUNT_READS: Final = frozenset(
     {
         "getAccountInfo",
@@ -38,10 +45,11 @@ _ACCOUNT_READS: Final = frozenset(
 
 
 class RpcGateway:
-    """Handles the JSON-RPC requests to one node."""
+    """Handles the JSON-RPC requests to one node, each of which costs a read ``read_s``."""
 
-    def __init__(self, node: SimulatorNode) -> None:
-        self._node = node
+    def __init__(self, view: NodeView, *, read_s: float) -> None:
+        self._view = view
+        self._read_s = read_s
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Handle an HTTP request with one call or a batch of calls."""
@@ -51,7 +59,9 @@ class RpcGateway:
             return _json_response(_error_response(None, RpcError(PARSE_ERROR, "Parse error")))
         calls = body if isinstance(body, list) else [body]
         methods = frozenset(_method_name(call) for call in calls)
-        error_response = self._inject_http_failure(methods)
+        error_response = self._inject_node_fault(request, body)
+        if error_response is None:
+            error_response = self._inject_http_failure(methods)
         if error_response is not None:
             return error_response
         await self._delay_response(methods)
@@ -70,11 +80,23 @@ class RpcGateway:
             return web.Response(status=500)
         return _json_response(responses if isinstance(body, list) else responses[0])
 
+    def _inject_node_fault(self, request: web.BaseRequest, body: Json) -> web.Response | None:
+        faults = self._view.faults
+        if faults.trigger(Unreachability) is not None:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
+        if (page := faults.trigger(HtmlAnswer)) is not None:
+            return web.Response(status=page.status, text=_PAGE, content_type="text/html")
+        if isinstance(body, list) and faults.trigger(ArrayRefusal) is not None:
+            return web.Response(status=403)
+        return None
+
     def _inject_http_failure(self, methods: frozenset[str]) -> web.Response | None:
         def matches(fault: HttpFailure) -> bool:
             return fault.methods is None or not methods.isdisjoint(fault.methods)
 
-        fault = self._node.faults.trigger(HttpFailure, matches)
+        fault = self._view.faults.trigger(HttpFailure, matches)
         if fault is None:
             return None
         headers = {}
@@ -86,10 +108,10 @@ class RpcGateway:
         def matches(fault: SlowResponse) -> bool:
             return fault.methods is None or not methods.isdisjoint(fault.methods)
 
-        fault = self._node.faults.trigger(SlowResponse, matches)
+        fault = self._view.faults.trigger(SlowResponse, matches)
         wait_s = 0 if fault is None else fault.by_seconds
         if not methods.isdisjoint(_ACCOUNT_READS):
-            wait_s += self._node.options.timing.read_s
+            wait_s += self._read_s
         if wait_s:
             await asyncio.sleep(wait_s)
 
@@ -117,11 +139,10 @@ class RpcGateway:
         if not isinstance(call, dict) or call.get("jsonrpc") != "2.0":
             raise RpcError(INVALID_REQUEST, "Invalid request")
         name = _method_name(call)
-        method = self._node.methods.get(name)
-        refusal = self._node.faults.trigger(MethodRefusal, lambda fault: name in fault.methods)
-        if method is None or refusal is not None:
+        refusal = self._view.faults.trigger(MethodRefusal, lambda fault: name in fault.methods)
+        if name not in self._view.methods or refusal is not None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found")
-        return method(Params(call.get("params")))
+        return self._view.answer(name, call.get("params"))
 
 
 def _method_name(call: Json) -> str:

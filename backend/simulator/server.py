@@ -1,7 +1,8 @@
 """The server of the node: one port for JSON-RPC, WebSockets and ``/control``.
 
 Real nodes serve WebSockets at the port after that of JSON-RPC, and tools derive their address so.
-Therefore the node listens there as well if its port was chosen, and that one is free.
+Therefore the node listens there as well if its port was chosen, and that one is free. Further nodes
+over the same chain have ports of their own.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from backend.simulator.control import ControlHandler
+from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.node import SimulatorNode
-from backend.simulator.options import SimulatorOptions
+from backend.simulator.node_view import NodeView
+from backend.simulator.options import NODE_PORT_STEP, SimulatorOptions
 from backend.simulator.rpc_gateway import BODY_BYTES_MAX, RpcGateway
 
 _SHUTDOWN_S: Final = 1.0
@@ -51,23 +55,36 @@ async def serve(
     Its state is in ``data_dir``, which only one node can have open.
     """
     node = SimulatorNode(options, data_dir, read_wall_clock)
+    urls: list[str] = []
     try:
-        runner = web.ServerRunner(_build_server(node), shutdown_timeout=_SHUTDOWN_S)
-        await runner.setup()
-        try:
-            for listener in listeners:
-                await web.SockSite(runner, listener, backlog=_ACCEPT_BACKLOG).start()
-            if not listeners:
-                await web.TCPSite(runner, host, port, backlog=_ACCEPT_BACKLOG).start()
-            ready(runner.addresses[0][1])
-            if port:
-                await _listen_at_next_port(runner)
+        async with AsyncExitStack() as stack:
+            for number in range(options.nodes):
+                faults = FaultRegistry(options.seed, read_wall_clock) if number else node.faults
+                runner = await _open_runner(stack, node, NodeView(node, faults), urls)
+                own = listeners if not number else ()
+                for listener in own:
+                    await web.SockSite(runner, listener, backlog=_ACCEPT_BACKLOG).start()
+                if not own:
+                    own_port = port and port + number * NODE_PORT_STEP
+                    await web.TCPSite(runner, host, own_port, backlog=_ACCEPT_BACKLOG).start()
+                urls.append("http://{}:{}".format(*runner.addresses[0][:2]))
+                if port:
+                    await _listen_at_next_port(runner)
+            ready(urlsplit(urls[0]).port or 0)
             await _run_tasks(node, stop)
             node.sockets.close()
-        finally:
-            await runner.cleanup()
     finally:
         node.chain.close()
+
+
+async def _open_runner(
+    stack: AsyncExitStack, node: SimulatorNode, view: NodeView, urls: Sequence[str]
+) -> web.ServerRunner:
+    server = _build_server(node, view, urls)
+    runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
 
 
 async def _listen_at_next_port(runner: web.ServerRunner) -> None:
@@ -88,8 +105,9 @@ async def _run_tasks(node: SimulatorNode, stop: asyncio.Event) -> None:
             task.cancel()
 
 
-def _build_server(node: SimulatorNode) -> web.Server:
-    gateway, control = RpcGateway(node), ControlHandler(node)
+def _build_server(node: SimulatorNode, view: NodeView, urls: Sequence[str]) -> web.Server:
+    gateway = RpcGateway(view, read_s=node.options.timing.read_s)
+    control = ControlHandler(node, view.faults, lambda: urls)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith("/control/"):

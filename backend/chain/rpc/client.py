@@ -14,6 +14,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Final, Self
 
+from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from backend.chain.rpc.array_sizes import ArraySize
@@ -39,6 +40,7 @@ from backend.chain.rpc.results import (
     read_simulation,
     read_statuses,
     read_tip,
+    read_validity,
 )
 from backend.chain.rpc.transport import CallObserver, RpcTransport
 from backend.chain.wire import Commitment
@@ -68,7 +70,8 @@ class RpcClient:
     """A client of one node. An async context manager that owns the connection pool.
 
     ``limits`` bounds the calls; what the node itself limits is learned from its answers. A call
-    waits for either at most ``wait_max_s``, which is no part of ``timeout_s``.
+    waits for either at most ``wait_max_s``, which is no part of ``timeout_s``. ``authorization`` is
+    the header of that name of each request.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class RpcClient:
         limits: CallLimits = CallLimits(),  # noqa: B008 - frozen
         wait_max_s: float = WAIT_MAX_S,
         on_call: CallObserver = _ignore_call,
+        authorization: str = "",
     ) -> None:
         self._transport = RpcTransport(
             url,
@@ -91,6 +95,7 @@ class RpcClient:
             connections_max=connections_max,
             response_bytes_max=response_bytes_max,
             on_call=on_call,
+            authorization=authorization,
         )
         self._arrays = CallArrays(self._transport)
         self._statuses_size = ArraySize(SIGNATURES_MAX)
@@ -116,6 +121,14 @@ class RpcClient:
     ) -> Blockhash:
         """The blockhash to sign with, and the last block height at which it is valid."""
         return await self._read("getLatestBlockhash", [{"commitment": commitment}], read_blockhash)
+
+    async def is_blockhash_valid(self, blockhash: Hash, *, min_context_slot: int) -> bool:
+        """Whether a node that has reached a slot knows a blockhash that can still be signed with.
+
+        One that has not reached it refuses: ``ReadFailure`` (node_behind).
+        """
+        options = {"commitment": Commitment.CONFIRMED, "minContextSlot": min_context_slot}
+        return await self._read("isBlockhashValid", [str(blockhash), options], read_validity)
 
     async def get_epoch_info(self, commitment: Commitment) -> ChainTip:
         """The chain tip: slot and height of the same block, which two calls could not ensure."""

@@ -106,6 +106,14 @@ def read_blockhash(result: Json) -> Blockhash:
     )
 
 
+def read_validity(result: Json) -> bool:
+    """Read the result of ``isBlockhashValid``."""
+    value = result["value"]
+    if not isinstance(value, bool):
+        raise TypeError("the value is no boolean")
+    return value
+
+
 def read_tip(result: Json) -> ChainTip:
     """Read the result of ``getEpochInfo``."""
     return ChainTip(int(result["absoluteSlot"]), int(result["blockHeight"]))

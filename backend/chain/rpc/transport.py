@@ -54,6 +54,7 @@ class RpcTransport:
         connections_max: int,
         response_bytes_max: int,
         on_call: CallObserver,
+        authorization: str = "",
     ) -> None:
         self._url = url
         self.limiter: Final = limiter
@@ -62,13 +63,16 @@ class RpcTransport:
         self._connections_max = connections_max
         self._response_bytes_max = response_bytes_max
         self._on_call = on_call
+        self._headers = {"Content-Type": "application/json"}
+        if authorization:
+            self._headers["Authorization"] = authorization
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections_max),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-            headers={"Content-Type": "application/json"},
+            headers=self._headers,
         )
         return self
 

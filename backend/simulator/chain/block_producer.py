@@ -14,8 +14,8 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.simulator.chain.chain import Chain, FaultInjection
+from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import (
-    FaultRegistry,
     LateLanding,
     LateStatus,
     PriceMove,

@@ -10,7 +10,8 @@ from typing import Final
 from solders.pubkey import Pubkey
 
 from backend.simulator.chain.chain import Chain
-from backend.simulator.faults import FaultRegistry, VenueOutage
+from backend.simulator.fault_registry import FaultRegistry
+from backend.simulator.faults import VenueOutage
 from backend.simulator.methods.accounts import account_to_json
 from backend.simulator.methods.params import (
     INTERNAL_ERROR,

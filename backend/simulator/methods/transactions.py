@@ -14,7 +14,8 @@ from backend.chain.wire import Commitment
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.genesis import PAPER_WALLET
-from backend.simulator.faults import FaultRegistry, ResponseLoss
+from backend.simulator.fault_registry import FaultRegistry
+from backend.simulator.faults import ResponseLoss
 from backend.simulator.methods.accounts import account_to_json
 from backend.simulator.methods.params import (
     INVALID_PARAMS,

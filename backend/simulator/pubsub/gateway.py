@@ -12,8 +12,8 @@ from typing import Final
 import orjson
 from aiohttp import WSMsgType, web
 
+from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import (
-    FaultRegistry,
     LateNotification,
     MethodRefusal,
     NotificationFault,

@@ -1,0 +1,66 @@
+"""Sends the same transactions to several nodes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from backend.chain.nodes.pool_node import PoolNode
+from backend.domain.errors import EngineError, Rejected
+
+SendResults = Sequence[str | EngineError]
+
+
+class SendFanout:
+    """Sends to all nodes; those that take longer than the first go on in the background."""
+
+    def __init__(self) -> None:
+        self._sends: set[asyncio.Task[SendResults]] = set()
+
+    async def send(
+        self, nodes: Sequence[PoolNode], wires: Sequence[bytes], *, skip_preflight: bool
+    ) -> list[str | EngineError]:
+        """Send to all; returns once each transaction was taken by one, or all have answered.
+
+        A transaction is ``Rejected`` only if every node says that it can never land.
+        """
+        sends = set[asyncio.Task[SendResults]]()
+        for node in nodes:
+            sending = _send(node, wires, skip_preflight=skip_preflight)
+            sends.add(asyncio.create_task(sending))  # noqa: TID251 - see ``close``
+        self._sends |= sends
+        for each in sends:
+            each.add_done_callback(self._sends.discard)
+        waiting, results = sends, list[SendResults]()
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            results += [task.result() for task in done]
+            if all(any(isinstance(r, str) for r in each) for each in zip(*results, strict=True)):
+                break
+        return [_choose_result(each) for each in zip(*results, strict=True)]
+
+    async def close(self) -> None:
+        """Cancel what is still being sent."""
+        sends = list(self._sends)
+        for each in sends:
+            each.cancel()
+        if sends:
+            await asyncio.wait(sends)
+
+
+async def _send(node: PoolNode, wires: Sequence[bytes], *, skip_preflight: bool) -> SendResults:
+    results = await node.client.send_transactions(wires, skip_preflight=skip_preflight)
+    errors = [each for each in results if isinstance(each, EngineError)]
+    if len(errors) < len(results):
+        node.breaker.record_success()
+    elif errors:
+        node.record_error(errors[0])
+    return results
+
+
+def _choose_result(results: Sequence[str | EngineError]) -> str | EngineError:
+    errors = [each for each in results if isinstance(each, EngineError)]
+    if len(errors) < len(results):
+        return next(each for each in results if isinstance(each, str))
+    unknown = [each for each in errors if not isinstance(each, Rejected)]
+    return unknown[0] if unknown else errors[0]
