@@ -1,6 +1,6 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-attack | bench | chaos | deployments | exactness | fuzz | oracle | splits``; ``tui`` is another
-name of ``dashboard``.
+attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits``; ``tui`` is
+another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -66,6 +66,11 @@ COMMANDS: Final = {
         "backend.trials.fuzz.command",
         "fuzz",
         "Send odd requests to the API's addresses of orders, which must refuse each with a reason.",
+    ),
+    "nodes": CommandSource(
+        "backend.trials.nodes.command",
+        "nodes",
+        "Run orders over one node, then over three of which one is faulty at any time.",
     ),
     "oracle": CommandSource(
         "backend.trials.oracle.command",

@@ -67,7 +67,7 @@ async def serve(
                 if not own:
                     own_port = port and port + number * NODE_PORT_STEP
                     await web.TCPSite(runner, host, own_port, backlog=_ACCEPT_BACKLOG).start()
-                urls.append("http://{}:{}".format(*runner.addresses[0][:2]))
+                urls.append(_format_url(*runner.addresses[0][:2]))
                 if port:
                     await _listen_at_next_port(runner)
             ready(urlsplit(urls[0]).port or 0)
@@ -75,6 +75,10 @@ async def serve(
             node.sockets.close()
     finally:
         node.chain.close()
+
+
+def _format_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _open_runner(

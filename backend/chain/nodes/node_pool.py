@@ -18,7 +18,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.nodes.evidence import QUORUM, join_statuses, judge_transaction
 from backend.chain.nodes.node_calls import ask_nodes
-from backend.chain.nodes.node_monitor import NodeMonitor, knows_blockhash
+from backend.chain.nodes.node_monitor import NodeMonitor
 from backend.chain.nodes.pool_node import Answer, Exclusion, PoolNode
 from backend.chain.nodes.send_fanout import SendFanout
 from backend.chain.rpc.client import RpcClient
@@ -97,7 +97,8 @@ class NodePool:
             [(node, blockhash)] = await ask_nodes(
                 nodes, lambda client: client.get_latest_blockhash(commitment), bool, count=1
             )
-            if await self._is_known(blockhash, by=[each for each in nodes if each is not node]):
+            others = [each for each in nodes if each is not node]
+            if not others or await self._is_known(blockhash, by=others):
                 return blockhash
             tried.add(node)
         observe_node.nodes_disagree("blockhash")
@@ -105,13 +106,20 @@ class NodePool:
 
     async def _is_known(self, blockhash: Blockhash, by: Sequence[PoolNode]) -> bool:
         """Whether another node knows a blockhash; also if none that has come as far says so."""
-        for other in by[:QUORUM]:
-            known = await knows_blockhash(other, blockhash)
-            if known is not None:
-                if not known:
-                    self._monitor.check_soon()
-                return known
-        return True
+        try:
+            [(_, is_known)] = await ask_nodes(
+                by,
+                lambda client: client.is_blockhash_valid(
+                    blockhash.hash, min_context_slot=blockhash.slot
+                ),
+                bool,
+                count=1,
+            )
+        except EngineError:
+            return True
+        if not is_known:
+            self._monitor.check_soon()
+        return is_known
 
     async def get_epoch_info(self, commitment: Commitment) -> ChainTip:
         """The chain tip that two nodes have reached: the lower one of theirs."""

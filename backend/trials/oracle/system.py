@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from asyncio import Event
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from backend.config import Profile, Settings, build_child_environment
-from backend.embedded import child_process, run_servers
-from backend.embedded.engine_processes import EngineProcess, ProcessCommand
+from backend.config import Profile, Settings
+from backend.embedded import run_servers
 from backend.store.migrations import migrate
+from backend.trials.module_process import start_module
 
 WATCHER_SETTINGS: Final = {"trigger_interval_s": 0.05, "quote_age_s": 0.0}
 """The watcher looks that often while the halted node tells no slot, and reads every pool then.
@@ -23,7 +18,6 @@ WATCHER_SETTINGS: Final = {"trigger_interval_s": 0.05, "quote_age_s": 0.0}
 What a node notifies comes one account after the other: between two slots it is prices that no slot
 has, which a replay of the slots does not know.
 """
-_STOP_S: Final = 10.0
 
 
 @asynccontextmanager
@@ -38,7 +32,7 @@ async def run_system(data_dir: Path, seed: int) -> AsyncIterator[tuple[Settings,
         await migrate(servers.database_url)
         options = ("--profile", Profile.INSTANT, "--seed", str(seed))
         argv = ("backend.simulator", "--data-dir", str(data_dir / "chain"), *options)
-        chain = await _start(stack, "chain", argv, {}, log_dir)
+        chain = await start_module(stack, "chain", argv, {}, log_dir)
         settings: dict[str, object] = {
             "database_url": servers.database_url,
             "redis_url": servers.redis_url,
@@ -47,18 +41,7 @@ async def run_system(data_dir: Path, seed: int) -> AsyncIterator[tuple[Settings,
             "profile": Profile.INSTANT,
             "seed": seed,
         }
-        api = await _start(stack, "api", ("backend.cli", "api", "--port", "0"), settings, log_dir)
+        api = await start_module(
+            stack, "api", ("backend.cli", "api", "--port", "0"), settings, log_dir
+        )
         yield Settings.load(**settings, **WATCHER_SETTINGS), api.address
-
-
-async def _start(
-    stack: AsyncExitStack, name: str, argv: tuple[str, ...], settings: dict[str, object], logs: Path
-) -> EngineProcess:
-    env = build_child_environment(os.environ, **settings)
-    program = EngineProcess(ProcessCommand(name, (sys.executable, "-m", *argv), env), logs)
-    stack.push_async_callback(_stop, await program.start())
-    return program
-
-
-async def _stop(process: Process) -> None:
-    await child_process.stop_process(process, ((signal.SIGTERM, _STOP_S),), Event())

@@ -1,0 +1,1 @@
+"""Orders over several nodes, of which one at a time is faulty."""
