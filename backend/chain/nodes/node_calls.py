@@ -9,11 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic
+from time import monotonic
+from typing import Final, Generic
 
 from backend.chain.nodes.pool_node import Answer, PoolNode
 from backend.chain.rpc.client import RpcClient
 from backend.domain.errors import EngineError, Rejected, Unavailable
+
+HEDGE_S_MIN: Final = 0.2
+"""A call is made at another node as well after this time, or a multiple of the best latency."""
+_HEDGE_LATENCIES: Final = 4
+WAIT_S_MAX: Final = 1.0
+"""How long a call waits at most for the first of the nodes to take calls again."""
 
 IsEnough = Callable[[Sequence[tuple[PoolNode, Answer]]], bool]
 
@@ -28,9 +35,25 @@ async def ask_nodes(
 ) -> list[tuple[PoolNode, Answer]]:
     """Make a call at the first ``count`` nodes, and at others until the answers are enough.
 
-    They are enough, too, once no node is left. Raises the error that says most if none answers.
+    They are enough, too, once no node is left. While all limit calls, it waits for the first of
+    them for a short time. Raises the error that says most if none answers.
     """
-    calls = _NodeCalls(nodes, call, count)
+    gives_up_at = monotonic() + WAIT_S_MAX
+    while True:
+        calls = _NodeCalls(nodes, call, count)
+        await _make_calls(calls, is_enough, is_hedged=is_hedged)
+        if calls.answers:
+            return calls.answers
+        error = _choose_error(calls.errors)
+        pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
+        if pause_s is None or monotonic() + pause_s > gives_up_at:
+            raise error
+        await asyncio.sleep(pause_s)
+
+
+async def _make_calls(
+    calls: _NodeCalls[Answer], is_enough: IsEnough[Answer], *, is_hedged: bool
+) -> None:
     try:
         while calls.start():
             await calls.wait(is_hedged=is_hedged)
@@ -38,9 +61,6 @@ async def ask_nodes(
                 break
     finally:
         calls.cancel()
-    if not calls.answers:
-        raise _choose_error(calls.errors)
-    return calls.answers
 
 
 class _NodeCalls(Generic[Answer]):
@@ -53,6 +73,8 @@ class _NodeCalls(Generic[Answer]):
         count: int,
     ) -> None:
         self._left = deque(nodes)
+        best_s = min(node.latency_s for node in nodes)
+        self._hedge_s = max(HEDGE_S_MIN, _HEDGE_LATENCIES * best_s)
         self._call = call
         self._count = count
         self._waiting: dict[asyncio.Task[Answer], PoolNode] = {}
@@ -71,10 +93,9 @@ class _NodeCalls(Generic[Answer]):
 
     async def wait(self, *, is_hedged: bool) -> None:
         """Wait for the next end of a call, or until another node is to be asked as well."""
-        hedge_s = max(node.hedge_s for node in self._waiting.values())
         done, _ = await asyncio.wait(
             self._waiting,
-            timeout=hedge_s if self._left and is_hedged else None,
+            timeout=self._hedge_s if self._left and is_hedged else None,
             return_when=asyncio.FIRST_COMPLETED,
         )
         self._count += not done
@@ -94,10 +115,10 @@ class _NodeCalls(Generic[Answer]):
 def _choose_error(errors: Sequence[EngineError]) -> EngineError:
     """The error of the node that can be asked again first; a refusal only if all refuse."""
     temporary = [each for each in errors if not isinstance(each, Rejected)]
-    if not temporary:
-        return errors[0]
-    return min(temporary, key=_get_pause)
+    return min(temporary, key=_get_pause) if temporary else errors[0]
 
 
 def _get_pause(error: EngineError) -> float:
-    return (error.retry_after_s or 0.0) if isinstance(error, Unavailable) else 0.0
+    """After how long the node takes calls again, as far as it says so."""
+    pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
+    return float("inf") if pause_s is None else pause_s

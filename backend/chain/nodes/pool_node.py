@@ -20,9 +20,6 @@ _FAULTS: Final = frozenset(
 """Codes of failures that say that a node is not well; a limit of calls is none of them."""
 _LATENCY_WEIGHT: Final = 0.2
 """The weight of the newest call in the average latency."""
-HEDGE_S_MIN: Final = 0.2
-"""A call is made at another node as well after this time, or a multiple of the usual one."""
-_HEDGE_LATENCIES: Final = 4
 MISSES_MAX: Final = 20
 """A node that lacks so many transactions in a row which others have keeps no history."""
 
@@ -55,11 +52,6 @@ class PoolNode:
     def reason(self) -> Exclusion | None:
         """Why nothing is asked of it, if nothing is."""
         return Exclusion.UNREACHABLE if self.breaker.is_open else self.exclusion
-
-    @property
-    def hedge_s(self) -> float:
-        """After how long without an answer another node is asked as well."""
-        return max(HEDGE_S_MIN, _HEDGE_LATENCIES * self.latency_s)
 
     @property
     def keeps_history(self) -> bool:

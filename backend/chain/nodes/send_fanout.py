@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from time import monotonic
 
+from backend.chain.nodes.node_calls import WAIT_S_MAX
 from backend.chain.nodes.pool_node import PoolNode
+from backend.chain.rpc.errors import SendOutcomeUnknown
 from backend.domain.errors import EngineError, Rejected
 
 SendResults = Sequence[str | EngineError]
@@ -22,8 +25,26 @@ class SendFanout:
     ) -> list[str | EngineError]:
         """Send to all; returns once each transaction was taken by one, or all have answered.
 
-        A transaction is ``Rejected`` only if every node says that it can never land.
+        A transaction is ``Rejected`` only if every node says that it can never land. While all
+        limit calls, it waits for the first of them for a short time.
         """
+        gives_up_at = monotonic() + WAIT_S_MAX
+        results = await self._send_once(nodes, wires, skip_preflight=skip_preflight)
+        while limited := [n for n, each in enumerate(results) if _get_pause(each) < float("inf")]:
+            pause_s = min(_get_pause(results[n]) for n in limited)
+            if monotonic() + pause_s > gives_up_at:
+                break
+            await asyncio.sleep(pause_s)
+            sent = await self._send_once(
+                nodes, [wires[n] for n in limited], skip_preflight=skip_preflight
+            )
+            for n, each in zip(limited, sent, strict=True):
+                results[n] = each
+        return results
+
+    async def _send_once(
+        self, nodes: Sequence[PoolNode], wires: Sequence[bytes], *, skip_preflight: bool
+    ) -> list[str | EngineError]:
         sends = set[asyncio.Task[SendResults]]()
         for node in nodes:
             sending = _send(node, wires, skip_preflight=skip_preflight)
@@ -37,7 +58,7 @@ class SendFanout:
             results += [task.result() for task in done]
             if all(any(isinstance(r, str) for r in each) for each in zip(*results, strict=True)):
                 break
-        return [_choose_result(each) for each in zip(*results, strict=True)]
+        return list(map(_choose_result, zip(*results, strict=True)))
 
     async def close(self) -> None:
         """Cancel what is still being sent."""
@@ -63,4 +84,10 @@ def _choose_result(results: Sequence[str | EngineError]) -> str | EngineError:
     if len(errors) < len(results):
         return next(each for each in results if isinstance(each, str))
     unknown = [each for each in errors if not isinstance(each, Rejected)]
-    return unknown[0] if unknown else errors[0]
+    return min(unknown, key=_get_pause) if unknown else errors[0]
+
+
+def _get_pause(result: str | EngineError) -> float:
+    """After how long a transaction that no node has taken may be sent again, as far as one says."""
+    pause_s = result.retry_after_s if isinstance(result, SendOutcomeUnknown) else None
+    return float("inf") if pause_s is None else pause_s
