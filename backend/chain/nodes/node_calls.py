@@ -16,8 +16,8 @@ from backend.chain.nodes.pool_node import Answer, PoolNode
 from backend.chain.rpc.client import RpcClient
 from backend.domain.errors import EngineError, Rejected, Unavailable
 
-HEDGE_S_MIN: Final = 0.2
-"""A call is made at another node as well after this time, or a multiple of the best latency."""
+HEDGE_S: Final = (0.2, 0.5)
+"""A call is made at another node as well after a multiple of the best latency, within these."""
 _HEDGE_LATENCIES: Final = 4
 WAIT_S_MAX: Final = 1.0
 """How long a call waits at most for the first of the nodes to take calls again."""
@@ -74,7 +74,7 @@ class _NodeCalls(Generic[Answer]):
     ) -> None:
         self._left = deque(nodes)
         best_s = min(node.latency_s for node in nodes)
-        self._hedge_s = max(HEDGE_S_MIN, _HEDGE_LATENCIES * best_s)
+        self._hedge_s = min(max(HEDGE_S[0], _HEDGE_LATENCIES * best_s), HEDGE_S[1])
         self._call = call
         self._count = count
         self._waiting: dict[asyncio.Task[Answer], PoolNode] = {}

@@ -220,18 +220,20 @@ class NodePool:
             return len(answers) >= QUORUM and is_decided([answer for _, answer in answers])
 
         usable = [node for node in self._nodes if node.reason is None]
-        nodes = self._rank() if not usable else sorted(usable, key=self._score)
+        nodes = sorted(usable, key=_score) or self._rank()
         return await ask_nodes(nodes, call, is_enough, count=QUORUM)
 
     def _rank(self) -> list[PoolNode]:
         """The nodes that may be read, the best first; those that are left out are the last."""
         nodes = [node for node in self._nodes if node.exclusion not in _UNUSABLE]
         return sorted(
-            nodes or self._nodes, key=lambda node: (node.reason is not None, self._score(node))
+            nodes or self._nodes, key=lambda node: (node.reason is not None, _score(node))
         )
 
-    def _score(self, node: PoolNode) -> float:
-        return node.latency_s - SLOT_S * node.slot
+
+def _score(node: PoolNode) -> tuple[bool, float]:
+    """By what nodes are ranked: those that answer in time, by latency and slot."""
+    return node.is_slow, node.latency_s - SLOT_S * node.slot
 
 
 async def _fetch_transactions(

@@ -41,6 +41,8 @@ class PoolNode:
         self.client: Final = client
         self.breaker: Final = CircuitBreaker(monotonic)
         self.latency_s = 0.0
+        self.is_slow = False
+        """Whether it has not answered the last call in time."""
         self.slot = 0
         """Its newest confirmed slot, as of the last check."""
         self.genesis: str | None = None
@@ -67,18 +69,15 @@ class PoolNode:
             self.record_error(error)
             raise
         except asyncio.CancelledError:
-            # Another node was faster: at least so long this one takes.
-            self._record_latency(max(monotonic() - started, self.latency_s))
+            self.is_slow = True  # another node was faster, or nobody waits any longer
             raise
         self.breaker.record_success()
-        self._record_latency(monotonic() - started)
+        seconds = monotonic() - started
+        known = self.latency_s or seconds
+        self.latency_s, self.is_slow = known + _LATENCY_WEIGHT * (seconds - known), False
         return answer
 
     def record_error(self, error: EngineError) -> None:
         """Take note of a failure, if it is one of the node."""
         if error.code in _FAULTS:
             self.breaker.record_failure()
-
-    def _record_latency(self, seconds: float) -> None:
-        known = self.latency_s or seconds
-        self.latency_s = known + _LATENCY_WEIGHT * (seconds - known)
