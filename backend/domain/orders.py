@@ -165,6 +165,7 @@ class LeasedOrder:
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
     ``can_expire`` tells that the order has an expiry; when it has passed, only the database knows.
+    ``wallet`` is the address of the wallet that signed for it, from its first transaction on.
     """
 
     id: UUID
@@ -181,6 +182,7 @@ class LeasedOrder:
     can_expire: bool = False
     oco_group: UUID | None = None
     bracket: Bracket | None = None
+    wallet: str | None = None
 
     @property
     def has_waited(self) -> bool:
