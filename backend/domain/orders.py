@@ -246,7 +246,7 @@ class OrderRecord(NamedTuple):
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
     is executed. ``progress`` and the time of the next slice are those of a TWAP order,
     ``amount_in_bps`` is the share of what the wallet holds that an order sells; ``constraints`` are
-    what it asks of its route.
+    what it asks of its route, ``wallet`` is the address of the wallet that signed for it.
     """
 
     id: UUID
@@ -288,3 +288,4 @@ class OrderRecord(NamedTuple):
     next_slice_at: datetime | None = None
     amount_in_bps: int | None = None
     constraints: RouteConstraints | None = None
+    wallet: str | None = None

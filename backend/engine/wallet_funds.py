@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 from backend.chain.costs import compute_network_fee
 from backend.chain.transactions import ComputeBudget
@@ -13,6 +14,7 @@ from backend.engine.shared_services import SharedServices
 from backend.execution.wallet.funds import WalletFunds
 from backend.execution.wallet.holdings import WalletHoldings
 from backend.execution.wallet.ledger import WalletLedger
+from backend.execution.wallet.reconciliation import Reconciler
 
 
 def build_budget(settings: Settings) -> ComputeBudget:
@@ -39,6 +41,16 @@ def watch_wallets(
         )
         for wallet, read in zip(wallets, balances, strict=True)
     ]
+
+
+def build_reconciler(
+    settings: Settings, shared: SharedServices, funds: Sequence[WalletFunds], random: Random
+) -> Reconciler:
+    """What compares the wallets' balances with what orders explain."""
+    ledgers = [each.ledger for each in funds if each.ledger is not None]
+    return Reconciler(
+        *(shared.pool, ledgers, shared.tokens), interval_s=settings.reconcile_s, random=random
+    )
 
 
 def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings:

@@ -87,6 +87,11 @@ class WalletFunds:
         self._fee = fee_lamports
         self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
 
+    @property
+    def ledger(self) -> WalletLedger | None:
+        """The reservations of the wallet, if there are any."""
+        return self._ledger
+
     async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
         """Read the balances now, with those of ``tokens``. Raises ``Transient`` or ``Rejected``."""
         return FreeFunds(await self._balances.refresh(tokens), self._fee, self._reserve)
