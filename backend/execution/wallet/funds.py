@@ -145,9 +145,11 @@ class WalletFunds:
         ledger, loop = self._ledger, asyncio.get_running_loop()
         assert ledger is not None, "only what is reserved is waited for"
         deadline = loop.time() + RESERVED_WAIT_S if waits else loop.time()
+        age_max_s = 0.0  # only what is read from now on decides
         while True:
             tokens = (terms.token_in, terms.token_out)
-            reading = await ledger.read(tokens, age_max_s=RESERVED_POLL_S)
+            reading = await ledger.read(tokens, age_max_s=age_max_s)
+            age_max_s = RESERVED_POLL_S
             balances = reading.balances
             if shortages := self._list_shortages(terms, route, balances, ()):
                 raise Rejected("insufficient_funds", "; ".join(shortages))

@@ -8,6 +8,7 @@ the process. An order that sells a share of what is held sells that of the first
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -24,6 +25,8 @@ class Wallets:
         assert funds, "there is a wallet"
         self.main: Final = funds[0]
         self._all = funds
+        self._chosen: Counter[int] = Counter()
+        """How often each was chosen."""
         self._by_address = {
             str(each.wallet.address): each for each in funds if each.wallet is not None
         }
@@ -43,7 +46,9 @@ class Wallets:
             return self._by_address[order.wallet]
         if order.terms.amount_in_bps is not None:
             return self.main
-        return min(self._all, key=lambda each: self._rank(each, order, route))
+        chosen = min(self._all, key=lambda each: self._rank(each, order, route))
+        self._chosen[id(chosen)] += 1
+        return chosen
 
     @contextmanager
     def count(self, order: LeasedOrder) -> Iterator[None]:
@@ -55,6 +60,7 @@ class Wallets:
         finally:
             funds.load -= 1
 
-    @staticmethod
-    def _rank(funds: Funds, order: LeasedOrder, route: Route) -> tuple[bool, bool, int]:
-        return funds.may_lack(order.terms, route), funds.is_short, funds.load
+    def _rank(self, funds: Funds, order: LeasedOrder, route: Route) -> tuple[bool, bool, int, int]:
+        # Orders that come together are all chosen for before the first one is in flight.
+        is_lacking, chosen = funds.may_lack(order.terms, route), self._chosen[id(funds)]
+        return is_lacking, funds.is_short, funds.load, chosen

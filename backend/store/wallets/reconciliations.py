@@ -22,11 +22,12 @@ FROM wallet_balances WHERE wallet = $1
 # Of an attempt that moved nothing, only the fee is known, and not its slot.
 _READ_CHANGES: Final = """
 SELECT o.token_in, o.token_out, o.amount_in::text, o.amount_out::text, e.data->'residuals' AS left,
-       (e.data->>'networkFeeLamports')::bigint AS fee, e.status = 'confirmed' AS is_filled
+       (e.data->>'networkFeeLamports')::bigint AS fee, e.status = 'confirmed' AS is_filled,
+       (e.data->>'slot')::bigint AS slot
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE e.txid >= $2 AND o.wallet = $1 AND CASE
     WHEN e.status = 'confirmed'
-        THEN (e.data->>'slot')::bigint > $3 AND (e.data->>'slot')::bigint <= $4
+        THEN (e.data->>'slot')::bigint >= $3 AND (e.data->>'slot')::bigint <= $4
     ELSE e.status IN ('failed', 'routing', 'waiting', 'expired') AND e.data ? 'networkFeeLamports'
 END
 """
@@ -74,6 +75,7 @@ class OrderChange(NamedTuple):
     fee_lamports: int
     residuals: Sequence[Mapping[str, str]]
     is_filled: bool
+    slot: int | None
 
 
 class BalanceDifference(NamedTuple):
@@ -101,7 +103,7 @@ async def read_baseline(pool: DatabasePool, wallet: str, interval_s: float) -> B
 async def read_changes(
     pool: DatabasePool, wallet: str, baseline: Baseline, slot: int
 ) -> list[OrderChange]:
-    """What orders did since a baseline, up to a slot. Raises ``Transient``."""
+    """What orders did from the slot of a baseline to another one. Raises ``Transient``."""
     rows = await pool.read(_READ_CHANGES, wallet, baseline.horizon, baseline.slot, slot)
     return [
         OrderChange(
@@ -112,6 +114,7 @@ async def read_changes(
             row["fee"] or 0,
             [] if row["left"] is None else orjson.loads(row["left"]),
             row["is_filled"],
+            row["slot"],
         )
         for row in rows
     ]
