@@ -102,9 +102,7 @@ async def open_api_services(
     """
     async with open_shared_services(settings, stop) as shared:
         intake = _build_intake(settings, shared)
-        cursor_key = await _read_cursor_key(shared, stop)
-        open_orders = OpenOrderCounts(shared.pool)
-        withdrawals = build_withdrawals(shared)
+        open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
         amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
@@ -131,7 +129,7 @@ async def open_api_services(
                 past_events=Feed(readers),
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
-                cursor_key=cursor_key,
+                cursor_key=await _read_cursor_key(shared, stop),
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),

@@ -14,7 +14,7 @@ from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
 from backend.engine.shared_services import SharedServices
 from backend.runtime.startup import wait_for_server
-from backend.store.wallet_address import tell_wallets
+from backend.store.wallets.addresses import tell_wallets
 
 
 class OpenedWallets(NamedTuple):

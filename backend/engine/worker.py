@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -33,6 +33,7 @@ from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
+from backend.execution.wallet.funds import WalletFunds
 from backend.execution.wallet.wallets import Wallets
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.messages import JobMessage
@@ -67,8 +68,7 @@ async def run_worker(
         submitter = _build_submitter(settings, shared, opened)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
         funds = watch_wallets(settings, shared, opened.wallets)
-        wallets = Wallets(funds)
-        context = _build_context(settings, shared, journal, submitter, wallets, random, hook)
+        context = _build_context(settings, shared, journal, submitter, funds, random, hook)
         retries = _build_retries(context.policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
@@ -104,7 +104,7 @@ def _build_context(
     shared: SharedServices,
     journal: Journal,
     submitter: TransactionSubmitter,
-    wallets: Wallets,
+    funds: Sequence[WalletFunds],
     random: Random,
     on_checkpoint: Callable[[Checkpoint], None],
 ) -> ExecutionContext:
@@ -115,7 +115,7 @@ def _build_context(
         _build_retry_policy(settings),
         random,
         on_checkpoint=on_checkpoint,
-        wallets=wallets,
+        wallets=Wallets(funds),
         prefetch=partial(_prefetch_pools, shared.router),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.domain.tokens import SOL
 from backend.store.database import open_pool
 from backend.store.waiting.share_releases import InFlightOrder, MetShare
-from backend.store.wallet_address import tell_wallets
+from backend.store.wallets.addresses import tell_wallets
 from tests.integration.apis import Json, RunningApi, open_api, open_driver
 from tests.integration.share_orders import SOL_ORDER, STOP, run_share_engine, show
 from tests.integration.stores import open_store

@@ -13,7 +13,7 @@ from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.ledger import Reading, WalletLedger
 from backend.routing.pool_reader import AccountReader
 from backend.store.database import DatabasePool
-from backend.store.wallet_address import read_wallets
+from backend.store.wallets.addresses import read_wallets
 
 AGE_MAX_S = 1.0
 

@@ -15,8 +15,8 @@ from typing import Final
 from backend.domain.amounts import Token, parse_amount
 from backend.domain.errors import EngineError
 from backend.domain.tokens import SOL, TokenRegistry
+from backend.execution.wallet import observe_wallets
 from backend.execution.wallet.ledger import Reading, WalletLedger
-from backend.runtime import observe_wallets
 from backend.store.database import DatabasePool
 from backend.store.wallets.reconciliations import (
     Baseline,
