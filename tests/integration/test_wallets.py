@@ -22,8 +22,9 @@ from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC
 from backend.store.wallets.reconciliations import read_differences
 from tests.integration.simulator_client import STATIC_PRICES
-from tests.scenario import HAPPY_PATH, TIMEOUT_S, EngineHarness, OrderHistory, open_engine
+from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
+WAIT_S = 60
 SOL_UNIT = 10**SOL.decimals
 RESERVE = SOL_UNIT // 100
 FEE = compute_network_fee(ComputeBudget())
@@ -163,12 +164,12 @@ async def test_a_deposit_is_told_once_and_orders_are_not(
         pool = engine.services.readers
 
         async def wait_for(query: str) -> Any:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with asyncio.timeout(WAIT_S):
                 while not (rows := await pool.read(query)) or not rows[0][0]:
                     await asyncio.sleep(0.05)
                 return rows[0][0]
 
-        await wait_for("SELECT max(slot) FROM wallet_balances")
+        await wait_for("SELECT count(*) FROM wallet_balances")
         await fund(engine, wallet, "SOL", 50 * SOL_UNIT)
         await wait_for("SELECT count(*) FROM wallet_differences")
         [history] = await engine.wait_all_ended(await engine.place_orders(engine.build_terms("1")))
