@@ -1,6 +1,6 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits``; ``tui`` is
-another name of ``dashboard``.
+attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits | wallets``;
+``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -81,6 +81,11 @@ COMMANDS: Final = {
         "backend.trials.splits.command",
         "splits",
         "Compare splits of orders over random pools with an optimum that is found by brute force.",
+    ),
+    "wallets": CommandSource(
+        "backend.trials.wallets.command",
+        "wallets",
+        "Try what wallets pay for: funds that do not suffice, and rates of several fee payers.",
     ),
 }
 

@@ -26,6 +26,7 @@ from backend.config.routing_settings import (
     check_lookup_tables,
 )
 from backend.config.server_settings import ServerSettings
+from backend.config.wallet_settings import WalletSettings
 from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
@@ -46,10 +47,17 @@ class ConfigurationError(Exception):
     """A setting is invalid; the message names it and the reason."""
 
 
-class Settings(ApiSettings, ExecutionSettings, NodeSettings, RoutingSettings, ServerSettings):
+class Settings(
+    ApiSettings,
+    ExecutionSettings,
+    NodeSettings,
+    RoutingSettings,
+    ServerSettings,
+    WalletSettings,
+):
     """All settings with their defaults."""
 
-    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all five bases
+    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all bases
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 

@@ -165,6 +165,7 @@ class LeasedOrder:
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
     ``can_expire`` tells that the order has an expiry; when it has passed, only the database knows.
+    ``wallet`` is the address of the wallet that signed for it, from its first transaction on.
     """
 
     id: UUID
@@ -181,6 +182,7 @@ class LeasedOrder:
     can_expire: bool = False
     oco_group: UUID | None = None
     bracket: Bracket | None = None
+    wallet: str | None = None
 
     @property
     def has_waited(self) -> bool:
@@ -244,7 +246,7 @@ class OrderRecord(NamedTuple):
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
     is executed. ``progress`` and the time of the next slice are those of a TWAP order,
     ``amount_in_bps`` is the share of what the wallet holds that an order sells; ``constraints`` are
-    what it asks of its route.
+    what it asks of its route, ``wallet`` is the address of the wallet that signed for it.
     """
 
     id: UUID
@@ -286,3 +288,4 @@ class OrderRecord(NamedTuple):
     next_slice_at: datetime | None = None
     amount_in_bps: int | None = None
     constraints: RouteConstraints | None = None
+    wallet: str | None = None

@@ -21,6 +21,7 @@ from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallet_funds import build_holdings
 from backend.engine.withdrawals import build_withdrawals
+from backend.execution.wallet.balance_sheet import BalanceSheet
 from backend.execution.wallet.holdings import WalletHoldings
 from backend.queue.jobs import JobQueue
 from backend.routing.mints import Mints
@@ -29,6 +30,7 @@ from backend.routing.router import Router
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
 from backend.store.counts import OpenOrderCounts, StatusCounts
+from backend.store.database import DatabasePool
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
@@ -71,6 +73,9 @@ class ApiServices:
     """Read on the connections of readers, as orders are."""
     holdings: WalletHoldings
     """What the wallet holds, for orders that sell a share of it."""
+    balance_sheet: BalanceSheet
+    readers: DatabasePool
+    """The connections for what clients read."""
     orders: OrderQueries
     open_orders: OpenOrderCounts
     counts: StatusCounts
@@ -97,9 +102,7 @@ async def open_api_services(
     """
     async with open_shared_services(settings, stop) as shared:
         intake = _build_intake(settings, shared)
-        cursor_key = await _read_cursor_key(shared, stop)
-        open_orders = OpenOrderCounts(shared.pool)
-        withdrawals = build_withdrawals(shared)
+        open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
         amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
@@ -117,6 +120,8 @@ async def open_api_services(
                 markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
                 peaks=MarketPeaks(readers),
                 holdings=build_holdings(settings, shared),
+                balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
+                readers=readers,
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
@@ -124,7 +129,7 @@ async def open_api_services(
                 past_events=Feed(readers),
                 feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
                 journal_id=shared.journal_id,
-                cursor_key=cursor_key,
+                cursor_key=await _read_cursor_key(shared, stop),
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
+
 from backend.chain.costs import compute_network_fee
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet
@@ -10,6 +13,8 @@ from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices
 from backend.execution.wallet.funds import WalletFunds
 from backend.execution.wallet.holdings import WalletHoldings
+from backend.execution.wallet.ledger import WalletLedger
+from backend.execution.wallet.reconciliation import Reconciler
 
 
 def build_budget(settings: Settings) -> ComputeBudget:
@@ -17,11 +22,35 @@ def build_budget(settings: Settings) -> ComputeBudget:
     return ComputeBudget(unit_price=settings.priority_fee_microlamports)
 
 
-def watch_funds(settings: Settings, shared: SharedServices, wallet: Wallet) -> WalletFunds:
-    """The funds of a worker's wallet, whose balances are read with the pools from now on."""
-    shared.balances.watch(wallet.address, shared.tokens)
+def watch_wallets(
+    settings: Settings, shared: SharedServices, wallets: Sequence[Wallet]
+) -> Sequence[WalletFunds]:
+    """The funds of a worker's wallets, whose balances are read with the pools from now on."""
+    main, *others = wallets
+    shared.balances.watch(main.address, shared.tokens)
+    balances = [shared.balances]
+    balances += [shared.balances.add_wallet(each.address, shared.tokens) for each in others]
     fee, reserve = _compute_costs(settings)
-    return WalletFunds(shared.balances, fee_lamports=fee, reserve_lamports=reserve)
+    return [
+        WalletFunds(
+            read,
+            fee_lamports=fee,
+            reserve_lamports=reserve,
+            wallet=wallet,
+            ledger=WalletLedger(shared.pool, wallet.address, read),
+        )
+        for wallet, read in zip(wallets, balances, strict=True)
+    ]
+
+
+def build_reconciler(
+    settings: Settings, shared: SharedServices, funds: Sequence[WalletFunds], random: Random
+) -> Reconciler:
+    """What compares the wallets' balances with what orders explain."""
+    ledgers = [each.ledger for each in funds if each.ledger is not None]
+    return Reconciler(
+        *(shared.pool, ledgers, shared.tokens), interval_s=settings.reconcile_s, random=random
+    )
 
 
 def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -12,15 +12,14 @@ from random import Random
 
 from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.history import has_history
-from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
-from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
-from backend.domain.errors import Rejected, Transient, Unavailable
+from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
-from backend.engine.wallet_funds import build_budget, watch_funds
+from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
+from backend.engine.wallets import OpenedWallets, open_wallets
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
@@ -35,6 +34,7 @@ from backend.execution.late_fills import run_late_fills
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet.funds import WalletFunds
+from backend.execution.wallet.wallets import Wallets
 from backend.queue.jobs import JobQueue, run_receiver
 from backend.queue.messages import JobMessage
 from backend.queue.retry import RetryMiddleware
@@ -44,11 +44,9 @@ from backend.routing.router import Router
 from backend.runtime import observe, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.loop_load import SPARE_SHARE, loop_load
-from backend.runtime.startup import wait_for_server
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
-from backend.store.wallet_address import tell_wallet
 from backend.triggers.attempts import WatchPoint
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
@@ -66,22 +64,23 @@ async def run_worker(
     async with open_shared_services(settings, stop) as shared:
         leases, journal = _build_stores(settings, shared)
         renewer = LeaseRenewer(leases, lease_s=settings.lease_s)
-        wallet = await _open_wallet(settings, shared, stop)
-        submitter = _build_submitter(settings, shared, wallet)
+        opened = await open_wallets(settings, shared, stop)
+        submitter = _build_submitter(settings, shared, opened)
         random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
-        funds = watch_funds(settings, shared, wallet)
+        funds = watch_wallets(settings, shared, opened.wallets)
         context = _build_context(settings, shared, journal, submitter, funds, random, hook)
         retries = _build_retries(context.policy)
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
-        watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds)
+        watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
         amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
+        reconciler = build_reconciler(settings, shared, funds, random)
         await _warn_without_history(shared.rpc)
-        async with run_in_background(*runs, build_withdrawals(shared).run):
+        async with run_in_background(*runs, build_withdrawals(shared).run, reconciler.run):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
                 await run_receiver(
@@ -105,7 +104,7 @@ def _build_context(
     shared: SharedServices,
     journal: Journal,
     submitter: TransactionSubmitter,
-    funds: WalletFunds,
+    funds: Sequence[WalletFunds],
     random: Random,
     on_checkpoint: Callable[[Checkpoint], None],
 ) -> ExecutionContext:
@@ -116,7 +115,7 @@ def _build_context(
         _build_retry_policy(settings),
         random,
         on_checkpoint=on_checkpoint,
-        funds=funds,
+        wallets=Wallets(funds),
         prefetch=partial(_prefetch_pools, shared.router),
     )
 
@@ -167,14 +166,14 @@ def _build_lease_policy(settings: Settings) -> LeasePolicy:
 
 
 def _build_submitter(
-    settings: Settings, shared: SharedServices, wallet: Wallet
+    settings: Settings, shared: SharedServices, opened: OpenedWallets
 ) -> TransactionSubmitter:
     return TransactionSubmitter(
         shared.rpc,
-        wallet,
+        opened.wallets[0],
         intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
         budget=build_budget(settings),
-        preflight=wallet.address != create_paper_wallet().address,
+        preflight=not opened.is_simulated,
         history_wait_s=settings.history_wait_s,
         notifications=shared.subscriptions,
         tables=shared.tables,
@@ -198,31 +197,6 @@ def _build_retries(policy: RetryPolicy) -> RetryMiddleware:
 
 def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return policy.compute_backoff_ms(failures, chance=0.5, is_bounded=True) / 1000
-
-
-async def _open_wallet(settings: Settings, shared: SharedServices, stop: asyncio.Event) -> Wallet:
-    """The wallet to sign with, whose address other processes get to know."""
-    select_wallet = partial(_select_wallet, settings, shared.rpc)
-    wallet = await wait_for_server("the node", select_wallet, away=(Transient,), stop=stop)
-    tell = partial(tell_wallet, shared.pool, str(wallet.address))
-    await wait_for_server("PostgreSQL", tell, away=(Transient,), stop=stop)
-    return wallet
-
-
-async def _select_wallet(settings: Settings, rpc: SolanaNode) -> Wallet:
-    """The wallet to sign with: the public paper wallet on the simulated node, and only there."""
-    genesis = await rpc.get_genesis_hash()
-    if genesis == SIMULATED_GENESIS_HASH:
-        return create_paper_wallet()
-    name = get_cluster_name(genesis)
-    if not settings.live:
-        raise ConfigurationError(
-            f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"
-            " set ORDER_ENGINE_LIVE=1 to trade with real money"
-        )
-    if settings.wallet_file is None:
-        raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
-    return load_wallet(settings.wallet_file)
 
 
 async def _warn_without_history(rpc: SolanaNode) -> None:

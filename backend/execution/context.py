@@ -14,7 +14,8 @@ from backend.domain.amounts import Token
 from backend.domain.backoff import LONGEST_MS, backoff_ms
 from backend.domain.orders import OrderTerms
 from backend.execution.submission import TransactionSubmitter
-from backend.execution.wallet.funds import Funds, UncheckedFunds
+from backend.execution.wallet.protocol import UncheckedFunds
+from backend.execution.wallet.wallets import Wallets
 from backend.routing.route import Route
 from backend.store.journal import Journal
 
@@ -81,6 +82,10 @@ def _prefetch_nothing(token_in: Token, token_out: Token) -> None:
     """Do nothing: the pools are read when the order is routed."""
 
 
+def _build_unchecked() -> Wallets:
+    return Wallets([UncheckedFunds()])
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
     """The dependencies of order execution.
@@ -95,7 +100,7 @@ class ExecutionContext:
     policy: RetryPolicy
     random: Random
     on_checkpoint: Callable[[Checkpoint], None] = _ignore_checkpoint
-    funds: Funds = field(default_factory=UncheckedFunds)
+    wallets: Wallets = field(default_factory=_build_unchecked)
     prefetch: Callable[[Token, Token], None] = _prefetch_nothing
 
 

@@ -27,6 +27,10 @@ INTERRUPTED: Final = {
     "code": "interrupted",
     "reason": "its worker was lost before it sent anything",
 }
+FUNDS_RESERVED: Final = {
+    "code": "funds_reserved",
+    "reason": "orders in flight had reserved what it takes of the wallet",
+}
 QUOTES_TOO_OLD: Final = {
     "code": "interrupted",
     "reason": "the node was unavailable for a while, so the quotes are too old",

@@ -49,8 +49,7 @@ class FillReader:
     ``wait_s`` is how long a transaction that has landed may be missing from the history.
     """
 
-    def __init__(self, node: NodeClient, owner: Pubkey, *, poll_s: float, wait_s: float) -> None:
-        self._owner = owner
+    def __init__(self, node: NodeClient, *, poll_s: float, wait_s: float) -> None:
         self._poll_s = poll_s
         self._wait_s = wait_s
         self._fetches: Coalescer[str, LandedTransaction | None] = Coalescer(
@@ -68,14 +67,19 @@ class FillReader:
         return self._fetches.submit_nowait(signature)
 
     async def fetch_fill(
-        self, signature: str, terms: OrderTerms, landed: LandedTransaction | None = None
+        self,
+        signature: str,
+        terms: OrderTerms,
+        owner: Pubkey,
+        landed: LandedTransaction | None = None,
     ) -> Fill | None:
-        """The fill of a landed transaction; ``None`` if the node does not tell it in time.
+        """The fill of a transaction that landed, as its wallet ``owner`` has received it.
 
-        It is read from ``landed`` if that is known already.
+        It is read from ``landed`` if that is known already. ``None`` if the node does not tell it
+        in time.
         """
-        fill = None if landed is None else self._read_fill(terms, landed)
-        return fill or await self._fetch(signature, partial(self._read_fill, terms))
+        fill = None if landed is None else _read_fill(terms, owner, landed)
+        return fill or await self._fetch(signature, partial(_read_fill, terms, owner))
 
     async def fetch_revert(
         self, signature: str, landed: LandedTransaction | None = None
@@ -87,13 +91,13 @@ class FillReader:
         revert = None if landed is None else _read_revert(landed)
         return revert or await self._fetch(signature, _read_revert)
 
-    async def try_fetch_fill(self, signature: str, terms: OrderTerms) -> Fill | None:
+    async def try_fetch_fill(self, signature: str, terms: OrderTerms, owner: Pubkey) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
         try:
             landed = await self._fetches.submit(signature)
         except EngineError:
             return None
-        return None if landed is None else self._read_fill(terms, landed)
+        return None if landed is None else _read_fill(terms, owner, landed)
 
     async def _fetch(
         self, signature: str, read: Callable[[LandedTransaction], Value | None]
@@ -120,14 +124,15 @@ class FillReader:
             await asyncio.sleep(min(max(pause_s, asked_s), left_s))
             pause_s = min(2 * pause_s, FETCH_WAIT_S_MAX)
 
-    def _read_fill(self, terms: OrderTerms, landed: LandedTransaction) -> Fill | None:
-        """``None`` if the node kept the transaction without its balances, or another one."""
-        try:
-            mints = (Pubkey.from_string(t.mint) for t in (terms.token_in, terms.token_out))
-            fill = read_fill(landed, self._owner, *mints)
-        except (ValueError, IndexError):
-            return None
-        return fill if fill.amount_out > 0 else None
+
+def _read_fill(terms: OrderTerms, owner: Pubkey, landed: LandedTransaction) -> Fill | None:
+    """``None`` if the node kept the transaction without its balances, or another one."""
+    try:
+        mints = (Pubkey.from_string(t.mint) for t in (terms.token_in, terms.token_out))
+        fill = read_fill(landed, owner, *mints)
+    except (ValueError, IndexError):
+        return None
+    return fill if fill.amount_out > 0 else None
 
 
 def _read_revert(landed: LandedTransaction) -> Revert | None:

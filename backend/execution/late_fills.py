@@ -48,7 +48,7 @@ async def _ask(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         reads = [
-            tasks.create_task(submitter.try_fetch_fill(order.signature, order.terms))
+            tasks.create_task(submitter.try_fetch_fill(order.signature, order.terms, order.wallet))
             for order in due
         ]
     amounts = []

@@ -30,23 +30,20 @@ from backend.execution.event_data import (
     compute_price,
     describe_failure,
     describe_fill,
-    describe_signed,
     describe_unfilled,
     describe_unknown_fill,
     encode_json,
 )
-from backend.execution.outage import OutageTooLong, OutageWait
+from backend.execution.outage import QUOTE_WAIT_MAX_S, OutageTooLong, OutageWait
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
+from backend.execution.wallet.payment import Payment
 from backend.routing.quote_choice import UNMET_TERMS_CODES
 from backend.routing.route import Route
 from backend.runtime import observe
 from backend.store.transitions import LeaseLost
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import EXPIRED_CODE, EXPIRED_DATA
-
-QUOTE_WAIT_MAX_S = 10.0
-"""After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
 
 
 class OrderExecution:
@@ -64,6 +61,7 @@ class OrderExecution:
         self._steps = StepRecorder(context.journal, order, attempts_max=attempts_max)
         self._lease = lease
         self._place = place
+        self._payment = Payment(context.wallets, order, place)
         self._outage: OutageWait | None = None
         self._route: Route | None = None
         self._reverted_fee: int | None = None
@@ -121,24 +119,23 @@ class OrderExecution:
             else:  # it is signed at once, so both steps share one commit
                 self._steps.defer(Cause.ROUTED, data, **route_fields)
             signed = await self._sign(route)
-        await self._steps.record(Cause.SIGNED, describe_signed(signed), signed=signed)
+            signed = signed and await self._store(signed, route)
         self._lease.waiting_since = None
         await self._submit(signed)
 
     async def _submit(self, signed: SignedTransaction) -> None:
-        """Send a transaction that is stored, and store its outcome."""
         self._context.on_checkpoint(Checkpoint.STORED)
-        await self._context.submitter.send(signed)
-        self._place.give_back()
-        self._context.on_checkpoint(Checkpoint.SENT)
-        await self._finish(signed, await self._context.submitter.await_outcome(signed))
+        with self._context.wallets.count(self._order):
+            await self._context.submitter.send(signed)
+            self._place.give_back()
+            self._context.on_checkpoint(Checkpoint.SENT)
+            await self._finish(signed, await self._context.submitter.await_outcome(signed))
 
     async def _find_route(self) -> Route:
         while True:
             try:
                 self._route = await self._context.router.route(self._order.terms)
-                if self._context.funds.may_lack(self._order.terms, self._route):
-                    await self._context.funds.require(self._order.terms, self._route)
+                await self._payment.choose_wallet(self._order, self._route)
             except Unavailable as error:
                 await self._wait_out(error, error.code)
             else:
@@ -146,12 +143,11 @@ class OrderExecution:
                 return self._route
 
     async def _sign(self, route: Route) -> SignedTransaction | None:
-        """The signed swap; ``None`` after a long wait, when the order has to be routed again."""
         order, started_at = self._order, asyncio.get_running_loop().time()
         while True:
             try:
                 signed = await self._context.submitter.sign(
-                    order.id, order.attempt, order.terms, route
+                    order.id, order.attempt, order.terms, route, self._payment.funds.wallet
                 )
             except Unavailable as error:
                 await self._wait_out(error, "node_unavailable")
@@ -166,6 +162,13 @@ class OrderExecution:
             else:
                 await self._steps.record(Cause.INTERRUPTED, QUOTES_TOO_OLD)
             return None
+
+    async def _store(self, signed: SignedTransaction, route: Route) -> SignedTransaction | None:
+        while True:
+            try:
+                return await self._payment.store(self._steps, signed, route)
+            except Unavailable as error:
+                await self._wait_out(error, error.code)
 
     async def _wait_out(self, error: Unavailable, code: str) -> None:
         """Wait before the next try. Raises ``OutageTooLong``; of an only attempt, ``error``."""
@@ -183,7 +186,6 @@ class OrderExecution:
         await self._outage.pause(error, code)
 
     async def _resume(self) -> None:
-        """Continue an order whose transaction may have been sent: query the chain first."""
         signed = self._order.signed
         assert signed is not None, "a submitted order has its transaction"
         self._place.give_back()
@@ -194,7 +196,7 @@ class OrderExecution:
         await self._finish(signed, result)
 
     async def _finish(self, signed: SignedTransaction, result: SignatureResult) -> None:
-        self._context.funds.mark_changed()
+        self._context.wallets.find(self._order.wallet).mark_changed()
         match result.outcome:
             case SignatureOutcome.LANDED:
                 await self._confirm(signed, result)
@@ -213,7 +215,8 @@ class OrderExecution:
 
     async def _confirm(self, signed: SignedTransaction, result: SignatureResult) -> None:
         order = self._order
-        fill = await self._context.submitter.fetch_fill(signed, order.terms, result)
+        submitter, terms = self._context.submitter, order.terms
+        fill = await submitter.fetch_fill(signed, terms, result, order.wallet)
         self._context.on_checkpoint(Checkpoint.SETTLED)
         if fill is not None:
             price = compute_price(order.terms, fill.amount_out)
@@ -263,7 +266,6 @@ class OrderExecution:
     async def _retry(
         self, cause: Cause, error: EngineError, signed: SignedTransaction | None = None
     ) -> None:
-        """Release the order until its next attempt is due, or end it after the last attempt."""
         if self._order.time_in_force.has_one_attempt:
             await self._end_unfilled(cause, error, signed)
             return
@@ -285,7 +287,6 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _wait_again(self, error: EngineError, signed: SignedTransaction | None) -> None:
-        """Have the order wait for its price, for the length of a cool-down at least."""
         data = describe_failure(error, signed, self._reverted_fee)
         wait_ms = data["waitMs"] = self._context.policy.cool_down_ms
         await self._record_failure(Cause.UNMET, data, last_error=str(error), wait_ms=wait_ms)
@@ -294,7 +295,6 @@ class OrderExecution:
     async def _record_failure(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
     ) -> None:
-        """Store a step after a failure, with the fee of the transaction that was reverted."""
         if self._reverted_fee is not None:
             fields["network_fee_lamports"] = self._reverted_fee
         await self._steps.record(cause, data, **fields)

@@ -17,6 +17,9 @@ PAUSE_MAX_S = 1.5
 PAUSE_JITTER = 0.25
 """The largest deviation of a pause, as a fraction of it: a thousand orders do not ask as one."""
 
+QUOTE_WAIT_MAX_S = 10.0
+"""After a longer wait with a chosen route, its quotes are too old: the order is routed again."""
+
 
 class OutageTooLong(EngineError):
     """The outage outlasted the longest wait of an order; nothing was signed."""

@@ -15,6 +15,7 @@ from backend.execution.event_data import encode_json
 from backend.runtime import observe
 from backend.store.journal import Journal
 from backend.store.transitions import IntermediateStep, Transition
+from backend.store.wallets.spending import Spend
 
 
 class TransitionFields(TypedDict, total=False):
@@ -29,6 +30,7 @@ class TransitionFields(TypedDict, total=False):
     last_error: str
     wait_ms: int
     children: tuple[ChildOrder, ...]
+    spend: Spend | None
 
 
 class StepRecorder:
@@ -88,7 +90,7 @@ class StepRecorder:
         return advance(order.status, order.attempt, cause, attempts_max=self._attempts_max)
 
     def _apply_step(self, step: Step, fields: TransitionFields) -> None:
-        order = self.order
+        order, spend = self.order, fields.get("spend")
         now = asyncio.get_running_loop().time()
         observe.order_status_changed(order.status, now - self._status_since)
         self._status_since = now
@@ -99,4 +101,5 @@ class StepRecorder:
             attempt=step.attempt,
             dex=fields.get("dex") or order.dex,
             signed=fields.get("signed"),
+            wallet=order.wallet if spend is None else spend.wallet,
         )

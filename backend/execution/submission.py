@@ -7,6 +7,7 @@ outcome is found, and ``fill_reader`` for how the fill is read.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -44,10 +45,10 @@ _NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
 
 
 class TransactionSubmitter:
-    """Signs, sends and watches the transactions of one wallet; ``run`` must be running.
+    """Signs, sends and watches the transactions of wallets; ``run`` must be running.
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
-    lookup tables that transactions can use.
+    lookup tables that transactions can use. ``wallet`` is the main one.
     """
 
     def __init__(
@@ -79,9 +80,7 @@ class TransactionSubmitter:
         self._watch = SignatureWatch(node, intervals, self._resend)
         # The chain may have jumped ahead of the cached blockhash.
         self._watch.on_expiry = self._blockhash.invalidate
-        self._fills = FillReader(
-            node, wallet.address, poll_s=intervals.poll_s, wait_s=history_wait_s
-        )
+        self._fills = FillReader(node, poll_s=intervals.poll_s, wait_s=history_wait_s)
         if notifications is not None:
             self._watch.use_notifications(notifications, self._fills.request)
 
@@ -93,9 +92,14 @@ class TransactionSubmitter:
             tasks.create_task(self._watch.run())
 
     async def sign(
-        self, order_id: UUID, attempt: int, terms: OrderTerms, route: Route
+        self,
+        order_id: UUID,
+        attempt: int,
+        terms: OrderTerms,
+        route: Route,
+        wallet: Wallet | None = None,
     ) -> SignedTransaction:
-        """Build and sign the swap of a route, without sending it.
+        """Build and sign the swap of a route, without sending it; the main wallet pays for it.
 
         The preflight simulates it before it is signed: a node must not have a signature that is
         not stored yet. Raises ``Transient`` or ``Rejected``, also for an error of the preflight;
@@ -107,16 +111,17 @@ class TransactionSubmitter:
             Pubkey.from_string(terms.token_out.mint),
             derive_wrap_seed(order_id, attempt),
         )
+        wallet = wallet or self._wallet
         blockhash = await self._blockhash.get()
         tables = self._tables.usable if self._tables is not None else ()
-        unsigned = build_swap(swap, self._wallet.address, blockhash, self._budget, tables)
+        unsigned = build_swap(swap, wallet.address, blockhash, self._budget, tables)
         if self.has_preflight:
             simulation = await self._node.simulate_transaction(
                 unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)
             )
             if simulation.err is not None:
                 raise self._classify_preflight(simulation)
-        return unsigned.sign(self._wallet)
+        return unsigned.sign(wallet)
 
     def _classify_preflight(self, simulation: SimulationResult) -> EngineError:
         error = classify_onchain_error(simulation.err, simulation.logs)
@@ -148,14 +153,28 @@ class TransactionSubmitter:
         return await self._watch.await_result(signed)
 
     async def fetch_fill(
-        self, signed: SignedTransaction, terms: OrderTerms, result: SignatureResult
+        self,
+        signed: SignedTransaction,
+        terms: OrderTerms,
+        result: SignatureResult,
+        wallet: str | None = None,
     ) -> Fill | None:
-        """The fill of a landed transaction; ``None`` if the node does not tell it in time."""
-        return await self._fills.fetch_fill(signed.signature, terms, result.landed)
+        """The fill of a transaction that landed, as the ``wallet`` that paid for it received it.
 
-    async def try_fetch_fill(self, signature: str, terms: OrderTerms) -> Fill | None:
-        """Ask once for the fill of a landed transaction."""
-        return await self._fills.try_fetch_fill(signature, terms)
+        ``None`` if the node does not tell it in time.
+        """
+        owner = self._find_owner(wallet)
+        return await self._fills.fetch_fill(signed.signature, terms, owner, result.landed)
+
+    async def try_fetch_fill(
+        self, signature: str, terms: OrderTerms, wallet: str | None = None
+    ) -> Fill | None:
+        """Ask once for the fill of a landed transaction that a wallet paid for."""
+        return await self._fills.try_fetch_fill(signature, terms, self._find_owner(wallet))
+
+    def _find_owner(self, wallet: str | None) -> Pubkey:
+        """The address of the wallet that an order is paid from, in the form of the chain."""
+        return self._wallet.address if wallet is None else _parse_address(wallet)
 
     async def fetch_revert(self, signed: SignedTransaction, result: SignatureResult) -> Revert:
         """Why a transaction was reverted. Without its logs, its status alone decides."""
@@ -165,6 +184,11 @@ class TransactionSubmitter:
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)
+
+
+@lru_cache(maxsize=64)
+def _parse_address(text: str) -> Pubkey:
+    return Pubkey.from_string(text)
 
 
 def _build_leg(leg: Leg) -> SwapLeg:

@@ -26,6 +26,7 @@ from backend.simulator.control_requests import (
     FundRequest,
     JsonObject,
     PageRequest,
+    PayersRequest,
     PriceRequest,
 )
 from backend.simulator.fault_registry import FaultRegistry
@@ -81,6 +82,7 @@ class ControlHandler:
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "price"): self._move_price,
             ("POST", "fund"): self._fund_account,
+            ("POST", "payers"): self._limit_payers,
             ("POST", "advance"): self._advance_blocks,
             ("POST", "fork"): self._fork_chain,
             ("POST", "halt"): self._halt_chain,
@@ -201,6 +203,11 @@ class ControlHandler:
 
     def _launch_pool(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
         return launch_pool(self._node.chain, _parse_body(LaunchRequest, body))
+
+    def _limit_payers(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        limit = _parse_body(PayersRequest, body).transactions_per_slot
+        self._node.block_producer.payer_transactions_per_slot = limit
+        return {}
 
     def _advance_blocks(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
         parameters = _parse_body(AdvanceRequest, body)

@@ -48,6 +48,12 @@ class FundRequest(ControlRequest):
     amount: Annotated[int, Field(ge=1, le=BALANCE_MAX)]
 
 
+class PayersRequest(ControlRequest):
+    """Have the transactions of one fee payer follow each other, so many a slot; ``null``: not."""
+
+    transactions_per_slot: Annotated[int, Field(ge=1, le=100_000)] | None
+
+
 class AdvanceRequest(ControlRequest):
     """Let blocks pass; ``prices`` are moved with them, so that no block has some of the moves."""
 

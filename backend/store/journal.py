@@ -13,7 +13,7 @@ is ``submitted`` once its expiry has passed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
@@ -21,12 +21,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from backend.domain.lifecycle import Status, Step
-from backend.domain.orders import OrderEvent
+from backend.domain.lifecycle import Status
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
-from backend.runtime.commit_notifications import EVENTS_MAX, Commit, CommitObserver
-from backend.store.committed_events import build_event
+from backend.runtime.commit_notifications import Commit, CommitObserver
 from backend.store.database import DatabaseConnection, DatabasePool
 from backend.store.errors import (
     DATABASE_ERRORS,
@@ -37,21 +35,27 @@ from backend.store.errors import (
 )
 from backend.store.group_commit import group_commits
 from backend.store.groups import confirmations
-from backend.store.transitions import (
-    RECORD,
-    LeaseLost,
-    StepKey,
-    StoredSteps,
-    Transition,
-    is_stored,
-    key_steps,
-    to_columns,
+from backend.store.record_outcome import (
+    CommitKind,
+    RecordOutcome,
+    build_record_commit,
+    group_transitions,
 )
+from backend.store.transitions import CLAIM_COLUMN, RECORD, Transition, key_steps, to_columns
+from backend.store.wallets.checked_spends import (
+    BUDGETS,
+    NO_BUDGETS,
+    WITHIN_BUDGETS,
+    check_spends,
+    find_revoked,
+    to_budget_columns,
+)
+from backend.store.wallets.spending import BudgetRevoked, FundsReserved
 from backend.store.withdrawals.cancellations import CancelReason
-from backend.store.withdrawals.expired_submissions import OrderExpired, find_expired
+from backend.store.withdrawals.expired_submissions import find_expired
 
 _CommitCall = Callable[
-    [DatabaseConnection, Sequence[Transition], StoredSteps], Coroutine[Any, Any, None]
+    [DatabaseConnection, Sequence[Transition], RecordOutcome], Coroutine[Any, Any, None]
 ]
 
 RETRY_S = 0.1
@@ -69,11 +73,19 @@ _NOTHING: Final = dict.fromkeys(
     ("note", "group_type", "group_column", "locks", "group_returned", "effects", "counts", "left"),
     "",
 )
-_RECORD_TRANSITIONS: Final = RECORD.format(source="input", terms_text=TERMS_TEXT, **_NOTHING)
+_RECORD_TRANSITIONS: Final = RECORD.format(
+    source="input",
+    terms_text=TERMS_TEXT,
+    budget=BUDGETS,
+    budgeted=WITHIN_BUDGETS,
+    **_NOTHING,
+)
 _RECORD_CONFIRMATIONS: Final = RECORD.format(
     note=" confirmations with what they do to other orders",
+    budget="",
+    budgeted="",
     terms_text=TERMS_TEXT,
-    group_type=", $24::uuid[]",
+    group_type=", $26::uuid[]",
     group_column=", oco_group",
     locks=f"{confirmations.LOCKS}, ",
     source="settled",
@@ -128,6 +140,11 @@ class Journal:
         self._policy = policy
         self._on_commit = on_commit
         self._writes: Coalescer[Transition, None] = group_commits(self._write, "record")
+        self._commits: Mapping[CommitKind, _CommitCall] = {
+            CommitKind.PLAIN: self._commit,
+            CommitKind.CHECKED: self._commit_checked,
+            CommitKind.CONFIRMATIONS: self._commit_confirmations,
+        }
         self.run = self._writes.run
         self.wait_idle = self._writes.wait_idle
 
@@ -136,43 +153,31 @@ class Journal:
 
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
         has another epoch or seq than the caller's, and ``OrderExpired`` if it may not be submitted
-        any more; then nothing was stored. Raises the database's error if the fault is in the
-        transition.
+        any more; ``FundsReserved`` or ``BudgetRevoked`` if its wallet cannot pay for it beside what
+        is in flight, or not without being asked. Then nothing was stored. Raises the database's
+        error if the fault is in the transition.
         """
         await self._writes.submit(transition)
 
     async def _write(self, transitions: Sequence[Transition]) -> list[Exception | None]:
         started_at = perf_counter()
-        confirmed = [each for each in transitions if confirmations.changes_others(each)]
-        others = transitions
-        if confirmed:
-            others = [each for each in transitions if not confirmations.changes_others(each)]
-        stored: StoredSteps = {}
-        expired: set[StepKey] = set()
-        if others:
-            await self._store(others, self._commit, stored, expired)
-        failure: Exception | None = None
-        if confirmed:
+        outcome = RecordOutcome()
+        groups = group_transitions(transitions)
+        failures: dict[int, Exception] = {}
+        for (kind, _), group in groups.items():
             try:
-                await self._store(confirmed, self._commit_confirmations, stored, expired)
+                await self._store(group, self._commits[kind], outcome)
             except DATABASE_ERRORS as error:  # the others are stored all the same
-                failure = error
+                failures |= {id(each): error for each in group}
         observe.journal_committed(len(transitions), perf_counter() - started_at)
-        return [
-            failure
-            if failure is not None and confirmations.changes_others(each)
-            else _build_result(each, stored, expired)
-            for each in transitions
-        ]
+        if not failures:
+            return [outcome.find_error(each) for each in transitions]
+        return [failures.get(id(each)) or outcome.find_error(each) for each in transitions]
 
     async def _store(
-        self,
-        transitions: Sequence[Transition],
-        commit: _CommitCall,
-        stored: StoredSteps,
-        expired: set[StepKey],
+        self, transitions: Sequence[Transition], commit: _CommitCall, outcome: RecordOutcome
     ) -> None:
-        """Store transitions, until PostgreSQL has done so: adds to ``stored`` and ``expired``."""
+        """Store transitions, until PostgreSQL has done so: adds to ``outcome``."""
         if any(each.order.oco_group is not None for each in transitions):
             # In the order of ids, as all statements that write several rows of a group.
             transitions = sorted(transitions, key=lambda each: each.order.id)
@@ -180,17 +185,15 @@ class Journal:
 
         async def write() -> None:
             async with self._pool.acquire() as connection:
-                await commit(connection, transitions, stored)
+                await commit(connection, transitions, outcome)
                 if is_in_doubt:
                     # The connection broke in an earlier attempt, which may have committed.
                     columns = to_columns(transitions)
-                    rows = await connection.fetch(_FIND_RECORDED, *columns[:4], columns[-1])
-                    stored.update(key_steps(rows))
-                unsubmitted = [
-                    each.order for each in transitions if _may_have_expired(each, stored)
-                ]
-                if unsubmitted:
-                    expired.update(await find_expired(connection, unsubmitted))
+                    rows = await connection.fetch(
+                        _FIND_RECORDED, *columns[:4], columns[CLAIM_COLUMN]
+                    )
+                    outcome.stored.update(key_steps(rows))
+                await _explain_unsubmitted(connection, transitions, outcome)
 
         while True:
             try:
@@ -207,21 +210,53 @@ class Journal:
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        stored: StoredSteps,
+        outcome: RecordOutcome,
     ) -> None:
-        policy = self._policy
-        rows = await connection.fetch(
-            _RECORD_TRANSITIONS, *to_columns(transitions), policy.duration, policy.rekick_after
+        budgets = to_budget_columns(transitions)
+        self._take_in(await self._record(connection, transitions, budgets), transitions, outcome)
+
+    async def _commit_checked(
+        self,
+        connection: DatabaseConnection,
+        transitions: Sequence[Transition],
+        outcome: RecordOutcome,
+    ) -> None:
+        """Store those transitions of one wallet that it can pay for."""
+        async with connection.transaction():
+            checked = await check_spends(connection, transitions)
+            rows: Sequence[asyncpg.Record] = ()
+            if checked.fitting:
+                rows = await self._record(connection, checked.fitting, NO_BUDGETS)
+        checked.apply()
+        outcome.refuse(checked.unpaid, FundsReserved())
+        self._take_in(rows, checked.fitting, outcome)
+
+    async def _record(
+        self,
+        connection: DatabaseConnection,
+        transitions: Sequence[Transition],
+        budgets: Sequence[Sequence[object]],
+    ) -> list[asyncpg.Record]:
+        times = self._policy.duration, self._policy.rekick_after
+        return await connection.fetch(
+            _RECORD_TRANSITIONS, *to_columns(transitions), *times, *budgets
         )
+
+    def _take_in(
+        self,
+        rows: Sequence[asyncpg.Record],
+        transitions: Sequence[Transition],
+        outcome: RecordOutcome,
+    ) -> None:
         if rows:
-            self._on_commit(_build_commit(rows, transitions))
-        stored |= key_steps(rows)
+            self._on_commit(build_record_commit(rows, transitions))
+        outcome.stored |= key_steps(rows)
 
     async def _commit_confirmations(
         self,
         connection: DatabaseConnection,
         transitions: Sequence[Transition],
-        stored: StoredSteps,
+        outcome: RecordOutcome,
     ) -> None:
         policy, left = self._policy, transitions
         while left:  # an order of the group was withdrawn, or amended, at this very moment
@@ -238,47 +273,18 @@ class Journal:
                 observe.orders_stored(committed[0]["placed_count"])
                 for _ in range(committed[0]["cancelled_count"]):
                     observe.order_ended(Status.CANCELLED, "", CancelReason.SIBLING_FILLED)
-            stored |= key_steps(committed)
+            outcome.stored |= key_steps(committed)
             moved = {(row["id"], row["epoch"]) for row in rows if row["txid"] is None}
             left = [each for each in left if (each.order.id, each.order.epoch) in moved]
 
 
-def _build_commit(rows: Sequence[asyncpg.Record], transitions: Sequence[Transition]) -> Commit:
-    txid = rows[0]["txid"]
-    if len(rows) > EVENTS_MAX:
-        begins_wait = any(each.step.status is Status.WAITING for each in transitions)
-        return Commit(txid, None, begins_wait)
-    stored = {(row["id"], row["epoch"]): row for row in rows}
-    steps = key_steps(rows)
-    events = []
-    for transition in transitions:
-        order = transition.order
-        is_own = is_stored(transition, steps)
-        row = stored.pop((order.id, order.epoch), None) if is_own else None
-        if row is None:
-            continue
-        seq = order.seq + 1
-        for before in transition.steps_before:
-            events.append(_build_event(row, seq, before.step, before.data))
-            seq += 1
-        events.append(_build_event(row, seq, transition.step, transition.data))
-    return Commit(txid, events)
-
-
-def _build_event(row: asyncpg.Record, seq: int, step: Step, data: str) -> OrderEvent:
-    return build_event(row, seq=seq, status=step.status, attempt=step.attempt, data=data)
-
-
-def _may_have_expired(transition: Transition, stored: StoredSteps) -> bool:
-    is_submission = transition.step.status is Status.SUBMITTED
-    return transition.order.can_expire and is_submission and not is_stored(transition, stored)
-
-
-def _build_result(
-    transition: Transition, stored: StoredSteps, expired: Set[StepKey]
-) -> Exception | None:
-    if is_stored(transition, stored):
-        return None
-    order = transition.order
-    has_expired = (order.id, order.epoch) in expired
-    return OrderExpired(str(order.id)) if has_expired else LeaseLost(str(order.id))
+async def _explain_unsubmitted(
+    connection: DatabaseConnection, transitions: Sequence[Transition], outcome: RecordOutcome
+) -> None:
+    """Find why submissions were not stored."""
+    unsubmitted = outcome.list_unsubmitted(transitions)
+    if orders := [each.order for each in unsubmitted if each.order.can_expire]:
+        outcome.expired.update(await find_expired(connection, orders))
+    paid = [each for each in unsubmitted if each.spend is not None and not each.spend.is_checked]
+    if paid and await find_revoked(connection, paid):
+        outcome.refuse(paid, BudgetRevoked())

@@ -44,7 +44,7 @@ WHERE o.id IN (
 )
 RETURNING o.id, o.tx_hash, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
           o.slippage_bps, o.max_price_impact_bps, o.condition, o.bracket,
-          o.route_constraints
+          o.route_constraints, o.wallet
 """
 
 _UPDATE = """
@@ -70,12 +70,16 @@ SELECT count(*) AS placed_count FROM placed
 
 @dataclass(frozen=True, slots=True)
 class UnknownAmount:
-    """A confirmed order whose amount is not known, and the bracket that waits for it."""
+    """A confirmed order whose amount is not known, with the bracket that waits for it.
+
+    ``wallet`` is the address of the wallet that paid for it.
+    """
 
     order_id: UUID
     signature: str
     terms: OrderTerms
     bracket: Bracket | None = None
+    wallet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class LateAmountStore:
             row["tx_hash"],
             parse_terms(row, self._tokens),
             None if row["bracket"] is None else decode_bracket(row["bracket"]),
+            row["wallet"],
         )
 
     async def store(self, amounts: Sequence[LateAmount]) -> None:

@@ -14,6 +14,7 @@ from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
+from backend.store.wallets.spending import Spend
 
 # The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
 # rows, here as one row: so it finds each order by its id, even with a plan from when there were few
@@ -29,15 +30,15 @@ WITH input AS (
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
         $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
-        $20::bool[], $21::text[]{group_type}
+        $20::bool[], $21::text[], $22::text[], $23::bigint[]{group_type}
     ) AS i(id, epoch, seq, via, via_attempt, via_data,
            status, attempt, data, dex, route, tx_hash, signed_tx,
            last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms,
-           kept, claim{group_column})
+           kept, claim, wallet, reserved_lamports{group_column})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
-), {locks}moved AS (
+), {budget}{locks}moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
         epoch = i.epoch,
@@ -45,6 +46,8 @@ WITH input AS (
         attempts = i.attempt,
         dex = coalesce(i.dex, o.dex),
         route = coalesce(i.route, o.route),
+        wallet = coalesce(i.wallet, o.wallet),
+        reserved_lamports = coalesce(i.reserved_lamports, o.reserved_lamports),
         tx_hash = CASE WHEN i.status NOT IN ('routing', 'waiting')
             THEN coalesce(i.tx_hash, o.tx_hash) END,
         signed_tx = i.signed_tx,
@@ -56,12 +59,12 @@ WITH input AS (
             o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
         ),
         last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $22::interval END,
+        lease_until = CASE WHEN i.kept THEN now() + $24::interval END,
         waiting_since = CASE
             WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $23::interval,
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $25::interval,
         updated_at = (SELECT at FROM written),
         trigger_shard = CASE WHEN i.status = 'waiting'
             THEN order_trigger_shard(o.token_in, o.token_out) END,
@@ -71,7 +74,7 @@ WITH input AS (
     FROM {source} i
     WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
         AND o.open IS NOT FALSE AND (i.claim = {terms_text}) IS NOT FALSE
-        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE{budgeted}
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
               clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data,
               i.claim{group_returned}
@@ -104,6 +107,8 @@ class IntermediateStep:
     data: str
 
 
+CLAIM_COLUMN: Final = 20
+"""Where the claim is in the columns of transitions."""
 CLAIM: Final = IntermediateStep(advance(Status.PENDING, 1, Cause.CLAIMED), "{}")
 
 
@@ -117,7 +122,7 @@ class Transition:
     before, with the epoch that it gets.
     ``network_fee_lamports`` is added to what earlier attempts have paid.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
-    ``children`` come to be in the same commit.
+    ``children`` come to be in the same commit. ``spend`` is what a signed transaction may take.
     """
 
     order: LeasedOrder
@@ -134,6 +139,7 @@ class Transition:
     last_error: str | None = None
     wait_ms: int | None = None
     children: tuple[ChildOrder, ...] = ()
+    spend: Spend | None = None
 
     @property
     def steps_before(self) -> list[IntermediateStep]:
@@ -165,6 +171,8 @@ def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
             t.wait_ms,
             t.wait_ms is None and not t.step.status.is_final,
             t.claim,
+            None if t.spend is None else t.spend.wallet,
+            None if t.spend is None else t.spend.lamports,
         )
         for t in transitions
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.domain.tokens import SOL
 from backend.store.database import open_pool
 from backend.store.waiting.share_releases import InFlightOrder, MetShare
-from backend.store.wallet_address import tell_wallet
+from backend.store.wallets.addresses import tell_wallets
 from tests.integration.apis import Json, RunningApi, open_api, open_driver
 from tests.integration.share_orders import SOL_ORDER, STOP, run_share_engine, show
 from tests.integration.stores import open_store
@@ -137,7 +137,7 @@ async def test_what_the_wallet_holds_is_read_for_shares_alone_and_503_if_it_cann
         problem = await api.post(EXECUTE, {**STOP, "amount": "all"}, 503)
         assert problem["code"] == "holdings_unknown"
         assert "no worker has started yet" in problem["detail"]
-        await tell_wallet(pool, WALLET)
+        await tell_wallets(pool, [WALLET])
         for path, body in ((EXECUTE, {**STOP, "amount": "all"}),
                            (BATCH, {"orders": [{**STOP, "amount": "50%"}]})):  # fmt: skip
             problem = await api.post(path, body, 503)

@@ -12,6 +12,7 @@ from typing import Final
 from backend.api.application.order_routes import ORDER_ROUTES
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
+    balances,
     operations,
     quotes,
     readiness,
@@ -50,6 +51,21 @@ TICKETS: Final = Route(
     ),
 )
 
+BALANCES: Final = Route(
+    "GET",
+    "/api/balances",
+    balances.get_balances,
+    RouteDoc(
+        "Read what the wallets hold, and what orders in flight have reserved of it",
+        "market",
+        response="Balances",
+        problem_statuses=(503,),
+        description="Every order is paid from these wallets, whoever placed it. `differences` are"
+        " the latest changes of a balance that no order explains, such as deposits and"
+        " withdrawals.",
+    ),
+)
+
 _HEALTH: Final = RouteDoc(
     "Tell whether this process answers",
     "operations",
@@ -60,6 +76,7 @@ _HEALTH: Final = RouteDoc(
 ROUTES: Final = (
     *ORDER_ROUTES,
     QUOTES,
+    BALANCES,
     TICKETS,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN, is_probe=True),
     Route(

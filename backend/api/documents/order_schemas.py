@@ -107,6 +107,10 @@ ORDER: Final[Schema] = {
         "description": "What the network has charged for its transactions that landed, of all"
         " attempts; null while no node has told it.",
     },
+    "wallet": {
+        **nullable_schema(STRING),
+        "description": "The address of the wallet that pays for it, from its first transaction on.",
+    },
     "lastError": {
         **nullable_schema(STRING),
         "description": "Why its last attempt failed; of a `sniper` that waits, why no pool that was"

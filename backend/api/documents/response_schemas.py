@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from backend.api.documents.balance_schemas import BALANCES
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
 from backend.api.documents.constraint_schemas import CONSTRAINTS
 from backend.api.documents.order_schemas import EVENTS, ORDER
@@ -182,6 +183,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "byStatus": object_schema({status.value: NON_NEGATIVE_INTEGER for status in Status}),
         }
     ),
+    "Balances": BALANCES,
     "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),
     "Health": object_schema({"status": {"const": "ok"}}),
     "Readiness": object_schema(

@@ -113,6 +113,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "realizedSlippage": _compute_slippage(record, route, token_out),
         "venueFees": None if route is None else route.get("venueFees"),
         "networkFeeLamports": record.network_fee_lamports,
+        "wallet": record.wallet,
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
         "cancelReason": record.cancel_reason,

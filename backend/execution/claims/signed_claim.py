@@ -18,6 +18,7 @@ from backend.execution.event_data import describe_signed, encode_json
 from backend.execution.step_recorder import StepRecorder
 from backend.routing.route import Route
 from backend.store.transitions import LeaseLost
+from backend.store.wallets.spending import BudgetRevoked, FundsReserved
 from backend.store.withdrawals.expired_submissions import OrderExpired
 
 
@@ -43,18 +44,26 @@ async def claim_signed(
         return None
     try:
         route = await context.router.route(order.terms)
-        if context.funds.may_lack(order.terms, route):
+        funds = context.wallets.choose(order, route)
+        if funds.may_lack(order.terms, route):
             return None
         context.on_checkpoint(Checkpoint.QUOTED)
-        signed = await context.submitter.sign(order.id, order.attempt, order.terms, route)
+        signed = await context.submitter.sign(
+            order.id, order.attempt, order.terms, route, funds.wallet
+        )
+        spend = await funds.reserve(order.terms, route)
     except EngineError:
         return None
     steps = StepRecorder(context.journal, order, attempts_max=context.policy.attempts_max)
     steps.claim(terms_text)
     data = route.to_json(order.terms)
     steps.defer(Cause.ROUTED, data, dex=route.quote.dex, route=encode_json(data))
+    record = steps.record(Cause.SIGNED, describe_signed(signed), signed=signed, spend=spend)
     try:
-        await renewer.claim_by(steps.record(Cause.SIGNED, describe_signed(signed), signed=signed))
-    except (LeaseLost, OrderExpired):
+        await renewer.claim_by(record)
+    except BudgetRevoked:
+        funds.void_budgets()
+        return None
+    except (LeaseLost, OrderExpired, FundsReserved):
         return None
     return SignedClaim(steps.order, route, signed)

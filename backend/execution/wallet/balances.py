@@ -109,6 +109,13 @@ class WalletBalances:
         self._keys, self._mints, self._others = (wallet, *addresses), tuple(mints), {}
         assert len(self._keys) < KEYS_MAX
 
+    def add_wallet(self, wallet: Pubkey, tokens: Iterable[Token]) -> WalletBalances:
+        """Read the balances of one more wallet along with pools; it is asked for them by itself."""
+        added = WalletBalances(self._node)
+        added.watch(wallet, tokens)
+        self._node = added
+        return added
+
     def lists(self, token: Token) -> bool:
         """Whether a token is one of those that are always read."""
         return token == SOL or token.mint in self._mints

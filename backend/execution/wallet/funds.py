@@ -1,58 +1,38 @@
 """The check before signing: does the wallet hold what an order takes, with fees, rent and reserve?
 
-The balances may be older than the order. So a shortage counts only after they were read again, and
-an order that passes may still fail: the chain has the last word.
+The balances may be older than the order. So a shortage counts only after they were read again. What
+other orders in flight take is reserved: an order that lacks only that waits for their end, as it
+may be that they do not take it. The chain has the last word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.chain.costs import WALLET_RENT
+from backend.chain.wallet import Wallet
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.execution.wallet.balances import Balances, WalletBalances
+from backend.execution.wallet.ledger import AGE_MAX_S, WalletLedger
 from backend.routing.route import Route
+from backend.store.wallets.spending import Spend
 from backend.venues.spl import TOKEN_ACCOUNT_RENT, TOKEN_PROGRAM
 
-
-class Funds(Protocol):
-    """What the executor asks about the wallet."""
-
-    def may_lack(self, terms: OrderTerms, route: Route) -> bool:
-        """Whether the wallet seems to lack what a route takes, by the balances last read."""
-        ...
-
-    async def require(self, terms: OrderTerms, route: Route) -> None:
-        """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
-
-        Raises ``Transient`` if they cannot be read.
-        """
-        ...
-
-    def mark_changed(self) -> None:
-        """Take note that a transaction of the wallet has landed."""
-        ...
-
-
-class UncheckedFunds:
-    """Leaves the decision to the chain."""
-
-    def may_lack(self, terms: OrderTerms, route: Route) -> bool:
-        """Whether the wallet seems to lack what a route takes: unknown, so no."""
-        return False
-
-    async def require(self, terms: OrderTerms, route: Route) -> None:
-        """Raise nothing."""
-
-    def mark_changed(self) -> None:
-        """Do nothing."""
+RESERVED_WAIT_S: Final = 30.0
+"""How long an order waits at most for the end of orders that have reserved what it lacks."""
+RESERVED_POLL_S: Final = 0.25
+SHORT_S: Final = 1.0
+"""So long after a shortage the other wallets go first."""
+NOTHING_RESERVED: Final[Mapping[Token, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +71,26 @@ class WalletFunds:
     """
 
     def __init__(
-        self, balances: WalletBalances, *, fee_lamports: int, reserve_lamports: int
+        self,
+        balances: WalletBalances,
+        *,
+        fee_lamports: int,
+        reserve_lamports: int,
+        wallet: Wallet | None = None,
+        ledger: WalletLedger | None = None,
     ) -> None:
+        self.wallet = wallet
+        self.load = 0
+        self._short_until = 0.0
+        self._ledger = ledger
         self._balances = balances
         self._fee = fee_lamports
         self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
+
+    @property
+    def ledger(self) -> WalletLedger | None:
+        """The reservations of the wallet, if there are any."""
+        return self._ledger
 
     async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
         """Read the balances now, with those of ``tokens``. Raises ``Transient`` or ``Rejected``."""
@@ -130,44 +125,120 @@ class WalletFunds:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
 
+    async def reserve(self, terms: OrderTerms, route: Route) -> Spend | None:
+        """What a transaction takes: within a budget of this process, or to be checked."""
+        ledger, balances = self._ledger, self._balances.latest
+        if ledger is None:
+            return None
+        if balances is not None:
+            spend = self._build_spend(ledger, terms, route, balances)
+            generations = ledger.budgets.take(spend, balances.lamports)
+            if generations is not None:
+                return replace(spend, generations=generations)
+        tokens = (terms.token_in, terms.token_out)
+        reading = await ledger.read(tokens, age_max_s=AGE_MAX_S)
+        spend = self._build_spend(ledger, terms, route, reading.balances)
+        return replace(spend, snapshot=reading.snapshot)
+
+    async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
+        """Wait until orders in flight leave what a route takes."""
+        ledger, loop = self._ledger, asyncio.get_running_loop()
+        assert ledger is not None, "only what is reserved is waited for"
+        deadline = loop.time() + RESERVED_WAIT_S if waits else loop.time()
+        age_max_s = 0.0  # only what is read from now on decides
+        while True:
+            tokens = (terms.token_in, terms.token_out)
+            reading = await ledger.read(tokens, age_max_s=age_max_s)
+            age_max_s = RESERVED_POLL_S
+            balances = reading.balances
+            if shortages := self._list_shortages(terms, route, balances, ()):
+                raise Rejected("insufficient_funds", "; ".join(shortages))
+            if reading.take(self._build_spend(ledger, terms, route, balances)):
+                return
+            if loop.time() >= deadline:
+                reserved = {each: reading.find_reserved(each) for each in {SOL, terms.token_in}}
+                shortages = self._list_shortages(terms, route, balances, (), reserved)
+                raise Rejected("insufficient_funds", "; ".join(shortages))
+            await asyncio.sleep(RESERVED_POLL_S)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether orders in flight had reserved just now what another one needed."""
+        return asyncio.get_running_loop().time() < self._short_until
+
+    def mark_short(self) -> None:
+        """Take note that they have."""
+        self._short_until = asyncio.get_running_loop().time() + SHORT_S
+
+    def void_budgets(self) -> None:
+        """Have every further transaction checked, until there are new budgets."""
+        if self._ledger is not None:
+            self._ledger.budgets.void()
+
+    def _build_spend(
+        self, ledger: WalletLedger, terms: OrderTerms, route: Route, balances: Balances
+    ) -> Spend:
+        taken, kept = self._compute_lamports(terms, route, balances, ())
+        token = terms.token_in
+        # Without an account, it may be one of a program that is not looked for.
+        is_known = token != SOL and balances.tokens.get(token.mint) is not None
+        return Spend(
+            ledger.address,
+            taken,
+            kept,
+            token if is_known else None,
+            terms.amount_in if is_known else 0,
+            self._reserve,
+            ledger.budgets,
+        )
+
     def _list_shortages(
-        self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]
+        self,
+        terms: OrderTerms,
+        route: Route,
+        balances: Balances,
+        unknown: Collection[str],
+        reserved: Mapping[Token, int] = NOTHING_RESERVED,
     ) -> list[str]:
         """A sentence for each token of which too little is there, SOL first.
 
-        ``unknown`` are the mints whose balances are not known.
+        ``unknown`` are the mints whose balances are not known, ``reserved`` is what orders in
+        flight take.
         """
         shortages = []
-        needed = self._compute_lamports_needed(terms, route, balances, unknown)
-        if balances.lamports < needed:
+        needed = sum(self._compute_lamports(terms, route, balances, unknown))
+        taken = reserved.get(SOL, 0)
+        if balances.lamports - taken < needed:
             reserve = format_amount(self._reserve, SOL.decimals)
             purpose = (
                 f"with fees and the reserve of {reserve}"
                 if terms.token_in == SOL
                 else "for the network fee and rent"
             )
-            shortages.append(_describe_shortage(SOL, needed, balances.lamports, purpose))
+            shortages.append(_describe_shortage(SOL, needed, balances.lamports, taken, purpose))
         token = terms.token_in
         if token != SOL and token.mint in balances.tokens and token.mint not in unknown:
             held = balances.tokens[token.mint] or 0
-            if held < terms.amount_in:
-                shortages.append(_describe_shortage(token, terms.amount_in, held))
+            taken = reserved.get(token, 0)
+            if held - taken < terms.amount_in:
+                shortages.append(_describe_shortage(token, terms.amount_in, held, taken))
         return shortages
 
-    def _compute_lamports_needed(
+    def _compute_lamports(
         self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]
-    ) -> int:
+    ) -> tuple[int, int]:
+        """The lamports that a transaction takes for good, and those that are needed besides."""
         bought = {leg.token_out for leg in route.legs}
         rents = (_compute_account_rent(token, balances, unknown) for token in bought - {SOL})
-        needed = self._fee + sum(rents)
+        taken = self._fee + sum(rents)
         if terms.token_in == SOL:
             # The reserve is more than the rent of the temporary account, which comes back.
-            return needed + terms.amount_in + self._reserve
+            return taken + terms.amount_in, self._reserve
         if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
-            return needed + TOKEN_ACCOUNT_RENT
+            return taken, TOKEN_ACCOUNT_RENT
         if SOL in bought:  # likewise, and the wallet keeps its own rent
-            return needed + TOKEN_ACCOUNT_RENT + WALLET_RENT
-        return needed + WALLET_RENT
+            return taken, TOKEN_ACCOUNT_RENT + WALLET_RENT
+        return taken, WALLET_RENT
 
 
 def _compute_account_rent(token: Token, balances: Balances, unknown: Collection[str]) -> int:
@@ -176,10 +247,10 @@ def _compute_account_rent(token: Token, balances: Balances, unknown: Collection[
     return TOKEN_ACCOUNT_RENT if is_missing else 0
 
 
-def _describe_shortage(token: Token, needed: int, held: int, purpose: str = "") -> str:
+def _describe_shortage(token: Token, needed: int, held: int, taken: int, purpose: str = "") -> str:
     needs = f"needs {format_amount(needed, token.decimals)} {token.symbol} {purpose}".rstrip()
-    missing = format_amount(needed - held, token.decimals)
-    return (
-        f"{needs}, the wallet holds {format_amount(held, token.decimals)}:"
-        f" {missing} {token.symbol} are missing"
-    )
+    missing = format_amount(needed - held + taken, token.decimals)
+    holds = f"the wallet holds {format_amount(held, token.decimals)}"
+    if taken:
+        holds += f", of which orders in flight take {format_amount(taken, token.decimals)}"
+    return f"{needs}, {holds}: {missing} {token.symbol} are missing"

@@ -14,7 +14,7 @@ from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.funds import FreeFunds, WalletFunds
 from backend.routing.pool_reader import AccountReader
 from backend.store.database import DatabasePool
-from backend.store.wallet_address import read_wallet
+from backend.store.wallets.addresses import read_wallet
 
 UNKNOWN_CODE: Final = "wallet_unknown"
 

@@ -41,6 +41,9 @@ class BlockProducer:
         self._change_event = asyncio.Event()
         self._hidden_until: dict[str, float] = {}
         self._fault_injection = FaultInjection(self._draw_failure, self._draw_moved_pool)
+        self.payer_transactions_per_slot: int | None = None
+        """How many transactions of one fee payer a slot takes; ``None``: any number."""
+        self._payer_free_at: dict[Pubkey, float] = {}
         self.mempool: Final = Mempool()
         self.on_received: Callable[[str], None] = lambda _signature: None
         self.on_landed: Callable[[Sequence[str]], None] = lambda _signatures: None
@@ -58,7 +61,7 @@ class BlockProducer:
             return True
         if not chain.clock.is_blockhash_valid(transaction.blockhash, chain.clock.slot()):
             return True
-        return self.enqueue(transaction, self._choose_landing_time())
+        return self.enqueue(transaction, self._serialize_payer(transaction))
 
     def enqueue(self, transaction: ParsedTransaction, due_at: float) -> bool:
         """Let a transaction land at ``due_at`` in chain time; ``False`` if the mempool is full."""
@@ -113,6 +116,17 @@ class BlockProducer:
                     self._chain.clock.time() + fault.by_seconds
                 )
         self.on_landed([transaction.signature for transaction in landed])
+
+    def _serialize_payer(self, transaction: ParsedTransaction) -> float:
+        """When a transaction lands, behind the earlier ones of its fee payer if these serialize."""
+        due_at, limit = self._choose_landing_time(), self.payer_transactions_per_slot
+        if limit is None:
+            self._payer_free_at.clear()
+            return due_at
+        payer = transaction.keys[0]
+        due_at = max(due_at, self._payer_free_at.get(payer, due_at))
+        self._payer_free_at[payer] = due_at + self._chain.options.slot_s / limit
+        return due_at
 
     def _choose_landing_time(self) -> float:
         clock, timing = self._chain.clock, self._chain.options.timing

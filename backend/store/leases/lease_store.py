@@ -56,7 +56,7 @@ _CLAIM_FREE = """
               o.slippage_bps, o.max_price_impact_bps, o.condition, o.status::text, o.seq,
               o.attempts, o.epoch, o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
               o.batch_id, o.time_in_force, o.expires_at IS NOT NULL AS can_expire,
-              o.oco_group, o.bracket, o.route_constraints,
+              o.oco_group, o.bracket, o.route_constraints, o.wallet,
               clock_timestamp() AS at, free.status = 'pending' AS is_first, extract(
                   epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out

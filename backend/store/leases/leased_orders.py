@@ -40,6 +40,7 @@ def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrde
         can_expire=row["can_expire"],
         oco_group=row["oco_group"],
         bracket=None if row["bracket"] is None else decode_bracket(row["bracket"]),
+        wallet=row["wallet"],
     )
 
 

@@ -185,7 +185,7 @@ def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list
 
 
 def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    *columns, lease, rekick = args
+    columns, (lease, rekick) = args[:23], args[23:25]
     writes = parse_writes(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds, holder=client)
@@ -196,8 +196,8 @@ def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> lis
 def _run_record_confirmations(
     server: PostgresServer, args: StatementArgs, client: str
 ) -> list[ResultRow]:
-    columns, (lease, rekick) = args[:21], args[21:23]
-    writes, children = parse_writes(columns), parse_children(args[26:])
+    columns, (lease, rekick) = args[:23], args[23:25]
+    writes, children = parse_writes(columns), parse_children(args[28:])
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record_confirmations(server.now(), writes, children, *seconds)
     _trace_writes(server, client, writes, moved)

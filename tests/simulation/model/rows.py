@@ -165,6 +165,7 @@ class OrderRow:
             "route_min_out": None,
             "time_in_force": self.time_in_force,
             "can_expire": self.expires_at is not None,
+            "wallet": None,
             "oco_group": self.oco_group,
             "bracket": None if self.bracket is None else encode_bracket(self.bracket),
             "route_constraints": None,

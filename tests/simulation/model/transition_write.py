@@ -47,7 +47,7 @@ def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
     order_id, epoch, seq, via, via_attempt, via_data, *step = values
     status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
-    height, amount_out, price, network_fee, last_error, wait_ms, is_leased, claim = rest
+    height, amount_out, price, network_fee, last_error, wait_ms, is_leased, claim, *_ = rest
     return TransitionWrite(
         order_id,
         epoch,

@@ -111,7 +111,9 @@ async def _execute_groups(
 ) -> None:
     for steps in groups:
         for columns in steps:
-            recorded = await connection.fetch(journal._RECORD_TRANSITIONS, *columns, LEASE, REKICK)
+            recorded = await connection.fetch(
+                journal._RECORD_TRANSITIONS, *columns, LEASE, REKICK, [], [], []
+            )
             assert len(recorded) == len(columns[0]), (
                 "a transition was refused: an order is not in the expected status"
             )

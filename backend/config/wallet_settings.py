@@ -1,0 +1,45 @@
+"""Settings of wallets: which ones there are, and how often they are reconciled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+WALLETS_MAX: Final = 16
+
+
+class WalletSettings(BaseSettings):
+    """Settings of wallets: which ones there are, and how often they are reconciled."""
+
+    wallet_files: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Keypair files of several wallets, comma separated, in place of"
+        " `ORDER_ENGINE_WALLET_FILE`: their transactions land side by side. An order stays with the"
+        " wallet that signed for it first; orders that sell a share sell from the first wallet.",
+    )
+    reconcile_s: float = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="Interval at which the balances of the wallets are compared with what orders"
+        " explain, in seconds; 0: never.",
+    )
+
+    @field_validator("wallet_files", mode="before")
+    @classmethod
+    def _split_wallet_files(cls, paths: object) -> object:
+        if not isinstance(paths, str):
+            return paths
+        return tuple(Path(part.strip()) for part in paths.split(",") if part.strip())
+
+    @field_validator("wallet_files")
+    @classmethod
+    def _check_wallet_files(cls, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+        if len(paths) > WALLETS_MAX:
+            raise ValueError(f"at most {WALLETS_MAX} wallets can be used")
+        if len(set(paths)) < len(paths):
+            raise ValueError("a file is named twice")
+        return paths

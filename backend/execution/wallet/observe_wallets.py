@@ -1,0 +1,33 @@
+"""Logs and metrics of wallets: one function for each event."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter
+
+from backend.domain.amounts import Token, format_amount
+from backend.runtime.structured_log import structlog
+
+_log: Final[structlog.stdlib.BoundLogger] = structlog.get_logger("order-engine")
+
+_differences = Counter(
+    "wallet_balance_differences", "Changes of a balance that no order explains", ["token"]
+)
+
+
+def balance_differs(wallet: str, token: Token, amount: int) -> None:
+    """A balance has changed by base units that no order explains: a deposit, or a withdrawal."""
+    _differences.labels(token.symbol).inc()
+    sign = "-" if amount < 0 else "+"
+    _log.warning(
+        "a balance changed by what no order explains",
+        wallet=wallet,
+        token=token.symbol,
+        amount=sign + format_amount(abs(amount), token.decimals),
+    )
+
+
+def reconciliation_failed(error: Exception) -> None:
+    """Balances could not be compared with orders; the next interval tries again."""
+    _log.warning("balances were not reconciled", error=repr(error))

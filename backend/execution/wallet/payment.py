@@ -1,0 +1,62 @@
+"""The payment of one order: which wallet pays, and what the commit of its transaction reserves."""
+
+from __future__ import annotations
+
+from backend.domain.lifecycle import Cause
+from backend.domain.orders import LeasedOrder, SignedTransaction
+from backend.execution.event_data import FUNDS_RESERVED, describe_signed
+from backend.execution.step_recorder import StepRecorder
+from backend.execution.unsent_limiter import UnsentPlace
+from backend.execution.wallet.wallets import Wallets
+from backend.routing.route import Route
+from backend.store.wallets.spending import BudgetRevoked, FundsReserved
+
+
+class Payment:
+    """The wallet of one execution; ``place`` is given back while it waits for funds."""
+
+    def __init__(self, wallets: Wallets, order: LeasedOrder, place: UnsentPlace) -> None:
+        self.funds = wallets.find(order.wallet)
+        self._wallets = wallets
+        self._place = place
+
+    async def choose_wallet(self, order: LeasedOrder, route: Route) -> None:
+        """Choose the wallet that pays for a route.
+
+        Raises ``Rejected`` (``insufficient_funds``) if that lacks it, ``Transient`` if its balances
+        cannot be read.
+        """
+        self.funds = self._wallets.choose(order, route)
+        if self.funds.may_lack(order.terms, route):
+            await self.funds.require(order.terms, route)
+
+    async def store(
+        self, steps: StepRecorder, signed: SignedTransaction, route: Route
+    ) -> SignedTransaction | None:
+        """Store a signed transaction with what it reserves, and return it.
+
+        ``None`` after a wait for orders in flight that have reserved what it takes: the order is
+        to be routed again. Raises as ``Journal.record``, ``Funds.reserve`` and ``await_free``.
+        """
+        order = steps.order
+        while True:
+            spend = await self.funds.reserve(order.terms, route)
+            try:
+                data = describe_signed(signed)
+                await steps.record(Cause.SIGNED, data, signed=signed, spend=spend)
+            except BudgetRevoked:
+                self.funds.void_budgets()
+            except FundsReserved:
+                break
+            else:
+                return signed
+        self.funds.mark_short()
+        if self._wallets.choose(order, route) is self.funds:
+            self._place.pause()
+            waits = not order.time_in_force.has_one_attempt
+            await self.funds.await_free(order.terms, route, waits=waits)
+        if steps.has_deferred:
+            steps.drop_deferred()
+        else:
+            await steps.record(Cause.INTERRUPTED, FUNDS_RESERVED)
+        return None

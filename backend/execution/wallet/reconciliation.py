@@ -1,0 +1,159 @@
+"""The comparison of what wallets hold with what orders explain.
+
+A difference counts once several readings in a row show the same: that of an order which has landed,
+and of which nobody has heard yet, passes. It is told once, and what was read is the new baseline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Final
+
+from backend.domain.amounts import Token, parse_amount
+from backend.domain.errors import EngineError
+from backend.domain.tokens import SOL, TokenRegistry
+from backend.execution.wallet import observe_wallets
+from backend.execution.wallet.ledger import Reading, WalletLedger
+from backend.store.database import DatabasePool
+from backend.store.wallets.reconciliations import (
+    Baseline,
+    OrderChange,
+    read_baseline,
+    read_changes,
+    store_baseline,
+)
+from backend.venues.spl import TOKEN_ACCOUNT_RENT
+
+READINGS: Final = 3
+"""So many readings in a row have to show the same difference."""
+READINGS_MAX: Final = 10
+"""After so many the next interval begins: too much happens at once."""
+PAUSE_S: Final = 1.0
+
+
+class Reconciler:
+    """Compares the balances of wallets at an interval; ``run`` must be running."""
+
+    def __init__(
+        self,
+        pool: DatabasePool,
+        ledgers: Sequence[WalletLedger],
+        tokens: TokenRegistry,
+        *,
+        interval_s: float,
+        random: Random,
+    ) -> None:
+        self._pool = pool
+        self._ledgers = ledgers
+        self._tokens = tokens
+        self._interval_s = interval_s
+        self._random = random
+
+    async def run(self) -> None:
+        """Compare until cancelled. Several processes can: what one has told, no other tells."""
+        while self._interval_s:
+            for ledger in self._ledgers:
+                try:
+                    await self._reconcile(ledger)
+                except EngineError as error:
+                    observe_wallets.reconciliation_failed(error)
+                except Exception as error:  # noqa: BLE001 - the next one may succeed
+                    observe_wallets.reconciliation_failed(error)
+            await asyncio.sleep(self._interval_s * self._random.uniform(0.9, 1.0))
+
+    async def _reconcile(self, ledger: WalletLedger) -> None:
+        baseline = await read_baseline(self._pool, ledger.address, self._interval_s / 2)
+        if baseline is not None and not baseline.is_due:
+            return  # another process has just done so
+        earlier: list[Mapping[str, int] | None] = []
+        for _ in range(READINGS_MAX):
+            reading = await ledger.read(())
+            if baseline is None:
+                await self._store(ledger, reading, {}, earlier_slot=-1)
+                return
+            differences = await self._find_differences(ledger, baseline, reading)
+            earlier.append(differences)
+            is_same = earlier[-READINGS:] == [differences] * READINGS
+            if differences == {} or (differences is not None and is_same):
+                await self._store(ledger, reading, differences, earlier_slot=baseline.slot)
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    async def _find_differences(
+        self, ledger: WalletLedger, baseline: Baseline, reading: Reading
+    ) -> Mapping[str, int] | None:
+        """What no order explains, by tokens' names; ``None`` if an amount is not known yet."""
+        changes = await read_changes(self._pool, ledger.address, baseline, reading.snapshot.slot)
+        if any(each.is_filled and each.amount_out is None for each in changes):
+            return None
+        # Whether a slot was over when the balances were read is not known, of either reading.
+        first, last = baseline.slot, reading.snapshot.slot
+        variants = [
+            self._compare(baseline, reading, [each for each in changes if each.slot not in left])
+            for left in ((first,), (), (first, last), (last,))
+        ]
+        return min(variants, key=len)
+
+    def _compare(
+        self, baseline: Baseline, reading: Reading, changes: Sequence[OrderChange]
+    ) -> Mapping[str, int]:
+        held = self._list_balances(reading)
+        expected: Counter[str] = Counter()
+        for name, balance in held.items():
+            was = baseline.balances.get(name, balance)
+            expected[name] += was or 0
+            if was is None and balance is not None:  # an account that an order has opened
+                expected[SOL.symbol] -= TOKEN_ACCOUNT_RENT
+        self._apply(expected, changes)
+        return {
+            name: (balance or 0) - expected[name]
+            for name, balance in held.items()
+            if (balance or 0) != expected[name]
+        }
+
+    def _apply(self, balances: Counter[str], changes: Sequence[OrderChange]) -> None:
+        for each in changes:
+            balances[SOL.symbol] -= each.fee_lamports
+            if not each.is_filled:
+                continue
+            balances[each.token_in] -= each.amount_in
+            balances[each.token_out] += each.amount_out or 0
+            for residual in each.residuals:
+                token = self._tokens.find(residual["token"], "token")
+                balances[token.symbol] += parse_amount(residual["amount"], token.decimals)
+
+    async def _store(
+        self,
+        ledger: WalletLedger,
+        reading: Reading,
+        differences: Mapping[str, int],
+        *,
+        earlier_slot: int,
+    ) -> None:
+        told = await store_baseline(
+            self._pool,
+            ledger.address,
+            self._list_balances(reading),
+            differences,
+            slot=reading.snapshot.slot,
+            horizon=reading.snapshot.horizon,
+            earlier_slot=earlier_slot,
+        )
+        if differences:
+            ledger.budgets.void()
+        for name, amount in told:
+            token = self._tokens.find(name, "token")
+            observe_wallets.balance_differs(ledger.address, token, amount)
+
+    def _list_balances(self, reading: Reading) -> dict[str, int | None]:
+        """The balances of listed tokens by their names; ``None`` without an account."""
+        tokens: list[Token] = list(self._tokens)
+        return {
+            token.symbol: reading.balances.lamports
+            if token == SOL
+            else reading.balances.tokens.get(token.mint)
+            for token in tokens
+        }

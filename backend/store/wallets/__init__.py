@@ -1,0 +1,1 @@
+"""What orders take from wallets: reservations, budgets of processes, and who the wallets are."""

@@ -1,0 +1,156 @@
+"""What orders explain of the balances of wallets, and the differences that they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import orjson
+
+from backend.store.database import DatabasePool
+
+DIFFERENCES_MAX: Final = 20
+"""So many of the latest differences are read."""
+
+_READ_BASELINE: Final = """
+SELECT token, balance::text, slot, horizon, read_at <= now() - $2::float8 * interval '1 second'
+    OR read_at > now() AS is_due
+FROM wallet_balances WHERE wallet = $1
+"""
+# Of an attempt that moved nothing, only the fee is known, and not its slot.
+_READ_CHANGES: Final = """
+SELECT o.token_in, o.token_out, o.amount_in::text, o.amount_out::text, e.data->'residuals' AS left,
+       (e.data->>'networkFeeLamports')::bigint AS fee, e.status = 'confirmed' AS is_filled,
+       (e.data->>'slot')::bigint AS slot
+FROM order_events e JOIN orders o ON o.id = e.order_id
+WHERE e.txid >= $2 AND o.wallet = $1 AND CASE
+    WHEN e.status = 'confirmed'
+        THEN (e.data->>'slot')::bigint >= $3 AND (e.data->>'slot')::bigint <= $4
+    ELSE e.status IN ('failed', 'routing', 'waiting', 'expired') AND e.data ? 'networkFeeLamports'
+END
+"""
+_STORE: Final = """
+WITH input AS (
+    SELECT * FROM unnest($2::text[], $3::numeric[], $4::numeric[]) AS i(token, balance, amount)
+), moved AS (
+    INSERT INTO wallet_balances AS b (wallet, token, balance, slot, horizon)
+    SELECT $1, token, balance, $5, $6 FROM input
+    ON CONFLICT (wallet, token) DO UPDATE SET balance = excluded.balance, slot = excluded.slot,
+        horizon = excluded.horizon, read_at = now()
+    WHERE b.slot = $7 RETURNING token
+)
+INSERT INTO wallet_differences (wallet, token, amount, slot)
+SELECT $1, token, amount, $5 FROM input JOIN moved USING (token) WHERE amount <> 0
+RETURNING token, amount::text
+"""
+_READ_DIFFERENCES: Final = """
+SELECT at, wallet, token, amount::text, slot FROM wallet_differences ORDER BY id DESC LIMIT $1
+"""
+
+
+class Baseline(NamedTuple):
+    """Balances up to which everything is explained, by tokens' names; ``None``: no account.
+
+    ``is_due`` is whether they are as old as they may be.
+    """
+
+    balances: Mapping[str, int | None]
+    slot: int
+    horizon: int
+    is_due: bool
+
+
+class OrderChange(NamedTuple):
+    """What an attempt of an order did to its wallet, in base units; ``amount_out`` may be unknown.
+
+    One that is not ``is_filled`` has paid its fee only.
+    """
+
+    token_in: str
+    token_out: str
+    amount_in: int
+    amount_out: int | None
+    fee_lamports: int
+    residuals: Sequence[Mapping[str, str]]
+    is_filled: bool
+    slot: int | None
+
+
+class BalanceDifference(NamedTuple):
+    """A change of a balance in base units that no order explains."""
+
+    at: datetime
+    wallet: str
+    token: str
+    amount: int
+    slot: int
+
+
+async def read_baseline(pool: DatabasePool, wallet: str, interval_s: float) -> Baseline | None:
+    """The baseline of a wallet; ``None`` if it has none yet. Raises ``Transient``."""
+    rows = await pool.read(_READ_BASELINE, wallet, interval_s)
+    if not rows:
+        return None
+    balances = {
+        row["token"]: None if row["balance"] is None else int(row["balance"]) for row in rows
+    }
+    first = rows[0]
+    return Baseline(balances, first["slot"], first["horizon"], first["is_due"])
+
+
+async def read_changes(
+    pool: DatabasePool, wallet: str, baseline: Baseline, slot: int
+) -> list[OrderChange]:
+    """What orders did from the slot of a baseline to another one. Raises ``Transient``."""
+    rows = await pool.read(_READ_CHANGES, wallet, baseline.horizon, baseline.slot, slot)
+    return [
+        OrderChange(
+            row["token_in"],
+            row["token_out"],
+            int(row["amount_in"]),
+            None if row["amount_out"] is None else int(row["amount_out"]),
+            row["fee"] or 0,
+            [] if row["left"] is None else orjson.loads(row["left"]),
+            row["is_filled"],
+            row["slot"],
+        )
+        for row in rows
+    ]
+
+
+async def store_baseline(
+    pool: DatabasePool,
+    wallet: str,
+    balances: Mapping[str, int | None],
+    differences: Mapping[str, int],
+    *,
+    slot: int,
+    horizon: int,
+    earlier_slot: int,
+) -> list[tuple[str, int]]:
+    """Replace the baseline of a slot, and store the differences to it, unless somebody has.
+
+    Returns the differences that were stored. Raises ``Transient``.
+    """
+    rows = await pool.read(
+        _STORE,
+        wallet,
+        list(balances),
+        [None if each is None else Decimal(each) for each in balances.values()],
+        [Decimal(differences.get(name, 0)) for name in balances],
+        slot,
+        horizon,
+        earlier_slot,
+    )
+    return [(row["token"], int(row["amount"])) for row in rows]
+
+
+async def read_differences(pool: DatabasePool) -> list[BalanceDifference]:
+    """The latest differences, the last one first. Raises ``Transient``."""
+    rows = await pool.read(_READ_DIFFERENCES, DIFFERENCES_MAX)
+    return [
+        BalanceDifference(row["at"], row["wallet"], row["token"], int(row["amount"]), row["slot"])
+        for row in rows
+    ]

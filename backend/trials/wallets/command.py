@@ -1,0 +1,85 @@
+"""``order-engine wallets``: the command line of the trials."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import click
+
+from backend.domain.errors import EngineError
+from backend.runtime import observe
+from backend.trials.wallets.funds_run import FundsFigures, run_funds_trial
+from backend.trials.wallets.rate_run import RateFigures, run_rate_trial
+
+TIMEOUT_S: Final = 180.0
+RATE_SHARE_MIN: Final = 0.8
+"""The part of the ideal that the rate of several wallets has to reach."""
+
+Result = TypeVar("Result")
+
+
+@click.group()
+def wallets() -> None:
+    """Try what wallets pay for: funds that do not suffice, and rates of several fee payers."""
+    observe.configure_logging("error", "console")
+
+
+@wallets.command()
+@click.option("--orders", type=click.IntRange(min=1), default=1_000, show_default=True)
+@click.option("--payable", type=click.IntRange(min=0), default=600, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+def funds(orders: int, payable: int, workers: int) -> None:
+    """Place orders at once on a wallet that can pay for some: exactly those are sent.
+
+    The others fail with insufficient_funds, and no transaction is reverted.
+    """
+    figures: FundsFigures = _run(run_funds_trial(orders, payable, workers, TIMEOUT_S))
+    click.echo(f"orders: {orders}, of which the wallet pays for {payable}; {workers} workers")
+    click.echo(f"ended: {_list_counts(figures.statuses)}; codes: {_list_counts(figures.codes)}")
+    click.echo(
+        f"on chain: {figures.landed['landed']} landed, {figures.landed['reverted']} reverted"
+    )
+    if figures.reason:
+        click.echo(f"a reason: {figures.reason}")
+    _report(figures.list_violations())
+
+
+@wallets.command()
+@click.option("--orders", type=click.IntRange(min=1), default=400, show_default=True)
+@click.option("--wallets", "count", type=click.IntRange(min=2), default=4, show_default=True)
+@click.option("--per-slot", type=click.IntRange(min=1), default=8, show_default=True)
+def rate(orders: int, count: int, per_slot: int) -> None:
+    """Compare the rates of one wallet and of several on a node that serializes a fee payer."""
+    one: RateFigures = _run(run_rate_trial(1, orders, per_slot, TIMEOUT_S))
+    several: RateFigures = _run(run_rate_trial(count, orders, per_slot, TIMEOUT_S))
+    for figures in (one, several):
+        paid = ", ".join(f"{orders}" for _, orders in sorted(figures.orders.items()))
+        click.echo(
+            f"{figures.wallets} wallets: {figures.rate:.1f} orders/s; orders by payer: {paid}"
+        )
+    factor = several.rate / one.rate
+    click.echo(f"factor: {factor:.2f}")
+    needed = RATE_SHARE_MIN * count
+    _report([] if factor >= needed else [f"the factor is less than {needed:.2f}"])
+
+
+def _run(trial: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        return asyncio.run(trial)
+    except EngineError as error:
+        raise click.ClickException(error.reason) from None
+
+
+def _list_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
+
+
+def _report(violations: list[str]) -> None:
+    for violation in violations:
+        click.echo(f"VIOLATION: {violation}")
+    click.echo(f"{len(violations)} violations" if violations else "ok")
+    if violations:
+        sys.exit(1)
