@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
+from backend.config.fee_settings import FeeSettings
 from backend.config.redis_url import parse_redis_url
 from backend.config.routing_settings import (
     RoutingSettings,
@@ -42,10 +43,10 @@ class ConfigurationError(Exception):
     """A setting is invalid; the message names it and the reason."""
 
 
-class Settings(ApiSettings, ExecutionSettings, RoutingSettings, ServerSettings):
+class Settings(ApiSettings, ExecutionSettings, FeeSettings, RoutingSettings, ServerSettings):
     """All settings with their defaults."""
 
-    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all four bases
+    model_config = SettingsConfigDict(  # type: ignore[mutable-override]  # of all bases
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 
