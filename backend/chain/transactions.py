@@ -49,6 +49,8 @@ from backend.venues.venue import Pool, SwapAccounts
 
 LEG_COMPUTE_UNITS: Final = 60_000
 """What one more swap of a transaction takes at most, besides its arrays of ticks or bins."""
+MICROLAMPORTS: Final = 1_000_000
+"""Micro-lamports of a lamport."""
 _ARRAYS_COMPUTE_UNITS: Final = 100_000
 """What a swap takes at most for the arrays of ticks or bins that it crosses."""
 
@@ -70,10 +72,20 @@ _SOME_SEED: Final = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class ComputeBudget:
-    """The compute budget: the limit in units, the price in micro-lamports per unit."""
+    """The compute budget: the limit in units, the price in micro-lamports per unit.
+
+    ``ceiling_lamports`` is the most that the price may come to for the limit of a transaction.
+    """
 
     unit_limit: int = 120_000
     unit_price: int = 1_000
+    ceiling_lamports: int | None = None
+
+    def get_price(self, unit_limit: int) -> int:
+        """The price of a unit for a transaction with a limit."""
+        if self.ceiling_lamports is None:
+            return self.unit_price
+        return min(self.unit_price, self.ceiling_lamports * MICROLAMPORTS // unit_limit)
 
 
 class SwapLeg(NamedTuple):
@@ -168,6 +180,18 @@ def build_swap(
     return UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
 
 
+def list_locked_accounts(swap: SwapParameters) -> tuple[Pubkey, ...]:
+    """List the accounts of pools that a swap locks for writing, whoever signs it."""
+    trader = SwapAccounts(_SOME_OWNER, _SOME_OWNER, _SOME_OWNER)
+    locked: dict[Pubkey, None] = {}
+    for leg in swap.legs:
+        mint_in, _ = swap.get_mints(leg)
+        instruction = leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out)
+        written = (meta.pubkey for meta in instruction.accounts if meta.is_writable)
+        locked.update(dict.fromkeys(key for key in written if key != _SOME_OWNER))
+    return tuple(locked)
+
+
 def measure_swap(legs: Sequence[SwapLeg], mint_in: Pubkey, mint_out: Pubkey) -> int:
     """Measure the bytes of the transaction that swaps these legs, whoever signs it."""
     return measure_message(_compile_swap(legs, mint_in, mint_out))
@@ -226,7 +250,7 @@ def _build_instructions(
         swaps.append(leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out))
     unit_limit = _compute_unit_limit(swaps, budget)
     return [
-        *_build_budget_instructions(unit_limit, budget.unit_price),
+        *_build_budget_instructions(unit_limit, budget.get_price(unit_limit)),
         memo,
         *before,
         *swaps,

@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
+from backend.config.fee_settings import FeeSettings
 from backend.config.node_settings import NodeSettings
 from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import parse_redis_url
@@ -50,6 +51,7 @@ class ConfigurationError(Exception):
 class Settings(
     ApiSettings,
     ExecutionSettings,
+    FeeSettings,
     NodeSettings,
     RoutingSettings,
     ServerSettings,

@@ -18,8 +18,9 @@ from backend.execution.wallet.reconciliation import Reconciler
 
 
 def build_budget(settings: Settings) -> ComputeBudget:
-    """The compute budget of a swap."""
-    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
+    """The compute budget of a swap; where its price follows the market, it has a ceiling."""
+    ceiling = settings.priority_fee_ceiling_lamports if settings.priority_fee == "auto" else None
+    return ComputeBudget(unit_price=settings.priority_fee_microlamports, ceiling_lamports=ceiling)
 
 
 def watch_wallets(

@@ -34,6 +34,7 @@ from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
 from backend.execution.node_client import NodeClient
+from backend.execution.priority_fees import PriorityFees
 from backend.routing.route import Leg, Route
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
@@ -48,7 +49,8 @@ class TransactionSubmitter:
     """Signs, sends and watches the transactions of wallets; ``run`` must be running.
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
-    lookup tables that transactions can use. ``wallet`` is the main one.
+    lookup tables that transactions can use, ``wallet`` is the main one. ``fees`` chooses the price
+    of each transaction; without it, all have that of ``budget``.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class TransactionSubmitter:
         history_wait_s: float,
         notifications: NodeNotifications | None = None,
         tables: LookupTables | None = None,
+        fees: PriorityFees | None = None,
     ) -> None:
+        self._fees = fees
         self._tables = tables
         self._node = node
         self._wallet = wallet
@@ -111,10 +115,12 @@ class TransactionSubmitter:
             Pubkey.from_string(terms.token_out.mint),
             derive_wrap_seed(order_id, attempt),
         )
-        wallet = wallet or self._wallet
+        wallet, budget = wallet or self._wallet, self._budget
+        if self._fees is not None:
+            budget = await self._fees.choose_budget(swap, attempt)
         blockhash = await self._blockhash.get()
         tables = self._tables.usable if self._tables is not None else ()
-        unsigned = build_swap(swap, wallet.address, blockhash, self._budget, tables)
+        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables)
         if self.has_preflight:
             simulation = await self._node.simulate_transaction(
                 unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)

@@ -22,6 +22,7 @@ from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.control_requests import (
     BALANCE_MAX,
     AdvanceRequest,
+    CongestionRequest,
     ForkRequest,
     FundRequest,
     JsonObject,
@@ -84,6 +85,7 @@ class ControlHandler:
             ("POST", "fund"): self._fund_account,
             ("POST", "payers"): self._limit_payers,
             ("POST", "advance"): self._advance_blocks,
+            ("POST", "congestion"): self._set_congestion,
             ("POST", "fork"): self._fork_chain,
             ("POST", "halt"): self._halt_chain,
             ("POST", "resume"): self._resume_chain,
@@ -120,6 +122,7 @@ class ControlHandler:
             "faults": len(self._faults.list_armed()),
             "nodes": self._urls(),
             "subscriptions": len(self._node.publisher),
+            "unitPrice": chain.inclusion_prices.get_price(slot),
             "wallet": str(PAPER_WALLET.pubkey()),
             "profile": options.profile,
             "seed": options.seed,
@@ -216,6 +219,12 @@ class ControlHandler:
         for (base, quote), each in zip(pairs, parameters.prices, strict=True):
             self._node.chain.move_price(base, quote, each.venue, each.bps)
         return self._save_clock_state()
+
+    def _set_congestion(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        request, chain = _parse_body(CongestionRequest, body), self._node.chain
+        slot = chain.clock.slot()
+        chain.inclusion_prices.set_price(slot, request.unit_price, request.wander_bps)
+        return self.state()
 
     def _halt_chain(self, _request: web.BaseRequest, _body: bytes) -> JsonObject:
         self._node.chain.clock.halt()

@@ -54,6 +54,16 @@ class PayersRequest(ControlRequest):
     transactions_per_slot: Annotated[int, Field(ge=1, le=100_000)] | None
 
 
+class CongestionRequest(ControlRequest):
+    """Let transactions wait that pay less for a compute unit, in micro-lamports; 0 ends that.
+
+    The price of each block is a random one within ``wander_bps`` around it.
+    """
+
+    unit_price: Annotated[int, Field(ge=0, le=10**12)]
+    wander_bps: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
 class AdvanceRequest(ControlRequest):
     """Let blocks pass; ``prices`` are moved with them, so that no block has some of the moves."""
 

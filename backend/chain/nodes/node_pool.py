@@ -157,6 +157,10 @@ class NodePool:
             lambda client: client.simulate_transaction(wire, min_context_slot=min_context_slot)
         )
 
+    async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:
+        """What blocks charged for a compute unit to lock accounts, the newest block last."""
+        return await self._read(lambda client: client.get_recent_prioritization_fees(keys))
+
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
     ) -> SignatureStatuses:

@@ -59,6 +59,10 @@ class SolanaNode(Protocol):
         """Simulate a transaction."""
         ...
 
+    async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:
+        """What blocks charged for a compute unit to lock accounts."""
+        ...
+
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False
     ) -> SignatureStatuses:

@@ -36,6 +36,7 @@ from backend.chain.rpc.results import (
     SimulationResult,
     read_accounts,
     read_blockhash,
+    read_prioritization_fees,
     read_program_accounts,
     read_simulation,
     read_statuses,
@@ -184,6 +185,11 @@ class RpcClient:
         return await self._read(
             "simulateTransaction", [_encode_base64(wire), options], read_simulation
         )
+
+    async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:
+        """What blocks charged for a compute unit to lock accounts, the newest block last."""
+        params = [[str(key) for key in keys]]
+        return await self._read("getRecentPrioritizationFees", params, read_prioritization_fees)
 
     async def get_signature_statuses(
         self, signatures: Sequence[str], *, search_history: bool = False

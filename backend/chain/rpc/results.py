@@ -119,6 +119,12 @@ def read_tip(result: Json) -> ChainTip:
     return ChainTip(int(result["absoluteSlot"]), int(result["blockHeight"]))
 
 
+def read_prioritization_fees(result: Json) -> list[int]:
+    """Read ``getRecentPrioritizationFees``: the price of each block, the newest last."""
+    fees = sorted((int(entry["slot"]), int(entry["prioritizationFee"])) for entry in result)
+    return [fee for _, fee in fees]
+
+
 def read_account(value: Json) -> Account | None:
     """Read one account in base64; ``None`` where there is none."""
     if value is None:

@@ -108,7 +108,7 @@ class BlockProducer:
             return
 
     def _land_batch(self, batch: list[ParsedTransaction]) -> None:
-        landed = self._chain.land_batch(batch, self._fault_injection)
+        landed = self._chain.land_batch(self._select_included(batch), self._fault_injection)
         for transaction in landed:
             fault = self._faults.trigger(LateStatus)
             if fault is not None:
@@ -127,6 +127,22 @@ class BlockProducer:
         due_at = max(due_at, self._payer_free_at.get(payer, due_at))
         self._payer_free_at[payer] = due_at + self._chain.options.slot_s / limit
         return due_at
+
+    def _select_included(self, batch: list[ParsedTransaction]) -> list[ParsedTransaction]:
+        """Those that pay the price of the current block; the others wait for the next one."""
+        chain = self._chain
+        slot = chain.clock.slot()
+        price = chain.inclusion_prices.get_price(slot)
+        if not price:
+            return batch
+        included = [each for each in batch if each.compute_unit_price >= price]
+        next_at = chain.clock.next_slot_time(chain.clock.time())
+        for transaction in batch:
+            if transaction.compute_unit_price >= price:
+                continue
+            if chain.clock.is_blockhash_valid(transaction.blockhash, slot):
+                self.mempool.add(transaction, next_at)
+        return included
 
     def _choose_landing_time(self) -> float:
         clock, timing = self._chain.clock, self._chain.options.timing

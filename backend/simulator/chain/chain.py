@@ -28,6 +28,7 @@ from backend.simulator.programs.runtime import (
 )
 from backend.simulator.state.bank import AccountChanges, Bank
 from backend.simulator.state.clock import ChainClock, ClockState
+from backend.simulator.state.inclusion import InclusionPrices
 from backend.simulator.wire.lookup_tables import load_addresses
 from backend.simulator.wire.transaction_parser import ParsedTransaction, parse_transaction
 from backend.venues.hosting import HostedPool
@@ -73,6 +74,7 @@ class Chain:
         self._mints = genesis.build_mint_accounts(options)
         self.launches: Final = Launches(self.ledger, self.pools, self._mints)
         self.bank: Final = Bank(self._load_accounts())
+        self.inclusion_prices: Final = InclusionPrices(options.seed)
         self._opened_at_slot = self.clock.slot()
         self.status_cache: Final = StatusCache(
             self.ledger.list_statuses(self._opened_at_slot - CACHE_SLOTS)

@@ -78,11 +78,11 @@ class StatusMethods:
         }
 
     def get_recent_prioritization_fees(self, params: Params) -> Json:
-        """``getRecentPrioritizationFees``: always 0, as blocks of this chain are never full."""
+        """``getRecentPrioritizationFees``: what inclusion cost, by default 0: there is room."""
         if params.has_value(0):
             params.get_strings(0, 128)
-        slot = self._chain.clock.slot()
+        slot, prices = self._chain.clock.slot(), self._chain.inclusion_prices
         return [
-            {"slot": recent_slot, "prioritizationFee": 0}
+            {"slot": recent_slot, "prioritizationFee": prices.get_price(recent_slot)}
             for recent_slot in range(slot - _FEE_SLOTS + 1, slot + 1)
         ]

@@ -69,6 +69,7 @@ class ParsedTransaction:
     writable: frozenset[Pubkey]
     instructions: Sequence[Instruction]
     compute_unit_limit: int
+    compute_unit_price: int
     fee: int
 
     @property
@@ -143,6 +144,7 @@ def _interpret_message(
         writable=frozenset(writable),
         instructions=instructions,
         compute_unit_limit=limit,
+        compute_unit_price=price,
         fee=signer_count * _LAMPORTS_PER_SIGNATURE - (-limit * price // _MICROLAMPORTS_PER_LAMPORT),
     )
 
