@@ -228,3 +228,13 @@ async def test_a_balance_is_read_at_the_next_node_when_one_takes_long(data_dir: 
         await nodes.arm(0, {"fault": "slow", "by_seconds": 3_600, "methods": ["getBalance"]})
         assert await nodes.pool.get_balance(nodes.client.wallet.address) == held
         assert held > 10**SOL.decimals
+
+
+async def test_accounts_are_not_from_before_what_has_landed(data_dir: Path) -> None:
+    async with run_nodes(data_dir) as nodes:
+        nodes.members[0].latency_s = -1e9  # the best one by far
+        await nodes.arm(0, {"fault": "behind", "slots": 9})  # too few to be left out
+        for _ in range(3):
+            landed = await land_swap(nodes)
+            slot, _ = await nodes.pool.get_multiple_accounts([nodes.client.wallet.address])
+            assert slot >= landed.slot

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from operator import itemgetter
 from types import TracebackType
 from typing import Final, Self
 
@@ -62,6 +63,8 @@ class NodePool:
         self._senders = senders
         self._monitor = NodeMonitor(nodes, interval_s=check_s, lag_slots_max=lag_slots_max)
         self._fanout = SendFanout()
+        self._landed_slot = 0
+        """The newest slot in which a transaction is known to have landed."""
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -135,8 +138,18 @@ class NodePool:
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey], commitment: Commitment = Commitment.CONFIRMED
     ) -> tuple[int, list[Account | None]]:
-        """The slot, and the accounts of at most 100 keys as of that slot."""
-        return await self._read(lambda client: client.get_multiple_accounts(keys, commitment))
+        """The slot, and the accounts of at most 100 keys as of that slot.
+
+        Not from before a transaction that is known to have landed, if any node has come as far:
+        balances have to show it.
+        """
+        answers = await ask_nodes(
+            self._rank(),
+            lambda client: client.get_multiple_accounts(keys, commitment),
+            lambda answers: answers[-1][1][0] >= self._landed_slot,
+            count=1,
+        )
+        return max((answer for _, answer in answers), key=itemgetter(0))
 
     async def get_program_accounts(
         self, program: Pubkey, filters: Sequence[Json]
@@ -173,6 +186,9 @@ class NodePool:
             lambda statuses: join_statuses(statuses)[1],
         )
         joined, is_decided = join_statuses([statuses for _, statuses in answers])
+        for status in joined.entries:
+            if status is not None and status.commitment is not Commitment.PROCESSED:
+                self._landed_slot = max(self._landed_slot, status.slot)
         if not is_decided:
             self._monitor.check_soon()
             if search_history:
@@ -195,9 +211,12 @@ class NodePool:
             return [error] * len(signatures)
         _count_misses(answers)
         told = [each for node, each in answers if node.keeps_history] or [answers[0][1]]
-        return [
+        joined = [
             judge_transaction(entries, is_last=True).answer for entries in zip(*told, strict=True)
         ]
+        landed = (each.slot for each in joined if isinstance(each, LandedTransaction))
+        self._landed_slot = max(self._landed_slot, *landed, 0)
+        return joined
 
     async def send_transactions(
         self, wires: Sequence[bytes], *, skip_preflight: bool = True
