@@ -76,6 +76,8 @@ class FundedEngine:
 async def run_funded_engine(
     database_url: str, redis_url: str, data_dir: Path, **settings: object
 ) -> AsyncIterator[FundedEngine]:
+    # Else the balances may have been read within the last second, before the test takes funds away.
+    settings = {"reconcile_s": 0, **settings}
     async with (
         open_engine(
             database_url, redis_url, data_dir, options=STATIC_PRICES, settings=settings

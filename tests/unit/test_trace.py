@@ -18,6 +18,8 @@ from backend.runtime import trace
 trace.mark_step("before")
 trace.start_trace("worker", Path(sys.argv[1]))
 started_s = monotonic()
+while monotonic() == started_s:
+    pass
 trace.mark_step("job received")
 trace.mark_span("PostgreSQL: claim", started_s)
 """
