@@ -49,7 +49,8 @@ GC_THRESHOLDS = (10_000, 50, 50)
 _TEMPLATE_LOCK = 7_301
 TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
-    *("restricted_peaks", "trigger_watchers", "tokens", "found_pools"),
+    *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
+    *("wallet_budgets", "wallet_balances", "wallet_differences"),
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from backend.domain.lifecycle import Status
 from backend.store.migrations import migrate
-from tests.conftest import MIGRATIONS
+from tests.conftest import MIGRATIONS, TABLES
 from tests.integration.apis import open_api
 from tests.integration.stores import EXPIRED_LEASES, open_store
 
@@ -215,3 +215,18 @@ async def test_older_batches_share_the_keys_of_single_orders(empty_database_url:
         assert {tuple(row) for row in rows} == {(single, "b"), (min(of_batches[:2]), "a")}
     finally:
         await connection.close()
+
+
+async def test_each_table_is_emptied_between_tests_or_has_one_fixed_content(
+    database_url: str,
+) -> None:
+    """What one test leaves in a table that is not emptied, the next one takes for its own."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        )
+    finally:
+        await connection.close()
+    fixed = {"journal", "migrations", "trigger_shards"}
+    assert {row["tablename"] for row in rows} - fixed == set(TABLES)

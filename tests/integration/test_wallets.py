@@ -155,9 +155,6 @@ async def test_orders_are_spread_over_wallets_and_each_is_filled_from_its_own(
         assert senders == payers
 
 
-@pytest.mark.xfail(
-    strict=False, reason="seen twice in thirty runs: the deposit is not told within a minute"
-)
 async def test_a_deposit_is_told_once_and_orders_are_not(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
