@@ -74,9 +74,7 @@ class Settings(
     @field_validator("solana_rpc_url")
     @classmethod
     def _check_solana_rpc_url(cls, text: str | None) -> str | None:
-        if text is None or not text.strip():
-            return None
-        return ",".join(parse_node_urls(text)) or None
+        return ",".join(parse_node_urls(text or "")) or None
 
     @field_validator("rpc_ws_url")
     @classmethod

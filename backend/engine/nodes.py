@@ -18,21 +18,21 @@ from backend.runtime import observe, trace
 
 
 @asynccontextmanager
-async def open_node(settings: Settings) -> AsyncIterator[SolanaNode]:
-    """Open the client of the node that the settings name, or of several as one."""
-    urls = parse_node_urls(settings.solana_rpc_url or "")
+async def open_node(settings: Settings, urls: Sequence[str]) -> AsyncIterator[SolanaNode]:
+    """Open the client of the node at the only one of ``urls``, or of several as one."""
     senders = parse_node_urls(settings.solana_send_urls)
     if len(urls) == 1 and not senders:
         async with build_rpc_client(settings, urls[0]) as client:
             yield client
         return
     authorization = _read_authorization(settings.send_auth_file)
-    async with NodePool(
+    pool = NodePool(
         _build_nodes(settings, urls),
         _build_nodes(settings, senders, authorization),
         check_s=settings.node_check_s,
         lag_slots_max=settings.node_lag_slots_max,
-    ) as pool:
+    )
+    async with pool.run():
         yield pool
 
 

@@ -95,7 +95,7 @@ async def open_shared_services(
         redis = await _open_redis(stack, redis_address)
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
-        rpc = await stack.enter_async_context(open_node(settings))
+        rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc)

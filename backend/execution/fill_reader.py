@@ -13,13 +13,13 @@ from typing import NamedTuple, TypeVar
 
 from solders.pubkey import Pubkey
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error, read_fill
 from backend.chain.rpc.client import FETCH_BATCH_MAX
 from backend.chain.rpc.history import lacks_history
 from backend.chain.rpc.results import LandedTransaction
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import OrderTerms
-from backend.execution.node_client import NodeClient
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.results import Blockhash, SimulationResult
@@ -33,7 +34,6 @@ from backend.execution.blockhash import BlockhashCache
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
-from backend.execution.node_client import NodeClient
 from backend.execution.priority_fees import PriorityFees
 from backend.routing.route import Leg, Route
 from backend.runtime import observe

@@ -68,9 +68,7 @@ class ControlHandler:
     ``urls`` are the addresses of all nodes.
     """
 
-    def __init__(
-        self, node: SimulatorNode, faults: FaultRegistry, urls: Callable[[], Sequence[str]]
-    ) -> None:
+    def __init__(self, node: SimulatorNode, faults: FaultRegistry, urls: Sequence[str]) -> None:
         self._node = node
         self._faults = faults
         self._urls = urls
@@ -120,7 +118,7 @@ class ControlHandler:
             "isHalted": chain.clock.state.halted_at is not None,
             "pending": len(self._node.block_producer.mempool),
             "faults": len(self._faults.list_armed()),
-            "nodes": self._urls(),
+            "nodes": self._urls,
             "subscriptions": len(self._node.publisher),
             "unitPrice": chain.inclusion_prices.get_price(slot),
             "wallet": str(PAPER_WALLET.pubkey()),

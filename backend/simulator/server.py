@@ -111,7 +111,7 @@ async def _run_tasks(node: SimulatorNode, stop: asyncio.Event) -> None:
 
 def _build_server(node: SimulatorNode, view: NodeView, urls: Sequence[str]) -> web.Server:
     gateway = RpcGateway(view, read_s=node.options.timing.read_s)
-    control = ControlHandler(node, view.faults, lambda: urls)
+    control = ControlHandler(node, view.faults, urls)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith("/control/"):

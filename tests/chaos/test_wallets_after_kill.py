@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from solders.keypair import Keypair
 
+from backend.trials.keypair_file import write_keypair
 from tests.chaos.engine import run_engine
 from tests.chaos.test_waiting_after_kill import place_order, read_events, wait_for
 
@@ -22,8 +22,7 @@ async def test_an_order_stays_with_its_wallet(data_dir: Path, point: str) -> Non
     paths = []
     for number, keypair in enumerate(keypairs):
         path = data_dir / f"wallet-{number}.json"
-        path.write_text(json.dumps(list(bytes(keypair))))
-        path.chmod(0o600)
+        write_keypair(path, keypair)
         paths.append(str(path))
     files, swapped = ",".join(paths), ",".join(reversed(paths))
     async with run_engine(data_dir, wallet_files=files) as (system, session):

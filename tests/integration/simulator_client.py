@@ -17,7 +17,6 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.outcomes import Fill, read_fill
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction, SignatureStatus
@@ -57,7 +56,7 @@ def mint_address(token: Token) -> Pubkey:
 class SimulatorClient:
     """A client of one node: its RPC, its control interface and a wallet."""
 
-    rpc: SolanaNode
+    rpc: RpcClient
     http: aiohttp.ClientSession
     wallet: Wallet = field(default_factory=create_paper_wallet)
     built_count: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import aiohttp
 import pytest
@@ -77,8 +77,8 @@ async def run_nodes(data_dir: Path, options: SimulatorOptions = OPTIONS) -> Asyn
             PoolNode(name, RpcClient(url, timeout_s=2, wait_max_s=0))
             for name, url in zip(name_nodes(urls), urls, strict=True)
         ]
-        async with NodePool(members, check_s=0.1, lag_slots_max=10) as pool:
-            yield Nodes(pool, members, http, urls, SimulatorClient(pool, http))
+        async with NodePool(members, check_s=0.1, lag_slots_max=10).run() as pool:
+            yield Nodes(pool, members, http, urls, SimulatorClient(cast(RpcClient, pool), http))
 
 
 async def land_swap(nodes: Nodes) -> LandedTransaction:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from backend.chain.transactions import ComputeBudget
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC
 from backend.store.wallets.reconciliations import read_differences
+from backend.trials.keypair_file import write_keypair
 from tests.integration.simulator_client import STATIC_PRICES
 from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
@@ -47,8 +47,7 @@ def write_wallets(directory: Path, count: int) -> WalletFiles:
     keypairs = [Keypair() for _ in range(count)]
     paths = [directory / f"wallet-{number}.json" for number in range(count)]
     for keypair, path in zip(keypairs, paths, strict=True):
-        path.write_text(json.dumps(list(bytes(keypair))))
-        path.chmod(0o600)
+        write_keypair(path, keypair)
     return WalletFiles(keypairs, paths)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.rpc.results import ChainTip, SignatureStatus
 from backend.chain.transactions import UnsignedTransaction
 from backend.chain.wire import Commitment
@@ -17,7 +18,6 @@ from backend.domain.orders import LeasedOrder, SignedTransaction, TimeInForce
 from backend.execution.confirmation import signature_search, signature_watch
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import SignatureWatch
-from backend.execution.node_client import NodeClient
 from backend.execution.order_execution import OrderExecution
 from backend.store.withdrawals.expiries import Expiries
 from tests.simulation import worker

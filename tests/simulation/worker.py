@@ -11,6 +11,7 @@ from typing import cast
 
 import asyncpg
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.transactions import ComputeBudget
 from backend.domain.backoff import backoff_ms
 from backend.domain.errors import RetryLater
@@ -20,7 +21,6 @@ from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
-from backend.execution.node_client import NodeClient
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.queue.broker import StreamBroker

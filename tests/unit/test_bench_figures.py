@@ -16,10 +16,10 @@ from backend.trials.bench.figures import (
     format_row,
     measure_after_rest_factor,
     measure_calibration_ms,
-    percentile,
     summarize_delays,
     summarize_runs,
 )
+from backend.trials.percentile import percentile
 from backend.trials.process_usage import ProcessStat, parse_stat, parse_status, sum_ticks
 
 STAT = "42 (a (strange) name) S 7 42 42 0 -1 4194560 9 8 7 6 150 50 30 20 20 0 1 0 99 1 2"

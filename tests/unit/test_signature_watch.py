@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.rpc.errors import ReadFailure
 from backend.chain.rpc.results import (
     ChainTip,
@@ -23,7 +24,6 @@ from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
-from backend.execution.node_client import NodeClient
 from tests.simulation.model.virtual_loop import VirtualLoop
 
 NEVER = 1e9

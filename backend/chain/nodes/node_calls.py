@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from time import monotonic
 from typing import Final, Generic
 
 from backend.chain.nodes.pool_node import Answer, PoolNode
 from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.errors import SendOutcomeUnknown
 from backend.domain.errors import EngineError, Rejected, Unavailable
 
 HEDGE_S: Final = (0.2, 0.5)
@@ -44,11 +46,22 @@ async def ask_nodes(
         await _make_calls(calls, is_enough, is_hedged=is_hedged)
         if calls.answers:
             return calls.answers
-        error = _choose_error(calls.errors)
-        pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
-        if pause_s is None or monotonic() + pause_s > gives_up_at:
+        error = choose_error(calls.errors)
+        pause_s = get_pause(error)
+        if monotonic() + pause_s > gives_up_at:
             raise error
         await asyncio.sleep(pause_s)
+
+
+async def ask_first(
+    nodes: Sequence[PoolNode],
+    call: Callable[[RpcClient], Awaitable[Answer]],
+    *,
+    is_hedged: bool = True,
+) -> tuple[PoolNode, Answer]:
+    """Make a call at the first node that answers; see ``ask_nodes``. Several may answer at once."""
+    answers = await ask_nodes(nodes, call, bool, count=1, is_hedged=is_hedged)
+    return answers[0]
 
 
 async def _make_calls(
@@ -112,13 +125,13 @@ class _NodeCalls(Generic[Answer]):
             task.cancel()
 
 
-def _choose_error(errors: Sequence[EngineError]) -> EngineError:
+def get_pause(error: EngineError) -> float:
+    """After how long a node takes calls again, as far as its error says so; else infinite."""
+    pause_s = error.retry_after_s if isinstance(error, Unavailable | SendOutcomeUnknown) else None
+    return inf if pause_s is None else pause_s
+
+
+def choose_error(errors: Sequence[EngineError]) -> EngineError:
     """The error of the node that can be asked again first; a refusal only if all refuse."""
     temporary = [each for each in errors if not isinstance(each, Rejected)]
-    return min(temporary, key=_get_pause) if temporary else errors[0]
-
-
-def _get_pause(error: EngineError) -> float:
-    """After how long the node takes calls again, as far as it says so."""
-    pause_s = error.retry_after_s if isinstance(error, Unavailable) else None
-    return float("inf") if pause_s is None else pause_s
+    return min(temporary or errors, key=get_pause)

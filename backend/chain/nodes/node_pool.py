@@ -8,17 +8,16 @@ order spends an attempt on a fork. The end of a blockhash counts once two nodes 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from operator import itemgetter
-from types import TracebackType
 from typing import Final, Self
 
 from solders.pubkey import Pubkey
 
 from backend.chain.nodes.evidence import QUORUM, join_statuses, judge_transaction
-from backend.chain.nodes.node_calls import ask_nodes
+from backend.chain.nodes.node_calls import ask_first, ask_nodes
 from backend.chain.nodes.node_monitor import NodeMonitor
 from backend.chain.nodes.pool_node import Answer, Exclusion, PoolNode
 from backend.chain.nodes.send_fanout import SendFanout
@@ -45,7 +44,7 @@ _BLOCKHASH_TRIES: Final = 3
 
 
 class NodePool:
-    """Several nodes as one. An async context manager that owns their clients.
+    """Several nodes as one; ``run`` must be running, which opens their clients.
 
     ``senders`` are nodes that transactions are sent to besides, and that nothing is asked of.
     """
@@ -65,9 +64,10 @@ class NodePool:
         self._fanout = SendFanout()
         self._landed_slot = 0
         """The newest slot in which a transaction is known to have landed."""
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[Self]:
+        """Open the clients and check the nodes, for the duration of the block."""
         async with AsyncExitStack() as stack:
             for node in [*self._nodes, *self._senders]:
                 await stack.enter_async_context(node.client)
@@ -75,31 +75,18 @@ class NodePool:
                 await self._monitor.check()
                 await stack.enter_async_context(run_in_background(self._monitor.run))
             stack.push_async_callback(self._fanout.close)
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
+            yield self
 
     async def get_genesis_hash(self) -> str:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
         return await self._read(lambda client: client.get_genesis_hash())
 
-    async def get_latest_blockhash(
-        self, commitment: Commitment = Commitment.CONFIRMED
-    ) -> Blockhash:
+    async def get_latest_blockhash(self) -> Blockhash:
         """The blockhash to sign with: one that a second node knows, if another can be asked."""
         tried: set[PoolNode] = set()
         for _ in range(_BLOCKHASH_TRIES):
             nodes = [node for node in self._rank() if node not in tried] or self._rank()
-            [(node, blockhash)] = await ask_nodes(
-                nodes, lambda client: client.get_latest_blockhash(commitment), bool, count=1
-            )
+            node, blockhash = await ask_first(nodes, lambda client: client.get_latest_blockhash())
             others = [each for each in nodes if each is not node]
             if not others or await self._is_known(blockhash, by=others):
                 return blockhash
@@ -110,13 +97,11 @@ class NodePool:
     async def _is_known(self, blockhash: Blockhash, by: Sequence[PoolNode]) -> bool:
         """Whether another node knows a blockhash; also if none that has come as far says so."""
         try:
-            [(_, is_known)] = await ask_nodes(
+            _, is_known = await ask_first(
                 by,
                 lambda client: client.is_blockhash_valid(
                     blockhash.hash, min_context_slot=blockhash.slot
                 ),
-                bool,
-                count=1,
             )
         except EngineError:
             return True
@@ -218,19 +203,17 @@ class NodePool:
         self._landed_slot = max(self._landed_slot, *landed, 0)
         return joined
 
-    async def send_transactions(
-        self, wires: Sequence[bytes], *, skip_preflight: bool = True
-    ) -> list[str | EngineError]:
+    async def send_transactions(self, wires: Sequence[bytes]) -> list[str | EngineError]:
         """Send signed transactions to all nodes; the best result of each, once it is known."""
         nodes = [node for node in self._nodes if node.exclusion is not Exclusion.FOREIGN]
         targets = [node for node in [*nodes, *self._senders] if node.breaker.may_probe]
-        return await self._fanout.send(targets or nodes, wires, skip_preflight=skip_preflight)
+        return await self._fanout.send(targets or nodes, wires)
 
     async def _read(
         self, call: Callable[[RpcClient], Awaitable[Answer]], *, is_hedged: bool = True
     ) -> Answer:
-        answers = await ask_nodes(self._rank(), call, bool, count=1, is_hedged=is_hedged)
-        return answers[0][1]
+        _, answer = await ask_first(self._rank(), call, is_hedged=is_hedged)
+        return answer
 
     async def _ask_quorum(
         self,

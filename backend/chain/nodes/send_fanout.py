@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from time import monotonic
 
-from backend.chain.nodes.node_calls import WAIT_S_MAX
+from backend.chain.nodes.node_calls import WAIT_S_MAX, choose_error, get_pause
 from backend.chain.nodes.pool_node import PoolNode
-from backend.chain.rpc.errors import SendOutcomeUnknown
-from backend.domain.errors import EngineError, Rejected
+from backend.domain.errors import EngineError
 
 SendResults = Sequence[str | EngineError]
 
@@ -21,7 +21,7 @@ class SendFanout:
         self._sends: set[asyncio.Task[SendResults]] = set()
 
     async def send(
-        self, nodes: Sequence[PoolNode], wires: Sequence[bytes], *, skip_preflight: bool
+        self, nodes: Sequence[PoolNode], wires: Sequence[bytes]
     ) -> list[str | EngineError]:
         """Send to all; returns once each transaction was taken by one, or all have answered.
 
@@ -29,29 +29,26 @@ class SendFanout:
         limit calls, it waits for the first of them for a short time.
         """
         gives_up_at = monotonic() + WAIT_S_MAX
-        results = await self._send_once(nodes, wires, skip_preflight=skip_preflight)
-        while limited := [n for n, each in enumerate(results) if _get_pause(each) < float("inf")]:
+        results = await self._send_once(nodes, wires)
+        while limited := [n for n, each in enumerate(results) if _get_pause(each) < inf]:
             pause_s = min(_get_pause(results[n]) for n in limited)
             if monotonic() + pause_s > gives_up_at:
                 break
             await asyncio.sleep(pause_s)
-            sent = await self._send_once(
-                nodes, [wires[n] for n in limited], skip_preflight=skip_preflight
-            )
+            sent = await self._send_once(nodes, [wires[n] for n in limited])
             for n, each in zip(limited, sent, strict=True):
                 results[n] = each
         return results
 
     async def _send_once(
-        self, nodes: Sequence[PoolNode], wires: Sequence[bytes], *, skip_preflight: bool
+        self, nodes: Sequence[PoolNode], wires: Sequence[bytes]
     ) -> list[str | EngineError]:
         sends = set[asyncio.Task[SendResults]]()
         for node in nodes:
-            sending = _send(node, wires, skip_preflight=skip_preflight)
-            sends.add(asyncio.create_task(sending))  # noqa: TID251 - see ``close``
+            sending = asyncio.create_task(_send(node, wires))  # noqa: TID251 - see ``close``
+            sending.add_done_callback(self._sends.discard)
+            sends.add(sending)
         self._sends |= sends
-        for each in sends:
-            each.add_done_callback(self._sends.discard)
         waiting, results = sends, list[SendResults]()
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -69,8 +66,8 @@ class SendFanout:
             await asyncio.wait(sends)
 
 
-async def _send(node: PoolNode, wires: Sequence[bytes], *, skip_preflight: bool) -> SendResults:
-    results = await node.client.send_transactions(wires, skip_preflight=skip_preflight)
+async def _send(node: PoolNode, wires: Sequence[bytes]) -> SendResults:
+    results = await node.client.send_transactions(wires)
     errors = [each for each in results if isinstance(each, EngineError)]
     if len(errors) < len(results):
         node.breaker.record_success()
@@ -83,11 +80,9 @@ def _choose_result(results: Sequence[str | EngineError]) -> str | EngineError:
     errors = [each for each in results if isinstance(each, EngineError)]
     if len(errors) < len(results):
         return next(each for each in results if isinstance(each, str))
-    unknown = [each for each in errors if not isinstance(each, Rejected)]
-    return min(unknown, key=_get_pause) if unknown else errors[0]
+    return choose_error(errors)
 
 
 def _get_pause(result: str | EngineError) -> float:
-    """After how long a transaction that no node has taken may be sent again, as far as one says."""
-    pause_s = result.retry_after_s if isinstance(result, SendOutcomeUnknown) else None
-    return float("inf") if pause_s is None else pause_s
+    """After how long a transaction may be sent again, which no node has taken; else infinite."""
+    return inf if isinstance(result, str) else get_pause(result)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.rpc.history import lacks_history
 from backend.chain.rpc.results import (
     ChainTip,
@@ -23,7 +24,6 @@ from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
 from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import SignedTransaction
-from backend.execution.node_client import NodeClient
 from backend.runtime import observe
 
 CACHED_BLOCKS: Final = 100

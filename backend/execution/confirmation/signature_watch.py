@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from backend.chain.nodes.node_client import NodeClient
 from backend.chain.rpc.client import SIGNATURES_MAX
 from backend.chain.rpc.results import LandedTransaction
 from backend.chain.subscriptions.signatures import NodeNotifications, SignatureSubscriptions
@@ -25,7 +26,6 @@ from backend.execution.confirmation.signature_search import (
     read_landed,
     read_result,
 )
-from backend.execution.node_client import NodeClient
 from backend.runtime import observe, observe_node
 from backend.runtime.coalescer import Coalescer
 

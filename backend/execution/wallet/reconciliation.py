@@ -13,7 +13,6 @@ from random import Random
 from typing import Final
 
 from backend.domain.amounts import Token, parse_amount
-from backend.domain.errors import EngineError
 from backend.domain.tokens import SOL, TokenRegistry
 from backend.execution.wallet import observe_wallets
 from backend.execution.wallet.ledger import Reading, WalletLedger
@@ -58,8 +57,6 @@ class Reconciler:
             for ledger in self._ledgers:
                 try:
                     await self._reconcile(ledger)
-                except EngineError as error:
-                    observe_wallets.reconciliation_failed(error)
                 except Exception as error:  # noqa: BLE001 - the next one may succeed
                     observe_wallets.reconciliation_failed(error)
             await asyncio.sleep(self._interval_s * self._random.uniform(0.9, 1.0))
@@ -68,12 +65,12 @@ class Reconciler:
         baseline = await read_baseline(self._pool, ledger.address, self._interval_s / 2)
         if baseline is not None and not baseline.is_due:
             return  # another process has just done so
+        if baseline is None:
+            await self._store(ledger, await ledger.read(()), {}, earlier_slot=-1)
+            return
         earlier: list[Mapping[str, int] | None] = []
         for _ in range(READINGS_MAX):
             reading = await ledger.read(())
-            if baseline is None:
-                await self._store(ledger, reading, {}, earlier_slot=-1)
-                return
             differences = await self._find_differences(ledger, baseline, reading)
             earlier.append(differences)
             is_same = earlier[-READINGS:] == [differences] * READINGS

@@ -135,12 +135,12 @@ class BlockProducer:
         price = chain.inclusion_prices.get_price(slot)
         if not price:
             return batch
-        included = [each for each in batch if each.compute_unit_price >= price]
+        included = []
         next_at = chain.clock.next_slot_time(chain.clock.time())
         for transaction in batch:
             if transaction.compute_unit_price >= price:
-                continue
-            if chain.clock.is_blockhash_valid(transaction.blockhash, slot):
+                included.append(transaction)
+            elif chain.clock.is_blockhash_valid(transaction.blockhash, slot):
                 self.mempool.add(transaction, next_at)
         return included
 

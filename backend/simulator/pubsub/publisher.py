@@ -18,10 +18,7 @@ from backend.chain.wire import Commitment
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.fault_registry import FaultRegistry
-from backend.simulator.faults import (
-    FalseNotification,
-    VenueOutage,
-)
+from backend.simulator.faults import FalseNotification, VenueOutage
 from backend.simulator.methods.params import INTERNAL_ERROR, Params, RpcError
 from backend.simulator.pubsub.subscription import (
     RECEIVED,

@@ -6,11 +6,12 @@ A figure's name contains its unit: ``post_p99_ms``, ``orders_per_s``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
 from statistics import median
 from typing import Final, NamedTuple
 
 import orjson
+
+from backend.trials.percentile import percentile
 
 Figures = Mapping[str, float]
 
@@ -32,13 +33,6 @@ class Spread(NamedTuple):
     median: float
     least: float
     most: float
-
-
-def percentile(samples: Sequence[float], share: float) -> float:
-    """Return the smallest sample that at least ``share`` (0 to 1) of the samples do not exceed."""
-    assert samples
-    assert 0 <= share <= 1
-    return sorted(samples)[max(0, ceil(share * len(samples)) - 1)]
 
 
 def summarize_delays(name: str, samples_s: Sequence[float]) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +21,7 @@ from backend.trials.deployments.cell_run import CellResult, CellRunner, LiveWall
 from backend.trials.deployments.cells import Cell
 from backend.trials.deployments.report import MatrixReport
 from backend.trials.deployments.servers import Servers
+from backend.trials.keypair_file import write_keypair
 
 CONFIRMED_SLOTS: Final = 1
 FINALIZED_SLOTS: Final = 3
@@ -99,8 +99,7 @@ async def _create_wallet(data_dir: Path, chain_url: str) -> LiveWallet:
     """Create the wallet of the nodes that are taken for real ones, and fund it."""
     keypair = Keypair()
     path = data_dir / "wallet.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(list(bytes(keypair))))
+    write_keypair(path, keypair)
     async with aiohttp.ClientSession(chain_url) as session:
         for token, amount in FUNDS.items():
             body = {"owner": str(keypair.pubkey()), "token": token, "amount": amount}

@@ -13,6 +13,7 @@ from rich.table import Table
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.nodes.run import NodesResult, run_orders
 from backend.trials.nodes.system import NODES
+from backend.trials.percentile import percentile
 
 VIOLATIONS_SHOWN = 20
 
@@ -71,6 +72,4 @@ def _print_report(results: Mapping[str, NodesResult]) -> None:
 
 def _format_quantiles(seconds: Sequence[float]) -> list[str]:
     """The median and the 99th percentile, in milliseconds."""
-    ranked = sorted(seconds) or [0.0]
-    places = (min(int(share * len(ranked)), len(ranked) - 1) for share in (0.5, 0.99))
-    return [f"{1_000 * ranked[place]:.0f}" for place in places]
+    return [f"{1_000 * percentile(seconds or [0.0], share):.0f}" for share in (0.5, 0.99)]

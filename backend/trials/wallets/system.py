@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 from solders.keypair import Keypair
 
+from backend.api.server.listener import choose_free_port
 from backend.domain.errors import Transient
+from backend.domain.lifecycle import Status
+from backend.trials.audit.evidence import fetch_ledger
 from backend.trials.data_dir import create_trial_directory
+from backend.trials.keypair_file import write_keypair
 from backend.trials.whole_engine import run_whole_engine
 
-ENDS: Final = ("confirmed", "failed", "cancelled", "expired")
 POLL_S: Final = 0.2
 BATCH: Final = 1_000
 
@@ -60,7 +59,7 @@ class WalletEngine(NamedTuple):
                 while True:
                     async with self.api.get("/api/stats") as response:
                         counts = (await response.json())["byStatus"]
-                    if sum(counts.get(end, 0) for end in ENDS) >= count:
+                    if sum(n for name, n in counts.items() if Status(name).is_final) >= count:
                         return
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
@@ -75,23 +74,14 @@ class WalletEngine(NamedTuple):
             async with self.api.get("/api/orders", params=query) as response:
                 page = await response.json()
             orders += page["orders"]
-            if page.get("cursor") is None:
+            if page["next"] is None:
                 return orders
-            query["cursor"] = page["cursor"]
+            query["cursor"] = page["next"]
 
     async def count_transactions(self) -> Counter[str]:
         """The transactions in the node's ledger: those that ``landed`` and that ``reverted``."""
-        counts: Counter[str] = Counter()
-        after = 0
-        while True:
-            async with self.node.get(f"/control/ledger?after={after}&limit=10000") as response:
-                page = await response.json()
-            if not page["transactions"]:
-                return counts
-            counts.update(
-                "landed" if each["err"] is None else "reverted" for each in page["transactions"]
-            )
-            after = page["next"]
+        entries, _ = await fetch_ledger(self.node, "", 0)
+        return Counter("landed" if each["err"] is None else "reverted" for each in entries)
 
     async def _control(self, name: str, body: Json) -> None:
         async with self.node.post(f"/control/{name}", json=body) as response:
@@ -116,8 +106,10 @@ async def run_wallet_engine(
     with create_trial_directory("wallets") as directory:
         directory.is_disposable = True
         keypairs = [Keypair() for _ in range(wallets)]
-        files = [_write_keypair(directory.path, each) for each in keypairs]
-        chain_port = _choose_port()
+        files = [directory.path / f"wallet-{number}.json" for number in range(wallets)]
+        for keypair, file in zip(keypairs, files, strict=True):
+            write_keypair(file, keypair)
+        chain_port = choose_free_port("127.0.0.1")
         layout = {
             "workers": workers,
             "chain_port": chain_port,
@@ -132,17 +124,3 @@ async def run_wallet_engine(
             aiohttp.ClientSession(f"http://127.0.0.1:{chain_port}") as node,
         ):
             yield WalletEngine(api, node, [str(each.pubkey()) for each in keypairs])
-
-
-def _write_keypair(directory: Path, keypair: Keypair) -> Path:
-    path = directory / f"wallet-{keypair.pubkey()}.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(list(bytes(keypair)), file)
-    return path
-
-
-def _choose_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
