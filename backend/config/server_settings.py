@@ -98,6 +98,12 @@ class ServerSettings(BaseSettings):
     sol_price: int = Field(
         100, ge=1, le=1_000_000, description="Initial price of SOL in USDC on the simulated node."
     )
+    require_durable_database: bool = Field(
+        default=False,
+        description="`1`: no process starts on a PostgreSQL that may lose what it has answered"
+        " (`fsync`, `full_page_writes` or `synchronous_commit` is off). Else it is a warning: after"
+        " such a loss an order could be executed again.",
+    )
     live: bool = Field(
         default=False, description="Must be `1` to use a node other than the simulated one."
     )

@@ -24,7 +24,7 @@ from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
 from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
-from backend.domain.errors import Transient
+from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
 from backend.engine.nodes import open_node
 from backend.engine.router import build_router, read_pool_preferences
@@ -35,7 +35,7 @@ from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
 from backend.routing.router import Router
-from backend.runtime import observe_queue
+from backend.runtime import observe_database, observe_queue
 from backend.runtime.background import run_in_background
 from backend.runtime.commit_notifications import CommitNotifier, channel_name
 from backend.runtime.redis.client import check_redis, open_redis
@@ -44,6 +44,7 @@ from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
+from backend.store.verification.durability import read_durability
 from backend.venues import DEFAULT_VENUES, VENUES
 from backend.venues.venue import Venue
 
@@ -95,6 +96,7 @@ async def open_shared_services(
         redis = await _open_redis(stack, redis_address)
         open_database = partial(_open_database, stack, settings, database_url)
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
+        await _check_durability(pool, is_required=settings.require_durable_database)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
@@ -153,6 +155,25 @@ async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) ->
     return await stack.enter_async_context(
         open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
     )
+
+
+async def _check_durability(pool: DatabasePool, *, is_required: bool) -> None:
+    """Report what the server keeps of a commit. Raises ``Rejected`` if that is not what it must be.
+
+    A server that is away is asked with the first statement that needs it.
+    """
+    try:
+        durability = await read_durability(pool)
+    except Transient:
+        return
+    faults = durability.list_faults()
+    if faults and is_required:
+        raise Rejected(
+            "database_not_durable",
+            f"PostgreSQL at {pool.address} may lose what it has answered: {'; '.join(faults)}"
+            " (ORDER_ENGINE_REQUIRE_DURABLE_DATABASE)",
+        )
+    observe_database.durability_found(durability.describe(), is_safe=not faults)
 
 
 def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool]:

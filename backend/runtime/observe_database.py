@@ -86,3 +86,11 @@ def feed_lag_measured(seconds: float) -> None:
 def feed_delayed(seconds: float, **holder: object) -> None:
     """The feed waits long for one transaction."""
     _log.warning("the stream waits for an open transaction", age_s=round(seconds, 1), **holder)
+
+
+def durability_found(description: str, *, is_safe: bool) -> None:
+    """What the server keeps of a commit is known, at the start of a process."""
+    if is_safe:
+        _log.info("database durability", found=description)
+    else:
+        _log.warning("database may lose commits", found=description)

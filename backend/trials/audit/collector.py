@@ -26,6 +26,7 @@ from backend.trials.audit.evidence import (
     parse_swaps,
 )
 from backend.trials.audit.records import Evidence, OrderTransition, Violation, ViolationKind
+from backend.trials.audit.verification import fetch_faults
 
 POLL_S: Final = 0.05
 EVENTS_TIMEOUT_S: Final = 10.0
@@ -140,6 +141,7 @@ class EvidenceCollector:
             slices=snapshot.slices,
             guards=snapshot.guards,
             launched=launched,
+            faults=await fetch_faults(where.database_url, where.chain_url, [*snapshot.rows]),
         )
 
     async def _replay_stream(self, mark: EvidenceMark, events: int) -> list[OrderTransition]:

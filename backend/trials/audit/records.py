@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from backend.domain.lifecycle import Status
 from backend.domain.waiting.guards import Guards
+from backend.store.verification import VerificationFault
 
 
 class ViolationKind(StrEnum):
@@ -195,7 +196,8 @@ class Evidence:
     amounts out, because the node told them. ``cancels``: what clients cancelled. ``releases``: of
     orders that waited for a price, in the order of time for each. ``slices``: those that were
     placed, in the order of time for each parent. ``guards``: those of each sniper order.
-    ``launched``: the pools that the node launched, by address.
+    ``launched``: the pools that the node launched, by address. ``faults``: what the verification
+    of rows, events and signatures finds.
     """
 
     accepted: Mapping[str, frozenset[str]]
@@ -212,6 +214,7 @@ class Evidence:
     slices: Sequence[SlicePlacing] = ()
     guards: Mapping[str, Guards] = field(default_factory=dict)
     launched: Mapping[str, LaunchedPoolTraits] = field(default_factory=dict)
+    faults: Sequence[VerificationFault] = ()
 
     @cached_property
     def transitions_by_order(self) -> Mapping[str, Sequence[OrderTransition]]:

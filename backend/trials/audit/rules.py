@@ -52,6 +52,7 @@ def audit(evidence: Evidence) -> list[Violation]:
         find_late_submissions,
         find_broken_groups,
         find_wrong_children,
+        find_verification_faults,
     )
     return [violation for rule in rules for violation in rule(evidence)]
 
@@ -194,6 +195,13 @@ def find_wrong_balances(evidence: Evidence) -> Iterator[Violation]:
             change = evidence.balance_changes.get(mint, 0)
             message = f"{mint}: the wallet changed by {change:+}, its orders by {expected[mint]:+}"
             yield Violation(ViolationKind.WRONG, message)
+
+
+def find_verification_faults(evidence: Evidence) -> Iterator[Violation]:
+    """Find what ``order-engine verify`` reports of the orders."""
+    for fault in evidence.faults:
+        message = f"verify: order {fault.order_id} {fault.reason} ({fault.rule})"
+        yield Violation(ViolationKind.WRONG, message)
 
 
 def _is_execution(swap: ExecutedSwap, row: OrderRow) -> bool:

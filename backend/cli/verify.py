@@ -1,0 +1,169 @@
+"""``order-engine verify``: whether what is stored of all orders is as the engine promises."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import Final, NamedTuple
+
+import click
+import orjson
+
+from backend.cli.database_errors import report_database_errors
+from backend.cli.process import load_settings, report_user_errors
+from backend.config import Settings
+from backend.config.node_urls import parse_node_urls
+from backend.engine.nodes import open_node
+from backend.engine.verification import Verification, VerificationReport
+from backend.store.connection import Pooling
+from backend.store.database import open_pool
+from backend.store.feed import Feed
+from backend.store.verification import JournalVerifier
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DAYS_MAX: Final = 36_600
+_CONNECTIONS: Final = 1
+_SHOWN_MAX: Final = 20
+
+
+class _Duration(click.ParamType[timedelta]):
+    """A time such as ``90s``, ``10m``, ``2h`` or ``1d``."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        text = str(value)
+        number, unit = text[:-1], _UNITS.get(text[-1:])
+        if unit is None or not (number.isascii() and number.isdigit() and len(number) < 10):
+            self.fail(f"{text!r} is no time such as 90s, 10m, 2h or 1d", param, ctx)
+        seconds = int(number) * unit
+        if not 0 < seconds <= _DAYS_MAX * _UNITS["d"]:
+            self.fail(f"{text!r} is not between 1 s and {_DAYS_MAX} d", param, ctx)
+        return timedelta(seconds=seconds)
+
+
+class _Options(NamedTuple):
+    since: timedelta | None
+    every: timedelta | None
+    has_chain: bool
+    stuck_after: timedelta
+    is_json: bool
+
+
+@click.command()
+@click.option("--since", type=_Duration(), help="Only orders with events in this last time.")
+@click.option("--every", type=_Duration(), help="Go on, each time with what has changed.")
+@click.option("--chain", "has_chain", is_flag=True, help="Ask the node for every signature too.")
+@click.option(
+    "--stuck-after",
+    type=_Duration(),
+    default="5m",
+    show_default=True,
+    help="How long an order that no worker executes may stay as it is.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print each report as a line of JSON.")
+def verify(
+    since: timedelta | None,
+    every: timedelta | None,
+    has_chain: bool,
+    stuck_after: timedelta,
+    is_json: bool,
+) -> None:
+    """Check what is stored of all orders against what the engine promises.
+
+    It changes nothing. Each order has its events from 1 on without a gap, each follows from the one before by the
+    lifecycle, the row is as its last event says, and so are signature and amount; an attempt is
+    submitted once, nothing below its minimum or after its expiry; of an OCO at most one is
+    executed, slices add up, brackets are whole, and nothing is stuck. With --chain, of an order's
+    signatures that one has succeeded which the order says, and of one that failed none.
+
+    Reads DATABASE_URL, and SOLANA_RPC_URL with --chain. Exits with 1 if it has found a fault.
+    """
+    settings = load_settings()
+    if settings.database_url is None:
+        raise click.ClickException("DATABASE_URL must be set: the database to verify")
+    if has_chain and not settings.solana_rpc_url:
+        raise click.ClickException("--chain: SOLANA_RPC_URL must be set")
+    options = _Options(since, every, has_chain, stuck_after, is_json)
+    with report_database_errors(), report_user_errors():
+        found = asyncio.run(_run(settings, settings.database_url, options))
+    if found:
+        sys.exit(1)
+
+
+async def _run(settings: Settings, database_url: str, options: _Options) -> int:
+    """Verify once, or until interrupted; returns how many faults were found."""
+    found = 0
+    async with _open(settings, database_url, options) as verification:
+        since = options.since
+        started_s = monotonic()
+        report, position = (
+            await verification.verify_all()
+            if since is None
+            else await verification.verify_since(since)
+        )
+        while True:
+            _print(report, monotonic() - started_s, options)
+            found += report.counts.total()
+            if options.every is None:
+                return found
+            await asyncio.sleep(options.every.total_seconds())
+            started_s = monotonic()
+            report, position = await verification.verify_since(position)
+
+
+@asynccontextmanager
+async def _open(
+    settings: Settings, database_url: str, options: _Options
+) -> AsyncIterator[Verification]:
+    async with AsyncExitStack() as stack:
+        pooling = Pooling(settings.database_pooler)
+        pool = await stack.enter_async_context(
+            open_pool(database_url, connections_max=_CONNECTIONS, pooling=pooling)
+        )
+        node = None
+        if options.has_chain:
+            urls = parse_node_urls(settings.solana_rpc_url or "")
+            node = await stack.enter_async_context(open_node(settings, urls))
+        yield Verification(
+            JournalVerifier(pool), Feed(pool), stuck_after=options.stuck_after, node=node
+        )
+
+
+def _print(report: VerificationReport, took_s: float, options: _Options) -> None:
+    if options.is_json:
+        click.echo(_encode(report, took_s))
+        return
+    asked = f", {report.signatures:,} signatures" if options.has_chain else ""
+    unknown = f" ({report.unknown_signatures:,} unknown to the node)" if options.has_chain else ""
+    total = report.counts.total()
+    click.echo(f"{report.orders:,} orders{asked}{unknown} in {took_s:.1f} s: {total:,} faults")
+    for rule, count in sorted(report.counts.items()):
+        click.echo(f"  {rule:<16}{count:>8,}")
+    for fault in report.faults[:_SHOWN_MAX]:
+        click.echo(f"  order {fault.order_id} {fault.reason}")
+    if total > _SHOWN_MAX:
+        click.echo(f"  and {total - _SHOWN_MAX:,} more (--json lists up to 1,000)")
+
+
+def _encode(report: VerificationReport, took_s: float) -> str:
+    body = {
+        "orders": report.orders,
+        "signatures": report.signatures,
+        "unknownSignatures": report.unknown_signatures,
+        "seconds": round(took_s, 3),
+        "counts": dict(report.counts),
+        "faults": [
+            {"orderId": str(each.order_id), "rule": each.rule, "reason": each.reason}
+            for each in report.faults
+        ],
+    }
+    return orjson.dumps(body).decode()
