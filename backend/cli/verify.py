@@ -79,11 +79,12 @@ def verify(
 ) -> None:
     """Check what is stored of all orders against what the engine promises.
 
-    It changes nothing. Each order has its events from 1 on without a gap, each follows from the one before by the
-    lifecycle, the row is as its last event says, and so are signature and amount; an attempt is
-    submitted once, nothing below its minimum or after its expiry; of an OCO at most one is
-    executed, slices add up, brackets are whole, and nothing is stuck. With --chain, of an order's
-    signatures that one has succeeded which the order says, and of one that failed none.
+    It changes nothing. Each order has its events from 1 on without a gap, each follows from the
+    one before by the lifecycle, the row is as its last event says, and so are signature and
+    amount; an attempt is submitted once, nothing below its minimum or after its expiry; of an OCO
+    at most one is executed, slices add up, brackets are whole, and nothing is stuck. With
+    --chain, of an order's signatures that one has succeeded which the order says, and of one that
+    failed none.
 
     Reads DATABASE_URL, and SOLANA_RPC_URL with --chain. Exits with 1 if it has found a fault.
     """
