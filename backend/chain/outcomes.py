@@ -20,7 +20,6 @@ from backend.chain.rpc.results import Json, LandedTransaction
 from backend.domain.amounts import format_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
 from backend.domain.tokens import SOL
-from backend.venues import VENUES
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_ACCOUNT_RENT, TOKEN_PROGRAMS
 from backend.venues.venue import Venue
 
@@ -30,6 +29,8 @@ _SOL_SHORTAGE_LOG: Final = re.compile(r"Transfer: insufficient lamports (\d+), n
 """What the system program logs of the account that pays, whether for a transfer or for rent."""
 
 _FUNDS_CODE: Final = INSUFFICIENT_FUNDS
+PROGRAM_ERROR_CODE: Final = "program_error"
+"""The code of an error of a program that is none of the exchanges'."""
 _REJECTED_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "InsufficientFundsForFee": (_FUNDS_CODE, "the wallet holds too little SOL for the network fee"),
     "InsufficientFundsForRent": (_FUNDS_CODE, "an account would be left with less SOL than rent"),
@@ -126,10 +127,8 @@ def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey, owner_addr
     return change + (landed.fee_lamports if index == 0 else 0)
 
 
-def classify_onchain_error(
-    err: Json, logs: Sequence[str], venues: Iterable[Venue] = VENUES
-) -> EngineError:
-    """Classify the error of a landed or simulated transaction.
+def classify_onchain_error(err: Json, logs: Sequence[str], venues: Iterable[Venue]) -> EngineError:
+    """Classify the error of a landed or simulated transaction; ``venues`` are the exchanges'.
 
     ``Transient``: this transaction failed for good, a new one may succeed. ``Rejected``: none will.
     """
@@ -174,7 +173,7 @@ def _classify_custom_error(code: int, logs: Sequence[str], venues: Iterable[Venu
     for venue in venues:
         if venue.program == program:
             return venue.classify_error(code, logs)
-    return Rejected("program_error", f"the program {program} failed with {code}")
+    return Rejected(PROGRAM_ERROR_CODE, f"the program {program} failed with {code}")
 
 
 def _describe_sol_shortage(logs: Sequence[str]) -> str:

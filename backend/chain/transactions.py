@@ -10,7 +10,7 @@ and the same transaction, and a single swap would count for both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
@@ -36,7 +36,6 @@ from backend.chain.token_accounts import (
 from backend.chain.wallet import Wallet
 from backend.domain.errors import Rejected
 from backend.domain.orders import SignedTransaction
-from backend.venues import CLMM, DLMM, VENUES
 from backend.venues.spl import (
     ATA_PROGRAM,
     MEMO_PROGRAM,
@@ -59,10 +58,8 @@ _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
     SYSTEM_PROGRAM,
     ATA_PROGRAM,
     MEMO_PROGRAM,
-    *(venue.program for venue in VENUES),
 }
-"""The only programs that a signed transaction may call."""
-_ARRAY_PROGRAMS: Final = frozenset({CLMM.program, DLMM.program})
+"""The only programs that a signed transaction may call besides those of its pools."""
 _V0_PREFIX: Final = b"\x80"
 _SIGNATURE_COUNT: Final = b"\x01"
 _NO_SIGNATURE: Final = bytes(64)
@@ -174,7 +171,7 @@ def build_swap(
     assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
     instructions = _build_instructions(swap, owner, budget)
     message = compile_message(owner, instructions, recent.hash, tables)
-    _check_programs(message)
+    _check_programs(message, {leg.pool.program for leg in swap.legs})
     if excess := find_excess(message):
         raise Rejected("transaction_too_large", excess)
     return UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
@@ -218,11 +215,12 @@ def _compile_swap(
     return compile_message(_SOME_OWNER, instructions, Hash.default(), tables)
 
 
-def _check_programs(message: MessageV0) -> None:
+def _check_programs(message: MessageV0, pool_programs: Set[Pubkey]) -> None:
     # The index of a program in a lookup table would be beyond the keys: such a message is refused.
     keys = message.account_keys
     called = {keys[instruction.program_id_index] for instruction in message.instructions}
-    assert called <= _ALLOWED_PROGRAMS, f"refusing to sign a call of {called - _ALLOWED_PROGRAMS}"
+    refused = called - _ALLOWED_PROGRAMS - pool_programs
+    assert not refused, f"refusing to sign a call of {refused}"
 
 
 def _build_instructions(
@@ -248,7 +246,7 @@ def _build_instructions(
         mint_in, mint_out = swap.get_mints(leg)
         trader = SwapAccounts(owner, accounts[mint_in], accounts[mint_out])
         swaps.append(leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out))
-    unit_limit = _compute_unit_limit(swaps, budget)
+    unit_limit = _compute_unit_limit(swap.legs, budget)
     return [
         *_build_budget_instructions(unit_limit, budget.get_price(unit_limit)),
         memo,
@@ -258,10 +256,10 @@ def _build_instructions(
     ]
 
 
-def _compute_unit_limit(swaps: Sequence[Instruction], budget: ComputeBudget) -> int:
+def _compute_unit_limit(legs: Sequence[SwapLeg], budget: ComputeBudget) -> int:
     """The limit of the budget is that of one swap that reads no arrays of ticks or bins."""
-    arrays = sum(swap.program_id in _ARRAY_PROGRAMS for swap in swaps)
-    return budget.unit_limit + (len(swaps) - 1) * LEG_COMPUTE_UNITS + arrays * _ARRAYS_COMPUTE_UNITS
+    arrays = sum(not leg.pool.is_single_curve for leg in legs)
+    return budget.unit_limit + (len(legs) - 1) * LEG_COMPUTE_UNITS + arrays * _ARRAYS_COMPUTE_UNITS
 
 
 @lru_cache(16)

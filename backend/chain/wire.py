@@ -17,10 +17,15 @@ SIMULATED_GENESIS_HASH: Final = str(Hash(sha256(b"order-engine simulated chain")
 PAPER_WALLET_SEED: Final = sha256(b"order-engine paper wallet").digest()
 """The seed of the wallet that the simulated node funds. It is public: play money only."""
 
+MAINNET_GENESIS_HASH: Final = "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"
+DEVNET_GENESIS_HASH: Final = "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG"
+TESTNET_GENESIS_HASH: Final = "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY"
+UNKNOWN_CLUSTER: Final = "unknown"
 CLUSTERS: Final = {
     SIMULATED_GENESIS_HASH: "simulated",
-    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet-beta",
-    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
+    MAINNET_GENESIS_HASH: "mainnet-beta",
+    DEVNET_GENESIS_HASH: "devnet",
+    TESTNET_GENESIS_HASH: "testnet",
 }
 
 
@@ -34,4 +39,4 @@ class Commitment(StrEnum):
 
 def get_cluster_name(genesis_hash: str) -> str:
     """The name of the cluster with this genesis hash; ``unknown`` for any other."""
-    return CLUSTERS.get(genesis_hash, "unknown")
+    return CLUSTERS.get(genesis_hash, UNKNOWN_CLUSTER)

@@ -19,6 +19,7 @@ from backend.cli.process import (
 from backend.embedded.data_dir import default_data_dir
 from backend.simulator.options import (
     DEPTHS_USD,
+    DRESS_NAMES,
     NODE_PORT_STEP,
     NODES_MAX,
     POOL_SETS,
@@ -51,7 +52,14 @@ from backend.simulator.server import serve
     default=1,
     help=f"Nodes that serve the chain, {NODE_PORT_STEP} ports apart; each has faults of its own.",
 )
+@click.option(
+    "--dress",
+    type=click.Choice(DRESS_NAMES),
+    default=DRESS_NAMES[0],
+    help="The cluster that it looks like: its genesis hash, its addresses of programs.",
+)
 def chain(
+    *,
     chain_port: int | None,
     host: str | None,
     data_dir: Path | None,
@@ -60,6 +68,7 @@ def chain(
     pools: str,
     depth_usd: int,
     nodes: int,
+    dress: str,
 ) -> None:
     """Simulate a Solana node."""
     settings = load_settings(
@@ -72,6 +81,7 @@ def chain(
         pools=pools,
         depth_usd=depth_usd,
         nodes=nodes,
+        dress=dress,
     )
     folder = (settings.data_dir or default_data_dir()) / "chain"
 

@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
+from backend.config.cluster_settings import ClusterSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.fee_settings import FeeSettings
 from backend.config.node_settings import NodeSettings
@@ -50,6 +51,7 @@ class ConfigurationError(Exception):
 
 class Settings(
     ApiSettings,
+    ClusterSettings,
     ExecutionSettings,
     FeeSettings,
     NodeSettings,

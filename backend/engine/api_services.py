@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -18,6 +18,7 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.cluster import Cluster, ProgramProbe
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallet_funds import build_holdings
 from backend.engine.withdrawals import build_withdrawals
@@ -40,7 +41,6 @@ from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
 from backend.store.withdrawals.cancellations import Cancellations
 from backend.triggers.offers.recent_markets import RecentMarkets
-from backend.venues import DEFAULT_VENUES
 
 
 def new_id() -> UUID:
@@ -53,6 +53,14 @@ def now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the only wall clock, injected elsewhere
 
 
+class NodeProbes(NamedTuple):
+    """What a node can do, and has, asked for ``/readyz``."""
+
+    history: HistoryProbe
+    listing: ListingProbe
+    programs: ProgramProbe
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """The services of an API process."""
@@ -61,6 +69,7 @@ class ApiServices:
     tokens: TokenRegistry
     redis: Redis
     rpc: SolanaNode
+    cluster: Cluster
     router: Router
     mints: Mints
     intake: Intake
@@ -86,8 +95,7 @@ class ApiServices:
     journal_id: UUID
     cursor_key: bytes
     jobs: JobQueue
-    history: HistoryProbe
-    listing: ListingProbe
+    probes: NodeProbes
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -111,6 +119,7 @@ async def open_api_services(
                 tokens=shared.tokens,
                 redis=shared.redis,
                 rpc=shared.rpc,
+                cluster=shared.cluster,
                 router=shared.router,
                 mints=shared.launches.mints,
                 intake=intake,
@@ -131,8 +140,7 @@ async def open_api_services(
                 journal_id=shared.journal_id,
                 cursor_key=await _read_cursor_key(shared, stop),
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
-                history=HistoryProbe(shared.rpc),
-                listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),
+                probes=_build_probes(shared),
                 new_id=new_id,
                 now=now,
             )
@@ -142,6 +150,12 @@ async def open_api_services(
 async def _read_cursor_key(shared: SharedServices, stop: asyncio.Event | None) -> bytes:
     read = shared.feed.read_cursor_key
     return await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
+
+
+def _build_probes(shared: SharedServices) -> NodeProbes:
+    node, cluster = shared.rpc, shared.cluster
+    listing = ListingProbe(cluster.venues.default[0], node)
+    return NodeProbes(HistoryProbe(node), listing, ProgramProbe(cluster, node))
 
 
 def _build_intake(settings: Settings, shared: SharedServices) -> Intake:

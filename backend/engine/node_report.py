@@ -10,9 +10,9 @@ from backend.chain.wire import Commitment, get_cluster_name
 from backend.config import Settings
 from backend.config.node_urls import name_nodes, parse_node_urls
 from backend.domain.errors import EngineError
+from backend.engine.cluster import build_cluster, describe_cluster
 from backend.engine.nodes import build_rpc_client
 from backend.routing.pool_finder import ListingProbe
-from backend.venues import DEFAULT_VENUES
 
 UNREACHABLE: Final = "node cannot be reached"
 """The name of the only row of such a node."""
@@ -37,19 +37,22 @@ async def diagnose_node(settings: Settings, url: str) -> list[tuple[str, str]]:
     """Return rows of name and finding of the node at ``url``; never raises ``EngineError``."""
     async with build_rpc_client(settings, url) as rpc:
         try:
-            chain = await _describe_chain(rpc)
+            genesis_hash = await rpc.get_genesis_hash()
+            chain = await _describe_chain(rpc, genesis_hash)
+            venues = build_cluster(settings, get_cluster_name(genesis_hash)).venues
         except EngineError as error:
             return [(UNREACHABLE, error.reason)]
-        reason = await ListingProbe(DEFAULT_VENUES[0], rpc).check()
+        reason = await ListingProbe(venues.default[0], rpc).check()
         return [
             ("node", chain),
             ("node keeps history", await _describe_history(rpc)),
             ("node lists pools", f"{_NO_LISTING} ({reason})" if reason else "yes"),
+            *await describe_cluster(settings, genesis_hash, rpc),
         ]
 
 
-async def _describe_chain(rpc: RpcClient) -> str:
-    name = get_cluster_name(await rpc.get_genesis_hash())
+async def _describe_chain(rpc: RpcClient, genesis_hash: str) -> str:
+    name = get_cluster_name(genesis_hash)
     tip = await rpc.get_epoch_info(Commitment.CONFIRMED)
     return f"of the cluster {name}, at slot {tip.slot:,}"
 

@@ -22,7 +22,7 @@ from backend.routing.pool_registry import PoolPreferences, PoolRegistry
 from backend.routing.router import Router
 from backend.routing.splitter import Splitter
 from backend.routing.subscribed_pools import SubscribedPools
-from backend.venues import DEFAULT_VENUES, VENUES
+from backend.venues import Venues
 
 _FIELDS: Final = ("pin", "exclude")
 
@@ -48,6 +48,7 @@ class LaunchPools(Protocol):
 
 def build_router(
     settings: Settings,
+    venues: Venues,
     reader: AccountReader,
     subscriptions: NodeSubscriptions | None,
     finder: PoolFinder,
@@ -60,7 +61,7 @@ def build_router(
         subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
     registry = PoolRegistry(
         finder,
-        DEFAULT_VENUES,
+        venues.default,
         preferences=launches.preferences,
         interval_s=settings.pool_search_s,
     )
@@ -69,14 +70,8 @@ def build_router(
         unit_price=settings.priority_fee_microlamports,
         tables=tables,
     )
-    listed = TokenRegistry()
-    hops = HopPreferences(
-        [listed.find(symbol, "hop_tokens") for symbol in settings.hop_tokens],
-        settings.route_hops_max,
-        settings.hop_impact_min_bps,
-    )
     return Router(
-        VENUES,
+        venues.all,
         reader,
         timeout_s=settings.quote_timeout_s,
         age_max_s=settings.quote_age_s,
@@ -85,8 +80,18 @@ def build_router(
         subscribed=subscribed,
         launches=LaunchRouter(launches.finder, launches.reader),
         splitter=splitter,
-        hops=HopRouter(hops, splitter),
+        hops=_build_hops(settings, splitter),
     )
+
+
+def _build_hops(settings: Settings, splitter: Splitter) -> HopRouter:
+    listed = TokenRegistry()
+    hops = HopPreferences(
+        [listed.find(symbol, "hop_tokens") for symbol in settings.hop_tokens],
+        settings.route_hops_max,
+        settings.hop_impact_min_bps,
+    )
+    return HopRouter(hops, splitter)
 
 
 def read_pool_preferences(settings: Settings) -> PoolPreferences:

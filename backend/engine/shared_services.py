@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import NamedTuple
 from uuid import UUID
@@ -26,6 +25,7 @@ from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.cluster import Cluster, open_cluster
 from backend.engine.nodes import open_node
 from backend.engine.router import build_router, read_pool_preferences
 from backend.execution.wallet.balances import WalletBalances
@@ -45,7 +45,6 @@ from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
 from backend.store.verification.durability import read_durability
-from backend.venues import DEFAULT_VENUES, VENUES
 from backend.venues.venue import Venue
 
 DATABASE_CONNECTIONS_MAX = 10
@@ -70,6 +69,7 @@ class SharedServices:
     pool: DatabasePool
     redis: Redis
     rpc: SolanaNode
+    cluster: Cluster
     subscriptions: NodeSubscriptions | None
     launches: LaunchServices
     tables: LookupTables
@@ -94,28 +94,28 @@ async def open_shared_services(
     rpc_urls = parse_node_urls(_require_url(settings.solana_rpc_url, "SOLANA_RPC_URL"))
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
-        open_database = partial(_open_database, stack, settings, database_url)
-        pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
-        await _check_durability(pool, is_required=settings.require_durable_database)
+        pool = await _open_database(stack, settings, database_url, stop)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
-        balances = WalletBalances(rpc)
+        cluster = await open_cluster(settings, rpc, stop)
+        balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
-        launches = _build_launches(settings, pool, rpc)
-        tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
-        finder = _build_finder(VENUES, pool, rpc, launches.preferences)
-        router = build_router(settings, balances, subscriptions, finder, launches, tables)
-        feed = Feed(pool)
+        launches = _build_launches(settings, pool, rpc, cluster.venues.default)
+        finder = _build_finder(cluster.venues.all, pool, rpc, launches.preferences)
+        router = build_router(
+            settings, cluster.venues, balances, subscriptions, finder, launches, tables
+        )
+        feed, broker = Feed(pool), await _open_broker(stack, redis_address)
         journal_id = await _read_journal_id(feed, stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
-        broker = await _open_broker(stack, redis_address)
-        runs = (tables.run, router.run, notifier.run, broker.run)
-        await stack.enter_async_context(run_in_background(*runs))
+        runs = run_in_background(tables.run, router.run, notifier.run, broker.run)
+        await stack.enter_async_context(runs)
         yield SharedServices(
             settings,
             launches.tokens,
             pool,
             redis,
             rpc,
+            cluster,
             subscriptions,
             launches,
             tables,
@@ -150,11 +150,23 @@ def _name_consumer() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) -> DatabasePool:
+async def _open_database(
+    stack: AsyncExitStack, settings: Settings, url: str, stop: asyncio.Event | None
+) -> DatabasePool:
     pooling = Pooling(settings.database_pooler)
-    return await stack.enter_async_context(
-        open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
-    )
+
+    async def connect() -> DatabasePool:
+        return await stack.enter_async_context(
+            open_pool(url, connections_max=DATABASE_CONNECTIONS_MAX, pooling=pooling)
+        )
+
+    pool = await wait_for_server("PostgreSQL", connect, away=(Transient,), stop=stop)
+    await _check_durability(pool, is_required=settings.require_durable_database)
+    return pool
+
+
+def _build_tables(settings: Settings, rpc: SolanaNode) -> LookupTables:
+    return LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
 
 
 async def _check_durability(pool: DatabasePool, *, is_required: bool) -> None:
@@ -208,9 +220,11 @@ async def _open_subscriptions(
     return subscriptions
 
 
-def _build_launches(settings: Settings, pool: DatabasePool, rpc: SolanaNode) -> LaunchServices:
+def _build_launches(
+    settings: Settings, pool: DatabasePool, rpc: SolanaNode, venues: Sequence[Venue]
+) -> LaunchServices:
     tokens, preferences = TokenRegistry(), read_pool_preferences(settings)
-    finder = _build_finder(DEFAULT_VENUES, pool, rpc, preferences)
+    finder = _build_finder(venues, pool, rpc, preferences)
     mints = Mints(pool, rpc, tokens, timeout_s=settings.quote_timeout_s)
     return LaunchServices(tokens, mints, finder, LaunchedPoolReader(rpc), preferences)
 

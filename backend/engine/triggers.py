@@ -57,7 +57,7 @@ def build_watcher(
     markets = _build_markets(settings, shared)
     launches = _build_launches(settings, shared, orders, jobs, markets)
     holder = ShardHolder(shards, new_id())
-    watched = WatchedOrders(shared.tokens, [placer, launches])
+    watched = WatchedOrders(shared.tokens, shared.cluster.venues, [placer, launches])
     peaks = MarketPeaks(shared.pool, shared.tokens)
     random = Random(f"{settings.seed} {os.getpid()}")  # noqa: S311 - jitter, not a secret
     lease_s = settings.trigger_lease_s

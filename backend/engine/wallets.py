@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
-from backend.chain.wire import SIMULATED_GENESIS_HASH, get_cluster_name
+from backend.chain.wire import SIMULATED_GENESIS_HASH
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
+from backend.engine.cluster import identify_cluster
 from backend.engine.shared_services import SharedServices
 from backend.runtime.startup import wait_for_server
 from backend.store.wallets.addresses import tell_wallets
@@ -47,10 +48,9 @@ async def open_wallets(
 async def _select_wallets(settings: Settings, rpc: SolanaNode) -> OpenedWallets:
     """Those of the files; on the simulated node, and only there, else the public paper wallet."""
     genesis = await rpc.get_genesis_hash()
-    is_simulated = genesis == SIMULATED_GENESIS_HASH
+    is_simulated, name = genesis == SIMULATED_GENESIS_HASH, identify_cluster(settings, genesis)
     if is_simulated and not settings.wallet_files:
         return OpenedWallets([create_paper_wallet()], is_simulated)
-    name = get_cluster_name(genesis)
     if not is_simulated and not settings.live:
         raise ConfigurationError(
             f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"

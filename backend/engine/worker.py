@@ -10,12 +10,12 @@ from datetime import timedelta
 from functools import partial
 from random import Random
 
-from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.history import has_history
 from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
+from backend.engine.cluster import warn_of_missing_programs
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
@@ -80,7 +80,7 @@ async def run_worker(
         late_fills = partial(run_late_fills, amounts, submitter, random=random)
         runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
         reconciler = build_reconciler(settings, shared, funds, random)
-        await _warn_without_history(shared.rpc)
+        await _warn_of_what_is_missing(shared)
         async with run_in_background(*runs, build_withdrawals(shared).run, reconciler.run):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
@@ -176,6 +176,7 @@ def _build_submitter(
         budget=build_budget(settings),
         preflight=not opened.is_simulated,
         history_wait_s=settings.history_wait_s,
+        venues=shared.cluster.venues.all,
         notifications=shared.subscriptions,
         tables=shared.tables,
         fees=_build_fees(settings, shared),
@@ -210,9 +211,10 @@ def _backoff_s(policy: RetryPolicy, failures: int) -> float:
     return policy.compute_backoff_ms(failures, chance=0.5, is_bounded=True) / 1000
 
 
-async def _warn_without_history(rpc: SolanaNode) -> None:
+async def _warn_of_what_is_missing(shared: SharedServices) -> None:
+    await warn_of_missing_programs(shared.cluster, shared.rpc)
     try:
-        if not await has_history(rpc):
+        if not await has_history(shared.rpc):
             observe.node_without_history()
     except Unavailable as error:
         observe.chain_query_failed("probe history", error)

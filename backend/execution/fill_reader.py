@@ -7,7 +7,7 @@ status of the signature tells, after a bounded wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +22,7 @@ from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
+from backend.venues.venue import Venue
 
 CALLS_MAX = 8
 MAX_DELAY_S = 0.003
@@ -46,10 +47,14 @@ class Revert(NamedTuple):
 class FillReader:
     """Reads landed transactions for concurrent callers; ``run`` must be running.
 
-    ``wait_s`` is how long a transaction that has landed may be missing from the history.
+    ``wait_s`` is how long a transaction that has landed may be missing from the history, ``venues``
+    explain why one was reverted.
     """
 
-    def __init__(self, node: NodeClient, *, poll_s: float, wait_s: float) -> None:
+    def __init__(
+        self, node: NodeClient, *, poll_s: float, wait_s: float, venues: Sequence[Venue]
+    ) -> None:
+        self._venues = venues
         self._poll_s = poll_s
         self._wait_s = wait_s
         self._fetches: Coalescer[str, LandedTransaction | None] = Coalescer(
@@ -88,8 +93,8 @@ class FillReader:
 
         It is read from ``landed`` if that is known already.
         """
-        revert = None if landed is None else _read_revert(landed)
-        return revert or await self._fetch(signature, _read_revert)
+        revert = None if landed is None else self._read_revert(landed)
+        return revert or await self._fetch(signature, self._read_revert)
 
     async def try_fetch_fill(self, signature: str, terms: OrderTerms, owner: Pubkey) -> Fill | None:
         """Ask once for the fill of a landed transaction."""
@@ -98,6 +103,12 @@ class FillReader:
         except EngineError:
             return None
         return None if landed is None else _read_fill(terms, owner, landed)
+
+    def _read_revert(self, landed: LandedTransaction) -> Revert | None:
+        if landed.err is None:
+            return None
+        error = classify_onchain_error(landed.err, landed.logs, self._venues)
+        return Revert(error, landed.fee_lamports)
 
     async def _fetch(
         self, signature: str, read: Callable[[LandedTransaction], Value | None]
@@ -133,9 +144,3 @@ def _read_fill(terms: OrderTerms, owner: Pubkey, landed: LandedTransaction) -> F
     except (ValueError, IndexError):
         return None
     return fill if fill.amount_out > 0 else None
-
-
-def _read_revert(landed: LandedTransaction) -> Revert | None:
-    if landed.err is None:
-        return None
-    return Revert(classify_onchain_error(landed.err, landed.logs), landed.fee_lamports)

@@ -7,6 +7,7 @@ outcome is found, and ``fill_reader`` for how the fill is read.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
@@ -38,6 +39,7 @@ from backend.execution.priority_fees import PriorityFees
 from backend.routing.route import Leg, Route
 from backend.runtime import observe
 from backend.runtime.coalescer import Coalescer
+from backend.venues.venue import Venue
 
 CALLS_MAX = 8
 MAX_DELAY_S = 0.003
@@ -50,7 +52,7 @@ class TransactionSubmitter:
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
     lookup tables that transactions can use, ``wallet`` is the main one. ``fees`` chooses the price
-    of each transaction; without it, all have that of ``budget``.
+    of each transaction; without it, all have that of ``budget``. ``venues`` explain errors.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class TransactionSubmitter:
         budget: ComputeBudget,
         preflight: bool,
         history_wait_s: float,
+        venues: Sequence[Venue],
         notifications: NodeNotifications | None = None,
         tables: LookupTables | None = None,
         fees: PriorityFees | None = None,
     ) -> None:
         self._fees = fees
+        self._venues = venues
         self._tables = tables
         self._node = node
         self._wallet = wallet
@@ -84,7 +88,9 @@ class TransactionSubmitter:
         self._watch = SignatureWatch(node, intervals, self._resend)
         # The chain may have jumped ahead of the cached blockhash.
         self._watch.on_expiry = self._blockhash.invalidate
-        self._fills = FillReader(node, poll_s=intervals.poll_s, wait_s=history_wait_s)
+        self._fills = FillReader(
+            node, poll_s=intervals.poll_s, wait_s=history_wait_s, venues=venues
+        )
         if notifications is not None:
             self._watch.use_notifications(notifications, self._fills.request)
 
@@ -130,7 +136,7 @@ class TransactionSubmitter:
         return unsigned.sign(wallet)
 
     def _classify_preflight(self, simulation: SimulationResult) -> EngineError:
-        error = classify_onchain_error(simulation.err, simulation.logs)
+        error = classify_onchain_error(simulation.err, simulation.logs, self._venues)
         if error.code not in _NODE_FAULTS:
             return error
         self._blockhash.invalidate()  # it may be too old by now, or of a block that was dropped
@@ -186,7 +192,7 @@ class TransactionSubmitter:
         """Why a transaction was reverted. Without its logs, its status alone decides."""
         assert result.status is not None, "a reverted transaction has its status"
         revert = await self._fills.fetch_revert(signed.signature, result.landed)
-        return revert or Revert(classify_onchain_error(result.status.err, ()), None)
+        return revert or Revert(classify_onchain_error(result.status.err, (), ()), None)
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)

@@ -53,6 +53,11 @@ _nodes_disagree = Counter(
 )
 
 
+def program_missing(reason: str) -> None:
+    """An exchange program is not at its address on the node's cluster."""
+    _log.warning("a program is missing", reason=reason, effect="its pools are not traded")
+
+
 def rpc_call_delayed(method: str) -> None:
     """A JSON-RPC call waits for the node's limits before it is sent."""
     _calls_paused.labels(method, "delayed").inc()

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from backend.simulator.options import NODES_MAX, POOL_SETS, PROFILES, SimulatorOptions
+from backend.simulator.options import DRESS_NAMES, NODES_MAX, POOL_SETS, PROFILES, SimulatorOptions
 from backend.simulator.server import serve
 
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--confirmed-slots", type=int)
     parser.add_argument("--finalized-slots", type=int)
     parser.add_argument("--nodes", type=int, choices=range(1, NODES_MAX + 1), default=1)
+    parser.add_argument("--dress", choices=DRESS_NAMES, default=DRESS_NAMES[0])
     arguments = parser.parse_args()
     options = SimulatorOptions(
         profile=arguments.profile,
@@ -35,6 +36,7 @@ def main() -> None:
         confirmed_slots=arguments.confirmed_slots,
         finalized_slots=arguments.finalized_slots,
         nodes=arguments.nodes,
+        dress=arguments.dress,
     )
     asyncio.run(_run_node(options, arguments.port, arguments.data_dir))
 

@@ -14,13 +14,12 @@ from backend.simulator.chain.launches import LaunchedMint, LaunchedPool, find_ve
 from backend.simulator.control_requests import ControlRequest, JsonObject
 from backend.simulator.faults import find_token
 from backend.simulator.market.pool_plan import POOL_FEES_E9
-from backend.venues import CLMM, CPMM
 from backend.venues.hosting import HostedVenue
 
 _TRAP_FEE_BPS: Final = 2_500
 _HIGH_FEE_BPS: Final = 9_000
 _SHALLOWNESS: Final = 10_000
-_SHARED_FEE_VENUES: Final[tuple[HostedVenue, ...]] = (CPMM, CLMM)
+_SHARED_FEE_PROGRAMS: Final = frozenset({"cpmm", "clmm"})
 """Those whose fee is that of a configuration, which all default pools share."""
 
 BasisPoints = Annotated[int, Field(ge=0, le=BPS)]
@@ -86,7 +85,7 @@ def launch_mint(chain: Chain, request: MintRequest) -> JsonObject:
 def launch_pool(chain: Chain, request: LaunchRequest) -> JsonObject:
     """Launch a pool, and its token unless there is one. Raises ``ValueError``."""
     request = _set_trap(request)
-    venue = find_venue(request.venue, request.program)
+    venue = find_venue(chain.dress.venues, request.venue, request.program)
     mint = request.mint or str(_add_mint(chain, request.token).address)
     slot = chain.clock.slot()
     launched = chain.launches.launch_pool(
@@ -161,8 +160,8 @@ def _set_trap(request: LaunchRequest) -> LaunchRequest:
 
 def _compute_fee(request: LaunchRequest, venue: HostedVenue) -> int:
     if request.fee_bps is None:
-        return POOL_FEES_E9[venue.program]
-    if venue in _SHARED_FEE_VENUES and request.default:
+        return POOL_FEES_E9[venue.name]
+    if venue.name in _SHARED_FEE_PROGRAMS and request.default:
         raise ValueError(f"fee_bps: all default pools of {venue.dex} {venue.name} have one fee")
     return request.fee_bps * E9 // BPS
 

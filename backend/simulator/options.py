@@ -42,6 +42,8 @@ NODE_PORT_STEP: Final = 10
 NODES_MAX: Final = 8
 POOL_SETS: Final = ("default", "many")
 """Which pools a chain has; see ``market.pool_plan``."""
+DRESS_NAMES: Final = ("simulated", "mainnet", "devnet")
+"""Which cluster a chain can look like; see ``dress``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class SimulatorOptions:
     Prices are a function of ``seed`` and the slot, or constant without ``has_moving_prices``.
     ``sol_price`` is the price of one SOL in dollars, ``depth_usd`` the value of each side of a
     pool. ``confirmed_slots`` and ``finalized_slots`` override those of the profile. ``pools`` is
-    one of ``POOL_SETS``, ``nodes`` the number of nodes that serve the chain.
+    one of ``POOL_SETS``, ``nodes`` the number of nodes that serve the chain, ``dress`` the cluster
+    that it looks like: one of ``DRESS_NAMES``.
     """
 
     profile: str = "demo"
@@ -64,10 +67,12 @@ class SimulatorOptions:
     finalized_slots: int | None = None
     pools: str = POOL_SETS[0]
     nodes: int = 1
+    dress: str = DRESS_NAMES[0]
 
     def __post_init__(self) -> None:
         assert self.profile in PROFILES
         assert self.pools in POOL_SETS
+        assert self.dress in DRESS_NAMES
         assert 1 <= self.sol_price <= 1_000_000
         assert DEPTHS_USD[0] <= self.depth_usd <= DEPTHS_USD[1]
         assert 1 <= self.nodes <= NODES_MAX

@@ -14,7 +14,7 @@ from backend.triggers import observe_triggers
 from backend.triggers.best_markets import PoolRead
 from backend.triggers.peaks import PeakPool
 from backend.triggers.pool_market import DirectedPool
-from backend.venues import VENUES_BY_PROGRAM
+from backend.venues import Venues
 from backend.venues.venue import Account, Pool
 
 
@@ -30,7 +30,9 @@ def encode_reads(reads: Sequence[PoolRead], now: float) -> str:
     return orjson.dumps(entries).decode()
 
 
-def decode_reads(text: str, mint_in: Pubkey, stored_at: float = 0.0) -> list[PoolRead]:
+def decode_reads(
+    text: str, mint_in: Pubkey, venues: Venues, stored_at: float = 0.0
+) -> list[PoolRead]:
     """The reads of a text that ``encode_reads`` made, without those that cannot be read any more.
 
     Their times are on the clock of ``stored_at``, the time when they were encoded.
@@ -38,7 +40,7 @@ def decode_reads(text: str, mint_in: Pubkey, stored_at: float = 0.0) -> list[Poo
     return [
         PoolRead(pool, stored_at - entry["age_s"])
         for entry in orjson.loads(text)
-        for pool in _decode_each([entry], mint_in)
+        for pool in _decode_each([entry], mint_in, venues)
     ]
 
 
@@ -51,15 +53,17 @@ def _encode(pool: Pool) -> dict[str, object]:
     return {"pool": str(pool.address), "slot": pool.slot, "accounts": accounts}
 
 
-def decode_peaks(text: str, mint_in: Pubkey) -> list[DirectedPool]:
+def decode_peaks(text: str, mint_in: Pubkey, venues: Venues) -> list[DirectedPool]:
     """The peaks of a text that ``encode_peaks`` made, without those that cannot be read any more.
 
     A venue may have learned since that it cannot quote such a pool exactly.
     """
-    return list(_decode_each(orjson.loads(text), mint_in))
+    return list(_decode_each(orjson.loads(text), mint_in, venues))
 
 
-def _decode_each(entries: list[dict[str, Any]], mint_in: Pubkey) -> Iterator[DirectedPool]:
+def _decode_each(
+    entries: list[dict[str, Any]], mint_in: Pubkey, venues: Venues
+) -> Iterator[DirectedPool]:
     for entry in entries:
         accounts: dict[Pubkey, Account | None] = {
             Pubkey.from_string(key): Account(Pubkey.from_string(owner), lamports, b64decode(data))
@@ -69,7 +73,7 @@ def _decode_each(entries: list[dict[str, Any]], mint_in: Pubkey) -> Iterator[Dir
         account = accounts[address]
         assert account is not None
         try:
-            venue = VENUES_BY_PROGRAM[account.owner]
+            venue = venues.by_program[account.owner]
             yield DirectedPool(venue.decode_pool(address, accounts, entry["slot"]), mint_in)
         except (KeyError, Rejected) as error:
             observe_triggers.peak_unreadable(entry["pool"], error)

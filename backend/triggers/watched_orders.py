@@ -24,6 +24,7 @@ from backend.triggers.directions.direction import Direction, Directions
 from backend.triggers.directions.turns import DirectionTurns
 from backend.triggers.orders_apart import LATEST, OrdersApart
 from backend.triggers.peak_codec import decode_peaks, decode_reads
+from backend.venues import Venues
 
 
 class Watched(NamedTuple):
@@ -45,9 +46,10 @@ class WatchedOrders:
     Those that wait for something other than a price are with one of ``apart``.
     """
 
-    def __init__(self, tokens: TokenRegistry, apart: Sequence[OrdersApart] = ()) -> None:
-        self.apart = apart
-        self._tokens = tokens
+    def __init__(
+        self, tokens: TokenRegistry, venues: Venues, apart: Sequence[OrdersApart] = ()
+    ) -> None:
+        self.apart, self._tokens, self._venues = apart, tokens, venues
         self._shards: set[int] = set()
         self._books: dict[Direction, TriggerBook] = {}
         self._best: dict[Direction, BestMarkets] = {}
@@ -111,9 +113,9 @@ class WatchedOrders:
             if direction not in self._books:
                 book = self._books[direction] = TriggerBook()
                 mint_in = Pubkey.from_string(direction.token_in.mint)
-                book.restore_peaks(decode_peaks(each.peaks, mint_in))
+                book.restore_peaks(decode_peaks(each.peaks, mint_in, self._venues))
                 if each.best is not None and direction not in self._best:
-                    reads = decode_reads(each.best, mint_in, now - each.best_age_s)
+                    reads = decode_reads(each.best, mint_in, self._venues, now - each.best_age_s)
                     self._best[direction] = BestMarkets(reads)
 
     def drop_shards(self, shards: Collection[int]) -> None:

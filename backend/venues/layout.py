@@ -18,6 +18,8 @@ from backend.domain.errors import Rejected
 
 POOL_ADDRESS_CACHE_MAX = 1_024
 """Most pool addresses that are cached: deriving one takes a search over hashes."""
+PROGRAM_ADDRESS_CACHE_MAX = 16
+"""Most programs whose own addresses are cached."""
 
 R = TypeVar("R")
 

@@ -79,7 +79,19 @@ class PoolSide:
         return with_amount(self.vault_account, self.balance)
 
 
-class PositionsPool:
+class OwnedPool:
+    """A pool by its own account."""
+
+    __slots__ = ()
+    account: Account
+
+    @property
+    def program(self) -> Pubkey:
+        """The program that the pool is of."""
+        return self.account.owner
+
+
+class PositionsPool(OwnedPool):
     """A pool whose liquidity is in positions, each its owner's: there are no LP tokens."""
 
     __slots__ = ()

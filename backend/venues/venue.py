@@ -98,6 +98,11 @@ class Pool(Protocol):
         ...
 
     @property
+    def program(self) -> Pubkey:
+        """The program that it is of."""
+        ...
+
+    @property
     def slot(self) -> int:
         """The slot that it was read in."""
         ...

@@ -10,14 +10,8 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
-from backend.domain.quotes import Dex, Quote
-from backend.venues import (
-    DAMM_V2,
-    HOSTED_VENUES,
-    VENUES,
-    VENUES_BY_PROGRAM,
-    find_venues,
-)
+from backend.domain.quotes import Quote
+from backend.venues import DAMM_V2, MAINNET_VENUES
 from backend.venues.spl import (
     SYSVAR_OWNER,
     Clock,
@@ -41,10 +35,9 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 def test_every_venue_has_a_case() -> None:
-    assert {*VENUES, *HOSTED_VENUES} <= {case.venue for case in CASES}
+    assert {*MAINNET_VENUES.all, *MAINNET_VENUES.hosted} <= {case.venue for case in CASES}
     assert len({(case.venue.dex, case.venue.name) for case in CASES}) == len(CASES)
-    assert all(VENUES_BY_PROGRAM[venue.program] is venue for venue in HOSTED_VENUES)
-    assert all(find_venues(dex) for dex in Dex)
+    assert all(MAINNET_VENUES.by_program[venue.program] is venue for venue in MAINNET_VENUES.hosted)
 
 
 def test_a_quote_is_of_the_slot_and_the_price_after_the_fee(case: Case) -> None:

@@ -8,7 +8,7 @@ from typing import TypedDict, cast
 import pytest
 from solders.pubkey import Pubkey
 
-from backend.venues.meteora.dlmm.accounts import PROGRAM as DLMM_PROGRAM
+from backend.venues import DLMM
 from backend.venues.meteora.dlmm.array_bins import ArrayBins
 from backend.venues.meteora.dlmm.bin_array import (
     ARRAY_BINS,
@@ -61,8 +61,8 @@ def _read_bin_arrays(vector: _DlmmVector) -> tuple[Pubkey, dict[int, BinArray]]:
     for each in vector["input"]["bin_arrays"]:
         data = base64.b64decode(each["data_b64"])
         index, pool = int.from_bytes(data[8:16], "little", signed=True), Pubkey(data[24:56])
-        assert str(derive_array_address(pool, index)) == each["pubkey"]
-        arrays[index] = read_bin_array(pool, index, make_account(DLMM_PROGRAM, data))
+        assert str(derive_array_address(DLMM.program, pool, index)) == each["pubkey"]
+        arrays[index] = read_bin_array(DLMM.program, pool, index, make_account(DLMM.program, data))
     return pool, arrays
 
 
@@ -70,9 +70,11 @@ def _read_bin_arrays(vector: _DlmmVector) -> tuple[Pubkey, dict[int, BinArray]]:
 def test_meteora_dlmm_agrees_with_the_library(vector: _DlmmVector) -> None:
     v, (pool, arrays) = vector["input"], _read_bin_arrays(vector)
     assert v["side"] == "in"
-    state = read_pair_state(pool, make_account(DLMM_PROGRAM, base64.b64decode(v["lb_pair_b64"])))
-    line = read_line(pool, state, None)
-    source = ArrayBins(pool, (state.min_bin_id, state.max_bin_id), line, arrays)
+    state = read_pair_state(
+        DLMM.program, pool, make_account(DLMM.program, base64.b64decode(v["lb_pair_b64"]))
+    )
+    line = read_line(DLMM.program, pool, state, None)
+    source = ArrayBins(DLMM.program, pool, (state.min_bin_id, state.max_bin_id), line, arrays)
     terms = make_terms(state)
     swap = dlmm_swap_exact_in(
         terms, source, int(v["amount"]), swap_for_y=v["swap_for_y"], now=v["ts"]
@@ -91,9 +93,9 @@ def test_meteora_dlmm_agrees_with_the_library(vector: _DlmmVector) -> None:
 @pytest.mark.parametrize("vector", DLMM_VECTORS, ids=range(len(DLMM_VECTORS)))
 def test_foreign_dlmm_accounts_survive_decoding_and_encoding(vector: _DlmmVector) -> None:
     pool, arrays = _read_bin_arrays(vector)
-    account = make_account(DLMM_PROGRAM, base64.b64decode(vector["input"]["lb_pair_b64"]))
-    state = read_pair_state(pool, account)
-    line = read_line(pool, state, None)
+    account = make_account(DLMM.program, base64.b64decode(vector["input"]["lb_pair_b64"]))
+    state = read_pair_state(DLMM.program, pool, account)
+    line = read_line(DLMM.program, pool, state, None)
     assert encode_pair_accounts(pool, state, line, account, None) == {pool: account}
     for array in arrays.values():
         bins = {n: array.get_bin(n) for n in range(array.first, array.first + ARRAY_BINS)}

@@ -22,7 +22,7 @@ from backend.domain.errors import Rejected
 from backend.domain.orders import SignedTransaction
 from backend.simulator.chain.chain import Chain
 from backend.simulator.wire.lookup_tables import NODE_TABLE
-from backend.venues import HOSTED_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.venue import Account, Pool
 from tests.integration.simulator_client import (
     SimulatorClient,
@@ -40,7 +40,7 @@ KEYS = tuple(Pubkey(bytes([78] * 31 + [number])) for number in range(5))
 async def read_pools(node: SimulatorClient, pair: tuple[Token, Token], amount: int) -> list[Pool]:
     """The pools of a pair that trade, each with what a quote of an amount needs."""
     pools = []
-    for venue in HOSTED_VENUES:
+    for venue in MAINNET_VENUES.hosted:
         for address in await list_pools(node, venue, *pair):
             try:
                 pools.append(await read_pool(node, venue, address, mint_address(pair[0]), amount))
@@ -88,7 +88,7 @@ async def choose_programs(
     """The default pool of each of some programs."""
     mints = [mint_address(token) for token in pair]
     pools = []
-    for venue in HOSTED_VENUES:
+    for venue in MAINNET_VENUES.hosted:
         if venue.name in names:
             address = venue.derive_pool_address(*mints)
             pools.append(await read_pool(node, venue, address, mints[0], amount))

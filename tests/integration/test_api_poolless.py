@@ -13,7 +13,7 @@ from solders.pubkey import Pubkey
 
 from backend.api.routes.waiting import order_markets
 from backend.domain.tokens import BONK, WBTC
-from backend.venues import DEFAULT_VENUES
+from backend.venues import MAINNET_VENUES
 from tests.integration.apis import ORDER, Json, RunningApi, open_api
 from tests.integration.node_proxy import NodeProxy, run_node_proxy
 from tests.integration.test_api_amend import EXECUTE, LIMIT, STOP
@@ -27,7 +27,7 @@ REFUSAL: Json = {
     "reason": "no venue has a pool of WBTC and BONK, and only a sniper order waits for one",
 }
 MINTS = sorted((Pubkey.from_string(token.mint) for token in (WBTC, BONK)), key=bytes)
-POOLS = {str(venue.derive_pool_address(*MINTS)) for venue in DEFAULT_VENUES}
+POOLS = {str(venue.derive_pool_address(*MINTS)) for venue in MAINNET_VENUES.default}
 WAITING: Sequence[Json] = [
     {**LIMIT, **PAIR},
     {**STOP, **PAIR},

@@ -16,6 +16,7 @@ from backend.store.waiting.market_peaks import MarketPeaks, PeaksKey, StoredText
 from backend.triggers.best_markets import find_best_price
 from backend.triggers.offers import best_recorder
 from backend.triggers.offers.order_offers import read_best
+from backend.venues import MAINNET_VENUES
 from tests.integration.apis import Json, RunningApi, open_api
 from tests.integration.test_watcher import TIMEOUT_S, move_price, open_watching, place, price
 from tests.scenario import EngineHarness
@@ -32,7 +33,9 @@ async def wait_stored(engine: EngineHarness, at_least: str) -> None:
     async with asyncio.timeout(TIMEOUT_S):
         while True:
             for stored in await engine.services.peaks.find([PeaksKey("SOL", "USDC")]):
-                best = find_best_price(10**9, read_best(stored.best or "[]", sol), -math.inf)
+                best = find_best_price(
+                    10**9, read_best(stored.best or "[]", sol, MAINNET_VENUES), -math.inf
+                )
                 if best is not None and best >= bound:
                     return
             await asyncio.sleep(0.02)

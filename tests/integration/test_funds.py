@@ -22,7 +22,7 @@ from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.tokens import JUP, SOL, USDC
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedVenue
 from backend.venues.spl import TOKEN_ACCOUNT_RENT
 from tests.integration.simulator_client import (
@@ -226,7 +226,7 @@ async def test_the_chains_error_tells_rent_from_the_amount_and_from_tokens(
         trader = await node.create_wallet(sol, USDC=10**9)
         swap = await node.build_swap(amount, venue=venue, pair=pair, wallet=trader)
         simulation = await node.rpc.simulate_transaction(swap.wire)
-        error = classify_onchain_error(simulation.err, simulation.logs)
+        error = classify_onchain_error(simulation.err, simulation.logs, MAINNET_VENUES.all)
         assert type(error) is Rejected
         assert error.code == CODE
         assert words in error.reason

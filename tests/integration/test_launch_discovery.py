@@ -34,7 +34,7 @@ async def test_a_node_that_lists_nothing_is_named_and_its_notifications_are_enou
                     await asyncio.sleep(0.02)
             pool = await launch(engine, mint=mint, default=False)
             await wait_bought(engine, order_id, pool["pool"])
-            assert "-32601" in await engine.services.listing.check()
+            assert "-32601" in await engine.services.probes.listing.check()
     assert any(each["event"] == "node lists no pools" for each in logs)
 
 

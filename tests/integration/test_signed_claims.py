@@ -19,7 +19,7 @@ from backend.domain.tokens import SOL, USDC
 from backend.runtime.loop_load import loop_load
 from backend.store.leases import LeaseStore
 from backend.store.withdrawals.cancellations import CancelReason
-from backend.venues import DEFAULT_VENUES
+from backend.venues import MAINNET_VENUES
 from tests.integration.proxied_engine import open_live_engine
 from tests.scenario import HAPPY_PATH, EngineHarness, Json, OrderHistory, open_engine
 
@@ -120,7 +120,7 @@ async def test_with_a_preflight_the_pools_are_read_before_the_claim_has_committe
     database_url: str, redis_url: str, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mints = sorted((Pubkey.from_string(token.mint) for token in (SOL, USDC)), key=bytes)
-    pools = {str(venue.derive_pool_address(*mints)) for venue in DEFAULT_VENUES}
+    pools = {str(venue.derive_pool_address(*mints)) for venue in MAINNET_VENUES.default}
     pools_read, read_before = asyncio.Event(), list[bool]()
 
     async def look_for_pools(calls: Sequence[Json]) -> None:

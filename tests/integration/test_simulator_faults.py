@@ -13,7 +13,7 @@ from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import USDC
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from tests.integration.simulator_client import SimulatorClient, open_simulator
 
 
@@ -70,7 +70,7 @@ async def test_a_swap_can_be_made_to_fail_on_chain(
 
     landed = await node.land(await node.build_swap(venue=venue))
 
-    error = classify_onchain_error(landed.err, landed.logs)
+    error = classify_onchain_error(landed.err, landed.logs, MAINNET_VENUES.all)
     assert (type(error), error.code) == (kind, code)
     assert landed.fee_lamports > 0
     assert await node.read_balance(USDC) == before

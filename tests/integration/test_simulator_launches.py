@@ -24,7 +24,7 @@ from backend.domain.amounts import BPS, Token, ceil_div
 from backend.domain.errors import Rejected
 from backend.domain.quotes import Dex
 from backend.domain.tokens import SOL
-from backend.venues import DEFAULT_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.mint import read_mint
 from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import Account, Pool, Venue
@@ -40,7 +40,7 @@ Json = Any
 
 
 def find_venue(dex: str) -> Venue:
-    return next(venue for venue in DEFAULT_VENUES if venue.dex == dex)
+    return next(venue for venue in MAINNET_VENUES.default if venue.dex == dex)
 
 
 def build_filters(venue: Venue, mint_a: str, mint_b: str) -> list[Json]:
@@ -206,7 +206,9 @@ async def test_a_launch_outlives_a_restart_and_opens_at_its_time(data_dir: Path)
 async def test_a_node_may_not_list_what_programs_own(data_dir: Path) -> None:
     async with open_simulator(data_dir, STATIC_PRICES) as client:
         await client.arm_fault(fault="refuse_method", methods=["getProgramAccounts"])
-        response = await client.call_rpc("getProgramAccounts", str(DEFAULT_VENUES[0].program))
+        response = await client.call_rpc(
+            "getProgramAccounts", str(MAINNET_VENUES.default[0].program)
+        )
         assert response["error"]["code"] == -32601
 
 

@@ -20,7 +20,7 @@ from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.simulator.chain.chain import Chain
 from backend.simulator.market.mints import FEE_TOKEN
 from backend.simulator.options import POOL_SETS, SimulatorOptions
-from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, HOSTED_VENUES
+from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, MAINNET_VENUES
 from backend.venues.hosting import HostedVenue
 from backend.venues.mint import read_mint
 from backend.venues.spl import (
@@ -116,7 +116,7 @@ async def land_swap(
 def count_pools(chain: Chain) -> Counter[str]:
     return Counter(
         venue.name
-        for venue in HOSTED_VENUES
+        for venue in MAINNET_VENUES.hosted
         for _, account in chain.list_program_accounts(venue.program)
         if len(account.data) == venue.search.data_size
     )
@@ -161,7 +161,7 @@ async def test_a_deep_pair_has_pools_of_every_program(
 ) -> None:
     async with open_simulator(tmp_path, MANY) as node:
         quoted, refused = [], Counter[str]()
-        for venue in HOSTED_VENUES:
+        for venue in MAINNET_VENUES.hosted:
             pools = await list_pools(node, venue, *pair)
             assert len(set(pools)) == len(pools) == POOLS_PER_PROGRAM[venue]
             assert venue.derive_pool_address(*map(mint_address, pair)) in pools
@@ -185,7 +185,7 @@ async def test_the_price_of_a_stale_pool_stays_and_those_of_others_part(tmp_path
     options = replace(MANY, has_moving_prices=True)
     async with open_simulator(tmp_path, options) as node:
         venues: dict[Pubkey, HostedVenue] = {}
-        for venue in HOSTED_VENUES:
+        for venue in MAINNET_VENUES.hosted:
             for address in await list_pools(node, venue, SOL, USDC):
                 venues[address] = venue
         prices: dict[Pubkey, set[int]] = {}
@@ -265,7 +265,7 @@ async def test_a_swap_notifies_the_pool_and_the_arrays_that_it_changes(
         assert told[program]["account"]["owner"] == str(venue.program)
 
 
-@pytest.mark.parametrize("venue", HOSTED_VENUES, ids=lambda venue: venue.name)
+@pytest.mark.parametrize("venue", MAINNET_VENUES.hosted, ids=lambda venue: venue.name)
 async def test_a_pool_of_any_program_can_be_launched(venue: HostedVenue, tmp_path: Path) -> None:
     async with open_simulator(tmp_path, STATIC_PRICES) as node:
         body = {"venue": venue.dex, "program": venue.name, "default": False, "fee_bps": 40}

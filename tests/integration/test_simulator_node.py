@@ -13,7 +13,7 @@ from backend.chain.wire import Commitment
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM
 from tests.integration.simulator_client import (
@@ -110,7 +110,9 @@ async def test_a_minimum_that_is_not_met_fails_on_chain_and_costs_the_fee(
     assert read_instruction_error(landed) == {"Custom": number}
     assert any(f"Error Number: {number}." in line for line in landed.logs)
     assert landed.logs[-1] == f"Program {venue.program} failed: custom program error: {number:#x}"
-    check_error(classify_onchain_error(landed.err, landed.logs), Transient, "slippage")
+    check_error(
+        classify_onchain_error(landed.err, landed.logs, MAINNET_VENUES.all), Transient, "slippage"
+    )
     assert await node.read_balance(SOL) == before[0] - FEE
     assert await node.read_balance(USDC) == before[1]
 
@@ -172,7 +174,11 @@ async def test_a_swap_of_more_than_the_wallet_holds_is_refused_by_the_token_prog
 
     assert read_instruction_error(landed) == {"Custom": 1}
     assert f"Program {TOKEN_PROGRAM} failed: custom program error: 0x1" in landed.logs
-    check_error(classify_onchain_error(landed.err, landed.logs), Rejected, "insufficient_funds")
+    check_error(
+        classify_onchain_error(landed.err, landed.logs, MAINNET_VENUES.all),
+        Rejected,
+        "insufficient_funds",
+    )
     assert await node.read_balance(USDC, trader) == 999_999
 
 
@@ -185,7 +191,11 @@ async def test_wrapping_more_sol_than_there_is_is_refused_by_the_system_program(
 
     assert read_instruction_error(landed) == {"Custom": 1}
     assert f"Program {SYSTEM_PROGRAM} failed: custom program error: 0x1" in landed.logs
-    check_error(classify_onchain_error(landed.err, landed.logs), Rejected, "insufficient_funds")
+    check_error(
+        classify_onchain_error(landed.err, landed.logs, MAINNET_VENUES.all),
+        Rejected,
+        "insufficient_funds",
+    )
     assert await node.read_balance(SOL, trader) == 10**9 - FEE
 
 

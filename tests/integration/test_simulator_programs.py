@@ -13,7 +13,7 @@ from solders.system_program import TransferParams, transfer
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.token_accounts import derive_token_address
 from backend.domain.tokens import JUP, RAY, SOL, USDC
-from backend.venues import CPMM
+from backend.venues import CPMM, MAINNET_VENUES
 from backend.venues.spl import ATA_PROGRAM, NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import SwapAccounts
 from tests.integration.simulator_client import (
@@ -177,4 +177,7 @@ async def test_an_account_cannot_fall_below_its_rent(node: SimulatorClient) -> N
     landed = await node.land_instructions(transfer_instruction)
 
     assert landed.err == {"InsufficientFundsForRent": {"account_index": 1}}
-    assert classify_onchain_error(landed.err, landed.logs).code == "insufficient_funds"
+    assert (
+        classify_onchain_error(landed.err, landed.logs, MAINNET_VENUES.all).code
+        == "insufficient_funds"
+    )

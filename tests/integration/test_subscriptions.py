@@ -26,7 +26,7 @@ from backend.execution.submission import TransactionSubmitter
 from backend.routing.router import Router
 from backend.routing.subscribed_pools import SubscribedPools
 from backend.runtime.background import run_in_background
-from backend.venues import CPMM, DAMM_V2, DEFAULT_VENUES
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.venue import Account
 from tests.integration.simulator_client import (
     STATIC_PRICES,
@@ -112,7 +112,7 @@ async def open_subscriber(data_dir: Path, *, poll_s: float = NEVER_S) -> AsyncIt
         notifications = NodeSubscriptions(url, random=Random(1))
         reader = CountingReader(node)
         router = Router(
-            DEFAULT_VENUES,
+            MAINNET_VENUES.default,
             reader,
             timeout_s=5,
             age_max_s=1e-6,
@@ -125,6 +125,7 @@ async def open_subscriber(data_dir: Path, *, poll_s: float = NEVER_S) -> AsyncIt
             budget=ComputeBudget(),
             preflight=False,
             history_wait_s=5,
+            venues=MAINNET_VENUES.all,
             notifications=notifications,
         )
         async with run_in_background(notifications.run, router.run, submitter.run):

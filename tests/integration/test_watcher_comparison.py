@@ -32,6 +32,7 @@ from backend.triggers.shards.shard_loader import ShardLoader
 from backend.triggers.shares.share_sales import ShareSales
 from backend.triggers.watched_orders import WatchedOrders
 from backend.triggers.watcher import Watcher
+from backend.venues import MAINNET_VENUES
 from backend.venues.raydium.cpmm.pool import CpmmPool
 from backend.venues.venue import Pool
 from tests import pools
@@ -71,7 +72,7 @@ async def test_a_comparison_finds_what_is_missing_and_what_waits_no_more(
     database_url: str, redis_url: str
 ) -> None:
     async with open_store(database_url) as store, RpcClient(UNREACHABLE_NODE) as rpc:
-        watched = WatchedOrders(TokenRegistry())
+        watched = WatchedOrders(TokenRegistry(), MAINNET_VENUES)
         watcher = build_watcher(store, redis_url, rpc, watched)
         watched.add_shards(range(SHARDS), [], 0.0)
         ids = [(await store.intake.accept(new_order(terms=LIMIT_TERMS))).id for _ in range(3)]
@@ -101,7 +102,7 @@ async def test_an_error_of_one_pair_loses_no_order_and_stops_no_other_pair(
     database_url: str, redis_url: str
 ) -> None:
     async with open_store(database_url) as store, RpcClient(UNREACHABLE_NODE) as rpc:
-        watched = WatchedOrders(TokenRegistry())
+        watched = WatchedOrders(TokenRegistry(), MAINNET_VENUES)
         watcher = build_watcher(store, redis_url, rpc, watched)
         watched.add_shards(range(SHARDS), [], 0.0)
         met = replace(LIMIT_TERMS, condition=Limit(PriceRatio(9, 100)))

@@ -37,6 +37,7 @@ from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
 from backend.store.withdrawals.expiries import Expiries
 from backend.store.withdrawals.periodic import run_withdrawals
+from backend.venues import MAINNET_VENUES
 from tests.simulation.model.job_queue import BrokerModel
 from tests.simulation.model.node import WALLET
 from tests.simulation.model.notifications import NotificationsModel
@@ -196,5 +197,6 @@ def _build_submitter(settings: WorkerSettings, services: WorkerServices) -> Tran
         budget=ComputeBudget(),
         preflight=settings.preflight,
         history_wait_s=settings.history_wait_s,
+        venues=MAINNET_VENUES.all,
         notifications=services.notifications,
     )

@@ -20,7 +20,7 @@ from backend.routing.pool_registry import PoolPreferences, PoolRegistry
 from backend.routing.router import Router
 from backend.routing.splitter import Splitter
 from backend.store.launches.found_pools import FoundPools, StoredPool
-from backend.venues import CPMM, DAMM_V2, DEFAULT_VENUES, VENUES
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.spl import CLOCK_SYSVAR
 from backend.venues.venue import Account
@@ -135,20 +135,20 @@ async def run_registry(
     hops: HopPreferences | None = None,
 ) -> AsyncIterator[tuple[PoolRegistry, Router]]:
     finder = PoolFinder(
-        VENUES,
+        MAINNET_VENUES.all,
         node,
         cast(FoundPools, store or Store()),
         excluded=preferences.excluded if preferences else (),
     )
     registry = PoolRegistry(
         finder,
-        DEFAULT_VENUES,
+        MAINNET_VENUES.default,
         preferences=preferences or PoolPreferences(),
         interval_s=interval_s,
     )
     splitter = Splitter(legs_max=LEGS_MAX, unit_price=0) if hops else None
     router = Router(
-        VENUES,
+        MAINNET_VENUES.all,
         node,
         timeout_s=5,
         directory=registry,

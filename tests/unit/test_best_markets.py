@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backend.triggers.best_markets import READS_MAX, BestMarkets, PoolRead, find_best_price
 from backend.triggers.peak_codec import decode_reads, encode_reads
 from backend.triggers.pool_market import DirectedPool
+from backend.venues import MAINNET_VENUES
 from tests.pools import SOL, make_cpmm_pool
 
 AMOUNTS = (10**7, 10**9, 10**12)
@@ -88,8 +89,8 @@ def test_an_amount_that_comes_later_is_judged_by_what_was_read_before() -> None:
 def test_stored_reads_have_their_times_on_the_clock_of_who_reads_them() -> None:
     best = observe([build_read(1, 5_000_000), build_read(4, 4_000_000)])
     text = encode_reads(best.reads, 10.0)
-    assert [each.at for each in decode_reads(text, SOL)] == [-9.0, -6.0]
-    restored = BestMarkets(decode_reads(text, SOL, 100.0))
+    assert [each.at for each in decode_reads(text, SOL, MAINNET_VENUES)] == [-9.0, -6.0]
+    restored = BestMarkets(decode_reads(text, SOL, MAINNET_VENUES, 100.0))
     assert [each.at for each in restored.reads] == [91.0, 94.0]
     restored.include_amount(AMOUNTS[1])
     restored.add([build_read(5, 6_000_000).pool], 101.0)

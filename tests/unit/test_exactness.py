@@ -13,7 +13,7 @@ from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.trials.exactness.command import exactness
 from backend.trials.exactness.run import ExactnessRun
 from backend.trials.exactness.trader import Trader
-from backend.venues import HOSTED_VENUES
+from backend.venues import MAINNET_VENUES
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_every_program_pays_what_was_quoted_alone_and_in_splits(trader: Trader) 
     result = ExactnessRun(trader, seed=3).run(400)
     assert result.differences == []
     assert result.swaps.total() >= 400
-    programs = {f"{venue.dex} {venue.name}" for venue in HOSTED_VENUES}
+    programs = {f"{venue.dex} {venue.name}" for venue in MAINNET_VENUES.hosted}
     assert {program for program, count in result.swaps.items() if count > 10} == programs
     assert result.refusals.total() > 10
     kinds = {kind for kind, count in result.transactions.items() if count}

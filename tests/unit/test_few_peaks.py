@@ -12,6 +12,7 @@ from backend.domain.prices import PriceRatio
 from backend.triggers.book import TriggerBook, WaitingOrder
 from backend.triggers.peak_codec import decode_peaks, encode_peaks
 from backend.triggers.pool_market import PoolMarket
+from backend.venues import MAINNET_VENUES
 from tests.pools import SOL, USDC, make_cpmm_pool
 
 
@@ -49,7 +50,7 @@ def test_another_process_knows_of_a_rise_in_the_slot_of_a_mark(*, another_comes:
         stored |= {each.id: each.state.high_water for each in update.raised}
         if update.has_new_peaks:
             texts = encode_peaks(book.peaks)
-    heir.restore_peaks(decode_peaks(texts, SOL))
+    heir.restore_peaks(decode_peaks(texts, SOL, MAINNET_VENUES))
     for order_id, mark in stored.items():
         heir.insert(replace(order, id=order_id, state=ConditionState(mark), mark_slot=5))
     quote = make_market(6, 109).quote(order.amount_in)

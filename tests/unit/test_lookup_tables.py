@@ -37,7 +37,7 @@ from backend.domain.errors import Rejected, Transient
 from backend.simulator.market.table_plan import plan_lookup_table
 from backend.simulator.wire.lookup_tables import load_addresses
 from backend.simulator.wire.transaction_parser import MalformedTransaction, parse_transaction
-from backend.venues import HOSTED_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.lookup_table import LOOKUP_TABLE_PROGRAM, LookupTable, decode_lookup_table
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_PROGRAM, make_account
@@ -197,11 +197,11 @@ def test_a_transaction_cannot_name_more_accounts_than_one_may_lock() -> None:
 def test_a_program_in_a_table_is_called_as_itself() -> None:
     pools = make_pools(ALL_PROGRAMS)
     table = plan_table(pools)
-    programs = [TOKEN_PROGRAM, MEMO_PROGRAM, *(venue.program for venue in HOSTED_VENUES)]
+    programs = [TOKEN_PROGRAM, MEMO_PROGRAM, *(venue.program for venue in MAINNET_VENUES.hosted)]
     assert not set(programs) & set(table.addresses), "they would waste its room"
     with_programs = make_table([*programs, *table.addresses])
     message = read_message(build(pools, [with_programs]))
-    assert {each.program for each in HOSTED_VENUES if each.name in ALL_PROGRAMS} <= set(
+    assert {each.program for each in MAINNET_VENUES.hosted if each.name in ALL_PROGRAMS} <= set(
         message.account_keys
     )
 
@@ -230,7 +230,7 @@ def test_any_bytes_of_a_transaction_with_lookups_are_parsed_or_refused(
 
 @pytest.mark.parametrize("name", ["AddressLookupTableNotFound", "InvalidAddressLookupTableIndex"])
 def test_a_table_that_a_node_does_not_know_is_no_reason_to_give_up(name: str) -> None:
-    error = classify_onchain_error(name, ())
+    error = classify_onchain_error(name, (), MAINNET_VENUES.all)
     assert isinstance(error, Transient)
     assert error.code == "lookup_table_unknown"
 

@@ -13,13 +13,13 @@ from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
 from backend.venues import DAMM_V2
 from backend.venues.meteora.damm_v2.accounts import (
-    AUTHORITY,
     BY_SLOT,
-    EVENT_AUTHORITY,
     BaseFee,
     BaseFeeMode,
     CollectFeeMode,
     RateLimiter,
+    derive_authority,
+    derive_event_authority,
 )
 from backend.venues.meteora.damm_v2.curve import (
     MAX_SQRT_PRICE,
@@ -44,6 +44,9 @@ from tests.pools import (
     make_damm_state,
     patch_account,
 )
+
+AUTHORITY = derive_authority(DAMM_V2.program)
+EVENT_AUTHORITY = derive_event_authority(DAMM_V2.program)
 
 Q64 = 2**64
 BASE_FEE_MODE, COLLECT_FEE_MODE, FEE_VERSION = 16, 484, 486

@@ -11,8 +11,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues import DLMM
 from backend.venues.meteora.dlmm.accounts import (
-    EVENT_AUTHORITY,
-    PROGRAM,
+    derive_event_authority,
     derive_extension_address,
 )
 from backend.venues.meteora.dlmm.bin_array import Bin
@@ -21,6 +20,9 @@ from backend.venues.meteora.dlmm.pool import DlmmPool
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_PROGRAM, Clock, TransferFee, make_account
 from backend.venues.venue import AccountsMissing, SwapAccounts
 from tests.pools import NOW, SOL, USDC, encode_quote_accounts, patch_account
+
+PROGRAM = DLMM.program
+EVENT_AUTHORITY = derive_event_authority(PROGRAM)
 
 ONE_SOL = 10**9
 COLLECT_FEE_MODE, BIN_STEP, TOKEN_FLAG_X = 36, 80, 880
@@ -206,7 +208,7 @@ def test_the_swap_names_its_accounts_in_the_programs_order(has_extension: bool) 
     extension = PROGRAM
     if has_extension:
         pool = replace(pool, extension_account=make_account(PROGRAM, b""))
-        extension = derive_extension_address(pool.address)
+        extension = derive_extension_address(PROGRAM, pool.address)
     trader = SwapAccounts(*(Pubkey.new_unique() for _ in range(3)))
     instruction = pool.swap_instruction(trader, USDC, 5, 3)
     side_x, side_y = pool.sides

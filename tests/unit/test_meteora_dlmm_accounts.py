@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
+from backend.venues import DLMM
 from backend.venues.meteora.dlmm.accounts import (
     make_array_line,
     read_array_line,
@@ -64,8 +65,8 @@ def test_a_bin_array_survives_encoding(amounts: dict[int, int], index: int) -> N
         )
         for n, amount in amounts.items()
     }
-    array = create_bin_array(pool, index, bins)
-    assert read_bin_array(pool, index, array.account) == array
+    array = create_bin_array(DLMM.program, pool, index, bins)
+    assert read_bin_array(DLMM.program, pool, index, array.account) == array
     assert all(array.get_bin(bin_id) == each for bin_id, each in bins.items())
     for n in range(array.first, array.first + 70):
         depth, whole = array.get_depth(n), array.get_bin(n)
@@ -73,4 +74,4 @@ def test_a_bin_array_survives_encoding(amounts: dict[int, int], index: int) -> N
         assert depth.has_output(swap_for_y=True, with_orders=True) == (n in bins)
     for stranger, other in ((Pubkey.new_unique(), index), (pool, index + 1)):
         with pytest.raises(Rejected, match="bad_pool"):
-            read_bin_array(stranger, other, array.account)
+            read_bin_array(DLMM.program, stranger, other, array.account)

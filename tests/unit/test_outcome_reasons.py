@@ -7,7 +7,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error
 from backend.domain.errors import Rejected
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.spl import ATA_PROGRAM, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 
@@ -17,7 +17,7 @@ def make_logs(program: Pubkey, *lines: str, code: int = 1) -> list[str]:
 
 
 def classify(err: object, logs: list[str]) -> str:
-    error = classify_onchain_error(err, logs)
+    error = classify_onchain_error(err, logs, MAINNET_VENUES.all)
     assert type(error) is Rejected
     assert error.code == "insufficient_funds"
     return error.reason

@@ -12,7 +12,7 @@ from backend.routing import pool_reader
 from backend.routing.pool_directory import PAIRS_MAX
 from backend.routing.pool_registry import QUOTED_MAX, PoolPreferences
 from backend.store.launches.found_pools import StoredPool
-from backend.venues import AMM_V4, CPMM, DAMM_V2, VENUES
+from backend.venues import AMM_V4, CPMM, DAMM_V2, MAINNET_VENUES
 from tests.unit.pool_registries import (
     MINTS,
     ONE_SOL,
@@ -150,7 +150,7 @@ async def test_a_node_that_does_not_answer_takes_no_pool_away() -> None:
         await wait_for(registry, addresses(node.pools))
         listings, node.is_down = node.listings, True
         async with asyncio.timeout(20):
-            while node.listings < listings + 3 * 2 * len(VENUES):
+            while node.listings < listings + 3 * 2 * len(MAINNET_VENUES.all):
                 registry.list_pools(*MINTS)
                 await asyncio.sleep(POLL_S)
         assert addresses(registry.list_pools(*MINTS).quoted) == addresses(node.pools)

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.domain.quotes import E9
-from backend.venues import CPMM, DAMM_V2, VENUES_BY_PROGRAM
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import ParsedSwap
 from backend.venues.meteora.damm_v2 import DammV2
 from backend.venues.meteora.damm_v2.curve import PriceRange
@@ -127,7 +127,7 @@ def test_a_parsed_swap_is_the_one_that_was_built(
     trader = SwapAccounts(owner, into, out)
     instruction = pool.swap_instruction(trader, mint, amount, min_amount_out)
     accounts = {into: make_token_account(mint, owner, amount)}
-    call = VENUES_BY_PROGRAM[instruction.program_id].parse_swap(
+    call = MAINNET_VENUES.by_program[instruction.program_id].parse_swap(
         [meta.pubkey for meta in instruction.accounts], instruction.data, accounts
     )
     assert call == ParsedSwap(pool.address, mint, amount, min_amount_out, trader)

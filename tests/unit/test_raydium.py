@@ -12,12 +12,20 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import Rejected
 from backend.venues import CPMM
-from backend.venues.raydium.cpmm.accounts import AUTHORITY, DEFAULT_CONFIG, derive_vault_address
+from backend.venues.raydium.cpmm.accounts import (
+    DEFAULT_CONFIG_INDEX,
+    derive_authority,
+    derive_config_address,
+    derive_vault_address,
+)
 from backend.venues.raydium.cpmm.curve import FeeRates, swap_exact_in, swap_exact_out
 from backend.venues.spl import Clock, TransferFee
 from backend.venues.venue import SwapAccounts
 from tests.pools import FEE_E9, NOW, SOL, USDC, encode_quote_accounts, make_cpmm_pool, patch_account
 from tests.strategies import amounts, rates, reserves
+
+AUTHORITY, _ = derive_authority(CPMM.program)
+DEFAULT_CONFIG = derive_config_address(CPMM.program, DEFAULT_CONFIG_INDEX)
 
 NO_FEES = FeeRates(trade=0, creator=0, protocol=0, fund=0, is_creator_on_input=False)
 CREATOR_FEE_ON = 389
@@ -29,7 +37,9 @@ def test_addresses_are_those_of_mainnet() -> None:
     pool = CPMM.derive_pool_address(SOL, USDC)
     assert str(pool).startswith("7JuwJuNU")
     assert CPMM.derive_pool_address(USDC, SOL) == pool
-    assert derive_vault_address(pool, SOL) != derive_vault_address(pool, USDC)
+    assert derive_vault_address(CPMM.program, pool, SOL) != derive_vault_address(
+        CPMM.program, pool, USDC
+    )
 
 
 def test_a_quote_of_a_mainnet_pool_is_what_mainnet_paid() -> None:

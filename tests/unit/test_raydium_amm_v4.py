@@ -12,10 +12,10 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues import AMM_V4
 from backend.venues.raydium.amm_v4.accounts import (
-    AUTHORITY,
     STATUS_INITIALIZED,
     STATUS_SWAP_ONLY,
     STATUS_WAITING_TRADE,
+    derive_authority,
 )
 from backend.venues.raydium.amm_v4.curve import FeeRate, swap_exact_in, swap_exact_out
 from backend.venues.raydium.amm_v4.pool import AmmV4Pool
@@ -23,6 +23,8 @@ from backend.venues.spl import TOKEN_PROGRAM, Clock
 from backend.venues.venue import SwapAccounts
 from tests.pools import SOL, USDC, encode_quote_accounts, patch_account
 from tests.strategies import amounts, reserves
+
+AUTHORITY, _ = derive_authority(AMM_V4.program)
 
 NEED_TAKE_PNL_COIN, FEE_DENOMINATOR = 192, 184
 rates = st.integers(1, 1_000).map(lambda numerator: FeeRate(numerator, 10_000))

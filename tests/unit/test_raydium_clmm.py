@@ -11,7 +11,8 @@ from backend.domain.errors import Rejected
 from backend.venues import CLMM
 from backend.venues.bit_line import BitLine
 from backend.venues.raydium.clmm.accounts import (
-    DEFAULT_CONFIG,
+    DEFAULT_CONFIG_INDEX,
+    derive_config_address,
     derive_extension_address,
 )
 from backend.venues.raydium.clmm.array_ticks import SWAP_ARRAYS_MAX
@@ -30,6 +31,8 @@ from backend.venues.spl import (
 )
 from backend.venues.venue import AccountsMissing, SwapAccounts
 from tests.pools import NOW, SOL, USDC, encode_quote_accounts, patch_account
+
+DEFAULT_CONFIG = derive_config_address(CLMM.program, DEFAULT_CONFIG_INDEX)
 
 FEE_ON, TICK_SPACING = 390, 235
 ONE_SOL = 10**9
@@ -122,7 +125,7 @@ def test_limit_orders_are_filled_at_their_price_and_leave_the_bitmap() -> None:
     index = tick // 60
     assert index not in pool.arrays
     array = create_tick_array(
-        pool.address, index * 60, 1, [Tick(tick, orders=10**9, part_filled=5)]
+        pool.program, pool.address, index * 60, 1, [Tick(tick, orders=10**9, part_filled=5)]
     )
     bits = pool.line.bits | 1 << index - pool.line.first
     pool = replace(pool, arrays={**pool.arrays, index: array}, line=BitLine(bits, pool.line.first))
@@ -168,7 +171,9 @@ def test_a_swap_over_too_many_arrays_is_refused() -> None:
     first = pool.state.tick // 60
     arrays, bits = dict(pool.arrays), pool.line.bits
     for index in range(first - 2 * SWAP_ARRAYS_MAX, first):
-        arrays[index] = create_tick_array(pool.address, index * 60, 1, [Tick(index * 60, 0, 1)])
+        arrays[index] = create_tick_array(
+            pool.program, pool.address, index * 60, 1, [Tick(index * 60, 0, 1)]
+        )
         bits |= 1 << index - pool.line.first
     dense = replace(pool, arrays=arrays, line=BitLine(bits, pool.line.first))
     assert dense.quote(SOL, 100 * ONE_SOL).amount_out
@@ -212,7 +217,7 @@ def test_the_swap_names_its_accounts_in_the_programs_order() -> None:
         (SOL, False, False),
     ]
     rest = instruction.accounts[13:]
-    assert rest[0].pubkey == derive_extension_address(pool.address)
+    assert rest[0].pubkey == derive_extension_address(pool.program, pool.address)
     assert len(rest) == 4, "an array that is read, and two to spare"
     assert all(meta.is_writable and not meta.is_signer for meta in rest)
     assert instruction.data.hex() == (

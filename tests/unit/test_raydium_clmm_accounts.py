@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
+from backend.venues import CLMM
 from backend.venues.bit_line import BitLine
 from backend.venues.raydium.clmm.accounts import (
     make_array_line,
@@ -98,12 +99,14 @@ def test_a_tick_array_survives_encoding(numbers: set[int], spacing: int, index: 
         Tick(start + n * spacing, -n - 1, 2**100 + n, n, 2 * n, 7, 3 * n, n, 2**64)
         for n in sorted(numbers)
     ]
-    array = create_tick_array(pool, start, spacing, ticks)
+    array = create_tick_array(CLMM.program, pool, start, spacing, ticks)
     assert list(array.ticks) == ticks
     assert array.account.data[44 + 168 * 60] == len(numbers)
-    assert read_tick_array(pool, start, spacing, array.account) == array
+    assert read_tick_array(CLMM.program, pool, start, spacing, array.account) == array
     emptied = array.with_ticks([Tick(tick.tick) for tick in ticks])
     assert emptied.ticks == ()
     for stranger in (Pubkey.new_unique(), pool):
         with pytest.raises(Rejected, match="bad_pool"):
-            read_tick_array(stranger, start + (stranger == pool), spacing, array.account)
+            read_tick_array(
+                CLMM.program, stranger, start + (stranger == pool), spacing, array.account
+            )

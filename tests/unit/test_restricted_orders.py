@@ -33,7 +33,7 @@ from backend.triggers.best_markets import PoolRead, find_best_price
 from backend.triggers.markets import build_market
 from backend.triggers.pool_market import DirectedPool
 from backend.triggers.watched_orders import WatchedOrders
-from backend.venues import AMM_V4, CPMM, DAMM_V2, DLMM
+from backend.venues import AMM_V4, CPMM, DAMM_V2, DLMM, MAINNET_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import Clock
 from backend.venues.venue import Pool
@@ -117,7 +117,7 @@ def build_record(
 
 
 def open_watched() -> WatchedOrders:
-    watched = WatchedOrders(TokenRegistry())
+    watched = WatchedOrders(TokenRegistry(), MAINNET_VENUES)
     watched.add_shards(range(SHARDS), [], 0.0)
     return watched
 

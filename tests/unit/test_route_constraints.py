@@ -36,7 +36,7 @@ from backend.domain.route_constraints import (
     select_pool_constraints,
 )
 from backend.domain.tokens import SOL, USDC, TokenRegistry
-from backend.venues import HOSTED_VENUES
+from backend.venues import MAINNET_VENUES
 from tests.bad_routes import BAD_ROUTES, POOL
 from tests.conftest import ROOT
 
@@ -87,7 +87,7 @@ def read_fields(**members: object) -> OrderRequest:
 
 
 def test_the_programs_are_those_that_there_are() -> None:
-    modules = [type(venue).__module__.split(".") for venue in HOSTED_VENUES]
+    modules = [type(venue).__module__.split(".") for venue in MAINNET_VENUES.hosted]
     programs = {(module[2], module[3]) for module in modules}
     assert programs == {(dex, name) for dex, names in PROGRAMS.items() for name in names}
     assert set(PROGRAMS) == set(Dex)

@@ -19,7 +19,7 @@ from backend.domain.quotes import Dex, Quote
 from backend.domain.tokens import JUP, SOL, USDC
 from backend.routing.quote_choice import MissingQuote, choose_quote
 from backend.routing.router import Router
-from backend.venues import CPMM, DAMM_V2, DEFAULT_VENUES
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.spl import CLOCK_SYSVAR
 from backend.venues.venue import Account
@@ -54,7 +54,7 @@ class MemoryNode:
         accounts: dict[Pubkey, Account] = {CLOCK_SYSVAR: make_clock_account()}
         for pool in self.pools:
             accounts |= pool.encode_accounts()
-        for venue in DEFAULT_VENUES:
+        for venue in MAINNET_VENUES.default:
             if venue.derive_pool_address(MINT_IN, MINT_OUT) not in keys:
                 continue
             if venue.dex is self.down:
@@ -67,7 +67,7 @@ class MemoryNode:
 
 @asynccontextmanager
 async def run_router(node: MemoryNode, age_max_s: float = 0) -> AsyncIterator[Router]:
-    router = Router(DEFAULT_VENUES, node, timeout_s=5, age_max_s=age_max_s)
+    router = Router(MAINNET_VENUES.default, node, timeout_s=5, age_max_s=age_max_s)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(router.run())
         try:
@@ -136,7 +136,7 @@ async def test_the_venue_that_pays_more_is_chosen_on_a_thousand_random_pools() -
             route = await router.route(make_terms(amount))
         assert {quote.dex: quote.amount_out for quote in route.quotes} == pays
         assert route.quote.amount_out == max(pays.values())
-        assert route.pool.address == DEFAULT_VENUES[
+        assert route.pool.address == MAINNET_VENUES.default[
             route.quote.dex is Dex.METEORA
         ].derive_pool_address(MINT_IN, MINT_OUT)
         chosen[route.quote.dex] += 1
@@ -162,7 +162,7 @@ async def test_with_one_venue_down_the_other_gets_the_order_and_the_event_says_s
         route = await router.route(order_terms)
     assert route.quote.dex is not down
     [missing] = route.to_json(order_terms)["unavailable"]
-    venue = next(each for each in DEFAULT_VENUES if each.dex is down)
+    venue = next(each for each in MAINNET_VENUES.default if each.dex is down)
     assert missing == {
         "dex": down.value,
         "program": venue.name,

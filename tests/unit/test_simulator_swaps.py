@@ -21,7 +21,7 @@ from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs.runtime import ExecutionResult
 from backend.simulator.wire.transaction_parser import ParsedTransaction, parse_transaction
-from backend.venues import AMM_V4, CLMM, CPMM, DLMM, HOSTED_VENUES
+from backend.venues import AMM_V4, CLMM, CPMM, DLMM, MAINNET_VENUES
 from backend.venues.hosting import HostedVenue
 from backend.venues.spl import (
     ATA_PROGRAM,
@@ -133,9 +133,9 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     simulated_chain.close()
 
 
-@pytest.fixture(params=HOSTED_VENUES, ids=lambda venue: f"{venue.dex}/{venue.name}")
+@pytest.fixture(params=MAINNET_VENUES.hosted, ids=lambda venue: f"{venue.dex}/{venue.name}")
 def trader(request: pytest.FixtureRequest, chain: Chain) -> Trader:
-    return Trader(chain, request.param, count=1_000 * HOSTED_VENUES.index(request.param))
+    return Trader(chain, request.param, count=1_000 * MAINNET_VENUES.hosted.index(request.param))
 
 
 def test_random_swaps_pay_their_quotes_and_leave_the_state_that_was_expected(
@@ -201,7 +201,7 @@ def is_vault(chain: Chain, key: Pubkey) -> bool:
 def test_a_swap_without_the_arrays_that_it_reads_may_be_tried_again(
     chain: Chain, venue: HostedVenue
 ) -> None:
-    trader = Trader(chain, venue, count=9_000 + HOSTED_VENUES.index(venue))
+    trader = Trader(chain, venue, count=9_000 + MAINNET_VENUES.hosted.index(venue))
     swap = trader.build(trader.read_pool(USDC, 10**8), USDC, 10**8, 1)
     fixed = {CLMM: 14, DLMM: 16}[venue]
     error = trader.classify(

@@ -26,7 +26,7 @@ from backend.chain.wallet import create_paper_wallet
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import SignedTransaction
-from backend.venues import CPMM, DAMM_V2, VENUES
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from tests.pools import SOL, USDC
@@ -198,7 +198,9 @@ SLIPPAGE_LOG = "Program log: AnchorError occurred. Error Code: ExceededSlippage.
 def test_a_program_error_is_read_by_the_program_that_failed_first(
     err: int, logs: list[str], kind: type[EngineError], code: str
 ) -> None:
-    error = classify_onchain_error({"InstructionError": [3, {"Custom": err}]}, logs, VENUES)
+    error = classify_onchain_error(
+        {"InstructionError": [3, {"Custom": err}]}, logs, MAINNET_VENUES.all
+    )
 
     assert type(error) is kind
     assert error.code == code
@@ -227,7 +229,7 @@ def test_a_program_error_is_read_by_the_program_that_failed_first(
 def test_an_error_of_the_runtime_is_read_by_its_word(
     err: object, kind: type[EngineError], code: str
 ) -> None:
-    error = classify_onchain_error(err, [])
+    error = classify_onchain_error(err, [], MAINNET_VENUES.all)
 
     assert type(error) is kind
     assert error.code == code

@@ -23,7 +23,7 @@ from backend.triggers.book import TriggerBook, WaitingOrder
 from backend.triggers.peak_codec import decode_peaks, encode_peaks
 from backend.triggers.pool_market import PoolMarket
 from backend.triggers.size_classes import find_size_class
-from backend.venues import CPMM, DAMM_V2
+from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.venue import Pool
 from tests.pools import SOL, USDC, make_cpmm_pool
@@ -228,7 +228,7 @@ def test_another_process_goes_on_with_the_same_marks(
     for slot, (raydium_bps, meteora_bps, wanted, _) in enumerate(path):
         if slot == kept:
             waiting, book = list(book), TriggerBook()
-            book.restore_peaks(decode_peaks(texts, SOL))
+            book.restore_peaks(decode_peaks(texts, SOL, MAINNET_VENUES))
             for order in waiting:
                 mark, mark_slot = stored.get(order.id, (None, None))
                 state = ConditionState(mark)

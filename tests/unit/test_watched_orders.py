@@ -25,6 +25,7 @@ from backend.triggers.orders_apart import OrdersApart
 from backend.triggers.pool_market import PoolMarket
 from backend.triggers.slices.placer import SlicePlacer
 from backend.triggers.watched_orders import WatchedOrders
+from backend.venues import MAINNET_VENUES
 from tests import pools
 
 ID = UUID(int=7)
@@ -56,7 +57,7 @@ def build_trailing(seq: int, trail_bps: int, mark: PriceRatio, slot: int) -> Wai
 
 @pytest.fixture
 def watched() -> WatchedOrders:
-    orders = WatchedOrders(TokenRegistry())
+    orders = WatchedOrders(TokenRegistry(), MAINNET_VENUES)
     orders.add_shards(range(SHARDS), [], 0.0)
     return orders
 
@@ -180,7 +181,7 @@ def open_placer() -> SlicePlacer:
 def test_an_order_that_is_kept_apart_is_known_by_its_newest_row(
     open_apart: Callable[[], OrdersApart], order_type: OrderType, condition: Condition
 ) -> None:
-    watched = WatchedOrders(TokenRegistry(), [open_apart()])
+    watched = WatchedOrders(TokenRegistry(), MAINNET_VENUES, [open_apart()])
     watched.add_shards(range(SHARDS), [], 0.0)
     terms = replace(TERMS, type=order_type, condition=condition)
     record = build_record(2, find_price())._replace(terms=terms, condition=condition)

@@ -14,11 +14,12 @@ from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
 from backend.domain.errors import EngineError, Unavailable
 from backend.engine.api_services import ApiServices
+from backend.engine.cluster import ProgramProbe
 from backend.routing.pool_finder import ListingProbe
 from backend.store.feed_lag import FeedLag, OpenTransaction
 
 CHECK_TIMEOUT_S = 2.0
-ADVISORY_CHECKS = {"feed", "history", "pools"}
+ADVISORY_CHECKS = {"feed", "history", "pools", "programs"}
 """Checks that say something, and make the API no less ready."""
 _NO_HISTORY = "the node keeps no transaction history: confirmed orders have no amount"
 
@@ -31,8 +32,8 @@ Check = Callable[[], Awaitable[Mapping[str, object] | None]]
 async def get_readiness(api: ApiContext, request: Request) -> Response:
     """``GET /readyz``: whether orders can be accepted and executed.
 
-    A late feed, a node without history, or one that lists no pools makes it no less ready: orders
-    are executed and end.
+    A late feed, a node without history, one that lists no pools, or a program that is not there
+    makes it no less ready: orders are executed and end.
     """
     if api.admission.is_stopping:
         raise retry_later("shutting_down", "this server is stopping; use another one")
@@ -65,7 +66,7 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
         return _describe_feed(services.feed_lag, await services.feed_lag.measure())
 
     async def check_history() -> None:
-        if not await services.history.check():
+        if not await services.probes.history.check():
             raise Unavailable(HISTORY_UNAVAILABLE, _NO_HISTORY)
         if count := await services.orders.count_unknown_amounts():
             reason = f"{count} confirmed orders have no amount yet: the node does not tell it"
@@ -77,13 +78,19 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
         "redis": check_redis,
         "node": check_node,
         "history": check_history,
-        "pools": partial(_check_listing, services.listing),
+        "pools": partial(_check_listing, services.probes.listing),
+        "programs": partial(_check_programs, services.probes.programs),
     }
 
 
 async def _check_listing(listing: ListingProbe) -> None:
     if reason := await listing.check():
         raise Unavailable("pools_not_listed", f"{_NO_LISTING}: {reason}")
+
+
+async def _check_programs(programs: ProgramProbe) -> None:
+    if reason := await programs.check():
+        raise Unavailable("program_missing", reason)
 
 
 def _describe_feed(lag: FeedLag, holder: OpenTransaction | None) -> Mapping[str, object]:

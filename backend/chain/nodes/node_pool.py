@@ -120,6 +120,10 @@ class NodePool:
         """The lamports of an account."""
         return await self._read(lambda client: client.get_balance(owner))
 
+    async def are_executable(self, keys: Sequence[Pubkey]) -> list[bool | None]:
+        """Whether accounts are programs; ``None`` where there is no account."""
+        return await self._read(lambda client: client.are_executable(keys))
+
     async def get_multiple_accounts(
         self, keys: Sequence[Pubkey], commitment: Commitment = Commitment.CONFIRMED
     ) -> tuple[int, list[Account | None]]:

@@ -30,6 +30,10 @@ class SolanaNode(NodeClient, Protocol):
         """The slot, and the accounts of at most 100 keys as of that slot."""
         ...
 
+    async def are_executable(self, keys: Sequence[Pubkey]) -> list[bool | None]:
+        """Whether accounts are programs."""
+        ...
+
     async def get_program_accounts(
         self, program: Pubkey, filters: Sequence[Json]
     ) -> tuple[int, dict[Pubkey, Account]]:

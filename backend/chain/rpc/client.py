@@ -36,6 +36,7 @@ from backend.chain.rpc.results import (
     SimulationResult,
     read_accounts,
     read_blockhash,
+    read_executables,
     read_prioritization_fees,
     read_program_accounts,
     read_simulation,
@@ -151,6 +152,17 @@ class RpcClient:
             [[str(key) for key in keys], options],
             partial(read_accounts, expected=len(keys)),
         )
+
+    async def are_executable(self, keys: Sequence[Pubkey]) -> list[bool | None]:
+        """Whether accounts are programs; ``None`` where there is no account."""
+        options = {"encoding": _ENCODING, "commitment": Commitment.CONFIRMED}
+        params = [[str(key) for key in keys], options]
+        reader = partial(read_executables, expected=len(keys))
+        return await self._read("getMultipleAccounts", params, reader)
+
+    async def request_airdrop(self, recipient: Pubkey, lamports: int) -> str:
+        """Ask the node's faucet for SOL; returns the signature of its transfer."""
+        return await self._read("requestAirdrop", [str(recipient), lamports], str)
 
     async def get_program_accounts(
         self, program: Pubkey, filters: Sequence[Json]

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from backend.chain.outcomes import classify_onchain_error
+from backend.chain.outcomes import PROGRAM_ERROR_CODE, classify_onchain_error
 from backend.chain.rpc.load_signals import find_load_signal
 from backend.chain.rpc.results import Json, LandedTransaction, read_transaction
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient, Unavailable
@@ -119,10 +119,11 @@ def to_send_failure(failure: EngineError) -> EngineError:
 def classify_preflight_error(err: Json, logs: Sequence[str]) -> EngineError:
     """Classify a send that the node refused after simulating it.
 
-    An error that may pass stays unknown: another node may hold the same bytes.
+    An error that may pass stays unknown: another node may hold the same bytes. So does one of a
+    program of an exchange, which the client of a node does not know.
     """
-    error = classify_onchain_error(err, logs)
-    if isinstance(error, Transient):
+    error = classify_onchain_error(err, logs, ())
+    if isinstance(error, Transient) or error.code == PROGRAM_ERROR_CODE:
         return SendOutcomeUnknown(error.code, error.reason)
     return error
 

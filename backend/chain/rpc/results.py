@@ -145,6 +145,14 @@ def read_accounts(result: Json, expected: int) -> tuple[int, list[Account | None
     return int(result["context"]["slot"]), accounts
 
 
+def read_executables(result: Json, expected: int) -> list[bool | None]:
+    """Read whether each of ``getMultipleAccounts`` is a program; ``None`` where there is none."""
+    values = result["value"]
+    if len(values) != expected:
+        raise ValueError("the result has a different length than the request")
+    return [None if value is None else bool(value["executable"]) for value in values]
+
+
 def read_program_accounts(result: Json) -> tuple[int, dict[Pubkey, Account]]:
     """Read ``getProgramAccounts`` with its context: the slot, and the accounts by address."""
     accounts = (read_program_account(value) for value in result["value"])

@@ -18,12 +18,14 @@ from backend.simulator.chain.launches import Launches
 from backend.simulator.chain.ledger import Ledger
 from backend.simulator.chain.ledger_rows import ExecutedTransaction
 from backend.simulator.chain.status_cache import CACHE_SLOTS, SignatureStatus, StatusCache
+from backend.simulator.dress import DRESSES
 from backend.simulator.market.pools import PoolMarket
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs.context import ChainView
 from backend.simulator.programs.runtime import (
     ExecutionResult,
     TransactionRefused,
+    build_programs,
     execute_transaction,
 )
 from backend.simulator.state.bank import AccountChanges, Bank
@@ -64,6 +66,7 @@ class Chain:
     def __init__(self, options: SimulatorOptions, data_dir: Path, now: Callable[[], float]) -> None:
         _create_private_folder(data_dir)
         self.options: Final = options
+        self.dress: Final = DRESSES[options.dress]
         self.ledger: Final = Ledger(data_dir / _LEDGER_FILE)
         self.clock: Final = ChainClock(
             self._load_clock_state(now), options.slot_s, options.seed, now
@@ -72,7 +75,9 @@ class Chain:
         self._price_factors = self._load_price_factors()
         self.pools: Final = PoolMarket(options, self.clock, self._price_factors)
         self._mints = genesis.build_mint_accounts(options)
-        self.launches: Final = Launches(self.ledger, self.pools, self._mints)
+        self._programs: Final = build_programs(self.dress.venues)
+        self._program_accounts: Final = genesis.build_program_accounts(self.dress.venues)
+        self.launches: Final = Launches(self.dress.venues, self.ledger, self.pools, self._mints)
         self.bank: Final = Bank(self._load_accounts())
         self.inclusion_prices: Final = InclusionPrices(options.seed)
         self._opened_at_slot = self.clock.slot()
@@ -103,7 +108,7 @@ class Chain:
 
     def get_account(self, key: Pubkey) -> Account | None:
         """The current account at an address."""
-        stored = self.bank.get(key) or self._mints.get(key)
+        stored = self.bank.get(key) or self._mints.get(key) or self._program_accounts.get(key)
         return stored or self.pools.get_account(key, self.clock.slot())
 
     def list_program_accounts(self, program: Pubkey) -> Iterator[tuple[Pubkey, Account]]:
@@ -191,7 +196,8 @@ class Chain:
 
     def is_mutable_account(self, key: Pubkey) -> bool:
         """Whether transactions and ``override_accounts`` may change an account or create it."""
-        return key not in self._mints and self.pools.peek_account(key, self.clock.slot()) is None
+        is_fixed = key in self._mints or key in self._program_accounts
+        return not is_fixed and self.pools.peek_account(key, self.clock.slot()) is None
 
     def override_accounts(self, changes: AccountChanges) -> None:
         """Set accounts outside of any transaction."""
@@ -247,6 +253,7 @@ class Chain:
             return fault_injection.draw_moved_pool(address, slot) or pools.get_pool(address, slot)
 
         return ChainView(
+            self._programs,
             get_account,
             get_pool,
             pools.get_vault,

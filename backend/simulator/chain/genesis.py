@@ -13,6 +13,7 @@ from backend.domain.tokens import KNOWN_TOKENS, SOL
 from backend.simulator.market.mints import FEE_TOKEN, encode_fee_token
 from backend.simulator.market.prices import usd_price_e6
 from backend.simulator.options import SimulatorOptions
+from backend.venues import Venues
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import (
     MINT,
@@ -28,6 +29,9 @@ from backend.venues.venue import Account
 PAPER_WALLET: Final = Keypair.from_seed(PAPER_WALLET_SEED)
 """A well-known key that is funded at genesis; airdrops are paid from it."""
 
+PROGRAM_LOADER: Final = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
+"""Owns the accounts of programs, which can be called."""
+_PROGRAM_RECORD: Final = (2).to_bytes(4, "little")
 _WALLET_USD: Final = 1_000_000_000
 _WALLET_SOL_MIN: Final = 10_000_000
 _MINT_SUPPLY: Final = U64_MAX // 2
@@ -46,6 +50,16 @@ def build_mint_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:
     if options.has_many_pools:
         mints[Pubkey.from_string(FEE_TOKEN.mint)] = encode_fee_token()
     return mints
+
+
+def build_program_accounts(venues: Venues) -> dict[Pubkey, Account]:
+    """The accounts of the exchange programs, each of which names the one that has its code."""
+    accounts = {}
+    for venue in venues.hosted:
+        code, _ = Pubkey.find_program_address([bytes(venue.program)], PROGRAM_LOADER)
+        data = _PROGRAM_RECORD + bytes(code)
+        accounts[venue.program] = Account(PROGRAM_LOADER, compute_rent_exemption(len(data)), data)
+    return accounts
 
 
 def build_wallet_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:

@@ -21,7 +21,7 @@ from backend.domain.quotes import Dex
 from backend.simulator.chain.ledger import Ledger
 from backend.simulator.market.mints import encode_mint, encode_transfer_fee, encode_transfer_hook
 from backend.simulator.market.pools import PoolMarket
-from backend.venues import HOSTED_VENUES
+from backend.venues import Venues
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import Account
@@ -101,18 +101,20 @@ class LaunchedPool:
     accounts: Mapping[Pubkey, Account]
 
 
-def find_venue(dex: Dex, program: str | None) -> HostedVenue:
+def find_venue(venues: Venues, dex: Dex, program: str | None) -> HostedVenue:
     """Find a program of an exchange by its name, or its first one. Raises ``ValueError``."""
-    venues = {venue.name: venue for venue in HOSTED_VENUES if venue.dex is dex}
-    venue = venues.get(program or next(iter(venues)))
+    by_name = {venue.name: venue for venue in venues.hosted if venue.dex is dex}
+    venue = by_name.get(program or next(iter(by_name)))
     if venue is None:
-        raise ValueError(f"program: {dex} has {', '.join(venues)}")
+        raise ValueError(f"program: {dex} has {', '.join(by_name)}")
     return venue
 
 
-def build_pool(terms: LaunchedPoolTerms, mints: Mapping[Pubkey, Account]) -> LaunchedPool:
+def build_pool(
+    venues: Venues, terms: LaunchedPoolTerms, mints: Mapping[Pubkey, Account]
+) -> LaunchedPool:
     """Build a launched pool; ``mints`` has the accounts of both tokens. Raises ``ValueError``."""
-    venue = find_venue(terms.dex, terms.program)
+    venue = find_venue(venues, terms.dex, terms.program)
     mint, quote_mint = Pubkey.from_string(terms.mint), Pubkey.from_string(terms.quote_mint)
     pool = venue.create_pool(
         mint,
@@ -137,7 +139,10 @@ class Launches:
     ``mints`` are the accounts of all mints, of tokens and of LP tokens; launches add theirs.
     """
 
-    def __init__(self, ledger: Ledger, market: PoolMarket, mints: dict[Pubkey, Account]) -> None:
+    def __init__(
+        self, venues: Venues, ledger: Ledger, market: PoolMarket, mints: dict[Pubkey, Account]
+    ) -> None:
+        self._venues = venues
         self._ledger = ledger
         self._market = market
         self._accounts = mints
@@ -191,7 +196,7 @@ class Launches:
         for mint in mints:
             if Pubkey.from_string(mint) not in self._accounts:
                 raise ValueError(f"there is no mint {mint}")
-        launched = build_pool(terms, self._accounts)
+        launched = build_pool(self._venues, terms, self._accounts)
         base, quote = (Token(mint, mint, self.get_decimals(mint)) for mint in mints)
         price = Fraction(terms.quote_amount, terms.amount)
         self._market.add(launched.venue, base, quote, launched.pool, price)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.venues import HOSTED_VENUES
 from backend.venues.hosting import HostedPool
 from backend.venues.lookup_table import ADDRESSES_MAX, LookupTable
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_PROGRAM
@@ -22,14 +21,13 @@ _NEVER_LOADED: Final = frozenset(
         _TRADER.account_out,
         TOKEN_PROGRAM,
         MEMO_PROGRAM,
-        *(venue.program for venue in HOSTED_VENUES),
     }
 )
-"""Accounts that no table serves: the trader's, and programs that the transaction calls."""
+"""Accounts that no table serves: the trader's, and programs that every transaction calls."""
 _AMOUNT: Final = 1_000_000
 
 
-def plan_lookup_table(pools: Iterable[HostedPool]) -> LookupTable:
+def plan_lookup_table(pools: Collection[HostedPool]) -> LookupTable:
     """Plan the table of some pools, as far as it has room.
 
     First come the accounts that swaps of both directions name, then the arrays of ticks and bins
@@ -44,7 +42,8 @@ def plan_lookup_table(pools: Iterable[HostedPool]) -> LookupTable:
             continue
         always |= dict.fromkeys(key for key in there if key in back)
         sometimes |= dict.fromkeys([*there, *back])
-    addresses = [key for key in {**always, **sometimes} if key not in _NEVER_LOADED]
+    never = _NEVER_LOADED | {pool.program for pool in pools}
+    addresses = [key for key in {**always, **sometimes} if key not in never]
     return LookupTable(tuple(addresses[:ADDRESSES_MAX]))
 
 

@@ -10,6 +10,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.amounts import format_amount
 from backend.simulator.chain.chain import Chain
+from backend.simulator.chain.genesis import PROGRAM_LOADER
 from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import VenueOutage
 from backend.simulator.methods.params import (
@@ -122,7 +123,7 @@ def account_to_json(account: Account | None, options: CallOptions) -> Json:
         data = data[offset : offset + length]
     return {
         "data": [b64encode(data).decode(), "base64"],
-        "executable": False,
+        "executable": account.owner == PROGRAM_LOADER,
         "lamports": account.lamports,
         "owner": str(account.owner),
         "rentEpoch": 2**64 - 1,

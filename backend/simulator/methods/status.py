@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from solders.hash import Hash
 
-from backend.chain.wire import SIMULATED_GENESIS_HASH
 from backend.simulator.chain.chain import Chain
 from backend.simulator.methods.params import API_VERSION, Json, Params, build_context, parse_pubkey
 from backend.simulator.options import BLOCKHASH_BLOCKS
@@ -26,7 +25,7 @@ class StatusMethods:
         return {
             "getBlockHeight": self.get_block_height,
             "getEpochInfo": self.get_epoch_info,
-            "getGenesisHash": lambda _: SIMULATED_GENESIS_HASH,
+            "getGenesisHash": lambda _: self._chain.dress.genesis_hash,
             "getHealth": lambda _: "ok",
             "getLatestBlockhash": self.get_latest_blockhash,
             "getRecentPrioritizationFees": self.get_recent_prioritization_fees,

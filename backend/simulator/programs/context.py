@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Never
 
@@ -90,14 +90,24 @@ def sum_swaps(swaps: Sequence[SwapRecord]) -> SwapRecord | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Program:
+    """What a program does with its accounts and its data, and the compute units that it takes."""
+
+    execute: Callable[[TransactionContext, Sequence[Pubkey], bytes], None]
+    compute_units: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChainView:
     """Read access to the state of the chain, as a transaction needs it.
 
-    ``get_vault`` returns the token account in which a pool keeps one of its mints,
-    ``is_pool_account`` identifies the accounts that only swaps may change, and ``draw_failure``
-    is called once by each swap and returns the reason of an injected failure, if any.
+    ``programs`` are all that there are, by their addresses. ``get_vault`` returns the token account
+    in which a pool keeps one of its mints, ``is_pool_account`` identifies the accounts that only
+    swaps may change, and ``draw_failure`` is called once by each swap and returns the reason of an
+    injected failure, if any.
     """
 
+    programs: Mapping[Pubkey, Program]
     get_account: Callable[[Pubkey], Account | None]
     get_pool: Callable[[Pubkey], HostedPool | None]
     get_vault: Callable[[Pubkey, Pubkey], Pubkey]

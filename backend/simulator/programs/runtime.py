@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
@@ -14,6 +14,7 @@ from backend.simulator.programs import ata, memo, system, token
 from backend.simulator.programs.context import (
     ChainView,
     InstructionFailed,
+    Program,
     SwapRecord,
     TransactionContext,
     format_failure_line,
@@ -21,7 +22,7 @@ from backend.simulator.programs.context import (
 from backend.simulator.programs.swaps import SwapProgram
 from backend.simulator.state.bank import AccountChanges
 from backend.simulator.wire.transaction_parser import ParsedTransaction
-from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, HOSTED_VENUES
+from backend.venues import Venues
 from backend.venues.hosting import HostedPool
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import ATA_PROGRAM, MEMO_PROGRAM, SYSTEM_PROGRAM, TOKEN_PROGRAM
@@ -34,14 +35,6 @@ ACCOUNTS_MAX: Final = 64
 """Most accounts that a transaction may lock."""
 _RENT_MIN: Final = compute_rent_exemption(0)
 
-_ExecuteFunction = Callable[[TransactionContext, Sequence[Pubkey], bytes], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Program:
-    execute: _ExecuteFunction
-    compute_units: int
-
 
 def _execute_compute_budget(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:
     """No effect here: the parser has already read the compute budget."""
@@ -49,23 +42,27 @@ def _execute_compute_budget(ctx: TransactionContext, keys: Sequence[Pubkey], dat
 
 # Compute units are typical values of the real programs.
 _SWAP_COMPUTE_UNITS: Final = {
-    CPMM.program: 38_000,
-    AMM_V4.program: 30_000,
-    CLMM.program: 60_000,  # and more for each array of ticks: see ``SwapProgram``
-    DAMM_V2.program: 22_000,
-    DLMM.program: 45_000,  # and more for each array of bins
+    "cpmm": 38_000,
+    "amm_v4": 30_000,
+    "clmm": 60_000,  # and more for each array of ticks: see ``SwapProgram``
+    "damm_v2": 22_000,
+    "dlmm": 45_000,  # and more for each array of bins
 }
-_PROGRAMS: Final[Mapping[Pubkey, _Program]] = {
-    COMPUTE_BUDGET: _Program(_execute_compute_budget, 150),
-    SYSTEM_PROGRAM: _Program(system.execute, 150),
-    TOKEN_PROGRAM: _Program(token.execute, 3_000),
-    ATA_PROGRAM: _Program(ata.execute, 9_000),
-    MEMO_PROGRAM: _Program(memo.execute, 6_000),
-    **{
-        venue.program: _Program(SwapProgram(venue).execute, _SWAP_COMPUTE_UNITS[venue.program])
-        for venue in HOSTED_VENUES
-    },
-}
+
+
+def build_programs(venues: Venues) -> Mapping[Pubkey, Program]:
+    """The programs of a chain, by their addresses."""
+    return {
+        COMPUTE_BUDGET: Program(_execute_compute_budget, 150),
+        SYSTEM_PROGRAM: Program(system.execute, 150),
+        TOKEN_PROGRAM: Program(token.execute, 3_000),
+        ATA_PROGRAM: Program(ata.execute, 9_000),
+        MEMO_PROGRAM: Program(memo.execute, 6_000),
+        **{
+            venue.program: Program(SwapProgram(venue).execute, _SWAP_COMPUTE_UNITS[venue.name])
+            for venue in venues.hosted
+        },
+    }
 
 
 class TransactionRefused(Exception):
@@ -119,7 +116,7 @@ def execute_transaction(transaction: ParsedTransaction, view: ChainView) -> Exec
     """
     if len(transaction.keys) > ACCOUNTS_MAX:
         raise TransactionRefused("TooManyAccountLocks")
-    if any(instruction.program not in _PROGRAMS for instruction in transaction.instructions):
+    if any(instruction.program not in view.programs for instruction in transaction.instructions):
         raise TransactionRefused("ProgramAccountNotFound")
     ctx = TransactionContext(view, transaction)
     if len(ctx.accounts_before) != len(transaction.keys):
@@ -189,7 +186,7 @@ def _run_instructions(
     ctx: TransactionContext, transaction: ParsedTransaction
 ) -> tuple[TransactionError | None, Sequence[str]]:
     for index, instruction in enumerate(transaction.instructions):
-        program = _PROGRAMS[instruction.program]
+        program = ctx.view.programs[instruction.program]
         try:
             ctx.consume_units(program.compute_units)
             program.execute(ctx, instruction.keys, instruction.data)

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Never
 
-from solders.pubkey import Pubkey
-
 from backend.simulator.programs.context import fail
-from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,8 @@ _CLMM_TOO_SMALL: Final = _anchor_error(
 )
 _DLMM_DISABLED: Final = _anchor_error(6042, "PoolDisabled", "Pool disabled")
 
-SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
-    CPMM.program: {
+SWAP_ERRORS: Final[Mapping[str, Mapping[str, SwapError]]] = {
+    "cpmm": {
         **_ANCHOR_ERRORS,
         SLIPPAGE: _anchor_error(6005, "ExceededSlippage", "Exceeds desired slippage limit"),
         "pool_disabled": _CPMM_NOT_APPROVED,
@@ -84,7 +81,7 @@ SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
         "no_liquidity": _anchor_error(6012, "InsufficientVault", "Insufficient vault"),
         AMOUNT_TOO_LARGE: _anchor_error(6011, "MathOverflow", "Math overflow"),
     },
-    DAMM_V2.program: {
+    "damm_v2": {
         **_ANCHOR_ERRORS,
         SLIPPAGE: _DAMM_SLIPPAGE,
         "pool_disabled": _DAMM_DISABLED,
@@ -94,7 +91,7 @@ SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
         "no_liquidity": _anchor_error(6023, "InsufficientLiquidity", "Insufficient liquidity"),
         AMOUNT_TOO_LARGE: _anchor_error(6015, "PriceRangeViolation", "Price range is violated"),
     },
-    AMM_V4.program: {
+    "amm_v4": {
         BAD_INSTRUCTION: _native_error(23, "InvalidInstruction"),
         BAD_ACCOUNTS: _native_error(1, "InvalidProgramAddress"),
         NO_SIGNER: _native_error(16, "InvalidSignAccount"),
@@ -107,7 +104,7 @@ SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
         "no_liquidity": _native_error(36, "CheckedEmptyFunds"),
         AMOUNT_TOO_LARGE: _native_error(41, "ConversionFailure"),
     },
-    CLMM.program: {
+    "clmm": {
         **_ANCHOR_ERRORS,
         SLIPPAGE: _anchor_error(6018, "TooLittleOutputReceived", "Too little output received"),
         "pool_disabled": _anchor_error(6000, "NotApproved", "Not approved"),
@@ -122,7 +119,7 @@ SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
             6023, "NotEnoughTickArrayAccount", "Not enough tick array account"
         ),
     },
-    DLMM.program: {
+    "dlmm": {
         **_ANCHOR_ERRORS,
         SLIPPAGE: _anchor_error(
             6003, "ExceededAmountSlippageTolerance", "Exceeded amount slippage tolerance"
@@ -142,4 +139,6 @@ SWAP_ERRORS: Final[Mapping[Pubkey, Mapping[str, SwapError]]] = {
         ),
     },
 }
-"""The errors of each program, by the code with which a pool refuses a swap, or what is wrong."""
+"""The errors of each program, by its name, then by the code with which a pool refuses a swap, or by
+what is wrong.
+"""

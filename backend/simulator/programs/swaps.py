@@ -28,7 +28,6 @@ from backend.simulator.programs.swap_errors import (
     ZERO_INPUT,
     SwapError,
 )
-from backend.venues import CLMM, DLMM
 from backend.venues.hosting import HostedPool, HostedVenue, ParsedSwap
 from backend.venues.spl import TOKEN_PROGRAM
 from backend.venues.venue import Account, SwapAccounts
@@ -47,8 +46,8 @@ class _ArrayUnits(NamedTuple):
 
 
 _ARRAY_UNITS: Final = {
-    CLMM.program: _ArrayUnits(free=2, each=10_000),  # the bitmap extension, the price's own array
-    DLMM.program: _ArrayUnits(free=1, each=12_000),
+    "clmm": _ArrayUnits(free=2, each=10_000),  # the bitmap extension, the price's own array
+    "dlmm": _ArrayUnits(free=1, each=12_000),
 }
 _NO_ARRAYS: Final = _ArrayUnits(free=0, each=0)
 
@@ -58,8 +57,8 @@ class SwapProgram:
 
     def __init__(self, venue: HostedVenue) -> None:
         self.venue: Final = venue
-        self._array_units: Final = _ARRAY_UNITS.get(venue.program, _NO_ARRAYS)
-        self._errors: Final = SWAP_ERRORS[venue.program]
+        self._array_units: Final = _ARRAY_UNITS.get(venue.name, _NO_ARRAYS)
+        self._errors: Final = SWAP_ERRORS[venue.name]
         self._fixed_accounts_cache: dict[tuple[Pubkey, Pubkey], tuple[tuple[int, Pubkey], ...]] = {}
 
     def execute(self, ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> None:

@@ -19,7 +19,6 @@ from backend.trials.deployments.cells import NodeKind
 
 Json = dict[str, Any]
 
-UNKNOWN_GENESIS_HASH: Final = "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY"
 WINDOW_S: Final = 2.0
 """The window of the rate limit: a fifth of what public nodes have, so that a cell takes a fifth."""
 CALLS_MAX: Final = 100

@@ -16,10 +16,10 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from backend.chain.wire import TESTNET_GENESIS_HASH
 from backend.runtime.background import run_in_background
 from backend.trials.deployments.cells import NodeKind
 from backend.trials.deployments.node_models import (
-    UNKNOWN_GENESIS_HASH,
     Json,
     NodeModel,
     Refusal,
@@ -76,7 +76,7 @@ class NodeProxy:
 
     def _answer(self, call: Json) -> Json | None:
         if call["method"] == "getGenesisHash" and not self._is_simulated:
-            return {"result": UNKNOWN_GENESIS_HASH}
+            return {"result": TESTNET_GENESIS_HASH}
         return self._model.answer(call)
 
     async def _forward(self, calls: list[Json]) -> list[Json]:

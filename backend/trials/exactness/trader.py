@@ -20,7 +20,7 @@ from backend.simulator.chain.ledger_rows import LedgerEntry
 from backend.simulator.options import SimulatorOptions
 from backend.simulator.programs.token import read_amount
 from backend.simulator.wire.transaction_parser import ParsedTransaction, parse_transaction
-from backend.venues import HOSTED_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.spl import NATIVE_MINT, TOKEN_PROGRAM, derive_ata, make_token_account
 from backend.venues.venue import Account, AccountsMissing, Pool, SwapAccounts, Venue
 
@@ -70,7 +70,7 @@ class Trader:
         """List all pools, found as an engine finds them: by size and mints of their accounts."""
         return [
             PoolLocation(venue, key, _read_mints(venue, account))
-            for venue in HOSTED_VENUES
+            for venue in MAINNET_VENUES.hosted
             for key, account in self.chain.list_program_accounts(venue.program)
             if len(account.data) == venue.search.data_size
         ]

@@ -20,7 +20,7 @@ from backend.simulator.market.prices import usd_price_e6
 from backend.simulator.options import SimulatorOptions
 from backend.trials.oracle.orders import Direction
 from backend.trials.oracle.restrictions import PairPool, Restriction, draw_restriction
-from backend.venues import DEFAULT_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.spl import CLOCK, CLOCK_SYSVAR
 from backend.venues.venue import Account, Pool, Venue
 
@@ -128,7 +128,7 @@ class MarketPath:
     def _draw_moves(self) -> list[Json]:
         moves: list[Json] = []
         for base, quote in PAIRS:
-            for venue in DEFAULT_VENUES:
+            for venue in MAINNET_VENUES.default:
                 key = base.symbol, quote.symbol, venue.dex.value
                 level = self._levels.get(key, 1.0)
                 most = JUMP_BPS if self.random.random() < JUMP_SHARE else MOVE_BPS
@@ -182,7 +182,7 @@ async def _find_pools(rpc: RpcClient) -> list[_PathPool]:
     pools = []
     for base, quote in PAIRS:
         mints = Pubkey.from_string(base.mint), Pubkey.from_string(quote.mint)
-        for venue in DEFAULT_VENUES:
+        for venue in MAINNET_VENUES.default:
             address = venue.derive_pool_address(*mints)
             _, (account,) = await rpc.get_multiple_accounts([address])
             assert account is not None, "the simulated node has every pool"

@@ -23,7 +23,7 @@ from backend.trials.audit.evidence import fetch_launched
 from backend.trials.oracle.launches import DrawnSniper, LaunchedPool
 from backend.trials.oracle.path import MarketPath, convert_dollars, read_accounts
 from backend.trials.oracle.rules import Rule, Sense
-from backend.venues import DEFAULT_VENUES
+from backend.venues import MAINNET_VENUES
 from backend.venues.spl import CLOCK_SYSVAR
 from backend.venues.venue import Pool
 
@@ -181,7 +181,7 @@ class SniperOrders:
 
 
 async def _read_pool(rpc: RpcClient, launch: _Launch, dex: Dex) -> Pool:
-    [venue] = [each for each in DEFAULT_VENUES if each.dex is dex]
+    [venue] = [each for each in MAINNET_VENUES.default if each.dex is dex]
     address = Pubkey.from_string(launch.address)
     _, (account,) = await rpc.get_multiple_accounts([address])
     assert account is not None, "the node has what it launched"

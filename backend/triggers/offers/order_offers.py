@@ -25,6 +25,7 @@ from backend.triggers.best_markets import PoolRead
 from backend.triggers.book import Market
 from backend.triggers.peak_codec import decode_peaks, decode_reads
 from backend.triggers.pool_market import DirectedPool
+from backend.venues import Venues
 
 _PEAKS_KNOWN_MAX: Final = 64
 
@@ -86,12 +87,12 @@ def find_mark(
 
 
 @lru_cache(_PEAKS_KNOWN_MAX)
-def read_peaks(text: str, token_in: Token) -> Sequence[DirectedPool]:
+def read_peaks(text: str, token_in: Token, venues: Venues) -> Sequence[DirectedPool]:
     """The peaks of a direction of trade from their text, decoded once."""
-    return decode_peaks(text, Pubkey.from_string(token_in.mint))
+    return decode_peaks(text, Pubkey.from_string(token_in.mint), venues)
 
 
 @lru_cache(_PEAKS_KNOWN_MAX)
-def read_best(text: str, token_in: Token) -> Sequence[PoolRead]:
+def read_best(text: str, token_in: Token, venues: Venues) -> Sequence[PoolRead]:
     """The reads of the markets that paid most from their text, decoded once, before time 0."""
-    return decode_reads(text, Pubkey.from_string(token_in.mint))
+    return decode_reads(text, Pubkey.from_string(token_in.mint), venues)

@@ -52,6 +52,7 @@ class FixedRatePool:
 
     address: Pubkey
     slot: int = 1
+    program: Pubkey = CPMM.program
 
     def encode_quote_accounts(self) -> Accounts:
         return {}

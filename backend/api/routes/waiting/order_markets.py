@@ -33,6 +33,7 @@ from backend.triggers.offers.order_offers import (
 )
 from backend.triggers.offers.recent_markets import MarketKey
 from backend.triggers.pool_market import PoolMarket
+from backend.venues import Venues
 
 _PAIR_FIELD: Final = "tokenOut"
 MARKET_WAIT_S: Final = 0.3
@@ -70,7 +71,9 @@ async def show_markets(
     for index, record in enumerate(waiting, 1):
         key = keys[record.id]
         market, known = markets.get(key), stored.get(key, _NOTHING_STORED)
-        shown[record.id] = _show(record, terms[record.id], market, known)
+        shown[record.id] = _show(
+            record, terms[record.id], market, known, api.services.cluster.venues
+        )
         if key in poolless:
             _, reason = _find_lack(terms[record.id])
             shown[record.id]["lastError"] = f"{NO_POOL_CODE}: {reason}"
@@ -160,7 +163,7 @@ async def read_mark(api: ApiContext, record: OrderRecord) -> HighWaterMark | Non
     key = PeaksKey(record.token_in, record.token_out, allowed)
     texts = [each.peaks for each in await api.services.peaks.find([key]) if each.key == key]
     token_in = api.services.tokens.find(record.token_in, "tokenIn")
-    peaks = read_peaks(texts[0], token_in) if texts else ()
+    peaks = read_peaks(texts[0], token_in, api.services.cluster.venues) if texts else ()
     stored = HighWaterMark(record.high_water, record.high_water_slot)
     return find_mark(record.amount_in, stored, peaks)
 
@@ -228,12 +231,16 @@ async def _find_stored(
 
 
 def _show(
-    record: OrderRecord, terms: OrderTerms, market: PoolMarket | None, stored: _StoredMarkets
+    record: OrderRecord,
+    terms: OrderTerms,
+    market: PoolMarket | None,
+    stored: _StoredMarkets,
+    venues: Venues,
 ) -> dict[str, object]:
     mark = record.high_water
     shown: dict[str, object] = {}
     if isinstance(terms.condition, TrailingStop) and mark is not None:
-        seen = () if stored.own is None else read_peaks(stored.own.peaks, terms.token_in)
+        seen = () if stored.own is None else read_peaks(stored.own.peaks, terms.token_in, venues)
         own_mark = HighWaterMark(mark, record.high_water_slot)
         mark = find_mark(terms.amount_in, own_mark, seen).price
         shown["highestPrice"] = _format_price(mark, terms)
@@ -243,14 +250,14 @@ def _show(
         shown["executablePrice"] = _format_price(price, terms)
         if offer.distance_bps is not None:
             shown["distanceBps"] = offer.distance_bps
-    best = _find_best_price(record, terms, stored.whole)
+    best = _find_best_price(record, terms, stored.whole, venues)
     if offered := [each for each in (best, price, mark) if each is not None]:
         shown["bestPrice"] = _format_price(max(offered), terms)
     return shown
 
 
 def _find_best_price(
-    record: OrderRecord, terms: OrderTerms, stored: StoredPeaks | None
+    record: OrderRecord, terms: OrderTerms, stored: StoredPeaks | None, venues: Venues
 ) -> PriceRatio | None:
     if stored is None or stored.best is None or stored.best_at is None:
         return None
@@ -259,7 +266,7 @@ def _find_best_price(
     awaited = get_awaited(terms.condition, is_triggered=record.is_triggered)
     return find_best_price(
         terms.amount_in,
-        read_best(stored.best, terms.token_in),
+        read_best(stored.best, terms.token_in, venues),
         since,
         max_price_impact_bps=find_cap(awaited, terms.max_price_impact_bps),
         constraints=terms.constraints,

@@ -13,32 +13,49 @@ from typing import Annotated, Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u32, u64, u128, u256
+from backend.venues.layout import (
+    POOL_ADDRESS_CACHE_MAX,
+    PROGRAM_ADDRESS_CACHE_MAX,
+    Layout,
+    key,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    u256,
+)
 
-PROGRAM = Pubkey.from_string("cpamdpZCGKUy5JxQXB4dcpGPiikHawvSWAd6mEn1sGG")
 NAME: Final = "damm_v2"
 """The program's name among those of its exchange."""
 
 
-def _derive_address(*seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
+    return Pubkey.find_program_address(seeds, program)[0]
 
 
-AUTHORITY = _derive_address(b"pool_authority")
-"""Owns every vault."""
-EVENT_AUTHORITY = _derive_address(b"__event_authority")
+@lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
+def derive_authority(program: Pubkey) -> Pubkey:
+    """Derive what owns every vault."""
+    return _derive_address(program, b"pool_authority")
+
+
+@lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
+def derive_event_authority(program: Pubkey) -> Pubkey:
+    """Derive what signs the program's events."""
+    return _derive_address(program, b"__event_authority")
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+def derive_pool_address(program: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of the single pool of two mints without a configuration."""
     smaller, larger = sorted((bytes(mint_a), bytes(mint_b)))
-    return _derive_address(b"cpool", larger, smaller)
+    return _derive_address(program, b"cpool", larger, smaller)
 
 
-def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(b"token_vault", bytes(mint), bytes(pool))
+    return _derive_address(program, b"token_vault", bytes(mint), bytes(pool))
 
 
 class CollectFeeMode(IntEnum):

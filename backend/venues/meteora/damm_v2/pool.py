@@ -14,11 +14,10 @@ from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.curve_segment import CurveSegment
 from backend.venues.meteora.damm_v2.accounts import (
-    AUTHORITY,
     BY_TIME,
-    EVENT_AUTHORITY,
     NAME,
-    PROGRAM,
+    derive_authority,
+    derive_event_authority,
 )
 from backend.venues.meteora.damm_v2.pricing import PoolPricing, Trade
 from backend.venues.meteora.damm_v2.pricing_codec import write_pricing
@@ -149,9 +148,9 @@ class DammPool(PositionsPool):
     ) -> Instruction:
         """Build the instruction ``swap2`` for an exact input, without a referrer."""
         sells_a = self._is_a(mint_in)
-        side_a, side_b = self.sides
+        program, (side_a, side_b) = self.program, self.sides
         keys = [
-            AccountMeta(AUTHORITY, is_signer=False, is_writable=False),
+            AccountMeta(derive_authority(program), is_signer=False, is_writable=False),
             AccountMeta(self.address, is_signer=False, is_writable=True),
             AccountMeta(trader.account_in, is_signer=False, is_writable=True),
             AccountMeta(trader.account_out, is_signer=False, is_writable=True),
@@ -163,15 +162,15 @@ class DammPool(PositionsPool):
             AccountMeta(side_a.token_program, is_signer=False, is_writable=False),
             AccountMeta(side_b.token_program, is_signer=False, is_writable=False),
             # The program's own address means "no referrer".
-            AccountMeta(PROGRAM, is_signer=False, is_writable=False),
-            AccountMeta(EVENT_AUTHORITY, is_signer=False, is_writable=False),
-            AccountMeta(PROGRAM, is_signer=False, is_writable=False),
+            AccountMeta(program, is_signer=False, is_writable=False),
+            AccountMeta(derive_event_authority(program), is_signer=False, is_writable=False),
+            AccountMeta(program, is_signer=False, is_writable=False),
         ]
         if self.pricing.is_rate_limited(sells_a=sells_a):
             # There the program checks for a second purchase in the same transaction.
             keys.append(AccountMeta(INSTRUCTIONS_SYSVAR, is_signer=False, is_writable=False))
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
-        return Instruction(PROGRAM, SWAP2 + amounts + bytes([EXACT_IN]), keys)
+        return Instruction(program, SWAP2 + amounts + bytes([EXACT_IN]), keys)
 
     def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
         """None: every swap names the same accounts."""

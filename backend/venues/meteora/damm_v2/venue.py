@@ -12,16 +12,15 @@ from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.quotes import Dex
 from backend.venues.hosting import ParsedSwap
 from backend.venues.meteora.damm_v2.accounts import (
-    AUTHORITY,
     LATEST_FEE_VERSION,
     MAX_FEE_E9,
     NAME,
     POOL,
-    PROGRAM,
     BaseFee,
     PoolState,
     TimeSchedule,
     Volatility,
+    derive_authority,
     derive_pool_address,
     derive_vault_address,
 )
@@ -83,19 +82,21 @@ class DammV2:
 
     dex: Final = Dex.METEORA
     name: Final = NAME
-    program: Final = PROGRAM
     search: Final = PoolSearch(POOL.size, (168, 200))
+
+    def __init__(self, program: Pubkey) -> None:
+        self.program: Final = program
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool without a configuration."""
-        return derive_pool_address(mint_a, mint_b)
+        return derive_pool_address(self.program, mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pool, its vaults, the clock, and mints with transfer fees.
 
         Raises ``Rejected`` (``bad_pool``).
         """
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         (a, program_a), (b, program_b) = _read_tokens(pool, state)
         mints = select_token_2022_mints((a, program_a), (b, program_b))
         return [pool, state.vault_a, state.vault_b, CLOCK_SYSVAR, *mints]
@@ -113,14 +114,14 @@ class DammV2:
         account, clock = accounts.get(pool), accounts.get(CLOCK_SYSVAR)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         if clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
-        now = CLOCK.read(clock.data)
+        now, authority = CLOCK.read(clock.data), derive_authority(self.program)
         (a, program_a), (b, program_b) = _read_tokens(pool, state)
         sides = (
-            read_pool_side(a, program_a, state.vault_a, AUTHORITY, accounts, now.epoch),
-            read_pool_side(b, program_b, state.vault_b, AUTHORITY, accounts, now.epoch),
+            read_pool_side(a, program_a, state.vault_a, authority, accounts, now.epoch),
+            read_pool_side(b, program_b, state.vault_b, authority, accounts, now.epoch),
         )
         return DammPool(pool, slot, read_pricing(account.data, now), sides, account)
 
@@ -152,14 +153,21 @@ class DammV2:
             raise ValueError("the fee is out of range")
         pool = address or self.derive_pool_address(mint_a, mint_b)
         curve = create_full_range(amount_a, amount_b)
+        authority = derive_authority(self.program)
         sides = (
-            create_pool_side(mint, derive_vault_address(pool, mint), AUTHORITY, amount, mints or {})
+            create_pool_side(
+                mint,
+                derive_vault_address(self.program, pool, mint),
+                authority,
+                amount,
+                mints or {},
+            )
             for mint, amount in zip((mint_a, mint_b), curve.reserves(), strict=True)
         )
         side_a, side_b = sides
-        state = _create_state(curve, side_a, side_b, open_time, locked_bps)
+        state = _create_state(authority, curve, (side_a, side_b), open_time, locked_bps)
         pricing = PoolPricing(state, BaseFee(cliff=fee_e9), TimeSchedule(), Volatility(), Clock())
-        account = make_account(PROGRAM, write_pricing(pricing))
+        account = make_account(self.program, write_pricing(pricing))
         return DammPool(pool, 0, pricing, (side_a, side_b), account)
 
     def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
@@ -188,8 +196,8 @@ class DammV2:
         )
 
 
-def _read_state(pool: Pubkey, account: Account) -> PoolState:
-    if account.owner != PROGRAM:
+def _read_state(program: Pubkey, pool: Pubkey, account: Account) -> PoolState:
+    if account.owner != program:
         raise Rejected("bad_pool", f"{pool} does not belong to Meteora's DAMM v2 program")
     return POOL.read(account.data)
 
@@ -205,8 +213,13 @@ def _read_tokens(
 
 
 def _create_state(
-    curve: PriceRange, side_a: PoolSide, side_b: PoolSide, open_time: int, locked_bps: int
+    authority: Pubkey,
+    curve: PriceRange,
+    sides: tuple[PoolSide, PoolSide],
+    open_time: int,
+    locked_bps: int,
 ) -> PoolState:
+    side_a, side_b = sides
     return PoolState(
         protocol_fee_percent=_PROTOCOL_PERCENT,
         referral_fee_percent=_REFERRAL_PERCENT,
@@ -220,7 +233,7 @@ def _create_state(
         sqrt_max_price=curve.sqrt_max,
         sqrt_price=curve.sqrt_price,
         activation_point=open_time,
-        creator=AUTHORITY,
+        creator=authority,
         amount_a=side_a.balance,
         amount_b=side_b.balance,
         token_flag_a=_TOKEN_PROGRAMS.index(side_a.token_program),

@@ -12,6 +12,7 @@ from backend.domain.errors import Rejected
 from backend.venues.bit_line import BitLine
 from backend.venues.layout import (
     POOL_ADDRESS_CACHE_MAX,
+    PROGRAM_ADDRESS_CACHE_MAX,
     Layout,
     bitmap,
     i32,
@@ -24,17 +25,22 @@ from backend.venues.layout import (
 )
 from backend.venues.spl import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
-PROGRAM = Pubkey.from_string("LBUZKhRxPF3XUpBCjp4YzTKgLccjZhTSDM9YuVaPwxo")
 NAME: Final = "dlmm"
 """The program's name among those of its exchange."""
-EVENT_AUTHORITY = Pubkey.find_program_address([b"__event_authority"], PROGRAM)[0]
 
 DEFAULT_BIN_STEP: Final = 10
 DEFAULT_BASE_FACTOR: Final = 10_000
 
 
+@lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
+def derive_event_authority(program: Pubkey) -> Pubkey:
+    """Derive what signs the program's events."""
+    return Pubkey.find_program_address([b"__event_authority"], program)[0]
+
+
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_pool_address(
+    program: Pubkey,
     mint_a: Pubkey,
     mint_b: Pubkey,
     bin_step: int = DEFAULT_BIN_STEP,
@@ -43,23 +49,23 @@ def derive_pool_address(
     """Derive the address of the pair of two mints, in either order, with these parameters."""
     low, high = sorted((bytes(mint_a), bytes(mint_b)))
     parameters = bin_step.to_bytes(2, "little"), base_factor.to_bytes(2, "little")
-    return Pubkey.find_program_address([low, high, *parameters], PROGRAM)[0]
+    return Pubkey.find_program_address([low, high, *parameters], program)[0]
 
 
-def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pair's vault of a token, which the program calls a reserve."""
-    return Pubkey.find_program_address([bytes(pool), bytes(mint)], PROGRAM)[0]
+    return Pubkey.find_program_address([bytes(pool), bytes(mint)], program)[0]
 
 
-def derive_oracle_address(pool: Pubkey) -> Pubkey:
+def derive_oracle_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pair's price history, which every swap writes."""
-    return Pubkey.find_program_address([b"oracle", bytes(pool)], PROGRAM)[0]
+    return Pubkey.find_program_address([b"oracle", bytes(pool)], program)[0]
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_extension_address(pool: Pubkey) -> Pubkey:
+def derive_extension_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of the bitmap of the bin arrays that the pair's own does not cover."""
-    return Pubkey.find_program_address([b"bitmap", bytes(pool)], PROGRAM)[0]
+    return Pubkey.find_program_address([b"bitmap", bytes(pool)], program)[0]
 
 
 FLAGGED_TOKEN_PROGRAMS: Final = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)

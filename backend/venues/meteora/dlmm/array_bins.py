@@ -32,12 +32,14 @@ class ArrayBins:
 
     def __init__(
         self,
+        program: Pubkey,
         pool: Pubkey,
         bounds: tuple[int, int],
         line: BitLine,
         arrays: Mapping[int, BinArray],
     ) -> None:
         self.visited: Final[dict[int, None]] = {}
+        self._program: Final = program
         self._pool: Final = pool
         self._bounds: Final = bounds
         self._line: Final = line
@@ -99,7 +101,7 @@ class ArrayBins:
         if array is None:
             missing = self._line.list_next(index, _READ_AHEAD, upwards=not swap_for_y)
             keys = [
-                derive_array_address(self._pool, each)
+                derive_array_address(self._program, self._pool, each)
                 for each in missing
                 if each not in self._arrays
             ]

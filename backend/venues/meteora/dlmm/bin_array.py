@@ -12,7 +12,6 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.layout import Layout, i64, key, u8, u32, u64, u128
-from backend.venues.meteora.dlmm.accounts import PROGRAM
 from backend.venues.spl import make_account
 from backend.venues.venue import Account
 
@@ -92,10 +91,10 @@ _HEADER = Layout(_Header, "Meteora DLMM bin array", 10_136, bytes.fromhex("5c8e5
 
 
 @lru_cache(ARRAY_ADDRESS_CACHE_MAX)
-def derive_array_address(pool: Pubkey, index: int) -> Pubkey:
+def derive_array_address(program: Pubkey, pool: Pubkey, index: int) -> Pubkey:
     """Derive the address of a bin array of a pair."""
     seeds = [b"bin_array", bytes(pool), index.to_bytes(8, "little", signed=True)]
-    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+    return Pubkey.find_program_address(seeds, program)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +129,9 @@ class BinArray:
         return BinArray(self.index, replace(self.account, data=bytes(data)))
 
 
-def read_bin_array(pool: Pubkey, index: int, account: Account) -> BinArray:
+def read_bin_array(program: Pubkey, pool: Pubkey, index: int, account: Account) -> BinArray:
     """Read a bin array of a pair; raises ``Rejected`` (``bad_pool``) if it is another account."""
-    if account.owner != PROGRAM:
+    if account.owner != program:
         raise Rejected("bad_pool", f"a bin array of the pool {pool} is not the program's")
     header = _HEADER.read(account.data)
     if (header.pool, header.index) != (pool, index):
@@ -140,7 +139,9 @@ def read_bin_array(pool: Pubkey, index: int, account: Account) -> BinArray:
     return BinArray(index, account)
 
 
-def create_bin_array(pool: Pubkey, index: int, bins: Mapping[int, Bin]) -> BinArray:
+def create_bin_array(
+    program: Pubkey, pool: Pubkey, index: int, bins: Mapping[int, Bin]
+) -> BinArray:
     """Create a bin array with these bins, by their ids."""
     data = _HEADER.write(_Header(index, _LATEST_VERSION, pool))
-    return BinArray(index, make_account(PROGRAM, data)).with_bins(bins)
+    return BinArray(index, make_account(program, data)).with_bins(bins)

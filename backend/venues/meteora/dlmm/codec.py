@@ -15,7 +15,6 @@ from backend.venues.meteora.dlmm.accounts import (
     FEE_ON_Y,
     FLAGGED_TOKEN_PROGRAMS,
     PAIR_STATE,
-    PROGRAM,
     STATUS_ENABLED,
     PairState,
     derive_extension_address,
@@ -29,9 +28,9 @@ from backend.venues.spl import Clock
 from backend.venues.venue import Account, PoolTraits
 
 
-def read_pair_state(pool: Pubkey, account: Account) -> PairState:
+def read_pair_state(program: Pubkey, pool: Pubkey, account: Account) -> PairState:
     """Read a pair's own account; raises ``Rejected`` (``bad_pool``)."""
-    if account.owner != PROGRAM:
+    if account.owner != program:
         raise Rejected("bad_pool", f"{pool} does not belong to Meteora's DLMM program")
     state = PAIR_STATE.read(account.data)
     if state.collect_fee_mode not in {FEE_ON_INPUT, FEE_ON_Y}:
@@ -43,9 +42,11 @@ def read_pair_state(pool: Pubkey, account: Account) -> PairState:
     return state
 
 
-def read_line(pool: Pubkey, state: PairState, extension: Account | None) -> BitLine:
+def read_line(
+    program: Pubkey, pool: Pubkey, state: PairState, extension: Account | None
+) -> BitLine:
     """Read which bin arrays have liquidity; raises ``Rejected`` (``bad_pool``)."""
-    if extension is not None and extension.owner != PROGRAM:
+    if extension is not None and extension.owner != program:
         raise Rejected("bad_pool", f"the bitmap extension of the pool {pool} is not the program's")
     return read_array_line(
         pool, state.bin_array_bitmap, None if extension is None else extension.data
@@ -120,5 +121,7 @@ def encode_pair_accounts(
     accounts = {pool: replace(account, data=data)}
     if extension is not None and extended is not None:
         rest = extension.data[len(extended) :]
-        accounts[derive_extension_address(pool)] = replace(extension, data=extended + rest)
+        accounts[derive_extension_address(account.owner, pool)] = replace(
+            extension, data=extended + rest
+        )
     return accounts

@@ -16,7 +16,6 @@ from backend.venues.meteora.dlmm.accounts import (
     FLAGGED_TOKEN_PROGRAMS,
     FUNCTION_LIMIT_ORDERS,
     PAIR_STATE,
-    PROGRAM,
     PairState,
     derive_oracle_address,
     derive_vault_address,
@@ -42,6 +41,7 @@ _BY_TIME: Final = 1
 
 
 def create_pool(
+    program: Pubkey,
     address: Pubkey,
     amounts: Mapping[Pubkey, int],
     base_factor: int,
@@ -64,14 +64,18 @@ def create_pool(
     if not all(0 < balance <= U64_MAX for balance in balances):
         raise ValueError("the reserves of this price do not fit 64 bits")
     side_x, side_y = (
-        create_pool_side(mint, derive_vault_address(address, mint), address, balance, mints)
+        create_pool_side(
+            mint, derive_vault_address(program, address, mint), address, balance, mints
+        )
         for mint, balance in zip((mint_x, mint_y), balances, strict=True)
     )
     line = make_array_line(list(bins))
     own, _ = write_array_line(address, line)
-    state = _create_state(address, (side_x, side_y), active_id, base_factor, own, open_time)
-    arrays = {index: create_bin_array(address, index, bins[index]) for index in bins}
-    account = make_account(PROGRAM, PAIR_STATE.write(state))
+    state = _create_state(
+        program, address, (side_x, side_y), active_id, base_factor, own, open_time
+    )
+    arrays = {index: create_bin_array(program, address, index, bins[index]) for index in bins}
+    account = make_account(program, PAIR_STATE.write(state))
     return DlmmPool(address, 0, Clock(), state, (side_x, side_y), line, arrays, account)
 
 
@@ -106,6 +110,7 @@ def _create_bin(bin_id: int, active_id: int, liquidity: int) -> Bin:
 
 
 def _create_state(
+    program: Pubkey,
     pool: Pubkey,
     sides: tuple[PoolSide, PoolSide],
     active_id: int,
@@ -136,7 +141,7 @@ def _create_state(
         mint_y=side_y.mint,
         vault_x=side_x.vault,
         vault_y=side_y.vault,
-        oracle=derive_oracle_address(pool),
+        oracle=derive_oracle_address(program, pool),
         bin_array_bitmap=array_bitmap,
         activation_point=open_time,
         index_reference=active_id,

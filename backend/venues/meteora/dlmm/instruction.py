@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.hosting import ParsedSwap
-from backend.venues.meteora.dlmm.accounts import EVENT_AUTHORITY, PROGRAM, PairState
+from backend.venues.meteora.dlmm.accounts import PairState, derive_event_authority
 from backend.venues.pool_side import PoolSide
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_ACCOUNT, TOKEN_PROGRAMS
 from backend.venues.venue import Accounts, SwapAccounts
@@ -23,6 +23,7 @@ _DATA_SIZE: Final = 28
 
 
 def build_swap(
+    program: Pubkey,
     pool: Pubkey,
     state: PairState,
     sides: tuple[PoolSide, PoolSide],
@@ -39,7 +40,7 @@ def build_swap(
     keys = [
         AccountMeta(pool, is_signer=False, is_writable=True),
         # The program's own address means "none", for the extension and for the host.
-        AccountMeta(extension or PROGRAM, is_signer=False, is_writable=extension is not None),
+        AccountMeta(extension or program, is_signer=False, is_writable=extension is not None),
         AccountMeta(side_x.vault, is_signer=False, is_writable=True),
         AccountMeta(side_y.vault, is_signer=False, is_writable=True),
         AccountMeta(trader.account_in, is_signer=False, is_writable=True),
@@ -47,17 +48,17 @@ def build_swap(
         AccountMeta(side_x.mint, is_signer=False, is_writable=False),
         AccountMeta(side_y.mint, is_signer=False, is_writable=False),
         AccountMeta(state.oracle, is_signer=False, is_writable=True),
-        AccountMeta(PROGRAM, is_signer=False, is_writable=False),
+        AccountMeta(program, is_signer=False, is_writable=False),
         AccountMeta(trader.owner, is_signer=True, is_writable=False),
         AccountMeta(side_x.token_program, is_signer=False, is_writable=False),
         AccountMeta(side_y.token_program, is_signer=False, is_writable=False),
         AccountMeta(MEMO_PROGRAM, is_signer=False, is_writable=False),
-        AccountMeta(EVENT_AUTHORITY, is_signer=False, is_writable=False),
-        AccountMeta(PROGRAM, is_signer=False, is_writable=False),
+        AccountMeta(derive_event_authority(program), is_signer=False, is_writable=False),
+        AccountMeta(program, is_signer=False, is_writable=False),
         *[AccountMeta(key, is_signer=False, is_writable=True) for key in arrays],
     ]
     data = _SWAP2 + b"".join(amount.to_bytes(8, "little") for amount in amounts)
-    return Instruction(PROGRAM, data + _NO_HOOKS, keys)
+    return Instruction(program, data + _NO_HOOKS, keys)
 
 
 def parse_swap(keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:

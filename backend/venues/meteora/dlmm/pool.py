@@ -196,9 +196,10 @@ class DlmmPool(PositionsPool):
         self, trader: SwapAccounts, mint_in: Pubkey, amount_in: int, min_amount_out: int
     ) -> Instruction:
         """Build the instruction ``swap2`` for an exact input."""
-        extension = derive_extension_address(self.address) if self.extension_account else None
+        key = self.program, self.address
+        extension = derive_extension_address(*key) if self.extension_account else None
         return build_swap(
-            self.address,
+            *key,
             self.state,
             self.sides,
             trader,
@@ -210,7 +211,7 @@ class DlmmPool(PositionsPool):
     def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
         """List the bin arrays that a swap reads."""
         trade = self._compute_trade(amount_in, self._is_x(mint_in))
-        return [derive_array_address(self.address, index) for index in trade.arrays]
+        return [derive_array_address(self.program, self.address, index) for index in trade.arrays]
 
     def encode_accounts(self) -> dict[Pubkey, Account]:
         """Encode the pair, its vaults, its bitmap extension and its bin arrays as accounts."""
@@ -220,7 +221,7 @@ class DlmmPool(PositionsPool):
             ),
             **{side.vault: side.encode_vault() for side in self.sides},
             **{
-                derive_array_address(self.address, index): array.account
+                derive_array_address(self.program, self.address, index): array.account
                 for index, array in self.arrays.items()
             },
         }
@@ -269,7 +270,7 @@ class DlmmPool(PositionsPool):
 
     def _make_source(self) -> ArrayBins:
         bounds = self.state.min_bin_id, self.state.max_bin_id
-        return ArrayBins(self.address, bounds, self.line, self.arrays)
+        return ArrayBins(self.program, self.address, bounds, self.line, self.arrays)
 
     def _list_remaining(self, amount_in: int, swap_for_y: bool) -> list[Pubkey]:
         """The accounts at the end of a swap: the arrays that it reads, and some to spare."""
@@ -278,7 +279,7 @@ class DlmmPool(PositionsPool):
         except Rejected:  # the program refuses it as well, whatever arrays it is given
             arrays = []
         arrays = add_spare_arrays(arrays, self.state.active_id, self.line, upwards=not swap_for_y)
-        return [derive_array_address(self.address, index) for index in arrays]
+        return [derive_array_address(self.program, self.address, index) for index in arrays]
 
     def _get_bin(self, bin_id: int) -> Bin:
         """A bin whose price is set."""

@@ -16,7 +16,6 @@ from backend.venues.meteora.dlmm.accounts import (
     FLAGGED_TOKEN_PROGRAMS,
     NAME,
     PAIR_STATE,
-    PROGRAM,
     PairState,
     derive_extension_address,
     derive_pool_address,
@@ -47,23 +46,25 @@ class Dlmm:
 
     dex: Final = Dex.METEORA
     name: Final = NAME
-    program: Final = PROGRAM
     search: Final = PoolSearch(PAIR_STATE.size, (88, 120))
+
+    def __init__(self, program: Pubkey) -> None:
+        self.program: Final = program
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pair with a bin step of 10 basis points."""
-        return derive_pool_address(mint_a, mint_b)
+        return derive_pool_address(self.program, mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pair, its vaults, the clock, mints with transfer fees, and its bitmap extension.
 
         The extension need not exist. Raises ``Rejected`` (``bad_pool``).
         """
-        state = read_pair_state(pool, account)
+        state = read_pair_state(self.program, pool, account)
         (x, program_x), (y, program_y) = _read_tokens(state)
         mints = select_token_2022_mints((x, program_x), (y, program_y))
         fixed = [pool, state.vault_x, state.vault_y, CLOCK_SYSVAR, *mints]
-        return [*fixed, derive_extension_address(pool)]
+        return [*fixed, derive_extension_address(self.program, pool)]
 
     def guess_accounts(self, pool: Pubkey, accounts: Accounts) -> Sequence[Pubkey]:
         """List the bin arrays about the price of the last read.
@@ -73,10 +74,10 @@ class Dlmm:
         account = accounts.get(pool)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = read_pair_state(pool, account)
-        extension = accounts.get(derive_extension_address(pool))
-        arrays = _list_near_arrays(pool, state, extension, _GUESSED_ARRAYS)
-        return [derive_array_address(pool, index) for index in arrays]
+        state = read_pair_state(self.program, pool, account)
+        extension = accounts.get(derive_extension_address(self.program, pool))
+        arrays = _list_near_arrays(self.program, pool, state, extension, _GUESSED_ARRAYS)
+        return [derive_array_address(self.program, pool, index) for index in arrays]
 
     def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> DlmmPool:
         """Decode the pair as of ``slot``, with as many bin arrays as were read.
@@ -86,7 +87,7 @@ class Dlmm:
         account, clock = accounts.get(pool), accounts.get(CLOCK_SYSVAR)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = read_pair_state(pool, account)
+        state = read_pair_state(self.program, pool, account)
         if clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
         now = CLOCK.read(clock.data)
@@ -95,13 +96,13 @@ class Dlmm:
             read_pool_side(x, program_x, state.vault_x, pool, accounts, now.epoch),
             read_pool_side(y, program_y, state.vault_y, pool, accounts, now.epoch),
         )
-        extension = accounts.get(derive_extension_address(pool))
+        extension = accounts.get(derive_extension_address(self.program, pool))
         arrays = {}
-        for index in _list_near_arrays(pool, state, extension, SWAP_ARRAYS_MAX):
-            array = accounts.get(derive_array_address(pool, index))
+        for index in _list_near_arrays(self.program, pool, state, extension, SWAP_ARRAYS_MAX):
+            array = accounts.get(derive_array_address(self.program, pool, index))
             if array is not None:
-                arrays[index] = read_bin_array(pool, index, array)
-        line = read_line(pool, state, extension)
+                arrays[index] = read_bin_array(self.program, pool, index, array)
+        line = read_line(self.program, pool, state, extension)
         return DlmmPool(pool, slot, now, state, sides, line, arrays, account, extension)
 
     def classify_error(self, code: int, logs: Sequence[str]) -> EngineError:
@@ -134,9 +135,9 @@ class Dlmm:
             raise ValueError("a fee of this venue is a small multiple of its bin step")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        pool = address or derive_pool_address(mint_a, mint_b)
+        pool = address or derive_pool_address(self.program, mint_a, mint_b)
         amounts = {mint_a: amount_a, mint_b: amount_b}
-        return create_pool(pool, amounts, base_factor, open_time, mints or {})
+        return create_pool(self.program, pool, amounts, base_factor, open_time, mints or {})
 
     def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
         """Nothing: liquidity is in positions, and no account has what is locked."""
@@ -159,10 +160,10 @@ def _read_tokens(state: PairState) -> tuple[tuple[Pubkey, Pubkey], tuple[Pubkey,
 
 
 def _list_near_arrays(
-    pool: Pubkey, state: PairState, extension: Account | None, count: int
+    program: Pubkey, pool: Pubkey, state: PairState, extension: Account | None, count: int
 ) -> list[int]:
     """The array of the price, and ``count`` on either side, the nearest first."""
-    line = read_line(pool, state, extension)
+    line = read_line(program, pool, state, extension)
     current = state.active_id // ARRAY_BINS
     below = line.list_next(current - 1, count, upwards=False)
     above = line.list_next(current + 1, count, upwards=True)

@@ -11,13 +11,17 @@ from typing import Annotated, Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u64, u128
+from backend.venues.layout import (
+    POOL_ADDRESS_CACHE_MAX,
+    PROGRAM_ADDRESS_CACHE_MAX,
+    Layout,
+    key,
+    u64,
+    u128,
+)
 
-PROGRAM = Pubkey.from_string("675kPX9MHTjS2zt1qfr1NYHuzeLXfQM9H24wFSUt1Mp8")
 NAME: Final = "amm_v4"
 """The program's name among those of its exchange."""
-AUTHORITY, AUTHORITY_NONCE = Pubkey.find_program_address([b"amm authority"], PROGRAM)
-"""Owns every vault of every pool."""
 
 STATUS_UNINITIALIZED: Final = 0
 STATUS_INITIALIZED: Final = 1
@@ -30,28 +34,34 @@ STATUS_WAITING_TRADE: Final = 7
 SWAPPABLE_STATUSES: Final = frozenset({STATUS_INITIALIZED, STATUS_SWAP_ONLY, STATUS_WAITING_TRADE})
 
 
-def derive_market_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+@lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
+def derive_authority(program: Pubkey) -> tuple[Pubkey, int]:
+    """Derive what owns every vault of every pool, with its nonce."""
+    return Pubkey.find_program_address([b"amm authority"], program)
+
+
+def derive_market_address(program: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address that stands for the market of two mints, in either order.
 
     On mainnet a pool's address follows from a market of an order book, which has no derived
     address: pools are found there by their mints, not derived.
     """
     low, high = sorted((bytes(mint_a), bytes(mint_b)))
-    return Pubkey.find_program_address([b"market", low, high], PROGRAM)[0]
+    return Pubkey.find_program_address([b"market", low, high], program)[0]
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_pool_address(mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+def derive_pool_address(program: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of the pool of two mints on a simulated chain, in either order."""
-    return derive_account(derive_market_address(mint_a, mint_b), POOL_SEED)
+    return derive_account(program, derive_market_address(program, mint_a, mint_b), POOL_SEED)
 
 
-def derive_account(base: Pubkey, seed: bytes) -> Pubkey:
+def derive_account(program: Pubkey, base: Pubkey, seed: bytes) -> Pubkey:
     """Derive the address of one of a pool's accounts.
 
     ``base`` is its market on mainnet, and the pool itself on a simulated chain.
     """
-    return Pubkey.find_program_address([bytes(PROGRAM), bytes(base), seed], PROGRAM)[0]
+    return Pubkey.find_program_address([bytes(program), bytes(base), seed], program)[0]
 
 
 POOL_SEED: Final = b"amm_associated_seed"

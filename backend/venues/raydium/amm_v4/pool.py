@@ -15,6 +15,7 @@ from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.curve_segment import CurveSegment, KeptShares
 from backend.venues.pool_side import (
+    OwnedPool,
     PoolSide,
     check_amount,
     check_balance,
@@ -25,14 +26,13 @@ from backend.venues.pool_side import (
     move_along_product,
 )
 from backend.venues.raydium.amm_v4.accounts import (
-    AUTHORITY,
     NAME,
     POOL_STATE,
-    PROGRAM,
     STATUS_SWAP_ONLY,
     STATUS_WAITING_TRADE,
     SWAPPABLE_STATUSES,
     PoolState,
+    derive_authority,
 )
 from backend.venues.raydium.amm_v4.curve import CurveSwap, FeeRate, swap_exact_in
 from backend.venues.spl import TOKEN_PROGRAM, Clock
@@ -43,7 +43,7 @@ SWAP_BASE_IN_V2: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class AmmV4Pool:
+class AmmV4Pool(OwnedPool):
     """A pool with its vaults, that of the coin first; ``account`` is as it was read.
 
     Raises ``Rejected`` (``bad_pool``) if the vaults hold less than the pool owes.
@@ -201,10 +201,11 @@ class AmmV4Pool:
     ) -> Instruction:
         """Build the instruction ``SwapBaseInV2``; the trader's accounts give the direction."""
         self._find_index(mint_in)
+        authority, _ = derive_authority(self.program)
         keys = [
             AccountMeta(TOKEN_PROGRAM, is_signer=False, is_writable=False),
             AccountMeta(self.address, is_signer=False, is_writable=True),
-            AccountMeta(AUTHORITY, is_signer=False, is_writable=False),
+            AccountMeta(authority, is_signer=False, is_writable=False),
             AccountMeta(self.state.coin_vault, is_signer=False, is_writable=True),
             AccountMeta(self.state.pc_vault, is_signer=False, is_writable=True),
             AccountMeta(trader.account_in, is_signer=False, is_writable=True),
@@ -212,7 +213,7 @@ class AmmV4Pool:
             AccountMeta(trader.owner, is_signer=True, is_writable=False),
         ]
         amounts = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
-        return Instruction(PROGRAM, bytes([SWAP_BASE_IN_V2]) + amounts, keys)
+        return Instruction(self.program, bytes([SWAP_BASE_IN_V2]) + amounts, keys)
 
     def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
         """None: every swap names the same accounts."""

@@ -15,21 +15,19 @@ from backend.venues.hosting import ParsedSwap
 from backend.venues.pool_side import PoolSide, create_pool_side, read_pool_side
 from backend.venues.program_errors import ProgramErrors, final_error, slippage_error
 from backend.venues.raydium.amm_v4.accounts import (
-    AUTHORITY,
-    AUTHORITY_NONCE,
     COIN_VAULT_SEED,
     LP_MINT_SEED,
     NAME,
     OPEN_ORDERS_SEED,
     PC_VAULT_SEED,
     POOL_STATE,
-    PROGRAM,
     STATUS_SWAP_ONLY,
     STATUS_UNINITIALIZED,
     STATUS_WAITING_TRADE,
     TARGET_ORDERS_SEED,
     PoolState,
     derive_account,
+    derive_authority,
     derive_market_address,
     derive_pool_address,
 )
@@ -94,22 +92,24 @@ class AmmV4:
 
     dex: Final = Dex.RAYDIUM
     name: Final = NAME
-    program: Final = PROGRAM
     search: Final = PoolSearch(POOL_STATE.size, (400, 432))
+
+    def __init__(self, program: Pubkey) -> None:
+        self.program: Final = program
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool on a simulated chain.
 
         On mainnet there is none: pools of this program have to be found or named.
         """
-        return derive_pool_address(mint_a, mint_b)
+        return derive_pool_address(self.program, mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pool, its vaults and the clock.
 
         Raises ``Rejected`` (``bad_pool``).
         """
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         return [pool, state.coin_vault, state.pc_vault, CLOCK_SYSVAR]
 
     def guess_accounts(self, pool: Pubkey, accounts: Accounts) -> Sequence[Pubkey]:
@@ -125,12 +125,12 @@ class AmmV4:
         account, clock = accounts.get(pool), accounts.get(CLOCK_SYSVAR)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         if clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
-        now = CLOCK.read(clock.data)
+        now, (authority, _) = CLOCK.read(clock.data), derive_authority(self.program)
         coin, pc = (
-            read_pool_side(mint, TOKEN_PROGRAM, vault, AUTHORITY, accounts, now.epoch)
+            read_pool_side(mint, TOKEN_PROGRAM, vault, authority, accounts, now.epoch)
             for mint, vault in (
                 (state.coin_mint, state.coin_vault),
                 (state.pc_mint, state.pc_vault),
@@ -174,20 +174,24 @@ class AmmV4:
             raise ValueError("reserves are positive and fit 64 bits")
         if any(mint.owner != TOKEN_PROGRAM for mint in (mints or {}).values()):
             raise ValueError("this venue has no pools of tokens of Token-2022")
-        pool = address or derive_pool_address(mint_a, mint_b)
-        coin = create_pool_side(
-            mint_a, derive_account(pool, COIN_VAULT_SEED), AUTHORITY, amount_a, {}
+        pool = address or derive_pool_address(self.program, mint_a, mint_b)
+        authority, _ = derive_authority(self.program)
+        coin, pc = (
+            create_pool_side(mint, derive_account(self.program, pool, seed), authority, amount, {})
+            for mint, seed, amount in (
+                (mint_a, COIN_VAULT_SEED, amount_a),
+                (mint_b, PC_VAULT_SEED, amount_b),
+            )
         )
-        pc = create_pool_side(mint_b, derive_account(pool, PC_VAULT_SEED), AUTHORITY, amount_b, {})
-        state = _create_state(pool, coin, pc, fee_e9, open_time)
-        account = make_account(PROGRAM, POOL_STATE.write(state))
+        state = _create_state(self.program, pool, coin, pc, fee_e9, open_time)
+        account = make_account(self.program, POOL_STATE.write(state))
         return AmmV4Pool(pool, 0, Clock(), state, (coin, pc), account)
 
     def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
         """Encode the mint of the pool's LP tokens: what is locked of them was burned."""
         supply = lp_supply - lp_supply * locked_bps // BPS
         account = make_account(TOKEN_PROGRAM, MINT.write(Mint(supply, _DECIMALS)))
-        return {derive_account(pool, LP_MINT_SEED): account}
+        return {derive_account(self.program, pool, LP_MINT_SEED): account}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is that of the trader's input account.
@@ -210,8 +214,8 @@ class AmmV4:
         )
 
 
-def _read_state(pool: Pubkey, account: Account) -> PoolState:
-    if account.owner != PROGRAM:
+def _read_state(program: Pubkey, pool: Pubkey, account: Account) -> PoolState:
+    if account.owner != program:
         raise Rejected("bad_pool", f"{pool} does not belong to Raydium's AMM v4 program")
     state = POOL_STATE.read(account.data)
     rate = state.swap_fee_numerator, state.swap_fee_denominator
@@ -221,12 +225,13 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
 
 
 def _create_state(
-    pool: Pubkey, coin: PoolSide, pc: PoolSide, fee_e9: int, open_time: int
+    program: Pubkey, pool: Pubkey, coin: PoolSide, pc: PoolSide, fee_e9: int, open_time: int
 ) -> PoolState:
+    authority, nonce = derive_authority(program)
     divisor = gcd(fee_e9, E9)
     return PoolState(
         status=STATUS_WAITING_TRADE if open_time else STATUS_SWAP_ONLY,
-        nonce=AUTHORITY_NONCE,
+        nonce=nonce,
         coin_decimals=_DECIMALS,
         pc_decimals=_DECIMALS,
         swap_fee_numerator=fee_e9 // divisor,
@@ -238,11 +243,11 @@ def _create_state(
         pc_vault=pc.vault,
         coin_mint=coin.mint,
         pc_mint=pc.mint,
-        lp_mint=derive_account(pool, LP_MINT_SEED),
-        open_orders=derive_account(pool, OPEN_ORDERS_SEED),
-        market=derive_market_address(coin.mint, pc.mint),
-        market_program=PROGRAM,
-        target_orders=derive_account(pool, TARGET_ORDERS_SEED),
-        owner=AUTHORITY,
+        lp_mint=derive_account(program, pool, LP_MINT_SEED),
+        open_orders=derive_account(program, pool, OPEN_ORDERS_SEED),
+        market=derive_market_address(program, coin.mint, pc.mint),
+        market_program=program,
+        target_orders=derive_account(program, pool, TARGET_ORDERS_SEED),
+        owner=authority,
         lp_amount=isqrt(coin.balance * pc.balance),
     )

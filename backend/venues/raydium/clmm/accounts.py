@@ -24,23 +24,21 @@ from backend.venues.layout import (
 )
 from backend.venues.raydium.clmm.tick_math import MAX_TICK
 
-PROGRAM = Pubkey.from_string("CAMMCzo5YL8w4VFF8KVHrK22GGUsp5VTaW7grrKgrWqK")
 NAME: Final = "clmm"
 """The program's name among those of its exchange."""
 
 
-def _derive_address(*seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
+    return Pubkey.find_program_address(seeds, program)[0]
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_config_address(index: int) -> Pubkey:
+def derive_config_address(program: Pubkey, index: int) -> Pubkey:
     """Derive the address of fee configuration ``index``."""
-    return _derive_address(b"amm_config", index.to_bytes(2, "big"))
+    return _derive_address(program, b"amm_config", index.to_bytes(2, "big"))
 
 
 DEFAULT_CONFIG_INDEX: Final = 4
-DEFAULT_CONFIG = derive_config_address(DEFAULT_CONFIG_INDEX)
 """Mainnet's configuration with the narrowest tick spacing, 1."""
 
 
@@ -50,26 +48,26 @@ def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+def derive_pool_address(program: Pubkey, config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of a configuration's pool of two mints."""
     mint0, mint1 = sort_mints(mint_a, mint_b)
-    return _derive_address(b"pool", bytes(config), bytes(mint0), bytes(mint1))
+    return _derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
 
 
-def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(b"pool_vault", bytes(pool), bytes(mint))
+    return _derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
 
 
-def derive_observation_address(pool: Pubkey) -> Pubkey:
+def derive_observation_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's price history."""
-    return _derive_address(b"observation", bytes(pool))
+    return _derive_address(program, b"observation", bytes(pool))
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_extension_address(pool: Pubkey) -> Pubkey:
+def derive_extension_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of the bitmap of the tick arrays that the pool's own does not cover."""
-    return _derive_address(b"pool_tick_array_bitmap_extension", bytes(pool))
+    return _derive_address(program, b"pool_tick_array_bitmap_extension", bytes(pool))
 
 
 SWAP_DISABLED: Final = 16

@@ -27,6 +27,7 @@ class ArrayTicks:
 
     def __init__(
         self,
+        program: Pubkey,
         pool: Pubkey,
         tick_spacing: int,
         line: BitLine,
@@ -35,6 +36,7 @@ class ArrayTicks:
         is_bounded: bool = True,
     ) -> None:
         self.visited: Final[dict[int, None]] = {}
+        self._program: Final = program
         self._pool: Final = pool
         self._tick_spacing: Final = tick_spacing
         self._line: Final = line
@@ -74,7 +76,7 @@ class ArrayTicks:
             missing = self._line.list_next(index, _READ_AHEAD, upwards=upwards)
             count = self._tick_spacing * ARRAY_TICKS
             keys = [
-                derive_array_address(self._pool, each * count)
+                derive_array_address(self._program, self._pool, each * count)
                 for each in missing
                 if each not in self._arrays
             ]

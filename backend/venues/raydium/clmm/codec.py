@@ -11,7 +11,6 @@ from backend.venues.bit_line import BitLine
 from backend.venues.pool_side import PoolSide
 from backend.venues.raydium.clmm.accounts import (
     POOL_STATE,
-    PROGRAM,
     AmmConfig,
     PoolState,
     derive_extension_address,
@@ -24,9 +23,9 @@ from backend.venues.spl import Clock
 from backend.venues.venue import Account, PoolTraits
 
 
-def read_pool_state(pool: Pubkey, account: Account) -> PoolState:
+def read_pool_state(program: Pubkey, pool: Pubkey, account: Account) -> PoolState:
     """Read a pool's own account; raises ``Rejected`` (``bad_pool``)."""
-    if account.owner != PROGRAM:
+    if account.owner != program:
         raise Rejected("bad_pool", f"{pool} does not belong to Raydium's CLMM program")
     state = POOL_STATE.read(account.data)
     if state.fee_on not in set(FeeOn):
@@ -42,9 +41,11 @@ def read_dynamic_fee(account: Account) -> DynamicFee | None:
     return None if dynamic == DynamicFee() else dynamic
 
 
-def read_line(pool: Pubkey, state: PoolState, extension: Account | None) -> BitLine:
+def read_line(
+    program: Pubkey, pool: Pubkey, state: PoolState, extension: Account | None
+) -> BitLine:
     """Read which tick arrays have initialized ticks; raises ``Rejected`` (``bad_pool``)."""
-    if extension is not None and extension.owner != PROGRAM:
+    if extension is not None and extension.owner != program:
         raise Rejected("bad_pool", f"the bitmap extension of the pool {pool} is not the program's")
     return read_array_line(
         pool, state.tick_array_bitmap, None if extension is None else extension.data
@@ -120,5 +121,7 @@ def encode_pool_accounts(
     accounts = {pool: replace(account, data=data)}
     if extension is not None and extended is not None:
         rest = extension.data[len(extended) :]
-        accounts[derive_extension_address(pool)] = replace(extension, data=extended + rest)
+        accounts[derive_extension_address(account.owner, pool)] = replace(
+            extension, data=extended + rest
+        )
     return accounts

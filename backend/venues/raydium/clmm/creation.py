@@ -18,16 +18,12 @@ from backend.venues.pool_side import PoolSide, create_pool_side
 from backend.venues.raydium.clmm.accounts import (
     AMM_CONFIG,
     ARRAY_TICKS,
-    DEFAULT_CONFIG,
-    DEFAULT_CONFIG_INDEX,
     POOL_STATE,
-    PROGRAM,
     AmmConfig,
     PoolState,
     compute_array_index,
     derive_config_address,
     derive_observation_address,
-    derive_pool_address,
     derive_vault_address,
     make_array_line,
     needs_extension,
@@ -101,35 +97,33 @@ def compute_deposit(positions: Iterable[Position], sqrt_price: int) -> tuple[int
 
 
 def create_pool(
+    program: Pubkey,
+    address: Pubkey,
     amounts: Mapping[Pubkey, int],
-    trade_fee_rate: int,
+    config: AmmConfig,
     open_time: int,
-    other_address: Pubkey | None,
     mints: Mapping[Pubkey, Account],
 ) -> ClmmPool:
-    """Create a pool of two tokens with the depth of these reserves: the default one, or another.
+    """Create a pool of two tokens with the depth of these reserves.
 
     ``mints`` has the accounts of the tokens of Token-2022. Raises ``ValueError`` if the price is
-    out of range, a vault cannot hold its tokens, or there is no config with that fee.
+    out of range, or a vault cannot hold its tokens.
     """
     mint0, mint1 = sort_mints(*amounts)
-    address = other_address or derive_pool_address(DEFAULT_CONFIG, mint0, mint1)
     sqrt_price = find_sqrt_price(amounts[mint1], amounts[mint0])
     liquidity = isqrt(amounts[mint0] * amounts[mint1])
     positions = plan_positions(compute_tick(sqrt_price), _TICK_SPACING, liquidity)
     deposit = compute_deposit(positions, sqrt_price)
     if max(deposit) > U64_MAX:
         raise ValueError("the reserves of this price do not fit 64 bits")
-    arrays, line = _create_arrays(address, collect_ticks(positions).values())
+    arrays, line = _create_arrays(program, address, collect_ticks(positions).values())
     own, extension = write_array_line(address, line)
     side0, side1 = (
-        create_pool_side(mint, derive_vault_address(address, mint), address, amount, mints)
+        create_pool_side(mint, derive_vault_address(program, address, mint), address, amount, mints)
         for mint, amount in zip((mint0, mint1), deposit, strict=True)
     )
-    config_index = DEFAULT_CONFIG_INDEX if other_address is None else trade_fee_rate
-    config = _create_config(config_index, trade_fee_rate)
     curve = Curve(sqrt_price, compute_tick(sqrt_price), liquidity, _TICK_SPACING, 0, 0)
-    state = _create_state(address, (side0, side1), config_index, curve, own, open_time)
+    state = _create_state(program, address, (side0, side1), config.index, curve, own, open_time)
     return ClmmPool(
         address,
         0,
@@ -140,13 +134,14 @@ def create_pool(
         (side0, side1),
         line,
         arrays,
-        make_account(PROGRAM, POOL_STATE.write(state)),
-        make_account(PROGRAM, AMM_CONFIG.write(config)),
-        None if extension is None else make_account(PROGRAM, extension),
+        make_account(program, POOL_STATE.write(state)),
+        make_account(program, AMM_CONFIG.write(config)),
+        None if extension is None else make_account(program, extension),
     )
 
 
 def _create_state(
+    program: Pubkey,
     pool: Pubkey,
     sides: tuple[PoolSide, PoolSide],
     config_index: int,
@@ -157,13 +152,13 @@ def _create_state(
     side0, side1 = sides
     return PoolState(
         bump=255,
-        amm_config=derive_config_address(config_index),
+        amm_config=derive_config_address(program, config_index),
         owner=pool,
         mint0=side0.mint,
         mint1=side1.mint,
         vault0=side0.vault,
         vault1=side1.vault,
-        observation=derive_observation_address(pool),
+        observation=derive_observation_address(program, pool),
         decimals0=_DECIMALS,
         decimals1=_DECIMALS,
         tick_spacing=_TICK_SPACING,
@@ -175,13 +170,14 @@ def _create_state(
     )
 
 
-def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+def create_config(program: Pubkey, index: int, trade_fee_rate: int) -> AmmConfig:
+    """Create a fee configuration. Raises ``ValueError`` if there is none with that index."""
     if index > _CONFIG_INDEX_MAX:
         raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
     return AmmConfig(
         bump=255,
         index=index,
-        owner=PROGRAM,
+        owner=program,
         protocol_fee_rate=_PROTOCOL_RATE,
         trade_fee_rate=trade_fee_rate,
         tick_spacing=_TICK_SPACING,
@@ -189,12 +185,16 @@ def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
     )
 
 
-def _create_arrays(pool: Pubkey, ticks: Iterable[Tick]) -> tuple[dict[int, TickArray], BitLine]:
+def _create_arrays(
+    program: Pubkey, pool: Pubkey, ticks: Iterable[Tick]
+) -> tuple[dict[int, TickArray], BitLine]:
     by_array: dict[int, list[Tick]] = {}
     for tick in ticks:
         by_array.setdefault(compute_array_index(tick.tick, _TICK_SPACING), []).append(tick)
     arrays = {
-        index: create_tick_array(pool, index * ARRAY_TICKS * _TICK_SPACING, _TICK_SPACING, group)
+        index: create_tick_array(
+            program, pool, index * ARRAY_TICKS * _TICK_SPACING, _TICK_SPACING, group
+        )
         for index, group in by_array.items()
     }
     return arrays, make_array_line(list(arrays), with_extension=needs_extension(_TICK_SPACING))

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues.hosting import ParsedSwap
 from backend.venues.pool_side import PoolSide
-from backend.venues.raydium.clmm.accounts import PROGRAM, PoolState
+from backend.venues.raydium.clmm.accounts import PoolState
 from backend.venues.spl import MEMO_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from backend.venues.venue import SwapAccounts
 
@@ -23,6 +23,7 @@ _DATA_SIZE: Final = 41
 
 
 def build_swap(
+    program: Pubkey,
     pool: Pubkey,
     state: PoolState,
     sides: tuple[PoolSide, PoolSide],
@@ -52,7 +53,7 @@ def build_swap(
         *[AccountMeta(key, is_signer=False, is_writable=True) for key in remaining],
     ]
     data = _SWAP_V2 + b"".join(amount.to_bytes(8, "little") for amount in amounts)
-    return Instruction(PROGRAM, data + _NO_PRICE_LIMIT + _BASE_INPUT, keys)
+    return Instruction(program, data + _NO_PRICE_LIMIT + _BASE_INPUT, keys)
 
 
 def parse_swap(keys: Sequence[Pubkey], data: bytes) -> ParsedSwap:

@@ -188,6 +188,7 @@ class ClmmPool(PositionsPool):
         """Build the instruction ``swap_v2`` for an exact input, without a limit of the price."""
         i = self._find_index(mint_in)
         return build_swap(
+            self.program,
             self.address,
             self.state,
             (self.sides[i], self.sides[1 - i]),
@@ -208,7 +209,7 @@ class ClmmPool(PositionsPool):
             self.state.amm_config: self.config_account,
             **{side.vault: side.encode_vault() for side in self.sides},
             **{
-                derive_array_address(self.address, array.start): array.account
+                derive_array_address(self.program, self.address, array.start): array.account
                 for array in self.arrays.values()
             },
         }
@@ -256,9 +257,8 @@ class ClmmPool(PositionsPool):
         return 0 if mint == self.state.mint0 else 1
 
     def _make_source(self, *, is_bounded: bool) -> ArrayTicks:
-        return ArrayTicks(
-            self.address, self.state.tick_spacing, self.line, self.arrays, is_bounded=is_bounded
-        )
+        key, spacing = (self.program, self.address), self.state.tick_spacing
+        return ArrayTicks(*key, spacing, self.line, self.arrays, is_bounded=is_bounded)
 
     def _compute_trade(self, mint_in: Pubkey, amount_in: int) -> _Trade:
         check_amount(amount_in)
@@ -295,6 +295,6 @@ class ClmmPool(PositionsPool):
         return self._list_addresses(add_spare_arrays(arrays, first, self.line, upwards=upwards))
 
     def _list_addresses(self, arrays: Sequence[int]) -> list[Pubkey]:
-        count = self.state.tick_spacing * ARRAY_TICKS
-        extension = [derive_extension_address(self.address)] if self.extension_account else []
-        return [*extension, *[derive_array_address(self.address, n * count) for n in arrays]]
+        key, count = (self.program, self.address), self.state.tick_spacing * ARRAY_TICKS
+        extension = [derive_extension_address(*key)] if self.extension_account else []
+        return [*extension, *[derive_array_address(*key, n * count) for n in arrays]]

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.venues.layout import Layout, i32, i128, key, u8, u64, u128
-from backend.venues.raydium.clmm.accounts import ARRAY_TICKS, PROGRAM
+from backend.venues.raydium.clmm.accounts import ARRAY_TICKS
 from backend.venues.spl import make_account
 from backend.venues.venue import Account
 
@@ -65,10 +65,10 @@ _HEADER = Layout(_Header, "Raydium CLMM tick array", 10_240, bytes.fromhex("c09b
 
 
 @lru_cache(ARRAY_ADDRESS_CACHE_MAX)
-def derive_array_address(pool: Pubkey, start: int) -> Pubkey:
+def derive_array_address(program: Pubkey, pool: Pubkey, start: int) -> Pubkey:
     """Derive the address of the tick array of a pool that starts at the tick ``start``."""
     seeds = [b"tick_array", bytes(pool), start.to_bytes(4, "big", signed=True)]
-    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+    return Pubkey.find_program_address(seeds, program)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,11 @@ def _read_ticks(data: bytes, start: int, tick_spacing: int) -> tuple[Tick, ...]:
     return tuple(ticks)
 
 
-def read_tick_array(pool: Pubkey, start: int, tick_spacing: int, account: Account) -> TickArray:
+def read_tick_array(
+    program: Pubkey, pool: Pubkey, start: int, tick_spacing: int, account: Account
+) -> TickArray:
     """Read a tick array of a pool; raises ``Rejected`` (``bad_pool``) if it is another account."""
-    if account.owner != PROGRAM:
+    if account.owner != program:
         raise Rejected("bad_pool", f"a tick array of the pool {pool} is not the program's")
     header = _HEADER.read(account.data)
     if (header.pool, header.start) != (pool, start):
@@ -127,8 +129,8 @@ def read_tick_array(pool: Pubkey, start: int, tick_spacing: int, account: Accoun
 
 
 def create_tick_array(
-    pool: Pubkey, start: int, tick_spacing: int, ticks: Iterable[Tick]
+    program: Pubkey, pool: Pubkey, start: int, tick_spacing: int, ticks: Iterable[Tick]
 ) -> TickArray:
     """Create a tick array with these ticks."""
     data = _HEADER.write(_Header(pool, start, 0))
-    return TickArray(start, tick_spacing, make_account(PROGRAM, data)).with_ticks(ticks)
+    return TickArray(start, tick_spacing, make_account(program, data)).with_ticks(ticks)

@@ -15,19 +15,19 @@ from backend.venues.pool_side import PoolSide, read_pool_side
 from backend.venues.raydium.clmm.accounts import (
     AMM_CONFIG,
     ARRAY_TICKS,
-    DEFAULT_CONFIG,
+    DEFAULT_CONFIG_INDEX,
     NAME,
     POOL_STATE,
-    PROGRAM,
     PoolState,
     compute_array_index,
+    derive_config_address,
     derive_extension_address,
     derive_pool_address,
     needs_extension,
 )
 from backend.venues.raydium.clmm.array_ticks import SWAP_ARRAYS_MAX
 from backend.venues.raydium.clmm.codec import read_dynamic_fee, read_line, read_pool_state
-from backend.venues.raydium.clmm.creation import create_pool
+from backend.venues.raydium.clmm.creation import create_config, create_pool
 from backend.venues.raydium.clmm.errors import PROGRAM_ERRORS
 from backend.venues.raydium.clmm.fees import RATE_ONE
 from backend.venues.raydium.clmm.instruction import parse_swap
@@ -45,12 +45,15 @@ class Clmm:
 
     dex: Final = Dex.RAYDIUM
     name: Final = NAME
-    program: Final = PROGRAM
     search: Final = PoolSearch(POOL_STATE.size, (73, 105))
+
+    def __init__(self, program: Pubkey) -> None:
+        self.program: Final = program
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool under the default configuration."""
-        return derive_pool_address(DEFAULT_CONFIG, mint_a, mint_b)
+        config = derive_config_address(self.program, DEFAULT_CONFIG_INDEX)
+        return derive_pool_address(self.program, config, mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pool, its config, its vaults, the clock, its mints, and its bitmap extension.
@@ -58,8 +61,12 @@ class Clmm:
         A pool does not tell which mints may have transfer fees. The extension need not exist.
         Raises ``Rejected`` (``bad_pool``).
         """
-        state = read_pool_state(pool, account)
-        extension = [derive_extension_address(pool)] if needs_extension(state.tick_spacing) else []
+        state = read_pool_state(self.program, pool, account)
+        extension = (
+            [derive_extension_address(self.program, pool)]
+            if needs_extension(state.tick_spacing)
+            else []
+        )
         fixed = [pool, state.amm_config, state.vault0, state.vault1, CLOCK_SYSVAR]
         return [*fixed, state.mint0, state.mint1, *extension]
 
@@ -71,11 +78,11 @@ class Clmm:
         account = accounts.get(pool)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = read_pool_state(pool, account)
-        extension = accounts.get(derive_extension_address(pool))
-        arrays = _list_near_arrays(pool, state, extension, _GUESSED_ARRAYS)
+        state = read_pool_state(self.program, pool, account)
+        extension = accounts.get(derive_extension_address(self.program, pool))
+        arrays = _list_near_arrays(self.program, pool, state, extension, _GUESSED_ARRAYS)
         count = state.tick_spacing * ARRAY_TICKS
-        return [derive_array_address(pool, index * count) for index in arrays]
+        return [derive_array_address(self.program, pool, index * count) for index in arrays]
 
     def decode_pool(self, pool: Pubkey, accounts: Accounts, slot: int) -> ClmmPool:
         """Decode the pool as of ``slot``, with as many tick arrays as were read.
@@ -85,9 +92,9 @@ class Clmm:
         account = accounts.get(pool)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = read_pool_state(pool, account)
+        state = read_pool_state(self.program, pool, account)
         config, clock = accounts.get(state.amm_config), accounts.get(CLOCK_SYSVAR)
-        if config is None or config.owner != PROGRAM or clock is None:
+        if config is None or config.owner != self.program or clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
         now, fees = CLOCK.read(clock.data), AMM_CONFIG.read(config.data)
         if fees.trade_fee_rate >= RATE_ONE:
@@ -96,13 +103,15 @@ class Clmm:
             _read_side(pool, mint, vault, accounts, now.epoch)
             for mint, vault in ((state.mint0, state.vault0), (state.mint1, state.vault1))
         )
-        extension = accounts.get(derive_extension_address(pool))
+        extension = accounts.get(derive_extension_address(self.program, pool))
         arrays = {}
-        for index in _list_near_arrays(pool, state, extension, SWAP_ARRAYS_MAX):
+        for index in _list_near_arrays(self.program, pool, state, extension, SWAP_ARRAYS_MAX):
             start = index * state.tick_spacing * ARRAY_TICKS
-            array = accounts.get(derive_array_address(pool, start))
+            array = accounts.get(derive_array_address(self.program, pool, start))
             if array is not None:
-                arrays[index] = read_tick_array(pool, start, state.tick_spacing, array)
+                arrays[index] = read_tick_array(
+                    self.program, pool, start, state.tick_spacing, array
+                )
         return ClmmPool(
             pool,
             slot,
@@ -111,7 +120,7 @@ class Clmm:
             read_dynamic_fee(account),
             fees,
             (side0, side1),
-            read_line(pool, state, extension),
+            read_line(self.program, pool, state, extension),
             arrays,
             account,
             config,
@@ -150,7 +159,9 @@ class Clmm:
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
         amounts = {mint_a: amount_a, mint_b: amount_b}
-        return create_pool(amounts, fee, open_time, address, mints or {})
+        config = create_config(self.program, DEFAULT_CONFIG_INDEX if address is None else fee, fee)
+        pool = address or self.derive_pool_address(mint_a, mint_b)
+        return create_pool(self.program, pool, amounts, config, open_time, mints or {})
 
     def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
         """Nothing: liquidity is in positions, and no account has what is locked."""
@@ -167,10 +178,10 @@ class Clmm:
 
 
 def _list_near_arrays(
-    pool: Pubkey, state: PoolState, extension: Account | None, count: int
+    program: Pubkey, pool: Pubkey, state: PoolState, extension: Account | None, count: int
 ) -> list[int]:
     """The array of the price, and ``count`` on either side, the nearest first."""
-    line = read_line(pool, state, extension)
+    line = read_line(program, pool, state, extension)
     current = compute_array_index(state.tick, state.tick_spacing)
     below = line.list_next(current - 1, count, upwards=False)
     above = line.list_next(current + 1, count, upwards=True)

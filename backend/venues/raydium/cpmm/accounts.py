@@ -8,26 +8,35 @@ from typing import Annotated, Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.venues.layout import POOL_ADDRESS_CACHE_MAX, Layout, key, u8, u16, u64
+from backend.venues.layout import (
+    POOL_ADDRESS_CACHE_MAX,
+    PROGRAM_ADDRESS_CACHE_MAX,
+    Layout,
+    key,
+    u8,
+    u16,
+    u64,
+)
 
-PROGRAM = Pubkey.from_string("CPMMoo8L3F4NbTegBCKVNunggL7H1ZpdTHKxQB5qKP1C")
 NAME: Final = "cpmm"
 """The program's name among those of its exchange."""
-AUTHORITY, AUTHORITY_BUMP = Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], PROGRAM)
-"""Owns every vault and mints the LP tokens of every pool."""
+DEFAULT_CONFIG_INDEX: Final = 0
 
 
-def _derive_address(*seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, PROGRAM)[0]
+def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
+    return Pubkey.find_program_address(seeds, program)[0]
+
+
+@lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
+def derive_authority(program: Pubkey) -> tuple[Pubkey, int]:
+    """Derive what owns every vault and mints the LP tokens of every pool, with its bump."""
+    return Pubkey.find_program_address([b"vault_and_lp_mint_auth_seed"], program)
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_config_address(index: int) -> Pubkey:
+def derive_config_address(program: Pubkey, index: int) -> Pubkey:
     """Derive the address of fee configuration ``index``, the only big-endian number here."""
-    return _derive_address(b"amm_config", index.to_bytes(2, "big"))
-
-
-DEFAULT_CONFIG = derive_config_address(0)
+    return _derive_address(program, b"amm_config", index.to_bytes(2, "big"))
 
 
 def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
@@ -36,25 +45,25 @@ def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
-def derive_pool_address(config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
+def derive_pool_address(program: Pubkey, config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of a configuration's pool of two mints."""
     mint0, mint1 = sort_mints(mint_a, mint_b)
-    return _derive_address(b"pool", bytes(config), bytes(mint0), bytes(mint1))
+    return _derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
 
 
-def derive_vault_address(pool: Pubkey, mint: Pubkey) -> Pubkey:
+def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(b"pool_vault", bytes(pool), bytes(mint))
+    return _derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
 
 
-def derive_lp_mint_address(pool: Pubkey) -> Pubkey:
+def derive_lp_mint_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's LP mint."""
-    return _derive_address(b"pool_lp_mint", bytes(pool))
+    return _derive_address(program, b"pool_lp_mint", bytes(pool))
 
 
-def derive_observation_address(pool: Pubkey) -> Pubkey:
+def derive_observation_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's price history, which every swap writes."""
-    return _derive_address(b"observation", bytes(pool))
+    return _derive_address(program, b"observation", bytes(pool))
 
 
 SWAP_DISABLED = 4

@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected
 from backend.venues.hosting import ParsedSwap
 from backend.venues.pool_side import PoolSide
-from backend.venues.raydium.cpmm.accounts import AUTHORITY, PROGRAM, PoolState
+from backend.venues.raydium.cpmm.accounts import PoolState, derive_authority
 from backend.venues.venue import SwapAccounts
 
 _SWAP_BASE_INPUT: Final = bytes.fromhex("8fbe5adac41e33de")
@@ -20,6 +20,7 @@ _DATA_SIZE: Final = 24
 
 
 def build_swap(
+    program: Pubkey,
     pool: Pubkey,
     state: PoolState,
     sides: tuple[PoolSide, PoolSide],
@@ -30,7 +31,7 @@ def build_swap(
     side_in, side_out = sides
     keys = [
         AccountMeta(trader.owner, is_signer=True, is_writable=False),
-        AccountMeta(AUTHORITY, is_signer=False, is_writable=False),
+        AccountMeta(derive_authority(program)[0], is_signer=False, is_writable=False),
         AccountMeta(state.amm_config, is_signer=False, is_writable=False),
         AccountMeta(pool, is_signer=False, is_writable=True),
         AccountMeta(trader.account_in, is_signer=False, is_writable=True),
@@ -45,7 +46,7 @@ def build_swap(
     ]
     amount_in, min_amount_out = amounts
     data = amount_in.to_bytes(8, "little") + min_amount_out.to_bytes(8, "little")
-    return Instruction(PROGRAM, _SWAP_BASE_INPUT + data, keys)
+    return Instruction(program, _SWAP_BASE_INPUT + data, keys)
 
 
 def parse_swap(keys: Sequence[Pubkey], data: bytes) -> ParsedSwap:

@@ -14,6 +14,7 @@ from backend.domain.prices import PriceRatio
 from backend.domain.quotes import E9, Dex, Quote
 from backend.venues.curve_segment import CurveSegment
 from backend.venues.pool_side import (
+    OwnedPool,
     PoolSide,
     check_amount,
     check_balance,
@@ -58,7 +59,7 @@ class _Trade:
 
 
 @dataclass(frozen=True, slots=True)
-class CpmmPool:
+class CpmmPool(OwnedPool):
     """A pool with its config and vaults; ``account`` and ``config_account`` are as they were read.
 
     Raises ``Rejected`` (``bad_pool``) if the vaults hold less than the fees accrued in them.
@@ -219,7 +220,7 @@ class CpmmPool:
         """Build the instruction ``swap_base_input``."""
         i = self._find_direction(mint_in).index_in
         sides, amounts = (self.sides[i], self.sides[1 - i]), (amount_in, min_amount_out)
-        return build_swap(self.address, self.state, sides, trader, amounts)
+        return build_swap(self.program, self.address, self.state, sides, trader, amounts)
 
     def list_swap_accounts(self, mint_in: Pubkey, amount_in: int) -> Sequence[Pubkey]:
         """None: every swap names the same accounts."""
@@ -251,8 +252,7 @@ class CpmmPool:
 
     def with_clock(self, clock: Clock) -> CpmmPool:
         """The same pool at another cluster time."""
-        sides = move_to_epoch(self.sides, clock.epoch)
-        return replace(self, clock=clock, sides=sides)
+        return replace(self, clock=clock, sides=move_to_epoch(self.sides, clock.epoch))
 
     def _change_balances(self, change0: int, change1: int) -> tuple[PoolSide, PoolSide]:
         side0, side1 = self.sides

@@ -21,14 +21,12 @@ from backend.venues.pool_side import (
 from backend.venues.program_errors import ProgramErrors, final_error, slippage_error
 from backend.venues.raydium.cpmm.accounts import (
     AMM_CONFIG,
-    AUTHORITY,
-    AUTHORITY_BUMP,
-    DEFAULT_CONFIG,
+    DEFAULT_CONFIG_INDEX,
     NAME,
     POOL_STATE,
-    PROGRAM,
     AmmConfig,
     PoolState,
+    derive_authority,
     derive_config_address,
     derive_lp_mint_address,
     derive_observation_address,
@@ -80,19 +78,22 @@ class Cpmm:
 
     dex: Final = Dex.RAYDIUM
     name: Final = NAME
-    program: Final = PROGRAM
     search: Final = PoolSearch(POOL_STATE.size, (168, 200))
+
+    def __init__(self, program: Pubkey) -> None:
+        self.program: Final = program
 
     def derive_pool_address(self, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
         """Derive the address of the two tokens' pool under the default configuration."""
-        return derive_pool_address(DEFAULT_CONFIG, mint_a, mint_b)
+        config = derive_config_address(self.program, DEFAULT_CONFIG_INDEX)
+        return derive_pool_address(self.program, config, mint_a, mint_b)
 
     def list_accounts(self, pool: Pubkey, account: Account) -> Sequence[Pubkey]:
         """List the pool, its config, its vaults, the clock, and mints with transfer fees.
 
         Raises ``Rejected`` (``bad_pool``).
         """
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         mints = select_token_2022_mints(
             (state.mint0, state.token_program0), (state.mint1, state.token_program1)
         )
@@ -111,17 +112,17 @@ class Cpmm:
         account = accounts.get(pool)
         if account is None:
             raise Rejected("no_pool", f"there is no pool at {pool}")
-        state = _read_state(pool, account)
+        state = _read_state(self.program, pool, account)
         config, clock = accounts.get(state.amm_config), accounts.get(CLOCK_SYSVAR)
-        if config is None or config.owner != PROGRAM or clock is None:
+        if config is None or config.owner != self.program or clock is None:
             raise Rejected("bad_pool", f"the accounts of the pool {pool} are not complete")
-        now = CLOCK.read(clock.data)
+        now, (authority, _) = CLOCK.read(clock.data), derive_authority(self.program)
         sides = (
             read_pool_side(
-                state.mint0, state.token_program0, state.vault0, AUTHORITY, accounts, now.epoch
+                state.mint0, state.token_program0, state.vault0, authority, accounts, now.epoch
             ),
             read_pool_side(
-                state.mint1, state.token_program1, state.vault1, AUTHORITY, accounts, now.epoch
+                state.mint1, state.token_program1, state.vault1, authority, accounts, now.epoch
             ),
         )
         fees = AMM_CONFIG.read(config.data)
@@ -157,33 +158,28 @@ class Cpmm:
             raise ValueError("a fee of this venue is a whole number of parts per million")
         if not (0 < amount_a <= U64_MAX and 0 < amount_b <= U64_MAX):
             raise ValueError("reserves are positive and fit 64 bits")
-        amounts = {mint_a: amount_a, mint_b: amount_b}
+        amounts, program = {mint_a: amount_a, mint_b: amount_b}, self.program
         pool = address or self.derive_pool_address(mint_a, mint_b)
-        side0, side1 = (
-            create_pool_side(
-                mint, derive_vault_address(pool, mint), AUTHORITY, amounts[mint], mints or {}
-            )
-            for mint in sort_mints(mint_a, mint_b)
-        )
+        sides = _create_sides(program, pool, amounts, mints or {})
         lp_supply = isqrt(amount_a * amount_b)
-        config = _create_config(0 if address is None else fee, fee)
-        state = _create_state(pool, config, (side0, side1), lp_supply, open_time)
+        config = _create_config(program, DEFAULT_CONFIG_INDEX if address is None else fee, fee)
+        state = _create_state(program, pool, config, sides, lp_supply, open_time)
         return CpmmPool(
             pool,
             0,
             Clock(),
             state,
             config,
-            (side0, side1),
-            make_account(PROGRAM, POOL_STATE.write(state)),
-            make_account(PROGRAM, AMM_CONFIG.write(config)),
+            sides,
+            make_account(program, POOL_STATE.write(state)),
+            make_account(program, AMM_CONFIG.write(config)),
         )
 
     def encode_lp_mint(self, pool: Pubkey, lp_supply: int, locked_bps: int) -> Accounts:
         """Encode the mint of the pool's LP tokens: what is locked of them was burned."""
         supply = lp_supply - lp_supply * locked_bps // BPS
         account = make_account(TOKEN_PROGRAM, MINT.write(Mint(supply, _LP_DECIMALS)))
-        return {derive_lp_mint_address(pool): account}
+        return {derive_lp_mint_address(self.program, pool): account}
 
     def parse_swap(self, keys: Sequence[Pubkey], data: bytes, accounts: Accounts) -> ParsedSwap:
         """Parse a swap instruction; its input mint is among ``keys``.
@@ -194,8 +190,8 @@ class Cpmm:
         return parse_swap(keys, data)
 
 
-def _read_state(pool: Pubkey, account: Account) -> PoolState:
-    if account.owner != PROGRAM:
+def _read_state(program: Pubkey, pool: Pubkey, account: Account) -> PoolState:
+    if account.owner != program:
         raise Rejected("bad_pool", f"{pool} does not belong to Raydium's CPMM program")
     state = POOL_STATE.read(account.data)
     if state.creator_fee_on >= _CREATOR_FEE_MODES:
@@ -203,7 +199,24 @@ def _read_state(pool: Pubkey, account: Account) -> PoolState:
     return state
 
 
+def _create_sides(
+    program: Pubkey,
+    pool: Pubkey,
+    amounts: Mapping[Pubkey, int],
+    mints: Mapping[Pubkey, Account],
+) -> tuple[PoolSide, PoolSide]:
+    authority, _ = derive_authority(program)
+    side0, side1 = (
+        create_pool_side(
+            mint, derive_vault_address(program, pool, mint), authority, amounts[mint], mints
+        )
+        for mint in sort_mints(*amounts)
+    )
+    return side0, side1
+
+
 def _create_state(
+    program: Pubkey,
     pool: Pubkey,
     config: AmmConfig,
     sides: tuple[PoolSide, PoolSide],
@@ -211,18 +224,19 @@ def _create_state(
     open_time: int,
 ) -> PoolState:
     side0, side1 = sides
+    authority, bump = derive_authority(program)
     return PoolState(
-        amm_config=derive_config_address(config.index),
-        pool_creator=AUTHORITY,
+        amm_config=derive_config_address(program, config.index),
+        pool_creator=authority,
         vault0=side0.vault,
         vault1=side1.vault,
-        lp_mint=derive_lp_mint_address(pool),
+        lp_mint=derive_lp_mint_address(program, pool),
         mint0=side0.mint,
         mint1=side1.mint,
         token_program0=side0.token_program,
         token_program1=side1.token_program,
-        observation=derive_observation_address(pool),
-        auth_bump=AUTHORITY_BUMP,
+        observation=derive_observation_address(program, pool),
+        auth_bump=bump,
         status=0,
         lp_decimals=_LP_DECIMALS,
         lp_supply=lp_supply,
@@ -230,9 +244,10 @@ def _create_state(
     )
 
 
-def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
+def _create_config(program: Pubkey, index: int, trade_fee_rate: int) -> AmmConfig:
     if index > _CONFIG_INDEX_MAX:
         raise ValueError(f"such a pool's fee is at most {_CONFIG_INDEX_MAX} parts per million")
+    authority, _ = derive_authority(program)
     return AmmConfig(
         bump=255,
         disable_create_pool=0,
@@ -241,7 +256,7 @@ def _create_config(index: int, trade_fee_rate: int) -> AmmConfig:
         protocol_fee_rate=_PROTOCOL_RATE,
         fund_fee_rate=_FUND_RATE,
         create_pool_fee=_CREATE_POOL_LAMPORTS,
-        protocol_owner=AUTHORITY,
-        fund_owner=AUTHORITY,
+        protocol_owner=authority,
+        fund_owner=authority,
         creator_fee_rate=_CREATOR_RATE,
     )
