@@ -67,6 +67,30 @@ def load_wallet(path: Path) -> Wallet:
     return Wallet(_parse_keypair(path, text))
 
 
+def create_wallet_file(path: Path) -> Wallet:
+    """Create a wallet in a new ``solana-keygen`` file that only its owner can read.
+
+    Raises ``Rejected`` (``wallet_file``) if there is such a file, or it cannot be written.
+    """
+    keypair = Keypair()
+    try:
+        write_keypair(path, keypair)
+    except FileExistsError:
+        raise _make_file_error(path, "exists: it is left as it is") from None
+    except OSError as error:
+        raise _make_file_error(path, f"cannot be written: {error.strerror}") from None
+    return Wallet(keypair)
+
+
+def write_keypair(path: Path, keypair: Keypair) -> None:
+    """Write a keypair to a new file that only its owner can read. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        json.dump(list(bytes(keypair)), file)
+        file.flush()
+        os.fsync(descriptor)
+
+
 def _parse_keypair(path: Path, text: bytes) -> Keypair:
     # No cause is chained: the message of a decoding error would quote the key.
     try:

@@ -1,4 +1,4 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify |
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify | wallet |
 dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
 wallets``; ``tui`` is another name of ``dashboard``.
 
@@ -39,6 +39,11 @@ COMMANDS: Final = {
         "backend.cli.verify",
         "verify",
         "Check what is stored of all orders against what the engine promises.",
+    ),
+    "wallet": CommandSource(
+        "backend.cli.wallet",
+        "wallet",
+        "Make a wallet, show what wallets hold, and ask a test cluster for SOL.",
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,

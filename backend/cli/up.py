@@ -15,7 +15,7 @@ from backend.cli.process import PROFILE_CHOICE, load_settings, run_process
 from backend.embedded.launcher import ForegroundTask, launch_engine
 from backend.embedded.start_terminal import StartTerminal
 from backend.runtime.startup import StartInterrupted
-from backend.simulator.options import POOL_SETS
+from backend.simulator.options import DRESS_NAMES, POOL_SETS
 
 
 @click.command()
@@ -30,15 +30,23 @@ from backend.simulator.options import POOL_SETS
     default=POOL_SETS[0],
     help="Two pools of each pair, or many in five programs.",
 )
+@click.option(
+    "--dress",
+    type=click.Choice(DRESS_NAMES),
+    default=DRESS_NAMES[0],
+    help="The cluster that the simulated node looks like.",
+)
 @click.option("--headless", is_flag=True, help="Run without the dashboard.")
 @click.option("--smoke", is_flag=True, help="Execute 20 orders, show their results, and stop.")
 def up(
+    *,
     port: int | None,
     data_dir: Path | None,
     profile: str | None,
     workers: int | None,
     seed: int | None,
     pools: str,
+    dress: str,
     headless: bool,
     smoke: bool,
 ) -> None:
@@ -57,6 +65,7 @@ def up(
             await launch_engine(
                 settings,
                 pools=pools,
+                dress=dress,
                 stop=stop,
                 force_stop=force_stop,
                 foreground=foreground,

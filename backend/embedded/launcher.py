@@ -36,7 +36,7 @@ from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import name_command, wait_for_server
-from backend.simulator.options import NODE_TABLE_ADDRESS, POOL_SETS
+from backend.simulator.options import DRESS_NAMES, NODE_TABLE_ADDRESS, POOL_SETS
 from backend.store.connection import Pooling
 from backend.store.migrations import migrate
 
@@ -60,6 +60,7 @@ async def launch_engine(
     settings: Settings,
     *,
     pools: str = POOL_SETS[0],
+    dress: str = DRESS_NAMES[0],
     stop: asyncio.Event,
     force_stop: asyncio.Event,
     foreground: ForegroundTask | None = None,
@@ -67,7 +68,8 @@ async def launch_engine(
 ) -> None:
     """Run all processes until ``stop`` is set or the foreground task has ended.
 
-    ``pools`` are those of the simulated node, one of its ``POOL_SETS``.
+    ``pools`` are those of the simulated node, one of its ``POOL_SETS``, and ``dress`` is its
+    cluster, one of its ``DRESS_NAMES``.
 
     Raises ``Rejected`` or ``Transient`` if a process cannot be started, ``ConfigurationError`` if
     an address is invalid, and ``Rejected`` if the foreground task failed.
@@ -98,7 +100,7 @@ async def launch_engine(
                 "REDIS_URL": servers.redis_url,
                 **_child_environment(settings),
             }
-            plan = _StagePlan(settings, env, data_dir, api_sockets, pools)
+            plan = _StagePlan(settings, env, data_dir, api_sockets, pools, dress)
             await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
 
 
@@ -130,19 +132,21 @@ class _StagePlan:
         data_dir: Path,
         api_sockets: Sequence[socket.socket],
         pools: str,
+        dress: str,
     ) -> None:
         self.settings = settings
         self.env = env
         self.data_dir = data_dir
         self.api_sockets = api_sockets
-        self.pools = pools
+        self.pools, self.dress = pools, dress
         self.chain_port = settings.chain_port or choose_free_port(settings.host)
 
     def chain_commands(self, _: Mapping[str, str]) -> list[ProcessCommand]:
         if self.settings.solana_rpc_url is not None:
             return []
         argv = ("chain", "--port", str(self.chain_port), "--data-dir", str(self.data_dir))
-        return [_build_engine_command("chain", (*argv, "--pools", self.pools), self.env)]
+        looks = ("--pools", self.pools, "--dress", self.dress)
+        return [_build_engine_command("chain", (*argv, *looks), self.env)]
 
     def worker_commands(self, ready: Mapping[str, str]) -> list[ProcessCommand]:
         env = self._add_chain_url(ready)

@@ -56,14 +56,23 @@ async def _select_wallets(settings: Settings, rpc: SolanaNode) -> OpenedWallets:
             f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"
             " set ORDER_ENGINE_LIVE=1 to trade with real money"
         )
-    if settings.wallet_files and settings.wallet_file is not None:
-        raise ConfigurationError(
-            "ORDER_ENGINE_WALLET_FILE and ORDER_ENGINE_WALLET_FILES are both set: name every"
-            " wallet in the latter"
-        )
-    files = settings.wallet_files
-    if not files and settings.wallet_file is not None:
-        files = (settings.wallet_file,)
-    if not files:
+    wallets = load_wallets(settings)
+    if not wallets:
         raise ConfigurationError(f"ORDER_ENGINE_WALLET_FILE must be set to trade on {name}")
-    return OpenedWallets([load_wallet(path) for path in files], is_simulated)
+    return OpenedWallets(wallets, is_simulated)
+
+
+def load_wallets(settings: Settings) -> list[Wallet]:
+    """Load the wallets of the settings' files, if there are any.
+
+    Raises ``ConfigurationError`` and ``Rejected`` for what is wrong with them.
+    """
+    files = settings.wallet_files
+    if settings.wallet_file is not None:
+        if files:
+            raise ConfigurationError(
+                "ORDER_ENGINE_WALLET_FILE and ORDER_ENGINE_WALLET_FILES are both set: name every"
+                " wallet in the latter"
+            )
+        files = (settings.wallet_file,)
+    return [load_wallet(path) for path in files]

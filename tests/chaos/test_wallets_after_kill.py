@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from solders.keypair import Keypair
 
-from backend.trials.keypair_file import write_keypair
+from backend.chain.wallet import write_keypair
 from tests.chaos.engine import run_engine
 from tests.chaos.test_waiting_after_kill import place_order, read_events, wait_for
 

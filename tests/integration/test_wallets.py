@@ -17,10 +17,10 @@ from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.routes.balances import get_balances
 from backend.chain.costs import compute_network_fee
 from backend.chain.transactions import ComputeBudget
+from backend.chain.wallet import write_keypair
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC
 from backend.store.wallets.reconciliations import read_differences
-from backend.trials.keypair_file import write_keypair
 from tests.integration.simulator_client import STATIC_PRICES
 from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 

@@ -14,6 +14,7 @@ from backend.simulator.chain.chain import Chain
 Json: TypeAlias = Any
 """JSON from a client, not validated yet, or JSON for a client."""
 
+TOO_MANY_REQUESTS: Final = 429
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
 from backend.chain.wire import Commitment
+from backend.domain.amounts import U64_MAX
 from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.genesis import PAPER_WALLET
@@ -18,10 +20,13 @@ from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.faults import ResponseLoss
 from backend.simulator.methods.accounts import account_to_json
 from backend.simulator.methods.params import (
+    INTERNAL_ERROR,
     INVALID_PARAMS,
+    INVALID_REQUEST,
     NODE_UNHEALTHY,
     PREFLIGHT_FAILED,
     SIGNATURE_VERIFICATION_FAILED,
+    TOO_MANY_REQUESTS,
     CallOptions,
     Json,
     Params,
@@ -47,7 +52,12 @@ from backend.venues.venue import Account
 
 _ENCODINGS: Final = ("base58", "base64")
 _ACCOUNTS_MAX: Final = 100
-_AIRDROP_LAMPORTS_MAX: Final = 10**15
+_AIRDROP_S: Final = 3_600
+"""The time in which one address gets so many airdrops."""
+_AIRDROPS_USED_UP: Final = (
+    "You've either reached your airdrop limit today or the airdrop faucet has run dry. Please visit"
+    " https://faucet.solana.com for alternate sources of test SOL"
+)
 
 
 class TransactionMethods:
@@ -57,6 +67,8 @@ class TransactionMethods:
         self._chain = chain
         self._block_producer = block_producer
         self._faults = faults
+        self._airdrops: deque[tuple[int, Pubkey]] = deque()
+        """The airdrops of the last hour, where they are limited."""
 
     def list_methods(self) -> Mapping[str, Callable[[Params], Json]]:
         """The handlers by method name."""
@@ -67,11 +79,10 @@ class TransactionMethods:
         }
 
     def request_airdrop(self, params: Params) -> Json:
-        """``requestAirdrop``: an ordinary transfer from the paper wallet."""
-        recipient, lamports = (
-            parse_pubkey(params.get_string(0)),
-            params.get_integer(1, _AIRDROP_LAMPORTS_MAX),
-        )
+        """``requestAirdrop``: an ordinary transfer from the paper wallet, as the faucet permits."""
+        recipient = parse_pubkey(params.get_string(0))
+        lamports = params.get_integer(1, U64_MAX)
+        self._check_faucet(recipient, lamports)
         clock, payer = self._chain.clock, PAPER_WALLET.pubkey()
         instruction = transfer(
             TransferParams(from_pubkey=payer, to_pubkey=recipient, lamports=lamports)
@@ -82,6 +93,22 @@ class TransactionMethods:
         transaction = parse_transaction(bytes(VersionedTransaction.populate(message, [signature])))
         self._block_producer.accept_transaction(transaction)
         return transaction.signature
+
+    def _check_faucet(self, recipient: Pubkey, lamports: int) -> None:
+        """Raise ``RpcError`` with the answers of real nodes to what their faucets do not give."""
+        faucet, clock = self._chain.dress.faucet, self._chain.clock
+        if faucet is None:
+            raise RpcError(INVALID_REQUEST, "Invalid request")
+        if lamports > faucet.lamports_max:
+            raise RpcError(INTERNAL_ERROR, "Internal error")
+        if faucet.requests_max is None:
+            return
+        now = clock.unix_time(clock.slot())
+        while self._airdrops and self._airdrops[0][0] <= now - _AIRDROP_S:
+            self._airdrops.popleft()
+        if sum(each == recipient for _, each in self._airdrops) >= faucet.requests_max:
+            raise RpcError(TOO_MANY_REQUESTS, _AIRDROPS_USED_UP)
+        self._airdrops.append((now, recipient))
 
     def send_transaction(self, params: Params) -> Json:
         """``sendTransaction``. Signatures are verified even if preflight is skipped."""

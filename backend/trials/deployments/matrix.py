@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 from solders.keypair import Keypair
 
+from backend.chain.wallet import write_keypair
 from backend.embedded.data_dir import DataDirectory, hold_data_dir
 from backend.embedded.engine_processes import EngineProcess, ProcessCommand
 from backend.embedded.supervisor import Notice, NoticeKind, supervise
@@ -21,7 +22,6 @@ from backend.trials.deployments.cell_run import CellResult, CellRunner, LiveWall
 from backend.trials.deployments.cells import Cell
 from backend.trials.deployments.report import MatrixReport
 from backend.trials.deployments.servers import Servers
-from backend.trials.keypair_file import write_keypair
 
 CONFIRMED_SLOTS: Final = 1
 FINALIZED_SLOTS: Final = 3

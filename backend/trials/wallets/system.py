@@ -12,11 +12,11 @@ import aiohttp
 from solders.keypair import Keypair
 
 from backend.api.server.listener import choose_free_port
+from backend.chain.wallet import write_keypair
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
 from backend.trials.audit.evidence import fetch_ledger
 from backend.trials.data_dir import create_trial_directory
-from backend.trials.keypair_file import write_keypair
 from backend.trials.whole_engine import run_whole_engine
 
 POLL_S: Final = 0.2
