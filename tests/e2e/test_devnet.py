@@ -9,6 +9,7 @@ import stat
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import aiohttp
 from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment, run_up
 
 ORDERS = int(os.environ.get("ORDERS", "20"))
-SOL_EACH = "0.01"
+SOL_EACH = Decimal("0.01")
 
 
 @asynccontextmanager
@@ -75,7 +76,7 @@ def read_balances(output: str) -> dict[str, str]:
 
 async def place_orders(http: aiohttp.ClientSession, count: int) -> list[dict[str, Any]]:
     """Place orders that sell SOL, and wait until all have ended."""
-    order = {"tokenIn": "SOL", "tokenOut": "USDC", "amountIn": SOL_EACH}
+    order = {"tokenIn": "SOL", "tokenOut": "USDC", "amountIn": str(SOL_EACH)}
     async with http.post("/api/orders/batch", json={"orders": [order] * count}) as response:
         assert response.status == 202, await response.text()
     async with asyncio.timeout(START_TIMEOUT_S):
@@ -87,7 +88,7 @@ async def place_orders(http: aiohttp.ClientSession, count: int) -> list[dict[str
             await asyncio.sleep(0.1)
 
 
-async def test_orders_on_devnet_with_settings_only(tmp_path: Path) -> None:
+async def test_orders_on_devnet_with_settings_only(data_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "wallet.json"
     async with run_devnet(tmp_path / "chain") as url:
         shell = Shell(SOLANA_RPC_URL=url, ORDER_ENGINE_WALLET_FILE=str(file))
@@ -97,10 +98,11 @@ async def test_orders_on_devnet_with_settings_only(tmp_path: Path) -> None:
         told = read_rows(await shell.run("wallet", "airdrop", "--sol", "5"))
         assert (told["wallet"], told["balance"]) == (address, "5 SOL")
 
-        report = await shell.run("doctor", "--data-dir", str(tmp_path / "engine"))
+        report = await shell.run("doctor", "--data-dir", str(data_dir))
         assert "raydium/cpmm        DRaycpLY18LhpbydsBWbVJtxpNv9oXPgjRSfpF2bWpYb" in report
-        live = {**shell.settings, "ORDER_ENGINE_LIVE": "1", "ORDER_ENGINE_CLUSTER": "devnet"}
-        async with run_up(tmp_path / "engine", "--headless", **live) as up:
+        live = {"LIVE": "1", "CLUSTER": "devnet", "OPEN_ACCESS": "live"}
+        settings = shell.settings | {f"ORDER_ENGINE_{name}": text for name, text in live.items()}
+        async with run_up(data_dir, "--headless", **settings) as up:
             orders = await place_orders(up.http, ORDERS)
             async with up.http.get("/readyz") as response:
                 assert (await response.json())["checks"]["programs"] == {"ok": True}
@@ -108,7 +110,6 @@ async def test_orders_on_devnet_with_settings_only(tmp_path: Path) -> None:
         held = read_balances(await shell.run("wallet", "show"))
 
     assert [each["status"] for each in orders] == ["confirmed"] * ORDERS, orders
-    usdc = sum(round(float(each["amountOut"]) * 10**6) for each in orders)
-    assert round(float(held["USDC"]) * 10**6) == usdc
-    paid = 5 - ORDERS * float(SOL_EACH)
-    assert paid - 0.01 < float(held["SOL"]) < paid  # fees, and the rent of one account
+    assert Decimal(held["USDC"]) == sum(Decimal(each["amountOut"]) for each in orders)
+    spent = Decimal(5) - ORDERS * SOL_EACH - Decimal(held["SOL"])
+    assert Decimal(0) < spent < Decimal("0.01"), "fees, and the rent of one account"
