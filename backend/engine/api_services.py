@@ -108,7 +108,7 @@ async def open_api_services(
 
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
-    async with open_shared_services(settings, stop) as shared:
+    async with open_shared_services(settings, stop, awaits_node=False) as shared:
         intake = _build_intake(settings, shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
         amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
@@ -15,7 +15,8 @@ from backend.chain.wire import UNKNOWN_CLUSTER, get_cluster_name
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import EngineError, Transient
 from backend.runtime import observe, observe_node
-from backend.runtime.startup import wait_for_server
+from backend.runtime.background import run_in_background
+from backend.runtime.startup import RETRY_S, wait_for_server
 from backend.venues import Venues
 from backend.venues.program_ids import DEVNET_PROGRAM_IDS, MAINNET_PROGRAM_IDS
 from backend.venues.venue import Venue
@@ -88,24 +89,46 @@ def build_cluster(settings: Settings, name: str) -> Cluster:
 
 
 async def open_cluster(
-    settings: Settings, node: ClusterNode, stop: asyncio.Event | None
+    stack: AsyncExitStack,
+    settings: Settings,
+    node: ClusterNode,
+    stop: asyncio.Event | None,
+    *,
+    awaits_node: bool,
 ) -> Cluster:
     """Find the cluster of the node as soon as it answers.
 
-    If the settings say which one is meant, a node that does not answer is not waited for: who signs
-    checks it before. Raises ``ConfigurationError`` as ``identify_cluster``.
+    A process that does not await the node takes its cluster for the one of the settings, or for one
+    with the programs of mainnet; once the node answers and that was wrong, the block of ``stack``
+    ends with ``ConfigurationError``. Raises it as ``identify_cluster``.
     """
 
-    async def identify() -> str:
-        return identify_cluster(settings, await node.get_genesis_hash())
+    async def identify() -> Cluster:
+        name = identify_cluster(settings, await node.get_genesis_hash())
+        return build_cluster(settings, name)
 
-    if settings.cluster:
-        try:
-            return build_cluster(settings, await identify())
-        except Transient:
-            return build_cluster(settings, settings.cluster)
-    name = await wait_for_server("the node", identify, away=(Transient,), stop=stop)
-    return build_cluster(settings, name)
+    if awaits_node:
+        return await wait_for_server("the node", identify, away=(Transient,), stop=stop)
+    try:
+        return await identify()
+    except Transient:
+        assumed = build_cluster(settings, settings.cluster or UNKNOWN_CLUSTER)
+        await stack.enter_async_context(run_in_background(partial(_verify, assumed, identify)))
+        return assumed
+
+
+async def _verify(assumed: Cluster, identify: Callable[[], Awaitable[Cluster]]) -> None:
+    """Compare with the cluster that the node is of, once it says so."""
+    while True:
+        with suppress(EngineError):
+            found = await identify()
+            break
+        await asyncio.sleep(RETRY_S)
+    if found.venues.by_program.keys() != assumed.venues.by_program.keys():
+        raise ConfigurationError(
+            f"SOLANA_RPC_URL is a node of {found.name}, and did not answer when this process"
+            f" started: start it again, or set ORDER_ENGINE_CLUSTER={found.name}"
+        )
 
 
 async def find_missing_programs(cluster: Cluster, node: ClusterNode) -> dict[Pubkey, str]:

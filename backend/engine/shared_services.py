@@ -83,9 +83,9 @@ class SharedServices:
 
 @asynccontextmanager
 async def open_shared_services(
-    settings: Settings, stop: asyncio.Event | None
+    settings: Settings, stop: asyncio.Event | None, *, awaits_node: bool = True
 ) -> AsyncIterator[SharedServices]:
-    """Open what every process needs, as soon as the servers answer.
+    """Open what every process needs, as soon as the servers answer; the node if it is awaited.
 
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
@@ -96,7 +96,7 @@ async def open_shared_services(
         redis = await _open_redis(stack, redis_address)
         pool = await _open_database(stack, settings, database_url, stop)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
-        cluster = await open_cluster(settings, rpc, stop)
+        cluster = await open_cluster(stack, settings, rpc, stop, awaits_node=awaits_node)
         balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc, cluster.venues.default)
