@@ -95,6 +95,7 @@ async def open_shared_services(
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
         pool = await _open_database(stack, settings, database_url, stop)
+        feed, journal_id = await _open_feed(pool, stop)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         cluster = await open_cluster(stack, settings, rpc, stop, awaits_node=awaits_node)
         balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
@@ -104,8 +105,7 @@ async def open_shared_services(
         router = build_router(
             settings, cluster.venues, balances, subscriptions, finder, launches, tables
         )
-        feed, broker = Feed(pool), await _open_broker(stack, redis_address)
-        journal_id = await _read_journal_id(feed, stop)
+        broker = await _open_broker(stack, redis_address)
         notifier = CommitNotifier(redis, channel_name(journal_id))
         runs = run_in_background(tables.run, router.run, notifier.run, broker.run)
         await stack.enter_async_context(runs)
@@ -134,9 +134,11 @@ async def _open_redis(stack: AsyncExitStack, address: RedisAddress) -> Redis:
     return redis
 
 
-async def _read_journal_id(feed: Feed, stop: asyncio.Event | None) -> UUID:
+async def _open_feed(pool: DatabasePool, stop: asyncio.Event | None) -> tuple[Feed, UUID]:
+    """The feed, and the id of its journal."""
+    feed = Feed(pool)
     read = feed.read_journal_id
-    return await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
+    return feed, await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
 
 
 async def _open_broker(stack: AsyncExitStack, address: RedisAddress) -> StreamBroker:
