@@ -23,6 +23,12 @@ PROGRAM_ADDRESS_CACHE_MAX = 16
 
 R = TypeVar("R")
 
+
+def derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
+    """Derive the address that a program has for some seeds."""
+    return Pubkey.find_program_address(seeds, program)[0]
+
+
 LAMPORTS_PER_BYTE = 6_960
 """The lamports per byte that make an account exempt from rent."""
 _ACCOUNT_OVERHEAD_BYTES = 128

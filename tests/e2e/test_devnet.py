@@ -6,11 +6,8 @@ import asyncio
 import os
 import re
 import shlex
-import signal
 import stat
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -19,36 +16,17 @@ import aiohttp
 from solders.pubkey import Pubkey
 
 from backend.chain.wire import SIMULATED_GENESIS_HASH
-from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment, run_up
+from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment, run_server, run_up
 from tests.integration.node_proxy import run_node_proxy
 
 PAGE: Final = Path(__file__).parents[2] / "backend" / "LIVE.md"
 PROGRAM: Final = ".venv/bin/order-engine"
 ORDERS: Final = int(os.environ.get("ORDERS", "20"))
 SOL_EACH: Final = Decimal("0.01")
+INSTANT: Final = ("--profile", "instant")
 OWN_GENESIS: Final = str(Pubkey(bytes([9] * 32)))
 
 Json = dict[str, Any]
-
-
-@asynccontextmanager
-async def run_chain(data_dir: Path, *arguments: str) -> AsyncIterator[str]:
-    """The simulated node as a process of its own; yields its URL."""
-    process = await asyncio.create_subprocess_exec(
-        *build_command("chain", "--port", "0", "--data-dir", str(data_dir)),
-        *("--profile", "instant", *arguments),
-        env=build_environment(),
-        stdout=PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(START_TIMEOUT_S):
-            line = (await process.stdout.readline()).decode()
-        assert line.startswith("ready http://"), line
-        yield line.split()[1]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.communicate()
 
 
 class Walk:
@@ -131,7 +109,7 @@ async def _await_end(http: aiohttp.ClientSession, key: dict[str, str]) -> list[J
 
 
 async def test_orders_on_devnet_with_settings_only(data_dir: Path, tmp_path: Path) -> None:
-    async with run_chain(tmp_path / "chain", "--dress", "devnet") as url:
+    async with run_server("chain", tmp_path / "chain", *INSTANT, "--dress", "devnet") as (_, url):
         walk = Walk("1. Devnet", tmp_path, url)
         await walk.run()
         address = read_row(walk.outputs["wallet new"], "address")
@@ -155,7 +133,7 @@ async def test_orders_on_devnet_with_settings_only(data_dir: Path, tmp_path: Pat
 
 async def test_a_local_validator_with_settings_only(data_dir: Path, tmp_path: Path) -> None:
     async with (
-        run_chain(tmp_path / "chain") as upstream,
+        run_server("chain", tmp_path / "chain", *INSTANT) as (_, upstream),
         run_node_proxy(upstream) as proxy,
     ):
         proxy.rule = lambda call, answer: (

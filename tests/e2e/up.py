@@ -82,9 +82,12 @@ class RunningUp:
 
 
 @asynccontextmanager
-async def run_up(data_dir: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningUp]:
+async def run_server(
+    command: str, data_dir: Path, *arguments: str, **settings: str
+) -> AsyncIterator[tuple[Process, str]]:
+    """Run a command that serves; yields its process and its URL."""
     process = await asyncio.create_subprocess_exec(
-        *build_command("up", "--port", "0", "--data-dir", str(data_dir), *arguments),
+        *build_command(command, "--port", "0", "--data-dir", str(data_dir), *arguments),
         env=build_environment(**settings),
         stdout=PIPE,
     )
@@ -93,11 +96,18 @@ async def run_up(data_dir: Path, *arguments: str, **settings: str) -> AsyncItera
         async with asyncio.timeout(START_TIMEOUT_S):
             line = (await process.stdout.readline()).decode()
         assert line.startswith("ready http://"), line
-        url = line.split()[1]
-        async with aiohttp.ClientSession(url) as http:
-            yield RunningUp(process, url, data_dir, http)
+        yield process, line.split()[1]
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
         process._transport.close()  # type: ignore[attr-defined]  # closes its pipe
+
+
+@asynccontextmanager
+async def run_up(data_dir: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningUp]:
+    async with (
+        run_server("up", data_dir, *arguments, **settings) as (process, url),
+        aiohttp.ClientSession(url) as http,
+    ):
+        yield RunningUp(process, url, data_dir, http)

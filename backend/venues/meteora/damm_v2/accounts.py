@@ -17,6 +17,7 @@ from backend.venues.layout import (
     POOL_ADDRESS_CACHE_MAX,
     PROGRAM_ADDRESS_CACHE_MAX,
     Layout,
+    derive_address,
     key,
     u8,
     u16,
@@ -30,32 +31,28 @@ NAME: Final = "damm_v2"
 """The program's name among those of its exchange."""
 
 
-def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, program)[0]
-
-
 @lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
 def derive_authority(program: Pubkey) -> Pubkey:
     """Derive what owns every vault."""
-    return _derive_address(program, b"pool_authority")
+    return derive_address(program, b"pool_authority")
 
 
 @lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
 def derive_event_authority(program: Pubkey) -> Pubkey:
     """Derive what signs the program's events."""
-    return _derive_address(program, b"__event_authority")
+    return derive_address(program, b"__event_authority")
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_pool_address(program: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of the single pool of two mints without a configuration."""
     smaller, larger = sorted((bytes(mint_a), bytes(mint_b)))
-    return _derive_address(program, b"cpool", larger, smaller)
+    return derive_address(program, b"cpool", larger, smaller)
 
 
 def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(program, b"token_vault", bytes(mint), bytes(pool))
+    return derive_address(program, b"token_vault", bytes(mint), bytes(pool))
 
 
 class CollectFeeMode(IntEnum):

@@ -14,6 +14,7 @@ from backend.venues.layout import (
     POOL_ADDRESS_CACHE_MAX,
     Layout,
     bitmap,
+    derive_address,
     i32,
     key,
     u8,
@@ -28,14 +29,10 @@ NAME: Final = "clmm"
 """The program's name among those of its exchange."""
 
 
-def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, program)[0]
-
-
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_config_address(program: Pubkey, index: int) -> Pubkey:
     """Derive the address of fee configuration ``index``."""
-    return _derive_address(program, b"amm_config", index.to_bytes(2, "big"))
+    return derive_address(program, b"amm_config", index.to_bytes(2, "big"))
 
 
 DEFAULT_CONFIG_INDEX: Final = 4
@@ -51,23 +48,23 @@ def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
 def derive_pool_address(program: Pubkey, config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of a configuration's pool of two mints."""
     mint0, mint1 = sort_mints(mint_a, mint_b)
-    return _derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
+    return derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
 
 
 def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
+    return derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
 
 
 def derive_observation_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's price history."""
-    return _derive_address(program, b"observation", bytes(pool))
+    return derive_address(program, b"observation", bytes(pool))
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_extension_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of the bitmap of the tick arrays that the pool's own does not cover."""
-    return _derive_address(program, b"pool_tick_array_bitmap_extension", bytes(pool))
+    return derive_address(program, b"pool_tick_array_bitmap_extension", bytes(pool))
 
 
 SWAP_DISABLED: Final = 16

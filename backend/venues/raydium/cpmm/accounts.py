@@ -12,6 +12,7 @@ from backend.venues.layout import (
     POOL_ADDRESS_CACHE_MAX,
     PROGRAM_ADDRESS_CACHE_MAX,
     Layout,
+    derive_address,
     key,
     u8,
     u16,
@@ -23,10 +24,6 @@ NAME: Final = "cpmm"
 DEFAULT_CONFIG_INDEX: Final = 0
 
 
-def _derive_address(program: Pubkey, *seeds: bytes) -> Pubkey:
-    return Pubkey.find_program_address(seeds, program)[0]
-
-
 @lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
 def derive_authority(program: Pubkey) -> tuple[Pubkey, int]:
     """Derive what owns every vault and mints the LP tokens of every pool, with its bump."""
@@ -36,7 +33,7 @@ def derive_authority(program: Pubkey) -> tuple[Pubkey, int]:
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_config_address(program: Pubkey, index: int) -> Pubkey:
     """Derive the address of fee configuration ``index``, the only big-endian number here."""
-    return _derive_address(program, b"amm_config", index.to_bytes(2, "big"))
+    return derive_address(program, b"amm_config", index.to_bytes(2, "big"))
 
 
 def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
@@ -48,22 +45,22 @@ def sort_mints(mint_a: Pubkey, mint_b: Pubkey) -> tuple[Pubkey, Pubkey]:
 def derive_pool_address(program: Pubkey, config: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pubkey:
     """Derive the address of a configuration's pool of two mints."""
     mint0, mint1 = sort_mints(mint_a, mint_b)
-    return _derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
+    return derive_address(program, b"pool", bytes(config), bytes(mint0), bytes(mint1))
 
 
 def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pool's vault of a token."""
-    return _derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
+    return derive_address(program, b"pool_vault", bytes(pool), bytes(mint))
 
 
 def derive_lp_mint_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's LP mint."""
-    return _derive_address(program, b"pool_lp_mint", bytes(pool))
+    return derive_address(program, b"pool_lp_mint", bytes(pool))
 
 
 def derive_observation_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pool's price history, which every swap writes."""
-    return _derive_address(program, b"observation", bytes(pool))
+    return derive_address(program, b"observation", bytes(pool))
 
 
 SWAP_DISABLED = 4
