@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backend.config import Settings
 from backend.domain.amounts import format_amount, parse_amount
 from backend.domain.errors import InvalidInput
 from backend.domain.orders import OrderTerms, OrderType
+from backend.domain.route_constraints import RouteConstraints
 from backend.engine.examination.market_services import MarketServices
 
 
@@ -32,8 +32,12 @@ def parse_pair(text: str) -> Pair:
     return Pair(token_in, token_out)
 
 
-async def build_terms(market: MarketServices, pair: Pair, amount: str) -> OrderTerms:
+async def build_terms(
+    market: MarketServices, pair: Pair, amount: str, hops_max: int | None = None
+) -> OrderTerms:
     """Build a market order that sells an amount, in units of its token.
+
+    With ``hops_max`` it looks for routes through other tokens, of so many swaps at most.
 
     Raises ``EngineError``: ``InvalidInput`` for what is wrong with the pair or the amount.
     """
@@ -45,8 +49,15 @@ async def build_terms(market: MarketServices, pair: Pair, amount: str) -> OrderT
         amount_in = parse_amount(amount, token_in.decimals)
     except ValueError as error:
         raise InvalidInput("amount", f"{error} ({token_in.symbol})") from None
-    settings: Settings = market.settings
-    return OrderTerms(OrderType.MARKET, token_in, token_out, amount_in, None, settings.slippage_bps)
+    return OrderTerms(
+        OrderType.MARKET,
+        token_in,
+        token_out,
+        amount_in,
+        None,
+        market.settings.slippage_bps,
+        constraints=None if hops_max is None else RouteConstraints(max_hops=hops_max),
+    )
 
 
 def describe_amount(terms: OrderTerms) -> str:

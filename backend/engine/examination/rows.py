@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from fractions import Fraction
+from typing import Final, TypeAlias
 
-from backend.domain.amounts import Token, format_amount
+from backend.domain.amounts import BPS, Token, format_amount
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.engine.examination.abilities import Ability
@@ -17,7 +18,8 @@ from backend.routing.offers import Offers
 from backend.routing.route import Route
 
 Rows: TypeAlias = list[tuple[str, str]]
-_MS: int = 1000
+_MS: Final = 1000
+_BPS_DECIMALS: Final = 4
 
 
 def describe_node(node: NodeExamination) -> Rows:
@@ -115,7 +117,22 @@ def describe_swap(terms: OrderTerms, swap: SimulatedSwap) -> Rows:
 
 
 def describe_difference(swap: SimulatedSwap) -> str:
-    """How much more or less than its quote a swap would pay."""
+    """How much more or less than its quote a swap would pay, and how much later."""
     if not swap.difference:
         return "equal"
-    return f"{swap.difference:+,} base units, {swap.difference_bps} bps"
+    later = swap.slot - swap.route.slot
+    when = "in the slot of the quote" if not later else f"{format_count(later, 'slot')} later"
+    bps = format_bps(swap.difference_part)
+    return f"{swap.difference:+,} base units, {bps} bps, {when}"
+
+
+def format_count(count: int, noun: str) -> str:
+    """A number of things."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def format_bps(part: Fraction) -> str:
+    """A part in basis points with four decimals, rounded towards 0."""
+    scaled = abs(part) * BPS * 10**_BPS_DECIMALS
+    text = format_amount(int(scaled), _BPS_DECIMALS)
+    return f"-{text}" if part < 0 and text != "0" else text

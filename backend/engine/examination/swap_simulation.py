@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from backend.chain.transactions import (
     build_swap,
     derive_wrap_seed,
 )
-from backend.domain.amounts import BPS, Token, ceil_div, format_ratio
+from backend.domain.amounts import Token, ceil_div
 from backend.domain.errors import EngineError, Transient
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
@@ -33,7 +34,6 @@ from backend.venues.venue import Account
 
 TRIES_MAX: Final = 3
 """So often a swap is simulated whose wallet somebody else uses meanwhile."""
-_BPS_DIGITS: Final = 6
 _SIGNATURE_LAMPORTS: Final = 5_000
 _SET_LIMIT: Final = 2
 _SET_PRICE: Final = 3
@@ -69,17 +69,15 @@ class SimulatedSwap:
     error: EngineError | None
 
     @property
-    def difference(self) -> int | None:
-        """What it pays more than its quote, in base units; ``None`` if it failed."""
-        return None if self.effects is None else self.effects.amount_out - self.route.amount_out
+    def difference(self) -> int:
+        """What it pays more than its quote, in base units; it must not have failed."""
+        assert self.effects is not None, "a swap that fails pays nothing"
+        return self.effects.amount_out - self.route.amount_out
 
     @property
-    def difference_bps(self) -> str | None:
-        """The difference in basis points of the quote, rounded towards 0 to 6 digits."""
-        if self.difference is None:
-            return None
-        sign = "-" if self.difference < 0 else ""
-        return sign + format_ratio(abs(self.difference) * BPS, self.route.amount_out, _BPS_DIGITS)
+    def difference_part(self) -> Fraction:
+        """The difference as a part of the quote."""
+        return Fraction(self.difference, self.route.amount_out)
 
 
 class _Changes(NamedTuple):
