@@ -10,7 +10,12 @@ import click
 
 from backend import embedded
 from backend.cli.doctor_live import DEFAULT_AMOUNT, DEFAULT_PAIR, show_live_report
-from backend.cli.process import load_settings, report_system_errors, report_user_errors
+from backend.cli.process import (
+    load_report_settings,
+    load_settings,
+    report_system_errors,
+    report_user_errors,
+)
 from backend.config import Settings
 from backend.engine.examination.node_report import UNREACHABLE, diagnose_nodes
 
@@ -36,7 +41,7 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
     reached. With --live: each node, each wallet, the pools of a pair, and a swap of it that is
     simulated; exits with 1 if anything is wrong that orders would suffer from.
     """
-    settings = load_settings(data_dir=data_dir)
+    settings = (load_report_settings if live else load_settings)(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
         has_faults = show_live_report(settings, pair, amount) if live else _show_servers(settings)
     if has_faults:

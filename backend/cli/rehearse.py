@@ -12,7 +12,7 @@ import orjson
 from solders.pubkey import Pubkey
 
 from backend.chain.wire import get_cluster_name
-from backend.cli.process import load_settings, report_system_errors, report_user_errors
+from backend.cli.process import load_report_settings, report_system_errors, report_user_errors
 from backend.config import Settings
 from backend.config.node_urls import name_nodes, parse_node_urls
 from backend.domain.route_constraints import HOPS_MAX
@@ -73,7 +73,7 @@ def rehearse(
     its transaction is simulated as that of the wallet. Exits with 1 if any would not be filled.
     """
     urls = _parse_urls(rpc)
-    settings = load_settings(solana_rpc_url=",".join(urls) or None)
+    settings = load_report_settings(solana_rpc_url=",".join(urls) or None)
     urls = urls or parse_node_urls(settings.solana_rpc_url or "")
     if not urls:
         raise click.UsageError("--rpc or SOLANA_RPC_URL must name a node")

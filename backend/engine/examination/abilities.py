@@ -61,7 +61,7 @@ async def find_refusals(client: RpcClient, socket_url: str | None) -> dict[Abili
 
 
 async def _probe_arrays(client: RpcClient) -> str:
-    return "" if await client.takes_arrays() else "refused, single calls are answered"
+    return "" if await client.takes_arrays() else "only single calls are answered"
 
 
 async def _probe_history(client: RpcClient) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Final, NamedTuple
 
 from backend.chain.nodes.pool_node import Exclusion
@@ -28,6 +29,14 @@ _EXCLUDED: Final = {
     Exclusion.FOREIGN: "is of another cluster than the others, genesis {genesis}: take it out of"
     " SOLANA_RPC_URL",
 }
+_ADVICE: Final = {
+    "rate_limited": "ask its provider for more calls, or set ORDER_ENGINE_RPC_RATE_LIMIT to those"
+    " that there are",
+    "node_forbidden": "check the key in its address in SOLANA_RPC_URL",
+    "node_unreachable": "check its address in SOLANA_RPC_URL, and that it runs",
+}
+"""What to do about a node that cannot be used, by the code of its error."""
+_OTHER_ADVICE: Final = "try it again, and check that its address in SOLANA_RPC_URL is of JSON-RPC"
 _NEEDED: Final = {
     Ability.HISTORY: "orders are confirmed without the amount that they received: add a node that"
     " keeps the history of transactions to SOLANA_RPC_URL",
@@ -56,12 +65,10 @@ def judge_nodes(settings: Settings, nodes: Sequence[NodeExamination]) -> list[Fi
 
 def _judge_each(settings: Settings, nodes: Sequence[NodeExamination]) -> Iterator[Finding]:
     for node in nodes:
-        if node.error:
-            yield Finding(
-                is_fault=True,
-                text=f"{node.name} cannot be used, {node.error}: check its address and key in"
-                " SOLANA_RPC_URL, and its limits",
-            )
+        if node.error is not None:
+            advice = _ADVICE.get(node.error.code, _OTHER_ADVICE)
+            text = f"{node.name} cannot be used ({node.error.reason}): {advice}"
+            yield Finding(is_fault=True, text=text)
         elif node.exclusion is not None:
             what = _EXCLUDED[node.exclusion].format(
                 lag=node.lag_slots, lag_max=settings.node_lag_slots_max, genesis=node.genesis
@@ -71,13 +78,20 @@ def _judge_each(settings: Settings, nodes: Sequence[NodeExamination]) -> Iterato
 
 def _judge_together(settings: Settings, nodes: Sequence[NodeExamination]) -> Iterator[Finding]:
     """Judge what nodes refuse: as long as one does not, the others do no harm by it."""
-    answering = [node for node in nodes if not node.error]
+    answering = [node for node in nodes if node.error is None]
     usable = [node for node in answering if node.is_usable]
     if not usable:
         yield Finding(
             is_fault=True,
             text="no node can be used, so every order waits: name one in SOLANA_RPC_URL",
         )
+    for one, other in combinations(usable, 2):
+        if other.name in one.strangers or one.name in other.strangers:
+            yield Finding(
+                is_fault=True,
+                text=f"{one.name} and {other.name} do not know each other's blockhashes, and no"
+                " two others say which of them is on another fork: add a node to SOLANA_RPC_URL",
+            )
     for ability in Ability:
         refusing = [node for node in answering if ability in node.refusals]
         names = ", ".join(node.name for node in refusing)

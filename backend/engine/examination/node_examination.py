@@ -10,9 +10,10 @@ from statistics import median
 from time import monotonic
 from typing import Final
 
-from backend.chain.nodes.node_monitor import NodeMonitor
+from backend.chain.nodes.node_monitor import NodeMonitor, knows_blockhash
 from backend.chain.nodes.pool_node import Exclusion, PoolNode
 from backend.chain.rpc.client import RpcClient
+from backend.chain.rpc.results import Blockhash
 from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.wire import Commitment
 from backend.config import Settings
@@ -34,17 +35,19 @@ class NodeExamination:
 
     One that cannot be used has an ``error`` and nothing else. ``latencies_s`` are those of equal
     calls. ``lag_slots`` is how far it is behind the newest node, ``exclusion`` why the engine would
-    leave it out beside the others. ``refusals`` tell why it refuses what it does.
+    leave it out beside the others, ``strangers`` are the nodes that do not know its blockhash.
+    ``refusals`` tell why it refuses what it does.
     """
 
     name: str
-    error: str = ""
+    error: EngineError | None = None
     version: str = ""
     genesis: str = ""
     slot: int = 0
     latencies_s: tuple[float, ...] = ()
     lag_slots: int = 0
     exclusion: Exclusion | None = None
+    strangers: tuple[str, ...] = ()
     refusals: Mapping[Ability, str] = field(default_factory=dict)
 
     @property
@@ -55,7 +58,7 @@ class NodeExamination:
     @property
     def is_usable(self) -> bool:
         """Whether the engine would ask it."""
-        return not self.error and self.exclusion is None
+        return self.error is None and self.exclusion is None
 
 
 async def examine_nodes(settings: Settings, urls: Sequence[str]) -> list[NodeExamination]:
@@ -74,8 +77,9 @@ async def examine_nodes(settings: Settings, urls: Sequence[str]) -> list[NodeExa
             await asyncio.sleep(CHECK_S)
             await monitor.check()
         newest = max(node.slot for node in nodes)
+        strangers = await _find_strangers([node for node in nodes if node.reason is None])
         return [
-            _compare(each.result(), node, newest)
+            _compare(each.result(), node, newest, strangers.get(node.name, ()))
             for each, node in zip(examined, nodes, strict=True)
         ]
 
@@ -95,7 +99,7 @@ async def _examine_node(node: PoolNode, socket_url: str | None) -> NodeExaminati
         genesis = await client.get_genesis_hash()
         tips = [await _time_tip(client) for _ in range(SAMPLES)]
     except EngineError as error:
-        return NodeExamination(node.name, error.reason)
+        return NodeExamination(node.name, error)
     refusals = await find_refusals(client, socket_url)
     slots, latencies = zip(*tips, strict=True)
     return NodeExamination(
@@ -127,11 +131,41 @@ def _choose_socket(settings: Settings, number: int, url: str) -> str | None:
     return choose_websocket_url(settings.rpc_ws_url if number == 0 else "", url)
 
 
-def _compare(examined: NodeExamination, node: PoolNode, newest: int) -> NodeExamination:
+async def _find_strangers(nodes: Sequence[PoolNode]) -> dict[str, tuple[str, ...]]:
+    """By each node's name, the others that have come as far and do not know its blockhash.
+
+    They or it are on another fork: of two nodes nobody can say which.
+    """
+    if len(nodes) < 2:
+        return {}
+    blockhashes = [await _read_blockhash(node) for node in nodes]
+    await asyncio.sleep(CHECK_S)
+    found = {}
+    for node, blockhash in zip(nodes, blockhashes, strict=True):
+        if blockhash is not None:
+            known = {each: await knows_blockhash(each, blockhash) for each in nodes}
+            found[node.name] = tuple(each.name for each in nodes if known[each] is False)
+    return found
+
+
+async def _read_blockhash(node: PoolNode) -> Blockhash | None:
+    try:
+        return await node.client.get_latest_blockhash()
+    except EngineError:
+        return None
+
+
+def _compare(
+    examined: NodeExamination, node: PoolNode, newest: int, strangers: tuple[str, ...]
+) -> NodeExamination:
     """Add what the comparison of all nodes has shown of one that can be used."""
-    if examined.error:
+    if examined.error is not None:
         return examined
     lag = max(newest - node.slot, 0) if node.exclusion is not Exclusion.FOREIGN else 0
     return replace(
-        examined, slot=max(examined.slot, node.slot), lag_slots=lag, exclusion=node.reason
+        examined,
+        slot=max(examined.slot, node.slot),
+        lag_slots=lag,
+        exclusion=node.reason,
+        strangers=strangers,
     )

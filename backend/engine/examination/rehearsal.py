@@ -52,9 +52,9 @@ class RehearsalSummary:
     """What rehearsed orders show together.
 
     ``differences`` are those of swaps that succeeded, as parts of their quotes, the least first.
-    Those of the ``same_slot`` as their quotes are equal to them, unless the quotes are wrong or
-    somebody traded in it. ``errors`` are counted by their codes. ``units_share`` is the largest part of a compute limit
-    that was used.
+    Swaps of the ``same_slot`` as their quotes are equal to them, unless a quote is wrong, or
+    somebody traded in that slot. ``errors`` are counted by their codes. ``units_share`` is the
+    largest part of a compute limit that was used.
     """
 
     orders: int

@@ -24,8 +24,8 @@ _BPS_DECIMALS: Final = 4
 
 def describe_node(node: NodeExamination) -> Rows:
     """What a node is and can do."""
-    if node.error:
-        return [("state", f"cannot be used: {node.error}")]
+    if node.error is not None:
+        return [("state", f"cannot be used: {node.error.reason}")]
     state = "used" if node.exclusion is None else f"left out: {node.exclusion}"
     if node.lag_slots:
         state += f", {node.lag_slots:,} slots behind the newest"
@@ -36,7 +36,7 @@ def describe_node(node: NodeExamination) -> Rows:
         ("slot", f"{node.slot:,}"),
         ("latency", f"{median}, {most} at most"),
         *(
-            (ability.value, f"refused: {node.refusals[ability]}")
+            (ability.value, f"no: {node.refusals[ability]}")
             if ability in node.refusals
             else (ability.value, "yes")
             for ability in Ability
