@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +30,7 @@ from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.engine.examination.market_services import MarketServices
 from backend.routing.route import Leg, Route
+from backend.runtime.background import raise_single_error
 from backend.venues.spl import TOKEN_ACCOUNT
 from backend.venues.venue import Account
 
@@ -124,11 +126,14 @@ class SwapSimulator:
     async def _try(self, terms: OrderTerms) -> tuple[SimulatedSwap, bool]:
         """Simulate once; and whether the wallet's balances were the same before and after."""
         rpc, route = self._market.rpc, await self._market.router.route(terms)
-        blockhash = await rpc.get_latest_blockhash()
-        unsigned = await self._build(terms, route, blockhash)
         accounts = self._find_accounts(route)
         keys = list(accounts.values())
-        _, before = await rpc.get_multiple_accounts(keys)
+        with raise_single_error():
+            async with asyncio.TaskGroup() as tasks:  # at once: the quote gets older meanwhile
+                balances = tasks.create_task(rpc.get_multiple_accounts(keys))
+                recent = tasks.create_task(rpc.get_latest_blockhash())
+        (_, before), blockhash = balances.result(), recent.result()
+        unsigned = await self._build(terms, route, blockhash)
         simulation = await rpc.simulate_transaction(
             unsigned.wire, min_context_slot=max(blockhash.slot, route.slot), accounts=keys
         )
