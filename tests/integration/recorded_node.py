@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,46 @@ async def answer_all(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=content, content_type="application/json")
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     return web.Response(body=gzip.compress(content), headers=headers)
+
+
+class Recording:
+    """A node that answers as one did when ``order-engine rehearse --record`` wrote a file.
+
+    Equal calls get the answers in their order, and the last one of them again and again. Accounts
+    that were never read together are answered as they were read last.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._answers: defaultdict[str, list[Json]] = defaultdict(list)
+        self._accounts: dict[str, Json] = {}
+        self._context: Json = None
+        for line in file.read_text().splitlines():
+            entry = json.loads(line)
+            self._answers[_describe_call(entry["request"])].append(entry)
+            if entry["request"]["method"] == "getMultipleAccounts":
+                result = json.loads(entry["body"])["result"]
+                accounts = zip(entry["request"]["params"][0], result["value"], strict=True)
+                self._accounts.update(accounts)
+                self._context = result["context"]
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request; one that was not recorded is not found."""
+        call = json.loads(await request.read())
+        recorded = self._answers.get(_describe_call(call))
+        if recorded:
+            entry = recorded.pop(0) if len(recorded) > 1 else recorded[0]
+            return web.Response(
+                text=entry["body"], status=entry["status"], headers=entry["headers"]
+            )
+        if call["method"] != "getMultipleAccounts":
+            return web.Response(status=404)
+        value = [self._accounts[key] for key in call["params"][0]]
+        result = {"context": self._context, "value": value}
+        return web.json_response({"jsonrpc": "2.0", "result": result, "id": call["id"]})
+
+
+def _describe_call(call: Json) -> str:
+    return json.dumps(call, sort_keys=True)
 
 
 async def _cut_connection(request: web.BaseRequest, content: bytes) -> web.StreamResponse:

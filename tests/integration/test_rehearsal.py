@@ -34,6 +34,7 @@ from backend.simulator.options import SimulatorOptions
 from backend.venues import DEFAULT_VENUES
 from tests.integration.handler_node import serve_handler
 from tests.integration.node_proxy import Json, run_node_proxy
+from tests.integration.recorded_node import Recording
 from tests.scenario import run_node
 
 MANY = SimulatorOptions(profile=Profile.INSTANT, has_moving_prices=False, slot_s=60, pools="many")
@@ -215,6 +216,18 @@ async def test_every_answer_can_be_recorded_as_it_came(tmp_path: Path) -> None:
     assert {each["request"]["method"] for each in entries} >= {"simulateTransaction"}
     assert all(json.loads(each["body"])["id"] == each["request"]["id"] for each in entries)
     assert "hidden" not in file.read_text()
+
+
+async def test_a_recorded_node_gives_the_same_rehearsal_again(tmp_path: Path) -> None:
+    recording, results = tmp_path / "answers.jsonl", [tmp_path / "1.json", tmp_path / "2.json"]
+    arguments = ["--orders", "4", "--amounts", "1,20000", "--json"]
+    async with run_node(tmp_path, MANY) as url:
+        await rehearse(url, *arguments, str(results[0]), "--record", str(recording))
+    async with serve_handler(Recording(recording).answer) as url:
+        await rehearse(url, *arguments, str(results[1]))
+    first, again = (json.loads(file.read_text()) for file in results)
+    assert first["orders"] == again["orders"]
+    assert first["summary"]["filled"] == 4
 
 
 async def test_a_recorder_passes_compressed_and_refused_answers_on(tmp_path: Path) -> None:
