@@ -106,6 +106,7 @@ async def test_orders_of_every_kind_of_route_pay_their_quotes_and_none_is_sent(
     assert summary["throughOtherTokens"] > 0
     assert {each["differenceBaseUnits"] for each in rehearsed["orders"]} == {"0"}
     assert all(0 < each["computeUnits"] <= each["computeUnitLimit"] for each in rehearsed["orders"])
+    assert all(each["taken"] == each["amountIn"] for each in rehearsed["orders"])
     assert rehearsed["wallet"] == str(WALLET)
     assert "hidden" not in ended.output + file.read_text()
 

@@ -118,6 +118,7 @@ def _swap_to_json(swap: SimulatedSwap, terms: OrderTerms) -> Json:
     }
     if swap.effects is not None:
         shown |= {
+            "taken": format_amount(swap.effects.amount_in, terms.token_in.decimals),
             "simulated": format_amount(swap.effects.amount_out, decimals),
             "differenceBaseUnits": str(swap.difference),
             "differenceBps": format_bps(swap.difference_part),

@@ -106,6 +106,9 @@ def describe_swap(terms: OrderTerms, swap: SimulatedSwap) -> Rows:
         paid = format_amount(swap.effects.amount_out, token.decimals)
         text = f"{paid} {token.symbol}, in slot {swap.slot:,}: {describe_difference(swap)}"
         rows.append(("simulated", text))
+        if swap.effects.amount_in != terms.amount_in:
+            taken = format_amount(swap.effects.amount_in, terms.token_in.decimals)
+            rows.append(("takes", f"{taken} {terms.token_in.symbol}, not the amount of the order"))
     units = "not told" if swap.units is None else f"{swap.units:,}"
     rows += [
         ("compute units", f"{units} of a limit of {swap.fee.unit_limit:,}"),

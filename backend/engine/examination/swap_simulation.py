@@ -137,7 +137,8 @@ class SwapSimulator:
         simulation = await rpc.simulate_transaction(
             unsigned.wire, min_context_slot=max(blockhash.slot, route.slot), accounts=keys
         )
-        changes = _Changes(tuple(accounts), before, simulation.accounts)
+        after = list(map(_find_open, simulation.accounts))
+        changes = _Changes(tuple(accounts), before, after)
         swap = _describe(terms, route, read_fee(unsigned.wire), simulation, changes)
         if swap.effects is None:
             return swap, True
@@ -211,6 +212,11 @@ def _describe(
             paid += fee.lamports + rent
         effects = SwapEffects(taken, paid, rent)
     return SimulatedSwap(route, simulation.slot, simulation.units, fee, effects, error)
+
+
+def _find_open(account: Account | None) -> Account | None:
+    """An account that exists: a simulation may leave one without lamports, which is gone."""
+    return account if account is not None and account.lamports else None
 
 
 def _read_lamports(account: Account | None) -> int:
