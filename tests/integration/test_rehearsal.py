@@ -151,6 +151,25 @@ async def test_a_wallet_that_somebody_uses_meanwhile_is_looked_at_again(tmp_path
     assert order.error.code == "wallet_in_use"
 
 
+async def test_a_node_that_does_not_know_the_blockhash_says_nothing_of_the_order(
+    tmp_path: Path,
+) -> None:
+    failed = {"err": "BlockhashNotFound", "logs": [], "unitsConsumed": 0, "accounts": None}
+
+    async with run_node(tmp_path, FEW) as url, run_node_proxy(url) as proxy:
+
+        def fail_first(call: Json, answer: Json) -> Json | None:
+            is_first = proxy.calls["simulateTransaction"] <= 2
+            if call["method"] != "simulateTransaction" or not is_first:
+                return None
+            return {"result": {**answer["result"], "value": failed}}
+
+        proxy.rule = fail_first
+        order = await rehearse_one(proxy.url)
+    assert proxy.calls["simulateTransaction"] == 3
+    assert order.error is None
+
+
 async def test_rent_of_an_account_that_is_opened_is_no_part_of_the_amount(tmp_path: Path) -> None:
     owner = Pubkey(bytes([5] * 32))
     async with run_node(tmp_path, FEW) as url, aiohttp.ClientSession(url) as http:

@@ -34,8 +34,10 @@ from backend.runtime.background import raise_single_error
 from backend.venues.spl import TOKEN_ACCOUNT
 from backend.venues.venue import Account
 
-TRIES_MAX: Final = 3
-"""So often a swap is simulated whose wallet somebody else uses meanwhile."""
+TRIES_MAX: Final = 5
+"""So often a swap is simulated if the node is at fault, or somebody else uses the wallet."""
+_NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
+"""Codes of errors that cost no order an attempt: the node is behind, on a fork, or busy."""
 _SIGNATURE_LAMPORTS: Final = 5_000
 _SET_LIMIT: Final = 2
 _SET_PRICE: Final = 3
@@ -118,13 +120,18 @@ class SwapSimulator:
         Raises ``EngineError`` if there is no route, or the node does not answer.
         """
         for _ in range(TRIES_MAX):
-            swap, is_stable = await self._try(terms)
-            if is_stable:
+            swap, is_final = await self._try(terms)
+            if is_final:
                 return swap
+        if swap.error is not None:
+            return swap
         raise Transient("wallet_in_use", "the balances of the wallet change with every look")
 
     async def _try(self, terms: OrderTerms) -> tuple[SimulatedSwap, bool]:
-        """Simulate once; and whether the wallet's balances were the same before and after."""
+        """Simulate once; and whether that says something of the order.
+
+        It does not if the node is at fault, or the wallet's balances change meanwhile.
+        """
         rpc, route = self._market.rpc, await self._market.router.route(terms)
         accounts = self._find_accounts(route)
         keys = list(accounts.values())
@@ -140,8 +147,9 @@ class SwapSimulator:
         after = list(map(_find_open, simulation.accounts))
         changes = _Changes(tuple(accounts), before, after)
         swap = _describe(terms, route, read_fee(unsigned.wire), simulation, changes)
-        if swap.effects is None:
-            return swap, True
+        if swap.error is not None:
+            return swap, swap.error.code not in _NODE_FAULTS
+        assert swap.effects is not None, "a swap without an error has effects"
         if not swap.difference and swap.effects.amount_in == terms.amount_in:
             return swap, True
         _, still = await rpc.get_multiple_accounts(keys)
