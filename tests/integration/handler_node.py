@@ -20,3 +20,13 @@ async def serve_handler(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+async def cut_connection(request: web.BaseRequest, content: bytes) -> web.StreamResponse:
+    """Close the connection in the middle of a response."""
+    response = web.StreamResponse(headers={"Content-Length": str(len(content))})
+    await response.prepare(request)
+    await response.write(content[: len(content) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.integration.handler_node import cut_connection
+
 Json = Any
 FOLDER = Path(__file__).parent / "recorded_answers"
 ANSWERS: dict[str, Json] = json.loads((FOLDER / "answers.json").read_text())
@@ -43,7 +45,7 @@ class Refusal:
                 headers = {**self.headers, "Content-Encoding": "gzip"}
                 return web.Response(body=packed[: len(packed) // 2], headers=headers)
             case "cut connection":
-                return await _cut_connection(request, content)
+                return await cut_connection(request, content)
             case _:
                 return web.Response(body=content, status=self.status, headers=self.headers)
 
@@ -114,12 +116,3 @@ class Recording:
 
 def _describe_call(call: Json) -> str:
     return json.dumps(call, sort_keys=True)
-
-
-async def _cut_connection(request: web.BaseRequest, content: bytes) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Length": str(len(content))})
-    await response.prepare(request)
-    await response.write(content[: len(content) // 2])
-    assert request.transport is not None
-    request.transport.close()
-    return response
