@@ -193,6 +193,16 @@ async def test_pools_are_listed_with_their_depth_and_why_some_are_left_out(tmp_p
     assert left_out[quoted[0].found.address] == "excluded by ORDER_ENGINE_POOLS_FILE"
 
 
+async def test_a_wrong_setting_is_a_fault_beside_what_was_found_of_the_nodes(
+    tmp_path: Path,
+) -> None:
+    async with run_node(tmp_path) as url:
+        found = await report([url], pools_file=str(tmp_path / "none.toml"))
+    [text] = list_texts(found, is_fault=True)
+    assert text.startswith("ORDER_ENGINE_POOLS_FILE")
+    assert find_rows(found, "Node ")["state"] == "used"
+
+
 async def test_what_orders_in_flight_reserve_is_shown(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:

@@ -65,7 +65,7 @@ async def report_live(
 ) -> LiveReport:
     """Examine nodes, wallets, and the pools of a pair with a swap of it that is not sent.
 
-    Raises ``InvalidInput`` for what is wrong with the pair or the amount, ``ConfigurationError``.
+    Raises ``InvalidInput`` for what is wrong with the pair or the amount.
     """
     report = LiveReport()
     nodes = await examine_nodes(settings, urls)
@@ -74,9 +74,13 @@ async def report_live(
         report.add(f"Node {node.name}", describe_node(node))
     report.findings += judge_nodes(settings, nodes)
     if any(node.is_usable for node in nodes):
-        async with open_market_services(settings, urls) as market:
-            wallets = await _report_wallets(report, market)
-            await _report_market(report, market, await build_terms(market, pair, amount), wallets)
+        try:
+            async with open_market_services(settings, urls) as market:
+                terms = await build_terms(market, pair, amount)
+                wallets = await _report_wallets(report, market)
+                await _report_market(report, market, terms, wallets)
+        except ConfigurationError as error:
+            report.add_fault(str(error))
     return report
 
 
