@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from click.testing import CliRunner
 
-from backend.cli import main
 from backend.config import Profile, Settings
 from backend.domain.lifecycle import Status
 from backend.engine.examination.live_report import LiveReport, report_live
@@ -23,6 +20,7 @@ from backend.engine.examination.pool_listing import list_pools
 from backend.engine.examination.wallet_examination import examine_wallets
 from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.options import SimulatorOptions
+from tests.integration.commands import run_command
 from tests.integration.node_proxy import NodeProxy, run_node_proxy
 from tests.scenario import open_engine, run_node
 
@@ -221,15 +219,13 @@ async def test_what_orders_in_flight_reserve_is_shown(
     assert wallet.reserved[market.tokens.find("SOL", "token")] >= 3 * 10**9
 
 
-async def test_the_command_shows_no_key_and_exits_by_the_faults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_command_shows_no_key_and_exits_by_the_faults(tmp_path: Path) -> None:
     async with run_nodes(tmp_path) as urls:
-        monkeypatch.setenv("SOLANA_RPC_URL", f"{urls[0]}/?api-key=hidden,{urls[1]}/key/hidden")
+        rpc = f"{urls[0]}/?api-key=hidden,{urls[1]}/key/hidden"
         arguments = ["doctor", "--live", "--pair", "USDC/SOL", "--amount", "10"]
-        good = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        good = await run_command(*arguments, SOLANA_RPC_URL=rpc)
         await arm(urls[1], fault="http", status=503)
-        bad = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+        bad = await run_command(*arguments, SOLANA_RPC_URL=rpc)
     assert (good.exit_code, bad.exit_code) == (0, 1), good.output
     assert "Swap of 10 USDC for SOL, simulated and not sent" in good.output
     assert "cannot be used (the node returns HTTP 503)" in bad.output
@@ -248,11 +244,10 @@ async def test_the_command_shows_no_key_and_exits_by_the_faults(
     ],
 )
 async def test_a_wrong_pair_or_amount_is_refused_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+    tmp_path: Path, arguments: list[str], reason: str
 ) -> None:
     async with run_node(tmp_path) as url:
-        monkeypatch.setenv("SOLANA_RPC_URL", url)
-        ended = await asyncio.to_thread(CliRunner().invoke, main, ["doctor", "--live", *arguments])
+        ended = await run_command("doctor", "--live", *arguments, SOLANA_RPC_URL=url)
     assert ended.exit_code in {1, 2}
     assert reason in ended.output
     assert "Traceback" not in ended.output

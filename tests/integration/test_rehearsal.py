@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 from collections.abc import Sequence
@@ -14,10 +13,8 @@ import aiohttp
 import orjson
 import pytest
 from aiohttp import web
-from click.testing import CliRunner, Result
 from solders.pubkey import Pubkey
 
-from backend.cli import main
 from backend.config import Profile, Settings
 from backend.domain.tokens import JUP, WBTC
 from backend.engine.examination.answer_recorder import record_answers
@@ -32,6 +29,7 @@ from backend.engine.examination.rehearsal import (
 from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.options import SimulatorOptions
 from backend.venues import DEFAULT_VENUES
+from tests.integration.commands import Ended, run_command
 from tests.integration.handler_node import serve_handler
 from tests.integration.node_proxy import Json, run_node_proxy
 from tests.integration.recorded_node import Recording
@@ -47,8 +45,8 @@ WALLET = PAPER_WALLET.pubkey()
 SOL_USDC = Pair("SOL", "USDC")
 
 
-async def rehearse(url: str, *arguments: str) -> Result:
-    return await asyncio.to_thread(CliRunner().invoke, main, ["rehearse", "--rpc", url, *arguments])
+async def rehearse(url: str, *arguments: str, **environ: str) -> Ended:
+    return await run_command("rehearse", "--rpc", url, *arguments, **environ)
 
 
 async def rehearse_one(
@@ -79,20 +77,19 @@ class Meddler:
 
 
 async def test_orders_of_every_kind_of_route_pay_their_quotes_and_none_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("ORDER_ENGINE_PRIORITY_FEE", "auto")
     mints = [Pubkey.from_string(token.mint) for token in (JUP, WBTC)]
     direct = [str(venue.derive_pool_address(*mints)) for venue in DEFAULT_VENUES]
     pools = tmp_path / "pools.toml"
     pools.write_text(f"exclude = {direct}")  # only routes through other tokens are left
-    monkeypatch.setenv("ORDER_ENGINE_POOLS_FILE", str(pools))
+    environ = {"ORDER_ENGINE_POOLS_FILE": str(pools), "ORDER_ENGINE_PRIORITY_FEE": "auto"}
     file = tmp_path / "all.json"
-    arguments = ["--pairs", "SOL/USDC,USDC/SOL,JUP/WBTC", "--amounts", "1,20000", "--hops", "2"]
+    arguments = ["--pairs", "SOL/USDC,USDC/SOL,JUP/WBTC", "--amounts", "1,20000"]
+    arguments += ["--hops", "2", "--orders", "7"]
     async with run_node(tmp_path, MANY) as url, run_node_proxy(url) as proxy:
-        ended = await rehearse(
-            f"{proxy.url}/?api-key=hidden", *arguments, "--orders", "7", "--json", str(file)
-        )
+        address = f"{proxy.url}/?api-key=hidden"
+        ended = await rehearse(address, *arguments, "--json", str(file), **environ)
         async with aiohttp.ClientSession(url) as http, http.get("/control/ledger") as response:
             ledger = await response.json()
     assert ended.exit_code == 0, ended.output
