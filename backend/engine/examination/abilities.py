@@ -23,7 +23,7 @@ from backend.chain.subscriptions.subscription import (
 )
 from backend.domain.errors import EngineError
 from backend.routing.pool_finder import list_no_pools
-from backend.venues import DEFAULT_VENUES
+from backend.venues import CPMM
 from backend.venues.spl import CLOCK_SYSVAR, MEMO_PROGRAM
 
 SUBSCRIBED_S_MAX: Final = 5.0
@@ -69,7 +69,7 @@ async def _probe_history(client: RpcClient) -> str:
 
 
 async def _probe_listing(client: RpcClient) -> str:
-    await list_no_pools(DEFAULT_VENUES[0], client)
+    await list_no_pools(CPMM, client)
     return ""
 
 
@@ -105,7 +105,7 @@ def _list_subscriptions() -> list[Subscription]:
         SubscriptionKind.SLOT: [],
         SubscriptionKind.ACCOUNT: [str(CLOCK_SYSVAR), {"encoding": "base64"}],
         SubscriptionKind.SIGNATURE: [_UNKNOWN_SIGNATURE, {"commitment": "confirmed"}],
-        SubscriptionKind.PROGRAM: [str(DEFAULT_VENUES[0].program), _FILTERS],
+        SubscriptionKind.PROGRAM: [str(CPMM.program), _FILTERS],
     }
     return [Subscription(kind, each, _ignore) for kind, each in params.items()]
 

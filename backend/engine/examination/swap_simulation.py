@@ -146,7 +146,7 @@ class SwapSimulator:
         )
         after = list(map(_find_open, simulation.accounts))
         changes = _Changes(tuple(accounts), before, after)
-        swap = _describe(terms, route, read_fee(unsigned.wire), simulation, changes)
+        swap = self._describe(terms, route, read_fee(unsigned.wire), simulation, changes)
         if swap.error is not None:
             return swap, swap.error.code not in _NODE_FAULTS
         assert swap.effects is not None, "a swap without an error has effects"
@@ -182,6 +182,29 @@ class SwapSimulator:
                     accounts[token] = derive_token_address(self._wallet, mint, program)
         return accounts
 
+    def _describe(
+        self,
+        terms: OrderTerms,
+        route: Route,
+        fee: TransactionFee,
+        simulation: SimulationResult,
+        changes: _Changes,
+    ) -> SimulatedSwap:
+        effects, error = None, None
+        if simulation.err is not None:
+            error = classify_onchain_error(simulation.err, simulation.logs)
+        elif len(changes.after) != len(changes.before):
+            raise Transient("node_error", "the node does not tell what a simulation leaves")
+        else:
+            rent = changes.measure_rent()
+            taken, paid = -changes.measure(terms.token_in), changes.measure(terms.token_out)
+            if terms.token_in == SOL:
+                taken -= fee.lamports + rent
+            if terms.token_out == SOL:
+                paid += fee.lamports + rent
+            effects = SwapEffects(taken, paid, rent)
+        return SimulatedSwap(route, simulation.slot, simulation.units, fee, effects, error)
+
 
 def read_fee(wire: bytes) -> TransactionFee:
     """Read what a transaction with one signature pays, from its compute budget instructions."""
@@ -197,29 +220,6 @@ def read_fee(wire: bytes) -> TransactionFee:
 def _build_leg(leg: Leg) -> SwapLeg:
     mints = Pubkey.from_string(leg.token_in.mint), Pubkey.from_string(leg.token_out.mint)
     return SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out, mints)
-
-
-def _describe(
-    terms: OrderTerms,
-    route: Route,
-    fee: TransactionFee,
-    simulation: SimulationResult,
-    changes: _Changes,
-) -> SimulatedSwap:
-    effects, error = None, None
-    if simulation.err is not None:
-        error = classify_onchain_error(simulation.err, simulation.logs)
-    elif len(changes.after) != len(changes.before):
-        raise Transient("node_error", "the node does not tell what a simulation leaves")
-    else:
-        rent = changes.measure_rent()
-        taken, paid = -changes.measure(terms.token_in), changes.measure(terms.token_out)
-        if terms.token_in == SOL:
-            taken -= fee.lamports + rent
-        if terms.token_out == SOL:
-            paid += fee.lamports + rent
-        effects = SwapEffects(taken, paid, rent)
-    return SimulatedSwap(route, simulation.slot, simulation.units, fee, effects, error)
 
 
 def _find_open(account: Account | None) -> Account | None:
