@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ async def test_of_good_nodes_it_shows_a_swap_that_pays_its_quote(tmp_path: Path)
     swap = find_rows(found, "Swap of 1 SOL for USDC, simulated and not sent")
     assert swap["simulated"].endswith(": equal")
     assert swap["simulated"].partition(" ")[0] == swap["quote"].partition(" ")[0]
-    assert swap["fee"] == "5,120 lamports"
+    limit = int(swap["compute units"].rpartition(" ")[2].replace(",", ""))
+    assert swap["fee"] == f"{5_000 + ceil(limit / 1_000):,} lamports"
     assert find_rows(found, "Wallet ")["orders in flight"].startswith("not known: DATABASE_URL")
 
 
