@@ -1,6 +1,6 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify | wallet |
-dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
-wallets``; ``tui`` is another name of ``dashboard``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | rehearse |
+verify | wallet | dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes |
+oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -34,6 +34,11 @@ COMMANDS: Final = {
         "backend.cli.doctor",
         "doctor",
         "Show what the embedded servers use, why they do not start, and what the node can do.",
+    ),
+    "rehearse": CommandSource(
+        "backend.cli.rehearse",
+        "rehearse",
+        "Quote and simulate orders on a real node without sending anything.",
     ),
     "verify": CommandSource(
         "backend.cli.verify",

@@ -9,26 +9,51 @@ from pathlib import Path
 import click
 
 from backend import embedded
-from backend.cli.process import load_settings, report_system_errors, report_user_errors
-from backend.engine.node_report import UNREACHABLE, diagnose_nodes
+from backend.cli.doctor_live import DEFAULT_AMOUNT, DEFAULT_PAIR, show_live_report
+from backend.cli.process import (
+    load_report_settings,
+    load_settings,
+    report_system_errors,
+    report_user_errors,
+)
+from backend.config import Settings
+from backend.engine.examination.node_report import UNREACHABLE, diagnose_nodes
 
 
 @click.command()
 @click.option("--data-dir", type=click.Path(path_type=Path), help="The data folder to inspect.")
-def doctor(data_dir: Path | None) -> None:
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Examine the nodes, the wallets, and a swap that is simulated and not sent.",
+)
+@click.option(
+    "--pair", default=DEFAULT_PAIR, show_default=True, help="With --live: tokens sold and bought."
+)
+@click.option(
+    "--amount", default=DEFAULT_AMOUNT, show_default=True, help="With --live: how much is sold."
+)
+def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
     transactions, and whether it lists pools. Exits with 1 if it, or each of several, cannot be
-    reached.
+    reached. With --live: each node, each wallet, the pools of a pair, and a swap of it that is
+    simulated; exits with 1 if anything is wrong that orders would suffer from.
     """
-    settings = load_settings(data_dir=data_dir)
+    settings = (load_report_settings if live else load_settings)(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
-        rows = embedded.diagnose(settings.data_dir or embedded.default_data_dir())
-        nodes: list[tuple[str, str]] = []
-        if settings.solana_rpc_url:
-            nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
-        for name, value in [*rows, *nodes]:
-            click.echo(f"{name:<28}{value}")
-        if nodes and all(name.endswith(UNREACHABLE) for name, _ in nodes):
-            sys.exit(1)
+        has_faults = show_live_report(settings, pair, amount) if live else _show_servers(settings)
+    if has_faults:
+        sys.exit(1)
+
+
+def _show_servers(settings: Settings) -> bool:
+    """Show the embedded servers and the nodes; returns whether no node can be reached."""
+    rows = embedded.diagnose(settings.data_dir or embedded.default_data_dir())
+    nodes: list[tuple[str, str]] = []
+    if settings.solana_rpc_url:
+        nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
+    for name, value in [*rows, *nodes]:
+        click.echo(f"{name:<28}{value}")
+    return bool(nodes) and all(name.endswith(UNREACHABLE) for name, _ in nodes)

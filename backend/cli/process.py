@@ -44,6 +44,16 @@ def load_settings(**options: object) -> Settings:
     return settings
 
 
+def load_report_settings(**options: object) -> Settings:
+    """Read the settings of a command that prints a report: its log has errors only.
+
+    A level that the environment sets is that of the log in any case.
+    """
+    if get_variable_name("log_level") in os.environ:
+        return load_settings(**options)
+    return load_settings(log_level="error", **options)
+
+
 def start_trace(process: str, settings: Settings) -> None:
     """Write a trace if the settings ask for one."""
     try:

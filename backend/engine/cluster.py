@@ -88,6 +88,15 @@ def build_cluster(settings: Settings, name: str) -> Cluster:
     return Cluster(name, Venues(ids))
 
 
+async def find_cluster(settings: Settings, node: ClusterNode) -> Cluster:
+    """Find the cluster of a node, with its programs.
+
+    Raises ``ConfigurationError`` as ``identify_cluster`` and ``build_cluster``, and ``EngineError``
+    if the node does not answer.
+    """
+    return build_cluster(settings, identify_cluster(settings, await node.get_genesis_hash()))
+
+
 async def open_cluster(
     stack: AsyncExitStack,
     settings: Settings,
@@ -103,10 +112,7 @@ async def open_cluster(
     ends with ``ConfigurationError``. Raises it as ``identify_cluster``.
     """
 
-    async def identify() -> Cluster:
-        name = identify_cluster(settings, await node.get_genesis_hash())
-        return build_cluster(settings, name)
-
+    identify = partial(find_cluster, settings, node)
     if awaits_node:
         return await wait_for_server("the node", identify, away=(Transient,), stop=stop)
     try:

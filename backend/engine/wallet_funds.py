@@ -31,7 +31,7 @@ def watch_wallets(
     shared.balances.watch(main.address, shared.tokens)
     balances = [shared.balances]
     balances += [shared.balances.add_wallet(each.address, shared.tokens) for each in others]
-    fee, reserve = _compute_costs(settings)
+    fee, reserve = compute_costs(settings)
     return [
         WalletFunds(
             read,
@@ -56,12 +56,13 @@ def build_reconciler(
 
 def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings:
     """What the wallet of the workers holds, for an API process."""
-    fee, reserve = _compute_costs(settings)
+    fee, reserve = compute_costs(settings)
     return WalletHoldings(
         *(shared.pool, shared.rpc, shared.tokens), fee_lamports=fee, reserve_lamports=reserve
     )
 
 
-def _compute_costs(settings: Settings) -> tuple[int, int]:
+def compute_costs(settings: Settings) -> tuple[int, int]:
+    """The lamports of the fee of a swap, and those of the reserve."""
     fee = compute_network_fee(build_budget(settings))
     return fee, int(settings.sol_reserve.scaleb(SOL.decimals))

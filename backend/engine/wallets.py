@@ -35,7 +35,7 @@ async def open_wallets(
 
     Raises ``ConfigurationError`` and ``Rejected`` for what is wrong with them.
     """
-    select = partial(_select_wallets, settings, shared.rpc)
+    select = partial(select_wallets, settings, shared.rpc)
     opened = await wait_for_server("the node", select, away=(Transient,), stop=stop)
     addresses = [str(wallet.address) for wallet in opened.wallets]
     if len(set(addresses)) < len(addresses):
@@ -45,8 +45,11 @@ async def open_wallets(
     return opened
 
 
-async def _select_wallets(settings: Settings, rpc: SolanaNode) -> OpenedWallets:
-    """Those of the files; on the simulated node, and only there, else the public paper wallet."""
+async def select_wallets(settings: Settings, rpc: SolanaNode) -> OpenedWallets:
+    """Those of the files; on the simulated node, and only there, else the public paper wallet.
+
+    Raises ``ConfigurationError`` and ``Rejected`` for what is wrong with them.
+    """
     genesis = await rpc.get_genesis_hash()
     is_simulated, name = genesis == SIMULATED_GENESIS_HASH, identify_cluster(settings, genesis)
     if is_simulated and not settings.wallet_files:

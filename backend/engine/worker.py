@@ -16,6 +16,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
 from backend.engine.cluster import warn_of_missing_programs
+from backend.engine.fees import build_fees
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
@@ -31,7 +32,6 @@ from backend.execution.context import (
 )
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
-from backend.execution.priority_fees import FeePolicy, PriorityFees
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet.funds import WalletFunds
@@ -179,17 +179,8 @@ def _build_submitter(
         venues=shared.cluster.venues.all,
         notifications=shared.subscriptions,
         tables=shared.tables,
-        fees=_build_fees(settings, shared),
+        fees=build_fees(settings, shared.rpc),
     )
-
-
-def _build_fees(settings: Settings, shared: SharedServices) -> PriorityFees | None:
-    """What chooses the price of each transaction; ``None`` if it is fixed."""
-    if settings.priority_fee == "fixed":
-        return None
-    policy = FeePolicy(settings.priority_fee_percentile, settings.priority_fee_factor)
-    fetch = shared.rpc.get_recent_prioritization_fees
-    return PriorityFees(fetch, build_budget(settings), policy)
 
 
 def _build_retry_policy(settings: Settings) -> RetryPolicy:

@@ -16,7 +16,7 @@ from solders.pubkey import Pubkey
 from backend.domain.errors import Rejected, Transient
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.store.errors import translate_errors
-from backend.store.launches.found_pools import FoundPools, StoredPool
+from backend.store.launches.found_pools import StoredPool
 from backend.venues.venue import Account, Venue
 
 PROBE_AGE_S: Final = 60.0
@@ -39,6 +39,18 @@ class ProgramLister(Protocol):
 
 class PoolNode(ProgramLister, AccountReader, Protocol):
     """The part of a node's JSON-RPC client that finds pools."""
+
+
+class PoolStore(Protocol):
+    """Pools that processes have found; see ``FoundPools``."""
+
+    async def load(self, pairs: Sequence[tuple[str, str]]) -> list[StoredPool]:
+        """The pools of some pairs of mints."""
+        ...
+
+    async def add(self, pools: Sequence[StoredPool]) -> None:
+        """Store pools."""
+        ...
 
 
 class FoundPool(NamedTuple):
@@ -71,7 +83,7 @@ class PoolFinder:
         self,
         venues: Sequence[Venue],
         node: PoolNode,
-        store: FoundPools,
+        store: PoolStore,
         *,
         excluded: Collection[Pubkey] = (),
     ) -> None:
@@ -193,6 +205,15 @@ def _is_pool_of(venue: Venue, account: Account, pair: MintPair) -> bool:
     return mints == {bytes(mint) for mint in pair}
 
 
+async def list_no_pools(venue: Venue, node: ProgramLister) -> None:
+    """Have a node list pools of which there are none: it raises what the node answers else."""
+    search = venue.search
+    no_mint = str(Pubkey(bytes([255] * 32)))
+    filters: list[object] = [{"dataSize": search.data_size}]
+    filters += [{"memcmp": {"offset": at, "bytes": no_mint}} for at in search.mint_offsets]
+    await node.get_program_accounts(venue.program, filters)
+
+
 class ListingProbe:
     """Asks a node whether it lists what programs own, at most once in ``PROBE_AGE_S``."""
 
@@ -210,12 +231,8 @@ class ListingProbe:
         return self._probed[1]
 
     async def _ask(self) -> str:
-        search = self._venue.search
-        no_mint = str(Pubkey(bytes([255] * 32)))
-        filters: list[object] = [{"dataSize": search.data_size}]
-        filters += [{"memcmp": {"offset": at, "bytes": no_mint}} for at in search.mint_offsets]
         try:
-            await self._node.get_program_accounts(self._venue.program, filters)
+            await list_no_pools(self._venue, self._node)
         except Rejected as error:
             return error.reason
         except Transient:

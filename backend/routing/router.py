@@ -90,7 +90,7 @@ class Router:
         async with asyncio.TaskGroup() as tasks:
             for reader in self._readers.values():
                 tasks.create_task(reader.run())
-            tasks.create_task(self._directory.run(self._look_at_pool))
+            tasks.create_task(self._directory.run(self.look_at_pool))
             if self._subscribed is not None:
                 tasks.create_task(self._subscribed.run())
 
@@ -159,6 +159,10 @@ class Router:
     def look_again(self, token_a: Token, token_b: Token) -> None:
         """Look soon for pools of two tokens, of which there was none."""
         self._directory.report_refusal(*_find_mints(token_a, token_b))
+
+    def look_at_pool(self, venue: Venue, address: Pubkey) -> asyncio.Future[Pool]:
+        """Read a pool that may not be quoted; the future raises ``Rejected`` or ``Transient``."""
+        return self._readers[venue].look(address)
 
     async def collect_offers(self, terms: OrderTerms) -> Offers:
         """Quote an order on every pool that its constraints allow."""
@@ -233,9 +237,6 @@ class Router:
         self, pools: Sequence[FoundPool]
     ) -> list[tuple[FoundPool, asyncio.Future[Pool]]]:
         return [(each, self._readers[each.venue].read(each.address)) for each in pools]
-
-    def _look_at_pool(self, venue: Venue, address: Pubkey) -> asyncio.Future[Pool]:
-        return self._readers[venue].look(address)
 
     def _with_cap(self, terms: OrderTerms) -> OrderTerms:
         if terms.max_price_impact_bps is None:

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.integration.handler_node import cut_connection
+
 Json = Any
 Forward = Callable[[bytes], Awaitable[bytes]]
 Refusal = Callable[[web.BaseRequest, list[Json], bytes, Forward], Awaitable[web.StreamResponse]]
@@ -173,13 +175,7 @@ async def by_cutting_the_connection(
     request: web.BaseRequest, _: list[Json], content: bytes, forward: Forward
 ) -> web.StreamResponse:
     """Let the node execute the array, and close the connection in the middle of its response."""
-    answer = await forward(content)
-    response = web.StreamResponse(headers={"Content-Length": str(len(answer))})
-    await response.prepare(request)
-    await response.write(answer[: len(answer) // 2])
-    assert request.transport is not None
-    request.transport.close()
-    return response
+    return await cut_connection(request, await forward(content))
 
 
 def by_changing(change: Callable[[list[Json]], list[Json]]) -> Refusal:

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 AnswerRule = Callable[[Json, Json], Json | None]
 """Gets a call and its answer; returns what replaces its ``result`` or ``error``, or ``None``."""
 CallHook = Callable[[Sequence[Json]], Awaitable[None]]
+Interception = Callable[[web.BaseRequest, Sequence[Json]], Awaitable[web.StreamResponse | None]]
+"""Gets a request and its calls; returns the answer in place of the node's, or ``None``."""
 
 NO_HISTORY = {
     "error": {"code": -32011, "message": "Transaction history is not available from this node"}
@@ -38,6 +40,10 @@ async def _ignore_calls(calls: Sequence[Json]) -> None:
     """Do nothing."""
 
 
+async def _pass_on(request: web.BaseRequest, calls: Sequence[Json]) -> None:
+    """Leave the answer to the node."""
+
+
 class NodeProxy:
     """Forwards JSON-RPC calls, single or in arrays, to the node at ``upstream``."""
 
@@ -46,6 +52,7 @@ class NodeProxy:
         self.rule: AnswerRule = lambda call, answer: None
         self.on_calls: CallHook = _ignore_calls
         """Awaited with the calls of each request before it is forwarded."""
+        self.intercept: Interception = _pass_on
         self.status: int | None = None
         """The HTTP status of every answer, instead of forwarding."""
         self.headers: dict[str, str] = {}
@@ -77,6 +84,8 @@ class NodeProxy:
         calls = body if isinstance(body, list) else [body]
         self.calls.update(call["method"] for call in calls)
         await self.on_calls(calls)
+        if (intercepted := await self.intercept(request, calls)) is not None:
+            return intercepted
         if self.status is not None:
             return web.Response(status=self.status, headers=self.headers)
         async with self._session.post(self._upstream, data=orjson.dumps(calls)) as response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from backend.config import Settings
-from backend.engine.node_report import UNREACHABLE, diagnose_node
+from backend.engine.examination.node_report import UNREACHABLE, diagnose_node
 from tests.scenario import run_node
 
 

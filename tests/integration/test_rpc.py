@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,9 +20,9 @@ from backend.chain.rpc.client import SIGNATURES_MAX, RpcClient
 from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError, OutcomeUnknown, Rejected, Transient
+from tests.integration.handler_node import Handler, serve_handler
 
 Json = Any
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 WALLET = Keypair.from_seed(bytes(32))
 KEY = WALLET.pubkey()
@@ -39,15 +39,8 @@ def make_transaction(lamports: int) -> tuple[str, bytes]:
 @asynccontextmanager
 async def run_node(handler: Handler, **options: Any) -> AsyncIterator[RpcClient]:
     """Run a node whose requests ``handler`` serves, and a client of it."""
-    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
-        async with RpcClient(f"http://127.0.0.1:{port}", **options) as rpc:
-            yield rpc
-    finally:
-        await runner.cleanup()
+    async with serve_handler(handler) as url, RpcClient(url, **options) as rpc:
+        yield rpc
 
 
 def respond(response: Callable[[Json], Json]) -> Handler:

@@ -14,7 +14,8 @@ from backend.chain.rpc.errors import ReadFailure, SendOutcomeUnknown
 from backend.chain.rpc.load_signals import LoadSignal
 from backend.chain.wire import Commitment
 from backend.domain.errors import EngineError
-from tests.integration.test_rpc import Handler, make_transaction, respond_status, run_node
+from tests.integration.handler_node import Handler
+from tests.integration.test_rpc import make_transaction, respond_status, run_node
 
 Json = Any
 TIP = {"result": {"absoluteSlot": 7, "blockHeight": 5}}

@@ -91,7 +91,7 @@ class NodeMonitor:
     ) -> bool:
         """Whether at least two other nodes do not know a blockhash, and none knows it."""
         others = [other for other in reached if other is not node]
-        own, *known = await _run_all(_knows_blockhash(each, blockhash) for each in [node, *others])
+        own, *known = await _run_all(knows_blockhash(each, blockhash) for each in [node, *others])
         return own is True and True not in known and known.count(False) >= _FORK_VOTES
 
     def _find_foreign(self) -> set[PoolNode]:
@@ -134,7 +134,7 @@ class NodeMonitor:
                 observe_node.node_left_out(node.name, reason, node.slot)
 
 
-async def _knows_blockhash(node: PoolNode, blockhash: Blockhash) -> bool | None:
+async def knows_blockhash(node: PoolNode, blockhash: Blockhash) -> bool | None:
     """Whether a node knows a blockhash; ``None`` if it has not come as far, or does not say."""
     try:
         return await node.call(

@@ -152,11 +152,13 @@ class NodePool:
         )
 
     async def simulate_transaction(
-        self, wire: bytes, *, min_context_slot: int = 0
+        self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
     ) -> SimulationResult:
         """Simulate a transaction on a node that has reached ``min_context_slot``."""
         return await self._read(
-            lambda client: client.simulate_transaction(wire, min_context_slot=min_context_slot)
+            lambda client: client.simulate_transaction(
+                wire, min_context_slot=min_context_slot, accounts=accounts
+            )
         )
 
     async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from solders.pubkey import Pubkey
 
 from backend.chain.nodes.node_client import NodeClient
-from backend.chain.rpc.results import Json
+from backend.chain.rpc.results import Json, SimulationResult
 from backend.chain.wire import Commitment
 from backend.venues.venue import Account
 
@@ -18,6 +18,12 @@ class SolanaNode(NodeClient, Protocol):
 
     async def get_genesis_hash(self) -> str:
         """Identify the chain."""
+        ...
+
+    async def simulate_transaction(
+        self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
+    ) -> SimulationResult:
+        """Simulate a transaction; the result has ``accounts`` as it leaves them."""
         ...
 
     async def get_balance(self, owner: Pubkey) -> int:

@@ -118,6 +118,21 @@ class RpcClient:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
         return await self._read("getGenesisHash", [], str)
 
+    async def get_version(self) -> str:
+        """The version of the node's software; raises ``ReadFailure`` if it does not tell one."""
+        return await self._read("getVersion", [], lambda result: str(result["solana-core"]))
+
+    async def takes_arrays(self) -> bool:
+        """Whether the node answers JSON-RPC arrays. Raises ``EngineError`` if it answers nothing.
+
+        What it shows is remembered for the calls of this method alone.
+        """
+        for answer in await self._arrays.request("getSlot", [[], []], 2):
+            if isinstance(answer, EngineError):
+                raise answer
+            parse_result(answer, int)
+        return self._arrays.get_taken_size("getSlot", 2) > 1
+
     async def get_latest_blockhash(
         self, commitment: Commitment = Commitment.CONFIRMED
     ) -> Blockhash:
@@ -181,19 +196,22 @@ class RpcClient:
         return await self._read("getProgramAccounts", params, read_program_accounts)
 
     async def simulate_transaction(
-        self, wire: bytes, *, min_context_slot: int = 0
+        self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
     ) -> SimulationResult:
         """Simulate a transaction; its signature is not verified, and may be zeros.
 
-        A node that has not reached ``min_context_slot`` refuses: ``ReadFailure`` (node_behind).
+        The result has ``accounts`` as the transaction leaves them. A node that has not reached
+        ``min_context_slot`` refuses: ``ReadFailure`` (node_behind).
         """
-        options = {
+        options: dict[str, Json] = {
             "encoding": _ENCODING,
             "sigVerify": False,
             "replaceRecentBlockhash": False,
             "commitment": Commitment.CONFIRMED,
             "minContextSlot": min_context_slot,
         }
+        if accounts:
+            options["accounts"] = {"encoding": _ENCODING, "addresses": list(map(str, accounts))}
         return await self._read(
             "simulateTransaction", [_encode_base64(wire), options], read_simulation
         )

@@ -40,12 +40,16 @@ class ChainTip:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """The result of a simulated transaction. ``err`` is the node's error as JSON, if any."""
+    """The result of a simulated transaction. ``err`` is the node's error as JSON, if any.
+
+    ``accounts`` are those that were asked for, as the transaction leaves them.
+    """
 
     err: Json
     logs: tuple[str, ...]
     units: int | None
     slot: int
+    accounts: tuple[Account | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,7 @@ def read_simulation(result: Json) -> SimulationResult:
         tuple(map(str, value.get("logs") or ())),
         None if units is None else int(units),
         int(result["context"]["slot"]),
+        tuple(map(read_account, value.get("accounts") or ())),
     )
 
 
