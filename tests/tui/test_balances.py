@@ -72,10 +72,11 @@ async def test_each_difference_is_a_line_until_it_is_dismissed(size: tuple[int, 
     session = make_session(source)
     async with show_dashboard(session, size) as pilot:
         assert "7xKX…gAsU holds 0.25 SOL less than" in screen_text(pilot)
-        assert "1 of 2" in screen_text(pilot)
+        assert ("1 of 2" if size is WIDE else "1/2") in screen_text(pilot)
         await press_keys(pilot, "d")
         assert "9WzD…AWWM holds 1,000 USDC more than" in screen_text(pilot)
         assert "1 of 2" not in screen_text(pilot)
+        assert "1/2" not in screen_text(pilot)
         await press_keys(pilot, "d")
         assert "orders explain" not in screen_text(pilot)
         assert list_log(pilot) == [], "what was there at the start is no event"
