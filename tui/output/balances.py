@@ -44,15 +44,16 @@ def render_differences(
     more = "more" if first.amount > 0 else "less"
     amount = f"{format_exact(str(abs(first.amount)))} {token}"
     since = _format_since(parse_timestamp_ms(first.first_at), now_ms, timezone)
-    count = f" {dot} 1 of {len(differences)}" if len(differences) > 1 else ""
-    short_count = f" {dot} 1/{len(differences)}" if len(differences) > 1 else ""
+    count, few = "", ""
+    if len(differences) > 1:
+        count, few = f" {dot} 1 of {len(differences)}", f" {dot} 1/{len(differences)}"
+    short = f"{amount} {more} than orders explain since {since[:-3]}{few}"
     forms = (
         f" ! wallet {wallet} holds {amount} {more} than its orders explain, since {since}"
         f"{count} {dot} d hides it",
-        f" ! {wallet} holds {amount} {more} than orders explain since {since[:-3]}{short_count}"
-        f" {dot} d hides",
-        f" ! {wallet} holds {amount} {more} than orders explain since {since[:-3]}{short_count} {dot} d",
-        f" ! {wallet} {amount} {more} than orders explain since {since[:-3]}{short_count}",
+        f" ! {wallet} holds {short} {dot} d hides",
+        f" ! {wallet} holds {short} {dot} d",
+        f" ! {wallet} {short}",
     )
     text = next((each for each in forms if len(each) <= cells), forms[-1])
     return [truncate_line([Span(text, "warn", _ACTION)], cells)]
