@@ -118,7 +118,7 @@ class Dashboard(App[None]):
     async def _poll_server(self, session: Session, client: ApiClient) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follow_distances(session, client))
-            tasks.create_task(follow_differences(session, client))
+            tasks.create_task(follow_differences(session, client, session.handle_message))
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:

@@ -10,15 +10,18 @@ import asyncio
 from typing import Final
 
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
+from tui.connection.source import MessageHandler
 from tui.model.connection_state import ConnectionStatus
 from tui.model.messages import Differences
 from tui.session import Session
 
-_INTERVAL_S: Final = 30
+INTERVAL_S: Final = 30
 _LIVE_CHECK_S: Final = 1
 
 
-async def follow_differences(session: Session, client: ApiClient) -> None:
+async def follow_differences(
+    session: Session, client: ApiClient, handle_message: MessageHandler
+) -> None:
     """Keep the differences up to date while the connection is live."""
     while True:
         if session.model.connection.status is not ConnectionStatus.LIVE:
@@ -30,5 +33,5 @@ async def follow_differences(session: Session, client: ApiClient) -> None:
             pass  # the node may be away: the last ones stay
         else:
             if differences != session.model.differences:
-                session.handle_message(Differences(differences), session.source.now_ms())
-        await asyncio.sleep(_INTERVAL_S)
+                handle_message(Differences(differences), session.source.now_ms())
+        await asyncio.sleep(INTERVAL_S)

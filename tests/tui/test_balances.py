@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.integration.apis import RunningApi
-from tests.tui.servers import show_live_dashboard
+from tests.processes import wait_until
+from tests.tui.servers import make_live_session, show_live_dashboard
 from tests.tui.sessions import (
     NARROW,
     WIDE,
@@ -23,7 +25,10 @@ from tests.tui.sessions import (
     wait_for,
 )
 from tests.tui.wire import START_MS, connection_messages, timestamp
+from tui import balances
+from tui.connection.client import ApiClient
 from tui.connection.recording import RecordedMessage
+from tui.console import ConsoleOutput
 from tui.model.balances import add_up_differences
 from tui.model.messages import Differences, Page
 from tui.model.wire import WireDifference
@@ -104,7 +109,7 @@ async def test_text_of_a_difference_cannot_touch_the_terminal() -> None:
         assert not set("\x1b\x07") & set(screen_text(pilot))
 
 
-async def test_a_dashboard_asks_the_server(api: RunningApi, database_url: str) -> None:
+async def store_difference(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "INSERT INTO wallet_differences (wallet, token, amount, slot) VALUES ($1, 'SOL', $2, 7)",
@@ -112,6 +117,24 @@ async def test_a_dashboard_asks_the_server(api: RunningApi, database_url: str) -
         -2_500_000_000,
     )
     await connection.close()
+
+
+async def test_plain_output_has_a_line_for_a_difference_that_comes(
+    api: RunningApi, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(balances, "INTERVAL_S", 0.01)
+    session, lines = make_live_session(ApiClient(api.url)), list[str]()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(ConsoleOutput(session, lines.append).run())
+        await wait_until(lambda: session.model.differences is not None)
+        await store_difference(database_url)
+        await wait_until(lambda: bool(lines))
+        task.cancel()
+    assert f"! wallet {WALLET} holds 2.5 SOL less than its orders explain" in lines[0]
+
+
+async def test_a_dashboard_asks_the_server(api: RunningApi, database_url: str) -> None:
+    await store_difference(database_url)
     async with show_live_dashboard(api.url) as pilot:
         await wait_for(pilot, lambda: bool(get_dashboard(pilot).session.list_differences()))
         await press_keys(pilot)
