@@ -160,6 +160,7 @@ _STATE_FROZEN = 2
 _STATE_OFFSET = 108
 _PAUSED_OFFSET = 32
 _HOOK_PROGRAM_OFFSET = 32
+_HOOK_SIZE = 64
 _EXTENSIONS_OFFSET = 166
 _ACCOUNT_TYPE_OFFSET = 165
 _ACCOUNT_TYPE_MINT = 1
@@ -203,7 +204,7 @@ def _is_harmless(kind: int, value: bytes) -> bool:
     if kind == _PAUSABLE_EXTENSION:
         return not any(value[_PAUSED_OFFSET:])
     if kind == _TRANSFER_HOOK_EXTENSION:  # an authority that may name a program, and the program
-        return not any(value[_HOOK_PROGRAM_OFFSET:])
+        return len(value) == _HOOK_SIZE and not any(value[_HOOK_PROGRAM_OFFSET:])
     if kind == _CONFIDENTIAL_SUPPLY_EXTENSION:
         return not any(value)
     return kind in _HARMLESS_EXTENSIONS

@@ -162,6 +162,7 @@ def test_a_mint_that_changes_no_transfer_is_supported(mint: Account) -> None:
         make_account(OWNER, MINT.write(Mint(1, 6))),
         make_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6, is_initialized=0))),
         make_token_2022_mint((14, bytes(32) + bytes(OWNER))),
+        make_token_2022_mint((14, bytes(32))),
         make_token_2022_mint((24, bytes(OWNER) + bytes(64))),
         make_token_2022_mint((6, b"\x02")),
         make_token_2022_mint((26, bytes(32) + b"\x01")),

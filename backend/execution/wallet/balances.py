@@ -244,7 +244,10 @@ class WalletBalances:
         tokens = {each.mint: known[each.mint] for each in self._list_used() if each.mint in known}
         tokens |= zip(self._mints, map(_read_token_amount, accounts[1:count]), strict=True)
         tokens |= _read_amounts(others, accounts[count:])
-        restricted = _select_restricted(zip(self._mints, accounts[1:count], strict=True))
+        read = {*self._mints, *(each.mint for each in others)}
+        before = {} if self._latest is None else self._latest.restricted
+        restricted = {mint: each for mint, each in before.items() if mint in tokens.keys() - read}
+        restricted |= _select_restricted(zip(self._mints, accounts[1:count], strict=True))
         restricted |= _list_restricted(others, accounts[count:])
         return Balances(slot, 0 if wallet is None else wallet.lamports, tokens, restricted)
 
