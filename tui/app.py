@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.types import CSSPathType
 
 from tui import terminal
+from tui.balances import follow_differences
 from tui.cancellation import Cancellation
 from tui.connection.client import ApiClient, RequestRefused, ServerUnreachable
 from tui.connection.feed import Feed
@@ -106,16 +107,18 @@ class Dashboard(App[None]):
         async with AsyncExitStack() as stack:
             if session.client is not None:
                 await stack.enter_async_context(session.client)
-                self._follow_distances(session, session.client)
+                self._poll_server(session, session.client)
             try:
                 await session.source.run(session.handle_message)
             except InvalidRecording as error:
                 self.exit(return_code=1, message=str(error))
             session.recording = "recording over" if session.recording else ""
 
-    @work(group="distances", exclusive=True, description="asks how far what waits is")
-    async def _follow_distances(self, session: Session, client: ApiClient) -> None:
-        await follow_distances(session, client)
+    @work(group="polls", exclusive=True, description="asks for what no event tells")
+    async def _poll_server(self, session: Session, client: ApiClient) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(follow_distances(session, client))
+            tasks.create_task(follow_differences(session, client, session.handle_message))
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:
@@ -269,7 +272,7 @@ class Dashboard(App[None]):
     def _reconnect(self, url: str | None) -> None:
         if url and self._connect is not None:
             self.workers.cancel_group(self, "source")
-            self.workers.cancel_group(self, "distances")
+            self.workers.cancel_group(self, "polls")
             self.pop_screen()
             self.session = self._connect(url)
             self._show_session()

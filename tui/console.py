@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 
+from tui.balances import follow_differences
 from tui.model.messages import Events, Lost, Message
 from tui.model.orders import Order
 from tui.model.routes.route import has_route
@@ -30,8 +32,18 @@ class ConsoleOutput:
         if self._session.client is None:
             await self._session.source.run(self._handle_message)
             return
-        async with self._session.client:
-            await self._session.source.run(self._handle_message)
+        failure: Exception | None = None
+        async with self._session.client as client:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(
+                        follow_differences(self._session, client, self._handle_message)
+                    )
+                    await self._session.source.run(self._handle_message)
+            except* (RefusedByServer, OSError) as failures:
+                failure = failures.exceptions[0]
+        if failure is not None:
+            raise failure
 
     def _handle_message(self, message: Message, at_ms: int) -> None:
         session = self._session

@@ -44,6 +44,7 @@ OTHER_KEYS: Final = (
     KeyHelp("l", "", "", "show or hide the log"),
     KeyHelp("m", "", "", "give the mouse to the terminal, to select text; again to take it back"),
     KeyHelp("r", "", "", "connect again now"),
+    KeyHelp("d", "", "", "hide the line of a balance that no order explains"),
     KeyHelp("escape", "", "", "clear the filter, close a dialog"),
     KeyHelp("ctrl+p", "", "", "palette: all of this, and themes, columns, screenshot, connect"),
     KeyHelp("q", "", "", "quit; settings are kept (opened by `up`, it stops the engine)"),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from tui.connection.client import ApiClient
 from tui.connection.recording import Recorder
 from tui.connection.source import MessageSource
+from tui.model.balances import BalanceDifference, add_up_differences
 from tui.model.messages import Message, Note
 from tui.model.model import Model
 from tui.model.orders import Order
@@ -76,6 +77,15 @@ class Session:
     def add_note(self, text: str, role: str = "") -> None:
         """Add an entry to the activity log."""
         self.handle_message(Note(text, role), self.source.now_ms())
+
+    def list_differences(self) -> list[BalanceDifference]:
+        """Return the differences of balances that the user has not dismissed."""
+        return add_up_differences(self.model.differences or (), self.settings.seen_differences)
+
+    def dismiss_difference(self) -> None:
+        """Dismiss the first difference, until its balance differs anew."""
+        for first in self.list_differences()[:1]:
+            self.settings.seen_differences[first.key] = first.last_at
 
     @property
     def server_now_ms(self) -> int:

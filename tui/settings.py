@@ -36,6 +36,7 @@ class Settings:
 
     ``columns``: optional columns shown. ``ask_above``: in USDC; orders that sell more than this
     together, or a share of the wallet, are placed once it was asked for twice.
+    ``seen_differences``: until when differences of a balance were dismissed, by wallet and token.
     """
 
     theme: str = "order-engine-dark"
@@ -45,6 +46,7 @@ class Settings:
     last_batch: BatchForm = field(default_factory=dict)
     presets: dict[str, BatchForm] = field(default_factory=dict)
     ask_above: int = ASK_ABOVE
+    seen_differences: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Settings:
@@ -64,6 +66,7 @@ class Settings:
             if isinstance(value, type(getattr(settings, setting.name))):
                 setattr(settings, setting.name, value)
         settings.columns = [name for name in settings.columns if isinstance(name, str)]
+        settings.seen_differences = _to_form(settings.seen_differences)
         settings.last_batch = _to_form(settings.last_batch)
         settings.presets = {
             str(name): _to_form(form)

@@ -51,6 +51,9 @@ from backend.store.leases import LeaseStore
 from backend.triggers.attempts import WatchPoint
 
 POLL_S = {Profile.DEMO: 0.2, Profile.INSTANT: 0.003}
+"""How often the simulated node is asked about a new signature."""
+LIVE_POLL_S = 0.4
+"""The same of other nodes: within a slot they have no news."""
 UNSENT_ORDERS_MAX = 1_000
 
 
@@ -172,7 +175,7 @@ def _build_submitter(
     return TransactionSubmitter(
         shared.rpc,
         opened.wallets[0],
-        intervals=PollIntervals(POLL_S[settings.profile], settings.resend_s),
+        intervals=PollIntervals(choose_poll_s(settings, opened), settings.resend_s),
         budget=build_budget(settings),
         preflight=not opened.is_simulated,
         history_wait_s=settings.history_wait_s,
@@ -181,6 +184,11 @@ def _build_submitter(
         tables=shared.tables,
         fees=build_fees(settings, shared.rpc),
     )
+
+
+def choose_poll_s(settings: Settings, opened: OpenedWallets) -> float:
+    """How often the node is asked about a new signature, in seconds: by what node it is."""
+    return POLL_S[settings.profile] if opened.is_simulated else LIVE_POLL_S
 
 
 def _build_retry_policy(settings: Settings) -> RetryPolicy:

@@ -39,11 +39,13 @@ from backend.simulator.faults import (
     resolve_pair,
 )
 from backend.simulator.launch_control import (
+    AccountRequest,
     LaunchRequest,
     MintRequest,
     launch_mint,
     launch_pool,
     list_launches,
+    replace_data,
 )
 from backend.simulator.node import SimulatorNode
 from backend.simulator.programs import token
@@ -81,6 +83,7 @@ class ControlHandler:
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "price"): self._move_price,
             ("POST", "fund"): self._fund_account,
+            ("POST", "account"): self._replace_data,
             ("POST", "payers"): self._limit_payers,
             ("POST", "advance"): self._advance_blocks,
             ("POST", "congestion"): self._set_congestion,
@@ -180,6 +183,9 @@ class ControlHandler:
             raise _RequestRejected(400, "owner: that account belongs to the chain itself")
         self._node.chain.override_accounts({key: account})
         return {"account": str(key)}
+
+    def _replace_data(self, _request: web.BaseRequest, body: bytes) -> JsonObject:
+        return replace_data(self._node.chain, _parse_body(AccountRequest, body))
 
     def _build_funded_account(
         self, owner: Pubkey, funded_token: Token, amount: int

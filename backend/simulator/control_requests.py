@@ -19,6 +19,9 @@ _BLOCKS_MAX: Final = 1_000_000
 _PRICES_MAX: Final = 1_000
 
 
+HexText = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$", max_length=20_000)]
+
+
 class ControlRequest(BaseModel):
     """A request; unknown fields are refused."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
@@ -11,7 +12,7 @@ from backend.domain.amounts import BPS, U64_MAX, format_amount
 from backend.domain.quotes import E9, Dex
 from backend.simulator.chain.chain import Chain
 from backend.simulator.chain.launches import LaunchedMint, LaunchedPool, find_venue
-from backend.simulator.control_requests import ControlRequest, JsonObject
+from backend.simulator.control_requests import ControlRequest, HexText, JsonObject
 from backend.simulator.faults import find_token
 from backend.simulator.market.pool_plan import POOL_FEES_E9
 from backend.venues.hosting import HostedVenue
@@ -41,8 +42,15 @@ MintAddress = Annotated[str, AfterValidator(_require_address)]
 MintName = Annotated[str, AfterValidator(_find_mint), Field(max_length=44)]
 
 
+class ExtensionRequest(ControlRequest):
+    """An extension of Token-2022 by its number, with its value as hexadecimal text."""
+
+    kind: Annotated[int, Field(ge=1, le=65_535)]
+    value: HexText = ""
+
+
 class MintRequest(ControlRequest):
-    """A new token. With a transfer fee or a hook it is one of Token-2022."""
+    """A new token. With a transfer fee, a hook or other extensions it is one of Token-2022."""
 
     decimals: Annotated[int, Field(ge=0, le=18)] = 6
     mint_authority: bool = False
@@ -50,6 +58,7 @@ class MintRequest(ControlRequest):
     transfer_fee_bps: BasisPoints | None = None
     transfer_fee_max: Annotated[int, Field(ge=0, le=U64_MAX)] = U64_MAX
     hook: bool = False
+    extensions: Annotated[tuple[ExtensionRequest, ...], Field(max_length=16)] = ()
 
 
 class LaunchRequest(ControlRequest):
@@ -77,6 +86,13 @@ class LaunchRequest(ControlRequest):
     ) = None
 
 
+class AccountRequest(ControlRequest):
+    """Replace the data of an account that is no pool's: of a mint, or of a token account."""
+
+    address: MintAddress
+    data: HexText
+
+
 def launch_mint(chain: Chain, request: MintRequest) -> JsonObject:
     """Launch a token. Raises ``ValueError``."""
     return _describe_mint(_add_mint(chain, request))
@@ -101,6 +117,16 @@ def launch_pool(chain: Chain, request: LaunchRequest) -> JsonObject:
         program=request.program,
     )
     return {"slot": slot, **_describe_pool(chain, launched)}
+
+
+def replace_data(chain: Chain, request: AccountRequest) -> JsonObject:
+    """Replace the data of an account. Raises ``ValueError``."""
+    key = Pubkey.from_string(request.address)
+    account = chain.get_account(key)
+    if account is None or chain.is_pool_account(key):
+        raise ValueError("address: there is no account that may be changed")
+    chain.override_accounts({key: replace(account, data=bytes.fromhex(request.data))})
+    return {"account": request.address}
 
 
 def list_launches(chain: Chain) -> JsonObject:
@@ -136,6 +162,7 @@ def _add_mint(chain: Chain, request: MintRequest) -> LaunchedMint:
         transfer_fee_bps=request.transfer_fee_bps,
         transfer_fee_max=request.transfer_fee_max,
         has_hook=request.hook,
+        extensions=[(each.kind, each.value) for each in request.extensions],
     )
 
 

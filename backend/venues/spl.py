@@ -141,28 +141,35 @@ _FEE = Layout(TransferFee, "transfer fee", 10)
 _TRANSFER_FEE_EXTENSION = 1
 _DEFAULT_STATE_EXTENSION = 6
 _PAUSABLE_EXTENSION = 26
-# These affect who may close, delegate or describe a token, or how it is displayed, but not the
-# amount that a transfer moves: close authority, interest (display), permanent delegate, metadata,
-# groups, scaled amounts (display).
-_HARMLESS_EXTENSIONS = frozenset({3, 10, 12, 18, 19, 20, 21, 22, 23, 25})
-# Confidential transfer, its fee, its mint and burn, and the transfer hook are harmless as long as
-# their whole configuration is null.
-_HARMLESS_IF_NULL_EXTENSIONS = frozenset({4, 14, 16, 24})
+# These affect who may close, delegate or describe a token, how it is displayed, or what
+# confidential transfers do, but not what another transfer moves: close authority, confidential
+# transfers and their fees, interest (display), permanent delegate, metadata, groups, scaled amounts
+# (display).
+_HARMLESS_EXTENSIONS = frozenset({3, 4, 10, 12, 16, 18, 19, 20, 21, 22, 23, 25})
+_TRANSFER_HOOK_EXTENSION = 14
+_CONFIDENTIAL_SUPPLY_EXTENSION = 24
 _REFUSED_EXTENSIONS = {
-    4: "confidential transfers",
     _DEFAULT_STATE_EXTENSION: "accounts are frozen by default",
     9: "not transferable",
-    14: "transfer hook",
-    16: "fees of confidential transfers",
-    24: "confidential minting and burning",
+    _TRANSFER_HOOK_EXTENSION: "transfer hook",
+    _CONFIDENTIAL_SUPPLY_EXTENSION: "confidential minting and burning",
     _PAUSABLE_EXTENSION: "paused",
 }
 """What the extensions do that are refused, as far as they are known."""
 _STATE_FROZEN = 2
+_STATE_OFFSET = 108
 _PAUSED_OFFSET = 32
+_HOOK_PROGRAM_OFFSET = 32
+_HOOK_SIZE = 64
 _EXTENSIONS_OFFSET = 166
 _ACCOUNT_TYPE_OFFSET = 165
 _ACCOUNT_TYPE_MINT = 1
+
+_CONFIDENTIAL_ACCOUNT_EXTENSION = 5
+_MEMO_EXTENSION = 8
+_CPI_GUARD_EXTENSION = 11
+_PLAIN_CREDITS_OFFSET = 262
+"""Where an account that is configured for confidential transfers says whether it takes others."""
 
 
 def read_transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> TransferFee | None:
@@ -196,7 +203,38 @@ def _is_harmless(kind: int, value: bytes) -> bool:
         return value[:1] != bytes([_STATE_FROZEN])
     if kind == _PAUSABLE_EXTENSION:
         return not any(value[_PAUSED_OFFSET:])
-    return kind in _HARMLESS_EXTENSIONS or (kind in _HARMLESS_IF_NULL_EXTENSIONS and not any(value))
+    if kind == _TRANSFER_HOOK_EXTENSION:  # an authority that may name a program, and the program
+        return len(value) == _HOOK_SIZE and not any(value[_HOOK_PROGRAM_OFFSET:])
+    if kind == _CONFIDENTIAL_SUPPLY_EXTENSION:
+        return not any(value)
+    return kind in _HARMLESS_EXTENSIONS
+
+
+def may_be_restricted(account: Account) -> bool:
+    """Whether a token account is frozen, or has extensions."""
+    return account.data[_STATE_OFFSET] == _STATE_FROZEN or len(account.data) > TOKEN_ACCOUNT.size
+
+
+def require_transfers(account: Account, *, is_debit: bool) -> None:
+    """Raise ``Rejected`` if no program can transfer out of a token account, or else into it.
+
+    The codes are ``account_frozen``, ``cpi_guard``, ``memo_required`` and ``confidential_only``.
+    """
+    data = account.data
+    if TOKEN_ACCOUNT.read(data).state == _STATE_FROZEN:
+        raise Rejected("account_frozen", "the token account is frozen")
+    if len(data) == TOKEN_ACCOUNT.size:
+        return
+    for kind, _, value in _iterate_values(data):
+        if is_debit and kind == _CPI_GUARD_EXTENSION and any(value):
+            reason = "the token account's CPI guard refuses what a program takes"
+            raise Rejected("cpi_guard", reason)
+        if not is_debit and kind == _MEMO_EXTENSION and any(value):
+            raise Rejected("memo_required", "the token account takes transfers with a memo only")
+        takes_plain = any(value[_PLAIN_CREDITS_OFFSET : _PLAIN_CREDITS_OFFSET + 1])
+        if not is_debit and kind == _CONFIDENTIAL_ACCOUNT_EXTENSION and not takes_plain:
+            reason = "the token account takes confidential transfers only"
+            raise Rejected("confidential_only", reason)
 
 
 def _iterate_extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -204,13 +242,19 @@ def _iterate_extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]
         return
     if len(data) < _EXTENSIONS_OFFSET or data[_ACCOUNT_TYPE_OFFSET] != _ACCOUNT_TYPE_MINT:
         raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
+    for kind, size, value in _iterate_values(data):
+        if len(value) < size:
+            raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
+        yield kind, value
+
+
+def _iterate_values(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """The extensions of a mint or an account: kind, size, and the value, which may be cut off."""
     offset = _EXTENSIONS_OFFSET
     while offset + 4 <= len(data):
         kind = int.from_bytes(data[offset : offset + 2], "little")
         size = int.from_bytes(data[offset + 2 : offset + 4], "little")
-        offset += 4 + size
         if kind == 0:
             return
-        if offset > len(data):
-            raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
-        yield kind, data[offset - size : offset]
+        offset += 4 + size
+        yield kind, size, data[offset - size : offset]

@@ -23,8 +23,14 @@ from batch.orders import (
 from batch.process import INVALID_EXIT, UNEXPECTED_EXIT, describe_early_end, run_until_stopped
 from batch.progress import BatchProgress, display_progress, print_summary
 from batch.quotes import BatchQuotes, print_quotes
-from batch.results import ResultFile, build_rows, describe_refusals, open_result_file
-from batch.server import check_server, connect
+from batch.results import (
+    ResultFile,
+    build_rows,
+    describe_differences,
+    describe_refusals,
+    open_result_file,
+)
+from batch.server import check_server, connect, read_differences
 from batch.submitter import BatchSubmitter
 
 
@@ -145,12 +151,15 @@ class BatchCommand:
             async with self._connect() as http:
                 work = self._submit(http, progress)
                 code = await run_until_stopped(work, options.timeout)
+                differences = [] if code else await read_differences(http)
             self._report(progress, result_file, code)
         summary = progress.build_summary(time.monotonic() - began_s)
         if options.as_json:
             click.echo(json.dumps(summary))
         else:
             print_summary(summary, Console())
+        if difference := describe_differences(differences, time.time_ns()):
+            self._say(difference)
         is_expected = progress.has_expected_outcome(options.expect)
         return code or (0 if is_expected else UNEXPECTED_EXIT)
 

@@ -7,6 +7,8 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -15,6 +17,7 @@ from batch.orders import InvalidInput, OrderList
 from batch.progress import BatchProgress, Json
 
 REASONS_SHOWN_MAX = 20
+DIFFERENCES_AGE_MAX = timedelta(days=1)
 FORMATS = (".csv", ".jsonl")
 
 
@@ -94,6 +97,29 @@ def describe_refusals(rows: Iterable[Row], noun: str, out: str | None) -> list[s
         where = f"{out} has them" if out else "--out FILE.csv lists them"
         shown.append(f"… and {count - len(shown):,} more refused or failed: {where}")
     return shown
+
+
+def describe_differences(newest_first: Iterable[Json], now_ns: int) -> str | None:
+    """Describe in one line what balances differ by that no order explains, of the last day.
+
+    ``None``: nothing does, also where a token has left and come back. ``now_ns`` is Unix time.
+    """
+    oldest = datetime.fromtimestamp(now_ns // 10**9, tz=UTC) - DIFFERENCES_AGE_MAX
+    sums: dict[tuple[str, str], tuple[Decimal, str]] = {}
+    for each in reversed(list(newest_first)):
+        if datetime.fromisoformat(each["at"]) >= oldest:
+            name, at = (each["wallet"], each["token"]), each["at"]
+            amount, since = sums.pop(name, (Decimal(0), at))
+            if amount := amount + Decimal(each["amount"]):
+                sums[name] = amount, since
+    if not sums:
+        return None
+    (wallet, token), (amount, since) = min(sums.items(), key=lambda each: each[1][1])
+    others = f", and {len(sums) - 1} more such" if len(sums) > 1 else ""
+    return (
+        f"! wallet {wallet} holds {abs(amount):,f} {token} {'more' if amount > 0 else 'less'} than"
+        f" its orders explain, since {since}{others}: see GET /api/balances"
+    )
 
 
 class ResultFile:

@@ -11,6 +11,7 @@ from batch.orders import InvalidInput
 from batch.progress import Json, Refusal
 
 REQUEST_TIMEOUT_S = 60
+BALANCES_TIMEOUT_S = 10
 RETRY_DELAY_S = 1.0
 RETRYABLE_STATUSES = frozenset({429, 503})
 
@@ -91,6 +92,17 @@ async def check_server(http: aiohttp.ClientSession, url: str) -> None:
         reason = read_refusal(response.body).reason
         advice = "; set ORDER_ENGINE_API_KEY or use --key-file" if response.status == 401 else ""
         raise InvalidInput(f"{url}: the order engine refuses: {reason}{advice}")
+
+
+async def read_differences(http: aiohttp.ClientSession) -> list[Json]:
+    """``GET /api/balances``: what no order explains, the last first; nothing if it is not told."""
+    timeout = aiohttp.ClientTimeout(total=BALANCES_TIMEOUT_S)
+    try:
+        async with http.get("/api/balances", timeout=timeout) as raw_response:
+            response = await read_response(raw_response)
+    except (RetryableError, aiohttp.ClientError, TimeoutError, OSError):
+        return []
+    return list(response.body.get("differences", ()))
 
 
 def describe_error(error: Exception) -> str:

@@ -7,6 +7,7 @@
  */
 
 import { ApiClient } from "./connection/api.js";
+import { followDifferences } from "./connection/balances.js";
 import { DistanceFeed } from "./connection/distances.js";
 import { EventFeed } from "./connection/feed.js";
 import { FilterError, parseFilter } from "./model/filter.js";
@@ -23,7 +24,7 @@ import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
 import { OrderTable } from "./view/order_table.js";
-import { Announcer, ConnectionBadge, SummaryBar } from "./view/summary_bar.js";
+import { Announcer, ConnectionBadge, DifferenceLine, SummaryBar } from "./view/summary_bar.js";
 
 const VIEW_INTERVAL_MS = 200;
 const SUMMARY_INTERVAL_MS = 500;
@@ -295,4 +296,5 @@ document.addEventListener("click", (event) => {
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
+followDifferences(client, () => !isDisconnected, new DifferenceLine(byId("difference")));
 feed.run();

@@ -161,3 +161,23 @@ async def test_a_timeout_has_an_exit_code_of_its_own(
     assert "not all orders have ended after 1 s" in errors
     assert "the same command follows them" in errors
     assert "9 orders" in output
+
+
+async def test_a_balance_that_no_order_explains_is_the_last_line(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    insert = "INSERT INTO wallet_differences (at, wallet, token, amount, slot) VALUES "
+    long_ago = "(now() - interval '25 hours', 'walletA', 'SOL', 7, 1)"
+    back = "(now(), 'walletA', 'JUP', 5, 1), (now(), 'walletA', 'JUP', -5, 1)"
+    missing = "(now(), 'walletA', 'SOL', -2500000000, 2), (now(), 'walletB', 'USDC', 1, 2)"
+    async with run_full_engine(database_url, redis_url, data_dir) as engine:
+        await query(database_url, f"{insert}{long_ago}, {back}")
+        code, _, errors = await run_script(engine.api.url, "--count", "2")
+        assert (code, errors) == (0, "")
+        await query(database_url, f"{insert}{missing}")
+        code, output, errors = await run_script(engine.api.url, "--count", "3", "--json")
+    assert code == 0
+    [line] = errors.splitlines()
+    assert line.startswith("! wallet walletA holds 2.5 SOL less than its orders explain, since 20")
+    assert line.endswith(", and 1 more such: see GET /api/balances")
+    assert json.loads(output)["orders"] == 3

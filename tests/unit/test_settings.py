@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from backend.config import ConfigurationError, Settings, find_unknown_variables
-from backend.engine.worker import run_worker
+from backend.config import ConfigurationError, Profile, Settings, find_unknown_variables
+from backend.engine.wallets import OpenedWallets
+from backend.engine.worker import choose_poll_s, run_worker
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,15 @@ def test_a_misspelt_variable_is_named_with_the_one_that_was_probably_meant(
 def test_settings_and_the_variables_of_clients_are_known() -> None:
     known = ("ORDER_ENGINE_PORT", "order_engine_port", "ORDER_ENGINE_API_KEY", "REDIS_URL", "PATH")
     assert find_unknown_variables(known) == []
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_a_real_node_is_asked_for_a_signature_once_a_slot_whatever_the_profile(
+    profile: Profile,
+) -> None:
+    settings = Settings.load(profile=profile)
+    assert choose_poll_s(settings, OpenedWallets([], is_simulated=False)) == 0.4
+    assert choose_poll_s(settings, OpenedWallets([], is_simulated=True)) <= 0.2
 
 
 async def test_a_worker_refuses_to_crash_at_a_point_that_there_is_not() -> None:

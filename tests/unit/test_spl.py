@@ -28,7 +28,9 @@ from backend.venues.spl import (
     derive_ata,
     make_account,
     make_token_account,
+    may_be_restricted,
     read_transfer_fee,
+    require_transfers,
     with_amount,
 )
 from backend.venues.venue import Account
@@ -143,6 +145,9 @@ def test_the_newer_fee_counts_from_its_epoch(epoch: int, bps: int) -> None:
         make_token_2022_mint(
             (14, bytes(64)), (4, bytes(65)), (6, b"\x01"), (26, bytes([1]) * 32 + b"\0")
         ),
+        # An authority may name a hook later, and confidential transfers are others.
+        make_token_2022_mint((14, bytes(OWNER) + bytes(32)), (4, bytes(OWNER) + b"\1" + bytes(32))),
+        make_token_2022_mint((16, bytes(OWNER) + bytes([1]) * 97), (24, bytes(196))),
         make_token_2022_mint((3, bytes(32)), (0, b"")),
     ],
 )
@@ -157,7 +162,8 @@ def test_a_mint_that_changes_no_transfer_is_supported(mint: Account) -> None:
         make_account(OWNER, MINT.write(Mint(1, 6))),
         make_account(TOKEN_PROGRAM, MINT.write(Mint(1, 6, is_initialized=0))),
         make_token_2022_mint((14, bytes(32) + bytes(OWNER))),
-        make_token_2022_mint((4, bytes(OWNER) + bytes(33))),
+        make_token_2022_mint((14, bytes(32))),
+        make_token_2022_mint((24, bytes(OWNER) + bytes(64))),
         make_token_2022_mint((6, b"\x02")),
         make_token_2022_mint((26, bytes(32) + b"\x01")),
         make_token_2022_mint((9, b"")),
@@ -174,6 +180,50 @@ def test_a_mint_that_may_change_a_transfer_is_refused(mint: Account | None) -> N
     with pytest.raises(Rejected) as refusal:
         read_transfer_fee(USDC, mint, 0)
     assert refusal.value.code == "unsupported_mint"
+
+
+ACCOUNT = make_token_account(USDC, OWNER, 5, TOKEN_2022_PROGRAM)
+
+
+def make_extended_account(kind: int, value: bytes) -> Account:
+    """A token account of Token-2022 with its owner's seal, as all have it, and an extension."""
+    seal = b"\7\0\0\0"
+    entry = kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
+    return replace(ACCOUNT, data=ACCOUNT.data + b"\2" + seal + entry)
+
+
+def freeze(account: Account) -> Account:
+    record = replace(TOKEN_ACCOUNT.read(account.data), state=2)
+    return replace(account, data=TOKEN_ACCOUNT.write(record, account.data))
+
+
+CONFIDENTIAL = bytes([1]) * 262
+RESTRICTIONS: list[tuple[Account, str | None, str | None]] = [
+    (ACCOUNT, None, None),
+    (freeze(ACCOUNT), "account_frozen", "account_frozen"),
+    (freeze(make_extended_account(2, bytes(8))), "account_frozen", "account_frozen"),
+    (make_extended_account(8, b"\1"), None, "memo_required"),
+    (make_extended_account(8, b"\0"), None, None),
+    (make_extended_account(11, b"\1"), "cpi_guard", None),
+    (make_extended_account(11, b"\0"), None, None),
+    (make_extended_account(5, CONFIDENTIAL + b"\0" + bytes(32)), None, "confidential_only"),
+    (make_extended_account(5, CONFIDENTIAL + b"\1" + bytes(32)), None, None),
+    (make_extended_account(2, bytes(8)), None, None),
+]
+
+
+@pytest.mark.parametrize(("account", "debit", "credit"), RESTRICTIONS)
+def test_what_keeps_a_program_from_transfers_has_a_name(
+    account: Account, debit: str | None, credit: str | None
+) -> None:
+    for is_debit, expected in ((True, debit), (False, credit)):
+        code = None
+        try:
+            require_transfers(account, is_debit=is_debit)
+        except Rejected as refusal:
+            code = refusal.code
+        assert code == expected
+        assert may_be_restricted(account) or code is None
 
 
 def test_a_token_2022_side_charges_for_transfers_by_its_epoch() -> None:

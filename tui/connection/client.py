@@ -17,6 +17,7 @@ import aiohttp
 
 from tui.model.wire import (
     WireBatchEntry,
+    WireDifference,
     WireEvent,
     WireOrder,
     WireOrderTerms,
@@ -101,6 +102,11 @@ class ApiClient:
         return cast(
             list[WireOrder], (await self._request("GET", "/api/orders", query=query))["orders"]
         )
+
+    async def fetch_differences(self) -> list[WireDifference]:
+        """Fetch the latest changes of balances that no order explains."""
+        response = await self._request("GET", "/api/balances")
+        return cast(list[WireDifference], response["differences"])
 
     async def fetch_order(self, order_id: str) -> WireOrder:
         """Fetch an order as it is now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tui.model.wire import WireEvent, WireOrder, WireStats, WireWaiting
+from tui.model.wire import WireDifference, WireEvent, WireOrder, WireStats, WireWaiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Differences:
+    """The latest changes of balances that no order explains, the last one first."""
+
+    differences: list[WireDifference]
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A heartbeat: no events, and the connection is alive."""
 
@@ -96,7 +103,17 @@ class Note:
 
 
 Message = (
-    Connecting | Connected | Totals | Page | Events | Waiting | Heartbeat | Lost | History | Note
+    Connecting
+    | Connected
+    | Totals
+    | Page
+    | Events
+    | Waiting
+    | Differences
+    | Heartbeat
+    | Lost
+    | History
+    | Note
 )
 
 KINDS: Final[dict[str, type[Message]]] = {
@@ -106,6 +123,7 @@ KINDS: Final[dict[str, type[Message]]] = {
     "page": Page,
     "events": Events,
     "waiting": Waiting,
+    "differences": Differences,
     "heartbeat": Heartbeat,
     "lost": Lost,
     "history": History,

@@ -18,12 +18,14 @@ from operator import attrgetter
 from typing import Any, Final
 
 from tui.model.activity_log import ActivityLog
+from tui.model.balances import describe_difference
 from tui.model.connection_state import ConnectionState, ConnectionStatus
 from tui.model.counts.counters import Counters, OrderBefore
 from tui.model.groups import OrderGroups
 from tui.model.messages import (
     Connected,
     Connecting,
+    Differences,
     Events,
     Heartbeat,
     History,
@@ -35,7 +37,8 @@ from tui.model.messages import (
     Waiting,
 )
 from tui.model.orders import Order
-from tui.model.wire import WireEvent, WireOrder
+from tui.model.wire import WireDifference, WireEvent, WireOrder
+from tui.text.format import parse_timestamp_ms
 from tui.text.symbols import STATUSES
 
 ORDERS_MAX: Final = 50_000
@@ -83,6 +86,7 @@ class Model:
             History: self._on_history,
             Note: self._on_note,
             Waiting: self._on_waiting,
+            Differences: self._on_differences,
         }
 
     def apply(self, message: Message, at_ms: int) -> None:
@@ -112,6 +116,7 @@ class Model:
         self.counters = Counters()
         self.groups = OrderGroups(self.orders)
         self.total = 0
+        self.differences: list[WireDifference] | None = None
         self.is_complete = False
         self._early_events: dict[str, list[WireEvent]] = {}
         self._changes = Changes(is_reloaded=True)
@@ -140,6 +145,15 @@ class Model:
 
     def _on_note(self, note: Note, at_ms: int) -> None:
         self.log.add_entry(self.connection.to_server_ms(at_ms), note.role, note.text)
+
+    def _on_differences(self, message: Differences, at_ms: int) -> None:
+        self.connection.on_message(at_ms)
+        known, self.differences = self.differences, message.differences
+        if known is None:  # these are history
+            return
+        for each in reversed([each for each in message.differences if each not in known]):
+            text = describe_difference(each)
+            self.log.add_entry(parse_timestamp_ms(each["at"]), "warn", text)
 
     # Stored orders
 

@@ -241,6 +241,15 @@ class WireWaiting(TypedDict, total=False):
     nextSliceAt: str | None
 
 
+class WireDifference(TypedDict):
+    """A change of a wallet's balance that no order explains, of `GET /api/balances`."""
+
+    at: str
+    wallet: str
+    token: str
+    amount: str
+
+
 class WireProblem(TypedDict, total=False):
     """An error response (RFC 9457)."""
 

@@ -49,6 +49,18 @@ _ADVICE_BY_CODE: Final[Mapping[str, Advice]] = {
     ),
     "nothing_free": Advice("nothing could be sold when it triggered", "fund the wallet: it waits"),
     "account_frozen": Advice("a token account of the wallet is frozen", _REPORT),
+    "cpi_guard": Advice(
+        "the owner's CPI guard keeps programs from taking the token",
+        "switch it off for the wallet's token account, then R resubmits it",
+    ),
+    "memo_required": Advice(
+        "the wallet's token account takes transfers with a memo only",
+        "switch that off for the account, then R resubmits it",
+    ),
+    "confidential_only": Advice(
+        "the wallet's token account takes confidential transfers only",
+        "switch that off for the account, then R resubmits it",
+    ),
     "missing_account": Advice("a token account of the wallet does not exist", _RESUBMIT),
     "rate_limited": Advice("the node asks for fewer requests", _WAIT),
     "node_unavailable": Advice("the Solana node does not answer", _WAIT),

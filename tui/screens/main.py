@@ -19,7 +19,15 @@ from tui.text.symbols import STATUSES
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.frame_scheduler import FrameScheduler
 from tui.widgets.order_table import OrderTable, next_column
-from tui.widgets.panels import DetailPane, KeyBar, LogPane, StatusBar, SummaryPane, empty_table_hint
+from tui.widgets.panels import (
+    DetailPane,
+    DifferencePane,
+    KeyBar,
+    LogPane,
+    StatusBar,
+    SummaryPane,
+    empty_table_hint,
+)
 
 _TICK_S: Final = 0.5
 _REBUILD_COST_FACTOR: Final = 10
@@ -66,6 +74,7 @@ class MainScreen(Screen[None]):
         Binding("q", "app.quit", "Quit"),
         Binding("question_mark", "app.help", "Help"),
         Binding("l", "log", "Log"),
+        Binding("d", "dismiss_difference", "Dismiss a difference of a balance"),
         Binding("escape", "clear_filter", "Clear the filter"),
         Binding("0", "all_statuses", "All statuses"),
         *(
@@ -87,6 +96,7 @@ class MainScreen(Screen[None]):
             session.settings.columns,
         )
         self._summary = SummaryPane(session)
+        self._differences = DifferencePane(session)
         self._detail = DetailPane(session)
         self._log = LogPane(session)
         self._status = StatusBar(session)
@@ -95,6 +105,7 @@ class MainScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the panes from top to bottom."""
         yield self._summary
+        yield self._differences
         with Horizontal(id="body"):
             yield self.order_table
             yield self._detail
@@ -131,6 +142,7 @@ class MainScreen(Screen[None]):
     def refresh_panels(self) -> None:
         """Repaint the changed lines of all panes around the table."""
         self._summary.paint()
+        self._differences.paint()
         self._log.paint()
         self._status.paint()
         self._detail.paint(self._session.cursor.order)
@@ -277,6 +289,11 @@ class MainScreen(Screen[None]):
     def action_log(self) -> None:
         """Show or hide the log."""
         self.toggle_class("-unlogged" if self.size.height >= _TALL_LINES else "-logged")
+
+    def action_dismiss_difference(self) -> None:
+        """Dismiss the difference of a balance that is shown."""
+        self._session.dismiss_difference()
+        self._differences.paint()
 
     def on_order_table_cursor_moved(self) -> None:
         """Show the order that is at the cursor now."""

@@ -22,6 +22,7 @@ _COMMANDS: Final = (
     ("Failures by reason", "Group the failures", "app.reasons"),
     ("Pause", "Hold the view still, or go on", "pause"),
     ("Follow", "Stay with the newest order", "follow"),
+    ("Dismiss difference", "Of a balance that no order explains", "dismiss_difference"),
     ("Mouse", "Give the mouse to the terminal", "app.mouse"),
 )
 

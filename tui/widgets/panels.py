@@ -8,6 +8,7 @@ from tui import keys
 from tui.model.activity_log import LogEntry
 from tui.model.connection_state import ConnectionStatus
 from tui.model.orders import Order
+from tui.output.balances import render_differences
 from tui.output.order_detail import render_order_detail
 from tui.output.summary import SummaryContext, render_summary
 from tui.output.timeline import TextContext
@@ -42,6 +43,28 @@ class SummaryPane(TextPane):
                 )
             )
         )
+
+
+class DifferencePane(TextPane):
+    """A balance that differs from what orders explain; the screen has no such line without one."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(id="differences")
+        self._session = session
+
+    def paint(self) -> None:
+        """Render the line anew, or take it away."""
+        session = self._session
+        self.show_lines(
+            render_differences(
+                session.list_differences(),
+                session.symbols,
+                self.app.size.width,
+                session.server_now_ms,
+                session.timezone,
+            )
+        )
+        self.screen.set_class(bool(self.lines), "-differs")
 
 
 class DetailPane(TextPane):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -21,12 +21,16 @@ from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
 from backend.domain.tokens import SOL
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
+from backend.routing.route import Route
 from backend.venues.spl import (
     TOKEN_2022_PROGRAM,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
     derive_ata,
+    is_token_account,
+    may_be_restricted,
+    require_transfers,
 )
 from backend.venues.venue import Account
 
@@ -48,12 +52,22 @@ class Balances:
     """What a wallet holds as of ``slot``: lamports, and base units of tokens by mint.
 
     A token is ``None`` where the wallet has no account of it. Listed tokens of Token-2022 are not
-    here, and others only as long as somebody trades them.
+    here, and others only as long as somebody trades them. ``restricted`` are the accounts, by mint,
+    that are frozen or have extensions, which may keep programs from transfers.
     """
 
     slot: int
     lamports: int
     tokens: Mapping[str, int | None]
+    restricted: Mapping[str, Account] = field(default_factory=dict)
+
+    def require_transfers(self, route: Route) -> None:
+        """Raise ``Rejected`` if an account refuses what a route takes of it, or pays into it."""
+        for leg in route.legs if self.restricted else ():
+            for token, is_debit in ((leg.token_in, True), (leg.token_out, False)):
+                account = self.restricted.get(token.mint)
+                if account is not None:
+                    require_transfers(account, is_debit=is_debit)
 
 
 _NEVER_READ: Final = Balances(0, 0, {})
@@ -206,7 +220,12 @@ class WalletBalances:
             self._read_at, self._changes_read = requested_at, changes
         elif others:
             amounts = _read_amounts(others, accounts[len(keys) + len(self._keys) :])
-            self._latest = replace(self._latest, tokens={**amounts, **self._latest.tokens})
+            restricted = _list_restricted(others, accounts[len(keys) + len(self._keys) :])
+            self._latest = replace(
+                self._latest,
+                tokens={**amounts, **self._latest.tokens},
+                restricted={**restricted, **self._latest.restricted},
+            )
         return slot, accounts[: len(keys)]
 
     async def _read_others(self, others: Sequence[_Other]) -> None:
@@ -214,7 +233,8 @@ class WalletBalances:
         _, accounts = await self._node.get_multiple_accounts(keys)
         assert self._latest is not None, "the listed tokens have been read"
         tokens = {**self._latest.tokens, **_read_amounts(others, accounts)}
-        self._latest = replace(self._latest, tokens=tokens)
+        restricted = {**self._latest.restricted, **_list_restricted(others, accounts)}
+        self._latest = replace(self._latest, tokens=tokens, restricted=restricted)
 
     def _read_balances(
         self, slot: int, accounts: Sequence[Account | None], others: Sequence[_Other]
@@ -224,7 +244,12 @@ class WalletBalances:
         tokens = {each.mint: known[each.mint] for each in self._list_used() if each.mint in known}
         tokens |= zip(self._mints, map(_read_token_amount, accounts[1:count]), strict=True)
         tokens |= _read_amounts(others, accounts[count:])
-        return Balances(slot, 0 if wallet is None else wallet.lamports, tokens)
+        read = {*self._mints, *(each.mint for each in others)}
+        before = {} if self._latest is None else self._latest.restricted
+        restricted = {mint: each for mint, each in before.items() if mint in tokens.keys() - read}
+        restricted |= _select_restricted(zip(self._mints, accounts[1:count], strict=True))
+        restricted |= _list_restricted(others, accounts[count:])
+        return Balances(slot, 0 if wallet is None else wallet.lamports, tokens, restricted)
 
 
 def _read_amounts(
@@ -236,6 +261,22 @@ def _read_amounts(
     return {
         each.mint: next((amount for amount in pair if amount is not None), None)
         for each, pair in zip(others, pairs, strict=True)
+    }
+
+
+def _list_restricted(
+    others: Sequence[_Other], accounts: Sequence[Account | None]
+) -> dict[str, Account]:
+    mints = [each.mint for each in others for _ in _PROGRAMS]
+    return _select_restricted(zip(mints, accounts, strict=True))
+
+
+def _select_restricted(accounts: Iterable[tuple[str, Account | None]]) -> dict[str, Account]:
+    """Those of the accounts, by mint, that may be restricted: frozen, or with extensions."""
+    return {
+        mint: account
+        for mint, account in accounts
+        if account is not None and is_token_account(account) and may_be_restricted(account)
     }
 
 

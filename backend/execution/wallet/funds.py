@@ -103,14 +103,18 @@ class WalletFunds:
             return False
         if not (self._balances.knows(terms.token_in) and self._balances.knows(terms.token_out)):
             return True
+        if balances.restricted and self._is_restricted(balances, route):
+            return True
         return bool(self._list_shortages(terms, route, balances, ()))
 
     async def require(self, terms: OrderTerms, route: Route) -> None:
         """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
 
-        Raises ``Transient`` if they cannot be read.
+        Also if the wallet's token accounts refuse transfers (``account_frozen`` …). Raises
+        ``Transient`` if they cannot be read.
         """
         balances = await self._balances.refresh((terms.token_in, terms.token_out))
+        balances.require_transfers(route)
         unknown = {
             token.mint
             for leg in route.legs
@@ -124,6 +128,14 @@ class WalletFunds:
     def mark_changed(self) -> None:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
+
+    @staticmethod
+    def _is_restricted(balances: Balances, route: Route) -> bool:
+        try:
+            balances.require_transfers(route)
+        except Rejected:
+            return True
+        return False
 
     async def reserve(self, terms: OrderTerms, route: Route) -> Spend | None:
         """What a transaction takes: within a budget of this process, or to be checked."""

@@ -19,7 +19,12 @@ from solders.pubkey import Pubkey
 from backend.domain.amounts import U64_MAX, Token
 from backend.domain.quotes import Dex
 from backend.simulator.chain.ledger import Ledger
-from backend.simulator.market.mints import encode_mint, encode_transfer_fee, encode_transfer_hook
+from backend.simulator.market.mints import (
+    encode_extension,
+    encode_mint,
+    encode_transfer_fee,
+    encode_transfer_hook,
+)
 from backend.simulator.market.pools import PoolMarket
 from backend.venues import Venues
 from backend.venues.hosting import HostedPool, HostedVenue
@@ -37,6 +42,7 @@ class LaunchedMint:
     """A token. With a transfer fee or a hook it is one of Token-2022.
 
     ``transfer_fee_max`` is in base units; the hook is a program that every transfer would call.
+    ``extensions`` are others, by number, as hexadecimal text.
     """
 
     number: int
@@ -46,6 +52,7 @@ class LaunchedMint:
     transfer_fee_bps: int | None = None
     transfer_fee_max: int = U64_MAX
     has_hook: bool = False
+    extensions: Sequence[tuple[int, str]] = field(default=(), repr=False)
 
     @property
     def address(self) -> Pubkey:
@@ -61,6 +68,9 @@ class LaunchedMint:
             extensions.append(encode_transfer_fee(self.transfer_fee_bps, self.transfer_fee_max))
         if self.has_hook:
             extensions.append(encode_transfer_hook(_derive_address("hook")))
+        extensions += [
+            encode_extension(kind, bytes.fromhex(text)) for kind, text in self.extensions
+        ]
         return encode_mint(
             supply,
             self.decimals,

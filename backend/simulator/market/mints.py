@@ -37,19 +37,20 @@ def encode_mint(
     return make_account(TOKEN_2022_PROGRAM, padded)
 
 
+def encode_extension(kind: int, value: bytes) -> bytes:
+    """Encode an extension of Token-2022 by its number."""
+    return kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
+
+
 def encode_transfer_fee(bps: int, maximum: int) -> bytes:
     """Encode the extension by which each transfer withholds a fee, of ``maximum`` base units."""
     fee = bytes(8) + maximum.to_bytes(8, "little") + bps.to_bytes(2, "little")
-    return _encode_extension(_TRANSFER_FEE, _NOBODY * 2 + bytes(8) + fee + fee)
+    return encode_extension(_TRANSFER_FEE, _NOBODY * 2 + bytes(8) + fee + fee)
 
 
 def encode_transfer_hook(program: Pubkey) -> bytes:
     """Encode the extension by which each transfer calls a program."""
-    return _encode_extension(_TRANSFER_HOOK, _NOBODY + bytes(program))
-
-
-def _encode_extension(kind: int, value: bytes) -> bytes:
-    return kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
+    return encode_extension(_TRANSFER_HOOK, _NOBODY + bytes(program))
 
 
 FEE_TOKEN: Final = Token("FEE", str(Pubkey(sha256(b"token with a transfer fee").digest())), 6)

@@ -54,6 +54,11 @@ export class ApiClient {
     return this.#request("GET", "api/stats");
   }
 
+  /** The latest changes of balances that no order explains, the last one first. */
+  async listDifferences() {
+    return (await this.#request("GET", "api/balances")).differences;
+  }
+
   /** Both venues' quotes for an order, without placing it. */
   getQuotes(terms, signal) {
     const swap = Object.fromEntries(QUOTE_FIELDS.map((name) => [name, terms[name]]));

@@ -31,6 +31,7 @@ function divideRounded(numerator, denominator) {
 }
 
 function formatUnits(units, decimals) {
+  if (units < 0n) return `-${formatUnits(-units, decimals)}`;
   const digits = units.toString().padStart(decimals + 1, "0");
   const point = digits.length - decimals;
   return decimals ? `${digits.slice(0, point)}.${digits.slice(point)}` : digits;
@@ -55,7 +56,7 @@ export function multiply(a, b, decimals) {
   return formatUnits(divideRounded(units, 10n ** BigInt(scale)), decimals);
 }
 
-/** `a + b`, exactly; both are 0 or more. */
+/** `a + b`, exactly. */
 export function add(a, b) {
   const [x, y] = alignScales(a, b);
   return formatUnits(x + y, Math.max(parse(a).decimals, parse(b).decimals));

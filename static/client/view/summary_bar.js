@@ -1,11 +1,14 @@
 /** The summary bar with counts and charts, the connection badge, and the screen-reader announcer. */
 
+import { addUpDifferences, describeDifference } from "../model/balances.js";
 import { STATUS_SYMBOLS, STATUSES } from "../model/order.js";
+import { readStored, writeStored } from "../model/storage.js";
 import { chooseLatencyScale, drawLatencyHistogram, drawVenueShare } from "./charts.js";
 import { createElement, formatCount, formatCounted, formatDuration, setText } from "./format.js";
 
 const DEXES = ["raydium", "meteora"];
 const RARE_STATUSES = ["waiting", "cancelled", "expired"];
+const SEEN_KEY = "seen-differences";
 const ANNOUNCE_INTERVAL_MS = 5_000;
 const BADGE_TEXTS = {
   connecting: "◌ connecting",
@@ -115,6 +118,47 @@ export class ConnectionBadge {
     this.#text.dataset.state = name;
     setText(this.#text, BADGE_TEXTS[name] + details[name]);
     this.#retry.hidden = name !== "offline" && name !== "refused";
+  }
+}
+
+/** A balance that differs from what orders explain, until the user hides it; kept by the browser. */
+export class DifferenceLine {
+  #root;
+  #text;
+  #found = [];
+  #seen;
+
+  constructor(root) {
+    this.#root = root;
+    this.#text = root.querySelector("span");
+    this.#seen = parseSeen(readStored("localStorage", SEEN_KEY));
+    root.querySelector("button").addEventListener("click", () => this.#hideFirst());
+  }
+
+  /** Show the first of these differences that the user has not hidden, if there is one. */
+  show(found) {
+    this.#found = found;
+    const [first, ...others] = addUpDifferences(found, this.#seen);
+    this.#root.hidden = first === undefined;
+    if (first === undefined) return;
+    const count = others.length === 0 ? "" : ` (1 of ${formatCount(others.length + 1)})`;
+    setText(this.#text, `! ${describeDifference(first)}${count}`);
+    this.#text.title = first.wallet;
+  }
+
+  #hideFirst() {
+    const [first] = addUpDifferences(this.#found, this.#seen);
+    this.#seen[first.name] = first.lastAt;
+    writeStored("localStorage", SEEN_KEY, JSON.stringify(this.#seen));
+    this.show(this.#found);
+  }
+}
+
+function parseSeen(text) {
+  try {
+    return { ...JSON.parse(text) };
+  } catch {
+    return {};
   }
 }
 

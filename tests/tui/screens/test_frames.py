@@ -19,6 +19,10 @@ from tests.tui.sessions import (
     show_dashboard,
 )
 from tests.tui.waiting import waiting_messages
+from tui.connection.recording import RecordedMessage
+from tui.model.messages import Differences
+from tui.model.wire import WireDifference
+from tui.text.format import format_timestamp
 
 TYPE_FIELDS = (
     {"type": "limit"},
@@ -101,6 +105,25 @@ async def test_a_frame_of_routes_is_as_it_was(
 ) -> None:
     async with show_dashboard(make_session(StaticSource(route_messages())), size) as pilot:
         await press_keys(pilot, *keys)
+        assert screen_text(pilot) == frame
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x40", "80x24"])
+async def test_a_frame_of_a_balance_that_differs_is_as_it_was(
+    frame: SnapshotAssertion, size: tuple[int, int]
+) -> None:
+    messages = load_recorded_messages(MIDDLE_MS)
+    at_ms = messages[-1].at_ms
+    differences: list[WireDifference] = [
+        {
+            "at": format_timestamp(at_ms - 4_000),
+            "wallet": "7xKXtg2CW87d97TXJSDpbD5jBkheTqA83TZRuJosgAsU",
+            "token": "USDC",
+            "amount": "-1250.75",
+        }
+    ]
+    messages.append(RecordedMessage(at_ms, Differences(differences)))
+    async with show_dashboard(make_session(StaticSource(messages)), size) as pilot:
         assert screen_text(pilot) == frame
 
 
