@@ -18,6 +18,8 @@ from backend.chain.outcomes import Fill, classify_onchain_error, read_fill
 from backend.chain.rpc.client import FETCH_BATCH_MAX
 from backend.chain.rpc.history import lacks_history
 from backend.chain.rpc.results import LandedTransaction
+from backend.chain.transaction_costs import read_fees
+from backend.domain.amounts import TransactionCosts
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.runtime import observe
@@ -34,13 +36,13 @@ Value = TypeVar("Value")
 
 
 class Revert(NamedTuple):
-    """Why a transaction that landed moved nothing, and the network fee that it paid all the same.
+    """Why a transaction that landed moved nothing, and what it has cost all the same.
 
-    The error is ``Transient`` if a retry may succeed. The fee is ``None`` if no node tells it.
+    The error is ``Transient`` if a retry may succeed. The costs are ``None`` if no node tells them.
     """
 
     error: EngineError
-    fee_lamports: int | None
+    costs: TransactionCosts | None
 
 
 class FillReader:
@@ -138,4 +140,4 @@ def _read_fill(terms: OrderTerms, owner: Pubkey, landed: LandedTransaction) -> F
 def _read_revert(landed: LandedTransaction) -> Revert | None:
     if landed.err is None:
         return None
-    return Revert(classify_onchain_error(landed.err, landed.logs), landed.fee_lamports)
+    return Revert(classify_onchain_error(landed.err, landed.logs), read_fees(landed))

@@ -119,6 +119,7 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
                 "amountKnown": False,
                 "minAmountOut": building["minAmountOut"],
                 "slot": swap["slot"],
+                "networkFeeLamports": None,
             }
             assert parse_amount(confirmed["minAmountOut"], 6) <= int(swap["amount_out"])
             assert (history.record.amount_out, history.record.executed_price) == (None, None)
@@ -130,7 +131,8 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
             assert record.executed_price == Decimal(str(Price(10**9, 9, amount_out, 6)))
             assert (record.status, record.seq) == (Status.CONFIRMED, 5)
             assert record.network_fee_lamports is not None
-            assert record.network_fee_lamports >= 5_000
+            assert record.network_fee_lamports - (record.priority_fee_lamports or 0) == 5_000
+            assert (record.tip_lamports, record.rent_lamports) == (0, 0)
 
 
 @pytest.mark.parametrize("rule", [refuse_history, know_no_transaction])
@@ -145,6 +147,9 @@ async def test_a_reverted_transaction_without_its_logs_is_classified_by_its_stat
         [order_id] = await engine.place_orders(engine.build_terms("1"))
         history = await engine.wait_ended(order_id)
         await assert_tried_twice(engine, history, "failed_on_chain")
+        [retried] = [each for each in history.event_data("routing") if "code" in each]
+        assert retried["networkFeeLamports"] is None
+        assert history.record.costs_unknown
 
 
 async def test_a_transaction_that_expires_is_replaced_without_a_search_of_the_history(
