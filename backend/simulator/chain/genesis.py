@@ -27,6 +27,11 @@ from backend.venues.venue import Account
 
 PAPER_WALLET: Final = Keypair.from_seed(PAPER_WALLET_SEED)
 """A well-known key that is funded at genesis; airdrops are paid from it."""
+TIP_PROGRAM: Final = Pubkey.from_string("T1pyyaTNZsKv2WcRAB8oVnk93mLJw2XzjtVYqCsaHqt")
+TIP_ACCOUNTS: Final = tuple(
+    Pubkey.find_program_address([b"TIP_ACCOUNT_%d" % number], TIP_PROGRAM)[0] for number in range(8)
+)
+"""The addresses of the program's tip accounts, which bundles have to pay."""
 
 _WALLET_USD: Final = 1_000_000_000
 _WALLET_SOL_MIN: Final = 10_000_000
@@ -46,6 +51,12 @@ def build_mint_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:
     if options.has_many_pools:
         mints[Pubkey.from_string(FEE_TOKEN.mint)] = encode_fee_token()
     return mints
+
+
+def build_tip_accounts() -> dict[Pubkey, Account]:
+    """The accounts that take the tips of bundles."""
+    rent = compute_rent_exemption(0)
+    return {key: Account(TIP_PROGRAM, rent, b"") for key in TIP_ACCOUNTS}
 
 
 def build_wallet_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:
