@@ -35,9 +35,14 @@ def read_fees(landed: LandedTransaction) -> TransactionCosts:
     return TransactionCosts(landed.fee_lamports, priority_fee)
 
 
+def has_transfer(wire: bytes) -> bool:
+    """Whether a transaction may have a transfer of lamports of its own, as one with a tip has."""
+    return _TRANSFER_MARK in wire
+
+
 def _sum_tips(landed: LandedTransaction) -> int:
     """What the targets of the transaction's own transfers of lamports have received."""
-    if _TRANSFER_MARK not in landed.wire:
+    if not has_transfer(landed.wire):
         return 0
     return sum(
         landed.lamports_after[at] - landed.lamports_before[at] for at in _find_tipped(landed)

@@ -64,4 +64,6 @@ def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings
 
 def _compute_costs(settings: Settings) -> tuple[int, int]:
     fee = compute_network_fee(build_budget(settings))
+    if settings.jito_url:
+        fee += settings.tip_lamports
     return fee, int(settings.sol_reserve.scaleb(SOL.decimals))

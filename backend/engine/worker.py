@@ -16,6 +16,7 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
+from backend.engine.bundles import build_bundles
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
@@ -179,6 +180,7 @@ def _build_submitter(
         notifications=shared.subscriptions,
         tables=shared.tables,
         fees=_build_fees(settings, shared),
+        bundles=build_bundles(settings, shared.rpc),
     )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
+from backend.chain.bundles.sender import BundleSender
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error
@@ -50,7 +51,8 @@ class TransactionSubmitter:
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
     lookup tables that transactions can use, ``wallet`` is the main one. ``fees`` chooses the price
-    of each transaction; without it, all have that of ``budget``.
+    of each transaction; without it, all have that of ``budget``. With ``bundles``, transactions pay
+    a tip, and are sent there as well.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class TransactionSubmitter:
         notifications: NodeNotifications | None = None,
         tables: LookupTables | None = None,
         fees: PriorityFees | None = None,
+        bundles: BundleSender | None = None,
     ) -> None:
         self._fees = fees
+        self._bundles = bundles
         self._tables = tables
         self._node = node
         self._wallet = wallet
@@ -74,7 +78,7 @@ class TransactionSubmitter:
         self.has_preflight: Final = preflight
         self._blockhash = BlockhashCache(node.get_latest_blockhash)
         self._sends: Coalescer[bytes, str] = Coalescer(
-            node.send_transactions,
+            node.send_transactions if bundles is None else bundles.send,
             name="send transactions",
             items_max=SEND_BATCH_MAX,
             calls_max=CALLS_MAX,
@@ -94,6 +98,8 @@ class TransactionSubmitter:
             tasks.create_task(self._sends.run())
             tasks.create_task(self._fills.run())
             tasks.create_task(self._watch.run())
+            if self._bundles is not None:
+                tasks.create_task(self._bundles.run())
 
     async def sign(
         self,
@@ -120,7 +126,8 @@ class TransactionSubmitter:
             budget = await self._fees.choose_budget(swap, attempt)
         blockhash = await self._blockhash.get()
         tables = self._tables.usable if self._tables is not None else ()
-        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables)
+        tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
+        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables, tip)
         if self.has_preflight:
             simulation = await self._node.simulate_transaction(
                 unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)

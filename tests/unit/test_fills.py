@@ -9,15 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
+from backend.chain.bundles.tips import Tip
 from backend.chain.outcomes import Fill, Residual, read_fill
 from backend.chain.rpc.results import LandedTransaction, TokenBalance
 from backend.chain.transaction_costs import read_fees
+from backend.chain.transactions import ComputeBudget, SwapLeg, SwapParameters, build_swap
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.amounts import TransactionCosts
 from backend.venues import CPMM
 from backend.venues.spl import NATIVE_MINT
 from tests.pools import USDC
-from tests.unit.test_transactions import JUP, build_transaction, read_message
+from tests.unit.test_transactions import (
+    JUP,
+    RECENT_BLOCKHASH,
+    build_transaction,
+    create_pool,
+    read_message,
+)
 
 RENT = 2_039_280
 COSTS = TransactionCosts(5_120, 120)
@@ -85,6 +93,21 @@ def test_a_fill_of_sol_is_the_lamports_and_the_fee_that_they_paid() -> None:
     filled = read_fill(make_landed({}, {}, (before, after)), owner, USDC, NATIVE_MINT)
 
     assert filled == Fill(500, 77, COSTS)
+
+
+def test_a_fill_of_sol_is_what_arrived_before_the_tip_was_paid() -> None:
+    wallet, tip = create_paper_wallet(), Tip(Pubkey(bytes([9] * 32)), 12_345)
+    legs = [SwapLeg(create_pool(CPMM, USDC, NATIVE_MINT), 10**9, 1)]
+    swap = SwapParameters(legs, USDC, NATIVE_MINT, "0" * 32)
+    signed = build_swap(swap, wallet.address, RECENT_BLOCKHASH, ComputeBudget(), tip=tip)
+    keys = read_message(signed.sign(wallet)).account_keys
+    before, after = [10**9] * len(keys), [10**9] * len(keys)
+    after[0] += 500 - 5_120 - 12_345
+    after[keys.index(tip.account)] += 12_345
+    landed = replace(make_landed({}, {}, (before, after)), wire=signed.sign(wallet).wire)
+
+    filled = read_fill(landed, wallet.address, USDC, NATIVE_MINT)
+    assert filled == Fill(500, 77, COSTS._replace(tip=12_345))
 
 
 def test_what_is_left_of_other_tokens_is_part_of_a_fill() -> None:
