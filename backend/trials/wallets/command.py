@@ -11,6 +11,7 @@ import click
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.trials.wallets.fees_run import run_fees_trial
 from backend.trials.wallets.funds_run import FundsFigures, run_funds_trial
 from backend.trials.wallets.rate_run import RateFigures, run_rate_trial
 
@@ -64,6 +65,28 @@ def rate(orders: int, count: int, per_slot: int) -> None:
     click.echo(f"factor: {factor:.2f}")
     needed = RATE_SHARE_MIN * count
     _report([] if factor >= needed else [f"the factor is less than {needed:.2f}"])
+
+
+@wallets.command()
+@click.option("--orders", type=click.IntRange(min=1), default=1_000, show_default=True)
+@click.option("--wallets", "count", type=click.IntRange(1, 16), default=8, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+def fees(orders: int, count: int, workers: int) -> None:
+    """Compare what wallets hold with what their orders tell, to the lamport.
+
+    Some transactions are reverted, some open token accounts, some go to a bundle endpoint.
+    """
+    figures = _run(run_fees_trial(orders, count, workers, TIMEOUT_S))
+    click.echo(f"orders: {orders} on {count} wallets; {workers} workers")
+    click.echo(f"ended: {_list_counts(figures.statuses)}")
+    click.echo(
+        f"on chain: {figures.landed['landed']} landed, {figures.landed['reverted']} reverted"
+    )
+    for name, lamports in figures.costs.items():
+        click.echo(f"{name}: {lamports:,}")
+    click.echo(f"network fees of the chain's ledger: {figures.charged:,}")
+    click.echo(f"balances compared: {figures.balances}")
+    _report(list(figures.list_violations()))
 
 
 def _run(trial: Coroutine[Any, Any, Result]) -> Result:
