@@ -52,6 +52,11 @@ class WalletEngine(NamedTuple):
         await self._control("congestion", {"unit_price": unit_price, "wander_bps": wander_bps})
         await self._control("advance", {"blocks": RECENT_BLOCKS})
 
+    async def read_slot(self) -> int:
+        """The chain's slot now."""
+        async with self.node.get("/control/state") as response:
+            return int((await response.json())["slot"])
+
     async def arm_fault(self, fault: Mapping[str, object]) -> None:
         """Arm a fault of the node."""
         await self._control("faults", dict(fault))
