@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from backend.domain.amounts import Price, parse_amount
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord
+from backend.store.wallets.reconciliations import Baseline, read_changes
 from tests.integration.apis import open_api
 from tests.integration.node_proxy import NO_HISTORY, AnswerRule, Json, NodeProxy
 from tests.integration.proxied_engine import ProxiedEngine, open_proxied_engine, refuse_methods
@@ -125,7 +126,13 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
             assert (history.record.amount_out, history.record.executed_price) == (None, None)
 
         restore_history(proxied.proxy)
-        for record in await wait_for_amounts(proxied, ids):
+        records = await wait_for_amounts(proxied, ids)
+        # The events do not tell what they have cost, but the wallet is reconciled with the orders.
+        wallet, since = str(records[0].wallet), Baseline({}, 0, 0, is_due=False)
+        changes = await read_changes(engine.services.readers, wallet, since, 10**9)
+        costs = sorted(record.network_fee_lamports or 0 for record in records)
+        assert sorted(change.cost_lamports for change in changes) == costs
+        for record in records:
             amount_out = int(swaps[record.tx_hash or ""]["amount_out"])
             assert record.amount_out == amount_out
             assert record.executed_price == Decimal(str(Price(10**9, 9, amount_out, 6)))
