@@ -82,7 +82,8 @@ class TransactionSubmitter:
             name="send transactions",
             items_max=SEND_BATCH_MAX,
             calls_max=CALLS_MAX,
-            batch_target=SEND_BATCH_MAX,
+            # A call that waits for the bundle endpoint holds no other transaction back.
+            batch_target=SEND_BATCH_MAX if bundles is None else 1,
             max_delay_s=MAX_DELAY_S,
         )
         self._watch = SignatureWatch(node, intervals, self._resend)

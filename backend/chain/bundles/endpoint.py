@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from solders.pubkey import Pubkey
 
@@ -27,7 +27,7 @@ _RESPONSE_BYTES_MAX: Final = 1 << 16
 
 
 class BundleEndpoint:
-    """A bundle endpoint. An async context manager that owns the connection pool.
+    """A bundle endpoint; ``connect`` must be entered first.
 
     ``authorization`` is the value of ``AUTH_HEADER`` of each request, if it is not empty.
     """
@@ -45,17 +45,9 @@ class BundleEndpoint:
             headers=headers,
         )
 
-    async def __aenter__(self) -> Self:
-        await self._transport.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._transport.__aexit__(kind, error, trace)
+    def connect(self) -> AbstractAsyncContextManager[object]:
+        """The connection pool, which is open for the duration of the block."""
+        return self._transport
 
     async def get_tip_accounts(self) -> Sequence[Pubkey]:
         """The accounts that tips are paid to. Raises ``Unavailable`` or ``Rejected``."""

@@ -69,7 +69,7 @@ class BundleSender:
 
     async def run(self) -> None:
         """Send bundles, and keep the tip accounts current, until cancelled."""
-        async with self._endpoint, asyncio.TaskGroup() as tasks:
+        async with self._endpoint.connect(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._bundles.run())
             tasks.create_task(self._tips.run())
 

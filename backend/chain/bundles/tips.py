@@ -15,7 +15,7 @@ from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from backend.domain.errors import EngineError
+from backend.domain.errors import EngineError, Unavailable
 from backend.runtime import observe
 from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import SYSVAR_OWNER
@@ -93,11 +93,14 @@ class TipAccounts:
     async def _read(self) -> None:
         addresses = await self._fetch_addresses()
         _, accounts = await self._fetch_accounts(addresses)
-        self._accounts = [
+        payable = [
             address
             for address, account in zip(addresses, accounts, strict=True)
             if account is not None and _is_payable(account)
         ]
+        if not payable:
+            raise Unavailable("no_tip_account", "the endpoint names no account to pay into")
+        self._accounts = payable
 
 
 def _is_payable(account: Account) -> bool:
