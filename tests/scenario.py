@@ -24,7 +24,7 @@ from backend.domain.orders import NewOrder, OrderEvent, OrderRecord, OrderTerms,
 from backend.engine.api_services import ApiServices, open_api_services
 from backend.engine.worker import run_worker
 from backend.simulator.options import SimulatorOptions
-from backend.simulator.server import serve
+from backend.simulator.server import BUNDLES_PATH, serve
 
 Json = dict[str, Any]
 HAPPY_PATH = ["pending", "routing", "building", "submitted", "confirmed"]
@@ -212,10 +212,12 @@ async def open_engine(
     settings: Mapping[str, object] | None = None,
     proxied: Callable[[str], AbstractAsyncContextManager[str]] | None = None,
     has_socket: bool = False,
+    has_bundles: bool = False,
 ) -> AsyncIterator[EngineHarness]:
     """``proxied`` runs a proxy before the node at a URL, and yields the URL for the engine.
 
-    With ``has_socket`` the engine subscribes to the node, otherwise it polls it.
+    With ``has_socket`` the engine subscribes to the node, otherwise it polls it. With
+    ``has_bundles`` it sends to the node's bundle endpoint.
     """
     async with AsyncExitStack() as stack:
         node_url = await stack.enter_async_context(run_node(data_dir, options))
@@ -231,6 +233,7 @@ async def open_engine(
                 "shutdown_s": 0,
                 "quote_age_s": 0,
                 **({"rpc_ws_url": node_url.replace("http", "ws", 1)} if has_socket else {}),
+                **({"jito_url": node_url + BUNDLES_PATH} if has_bundles else {}),
                 **(settings or {}),
             },
         )

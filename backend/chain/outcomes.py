@@ -17,7 +17,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.rpc.results import Json, LandedTransaction
-from backend.domain.amounts import format_amount
+from backend.chain.transaction_costs import read_costs
+from backend.domain.amounts import TransactionCosts, format_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
 from backend.domain.tokens import SOL
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_ACCOUNT_RENT, TOKEN_PROGRAMS
@@ -74,11 +75,11 @@ class Residual(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The executed amount as the chain shows it, in base units of the token out, and its fee."""
+    """The executed amount as the chain shows it, in base units of the token out, and its costs."""
 
     amount_out: int
     slot: int
-    fee_lamports: int
+    costs: TransactionCosts
     residuals: tuple[Residual, ...] = ()
 
 
@@ -86,16 +87,17 @@ def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_ou
     """Read what ``owner`` received from a successful swap, and what is left of other tokens.
 
     For a token this is the change of the balances of that mint and owner. SOL arrives unwrapped,
-    in the account that also pays the fee and the rent of accounts that are opened.
+    in the account that also pays the fee, the tip, and the rent of accounts that are opened.
     """
     owner_address = str(owner)
+    costs = read_costs(landed, owner_address)
     changes = _compute_token_changes(landed, owner_address)
     if mint_out == NATIVE_MINT or (mint_in != NATIVE_MINT and landed.lamports_after):
-        changes[str(NATIVE_MINT)] = _compute_lamport_change(landed, owner, owner_address)
+        changes[str(NATIVE_MINT)] = _compute_lamport_change(landed, owner, costs)
     amount_out = changes.pop(str(mint_out), 0)
     changes.pop(str(mint_in), None)
     residuals = (Residual(mint, change) for mint, change in changes.items() if change > 0)
-    return Fill(amount_out, landed.slot, landed.fee_lamports, tuple(residuals))
+    return Fill(amount_out, landed.slot, costs, tuple(residuals))
 
 
 def _compute_token_changes(landed: LandedTransaction, owner: str) -> Counter[str]:
@@ -108,23 +110,18 @@ def _compute_token_changes(landed: LandedTransaction, owner: str) -> Counter[str
     return changes
 
 
-def _compute_lamport_change(landed: LandedTransaction, owner: Pubkey, owner_address: str) -> int:
-    """What an owner's lamports have changed by, but for the fee and the rent of opened accounts.
+def _compute_lamport_change(
+    landed: LandedTransaction, owner: Pubkey, costs: TransactionCosts
+) -> int:
+    """What an owner's lamports have changed by, but for what the transaction has cost.
 
     Lamports are in the order of the message's own accounts, of which the owner is one, and those of
     lookup tables.
     """
     keys = VersionedTransaction.from_bytes(landed.wire).message.account_keys
     index = keys.index(owner)
-    opened = [
-        place
-        for place, balance in landed.tokens_after.items()
-        if place not in landed.tokens_before and balance.owner == owner_address
-    ]
-    change = sum(
-        landed.lamports_after[place] - landed.lamports_before[place] for place in (index, *opened)
-    )
-    return change + (landed.fee_lamports if index == 0 else 0)
+    change = landed.lamports_after[index] - landed.lamports_before[index] + costs.tip + costs.rent
+    return change + (costs.network_fee if index == 0 else 0)
 
 
 def classify_onchain_error(err: Json, logs: Sequence[str], venues: Iterable[Venue]) -> EngineError:

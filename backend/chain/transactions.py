@@ -25,6 +25,7 @@ from solders.instruction import Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
+from backend.chain.bundles.tips import Tip
 from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
 from backend.chain.token_accounts import (
@@ -161,16 +162,21 @@ def build_swap(
     recent: Blockhash,
     budget: ComputeBudget,
     tables: Sequence[AddressLookupTableAccount] = (),
+    tip: Tip | None = None,
 ) -> UnsignedTransaction:
     """Build the transaction of a swap; it can land up to the blockhash's last height.
 
-    The limit of the budget is that of one swap; others, and arrays of ticks or bins, add to it.
-    Raises ``Rejected`` (``transaction_too_large``) if it exceeds a packet, also with lookup tables,
+    It pays ``tip`` in the end, if there is room for it. The limit of the budget is that of one
+    swap; others, and arrays of ticks or bins, add to it. Raises ``Rejected``
+    (``transaction_too_large``) if it exceeds a packet, also with lookup tables and without a tip,
     or names too many accounts.
     """
     assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
     instructions = _build_instructions(swap, owner, budget)
-    message = compile_message(owner, instructions, recent.hash, tables)
+    paid = [] if tip is None else [tip.build_transfer(owner)]
+    message = compile_message(owner, [*instructions, *paid], recent.hash, tables)
+    if paid and find_excess(message):
+        message = compile_message(owner, instructions, recent.hash, tables)
     _check_programs(message, {leg.pool.program for leg in swap.legs})
     if excess := find_excess(message):
         raise Rejected("transaction_too_large", excess)

@@ -100,7 +100,7 @@ COMMANDS: Final = {
     "wallets": CommandSource(
         "backend.trials.wallets.command",
         "wallets",
-        "Try what wallets pay for: funds that do not suffice, and rates of several fee payers.",
+        "Try what wallets pay for: too little funds, rates of several, costs, landing in time.",
     ),
 }
 

@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
+from backend.config.bundle_settings import BundleSettings
 from backend.config.cluster_settings import ClusterSettings
 from backend.config.execution_settings import ExecutionSettings
 from backend.config.fee_settings import FeeSettings
@@ -34,7 +35,7 @@ from backend.domain.spelling import suggest_name
 ENV_PREFIX = "ORDER_ENGINE_"
 OFF: Final = "off"
 _SECRET_FIELDS = frozenset(
-    {"api_keys", "redis_url", "rpc_ws_url", "solana_rpc_url", "solana_send_urls"}
+    {"api_keys", "jito_url", "redis_url", "rpc_ws_url", "solana_rpc_url", "solana_send_urls"}
 )
 """Settings that may hold a secret: a message about them never repeats their value."""
 
@@ -52,6 +53,7 @@ class ConfigurationError(Exception):
 class Settings(
     ApiSettings,
     ClusterSettings,
+    BundleSettings,
     ExecutionSettings,
     FeeSettings,
     NodeSettings,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 U64_MAX = 2**64 - 1
 BPS = 10_000
@@ -27,6 +28,19 @@ class Token:
     symbol: str
     mint: str
     decimals: int
+
+
+class TransactionCosts(NamedTuple):
+    """What a landed transaction took from its wallet besides the amount, in lamports.
+
+    ``priority_fee`` is a part of ``network_fee``. ``rent`` is the deposit of accounts that it
+    opened and that stay; it comes back when they are closed.
+    """
+
+    network_fee: int
+    priority_fee: int
+    tip: int = 0
+    rent: int = 0
 
 
 def floor_div(numerator: int, denominator: int) -> int:

@@ -270,6 +270,10 @@ class OrderRecord(NamedTuple):
     amount_out: int | None
     executed_price: Decimal | None
     network_fee_lamports: int | None
+    priority_fee_lamports: int | None
+    tip_lamports: int | None
+    rent_lamports: int | None
+    costs_unknown: bool | None
     last_error: str | None
     last_valid_height: int | None
     cancel_reason: str | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from time import monotonic
 
 from backend.chain.nodes.node_pool import NodePool
@@ -12,8 +11,9 @@ from backend.chain.nodes.pool_node import PoolNode
 from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.call_limiter import CallLimits
 from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
-from backend.config import ConfigurationError, Settings
+from backend.config import Settings
 from backend.config.node_urls import name_nodes, parse_node_urls
+from backend.engine.header_file import read_header
 from backend.runtime import observe, trace
 
 
@@ -25,7 +25,7 @@ async def open_node(settings: Settings, urls: Sequence[str]) -> AsyncIterator[So
         async with build_rpc_client(settings, urls[0]) as client:
             yield client
         return
-    authorization = _read_authorization(settings.send_auth_file)
+    authorization = read_header(settings.send_auth_file, "ORDER_ENGINE_SEND_AUTH_FILE")
     pool = NodePool(
         _build_nodes(settings, urls),
         _build_nodes(settings, senders, authorization),
@@ -63,20 +63,6 @@ def _build_nodes(
         )
         for name, url in zip(name_nodes(urls), urls, strict=True)
     ]
-
-
-def _read_authorization(path: Path | None) -> str:
-    """The header in a file. Raises ``ConfigurationError``."""
-    if path is None:
-        return ""
-    try:
-        header = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no text"
-        raise ConfigurationError(f"ORDER_ENGINE_SEND_AUTH_FILE: {reason}") from None
-    if not header.isprintable() or not header:
-        raise ConfigurationError("ORDER_ENGINE_SEND_AUTH_FILE: must hold one line of text")
-    return header
 
 
 def _trace_call(method: str, outcome: str, seconds: float) -> None:

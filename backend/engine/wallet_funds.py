@@ -65,4 +65,6 @@ def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings
 def compute_costs(settings: Settings) -> tuple[int, int]:
     """The lamports of the fee of a swap, and those of the reserve."""
     fee = compute_network_fee(build_budget(settings))
+    if settings.jito_url:
+        fee += settings.tip_lamports
     return fee, int(settings.sol_reserve.scaleb(SOL.decimals))

@@ -15,6 +15,7 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
+from backend.engine.bundles import build_bundles
 from backend.engine.cluster import warn_of_missing_programs
 from backend.engine.fees import build_fees
 from backend.engine.shared_services import SharedServices, open_shared_services
@@ -183,6 +184,7 @@ def _build_submitter(
         notifications=shared.subscriptions,
         tables=shared.tables,
         fees=build_fees(settings, shared.rpc),
+        bundles=build_bundles(settings, shared.rpc),
     )
 
 

@@ -11,6 +11,7 @@ from backend.chain.outcomes import Fill
 from backend.domain.amounts import (
     Price,
     Token,
+    TransactionCosts,
     amounts_to_json,
     format_amount,
     format_slippage,
@@ -18,6 +19,7 @@ from backend.domain.amounts import (
 from backend.domain.errors import EngineError
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction, TimeInForce
 from backend.domain.tokens import KNOWN_TOKENS
+from backend.execution.fill_reader import Revert
 from backend.routing.route import Route
 
 _TOKENS: Final[Mapping[str, Token]] = {token.mint: token for token in KNOWN_TOKENS}
@@ -58,13 +60,25 @@ def describe_fill(
         "executedPrice": price,
         "amountOut": format_amount(fill.amount_out, order.terms.token_out.decimals),
         "slot": fill.slot,
-        "networkFeeLamports": fill.fee_lamports,
+        **describe_costs(fill.costs),
     }
     if residuals := _name_residuals(fill):
         data["residuals"] = amounts_to_json(residuals)
     if route is not None:
         data["realizedSlippage"] = format_slippage(route.amount_out, fill.amount_out)
     return data
+
+
+def describe_costs(costs: TransactionCosts | None) -> dict[str, int | None]:
+    """What a landed transaction has cost; ``None`` if no node has told it."""
+    if costs is None:
+        return {"networkFeeLamports": None}
+    return {
+        "networkFeeLamports": costs.network_fee,
+        "priorityFeeLamports": costs.priority_fee,
+        "tipLamports": costs.tip,
+        "rentLamports": costs.rent,
+    }
 
 
 def _name_residuals(fill: Fill) -> list[tuple[Token, int]]:
@@ -93,23 +107,24 @@ def describe_unknown_fill(
         "amountKnown": False,
         "minAmountOut": min_out if route is None else format_amount(route.min_amount_out, decimals),
         "slot": slot,
+        **describe_costs(None),
     }
 
 
 def describe_failure(
     error: EngineError,
     signed: SignedTransaction | None = None,
-    fee_lamports: int | None = None,
+    revert: Revert | None = None,
 ) -> dict[str, object]:
     """The data of ``failed``, and of ``routing`` before another attempt.
 
-    ``fee_lamports`` is what a transaction that landed and was reverted has paid.
+    ``revert`` is that of a transaction which landed and was reverted.
     """
     data: dict[str, object] = {"code": error.code, "reason": error.reason}
     if signed is not None:
         data["txHash"] = signed.signature
-    if fee_lamports is not None:
-        data["networkFeeLamports"] = fee_lamports
+    if revert is not None:
+        data |= describe_costs(revert.costs)
     return data
 
 
@@ -117,10 +132,10 @@ def describe_unfilled(
     error: EngineError,
     time_in_force: TimeInForce,
     signed: SignedTransaction | None = None,
-    fee_lamports: int | None = None,
+    revert: Revert | None = None,
 ) -> dict[str, object]:
     """The data of ``expired`` after the only attempt of an order; as ``describe_failure``."""
-    data = describe_failure(error, signed, fee_lamports)
+    data = describe_failure(error, signed, revert)
     data["code"], data["cause"] = UNFILLED_CODE, error.code
     data["reason"] = f"{error.reason} (one attempt, as timeInForce is {time_in_force})"
     return data

@@ -18,6 +18,8 @@ from backend.chain.outcomes import Fill, classify_onchain_error, read_fill
 from backend.chain.rpc.client import FETCH_BATCH_MAX
 from backend.chain.rpc.history import lacks_history
 from backend.chain.rpc.results import LandedTransaction
+from backend.chain.transaction_costs import read_fees
+from backend.domain.amounts import TransactionCosts
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.orders import OrderTerms
 from backend.runtime import observe
@@ -35,13 +37,13 @@ Value = TypeVar("Value")
 
 
 class Revert(NamedTuple):
-    """Why a transaction that landed moved nothing, and the network fee that it paid all the same.
+    """Why a transaction that landed moved nothing, and what it has cost all the same.
 
-    The error is ``Transient`` if a retry may succeed. The fee is ``None`` if no node tells it.
+    The error is ``Transient`` if a retry may succeed. The costs are ``None`` if no node tells them.
     """
 
     error: EngineError
-    fee_lamports: int | None
+    costs: TransactionCosts | None
 
 
 class FillReader:
@@ -108,7 +110,7 @@ class FillReader:
         if landed.err is None:
             return None
         error = classify_onchain_error(landed.err, landed.logs, self._venues)
-        return Revert(error, landed.fee_lamports)
+        return Revert(error, read_fees(landed))
 
     async def _fetch(
         self, signature: str, read: Callable[[LandedTransaction], Value | None]

@@ -63,4 +63,4 @@ async def _ask(
 def _build_amount(order: UnknownAmount, fill: Fill) -> LateAmount:
     children = build_children(order.order_id, order.terms, order.bracket, fill.amount_out)
     price = compute_price(order.terms, fill.amount_out)
-    return LateAmount(order.order_id, fill.amount_out, price, fill.fee_lamports, children)
+    return LateAmount(order.order_id, fill.amount_out, price, fill.costs, children)

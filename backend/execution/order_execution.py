@@ -34,6 +34,7 @@ from backend.execution.event_data import (
     describe_unknown_fill,
     encode_json,
 )
+from backend.execution.fill_reader import Revert
 from backend.execution.outage import QUOTE_WAIT_MAX_S, OutageTooLong, OutageWait
 from backend.execution.step_recorder import StepRecorder, TransitionFields
 from backend.execution.unsent_limiter import UnsentPlace
@@ -64,8 +65,7 @@ class OrderExecution:
         self._payment = Payment(context.wallets, order, place)
         self._outage: OutageWait | None = None
         self._route: Route | None = None
-        self._reverted_fee: int | None = None
-        """The fee of a transaction that was reverted, for the step that follows, the last one."""
+        self._revert: Revert | None = None  # for the step that follows it, which is the last one
 
     @property
     def _order(self) -> LeasedOrder:
@@ -201,8 +201,7 @@ class OrderExecution:
             case SignatureOutcome.LANDED:
                 await self._confirm(signed, result)
             case SignatureOutcome.REVERTED:
-                revert = await self._context.submitter.fetch_revert(signed, result)
-                self._reverted_fee = revert.fee_lamports
+                self._revert = revert = await self._context.submitter.fetch_revert(signed, result)
                 if isinstance(revert.error, Rejected) and not self._order.lacks_share(revert.error):
                     await self._fail(Cause.REJECTED, revert.error)
                 else:
@@ -225,7 +224,7 @@ class OrderExecution:
                 describe_fill(order, signed, fill, price, self._route),
                 amount_out=fill.amount_out,
                 executed_price=price,
-                network_fee_lamports=fill.fee_lamports,
+                costs=fill.costs,
                 children=build_children(order.id, order.terms, order.bracket, fill.amount_out),
             )
         else:
@@ -245,7 +244,7 @@ class OrderExecution:
             await self._fail(Cause.REJECTED, error)
 
     async def _fail(self, cause: Cause, error: EngineError) -> None:
-        data = describe_failure(error, fee_lamports=self._reverted_fee)
+        data = describe_failure(error, revert=self._revert)
         await self._record_failure(cause, data, last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
@@ -259,7 +258,7 @@ class OrderExecution:
         """End an order whose only attempt has not filled it."""
         order = self._order
         advance(order.status, order.attempt, cause)  # only what may happen to it ends its attempt
-        data = describe_unfilled(error, order.time_in_force, signed, self._reverted_fee)
+        data = describe_unfilled(error, order.time_in_force, signed, self._revert)
         await self._record_failure(Cause.UNFILLED, data, last_error=str(error))
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
@@ -273,7 +272,7 @@ class OrderExecution:
             await self._wait_again(error, signed)
             return
         failed_attempt = self._order.attempt
-        data = describe_failure(error, signed, self._reverted_fee)
+        data = describe_failure(error, signed, self._revert)
         policy = self._context.policy
         if self._order.is_latched or failed_attempt < policy.attempts_max:
             chance, is_bounded = self._context.random.random(), not self._order.is_latched
@@ -287,7 +286,7 @@ class OrderExecution:
         observe.order_ended(self._order.status, self._order.dex or "", error.code, error.reason)
 
     async def _wait_again(self, error: EngineError, signed: SignedTransaction | None) -> None:
-        data = describe_failure(error, signed, self._reverted_fee)
+        data = describe_failure(error, signed, self._revert)
         wait_ms = data["waitMs"] = self._context.policy.cool_down_ms
         await self._record_failure(Cause.UNMET, data, last_error=str(error), wait_ms=wait_ms)
         observe.order_retried(error.code, error.reason, self._order.attempt, wait_ms)
@@ -295,6 +294,7 @@ class OrderExecution:
     async def _record_failure(
         self, cause: Cause, data: Mapping[str, object], **fields: Unpack[TransitionFields]
     ) -> None:
-        if self._reverted_fee is not None:
-            fields["network_fee_lamports"] = self._reverted_fee
+        if self._revert is not None:
+            costs = self._revert.costs
+            fields["costs"], fields["lacks_costs"] = costs, costs is None
         await self._steps.record(cause, data, **fields)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
+from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
@@ -26,7 +27,8 @@ class TransitionFields(TypedDict, total=False):
     signed: SignedTransaction
     amount_out: int
     executed_price: str
-    network_fee_lamports: int
+    costs: TransactionCosts | None
+    lacks_costs: bool
     last_error: str
     wait_ms: int
     children: tuple[ChildOrder, ...]

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from solders.pubkey import Pubkey
 
+from backend.chain.bundles.sender import BundleSender
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error
@@ -52,7 +53,8 @@ class TransactionSubmitter:
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
     lookup tables that transactions can use, ``wallet`` is the main one. ``fees`` chooses the price
-    of each transaction; without it, all have that of ``budget``. ``venues`` explain errors.
+    of each transaction; without it, all have that of ``budget``. ``venues`` explain errors. With
+    ``bundles``, transactions pay a tip, and are sent there as well.
     """
 
     def __init__(
@@ -68,9 +70,11 @@ class TransactionSubmitter:
         notifications: NodeNotifications | None = None,
         tables: LookupTables | None = None,
         fees: PriorityFees | None = None,
+        bundles: BundleSender | None = None,
     ) -> None:
         self._fees = fees
         self._venues = venues
+        self._bundles = bundles
         self._tables = tables
         self._node = node
         self._wallet = wallet
@@ -78,11 +82,12 @@ class TransactionSubmitter:
         self.has_preflight: Final = preflight
         self._blockhash = BlockhashCache(node.get_latest_blockhash)
         self._sends: Coalescer[bytes, str] = Coalescer(
-            node.send_transactions,
+            node.send_transactions if bundles is None else bundles.send,
             name="send transactions",
             items_max=SEND_BATCH_MAX,
             calls_max=CALLS_MAX,
-            batch_target=SEND_BATCH_MAX,
+            # A call that waits for the bundle endpoint holds no other transaction back.
+            batch_target=SEND_BATCH_MAX if bundles is None else 1,
             max_delay_s=MAX_DELAY_S,
         )
         self._watch = SignatureWatch(node, intervals, self._resend)
@@ -100,6 +105,8 @@ class TransactionSubmitter:
             tasks.create_task(self._sends.run())
             tasks.create_task(self._fills.run())
             tasks.create_task(self._watch.run())
+            if self._bundles is not None:
+                tasks.create_task(self._bundles.run())
 
     async def sign(
         self,
@@ -126,7 +133,8 @@ class TransactionSubmitter:
             budget = await self._fees.choose_budget(swap, attempt)
         blockhash = await self._blockhash.get()
         tables = self._tables.usable if self._tables is not None else ()
-        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables)
+        tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
+        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables, tip)
         if self.has_preflight:
             simulation = await self._node.simulate_transaction(
                 unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)

@@ -51,6 +51,7 @@ _node_slot = Gauge("rpc_node_slot", "Newest confirmed slot of a node of several"
 _nodes_disagree = Counter(
     "rpc_nodes_disagree", "Times that nodes contradicted each other", ["what"]
 )
+_bundles = Counter("bundles", "Transactions sent to the bundle endpoint", ["outcome"])
 
 
 def program_missing(reason: str) -> None:
@@ -153,6 +154,11 @@ def node_left_out(name: str, reason: str, slot: int) -> None:
 def node_used_again(name: str) -> None:
     """A node that was left out is asked again."""
     _log.info("node used again", node=name)
+
+
+def bundle_sent(outcome: str) -> None:
+    """A bundle endpoint has taken a transaction (``ok``), or not, by the code of its error."""
+    _bundles.labels(outcome).inc()
 
 
 def nodes_disagree(what: str) -> None:

@@ -53,6 +53,12 @@ class TransactionDrop(BaseFault):
     fault: Literal["drop"]
 
 
+class BundleUncle(BaseFault):
+    """A bundle is told to have landed, and is in a block that is dropped."""
+
+    fault: Literal["uncle_bundle"]
+
+
 class LateLanding(BaseFault):
     """A sent transaction lands later than it would otherwise."""
 
@@ -209,6 +215,7 @@ class FalseNotification(BaseFault):
 
 Fault = Annotated[
     TransactionDrop
+    | BundleUncle
     | LateLanding
     | SwapFailure
     | ResponseLoss

@@ -10,6 +10,7 @@ from backend.simulator.chain.block_producer import BlockProducer
 from backend.simulator.chain.chain import Chain
 from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.methods.accounts import AccountMethods
+from backend.simulator.methods.bundles import BundleMethods
 from backend.simulator.methods.params import Json, Params
 from backend.simulator.methods.program_accounts import ProgramMethods
 from backend.simulator.methods.signatures import SignatureMethods
@@ -32,6 +33,9 @@ class SimulatorNode:
         self.block_producer: Final = BlockProducer(self.chain, self.faults)
         self.publisher: Final = Publisher(self.chain, self.block_producer, self.faults)
         self.sockets: Final = SocketGateway(self.publisher, self.faults)
+        self.bundle_methods: Final = BundleMethods(
+            self.chain, self.block_producer, self.faults
+        ).list_methods()
         self.methods: Final[Mapping[str, RpcMethod]] = {
             **StatusMethods(self.chain).list_methods(),
             **AccountMethods(self.chain, self.faults).list_methods(),

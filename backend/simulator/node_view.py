@@ -33,6 +33,18 @@ from backend.simulator.options import BLOCKHASH_BLOCKS
 from backend.simulator.wire.transaction_parser import decode_transaction
 
 
+class BundleView:
+    """The bundle endpoint of the first node, whose faults are the chain's."""
+
+    def __init__(self, node: SimulatorNode) -> None:
+        self.methods: Final = node.bundle_methods
+        self.faults: Final = node.faults
+
+    def answer(self, name: str, params: Json) -> Json:
+        """The result of a method. Raises what the method raises."""
+        return self.methods[name](Params(params))
+
+
 class NodeView:
     """One node over the chain. The first one, without faults of its own, shows it as it is."""
 

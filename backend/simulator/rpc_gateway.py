@@ -26,7 +26,7 @@ from backend.simulator.methods.params import (
     ResponseLost,
     RpcError,
 )
-from backend.simulator.node_view import NodeView
+from backend.simulator.node_view import BundleView, NodeView
 
 BODY_BYTES_MAX: Final = 50 * 1024
 """The default limit of a real node for the body of a request."""
@@ -45,9 +45,12 @@ _ACCOUNT_READS: Final = frozenset(
 
 
 class RpcGateway:
-    """Handles the JSON-RPC requests to one node, each of which costs a read ``read_s``."""
+    """Handles the JSON-RPC requests to one node, each of which costs a read ``read_s``.
 
-    def __init__(self, view: NodeView, *, read_s: float) -> None:
+    Or those to its bundle endpoint.
+    """
+
+    def __init__(self, view: NodeView | BundleView, *, read_s: float) -> None:
         self._view = view
         self._read_s = read_s
 

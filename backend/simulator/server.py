@@ -22,10 +22,11 @@ from aiohttp import web
 from backend.simulator.control import ControlHandler
 from backend.simulator.fault_registry import FaultRegistry
 from backend.simulator.node import SimulatorNode
-from backend.simulator.node_view import NodeView
+from backend.simulator.node_view import BundleView, NodeView
 from backend.simulator.options import NODE_PORT_STEP, SimulatorOptions
 from backend.simulator.rpc_gateway import BODY_BYTES_MAX, RpcGateway
 
+BUNDLES_PATH: Final = "/api/v1/bundles"
 _SHUTDOWN_S: Final = 1.0
 _ACCEPT_BACKLOG: Final = 1_024
 
@@ -111,6 +112,7 @@ async def _run_tasks(node: SimulatorNode, stop: asyncio.Event) -> None:
 
 def _build_server(node: SimulatorNode, view: NodeView, urls: Sequence[str]) -> web.Server:
     gateway = RpcGateway(view, read_s=node.options.timing.read_s)
+    bundles = RpcGateway(BundleView(node), read_s=0)
     control = ControlHandler(node, view.faults, urls)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -120,7 +122,7 @@ def _build_server(node: SimulatorNode, view: NodeView, urls: Sequence[str]) -> w
             return await node.sockets.handle(request)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
-        return await gateway.handle(request)
+        return await (bundles if request.path == BUNDLES_PATH else gateway).handle(request)
 
     request_factory = partial(
         web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=BODY_BYTES_MAX

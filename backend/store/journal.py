@@ -41,7 +41,14 @@ from backend.store.record_outcome import (
     build_record_commit,
     group_transitions,
 )
-from backend.store.transitions import CLAIM_COLUMN, RECORD, Transition, key_steps, to_columns
+from backend.store.transitions import (
+    ADD_COSTS,
+    CLAIM_COLUMN,
+    RECORD,
+    Transition,
+    key_steps,
+    to_columns,
+)
 from backend.store.wallets.checked_spends import (
     BUDGETS,
     NO_BUDGETS,
@@ -78,6 +85,7 @@ _RECORD_TRANSITIONS: Final = RECORD.format(
     terms_text=TERMS_TEXT,
     budget=BUDGETS,
     budgeted=WITHIN_BUDGETS,
+    add_costs=ADD_COSTS,
     **_NOTHING,
 )
 _RECORD_CONFIRMATIONS: Final = RECORD.format(
@@ -85,7 +93,8 @@ _RECORD_CONFIRMATIONS: Final = RECORD.format(
     budget="",
     budgeted="",
     terms_text=TERMS_TEXT,
-    group_type=", $26::uuid[]",
+    add_costs=ADD_COSTS,
+    group_type=", $30::uuid[]",
     group_column=", oco_group",
     locks=f"{confirmations.LOCKS}, ",
     source="settled",

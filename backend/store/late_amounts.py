@@ -15,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.brackets import Bracket
 from backend.domain.groups.children import ChildOrder
 from backend.domain.orders import OrderTerms
@@ -25,6 +26,7 @@ from backend.store.groups.bracket_rows import decode_bracket
 from backend.store.groups.child_rows import build_insert, to_child_columns
 from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_terms
+from backend.store.transitions import ADD_COSTS
 
 ASK_INTERVAL: Final = timedelta(seconds=5)
 ASK_INTERVAL_MAX: Final = timedelta(minutes=5)
@@ -47,23 +49,24 @@ RETURNING o.id, o.tx_hash, o.type::text, o.token_in, o.token_out, o.amount_in, o
           o.route_constraints, o.wallet
 """
 
-_UPDATE = """
+_UPDATE = f"""
 UPDATE orders o SET
     amount_out = i.amount_out, executed_price = i.executed_price,
-    network_fee_lamports = coalesce(o.network_fee_lamports, 0) + i.network_fee,
+    {ADD_COSTS},
     amount_pending = NULL, updated_at = (SELECT at FROM written),
     closed_at = CASE WHEN o.closed_as IS NOT NULL THEN (SELECT at FROM written) END
 FROM (
-    SELECT * FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[])
-        AS i(id, amount_out, executed_price, network_fee)
+    SELECT * FROM unnest($1::uuid[], $2::numeric[], $3::numeric[],
+                         $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+        AS i(id, amount_out, executed_price, network_fee, priority_fee, tip, rent)
     LIMIT cardinality($1::uuid[])
 ) i
 WHERE o.id = i.id AND o.amount_pending
-"""
+"""  # noqa: S608 - constants only
 _WRITTEN = "WITH written AS MATERIALIZED (SELECT clock_timestamp() AS at)"
 _STORE = f"{_WRITTEN} {_UPDATE}"
 _STORE_WITH_CHILDREN = f"""
-{_WRITTEN}, stored AS ({_UPDATE} RETURNING o.id, o.owner), {build_insert("stored", first=5)}
+{_WRITTEN}, stored AS ({_UPDATE} RETURNING o.id, o.owner), {build_insert("stored", first=8)}
 SELECT count(*) AS placed_count FROM placed
 """  # noqa: S608 - constants only
 
@@ -84,7 +87,7 @@ class UnknownAmount:
 
 @dataclass(frozen=True, slots=True)
 class LateAmount:
-    """The amount of a confirmed order in base units, its executed price and its network fee.
+    """The amount of a confirmed order in base units, its executed price and its costs.
 
     ``children`` come to be in the commit that stores it.
     """
@@ -92,7 +95,7 @@ class LateAmount:
     order_id: UUID
     amount_out: int
     executed_price: str
-    network_fee_lamports: int
+    costs: TransactionCosts
     children: tuple[ChildOrder, ...] = ()
 
 
@@ -125,7 +128,7 @@ class LateAmountStore:
             [amount.order_id for amount in amounts],
             [Decimal(amount.amount_out) for amount in amounts],
             [Decimal(amount.executed_price) for amount in amounts],
-            [amount.network_fee_lamports for amount in amounts],
+            *zip(*(amount.costs for amount in amounts), strict=True),
             *(to_child_columns(children) if children else ()),
         )
         for row in rows:

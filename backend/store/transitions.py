@@ -10,11 +10,19 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, Step, advance
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.domain.quotes import Dex
 from backend.store.wallets.spending import Spend
+
+_COST_COLUMNS: Final = ("network_fee", "priority_fee", "tip", "rent")
+ADD_COSTS: Final = ", ".join(
+    f"{name}_lamports = coalesce(o.{name}_lamports + i.{name}, i.{name}, o.{name}_lamports)"
+    for name in _COST_COLUMNS
+)
+"""Adds the costs of a transaction to those of an order's row."""
 
 # The limit is the number of rows. PostgreSQL estimates an unknown limit as a tenth of the expected
 # rows, here as one row: so it finds each order by its id, even with a plan from when there were few
@@ -30,11 +38,13 @@ WITH input AS (
         $1::uuid[], $2::int[], $3::int[], $4::text[], $5::int[], $6::jsonb[],
         $7::text[], $8::int[], $9::jsonb[], $10::text[], $11::jsonb[], $12::text[], $13::bytea[],
         $14::bigint[], $15::numeric[], $16::numeric[], $17::bigint[], $18::text[], $19::int[],
-        $20::bool[], $21::text[], $22::text[], $23::bigint[]{group_type}
+        $20::bool[], $21::text[], $22::text[], $23::bigint[],
+        $24::bigint[], $25::bigint[], $26::bigint[], $27::bool[]{group_type}
     ) AS i(id, epoch, seq, via, via_attempt, via_data,
            status, attempt, data, dex, route, tx_hash, signed_tx,
            last_valid_height, amount_out, executed_price, network_fee, last_error, wait_ms,
-           kept, claim, wallet, reserved_lamports{group_column})
+           kept, claim, wallet, reserved_lamports,
+           priority_fee, tip, rent, costs_unknown{group_column})
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
@@ -55,16 +65,15 @@ WITH input AS (
         amount_out = i.amount_out,
         amount_pending = CASE WHEN i.status = 'confirmed' AND i.amount_out IS NULL THEN true END,
         executed_price = i.executed_price,
-        network_fee_lamports = coalesce(
-            o.network_fee_lamports + i.network_fee, i.network_fee, o.network_fee_lamports
-        ),
+        {add_costs},
+        costs_unknown = coalesce(i.costs_unknown, o.costs_unknown),
         last_error = coalesce(i.last_error, o.last_error),
-        lease_until = CASE WHEN i.kept THEN now() + $24::interval END,
+        lease_until = CASE WHEN i.kept THEN now() + $28::interval END,
         waiting_since = CASE
             WHEN i.wait_ms IS NULL AND i.status IN ('routing', 'building') THEN o.waiting_since
         END,
         next_attempt_at = now() + make_interval(secs => i.wait_ms / 1000.0),
-        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $25::interval,
+        kick_at = now() + make_interval(secs => coalesce(i.wait_ms, 0) / 1000.0) + $29::interval,
         updated_at = (SELECT at FROM written),
         trigger_shard = CASE WHEN i.status = 'waiting'
             THEN order_trigger_shard(o.token_in, o.token_out) END,
@@ -120,7 +129,8 @@ class Transition:
     ``claim`` is the text of the terms (``domain.terms_text``) of an order that nobody has claimed:
     the same commit claims it before these steps, if these are its terms. ``order`` is then as it is
     before, with the epoch that it gets.
-    ``network_fee_lamports`` is added to what earlier attempts have paid.
+    ``costs`` are added to those of earlier attempts; ``lacks_costs`` is that they are not known,
+    although the transaction landed.
     ``wait_ms`` releases the lease: no worker may claim the order before that time has passed.
     ``children`` come to be in the same commit. ``spend`` is what a signed transaction may take.
     """
@@ -135,7 +145,8 @@ class Transition:
     signed: SignedTransaction | None = None
     amount_out: int | None = None
     executed_price: str | None = None
-    network_fee_lamports: int | None = None
+    costs: TransactionCosts | None = None
+    lacks_costs: bool = False
     last_error: str | None = None
     wait_ms: int | None = None
     children: tuple[ChildOrder, ...] = ()
@@ -166,13 +177,15 @@ def to_columns(transitions: Sequence[Transition]) -> list[list[object]]:
             None if t.signed is None else t.signed.last_valid_height,
             None if t.amount_out is None else Decimal(t.amount_out),
             None if t.executed_price is None else Decimal(t.executed_price),
-            t.network_fee_lamports,
+            None if t.costs is None else t.costs.network_fee,
             t.last_error,
             t.wait_ms,
             t.wait_ms is None and not t.step.status.is_final,
             t.claim,
             None if t.spend is None else t.spend.wallet,
             None if t.spend is None else t.spend.lamports,
+            *((None, None, None) if t.costs is None else t.costs[1:]),
+            t.lacks_costs or None,
         )
         for t in transitions
     ]

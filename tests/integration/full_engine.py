@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,13 @@ class FullEngine:
 
 @asynccontextmanager
 async def run_full_engine(
-    database_url: str, redis_url: str, data_dir: Path, **overrides: object
+    database_url: str,
+    redis_url: str,
+    data_dir: Path,
+    workers_settings: Mapping[str, object] | None = None,
+    **overrides: object,
 ) -> AsyncIterator[FullEngine]:
+    """``workers_settings`` are those of the worker alone, ``overrides`` those of the API."""
     async with run_node(data_dir) as node_url, aiohttp.ClientSession(node_url) as node:
         settings = {
             "solana_rpc_url": node_url,
@@ -44,7 +49,8 @@ async def run_full_engine(
         }
         fast = {"backoff_s": 0.01, "shutdown_s": 0}
         servers = {"database_url": database_url, "redis_url": redis_url}
-        async with Workers(Settings.load(**servers, **settings, **fast)) as workers:
+        worker = {**servers, **settings, **fast, **(workers_settings or {})}
+        async with Workers(Settings.load(**worker)) as workers:
             await workers.start()
             async with open_api(database_url, redis_url, **{**settings, **overrides}) as api:
                 yield FullEngine(api, node)

@@ -11,6 +11,7 @@ import asyncpg
 import orjson
 from prometheus_client import REGISTRY
 
+from backend.domain.amounts import TransactionCosts
 from backend.domain.groups.children import build_children, derive_group
 from backend.domain.lifecycle import Cause
 from backend.domain.tokens import TokenRegistry
@@ -96,7 +97,7 @@ async def test_children_come_with_an_amount_that_comes_late(database_url: str) -
         [unknown] = await amounts.take_due(10)
         assert (unknown.terms, unknown.bracket) == (ORDER_TERMS, BRACKET)
         children = build_children(entry.id, unknown.terms, unknown.bracket, RECEIVED)
-        late = LateAmount(entry.id, RECEIVED, "120", 5_000, children)
+        late = LateAmount(entry.id, RECEIVED, "120", TransactionCosts(5_000, 0), children)
         accepted = REGISTRY.get_sample_value("orders_accepted_total") or 0
         for amount in (late, replace(late, amount_out=7)):
             await amounts.store([amount])

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from backend.domain.amounts import Price, parse_amount
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord
+from backend.store.wallets.reconciliations import Baseline, read_changes
 from tests.integration.apis import open_api
 from tests.integration.node_proxy import NO_HISTORY, AnswerRule, Json, NodeProxy
 from tests.integration.proxied_engine import ProxiedEngine, open_proxied_engine, refuse_methods
@@ -119,18 +120,26 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
                 "amountKnown": False,
                 "minAmountOut": building["minAmountOut"],
                 "slot": swap["slot"],
+                "networkFeeLamports": None,
             }
             assert parse_amount(confirmed["minAmountOut"], 6) <= int(swap["amount_out"])
             assert (history.record.amount_out, history.record.executed_price) == (None, None)
 
         restore_history(proxied.proxy)
-        for record in await wait_for_amounts(proxied, ids):
+        records = await wait_for_amounts(proxied, ids)
+        # The events do not tell what they have cost, but the wallet is reconciled with the orders.
+        wallet, since = str(records[0].wallet), Baseline({}, 0, 0, is_due=False)
+        changes = await read_changes(engine.services.readers, wallet, since, 10**9)
+        costs = sorted(record.network_fee_lamports or 0 for record in records)
+        assert sorted(change.cost_lamports for change in changes) == costs
+        for record in records:
             amount_out = int(swaps[record.tx_hash or ""]["amount_out"])
             assert record.amount_out == amount_out
             assert record.executed_price == Decimal(str(Price(10**9, 9, amount_out, 6)))
             assert (record.status, record.seq) == (Status.CONFIRMED, 5)
             assert record.network_fee_lamports is not None
-            assert record.network_fee_lamports >= 5_000
+            assert record.network_fee_lamports - (record.priority_fee_lamports or 0) == 5_000
+            assert (record.tip_lamports, record.rent_lamports) == (0, 0)
 
 
 @pytest.mark.parametrize("rule", [refuse_history, know_no_transaction])
@@ -145,6 +154,9 @@ async def test_a_reverted_transaction_without_its_logs_is_classified_by_its_stat
         [order_id] = await engine.place_orders(engine.build_terms("1"))
         history = await engine.wait_ended(order_id)
         await assert_tried_twice(engine, history, "failed_on_chain")
+        [retried] = [each for each in history.event_data("routing") if "code" in each]
+        assert retried["networkFeeLamports"] is None
+        assert history.record.costs_unknown
 
 
 async def test_a_transaction_that_expires_is_replaced_without_a_search_of_the_history(

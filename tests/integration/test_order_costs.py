@@ -9,6 +9,7 @@ from tests.integration.apis import ORDER, Json
 from tests.integration.full_engine import FullEngine, run_full_engine
 
 FEES = {"raydium": Decimal("0.003"), "meteora": Decimal("0.002")}
+COSTS = ("networkFeeLamports", "priorityFeeLamports", "tipLamports", "rentLamports")
 
 
 async def read_network_fee(engine: FullEngine, signature: str) -> int:
@@ -39,7 +40,9 @@ async def test_an_order_shows_its_fees_its_slippage_and_its_steps(
         events = await engine.read_events(placed["orderId"])
         order = await engine.api.get(f"/api/orders/{placed['orderId']}")
         fee = await read_network_fee(engine, order["txHash"])
-        assert (order["networkFeeLamports"], events[-1]["networkFeeLamports"]) == (fee, fee)
+        for told in (order, events[-1]):
+            assert [told[name] for name in COSTS] == [fee, fee - 5_000, 0, 0]
+        assert order["costsKnown"]
         assert_costs_of_quote(order, events[-1])
         assert [(step["status"], step["at"]) for step in order["steps"]] == [
             (event["status"], event["at"]) for event in events
@@ -65,6 +68,8 @@ async def test_every_attempt_that_landed_is_paid_for(
         assert order["networkFeeLamports"] == sum(fees)
         [retried] = [event for event in events if event["status"] == "routing" and "code" in event]
         assert (retried["networkFeeLamports"], events[-1]["networkFeeLamports"]) == tuple(fees)
+        assert order["priorityFeeLamports"] == sum(fees) - 2 * 5_000
+        assert (order["tipLamports"], order["rentLamports"], order["costsKnown"]) == (0, 0, True)
 
         await engine.arm_fault(fault="fail", reason="funds", count=1)
         placed = await engine.api.post("/api/orders/execute", dict(ORDER))
@@ -83,5 +88,6 @@ async def test_an_order_that_sent_nothing_has_cost_nothing_yet(
         placed = await engine.api.post("/api/orders/execute", body)
         await engine.read_events(placed["orderId"])
         order = await engine.api.get(f"/api/orders/{placed['orderId']}")
-        names = ("networkFeeLamports", "realizedSlippage", "venueFees")
-        assert [order[name] for name in names] == [None, None, None]
+        names = (*COSTS, "realizedSlippage", "venueFees")
+        assert [order[name] for name in names] == [None] * 6
+        assert order["costsKnown"]

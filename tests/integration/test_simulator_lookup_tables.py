@@ -70,7 +70,7 @@ async def test_a_swap_over_three_programs_pays_what_they_quote(
         assert landed.err is None, landed.logs
         fill = read_fill(landed, node.wallet.address, *map(mint_address, pair))
         assert fill.amount_out == quoted
-        fee = fill.fee_lamports if pair[1] == SOL else 0
+        fee = fill.costs.network_fee if pair[1] == SOL else 0
         assert await node.read_balance(pair[1]) - had == quoted - fee
         [entry] = await node.list_entries()
         assert (entry["amount_in"], entry["amount_out"]) == (str(3 * 10**9), str(quoted))

@@ -10,7 +10,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.outcomes import classify_onchain_error, read_fill
 from backend.chain.wire import Commitment
-from backend.domain.amounts import Token
+from backend.domain.amounts import Token, TransactionCosts
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.tokens import BONK, JUP, RAY, SOL, USDC, USDT
 from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
@@ -47,7 +47,7 @@ async def test_a_swap_pays_exactly_what_its_venue_quotes(
     fill = await node.land_swap(transaction, pair[1])
 
     assert fill.amount_out == quote.amount_out
-    assert fill.fee_lamports == FEE
+    assert fill.costs == TransactionCosts(FEE, FEE - 5_000)
     fees = [FEE if token == SOL else 0 for token in pair]
     assert await node.read_balance(pair[0]) == before[0] - amount_in - fees[0]
     assert await node.read_balance(pair[1]) == before[1] + quote.amount_out - fees[1]

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from backend.domain.amounts import TransactionCosts
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import OrderRecord, OrderTerms, OrderType, SignedTransaction, TimeInForce
 from backend.domain.prices import PriceRatio
@@ -185,7 +186,7 @@ async def test_slices_fill_their_parent_to_the_base_unit(database_url: str) -> N
         assert await sliced.sliced.end([end]) == set()
         status, data = (await sliced.read_events())[-1]
         assert (status, data["leavesAmountIn"], data["amountKnown"]) == ("confirmed", "0", False)
-        amounts = [LateAmount(order_id, 250, "1", 5_000) for order_id in late]
+        amounts = [LateAmount(order_id, 250, "1", TransactionCosts(5_000, 0)) for order_id in late]
         await LateAmountStore(sliced.store.pool, TokenRegistry()).store(amounts)
         record = await sliced.get()
         assert record.progress is not None

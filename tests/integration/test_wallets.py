@@ -21,6 +21,7 @@ from backend.chain.wallet import write_keypair
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC
 from backend.store.wallets.reconciliations import read_differences
+from backend.venues.spl import TOKEN_ACCOUNT_RENT
 from tests.integration.simulator_client import STATIC_PRICES
 from tests.scenario import HAPPY_PATH, EngineHarness, OrderHistory, open_engine
 
@@ -152,6 +153,24 @@ async def test_orders_are_spread_over_wallets_and_each_is_filled_from_its_own(
             for record in await engine.services.readers.read("SELECT wallet, tx_hash FROM orders")
         )
         assert senders == payers
+
+
+async def test_a_wallet_that_has_just_been_paid_into_pays_instead_of_one_that_lacks_it(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    wallets = write_wallets(data_dir, 2)
+    async with run_engine(database_url, redis_url, data_dir, wallets) as engine:
+        # Each order is the first one after a deposit, into this wallet or into that one.
+        for count, wallet in enumerate(wallets.addresses * 2, 1):
+            await fund(engine, wallet, "SOL", SOL_UNIT + RESERVE + 10 * TOKEN_ACCOUNT_RENT)
+            [history] = await engine.wait_all_ended(
+                await engine.place_orders(engine.build_terms("1"))
+            )
+            assert history.statuses == HAPPY_PATH
+            assert sum((await read_payers(engine)).values()) == count
+        ids = await engine.place_orders(engine.build_terms("1"))
+        [refused] = await engine.wait_all_ended(ids)
+        assert find_code(refused) == FUNDS
 
 
 async def test_a_deposit_is_told_once_and_orders_are_not(

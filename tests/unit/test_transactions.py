@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
+from backend.chain.bundles.tips import Tip
 from backend.chain.messages import WIRE_BYTES_MAX
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.results import Blockhash
+from backend.chain.transaction_costs import has_transfer
 from backend.chain.transactions import (
     ComputeBudget,
     SwapLeg,
@@ -26,7 +29,7 @@ from backend.chain.wallet import create_paper_wallet
 from backend.domain.amounts import U64_MAX
 from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.orders import SignedTransaction
-from backend.venues import CPMM, DAMM_V2, MAINNET_VENUES
+from backend.venues import AMM_V4, CLMM, CPMM, DAMM_V2, DLMM, MAINNET_VENUES
 from backend.venues.hosting import HostedPool, HostedVenue
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from tests.pools import SOL, USDC
@@ -57,6 +60,26 @@ def read_message(signed: SignedTransaction) -> MessageV0:
     assert all(transaction.verify_with_results())
     assert isinstance(transaction.message, MessageV0)
     return transaction.message
+
+
+def test_a_tip_is_paid_in_the_end_and_left_out_where_there_is_no_room() -> None:
+    wallet, tip = create_paper_wallet(), Tip(Pubkey(bytes([9] * 32)), 12_345)
+    for venues, is_tipped in (((CPMM,), True), ((AMM_V4, CLMM), False), ((AMM_V4, DLMM), False)):
+        legs = [SwapLeg(create_pool(venue, SOL, USDC), 10**9, 1) for venue in venues]
+        swap = SwapParameters(legs, SOL, USDC, derive_wrap_seed(ORDER_ID, 1))
+        signed = build_swap(swap, wallet.address, RECENT_BLOCKHASH, ComputeBudget(), tip=tip).sign(
+            wallet
+        )
+        message = read_message(signed)
+        last = message.instructions[-1]
+        assert has_transfer(signed.wire) == is_tipped == (tip.account in message.account_keys)
+        if is_tipped:
+            assert message.account_keys[last.program_id_index] == SYSTEM_PROGRAM
+            paid = [message.account_keys[each] for each in last.accounts]
+            assert (paid, last.data[4:]) == (
+                [wallet.address, tip.account],
+                struct.pack("<Q", 12_345),
+            )
 
 
 @pytest.mark.parametrize("venue", [CPMM, DAMM_V2])

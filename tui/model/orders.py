@@ -165,7 +165,7 @@ class Order(Swap):
             self.created_ms, self.network_fee_lamports = self.updated_ms, 0
             self._load_terms(event)
         else:
-            self.network_fee_lamports += event.get("networkFeeLamports", 0)
+            self.network_fee_lamports += event.get("networkFeeLamports") or 0
             met = MetTrigger.read(event)
             if self.status == WAITING:
                 self._amend(event)

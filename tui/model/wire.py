@@ -127,7 +127,7 @@ class WireEvent(TypedDict, total=False):
     quotes: list[WireQuote]
     unavailable: list[WireUnavailable]
     venueFees: list[WireFee]
-    networkFeeLamports: int
+    networkFeeLamports: int | None
     txHash: str
     mayLandUntil: int
     executedPrice: str | None

@@ -6,6 +6,7 @@ from typing import Final
 
 from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
 from backend.api.documents.constraint_schemas import CONSTRAINTS
+from backend.api.documents.cost_schemas import COSTS, ORDER_COSTS
 from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL
 from backend.api.documents.schema_parts import (
     AMOUNT,
@@ -102,11 +103,7 @@ ORDER: Final[Schema] = {
     "executedPrice": nullable_schema(AMOUNT),
     "realizedSlippage": nullable_schema(REALIZED_SLIPPAGE),
     "venueFees": nullable_schema(VENUE_FEES),
-    "networkFeeLamports": {
-        **nullable_schema(NON_NEGATIVE_INTEGER),
-        "description": "What the network has charged for its transactions that landed, of all"
-        " attempts; null while no node has told it.",
-    },
+    **ORDER_COSTS,
     "wallet": {
         **nullable_schema(STRING),
         "description": "The address of the wallet that pays for it, from its first transaction on.",
@@ -175,7 +172,7 @@ _FILL: Final[Schema] = {
     },
     "minAmountOut": nullable_schema(AMOUNT),
     "slot": NON_NEGATIVE_INTEGER,
-    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+    **COSTS,
     "realizedSlippage": REALIZED_SLIPPAGE,
     "residuals": RESIDUALS,
 }
@@ -203,7 +200,7 @@ _RETRY: Final[Schema] = {
     "reason": STRING,
     "waitMs": NON_NEGATIVE_INTEGER,
     "txHash": STRING,
-    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+    **COSTS,
 }
 _AMENDED_NAMES: Final = (
     *("amountIn", "slippageBps", "maxPriceImpactBps", "limitPrice", "triggerPrice"),
@@ -231,7 +228,7 @@ _FAILURE: Final[Schema] = {
     "code": CODE,
     "reason": STRING,
     "txHash": STRING,
-    "networkFeeLamports": NON_NEGATIVE_INTEGER,
+    **COSTS,
 }
 _WITHDRAWAL: Final[Schema] = {
     **_FAILURE,
@@ -274,17 +271,18 @@ EVENTS: Final[dict[str, Schema]] = {
     "ConfirmedEvent": _event_schema(
         _status_const(Status.CONFIRMED),
         _FILL,
-        *("amountKnown", "minAmountOut", "networkFeeLamports", "realizedSlippage", "residuals"),
+        *("amountKnown", "minAmountOut", "realizedSlippage", "residuals"),
+        *COSTS,
     ),
     "FilledBySlicesEvent": _event_schema(_status_const(Status.CONFIRMED), SLICES_FILL),
     "FailedEvent": _event_schema(
         _status_const(Status.FAILED),
         {**_FAILURE, **SLICES_FILL},
-        *("txHash", "networkFeeLamports", *SLICES_FILL),
+        *("txHash", *COSTS, *SLICES_FILL),
     ),
     "WithdrawnEvent": _event_schema(
         {"enum": [Status.CANCELLED.value, Status.EXPIRED.value]},
         _WITHDRAWAL,
-        *("cause", "txHash", "networkFeeLamports"),
+        *("cause", "txHash", *COSTS),
     ),
 }

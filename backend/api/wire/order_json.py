@@ -112,7 +112,7 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "executedPrice": None if record.executed_price is None else f"{record.executed_price:f}",
         "realizedSlippage": _compute_slippage(record, route, token_out),
         "venueFees": None if route is None else route.get("venueFees"),
-        "networkFeeLamports": record.network_fee_lamports,
+        **_show_costs(record),
         "wallet": record.wallet,
         "lastError": record.last_error,
         "mayLandUntil": record.last_valid_height if record.status is Status.SUBMITTED else None,
@@ -121,6 +121,18 @@ def order_to_json(record: OrderRecord, tokens: TokenRegistry) -> dict[str, objec
         "createdAt": format_time(record.created_at),
         "updatedAt": format_time(record.updated_at),
         **_show_slices(record, token_in, token_out),
+    }
+
+
+def _show_costs(record: OrderRecord) -> Mapping[str, int | bool | None]:
+    """What its transactions that landed have cost; not all is known while an amount is not."""
+    is_pending = record.status is Status.CONFIRMED and record.amount_out is None
+    return {
+        "networkFeeLamports": record.network_fee_lamports,
+        "priorityFeeLamports": record.priority_fee_lamports,
+        "tipLamports": record.tip_lamports,
+        "rentLamports": record.rent_lamports,
+        "costsKnown": not (is_pending or record.costs_unknown),
     }
 
 

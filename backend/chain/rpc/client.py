@@ -97,7 +97,7 @@ class RpcClient:
             connections_max=connections_max,
             response_bytes_max=response_bytes_max,
             on_call=on_call,
-            authorization=authorization,
+            headers={"Authorization": authorization} if authorization else {},
         )
         self._arrays = CallArrays(self._transport)
         self._statuses_size = ArraySize(SIGNATURES_MAX)

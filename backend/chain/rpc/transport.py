@@ -7,7 +7,7 @@ fails with the pause. The time that a call waits for the limiter is no part of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -54,7 +54,7 @@ class RpcTransport:
         connections_max: int,
         response_bytes_max: int,
         on_call: CallObserver,
-        authorization: str = "",
+        headers: Mapping[str, str],
     ) -> None:
         self._url = url
         self.limiter: Final = limiter
@@ -63,9 +63,7 @@ class RpcTransport:
         self._connections_max = connections_max
         self._response_bytes_max = response_bytes_max
         self._on_call = on_call
-        self._headers = {"Content-Type": "application/json"}
-        if authorization:
-            self._headers["Authorization"] = authorization
+        self._headers = {"Content-Type": "application/json", **headers}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from backend.domain.errors import Rejected
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import LeasedOrder, SignedTransaction
 from backend.execution.event_data import FUNDS_RESERVED, describe_signed
@@ -23,12 +26,22 @@ class Payment:
     async def choose_wallet(self, order: LeasedOrder, route: Route) -> None:
         """Choose the wallet that pays for a route.
 
-        Raises ``Rejected`` (``insufficient_funds``) if that lacks it, ``Transient`` if its balances
-        cannot be read.
+        Raises ``Rejected`` (``insufficient_funds``) if every wallet lacks it that may pay for it,
+        ``Transient`` if balances cannot be read.
         """
         self.funds = self._wallets.choose(order, route)
-        if self.funds.may_lack(order.terms, route):
+        if not self.funds.may_lack(order.terms, route):
+            return
+        try:
             await self.funds.require(order.terms, route)
+        except Rejected:
+            # By balances of before: one of the other wallets may have been paid into meanwhile.
+            for other in self._wallets.list_others(order, self.funds):
+                with suppress(Rejected):
+                    await other.require(order.terms, route)
+                    self.funds = other
+                    return
+            raise
 
     async def store(
         self, steps: StepRecorder, signed: SignedTransaction, route: Route

@@ -24,7 +24,6 @@ from backend.store.wallets.reconciliations import (
     read_changes,
     store_baseline,
 )
-from backend.venues.spl import TOKEN_ACCOUNT_RENT
 
 READINGS: Final = 3
 """So many readings in a row have to show the same difference."""
@@ -98,12 +97,7 @@ class Reconciler:
         self, baseline: Baseline, reading: Reading, changes: Sequence[OrderChange]
     ) -> Mapping[str, int]:
         held = self._list_balances(reading)
-        expected: Counter[str] = Counter()
-        for name, balance in held.items():
-            was = baseline.balances.get(name, balance)
-            expected[name] += was or 0
-            if was is None and balance is not None:  # an account that an order has opened
-                expected[SOL.symbol] -= TOKEN_ACCOUNT_RENT
+        expected = Counter({name: baseline.balances.get(name, held[name]) or 0 for name in held})
         self._apply(expected, changes)
         return {
             name: (balance or 0) - expected[name]
@@ -113,7 +107,7 @@ class Reconciler:
 
     def _apply(self, balances: Counter[str], changes: Sequence[OrderChange]) -> None:
         for each in changes:
-            balances[SOL.symbol] -= each.fee_lamports
+            balances[SOL.symbol] -= each.cost_lamports
             if not each.is_filled:
                 continue
             balances[each.token_in] -= each.amount_in

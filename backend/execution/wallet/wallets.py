@@ -50,6 +50,13 @@ class Wallets:
         self._chosen[id(chosen)] += 1
         return chosen
 
+    def list_others(self, order: LeasedOrder, chosen: Funds) -> list[Funds]:
+        """The wallets that could pay for an order instead of the one that was chosen."""
+        is_bound = order.wallet is not None and order.wallet in self._by_address
+        if is_bound or order.terms.amount_in_bps is not None:
+            return []
+        return [each for each in self._all if each is not chosen]
+
     @contextmanager
     def count(self, order: LeasedOrder) -> Iterator[None]:
         """Count an order's transaction as in flight during a block."""

@@ -44,9 +44,15 @@ class BlockProducer:
         self.payer_transactions_per_slot: int | None = None
         """How many transactions of one fee payer a slot takes; ``None``: any number."""
         self._payer_free_at: dict[Pubkey, float] = {}
+        self._bundled: set[str] = set()
         self.mempool: Final = Mempool()
         self.on_received: Callable[[str], None] = lambda _signature: None
         self.on_landed: Callable[[Sequence[str]], None] = lambda _signatures: None
+
+    def accept_bundled(self, transaction: ParsedTransaction) -> bool:
+        """Accept a transaction of a bundle: its tip is its price. As ``accept_transaction``."""
+        self._bundled.add(transaction.signature)
+        return self.accept_transaction(transaction)
 
     def accept_transaction(self, transaction: ParsedTransaction) -> bool:
         """Accept a sent transaction; ``False`` if the mempool is full.
@@ -109,6 +115,7 @@ class BlockProducer:
 
     def _land_batch(self, batch: list[ParsedTransaction]) -> None:
         landed = self._chain.land_batch(self._select_included(batch), self._fault_injection)
+        self._bundled.difference_update(transaction.signature for transaction in landed)
         for transaction in landed:
             fault = self._faults.trigger(LateStatus)
             if fault is not None:
@@ -129,7 +136,7 @@ class BlockProducer:
         return due_at
 
     def _select_included(self, batch: list[ParsedTransaction]) -> list[ParsedTransaction]:
-        """Those that pay the price of the current block; the others wait for the next one."""
+        """Those that pay the price of the current block, or a tip; others wait for the next."""
         chain = self._chain
         slot = chain.clock.slot()
         price = chain.inclusion_prices.get_price(slot)
@@ -138,7 +145,8 @@ class BlockProducer:
         included = []
         next_at = chain.clock.next_slot_time(chain.clock.time())
         for transaction in batch:
-            if transaction.compute_unit_price >= price:
+            is_bundled = transaction.signature in self._bundled
+            if is_bundled or transaction.compute_unit_price >= price:
                 included.append(transaction)
             elif chain.clock.is_blockhash_valid(transaction.blockhash, slot):
                 self.mempool.add(transaction, next_at)

@@ -229,7 +229,7 @@ class Chain:
         return {} if text is None else {str(k): int(v) for k, v in json.loads(text).items()}
 
     def _load_accounts(self) -> Mapping[Pubkey, Account]:
-        """The stored accounts, and those of the paper wallet for tokens that are new here.
+        """The stored accounts, and those of the paper wallet and of tips that are new here.
 
         A chain that is older than a token has no account of it.
         """
@@ -237,10 +237,11 @@ class Chain:
         text = self.ledger.read_fact(_FUNDED_FACT)
         funded = set(map(Pubkey.from_string, json.loads(text))) if text else set(accounts)
         wallet_accounts = genesis.build_wallet_accounts(self.options)
-        added = {key: each for key, each in wallet_accounts.items() if key not in funded}
+        accounts_given = wallet_accounts | genesis.build_tip_accounts()
+        added = {key: each for key, each in accounts_given.items() if key not in funded}
         if added:
             self.ledger.commit_block(self.clock.slot(), (), added)
-        self.ledger.store_fact(_FUNDED_FACT, json.dumps([*map(str, wallet_accounts)]))
+        self.ledger.store_fact(_FUNDED_FACT, json.dumps([*map(str, accounts_given)]))
         return accounts | added
 
     def _build_view(self, slot: int, fault_injection: FaultInjection) -> ChainView:

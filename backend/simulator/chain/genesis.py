@@ -28,6 +28,11 @@ from backend.venues.venue import Account
 
 PAPER_WALLET: Final = Keypair.from_seed(PAPER_WALLET_SEED)
 """A well-known key that is funded at genesis; airdrops are paid from it."""
+TIP_PROGRAM: Final = Pubkey.from_string("T1pyyaTNZsKv2WcRAB8oVnk93mLJw2XzjtVYqCsaHqt")
+TIP_ACCOUNTS: Final = tuple(
+    Pubkey.find_program_address([b"TIP_ACCOUNT_%d" % number], TIP_PROGRAM)[0] for number in range(8)
+)
+"""The addresses of the program's tip accounts, which bundles have to pay."""
 
 PROGRAM_LOADER: Final = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
 """Owns the accounts of programs, which can be called."""
@@ -60,6 +65,12 @@ def build_program_accounts(venues: Venues) -> dict[Pubkey, Account]:
         data = _PROGRAM_RECORD + bytes(code)
         accounts[venue.program] = Account(PROGRAM_LOADER, compute_rent_exemption(len(data)), data)
     return accounts
+
+
+def build_tip_accounts() -> dict[Pubkey, Account]:
+    """The accounts that take the tips of bundles."""
+    rent = compute_rent_exemption(0)
+    return {key: Account(TIP_PROGRAM, rent, b"") for key in TIP_ACCOUNTS}
 
 
 def build_wallet_accounts(options: SimulatorOptions) -> dict[Pubkey, Account]:

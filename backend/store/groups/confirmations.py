@@ -32,11 +32,11 @@ LOCKS: Final = f"""{LOCK_LEGS}, settled AS MATERIALIZED (
 """Before the orders are moved: ``settled`` are the rows of ``input`` that may be."""
 
 EFFECTS: Final = f"""cancelled AS (
-    UPDATE orders o SET {SET_CANCELLED.format(reason="$27::text")}
+    UPDATE orders o SET {SET_CANCELLED.format(reason="$31::text")}
     FROM (
         SELECT legs.id, legs.seq, moved.id AS filled_id
         FROM moved JOIN legs ON legs.oco_group = moved.oco_group AND legs.id <> moved.id
-        WHERE legs.status = ANY($28::text[])
+        WHERE legs.status = ANY($32::text[])
         LIMIT cardinality($1::uuid[])
     ) other
     WHERE o.id = other.id AND o.seq = other.seq
@@ -44,11 +44,11 @@ EFFECTS: Final = f"""cancelled AS (
 ), cancelled_logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
     SELECT id, seq, 'cancelled', clock_timestamp(), attempts, jsonb_build_object(
-        'code', $27::text, 'reason', 'order ' || filled_id || ' of its group was filled; nothing'
+        'code', $31::text, 'reason', 'order ' || filled_id || ' of its group was filled; nothing'
         ' was sent that can still land')
     FROM cancelled
-), {build_insert("moved", first=29)}"""  # noqa: S608 - constants only
-"""After the orders were moved: what follows for others, from ``$27`` on."""
+), {build_insert("moved", first=33)}"""  # noqa: S608 - constants only
+"""After the orders were moved: what follows for others, from ``$31`` on."""
 
 COUNTS: Final = """,
     (SELECT count(*) FROM cancelled) AS cancelled_count,
@@ -71,7 +71,7 @@ def changes_others(transition: Transition) -> bool:
 
 
 def to_columns(transitions: Sequence[Transition]) -> list[object]:
-    """The arguments of these parts, from ``$26`` on: the groups of the orders come first."""
+    """The arguments of these parts, from ``$30`` on: the groups of the orders come first."""
     groups = [each.order.oco_group for each in transitions]
     children = [child for each in transitions for child in each.children]
     return [groups, CancelReason.SIBLING_FILLED.value, _CANCELLABLE, *to_child_columns(children)]

@@ -30,7 +30,7 @@ from backend.store.wallets.spending import (
 )
 
 BUDGETS: Final = """budgets AS MATERIALIZED (
-    SELECT wallet_budgets_hold($26::text[], $27::text[], $28::bigint[]) AS hold
+    SELECT wallet_budgets_hold($30::text[], $31::text[], $32::bigint[]) AS hold
 ), """
 WITHIN_BUDGETS: Final = """
         AND (i.reserved_lamports IS NULL OR (SELECT hold FROM budgets))"""

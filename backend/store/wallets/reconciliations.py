@@ -19,11 +19,19 @@ SELECT token, balance::text, slot, horizon, read_at <= now() - $2::float8 * inte
     OR read_at > now() AS is_due
 FROM wallet_balances WHERE wallet = $1
 """
-# Of an attempt that moved nothing, only the fee is known, and not its slot.
+# Of an attempt that moved nothing, only the fee is known, and not its slot. What an order has cost
+# beyond the costs that its events tell, a late amount has told.
 _READ_CHANGES: Final = """
 SELECT o.token_in, o.token_out, o.amount_in::text, o.amount_out::text, e.data->'residuals' AS left,
-       (e.data->>'networkFeeLamports')::bigint AS fee, e.status = 'confirmed' AS is_filled,
-       (e.data->>'slot')::bigint AS slot
+       CASE WHEN e.status = 'confirmed' AND e.data->>'networkFeeLamports' IS NULL
+           THEN o.network_fee_lamports + o.tip_lamports + o.rent_lamports - coalesce((
+               SELECT sum((t.data->>'networkFeeLamports')::bigint) FROM order_events t
+               WHERE t.order_id = o.id), 0)
+           ELSE (e.data->>'networkFeeLamports')::bigint
+               + coalesce((e.data->>'tipLamports')::bigint, 0)
+               + coalesce((e.data->>'rentLamports')::bigint, 0)
+       END::bigint AS cost,
+       e.status = 'confirmed' AS is_filled, (e.data->>'slot')::bigint AS slot
 FROM order_events e JOIN orders o ON o.id = e.order_id
 WHERE e.txid >= $2 AND o.wallet = $1 AND CASE
     WHEN e.status = 'confirmed'
@@ -65,14 +73,14 @@ class Baseline(NamedTuple):
 class OrderChange(NamedTuple):
     """What an attempt of an order did to its wallet, in base units; ``amount_out`` may be unknown.
 
-    One that is not ``is_filled`` has paid its fee only.
+    One that is not ``is_filled`` has paid its fee only; others have paid tips and rent as well.
     """
 
     token_in: str
     token_out: str
     amount_in: int
     amount_out: int | None
-    fee_lamports: int
+    cost_lamports: int
     residuals: Sequence[Mapping[str, str]]
     is_filled: bool
     slot: int | None
@@ -111,7 +119,7 @@ async def read_changes(
             row["token_out"],
             int(row["amount_in"]),
             None if row["amount_out"] is None else int(row["amount_out"]),
-            row["fee"] or 0,
+            row["cost"] or 0,
             [] if row["left"] is None else orjson.loads(row["left"]),
             row["is_filled"],
             row["slot"],

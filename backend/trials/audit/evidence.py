@@ -249,14 +249,19 @@ async def fetch_balances(url: str, owner: Pubkey) -> dict[str, int]:
 
 async def fetch_fees(url: str, entries: Sequence[Any]) -> int:
     """Sum the fees of these transactions of the ledger, in lamports."""
-    total = 0
+    return sum(landed.fee_lamports for landed in await fetch_landed(url, entries))
+
+
+async def fetch_landed(url: str, entries: Sequence[Any]) -> list[LandedTransaction]:
+    """Fetch these transactions of the ledger as a client of the node sees them."""
+    found: list[LandedTransaction] = []
     async with RpcClient(url) as rpc:
         for start in range(0, len(entries), SEND_BATCH_MAX):
             signatures = [entry["signature"] for entry in entries[start : start + SEND_BATCH_MAX]]
             for landed in await rpc.get_transactions(signatures):
                 assert isinstance(landed, LandedTransaction), "in the ledger but not at the node"
-                total += landed.fee_lamports
-    return total
+                found.append(landed)
+    return found
 
 
 async def _fetch_value(database_url: str, query: str, *args: object) -> Any:

@@ -1,5 +1,5 @@
-"""The trials of wallets: many orders at once on one that cannot pay for all, and rates of several.
+"""The trials of wallets: funds that do not suffice, rates of several, costs, and landing in time.
 
-``system`` runs an engine whose wallets are files, ``funds_run`` and ``rate_run`` are the trials,
-``command`` reports them.
+``system`` runs an engine whose wallets are files, the modules ``…_run`` are the trials, ``command``
+reports them.
 """

@@ -11,7 +11,15 @@ import click
 
 from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.trials.wallets.fees_run import run_fees_trial
 from backend.trials.wallets.funds_run import FundsFigures, run_funds_trial
+from backend.trials.wallets.landing_run import (
+    GOING_PRICE,
+    POLICIES,
+    SLOTS,
+    WANDER_BPS,
+    run_landing_trial,
+)
 from backend.trials.wallets.rate_run import RateFigures, run_rate_trial
 
 TIMEOUT_S: Final = 180.0
@@ -23,7 +31,7 @@ Result = TypeVar("Result")
 
 @click.group()
 def wallets() -> None:
-    """Try what wallets pay for: funds that do not suffice, and rates of several fee payers."""
+    """Try what wallets pay for: too little funds, rates of several, costs, landing in time."""
     observe.configure_logging("error", "console")
 
 
@@ -64,6 +72,51 @@ def rate(orders: int, count: int, per_slot: int) -> None:
     click.echo(f"factor: {factor:.2f}")
     needed = RATE_SHARE_MIN * count
     _report([] if factor >= needed else [f"the factor is less than {needed:.2f}"])
+
+
+@wallets.command()
+@click.option("--orders", type=click.IntRange(min=1), default=1_000, show_default=True)
+@click.option("--wallets", "count", type=click.IntRange(1, 16), default=8, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+def fees(orders: int, count: int, workers: int) -> None:
+    """Compare what wallets hold with what their orders tell, to the lamport.
+
+    Some transactions are reverted, some open token accounts, some go to a bundle endpoint.
+    """
+    figures = _run(run_fees_trial(orders, count, workers, TIMEOUT_S))
+    click.echo(f"orders: {orders} on {count} wallets; {workers} workers")
+    click.echo(f"ended: {_list_counts(figures.statuses)}")
+    click.echo(
+        f"on chain: {figures.landed['landed']} landed, {figures.landed['reverted']} reverted"
+    )
+    for name, lamports in figures.costs.items():
+        click.echo(f"{name}: {lamports:,}")
+    click.echo(f"network fees of the chain's ledger: {figures.charged:,}")
+    click.echo(f"balances compared: {figures.balances}")
+    _report(list(figures.list_violations()))
+
+
+@wallets.command()
+@click.option("--orders", type=click.IntRange(min=1), default=400, show_default=True)
+@click.option(
+    "--rate", type=click.FloatRange(min=1), default=20, show_default=True, help="Orders/s."
+)
+def landing(orders: int, rate: float) -> None:
+    """Measure how soon transactions land on a chain that prices inclusion, and what they pay.
+
+    Prices move from slot to slot. The ceiling is checked against the chain's ledger.
+    """
+    click.echo(f"going price: {GOING_PRICE:,} micro-lamports a unit, ±{WANDER_BPS // 100} %")
+    violations: list[str] = []
+    for policy in POLICIES:
+        figures = _run(run_landing_trial(policy, orders, rate, TIMEOUT_S))
+        paid = f"{min(figures.fees):,} to {max(figures.fees):,} lamports"
+        click.echo(
+            f"{policy.name}: {figures.share:.1%} of {orders} landed within {SLOTS} slots;"
+            f" priority fees of {paid}, {sum(figures.fees) // len(figures.fees):,} on average"
+        )
+        violations += figures.list_violations()
+    _report(violations)
 
 
 def _run(trial: Coroutine[Any, Any, Result]) -> Result:

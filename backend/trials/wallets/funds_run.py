@@ -63,7 +63,8 @@ async def run_funds_trial(
         # An account of the token out, so that no order opens it.
         await engine.fund(engine.wallets[0], "USDC", 1)
         await engine.fund(engine.wallets[0], "SOL", held)
-        await engine.place({"tokenIn": "SOL", "tokenOut": "USDC", "amount": AMOUNT}, orders)
+        order = {"tokenIn": "SOL", "tokenOut": "USDC", "amount": AMOUNT}
+        await engine.place([order] * orders)
         await engine.wait_ended(orders, timeout_s)
         ended = await engine.read_orders()
         failures = [order["lastError"] for order in ended if order["status"] == "failed"]

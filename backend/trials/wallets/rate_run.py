@@ -35,10 +35,10 @@ async def run_rate_trial(
             await engine.fund(wallet, "USDC", 1)
             await engine.fund(wallet, "SOL", LAMPORTS)
         await engine.serialize_payers(transactions_per_slot)
-        await engine.place(order, WARM_UP)
+        await engine.place([order] * WARM_UP)
         await engine.wait_ended(WARM_UP, timeout_s)
         started_at = asyncio.get_running_loop().time()
-        await engine.place(order, orders)
+        await engine.place([order] * orders)
         await engine.wait_ended(WARM_UP + orders, timeout_s)
         took_s = asyncio.get_running_loop().time() - started_at
         payers = Counter(str(each["wallet"]) for each in await engine.read_orders())

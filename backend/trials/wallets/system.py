@@ -15,12 +15,15 @@ from backend.api.server.listener import choose_free_port
 from backend.chain.wallet import write_keypair
 from backend.domain.errors import Transient
 from backend.domain.lifecycle import Status
+from backend.simulator.server import BUNDLES_PATH
 from backend.trials.audit.evidence import fetch_ledger
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.whole_engine import run_whole_engine
 
 POLL_S: Final = 0.2
 BATCH: Final = 1_000
+RECENT_BLOCKS: Final = 150
+"""As many as a node tells the prices of."""
 
 Json = dict[str, Any]
 
@@ -30,6 +33,7 @@ class WalletEngine(NamedTuple):
 
     api: aiohttp.ClientSession
     node: aiohttp.ClientSession
+    node_url: str
     wallets: Sequence[str]
 
     async def fund(self, wallet: str, token: str, amount: int) -> None:
@@ -40,13 +44,30 @@ class WalletEngine(NamedTuple):
         """Have the node take so many transactions of one fee payer into a slot."""
         await self._control("payers", {"transactions_per_slot": transactions_per_slot})
 
-    async def place(self, order: Mapping[str, object], count: int) -> list[str]:
-        """Place orders of one kind at once; returns their ids."""
+    async def set_congestion(self, unit_price: int, wander_bps: int) -> None:
+        """Have transactions wait that pay less for a compute unit than about this price.
+
+        All recent blocks have charged it already.
+        """
+        await self._control("congestion", {"unit_price": unit_price, "wander_bps": wander_bps})
+        await self._control("advance", {"blocks": RECENT_BLOCKS})
+
+    async def read_slot(self) -> int:
+        """The chain's slot now."""
+        async with self.node.get("/control/state") as response:
+            return int((await response.json())["slot"])
+
+    async def arm_fault(self, fault: Mapping[str, object]) -> None:
+        """Arm a fault of the node."""
+        await self._control("faults", dict(fault))
+
+    async def place(self, orders: Sequence[Mapping[str, object]]) -> list[str]:
+        """Place orders at once; returns their ids."""
         ids: list[str] = []
         async with asyncio.TaskGroup() as group:
             posts = [
-                group.create_task(self._post_batch(order, min(BATCH, count - at)))
-                for at in range(0, count, BATCH)
+                group.create_task(self._post_batch(orders[at : at + BATCH]))
+                for at in range(0, len(orders), BATCH)
             ]
         for post in posts:
             ids += post.result()
@@ -78,6 +99,12 @@ class WalletEngine(NamedTuple):
                 return orders
             query["cursor"] = page["next"]
 
+    async def read_events(self, ids: Sequence[str]) -> list[list[Json]]:
+        """The events of each order."""
+        async with asyncio.TaskGroup() as group:
+            reads = [group.create_task(self._read_events(each)) for each in ids]
+        return [read.result() for read in reads]
+
     async def count_transactions(self) -> Counter[str]:
         """The transactions in the node's ledger: those that ``landed`` and that ``reverted``."""
         entries, _ = await fetch_ledger(self.node, "", 0)
@@ -88,8 +115,13 @@ class WalletEngine(NamedTuple):
             if response.status != 200:
                 raise Transient("control_failed", await response.text())
 
-    async def _post_batch(self, order: Mapping[str, object], count: int) -> list[str]:
-        body = {"orders": [order] * count}
+    async def _read_events(self, order_id: str) -> list[Json]:
+        async with self.api.get(f"/api/orders/{order_id}/events") as response:
+            events: list[Json] = (await response.json())["events"]
+            return events
+
+    async def _post_batch(self, orders: Sequence[Mapping[str, object]]) -> list[str]:
+        body = {"orders": orders}
         async with self.api.post("/api/orders/batch", json=body) as response:
             answer = await response.json()
         return [each["orderId"] for each in answer["orders"]]
@@ -97,11 +129,12 @@ class WalletEngine(NamedTuple):
 
 @asynccontextmanager
 async def run_wallet_engine(
-    *, wallets: int, workers: int, settings: Mapping[str, object]
+    *, wallets: int, workers: int, settings: Mapping[str, object], has_bundles: bool = False
 ) -> AsyncIterator[WalletEngine]:
     """Run an engine of its own, with wallets that hold nothing yet.
 
-    Raises ``Transient`` if it does not start.
+    With ``has_bundles`` it sends to the node's bundle endpoint. Raises ``Transient`` if it does not
+    start.
     """
     with create_trial_directory("wallets") as directory:
         directory.is_disposable = True
@@ -110,7 +143,9 @@ async def run_wallet_engine(
         for keypair, file in zip(keypairs, files, strict=True):
             write_keypair(file, keypair)
         chain_port = choose_free_port("127.0.0.1")
+        node_url = f"http://127.0.0.1:{chain_port}"
         layout = {
+            **({"jito_url": node_url + BUNDLES_PATH} if has_bundles else {}),
             "workers": workers,
             "chain_port": chain_port,
             "wallet_files": ",".join(map(str, files)),
@@ -121,6 +156,6 @@ async def run_wallet_engine(
         async with (
             run_whole_engine(directory.path, layout) as engine,
             aiohttp.ClientSession(engine.url) as api,
-            aiohttp.ClientSession(f"http://127.0.0.1:{chain_port}") as node,
+            aiohttp.ClientSession(node_url) as node,
         ):
-            yield WalletEngine(api, node, [str(each.pubkey()) for each in keypairs])
+            yield WalletEngine(api, node, node_url, [str(each.pubkey()) for each in keypairs])

@@ -185,7 +185,7 @@ def _run_sweep(server: PostgresServer, args: StatementArgs, client: str) -> list
 
 
 def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    columns, (lease, rekick) = args[:23], args[23:25]
+    columns, (lease, rekick) = args[:27], args[27:29]
     writes = parse_writes(columns)
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record(server.now(), writes, *seconds, holder=client)
@@ -196,8 +196,8 @@ def _run_record(server: PostgresServer, args: StatementArgs, client: str) -> lis
 def _run_record_confirmations(
     server: PostgresServer, args: StatementArgs, client: str
 ) -> list[ResultRow]:
-    columns, (lease, rekick) = args[:23], args[23:25]
-    writes, children = parse_writes(columns), parse_children(args[28:])
+    columns, (lease, rekick) = args[:27], args[27:29]
+    writes, children = parse_writes(columns), parse_children(args[32:])
     seconds = lease.total_seconds(), rekick.total_seconds()
     moved = server.database.record_confirmations(server.now(), writes, children, *seconds)
     _trace_writes(server, client, writes, moved)
@@ -260,7 +260,7 @@ def _run_take_due(server: PostgresServer, args: StatementArgs, client: str) -> l
 
 
 def _run_store_amounts(server: PostgresServer, args: StatementArgs, client: str) -> list[ResultRow]:
-    children = parse_children(args[4:])
+    children = parse_children(args[7:])
     for order_id, amount_out, price, network_fee in zip(*args[:4], strict=True):
         amount = order_id, int(amount_out), str(price), network_fee
         server.database.store_amount(server.now(), *amount, children)

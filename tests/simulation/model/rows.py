@@ -78,6 +78,7 @@ class OrderRow:
     amount_out: int | None = None
     executed_price: str | None = None
     network_fee_lamports: int | None = None
+    costs_unknown: bool = False
     amount_pending: bool | None = None
     last_error: str | None = None
     time_in_force: TimeInForce = TimeInForce.GTC

@@ -37,6 +37,7 @@ class TransitionWrite(NamedTuple):
     wait_ms: int | None
     is_leased: bool
     claim: str | None
+    lacks_costs: bool
 
 
 def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
@@ -47,7 +48,7 @@ def parse_writes(columns: Sequence[Sequence[Any]]) -> list[TransitionWrite]:
 def _parse_write(values: Sequence[Any]) -> TransitionWrite:
     order_id, epoch, seq, via, via_attempt, via_data, *step = values
     status, attempt, data, dex, _, tx_hash, signed_tx, *rest = step
-    height, amount_out, price, network_fee, last_error, wait_ms, is_leased, claim, *_ = rest
+    height, amount_out, price, network_fee, last_error, wait_ms, is_leased, claim, *others = rest
     return TransitionWrite(
         order_id,
         epoch,
@@ -69,6 +70,7 @@ def _parse_write(values: Sequence[Any]) -> TransitionWrite:
         wait_ms,
         is_leased,
         claim,
+        others[-1] is not None,
     )
 
 
@@ -132,6 +134,7 @@ def apply_write(
     row.executed_price = write.executed_price
     if write.network_fee is not None:
         row.network_fee_lamports = (row.network_fee_lamports or 0) + write.network_fee
+    row.costs_unknown = row.costs_unknown or write.lacks_costs
     is_unknown = write.status is Status.CONFIRMED and write.amount_out is None
     row.amount_pending = True if is_unknown else None
     if write.wait_ms is not None or write.status not in (Status.ROUTING, Status.BUILDING):

@@ -1,0 +1,74 @@
+"""What a landed transaction took from its wallet besides the amount, by the chain's own record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from solders.transaction import VersionedTransaction
+
+from backend.chain.rpc.results import LandedTransaction
+from backend.domain.amounts import TransactionCosts
+from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM
+
+SIGNATURE_FEE: Final = 5_000
+"""The base fee of a signature, by the protocol; what was charged beyond it is the priority fee."""
+_TRANSFER: Final = (2).to_bytes(4, "little")
+_TRANSFER_LENGTH: Final = 12
+_TRANSFER_MARK: Final = bytes([_TRANSFER_LENGTH]) + _TRANSFER
+"""How the data of a transfer of lamports begins in a message, behind its length."""
+_NATIVE: Final = str(NATIVE_MINT)
+
+
+def read_costs(landed: LandedTransaction, owner: str) -> TransactionCosts:
+    """Read what a successful transaction has cost the wallet ``owner`` that paid for it.
+
+    Raises ``ValueError`` or ``IndexError`` if the node's record is malformed.
+    """
+    return read_fees(landed)._replace(tip=_sum_tips(landed), rent=_sum_rent(landed, owner))
+
+
+def read_fees(landed: LandedTransaction) -> TransactionCosts:
+    """Read what the network has charged: all that a reverted transaction has cost."""
+    signatures = int.from_bytes(landed.wire[:1])  # their number is one byte up to 127
+    priority_fee = max(0, landed.fee_lamports - SIGNATURE_FEE * signatures)
+    return TransactionCosts(landed.fee_lamports, priority_fee)
+
+
+def has_transfer(wire: bytes) -> bool:
+    """Whether a transaction may have a transfer of lamports of its own, as one with a tip has."""
+    return _TRANSFER_MARK in wire
+
+
+def _sum_tips(landed: LandedTransaction) -> int:
+    """What the targets of the transaction's own transfers of lamports have received."""
+    if not has_transfer(landed.wire):
+        return 0
+    return sum(
+        landed.lamports_after[at] - landed.lamports_before[at] for at in _find_tipped(landed)
+    )
+
+
+def _find_tipped(landed: LandedTransaction) -> set[int]:
+    message = VersionedTransaction.from_bytes(landed.wire).message
+    system = message.account_keys.index(SYSTEM_PROGRAM)
+    return {
+        instruction.accounts[1]
+        for instruction in message.instructions
+        if instruction.program_id_index == system and instruction.data.startswith(_TRANSFER)
+    }
+
+
+def _sum_rent(landed: LandedTransaction, owner: str) -> int:
+    """What the owner's token accounts hold as rent that were opened; wrapped SOL is no rent."""
+    return sum(
+        landed.lamports_after[at] - landed.lamports_before[at] - wrapped
+        for at, wrapped in _list_opened(landed, owner)
+    )
+
+
+def _list_opened(landed: LandedTransaction, owner: str) -> Iterator[tuple[int, int]]:
+    """The indexes of token accounts that were opened, and the lamports that are their balance."""
+    for at, balance in landed.tokens_after.items():
+        if at not in landed.tokens_before and balance.owner == owner:
+            yield at, balance.amount if balance.mint == _NATIVE else 0
