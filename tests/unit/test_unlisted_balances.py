@@ -6,14 +6,19 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC
 from backend.execution.wallet.balances import OTHERS_READ_MAX
+from backend.venues.spl import TOKEN_ACCOUNT, derive_ata
+from backend.venues.venue import Account
 from tests.unit.test_wallet_balances import (
     POOL_KEYS,
+    WALLET,
     MemoryNode,
+    make_mint,
     make_other,
     make_route,
     watch_wallet,
@@ -83,3 +88,36 @@ async def test_those_who_wait_for_a_reading_have_their_tokens_in_it() -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(read(number)) for number in range(1, 100)]
     assert [task.result() for task in tasks] == [*range(1, 100)]
+
+
+async def test_a_frozen_account_stays_known_while_others_are_read_and_until_it_is_thawed() -> None:
+    node = FreezingNode(others={2: 9, 3: 9})
+    balances, funds = watch_wallet(node)
+    sale = OrderTerms(OrderType.MARKET, make_other(2), USDC, 9, None, 50)
+    route = make_route(sale)
+    leg = replace(route.legs[0], token_in=sale.token_in)
+    route = replace(route, legs=(leg,))
+    pools = POOL_KEYS[: 99 - len(KNOWN_TOKENS)]  # they leave no room for other tokens
+    for is_frozen in (True, False):
+        node.is_frozen = is_frozen
+        await balances.refresh([sale.token_in])
+        for _ in range(2):
+            assert funds.may_lack(sale, route) == is_frozen
+            funds.mark_changed()
+            await balances.get_multiple_accounts(pools)
+        if is_frozen:
+            with pytest.raises(Rejected, match="account_frozen"):
+                await funds.require(sale, route)
+
+
+class FreezingNode(MemoryNode):
+    """A node on which the wallet's account of the token 2 can be frozen."""
+
+    is_frozen = False
+
+    def _list_accounts(self) -> dict[Pubkey, Account]:
+        accounts = super()._list_accounts()
+        key = derive_ata(WALLET, make_mint(2))
+        record = replace(TOKEN_ACCOUNT.read(accounts[key].data), state=2 if self.is_frozen else 1)
+        data = TOKEN_ACCOUNT.write(record, accounts[key].data)
+        return {**accounts, key: replace(accounts[key], data=data)}
