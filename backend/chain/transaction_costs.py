@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from solders.transaction import VersionedTransaction
@@ -25,7 +24,8 @@ def read_costs(landed: LandedTransaction, owner: str) -> TransactionCosts:
 
     Raises ``ValueError`` or ``IndexError`` if the node's record is malformed.
     """
-    return read_fees(landed)._replace(tip=_sum_tips(landed), rent=_sum_rent(landed, owner))
+    network_fee, priority_fee, *_ = read_fees(landed)
+    return TransactionCosts(network_fee, priority_fee, _sum_tips(landed), _sum_rent(landed, owner))
 
 
 def read_fees(landed: LandedTransaction) -> TransactionCosts:
@@ -61,14 +61,10 @@ def _find_tipped(landed: LandedTransaction) -> set[int]:
 
 def _sum_rent(landed: LandedTransaction, owner: str) -> int:
     """What the owner's token accounts hold as rent that were opened; wrapped SOL is no rent."""
-    return sum(
-        landed.lamports_after[at] - landed.lamports_before[at] - wrapped
-        for at, wrapped in _list_opened(landed, owner)
-    )
-
-
-def _list_opened(landed: LandedTransaction, owner: str) -> Iterator[tuple[int, int]]:
-    """The indexes of token accounts that were opened, and the lamports that are their balance."""
-    for at, balance in landed.tokens_after.items():
-        if at not in landed.tokens_before and balance.owner == owner:
-            yield at, balance.amount if balance.mint == _NATIVE else 0
+    rent = 0
+    for at in landed.tokens_after.keys() - landed.tokens_before.keys():
+        balance = landed.tokens_after[at]
+        if balance.owner == owner:
+            wrapped = balance.amount if balance.mint == _NATIVE else 0
+            rent += landed.lamports_after[at] - landed.lamports_before[at] - wrapped
+    return rent
