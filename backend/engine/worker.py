@@ -21,6 +21,7 @@ from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
 from backend.engine.wallets import OpenedWallets, open_wallets
 from backend.engine.withdrawals import build_withdrawals
+from backend.execution.budget.priority_fees import FeePolicy, PriorityFees
 from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import (
@@ -31,7 +32,6 @@ from backend.execution.context import (
 )
 from backend.execution.executor import Executor
 from backend.execution.late_fills import run_late_fills
-from backend.execution.priority_fees import FeePolicy, PriorityFees
 from backend.execution.submission import TransactionSubmitter
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.execution.wallet.funds import WalletFunds
@@ -179,16 +179,20 @@ def _build_submitter(
         notifications=shared.subscriptions,
         tables=shared.tables,
         fees=_build_fees(settings, shared),
+        blockhash_age_s=settings.blockhash_age_s,
     )
 
 
-def _build_fees(settings: Settings, shared: SharedServices) -> PriorityFees | None:
-    """What chooses the price of each transaction; ``None`` if it is fixed."""
-    if settings.priority_fee == "fixed":
-        return None
-    policy = FeePolicy(settings.priority_fee_percentile, settings.priority_fee_factor)
+def _build_fees(settings: Settings, shared: SharedServices) -> PriorityFees:
+    """What chooses the price of each transaction."""
+    policy = FeePolicy(
+        settings.priority_fee_percentile,
+        settings.priority_fee_factor,
+        settings.priority_fee_ceiling_lamports,
+        is_auto=settings.priority_fee == "auto",
+    )
     fetch = shared.rpc.get_recent_prioritization_fees
-    return PriorityFees(fetch, build_budget(settings), policy)
+    return PriorityFees(fetch, build_budget(settings), policy, on_price=shared.router.tell_price)
 
 
 def _build_retry_policy(settings: Settings) -> RetryPolicy:

@@ -41,6 +41,7 @@ class Revert(NamedTuple):
 
     error: EngineError
     fee_lamports: int | None
+    compute_units: int | None = None
 
 
 class FillReader:
@@ -138,4 +139,5 @@ def _read_fill(terms: OrderTerms, owner: Pubkey, landed: LandedTransaction) -> F
 def _read_revert(landed: LandedTransaction) -> Revert | None:
     if landed.err is None:
         return None
-    return Revert(classify_onchain_error(landed.err, landed.logs), landed.fee_lamports)
+    error = classify_onchain_error(landed.err, landed.logs)
+    return Revert(error, landed.fee_lamports, landed.units)
