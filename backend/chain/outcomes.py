@@ -19,7 +19,13 @@ from solders.transaction import VersionedTransaction
 from backend.chain.rpc.results import Json, LandedTransaction
 from backend.chain.transaction_costs import read_costs
 from backend.domain.amounts import TransactionCosts, format_amount
-from backend.domain.errors import INSUFFICIENT_FUNDS, EngineError, Rejected, Transient
+from backend.domain.errors import (
+    INSUFFICIENT_FUNDS,
+    OUT_OF_COMPUTE,
+    EngineError,
+    Rejected,
+    Transient,
+)
 from backend.domain.tokens import SOL
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM, TOKEN_ACCOUNT_RENT, TOKEN_PROGRAMS
 from backend.venues.venue import Venue
@@ -45,8 +51,8 @@ _REJECTED_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _TRANSIENT_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "BlockhashNotFound": ("blockhash_not_found", "the node does not know the blockhash"),
-    "ComputationalBudgetExceeded": ("out_of_compute", "the compute limit was too low"),
-    "ProgramFailedToComplete": ("out_of_compute", "the program ran out of compute or memory"),
+    "ComputationalBudgetExceeded": (OUT_OF_COMPUTE, "the compute limit was too low"),
+    "ProgramFailedToComplete": (OUT_OF_COMPUTE, "the program ran out of compute or memory"),
     "AccountInUse": ("node_busy", "an account was locked by another transaction"),
     "AddressLookupTableNotFound": ("lookup_table_unknown", "the node does not know a lookup table"),
     "InvalidAddressLookupTableIndex": (
@@ -81,6 +87,7 @@ class Fill:
     slot: int
     costs: TransactionCosts
     residuals: tuple[Residual, ...] = ()
+    compute_units: int | None = None
 
 
 def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_out: Pubkey) -> Fill:
@@ -97,7 +104,7 @@ def read_fill(landed: LandedTransaction, owner: Pubkey, mint_in: Pubkey, mint_ou
     amount_out = changes.pop(str(mint_out), 0)
     changes.pop(str(mint_in), None)
     residuals = (Residual(mint, change) for mint, change in changes.items() if change > 0)
-    return Fill(amount_out, landed.slot, costs, tuple(residuals))
+    return Fill(amount_out, landed.slot, costs, tuple(residuals), landed.units)
 
 
 def _compute_token_changes(landed: LandedTransaction, owner: str) -> Counter[str]:

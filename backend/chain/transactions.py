@@ -11,7 +11,7 @@ and the same transaction, and a single swap would count for both.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2s
 from typing import Final, NamedTuple
@@ -28,6 +28,7 @@ from solders.pubkey import Pubkey
 from backend.chain.bundles.tips import Tip
 from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
+from backend.chain.swap_instructions import SwapInstructions
 from backend.chain.token_accounts import (
     build_close_account,
     build_create_ata,
@@ -35,7 +36,9 @@ from backend.chain.token_accounts import (
     derive_token_address,
 )
 from backend.chain.wallet import Wallet
+from backend.domain.amounts import ceil_div
 from backend.domain.errors import Rejected
+from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.domain.orders import SignedTransaction
 from backend.venues.spl import (
     ATA_PROGRAM,
@@ -47,12 +50,10 @@ from backend.venues.spl import (
 )
 from backend.venues.venue import Pool, SwapAccounts
 
-LEG_COMPUTE_UNITS: Final = 60_000
-"""What one more swap of a transaction takes at most, besides its arrays of ticks or bins."""
+UNIT_LIMIT_MAX: Final = 1_400_000
+"""Most compute units of a transaction, by the protocol."""
 MICROLAMPORTS: Final = 1_000_000
 """Micro-lamports of a lamport."""
-_ARRAYS_COMPUTE_UNITS: Final = 100_000
-"""What a swap takes at most for the arrays of ticks or bins that it crosses."""
 
 _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
     COMPUTE_BUDGET,
@@ -84,6 +85,16 @@ class ComputeBudget:
         if self.ceiling_lamports is None:
             return self.unit_price
         return min(self.unit_price, self.ceiling_lamports * MICROLAMPORTS // unit_limit)
+
+    def spread(self, unit_limit: int) -> ComputeBudget:
+        """The budget with another limit that costs no more."""
+        ceiling = self.compute_fee() - SIGNATURE_FEE
+        return replace(self, unit_limit=unit_limit, ceiling_lamports=ceiling)
+
+    def compute_fee(self) -> int:
+        """The lamports that a transaction with this limit and one signature pays."""
+        price = self.get_price(self.unit_limit)
+        return SIGNATURE_FEE + ceil_div(self.unit_limit * price, MICROLAMPORTS)
 
 
 class SwapLeg(NamedTuple):
@@ -138,6 +149,7 @@ class UnsignedTransaction:
 
     payload: bytes
     last_valid_height: int
+    fee_lamports: int
 
     @property
     def wire(self) -> bytes:
@@ -148,7 +160,7 @@ class UnsignedTransaction:
         """Sign it: from now on, whoever has the bytes can have them executed."""
         signature = wallet.sign(self.payload)
         wire = _SIGNATURE_COUNT + bytes(signature) + self.payload
-        return SignedTransaction(str(signature), wire, self.last_valid_height)
+        return SignedTransaction(str(signature), wire, self.last_valid_height, self.fee_lamports)
 
 
 def derive_wrap_seed(order_id: UUID, attempt: int) -> str:
@@ -166,33 +178,43 @@ def build_swap(
 ) -> UnsignedTransaction:
     """Build the transaction of a swap; it can land up to the blockhash's last height.
 
-    It pays ``tip`` in the end, if there is room for it. The limit of the budget is that of one
-    swap; others, and arrays of ticks or bins, add to it. Raises ``Rejected``
+    The limit of the budget is that of one swap; others, and arrays of ticks or bins, add to it.
+    Raises as ``compile_swap``.
+    """
+    instructions = build_instructions(swap, owner)
+    limit = instructions.estimate_units(budget.unit_limit)
+    return compile_swap(instructions, recent, replace(budget, unit_limit=limit), tables, tip)
+
+
+def build_instructions(swap: SwapParameters, owner: Pubkey) -> SwapInstructions:
+    """Build what the transaction of a swap executes, for its owner."""
+    assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
+    return _build_instructions(swap, owner)
+
+
+def compile_swap(
+    instructions: SwapInstructions,
+    recent: Blockhash,
+    budget: ComputeBudget,
+    tables: Sequence[AddressLookupTableAccount] = (),
+    tip: Tip | None = None,
+) -> UnsignedTransaction:
+    """Compile the transaction of a swap; ``budget`` is that of all its instructions.
+
+    It pays ``tip`` in the end, if there is room for it. Raises ``Rejected``
     (``transaction_too_large``) if it exceeds a packet, also with lookup tables and without a tip,
     or names too many accounts.
     """
-    assert all(leg.min_amount_out > 0 for leg in swap.legs), "a minimum of 0 is no protection"
-    instructions = _build_instructions(swap, owner, budget)
-    paid = [] if tip is None else [tip.build_transfer(owner)]
-    message = compile_message(owner, [*instructions, *paid], recent.hash, tables)
-    if paid and find_excess(message):
-        message = compile_message(owner, instructions, recent.hash, tables)
-    _check_programs(message, {leg.pool.program for leg in swap.legs})
+    message = _compile(instructions, recent.hash, budget, tables, tip)
+    if tip is not None and find_excess(message):
+        tip = None
+        message = _compile(instructions, recent.hash, budget, tables)
+    _check_programs(message, instructions.pool_programs)
     if excess := find_excess(message):
         raise Rejected("transaction_too_large", excess)
-    return UnsignedTransaction(_V0_PREFIX + bytes(message), recent.last_valid_height)
-
-
-def list_locked_accounts(swap: SwapParameters) -> tuple[Pubkey, ...]:
-    """List the accounts of pools that a swap locks for writing, whoever signs it."""
-    trader = SwapAccounts(_SOME_OWNER, _SOME_OWNER, _SOME_OWNER)
-    locked: dict[Pubkey, None] = {}
-    for leg in swap.legs:
-        mint_in, _ = swap.get_mints(leg)
-        instruction = leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out)
-        written = (meta.pubkey for meta in instruction.accounts if meta.is_writable)
-        locked.update(dict.fromkeys(key for key in written if key != _SOME_OWNER))
-    return tuple(locked)
+    payload = _V0_PREFIX + bytes(message)
+    fee = budget.compute_fee() + (0 if tip is None else tip.lamports)
+    return UnsignedTransaction(payload, recent.last_valid_height, fee)
 
 
 def measure_swap(legs: Sequence[SwapLeg], mint_in: Pubkey, mint_out: Pubkey) -> int:
@@ -217,8 +239,22 @@ def _compile_swap(
     tables: Sequence[AddressLookupTableAccount] = (),
 ) -> MessageV0:
     swap = SwapParameters(legs, mint_in, mint_out, _SOME_SEED)
-    instructions = _build_instructions(swap, _SOME_OWNER, ComputeBudget())
-    return compile_message(_SOME_OWNER, instructions, Hash.default(), tables)
+    instructions = _build_instructions(swap, _SOME_OWNER)
+    return _compile(instructions, Hash.default(), ComputeBudget(), tables)
+
+
+def _compile(
+    instructions: SwapInstructions,
+    recent: Hash,
+    budget: ComputeBudget,
+    tables: Sequence[AddressLookupTableAccount],
+    tip: Tip | None = None,
+) -> MessageV0:
+    limits = _build_budget_instructions(budget.unit_limit, budget.get_price(budget.unit_limit))
+    listed = [*limits, *instructions.before, *instructions.swaps, *instructions.after]
+    if tip is not None:
+        listed.append(tip.build_transfer(instructions.owner))
+    return compile_message(instructions.owner, listed, recent, tables)
 
 
 def _check_programs(message: MessageV0, pool_programs: Set[Pubkey]) -> None:
@@ -229,13 +265,11 @@ def _check_programs(message: MessageV0, pool_programs: Set[Pubkey]) -> None:
     assert not refused, f"refusing to sign a call of {refused}"
 
 
-def _build_instructions(
-    swap: SwapParameters, owner: Pubkey, budget: ComputeBudget
-) -> list[Instruction]:
-    memo = Instruction(MEMO_PROGRAM, swap.seed.encode(), [])
-    before: list[Instruction] = []
+def _build_instructions(swap: SwapParameters, owner: Pubkey) -> SwapInstructions:
+    before = [Instruction(MEMO_PROGRAM, swap.seed.encode(), [])]
     after: list[Instruction] = []
     accounts: dict[Pubkey, Pubkey] = {}
+    created: list[Pubkey] = []
     for mint, program in swap.list_mints():
         if mint == NATIVE_MINT:
             temporary = Pubkey.create_with_seed(owner, swap.seed, TOKEN_PROGRAM)
@@ -247,27 +281,27 @@ def _build_instructions(
             accounts[mint] = derive_token_address(owner, mint, program)
             if mint != swap.mint_in:
                 before.append(build_create_ata(owner, mint, program))
+                created.append(accounts[mint])
     swaps = []
     for leg in swap.legs:
         mint_in, mint_out = swap.get_mints(leg)
         trader = SwapAccounts(owner, accounts[mint_in], accounts[mint_out])
         swaps.append(leg.pool.swap_instruction(trader, mint_in, leg.amount_in, leg.min_amount_out))
-    unit_limit = _compute_unit_limit(swap.legs, budget)
-    return [
-        *_build_budget_instructions(unit_limit, budget.get_price(unit_limit)),
-        memo,
-        *before,
-        *swaps,
-        *after,
-    ]
+    own = owner, *accounts.values()
+    pools = [leg.pool for leg in swap.legs]
+    return SwapInstructions(
+        owner,
+        before,
+        swaps,
+        after,
+        own,
+        tuple(created),
+        bool(after),
+        frozenset(pool.program for pool in pools),
+        sum(not pool.is_single_curve for pool in pools),
+    )
 
 
-def _compute_unit_limit(legs: Sequence[SwapLeg], budget: ComputeBudget) -> int:
-    """The limit of the budget is that of one swap that reads no arrays of ticks or bins."""
-    arrays = sum(not leg.pool.is_single_curve for leg in legs)
-    return budget.unit_limit + (len(legs) - 1) * LEG_COMPUTE_UNITS + arrays * _ARRAYS_COMPUTE_UNITS
-
-
-@lru_cache(16)
+@lru_cache(1_024)
 def _build_budget_instructions(unit_limit: int, unit_price: int) -> tuple[Instruction, Instruction]:
     return set_compute_unit_limit(unit_limit), set_compute_unit_price(unit_price)

@@ -123,6 +123,13 @@ class ExecutionSettings(BaseSettings):
         description="How long a landed transaction may be missing from the node's history, in"
         " seconds; then its order is confirmed without its amount, which follows when it is told.",
     )
+    blockhash_age_s: float = Field(
+        1,
+        ge=0,
+        le=30,
+        description="Greatest age of the blockhash that a transaction is signed with, in seconds."
+        " It is one of a confirmed block, and the transaction can land for 150 blocks after it.",
+    )
     resend_s: float = Field(
         2,
         gt=0,

@@ -15,7 +15,8 @@ class FeeSettings(BaseSettings):
         "fixed",
         description="`fixed`: every transaction pays `ORDER_ENGINE_PRIORITY_FEE_MICROLAMPORTS`."
         " `auto`: it pays what recent blocks charged for the accounts that it locks"
-        " (`getRecentPrioritizationFees`), that price at least, and the ceiling at most.",
+        " (`getRecentPrioritizationFees`), that price at least, and the ceiling at most. An order"
+        " may say otherwise (`priorityFee`, `maxFeeLamports`).",
     )
     priority_fee_percentile: int = Field(
         90,
@@ -27,8 +28,8 @@ class FeeSettings(BaseSettings):
         1_000_000,
         ge=0,
         le=10_000_000_000,
-        description="With `auto`: most lamports of the priority fee of one transaction. So many"
-        " are kept free for each swap.",
+        description="Most lamports of the priority fee of one transaction, with `auto` and of what"
+        " an order says. With `auto`, so many are kept free for each swap.",
     )
     priority_fee_factor: float = Field(
         1.5,

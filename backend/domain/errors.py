@@ -17,6 +17,8 @@ from typing import Final
 
 INSUFFICIENT_FUNDS: Final = "insufficient_funds"
 """The code of what the wallet lacks."""
+OUT_OF_COMPUTE: Final = "out_of_compute"
+"""The code of a transaction whose limit of compute units was too low."""
 NO_POOL_CODE: Final = "no_pool"
 """The code of tokens that no pool swaps."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from uuid import UUID
 from backend.domain.amounts import BPS, U64_MAX, Token
 from backend.domain.conditions import Condition, Release, get_release
 from backend.domain.errors import INSUFFICIENT_FUNDS, NO_POOL_CODE, EngineError
+from backend.domain.fees.order_fees import OrderFees
 from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.prices import PriceOf, PriceRatio
@@ -77,7 +78,8 @@ class OrderTerms:
     before there was a cap have none of their own. ``condition`` is what is waited for, with a price
     that its client wrote for the token of ``price_of``; without one the order is executed at once.
     With ``amount_in_bps`` it sells that share of what the wallet holds free once it is released:
-    until then, ``amount_in`` is an estimate. ``constraints`` restrict its route.
+    until then, ``amount_in`` is an estimate. ``constraints`` restrict its route, ``fees`` what its
+    transactions pay.
     """
 
     type: OrderType
@@ -91,6 +93,7 @@ class OrderTerms:
     price_of: PriceOf = PriceOf.TOKEN_IN
     amount_in_bps: int | None = None
     constraints: RouteConstraints | None = None
+    fees: OrderFees | None = None
 
     def __post_init__(self) -> None:
         assert self.token_in != self.token_out
@@ -150,12 +153,14 @@ class AcceptedOrder:
 class SignedTransaction:
     """A signed transaction, stored before it is sent.
 
-    ``last_valid_height`` is the last block height at which it can land.
+    ``last_valid_height`` is the last block height at which it can land. The network fee that it
+    pays is known where it was signed.
     """
 
     signature: str
     wire: bytes
     last_valid_height: int
+    fee_lamports: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,8 @@ class LeasedOrder:
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
     ``can_expire`` tells that the order has an expiry; when it has passed, only the database knows.
-    ``wallet`` is the address of the wallet that signed for it, from its first transaction on.
+    ``wallet`` is the address of the wallet that signed for it, from its first transaction on. It
+    ``lacks_units`` if its last transaction failed as its limit of compute units was too low.
     """
 
     id: UUID
@@ -183,6 +189,7 @@ class LeasedOrder:
     oco_group: UUID | None = None
     bracket: Bracket | None = None
     wallet: str | None = None
+    lacks_units: bool = False
 
     @property
     def has_waited(self) -> bool:
@@ -246,7 +253,8 @@ class OrderRecord(NamedTuple):
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
     is executed. ``progress`` and the time of the next slice are those of a TWAP order,
     ``amount_in_bps`` is the share of what the wallet holds that an order sells; ``constraints`` are
-    what it asks of its route, ``wallet`` is the address of the wallet that signed for it.
+    what it asks of its route, ``wallet`` is the address of the wallet that signed for it, ``fees``
+    are what its client says of the network fee.
     """
 
     id: UUID
@@ -293,3 +301,4 @@ class OrderRecord(NamedTuple):
     amount_in_bps: int | None = None
     constraints: RouteConstraints | None = None
     wallet: str | None = None
+    fees: OrderFees | None = None

@@ -1,6 +1,7 @@
 """The terms of a market order as one line of text, which its job carries.
 
-What it asks of its route comes last, and is missing for an order that asks nothing.
+What it asks of its route comes last, then what it says of its fees: both are missing for an order
+that asks nothing.
 
 A job is a hint, which may be old, doubled or wrong. So the commit that claims an order by this text
 compares it with the order's row (``TERMS_TEXT`` in ``backend.store.journal``).
@@ -12,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from backend.domain.errors import InvalidInput
+from backend.domain.fees.order_fees import decode_fees, encode_fees, is_fees_text
 from backend.domain.lifecycle import Status
 from backend.domain.orders import LeasedOrder, NewOrder, OrderTerms, OrderType, TimeInForce
 from backend.domain.route_constraints import decode_constraints, encode_constraints
@@ -41,8 +43,9 @@ def format_terms_text(order: NewOrder) -> str | None:
         order.time_in_force.value,
         ABSENT if order.expires_at is None else EXPIRES,
     )
-    constraints = terms.constraints
-    return " ".join(fields if constraints is None else (*fields, encode_constraints(constraints)))
+    constraints = None if terms.constraints is None else encode_constraints(terms.constraints)
+    asked = (each for each in (constraints, encode_fees(terms.fees)) if each is not None)
+    return " ".join((*fields, *asked))
 
 
 def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> LeasedOrder | None:
@@ -52,7 +55,8 @@ def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> Leased
     """
     try:
         words = text.split(" ")
-        constraints = decode_constraints(words.pop()) if text.endswith("}") else None
+        fees = decode_fees(words.pop()) if is_fees_text(words[-1]) else None
+        constraints = decode_constraints(words.pop()) if words[-1].endswith("}") else None
         kind, token_in, token_out, amount_in, least, slippage, impact, force, expiry = words
         terms = OrderTerms(
             OrderType(kind),
@@ -63,6 +67,7 @@ def parse_terms_text(order_id: UUID, text: str, tokens: TokenRegistry) -> Leased
             int(slippage),
             _parse_optional(impact),
             constraints=constraints,
+            fees=fees,
         )
         time_in_force = TimeInForce(force)
     except (ValueError, AssertionError, InvalidInput):

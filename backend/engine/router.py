@@ -11,6 +11,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.subscriptions.client import NodeSubscriptions
+from backend.chain.unit_prices import UnitPrices
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import TokenRegistry
 from backend.routing.hops.hop_router import HopPreferences, HopRouter
@@ -65,11 +66,7 @@ def build_router(
         preferences=launches.preferences,
         interval_s=settings.pool_search_s,
     )
-    splitter = Splitter(
-        legs_max=settings.route_legs_max,
-        unit_price=settings.priority_fee_microlamports,
-        tables=tables,
-    )
+    splitter = _build_splitter(settings, tables)
     return Router(
         venues.all,
         reader,
@@ -92,6 +89,12 @@ def _build_hops(settings: Settings, splitter: Splitter) -> HopRouter:
         settings.hop_impact_min_bps,
     )
     return HopRouter(hops, splitter)
+
+
+def _build_splitter(settings: Settings, tables: LookupTables) -> Splitter:
+    is_auto = settings.priority_fee == "auto"
+    prices = UnitPrices(settings.priority_fee_microlamports, is_auto=is_auto)
+    return Splitter(legs_max=settings.route_legs_max, prices=prices, tables=tables)
 
 
 def read_pool_preferences(settings: Settings) -> PoolPreferences:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from backend.chain.costs import compute_network_fee
+from backend.chain.costs import FeeBounds, compute_network_fee
 from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet
 from backend.config import Settings
+from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.domain.tokens import SOL
 from backend.engine.shared_services import SharedServices
 from backend.execution.wallet.funds import WalletFunds
@@ -18,9 +19,8 @@ from backend.execution.wallet.reconciliation import Reconciler
 
 
 def build_budget(settings: Settings) -> ComputeBudget:
-    """The compute budget of a swap; where its price follows the market, it has a ceiling."""
-    ceiling = settings.priority_fee_ceiling_lamports if settings.priority_fee == "auto" else None
-    return ComputeBudget(unit_price=settings.priority_fee_microlamports, ceiling_lamports=ceiling)
+    """The compute budget of a swap, with the fixed price."""
+    return ComputeBudget(unit_price=settings.priority_fee_microlamports)
 
 
 def watch_wallets(
@@ -31,11 +31,11 @@ def watch_wallets(
     shared.balances.watch(main.address, shared.tokens)
     balances = [shared.balances]
     balances += [shared.balances.add_wallet(each.address, shared.tokens) for each in others]
-    fee, reserve = compute_costs(settings)
+    fees, reserve = compute_costs(settings)
     return [
         WalletFunds(
             read,
-            fee_lamports=fee,
+            fees=fees,
             reserve_lamports=reserve,
             wallet=wallet,
             ledger=WalletLedger(shared.pool, wallet.address, read),
@@ -56,15 +56,16 @@ def build_reconciler(
 
 def build_holdings(settings: Settings, shared: SharedServices) -> WalletHoldings:
     """What the wallet of the workers holds, for an API process."""
-    fee, reserve = compute_costs(settings)
+    fees, reserve = compute_costs(settings)
     return WalletHoldings(
-        *(shared.pool, shared.rpc, shared.tokens), fee_lamports=fee, reserve_lamports=reserve
+        *(shared.pool, shared.rpc, shared.tokens), fees=fees, reserve_lamports=reserve
     )
 
 
-def compute_costs(settings: Settings) -> tuple[int, int]:
-    """The lamports of the fee of a swap, and those of the reserve."""
-    fee = compute_network_fee(build_budget(settings))
-    if settings.jito_url:
-        fee += settings.tip_lamports
-    return fee, int(settings.sol_reserve.scaleb(SOL.decimals))
+def compute_costs(settings: Settings) -> tuple[FeeBounds, int]:
+    """The most lamports of the fee of a swap, and those of the reserve."""
+    tip = settings.tip_lamports if settings.jito_url else 0
+    fixed = compute_network_fee(build_budget(settings)) + tip
+    auto = SIGNATURE_FEE + settings.priority_fee_ceiling_lamports + tip
+    fees = FeeBounds(auto if settings.priority_fee == "auto" else fixed, auto, tip)
+    return fees, int(settings.sol_reserve.scaleb(SOL.decimals))

@@ -183,8 +183,9 @@ def _build_submitter(
         venues=shared.cluster.venues.all,
         notifications=shared.subscriptions,
         tables=shared.tables,
-        fees=build_fees(settings, shared.rpc),
+        fees=build_fees(settings, shared.rpc, shared.router),
         bundles=build_bundles(settings, shared.rpc),
+        blockhash_age_s=settings.blockhash_age_s,
     )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from backend.chain.rpc.results import Blockhash
 
-MAX_AGE_S = 1.0
+AGE_MAX_S: Final = 1.0
 """A blockhash is valid for about a minute: an age of one second costs little of that."""
 
 
 class BlockhashCache:
-    """Caches the result of ``fetch`` for ``MAX_AGE_S``."""
+    """Caches the result of ``fetch``; nothing older than ``age_max_s`` is signed with."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[Blockhash]]) -> None:
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Blockhash]], *, age_max_s: float = AGE_MAX_S
+    ) -> None:
         self._fetch = fetch
+        self._age_max_s = age_max_s
         self._cached: tuple[float, Blockhash] | None = None
         self._fetch_lock = asyncio.Lock()
 
@@ -40,5 +44,5 @@ class BlockhashCache:
         if self._cached is None:
             return None
         fetched_at, blockhash = self._cached
-        is_old = asyncio.get_running_loop().time() - fetched_at > MAX_AGE_S
+        is_old = asyncio.get_running_loop().time() - fetched_at > self._age_max_s
         return None if is_old else blockhash

@@ -44,6 +44,7 @@ class Revert(NamedTuple):
 
     error: EngineError
     costs: TransactionCosts | None
+    compute_units: int | None = None
 
 
 class FillReader:
@@ -110,7 +111,7 @@ class FillReader:
         if landed.err is None:
             return None
         error = classify_onchain_error(landed.err, landed.logs, self._venues)
-        return Revert(error, read_fees(landed))
+        return Revert(error, read_fees(landed), landed.units)
 
     async def _fetch(
         self, signature: str, read: Callable[[LandedTransaction], Value | None]

@@ -146,9 +146,7 @@ class OrderExecution:
         order, started_at = self._order, asyncio.get_running_loop().time()
         while True:
             try:
-                signed = await self._context.submitter.sign(
-                    order.id, order.attempt, order.terms, route, self._payment.funds.wallet
-                )
+                signed = await self._context.submitter.sign(order, route, self._payment.funds)
             except Unavailable as error:
                 await self._wait_out(error, "node_unavailable")
                 continue

@@ -8,37 +8,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
-from uuid import UUID
 
 from solders.pubkey import Pubkey
 
 from backend.chain.bundles.sender import BundleSender
+from backend.chain.bundles.tips import Tip
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
+from backend.chain.rpc.errors import MethodUnknown
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
+from backend.chain.swap_instructions import RouteShape, SwapInstructions
 from backend.chain.transactions import (
+    UNIT_LIMIT_MAX,
     ComputeBudget,
     SwapLeg,
     SwapParameters,
-    build_swap,
+    UnsignedTransaction,
+    build_instructions,
+    compile_swap,
     derive_wrap_seed,
 )
 from backend.chain.wallet import Wallet
 from backend.domain.conditions import Launch
-from backend.domain.errors import EngineError, Unavailable
-from backend.domain.orders import OrderTerms, SignedTransaction
-from backend.execution.blockhash import BlockhashCache
+from backend.domain.errors import OUT_OF_COMPUTE, EngineError, Unavailable
+from backend.domain.fees.order_fees import SIGNATURE_FEE, require_minimum
+from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
+from backend.execution.blockhash import AGE_MAX_S, BlockhashCache
+from backend.execution.budget.compute_units import ComputeUnits
+from backend.execution.budget.priority_fees import PriorityFees
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
-from backend.execution.priority_fees import PriorityFees
+from backend.execution.wallet.protocol import Funds
 from backend.routing.route import Leg, Route
-from backend.runtime import observe
+from backend.runtime import observe, observe_node
 from backend.runtime.coalescer import Coalescer
 from backend.venues.venue import Venue
 
@@ -53,8 +62,9 @@ class TransactionSubmitter:
 
     ``has_preflight`` is whether ``sign`` simulates the transaction on the node, ``tables`` are the
     lookup tables that transactions can use, ``wallet`` is the main one. ``fees`` chooses the price
-    of each transaction; without it, all have that of ``budget``. ``venues`` explain errors. With
-    ``bundles``, transactions pay a tip, and are sent there as well.
+    of each transaction, and ``budget`` has the limit of units where that is not known. ``venues``
+    explain errors. With ``bundles``, transactions pay a tip, and are sent there as well.
+    None is signed with a blockhash that is older than ``blockhash_age_s``.
     """
 
     def __init__(
@@ -64,23 +74,24 @@ class TransactionSubmitter:
         *,
         intervals: PollIntervals,
         budget: ComputeBudget,
+        fees: PriorityFees,
         preflight: bool,
         history_wait_s: float,
         venues: Sequence[Venue],
         notifications: NodeNotifications | None = None,
         tables: LookupTables | None = None,
-        fees: PriorityFees | None = None,
         bundles: BundleSender | None = None,
+        blockhash_age_s: float = AGE_MAX_S,
     ) -> None:
         self._fees = fees
         self._venues = venues
         self._bundles = bundles
+        self._units = ComputeUnits(self._simulate, budget.unit_limit)
         self._tables = tables
         self._node = node
         self._wallet = wallet
-        self._budget = budget
         self.has_preflight: Final = preflight
-        self._blockhash = BlockhashCache(node.get_latest_blockhash)
+        self._blockhash = BlockhashCache(node.get_latest_blockhash, age_max_s=blockhash_age_s)
         self._sends: Coalescer[bytes, str] = Coalescer(
             node.send_transactions if bundles is None else bundles.send,
             name="send transactions",
@@ -109,39 +120,98 @@ class TransactionSubmitter:
                 tasks.create_task(self._bundles.run())
 
     async def sign(
-        self,
-        order_id: UUID,
-        attempt: int,
-        terms: OrderTerms,
-        route: Route,
-        wallet: Wallet | None = None,
+        self, order: LeasedOrder, route: Route, funds: Funds | None = None
     ) -> SignedTransaction:
-        """Build and sign the swap of a route, without sending it; the main wallet pays for it.
+        """Build and sign the swap of a route, without sending it; the wallet of ``funds`` pays.
 
         The preflight simulates it before it is signed: a node must not have a signature that is
         not stored yet. Raises ``Transient`` or ``Rejected``, also for an error of the preflight;
         ``Unavailable`` for what is the node's fault.
         """
+        terms = order.terms
         swap = SwapParameters(
             [_build_leg(leg) for leg in route.legs],
             Pubkey.from_string(terms.token_in.mint),
             Pubkey.from_string(terms.token_out.mint),
-            derive_wrap_seed(order_id, attempt),
+            derive_wrap_seed(order.id, order.attempt),
         )
-        wallet, budget = wallet or self._wallet, self._budget
-        if self._fees is not None:
-            budget = await self._fees.choose_budget(swap, attempt)
-        blockhash = await self._blockhash.get()
-        tables = self._tables.usable if self._tables is not None else ()
-        tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
-        unsigned = build_swap(swap, wallet.address, blockhash, budget, tables, tip)
+        wallet = (funds and funds.wallet) or self._wallet
+        instructions = build_instructions(swap, wallet.address)
+        opens_accounts = funds is not None and funds.opens_accounts(route)
+        shape = instructions.find_shape(are_missing=opens_accounts)
+        budget = await self._fees.choose_budget(instructions, order.attempt, terms.fees)
+        blockhash, limit = await self._blockhash.get(), None
         if self.has_preflight:
+            min_slot = _find_min_slot(terms, route, blockhash)
+            limit = await self._run_preflight(instructions, shape, budget, blockhash, min_slot)
+        if limit is None:
+            limit = self._units.choose_limit(instructions, shape)
+        if order.lacks_units:
+            limit = max(limit, self._fees.compute_most_units(terms.fees))
+        least = self._fees.compute_least(limit, terms.fees)
+        require_minimum(terms.fees, least)
+        budget, tip = self._choose_tip(replace(budget, unit_limit=limit), swap.seed, terms, least)
+        signed = self._compile(instructions, blockhash, budget, tip).sign(wallet)
+        self._units.follow(signed.signature, shape, limit)
+        return signed
+
+    def _choose_tip(
+        self, budget: ComputeBudget, seed: str, terms: OrderTerms, least: int
+    ) -> tuple[ComputeBudget, Tip | None]:
+        """Choose the tip, and lower the ceiling of the priority fee by it where the order has a
+        maximum. An order whose maximum has no room for both pays no tip.
+        """
+        tip = None if self._bundles is None else self._bundles.choose_tip(seed)
+        most = None if terms.fees is None else terms.fees.max_fee
+        if tip is None or most is None:
+            return budget, tip
+        if least + tip.lamports > most:
+            return budget, None
+        spare = most - tip.lamports - SIGNATURE_FEE
+        ceiling = spare if budget.ceiling_lamports is None else min(budget.ceiling_lamports, spare)
+        return replace(budget, ceiling_lamports=ceiling), tip
+
+    def _compile(
+        self,
+        instructions: SwapInstructions,
+        blockhash: Blockhash,
+        budget: ComputeBudget,
+        tip: Tip | None = None,
+    ) -> UnsignedTransaction:
+        tables = self._tables.usable if self._tables is not None else ()
+        return compile_swap(instructions, blockhash, budget, tables, tip)
+
+    async def _run_preflight(
+        self,
+        instructions: SwapInstructions,
+        shape: RouteShape,
+        budget: ComputeBudget,
+        blockhash: Blockhash,
+        min_slot: int,
+    ) -> int | None:
+        """Simulate a swap, and return the limit of units that it needs; ``None`` if not told.
+
+        A node that does not simulate at all is no reason to sign nothing: the chain decides.
+        """
+        limit = instructions.estimate_units(budget.unit_limit)
+        highest = replace(budget, unit_limit=limit).spread(UNIT_LIMIT_MAX)
+        unsigned = self._compile(instructions, blockhash, highest)
+        try:
             simulation = await self._node.simulate_transaction(
-                unsigned.wire, min_context_slot=_find_min_slot(terms, route, blockhash)
+                unsigned.wire, min_context_slot=min_slot
             )
-            if simulation.err is not None:
-                raise self._classify_preflight(simulation)
-        return unsigned.sign(wallet)
+        except MethodUnknown as error:
+            observe_node.compute_units_unknown(str(error))
+            return None
+        if simulation.err is not None:
+            raise self._classify_preflight(simulation)
+        return self._units.learn(shape, simulation.units)
+
+    async def _simulate(self, instructions: SwapInstructions) -> SimulationResult:
+        """Simulate a swap that may take all units, and pays nothing for them."""
+        blockhash = await self._blockhash.get()
+        unsigned = self._compile(instructions, blockhash, ComputeBudget(UNIT_LIMIT_MAX, 0))
+        return await self._node.simulate_transaction(unsigned.wire, min_context_slot=blockhash.slot)
 
     def _classify_preflight(self, simulation: SimulationResult) -> EngineError:
         error = classify_onchain_error(simulation.err, simulation.logs, self._venues)
@@ -184,7 +254,9 @@ class TransactionSubmitter:
         ``None`` if the node does not tell it in time.
         """
         owner = self._find_owner(wallet)
-        return await self._fills.fetch_fill(signed.signature, terms, owner, result.landed)
+        fill = await self._fills.fetch_fill(signed.signature, terms, owner, result.landed)
+        self._units.note_used(signed.signature, None if fill is None else fill.compute_units)
+        return fill
 
     async def try_fetch_fill(
         self, signature: str, terms: OrderTerms, wallet: str | None = None
@@ -200,7 +272,10 @@ class TransactionSubmitter:
         """Why a transaction was reverted. Without its logs, its status alone decides."""
         assert result.status is not None, "a reverted transaction has its status"
         revert = await self._fills.fetch_revert(signed.signature, result.landed)
-        return revert or Revert(classify_onchain_error(result.status.err, (), ()), None)
+        revert = revert or Revert(classify_onchain_error(result.status.err, (), ()), None)
+        if revert.error.code == OUT_OF_COMPUTE:
+            self._units.note_exhausted(signed.signature, revert.compute_units)
+        return revert
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)

@@ -7,7 +7,7 @@ timeout: a slow or failed venue costs an order only that venue's quotes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -139,6 +139,11 @@ class Router:
         """Begin to read the pools of two tokens, for a quote that is about to be asked for."""
         for each in self._list_pools(token_in, token_out).quoted:
             self._readers[each.venue].prefetch(each.address)
+
+    def tell_price(self, accounts: Iterable[Pubkey], price: int) -> None:
+        """Take note of what locking these accounts costs, in micro-lamports a compute unit."""
+        if self._splitter is not None:
+            self._splitter.prices.tell(accounts, price)
 
     async def read_pools(self, pairs: Sequence[tuple[Token, Token]]) -> list[PairRead]:
         """Read the pools of many pairs at once."""

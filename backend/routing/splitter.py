@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import is_
 from typing import Final, NamedTuple
@@ -12,12 +12,9 @@ from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.pubkey import Pubkey
 
 from backend.chain.lookup_tables import LookupTables
-from backend.chain.transactions import (
-    LEG_COMPUTE_UNITS,
-    SwapLeg,
-    fits_transaction,
-    measure_swap,
-)
+from backend.chain.swap_instructions import LEG_COMPUTE_UNITS
+from backend.chain.transactions import SwapLeg, fits_transaction, measure_swap
+from backend.chain.unit_prices import UnitPrices
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
 from backend.domain.quotes import E9, Quote
@@ -47,8 +44,8 @@ class _PairCurves:
         self.pools: Final = tuple(pools)
         self._mint_in: Final = mint_in
         self._curves: dict[tuple[int, ...], PoolCurves] = {}
-        self.splits: dict[tuple[int, int, int | None], Split | None] = {}
-        """Those of orders of one amount, one number of legs and one cap, which share them."""
+        self.splits: dict[tuple[int, int, int | None, int], Split | None] = {}
+        """Those of orders of one amount, number of legs, cap and cost of a leg: they share them."""
 
     def is_of(self, pools: Sequence[Pool]) -> bool:
         """Whether these are the same states of the same pools."""
@@ -95,17 +92,16 @@ _Direction = tuple[Pubkey, Pubkey]
 class Splitter:
     """Finds what several pools pay together, if that is more than one of them pays.
 
-    ``unit_price`` is that of the compute units, in micro-lamports: a leg has to bring more than it
-    costs, as far as that can be told in the token out. ``tables`` are the lookup tables that its
-    transaction can use.
+    ``prices`` are those of the compute units: a leg has to bring more than it costs, as far as that
+    can be told in the token out. ``tables`` are the lookup tables that its transaction can use.
     """
 
     def __init__(
-        self, *, legs_max: int, unit_price: int, tables: LookupTables | None = None
+        self, *, legs_max: int, prices: UnitPrices, tables: LookupTables | None = None
     ) -> None:
         assert 1 <= legs_max <= LEGS_MAX
         self.legs_max: Final = legs_max
-        self._leg_lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
+        self.prices: Final = prices
         self._tables = tables
         self._curves: OrderedDict[_Direction, _PairCurves] = OrderedDict()
 
@@ -121,17 +117,22 @@ class Splitter:
         pair = self._find_curves(pools, Pubkey.from_string(terms.token_in.mint))
         if not pair.may_gain(best):
             return None
-        key = terms.amount_in, legs_max, terms.max_price_impact_bps
+        amount_out = best.quote.amount_out if best is not None else None
+        leg_cost = self.compute_leg_cost(terms, amount_out, pools)
+        key = terms.amount_in, legs_max, terms.max_price_impact_bps, leg_cost
         if key not in pair.splits:
-            pair.splits[key] = self._find_better(pair, terms, best, legs_max)
+            pair.splits[key] = self._find_better(pair, terms, best, legs_max, leg_cost)
         return pair.splits[key]
 
     def _find_better(
-        self, pair: _PairCurves, terms: OrderTerms, best: Offer | None, legs_max: int
+        self,
+        pair: _PairCurves,
+        terms: OrderTerms,
+        best: Offer | None,
+        legs_max: int,
+        leg_cost: int,
     ) -> Split | None:
         """The best split that pays more than the best pool alone, less what its legs cost."""
-        amount_out = best.quote.amount_out if best is not None else None
-        leg_cost = self.compute_leg_cost(terms, amount_out)
         split = _find_fitting(pair, terms, legs_max, leg_cost, self._list_tables())
         if split is None or best is None:
             return split
@@ -148,16 +149,21 @@ class Splitter:
                 self._curves.popitem(last=False)
         return kept
 
-    def compute_leg_cost(self, terms: OrderTerms, amount_out: int | None) -> int:
+    def compute_leg_cost(
+        self, terms: OrderTerms, amount_out: int | None, pools: Iterable[Pool]
+    ) -> int:
         """What one more leg costs, in base units of the token out; 0 where that is not known.
 
-        ``amount_out`` is what some route pays for the order's amount.
+        ``amount_out`` is what some route pays for the order's amount, ``pools`` are those that the
+        leg may be in.
         """
+        if SOL not in {terms.token_in, terms.token_out}:
+            return 0
+        unit_price = self.prices.find((pool.address for pool in pools), terms.fees)
+        lamports = LEG_COMPUTE_UNITS * unit_price // _MICROLAMPORTS
         if terms.token_out == SOL:
-            return self._leg_lamports
-        if terms.token_in == SOL and amount_out is not None:
-            return self._leg_lamports * amount_out // terms.amount_in
-        return 0
+            return lamports
+        return 0 if amount_out is None else lamports * amount_out // terms.amount_in
 
     def find_curves(self, pools: Sequence[Pool], mint_in: Pubkey) -> PoolCurves:
         """The curves of the pools of two tokens, which many orders share."""

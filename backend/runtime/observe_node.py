@@ -59,6 +59,14 @@ def program_missing(reason: str) -> None:
     _log.warning("a program is missing", reason=reason, effect="its pools are not traded")
 
 
+_units_unknown = Counter(
+    "compute_units_unknown", "Simulations that did not tell the compute units of a route"
+)
+_units_exceeded = Counter(
+    "compute_units_exceeded", "Transactions that failed for exceeding their compute units"
+)
+
+
 def rpc_call_delayed(method: str) -> None:
     """A JSON-RPC call waits for the node's limits before it is sent."""
     _calls_paused.labels(method, "delayed").inc()
@@ -165,3 +173,15 @@ def nodes_disagree(what: str) -> None:
     """Nodes contradict each other, and no other node can be asked."""
     _nodes_disagree.labels(what).inc()
     _log.warning("nodes disagree", what=what)
+
+
+def compute_units_unknown(reason: str) -> None:
+    """A simulation told nothing of the compute units of a route: a fixed limit is used."""
+    _units_unknown.inc()
+    _log.info("no compute units from a simulation, a fixed limit is used", reason=reason)
+
+
+def compute_units_exceeded(limit: int) -> None:
+    """A transaction failed as it needed more compute units than its limit."""
+    _units_exceeded.inc()
+    _log.warning("a transaction exceeded its compute units", limit=limit)

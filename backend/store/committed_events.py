@@ -15,6 +15,7 @@ import orjson
 
 from backend.domain.amounts import format_amount
 from backend.domain.condition_fields import format_condition
+from backend.domain.fees.order_fees import fees_to_json
 from backend.domain.groups.bracket_fields import format_bracket
 from backend.domain.groups.children import ChildOrder
 from backend.domain.lifecycle import Cause, Status, advance
@@ -124,6 +125,7 @@ def _describe_terms(terms: OrderTerms) -> dict[str, object]:
         data["minAmountOut"] = format_amount(terms.min_amount_out, terms.token_out.decimals)
     if terms.constraints is not None:
         data |= constraints_to_json(terms.constraints)
+    data |= fees_to_json(terms.fees)
     if terms.condition is not None:
         data |= format_condition(terms.condition, terms.price_of, terms.token_in, terms.token_out)
     return data

@@ -72,7 +72,7 @@ LEASE_MAX: Final = timedelta(seconds=300)
 TERMS_TEXT: Final = """CASE WHEN o.bracket IS NULL AND o.oco_group IS NULL THEN concat_ws(' ',
             o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
             o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
-            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END, o.route_constraints)
+            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END, o.route_constraints, o.fees)
         ELSE '' END"""
 """The terms of a row as ``domain.terms_text`` writes them, empty where it writes none."""
 

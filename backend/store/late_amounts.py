@@ -46,7 +46,7 @@ WHERE o.id IN (
 )
 RETURNING o.id, o.tx_hash, o.type::text, o.token_in, o.token_out, o.amount_in, o.min_amount_out,
           o.slippage_bps, o.max_price_impact_bps, o.condition, o.bracket,
-          o.route_constraints, o.wallet
+          o.route_constraints, o.fees, o.wallet
 """
 
 _UPDATE = f"""

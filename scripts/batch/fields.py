@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 
+from batch.checks.fees import LAMPORTS_MAX, SIGNATURE_FEE
 from batch.checks.routes import HOPS_MAX, LEGS_MAX
 from batch.orders import Order
 
@@ -52,6 +53,8 @@ FIELDS = {
     "bracketStop": "once filled, sell it if the price falls to this",
     "bracketTrailBps": "once filled, sell it so far below its highest price",
     "ocoGroup": "the same in two lines, one behind the other: at most one is executed",
+    "priorityFee": "auto, or what each transaction pays to be included, in lamports",
+    "maxFeeLamports": "the most that each transaction pays the network",
     "timeInForce": "gtc, gtd (until expiresAt), ioc or fok (one attempt)",
     "expiresAt": "not submitted from then on: a time such as 2027-01-31T12:00:00Z",
     "clientOrderId": "your own name of the order: the same name is placed once",
@@ -70,6 +73,7 @@ INTEGER_FIELDS = {
     "maxPriceImpactBps": (0, _BPS),
     "maxLegs": (1, LEGS_MAX),
     "maxHops": (1, HOPS_MAX),
+    "maxFeeLamports": (SIGNATURE_FEE, LAMPORTS_MAX),
     "trailBps": (50, 5_000),
     "bracketTrailBps": (50, 5_000),
     "confirmations": (1, 10),
@@ -115,6 +119,8 @@ _MEANT = {
     "venue": "dexes",
     "pool": "pools",
     "onlydirectroutes": "onlyDirect",
+    "priorityfeelamports": "priorityFee",
+    "prioritizationfeelamports": "priorityFee",
 }
 
 
@@ -194,6 +200,8 @@ def convert_cells(order: Order) -> Order:
     """The order of a line of CSV with values as JSON has them; what is none of these stays text."""
     for name in INTEGER_FIELDS.keys() & order.keys():
         order[name] = int(order[name]) if _is_integer(order[name]) else order[name]
+    if _is_integer(str(order.get("priorityFee"))):
+        order["priorityFee"] = int(order["priorityFee"])
     for name in set(FLAG_FIELDS) & order.keys():
         order[name] = _FLAGS.get(str(order[name]).lower(), order[name])
     for name in set(LIST_FIELDS) & order.keys():

@@ -21,6 +21,7 @@ from backend.chain.transactions import (
     build_swap,
     derive_wrap_seed,
 )
+from backend.chain.unit_prices import UnitPrices
 from backend.domain.amounts import U64_MAX, Token, parse_amount
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms, OrderType
@@ -116,7 +117,7 @@ async def test_an_order_is_split_over_more_pools_where_there_is_a_table(
         quotes = [pool.quote(mint_in, amount) for pool in pools]
         best = max(map(Offer, pools, quotes), key=lambda offer: offer.quote.amount_out)
         without, split = (
-            Splitter(legs_max=4, unit_price=1_000, tables=each).split(terms, pools, best)
+            Splitter(legs_max=4, prices=UnitPrices(1_000), tables=each).split(terms, pools, best)
             for each in (None, tables)
         )
         assert without is not None

@@ -40,6 +40,7 @@ LATER = [
     "0021_route_constraints",
     "0022_restricted_peaks",
     "0024_wallets",
+    "0025_order_fees",
     "0026_transaction_costs",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
@@ -63,7 +64,7 @@ _ADDED = [
     *("condition", "is_triggered", "high_water", "high_water_slot", "trigger_shard"),
     *("parent_id", "oco_group", "bracket"),
     *("slices_placed", "next_slice_at", "slices_cancelling"),
-    *("route_constraints", "wallet", "reserved_lamports", "costs_unknown"),
+    *("route_constraints", "wallet", "reserved_lamports", "fees", "costs_unknown"),
     *("priority_fee_lamports", "tip_lamports", "rent_lamports"),
 ]
 _ROW = f"SELECT to_jsonb(o) - ARRAY{_ADDED} FROM orders o ORDER BY id"  # noqa: S608 - of constants

@@ -67,8 +67,11 @@ async def test_no_signed_bytes_reach_the_node_before_submitted_is_committed(
     assert unstored == []
     assert set(methods) == {"sendTransaction"}
     assert methods["sendTransaction"] >= ORDERS
-    is_live = open_engine is open_live_engine
-    assert proxied.proxy.calls["simulateTransaction"] == (ORDERS if is_live else 0)
+    simulated = proxied.proxy.calls["simulateTransaction"]
+    if open_engine is open_live_engine:
+        assert simulated == ORDERS
+    else:  # what the shape of their route takes, with and without an account to be created
+        assert simulated in {1, 2}
 
 
 async def test_a_node_that_executes_what_it_should_simulate_lands_no_cancelled_order(

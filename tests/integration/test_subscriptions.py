@@ -21,6 +21,7 @@ from backend.domain.lifecycle import SignatureOutcome
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Quote
 from backend.domain.tokens import SOL, USDC
+from backend.execution.budget.priority_fees import FeePolicy, PriorityFees
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.submission import TransactionSubmitter
 from backend.routing.router import Router
@@ -123,6 +124,9 @@ async def open_subscriber(data_dir: Path, *, poll_s: float = NEVER_S) -> AsyncIt
             node.wallet,
             intervals=PollIntervals(poll_s, resend_s=NEVER_S),
             budget=ComputeBudget(),
+            fees=PriorityFees(
+                node.rpc.get_recent_prioritization_fees, ComputeBudget(), FeePolicy(is_auto=False)
+            ),
             preflight=False,
             history_wait_s=5,
             venues=MAINNET_VENUES.all,

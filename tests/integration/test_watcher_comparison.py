@@ -10,6 +10,7 @@ from typing import cast
 
 from solders.pubkey import Pubkey
 
+from backend.chain.costs import FeeBounds
 from backend.chain.rpc.client import RpcClient
 from backend.config.redis_url import parse_redis_url
 from backend.domain.conditions import Limit
@@ -51,7 +52,7 @@ def build_watcher(store: Store, redis_url: str, rpc: RpcClient, watched: Watched
     jobs = JobQueue(StreamBroker(parse_redis_url(redis_url), consumer="none"))
     releases = Releases(store.waiting, jobs)
     holdings = WalletHoldings(
-        store.pool, rpc, TokenRegistry(), fee_lamports=5_000, reserve_lamports=0
+        store.pool, rpc, TokenRegistry(), fees=FeeBounds(5_000, 5_000), reserve_lamports=0
     )
     return Watcher(
         holder=holder,

@@ -66,7 +66,7 @@ def test_a_worker_that_stops_while_the_database_is_down_times_out() -> None:
 def test_a_claim_in_flight_is_released_too() -> None:
     orders = tuple(0.05 + n / 1_000 for n in range(8))
     release_sizes = set()
-    for step in range(20, 80):
+    for step in range(20, 100):
         stop = WorkerFault(
             0, WorkerFaultKind.STOP, worker=0, duration_s=1, checkpoint=None, steps=step
         )

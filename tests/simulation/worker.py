@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 from typing import cast
 
 import asyncpg
+from solders.pubkey import Pubkey
 
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.transactions import ComputeBudget
 from backend.domain.backoff import backoff_ms
 from backend.domain.errors import RetryLater
 from backend.domain.tokens import TokenRegistry
+from backend.execution.budget.priority_fees import FeePolicy, PriorityFees
 from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals
 from backend.execution.context import Checkpoint, ExecutionContext, RetryPolicy
@@ -189,12 +191,18 @@ def _ignore_commit(commit: Commit) -> None:
     """The simulation has no subscribers of the feed."""
 
 
+async def _fetch_no_fees(keys: Sequence[Pubkey]) -> Sequence[int]:
+    """The price is fixed: nobody asks."""
+    raise AssertionError("a fixed price needs no fees of recent blocks")
+
+
 def _build_submitter(settings: WorkerSettings, services: WorkerServices) -> TransactionSubmitter:
     return TransactionSubmitter(
         services.node,
         WALLET,
         intervals=PollIntervals(settings.poll_s, settings.resend_s),
         budget=ComputeBudget(),
+        fees=PriorityFees(_fetch_no_fees, ComputeBudget(), FeePolicy(is_auto=False)),
         preflight=settings.preflight,
         history_wait_s=settings.history_wait_s,
         venues=MAINNET_VENUES.all,

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from solders.pubkey import Pubkey
 
+from backend.chain.unit_prices import UnitPrices
 from backend.domain.errors import Rejected, Transient
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.route_constraints import LEGS_MAX
@@ -146,7 +147,7 @@ async def run_registry(
         preferences=preferences or PoolPreferences(),
         interval_s=interval_s,
     )
-    splitter = Splitter(legs_max=LEGS_MAX, unit_price=0) if hops else None
+    splitter = Splitter(legs_max=LEGS_MAX, prices=UnitPrices(0)) if hops else None
     router = Router(
         MAINNET_VENUES.all,
         node,

@@ -19,6 +19,7 @@ from backend.chain.transactions import (
     build_swap,
     measure_swap,
 )
+from backend.chain.unit_prices import UnitPrices
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.quotes import Dex, Quote
@@ -65,7 +66,7 @@ def make_offers(
             quoted.append(pool)
         except Rejected:
             continue
-    splitter = Splitter(legs_max=legs_max, unit_price=1_000)
+    splitter = Splitter(legs_max=legs_max, prices=UnitPrices(1_000))
     return Offers(terms, tuple(quotes), tuple(quoted), (), tuple(pools), 0, splitter)
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.costs import FeeBounds
 from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Transient
+from backend.domain.fees.order_fees import AUTO, OrderFees
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.execution.wallet.balances import WalletBalances
@@ -94,7 +96,9 @@ def make_other(number: int) -> Token:
 def watch_wallet(node: MemoryNode) -> tuple[WalletBalances, WalletFunds]:
     balances = WalletBalances(node)
     balances.watch(WALLET, KNOWN_TOKENS)
-    return balances, WalletFunds(balances, fee_lamports=5_120, reserve_lamports=10_000_000)
+    return balances, WalletFunds(
+        balances, fees=FeeBounds(5_120, 1_005_000), reserve_lamports=10_000_000
+    )
 
 
 async def test_the_balances_come_with_the_pools_and_the_pools_alone_are_returned() -> None:
@@ -222,6 +226,32 @@ async def test_the_first_of_a_token_costs_the_rent_of_its_account() -> None:
     assert funds.may_lack(SALE, SALE_ROUTE)
     with pytest.raises(Rejected, match=r"0\.00203928 SOL are missing"):
         await funds.require(SALE, SALE_ROUTE)
+
+
+@pytest.mark.parametrize(
+    ("fees", "missing"),
+    [
+        (OrderFees(900_000), "0.00089988"),
+        (OrderFees(AUTO), "0.00099988"),
+        (OrderFees(AUTO, 6_120), "0.000001"),
+        (OrderFees(0), None),
+        (OrderFees(max_fee=5_120), None),
+    ],
+)
+async def test_the_most_that_an_order_may_pay_has_to_be_there(
+    fees: OrderFees, missing: str | None
+) -> None:
+    node = MemoryNode(lamports=10**9 + 5_120 + 10_000_000)
+    balances, funds = watch_wallet(node)
+    await balances.get_multiple_accounts([])
+    sale = replace(SALE, fees=fees)
+    assert funds.may_lack(sale, SALE_ROUTE) == (missing is not None)
+    if missing is not None:
+        with pytest.raises(Rejected, match=rf": {missing} SOL are missing"):
+            await funds.require(sale, SALE_ROUTE)
+    # A share of all was computed with the usual fee: a higher one comes from the reserve.
+    share = replace(sale, type=OrderType.STOP, amount_in_bps=10_000)
+    assert not funds.may_lack(share, SALE_ROUTE)
 
 
 async def test_a_token_of_token_2022_is_left_to_the_chain() -> None:

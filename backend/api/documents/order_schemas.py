@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from backend.api.documents.condition_schemas import CONDITION, GUARDS, MARKET
-from backend.api.documents.constraint_schemas import CONSTRAINTS
+from backend.api.documents.constraint_schemas import CONSTRAINTS, FEES
 from backend.api.documents.cost_schemas import COSTS, ORDER_COSTS
 from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL
 from backend.api.documents.schema_parts import (
@@ -69,6 +69,7 @@ ORDER: Final[Schema] = {
     "slippageBps": NON_NEGATIVE_INTEGER,
     "maxPriceImpactBps": nullable_schema(BASIS_POINTS),
     **CONSTRAINTS,
+    **FEES,
     **{name: nullable_schema(schema) for name, schema in CONDITION.items()},
     **SLICES,
     **PROGRESS,
@@ -149,6 +150,7 @@ _ORDER_TERMS: Final[Schema] = {
     "slippageBps": BASIS_POINTS,
     "maxPriceImpactBps": BASIS_POINTS,
     **CONSTRAINTS,
+    **FEES,
     **CONDITION,
     **SLICES,
     **GUARDS,
@@ -205,6 +207,7 @@ _RETRY: Final[Schema] = {
 _AMENDED_NAMES: Final = (
     *("amountIn", "slippageBps", "maxPriceImpactBps", "limitPrice", "triggerPrice"),
     *("activationPrice", "priceOf", "trailBps", "confirmations", "then", "timeInForce"),
+    *FEES,
 )
 _AMENDED: Final[Schema] = {
     **{name: _ORDER_TERMS[name] for name in _AMENDED_NAMES},
@@ -243,6 +246,7 @@ EVENTS: Final[dict[str, Schema]] = {
         _ORDER_TERMS,
         *("amountInShare", "minAmountOut", "maxPriceImpactBps"),
         *CONSTRAINTS,
+        *FEES,
         *CONDITION,
         *SLICES,
         *GUARDS,

@@ -6,7 +6,7 @@ from typing import Final
 
 from backend.api.documents.balance_schemas import BALANCES
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
-from backend.api.documents.constraint_schemas import CONSTRAINTS
+from backend.api.documents.constraint_schemas import CONSTRAINTS, FEES
 from backend.api.documents.order_schemas import EVENTS, ORDER
 from backend.api.documents.route_schemas import ROUTE, ROUTE_OPTIONAL, ROUTE_SCHEMAS
 from backend.api.documents.schema_parts import (
@@ -109,7 +109,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Bracket": BRACKET,
     "Order": object_schema(
-        ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS, *CONSTRAINTS)
+        ORDER, optional=("steps", *MARKET, *SLICES_FIELDS, *GUARDS, *CONSTRAINTS, *FEES)
     ),
     "OrderList": object_schema(
         {

@@ -200,6 +200,7 @@ def read_order_request(
         refused_mints,
         holdings=holdings,
         is_of_batch=is_of_batch,
+        priority_fee_max=settings.priority_fee_ceiling_lamports,
     )
 
 

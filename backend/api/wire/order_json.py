@@ -13,6 +13,7 @@ import orjson
 
 from backend.domain.amounts import Token, format_amount, format_slippage
 from backend.domain.condition_fields import format_condition
+from backend.domain.fees.order_fees import fees_to_json
 from backend.domain.groups.bracket_fields import format_bracket
 from backend.domain.groups.children import derive_child_ids
 from backend.domain.lifecycle import Status
@@ -137,11 +138,12 @@ def _show_costs(record: OrderRecord) -> Mapping[str, int | bool | None]:
 
 
 def _show_route_terms(record: OrderRecord) -> dict[str, object]:
-    """What a route has to meet, and what the order asks of it."""
+    """What a route has to meet, what the order asks of it, and what it says of its fees."""
     return {
         "slippageBps": record.slippage_bps,
         "maxPriceImpactBps": record.max_price_impact_bps,
         **constraints_to_json(record.constraints),
+        **fees_to_json(record.fees),
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend.api.wire.groups.bracket_bodies import ReadBracket
 from backend.domain.condition_fields import format_condition
+from backend.domain.fees.order_fees import encode_fees
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.route_constraints import format_canonical
 from backend.domain.times import format_time
@@ -37,6 +38,8 @@ def hash_request(
         cap += f"/{format_condition(terms.condition, terms.price_of, *pair)}"
     if terms.constraints is not None:
         cap += f"/{format_canonical(terms.constraints)}"
+    if terms.fees is not None:
+        cap += f"/{encode_fees(terms.fees)}"
     if bracket is not None:
         cap += f"/bracket {bracket.canonical}"
     # Of a share nothing but what the client wrote: what it is of the wallet changes.

@@ -49,6 +49,7 @@ from backend.api.wire.order_types.conditions import (
     check_strict,
     resolve_condition,
 )
+from backend.api.wire.order_types.fees import PRIORITY_FEE_MAX, FeeBody, resolve_fees
 from backend.api.wire.order_types.route_constraints import (
     AllowedVenues,
     DirectFlag,
@@ -117,7 +118,7 @@ class SwapBody(BaseModel):
     only_direct: DirectFlag | None = None
 
 
-class OrderBody(TimesBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
+class OrderBody(TimesBody, FeeBody, StrictBody, GuardBody, NewConditionBody, SwapBody):
     """An order. ``type`` is ``market`` unless it says otherwise."""
 
     amount: OrderAmount | None = None
@@ -163,13 +164,13 @@ def read_order(
     *,
     holdings: Holdings = NO_HOLDINGS,
     is_of_batch: bool = False,
+    priority_fee_max: int = PRIORITY_FEE_MAX,
 ) -> OrderRequest:
     """Parse an order; ``slippage_bps`` and ``max_price_impact_bps`` are the defaults.
 
     ``stop_slippage_bps`` is that of the slippage where a trigger has an order sold at the market,
-    ``refused_mints`` say why the tokens with these mints cannot be traded; what an order sells of a
-    share is estimated by ``holdings``. Only an order of a batch can be in a group. Raises
-    ``Problem`` (422) with all invalid fields.
+    ``refused_mints`` say why these cannot be traded; shares are estimated by ``holdings``. Only an
+    order of a batch can be in a group. Raises ``Problem`` (422) with all invalid fields.
     """
     errors: list[FieldError] = []
     body, written_names = validate_fields(OrderBody, raw, errors)
@@ -188,6 +189,7 @@ def read_order(
     check_strict(body, terms, errors, waits=waits)
     bracket = read_bracket(body.bracket, kind, terms, stop_slippage_bps, errors)
     check_label(body.oco_group, kind, time_in_force, is_of_batch=is_of_batch, errors=errors)
+    terms = resolve_fees(body, terms, priority_fee_max, errors)
     if terms is None or errors:
         raise invalid_fields(use_written_names(errors, written_names))
     request_hash = hash_request(body, terms, time_in_force, expires_at, bracket)

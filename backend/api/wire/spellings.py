@@ -124,6 +124,9 @@ _ROUTE_MEANT: Final = (
     " that pays most"
 )
 _DIRECT_MEANT: Final = "did you mean onlyDirect, true or false, or maxHops?"
+_PRIORITY_MEANT: Final = (
+    'did you mean priorityFee, in lamports of each transaction or "auto"? maxFeeLamports bounds it'
+)
 _ENVELOPE_MEANT: Final = "leave it out: the fields of the order are those of the body itself"
 
 _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -146,6 +149,10 @@ _MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     _MODE_MEANT: ("swapMode", "exactIn", "exactOut"),
     _ROUTE_MEANT: ("dex", "venue", "venues", "preferredDex", "includeDexes", "routingStrategy"),
     _DIRECT_MEANT: ("onlyDirectRoutes", "directOnly", "directRoutes"),
+    _PRIORITY_MEANT: (
+        *("priorityFeeLamports", "prioritizationFeeLamports", "priorityFeeMicroLamports"),
+        *("computeUnitPriceMicroLamports", "computeUnitPrice", "maxPriorityFee", "tipLamports"),
+    ),
     _ENVELOPE_MEANT: ("order", "action", "data", "payload"),
 }
 _MEANING_BY_NAME: Final = {name: meaning for meaning, names in _MEANINGS.items() for name in names}

@@ -32,6 +32,10 @@ class RequestRefused(ReadFailure):
     """
 
 
+class MethodUnknown(Rejected):
+    """The node does not have the method."""
+
+
 class SendOutcomeUnknown(OutcomeUnknown):
     """A send got no conclusive response; ``retry_after_s`` is the backoff the node asked for."""
 
@@ -44,6 +48,7 @@ PREFLIGHT_FAILED: Final = -32002
 HISTORY_UNAVAILABLE: Final = "history_unavailable"
 """The code of the error of a node that keeps no transaction history."""
 _SIGNATURE_FAILED: Final = -32003
+_METHOD_UNKNOWN: Final = -32601
 _INVALID_PARAMS: Final = -32602
 
 _LOOKUP_FAILURE: Final = "address table"
@@ -62,7 +67,7 @@ _READ_CODES: Final[Mapping[int, str]] = {
     -32603: "node_error",
 }
 _REQUEST_ERRORS: Final = frozenset(
-    {-32600, -32601, _INVALID_PARAMS, _SIGNATURE_FAILED, -32010, -32015}
+    {-32600, _METHOD_UNKNOWN, _INVALID_PARAMS, _SIGNATURE_FAILED, -32010, -32015}
 )
 """The request itself is invalid: the node returns the same error every time."""
 
@@ -80,6 +85,8 @@ def classify_read_error(code: int, message: str) -> EngineError:
     """Classify a JSON-RPC error of a read."""
     if _is_lookup_failure(code, message):
         return Transient(_TABLE_UNKNOWN, f"the node refuses the lookup tables: {message}")
+    if code == _METHOD_UNKNOWN:
+        return MethodUnknown("node_refused", f"the node refuses the request ({code}): {message}")
     if code in _REQUEST_ERRORS:
         return Rejected("node_refused", f"the node refuses the request ({code}): {message}")
     name = _get_failure_name(code, message)

@@ -74,6 +74,7 @@ def _build_terms(entry: OrderTerms, leg: BracketLeg, amount_in: int) -> OrderTer
         slippage_bps=leg.slippage_bps,
         max_price_impact_bps=entry.max_price_impact_bps,
         constraints=entry.constraints,
+        fees=entry.fees,
         condition=leg.condition,
         price_of=leg.price_of,
     )

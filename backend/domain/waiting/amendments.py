@@ -26,6 +26,7 @@ from backend.domain.conditions import (
     get_release,
 )
 from backend.domain.errors import InvalidInput
+from backend.domain.fees.order_fees import fees_to_json
 from backend.domain.orders import OrderTerms
 from backend.domain.prices import PriceOf
 from backend.domain.waiting.shares import describe_share, find_share_errors
@@ -128,6 +129,7 @@ def _show_terms(terms: OrderTerms) -> dict[str, object]:
         **describe_share(terms.amount_in_bps),
         "slippageBps": terms.slippage_bps,
         "maxPriceImpactBps": terms.max_price_impact_bps,
+        **fees_to_json(terms.fees),
         **format_condition(terms.condition, terms.price_of, token_in, token_out),
     }
     if terms.min_amount_out is not None:

@@ -20,7 +20,7 @@ from backend.engine.fees import build_fees
 from backend.engine.nodes import open_node
 from backend.engine.router import build_router, read_pool_preferences
 from backend.engine.wallet_funds import build_budget
-from backend.execution.priority_fees import PriorityFees
+from backend.execution.budget.priority_fees import PriorityFees
 from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
@@ -42,7 +42,7 @@ class MarketServices(NamedTuple):
     router: Router
     tables: LookupTables
     budget: ComputeBudget
-    fees: PriorityFees | None
+    fees: PriorityFees
 
     async def find_token(self, name: str, field: str) -> Token:
         """Find the token with a symbol or a mint; one that is not listed is read from the chain.
@@ -107,5 +107,5 @@ async def open_market_services(
                 router,
                 tables,
                 build_budget(settings),
-                build_fees(settings, rpc),
+                build_fees(settings, rpc, router),
             )

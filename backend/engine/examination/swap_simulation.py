@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -21,7 +21,8 @@ from backend.chain.transactions import (
     SwapLeg,
     SwapParameters,
     UnsignedTransaction,
-    build_swap,
+    build_instructions,
+    compile_swap,
     derive_wrap_seed,
 )
 from backend.domain.amounts import Token, ceil_div
@@ -166,10 +167,12 @@ class SwapSimulator:
             Pubkey.from_string(terms.token_out.mint),
             derive_wrap_seed(UUID(int=self._count), 1),
         )
-        budget = market.budget
-        if market.fees is not None:
-            budget = await market.fees.choose_budget(swap, 1)
-        return build_swap(swap, self._wallet, blockhash, budget, market.tables.usable)
+        instructions = build_instructions(swap, self._wallet)
+        budget = await market.fees.choose_budget(instructions, 1)
+        limit = instructions.estimate_units(market.budget.unit_limit)
+        return compile_swap(
+            instructions, blockhash, replace(budget, unit_limit=limit), market.tables.usable
+        )
 
     def _find_accounts(self, route: Route) -> dict[Token, Pubkey]:
         """The accounts in which the wallet has each token of a route, and SOL, after a swap."""

@@ -50,14 +50,14 @@ async def examine_wallets(
     market: MarketServices, addresses: Sequence[Pubkey]
 ) -> list[WalletExamination]:
     """Read the balances of wallets. Raises ``EngineError`` if the node does not tell them."""
-    fee, reserve = compute_costs(market.settings)
+    fees, reserve = compute_costs(market.settings)
     examined = []
     async with AsyncExitStack() as stack:
         database, unknown = await _open_database(stack, market.settings)
         for address in addresses:
             balances = WalletBalances(market.rpc)
             balances.watch(address, market.tokens)
-            funds = WalletFunds(balances, fee_lamports=fee, reserve_lamports=reserve)
+            funds = WalletFunds(balances, fees=fees, reserve_lamports=reserve)
             wallet = WalletExamination(address, await funds.read_free(), unknown=unknown)
             if database is not None:
                 ledger = WalletLedger(database, address, balances)

@@ -48,10 +48,8 @@ async def claim_signed(
         if funds.may_lack(order.terms, route):
             return None
         context.on_checkpoint(Checkpoint.QUOTED)
-        signed = await context.submitter.sign(
-            order.id, order.attempt, order.terms, route, funds.wallet
-        )
-        spend = await funds.reserve(order.terms, route)
+        signed = await context.submitter.sign(order, route, funds)
+        spend = await funds.reserve(order.terms, route, signed.fee_lamports)
     except EngineError:
         return None
     steps = StepRecorder(context.journal, order, attempts_max=context.policy.attempts_max)

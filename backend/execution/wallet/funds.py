@@ -15,7 +15,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
-from backend.chain.costs import WALLET_RENT
+from backend.chain.costs import WALLET_RENT, FeeBounds
 from backend.chain.wallet import Wallet
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
@@ -66,7 +66,7 @@ class FreeFunds:
 class WalletFunds:
     """Compares the balances of a wallet with what an order takes.
 
-    ``fee_lamports`` is the network fee of a swap. A sale of SOL leaves ``reserve_lamports``, and
+    ``fees`` are the most that swaps pay the network. A sale of SOL leaves ``reserve_lamports``, and
     in any case what it takes to buy SOL again: the fee and the rent of two token accounts.
     """
 
@@ -74,7 +74,7 @@ class WalletFunds:
         self,
         balances: WalletBalances,
         *,
-        fee_lamports: int,
+        fees: FeeBounds,
         reserve_lamports: int,
         wallet: Wallet | None = None,
         ledger: WalletLedger | None = None,
@@ -84,8 +84,8 @@ class WalletFunds:
         self._short_until = 0.0
         self._ledger = ledger
         self._balances = balances
-        self._fee = fee_lamports
-        self._reserve = max(reserve_lamports, fee_lamports + 2 * TOKEN_ACCOUNT_RENT)
+        self._fees = fees
+        self._reserve = max(reserve_lamports, fees.default + 2 * TOKEN_ACCOUNT_RENT)
 
     @property
     def ledger(self) -> WalletLedger | None:
@@ -94,7 +94,7 @@ class WalletFunds:
 
     async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
         """Read the balances now, with those of ``tokens``. Raises ``Transient`` or ``Rejected``."""
-        return FreeFunds(await self._balances.refresh(tokens), self._fee, self._reserve)
+        return FreeFunds(await self._balances.refresh(tokens), self._fees.default, self._reserve)
 
     def may_lack(self, terms: OrderTerms, route: Route) -> bool:
         """Whether the wallet seems to lack what a route takes, by the balances last read."""
@@ -125,6 +125,11 @@ class WalletFunds:
         if shortages := self._list_shortages(terms, route, balances, unknown):
             raise Rejected("insufficient_funds", "; ".join(shortages))
 
+    def opens_accounts(self, route: Route) -> bool:
+        """Whether a token account has to be created for a route, by the balances last read."""
+        balances = self._balances.latest
+        return balances is not None and _compute_rents(route, balances, ()) > 0
+
     def mark_changed(self) -> None:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
@@ -137,19 +142,21 @@ class WalletFunds:
             return True
         return False
 
-    async def reserve(self, terms: OrderTerms, route: Route) -> Spend | None:
+    async def reserve(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None = None
+    ) -> Spend | None:
         """What a transaction takes: within a budget of this process, or to be checked."""
         ledger, balances = self._ledger, self._balances.latest
         if ledger is None:
             return None
         if balances is not None:
-            spend = self._build_spend(ledger, terms, route, balances)
+            spend = self._build_spend(ledger, terms, route, balances, fee_lamports)
             generations = ledger.budgets.take(spend, balances.lamports)
             if generations is not None:
                 return replace(spend, generations=generations)
         tokens = (terms.token_in, terms.token_out)
         reading = await ledger.read(tokens, age_max_s=AGE_MAX_S)
-        spend = self._build_spend(ledger, terms, route, reading.balances)
+        spend = self._build_spend(ledger, terms, route, reading.balances, fee_lamports)
         return replace(spend, snapshot=reading.snapshot)
 
     async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
@@ -188,9 +195,14 @@ class WalletFunds:
             self._ledger.budgets.void()
 
     def _build_spend(
-        self, ledger: WalletLedger, terms: OrderTerms, route: Route, balances: Balances
+        self,
+        ledger: WalletLedger,
+        terms: OrderTerms,
+        route: Route,
+        balances: Balances,
+        fee_lamports: int | None = None,
     ) -> Spend:
-        taken, kept = self._compute_lamports(terms, route, balances, ())
+        taken, kept = self._compute_lamports(terms, route, balances, (), fee_lamports)
         token = terms.token_in
         # Without an account, it may be one of a program that is not looked for.
         is_known = token != SOL and balances.tokens.get(token.mint) is not None
@@ -203,6 +215,14 @@ class WalletFunds:
             self._reserve,
             ledger.budgets,
         )
+
+    def _find_kept(self, terms: OrderTerms, fee: int) -> int:
+        """The lamports that a sale of SOL leaves.
+
+        A share of what is held was computed with the usual fee: a higher one is of the reserve.
+        """
+        above = fee - self._fees.default if terms.amount_in_bps is not None else 0
+        return max(self._reserve - max(above, 0), WALLET_RENT)
 
     def _list_shortages(
         self,
@@ -237,20 +257,31 @@ class WalletFunds:
         return shortages
 
     def _compute_lamports(
-        self, terms: OrderTerms, route: Route, balances: Balances, unknown: Collection[str]
+        self,
+        terms: OrderTerms,
+        route: Route,
+        balances: Balances,
+        unknown: Collection[str],
+        fee_lamports: int | None = None,
     ) -> tuple[int, int]:
         """The lamports that a transaction takes for good, and those that are needed besides."""
+        fee = self._fees.compute_most(terms.fees) if fee_lamports is None else fee_lamports
+        taken = fee + _compute_rents(route, balances, unknown)
         bought = {leg.token_out for leg in route.legs}
-        rents = (_compute_account_rent(token, balances, unknown) for token in bought - {SOL})
-        taken = self._fee + sum(rents)
         if terms.token_in == SOL:
             # The reserve is more than the rent of the temporary account, which comes back.
-            return taken + terms.amount_in, self._reserve
+            return taken + terms.amount_in, self._find_kept(terms, fee)
         if terms.token_out == SOL:  # the temporary account; its rent comes back with the SOL
             return taken, TOKEN_ACCOUNT_RENT
         if SOL in bought:  # likewise, and the wallet keeps its own rent
             return taken, TOKEN_ACCOUNT_RENT + WALLET_RENT
         return taken, WALLET_RENT
+
+
+def _compute_rents(route: Route, balances: Balances, unknown: Collection[str]) -> int:
+    """The rent of the accounts that a route creates."""
+    bought = {leg.token_out for leg in route.legs}
+    return sum(_compute_account_rent(token, balances, unknown) for token in bought - {SOL})
 
 
 def _compute_account_rent(token: Token, balances: Balances, unknown: Collection[str]) -> int:

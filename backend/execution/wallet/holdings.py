@@ -7,6 +7,7 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
+from backend.chain.costs import FeeBounds
 from backend.domain.amounts import Token
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
@@ -22,7 +23,7 @@ UNKNOWN_CODE: Final = "wallet_unknown"
 class WalletHoldings:
     """Reads the balances when it is asked, and never else.
 
-    ``fee_lamports`` and ``reserve_lamports`` are as of ``WalletFunds``.
+    ``fees`` and ``reserve_lamports`` are as of ``WalletFunds``.
     """
 
     def __init__(
@@ -31,16 +32,14 @@ class WalletHoldings:
         node: AccountReader,
         tokens: TokenRegistry,
         *,
-        fee_lamports: int,
+        fees: FeeBounds,
         reserve_lamports: int,
     ) -> None:
         self._pool = pool
         self._tokens = tokens
         self._address: str | None = None
         self._balances = WalletBalances(node)
-        self._funds = WalletFunds(
-            self._balances, fee_lamports=fee_lamports, reserve_lamports=reserve_lamports
-        )
+        self._funds = WalletFunds(self._balances, fees=fees, reserve_lamports=reserve_lamports)
 
     async def read_free(self, tokens: Iterable[Token] = ()) -> FreeFunds:
         """What can be sold of listed tokens and of ``tokens``, by balances that are read now.

@@ -53,7 +53,7 @@ class Payment:
         """
         order = steps.order
         while True:
-            spend = await self.funds.reserve(order.terms, route)
+            spend = await self.funds.reserve(order.terms, route, signed.fee_lamports)
             try:
                 data = describe_signed(signed)
                 await steps.record(Cause.SIGNED, data, signed=signed, spend=spend)

@@ -16,9 +16,12 @@ class Funds(Protocol):
     wallet: Wallet | None
     load: int
 
-    async def reserve(self, terms: OrderTerms, route: Route) -> Spend | None:
+    async def reserve(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None = None
+    ) -> Spend | None:
         """What a transaction takes, as the commit that stores it needs to know it.
 
+        ``fee_lamports`` is its network fee; by default the most that one of the order may pay.
         ``None`` where nothing is reserved. Raises ``Unavailable`` if the balances cannot be read.
         """
         ...
@@ -48,6 +51,10 @@ class Funds(Protocol):
         """Whether the wallet seems to lack what a route takes, by the balances last read."""
         ...
 
+    def opens_accounts(self, route: Route) -> bool:
+        """Whether a token account has to be created for a route, by the balances last read."""
+        ...
+
     async def require(self, terms: OrderTerms, route: Route) -> None:
         """Read the balances and raise ``Rejected`` (``insufficient_funds``) if they lack it.
 
@@ -67,7 +74,9 @@ class UncheckedFunds:
         self.wallet: Wallet | None = None
         self.load = 0
 
-    async def reserve(self, terms: OrderTerms, route: Route) -> Spend | None:
+    async def reserve(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None = None
+    ) -> Spend | None:
         """Nothing."""
 
     async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
@@ -86,6 +95,10 @@ class UncheckedFunds:
 
     def may_lack(self, terms: OrderTerms, route: Route) -> bool:
         """Whether the wallet seems to lack what a route takes: unknown, so no."""
+        return False
+
+    def opens_accounts(self, route: Route) -> bool:
+        """Whether a token account has to be created: unknown, so no."""
         return False
 
     async def require(self, terms: OrderTerms, route: Route) -> None:

@@ -94,7 +94,9 @@ class HopRouter:
         paths: Mapping[Path, Sequence[Sequence[Pool]]],
     ) -> tuple[Path, HopSplits] | None:
         """The path and the splits that pay most, if that is worth more than the direct route."""
-        leg_cost = self._splitter.compute_leg_cost(terms, direct.amount_out if direct else None)
+        pools = (pool for hops in paths.values() for hop in hops for pool in hop)
+        amount_out = direct.amount_out if direct else None
+        leg_cost = self._splitter.compute_leg_cost(terms, amount_out, pools)
         worth = 0 if direct is None else direct.amount_out - leg_cost * (len(direct.legs) - 1)
         _, legs_max = self._find_bounds(terms)
         cap_bps = terms.max_price_impact_bps

@@ -20,6 +20,8 @@ from backend.venues.spl import TOKEN_PROGRAMS, derive_ata
 _CREATE: Final = (b"", b"\x00")
 _CREATE_IDEMPOTENT: Final = b"\x01"
 _INVALID_OWNER: Final = 0
+_CREATE_UNITS: Final = 12_000
+"""What it takes to create an account, besides what it takes to find that it exists."""
 
 _derive_ata_cached = lru_cache(65_536)(derive_ata)
 
@@ -40,6 +42,7 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
         if existing.data[32:64] != bytes(owner):
             fail(_INVALID_OWNER, "Program log: Error: the account has another owner")
         return
+    ctx.consume_units(_CREATE_UNITS)
     # Lamports that the address already has count towards the rent.
     existing_lamports = 0 if existing is None else existing.lamports
     ctx.require_signer(payer)

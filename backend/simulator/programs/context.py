@@ -12,6 +12,8 @@ from backend.simulator.wire.transaction_parser import ParsedTransaction
 from backend.venues.hosting import HostedPool
 from backend.venues.venue import Account
 
+OUT_OF_UNITS: Final = "ComputationalBudgetExceeded"
+"""The error of a program of the runtime itself; the others end otherwise: see ``runtime``."""
 _ERROR_MESSAGES: Final = {
     "MissingRequiredSignature": "missing required signature for instruction",
     "InvalidAccountData": "invalid account data for instruction",
@@ -24,7 +26,7 @@ _ERROR_MESSAGES: Final = {
     "UnsupportedProgramId": "Unsupported program id",
     "ReadonlyDataModified": "instruction modified data of a read-only account",
     "ProgramFailedToComplete": "Program failed to complete",
-    "ComputationalBudgetExceeded": "Computational budget exceeded",
+    OUT_OF_UNITS: "Computational budget exceeded",
 }
 
 ErrorKind = int | str
@@ -91,10 +93,14 @@ def sum_swaps(swaps: Sequence[SwapRecord]) -> SwapRecord | None:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a program does with its accounts and its data, and the compute units that it takes."""
+    """What a program does with its accounts and its data, and the compute units that it takes.
+
+    One that ``is_builtin`` is part of the runtime, and fails otherwise when it has too few.
+    """
 
     execute: Callable[[TransactionContext, Sequence[Pubkey], bytes], None]
     compute_units: int
+    is_builtin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +170,17 @@ class TransactionContext:
         """A pool with the swaps of this transaction so far."""
         return self.pools.get(address) or self.view.get_pool(address)
 
+    @property
+    def units_left(self) -> int:
+        """The compute units that the transaction has left."""
+        return self.compute_unit_limit - self.compute_units
+
     def consume_units(self, units: int) -> None:
         """Consume compute units; the instruction fails if the transaction has not as many left."""
         self.compute_units += units
         if self.compute_units > self.compute_unit_limit:
             self.compute_units = self.compute_unit_limit
-            fail("ComputationalBudgetExceeded")
+            fail(OUT_OF_UNITS)
 
     def require_signer(self, key: Pubkey) -> None:
         """Fail the instruction unless the account signed the transaction."""

@@ -12,6 +12,7 @@ from solders.pubkey import Pubkey
 
 from backend.simulator.programs import ata, memo, system, token
 from backend.simulator.programs.context import (
+    OUT_OF_UNITS,
     ChainView,
     InstructionFailed,
     Program,
@@ -53,8 +54,8 @@ _SWAP_COMPUTE_UNITS: Final = {
 def build_programs(venues: Venues) -> Mapping[Pubkey, Program]:
     """The programs of a chain, by their addresses."""
     return {
-        COMPUTE_BUDGET: Program(_execute_compute_budget, 150),
-        SYSTEM_PROGRAM: Program(system.execute, 150),
+        COMPUTE_BUDGET: Program(_execute_compute_budget, 150, is_builtin=True),
+        SYSTEM_PROGRAM: Program(system.execute, 150, is_builtin=True),
         TOKEN_PROGRAM: Program(token.execute, 3_000),
         ATA_PROGRAM: Program(ata.execute, 9_000),
         MEMO_PROGRAM: Program(memo.execute, 6_000),
@@ -186,15 +187,26 @@ def _run_instructions(
     ctx: TransactionContext, transaction: ParsedTransaction
 ) -> tuple[TransactionError | None, Sequence[str]]:
     for index, instruction in enumerate(transaction.instructions):
-        program = ctx.view.programs[instruction.program]
+        program, units_left = ctx.view.programs[instruction.program], ctx.units_left
         try:
             ctx.consume_units(program.compute_units)
             program.execute(ctx, instruction.keys, instruction.data)
         except InstructionFailed as error:
+            if error.kind == OUT_OF_UNITS and not program.is_builtin:
+                logged = _describe_exhaustion(instruction.program, units_left)
+                return {"InstructionError": [index, "ProgramFailedToComplete"]}, logged
             kind = {"Custom": error.kind} if isinstance(error.kind, int) else error.kind
             log_lines = (*error.log_lines, format_failure_line(instruction.program, error.kind))
             return {"InstructionError": [index, kind]}, log_lines
     return None, ()
+
+
+def _describe_exhaustion(program: Pubkey, units: int) -> Sequence[str]:
+    """What the virtual machine logs of a program that needs more units than are left to it."""
+    return (
+        f"Program {program} consumed {units} of {units} compute units",
+        f"Program {program} failed: exceeded CUs meter at BPF instruction",
+    )
 
 
 def _find_rent_error(ctx: TransactionContext, keys: Sequence[Pubkey]) -> TransactionError | None:

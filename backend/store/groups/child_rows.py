@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from backend.domain.fees.order_fees import encode_fees
 from backend.domain.groups.children import ChildOrder
 from backend.domain.route_constraints import encode_constraints
 from backend.store.committed_events import WAITS, encode_child_data
@@ -13,7 +14,7 @@ from backend.store.waiting.condition_rows import encode_condition
 
 _TYPES: Final = (
     *("uuid", "uuid", "uuid", "text", "text", "text"),
-    *("numeric", "numeric", "int", "int", "jsonb", "jsonb", "text"),
+    *("numeric", "numeric", "int", "int", "jsonb", "jsonb", "text", "text"),
 )
 
 
@@ -22,18 +23,18 @@ _INSERT: Final = """children AS (
     FROM (
         SELECT * FROM unnest({arrays})
             AS i(id, parent_id, oco_group, type, token_in, token_out, amount_in, min_amount_out,
-                 slippage_bps, max_price_impact_bps, condition, data, route_constraints)
+                 slippage_bps, max_price_impact_bps, condition, data, route_constraints, fees)
         LIMIT cardinality(${first}::uuid[])
     ) c JOIN {parents} p ON p.id = c.parent_id
 ), placed AS (
     INSERT INTO orders (id, owner, request_hash, parent_id, oco_group, type, token_in, token_out,
                         amount_in, min_amount_out, slippage_bps, max_price_impact_bps, condition,
                         status, seq, trigger_shard, kick_at, created_at, updated_at,
-                        route_constraints)
+                        route_constraints, fees)
     SELECT c.id, c.owner, '', c.parent_id, c.oco_group, c.type::order_type, c.token_in, c.token_out,
            c.amount_in, c.min_amount_out, c.slippage_bps, c.max_price_impact_bps, c.condition,
            {waiting}, 2, order_trigger_shard(c.token_in, c.token_out), now(),
-           written.at, written.at, c.route_constraints
+           written.at, written.at, c.route_constraints, c.fees
     FROM children c CROSS JOIN written
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -81,4 +82,5 @@ def _to_row(child: ChildOrder) -> tuple[object, ...]:
         encode_condition(terms.condition, terms.price_of),
         encode_child_data(child),
         None if terms.constraints is None else encode_constraints(terms.constraints),
+        encode_fees(terms.fees),
     )

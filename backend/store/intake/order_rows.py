@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from backend.domain.fees.order_fees import encode_fees
 from backend.domain.orders import NewOrder, OrderTerms
 from backend.domain.route_constraints import encode_constraints
 from backend.store.committed_events import encode_first_data
@@ -56,18 +57,19 @@ SELECT id, created_at, pg_current_xact_id()::text::bigint AS txid FROM stored
 INSERT_ORDERS: Final = _INSERT.format(rare_types="", rare_columns="")
 """Stores orders with their first events, those that may be stored, and returns them."""
 INSERT_RARE_ORDERS: Final = _INSERT.format(
-    rare_types=", $22::uuid[], $23::jsonb[], $24::text[]",
-    rare_columns=", oco_group, bracket, route_constraints",
+    rare_types=", $22::uuid[], $23::jsonb[], $24::text[], $25::text[]",
+    rare_columns=", oco_group, bracket, route_constraints, fees",
 )
 """The same for orders of which some have what few orders have."""
 
 
 def has_rare_terms(order: NewOrder) -> bool:
-    """Whether an order is in a group, has a bracket, or asks something of its route."""
+    """Whether an order is in a group, has a bracket, or says something of its route or fees."""
     return (
         order.oco_group is not None
         or order.bracket is not None
         or order.terms.constraints is not None
+        or order.terms.fees is not None
     )
 
 
@@ -76,7 +78,8 @@ def to_rare_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:
     brackets = [None if o.bracket is None else encode_bracket(o.bracket) for o in orders]
     asked = [o.terms.constraints for o in orders]
     texts = [None if each is None else encode_constraints(each) for each in asked]
-    return [o.oco_group for o in orders], [*brackets], [*texts]
+    fees = [encode_fees(o.terms.fees) for o in orders]
+    return [o.oco_group for o in orders], [*brackets], [*texts], [*fees]
 
 
 def to_columns(orders: Sequence[NewOrder]) -> tuple[list[object], ...]:

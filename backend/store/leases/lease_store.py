@@ -18,6 +18,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.errors import OUT_OF_COMPUTE
 from backend.domain.lifecycle import Cause, Status, advance
 from backend.domain.orders import LeasedOrder
 from backend.domain.tokens import TokenRegistry
@@ -42,7 +43,7 @@ _IS_CLAIMABLE = """
     AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
 """
 
-_CLAIM_FREE = """
+_CLAIM_FREE = f"""
 , claimed AS (
     UPDATE orders o SET
         epoch = o.epoch + 1,
@@ -56,17 +57,18 @@ _CLAIM_FREE = """
               o.slippage_bps, o.max_price_impact_bps, o.condition, o.status::text, o.seq,
               o.attempts, o.epoch, o.dex, o.tx_hash, o.signed_tx, o.last_valid_height, o.owner,
               o.batch_id, o.time_in_force, o.expires_at IS NOT NULL AS can_expire,
-              o.oco_group, o.bracket, o.route_constraints, o.wallet,
+              o.oco_group, o.bracket, o.route_constraints, o.fees, o.wallet,
+              coalesce(starts_with(o.last_error, '{OUT_OF_COMPUTE}:'), false) AS lacks_units,
               clock_timestamp() AS at, free.status = 'pending' AS is_first, extract(
                   epoch FROM now() - least(o.waiting_since, now()))::float8 AS waited_s,
               CASE o.status WHEN 'submitted' THEN o.route->>'minAmountOut' END AS route_min_out
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-    SELECT id, seq, status::order_status, at, attempts, '{}'
+    SELECT id, seq, status::order_status, at, attempts, '{{}}'
     FROM claimed WHERE is_first
 )
 SELECT *, pg_current_xact_id()::text::bigint AS txid FROM claimed
-"""
+"""  # noqa: S608 - constants only
 
 # Orders are found by their ids, for which the limits and "IS NOT FALSE" are, as in the journal:
 # else a plan from when there were few orders would read them all for each claim.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from backend.domain.fees.order_fees import decode_fees
 from backend.domain.lifecycle import Status
 from backend.domain.orders import (
     LeasedOrder,
@@ -41,6 +42,7 @@ def parse_leased_order(row: asyncpg.Record, tokens: TokenRegistry) -> LeasedOrde
         oco_group=row["oco_group"],
         bracket=None if row["bracket"] is None else decode_bracket(row["bracket"]),
         wallet=row["wallet"],
+        lacks_units=row["lacks_units"],
     )
 
 
@@ -63,4 +65,5 @@ def parse_terms(row: asyncpg.Record, tokens: TokenRegistry) -> OrderTerms:
         price_of=price_of,
         amount_in_bps=share,
         constraints=None if constraints is None else decode_constraints(constraints),
+        fees=decode_fees(row["fees"]),
     )

@@ -44,7 +44,7 @@ seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, netw
 priority_fee_lamports, tip_lamports, rent_lamports, costs_unknown,
 last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at,
 condition, is_triggered, high_water, high_water_slot, parent_id, oco_group, bracket,
-route_constraints, wallet
+route_constraints, wallet, fees
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.fees.order_fees import decode_fees
 from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderRecord, OrderType, TimeInForce
 from backend.domain.prices import PriceOf
@@ -211,6 +212,7 @@ def _parse_record(row: asyncpg.Record) -> OrderRecord:
         values["high_water"] = decode_ratio(values["high_water"])
     if values["route_constraints"] is not None:
         values["constraints"] = decode_constraints(values["route_constraints"])
+    values["fees"] = decode_fees(values["fees"])
     if values["bracket"] is not None:
         values["bracket"] = decode_bracket(values["bracket"])
     # By position: to match so many names takes ten times as long as all of the above.

@@ -21,6 +21,7 @@ from uuid import UUID
 import orjson
 
 from backend.domain.errors import InvalidInput
+from backend.domain.fees.order_fees import encode_fees
 from backend.domain.orders import OrderTerms, TimeInForce
 from backend.domain.prices import PriceRatio
 from backend.domain.times import format_time
@@ -49,10 +50,11 @@ _AMEND: Final = f""" -- amend
 WITH input AS (
     SELECT * FROM unnest(
         $1::uuid[], $2::text[], $3::int[], $4::numeric[], $5::numeric[], $6::int[], $7::int[],
-        $8::jsonb[], $9::text[], $10::timestamptz[], $11::text[], $12::bigint[], $13::jsonb[]
+        $8::jsonb[], $9::text[], $10::timestamptz[], $11::text[], $12::bigint[], $13::jsonb[],
+        $15::text[]
     ) WITH ORDINALITY AS i(id, owner, seq, amount_in, min_amount_out, slippage_bps,
         max_price_impact_bps, condition, time_in_force, expires_at, high_water, high_water_slot,
-        data, place)
+        data, fees, place)
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
@@ -64,6 +66,7 @@ WITH input AS (
         slippage_bps = i.slippage_bps,
         max_price_impact_bps = i.max_price_impact_bps,
         condition = i.condition,
+        fees = i.fees,
         time_in_force = i.time_in_force,
         expires_at = i.expires_at,
         high_water = CASE WHEN {_IS_HIGHER} THEN i.high_water ELSE o.high_water END,
@@ -155,10 +158,11 @@ class Amendments:
         places = sorted(range(len(amendments)), key=lambda place: amendments[place].order_id)
         rows = [_to_row(amendments[place]) for place in places]
         columns = [list(column) for column in zip(*rows, strict=True)]
+        fees = [encode_fees(amendments[place].terms.fees) for place in places]
 
         async def amend() -> set[int]:
             async with self._pool.acquire() as connection:
-                stored = await connection.fetch(_AMEND, *columns, EXPIRY_AHEAD_MAX)
+                stored = await connection.fetch(_AMEND, *columns, EXPIRY_AHEAD_MAX, fees)
             if stored:
                 self._on_commit(build_commit(stored, begins_wait=True))
             return {places[row["place"] - 1] for row in stored}

@@ -23,7 +23,7 @@ LOAD: Final = f""" -- load sliced
 SELECT p.*, c.* FROM unnest($1::uuid[]) AS i(id) CROSS JOIN LATERAL (
     SELECT id, owner, type::text, token_in, token_out, amount_in::text, min_amount_out::text,
            slippage_bps, max_price_impact_bps, condition, seq, expires_at, created_at, now() AS at,
-           coalesce(slices_placed, 0) AS placed, next_slice_at, route_constraints
+           coalesce(slices_placed, 0) AS placed, next_slice_at, route_constraints, fees
     FROM orders WHERE id = i.id AND status = 'waiting' AND type = 'twap' LIMIT 1
 ) p CROSS JOIN LATERAL ({SUM_SLICES}) c
 """  # noqa: S608 - constants only
@@ -57,12 +57,12 @@ WITH input AS (
              AND coalesce(o.next_slice_at, o.created_at + i.first_offset) <= now() + i.ahead_max
         ) IS NOT TRUE
     RETURNING o.id AS parent_id, o.seq AS parent_seq, o.attempts, o.batch_id, o.next_slice_at, i.id,
-              o.route_constraints
+              o.route_constraints, o.fees
 ), stored AS (
     INSERT INTO orders (id, owner, client_order_id, request_hash, parent_id, type,
                         token_in, token_out, amount_in, min_amount_out, slippage_bps,
                         max_price_impact_bps, time_in_force, expires_at, kick_at, created_at,
-                        updated_at, condition, status, seq, trigger_shard, route_constraints)
+                        updated_at, condition, status, seq, trigger_shard, route_constraints, fees)
     SELECT i.id, i.owner, i.client_order_id, i.request_hash, i.parent_id, i.type::order_type,
            i.token_in, i.token_out, i.amount_in, i.min_amount_out, i.slippage_bps,
            i.max_price_impact_bps, i.time_in_force, i.expires_at, now() + $25::interval, written.at,
@@ -70,7 +70,7 @@ WITH input AS (
            CASE WHEN i.waits THEN $26::text::order_status ELSE 'pending' END,
            CASE WHEN i.waits THEN 2 ELSE 1 END,
            CASE WHEN i.waits THEN order_trigger_shard(i.token_in, i.token_out) END,
-           sliced.route_constraints
+           sliced.route_constraints, sliced.fees
     FROM sliced JOIN input i ON i.id = sliced.id CROSS JOIN written
     ON CONFLICT DO NOTHING
     RETURNING id

@@ -33,7 +33,7 @@ _RELEASED: Final = advance(Status.WAITING, 1, Cause.MET).status
 _COLUMNS: Final = """
 id, owner, type::text, token_in, token_out, amount_in::text, min_amount_out::text, slippage_bps,
 max_price_impact_bps, condition, is_triggered, high_water, high_water_slot, seq, expires_at,
-oco_group, route_constraints,
+oco_group, route_constraints, fees,
 CASE WHEN next_attempt_at > now() AND next_attempt_at <= now() + $1::interval
     THEN extract(epoch FROM next_attempt_at - now())::float8 ELSE 0 END AS cool_down_s
 """

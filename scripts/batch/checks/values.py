@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
+from batch.checks.fees import find_fee_faults
 from batch.checks.order_types import ORDER_TYPES, find_type_faults
 from batch.checks.routes import find_route_faults
 from batch.checks.shares import AMOUNT_NAMES, is_share
@@ -47,7 +48,9 @@ def find_value_faults(order: Mapping[str, object]) -> list[str]:
             faults.append(f"{name}: {order[name]!r} must be one of {', '.join(known)}")
     if order.get("tokenIn") == order.get("tokenOut"):
         faults.append(f"tokenOut: {order.get('tokenOut')!r} is the token that is sold")
-    return sorted([*faults, *find_type_faults(order), *find_route_faults(order)])
+    return sorted(
+        [*faults, *find_type_faults(order), *find_route_faults(order), *find_fee_faults(order)]
+    )
 
 
 def _is_positive_number(value: object) -> bool:

@@ -86,7 +86,7 @@ class NodeModel:
             slot = self._chain.height(self._view_time())
             if slot < min_context_slot:
                 raise ReadFailure("node_behind", "the node has not reached the slot")
-            return SimulationResult(err, (), None, slot)
+            return SimulationResult(err, (), 60_000, slot)
 
         return await self._request(simulate)
 

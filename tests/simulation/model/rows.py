@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from backend.domain.errors import OUT_OF_COMPUTE
 from backend.domain.groups.brackets import Bracket
 from backend.domain.lifecycle import Status
 from backend.domain.orders import (
@@ -170,6 +171,8 @@ class OrderRow:
             "oco_group": self.oco_group,
             "bracket": None if self.bracket is None else encode_bracket(self.bracket),
             "route_constraints": None,
+            "fees": None,
+            "lacks_units": (self.last_error or "").startswith(f"{OUT_OF_COMPUTE}:"),
         }
 
     def waited_s(self, now: float) -> float:

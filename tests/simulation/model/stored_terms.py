@@ -17,5 +17,5 @@ TOKENS = TokenRegistry()
 
 def parse_stored_terms(*values: Any) -> OrderTerms:
     """Parse the terms from the values of their columns, the condition last; no route is asked."""
-    row = {**dict(zip(_COLUMNS, values, strict=True)), "route_constraints": None}
+    row = {**dict(zip(_COLUMNS, values, strict=True)), "route_constraints": None, "fees": None}
     return parse_terms(cast(Any, row), TOKENS)

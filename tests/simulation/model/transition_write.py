@@ -80,7 +80,7 @@ def parse_children(columns: Sequence[Sequence[Any]]) -> list[ChildOrder]:
 
 
 def _parse_child(values: Sequence[Any]) -> ChildOrder:
-    child_id, parent_id, oco_group, *terms, _, _ = values
+    child_id, parent_id, oco_group, *terms, _data, _constraints, _fees = values
     return ChildOrder(child_id, parent_id, parse_stored_terms(*terms), oco_group)
 
 

@@ -101,7 +101,11 @@ async def _build_amendment(
     sold = {before.token_in, before.token_out} if request.sells_share else None
     holdings = await read_holdings(api, sold)
     terms = request.apply(
-        before, holdings, is_triggered=record.is_triggered, is_following=is_following
+        before,
+        holdings,
+        is_triggered=record.is_triggered,
+        is_following=is_following,
+        priority_fee_max=api.services.settings.priority_fee_ceiling_lamports,
     )
     mark: HighWaterMark | None = None
     if changes_price(before, terms):

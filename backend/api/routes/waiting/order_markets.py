@@ -183,6 +183,7 @@ def read_terms(api: ApiContext, record: OrderRecord) -> OrderTerms:
         price_of=record.price_of,
         amount_in_bps=record.amount_in_bps,
         constraints=record.constraints,
+        fees=record.fees,
     )
 
 

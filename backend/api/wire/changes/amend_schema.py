@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from backend.api.wire.order_types.amounts import (
     read_share,
 )
 from backend.api.wire.order_types.conditions import ConditionBody, add_errors
+from backend.api.wire.order_types.fees import FeeBody, amend_fees
 from backend.api.wire.problems import FieldError, invalid_fields
 from backend.api.wire.request_schemas import ORDER_FIELDS
 from backend.api.wire.spellings import describe_spellings
@@ -46,7 +47,7 @@ def _tighten_schema(schema: dict[str, Any]) -> None:
     schema["minProperties"] = 1
 
 
-class AmendBody(ConditionBody):
+class AmendBody(FeeBody, ConditionBody):
     """The terms of a waiting order to change; what is left out stays as it is.
 
     An ``expiresAt`` of null takes the expiry back.
@@ -88,12 +89,18 @@ class AmendRequest:
         return is_share(self.body.amount)
 
     def apply(
-        self, terms: OrderTerms, holdings: Holdings, *, is_triggered: bool, is_following: bool
+        self,
+        terms: OrderTerms,
+        holdings: Holdings,
+        *,
+        is_triggered: bool,
+        is_following: bool,
+        priority_fee_max: int,
     ) -> OrderTerms:
         """The terms of an order after this change, as ``amend_terms``.
 
-        A share is estimated by ``holdings``. Raises ``Problem`` (422) with all errors, and
-        ``Transient`` if what the wallet holds is not known.
+        A share is estimated by ``holdings``, ``priority_fee_max`` is in lamports. Raises
+        ``Problem`` (422) with all errors, and ``Transient`` if what the wallet holds is not known.
         """
         errors: list[FieldError] = []
         body, token_out = self.body, terms.token_out
@@ -112,8 +119,10 @@ class AmendRequest:
             terms, change, is_triggered=is_triggered, is_following=is_following
         )
         add_errors(refused, errors)
+        fees = amend_fees(terms.fees, body, priority_fee_max, errors)
         if amended is None or errors:
             raise invalid_fields(use_written_names(errors, self.written_names))
+        amended = replace(amended, fees=fees)
         if share is not None and (refusal := find_refusal(amended, holdings, self.written_names)):
             raise refusal
         return amended

@@ -1,0 +1,1 @@
+"""The fees that transactions pay the network, as orders ask for them."""

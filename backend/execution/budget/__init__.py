@@ -1,0 +1,1 @@
+"""The compute budget of a transaction: its limit in units, and the price that it pays."""
