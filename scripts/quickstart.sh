@@ -19,6 +19,8 @@ Options, which go to \`order-engine up\`:
   --workers INTEGER         Number of worker processes.
   --seed INTEGER            Seed of the simulated node.
   --pools [default|many]    Two pools of each pair, or many in five programs.
+  --dress [simulated|mainnet|devnet]
+                            The cluster that the simulated node looks like.
   --headless                Run without the dashboard.
   --smoke                   Execute 20 orders, show their results, and stop.
 USAGE

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from backend.chain.transactions import ComputeBudget
+from backend.chain.compute_budget import ComputeBudget
 from backend.domain.fees.order_fees import AUTO, SIGNATURE_FEE, OrderFees
 from backend.venues.layout import compute_rent_exemption
 

@@ -26,6 +26,7 @@ from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
 from backend.chain.bundles.tips import Tip
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.messages import compile_message, find_excess, measure_message
 from backend.chain.rpc.results import Blockhash
 from backend.chain.swap_instructions import SwapInstructions
@@ -36,9 +37,7 @@ from backend.chain.token_accounts import (
     derive_token_address,
 )
 from backend.chain.wallet import Wallet
-from backend.domain.amounts import ceil_div
 from backend.domain.errors import Rejected
-from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.domain.orders import SignedTransaction
 from backend.venues.spl import (
     ATA_PROGRAM,
@@ -49,11 +48,6 @@ from backend.venues.spl import (
     TOKEN_PROGRAMS,
 )
 from backend.venues.venue import Pool, SwapAccounts
-
-UNIT_LIMIT_MAX: Final = 1_400_000
-"""Most compute units of a transaction, by the protocol."""
-MICROLAMPORTS: Final = 1_000_000
-"""Micro-lamports of a lamport."""
 
 _ALLOWED_PROGRAMS: Final = TOKEN_PROGRAMS | {
     COMPUTE_BUDGET,
@@ -67,34 +61,6 @@ _SIGNATURE_COUNT: Final = b"\x01"
 _NO_SIGNATURE: Final = bytes(64)
 _SOME_OWNER: Final = Pubkey(bytes([7] * 32))
 _SOME_SEED: Final = "0" * 32
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeBudget:
-    """The compute budget: the limit in units, the price in micro-lamports per unit.
-
-    ``ceiling_lamports`` is the most that the price may come to for the limit of a transaction.
-    """
-
-    unit_limit: int = 120_000
-    unit_price: int = 1_000
-    ceiling_lamports: int | None = None
-
-    def get_price(self, unit_limit: int) -> int:
-        """The price of a unit for a transaction with a limit."""
-        if self.ceiling_lamports is None:
-            return self.unit_price
-        return min(self.unit_price, self.ceiling_lamports * MICROLAMPORTS // unit_limit)
-
-    def spread(self, unit_limit: int) -> ComputeBudget:
-        """The budget with another limit that costs no more."""
-        ceiling = self.compute_fee() - SIGNATURE_FEE
-        return replace(self, unit_limit=unit_limit, ceiling_lamports=ceiling)
-
-    def compute_fee(self) -> int:
-        """The lamports that a transaction with this limit and one signature pays."""
-        price = self.get_price(self.unit_limit)
-        return SIGNATURE_FEE + ceil_div(self.unit_limit * price, MICROLAMPORTS)
 
 
 class SwapLeg(NamedTuple):

@@ -31,7 +31,7 @@ from backend.engine.examination.rehearsal_report import (
     describe_order,
     describe_summary,
 )
-from backend.engine.wallets import select_wallets
+from backend.engine.wallets.signing_wallets import select_wallets
 
 ORDERS_MAX = 10_000
 

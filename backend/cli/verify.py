@@ -17,7 +17,7 @@ from backend.cli.database_errors import report_database_errors
 from backend.cli.process import load_settings, report_user_errors
 from backend.config import Settings
 from backend.config.node_urls import parse_node_urls
-from backend.engine.nodes import open_node
+from backend.engine.nodes.clients import open_node
 from backend.engine.verification import Verification, VerificationReport
 from backend.store.connection import Pooling
 from backend.store.database import open_pool

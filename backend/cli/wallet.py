@@ -13,8 +13,8 @@ from backend.cli.process import load_settings, report_user_errors
 from backend.config import Settings
 from backend.domain.amounts import format_amount, parse_amount
 from backend.domain.tokens import SOL
-from backend.engine.wallet_report import open_wallet_node, read_holdings, request_airdrop
-from backend.engine.wallets import load_wallets
+from backend.engine.wallets.report import open_wallet_node, read_holdings, request_airdrop
+from backend.engine.wallets.signing_wallets import load_wallets
 
 _WIDTH = 12
 

@@ -153,8 +153,7 @@ class AcceptedOrder:
 class SignedTransaction:
     """A signed transaction, stored before it is sent.
 
-    ``last_valid_height`` is the last block height at which it can land. The network fee that it
-    pays is known where it was signed.
+    It can land up to ``last_valid_height``; who signed it knows ``fee_lamports``, its most.
     """
 
     signature: str
@@ -169,9 +168,8 @@ class LeasedOrder:
 
     ``waited_s`` is how long this attempt has waited for the end of an outage under earlier leases,
     ``route_min_out`` the minimum of the route of a submitted order, as a decimal of the token out.
-    ``can_expire`` tells that the order has an expiry; when it has passed, only the database knows.
-    ``wallet`` is the address of the wallet that signed for it, from its first transaction on. It
-    ``lacks_units`` if its last transaction failed as its limit of compute units was too low.
+    ``can_expire`` tells that it has an expiry; when that has passed, only the database knows.
+    ``wallet`` is the address of the one that signed for it. It ``lacks_units`` if it exceeded them.
     """
 
     id: UUID
@@ -252,9 +250,7 @@ class OrderRecord(NamedTuple):
     ``condition`` what it was accepted to wait for, ``high_water`` the highest price that it has
     followed since. It came to be of the order ``parent_id``, and at most one order of ``oco_group``
     is executed. ``progress`` and the time of the next slice are those of a TWAP order,
-    ``amount_in_bps`` is the share of what the wallet holds that an order sells; ``constraints`` are
-    what it asks of its route, ``wallet`` is the address of the wallet that signed for it, ``fees``
-    are what its client says of the network fee.
+    ``amount_in_bps``, ``constraints`` and ``fees`` are as in ``OrderTerms``, ``wallet`` as above.
     """
 
     id: UUID

@@ -18,9 +18,9 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
-from backend.engine.cluster import Cluster, ProgramProbe
+from backend.engine.nodes.cluster import Cluster, ProgramProbe
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
-from backend.engine.wallet_funds import build_holdings
+from backend.engine.wallets.funds import build_holdings
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.wallet.balance_sheet import BalanceSheet
 from backend.execution.wallet.holdings import WalletHoldings

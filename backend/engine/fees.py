@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.chain.nodes.solana_node import SolanaNode
 from backend.config import Settings
-from backend.engine.wallet_funds import build_budget
+from backend.engine.wallets.funds import build_budget
 from backend.execution.budget.priority_fees import FeePolicy, PriorityFees
 from backend.routing.router import Router
 

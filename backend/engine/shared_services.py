@@ -25,8 +25,8 @@ from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
-from backend.engine.cluster import Cluster, open_cluster
-from backend.engine.nodes import open_node
+from backend.engine.nodes.clients import open_node
+from backend.engine.nodes.cluster import Cluster, open_cluster
 from backend.engine.router import build_router, read_pool_preferences
 from backend.execution.wallet.balances import WalletBalances
 from backend.queue.broker import StreamBroker

@@ -15,13 +15,13 @@ from backend.config import ConfigurationError, Profile, Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
-from backend.engine.bundles import build_bundles
-from backend.engine.cluster import warn_of_missing_programs
 from backend.engine.fees import build_fees
+from backend.engine.nodes.bundles import build_bundles
+from backend.engine.nodes.cluster import warn_of_missing_programs
 from backend.engine.shared_services import SharedServices, open_shared_services
 from backend.engine.triggers import build_watcher
-from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
-from backend.engine.wallets import OpenedWallets, open_wallets
+from backend.engine.wallets.funds import build_budget, build_reconciler, watch_wallets
+from backend.engine.wallets.signing_wallets import OpenedWallets, open_wallets
 from backend.engine.withdrawals import build_withdrawals
 from backend.execution.claims.lease_renewer import LeaseRenewer
 from backend.execution.confirmation.signature_watch import PollIntervals

@@ -16,6 +16,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.bundles.sender import BundleSender
 from backend.chain.bundles.tips import Tip
+from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.node_client import NodeClient
 from backend.chain.outcomes import Fill, classify_onchain_error
@@ -25,8 +26,6 @@ from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
 from backend.chain.swap_instructions import RouteShape, SwapInstructions
 from backend.chain.transactions import (
-    UNIT_LIMIT_MAX,
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     UnsignedTransaction,
@@ -37,11 +36,12 @@ from backend.chain.transactions import (
 from backend.chain.wallet import Wallet
 from backend.domain.conditions import Launch
 from backend.domain.errors import OUT_OF_COMPUTE, EngineError, Unavailable
-from backend.domain.fees.order_fees import SIGNATURE_FEE, require_minimum
+from backend.domain.fees.order_fees import require_minimum
 from backend.domain.orders import LeasedOrder, OrderTerms, SignedTransaction
 from backend.execution.blockhash import AGE_MAX_S, BlockhashCache
 from backend.execution.budget.compute_units import ComputeUnits
 from backend.execution.budget.priority_fees import PriorityFees
+from backend.execution.budget.tips import fit_tip
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
@@ -92,15 +92,7 @@ class TransactionSubmitter:
         self._wallet = wallet
         self.has_preflight: Final = preflight
         self._blockhash = BlockhashCache(node.get_latest_blockhash, age_max_s=blockhash_age_s)
-        self._sends: Coalescer[bytes, str] = Coalescer(
-            node.send_transactions if bundles is None else bundles.send,
-            name="send transactions",
-            items_max=SEND_BATCH_MAX,
-            calls_max=CALLS_MAX,
-            # A call that waits for the bundle endpoint holds no other transaction back.
-            batch_target=SEND_BATCH_MAX if bundles is None else 1,
-            max_delay_s=MAX_DELAY_S,
-        )
+        self._sends = _coalesce_sends(node, bundles)
         self._watch = SignatureWatch(node, intervals, self._resend)
         # The chain may have jumped ahead of the cached blockhash.
         self._watch.on_expiry = self._blockhash.invalidate
@@ -150,26 +142,11 @@ class TransactionSubmitter:
             limit = max(limit, self._fees.compute_most_units(terms.fees))
         least = self._fees.compute_least(limit, terms.fees)
         require_minimum(terms.fees, least)
-        budget, tip = self._choose_tip(replace(budget, unit_limit=limit), swap.seed, terms, least)
+        tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
+        budget, tip = fit_tip(replace(budget, unit_limit=limit), tip, terms.fees, least)
         signed = self._compile(instructions, blockhash, budget, tip).sign(wallet)
         self._units.follow(signed.signature, shape, limit)
         return signed
-
-    def _choose_tip(
-        self, budget: ComputeBudget, seed: str, terms: OrderTerms, least: int
-    ) -> tuple[ComputeBudget, Tip | None]:
-        """Choose the tip, and lower the ceiling of the priority fee by it where the order has a
-        maximum. An order whose maximum has no room for both pays no tip.
-        """
-        tip = None if self._bundles is None else self._bundles.choose_tip(seed)
-        most = None if terms.fees is None else terms.fees.max_fee
-        if tip is None or most is None:
-            return budget, tip
-        if least + tip.lamports > most:
-            return budget, None
-        spare = most - tip.lamports - SIGNATURE_FEE
-        ceiling = spare if budget.ceiling_lamports is None else min(budget.ceiling_lamports, spare)
-        return replace(budget, ceiling_lamports=ceiling), tip
 
     def _compile(
         self,
@@ -279,6 +256,18 @@ class TransactionSubmitter:
 
     def _resend(self, wire: bytes) -> None:
         self._sends.submit_nowait(wire).add_done_callback(_report_resend_failure)
+
+
+def _coalesce_sends(node: NodeClient, bundles: BundleSender | None) -> Coalescer[bytes, str]:
+    return Coalescer(
+        node.send_transactions if bundles is None else bundles.send,
+        name="send transactions",
+        items_max=SEND_BATCH_MAX,
+        calls_max=CALLS_MAX,
+        # A call that waits for the bundle endpoint holds no other transaction back.
+        batch_target=SEND_BATCH_MAX if bundles is None else 1,
+        max_delay_s=MAX_DELAY_S,
+    )
 
 
 @lru_cache(maxsize=64)

@@ -52,7 +52,7 @@ class Venues:
 MAINNET_VENUES: Final = Venues(MAINNET_PROGRAM_IDS)
 """The programs at their addresses on mainnet, which a simulated chain has unless it is another's.
 
-The engine uses those of its cluster: see ``engine.cluster``.
+The engine uses those of its cluster: see ``engine.nodes.cluster``.
 """
 AMM_V4: Final = MAINNET_VENUES.amm_v4
 CLMM: Final = MAINNET_VENUES.clmm

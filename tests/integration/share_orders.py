@@ -12,9 +12,9 @@ from uuid import UUID
 from solders.keypair import Keypair
 from solders.system_program import TransferParams, transfer
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import compute_network_fee
 from backend.chain.rpc.client import RpcClient
-from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import format_amount
 from backend.domain.tokens import SOL
 from backend.store.database import open_pool

@@ -17,12 +17,12 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.outcomes import Fill, read_fill
 from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction, SignatureStatus
 from backend.chain.token_accounts import derive_token_address
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,

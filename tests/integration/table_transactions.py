@@ -9,9 +9,9 @@ from uuid import UUID
 from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,

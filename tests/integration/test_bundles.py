@@ -13,7 +13,7 @@ from aiohttp import web
 from solders.pubkey import Pubkey
 
 from backend.config import ConfigurationError, Settings
-from backend.engine.header_file import read_header
+from backend.engine.nodes.header_file import read_header
 from backend.simulator.chain.genesis import TIP_ACCOUNTS
 from backend.simulator.server import BUNDLES_PATH
 from backend.venues import CPMM

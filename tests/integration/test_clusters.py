@@ -21,9 +21,9 @@ from backend.domain.errors import Rejected
 from backend.domain.lifecycle import Status
 from backend.domain.tokens import SOL, USDC
 from backend.engine.api_services import open_api_services
-from backend.engine.cluster import build_cluster, find_missing_programs
 from backend.engine.examination.node_report import diagnose_node
-from backend.engine.wallet_report import open_wallet_node, read_holdings, request_airdrop
+from backend.engine.nodes.cluster import build_cluster, find_missing_programs
+from backend.engine.wallets.report import open_wallet_node, read_holdings, request_airdrop
 from backend.simulator.options import SimulatorOptions
 from backend.venues import MAINNET_VENUES
 from backend.venues.program_ids import DEVNET_PROGRAM_IDS

@@ -15,10 +15,10 @@ import pytest
 from solders.keypair import Keypair
 from solders.system_program import TransferParams, transfer
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import compute_network_fee
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.client import RpcClient
-from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import Token, format_amount
 from backend.domain.errors import Rejected
 from backend.domain.tokens import JUP, SOL, USDC

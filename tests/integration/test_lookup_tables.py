@@ -11,11 +11,11 @@ import pytest
 from solders.pubkey import Pubkey
 from structlog.testing import capture_logs
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.outcomes import read_fill
 from backend.chain.rpc.client import RpcClient
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,

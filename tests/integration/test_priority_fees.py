@@ -9,11 +9,11 @@ from uuid import UUID
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import compute_network_fee
 from backend.chain.rpc.results import Blockhash
 from backend.chain.swap_instructions import SwapInstructions
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_instructions,

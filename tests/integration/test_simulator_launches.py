@@ -12,9 +12,9 @@ import aiohttp
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.outcomes import Fill
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,

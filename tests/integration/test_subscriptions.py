@@ -12,9 +12,9 @@ from random import Random
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.subscriptions.client import NodeSubscriptions
-from backend.chain.transactions import ComputeBudget
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Unavailable
 from backend.domain.lifecycle import SignatureOutcome

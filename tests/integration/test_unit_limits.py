@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from backend.chain.transactions import UNIT_LIMIT_MAX, ComputeBudget
+from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
 from tests.integration.node_proxy import Json
 from tests.integration.proxied_engine import (
     ProxiedEngine,

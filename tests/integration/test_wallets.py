@@ -15,8 +15,8 @@ from solders.keypair import Keypair
 
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.routes.balances import get_balances
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import compute_network_fee
-from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import write_keypair
 from backend.config import ConfigurationError, Settings
 from backend.domain.tokens import SOL, USDC

@@ -12,8 +12,8 @@ from typing import cast
 import asyncpg
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.nodes.node_client import NodeClient
-from backend.chain.transactions import ComputeBudget
 from backend.domain.backoff import backoff_ms
 from backend.domain.errors import RetryLater
 from backend.domain.tokens import TokenRegistry

@@ -19,7 +19,7 @@ from backend.chain.wire import (
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Rejected
 from backend.domain.route_constraints import PROGRAM_NAMES
-from backend.engine.cluster import build_cluster, identify_cluster, name_venue
+from backend.engine.nodes.cluster import build_cluster, identify_cluster, name_venue
 from backend.venues import MAINNET_VENUES, Venues
 from backend.venues.hosting import HostedVenue
 from backend.venues.program_ids import DEVNET_PROGRAM_IDS, MAINNET_PROGRAM_IDS

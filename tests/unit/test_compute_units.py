@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import UNIT_LIMIT_MAX
 from backend.chain.rpc.errors import ReadFailure
 from backend.chain.rpc.results import SimulationResult
 from backend.chain.swap_instructions import SwapInstructions
 from backend.chain.transactions import (
-    UNIT_LIMIT_MAX,
     SwapLeg,
     SwapParameters,
     build_instructions,

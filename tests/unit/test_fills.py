@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 
 from backend.chain.bundles.tips import Tip
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.outcomes import Fill, Residual, read_fill
 from backend.chain.rpc.results import LandedTransaction, TokenBalance
 from backend.chain.transaction_costs import read_fees
-from backend.chain.transactions import ComputeBudget, SwapLeg, SwapParameters, build_swap
+from backend.chain.transactions import SwapLeg, SwapParameters, build_swap
 from backend.chain.wallet import create_paper_wallet
 from backend.domain.amounts import TransactionCosts
 from backend.venues import CPMM

@@ -14,6 +14,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.messages import (
     ACCOUNTS_MAX,
     WIRE_BYTES_MAX,
@@ -24,7 +25,6 @@ from backend.chain.messages import (
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.results import Blockhash
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     UnsignedTransaction,

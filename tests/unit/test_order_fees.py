@@ -16,15 +16,10 @@ from backend.api.wire.changes.amend_schema import read_amendment
 from backend.api.wire.order_types.amounts import NO_HOLDINGS
 from backend.api.wire.problems import Problem
 from backend.api.wire.request_schemas import read_order, read_quote
+from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
 from backend.chain.costs import FeeBounds
 from backend.chain.swap_instructions import SwapInstructions
-from backend.chain.transactions import (
-    UNIT_LIMIT_MAX,
-    ComputeBudget,
-    SwapLeg,
-    SwapParameters,
-    build_instructions,
-)
+from backend.chain.transactions import SwapLeg, SwapParameters, build_instructions
 from backend.domain.conditions import Stop
 from backend.domain.errors import Rejected
 from backend.domain.fees.order_fees import (

@@ -22,7 +22,8 @@ from hypothesis.stateful import (
 )
 
 from backend.chain import transactions
-from backend.chain.transactions import ComputeBudget, SwapLeg, SwapParameters, build_swap
+from backend.chain.compute_budget import ComputeBudget
+from backend.chain.transactions import SwapLeg, SwapParameters, build_swap
 from backend.chain.wire import Commitment
 from backend.domain.lifecycle import (
     ATTEMPTS_MAX,

@@ -10,15 +10,10 @@ import pytest
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.messages import WIRE_BYTES_MAX
 from backend.chain.rpc.results import Blockhash
-from backend.chain.transactions import (
-    ComputeBudget,
-    SwapLeg,
-    SwapParameters,
-    build_swap,
-    measure_swap,
-)
+from backend.chain.transactions import SwapLeg, SwapParameters, build_swap, measure_swap
 from backend.chain.unit_prices import UnitPrices
 from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms, OrderType

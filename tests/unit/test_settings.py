@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from backend.config import ConfigurationError, Profile, Settings, find_unknown_variables
-from backend.engine.wallets import OpenedWallets
+from backend.engine.wallets.signing_wallets import OpenedWallets
 from backend.engine.worker import choose_poll_s, run_worker
 
 

@@ -14,12 +14,12 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from backend.chain.bundles.tips import Tip
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.messages import WIRE_BYTES_MAX
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.results import Blockhash
 from backend.chain.transaction_costs import has_transfer
 from backend.chain.transactions import (
-    ComputeBudget,
     SwapLeg,
     SwapParameters,
     build_swap,

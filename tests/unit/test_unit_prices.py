@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from solders.pubkey import Pubkey
 
-from backend.chain.transactions import ComputeBudget
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.unit_prices import AGE_MAX_S, UnitPrices
 from backend.domain.fees.order_fees import AUTO, OrderFees
 from backend.domain.orders import OrderTerms

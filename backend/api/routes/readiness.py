@@ -14,7 +14,7 @@ from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
 from backend.domain.errors import EngineError, Unavailable
 from backend.engine.api_services import ApiServices
-from backend.engine.cluster import ProgramProbe
+from backend.engine.nodes.cluster import ProgramProbe
 from backend.routing.pool_finder import ListingProbe
 from backend.store.feed_lag import FeedLag, OpenTransaction
 

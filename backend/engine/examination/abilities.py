@@ -23,7 +23,8 @@ from backend.chain.subscriptions.subscription import (
 )
 from backend.domain.errors import EngineError
 from backend.routing.pool_finder import list_no_pools
-from backend.venues import CPMM
+from backend.venues import Venues
+from backend.venues.program_ids import MAINNET_PROGRAM_IDS
 from backend.venues.spl import CLOCK_SYSVAR, MEMO_PROGRAM
 
 SUBSCRIBED_S_MAX: Final = 5.0
@@ -31,6 +32,8 @@ SUBSCRIBED_S_MAX: Final = 5.0
 _PAYER: Final = Pubkey(bytes([7] * 32))
 _UNKNOWN_SIGNATURE: Final = "1" * 64
 """In base58 the signature of no transaction: 64 zeros."""
+_PROBED: Final = Venues(MAINNET_PROGRAM_IDS).damm_v2
+"""A program that has the same address on every cluster."""
 _FILTERS: Final = {"encoding": "base64", "commitment": "confirmed", "filters": [{"dataSize": 1}]}
 
 
@@ -69,7 +72,7 @@ async def _probe_history(client: RpcClient) -> str:
 
 
 async def _probe_listing(client: RpcClient) -> str:
-    await list_no_pools(CPMM, client)
+    await list_no_pools(_PROBED, client)
     return ""
 
 
@@ -105,7 +108,7 @@ def _list_subscriptions() -> list[Subscription]:
         SubscriptionKind.SLOT: [],
         SubscriptionKind.ACCOUNT: [str(CLOCK_SYSVAR), {"encoding": "base64"}],
         SubscriptionKind.SIGNATURE: [_UNKNOWN_SIGNATURE, {"commitment": "confirmed"}],
-        SubscriptionKind.PROGRAM: [str(CPMM.program), _FILTERS],
+        SubscriptionKind.PROGRAM: [str(_PROBED.program), _FILTERS],
     }
     return [Subscription(kind, each, _ignore) for kind, each in params.items()]
 

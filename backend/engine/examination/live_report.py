@@ -15,7 +15,6 @@ from backend.chain.wire import get_cluster_name
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import EngineError
 from backend.domain.orders import OrderTerms
-from backend.engine.cluster import find_missing_programs, name_venue
 from backend.engine.examination.findings import Finding, judge_nodes
 from backend.engine.examination.market_services import MarketServices, open_market_services
 from backend.engine.examination.node_examination import NodeExamination, examine_nodes
@@ -30,7 +29,8 @@ from backend.engine.examination.rows import (
 )
 from backend.engine.examination.swap_simulation import SimulatedSwap, SwapSimulator
 from backend.engine.examination.wallet_examination import examine_wallets
-from backend.engine.wallets import select_wallets
+from backend.engine.nodes.cluster import find_missing_programs, name_venue
+from backend.engine.wallets.signing_wallets import select_wallets
 
 
 class Section(NamedTuple):

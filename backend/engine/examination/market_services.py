@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.solana_node import SolanaNode
-from backend.chain.transactions import ComputeBudget
 from backend.config import Settings
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
 from backend.domain.tokens import TokenRegistry, is_public_key
-from backend.engine.cluster import Cluster, find_cluster
 from backend.engine.fees import build_fees
-from backend.engine.nodes import open_node
+from backend.engine.nodes.clients import open_node
+from backend.engine.nodes.cluster import Cluster, find_cluster
 from backend.engine.router import build_router, read_pool_preferences
-from backend.engine.wallet_funds import build_budget
+from backend.engine.wallets.funds import build_budget
 from backend.execution.budget.priority_fees import PriorityFees
 from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder

@@ -20,7 +20,7 @@ from backend.config import Settings
 from backend.config.node_urls import name_nodes
 from backend.domain.errors import EngineError
 from backend.engine.examination.abilities import Ability, find_refusals
-from backend.engine.nodes import build_rpc_client
+from backend.engine.nodes.clients import build_rpc_client
 
 SAMPLES: Final = 5
 """So many calls measure the latency of a node."""

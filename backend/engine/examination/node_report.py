@@ -10,8 +10,8 @@ from backend.chain.wire import Commitment, get_cluster_name
 from backend.config import Settings
 from backend.config.node_urls import name_nodes, parse_node_urls
 from backend.domain.errors import EngineError
-from backend.engine.cluster import build_cluster, describe_cluster
-from backend.engine.nodes import build_rpc_client
+from backend.engine.nodes.clients import build_rpc_client
+from backend.engine.nodes.cluster import build_cluster, describe_cluster
 from backend.routing.pool_finder import ListingProbe
 
 UNREACHABLE: Final = "node cannot be reached"

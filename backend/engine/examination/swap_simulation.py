@@ -13,11 +13,11 @@ from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
+from backend.chain.compute_budget import MICROLAMPORTS
 from backend.chain.outcomes import classify_onchain_error
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.token_accounts import derive_token_address
 from backend.chain.transactions import (
-    MICROLAMPORTS,
     SwapLeg,
     SwapParameters,
     UnsignedTransaction,

@@ -13,7 +13,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import EngineError
 from backend.domain.tokens import SOL, USDC
 from backend.engine.examination.market_services import MarketServices
-from backend.engine.wallet_funds import compute_costs
+from backend.engine.wallets.funds import compute_costs
 from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.funds import FreeFunds, WalletFunds
 from backend.execution.wallet.ledger import WalletLedger

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from backend.chain.compute_budget import UNIT_LIMIT_MAX
 from backend.chain.rpc.results import SimulationResult
 from backend.chain.swap_instructions import RouteShape, SwapInstructions
-from backend.chain.transactions import UNIT_LIMIT_MAX
 from backend.domain.amounts import ceil_div
 from backend.domain.errors import EngineError
 from backend.runtime import observe_node

@@ -17,8 +17,8 @@ from typing import Final
 
 from solders.pubkey import Pubkey
 
+from backend.chain.compute_budget import MICROLAMPORTS, UNIT_LIMIT_MAX, ComputeBudget
 from backend.chain.swap_instructions import SwapInstructions
-from backend.chain.transactions import MICROLAMPORTS, UNIT_LIMIT_MAX, ComputeBudget
 from backend.domain.amounts import ceil_div
 from backend.domain.errors import EngineError
 from backend.domain.fees.order_fees import AUTO, SIGNATURE_FEE, OrderFees

@@ -23,7 +23,7 @@ from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.engine.shared_services import open_shared_services
 from backend.engine.triggers import build_watcher
-from backend.engine.wallet_funds import build_holdings
+from backend.engine.wallets.funds import build_holdings
 from backend.runtime.background import run_in_background
 from backend.store.journal import LeasePolicy
 from backend.trials.oracle.comparison import OracleResult, PlacedOrder, Release, compare

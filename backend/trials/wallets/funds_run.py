@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import compute_network_fee
-from backend.chain.transactions import ComputeBudget
 from backend.domain.amounts import parse_amount
 from backend.domain.errors import INSUFFICIENT_FUNDS
 from backend.domain.tokens import SOL

@@ -12,7 +12,7 @@ from backend.chain.wallet import Wallet, create_paper_wallet, load_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
-from backend.engine.cluster import identify_cluster
+from backend.engine.nodes.cluster import identify_cluster
 from backend.engine.shared_services import SharedServices
 from backend.runtime.startup import wait_for_server
 from backend.store.wallets.addresses import tell_wallets

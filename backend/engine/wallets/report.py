@@ -17,9 +17,9 @@ from backend.config.node_urls import parse_node_urls
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected, Unavailable
 from backend.domain.tokens import SOL, TokenRegistry
-from backend.engine.cluster import identify_cluster
-from backend.engine.nodes import build_rpc_client
-from backend.engine.wallets import load_wallets
+from backend.engine.nodes.clients import build_rpc_client
+from backend.engine.nodes.cluster import identify_cluster
+from backend.engine.wallets.signing_wallets import load_wallets
 from backend.execution.wallet.balances import WalletBalances
 from backend.venues.mint import read_mint
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from backend.chain.compute_budget import ComputeBudget
 from backend.chain.costs import FeeBounds, compute_network_fee
-from backend.chain.transactions import ComputeBudget
 from backend.chain.wallet import Wallet
 from backend.config import Settings
 from backend.domain.fees.order_fees import SIGNATURE_FEE

@@ -7,7 +7,7 @@ from backend.chain.bundles.sender import BundleSender
 from backend.chain.bundles.tips import TipAccounts
 from backend.chain.nodes.solana_node import SolanaNode
 from backend.config import Settings
-from backend.engine.header_file import read_header
+from backend.engine.nodes.header_file import read_header
 from backend.runtime import observe
 
 
