@@ -22,7 +22,7 @@ from backend.engine.examination.wallet_examination import examine_wallets
 from backend.simulator.chain.genesis import PAPER_WALLET
 from backend.simulator.options import SimulatorOptions
 from tests.integration.commands import run_command
-from tests.integration.node_proxy import NodeProxy, run_node_proxy
+from tests.integration.node_proxy import Json, NodeProxy, run_node_proxy
 from tests.scenario import open_engine, run_node
 
 OPTIONS = SimulatorOptions(
@@ -109,15 +109,25 @@ async def test_a_faulty_node_of_three_is_named_with_what_to_do(
     assert find_rows(found, "Swap of")["simulated"].endswith(": equal")
 
 
+def show_other_cluster(call: Json, answer: Json) -> Json | None:
+    """A rule: the node is of another chain, which has come further."""
+    result = answer.get("result")
+    if call["method"] == "getGenesisHash":
+        return {"result": "1" * 32}
+    if not isinstance(result, dict) or "context" not in result:
+        return None
+    context = {**result["context"], "slot": result["context"]["slot"] + 1_000}
+    return {"result": {**result, "context": context}}
+
+
 async def test_a_node_of_another_cluster_is_named(tmp_path: Path) -> None:
     async with run_nodes(tmp_path) as urls, run_node_proxy(urls[2]) as proxy:
-        proxy.rule = lambda call, _: (
-            {"result": "1" * 32} if call["method"] == "getGenesisHash" else None
-        )
+        proxy.rule = show_other_cluster
         found = await report([*urls[:2], proxy.url])
     [text] = list_texts(found, is_fault=True)
     assert text.startswith(proxy.url.removeprefix("http://") + " is of another cluster")
     assert "genesis " + "1" * 32 in text
+    assert find_rows(found, f"Node {urls[0].removeprefix('http://')}")["state"] == "used"
 
 
 async def test_of_two_nodes_that_disagree_none_is_said_to_be_wrong(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ async def examine_nodes(settings: Settings, urls: Sequence[str]) -> list[NodeExa
         for _ in range(CHECKS - 1 if len(nodes) > 1 else 0):
             await asyncio.sleep(CHECK_S)
             await monitor.check()
-        newest = max(node.slot for node in nodes)
+        own = [node.slot for node in nodes if node.exclusion is not Exclusion.FOREIGN]
+        newest = max(own, default=0)
         strangers = await _find_strangers([node for node in nodes if node.reason is None])
         return [
             _compare(each.result(), node, newest, strangers.get(node.name, ()))
@@ -161,11 +162,10 @@ def _compare(
     """Add what the comparison of all nodes has shown of one that can be used."""
     if examined.error is not None:
         return examined
-    lag = max(newest - node.slot, 0) if node.exclusion is not Exclusion.FOREIGN else 0
     return replace(
         examined,
         slot=max(examined.slot, node.slot),
-        lag_slots=lag,
+        lag_slots=max(newest - node.slot, 0),
         exclusion=node.reason,
         strangers=strangers,
     )
