@@ -1,10 +1,9 @@
-"""``GET /api/balances``: what the wallets hold, what is reserved, and what nobody explains."""
+"""``GET /api/balances``: what the wallets hold, and what is reserved."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 
 from backend.domain.amounts import Token, format_amount
@@ -120,26 +119,6 @@ async def test_what_an_order_in_flight_may_take_is_reserved_in_its_wallet_until_
         )
         assert (order["networkFeeLamports"], order["rentLamports"]) == (5_000, TOKEN_ACCOUNT_RENT)
         assert find_balances(balances, first)["SOL"] == show(SOL, 2 * AMOUNT_IN - reserved)
-
-
-async def test_a_change_that_no_order_explains_is_told_with_its_sign(
-    database_url: str, redis_url: str, data_dir: Path
-) -> None:
-    wallets = write_wallets(data_dir, 1)
-    [wallet] = wallets.addresses
-    settings = {"wallet_files": str(wallets.paths[0]), "reconcile_s": 0.2}
-    async with run_full_engine(database_url, redis_url, data_dir, settings) as engine:
-        assert (await engine.api.get(PATH))["differences"] == []
-        # Two deposits: the first reading may be of before or after the first one.
-        await fund(engine, wallet, "USDC", 1)
-        told: Json = {}
-        for amount in (7, 8):
-            await fund(engine, wallet, "USDC", amount)
-            told = await wait_for(engine.api, lambda each: bool(each["differences"]))
-        for each in told["differences"]:
-            assert (each["wallet"], each["token"]) == (wallet, "USDC")
-            assert Decimal(0) < Decimal(each["amount"]) <= Decimal("0.000016")
-            assert each["slot"] <= told["wallets"][0]["slot"]
 
 
 async def test_without_wallets_there_is_nothing_to_show(database_url: str, redis_url: str) -> None:

@@ -141,9 +141,16 @@ async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
             assert record.amount_out == amount_out
             assert record.executed_price == Decimal(str(Price(10**9, 9, amount_out, 6)))
             assert (record.status, record.seq) == (Status.CONFIRMED, 5)
-            assert record.network_fee_lamports is not None
-            assert record.network_fee_lamports - (record.priority_fee_lamports or 0) == 5_000
-            assert (record.tip_lamports, record.rent_lamports) == (0, 0)
+            base_fee = (record.network_fee_lamports or 0) - (record.priority_fee_lamports or 0)
+            assert (base_fee, record.tip_lamports, record.rent_lamports) == (5_000, 0, 0)
+
+
+async def assert_reconciled(engine: EngineHarness, records: Sequence[OrderRecord]) -> None:
+    """What late amounts have told of costs, and no event, explains the balance of the wallet."""
+    wallet, since = str(records[0].wallet), Baseline({}, 0, 0, is_due=False)
+    changes = await read_changes(engine.services.readers, wallet, since, 10**9)
+    costs = sorted(record.network_fee_lamports or 0 for record in records)
+    assert sorted(change.cost_lamports for change in changes) == costs
 
 
 @pytest.mark.parametrize("rule", [refuse_history, know_no_transaction])
