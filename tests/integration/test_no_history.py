@@ -94,14 +94,6 @@ async def assert_tried_twice(engine: EngineHarness, history: OrderHistory, code:
     assert set(await engine.read_swaps()) == {history.record.tx_hash}
 
 
-async def assert_reconciled(engine: EngineHarness, records: Sequence[OrderRecord]) -> None:
-    """The events do not tell what orders have cost, but their wallet is reconciled with them."""
-    wallet, since = str(records[0].wallet), Baseline({}, 0, 0, is_due=False)
-    changes = await read_changes(engine.services.readers, wallet, since, 10**9)
-    costs = sorted(record.network_fee_lamports or 0 for record in records)
-    assert sorted(change.cost_lamports for change in changes) == costs
-
-
 @pytest.mark.parametrize("rule", REFUSALS)
 async def test_landed_orders_are_confirmed_without_their_amounts_which_follow(
     database_url: str, redis_url: str, data_dir: Path, rule: AnswerRule
