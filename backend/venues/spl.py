@@ -67,6 +67,13 @@ class TokenAccount:
 TOKEN_ACCOUNT = Layout(TokenAccount, "token account", 165)
 TOKEN_ACCOUNT_RENT = compute_rent_exemption(TOKEN_ACCOUNT.size)
 """The lamports of a token account, also of a temporary one."""
+TOKEN_2022_ACCOUNT_SIZES = {1: 8, 14: 1, 26: 0}
+"""The sizes of what an account of Token-2022 has of extensions of its mint: the fees that it
+withholds, a hook, and whether it is paused, each with a head of 4 bytes."""
+TOKEN_2022_ACCOUNT_RENT_MAX = compute_rent_exemption(
+    TOKEN_ACCOUNT.size + 5 + sum(4 + size for size in TOKEN_2022_ACCOUNT_SIZES.values())
+)
+"""The most lamports of an associated account of Token-2022, whose owner is immutable as well."""
 _TYPE_TOKEN_ACCOUNT = 2
 """The byte of an account of Token-2022 with extensions that tells it from a mint."""
 
@@ -184,7 +191,7 @@ def read_transfer_fee(mint: Pubkey, account: Account | None, epoch: int) -> Tran
     if account.owner == TOKEN_PROGRAM:
         return None
     fee = None
-    for kind, value in _iterate_extensions(mint, account.data):
+    for kind, value in _iterate_mint_extensions(mint, account.data):
         if kind == _TRANSFER_FEE_EXTENSION:
             config = _FEE_CONFIG.read(value)
             fee = _FEE.read(value[98:] if epoch >= config.newer_from else value[80:])
@@ -225,7 +232,7 @@ def require_transfers(account: Account, *, is_debit: bool) -> None:
         raise Rejected("account_frozen", "the token account is frozen")
     if len(data) == TOKEN_ACCOUNT.size:
         return
-    for kind, _, value in _iterate_values(data):
+    for kind, _, value in iterate_extensions(data):
         if is_debit and kind == _CPI_GUARD_EXTENSION and any(value):
             reason = "the token account's CPI guard refuses what a program takes"
             raise Rejected("cpi_guard", reason)
@@ -237,18 +244,18 @@ def require_transfers(account: Account, *, is_debit: bool) -> None:
             raise Rejected("confidential_only", reason)
 
 
-def _iterate_extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]]:
+def _iterate_mint_extensions(mint: Pubkey, data: bytes) -> Iterator[tuple[int, bytes]]:
     if len(data) == MINT.size:
         return
     if len(data) < _EXTENSIONS_OFFSET or data[_ACCOUNT_TYPE_OFFSET] != _ACCOUNT_TYPE_MINT:
         raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
-    for kind, size, value in _iterate_values(data):
+    for kind, size, value in iterate_extensions(data):
         if len(value) < size:
             raise Rejected("unsupported_mint", f"the mint {mint} is malformed")
         yield kind, value
 
 
-def _iterate_values(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def iterate_extensions(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """The extensions of a mint or an account: kind, size, and the value, which may be cut off."""
     offset = _EXTENSIONS_OFFSET
     while offset + 4 <= len(data):

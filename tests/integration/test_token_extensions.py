@@ -189,7 +189,7 @@ def restrict(data: bytes, kind: int) -> bytes:
     """A token account with an extension that is switched on; 0: it is frozen."""
     if kind == 0:
         return TOKEN_ACCOUNT.write(replace(TOKEN_ACCOUNT.read(data), state=2), data)
-    return data + b"\2" + encode_extension(kind, b"\1")
+    return data[: TOKEN_ACCOUNT.size] + b"\2" + encode_extension(kind, b"\1")
 
 
 RESTRICTIONS = {

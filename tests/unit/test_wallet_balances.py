@@ -19,6 +19,7 @@ from backend.domain.tokens import JUP, KNOWN_TOKENS, SOL, USDC, USDT
 from backend.execution.wallet.balances import WalletBalances
 from backend.execution.wallet.funds import WalletFunds
 from backend.routing.route import Route
+from backend.venues import CPMM
 from backend.venues.spl import (
     SYSTEM_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -274,7 +275,10 @@ def test_a_token_in_between_that_the_wallet_never_held_costs_the_rent_of_its_acc
     balances, funds = watch_wallet(node)
     asyncio.run(balances.refresh())
     [leg] = SALE_ROUTE.legs
-    route = replace(SALE_ROUTE, legs=(replace(leg, token_out=USDT), replace(leg, token_in=USDT)))
+    mint_in, between = (Pubkey.from_string(token.mint) for token in (SOL, USDT))
+    pool = CPMM.create_pool(mint_in, between, 10**12, 10**12, fee_e9=3_000_000)
+    legs = (replace(leg, pool=pool, token_out=USDT), replace(leg, token_in=USDT))
+    route = replace(SALE_ROUTE, legs=legs)
     assert not funds.may_lack(SALE, SALE_ROUTE)
     assert funds.may_lack(SALE, route)
     node.lamports += TOKEN_ACCOUNT_RENT

@@ -18,7 +18,7 @@ from solders.pubkey import Pubkey
 
 from backend.chain.token_accounts import derive_token_address
 from backend.domain.amounts import Token
-from backend.domain.errors import EngineError
+from backend.domain.errors import EngineError, Rejected
 from backend.domain.tokens import SOL
 from backend.routing.pool_reader import KEYS_MAX, AccountReader
 from backend.routing.route import Route
@@ -60,6 +60,14 @@ class Balances:
     lamports: int
     tokens: Mapping[str, int | None]
     restricted: Mapping[str, Account] = field(default_factory=dict)
+
+    def refuses(self, route: Route) -> bool:
+        """Whether an account refuses what a route takes of it, or pays into it."""
+        try:
+            self.require_transfers(route)
+        except Rejected:
+            return True
+        return False
 
     def require_transfers(self, route: Route) -> None:
         """Raise ``Rejected`` if an account refuses what a route takes of it, or pays into it."""

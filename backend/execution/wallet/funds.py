@@ -25,7 +25,7 @@ from backend.execution.wallet.balances import Balances, WalletBalances
 from backend.execution.wallet.ledger import AGE_MAX_S, WalletLedger
 from backend.routing.route import Route
 from backend.store.wallets.spending import Spend
-from backend.venues.spl import TOKEN_ACCOUNT_RENT, TOKEN_PROGRAM
+from backend.venues.spl import TOKEN_2022_ACCOUNT_RENT_MAX, TOKEN_ACCOUNT_RENT, TOKEN_PROGRAM
 
 RESERVED_WAIT_S: Final = 30.0
 """How long an order waits at most for the end of orders that have reserved what it lacks."""
@@ -103,7 +103,7 @@ class WalletFunds:
             return False
         if not (self._balances.knows(terms.token_in) and self._balances.knows(terms.token_out)):
             return True
-        if balances.restricted and self._is_restricted(balances, route):
+        if balances.refuses(route):
             return True
         return bool(self._list_shortages(terms, route, balances, ()))
 
@@ -133,14 +133,6 @@ class WalletFunds:
     def mark_changed(self) -> None:
         """Take note that a transaction of the wallet has landed."""
         self._balances.mark_changed()
-
-    @staticmethod
-    def _is_restricted(balances: Balances, route: Route) -> bool:
-        try:
-            balances.require_transfers(route)
-        except Rejected:
-            return True
-        return False
 
     async def reserve(
         self, terms: OrderTerms, route: Route, fee_lamports: int | None = None
@@ -279,9 +271,14 @@ class WalletFunds:
 
 
 def _compute_rents(route: Route, balances: Balances, unknown: Collection[str]) -> int:
-    """The rent of the accounts that a route creates."""
-    bought = {leg.token_out for leg in route.legs}
-    return sum(_compute_account_rent(token, balances, unknown) for token in bought - {SOL})
+    """The rent of the accounts that a route creates, of Token-2022 the most that it may be."""
+    created: dict[Token, int] = {}
+    for leg in route.legs:
+        token = leg.token_out
+        if token != SOL and (rent := _compute_account_rent(token, balances, unknown)):
+            program = leg.pool.token_program(Pubkey.from_string(token.mint))
+            created[token] = rent if program == TOKEN_PROGRAM else TOKEN_2022_ACCOUNT_RENT_MAX
+    return sum(created.values())
 
 
 def _compute_account_rent(token: Token, balances: Balances, unknown: Collection[str]) -> int:

@@ -15,6 +15,7 @@ from backend.simulator.programs.context import (
     fail,
     take_accounts,
 )
+from backend.venues.layout import compute_rent_exemption
 from backend.venues.spl import TOKEN_PROGRAMS, derive_ata
 
 _CREATE: Final = (b"", b"\x00")
@@ -46,9 +47,12 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
     # Lamports that the address already has count towards the rent.
     existing_lamports = 0 if existing is None else existing.lamports
     ctx.require_signer(payer)
+    extensions = token.build_extensions(ctx.get_account(mint))
+    size = token.SIZE + len(extensions)
+    rent = compute_rent_exemption(size)
     try:
-        system.transfer(ctx, payer, account, max(token.RENT - existing_lamports, 0))
+        system.transfer(ctx, payer, account, max(rent - existing_lamports, 0))
     except InstructionFailed as error:
         raise system.wrap_inner_failure(error) from None
-    system.allocate_and_assign(ctx, account, token.SIZE, token_program)
-    token.initialize_account(ctx, account, mint, owner)
+    system.allocate_and_assign(ctx, account, size, token_program)
+    token.initialize_account(ctx, account, mint, owner, extensions)

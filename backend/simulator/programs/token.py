@@ -3,8 +3,8 @@
 Token accounts stay in their on-chain binary layout (see ``backend.venues.spl``). The few fields
 that change are sliced out of the bytes, because this runs several times in each transaction.
 
-Accounts of Token-2022 are here what swaps make of them: without extensions of their own, so that
-what a transfer withholds is gone. Instructions to that program itself are not executed.
+Accounts of Token-2022 have the extensions that their mint asks for, with nothing in them: what a
+transfer withholds is gone. Instructions to that program itself are not executed.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from backend.venues.spl import (
     ATA_PROGRAM,
     MINT,
     NATIVE_MINT,
+    TOKEN_2022_ACCOUNT_SIZES,
     TOKEN_ACCOUNT,
     TOKEN_PROGRAM,
     TOKEN_PROGRAMS,
+    iterate_extensions,
     make_token_account,
 )
 from backend.venues.venue import Account
@@ -42,6 +44,9 @@ RENT: Final = compute_rent_exemption(SIZE)
 # The bytes after the amount in a new account; they are the same in all of them.
 _NEW_ACCOUNT_TAIL: Final = make_token_account(ATA_PROGRAM, ATA_PROGRAM, 0).data[72:]
 _NEW_NATIVE_ACCOUNT_TAIL: Final = make_token_account(NATIVE_MINT, ATA_PROGRAM, 0).data[72:]
+
+_TYPE_ACCOUNT: Final = b"\x02"
+_IMMUTABLE_OWNER: Final = 7
 
 _NOT_RENT_EXEMPT: Final = 0
 _INSUFFICIENT_FUNDS: Final = 1
@@ -72,7 +77,8 @@ def execute(ctx: TransactionContext, keys: Sequence[Pubkey], data: bytes) -> Non
                 fail(_INVALID_INSTRUCTION, "Program log: Error: Invalid instruction")
             initialize_account(ctx, account, mint, Pubkey(data[1:]))
         case 1:
-            initialize_account(ctx, *take_accounts(keys, 3))
+            account, mint, owner = take_accounts(keys, 3)
+            initialize_account(ctx, account, mint, owner)
         case 17:
             _sync_native(ctx, *take_accounts(keys, 1))
         case 9:
@@ -99,26 +105,54 @@ def is_token_account(account: Account | None) -> bool:
     """Whether an account is an initialised token account."""
     return (
         account is not None
-        and len(account.data) == SIZE
-        and account.data[108] != 0
         and account.owner in TOKEN_PROGRAMS
+        and _has_size(account)
+        and account.data[108] != 0
     )
 
 
-def initialize_account(ctx: TransactionContext, key: Pubkey, mint: Pubkey, owner: Pubkey) -> None:
+def _has_size(account: Account) -> bool:
+    data = account.data
+    return len(data) == SIZE or (
+        len(data) > SIZE
+        and account.owner != TOKEN_PROGRAM
+        and data[SIZE : SIZE + 1] == _TYPE_ACCOUNT
+    )
+
+
+def build_extensions(mint: Account | None) -> bytes:
+    """The extensions of a new associated account; none of the first token program."""
+    if mint is None or mint.owner == TOKEN_PROGRAM:
+        return b""
+    asked = (kind for kind, _, _ in iterate_extensions(mint.data))
+    kinds = {
+        kind + 1: TOKEN_2022_ACCOUNT_SIZES[kind]
+        for kind in asked
+        if kind in TOKEN_2022_ACCOUNT_SIZES
+    }
+    extensions = {_IMMUTABLE_OWNER: 0, **kinds}
+    return _TYPE_ACCOUNT + b"".join(
+        kind.to_bytes(2, "little") + size.to_bytes(2, "little") + bytes(size)
+        for kind, size in extensions.items()
+    )
+
+
+def initialize_account(
+    ctx: TransactionContext, key: Pubkey, mint: Pubkey, owner: Pubkey, extensions: bytes = b""
+) -> None:
     """Initialise a token account in an allocated, rent-exempt account of the mint's program."""
-    account = ctx.get_account(key)
-    if account is None or account.owner not in TOKEN_PROGRAMS or len(account.data) != SIZE:
+    account, size = ctx.get_account(key), SIZE + len(extensions)
+    if account is None or account.owner not in TOKEN_PROGRAMS or len(account.data) != size:
         fail("InvalidAccountData")
     if account.data[108]:
         fail(_ALREADY_IN_USE, "Program log: Error: account or token already in use")
-    if account.lamports < RENT:
+    if account.lamports < compute_rent_exemption(size):
         fail(_NOT_RENT_EXEMPT, "Program log: Error: Lamport balance below rent-exempt threshold")
     _read_decimals(ctx, mint, account.owner)
     is_native = mint == NATIVE_MINT
     amount = account.lamports - RENT if is_native else 0
     tail = _NEW_NATIVE_ACCOUNT_TAIL if is_native else _NEW_ACCOUNT_TAIL
-    data = bytes(mint) + bytes(owner) + amount.to_bytes(8, "little") + tail
+    data = bytes(mint) + bytes(owner) + amount.to_bytes(8, "little") + tail + extensions
     ctx.put_account(key, Account(account.owner, account.lamports, data))
 
 
@@ -152,7 +186,7 @@ def require_token_account(
     account = ctx.get_account(key)
     if account is None or account.owner not in TOKEN_PROGRAMS:
         fail("IncorrectProgramId")
-    if len(account.data) != SIZE:
+    if not _has_size(account):
         fail("InvalidAccountData")
     state = account.data[108]
     if state == 0:

@@ -18,6 +18,7 @@ from backend.trials.wallets.system import Json, WalletEngine, run_wallet_engine
 GOING_PRICE: Final = 50_000
 """What a compute unit costs on average, in micro-lamports."""
 WANDER_BPS: Final = 5_000
+CEILING_LAMPORTS: Final = 2_500
 SLOTS: Final = 2
 LANDED_SHARE_MIN: Final = 0.95
 LAMPORTS: Final = 10**13
@@ -46,8 +47,8 @@ POLICIES: Final = (
     ),
     PricePolicy(
         "auto, ceiling below the going price",
-        {"priority_fee": "auto", "priority_fee_ceiling_lamports": 5_000},
-        ceiling_lamports=5_000,
+        {"priority_fee": "auto", "priority_fee_ceiling_lamports": CEILING_LAMPORTS},
+        ceiling_lamports=CEILING_LAMPORTS,
     ),
     PricePolicy("fixed at the average price", {"priority_fee_microlamports": GOING_PRICE}),
 )
