@@ -1,4 +1,4 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify |
+"""The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor | verify |
 dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
 wallets``; ``tui`` is another name of ``dashboard``.
 
@@ -29,6 +29,11 @@ COMMANDS: Final = {
     "chain": CommandSource("backend.cli.chain", "chain", "Simulate a Solana node."),
     "migrate": CommandSource(
         "backend.cli.migrate", "migrate_command", "Apply all pending database migrations."
+    ),
+    "keys": CommandSource(
+        "backend.cli.keys",
+        "keys",
+        "Make, list, change, rotate and revoke the API keys in PostgreSQL.",
     ),
     "doctor": CommandSource(
         "backend.cli.doctor",

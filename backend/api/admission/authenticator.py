@@ -1,0 +1,176 @@
+"""Authentication: the principal of the key or token that a request carries.
+
+A key is looked up by its SHA-256, in memory: the time that takes tells nothing of the keys that
+there are, since nobody chooses the hash of a guess. Where no key was ever made or configured,
+every caller is one owner, ``local``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from time import monotonic
+from typing import Final, Protocol
+
+from backend.api.admission.key_table import KeyTable
+from backend.api.admission.key_uses import KeyUses
+from backend.api.admission.refusals import refuse_credentials, refuse_stale_keys
+from backend.domain.access.principals import OPEN_PRINCIPAL, Principal
+from backend.domain.access.scopes import ALL_SCOPES, OWNER_SCOPES
+from backend.store.access.key_store import hash_key
+
+CONFIGURED_ID: Final = "configured"
+"""The id of every key of ``ORDER_ENGINE_API_KEYS``."""
+_NO_KEY: Final = "a known API key is needed: Authorization: Bearer <key>, or X-API-Key: <key>"
+
+
+class TokenVerifier(Protocol):
+    """What verifies tokens: its libraries are loaded only where an issuer is configured."""
+
+    @property
+    def revision(self) -> int:
+        """A number that is another one when the keys of the issuer have changed."""
+        ...
+
+    def find(self, token_hash: bytes) -> Principal | None:
+        """The principal of a token that was verified before."""
+        ...
+
+    def is_current(self, principal: Principal) -> bool:
+        """Whether the token of a principal is still valid."""
+        ...
+
+    async def verify(self, token: str, token_hash: bytes) -> Principal:
+        """The principal of a token. Raises ``Problem``: 401, 503."""
+        ...
+
+
+class Authenticator:
+    """Knows the configured keys, the stored ones, and the tokens of an issuer.
+
+    ``is_closed``: a key or token is asked for even if none is configured or was ever stored.
+    """
+
+    def __init__(
+        self,
+        configured: Iterable[str],
+        *,
+        is_closed: bool,
+        table: KeyTable | None = None,
+        uses: KeyUses | None = None,
+        tokens: TokenVerifier | None = None,
+    ) -> None:
+        self._configured = _build_configured(configured)
+        self._is_closed = is_closed or bool(self._configured) or tokens is not None
+        self._table = table
+        self._uses = uses
+        self._tokens = tokens
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers need no key."""
+        return not (self._is_closed or (self._table is not None and self._table.has_had_keys))
+
+    @property
+    def revision(self) -> tuple[int, bool, int]:
+        """A value that is another one when the validity of a principal may have changed."""
+        table, tokens = self._table, self._tokens
+        return (
+            -1 if table is None else table.version,
+            table is not None and table.is_stale,
+            0 if tokens is None else tokens.revision,
+        )
+
+    def has_key_of(self, owner: str) -> bool:
+        """Whether a configured or a stored key is of this owner."""
+        configured = any(each.owner == owner for each in self._configured.values())
+        return configured or (self._table is not None and owner in self._table.owners)
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
+        """The principal of the key or token in ``Authorization`` or ``X-API-Key``.
+
+        Raises ``Problem``: 401 if it is missing, unknown, or not valid now, or if the two headers
+        have different ones; 503 if it cannot be checked.
+        """
+        if self.is_open:
+            return OPEN_PRINCIPAL
+        credential = _read_credential(headers)
+        credential_hash = hash_key(credential)
+        principal = self._find(credential_hash)
+        if principal is not None:
+            return principal
+        if self._tokens is not None and _is_token(credential):
+            return await self._tokens.verify(credential, credential_hash)
+        raise refuse_credentials(_NO_KEY)
+
+    def authenticate_by_key(self, headers: Mapping[str, str]) -> Principal:
+        """As ``authenticate``, without waiting: of tokens only those that are known are taken."""
+        if self.is_open:
+            return OPEN_PRINCIPAL
+        principal = self._find(hash_key(_read_credential(headers)))
+        if principal is None:
+            raise refuse_credentials(_NO_KEY)
+        return principal
+
+    def _find(self, credential_hash: bytes) -> Principal | None:
+        principal = self._configured.get(credential_hash)
+        if principal is None and self._table is not None:
+            principal = self._find_stored(self._table, credential_hash)
+        if principal is None and self._tokens is not None:
+            principal = self._tokens.find(credential_hash)
+        return principal
+
+    def _find_stored(self, table: KeyTable, key_hash: bytes) -> Principal | None:
+        principal = table.find(key_hash)
+        if principal is None or principal.expires_at_s <= monotonic():
+            return None
+        if table.is_stale:
+            raise refuse_stale_keys()
+        if self._uses is not None:
+            self._uses.note(principal.key_id)
+        return principal
+
+    def renew(self, principal: Principal) -> Principal | None:
+        """A principal as it is by now; ``None`` if its key or token has ended.
+
+        Raises ``Problem`` (503) if that cannot be told.
+        """
+        if not principal.is_limited:
+            return principal
+        if principal.key_id == OPEN_PRINCIPAL.key_id:
+            return principal if self.is_open else None
+        if principal.expires_at_s <= monotonic():
+            return None
+        if principal.is_token:
+            is_current = self._tokens is not None and self._tokens.is_current(principal)
+            return principal if is_current else None
+        if self._table is None or (current := self._table.find_by_id(principal.key_id)) is None:
+            return None
+        if self._table.is_stale:
+            raise refuse_stale_keys()
+        return current if current.owner == principal.owner else None
+
+
+def _build_configured(pairs: Iterable[str]) -> dict[bytes, Principal]:
+    """The principals of ``owner:key`` pairs. One owner alone is the operator too."""
+    parts = [pair.partition(":") for pair in pairs]
+    scopes = OWNER_SCOPES if len({owner for owner, _, _ in parts}) > 1 else ALL_SCOPES
+    return {hash_key(key): Principal(owner, scopes, CONFIGURED_ID) for owner, _, key in parts}
+
+
+def _is_token(credential: str) -> bool:
+    """Whether a credential has the form of a token: three parts between dots."""
+    return credential.count(".") == 2
+
+
+def _read_credential(headers: Mapping[str, str]) -> str:
+    token, key = _read_bearer_token(headers), headers.get("x-api-key")
+    if token and key and token != key:
+        raise refuse_credentials(
+            "Authorization and X-API-Key have different keys: send one of them"
+        )
+    return token or key or ""
+
+
+def _read_bearer_token(headers: Mapping[str, str]) -> str | None:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
