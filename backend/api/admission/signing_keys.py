@@ -127,8 +127,8 @@ def _read_key(entry: Any) -> PyJWK | None:
     public = {name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS}
     try:
         key = PyJWK(public)
-    except (PyJWTError, ValueError, TypeError):
-        return None
+    except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # a member is missing, or is no number
     if key.algorithm_name not in ALGORITHMS:
         return None
     if isinstance(key.key, RSAPublicKey) and key.key.key_size < RSA_BITS_MIN:
