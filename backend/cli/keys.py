@@ -204,7 +204,7 @@ def revoke(key_id: str) -> None:
 def _use_store(use: Callable[[KeyStore], Awaitable[Result]]) -> Result:
     settings = load_settings()
     url, pooling = settings.database_url, Pooling(settings.database_pooler)
-    if url is None:
+    if not url:
         hint = "`up` with a database of its own takes ORDER_ENGINE_API_KEYS"
         raise click.ClickException(f"DATABASE_URL must be set ({hint})")
 

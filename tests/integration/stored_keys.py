@@ -13,6 +13,13 @@ from backend.store.database import open_pool
 from tests.integration.apis import WAIT_S, Json, RunningApi, wait_until
 
 STREAM = "/api/orders/stream"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+"""The headers of a WebSocket handshake, for those that are refused."""
 
 
 @asynccontextmanager

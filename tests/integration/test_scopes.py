@@ -38,7 +38,8 @@ async def call(api: RunningApi, method: str, path: str, headers: dict[str, str])
         async with api.session.ws_connect(path, headers=headers):
             return 101, ""
     except aiohttp.WSServerHandshakeError as error:
-        return error.status, "" if error.headers is None else error.headers["WWW-Authenticate"]
+        challenge = error.headers and error.headers.get("WWW-Authenticate")
+        return error.status, challenge or ""
 
 
 async def test_every_route_and_socket_takes_its_scopes_and_no_other(

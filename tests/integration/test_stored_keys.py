@@ -16,6 +16,7 @@ from tests.integration.apis import ORDER, open_api, receive_hello, wait_until
 from tests.integration.database_proxy import open_database_proxy
 from tests.integration.stored_keys import (
     STREAM,
+    UPGRADE,
     make_key,
     open_keys,
     receive_close,
@@ -140,14 +141,6 @@ async def test_a_key_is_for_calls_from_its_networks(database_url: str, redis_url
             await keys.change(inside.row.id, networks=(ip_network("127.0.0.1/32"),))
             assert await receive_close(stream) == (1008, "access_ended")
         assert (await send(api, headers=show_key(inside)))[0] == 200
-
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-}
 
 
 async def test_a_ticket_has_the_scopes_of_its_key_and_ends_with_it(
