@@ -15,6 +15,7 @@ from backend.cli.database_errors import report_database_errors
 from backend.cli.process import load_settings, report_user_errors
 from backend.domain.access.principals import Network, find_owner_fault
 from backend.domain.access.scopes import OWNER_SCOPES, Scope, format_scopes, parse_scopes
+from backend.domain.access.signatures import SigningMethod
 from backend.domain.times import format_time
 from backend.store.access.key_store import CreatedKey, KeyRow, KeyStore
 from backend.store.connection import Pooling
@@ -23,6 +24,7 @@ from backend.store.database import open_pool
 DEFAULT_OVERLAP: Final = timedelta(days=1)
 SECONDS_MAX: Final = 10 * 365 * 86_400
 _KEY_ID: Final = re.compile(r"oek_[0-9a-f]{12}")
+_PUBLIC_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _DURATION: Final = re.compile(r"(\d{1,10})([smhd])")
 _UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -86,6 +88,20 @@ class KeyId(click.ParamType[str]):
         return str(value)
 
 
+class PublicKey(click.ParamType[bytes]):
+    """An Ed25519 public key in hex."""
+
+    name = "public key"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:
+        """The 32 bytes of a text."""
+        if isinstance(value, bytes):
+            return value
+        if not _PUBLIC_KEY.fullmatch(value):
+            self.fail("is no Ed25519 public key: 64 of the digits 0-9 and a-f")
+        return bytes.fromhex(value)
+
+
 class Owner(click.ParamType[str]):
     """The name of an owner."""
 
@@ -126,18 +142,35 @@ def keys() -> None:
 )
 @click.option("--expires-in", type=Duration(), help="Such as 90d. Unset: it does not expire.")
 @_allow
+@click.option("--signing", "is_signing", is_flag=True, help="It signs requests (HMAC-SHA256).")
+@click.option(
+    "--public-key",
+    type=PublicKey(),
+    help="It signs requests (Ed25519) by the private key of this one: 64 hex digits.",
+)
 def create(
     owner: str,
     scopes: frozenset[Scope],
     expires_in: timedelta | None,
     networks: tuple[Network, ...],
+    is_signing: bool,
+    public_key: bytes | None,
 ) -> None:
     """Make a key and print it: it can never be shown again."""
-    _show_created(
-        _use_store(
-            lambda store: store.create(owner, scopes, networks=networks, expires_in=expires_in)
+    if is_signing and public_key:
+        raise click.UsageError("--signing and --public-key contradict each other")
+    signing = SigningMethod.HMAC if is_signing else SigningMethod.ED25519 if public_key else None
+    created = _use_store(
+        lambda store: store.create(
+            owner,
+            scopes,
+            networks=networks,
+            expires_in=expires_in,
+            signing=signing,
+            public_key=public_key,
         )
     )
+    _show_created(created)
 
 
 @keys.command("list")
@@ -217,15 +250,21 @@ def _use_store(use: Callable[[KeyStore], Awaitable[Result]]) -> Result:
 
 
 def _show_created(created: CreatedKey) -> None:
-    """Print the key alone on standard output, and what it is on standard error."""
+    """Print the key alone on standard output, and what it is on standard error.
+
+    Of one that signs by a private key the id is printed: it has no secret of its own.
+    """
     click.echo(_summarize(created.row), err=True)
-    click.echo(created.key)
+    has_secret = created.row.signing is not SigningMethod.ED25519
+    click.echo(created.key if has_secret else created.row.id)
 
 
 def _summarize(row: KeyRow) -> str:
     until = "never expires" if row.expires_at is None else f"expires {format_time(row.expires_at)}"
     scopes = ",".join(format_scopes(row.scopes))
-    return f"{row.id} of {row.owner}: {scopes}; from {_format_networks(row.networks)}; {until}"
+    signing = f"; signs by {row.signing}" if row.signing else ""
+    places = _format_networks(row.networks)
+    return f"{row.id} of {row.owner}: {scopes}; from {places}; {until}{signing}"
 
 
 def _format_networks(networks: Sequence[Network]) -> str:

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from backend.domain.access.signatures import SigningMethod
 from tests.e2e.up import START_TIMEOUT_S, build_command, build_environment
 from tests.integration.apis import open_api
-from tests.integration.stored_keys import send, show_key, wait_for_status
+from tests.integration.stored_keys import open_keys, send, show_key, wait_for_status
 
 
 async def run_keys(database_url: str, *arguments: str) -> tuple[int | None, str, str]:
@@ -74,11 +75,13 @@ async def test_a_key_is_made_listed_changed_rotated_and_revoked(
         (("create", "--owner", "anna", "--expires-in", "9999d"), "ten years at most"),
         (("create", "--owner", "anna", "--allow", "10.0.0.1/8"), "host bits"),
         (("create",), "Missing option '--owner'"),
-        (("revoke", "oek_000000000000"), "no key that is valid"),
-        (("rotate", "oek_000000000000"), "no key that is valid"),
-        (("change", "oek_000000000000", "--scopes", "read"), "no key that is valid"),
+        (("revoke", "oek_000000000000"), "no key with this id"),
+        (("rotate", "oek_000000000000"), "no key with this id"),
+        (("change", "oek_000000000000", "--scopes", "read"), "no key with this id"),
         (("change", "oek_000000000000", "--allow", "::1", "--allow-any"), "contradict"),
         (("revoke", "a-secret-key-0123456789"), "is no id of a key"),
+        (("create", "--owner", "anna", "--public-key", "00"), "no Ed25519 public key"),
+        (("create", "--owner", "anna", "--signing", "--public-key", "00" * 32), "contradict"),
     ],
     ids=" ".join,
 )
@@ -91,6 +94,18 @@ async def test_what_is_wrong_is_said_and_changes_nothing(
     assert reason in errors
     assert "Traceback" not in errors
     assert "a-secret-key" not in errors
+
+
+async def test_a_key_that_signs_by_a_private_key_has_no_secret_to_print(database_url: str) -> None:
+    status, output, errors = await run_keys(
+        database_url, "create", "--owner", "anna", "--public-key", "07" * 32
+    )
+    assert (status, bool(re.fullmatch(r"oek_[0-9a-f]{12}\n", output))) == (0, True)
+    assert errors.endswith("signs by ed25519\n")
+    key = await make(database_url, "create", "--owner", "anna", "--signing")
+    async with open_keys(database_url) as keys:
+        [_, row] = await keys.list_keys()
+    assert (row.id, row.signing) == (key.rpartition("_")[0], SigningMethod.HMAC)
 
 
 async def test_without_a_database_the_reason_is_a_sentence() -> None:

@@ -11,15 +11,19 @@ from collections.abc import Iterable, Mapping
 from time import monotonic
 from typing import Final, Protocol
 
+from hypercorn.typing import HTTPScope, WebsocketScope
+
 from backend.api.admission.key_table import KeyTable
 from backend.api.admission.key_uses import KeyUses
 from backend.api.admission.refusals import refuse_credentials, refuse_stale_keys
+from backend.api.admission.signed_requests import SIGNATURE_HEADER, SignedRequests
 from backend.domain.access.principals import OPEN_PRINCIPAL, Principal
 from backend.domain.access.scopes import ALL_SCOPES, OWNER_SCOPES
 from backend.store.access.key_store import hash_key
 
 CONFIGURED_ID: Final = "configured"
 """The id of every key of ``ORDER_ENGINE_API_KEYS``."""
+_MUST_SIGN: Final = "this key signs its requests: send X-Signature, and not the key"
 _NO_KEY: Final = "a known API key is needed: Authorization: Bearer <key>, or X-API-Key: <key>"
 
 
@@ -57,12 +61,14 @@ class Authenticator:
         is_closed: bool,
         table: KeyTable | None = None,
         uses: KeyUses | None = None,
+        signed: SignedRequests | None = None,
         tokens: TokenVerifier | None = None,
     ) -> None:
         self._configured = _build_configured(configured)
         self._is_closed = is_closed or bool(self._configured) or tokens is not None
         self._table = table
         self._uses = uses
+        self._signed = signed
         self._tokens = tokens
 
     @property
@@ -85,14 +91,19 @@ class Authenticator:
         configured = any(each.owner == owner for each in self._configured.values())
         return configured or (self._table is not None and owner in self._table.owners)
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Principal:
-        """The principal of the key or token in ``Authorization`` or ``X-API-Key``.
+    async def authenticate(
+        self, headers: Mapping[str, str], scope: HTTPScope | WebsocketScope
+    ) -> Principal:
+        """The principal of the key or token in ``Authorization`` or ``X-API-Key``, or of the key
+        that has signed a request.
 
-        Raises ``Problem``: 401 if it is missing, unknown, or not valid now, or if the two headers
-        have different ones; 503 if it cannot be checked.
+        Raises ``Problem``: 401 if it is missing, unknown, or not valid now, or if two headers have
+        different ones; 503 if it cannot be checked.
         """
         if self.is_open:
             return OPEN_PRINCIPAL
+        if SIGNATURE_HEADER in headers and self._signed is not None:
+            return await self._authenticate_signed(self._signed, headers, scope)
         credential = _read_credential(headers)
         credential_hash = hash_key(credential)
         principal = self._find(credential_hash)
@@ -120,14 +131,35 @@ class Authenticator:
         return principal
 
     def _find_stored(self, table: KeyTable, key_hash: bytes) -> Principal | None:
-        principal = table.find(key_hash)
-        if principal is None or principal.expires_at_s <= monotonic():
+        principal = _require_fresh(table, table.find(key_hash))
+        if principal is None:
             return None
-        if table.is_stale:
-            raise refuse_stale_keys()
+        if principal.signing is not None:
+            raise refuse_credentials(_MUST_SIGN)
+        self._note_use(principal)
+        return principal
+
+    async def _authenticate_signed(
+        self,
+        signed: SignedRequests,
+        headers: Mapping[str, str],
+        scope: HTTPScope | WebsocketScope,
+    ) -> Principal:
+        if "authorization" in headers or "x-api-key" in headers:
+            raise refuse_credentials("a signed request shows no key: leave it out")
+        request = signed.read(headers, scope)
+        table = self._table
+        principal = (
+            None if table is None else _require_fresh(table, table.find_by_id(request.key_id))
+        )
+        await signed.take(request, None if principal is None else principal.signing)
+        assert principal is not None
+        self._note_use(principal)
+        return principal
+
+    def _note_use(self, principal: Principal) -> None:
         if self._uses is not None:
             self._uses.note(principal.key_id)
-        return principal
 
     def renew(self, principal: Principal) -> Principal | None:
         """A principal as it is by now; ``None`` if its key or token has ended.
@@ -143,11 +175,19 @@ class Authenticator:
         if principal.is_token:
             is_current = self._tokens is not None and self._tokens.is_current(principal)
             return principal if is_current else None
-        if self._table is None or (current := self._table.find_by_id(principal.key_id)) is None:
+        if self._table is None:
             return None
-        if self._table.is_stale:
-            raise refuse_stale_keys()
-        return current if current.owner == principal.owner else None
+        current = _require_fresh(self._table, self._table.find_by_id(principal.key_id))
+        return current if current and current.owner == principal.owner else None
+
+
+def _require_fresh(table: KeyTable, principal: Principal | None) -> Principal | None:
+    """The principal, unless it has expired. Raises ``Problem`` (503) if the table is stale."""
+    if principal is None or principal.expires_at_s <= monotonic():
+        return None
+    if table.is_stale:
+        raise refuse_stale_keys()
+    return principal
 
 
 def _build_configured(pairs: Iterable[str]) -> dict[bytes, Principal]:

@@ -92,4 +92,5 @@ def _build_principal(key: ValidKey, asked_at_s: float) -> Principal:
         is_limited=True,
         expires_at_s=expires_at_s,
         networks=key.networks,
+        signing=key.signing,
     )

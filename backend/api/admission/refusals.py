@@ -28,6 +28,12 @@ def refuse_token(reason: str) -> Problem:
     return Problem(401, "invalid_token", detail, headers={"WWW-Authenticate": challenge})
 
 
+def refuse_signature(reason: str) -> Problem:
+    """The problem (401) of a request whose signature is not accepted; ``reason`` says why."""
+    detail = f"the signature of this request {reason}"
+    return Problem(401, "invalid_signature", detail, headers=UNAUTHORIZED_HEADERS)
+
+
 def refuse_address(address: str) -> Problem:
     """The problem (403) of a caller whose key is for other addresses."""
     detail = f"this key is not for calls from {address or 'an address that is not known'}"

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any, Final
 
 import orjson
+from hypercorn.typing import WebsocketScope
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -117,6 +118,7 @@ async def authenticate_socket(
     tickets: Tickets,
     headers: Mapping[str, str],
     query: Mapping[str, list[str]],
+    scope: WebsocketScope,
 ) -> Principal:
     """The principal of a WebSocket, by ``ticket`` in its address or else by its headers.
 
@@ -128,7 +130,7 @@ async def authenticate_socket(
         raise invalid_fields([FieldError("ticket", "invalid_parameter", IS_REPEATED)], 400)
     if texts:
         return await tickets.redeem(texts[0], authenticator.renew)
-    return await authenticator.authenticate(headers)
+    return await authenticator.authenticate(headers, scope)
 
 
 def refuse_key_in_address(query: Mapping[str, list[str]]) -> None:

@@ -89,7 +89,7 @@ def _make_socket_view(
             request = build_request(scope, caller, "".join(variables.values()))
             api.public_address.require_own_origin(request)
             principal = await authenticate_socket(
-                api.authenticator, api.tickets, caller.headers, caller.query
+                api.authenticator, api.tickets, caller.headers, caller.query, scope
             )
             request = replace(request, principal=principal)
             require_address(api, request)

@@ -10,6 +10,7 @@ from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.api.admission.connections import mark_connection_known
 from backend.api.admission.refusals import refuse_address, require_scope
+from backend.api.admission.signed_requests import require_body
 from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.application.framework_errors import build_problem
 from backend.api.application.query_check import check_parameters
@@ -53,7 +54,7 @@ async def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
     if _CALLER not in kept:
         caller = read_caller(scope)
         refuse_key_in_address(caller.query)
-        principal = await api.authenticator.authenticate(caller.headers)
+        principal = await api.authenticator.authenticate(caller.headers, scope)
         caller = caller._replace(principal=principal)
         if principal.networks:
             require_address(api, build_request(scope, caller))
@@ -78,6 +79,8 @@ async def handle_request(
     added_headers = dict(get_policy_headers(api, route))
     try:
         caller = await read_caller_of(api, route, scope)
+        if caller.principal.signing is not None and route.doc.body is not None:
+            require_body(caller.headers, body)
         request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process

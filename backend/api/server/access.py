@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from backend.api.admission.authenticator import Authenticator
 from backend.api.admission.key_table import KeyTable
 from backend.api.admission.key_uses import KeyUses
+from backend.api.admission.signed_requests import SignedRequests
 from backend.api.server.exposure import is_access_closed
+from backend.api.wire.public_address import PublicAddress
 from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
 from backend.engine.api_services import ApiServices
@@ -34,7 +36,10 @@ class Access(NamedTuple):
 
 
 async def open_access(
-    settings: Settings, services: ApiServices, stop: asyncio.Event | None
+    settings: Settings,
+    services: ApiServices,
+    public_address: PublicAddress,
+    stop: asyncio.Event | None,
 ) -> Access:
     """Read the stored keys, and those of the issuer. ``runs`` must be run.
 
@@ -53,6 +58,12 @@ async def open_access(
         is_closed=is_access_closed(settings),
         table=table,
         uses=uses,
+        signed=SignedRequests(
+            services.redis,
+            f"order-engine:{services.journal_id}:nonce:",
+            now=services.now,
+            cut_prefix=public_address.cut_prefix,
+        ),
         tokens=tokens,
     )
     return Access(authenticator, table, runs)

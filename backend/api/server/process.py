@@ -87,7 +87,7 @@ async def serve_api(
         open_note = check_exposure(settings, listeners)
         host_rule = build_host_rule(settings, listeners, public_address.url)
         async with open_api_services(settings, stop=stop) as services:
-            access = await open_access(settings, services, stop)
+            access = await open_access(settings, services, public_address, stop)
             if open_note and access.authenticator.is_open:
                 observe_connections.access_open(open_note)
             with suppress(Transient):  # logged by the pool

@@ -23,6 +23,7 @@ SINGLE_HEADERS = {
     for name in (
         *("Authorization", "Content-Type", "Host", "If-Match", "Origin"),
         *("X-API-Key", "X-Request-ID"),
+        *("X-Content-SHA256", "X-Key-Id", "X-Nonce", "X-Signature", "X-Timestamp"),
     )
 }
 """The headers that a request may have once, by their names in lower case; the idempotency key has

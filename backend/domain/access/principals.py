@@ -8,6 +8,7 @@ from math import inf
 from typing import Final
 
 from backend.domain.access.scopes import ALL_SCOPES, Scope
+from backend.domain.access.signatures import RequestSigning
 
 OWNER_LENGTH_MAX: Final = 200
 ISSUED_ID_PREFIX: Final = "jwt:"
@@ -30,6 +31,8 @@ class Principal:
     """When it ends, in seconds of the monotonic clock."""
     networks: tuple[Network, ...] = ()
     """Where its holder may call from; empty: from anywhere."""
+    signing: RequestSigning | None = None
+    """How its holder signs requests; ``None``: it shows the key itself."""
 
     @property
     def is_token(self) -> bool:

@@ -16,6 +16,7 @@ import asyncpg
 
 from backend.domain.access.principals import Network
 from backend.domain.access.scopes import Scope, format_scopes, parse_scopes
+from backend.domain.access.signatures import RequestSigning, SigningMethod
 from backend.domain.errors import Rejected
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
@@ -31,12 +32,13 @@ _SECRET_BYTES: Final = 24
 
 _IS_VALID: Final = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 _COLUMNS: Final = (
-    "id, owner, scopes, networks, created_at, expires_at, revoked_at, replaced_by, last_used_at"
+    "id, owner, scopes, networks, created_at, expires_at, revoked_at, replaced_by, last_used_at,"
+    " signing"
 )
 _CREATE: Final = f"""
-INSERT INTO api_keys (id, key_hash, owner, scopes, networks, expires_at)
-SELECT $1, $2, $3, $4::text[], $5::cidr[], now() + $6::interval
-WHERE (SELECT count(*) FROM api_keys WHERE {_IS_VALID}) < $7
+INSERT INTO api_keys (id, key_hash, owner, scopes, networks, expires_at, signing, public_key)
+SELECT $1, $2, $3, $4::text[], $5::cidr[], now() + $6::interval, $7, $8
+WHERE (SELECT count(*) FROM api_keys WHERE {_IS_VALID}) < $9
 RETURNING {_COLUMNS}
 """  # noqa: S608 - constants only
 _LIST: Final = f"SELECT {_COLUMNS} FROM api_keys ORDER BY created_at, id"  # noqa: S608 - constants
@@ -52,9 +54,10 @@ UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETUR
 """  # noqa: S608 - constants only
 _ROTATE: Final = f"""
 WITH successor AS (
-    INSERT INTO api_keys (id, key_hash, owner, scopes, networks, expires_at)
-    SELECT $2, $3, owner, scopes, networks, coalesce(now() + $5::interval, expires_at)
-    FROM api_keys WHERE id = $1 AND replaced_by IS NULL AND {_IS_VALID} FOR UPDATE
+    INSERT INTO api_keys (id, key_hash, owner, scopes, networks, expires_at, signing)
+    SELECT $2, $3, owner, scopes, networks, coalesce(now() + $5::interval, expires_at), signing
+    FROM api_keys
+    WHERE id = $1 AND replaced_by IS NULL AND public_key IS NULL AND {_IS_VALID} FOR UPDATE
     RETURNING {_COLUMNS}
 ), replaced AS (
     UPDATE api_keys
@@ -65,7 +68,7 @@ SELECT {_COLUMNS} FROM successor
 """  # noqa: S608 - constants only
 # One statement reads the version and the keys of one moment; none of a version that is known.
 _FOLLOW: Final = """
-SELECT v.version, k.id, k.key_hash, k.owner, k.scopes, k.networks,
+SELECT v.version, k.id, k.key_hash, k.owner, k.scopes, k.networks, k.signing, k.public_key,
        extract(epoch FROM k.expires_at - now())::float8 AS expires_in_s
 FROM api_keys_version v
 LEFT JOIN api_keys k
@@ -92,6 +95,7 @@ class KeyRow(NamedTuple):
     revoked_at: datetime | None
     replaced_by: str | None
     last_used_at: datetime | None
+    signing: SigningMethod | None
 
 
 class CreatedKey(NamedTuple):
@@ -110,6 +114,7 @@ class ValidKey(NamedTuple):
     scopes: frozenset[Scope]
     networks: tuple[Network, ...]
     expires_in_s: float | None
+    signing: RequestSigning | None
 
 
 class KeyChanges(NamedTuple):
@@ -132,11 +137,17 @@ class KeyStore:
         *,
         networks: Sequence[Network] = (),
         expires_in: timedelta | None = None,
+        signing: SigningMethod | None = None,
+        public_key: bytes | None = None,
     ) -> CreatedKey:
-        """A new key of an owner. Raises ``Rejected`` if there are ``KEYS_MAX`` already."""
+        """A new key of an owner, which may have to sign its requests: by ``ED25519`` with a
+        ``public_key``, and of no other use then.
+
+        Raises ``Rejected`` if there are ``KEYS_MAX`` already.
+        """
         key_id, key = _make_key()
         arguments = key_id, hash_key(key), owner, format_scopes(scopes), list(networks), expires_in
-        rows = await self._write(_CREATE, *arguments, KEYS_MAX)
+        rows = await self._write(_CREATE, *arguments, signing, public_key, KEYS_MAX)
         if not rows:
             reason = f"{KEYS_MAX} keys are valid: revoke some that are not used"
             raise Rejected("too_many_keys", reason)
@@ -165,7 +176,8 @@ class KeyStore:
         """A new key in place of another, which ends after ``overlap``.
 
         It has the owner, scopes and networks of that one, and its expiry unless ``expires_in`` is
-        given. Raises ``Rejected`` if there is no such valid key, or if it was rotated before.
+        given. Raises ``Rejected`` if there is no such valid key, if it was rotated before, or if
+        it has a public key: the caller makes another pair.
         """
         new_id, key = _make_key()
         rows = await self._write(_ROTATE, key_id, new_id, hash_key(key), overlap, expires_in)
@@ -206,16 +218,16 @@ def _make_key() -> tuple[str, str]:
 
 def _one(rows: Sequence[asyncpg.Record]) -> asyncpg.Record:
     if not rows:
-        reason = "no key that is valid, and not replaced, has this id: `keys list` shows all"
+        reason = "no key with this id is valid, or it cannot be rotated: `keys list` shows all"
         raise Rejected("unknown_key", reason)
     return rows[0]
 
 
 def _read_row(row: asyncpg.Record) -> KeyRow:
     values = dict(row)
-    return KeyRow(
-        **{**values, "scopes": parse_scopes(row["scopes"]), "networks": tuple(row["networks"])}
-    )
+    signing = row["signing"] and SigningMethod(row["signing"])
+    parsed = {"scopes": parse_scopes(row["scopes"]), "networks": tuple(row["networks"])}
+    return KeyRow(**{**values, **parsed, "signing": signing})
 
 
 def _read_valid(row: asyncpg.Record) -> ValidKey:
@@ -226,4 +238,11 @@ def _read_valid(row: asyncpg.Record) -> ValidKey:
         parse_scopes(row["scopes"]),
         tuple(row["networks"]),
         row["expires_in_s"],
+        _read_signing(row),
     )
+
+
+def _read_signing(row: asyncpg.Record) -> RequestSigning | None:
+    if row["signing"] is None:
+        return None
+    return RequestSigning(SigningMethod(row["signing"]), row["public_key"] or row["key_hash"])

@@ -9,11 +9,14 @@ CREATE TABLE api_keys (
         cardinality(scopes) > 0 AND scopes <@ ARRAY['read', 'trade', 'cancel', 'admin']
     ),
     networks     cidr[] NOT NULL DEFAULT '{}',  -- empty: from anywhere
+    signing      text CHECK (signing IN ('hmac-sha256', 'ed25519')),  -- NULL: the key itself is shown
+    public_key   bytea CHECK (octet_length(public_key) = 32),
     created_at   timestamptz NOT NULL DEFAULT now(),
     expires_at   timestamptz,
     revoked_at   timestamptz,
     replaced_by  text REFERENCES api_keys,
-    last_used_at timestamptz
+    last_used_at timestamptz,
+    CHECK ((public_key IS NOT NULL) = (signing IS NOT DISTINCT FROM 'ed25519'))
 );
 
 -- A number that every change of a key raises in its transaction, whoever makes it: processes that have
@@ -32,5 +35,5 @@ END $$;
 
 CREATE TRIGGER api_keys_changed
     AFTER INSERT OR DELETE OR TRUNCATE
-       OR UPDATE OF key_hash, owner, scopes, networks, expires_at, revoked_at
+       OR UPDATE OF key_hash, owner, scopes, networks, signing, public_key, expires_at, revoked_at
     ON api_keys FOR EACH STATEMENT EXECUTE FUNCTION raise_api_keys_version();
