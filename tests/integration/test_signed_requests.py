@@ -149,7 +149,7 @@ async def test_a_key_that_signs_is_never_taken_as_it_is(database_url: str, redis
         assert isinstance(signer.key, str)
         status, problem = await send(api, headers=show_key(signer.key))
         assert (status, "signs its requests" in problem["detail"]) == (401, True)
-        both = signer.sign("GET", "/api/stats") | show_key(plain)
+        both = signer.sign("GET", "/api/stats") | show_key(signer.key)
         assert (await send(api, headers=both))[0] == 401
         # A key that signs nothing cannot begin to.
         signed = sign_request(plain.key, plain.row.id, "GET", "/api/stats")

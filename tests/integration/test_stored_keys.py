@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -12,7 +15,7 @@ import pytest
 from backend.domain.access.scopes import Scope
 from backend.domain.errors import Rejected
 from backend.store.access import key_store
-from tests.integration.apis import ORDER, open_api, receive_hello, wait_until
+from tests.integration.apis import ORDER, WAIT_S, open_api, receive_hello, wait_until
 from tests.integration.database_proxy import open_database_proxy
 from tests.integration.stored_keys import (
     STREAM,
@@ -73,6 +76,31 @@ async def test_a_revoked_key_is_refused_and_its_sockets_are_closed_on_every_proc
                 assert (await send(api, headers=show_key(other)))[0] == 200
             await receive_hello(unharmed)
             assert not unharmed.closed
+
+
+async def test_a_key_that_is_revoked_while_a_body_arrives_places_nothing(
+    database_url: str, redis_url: str
+) -> None:
+    anna, reader = await make_key(database_url), show_key(await make_key(database_url))
+    body = json.dumps(ORDER).encode()
+    head = (
+        f"POST /api/orders/execute HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {anna.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    )
+    async with open_api(database_url, redis_url) as api, open_keys(database_url) as keys:
+        address = urlsplit(api.url)
+        receiver, sender = await asyncio.open_connection(address.hostname, address.port)
+        sender.write(head.encode())
+        async with asyncio.timeout(WAIT_S):
+            assert b" 100 " in await receiver.readuntil(b"\r\n\r\n")  # the key was known
+            await keys.revoke(anna.row.id)
+            await wait_for_status(api, show_key(anna), 401)
+            sender.write(body)
+            assert b" 401 " in await receiver.readline()
+        sender.close()
+        await sender.wait_closed()
+        assert (await send(api, "/api/orders", reader))[1]["orders"] == []
 
 
 async def test_changed_scopes_hold_for_requests_and_sockets(

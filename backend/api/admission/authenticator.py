@@ -31,8 +31,8 @@ class TokenVerifier(Protocol):
     """What verifies tokens: its libraries are loaded only where an issuer is configured."""
 
     @property
-    def revision(self) -> int:
-        """A number that is another one when the keys of the issuer have changed."""
+    def revision(self) -> object:
+        """A value that is another one when the keys of the issuer have changed."""
         ...
 
     def find(self, token_hash: bytes) -> Principal | None:
@@ -77,13 +77,13 @@ class Authenticator:
         return not (self._is_closed or (self._table is not None and self._table.has_had_keys))
 
     @property
-    def revision(self) -> tuple[int, bool, int]:
+    def revision(self) -> object:
         """A value that is another one when the validity of a principal may have changed."""
         table, tokens = self._table, self._tokens
         return (
             -1 if table is None else table.version,
             table is not None and table.is_stale,
-            0 if tokens is None else tokens.revision,
+            None if tokens is None else tokens.revision,
         )
 
     def has_key_of(self, owner: str) -> bool:
@@ -102,9 +102,9 @@ class Authenticator:
         """
         if self.is_open:
             return OPEN_PRINCIPAL
-        if SIGNATURE_HEADER in headers and self._signed is not None:
-            return await self._authenticate_signed(self._signed, headers, scope)
         credential = _read_credential(headers)
+        if not credential and SIGNATURE_HEADER in headers and self._signed is not None:
+            return await self._authenticate_signed(self._signed, headers, scope)
         credential_hash = hash_key(credential)
         principal = self._find(credential_hash)
         if principal is not None:
@@ -112,6 +112,14 @@ class Authenticator:
         if self._tokens is not None and _is_token(credential):
             return await self._tokens.verify(credential, credential_hash)
         raise refuse_credentials(_NO_KEY)
+
+    def require_current(self, principal: Principal) -> None:
+        """Return if the key or token of a principal has not ended meanwhile.
+
+        Raises ``Problem``: 401, 503.
+        """
+        if principal.is_limited and self.renew(principal) is None:
+            raise refuse_credentials("the key or token has ended")
 
     def authenticate_by_key(self, headers: Mapping[str, str]) -> Principal:
         """As ``authenticate``, without waiting: of tokens only those that are known are taken."""
@@ -145,8 +153,6 @@ class Authenticator:
         headers: Mapping[str, str],
         scope: HTTPScope | WebsocketScope,
     ) -> Principal:
-        if "authorization" in headers or "x-api-key" in headers:
-            raise refuse_credentials("a signed request shows no key: leave it out")
         request = signed.read(headers, scope)
         table = self._table
         principal = (

@@ -55,13 +55,17 @@ class BearerTokens:
         self._policy = policy
         self._now = now
         self._verified: dict[bytes, Principal] = {}
-        self.revision = 0
-        """How often the keys of the issuer have changed."""
+        self._changes = 0
         keys.on_change = self._forget
+
+    @property
+    def revision(self) -> tuple[int, bool]:
+        """How often the keys of the issuer have changed, and whether they can be gone by."""
+        return self._changes, self._keys.is_usable
 
     def _forget(self) -> None:
         self._verified.clear()
-        self.revision += 1
+        self._changes += 1
 
     def find(self, token_hash: bytes) -> Principal | None:
         """The principal of a token that was verified before and has not expired."""

@@ -79,8 +79,8 @@ async def handle_request(
     added_headers = dict(get_policy_headers(api, route))
     try:
         caller = await read_caller_of(api, route, scope)
-        if caller.principal.signing is not None and route.doc.body is not None:
-            require_body(caller.headers, body)
+        if route.doc.body is not None:
+            _check_after_body(api, caller, body)
         request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -89,6 +89,17 @@ async def handle_request(
         response = response._replace(headers={**added_headers, **response.headers})
     observe.request_answered(route.path, response.status, perf_counter() - started)
     return response
+
+
+def _check_after_body(api: ApiContext, caller: Caller, body: bytes) -> None:
+    """Check what the body decides, and what may have changed while it arrived.
+
+    Raises ``Problem``: 401, 503.
+    """
+    if caller.principal.is_limited:
+        api.authenticator.require_current(caller.principal)
+    if caller.principal.signing is not None:
+        require_body(caller.headers, body)
 
 
 def get_policy_headers(api: ApiContext, route: Route | SocketRoute | None) -> Mapping[str, str]:

@@ -71,6 +71,7 @@ class OpenSockets:
     def __init__(self, sockets_max: int) -> None:
         self._sockets_max = sockets_max
         self._open: dict[CloseRequest, SocketCaller] = {}
+        self._unchecked: dict[CloseRequest, SocketCaller] = {}
         self._first_expiry_s = inf
         self._revision: object = None
         self._is_draining = False
@@ -88,7 +89,7 @@ class OpenSockets:
         if len(self._open) >= self._sockets_max:
             raise retry_later("too_many_sockets", f"{self._sockets_max} sockets are open already")
         close_request = CloseRequest()
-        self._open[close_request] = caller
+        self._open[close_request] = self._unchecked[close_request] = caller
         self._first_expiry_s = min(self._first_expiry_s, caller.principal.expires_at_s)
         self._is_empty.clear()
         observe.socket_opened(route)
@@ -97,18 +98,21 @@ class OpenSockets:
         finally:
             observe.socket_closed(route)
             self._open.pop(close_request, None)
+            self._unchecked.pop(close_request, None)
             if not self._open:
                 self._is_empty.set()
 
     def close_ended(self, renew: RenewPrincipal, revision: object) -> None:
         """Request the sockets to close whose callers may not have them any more.
 
-        Nothing is looked at while ``revision`` stays the same and nobody's key expires.
+        While ``revision`` stays the same and nobody's key expires, only new sockets are looked at:
+        a key may have ended between its check and the registration of its socket.
         """
-        if revision == self._revision and monotonic() < self._first_expiry_s:
-            return
-        self._revision, self._first_expiry_s = revision, inf
-        for close_request, caller in self._open.items():
+        due = self._unchecked
+        if revision != self._revision or monotonic() >= self._first_expiry_s:
+            due, self._first_expiry_s = self._open, inf
+        self._revision, self._unchecked = revision, {}
+        for close_request, caller in due.items():
             reason = _find_end(caller, renew)
             if reason is not None:
                 close_request.set(reason)
