@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from time import monotonic
-from typing import Final, Protocol
-
-from hypercorn.typing import HTTPScope, WebsocketScope
+from typing import TYPE_CHECKING, Final, Protocol
 
 from backend.api.admission.key_table import KeyTable
 from backend.api.admission.key_uses import KeyUses
 from backend.api.admission.refusals import refuse_credentials, refuse_stale_keys
-from backend.api.admission.signed_requests import SIGNATURE_HEADER, SignedRequests
 from backend.domain.access.principals import OPEN_PRINCIPAL, Principal
 from backend.domain.access.scopes import ALL_SCOPES, OWNER_SCOPES
+from backend.domain.access.signatures import SIGNATURE_HEADER
 from backend.store.access.key_store import hash_key
+
+if TYPE_CHECKING:  # a worker, which asks for the keys of its metrics, needs neither
+    from hypercorn.typing import HTTPScope, WebsocketScope
+
+    from backend.api.admission.signed_requests import SignedRequests
 
 CONFIGURED_ID: Final = "configured"
 """The id of every key of ``ORDER_ENGINE_API_KEYS``."""

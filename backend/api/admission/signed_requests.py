@@ -23,7 +23,12 @@ from redis.exceptions import RedisError
 
 from backend.api.admission.refusals import refuse_signature
 from backend.api.wire.problems import retry_later
-from backend.domain.access.signatures import RequestSigning, SigningMethod, build_signed_text
+from backend.domain.access.signatures import (
+    SIGNATURE_HEADER,
+    RequestSigning,
+    SigningMethod,
+    build_signed_text,
+)
 from backend.runtime import observe_queue
 from backend.runtime.redis.errors import drop_connections_if_moved
 
@@ -31,7 +36,6 @@ WINDOW_MS: Final = 5_000
 """How far the time of a request may be from this server's, in milliseconds."""
 NONCE_TTL_MS: Final = 2 * WINDOW_MS + 1_000
 REDIS_TIMEOUT_S: Final = 2.0
-SIGNATURE_HEADER: Final = "x-signature"
 BODY_HASH_HEADER: Final = "x-content-sha256"
 _FORMS: Final = {
     "x-key-id": re.compile(r"oek_[0-9a-f]{12}"),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+SIGNATURE_HEADER: Final = "x-signature"
+"""The header of a signed request, in lower case."""
 
 
 class SigningMethod(StrEnum):
