@@ -50,7 +50,7 @@ _TEMPLATE_LOCK = 7_301
 TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
-    *("wallet_budgets", "wallet_balances", "wallet_differences"),
+    *("wallet_budgets", "wallet_balances", "wallet_differences", "api_keys"),
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -227,6 +227,7 @@ async def _empty_database(url: str) -> bool:
                 "UPDATE trigger_shards SET holder = NULL, lease_until = NULL"
                 " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
             )
+            await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
         return True
     finally:
         await connection.close()

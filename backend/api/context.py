@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.authenticator import Authenticator
 from backend.api.admission.control import AdmissionControl
 from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.tickets import Tickets
@@ -22,7 +22,7 @@ class ApiContext:
     """Everything that views work with, one of each per API process."""
 
     services: ApiServices
-    api_keys: ApiKeys
+    authenticator: Authenticator
     tickets: Tickets
     metrics_access: MetricsAccess
     admission: AdmissionControl

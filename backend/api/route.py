@@ -1,4 +1,4 @@
-"""Routes: each path with its view, its access policy, its rate cost and its documentation.
+"""Routes: each path with its view, the scopes that permit it, its rate cost and its documentation.
 
 Views are independent of the web framework: they take a request, and return a response or raise.
 """
@@ -8,20 +8,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from quart.wrappers import Websocket
 
 from backend.api.context import ApiContext
 from backend.api.wire.http import JSON_CONTENT_TYPE, Request, Response
+from backend.domain.access.scopes import Scope
 
-
-class Access(Enum):
-    """Who may call a route."""
-
-    OWNER = "owner"
-    """Callers with an API key, if keys are configured."""
-    OPEN = "open"
-    """Everybody: health checks, metrics and documents, which reveal nothing about any order."""
+OPEN: Final[tuple[Scope, ...]] = ()
+"""The scopes of what everybody may call, without a key: health checks, metrics and documents, which
+reveal nothing about any order."""
 
 
 class RateCost(Enum):
@@ -63,7 +60,8 @@ class Route:
     path: str
     view: View
     doc: RouteDoc
-    access: Access = Access.OWNER
+    scopes: tuple[Scope, ...]
+    """A caller's key must have one of them."""
     rate_cost: RateCost = RateCost.NONE
     is_probe: bool = False
     """Whether probes call it, which may add anything to its address: its query is ignored."""
@@ -78,5 +76,6 @@ class SocketRoute:
     path: str
     view: SocketView
     doc: RouteDoc
-    access: Access = Access.OWNER
+    scopes: tuple[Scope, ...]
+    """A caller's key must have one of them."""
     rate_cost: RateCost = RateCost.NONE

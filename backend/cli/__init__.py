@@ -1,6 +1,6 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | rehearse |
-verify | wallet | dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes |
-oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
+rehearse | verify | wallet | dashboard | attack | bench | chaos | deployments | exactness | fuzz |
+nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -29,6 +29,11 @@ COMMANDS: Final = {
     "chain": CommandSource("backend.cli.chain", "chain", "Simulate a Solana node."),
     "migrate": CommandSource(
         "backend.cli.migrate", "migrate_command", "Apply all pending database migrations."
+    ),
+    "keys": CommandSource(
+        "backend.cli.keys",
+        "keys",
+        "Make, list, change, rotate and revoke the API keys in PostgreSQL.",
     ),
     "doctor": CommandSource(
         "backend.cli.doctor",

@@ -74,13 +74,15 @@ class ApiSettings(BaseSettings):
         (),
         repr=False,
         description="`owner:key` pairs, separated by commas; a key has 16 or more letters. Unset or"
-        " empty: requests need no key, and the API listens on loopback only.",
+        " empty: there are stored keys (`order-engine keys`) or none, and without any the API"
+        " listens on loopback only.",
     )
     open_access: str = Field(
         "loopback",
-        pattern="^(loopback|network|live)$",
-        description="How far an API without keys may be open: on `loopback`; to the whole"
-        " `network`; or `live`, also where `ORDER_ENGINE_LIVE` is set. Else it does not start.",
+        pattern="^(never|loopback|network|live)$",
+        description="How far an API without keys may be open: `never`, it serves stored keys and"
+        " tokens only; on `loopback`; to the whole `network`; or `live`, also where"
+        " `ORDER_ENGINE_LIVE` is set. Else it does not start.",
     )
     allowed_hosts: str = Field(
         "",

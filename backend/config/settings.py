@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from backend.config.access_settings import AccessSettings
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.bundle_settings import BundleSettings
@@ -51,6 +52,7 @@ class ConfigurationError(Exception):
 
 
 class Settings(
+    AccessSettings,
     ApiSettings,
     ClusterSettings,
     BundleSettings,

@@ -30,6 +30,7 @@ from backend.routing.pool_finder import ListingProbe
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
 from backend.runtime.startup import wait_for_server
+from backend.store.access.key_store import KeyStore
 from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.database import DatabasePool
 from backend.store.feed import Feed
@@ -87,6 +88,7 @@ class ApiServices:
     """The connections for what clients read."""
     orders: OrderQueries
     open_orders: OpenOrderCounts
+    keys: KeyStore
     counts: StatusCounts
     feed: Feed
     past_events: Feed
@@ -109,9 +111,8 @@ async def open_api_services(
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
     async with open_shared_services(settings, stop, awaits_node=False) as shared:
-        intake = _build_intake(settings, shared)
+        intake, amendments = _build_intake(settings, shared), _build_amendments(shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
-        amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
             yield ApiServices(
@@ -133,6 +134,7 @@ async def open_api_services(
                 readers=readers,
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
                 open_orders=open_orders,
+                keys=KeyStore(shared.pool),
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
                 past_events=Feed(readers),
@@ -161,6 +163,10 @@ def _build_probes(shared: SharedServices) -> NodeProbes:
 def _build_intake(settings: Settings, shared: SharedServices) -> Intake:
     rekick_after = timedelta(seconds=settings.rekick_s)
     return Intake(shared.pool, rekick_after=rekick_after, on_commit=shared.notifier.notify)
+
+
+def _build_amendments(shared: SharedServices) -> Amendments:
+    return Amendments(shared.pool, on_commit=shared.notifier.notify)
 
 
 async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:

@@ -99,6 +99,11 @@ def orders_hidden(note: str) -> None:
     _log.warning(note)
 
 
+def signing_keys_unavailable(error: Exception) -> None:
+    """The keys of the token issuer cannot be read; those that are known are used on for a while."""
+    _log.warning("signing keys of the token issuer unavailable", error=type(error).__name__)
+
+
 def foreign_host_refused(host: str, peer: str) -> None:
     """A request named a host that this server does not answer to."""
     _foreign_hosts.inc()

@@ -16,7 +16,7 @@ from backend.api.application.app import create_app
 from backend.api.application.route_table import ROUTES, SOCKETS
 from backend.api.context import ApiContext
 from backend.api.documents.openapi import build_openapi
-from backend.api.route import Access, RateCost, SocketRoute
+from backend.api.route import RateCost, SocketRoute
 from tests.integration.apis import (
     ORDER,
     Json,
@@ -63,8 +63,8 @@ def test_every_route_that_is_served_has_a_policy() -> None:
 
 
 def test_only_operations_and_documents_are_open_to_everybody() -> None:
-    assert {route.path for route in ROUTES if route.access is Access.OPEN} == OPEN_PATHS
-    assert {route.access for route in SOCKETS} == {Access.OWNER}
+    assert {route.path for route in ROUTES if not route.scopes} == OPEN_PATHS
+    assert all(route.scopes for route in SOCKETS)
 
 
 def test_every_route_that_places_or_amends_orders_is_rate_limited() -> None:

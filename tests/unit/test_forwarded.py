@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from backend.api.server.exposure import build_public_address
 from backend.api.wire.http import Request, parse_headers
 from backend.config import ConfigurationError, Settings
+from backend.domain.access.principals import NOBODY
 
 PROXY, OUTER_PROXY, CLIENT, LIAR = "10.0.0.1", "10.0.0.2", "203.0.113.7", "198.51.100.66"
 Lines = tuple[tuple[str, str], ...]
@@ -21,7 +22,7 @@ def locate(
     settings = Settings.load(trusted_proxies=trusted, public_url=public_url or None)
     address = build_public_address(settings)
     raw = [(name.encode(), value.encode("latin1")) for name, value in lines]
-    request = Request("local", "/", parse_headers(raw), {}, "http", peer=peer, raw_headers=raw)
+    request = Request(NOBODY, "/", parse_headers(raw), {}, "http", peer=peer, raw_headers=raw)
     return (
         address.find_base(request).socket + "/s",
         address.find_base(request).path + "/p",

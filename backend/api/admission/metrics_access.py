@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.authenticator import Authenticator
+from backend.api.admission.refusals import require_scope
 from backend.api.wire.forwarded import FORWARDED_HEADERS
 from backend.api.wire.hosts import HostRule, HostScope
 from backend.api.wire.http import Request, parse_headers, problem_response
 from backend.api.wire.problems import Problem
 from backend.api.wire.public_address import PublicAddress
+from backend.domain.access.principals import NOBODY
+from backend.domain.access.scopes import Scope
 from backend.engine.metrics_server import Refusal
 
 _LOOPBACK_HOSTS = HostRule(HostScope.LOOPBACK)
@@ -20,15 +23,17 @@ _LOOPBACK_HOSTS = HostRule(HostScope.LOOPBACK)
 class MetricsAccess:
     """Decides who may read metrics, by the setting ``metrics_access``."""
 
-    def __init__(self, setting: str, api_keys: ApiKeys, public_address: PublicAddress) -> None:
+    def __init__(
+        self, setting: str, authenticator: Authenticator, public_address: PublicAddress
+    ) -> None:
         self._setting = setting
-        self._api_keys = api_keys
+        self._authenticator = authenticator
         self._public_address = public_address
 
     def require(self, request: Request) -> None:
         """Return if the caller may read metrics. Raises ``Problem``: 401, 403."""
         if self._setting == "key":
-            self._api_keys.authenticate(request.headers)
+            require_scope(self._authenticator.authenticate_by_key(request.headers), (Scope.READ,))
         elif self._setting == "loopback" and not self._is_local(request):
             raise Problem(
                 403,
@@ -45,7 +50,9 @@ class MetricsAccess:
             if name.startswith("HTTP_")
         ]
         peer = environ.get("REMOTE_ADDR", "")
-        request = Request("", "/metrics", parse_headers(lines), {}, peer=peer, raw_headers=lines)
+        request = Request(
+            NOBODY, "/metrics", parse_headers(lines), {}, peer=peer, raw_headers=lines
+        )
         try:
             self.require(request)
         except Problem as problem:

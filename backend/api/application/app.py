@@ -20,6 +20,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing.exceptions import WebsocketMismatch
 
+from backend.api.admission.refusals import require_scope
 from backend.api.admission.tickets import authenticate_socket
 from backend.api.application.dispatch import (
     UNKNOWN_ROUTE,
@@ -29,6 +30,7 @@ from backend.api.application.dispatch import (
     get_policy_headers,
     handle_request,
     read_caller,
+    require_address,
 )
 from backend.api.application.framework_errors import build_problem
 from backend.api.application.http_connection import add_connection_close, to_quart_response
@@ -40,6 +42,7 @@ from backend.api.context import ApiContext
 from backend.api.route import Route, SocketRoute
 from backend.api.wire.http import parse_headers
 from backend.api.wire.problems import Problem
+from backend.domain.access.principals import NOBODY
 from backend.runtime import observe
 
 
@@ -85,11 +88,14 @@ def _make_socket_view(
             caller = read_caller(scope)
             request = build_request(scope, caller, "".join(variables.values()))
             api.public_address.require_own_origin(request)
-            owner = await authenticate_socket(
-                api.api_keys, api.tickets, caller.headers, caller.query
+            principal = await authenticate_socket(
+                api.authenticator, api.tickets, caller.headers, caller.query, scope
             )
+            request = replace(request, principal=principal)
+            require_address(api, request)
+            require_scope(principal, route.scopes)
             check_parameters(route, caller.query)
-            await route.view(api, replace(request, owner=owner), socket)
+            await route.view(api, request, socket)
         except Exception as error:  # noqa: BLE001 - before the socket was accepted
             response = build_failure_response(route.path, scope["path"], error)
             headers = {**get_policy_headers(api, route), **response.headers}
@@ -123,7 +129,7 @@ def _handle_framework_error(
     if isinstance(error, WebsocketMismatch):
         problem = Problem(400, "not_a_websocket", "this path is not a WebSocket")
     elif isinstance(error, NotFound):
-        request = build_request(scope, Caller("", parse_headers(scope["headers"]), {}))
+        request = build_request(scope, Caller(NOBODY, parse_headers(scope["headers"]), {}))
         socket_base = api.public_address.find_base(request).socket
         problem.detail = suggestions.explain(caller.method, path, socket_base)
     elif isinstance(error, MethodNotAllowed):

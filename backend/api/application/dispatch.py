@@ -9,11 +9,13 @@ from typing import Any, NamedTuple, cast
 from hypercorn.typing import HTTPScope, WebsocketScope
 
 from backend.api.admission.connections import mark_connection_known
+from backend.api.admission.refusals import refuse_address, require_scope
+from backend.api.admission.signed_requests import require_body
 from backend.api.admission.tickets import refuse_key_in_address
 from backend.api.application.framework_errors import build_problem
 from backend.api.application.query_check import check_parameters
 from backend.api.context import ApiContext
-from backend.api.route import Access, RateCost, Route, SocketRoute
+from backend.api.route import RateCost, Route, SocketRoute
 from backend.api.wire.http import (
     Request,
     Response,
@@ -22,6 +24,7 @@ from backend.api.wire.http import (
     problem_response,
     read_headers,
 )
+from backend.domain.access.principals import NOBODY, Principal
 from backend.runtime import observe
 
 UNKNOWN_ROUTE = "unknown"
@@ -32,18 +35,18 @@ _CALLER = "order_engine.caller"
 class Caller(NamedTuple):
     """What the headers and the address of a request say of its sender."""
 
-    owner: str
+    principal: Principal
     headers: Mapping[str, str]
     query: Mapping[str, list[str]]
 
 
 def read_caller(scope: HTTPScope | WebsocketScope) -> Caller:
     """The caller of a request, before a key is asked for. Raises ``Problem`` (400)."""
-    return Caller("", read_headers(list(scope["headers"])), parse_query(scope["query_string"]))
+    return Caller(NOBODY, read_headers(list(scope["headers"])), parse_query(scope["query_string"]))
 
 
-def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
-    """The caller of a request, with the owner by its key. Raises ``Problem`` (401, 400).
+async def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
+    """The caller of a request, by its key or token. Raises ``Problem`` (401, 403, 400, 503).
 
     It is kept in the scope: a request with a body is authenticated before the body is read.
     """
@@ -51,10 +54,21 @@ def authenticate(api: ApiContext, scope: HTTPScope) -> Caller:
     if _CALLER not in kept:
         caller = read_caller(scope)
         refuse_key_in_address(caller.query)
-        kept[_CALLER] = caller._replace(owner=api.api_keys.authenticate(caller.headers))
+        principal = await api.authenticator.authenticate(caller.headers, scope)
+        caller = caller._replace(principal=principal)
+        if principal.networks:
+            require_address(api, build_request(scope, caller))
+        kept[_CALLER] = caller
         mark_connection_known(scope)
     authenticated: Caller = kept[_CALLER]
     return authenticated
+
+
+def require_address(api: ApiContext, request: Request) -> None:
+    """Raises ``Problem`` (403) if the caller's key is not for calls from its address."""
+    address = api.public_address.find_client_address(request)
+    if not request.principal.allows_address(address):
+        raise refuse_address(address)
 
 
 async def handle_request(
@@ -64,7 +78,9 @@ async def handle_request(
     started = perf_counter()
     added_headers = dict(get_policy_headers(api, route))
     try:
-        caller = read_caller_of(api, route, scope)
+        caller = await read_caller_of(api, route, scope)
+        if route.doc.body is not None:
+            _check_after_body(api, caller, body)
         request = build_request(scope, caller, path_variable, body, added_headers)
         response = await route.view(api, request)
     except Exception as error:  # noqa: BLE001 - the edge of the process
@@ -75,17 +91,35 @@ async def handle_request(
     return response
 
 
+def _check_after_body(api: ApiContext, caller: Caller, body: bytes) -> None:
+    """Check what the body decides, and what may have changed while it arrived.
+
+    Raises ``Problem``: 401, 503.
+    """
+    if caller.principal.is_limited:
+        api.authenticator.require_current(caller.principal)
+    if caller.principal.signing is not None:
+        require_body(caller.headers, body)
+
+
 def get_policy_headers(api: ApiContext, route: Route | SocketRoute | None) -> Mapping[str, str]:
     """What every response of a route says of the rate limit; nothing where none holds."""
     is_limited = route is not None and route.rate_cost is RateCost.ORDERS
     return api.admission.policy_headers if is_limited else {}
 
 
-def read_caller_of(api: ApiContext, route: Route, scope: HTTPScope) -> Caller:
-    """The caller of a route, with a query that the route takes. Raises ``Problem`` (401, 400)."""
+async def read_caller_of(api: ApiContext, route: Route, scope: HTTPScope) -> Caller:
+    """The caller of a route, who may call it, with a query that the route takes.
+
+    Raises ``Problem``: 401, 403, 400, 503.
+    """
     if route.is_probe:
-        return Caller("", parse_headers(scope["headers"]), {})
-    caller = read_caller(scope) if route.access is Access.OPEN else authenticate(api, scope)
+        return Caller(NOBODY, parse_headers(scope["headers"]), {})
+    if route.scopes:
+        caller = await authenticate(api, scope)
+        require_scope(caller.principal, route.scopes)
+    else:
+        caller = read_caller(scope)
     if not route.is_page:
         check_parameters(route, caller.query)
     return caller
@@ -100,7 +134,7 @@ def build_request(
 ) -> Request:
     """The request of a scope, as views see it."""
     return Request(
-        caller.owner,
+        caller.principal,
         scope["path"],
         caller.headers,
         caller.query,

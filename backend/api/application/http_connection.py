@@ -92,7 +92,7 @@ class HttpConnection(ASGIHTTPConnection):
         route = self._app.find_route(self.scope["method"], self.scope["path"])
         with self._app.body_memory.hold() as held:
             try:
-                self._check_headers(route)
+                await self._check_headers(route)
                 if route is None:
                     await self._send_early(await self._build_response(b""), receive, send)
                     return
@@ -128,13 +128,13 @@ class HttpConnection(ASGIHTTPConnection):
         request.body.set_result(body)
         return request
 
-    def _check_headers(self, route: Route | None) -> None:
+    async def _check_headers(self, route: Route | None) -> None:
         """Refuse what the headers of a request with a body decide. Raises ``Problem``."""
         if route is None:  # only who has a key is told what is served where
             if self.scope["path"].startswith(_API_PREFIX):
-                authenticate(self._app.api, self.scope)
+                await authenticate(self._app.api, self.scope)
             return
-        caller = read_caller_of(self._app.api, route, self.scope)
+        caller = await read_caller_of(self._app.api, route, self.scope)
         if route.doc.body is not None:
             require_json_headers(caller.headers)
 

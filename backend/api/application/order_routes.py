@@ -14,6 +14,7 @@ from backend.api.routes import (
 )
 from backend.api.routes.waiting import amend_orders
 from backend.api.sockets import order_socket
+from backend.domain.access.scopes import Scope
 
 _DATABASE_UNAVAILABLE: Final = (503,)
 """The problem status of every route that needs PostgreSQL, while it is unavailable."""
@@ -34,6 +35,7 @@ EXECUTE: Final = Route(
         description="Answered when the order is stored. Follow it on the WebSocket that `ws_url`"
         " names.",
     ),
+    scopes=(Scope.TRADE,),
     rate_cost=RateCost.ORDERS,
 )
 BATCH: Final = Route(
@@ -52,6 +54,7 @@ BATCH: Final = Route(
         description="The valid orders are stored together, all or none; each place of the answer is"
         " that of its order. With no valid order the answer is 422 with the same `orders`.",
     ),
+    scopes=(Scope.TRADE,),
     rate_cost=RateCost.ORDERS,
 )
 LIST: Final = Route(
@@ -75,12 +78,14 @@ LIST: Final = Route(
         " `pool`, a page may have fewer orders than `limit`, or none, and a `next`: so many orders"
         " were searched for it.",
     ),
+    scopes=(Scope.READ,),
 )
 ORDER: Final = Route(
     "GET",
     "/api/orders/<orderId>",
     read_orders.get_order,
     RouteDoc("Show an order", "orders", response="Order", problem_statuses=_DATABASE_UNAVAILABLE),
+    scopes=(Scope.READ,),
 )
 CANCEL: Final = Route(
     "DELETE",
@@ -96,6 +101,7 @@ CANCEL: Final = Route(
         " `mayLandUntil`, or ended. Nothing in between. With a `twap` its slices are cancelled that"
         " are not submitted: `filledAmountIn` may still grow by those that are.",
     ),
+    scopes=(Scope.CANCEL,),
 )
 AMEND: Final = Route(
     "PATCH",
@@ -116,6 +122,7 @@ AMEND: Final = Route(
         " `allowImmediate` permits. The minimum of what ends as a limit follows from its price;"
         " the highest price of a trailing stop stays. No `twap` or `sniper` order is amended.",
     ),
+    scopes=(Scope.TRADE,),
     rate_cost=RateCost.ORDERS,
 )
 CANCEL_MANY: Final = Route(
@@ -135,6 +142,7 @@ CANCEL_MANY: Final = Route(
         " again with it as `cursor`. Without any filter the answer is 422 `filter_required`, unless"
         " `all=true` says that all are meant.",
     ),
+    scopes=(Scope.CANCEL,),
 )
 _TIMER_DESCRIPTION: Final = (
     "A dead man's switch: at `triggerTime`, by the clock of the database, all orders of the caller"
@@ -155,6 +163,7 @@ SET_TIMER: Final = Route(
         description=f"{_TIMER_DESCRIPTION} Each call counts from its own time; 0 turns it off. What"
         " has triggered is carried out, whatever is called later.",
     ),
+    scopes=(Scope.CANCEL,),
 )
 GET_TIMER: Final = Route(
     "GET",
@@ -167,6 +176,7 @@ GET_TIMER: Final = Route(
         problem_statuses=_DATABASE_UNAVAILABLE,
         description=_TIMER_DESCRIPTION,
     ),
+    scopes=(Scope.READ,),
 )
 ORDER_BY_CLIENT_ID: Final = Route(
     "GET",
@@ -182,6 +192,7 @@ ORDER_BY_CLIENT_ID: Final = Route(
         " for folders, and behind a proxy that changes paths, `GET /api/orders?clientOrderId=` has"
         " the order.",
     ),
+    scopes=(Scope.READ,),
 )
 EVENTS: Final = Route(
     "GET",
@@ -194,6 +205,7 @@ EVENTS: Final = Route(
         problem_statuses=(400, *_DATABASE_UNAVAILABLE),
         parameters=("after (seq)",),
     ),
+    scopes=(Scope.READ,),
 )
 STATS: Final = Route(
     "GET",
@@ -206,6 +218,7 @@ STATS: Final = Route(
         problem_statuses=_DATABASE_UNAVAILABLE,
         description="True at `cursor`, which the stream takes as `after`.",
     ),
+    scopes=(Scope.READ,),
 )
 
 ORDER_ROUTES: Final = (

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from backend.api.application.order_routes import ORDER_ROUTES
-from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
+from backend.api.route import OPEN, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
     balances,
     operations,
@@ -20,6 +20,7 @@ from backend.api.routes import (
     tickets,
 )
 from backend.api.sockets import order_socket, stream_socket
+from backend.domain.access.scopes import Scope
 
 QUOTES: Final = Route(
     "POST",
@@ -34,6 +35,7 @@ QUOTES: Final = Route(
         description="By the rules of an order. Where an order would be refused, the problem says"
         " why, and its `quotes` are what the venues offer.",
     ),
+    scopes=(Scope.READ,),
 )
 
 TICKETS: Final = Route(
@@ -49,6 +51,7 @@ TICKETS: Final = Route(
         description="For clients that cannot give a WebSocket headers, as browsers cannot. It opens"
         " one socket in place of the key, as `?ticket=<ticket>`, within `expiresInS`.",
     ),
+    scopes=(Scope.READ, Scope.TRADE),
 )
 
 BALANCES: Final = Route(
@@ -64,6 +67,7 @@ BALANCES: Final = Route(
         " the latest changes of a balance that no order explains, such as deposits and"
         " withdrawals.",
     ),
+    scopes=(Scope.ADMIN,),
 )
 
 _HEALTH: Final = RouteDoc(
@@ -78,13 +82,13 @@ ROUTES: Final = (
     QUOTES,
     BALANCES,
     TICKETS,
-    Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN, is_probe=True),
+    Route("GET", "/healthz", operations.get_liveness, _HEALTH, OPEN, is_probe=True),
     Route(
         "GET",
         "/health",
         operations.get_liveness,
         replace(_HEALTH, operation_id="getHealth"),
-        Access.OPEN,
+        OPEN,
         is_probe=True,
     ),
     Route(
@@ -92,7 +96,7 @@ ROUTES: Final = (
         "/livez",
         operations.get_liveness,
         replace(_HEALTH, operation_id="getLivez"),
-        Access.OPEN,
+        OPEN,
         is_probe=True,
     ),
     Route(
@@ -105,7 +109,7 @@ ROUTES: Final = (
             response="Readiness",
             problem_statuses=(503,),
         ),
-        Access.OPEN,
+        OPEN,
         is_probe=True,
     ),
     Route(
@@ -119,7 +123,7 @@ ROUTES: Final = (
             problem_statuses=(401, 403),
             description="For callers on this machine, unless a setting says otherwise.",
         ),
-        Access.OPEN,
+        OPEN,
     ),
     Route(
         "GET",
@@ -132,35 +136,35 @@ ROUTES: Final = (
             headers=("Location",),
             media_type="text/plain",
         ),
-        Access.OPEN,
+        OPEN,
     ),
     Route(
         "GET",
         "/openapi.json",
         static_files.get_openapi,
         RouteDoc("This document", "documents", media_type="application/json"),
-        Access.OPEN,
+        OPEN,
     ),
     Route(
         "GET",
         "/docs",
         static_files.get_docs_page,
         RouteDoc("This document, for people", "documents", media_type="text/html"),
-        Access.OPEN,
+        OPEN,
     ),
     Route(
         "GET",
         "/docs/<name>",
         static_files.get_docs_file,
         RouteDoc("The files of that page", "documents", media_type="*/*"),
-        Access.OPEN,
+        OPEN,
     ),
     Route(
         "GET",
         "/static/<path:name>",
         static_files.get_static_file,
         RouteDoc("The browser client", "documents", media_type="*/*"),
-        Access.OPEN,
+        OPEN,
         is_page=True,
     ),
 )
@@ -179,6 +183,7 @@ SOCKETS: Final = (
             " OrderBody and is answered by Queued, or by a Problem and close code 1008 (1013 if"
             " it may succeed later); its events follow.",
         ),
+        scopes=(Scope.READ, Scope.TRADE),
         rate_cost=RateCost.ORDERS,
     ),
     SocketRoute(
@@ -191,6 +196,7 @@ SOCKETS: Final = (
             description="each message is an Event; closed with 1000 after the last, with 1001 when"
             " this server stops, with 1013 if the reader is too slow.",
         ),
+        scopes=(Scope.READ,),
     ),
     SocketRoute(
         stream_socket.STREAM_PATH,
@@ -204,5 +210,6 @@ SOCKETS: Final = (
             " (this server stops) or 1013 (the reader is too slow). Connect again with the newest"
             " cursor as `after`: nothing is missed and nothing comes twice.",
         ),
+        scopes=(Scope.READ,),
     ),
 )

@@ -36,7 +36,12 @@ REQUEST_HEADERS: Final = (
     "Idempotency-Key",
     "If-Match",
     "X-API-Key",
+    "X-Content-SHA256",
+    "X-Key-Id",
+    "X-Nonce",
     "X-Request-ID",
+    "X-Signature",
+    "X-Timestamp",
 )
 """What a page of another site may send, beyond what every page may."""
 RESPONSE_HEADERS: Final = (

@@ -14,7 +14,7 @@ from backend.api.documents.examples import EXAMPLES, PROBLEM
 from backend.api.documents.parameters import PARAMETERS, get_parameter_name
 from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
-from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
+from backend.api.route import RateCost, Route, RouteDoc, SocketRoute
 from backend.api.wire.changes.amend_schema import AmendBody
 from backend.api.wire.changes.timer_schema import CancelAfterBody
 from backend.api.wire.groups.bracket_bodies import BracketBody, StopBody, TakeProfitBody
@@ -22,6 +22,7 @@ from backend.api.wire.http import JSON_CONTENT_TYPE
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE
 from backend.api.wire.request_schemas import OrderBody, SwapBody
 from backend.api.wire.spellings import SPELLINGS
+from backend.domain.access.scopes import Scope
 
 _TITLE: Final = "Order Execution Engine"
 _DESCRIPTION: Final = (
@@ -139,7 +140,7 @@ def _build_operation(route: Route | SocketRoute) -> Schema:
         "parameters": _build_parameters(route.path, doc),
         "responses": {**success, **_build_problems(route)},
         # Keys are required only where they are configured.
-        "security": [] if route.access is Access.OPEN else [{}, {"bearer": []}, {"apiKey": []}],
+        "security": _build_security(route.scopes),
     }
     if doc.description:
         operation["description"] = doc.description
@@ -197,6 +198,16 @@ def _build_success(route: Route) -> Schema:
     return {str(doc.status): success}
 
 
+def _build_security(scopes: Sequence[Scope]) -> list[Schema]:
+    """What a request shows: one of some scopes, or nothing where no key is asked for."""
+    if not scopes:
+        return []
+    named: list[Schema] = [
+        {kind: [scope.value]} for scope in scopes for kind in ("bearer", "apiKey")
+    ]
+    return [{}, *named]
+
+
 def _build_upgrade(route: SocketRoute) -> Schema:
     names = [name for name in _list_limit_headers(route) if name == "RateLimit-Policy"]
     description = f"WebSocket: {route.doc.description}"
@@ -206,8 +217,8 @@ def _build_upgrade(route: SocketRoute) -> Schema:
 def _build_problems(route: Route | SocketRoute) -> Schema:
     """The problem responses that follow from a route's policy, kind and path, and its own."""
     statuses = {500, *route.doc.problem_statuses}
-    if route.access is Access.OWNER:
-        statuses.add(401)
+    if route.scopes:
+        statuses |= {401, 403}
     if isinstance(route, SocketRoute):
         statuses |= {400, 403, 426, 503}
     elif route.rate_cost is RateCost.ORDERS:

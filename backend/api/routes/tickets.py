@@ -9,5 +9,5 @@ from backend.api.wire.http import Request, Response, json_response
 
 async def issue_ticket(api: ApiContext, request: Request) -> Response:
     """``POST /api/tickets``: what opens one WebSocket in place of the caller's key."""
-    ticket = await api.tickets.issue(request.owner)
+    ticket = await api.tickets.issue(request.principal)
     return json_response({"ticket": ticket, "expiresInS": TICKET_S}, 201)

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from backend.api.admission.api_keys import DEFAULT_OWNER, ApiKeys
+from backend.api.admission.authenticator import Authenticator
 from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.server.listener import format_url
 from backend.api.wire.forwarded import parse_address
@@ -19,7 +19,13 @@ from backend.api.wire.public_address import (
     parse_public_url,
 )
 from backend.config import ConfigurationError, Settings
+from backend.domain.access.principals import OPEN_PRINCIPAL
 from backend.store.reads.queries import OWN_ORDERS_MAX, OrderQueries
+
+
+def is_access_closed(settings: Settings) -> bool:
+    """Whether callers need a key or a token, whatever is stored."""
+    return bool(settings.api_keys or settings.jwt_jwks) or settings.open_access == "never"
 
 
 def build_public_address(settings: Settings) -> PublicAddress:
@@ -36,56 +42,67 @@ def build_public_address(settings: Settings) -> PublicAddress:
     return PublicAddress(url, networks, origins)
 
 
-def build_metrics_access(settings: Settings, public_address: PublicAddress) -> MetricsAccess:
-    """Who may read metrics. Raises ``ConfigurationError`` if that takes keys and there are none."""
-    if settings.metrics_access == "key" and not settings.api_keys:
+def build_metrics_access(
+    settings: Settings, public_address: PublicAddress, authenticator: Authenticator | None = None
+) -> MetricsAccess:
+    """Who may read metrics; without ``authenticator`` by a key of the settings alone.
+
+    Raises ``ConfigurationError`` if that takes keys and there are none.
+    """
+    if authenticator is None:
+        authenticator = Authenticator(settings.api_keys, is_closed=is_access_closed(settings))
+    if settings.metrics_access == "key" and authenticator.is_open:
         raise ConfigurationError(
-            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set"
+            "ORDER_ENGINE_METRICS_ACCESS is 'key': ORDER_ENGINE_API_KEYS must be set, or"
+            " ORDER_ENGINE_OPEN_ACCESS=never"
         )
-    return MetricsAccess(settings.metrics_access, ApiKeys(settings.api_keys), public_address)
+    return MetricsAccess(settings.metrics_access, authenticator, public_address)
 
 
 def check_exposure(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:
-    """What to tell of an API without keys at its start; ``None`` if it has keys.
+    """What to tell of an API at its start if no key is stored; ``None`` if it is closed anyway.
 
     Raises ``ConfigurationError`` if it would be open further than ``open_access`` says.
     """
-    if settings.api_keys:
+    if is_access_closed(settings):
         return None
     if settings.live and settings.open_access != "live":
         raise ConfigurationError(
             "ORDER_ENGINE_LIVE is set and ORDER_ENGINE_API_KEYS is not: whoever reaches the API"
-            " could trade with the wallet. Set keys, or ORDER_ENGINE_OPEN_ACCESS=live to allow it"
+            " could trade with the wallet. Set keys, or ORDER_ENGINE_OPEN_ACCESS=never to serve"
+            " those of `order-engine keys` only, or ORDER_ENGINE_OPEN_ACCESS=live to allow it"
         )
     exposed = [listener for listener in listeners if not _is_loopback(listener)]
     if exposed and settings.open_access == "loopback":
         raise ConfigurationError(
             f"ORDER_ENGINE_API_KEYS is not set, and other machines reach {format_url(exposed[0])}"
-            " (ORDER_ENGINE_HOST): whoever does could place orders. Set keys, listen on 127.0.0.1,"
-            " or set ORDER_ENGINE_OPEN_ACCESS=network to allow it"
+            " (ORDER_ENGINE_HOST): whoever does could place orders. Set keys, or"
+            " ORDER_ENGINE_OPEN_ACCESS=never to serve those of `order-engine keys` only, listen on"
+            " 127.0.0.1, or set ORDER_ENGINE_OPEN_ACCESS=network to allow it"
         )
     return (
-        "ORDER_ENGINE_API_KEYS is not set: no key is asked for, and whoever reaches"
-        f" {format_url(listeners[0])} may place orders"
+        "ORDER_ENGINE_API_KEYS is not set, and no key is stored: none is asked for, and whoever"
+        f" reaches {format_url(listeners[0])} may place orders"
     )
 
 
-async def find_hidden_orders(settings: Settings, orders: OrderQueries) -> str | None:
+async def find_hidden_orders(authenticator: Authenticator, orders: OrderQueries) -> str | None:
     """What to tell of orders that were placed without a key, before there were keys.
 
     ``None`` if there are none, or if a key shows them. Raises ``Transient``.
     """
-    owners = {pair.partition(":")[0] for pair in settings.api_keys}
-    if not owners or DEFAULT_OWNER in owners:
+    owner = OPEN_PRINCIPAL.owner
+    if authenticator.is_open or authenticator.has_key_of(owner):
         return None
-    count = await orders.count_of_owner(DEFAULT_OWNER)
+    count = await orders.count_of_owner(owner)
     if not count:
         return None
     many = f"{count:,} orders are" if count > 1 else "1 order is"
     return (
-        f"{'at least ' if count == OWN_ORDERS_MAX else ''}{many} of the owner"
-        f" {DEFAULT_OWNER!r}, placed while no key was asked for: no key of ORDER_ENGINE_API_KEYS"
-        f" shows them. Add {DEFAULT_OWNER}:<key> to it to see and to cancel them"
+        f"{'at least ' if count == OWN_ORDERS_MAX else ''}{many} of the owner {owner!r}, placed"
+        " while no key was asked for: no key shows them. Make one of this owner to see and to"
+        f" cancel them: `order-engine keys create --owner {owner}`, or {owner}:<key> in"
+        " ORDER_ENGINE_API_KEYS"
     )
 
 
@@ -104,7 +121,7 @@ def build_host_rule(
         allowed |= {split_authority(public_url.authority)[0]}
     if all(map(_is_loopback, listeners)):
         return HostRule(HostScope.LOOPBACK, allowed)
-    return HostRule(HostScope.ALL if settings.api_keys else HostScope.ADDRESSES, allowed)
+    return HostRule(HostScope.ALL if is_access_closed(settings) else HostScope.ADDRESSES, allowed)
 
 
 def _is_loopback(listener: socket.socket) -> bool:

@@ -17,7 +17,7 @@ from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.protocol import ws_stream
 
-from backend.api.admission.api_keys import ApiKeys
+from backend.api.admission.authenticator import Authenticator
 from backend.api.admission.connections import Connections, count_connections_max, count_sockets_max
 from backend.api.admission.control import AdmissionControl, OpenOrderLimits
 from backend.api.admission.rate_limiter import RateLimiter
@@ -31,6 +31,7 @@ from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
 from backend.api.documents.openapi import build_openapi
 from backend.api.server.acceptor import accept_connections
+from backend.api.server.access import Access, check_tokens, open_access
 from backend.api.server.exposure import (
     build_host_rule,
     build_metrics_access,
@@ -78,22 +79,28 @@ async def serve_api(
     ``ConfigurationError``, and what ``open_api_services`` raises.
     """
     public_address = build_public_address(settings)
+    check_tokens(settings)
     with ExitStack() as opened, suppress(StartInterrupted):
         listeners = listeners or open_listeners(settings.host, settings.port)
         for listener in listeners:
             opened.enter_context(listener)
-        if note := check_exposure(settings, listeners):
-            observe_connections.access_open(note)
+        open_note = check_exposure(settings, listeners)
         host_rule = build_host_rule(settings, listeners, public_address.url)
         async with open_api_services(settings, stop=stop) as services:
+            access = await open_access(settings, services, public_address, stop)
+            if open_note and access.authenticator.is_open:
+                observe_connections.access_open(open_note)
             with suppress(Transient):  # logged by the pool
-                if note := await find_hidden_orders(settings, services.orders):
+                if note := await find_hidden_orders(access.authenticator, services.orders):
                     observe_connections.orders_hidden(note)
             connections = Connections(count_connections_max(get_descriptor_limit()))
-            api = _build_context(services, public_address, connections.connections_max)
+            api = _build_context(
+                services, access.authenticator, public_address, connections.connections_max
+            )
             wait_drained = partial(drain, api, stop, force_stop or asyncio.Event())
             await _run_server(
                 api,
+                access,
                 listeners,
                 connections,
                 host_rule,
@@ -103,16 +110,21 @@ async def serve_api(
 
 
 def _build_context(
-    services: ApiServices, public_address: PublicAddress, connections_max: int
+    services: ApiServices,
+    authenticator: Authenticator,
+    public_address: PublicAddress,
+    connections_max: int,
 ) -> ApiContext:
     settings = services.settings
     rate_key_prefix = f"order-engine:{services.journal_id}:rate:"
     stream_cursors = StreamCursors(services.cursor_key, services.journal_id)
     return ApiContext(
         services=services,
-        api_keys=ApiKeys(settings.api_keys),
-        tickets=Tickets(services.redis, f"order-engine:{services.journal_id}:ticket:"),
-        metrics_access=build_metrics_access(settings, public_address),
+        authenticator=authenticator,
+        tickets=Tickets(
+            services.redis, f"order-engine:{services.journal_id}:ticket:", now=services.now
+        ),
+        metrics_access=build_metrics_access(settings, public_address, authenticator),
         admission=AdmissionControl(
             services.open_orders,
             RateLimiter(services.redis, settings.rate_limit, rate_key_prefix),
@@ -139,6 +151,7 @@ def _describe_api(batch_max: int) -> str:
 
 async def _run_server(
     api: ApiContext,
+    access: Access,
     listeners: Sequence[socket.socket],
     connections: Connections,
     host_rule: HostRule,
@@ -164,16 +177,22 @@ async def _run_server(
         async with _accept_connections(guard, config, listeners, connections):
             await wait_drained()
 
-    async with _run_background_tasks(api, heartbeat):
+    async with _run_background_tasks(api, access, heartbeat):
         # Hypercorn starts and stops the application; its connections are accepted here.
         await serve_asgi(guard, config, shutdown_trigger=accept_until_drained)
 
 
 def _run_background_tasks(
-    api: ApiContext, heartbeat: Heartbeat
+    api: ApiContext, access: Access, heartbeat: Heartbeat
 ) -> AbstractAsyncContextManager[None]:
     services = api.services
+
+    def close_ended_sockets() -> None:
+        api.open_sockets.close_ended(access.authenticator.renew, access.authenticator.revision)
+
     return run_in_background(
+        partial(access.table.run, close_ended_sockets),
+        *access.runs,
         api.admission.run,
         api.feed_tail.run,
         services.feed_lag.run,

@@ -20,10 +20,11 @@ from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_after_seq
 from backend.api.routes.place_orders import accept_order
 from backend.api.routes.read_orders import load_order
-from backend.api.sockets.session import FirstMessage, run_session
+from backend.api.sockets.session import FirstMessage, find_socket_caller, run_session
 from backend.api.wire.http import Request
 from backend.api.wire.json import decode, encode, encode_event
 from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_problem
+from backend.domain.access.scopes import Scope
 from backend.domain.orders import OrderEvent
 from backend.runtime import observe
 from backend.runtime.observe_requests import get_request_id
@@ -45,7 +46,8 @@ async def serve_execute_socket(api: ApiContext, request: Request, socket: Websoc
     if request.get_query_value("after") is not None:
         reason = "goes with orderId: an order that is placed here is followed from its beginning"
         raise invalid_fields([FieldError("after", "invalid_parameter", reason)], 400)
-    with api.open_sockets.register(EXECUTE_PATH) as close_request:
+    caller = find_socket_caller(api, request, Scope.TRADE)
+    with api.open_sockets.register(EXECUTE_PATH, caller) as close_request:
         await socket.accept(headers=Headers(dict(api.admission.policy_headers)))
         placement = _OrderPlacement(api, request, socket, close_request)
         await run_session(socket, close_request, placement.run)
@@ -60,9 +62,10 @@ async def _follow_order(
     api: ApiContext, request: Request, socket: Websocket, order_id: str
 ) -> None:
     after = read_after_seq(request)
+    caller = find_socket_caller(api, request, Scope.READ)
     record = await load_order(api, request, order_id)
     is_complete = record.status.is_final and record.seq <= after
-    with api.open_sockets.register(UPGRADE_PATH) as close_request:
+    with api.open_sockets.register(UPGRADE_PATH, caller) as close_request:
         queue: OutgoingQueue[EncodedEvent] = OutgoingQueue(
             close_request, weight_max=BUFFERED_EVENTS_MAX
         )

@@ -10,13 +10,18 @@ from collections.abc import Awaitable, Callable
 
 from quart.wrappers import Websocket
 
+from backend.api.admission.refusals import require_scope
+from backend.api.context import ApiContext
 from backend.api.delivery.open_sockets import (
     COMPLETED,
     FAILED,
     TRY_AGAIN_LATER,
     CloseReason,
     CloseRequest,
+    SocketCaller,
 )
+from backend.api.wire.http import Request
+from backend.domain.access.scopes import Scope
 from backend.domain.errors import EngineError
 from backend.runtime import observe
 
@@ -25,6 +30,13 @@ CLOSE_TIMEOUT_S = 5.0
 
 FirstMessage = asyncio.Future[str | bytes]
 SendMessages = Callable[[FirstMessage], Awaitable[None]]
+
+
+def find_socket_caller(api: ApiContext, request: Request, scope: Scope) -> SocketCaller:
+    """The caller of a socket that needs a scope. Raises ``Problem`` (403) without that scope."""
+    require_scope(request.principal, (scope,))
+    address = api.public_address.find_client_address(request)
+    return SocketCaller(request.principal, scope, address)
 
 
 async def run_session(

@@ -15,9 +15,10 @@ from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EventFilter, EventP
 from backend.api.delivery.open_sockets import CloseReason, CloseRequest
 from backend.api.delivery.outgoing_queue import OutgoingQueue
 from backend.api.routes.parameters import read_stream_query
-from backend.api.sockets.session import FirstMessage, run_session
+from backend.api.sockets.session import FirstMessage, find_socket_caller, run_session
 from backend.api.wire.http import Request
 from backend.api.wire.json import encode
+from backend.domain.access.scopes import Scope
 from backend.domain.times import format_time
 from backend.store.feed import FeedPosition
 
@@ -31,7 +32,8 @@ STREAM_PATH = "/api/orders/stream"
 async def serve_stream_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
     """``WS /api/orders/stream``: the events of many orders."""
     event_filter, after = read_stream_query(request, api.stream_cursors)
-    with api.open_sockets.register(STREAM_PATH) as close_request:
+    caller = find_socket_caller(api, request, Scope.READ)
+    with api.open_sockets.register(STREAM_PATH, caller) as close_request:
         head = await api.services.feed.read_head()
         requested = head if after is None else after.position
         is_reset = requested is None or requested > head

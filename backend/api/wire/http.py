@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from backend.api.wire.json import BYTE_ORDER_MARK, ORDER_VALUES_MAX, decode, encode
 from backend.api.wire.problems import PROBLEM_CONTENT_TYPE, FieldError, Problem, invalid_fields
+from backend.domain.access.principals import Principal
 from backend.runtime.observe_requests import get_request_id
 
 JSON_CONTENT_TYPE = "application/json"
@@ -22,6 +23,7 @@ SINGLE_HEADERS = {
     for name in (
         *("Authorization", "Content-Type", "Host", "If-Match", "Origin"),
         *("X-API-Key", "X-Request-ID"),
+        *("X-Content-SHA256", "X-Key-Id", "X-Nonce", "X-Signature", "X-Timestamp"),
     )
 }
 """The headers that a request may have once, by their names in lower case; the idempotency key has
@@ -34,7 +36,7 @@ _BROWSER_HEADERS = ("origin", "referer", "sec-fetch-site", "cookie")
 class Request:
     """One request; header names are in lower case."""
 
-    owner: str
+    principal: Principal
     path: str
     headers: Mapping[str, str]
     query: Mapping[str, list[str]]
@@ -47,6 +49,11 @@ class Request:
     """All header lines: of one that may be repeated, ``headers`` has the last."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """Headers that its response gets, whatever the response is."""
+
+    @property
+    def owner(self) -> str:
+        """The owner whose orders it is about."""
+        return self.principal.owner
 
     def get_query_value(self, name: str) -> str | None:
         """The query parameter of this name; a repeated one is refused before."""

@@ -1,0 +1,1 @@
+"""Who calls: scopes, principals, and the names of owners."""

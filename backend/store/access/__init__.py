@@ -1,0 +1,1 @@
+"""The keys of clients: made and changed by commands, followed by API processes."""
