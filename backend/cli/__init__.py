@@ -31,27 +31,27 @@ COMMANDS: Final = {
         "backend.cli.migrate", "migrate_command", "Apply all pending database migrations."
     ),
     "keys": CommandSource(
-        "backend.cli.keys",
+        "backend.cli.operations.keys",
         "keys",
         "Make, list, change, rotate and revoke the API keys in PostgreSQL.",
     ),
     "doctor": CommandSource(
-        "backend.cli.doctor",
+        "backend.cli.operations.doctor",
         "doctor",
         "Show what the embedded servers use, why they do not start, and what the node can do.",
     ),
     "rehearse": CommandSource(
-        "backend.cli.rehearse",
+        "backend.cli.operations.rehearse",
         "rehearse",
         "Quote and simulate orders on a real node without sending anything.",
     ),
     "verify": CommandSource(
-        "backend.cli.verify",
+        "backend.cli.operations.verify",
         "verify",
         "Check what is stored of all orders against what the engine promises.",
     ),
     "wallet": CommandSource(
-        "backend.cli.wallet",
+        "backend.cli.operations.wallet",
         "wallet",
         "Make a wallet, show what wallets hold, and ask a test cluster for SOL.",
     ),

@@ -12,6 +12,7 @@ from backend.domain.errors import Rejected
 from backend.domain.orders import OrderTerms, OrderType
 from backend.domain.tokens import KNOWN_TOKENS, SOL, USDC
 from backend.execution.wallet.balances import OTHERS_READ_MAX
+from backend.venues import CPMM
 from backend.venues.spl import TOKEN_ACCOUNT, derive_ata
 from backend.venues.venue import Account
 from tests.unit.test_wallet_balances import (
@@ -52,11 +53,14 @@ async def test_the_first_of_a_token_that_is_not_listed_costs_the_rent_of_its_acc
     node = MemoryNode(lamports=10**9 + 5_120 + 10_000_000)
     balances, funds = watch_wallet(node)
     await balances.get_multiple_accounts([])
-    purchase = OrderTerms(OrderType.MARKET, SOL, make_other(2), 10**9, None, 50)
+    token = make_other(2)
+    mint_in, mint_out = (Pubkey.from_string(each.mint) for each in (SOL, token))
+    pool = CPMM.create_pool(mint_in, mint_out, 10**12, 10**12, fee_e9=3_000_000)
+    purchase = OrderTerms(OrderType.MARKET, SOL, token, 10**9, None, 50)
     with pytest.raises(Rejected, match=r"0\.00203928 SOL are missing"):
-        await funds.require(purchase, make_route(purchase))
+        await funds.require(purchase, make_route(purchase, pool))
     node.others[2] = 0
-    await funds.require(purchase, make_route(purchase))
+    await funds.require(purchase, make_route(purchase, pool))
 
 
 async def test_many_tokens_that_are_not_listed_are_read_in_several_requests() -> None:

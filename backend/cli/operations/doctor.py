@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from backend import embedded
-from backend.cli.doctor_live import DEFAULT_AMOUNT, DEFAULT_PAIR, show_live_report
+from backend.cli.operations.doctor_live import DEFAULT_AMOUNT, DEFAULT_PAIR, show_live_report
 from backend.cli.process import (
     load_report_settings,
     load_settings,

@@ -1,0 +1,1 @@
+"""Commands for operators: what is there, what is wrong, who may do what."""
