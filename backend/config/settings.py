@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from backend.config.accounting_settings import AccountingSettings
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.execution_settings import ExecutionSettings
@@ -49,6 +50,7 @@ class ConfigurationError(Exception):
 
 
 class Settings(
+    AccountingSettings,
     ApiSettings,
     ExecutionSettings,
     FeeSettings,

@@ -33,6 +33,8 @@ from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.database import DatabasePool
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
+from backend.store.fills.fill_store import FillStore
+from backend.store.fills.position_store import PositionStore
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
 from backend.store.waiting.amendments import Amendments
@@ -77,6 +79,8 @@ class ApiServices:
     readers: DatabasePool
     """The connections for what clients read."""
     orders: OrderQueries
+    fills: FillStore
+    positions: PositionStore
     open_orders: OpenOrderCounts
     counts: StatusCounts
     feed: Feed
@@ -106,6 +110,7 @@ async def open_api_services(
         amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
+            fills = FillStore(readers, shared.tokens, settings.reference_token)
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,
@@ -123,6 +128,8 @@ async def open_api_services(
                 balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
                 readers=readers,
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
+                fills=fills,
+                positions=PositionStore(fills, readers, shared.pool),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
