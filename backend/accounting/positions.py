@@ -168,7 +168,7 @@ class PositionBook:
             self.network_fee_lamports += fill.network_fee_lamports
         for token in (fill.token_in, fill.token_out):
             self.find(token.symbol).fill_count += 1
-        # Of what is left of tokens in between, the reference token was paid by the token in as well;
+        # What is left of tokens in between: the reference token was paid by the token in as well,
         # others came with the swap and cost nothing of their own.
         left_over = sum(n for token, n in fill.residuals if token.symbol == self.reference)
         realized = sum(self._move(token.symbol, amount, 0) for token, amount in fill.residuals)

@@ -46,9 +46,10 @@ POSITIONS: Final = Route(
         description="By average cost in the reference token; fills are booked in the order of their"
         " `at`. Deposits and withdrawals of the wallet are no fills: an `amount` below 0 was sold"
         " without having been bought, and its `cost` is what that has brought, below 0. A sale"
-        " takes its share of the cost, rounded down, so that `realized` less the `cost` of all other"
-        " tokens is exactly the `amount` of the reference token. A swap between two other tokens of"
-        " which no value is known (`unvaluedFills`) carries the cost over. Fees of the network are"
+        " takes its share of the cost, rounded down, so that `realized` less the `cost` of all"
+        " other tokens is exactly the `amount` of the reference token. A swap between two other"
+        " tokens of which no value is known (`unvaluedFills`) carries the cost over. Fees of the"
+        " network are"
         " apart. `value` is what the best pool pays for the whole position now, null if that is not"
         " known. A `confirmed` event of the stream changes positions.",
     ),
