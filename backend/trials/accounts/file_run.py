@@ -40,11 +40,11 @@ FROM (
 """
 _INSERT_EVENTS: Final = """
 INSERT INTO order_events (order_id, seq, status, at, attempt, data)
-SELECT id, step, status::order_status, created_at + step * interval '80 ms', 1, data::jsonb
+SELECT id, step, name::order_status, created_at + step * interval '80 ms', 1, data::jsonb
 FROM orders CROSS JOIN (VALUES
     (4, 'submitted', '{"txHash": "signature"}'),
     (5, 'confirmed', '{"slot": 7, "txHash": "signature", "amountOut": "99.4"}')
-) AS steps(step, status, data)
+) AS steps(step, name, data)
 """
 
 
