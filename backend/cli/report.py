@@ -25,12 +25,16 @@ Json = dict[str, Any]
 @click.option("--from", "start", help="Begin at this time or date (UTC), such as 2026-11-30.")
 @click.option("--to", "end", help="End before this time or date (UTC).")
 @click.option(
-    "--by", type=click.Choice([*Grouping]), default=Grouping.PAIR, show_default=True, help="Rows."
+    "--by",
+    type=click.Choice([each.value for each in Grouping]),
+    default=Grouping.PAIR.value,
+    show_default=True,
+    help="What the rows are by.",
 )
 @click.option(
     "--method",
-    type=click.Choice([*CostMethod]),
-    default=CostMethod.AVERAGE,
+    type=click.Choice([each.value for each in CostMethod]),
+    default=CostMethod.AVERAGE.value,
     show_default=True,
     help="Which part of the cost a sale takes.",
 )
@@ -65,9 +69,8 @@ def report(
     if key_file is not None:
         key = key_file.read_text(encoding="utf-8").strip()
     text = asyncio.run(_fetch(url, key, asked, media_type or _JSON))
-    click.echo(
-        text if media_type is not None else format_report(json.loads(text)), nl=not media_type
-    )
+    shown = format_report(json.loads(text)) if media_type is None else text
+    click.echo(shown, nl=media_type != _CSV)
 
 
 async def _fetch(url: str, key: str | None, query: dict[str, str], media_type: str) -> str:
