@@ -18,6 +18,7 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.accounts import Accounts, build_accounts
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallet_funds import build_holdings
 from backend.engine.withdrawals import build_withdrawals
@@ -33,8 +34,6 @@ from backend.store.counts import OpenOrderCounts, StatusCounts
 from backend.store.database import DatabasePool
 from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
-from backend.store.fills.fill_store import FillStore
-from backend.store.fills.position_store import PositionStore
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
 from backend.store.waiting.amendments import Amendments
@@ -79,8 +78,7 @@ class ApiServices:
     readers: DatabasePool
     """The connections for what clients read."""
     orders: OrderQueries
-    fills: FillStore
-    positions: PositionStore
+    accounts: Accounts
     open_orders: OpenOrderCounts
     counts: StatusCounts
     feed: Feed
@@ -105,12 +103,10 @@ async def open_api_services(
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
     async with open_shared_services(settings, stop) as shared:
-        intake = _build_intake(settings, shared)
+        intake, amendments = _build_intake(settings, shared), _build_amendments(shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
-        amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
-            fills = FillStore(readers, shared.tokens, settings.reference_token)
             yield ApiServices(
                 settings=settings,
                 tokens=shared.tokens,
@@ -128,8 +124,7 @@ async def open_api_services(
                 balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
                 readers=readers,
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
-                fills=fills,
-                positions=PositionStore(fills, readers, shared.pool),
+                accounts=build_accounts(settings, shared, readers),
                 open_orders=open_orders,
                 counts=StatusCounts(shared.pool),
                 feed=shared.feed,
@@ -154,6 +149,10 @@ async def _read_cursor_key(shared: SharedServices, stop: asyncio.Event | None) -
 def _build_intake(settings: Settings, shared: SharedServices) -> Intake:
     rekick_after = timedelta(seconds=settings.rekick_s)
     return Intake(shared.pool, rekick_after=rekick_after, on_commit=shared.notifier.notify)
+
+
+def _build_amendments(shared: SharedServices) -> Amendments:
+    return Amendments(shared.pool, on_commit=shared.notifier.notify)
 
 
 async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:

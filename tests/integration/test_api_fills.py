@@ -63,14 +63,13 @@ async def read_csv(api: RunningApi, query: str = "") -> list[dict[str, str]]:
 async def read_pages(api: RunningApi, query: str) -> list[str]:
     """The ids of all pages, and the links that lead from one to the next."""
     path, found = f"/api/fills?{query}", []
-    while True:
+    while path:
         async with api.session.get(path) as response:
             page = await response.json()
             found += [each["orderId"] for each in page["fills"]]
-            if page["next"] is None:
-                assert "Link" not in response.headers
-                return found
-            path = str(response.links["next"]["url"])
+            assert ("Link" in response.headers) == (page["next"] is not None)
+            path = str(response.links["next"]["url"]) if page["next"] else ""
+    return found
 
 
 async def test_a_fill_tells_what_the_order_and_the_chain_know(

@@ -40,6 +40,7 @@ LATER = [
     "0021_route_constraints",
     "0022_restricted_peaks",
     "0024_wallets",
+    "0028_positions",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

@@ -41,9 +41,7 @@ def make_fill(
     at = START + timedelta(minutes=number)
     fill = FillRecord(
         order_id=UUID(int=number),
-        client_order_id=None,
-        batch_id=None,
-        parent_id=None,
+        **dict.fromkeys(("client_order_id", "batch_id", "parent_id", "second_quote", "fees")),
         type="market",
         token_in=token_in,
         token_out=token_out,
@@ -54,11 +52,9 @@ def make_fill(
         program="cpmm",
         pools=("pool",),
         quoted_out=amount_out,
-        second_quote=None,
         venue_fees=(),
         residuals=residuals,
         network_fee_lamports=5_000,
-        fees=None,
         route_value=value,
         slot=number,
         signature=f"signature-{number}",

@@ -111,7 +111,7 @@ async def _show_page(api: ApiContext, request: Request, query: FillQuery) -> Res
     horizon = None
     if query.filter.start is not None and query.after is None:
         horizon = await services.orders.read_horizon()
-    records = await services.fills.read_page(
+    records = await services.accounts.fills.read_page(
         request.owner,
         query.filter,
         limit=limit + 1,
@@ -134,12 +134,12 @@ async def _show_page(api: ApiContext, request: Request, query: FillQuery) -> Res
 
 def find_reference(api: ApiContext) -> Token:
     """The token that fills are valued in."""
-    return api.services.tokens.find(api.services.fills.reference, "reference")
+    return api.services.tokens.find(api.services.accounts.fills.reference, "reference")
 
 
 async def _stream_csv(api: ApiContext, owner: str, query: FillQuery) -> Response:
     """All fills as a file, whose first page is read before the response begins."""
-    pages = api.services.fills.read_pages(
+    pages = api.services.accounts.fills.read_pages(
         owner, query.filter, after=query.after, is_ascending=query.is_ascending
     )
     first = await anext(pages)

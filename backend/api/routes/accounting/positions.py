@@ -37,7 +37,7 @@ class Worth(NamedTuple):
 async def get_positions(api: ApiContext, request: Request) -> Response:
     """The positions of the caller. 503 while they are computed from very many fills."""
     try:
-        book = await api.services.positions.read(request.owner, wait_s=COMPUTATION_WAIT_S)
+        book = await api.services.accounts.positions.read(request.owner, wait_s=COMPUTATION_WAIT_S)
     except EngineError as error:
         raise to_problem(error) from None
     if book is None:

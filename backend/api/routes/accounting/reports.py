@@ -79,7 +79,7 @@ async def build_report(api: ApiContext, owner: str, query: ReportQuery) -> Repor
     All fills before are read as well: they are what positions have cost. Raises ``Transient``,
     ``TooManyLots`` and ``TooManyGroups``.
     """
-    fills = api.services.fills
+    fills = api.services.accounts.fills
     report = Report(query.grouping, PositionBook(fills.reference, query.method))
     async for page in fills.read_pages(owner, EndFilter(end=query.end)):
         report.add_fills(page, query.start)

@@ -64,11 +64,18 @@ def fill_to_json(fill: FillRecord, reference: Token) -> dict[str, object]:
         "slot": fill.slot,
         "txHash": fill.signature,
         "wallet": fill.wallet,
-        "acceptedAt": format_time(fill.accepted_at),
-        "submittedAt": None if fill.submitted_at is None else format_time(fill.submitted_at),
-        "confirmedAt": format_time(fill.confirmed_at),
-        "sinceAcceptedMs": measure_ms(fill.accepted_at, fill.confirmed_at),
-        "sinceSubmittedMs": measure_ms(fill.submitted_at, fill.confirmed_at),
+        **_show_times(fill),
+    }
+
+
+def _show_times(fill: FillRecord) -> dict[str, object]:
+    accepted, submitted, confirmed = fill.accepted_at, fill.submitted_at, fill.confirmed_at
+    return {
+        "acceptedAt": format_time(accepted),
+        "submittedAt": None if submitted is None else format_time(submitted),
+        "confirmedAt": format_time(confirmed),
+        "sinceAcceptedMs": measure_ms(accepted, confirmed),
+        "sinceSubmittedMs": measure_ms(submitted, confirmed),
         "at": format_time(fill.at),
     }
 

@@ -1,0 +1,24 @@
+"""What an API process reads of fills, positions and prices, wired from the settings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backend.config import Settings
+from backend.engine.shared_services import SharedServices
+from backend.store.database import DatabasePool
+from backend.store.fills.fill_store import FillStore
+from backend.store.fills.position_store import PositionStore
+
+
+class Accounts(NamedTuple):
+    """The stores of fills and of positions, on the connections of readers."""
+
+    fills: FillStore
+    positions: PositionStore
+
+
+def build_accounts(settings: Settings, shared: SharedServices, readers: DatabasePool) -> Accounts:
+    """Build the stores."""
+    fills = FillStore(readers, shared.tokens, settings.reference_token)
+    return Accounts(fills, PositionStore(fills, readers, shared.pool))
