@@ -17,6 +17,13 @@ class AccountingSettings(BaseSettings):
         description="The token that fills are valued in, and in which positions have their cost and"
         " their profit and loss: a symbol. The same for all processes.",
     )
+    price_days: int = Field(
+        30,
+        ge=1,
+        le=3_650,
+        description="Days for which bars of a minute are kept of the prices of each pair that is"
+        " read: 0.2 MB a day and pair at most. Bars of a second are kept for a day: 10 MB a pair.",
+    )
 
     @field_validator("reference_token")
     @classmethod

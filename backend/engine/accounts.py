@@ -9,16 +9,19 @@ from backend.engine.shared_services import SharedServices
 from backend.store.database import DatabasePool
 from backend.store.fills.fill_store import FillStore
 from backend.store.fills.position_store import PositionStore
+from backend.store.prices.price_bars import PriceBars
 
 
 class Accounts(NamedTuple):
-    """The stores of fills and of positions, on the connections of readers."""
+    """The stores of fills, positions and prices, on the connections of readers."""
 
     fills: FillStore
     positions: PositionStore
+    prices: PriceBars
 
 
 def build_accounts(settings: Settings, shared: SharedServices, readers: DatabasePool) -> Accounts:
     """Build the stores."""
     fills = FillStore(readers, shared.tokens, settings.reference_token)
-    return Accounts(fills, PositionStore(fills, readers, shared.pool))
+    positions = PositionStore(fills, readers, shared.pool)
+    return Accounts(fills, positions, PriceBars(readers))

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import NamedTuple
@@ -34,6 +35,8 @@ from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
+from backend.routing.prices.price_recorder import PriceRecorder
+from backend.routing.prices.price_sampler import PriceSampler
 from backend.routing.router import Router
 from backend.runtime import observe_database, observe_queue
 from backend.runtime.background import run_in_background
@@ -44,6 +47,7 @@ from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
+from backend.store.prices.price_bars import PriceBars
 from backend.store.verification.durability import read_durability
 from backend.venues import DEFAULT_VENUES, VENUES
 from backend.venues.venue import Venue
@@ -94,22 +98,22 @@ async def open_shared_services(
     rpc_urls = parse_node_urls(_require_url(settings.solana_rpc_url, "SOLANA_RPC_URL"))
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
-        open_database = partial(_open_database, stack, settings, database_url)
-        pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
-        await _check_durability(pool, is_required=settings.require_durable_database)
+        pool = await _await_database(stack, settings, database_url, stop)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         balances = WalletBalances(rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc)
         tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         finder = _build_finder(VENUES, pool, rpc, launches.preferences)
-        router = build_router(settings, balances, subscriptions, finder, launches, tables)
-        feed = Feed(pool)
-        journal_id = await _read_journal_id(feed, stop)
+        prices = _build_recorder(settings, pool)
+        market = subscriptions, finder, launches, tables, prices.sampler
+        router = build_router(settings, balances, *market)
+        journal_id = await _read_journal_id(feed := Feed(pool), stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
         broker = await _open_broker(stack, redis_address)
         runs = (tables.run, router.run, notifier.run, broker.run)
-        await stack.enter_async_context(run_in_background(*runs))
+        record_prices = partial(prices.run, router.read_pools)
+        await stack.enter_async_context(run_in_background(*runs, record_prices))
         yield SharedServices(
             settings,
             launches.tokens,
@@ -126,6 +130,12 @@ async def open_shared_services(
             journal_id,
             notifier,
         )
+
+
+def _build_recorder(settings: Settings, pool: DatabasePool) -> PriceRecorder:
+    reference = TokenRegistry().find(settings.reference_token, "reference_token")
+    kept = timedelta(days=settings.price_days)
+    return PriceRecorder(PriceSampler(reference), PriceBars(pool), minutes_kept=kept)
 
 
 async def _open_redis(stack: AsyncExitStack, address: RedisAddress) -> Redis:
@@ -148,6 +158,15 @@ async def _open_broker(stack: AsyncExitStack, address: RedisAddress) -> StreamBr
 
 def _name_consumer() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+async def _await_database(
+    stack: AsyncExitStack, settings: Settings, url: str, stop: asyncio.Event | None
+) -> DatabasePool:
+    open_database = partial(_open_database, stack, settings, url)
+    pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
+    await _check_durability(pool, is_required=settings.require_durable_database)
+    return pool
 
 
 async def _open_database(stack: AsyncExitStack, settings: Settings, url: str) -> DatabasePool:

@@ -41,6 +41,7 @@ LATER = [
     "0022_restricted_peaks",
     "0024_wallets",
     "0028_positions",
+    "0029_prices",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

@@ -1,11 +1,11 @@
-"""The routes of fills, positions and reports."""
+"""The routes of fills, positions, reports and prices."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from backend.api.route import Route, RouteDoc
-from backend.api.routes.accounting import fills, positions, reports
+from backend.api.routes.accounting import fills, positions, prices, reports
 
 _TIMES: Final = "`at` is the time at which the journal has recorded the amount of a fill, by the"
 
@@ -73,4 +73,21 @@ REPORT: Final = Route(
         " `Accept: text/csv` a line for each row.",
     ),
 )
-ACCOUNTING_ROUTES: Final = (FILLS, POSITIONS, REPORT)
+PRICES: Final = Route(
+    "GET",
+    "/api/prices",
+    prices.list_prices,
+    RouteDoc(
+        "List the prices of a pair as bars",
+        "accounting",
+        response="Prices",
+        problem_statuses=(400, 503),
+        parameters=("pair (one)", "from (prices)", "to (prices)", "step"),
+        description="Prices are quote tokens for one token of the base of `pair`: what the best"
+        " pool pays for the base that 100 USDC, 100 USDT, 1 SOL or 1 other quote token buy, after"
+        " all fees. They are sampled from pools that are read anyway, at most twice a second; a"
+        " time in which nothing was read has no bar. Bars of less than a minute are there for a"
+        " day. Whoever asks has the pools of the pair read, for the next one who asks.",
+    ),
+)
+ACCOUNTING_ROUTES: Final = (FILLS, POSITIONS, REPORT, PRICES)

@@ -1,4 +1,4 @@
-"""The JSON Schemas of fills, positions and reports."""
+"""The JSON Schemas of fills, positions, reports and prices."""
 
 from __future__ import annotations
 
@@ -137,4 +137,26 @@ REPORT: Final[Schema] = object_schema(
         "total": object_schema(_ROW),
     }
 )
-ACCOUNTING_SCHEMAS: Final = {"Fills": FILLS, "Positions": POSITIONS, "Report": REPORT}
+PRICES: Final[Schema] = object_schema(
+    {
+        "pair": STRING,
+        "step": NON_NEGATIVE_INTEGER,
+        "from": TIME,
+        "to": TIME,
+        "bars": array_schema(
+            object_schema(
+                {
+                    "at": TIME,
+                    **dict.fromkeys(("open", "high", "low", "close"), AMOUNT),
+                    "slot": NON_NEGATIVE_INTEGER,
+                }
+            )
+        ),
+    }
+)
+ACCOUNTING_SCHEMAS: Final = {
+    "Fills": FILLS,
+    "Positions": POSITIONS,
+    "Report": REPORT,
+    "Prices": PRICES,
+}

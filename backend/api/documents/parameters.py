@@ -12,6 +12,7 @@ from backend.accounting.positions import CostMethod
 from backend.accounting.report import Grouping
 from backend.api.documents.schema_parts import TIME, Schema
 from backend.api.route import RouteDoc
+from backend.api.routes.accounting.prices import STEPS_S
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
@@ -104,6 +105,18 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "query",
         "Only swaps of these two tokens, in either direction: symbols or mints, as `SOL/USDC`.",
         {"type": "string"},
+    ),
+    "pair (one)": (
+        "query",
+        "The two tokens, in either order: symbols or mints, as `SOL/USDC`.",
+        {"type": "string"},
+    ),
+    "from (prices)": ("query", "The beginning; by default 300 steps before the end.", TIME),
+    "to (prices)": ("query", "The end; by default now.", TIME),
+    "step": (
+        "query",
+        "The length of a bar in seconds; from so many to the end are 2,000 bars at most.",
+        {"type": "integer", "enum": [*STEPS_S], "default": 60},
     ),
     "by": (
         "query",
