@@ -22,7 +22,7 @@ class AccountingSettings(BaseSettings):
         ge=1,
         le=3_650,
         description="Days for which bars of a minute are kept of the prices of each pair that is"
-        " read: 0.2 MB a day and pair at most. Bars of a second are kept for a day: 10 MB a pair.",
+        " read: 0.2 MB a day and pair at most. Bars of a second are kept for a day: 12 MB a pair.",
     )
 
     @field_validator("reference_token")

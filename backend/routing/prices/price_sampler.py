@@ -21,10 +21,10 @@ from solders.pubkey import Pubkey
 from backend.accounting.bars import PriceSample
 from backend.accounting.pairs import PairName, name_pair
 from backend.domain.amounts import Token, floor_div, format_ratio
-from backend.domain.errors import Rejected
+from backend.domain.errors import EngineError
 from backend.domain.prices import PriceRatio
 from backend.routing.route import Route
-from backend.venues.venue import AccountsMissing, Pool
+from backend.venues.venue import Pool
 
 PAIRS_MAX: Final = 200
 """Most pairs whose prices are sampled at once: those read last."""
@@ -106,9 +106,11 @@ class PriceSampler:
         """A route with what its swap is worth, if it leads neither from, to nor through the
         reference token, and its price is known.
         """
+        symbol = self.reference.symbol
+        for leg in route.legs:
+            if symbol in (leg.token_in.symbol, leg.token_out.symbol):
+                return route
         hops = route.hops
-        if any(self.reference in (hop.token_in, hop.token_out) for hop in hops):
-            return route
         first, last = hops[0], hops[-1]
         value = self._find_value(first.token_in, first.amount_in, last.token_out, route.amount_out)
         return replace(route, value=(self.reference, value)) if value else route
@@ -156,6 +158,6 @@ def _quote_best(pools: Sequence[Pool], token: Token, amount_in: int) -> int:
     for pool in pools:
         try:
             best = max(best, pool.quote(mint, amount_in).amount_out)
-        except (Rejected, AccountsMissing):
+        except EngineError:
             continue
     return best

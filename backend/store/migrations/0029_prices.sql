@@ -9,7 +9,7 @@ CREATE TABLE price_pairs (
 
 CREATE TABLE price_seconds (
     pair_id integer NOT NULL,
-    start   integer NOT NULL,  -- in seconds since 1970
+    start   bigint NOT NULL,   -- in seconds since 1970
     open    numeric NOT NULL,
     high    numeric NOT NULL,
     low     numeric NOT NULL,
