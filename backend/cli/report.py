@@ -59,7 +59,7 @@ def report(
     key_file: Path | None,
     key: str | None,
 ) -> None:
-    """Sum up orders, fills, fees, savings, slippage, failures and profit of a time.
+    """Sum up orders, fills, fees and profit of a time.
 
     Of all orders of the caller that ended from --from to --to, by the engine's clock. Profit is in
     the reference token of the engine, before the fees of the network, which are in lamports.

@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @click.group()
 def accounts() -> None:
-    """Compare fills, positions and reports with the ledger, and measure files of many fills."""
+    """Compare fills, positions and reports with the ledger; measure files of many fills."""
     observe.configure_logging("error", "console")
 
 
