@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from backend.accounting.pairs import PairName, Side, find_side, name_pair
 from backend.domain.amounts import Token, floor_div
 
+FEE_NAMES: Final = ("priorityFeeLamports", "tipLamports", "rentLamports")
+"""What a transaction may cost beside the network's fee, by the names that clients are told."""
 FeeAmount = tuple[Token, int]
 """Base units of a token."""
 

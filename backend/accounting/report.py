@@ -41,7 +41,7 @@ class TooManyGroups(Exception):
 class EndedOrder(NamedTuple):
     """An order that ended without a fill, or the TWAP order whose slices are those fills.
 
-    ``reason`` is the code of its last error.
+    ``reason`` is the code of its last error, the fee that of its transactions that were reverted.
     """
 
     token_in: str
@@ -51,6 +51,7 @@ class EndedOrder(NamedTuple):
     status: str
     reason: str | None
     at: datetime
+    network_fee_lamports: int | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +75,8 @@ class ReportRow:
     venue_fees: Counter[str] = field(default_factory=Counter)
     network_fee_lamports: int = 0
     unknown_fees: int = 0
+    unfilled_fee_lamports: int = 0
+    """What orders without a fill have paid, for transactions that were reverted."""
     fees: Counter[str] = field(default_factory=Counter)
     saved: Counter[str] = field(default_factory=Counter)
     saved_value: int = 0
@@ -91,6 +94,7 @@ class ReportRow:
     def add_order(self, order: EndedOrder) -> None:
         """Add an order that ended without a fill of its own."""
         self.orders[order.status] += 1
+        self.unfilled_fee_lamports += order.network_fee_lamports or 0
         if order.reason is not None:
             is_named = order.reason in self.reasons or len(self.reasons) < REASONS_MAX
             self.reasons[order.reason if is_named else "other"] += 1

@@ -20,18 +20,21 @@ from backend.accounting.report import Grouping
 from backend.domain.quotes import Dex
 from tests.integration.apis import Json, OrderDriver, RunningApi, open_api, open_driver
 from tests.integration.test_api_documents import assert_valid
-from tests.integration.test_api_fills import CSV, confirm_orders, read_csv
+from tests.integration.test_api_fills import CSV, confirm_orders, execute, read_csv
 
 KEYS = "anna:anna-key-0123456789"
 
 
-async def make_orders(api: RunningApi, driver: OrderDriver) -> None:
+async def make_orders(database_url: str, api: RunningApi, driver: OrderDriver) -> None:
     """Three swaps, one of them on the other venue; orders that failed and were cancelled."""
     await confirm_orders(api, driver, 1)
     await driver.confirm(await api.place_order(tokenIn="USDC", tokenOut="SOL", amount="200.000003"))
     leased = await driver.route(await driver.claim(await api.place_order()), Dex.METEORA)
     await driver.land(await driver.sign(leased))
     await driver.fail(await driver.route(await driver.claim(await api.place_order())))
+    await execute(
+        database_url, "UPDATE orders SET network_fee_lamports = 5000 + length(status::text)"
+    )
     cancelled = await api.place_order(type="limit", limitPrice="900")
     async with api.session.delete(f"/api/orders/{cancelled}") as response:
         assert response.status == 200
@@ -52,7 +55,7 @@ async def test_totals_are_the_sums_of_the_fills_and_of_the_rows(
     database_url: str, redis_url: str
 ) -> None:
     async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as d:
-        await make_orders(api, d)
+        await make_orders(database_url, api, d)
         lines = await read_csv(api, "?order=asc")
         positions = await api.get("/api/positions")
         for by in (*Grouping, None):
@@ -63,6 +66,8 @@ async def test_totals_are_the_sums_of_the_fills_and_of_the_rows(
             assert Decimal(total["volume"]) == sum_of(lines, "value")
             assert Decimal(total["savedValue"]) == sum_of(lines, "savedValue")
             assert total["networkFeeLamports"] == sum_of(lines, "networkFeeLamports")
+            assert total["networkFeeLamports"] == 3 * 5_009
+            assert total["unfilledFeeLamports"] == 5_006
             assert total["realized"] == positions["realized"]
             for name, token, amount in (
                 ("sold", "tokenIn", "amountIn"),
@@ -79,7 +84,7 @@ async def test_totals_are_the_sums_of_the_fills_and_of_the_rows(
 
 async def test_rows_are_by_what_was_asked_for(database_url: str, redis_url: str) -> None:
     async with open_api(database_url, redis_url) as api, open_driver(database_url, redis_url) as d:
-        await make_orders(api, d)
+        await make_orders(database_url, api, d)
         body = {"orders": [{"tokenIn": "JUP", "tokenOut": "USDC", "amount": "1"}] * 2}
         batch = await api.post("/api/orders/batch", body)
         for each in batch["orders"]:

@@ -120,6 +120,7 @@ _ROW: Final[dict[str, object]] = {
     "venueFees": _BY_TOKEN,
     "networkFeeLamports": NON_NEGATIVE_INTEGER,
     "unknownFees": NON_NEGATIVE_INTEGER,
+    "unfilledFeeLamports": NON_NEGATIVE_INTEGER,
     "fees": _COUNTS,
     "saved": _BY_TOKEN,
     "savedValue": _SIGNED,

@@ -53,9 +53,10 @@ _FILL_COLUMNS: Final = """
 id, client_order_id, batch_id, parent_id, type::text, token_in, token_out, amount_in::text,
 amount_out::text, executed_price::text, dex, route, network_fee_lamports, tx_hash, wallet,
 created_at, seq"""
-_UNFILLED_COLUMNS: Final = (
-    "token_in, token_out, dex, batch_id, status::text, last_error, cancel_reason"
-)
+_UNFILLED_COLUMNS: Final = """
+token_in, token_out, dex, batch_id, status::text, last_error, cancel_reason,
+network_fee_lamports"""
+
 
 # LIMIT 1 forces an index scan for each order, even when the statistics are wrong.
 _READ_FILLS: Final = f"""

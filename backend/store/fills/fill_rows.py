@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from backend.accounting.fills import FeeAmount, FillRecord
+from backend.accounting.fills import FEE_NAMES, FeeAmount, FillRecord
 from backend.accounting.report import EndedOrder
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
@@ -48,7 +48,7 @@ def parse_fill(row: asyncpg.Record, tokens: TokenRegistry, reference: str) -> Fi
         venue_fees=_parse_amounts(route.get("venueFees"), tokens),
         residuals=_parse_amounts(event.get("residuals"), tokens),
         network_fee_lamports=row["network_fee_lamports"],
-        fees=_parse_fees(event.get("fees")),
+        fees=_parse_fees(event),
         route_value=_find_route_value(route, (token_in, token_out), tokens, reference),
         slot=event.get("slot"),
         signature=row["tx_hash"],
@@ -73,6 +73,7 @@ def parse_unfilled(row: asyncpg.Record) -> EndedOrder:
         row["status"],
         reason,
         row["at"],
+        row["network_fee_lamports"],
     )
 
 
@@ -134,11 +135,12 @@ def _parse_amounts(
     return tuple(parsed)
 
 
-def _parse_fees(fees: object) -> Mapping[str, int] | None:
-    """The fees of a ``confirmed`` event, in lamports by name."""
-    if not isinstance(fees, dict):
-        return None
-    return {name: lamports for name, lamports in fees.items() if type(lamports) is int}
+def _parse_fees(event: Mapping[str, Any]) -> Mapping[str, int] | None:
+    """The fees that a ``confirmed`` event tells beside the network's, in lamports by name."""
+    told = event.get("fees")
+    if not isinstance(told, dict):
+        told = {name: event[name] for name in FEE_NAMES if name in event}
+    return {name: lamports for name, lamports in told.items() if type(lamports) is int} or None
 
 
 def _to_base_units(text: str, token: Token) -> int:

@@ -7,20 +7,18 @@ from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import Final
 
-from backend.accounting.fills import FeeAmount, FillRecord
+from backend.accounting.fills import FEE_NAMES, FeeAmount, FillRecord
 from backend.api.wire.accounting.amounts import format_optional, format_unit_price, measure_ms
 from backend.domain.amounts import BPS, Token, amounts_to_json, floor_div, format_amount
 from backend.domain.times import format_time
 
 CSV_CONTENT_TYPE: Final = "text/csv; charset=utf-8"
-FEE_COLUMNS: Final = ("priorityFeeLamports", "tipLamports", "rentLamports")
-"""The members of ``fees`` that have a column."""
 CSV_COLUMNS: Final = (
     *("at", "orderId", "clientOrderId", "batchId", "parentId", "type", "pair", "side"),
     *("tokenIn", "tokenOut", "amountIn", "amountOut", "amountInBaseUnits", "amountOutBaseUnits"),
     *("amountKnown", "price", "executedPrice", "dex", "program", "pools", "quotedAmountOut"),
     *("slippageBps", "secondQuote", "saved", "reference", "value", "savedValue", "venueFees"),
-    *("residuals", "networkFeeLamports", *FEE_COLUMNS, "slot", "txHash", "wallet"),
+    *("residuals", "networkFeeLamports", *FEE_NAMES, "slot", "txHash", "wallet"),
     *("acceptedAt", "submittedAt", "confirmedAt", "sinceAcceptedMs", "sinceSubmittedMs"),
 )
 
@@ -109,7 +107,7 @@ def _list_cells(fill: FillRecord, reference: Token) -> list[object]:
 
 
 def _split_fees(fees: Mapping[str, int] | None) -> dict[str, object]:
-    return {name: None if fees is None else fees.get(name) for name in FEE_COLUMNS}
+    return {name: None if fees is None else fees.get(name) for name in FEE_NAMES}
 
 
 def _join_amounts(amounts: Iterable[FeeAmount]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from backend.accounting.fills import FEE_NAMES
 from backend.accounting.report import Report, ReportRow
 from backend.api.wire.accounting.amounts import format_signed
-from backend.api.wire.accounting.fill_json import FEE_COLUMNS, encode_csv_lines
+from backend.api.wire.accounting.fill_json import encode_csv_lines
 from backend.domain.amounts import Token
 from backend.domain.errors import InvalidInput
 from backend.domain.tokens import TokenRegistry
@@ -16,7 +17,7 @@ TOTAL: Final = "total"
 _STATUSES: Final = ("confirmed", "failed", "expired", "cancelled")
 _PLAIN: Final = (
     *("fills", "unknownFills", "unvaluedFills", "volume", "savedValue", "slippageBps", "realized"),
-    *("networkFeeLamports", "unknownFees"),
+    *("networkFeeLamports", "unknownFees", "unfilledFeeLamports"),
 )
 _BY_TOKEN: Final = ("sold", "bought", "venueFees", "saved")
 
@@ -38,7 +39,7 @@ def encode_csv_report(report: Report, reference: Token, tokens: TokenRegistry) -
     Amounts of several tokens are separated by semicolons, and so are reasons with their counts.
     """
     named = [(name or "", report.rows[name]) for name in sorted(report.rows, key=lambda n: n or "")]
-    columns = ("key", *_STATUSES, *_PLAIN, *_BY_TOKEN, *FEE_COLUMNS, "reasons")
+    columns = ("key", *_STATUSES, *_PLAIN, *_BY_TOKEN, *FEE_NAMES, "reasons")
     lines: list[list[object]] = [[*columns]]
     for name, row in [*named, (TOTAL, report.sum_up())]:
         shown = _show_row(row, reference, tokens)
@@ -48,7 +49,7 @@ def encode_csv_report(report: Report, reference: Token, tokens: TokenRegistry) -
                 *(row.orders[status] for status in _STATUSES),
                 *(shown[each] for each in _PLAIN),
                 *(_join(shown[each]) for each in _BY_TOKEN),
-                *(row.fees[each] for each in FEE_COLUMNS),
+                *(row.fees[each] for each in FEE_NAMES),
                 _join(row.reasons),
             ]
         )
@@ -69,6 +70,7 @@ def _show_row(row: ReportRow, reference: Token, tokens: TokenRegistry) -> dict[s
         "venueFees": _format_amounts(row.venue_fees, tokens),
         "networkFeeLamports": row.network_fee_lamports,
         "unknownFees": row.unknown_fees,
+        "unfilledFeeLamports": row.unfilled_fee_lamports,
         "fees": dict(row.fees),
         "saved": _format_amounts(row.saved, tokens),
         "savedValue": format_signed(row.saved_value, decimals),
