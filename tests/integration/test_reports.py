@@ -13,12 +13,13 @@ from io import StringIO
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from backend.accounting import report as reports
 from backend.accounting.report import Grouping
 from backend.domain.quotes import Dex
-from tests.integration.apis import Json, OrderDriver, RunningApi, open_api, open_driver
+from tests.integration.apis import Json, OrderDriver, RunningApi, open_api, open_driver, wait_until
 from tests.integration.test_api_documents import assert_valid
 from tests.integration.test_api_fills import CSV, confirm_orders, execute, read_csv
 
@@ -140,6 +141,30 @@ async def test_a_report_with_too_many_rows_or_lots_is_refused(
             problem = await api.get(f"/api/report?{query}", 400)
             assert [each["field"] for each in problem["errors"]] == [field], query
         assert (await api.get("/api/report"))["total"]["fills"] == 3
+
+
+async def test_a_report_waits_for_others_and_not_for_ever(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.engine.accounts.REPORTS_MAX", 1)
+    monkeypatch.setattr("backend.api.routes.accounting.reports.PLACE_WAIT_S", 0.2)
+    async with open_api(database_url, redis_url) as api:
+        connection = await asyncpg.connect(database_url)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await connection.execute("BEGIN; LOCK TABLE order_events")
+                first = tasks.create_task(api.get("/api/report?to=2030-01-01"))
+                await wait_until(lambda: is_waiting(connection))
+                problem = await api.get("/api/report", 503)
+                await connection.execute("ROLLBACK")
+            assert problem["code"] == "reports_busy"
+            assert first.result()["total"]["fills"] == 0
+        finally:
+            await connection.close()
+
+
+async def is_waiting(connection: asyncpg.Connection[asyncpg.Record]) -> bool:
+    return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 async def run_command(*options: str, **env: str) -> tuple[int, str, str]:

@@ -81,8 +81,9 @@ class PriceSampler:
             await asyncio.sleep(0)
             if price is None:
                 continue
+            self._known.pop(pair, None)  # so that it becomes the newest entry
             self._known[pair] = _Known(price, each.at)
-            if self._slots.get(pair, -1) > slot:
+            if self._slots.pop(pair, -1) > slot:
                 continue  # an older state of the pools than one that was sampled
             self._slots[pair] = slot
             shown = Decimal(_format_price(price, each.tokens))

@@ -6,6 +6,7 @@ no more than a page in memory.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,8 +26,10 @@ from backend.store.launches.tokens import load_tokens, parse_with_tokens
 from backend.store.reads.order_lists import ListPosition
 from backend.store.reads.queries import READ_HORIZON
 
-PAGE: Final = 500
-"""The fills of one statement where all are read: their rows take some 2 MB."""
+PAGE: Final = 200
+"""The fills of one statement where all are read: their rows take some 1 MB."""
+YIELD_EVERY: Final = 50
+"""So many fills are parsed at once, in some milliseconds."""
 
 
 class FillStore:
@@ -105,8 +108,11 @@ class FillStore:
         return at
 
     async def _parse(self, rows: Sequence[asyncpg.Record]) -> list[FillRecord]:
-        async def parse() -> list[FillRecord]:
-            read = partial(parse_fill, tokens=self._tokens, reference=self.reference)
-            return await parse_with_tokens(self._pool, self._tokens, rows, read)
-
-        return await translate_errors(parse)
+        read = partial(parse_fill, tokens=self._tokens, reference=self.reference)
+        fills: list[FillRecord] = []
+        for at in range(0, len(rows), YIELD_EVERY):
+            part = rows[at : at + YIELD_EVERY]
+            parse = partial(parse_with_tokens, self._pool, self._tokens, part, read)
+            fills += await translate_errors(parse)
+            await asyncio.sleep(0)
+        return fills

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from backend.accounting.positions import CostMethod, PositionBook, TooManyLots
 from backend.accounting.report import GROUPS_MAX, Grouping, Report, TooManyGroups
@@ -18,6 +21,9 @@ from backend.api.wire.problems import FieldError, Problem, invalid_fields, to_pr
 from backend.domain.errors import EngineError
 from backend.domain.times import format_time
 from backend.store.fills.ended_lists import EndFilter
+
+PLACE_WAIT_S: Final = 30.0
+"""So long a report waits for others."""
 
 
 class ReportQuery(NamedTuple):
@@ -34,7 +40,8 @@ async def get_report(api: ApiContext, request: Request) -> Response:
     query = read_report_query(request)
     try:
         end = query.end or await api.services.orders.read_horizon()
-        report = await build_report(api, request.owner, query._replace(end=end))
+        async with _take_place(api.services.accounts.report_places):
+            report = await build_report(api, request.owner, query._replace(end=end))
     except EngineError as error:
         raise to_problem(error) from None
     except TooManyLots:
@@ -87,6 +94,21 @@ async def build_report(api: ApiContext, owner: str, query: ReportQuery) -> Repor
     async for orders in fills.read_unfilled_pages(owner, unfilled):
         report.add_orders(orders)
     return report
+
+
+@asynccontextmanager
+async def _take_place(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Hold one of the places for reports. Raises ``Problem`` (503) if none becomes free."""
+    try:
+        async with asyncio.timeout(PLACE_WAIT_S):
+            await places.acquire()
+    except TimeoutError:
+        reason = "other reports are being made: ask again"
+        raise Problem(503, "reports_busy", reason, headers={"Retry-After": "5"}) from None
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _refuse(name: str, reason: str) -> Problem:
