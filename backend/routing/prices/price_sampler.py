@@ -32,6 +32,8 @@ SAMPLES_MAX: Final = 2_000
 """Most samples that wait to be stored; the oldest are dropped, while nobody can store any."""
 VALUE_AGE_MAX_S: Final = 30.0
 """A price that is older values nothing."""
+SLOTS_BACK_MAX: Final = 1_000
+"""A slot that is further behind the newest one is of a chain that has begun anew."""
 QUOTE_SIZES: Final = {"USDC": 100, "USDT": 100, "SOL": 1}
 """How many tokens of each quote token a sample is of; of any other, one."""
 
@@ -81,11 +83,13 @@ class PriceSampler:
             await asyncio.sleep(0)
             if price is None:
                 continue
-            self._known.pop(pair, None)  # so that it becomes the newest entry
+            newest = self._slots.pop(pair, slot)  # so that it becomes the newest entry
+            is_older = slot < newest < slot + SLOTS_BACK_MAX
+            self._slots[pair] = newest if is_older else slot
+            if is_older:
+                continue  # the state of the pools was sampled, or a newer one
+            self._known.pop(pair, None)
             self._known[pair] = _Known(price, each.at)
-            if self._slots.pop(pair, -1) > slot:
-                continue  # an older state of the pools than one that was sampled
-            self._slots[pair] = slot
             shown = Decimal(_format_price(price, each.tokens))
             self._samples.append((each.at, PriceSample(pair, 0.0, shown, slot)))
         del self._samples[:-SAMPLES_MAX]
