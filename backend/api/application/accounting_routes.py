@@ -49,9 +49,8 @@ POSITIONS: Final = Route(
         " takes its share of the cost, rounded down, so that `realized` less the `cost` of all"
         " other tokens is exactly the `amount` of the reference token. A swap between two other"
         " tokens of which no value is known (`unvaluedFills`) carries the cost over. Fees of the"
-        " network are"
-        " apart. `value` is what the best pool pays for the whole position now, null if that is not"
-        " known. A `confirmed` event of the stream changes positions.",
+        " network are apart. `value` is what the best pool pays for the whole position now, null if"
+        " that is not known. A `confirmed` event of the stream changes positions.",
     ),
 )
 REPORT: Final = Route(

@@ -94,11 +94,7 @@ class HttpConnection(ASGIHTTPConnection):
         """Respond to the request; it is dropped if its client disconnects before it is complete."""
         if not has_body(self.scope):
             hold_connection(self.scope)
-            response = await self._build_response(b"")
-            if isinstance(response.response, IterableBody):
-                await self._send_stream(response, response.response, receive, send)
-            else:
-                await self._send_complete(response, send)
+            await self._respond(b"", receive, send)
             return
         route = self._app.find_route(self.scope["method"], self.scope["path"])
         with self._app.body_memory.hold() as held:
@@ -114,7 +110,16 @@ class HttpConnection(ASGIHTTPConnection):
                 await self._send_early(self._build_refusal(route, problem), receive, send)
                 return
             hold_connection(self.scope)
-            await self._send_complete(await self._build_response(body), send)
+            await self._respond(body, receive, send)
+
+    async def _respond(
+        self, body: bytes, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        response = await self._build_response(body)
+        if isinstance(response.response, IterableBody):
+            await self._send_stream(response, response.response, receive, send)
+        else:
+            await self._send_complete(response, send)
 
     async def _build_response(self, body: bytes) -> QuartResponse:
         return cast(QuartResponse, await self._app.handle_request(self._create_request(body)))
@@ -184,7 +189,7 @@ class HttpConnection(ASGIHTTPConnection):
     async def _send_complete(
         self, response: QuartResponse, send: ASGISendCallable, *, more_body: bool = False
     ) -> None:
-        """Send a response whose body is in memory, as those to requests with a body are."""
+        """Send a response whose body is in memory, as almost all are."""
         body = cast(DataBody, response.response).data
         await self._send_start(response, send)
         await send({"type": "http.response.body", "body": body, "more_body": more_body})
