@@ -47,6 +47,8 @@ class RouteDoc:
     parameters: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     media_type: str = JSON_CONTENT_TYPE
+    has_csv: bool = False
+    """Whether the response comes as CSV to who asks for that."""
     description: str = ""
     operation_id: str | None = None
     """The name of the operation in generated clients; by default that of the view."""

@@ -1,6 +1,6 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
-rehearse | verify | wallet | dashboard | attack | bench | chaos | deployments | exactness | fuzz |
-nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
+rehearse | verify | wallet | report | dashboard | accounts | attack | bench | chaos | deployments |
+exactness | fuzz | nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -57,6 +57,16 @@ COMMANDS: Final = {
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,
+    "report": CommandSource(
+        "backend.cli.operations.report",
+        "report",
+        "Sum up orders, fills, fees and profit of a time.",
+    ),
+    "accounts": CommandSource(
+        "backend.trials.accounts.command",
+        "accounts",
+        "Compare fills, positions and reports with the ledger; measure files of many fills.",
+    ),
     "attack": CommandSource(
         "backend.trials.attack.command",
         "attack",

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from backend.config.access_settings import AccessSettings
+from backend.config.accounting_settings import AccountingSettings
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
 from backend.config.bundle_settings import BundleSettings
@@ -53,6 +54,7 @@ class ConfigurationError(Exception):
 
 class Settings(
     AccessSettings,
+    AccountingSettings,
     ApiSettings,
     ClusterSettings,
     BundleSettings,

@@ -18,6 +18,7 @@ from backend.chain.rpc.history import HistoryProbe
 from backend.config import Settings
 from backend.domain.errors import Transient
 from backend.domain.tokens import TokenRegistry
+from backend.engine.accounts import Accounts, build_accounts
 from backend.engine.nodes.cluster import Cluster, ProgramProbe
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallets.funds import build_holdings
@@ -87,6 +88,7 @@ class ApiServices:
     readers: DatabasePool
     """The connections for what clients read."""
     orders: OrderQueries
+    accounts: Accounts
     open_orders: OpenOrderCounts
     keys: KeyStore
     counts: StatusCounts
@@ -133,6 +135,7 @@ async def open_api_services(
                 balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
                 readers=readers,
                 orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
+                accounts=build_accounts(settings, shared, readers),
                 open_orders=open_orders,
                 keys=KeyStore(shared.pool),
                 counts=StatusCounts(shared.pool),

@@ -20,6 +20,7 @@ from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_reader import AccountReader
 from backend.routing.pool_registry import PoolPreferences, PoolRegistry
+from backend.routing.prices.price_sampler import PriceSampler
 from backend.routing.router import Router
 from backend.routing.splitter import Splitter
 from backend.routing.subscribed_pools import SubscribedPools
@@ -55,11 +56,12 @@ def build_router(
     finder: PoolFinder,
     launches: LaunchPools,
     tables: LookupTables,
+    prices: PriceSampler,
 ) -> Router:
-    """Build the router; ``finder`` finds the pools of all venues, swaps can use ``tables``."""
-    subscribed = None
-    if subscriptions is not None and settings.quote_age_s and settings.quote_slots_max:
-        subscribed = SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
+    """Build the router; ``finder`` finds the pools of all venues, swaps can use ``tables``.
+
+    ``prices`` samples the pools that it reads.
+    """
     registry = PoolRegistry(
         finder,
         venues.default,
@@ -74,10 +76,11 @@ def build_router(
         age_max_s=settings.quote_age_s,
         directory=registry,
         max_price_impact_bps=settings.max_price_impact_bps,
-        subscribed=subscribed,
+        subscribed=_build_subscribed(settings, subscriptions),
         launches=LaunchRouter(launches.finder, launches.reader),
         splitter=splitter,
         hops=_build_hops(settings, splitter),
+        prices=prices,
     )
 
 
@@ -95,6 +98,14 @@ def _build_splitter(settings: Settings, tables: LookupTables) -> Splitter:
     is_auto = settings.priority_fee == "auto"
     prices = UnitPrices(settings.priority_fee_microlamports, is_auto=is_auto)
     return Splitter(legs_max=settings.route_legs_max, prices=prices, tables=tables)
+
+
+def _build_subscribed(
+    settings: Settings, subscriptions: NodeSubscriptions | None
+) -> SubscribedPools | None:
+    if subscriptions is None or not (settings.quote_age_s and settings.quote_slots_max):
+        return None
+    return SubscribedPools(subscriptions, slots_max=settings.quote_slots_max)
 
 
 def read_pool_preferences(settings: Settings) -> PoolPreferences:

@@ -9,6 +9,8 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import NamedTuple
 from uuid import UUID
@@ -34,6 +36,8 @@ from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.mints import Mints
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
+from backend.routing.prices.price_recorder import PriceRecorder
+from backend.routing.prices.price_sampler import PriceSampler
 from backend.routing.router import Router
 from backend.runtime import observe_database, observe_queue
 from backend.runtime.background import run_in_background
@@ -44,6 +48,7 @@ from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
+from backend.store.prices.price_bars import PriceBars
 from backend.store.verification.durability import read_durability
 from backend.venues.venue import Venue
 
@@ -102,13 +107,14 @@ async def open_shared_services(
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc, cluster.venues.default)
         finder = _build_finder(cluster.venues.all, pool, rpc, launches.preferences)
-        router = build_router(
-            settings, cluster.venues, balances, subscriptions, finder, launches, tables
-        )
+        prices = _build_recorder(settings, pool)
+        market = subscriptions, finder, launches, tables, prices.sampler
+        router = build_router(settings, cluster.venues, balances, *market)
         broker = await _open_broker(stack, redis_address)
         notifier = CommitNotifier(redis, channel_name(journal_id))
-        runs = run_in_background(tables.run, router.run, notifier.run, broker.run)
-        await stack.enter_async_context(runs)
+        runs = tables.run, router.run, notifier.run, broker.run
+        record_prices = partial(prices.run, router.read_pools)
+        await stack.enter_async_context(run_in_background(*runs, record_prices))
         yield SharedServices(
             settings,
             launches.tokens,
@@ -126,6 +132,12 @@ async def open_shared_services(
             journal_id,
             notifier,
         )
+
+
+def _build_recorder(settings: Settings, pool: DatabasePool) -> PriceRecorder:
+    reference = TokenRegistry().find(settings.reference_token, "reference_token")
+    kept = timedelta(days=settings.price_days)
+    return PriceRecorder(PriceSampler(reference), PriceBars(pool), minutes_kept=kept)
 
 
 async def _open_redis(stack: AsyncExitStack, address: RedisAddress) -> Redis:

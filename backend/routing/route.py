@@ -77,7 +77,8 @@ class Route:
     Legs of the same two tokens swap side by side, the largest first. With several hops, each takes
     what the one before it pays at least, and the last pays the order. ``min_amount_out`` is what
     they bring at least, as the transaction enforces: the sum of what the last hop's legs do.
-    ``left_out`` is the number of the pair's pools that were not quoted.
+    ``left_out`` is the number of the pair's pools that were not quoted, ``value`` what the swap is
+    worth in base units of a token that it does not lead through.
     """
 
     legs: tuple[Leg, ...]
@@ -85,6 +86,7 @@ class Route:
     missing: tuple[MissingQuote, ...]
     min_amount_out: int
     left_out: int = 0
+    value: tuple[Token, int] | None = None
 
     @classmethod
     def of_pool(
@@ -182,6 +184,8 @@ class Route:
             route["expectedAmountOut"] = format_amount(self.amount_out, out.decimals)
             route["priceImpact"] = format_ratio(self.price_impact_e9, E9)
             route["improvementBps"] = self._compute_improvement(terms)
+        if self.value is not None:
+            [route["value"]] = amounts_to_json([self.value])
         if residuals := self.residuals:
             route["residuals"] = amounts_to_json(residuals)
         if self.left_out:

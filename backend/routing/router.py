@@ -33,6 +33,7 @@ from backend.routing.pair_read import (
 from backend.routing.pool_directory import DerivedPools, PairPools, PoolDirectory
 from backend.routing.pool_finder import FoundPool
 from backend.routing.pool_reader import AccountReader, PoolReader
+from backend.routing.prices.price_sampler import PriceSampler
 from backend.routing.quote_choice import MissingQuote
 from backend.routing.route import Route
 from backend.routing.splitter import Splitter
@@ -53,7 +54,7 @@ class Router:
     each pair: without one, they are the default pools of ``venues``. ``max_price_impact_bps`` is
     the cap for orders that have none of their own. ``subscribed`` are the pools that need not be
     read, ``launches`` routes the orders that buy from a new pool, ``splitter`` splits orders,
-    ``hops`` routes them through other tokens.
+    ``hops`` routes them through other tokens. ``prices`` samples what was read, and values routes.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Router:
         launches: LaunchRouter | None = None,
         splitter: Splitter | None = None,
         hops: HopRouter | None = None,
+        prices: PriceSampler | None = None,
     ) -> None:
+        self._prices = prices
         self._subscribed = subscribed
         self._launches = launches
         self._splitter = splitter
@@ -104,7 +107,7 @@ class Router:
         else:
             route = await self.choose_route(await self.collect_offers(terms))
         observe_routing.route_chosen(len(route.legs))
-        return route
+        return route if self._prices is None else self._prices.value_route(route)
 
     async def choose_route(self, offers: Offers) -> Route:
         """Choose from what the pools of an order's pair offer, and those of other tokens.
@@ -153,7 +156,11 @@ class Router:
             reads = self._begin_reads(self._directory.list_pools(*mints).quoted)
             is_settled = self._directory.is_settled(*mints)
             begun.append((reads, is_settled, self._directory.is_searched(*mints)))
-        return [await await_reads(*each) for each in begun]
+        found = [await await_reads(*each) for each in begun]
+        if self._prices is not None:
+            for pair, read in zip(pairs, found, strict=True):
+                self._prices.note(*pair, read.select_pools(None))
+        return found
 
     async def await_pools(self, pairs: Sequence[tuple[Token, Token]]) -> None:
         """Wait until the pools of some pairs were looked for, for as long as a quote does."""
@@ -192,6 +199,8 @@ class Router:
                 observe.quote_failed(found.venue.dex, error.code, error.reason)
                 if error.code in _REFUSALS:
                     self._directory.report_refusal(*found.pair)
+        if self._prices is not None and terms.constraints is None:
+            self._prices.note(terms.token_in, terms.token_out, readable)
         if not readable:
             missing = mark_unsettled(missing, is_settled=self._directory.is_settled(*mints))
         return Offers(

@@ -32,6 +32,11 @@ def pools_not_listed(reason: str) -> None:
     _log.warning("node lists no pools", reason=reason)
 
 
+def prices_not_stored(error: Exception) -> None:
+    """Prices could not be stored, or old ones not deleted; that is tried again."""
+    _log.warning("prices not stored", reason=str(error))
+
+
 def pinned_pool_unknown(address: str) -> None:
     """A pinned address is no pool of a known program."""
     _log.error("pinned pool is unknown", pool=address)

@@ -83,8 +83,8 @@ _GENERATE_ORDERS = f"""const orders = Array.from({{ length: {LOAD_ORDERS} }}, (_
   amount: (1 + Math.random()).toFixed(3),
 }}));
 pm.variables.set("orders", JSON.stringify(orders));"""
-_HEADER_VALUES: Mapping[str, str] = {"If-Match": '"2"'}
-"""The headers without which a request is refused."""
+_VALUES: Mapping[str, str] = {"If-Match": '"2"', "pair": "SOL/USDC"}
+"""The parameters without which a request is refused."""
 _EXAMPLE_FILES: Mapping[str, str] = {"/docs/{name}": "start.js", "/static/{name}": "client.html"}
 _EXAMPLE_CLIENT_ORDER_ID = cast(Json, EXAMPLES["OrderBody"])["clientOrderId"]
 _SAVE_ORDER_ID = 'pm.collectionVariables.set("orderId", pm.response.json().orderId);'
@@ -180,14 +180,16 @@ def _build_request(method: str, path: str, operation: Json, body: str | None = N
     address = path.replace("{orderId}", "{{orderId}}").strip("/")
     address = address.replace("{name}", _EXAMPLE_FILES.get(path, ""))
     address = address.replace("{clientOrderId}", _EXAMPLE_CLIENT_ORDER_ID)
+    query = _list_parameters(operation, "query")
+    given = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
     request: Json = {
         "method": method,
         "header": _list_parameters(operation, "header"),
         "url": {
-            "raw": "{{api}}/" + address,
+            "raw": "{{api}}/" + address + (f"?{given}" if given else ""),
             "host": ["{{api}}"],
             "path": address.split("/"),
-            "query": _list_parameters(operation, "query"),
+            "query": query,
         },
         "description": operation.get("description", operation["summary"]),
     }
@@ -207,7 +209,7 @@ def _list_parameters(operation: Json, location: str) -> list[Json]:
 
 
 def _build_parameter(name: str, description: str) -> Json:
-    value = _HEADER_VALUES.get(name)
+    value = _VALUES.get(name)
     if value is not None:
         return {"key": name, "value": value, "description": description}
     return {"key": name, "value": "", "description": description, "disabled": True}

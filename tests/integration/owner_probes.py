@@ -73,6 +73,10 @@ PROBES: Final[dict[str, list[Probe]]] = {
     f"GET {ORDERS}/cancel-after": [Probe(f"{ORDERS}/cancel-after")],
     "GET /api/stats": [Probe("/api/stats")],
     "GET /api/balances": [Probe("/api/balances")],
+    "GET /api/fills": [Probe("/api/fills"), Probe("/api/fills?order=asc")],
+    "GET /api/positions": [Probe("/api/positions")],
+    "GET /api/report": [Probe("/api/report?from=2020-01-01T00:00:00Z")],
+    "GET /api/prices": [Probe("/api/prices?pair=SOL/USDC")],
     f"PATCH {ORDERS}/<orderId>": [
         Probe(
             f"{ORDERS}/{{waiting}}",

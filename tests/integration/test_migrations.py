@@ -43,6 +43,8 @@ LATER = [
     "0025_order_fees",
     "0026_transaction_costs",
     "0027_api_keys",
+    "0028_positions",
+    "0029_prices",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

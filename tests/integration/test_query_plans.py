@@ -19,6 +19,8 @@ from backend.domain.lifecycle import Status
 from backend.domain.orders import OrderType
 from backend.domain.quotes import Dex
 from backend.store import counts, feed
+from backend.store.fills import position_store
+from backend.store.fills.ended_lists import EndFilter, EndKind, build_ended_statement
 from backend.store.leases import lease_store
 from backend.store.reads import queries
 from backend.store.reads.leg_search import build_search_statement
@@ -130,6 +132,30 @@ def list_searches() -> Iterator[ListStatement]:
             )
 
 
+def list_ended() -> Iterator[ListStatement]:
+    """The lists of fills, and of the orders that ended without one."""
+    position = ListPosition(MIDDLE, UUID(int=COUNT // 2))
+    times: Sequence[dict[str, Any]] = ({}, {"start": START, "end": MIDDLE}, {"start": MIDDLE})
+    which: Sequence[dict[str, Any]] = (
+        {},
+        {"dex": Dex.METEORA},
+        {"token_in": "BONK"},
+        {"pair": ("SOL", "USDC")},
+        {"pair": ("USDT", "BONK"), "dex": Dex.RAYDIUM},
+        {"batch_id": UUID(int=7)},
+        {"parent_id": UUID(int=7), "batch_id": UUID(int=7)},
+    )
+    for number, (kind, time, terms) in enumerate(product(EndKind, times, which)):
+        for owner in (BIG_OWNER, "none"):
+            yield build_ended_statement(
+                owner,
+                EndFilter(kind, **time, **terms),
+                after=position if number % 3 else None,
+                limit=PAGE,
+                is_ascending=bool(number % 2),
+            )
+
+
 OTHER_STATEMENTS = (
     ListStatement(feed._READ_EVENTS, [5, UUID(int=0), 0, 1_000]),
     ListStatement(feed._READ_ORDER_EVENTS, [[UUID(int=4)], [0]]),
@@ -141,6 +167,7 @@ OTHER_STATEMENTS = (
     ListStatement(waiting_orders._READ_NEWS, [5]),
     ListStatement(share_releases._READ_IN_FLIGHT, [[UUID(int=4), UUID(int=COUNT)], 5]),
     ListStatement(queries._COUNT_UNKNOWN_AMOUNTS, [queries.UNKNOWN_AMOUNTS_MAX]),
+    ListStatement(position_store._LOAD, [BIG_OWNER, "USDC"]),
 )
 
 
@@ -202,7 +229,7 @@ async def test_every_query_of_clients_costs_its_page_among_a_million_orders(
         await connection.execute("SET jit = off")
         faults: dict[str, list[str]] = {}
         for number, statement in enumerate(
-            [*list_statements(), *list_searches(), *OTHER_STATEMENTS]
+            [*list_statements(), *list_searches(), *OTHER_STATEMENTS, *list_ended()]
         ):
             modes = ("generic", "custom")
             plan = await explain(connection, statement, modes[number // 2 % 2])

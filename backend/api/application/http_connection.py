@@ -8,6 +8,7 @@ body, which the client is not asked for either.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
@@ -15,7 +16,7 @@ from quart import Quart
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers import Request as QuartRequest
 from quart.wrappers import Response as QuartResponse
-from quart.wrappers.response import DataBody
+from quart.wrappers.response import DataBody, IterableBody
 from werkzeug.datastructures import Headers
 
 from backend.api.admission.connections import hold_connection
@@ -61,7 +62,13 @@ class ValidHeaders(Headers):
 
 
 def to_quart_response(response: Response) -> QuartResponse:
-    """A response as Quart's, with its body in memory."""
+    """A response as Quart's, with its body in memory or as a stream."""
+    if response.stream is not None:
+        headers = [
+            ("Content-Type", response.content_type),
+            *add_default_headers(response.headers).items(),
+        ]
+        return QuartResponse(IterableBody(response.stream), response.status, ValidHeaders(headers))
     body = response.body.encode() if isinstance(response.body, str) else response.body
     headers = [
         ("Content-Type", response.content_type),
@@ -87,7 +94,7 @@ class HttpConnection(ASGIHTTPConnection):
         """Respond to the request; it is dropped if its client disconnects before it is complete."""
         if not has_body(self.scope):
             hold_connection(self.scope)
-            await self._respond(b"", send)
+            await self._respond(b"", receive, send)
             return
         route = self._app.find_route(self.scope["method"], self.scope["path"])
         with self._app.body_memory.hold() as held:
@@ -103,10 +110,16 @@ class HttpConnection(ASGIHTTPConnection):
                 await self._send_early(self._build_refusal(route, problem), receive, send)
                 return
             hold_connection(self.scope)
-            await self._respond(body, send)
+            await self._respond(body, receive, send)
 
-    async def _respond(self, body: bytes, send: ASGISendCallable) -> None:
-        await self._send_complete(await self._build_response(body), send)
+    async def _respond(
+        self, body: bytes, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        response = await self._build_response(body)
+        if isinstance(response.response, IterableBody):
+            await self._send_stream(response, response.response, receive, send)
+        else:
+            await self._send_complete(response, send)
 
     async def _build_response(self, body: bytes) -> QuartResponse:
         return cast(QuartResponse, await self._app.handle_request(self._create_request(body)))
@@ -176,15 +189,46 @@ class HttpConnection(ASGIHTTPConnection):
     async def _send_complete(
         self, response: QuartResponse, send: ASGISendCallable, *, more_body: bool = False
     ) -> None:
-        """Send a response whose body is in memory, as all of ours are."""
+        """Send a response whose body is in memory, as almost all are."""
         body = cast(DataBody, response.response).data
+        await self._send_start(response, send)
+        await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+    async def _send_start(self, response: QuartResponse, send: ASGISendCallable) -> None:
         headers = [(name.lower().encode(), value.encode()) for name, value in response.headers]
         if self._app.api.admission.is_stopping:
             headers.append((b"connection", b"close"))
         await send(
             {"type": "http.response.start", "status": response.status_code, "headers": headers}
         )
-        await send({"type": "http.response.body", "body": body, "more_body": more_body})
+
+    async def _send_stream(
+        self,
+        response: QuartResponse,
+        body: IterableBody,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+    ) -> None:
+        """Send a body in parts, each when the one before it is sent, until the client leaves.
+
+        An error on the way ends the connection without the end of the body, so that nobody takes a
+        part for the whole.
+        """
+        left = asyncio.Event()
+
+        async def watch_client() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left.set()
+
+        await self._send_start(response, send)
+        async with run_in_background(watch_client), body:
+            if self.scope["method"] != "HEAD":
+                async for part in body:
+                    if left.is_set():
+                        return
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _push_nothing(_path: str, _headers: Headers) -> None:

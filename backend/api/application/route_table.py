@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from backend.api.application.accounting_routes import ACCOUNTING_ROUTES
 from backend.api.application.order_routes import ORDER_ROUTES
 from backend.api.route import OPEN, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
@@ -81,6 +82,7 @@ ROUTES: Final = (
     *ORDER_ROUTES,
     QUOTES,
     BALANCES,
+    *ACCOUNTING_ROUTES,
     TICKETS,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, OPEN, is_probe=True),
     Route(

@@ -190,10 +190,13 @@ def _build_success(route: Route) -> Schema:
     media_type = doc.media_type if doc.response is None else JSON_CONTENT_TYPE
     kind = "object" if media_type == JSON_CONTENT_TYPE else "string"
     content = {"schema": {"type": kind}} if doc.response is None else _build_content(doc.response)
+    contents: Schema = {media_type: content}
+    if doc.has_csv:
+        contents["text/csv"] = {"schema": {"type": "string"}}
     success: Schema = {
         "description": HTTPStatus(doc.status).phrase,
         "headers": _build_headers(*_list_limit_headers(route), *doc.headers),
-        "content": {media_type: content},
+        "content": contents,
     }
     return {str(doc.status): success}
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+from backend.accounting.positions import CostMethod
+from backend.accounting.report import Grouping
 from backend.api.documents.schema_parts import TIME, Schema
 from backend.api.route import RouteDoc
+from backend.api.routes.accounting.prices import STEPS_S
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
@@ -94,6 +97,37 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         TIME,
     ),
     "to": ("query", "Only orders created before this time.", TIME),
+    "from (fills)": ("query", "Only fills booked at this time or later, by their `at`.", TIME),
+    "to (fills)": ("query", "Only fills booked before this time.", TIME),
+    "from (report)": ("query", "Only orders that ended at this time or later.", TIME),
+    "to (report)": ("query", "Only orders that ended before this time; by default all.", TIME),
+    "pair": (
+        "query",
+        "Only swaps of these two tokens, in either direction: symbols or mints, as `SOL/USDC`.",
+        {"type": "string"},
+    ),
+    "pair (one)": (
+        "query",
+        "The two tokens, in either order: symbols or mints, as `SOL/USDC`.",
+        {"type": "string"},
+    ),
+    "from (prices)": ("query", "The beginning; by default 300 steps before the end.", TIME),
+    "to (prices)": ("query", "The end; by default now.", TIME),
+    "step": (
+        "query",
+        "The length of a bar in seconds; from so many to the end are 2,000 bars at most.",
+        {"type": "integer", "enum": [*STEPS_S], "default": 60},
+    ),
+    "by": (
+        "query",
+        "What the rows are by; by default there is one. Days are those of UTC.",
+        {"type": "string", "enum": [*Grouping]},
+    ),
+    "method": (
+        "query",
+        "Which part of the cost a sale takes: its share, or that of what was bought first.",
+        {"type": "string", "enum": [*CostMethod], "default": CostMethod.AVERAGE},
+    ),
     "updatedSince": (
         "query",
         "Only orders changed at this time or later, by the time of their last change; without"
@@ -120,6 +154,11 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "query",
         "The size of a page.",
         {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    ),
+    "limit (fills)": (
+        "query",
+        "The size of a page; of a CSV file, by default all.",
+        {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX},
     ),
     "cursor": ("query", "`next` of the page before.", {"type": "string"}),
     "after": ("query", "Go on behind this cursor of a stream.", {"type": "string", "minLength": 1}),

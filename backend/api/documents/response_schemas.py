@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from backend.api.documents.accounting_schemas import ACCOUNTING_SCHEMAS
 from backend.api.documents.balance_schemas import BALANCES
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
 from backend.api.documents.constraint_schemas import CONSTRAINTS, FEES
@@ -184,6 +185,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         }
     ),
     "Balances": BALANCES,
+    **ACCOUNTING_SCHEMAS,
     "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),
     "Health": object_schema({"status": {"const": "ok"}}),
     "Readiness": object_schema(

@@ -41,6 +41,10 @@ ROUTE: Final[Schema] = {
     "minAmountOut": AMOUNT,
     "venueFees": VENUE_FEES,
     "residuals": RESIDUALS,
+    "value": {
+        **object_schema({"token": STRING, "amount": AMOUNT}),
+        "description": "What the swap was worth in the reference token, if it is of other tokens.",
+    },
     "unavailable": array_schema(schema_ref("Unavailable"), minItems=1),
 }
 """With several legs, `dex`, `program` and `pool` are those of the leg that pays most."""
@@ -48,7 +52,7 @@ ROUTE: Final[Schema] = {
 ROUTE_OPTIONAL: Final = (
     *("program", "pool"),  # orders of earlier versions have none
     *("legs", "expectedAmountOut", "priceImpact", "improvementBps"),
-    *("leftOut", "residuals", "unavailable", "venueFees"),
+    *("leftOut", "residuals", "value", "unavailable", "venueFees"),
 )
 
 ROUTE_SCHEMAS: Final[dict[str, Schema]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from backend.api.delivery.event_page import EventFilter
@@ -16,6 +17,7 @@ from backend.api.wire.cursors import StreamCursor, StreamCursors
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX, is_printable
 from backend.api.wire.http import Request
 from backend.api.wire.problems import FieldError, Problem, invalid_fields
+from backend.api.wire.public_address import PublicAddress
 from backend.domain.errors import InvalidInput
 from backend.domain.lifecycle import Status
 from backend.domain.quotes import Dex
@@ -128,6 +130,13 @@ def read_after_seq(request: Request) -> int:
     after = query.read_one("after", integer_parser(0, SEQ_MAX))
     query.raise_errors()
     return after or 0
+
+
+def build_next_link(address: PublicAddress, request: Request, cursor: str) -> dict[str, str]:
+    """The ``Link`` header of a page that another one follows."""
+    query = urlencode({**request.query, "cursor": cursor}, doseq=True)
+    path = address.find_base(request).path + request.path
+    return {"Link": f'<{path}?{query}>; rel="next"'}
 
 
 def read_idempotency_key(request: Request) -> str | None:

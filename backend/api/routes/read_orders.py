@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from backend.api.context import ApiContext
 from backend.api.routes.list_parameters import ListQuery, read_list_query
 from backend.api.routes.parameters import (
+    build_next_link,
     is_client_order_id,
     order_not_found,
     parse_order_id,
@@ -35,11 +34,8 @@ async def list_orders(api: ApiContext, request: Request) -> Response:
         cursor = format_list_cursor(position, is_by_update=is_by_update)
     markets = await show_markets(api, page)
     body = encode_order_page(page, services.tokens, cursor, horizon, markets)
-    if cursor is None:
-        return Response(200, body)
-    link_query = urlencode({**request.query, "cursor": cursor}, doseq=True)
-    path = api.public_address.find_base(request).path + request.path
-    return Response(200, body, {"Link": f'<{path}?{link_query}>; rel="next"'})
+    headers = {} if cursor is None else build_next_link(api.public_address, request, cursor)
+    return Response(200, body, headers)
 
 
 async def _read_page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -68,6 +68,8 @@ class Response(NamedTuple):
     body: str | bytes
     headers: Mapping[str, str] = {}
     content_type: str = JSON_CONTENT_TYPE
+    stream: AsyncGenerator[bytes, None] | None = None
+    """The body in parts, in place of ``body``: each is made when the one before it was sent."""
 
 
 def parse_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from backend.execution.budget.priority_fees import PriorityFees
 from backend.routing.launches.launched_pools import LaunchedPoolReader
 from backend.routing.pool_finder import PoolFinder
 from backend.routing.pool_registry import PoolPreferences
+from backend.routing.prices.price_sampler import PriceSampler
 from backend.routing.router import Router
 from backend.runtime.background import run_in_background
 from backend.store.launches.found_pools import StoredPool
@@ -95,7 +96,9 @@ async def open_market_services(
         finder = PoolFinder(venues.all, rpc, _NoStore(), excluded=preferences.excluded)
         tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         pools = _Pools(finder, LaunchedPoolReader(rpc), preferences)
-        router = build_router(settings, venues, rpc, None, finder, pools, tables)
+        sampler = PriceSampler(TokenRegistry().find(settings.reference_token, "reference_token"))
+        market = None, finder, pools, tables, sampler
+        router = build_router(settings, venues, rpc, *market)
         async with run_in_background(tables.run, router.run):
             yield MarketServices(
                 settings,

@@ -48,7 +48,7 @@ route_constraints, wallet, fees
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 
-_GROUPS: Final = """
+GROUPS: Final = """
 WITH RECURSIVE groups AS (
     (SELECT closed_as FROM orders WHERE owner = $1 AND closed_as IS NOT NULL
      ORDER BY closed_as LIMIT 1)
@@ -58,6 +58,7 @@ WITH RECURSIVE groups AS (
         ORDER BY closed_as LIMIT 1
     ) n
 )"""
+"""The groups of the closed orders of the owner that is the first argument."""
 
 
 class _Columns(NamedTuple):
@@ -253,7 +254,7 @@ class ListBuilder:
             parts.append(self._select_unmarked(_choose_open(statuses)))
         if has_closed := not FINAL_STATUSES.isdisjoint(statuses):
             parts += [self._select_unmarked("NOT open"), self._select_groups()]
-        return _GROUPS if has_closed else "", (
+        return GROUPS if has_closed else "", (
             f"SELECT id, at FROM ({' UNION ALL '.join(parts)}) found"
             f" {self.sort('at')} LIMIT {self._limit}"
         )

@@ -92,6 +92,13 @@ class RecentMarkets:
         markets = ((key, reads[key.pair].build_market(key)) for key in keys)
         return {key: market for key, market in markets if market is not None}
 
+    def find_age_ms(self, key: MarketKey) -> int | None:
+        """How long ago the read of a market began, at most; ``None`` if it is not known."""
+        read = self._reads.get(key.pair)
+        if read is None or read.found is None:
+            return None
+        return round((asyncio.get_running_loop().time() - read.started_at) * 1000)
+
     async def find_poolless(self, keys: Collection[MarketKey], *, wait_s: float) -> set[MarketKey]:
         """Those of some directions that no pool is allowed in, if that is known within ``wait_s``.
 

@@ -1,0 +1,1 @@
+"""What confirmed orders did to an owner's tokens: fills, positions and reports; pure."""

@@ -1,0 +1,1 @@
+"""The views of fills, positions, reports and prices."""

@@ -1,0 +1,1 @@
+"""Fills, positions and reports as JSON and CSV."""
