@@ -18,12 +18,13 @@ from backend.config.access_settings import AccessSettings
 from backend.config.accounting_settings import AccountingSettings
 from backend.config.api_keys import check_api_keys, parse_api_keys
 from backend.config.api_settings import ApiSettings
-from backend.config.bundle_settings import BundleSettings
-from backend.config.cluster_settings import ClusterSettings
+from backend.config.chain.bundle_settings import BundleSettings
+from backend.config.chain.cluster_settings import ClusterSettings
+from backend.config.chain.fee_settings import FeeSettings
+from backend.config.chain.node_settings import NodeSettings
+from backend.config.chain.node_urls import parse_node_urls
+from backend.config.chain.wallet_settings import WalletSettings
 from backend.config.execution_settings import ExecutionSettings
-from backend.config.fee_settings import FeeSettings
-from backend.config.node_settings import NodeSettings
-from backend.config.node_urls import parse_node_urls
 from backend.config.redis_url import parse_redis_url
 from backend.config.routing_settings import (
     RoutingSettings,
@@ -31,7 +32,6 @@ from backend.config.routing_settings import (
     check_lookup_tables,
 )
 from backend.config.server_settings import ServerSettings
-from backend.config.wallet_settings import WalletSettings
 from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"

@@ -22,7 +22,7 @@ from backend.engine.accounts import Accounts, build_accounts
 from backend.engine.nodes.cluster import Cluster, ProgramProbe
 from backend.engine.shared_services import SharedServices, open_readers, open_shared_services
 from backend.engine.wallets.funds import build_holdings
-from backend.engine.withdrawals import build_withdrawals
+from backend.engine.withdrawals import Withdrawals, build_withdrawals
 from backend.execution.wallet.balance_sheet import BalanceSheet
 from backend.execution.wallet.holdings import WalletHoldings
 from backend.queue.jobs import JobQueue
@@ -104,6 +104,15 @@ class ApiServices:
     now: Callable[[], datetime]
 
 
+class _PlacedOrders(NamedTuple):
+    """What writes the orders of clients."""
+
+    intake: Intake
+    amendments: Amendments
+    open_orders: OpenOrderCounts
+    withdrawals: Withdrawals
+
+
 @asynccontextmanager
 async def open_api_services(
     settings: Settings, *, stop: asyncio.Event | None = None
@@ -117,39 +126,51 @@ async def open_api_services(
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
-            yield ApiServices(
-                settings=settings,
-                tokens=shared.tokens,
-                redis=shared.redis,
-                rpc=shared.rpc,
-                cluster=shared.cluster,
-                router=shared.router,
-                mints=shared.launches.mints,
-                intake=intake,
-                cancellations=withdrawals.cancellations,
-                cancel_timers=withdrawals.timers,
-                amendments=amendments,
-                markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
-                peaks=MarketPeaks(readers),
-                holdings=build_holdings(settings, shared),
-                balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
-                readers=readers,
-                orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
-                accounts=build_accounts(settings, shared, readers),
-                open_orders=open_orders,
-                keys=KeyStore(shared.pool),
-                counts=StatusCounts(shared.pool),
-                feed=shared.feed,
-                past_events=Feed(readers),
-                feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
-                journal_id=shared.journal_id,
-                cursor_key=await _read_cursor_key(shared, stop),
-                jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
-                probes=_build_probes(shared),
-                new_id=new_id,
-                now=now,
-            )
+            cursor_key = await _read_cursor_key(shared, stop)
+            placed = _PlacedOrders(intake, amendments, open_orders, withdrawals)
+            yield _build_services(settings, shared, readers, placed, cursor_key)
             await _run_within(shared.broker.wait_sent(), 2)
+
+
+def _build_services(
+    settings: Settings,
+    shared: SharedServices,
+    readers: DatabasePool,
+    placed: _PlacedOrders,
+    cursor_key: bytes,
+) -> ApiServices:
+    return ApiServices(
+        settings=settings,
+        tokens=shared.tokens,
+        redis=shared.redis,
+        rpc=shared.rpc,
+        cluster=shared.cluster,
+        router=shared.router,
+        mints=shared.launches.mints,
+        intake=placed.intake,
+        cancellations=placed.withdrawals.cancellations,
+        cancel_timers=placed.withdrawals.timers,
+        amendments=placed.amendments,
+        markets=RecentMarkets(shared.router, age_max_s=settings.trigger_interval_s),
+        peaks=MarketPeaks(readers),
+        holdings=build_holdings(settings, shared),
+        balance_sheet=BalanceSheet(readers, shared.rpc, shared.tokens),
+        readers=readers,
+        orders=OrderQueries(shared.pool, readers=readers, tokens=shared.tokens),
+        accounts=build_accounts(settings, shared, readers),
+        open_orders=placed.open_orders,
+        keys=KeyStore(shared.pool),
+        counts=StatusCounts(shared.pool),
+        feed=shared.feed,
+        past_events=Feed(readers),
+        feed_lag=FeedLag(shared.pool, warning_s=settings.feed_lag_warning_s),
+        journal_id=shared.journal_id,
+        cursor_key=cursor_key,
+        jobs=JobQueue(shared.broker, has_backlog=placed.open_orders.has_backlog),
+        probes=_build_probes(shared),
+        new_id=new_id,
+        now=now,
+    )
 
 
 async def _read_cursor_key(shared: SharedServices, stop: asyncio.Event | None) -> bytes:

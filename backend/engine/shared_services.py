@@ -23,7 +23,7 @@ from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.subscriptions.client import NodeSubscriptions
 from backend.config import ConfigurationError, Settings
-from backend.config.node_urls import parse_node_urls
+from backend.config.chain.node_urls import parse_node_urls
 from backend.config.redis_url import RedisAddress, parse_redis_url
 from backend.domain.errors import Rejected, Transient
 from backend.domain.tokens import TokenRegistry
@@ -110,11 +110,10 @@ async def open_shared_services(
         prices = _build_recorder(settings, pool)
         market = subscriptions, finder, launches, tables, prices.sampler
         router = build_router(settings, cluster.venues, balances, *market)
-        broker = await _open_broker(stack, redis_address)
-        notifier = CommitNotifier(redis, channel_name(journal_id))
-        runs = tables.run, router.run, notifier.run, broker.run
+        broker, notifier = await _open_messages(stack, redis, redis_address, journal_id)
         record_prices = partial(prices.run, router.read_pools)
-        await stack.enter_async_context(run_in_background(*runs, record_prices))
+        runs = tables.run, router.run, notifier.run, broker.run, record_prices
+        await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(
             settings,
             launches.tokens,
@@ -158,6 +157,13 @@ async def _open_broker(stack: AsyncExitStack, address: RedisAddress) -> StreamBr
     stack.push_async_callback(broker.shutdown)
     await broker.startup()
     return broker
+
+
+async def _open_messages(
+    stack: AsyncExitStack, redis: Redis, address: RedisAddress, journal_id: UUID
+) -> tuple[StreamBroker, CommitNotifier]:
+    broker = await _open_broker(stack, address)
+    return broker, CommitNotifier(redis, channel_name(journal_id))
 
 
 def _name_consumer() -> str:

@@ -17,7 +17,7 @@ from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.results import LandedTransaction
 from backend.chain.wire import Commitment
 from backend.config import Profile
-from backend.config.node_urls import name_nodes
+from backend.config.chain.node_urls import name_nodes
 from backend.domain.errors import EngineError, Unavailable
 from backend.domain.tokens import SOL
 from backend.simulator.options import SimulatorOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.config import ConfigurationError, Settings
-from backend.config.node_urls import name_nodes, parse_node_urls
+from backend.config.chain.node_urls import name_nodes, parse_node_urls
 
 KEY = "s3cr3t"
 

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from backend.config import ConfigurationError, Settings
-from backend.config.node_urls import parse_node_urls
+from backend.config.chain.node_urls import parse_node_urls
 from backend.domain.errors import EngineError
 from backend.engine.examination.live_report import LiveReport, report_live
 from backend.engine.examination.orders import parse_pair

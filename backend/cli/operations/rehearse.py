@@ -14,7 +14,7 @@ from solders.pubkey import Pubkey
 from backend.chain.wire import get_cluster_name
 from backend.cli.process import load_report_settings, report_system_errors, report_user_errors
 from backend.config import Settings
-from backend.config.node_urls import name_nodes, parse_node_urls
+from backend.config.chain.node_urls import name_nodes, parse_node_urls
 from backend.domain.route_constraints import HOPS_MAX
 from backend.domain.tokens import is_public_key
 from backend.engine.examination.answer_recorder import record_answers

@@ -16,7 +16,7 @@ import orjson
 from backend.cli.database_errors import report_database_errors
 from backend.cli.process import load_settings, report_user_errors
 from backend.config import Settings
-from backend.config.node_urls import parse_node_urls
+from backend.config.chain.node_urls import parse_node_urls
 from backend.engine.nodes.clients import open_node
 from backend.engine.verification import Verification, VerificationReport
 from backend.store.connection import Pooling

@@ -17,7 +17,7 @@ from backend.chain.rpc.results import Blockhash
 from backend.chain.subscriptions.address import choose_websocket_url
 from backend.chain.wire import Commitment
 from backend.config import Settings
-from backend.config.node_urls import name_nodes
+from backend.config.chain.node_urls import name_nodes
 from backend.domain.errors import EngineError
 from backend.engine.examination.abilities import Ability, find_refusals
 from backend.engine.nodes.clients import build_rpc_client

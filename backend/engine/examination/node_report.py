@@ -8,7 +8,7 @@ from backend.chain.rpc.client import RpcClient
 from backend.chain.rpc.history import has_history
 from backend.chain.wire import Commitment, get_cluster_name
 from backend.config import Settings
-from backend.config.node_urls import name_nodes, parse_node_urls
+from backend.config.chain.node_urls import name_nodes, parse_node_urls
 from backend.domain.errors import EngineError
 from backend.engine.nodes.clients import build_rpc_client
 from backend.engine.nodes.cluster import build_cluster, describe_cluster

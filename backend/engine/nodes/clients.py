@@ -12,7 +12,7 @@ from backend.chain.nodes.solana_node import SolanaNode
 from backend.chain.rpc.call_limiter import CallLimits
 from backend.chain.rpc.client import WAIT_MAX_S, RpcClient
 from backend.config import Settings
-from backend.config.node_urls import name_nodes, parse_node_urls
+from backend.config.chain.node_urls import name_nodes, parse_node_urls
 from backend.engine.nodes.header_file import read_header
 from backend.runtime import observe, trace
 

@@ -13,7 +13,7 @@ from backend.chain.rpc.client import RpcClient
 from backend.chain.wallet import Wallet, create_paper_wallet
 from backend.chain.wire import SIMULATED_GENESIS_HASH, Commitment
 from backend.config import ConfigurationError, Settings
-from backend.config.node_urls import parse_node_urls
+from backend.config.chain.node_urls import parse_node_urls
 from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Rejected, Unavailable
 from backend.domain.tokens import SOL, TokenRegistry

@@ -41,10 +41,9 @@ COLUMNS: Final = """
 id, client_order_id, batch_id, type::text, token_in, token_out, amount_in::text,
 min_amount_out::text, slippage_bps, max_price_impact_bps, time_in_force, expires_at, status::text,
 seq, attempts, dex, route, tx_hash, amount_out::text, executed_price::text, network_fee_lamports,
-priority_fee_lamports, tip_lamports, rent_lamports, costs_unknown,
-last_error, last_valid_height, cancel_reason, next_attempt_at, created_at, updated_at,
-condition, is_triggered, high_water, high_water_slot, parent_id, oco_group, bracket,
-route_constraints, wallet, fees
+priority_fee_lamports, tip_lamports, rent_lamports, costs_unknown, last_error, last_valid_height,
+cancel_reason, next_attempt_at, created_at, updated_at, condition, is_triggered, high_water,
+high_water_slot, parent_id, oco_group, bracket, route_constraints, wallet, fees
 """
 """What an order is read from. Numbers come as text, which costs a fraction of a decimal."""
 

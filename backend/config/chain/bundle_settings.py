@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from backend.config.node_urls import parse_node_urls
+from backend.config.chain.node_urls import parse_node_urls
 
 
 class BundleSettings(BaseSettings):
