@@ -50,7 +50,7 @@ _TEMPLATE_LOCK = 7_301
 TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
-    *("wallet_budgets", "wallet_balances", "wallet_differences"),
+    *("wallet_budgets", "wallet_balances", "wallet_differences", "trading_states", "audit_log"),
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -226,6 +226,10 @@ async def _empty_database(url: str) -> bool:
             await connection.execute(
                 "UPDATE trigger_shards SET holder = NULL, lease_until = NULL"
                 " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
+            )
+            await connection.execute(
+                "UPDATE audit_head SET id = 0, sealed_txid = 0,"
+                " hash = (SELECT sha256(convert_to(id::text, 'UTF8')) FROM journal) WHERE id > 0"
             )
         return True
     finally:

@@ -45,6 +45,7 @@ from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
 from backend.store.verification.durability import read_durability
+from backend.store.trading.rules import TradingRules
 from backend.venues import DEFAULT_VENUES, VENUES
 from backend.venues.venue import Venue
 
@@ -79,6 +80,7 @@ class SharedServices:
     feed: Feed
     journal_id: UUID
     notifier: CommitNotifier
+    trading: TradingRules
 
 
 @asynccontextmanager
@@ -108,7 +110,8 @@ async def open_shared_services(
         journal_id = await _read_journal_id(feed, stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
         broker = await _open_broker(stack, redis_address)
-        runs = (tables.run, router.run, notifier.run, broker.run)
+        trading = TradingRules(pool)
+        runs = (tables.run, router.run, notifier.run, broker.run, trading.run)
         await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(
             settings,
@@ -125,6 +128,7 @@ async def open_shared_services(
             feed,
             journal_id,
             notifier,
+            trading,
         )
 
 

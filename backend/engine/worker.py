@@ -17,6 +17,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
+from backend.engine.trading import build_trading_router, claim_when_lifted
 from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
 from backend.engine.wallets import OpenedWallets, open_wallets
@@ -74,6 +75,7 @@ async def run_worker(
         unsent_limiter = UnsentLimiter(UNSENT_ORDERS_MAX)
         executor = Executor(renewer, context, unsent_limiter, shared.tokens)
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
+        claim_when_lifted(shared, turns)
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
         amounts = LateAmountStore(shared.pool, shared.tokens)
@@ -111,7 +113,7 @@ def _build_context(
 ) -> ExecutionContext:
     return ExecutionContext(
         journal,
-        shared.router,
+        build_trading_router(shared),
         submitter,
         _build_retry_policy(settings),
         random,

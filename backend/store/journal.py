@@ -7,7 +7,7 @@ lease was lost. Nothing is published before the commit.
 
 Leases and expiries use the database's clock, so that a worker whose own clock is wrong can neither
 hold an order too long nor take one too early. The statement itself refuses to store that an order
-is ``submitted`` once its expiry has passed.
+is ``submitted`` once its expiry has passed, or while a trading state holds it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from backend.store.record_outcome import (
     build_record_commit,
     group_transitions,
 )
+from backend.store.trading.held_orders import OrderHeld, find_held
 from backend.store.transitions import CLAIM_COLUMN, RECORD, Transition, key_steps, to_columns
 from backend.store.wallets.checked_spends import (
     BUDGETS,
@@ -152,10 +153,10 @@ class Journal:
         """Store one transition; returns when it is committed.
 
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
-        has another epoch or seq than the caller's, and ``OrderExpired`` if it may not be submitted
-        any more; ``FundsReserved`` or ``BudgetRevoked`` if its wallet cannot pay for it beside what
-        is in flight, or not without being asked. Then nothing was stored. Raises the database's
-        error if the fault is in the transition.
+        has another epoch or seq than the caller's, and ``OrderExpired`` or ``OrderHeld`` if it may
+        not be submitted, any more or for now; ``FundsReserved`` or ``BudgetRevoked`` if its wallet
+        cannot pay for it beside what is in flight, or not without being asked. Then nothing was
+        stored. Raises the database's error if the fault is in the transition.
         """
         await self._writes.submit(transition)
 
@@ -282,9 +283,11 @@ async def _explain_unsubmitted(
     connection: DatabaseConnection, transitions: Sequence[Transition], outcome: RecordOutcome
 ) -> None:
     """Find why submissions were not stored."""
-    unsubmitted = outcome.list_unsubmitted(transitions)
+    if not (unsubmitted := outcome.list_unsubmitted(transitions)):
+        return
     if orders := [each.order for each in unsubmitted if each.order.can_expire]:
         outcome.expired.update(await find_expired(connection, orders))
     paid = [each for each in unsubmitted if each.spend is not None and not each.spend.is_checked]
     if paid and await find_revoked(connection, paid):
         outcome.refuse(paid, BudgetRevoked())
+    outcome.refuse(await find_held(connection, unsubmitted), OrderHeld())

@@ -38,6 +38,8 @@ WITH input AS (
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
+), trading AS MATERIALIZED (
+    SELECT fence_trading_states() AS states
 ), {budget}{locks}moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
@@ -74,7 +76,10 @@ WITH input AS (
     FROM {source} i
     WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
         AND o.open IS NOT FALSE AND (i.claim = {terms_text}) IS NOT FALSE
-        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE{budgeted}
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
+        AND (i.status = 'submitted' AND is_order_held(
+            (SELECT states FROM trading), o.owner, o.token_in, o.token_out,
+            coalesce(i.route, o.route))) IS NOT TRUE{budgeted}
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
               clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data,
               i.claim{group_returned}
