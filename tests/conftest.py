@@ -51,6 +51,7 @@ TABLES = (
     *("orders", "order_events", "batches", "replayed_keys", "cancel_timers", "market_peaks"),
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
     *("wallet_budgets", "wallet_balances", "wallet_differences", "trading_states", "audit_log"),
+    "breakers",
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

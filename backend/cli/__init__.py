@@ -1,6 +1,9 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify |
 dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
 wallets``; ``tui`` is another name of ``dashboard``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
+halt | resume | state | halts | audit | attack | bench | chaos | deployments | exactness | fuzz |
+nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -39,6 +42,16 @@ COMMANDS: Final = {
         "backend.cli.verify",
         "verify",
         "Check what is stored of all orders against what the engine promises.",
+    "halt": CommandSource(
+        "backend.cli.trading", "halt", "Stop trading in a hurry: nothing more is signed anywhere."
+    ),
+    "resume": CommandSource("backend.cli.trading", "resume", "Resume trading after a halt."),
+    "state": CommandSource(
+        "backend.cli.trading", "state", "Set the trading state: ACTIVE, REDUCING or HALTED."
+    ),
+    "halts": CommandSource("backend.cli.trading", "halts", "Show what is halted, and why."),
+    "audit": CommandSource(
+        "backend.cli.audit", "audit", "Verify or export the log of who did what."
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,

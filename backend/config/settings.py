@@ -27,6 +27,7 @@ from backend.config.routing_settings import (
     check_lookup_tables,
 )
 from backend.config.server_settings import ServerSettings
+from backend.config.trading_settings import TradingSettings
 from backend.config.wallet_settings import WalletSettings
 from backend.domain.spelling import suggest_name
 
@@ -55,6 +56,7 @@ class Settings(
     NodeSettings,
     RoutingSettings,
     ServerSettings,
+    TradingSettings,
     WalletSettings,
 ):
     """All settings with their defaults."""

@@ -35,6 +35,8 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
+from backend.store.trading.control import TradingControl
+from backend.store.trading.rules import TradingRules
 from backend.store.waiting.amendments import Amendments
 from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
@@ -88,6 +90,8 @@ class ApiServices:
     jobs: JobQueue
     history: HistoryProbe
     listing: ListingProbe
+    trading: TradingRules
+    trading_control: TradingControl
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -133,6 +137,8 @@ async def open_api_services(
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),
+                trading=shared.trading,
+                trading_control=TradingControl(shared.pool, withdrawals.cancellations),
                 new_id=new_id,
                 now=now,
             )

@@ -17,7 +17,7 @@ from backend.domain.amounts import Token
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.tokens import TokenRegistry
 from backend.engine.shared_services import SharedServices, open_shared_services
-from backend.engine.trading import build_trading_router, claim_when_lifted
+from backend.engine.trading import TradingWatch, build_trading_router, claim_when_lifted
 from backend.engine.triggers import build_watcher
 from backend.engine.wallet_funds import build_budget, build_reconciler, watch_wallets
 from backend.engine.wallets import OpenedWallets, open_wallets
@@ -80,10 +80,12 @@ async def run_worker(
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
         amounts = LateAmountStore(shared.pool, shared.tokens)
         late_fills = partial(run_late_fills, amounts, submitter, random=random)
-        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
         reconciler = build_reconciler(settings, shared, funds, random)
+        stores = leases.run, journal.run, renewer.run
+        runs = (*stores, submitter.run, retries.run, late_fills, reconciler.run)
+        watch = TradingWatch(settings, shared, funds, random)
         await _warn_without_history(shared.rpc)
-        async with run_in_background(*runs, build_withdrawals(shared).run, reconciler.run):
+        async with run_in_background(*runs, build_withdrawals(shared).run, watch.run):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
                 await run_receiver(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from backend.api.application.admin_routes import ADMIN_ROUTES
 from backend.api.application.order_routes import ORDER_ROUTES
 from backend.api.route import Access, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
@@ -78,6 +79,7 @@ ROUTES: Final = (
     QUOTES,
     BALANCES,
     TICKETS,
+    *ADMIN_ROUTES,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, Access.OPEN, is_probe=True),
     Route(
         "GET",

@@ -51,3 +51,11 @@ BEGIN
     END LOOP;
     RETURN false;
 END $$;
+
+-- What halts trading by itself, by its reason: it does so once, and again only once it is armed. Only
+-- what transactions from ``from_txid`` on have written counts.
+CREATE TABLE breakers (
+    reason    text PRIMARY KEY,
+    is_armed  boolean NOT NULL DEFAULT true,
+    from_txid bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint
+);

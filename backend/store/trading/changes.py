@@ -16,7 +16,7 @@ from typing import Final
 import asyncpg
 
 from backend.domain.errors import Transient
-from backend.domain.trading.states import Target, TradingRule, TradingState
+from backend.domain.trading.states import ALL_ORDERS, Target, TradingRule, TradingState
 from backend.store.audit_log.entries import Actor, append_entry
 from backend.store.database import DatabaseConnection, DatabasePool, fetch_repeating
 from backend.store.errors import translate_errors
@@ -41,6 +41,11 @@ RETURNING scope, subject, state, why, set_by, since, reference
 _LIFT: Final = """ -- lift trading state
 DELETE FROM trading_states WHERE scope = $1 AND subject = $2
 RETURNING scope, subject, state, why, set_by, since, reference
+"""
+# What has happened until then is no reason any more; the floor is none until a wallet was above it.
+_ARM_BREAKERS: Final = """ -- arm breakers again
+UPDATE breakers SET is_armed = true, from_txid = pg_current_xact_id()::text::bigint
+WHERE reason <> 'floor'
 """
 # Those that hold the lock in the transaction in which they were seen first: a later one reads what
 # is committed.
@@ -118,6 +123,8 @@ async def lift_state(pool: DatabasePool, target: Target, actor: Actor) -> Tradin
             if rows:
                 data = {"scope": target.scope, "subject": target.subject}
                 await append_entry(connection, actor, "trading_state_lifted", data)
+            if rows and target == ALL_ORDERS:
+                await connection.execute(_ARM_BREAKERS)
             return rows
 
     rows = await translate_errors(write)

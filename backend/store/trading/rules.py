@@ -67,3 +67,11 @@ class TradingRules:
             targets = {each.target for each in self.current if each.state is TradingState.HALTED}
             if any(each.target not in targets for each in earlier):
                 await self.on_lifted()
+
+    def list_stopped(self, owner: str) -> list[str]:
+        """A sentence for each state in force that stops orders of an owner."""
+        return [
+            each.describe()
+            for each in self.current
+            if each.target.scope is not Scope.OWNER or each.target.subject == owner
+        ]
