@@ -16,7 +16,7 @@ from backend.domain.trading.targets import parse_target
 from backend.store.database import DatabasePool
 from backend.store.trading.changes import StateChange
 from backend.store.trading.control import HaltResult, TradingControl
-from backend.store.trading.rules import read_rules
+from backend.store.trading.rules import TradingRules, read_rules
 from backend.store.withdrawals.cancellations import Cancellations
 
 _STATES: Final = click.Choice([state.value for state in TradingState], case_sensitive=False)
@@ -94,7 +94,7 @@ def _find_target(named: dict[str, Any]) -> Target:
 
 def _build_control(pool: DatabasePool) -> TradingControl:
     # Whoever follows the cancelled orders reads them from the journal, at its next poll.
-    return TradingControl(pool, Cancellations(pool, on_commit=lambda _: None))
+    return TradingControl(TradingRules(pool), pool, Cancellations(pool, on_commit=lambda _: None))
 
 
 def _set_state(

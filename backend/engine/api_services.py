@@ -36,7 +36,6 @@ from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
 from backend.store.trading.control import TradingControl
-from backend.store.trading.rules import TradingRules
 from backend.store.waiting.amendments import Amendments
 from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
@@ -90,8 +89,7 @@ class ApiServices:
     jobs: JobQueue
     history: HistoryProbe
     listing: ListingProbe
-    trading: TradingRules
-    trading_control: TradingControl
+    trading: TradingControl
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -105,9 +103,8 @@ async def open_api_services(
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
     async with open_shared_services(settings, stop) as shared:
-        intake = _build_intake(settings, shared)
+        intake, amendments = _build_writers(settings, shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
-        amendments = Amendments(shared.pool, on_commit=shared.notifier.notify)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
             yield ApiServices(
@@ -137,8 +134,7 @@ async def open_api_services(
                 jobs=JobQueue(shared.broker, has_backlog=open_orders.has_backlog),
                 history=HistoryProbe(shared.rpc),
                 listing=ListingProbe(DEFAULT_VENUES[0], shared.rpc),
-                trading=shared.trading,
-                trading_control=TradingControl(shared.pool, withdrawals.cancellations),
+                trading=TradingControl(shared.trading, shared.pool, withdrawals.cancellations),
                 new_id=new_id,
                 now=now,
             )
@@ -150,9 +146,11 @@ async def _read_cursor_key(shared: SharedServices, stop: asyncio.Event | None) -
     return await wait_for_server("PostgreSQL", read, away=(Transient,), stop=stop)
 
 
-def _build_intake(settings: Settings, shared: SharedServices) -> Intake:
-    rekick_after = timedelta(seconds=settings.rekick_s)
-    return Intake(shared.pool, rekick_after=rekick_after, on_commit=shared.notifier.notify)
+def _build_writers(settings: Settings, shared: SharedServices) -> tuple[Intake, Amendments]:
+    """What stores orders, and their new terms."""
+    pool, on_commit = shared.pool, shared.notifier.notify
+    intake = Intake(pool, rekick_after=timedelta(seconds=settings.rekick_s), on_commit=on_commit)
+    return intake, Amendments(pool, on_commit=on_commit)
 
 
 async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:

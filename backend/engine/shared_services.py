@@ -106,11 +106,10 @@ async def open_shared_services(
         tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         finder = _build_finder(VENUES, pool, rpc, launches.preferences)
         router = build_router(settings, balances, subscriptions, finder, launches, tables)
-        feed = Feed(pool)
+        feed, trading = Feed(pool), TradingRules(pool)
         journal_id = await _read_journal_id(feed, stop)
         notifier = CommitNotifier(redis, channel_name(journal_id))
         broker = await _open_broker(stack, redis_address)
-        trading = TradingRules(pool)
         runs = (tables.run, router.run, notifier.run, broker.run, trading.run)
         await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(

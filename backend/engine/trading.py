@@ -1,10 +1,8 @@
-"""What trading states mean for a worker: what it routes, what it claims, and what it watches."""
+"""What trading states mean for a worker: what it routes, what it claims, what halts it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from functools import partial
 from random import Random
 
 from backend.config import Settings
@@ -15,7 +13,6 @@ from backend.execution.trading.trading_router import TradingRouter
 from backend.execution.wallet.funds import WalletFunds
 from backend.queue.messages import JobMessage
 from backend.queue.turns import OwnerTurns
-from backend.store.audit_log.seals import run_seals
 from backend.store.trading.held_orders import find_open_owners
 
 
@@ -37,30 +34,15 @@ def claim_when_lifted(shared: SharedServices, turns: OwnerTurns[JobMessage]) -> 
     shared.trading.on_lifted = mark_backlogs
 
 
-class TradingWatch:
-    """What a worker watches besides its orders: the breaker, and the seals of the audit log."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        shared: SharedServices,
-        funds: Sequence[WalletFunds],
-        random: Random,
-    ) -> None:
-        policy = BreakerPolicy(
-            settings.breaker_failures,
-            settings.breaker_loss_bps,
-            settings.breaker_loss_orders,
-            int(settings.breaker_floor_sol.scaleb(SOL.decimals)),
-        )
-        ledgers = [each.ledger for each in funds if each.ledger is not None]
-        self._breaker = Breaker(shared.pool, ledgers, policy, random)
-        self._seal = partial(
-            run_seals, shared.pool, interval_s=settings.audit_seal_s, random=random
-        )
-
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._breaker.run())
-            tasks.create_task(self._seal())
+def build_breaker(
+    settings: Settings, shared: SharedServices, funds: Sequence[WalletFunds], random: Random
+) -> Breaker:
+    """What halts trading by itself, as far as the settings say so."""
+    policy = BreakerPolicy(
+        settings.breaker_failures,
+        settings.breaker_loss_bps,
+        settings.breaker_loss_orders,
+        int(settings.breaker_floor_sol.scaleb(SOL.decimals)),
+    )
+    ledgers = [each.ledger for each in funds if each.ledger is not None]
+    return Breaker(shared.pool, ledgers, policy, random)

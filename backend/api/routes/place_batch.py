@@ -248,7 +248,7 @@ async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
 
 def _tell_held(api: ApiContext, resolved: _ResolvedBatch) -> None:
     """Say of each new order that a trading state holds why that is."""
-    if not api.services.trading.current:
+    if not api.services.trading.rules.current:
         return
     new_orders = {str(order.id): order for order in resolved.new_orders}
     for result in resolved.results:

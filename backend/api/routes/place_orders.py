@@ -227,7 +227,7 @@ async def await_written(writing: Awaitable[Result], advice: str) -> Result:
 
 def describe_hold(api: ApiContext, order: NewOrder) -> str | None:
     """Why a new order is not executed yet, if a trading state holds it."""
-    rules, terms = api.services.trading.current, order.terms
+    rules, terms = api.services.trading.rules.current, order.terms
     rule = find_hold(rules, order.owner, terms.token_in, terms.token_out)
     return None if rule is None else rule.describe()
 

@@ -80,7 +80,7 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
         "node": check_node,
         "history": check_history,
         "pools": partial(_check_listing, services.listing),
-        "trading": partial(_describe_trading, services.trading),
+        "trading": partial(_describe_trading, services.trading.rules),
     }
 
 

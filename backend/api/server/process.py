@@ -128,7 +128,7 @@ def _build_context(
             services.counts,
             stream_cursors.format,
             services.now,
-            services.trading.list_stopped,
+            services.trading.rules.list_stopped,
         ),
         stream_cursors=stream_cursors,
         public_address=public_address,

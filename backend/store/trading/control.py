@@ -12,7 +12,7 @@ from backend.domain.trading.states import Scope, Target, TradingRule
 from backend.store.audit_log.entries import Actor
 from backend.store.database import FIRST_ID, DatabasePool
 from backend.store.trading.changes import StateChange, lift_state, set_state
-from backend.store.trading.rules import read_rules
+from backend.store.trading.rules import TradingRules
 from backend.store.withdrawals.cancellations import Cancellations, CancelReason
 
 PAGE_ORDERS: Final = 500
@@ -62,9 +62,15 @@ class HaltResult(NamedTuple):
 
 
 class TradingControl:
-    """Sets and lifts trading states for people. Its methods raise ``Transient``."""
+    """Sets and lifts trading states for people. Its methods raise ``Transient``.
 
-    def __init__(self, pool: DatabasePool, cancellations: Cancellations) -> None:
+    ``rules`` are the states in force as this process knows them.
+    """
+
+    def __init__(
+        self, rules: TradingRules, pool: DatabasePool, cancellations: Cancellations
+    ) -> None:
+        self.rules: Final = rules
         self._pool = pool
         self._cancellations = cancellations
 
@@ -76,15 +82,14 @@ class TradingControl:
         """
         assert not (cancels and change.target.scope is Scope.DEX)
         rule = await set_state(self._pool, change, actor)
+        await self.rules.refresh()
         return HaltResult(rule, await self._cancel(change.target) if cancels else 0)
 
     async def resume(self, target: Target, actor: Actor) -> TradingRule | None:
         """Make trading active again; returns what was in force, if anything was."""
-        return await lift_state(self._pool, target, actor)
-
-    async def list_rules(self) -> list[TradingRule]:
-        """The states in force."""
-        return await read_rules(self._pool)
+        rule = await lift_state(self._pool, target, actor)
+        await self.rules.refresh()
+        return rule
 
     async def _cancel(self, target: Target) -> int:
         owner = target.subject if target.scope is Scope.OWNER else None

@@ -15,8 +15,7 @@ async def halt_trading(api: ApiContext, request: Request) -> Response:
     actor, services = require_operator(api, request), api.services
     reference = services.settings.reference_token
     halt = read_halt(read_json_body(request), services.tokens, reference)
-    result = await services.trading_control.halt(halt.change, actor, cancels=halt.cancels)
-    await services.trading.refresh()
+    result = await services.trading.halt(halt.change, actor, cancels=halt.cancels)
     return json_response({"halt": rule_to_json(result.rule), "cancelled": result.cancelled})
 
 
@@ -24,16 +23,16 @@ async def resume_trading(api: ApiContext, request: Request) -> Response:
     """``POST /api/admin/resume``: trading is active again; what was in force is answered."""
     actor, services = require_operator(api, request), api.services
     target = read_resume(read_json_body(request), services.tokens)
-    rule = await services.trading_control.resume(target, actor)
-    await services.trading.refresh()
+    rule = await services.trading.resume(target, actor)
     return json_response({"resumed": None if rule is None else rule_to_json(rule)})
 
 
 async def list_halts(api: ApiContext, request: Request) -> Response:
     """``GET /api/admin/halts``: the states in force."""
     require_operator(api, request)
-    rules = await api.services.trading_control.list_rules()
-    return json_response({"halts": [rule_to_json(each) for each in rules]})
+    rules = api.services.trading.rules
+    await rules.refresh()
+    return json_response({"halts": [rule_to_json(each) for each in rules.current]})
 
 
 def rule_to_json(rule: TradingRule) -> dict[str, object]:
