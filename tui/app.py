@@ -37,6 +37,7 @@ from tui.screens.order import OrderScreen
 from tui.screens.palette import list_commands
 from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
+from tui.trading import follow_trading
 from tui.widgets.theme import THEMES, build_extra_colours
 from tui.widgets.typed_keys import TypedKeys
 
@@ -107,6 +108,7 @@ class Dashboard(App[None]):
             if session.client is not None:
                 await stack.enter_async_context(session.client)
                 self._follow_distances(session, session.client)
+                self._follow_trading(session, session.client)
             try:
                 await session.source.run(session.handle_message)
             except InvalidRecording as error:
@@ -116,6 +118,10 @@ class Dashboard(App[None]):
     @work(group="distances", exclusive=True, description="asks how far what waits is")
     async def _follow_distances(self, session: Session, client: ApiClient) -> None:
         await follow_distances(session, client)
+
+    @work(group="trading", exclusive=True, description="asks what is halted")
+    async def _follow_trading(self, session: Session, client: ApiClient) -> None:
+        await follow_trading(session, client)
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:

@@ -23,6 +23,7 @@ import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
 import { OrderTable } from "./view/order_table.js";
+import { StoppedNotice } from "./view/stopped_notice.js";
 import { Announcer, ConnectionBadge, SummaryBar } from "./view/summary_bar.js";
 
 const VIEW_INTERVAL_MS = 200;
@@ -294,5 +295,6 @@ document.addEventListener("click", (event) => {
 
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
+new StoppedNotice(byId("stopped"), client).run(() => !isDisconnected);
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 feed.run();

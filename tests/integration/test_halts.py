@@ -197,7 +197,7 @@ async def test_the_commands_halt_reduce_and_resume(database_url: str) -> None:
     assert outputs[0] == outputs[-1] == "nothing is halted\n"
     assert "all orders: halted since" in outputs[1]
     assert "first" in outputs[1]
-    assert outputs[2].endswith("second\n0 orders were cancelled\n")
+    assert outputs[2].endswith(" on this machine)\n0 orders were cancelled\n")
     assert "reducing, into USDC only," in outputs[3]
     assert len(outputs[4].splitlines()) == 2
     assert "trading is active again; it was REDUCING" in outputs[5]

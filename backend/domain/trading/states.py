@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from backend.domain.amounts import Token
 from backend.domain.quotes import Dex
-from backend.domain.times import format_time
 
 
 class TradingState(StrEnum):
@@ -86,8 +85,8 @@ class TradingRule:
         done = "halted"
         if self.state is TradingState.REDUCING:
             done = f"reducing, into {self.reference} only,"
-        since = format_time(self.since)
-        return f"{self.target}: {done} since {since} by {self.set_by}: {self.why}"
+        since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.target}: {done} since {since}: {self.why} (by {self.set_by})"
 
 
 def find_hold(
