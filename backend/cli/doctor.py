@@ -9,8 +9,16 @@ from pathlib import Path
 import click
 
 from backend import embedded
+from backend.cli.operator import find_database_url
 from backend.cli.process import load_settings, report_system_errors, report_user_errors
+from backend.config import Settings
+from backend.domain.errors import EngineError
+from backend.domain.trading.states import TradingRule
 from backend.engine.node_report import UNREACHABLE, diagnose_nodes
+from backend.store.connection import Pooling
+from backend.store.database import open_pool
+from backend.store.errors import DATABASE_ERRORS
+from backend.store.trading.rules import read_rules
 
 
 @click.command()
@@ -19,8 +27,8 @@ def doctor(data_dir: Path | None) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
-    transactions, and whether it lists pools. Exits with 1 if it, or each of several, cannot be
-    reached.
+    transactions, and whether it lists pools. Of the database, if there is one: what is halted.
+    Exits with 1 if the node, or each of several, cannot be reached.
     """
     settings = load_settings(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
@@ -28,7 +36,25 @@ def doctor(data_dir: Path | None) -> None:
         nodes: list[tuple[str, str]] = []
         if settings.solana_rpc_url:
             nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
-        for name, value in [*rows, *nodes]:
+        for name, value in [*rows, *_describe_trading(settings), *nodes]:
             click.echo(f"{name:<28}{value}")
         if nodes and all(name.endswith(UNREACHABLE) for name, _ in nodes):
             sys.exit(1)
+
+
+def _describe_trading(settings: Settings) -> list[tuple[str, str]]:
+    """What is halted, as rows; none if no database is known."""
+    url = find_database_url(settings)
+    if url is None:
+        return []
+    try:
+        rules = asyncio.run(_read_rules(settings, url))
+    except (*DATABASE_ERRORS, EngineError) as error:
+        return [("trading", f"not known: {getattr(error, 'reason', error)}")]
+    return [("trading", each.describe()) for each in rules] or [("trading", "active")]
+
+
+async def _read_rules(settings: Settings, url: str) -> list[TradingRule]:
+    pooling = Pooling(settings.database_pooler)
+    async with open_pool(url, connections_max=1, pooling=pooling) as pool:
+        return await read_rules(pool)
