@@ -123,4 +123,4 @@ def _lift_state(settings: Settings, target: Target) -> None:
     rule = run_on_database(settings, call)
     if rule is None:
         raise click.ClickException(f"{target}: trading was active; `order-engine halts` shows more")
-    click.echo(f"{target}: trading is active again; it was {rule.state} since {rule.since:%c %Z}")
+    click.echo(f"{target}: trading is active again; it was {rule.state}: {rule.why}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -22,6 +23,7 @@ from backend.store.trading.held_orders import OrderHeld
 from backend.store.trading.rules import read_rules
 from backend.store.waiting.waiting_orders import MetTrigger
 from backend.store.withdrawals.cancellations import CancelReason
+from tests.integration.proxied_engine import open_live_engine
 from tests.integration.stores import (
     EXPIRED_LEASES,
     LIMIT_TERMS,
@@ -196,3 +198,24 @@ async def test_a_halt_that_is_repeated_keeps_its_time_and_is_told_to_the_audit_l
             with pytest.raises(asyncpg.RaiseError):
                 async with store.pool.acquire() as connection:
                     await connection.execute(statement)
+
+
+async def test_with_a_preflight_a_held_order_steps_back_and_tells_why(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    async with open_live_engine(database_url, redis_url, data_dir) as live:
+        engine = live.engine
+        trading = engine.services.trading
+        slow = await engine.inject_fault(
+            fault="slow", methods=["simulateTransaction"], by_seconds=3
+        )
+        [order] = await engine.place_orders(engine.build_terms())
+        await engine.wait_status(order, Status.BUILDING)
+        await trading.halt(halt(ALL_ORDERS), OPERATOR, cancels=False)
+        await engine.wait_until(order, lambda events: events[-1].status is Status.ROUTING)
+        await engine.remove_faults(slow)
+        await trading.resume(ALL_ORDERS, OPERATOR)
+        history = await engine.wait_ended(order)
+        assert history.record.status is Status.CONFIRMED
+        assert history.record.attempts == 1
+        assert "trading_halted" in [data.get("code") for data in history.event_data("routing")]

@@ -48,7 +48,7 @@ class TradingRules:
     def __init__(self, pool: DatabasePool) -> None:
         self._pool = pool
         self.on_lifted: Callable[[], Awaitable[None]] = _ignore_change
-        self.current: Sequence[TradingRule] = ()
+        self.current: Sequence[TradingRule] = []
 
     async def run(self) -> None:
         """Read at an interval until cancelled; without PostgreSQL what was read holds."""
