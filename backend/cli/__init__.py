@@ -1,9 +1,6 @@
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify |
-dashboard | attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits |
-wallets``; ``tui`` is another name of ``dashboard``.
-"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | dashboard |
-halt | resume | state | halts | audit | attack | bench | chaos | deployments | exactness | fuzz |
-nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
+"""The command line: ``order-engine up | api | worker | chain | migrate | doctor | verify | halt |
+resume | state | halts | audit | dashboard | attack | bench | chaos | deployments | exactness |
+fuzz | nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -42,6 +39,7 @@ COMMANDS: Final = {
         "backend.cli.verify",
         "verify",
         "Check what is stored of all orders against what the engine promises.",
+    ),
     "halt": CommandSource(
         "backend.cli.trading", "halt", "Stop trading in a hurry: nothing more is signed anywhere."
     ),

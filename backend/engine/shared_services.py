@@ -44,8 +44,8 @@ from backend.store.connection import Pooling
 from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
-from backend.store.verification.durability import read_durability
 from backend.store.trading.rules import TradingRules
+from backend.store.verification.durability import read_durability
 from backend.venues import DEFAULT_VENUES, VENUES
 from backend.venues.venue import Venue
 
@@ -100,10 +100,9 @@ async def open_shared_services(
         pool = await wait_for_server("PostgreSQL", open_database, away=(Transient,), stop=stop)
         await _check_durability(pool, is_required=settings.require_durable_database)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
-        balances = WalletBalances(rpc)
+        balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc)
-        tables = LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
         finder = _build_finder(VENUES, pool, rpc, launches.preferences)
         router = build_router(settings, balances, subscriptions, finder, launches, tables)
         feed, trading = Feed(pool), TradingRules(pool)
@@ -216,6 +215,10 @@ def _build_launches(settings: Settings, pool: DatabasePool, rpc: SolanaNode) -> 
     finder = _build_finder(DEFAULT_VENUES, pool, rpc, preferences)
     mints = Mints(pool, rpc, tokens, timeout_s=settings.quote_timeout_s)
     return LaunchServices(tokens, mints, finder, LaunchedPoolReader(rpc), preferences)
+
+
+def _build_tables(settings: Settings, rpc: SolanaNode) -> LookupTables:
+    return LookupTables(rpc, list(map(Pubkey.from_string, settings.lookup_tables)))
 
 
 def _build_finder(

@@ -9,6 +9,7 @@
 import { ApiClient } from "./connection/api.js";
 import { DistanceFeed } from "./connection/distances.js";
 import { EventFeed } from "./connection/feed.js";
+import { StoppedFeed } from "./connection/stopped_feed.js";
 import { FilterError, parseFilter } from "./model/filter.js";
 import { OrderStore } from "./model/order_store.js";
 import { PausedView } from "./model/paused_view.js";
@@ -23,7 +24,6 @@ import { KeyDialog } from "./view/key_dialog.js";
 import { OrderDetail } from "./view/order_detail.js";
 import { OrderForm } from "./view/order_form.js";
 import { OrderTable } from "./view/order_table.js";
-import { StoppedNotice } from "./view/stopped_notice.js";
 import { Announcer, ConnectionBadge, SummaryBar } from "./view/summary_bar.js";
 
 const VIEW_INTERVAL_MS = 200;
@@ -295,6 +295,7 @@ document.addEventListener("click", (event) => {
 
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
-new StoppedNotice(byId("stopped"), client).run(() => !isDisconnected);
+const showStopped = (sentences) => setText(byId("stopped"), sentences.join(" · "));
+new StoppedFeed(client, showStopped).run(() => !isDisconnected);
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 feed.run();

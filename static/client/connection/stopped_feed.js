@@ -1,21 +1,23 @@
-/** The notice of what is halted: one sentence for each trading state that stops orders. */
+/**
+ * Asks the server, every few seconds, what is halted: that is no step of any order, so no event
+ * tells it. Nothing is asked while the page is hidden.
+ */
 
-import { ProblemError, UnreachableError } from "../connection/api.js";
-import { setText } from "./format.js";
+import { ProblemError, UnreachableError } from "./api.js";
 
 const INTERVAL_MS = 2_000;
 
-/** Shows why orders are held, in words, for as long as they are. */
-export class StoppedNotice {
-  #region;
+/** Calls `show` with a sentence for each trading state that stops orders, while there are some. */
+export class StoppedFeed {
   #client;
+  #show;
 
-  constructor(region, client) {
-    this.#region = region;
+  constructor(client, show) {
     this.#client = client;
+    this.#show = show;
   }
 
-  /** Ask as long as the page is open; nothing is asked while it is hidden. */
+  /** Ask as long as the page is open; `isNeeded`: whether the page is connected. */
   async run(isNeeded) {
     for (;;) {
       if (isNeeded() && !document.hidden) await this.#refresh();
@@ -28,7 +30,7 @@ export class StoppedNotice {
   async #refresh() {
     try {
       const { stopped = [] } = await this.#client.getStats();
-      setText(this.#region, stopped.join(" · "));
+      this.#show(stopped);
     } catch (error) {
       // The feed of events tells what is wrong with the connection.
       if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
