@@ -41,13 +41,19 @@ COMMANDS: Final = {
         "Check what is stored of all orders against what the engine promises.",
     ),
     "halt": CommandSource(
-        "backend.cli.trading", "halt", "Stop trading in a hurry: nothing more is signed anywhere."
+        "backend.cli.trading",
+        "halt",
+        "Halt trading: once this returns, no process signs anything more.",
     ),
-    "resume": CommandSource("backend.cli.trading", "resume", "Resume trading after a halt."),
+    "resume": CommandSource(
+        "backend.cli.trading", "resume", "Resume trading: what was held goes on."
+    ),
     "state": CommandSource(
         "backend.cli.trading", "state", "Set the trading state: ACTIVE, REDUCING or HALTED."
     ),
-    "halts": CommandSource("backend.cli.trading", "halts", "Show what is halted, and why."),
+    "halts": CommandSource(
+        "backend.cli.trading", "halts", "Show what is halted, since when, why and by whom."
+    ),
     "audit": CommandSource(
         "backend.cli.audit", "audit", "Verify or export the log of who did what."
     ),
