@@ -12,43 +12,30 @@ from backend.domain.trading.states import Scope, Target, TradingRule
 from backend.store.audit_log.entries import Actor
 from backend.store.database import FIRST_ID, DatabasePool
 from backend.store.trading.changes import StateChange, lift_state, set_state
+from backend.store.trading.held_orders import IS_ACTIVE, walk_owners
 from backend.store.trading.rules import TradingRules
 from backend.store.withdrawals.cancellations import Cancellations, CancelReason
 
 PAGE_ORDERS: Final = 500
 _CANCELLABLE: Final = sorted(status.value for status in CANCELLABLE_STATUSES)
 
-# One step in an index for each owner, of those that are executed and of those that wait.
-_FIND_OWNERS: Final = """ -- find owners of open orders
-WITH RECURSIVE active AS (
-    (SELECT owner FROM orders WHERE open AND trigger_shard IS NULL ORDER BY owner LIMIT 1)
-    UNION ALL
-    SELECT (SELECT o.owner FROM orders o
-            WHERE o.open AND o.trigger_shard IS NULL AND o.owner > known.owner
-            ORDER BY o.owner LIMIT 1)
-    FROM active known WHERE known.owner IS NOT NULL
-), waiting AS (
-    (SELECT owner FROM orders WHERE trigger_shard IS NOT NULL ORDER BY owner LIMIT 1)
-    UNION ALL
-    SELECT (SELECT o.owner FROM orders o
-            WHERE o.trigger_shard IS NOT NULL AND o.owner > known.owner
-            ORDER BY o.owner LIMIT 1)
-    FROM waiting known WHERE known.owner IS NOT NULL
-)
+_IS_WAITING: Final = "trigger_shard IS NOT NULL"
+_FIND_OWNERS: Final = f""" -- find owners of open orders
+WITH RECURSIVE {walk_owners("active", IS_ACTIVE)}, {walk_owners("waiting", _IS_WAITING)}
 SELECT owner, now() AS at FROM (SELECT owner FROM active UNION SELECT owner FROM waiting) owners
 WHERE owner IS NOT NULL AND ($1::text IS NULL OR owner = $1)
-"""
+"""  # noqa: S608 - constants only
 _IN_PAIR: Final = """
     ($5::text IS NULL OR $5 IN (token_in || '/' || token_out, token_out || '/' || token_in))
 """
 _FIND_ORDERS: Final = f""" -- find orders to cancel
 (SELECT id FROM orders
- WHERE owner = $1 AND open AND trigger_shard IS NULL AND created_at <= $2
+ WHERE owner = $1 AND {IS_ACTIVE} AND created_at <= $2
    AND status::text = ANY($3::text[]) AND id > $4 AND {_IN_PAIR}
  ORDER BY id LIMIT {PAGE_ORDERS})
 UNION ALL
 (SELECT id FROM orders
- WHERE owner = $1 AND trigger_shard IS NOT NULL AND created_at <= $2 AND id > $4 AND {_IN_PAIR}
+ WHERE owner = $1 AND {_IS_WAITING} AND created_at <= $2 AND id > $4 AND {_IN_PAIR}
  ORDER BY id LIMIT {PAGE_ORDERS})
 ORDER BY id LIMIT {PAGE_ORDERS}
 """  # noqa: S608 - constants only

@@ -32,18 +32,24 @@ UPDATE orders o SET
 WHERE o.id = $1 AND o.epoch = $2 AND o.lease_until IS NOT NULL AND o.open IS NOT FALSE
 """
 
-# One step in the index for each owner.
-_FIND_OPEN_OWNERS: Final = """ -- find open owners
-WITH RECURSIVE owners AS (
-    (SELECT owner FROM orders WHERE open AND trigger_shard IS NULL ORDER BY owner LIMIT 1)
+
+def walk_owners(name: str, rows: str) -> str:
+    """A recursive part of a statement: the owners of some rows, by a step in an index for each."""
+    return f"""{name} AS (
+    (SELECT owner FROM orders WHERE {rows} ORDER BY owner LIMIT 1)
     UNION ALL
-    SELECT (SELECT o.owner FROM orders o
-            WHERE o.open AND o.trigger_shard IS NULL AND o.owner > known.owner
+    SELECT (SELECT o.owner FROM orders o WHERE {rows} AND o.owner > known.owner
             ORDER BY o.owner LIMIT 1)
-    FROM owners known WHERE known.owner IS NOT NULL
-)
+    FROM {name} known WHERE known.owner IS NOT NULL
+)"""  # noqa: S608 - constants only
+
+
+IS_ACTIVE: Final = "open AND trigger_shard IS NULL"
+"""Whether a row is of an order that is executed, or is to be."""
+_FIND_OPEN_OWNERS: Final = f""" -- find open owners
+WITH RECURSIVE {walk_owners("owners", IS_ACTIVE)}
 SELECT owner FROM owners WHERE owner IS NOT NULL
-"""
+"""  # noqa: S608 - constants only
 
 
 class OrderHeld(EngineError):
