@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import CliRunner
 
-from backend.cli.audit import audit
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import SignedTransaction
 from backend.execution.step_recorder import StepRecorder
@@ -19,6 +16,7 @@ from backend.store.audit_log.entries import Actor, append_entry
 from backend.store.audit_log.reads import read_head, read_rows, verify_log
 from backend.store.audit_log.seals import EVENTS_MAX, seal_events
 from backend.store.database import DatabasePool, open_pool
+from tests.integration.commands import try_command
 from tests.integration.stores import Store, new_order, open_store
 
 ROWS = 9
@@ -181,34 +179,30 @@ async def test_many_events_are_sealed_in_parts_of_whole_transactions(database_ur
         assert (await verify_log(store.pool)).faults == []
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(audit, arguments)
-    return result.exit_code, result.output
-
-
 async def test_the_command_verifies_and_exports_what_is_verified_without_a_database(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    async def run(*arguments: str) -> tuple[int, str]:
+        return await try_command(database_url, "audit", *arguments)
+
     async with open_pool(database_url, connections_max=2) as pool:
         await fill(pool)
         rows = [row async for row in read_rows(pool)]
-    call: Callable[..., asyncio.Future[tuple[int, str]]] = asyncio.to_thread  # type: ignore[assignment]
-    code, output = await call(run, "verify")
+    code, output = await run("verify")
     assert code == 0, output
     assert f"{ROWS} rows are as they were written" in output
     head = output.split("last row: ")[1].strip()
-    assert (await call(run, "verify", "--head", head))[0] == 0
-    code, exported = await call(run, "export")
+    assert (await run("verify", "--head", head))[0] == 0
+    code, exported = await run("export")
     assert [orjson.loads(line)["who"] for line in exported.splitlines()] == ["Zoë \\"] * ROWS
-    part = await call(run, "export", "--from", rows[5].to_json()["at"])
+    part = await run("export", "--from", str(rows[5].to_json()["at"]))
     assert len(part[1].splitlines()) == ROWS - 5
     file = tmp_path / "log.jsonl"
     file.write_text(exported)
-    code, output = await call(run, "verify", "--file", str(file), "--head", head)
+    code, output = await run("verify", "--file", str(file), "--head", head)
     assert code == 0, output
     file.write_text(exported.replace("10.0.0.3", "10.0.0.4"))
-    code, output = await call(run, "verify", "--file", str(file))
+    code, output = await run("verify", "--file", str(file))
     assert (code, "row 3 is not as it was written" in output) == (1, True)
     file.write_text("{}")
-    assert "line 1 is no row of a log" in (await call(run, "verify", "--file", str(file)))[1]
+    assert "line 1 is no row of a log" in (await run("verify", "--file", str(file)))[1]

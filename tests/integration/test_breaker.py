@@ -9,14 +9,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from click.testing import CliRunner
 
-from backend.cli.trading import resume
 from backend.domain.lifecycle import Status
 from backend.domain.trading.states import TradingRule, TradingState
 from backend.execution.trading.breaker import BreakerPolicy, find_failures, find_loss
 from backend.store.database import open_pool
 from backend.store.trading.breakers import ChainOutcome, fire, read_armed, read_outcomes
+from tests.integration.commands import run_command
 from tests.scenario import EngineHarness, open_engine
 
 FIRED = "SELECT data::jsonb->>'why' FROM audit_log WHERE action = 'breaker_fired'"
@@ -46,12 +45,6 @@ async def wait_armed(database_url: str, reason: str) -> None:
             await asyncio.sleep(0.05)
 
 
-def resume_trading(database_url: str) -> str:
-    result = CliRunner().invoke(resume, [], env={"DATABASE_URL": database_url})
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_failures_on_chain_in_a_row_halt_trading_once(
     database_url: str, redis_url: str, data_dir: Path, workers: int
@@ -69,7 +62,7 @@ async def test_failures_on_chain_in_a_row_halt_trading_once(
         rule = await wait_halted(engine)
         assert rule.why == "6 transactions in a row have failed on chain"
         await engine.remove_faults()
-        await asyncio.to_thread(resume_trading, database_url)
+        await run_command(database_url, "resume")
         histories = await engine.wait_all_ended(ids)
         assert {each.record.status for each in histories} == {Status.CONFIRMED}
         assert await read_column(database_url, FIRED) == [rule.why]
@@ -105,7 +98,7 @@ async def test_a_wallet_below_its_floor_halts_trading_once_until_it_was_above(
     ) as engine:
         rule = await wait_halted(engine)
         assert rule.why.endswith(", less than 100000000")
-        await asyncio.to_thread(resume_trading, database_url)
+        await run_command(database_url, "resume")
         [order] = await engine.place_orders(engine.build_terms())
         assert (await engine.wait_ended(order)).record.status is Status.CONFIRMED
         assert await read_column(database_url, IS_ARMED, "floor") == [False]

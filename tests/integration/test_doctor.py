@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import aiohttp
-from click.testing import CliRunner
 
-from backend.cli.doctor import doctor
 from backend.config import Settings
 from backend.domain.trading.states import ALL_ORDERS, TradingState
 from backend.engine.node_report import UNREACHABLE, diagnose_node
 from backend.store.audit_log.entries import Actor
 from backend.store.database import open_pool
 from backend.store.trading.changes import StateChange, set_state
+from tests.integration.commands import run_command
 from tests.scenario import run_node
 
 
@@ -42,16 +40,11 @@ async def test_the_doctor_says_of_a_node_that_cannot_be_reached_just_that() -> N
 
 
 async def test_the_doctor_says_what_is_halted(database_url: str, data_dir: Path) -> None:
-    def run() -> str:
-        environment = {"DATABASE_URL": database_url}
-        result = CliRunner().invoke(doctor, ["--data-dir", str(data_dir)], env=environment)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    assert "trading                     active" in await asyncio.to_thread(run)
+    arguments = ("doctor", "--data-dir", str(data_dir))
+    assert "trading                     active" in await run_command(database_url, *arguments)
     async with open_pool(database_url, connections_max=1) as pool:
         change = StateChange(ALL_ORDERS, TradingState.HALTED, "a leak")
         await set_state(pool, change, Actor("ops"))
-    output = await asyncio.to_thread(run)
+    output = await run_command(database_url, *arguments)
     assert "trading                     all orders: halted since " in output
     assert "a leak (by ops)" in output

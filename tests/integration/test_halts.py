@@ -6,13 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from backend.cli.trading import halt, halts, resume, state
 from backend.domain.lifecycle import Status
 from backend.store.audit_log.reads import read_rows, verify_log
 from backend.store.database import open_pool
 from tests.integration.apis import ORDER, Json, open_api
+from tests.integration.commands import run_command, try_command
 from tests.integration.full_engine import FullEngine, run_full_engine
 from tests.integration.test_api_documents import assert_valid
 from tests.scenario import HAPPY_PATH, open_engine
@@ -107,7 +106,7 @@ async def test_orders_are_routed_around_a_halted_exchange_or_held(
         used = (await engine.wait_ended(first)).record.dex
         assert used is not None
         control = engine.services.trading
-        await asyncio.to_thread(invoke, database_url, "halt", "--dex", used, "--why", "exploit")
+        await run_command(database_url, "halt", "--dex", used, "--why", "exploit")
         async with asyncio.timeout(30):
             while not control.rules.current:
                 await asyncio.sleep(0.01)
@@ -167,31 +166,18 @@ async def test_without_keys_nobody_behind_a_proxy_of_another_machine_may_halt(
         assert (await api.post("/api/admin/halt", WHY, 403, forwarded))["code"] == "not_permitted"
 
 
-def invoke(database_url: str, name: str, *arguments: str) -> str:
-    command = {"halt": halt, "halts": halts, "resume": resume, "state": state}[name]
-    environment = {"DATABASE_URL": database_url}
-    result = CliRunner().invoke(command, arguments, env=environment)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 async def test_the_commands_halt_reduce_and_resume(database_url: str) -> None:
-    def run(*arguments: str) -> str:
-        return invoke(database_url, *arguments)
-
-    def session() -> list[str]:
-        return [
-            run("halts"),
-            run("halt", "--why", "first"),
-            run("halt", "--owner", "alice", "--why", "second", "--cancel"),
-            run("state", "REDUCING", "--why", "third"),
-            run("halts"),
-            run("resume"),
-            run("state", "ACTIVE", "--owner", "alice"),
-            run("halts"),
-        ]
-
-    outputs = await asyncio.to_thread(session)
+    lines = (
+        ("halts",),
+        ("halt", "--why", "first"),
+        ("halt", "--owner", "alice", "--why", "second", "--cancel"),
+        ("state", "REDUCING", "--why", "third"),
+        ("halts",),
+        ("resume",),
+        ("state", "ACTIVE", "--owner", "alice"),
+        ("halts",),
+    )
+    outputs = [await run_command(database_url, *arguments) for arguments in lines]
     assert outputs[0] == outputs[-1] == "nothing is halted\n"
     assert "all orders: halted since" in outputs[1]
     assert "first" in outputs[1]
@@ -217,13 +203,6 @@ async def test_the_commands_halt_reduce_and_resume(database_url: str) -> None:
 async def test_a_command_that_is_wrong_says_what(
     database_url: str, arguments: tuple[str, ...], named: str
 ) -> None:
-    commands = {"halt": halt, "resume": resume, "state": state}
-    environment = {"DATABASE_URL": database_url}
-
-    def run() -> str:
-        command = commands[arguments[0]]
-        result = CliRunner().invoke(command, arguments[1:], env=environment)
-        assert result.exit_code != 0
-        return result.output
-
-    assert named in await asyncio.to_thread(run)
+    code, output = await try_command(database_url, *arguments)
+    assert code != 0
+    assert named in output

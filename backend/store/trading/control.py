@@ -69,14 +69,11 @@ class TradingControl:
         """
         assert not (cancels and change.target.scope is Scope.DEX)
         rule = await set_state(self._pool, change, actor)
-        await self.rules.refresh()
         return HaltResult(rule, await self._cancel(change.target) if cancels else 0)
 
     async def resume(self, target: Target, actor: Actor) -> TradingRule | None:
         """Make trading active again; returns what was in force, if anything was."""
-        rule = await lift_state(self._pool, target, actor)
-        await self.rules.refresh()
-        return rule
+        return await lift_state(self._pool, target, actor)
 
     async def _cancel(self, target: Target) -> int:
         owner = target.subject if target.scope is Scope.OWNER else None

@@ -16,6 +16,7 @@ async def halt_trading(api: ApiContext, request: Request) -> Response:
     reference = services.settings.reference_token
     halt = read_halt(read_json_body(request), services.tokens, reference)
     result = await services.trading.halt(halt.change, actor, cancels=halt.cancels)
+    await services.trading.rules.refresh()
     return json_response({"halt": rule_to_json(result.rule), "cancelled": result.cancelled})
 
 
@@ -24,6 +25,7 @@ async def resume_trading(api: ApiContext, request: Request) -> Response:
     actor, services = require_operator(api, request), api.services
     target = read_resume(read_json_body(request), services.tokens)
     rule = await services.trading.resume(target, actor)
+    await services.trading.rules.refresh()
     return json_response({"resumed": None if rule is None else rule_to_json(rule)})
 
 
