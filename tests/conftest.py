@@ -52,6 +52,7 @@ TABLES = (
     *("restricted_peaks", "trigger_watchers", "tokens", "found_pools", "wallets"),
     *("wallet_budgets", "wallet_balances", "wallet_differences", "api_keys"),
     *("position_checkpoints", "price_pairs", "price_seconds", "price_minutes"),
+    *("trading_states", "audit_log", "breakers"),
 )
 _TERMINATE_OTHERS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -229,6 +230,10 @@ async def _empty_database(url: str) -> bool:
                 " WHERE holder IS NOT NULL OR lease_until IS NOT NULL"
             )
             await connection.execute("UPDATE api_keys_version SET version = 0 WHERE version <> 0")
+            await connection.execute(
+                "UPDATE audit_head SET id = 0, sealed_txid = 0,"
+                " hash = (SELECT sha256(convert_to(id::text, 'UTF8')) FROM journal) WHERE id > 0"
+            )
         return True
     finally:
         await connection.close()

@@ -38,6 +38,7 @@ from tui.screens.order import OrderScreen
 from tui.screens.palette import list_commands
 from tui.screens.resubmit import ResubmitScreen
 from tui.session import Session
+from tui.trading import follow_trading
 from tui.widgets.theme import THEMES, build_extra_colours
 from tui.widgets.typed_keys import TypedKeys
 
@@ -119,6 +120,7 @@ class Dashboard(App[None]):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(follow_distances(session, client))
             tasks.create_task(follow_differences(session, client, session.handle_message))
+            tasks.create_task(follow_trading(session, client))
 
     def _collect_garbage(self) -> None:
         if not self.session.model.counters.in_flight:

@@ -6,7 +6,7 @@ Each owner gets the counts of its own orders, and nothing of others'.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from backend.api.wire.json import encode
@@ -18,17 +18,22 @@ MAX_AGE_S = 0.25
 
 
 class StatsCache:
-    """Counts of each owner's orders by status, at most ``MAX_AGE_S`` old."""
+    """Counts of each owner's orders by status, at most ``MAX_AGE_S`` old.
+
+    With them goes what ``list_stopped`` returns for the owner: what holds its orders up.
+    """
 
     def __init__(
         self,
         counts: StatusCounts,
         format_cursor: Callable[[FeedPosition], str],
         now: Callable[[], datetime],
+        list_stopped: Callable[[str], Sequence[str]],
     ) -> None:
         self._counts = counts
         self._format_cursor = format_cursor
         self._now = now
+        self._list_stopped = list_stopped
         self._refresh_lock = asyncio.Lock()
         self._texts: dict[str, str] = {}
         self._expires_at = 0.0
@@ -57,5 +62,6 @@ class StatsCache:
                 "total": sum(counts.values()),
                 "open": sum(count for status, count in counts.items() if not status.is_final),
                 "byStatus": counts,
+                "stopped": self._list_stopped(owner),
             }
         )

@@ -1,6 +1,7 @@
 """The command line: ``order-engine up | api | worker | chain | migrate | keys | doctor |
-rehearse | verify | wallet | report | dashboard | accounts | attack | bench | chaos | deployments |
-exactness | fuzz | nodes | oracle | splits | wallets``; ``tui`` is another name of ``dashboard``.
+rehearse | verify | wallet | report | halt | resume | state | halts | audit | dashboard | accounts |
+attack | bench | chaos | deployments | exactness | fuzz | nodes | oracle | splits | wallets``;
+``tui`` is another name of ``dashboard``.
 
 Each process prints ``ready …`` on standard output once it accepts work, logs to standard error,
 and shuts down gracefully on SIGTERM, on Ctrl-C, and when its terminal is closed.
@@ -54,6 +55,31 @@ COMMANDS: Final = {
         "backend.cli.operations.wallet",
         "wallet",
         "Make a wallet, show what wallets hold, and ask a test cluster for SOL.",
+    ),
+    "halt": CommandSource(
+        "backend.cli.operations.trading",
+        "halt",
+        "Halt trading: once this returns, no process signs anything more.",
+    ),
+    "resume": CommandSource(
+        "backend.cli.operations.trading",
+        "resume",
+        "Resume trading: what was held goes on.",
+    ),
+    "state": CommandSource(
+        "backend.cli.operations.trading",
+        "state",
+        "Set the trading state: ACTIVE, REDUCING or HALTED.",
+    ),
+    "halts": CommandSource(
+        "backend.cli.operations.trading",
+        "halts",
+        "Show what is halted, since when, why and by whom.",
+    ),
+    "audit": CommandSource(
+        "backend.cli.operations.audit",
+        "audit",
+        "Verify or export the log of who did what.",
     ),
     "dashboard": _DASHBOARD,
     "tui": _DASHBOARD,

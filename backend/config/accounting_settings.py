@@ -15,7 +15,8 @@ class AccountingSettings(BaseSettings):
     reference_token: str = Field(
         "USDC",
         description="The token that fills are valued in, and in which positions have their cost and"
-        " their profit and loss: a symbol. The same for all processes.",
+        " their profit and loss, and into which orders may still sell while trading is"
+        " `REDUCING`: a symbol. The same for all processes.",
     )
     price_days: int = Field(
         30,
@@ -29,6 +30,6 @@ class AccountingSettings(BaseSettings):
     @classmethod
     def _check_reference_token(cls, name: str) -> str:
         try:
-            return TokenRegistry().find(name, "reference_token").symbol
+            return TokenRegistry().find(name.strip(), "reference_token").symbol
         except InvalidInput as error:
             raise ValueError(error.reason) from None

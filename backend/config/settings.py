@@ -32,6 +32,7 @@ from backend.config.routing_settings import (
     check_lookup_tables,
 )
 from backend.config.server_settings import ServerSettings
+from backend.config.trading_settings import TradingSettings
 from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
@@ -63,6 +64,7 @@ class Settings(
     NodeSettings,
     RoutingSettings,
     ServerSettings,
+    TradingSettings,
     WalletSettings,
 ):
     """All settings with their defaults."""

@@ -4,7 +4,7 @@ What it asks of its route comes last, then what it says of its fees: both are mi
 that asks nothing.
 
 A job is a hint, which may be old, doubled or wrong. So the commit that claims an order by this text
-compares it with the order's row (``TERMS_TEXT`` in ``backend.store.journal``).
+compares it with the order's row (``TERMS_TEXT`` in ``backend.store.transitions``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ the parent ends.
 """
 
 from backend.embedded.data_dir import default_data_dir, find_holder
-from backend.embedded.doctor import diagnose
+from backend.embedded.doctor import diagnose, find_database_url
 from backend.embedded.servers import ServerUrls, run_servers
 from backend.embedded.supervisor import Notice, NoticeHandler, NoticeKind
 
@@ -18,6 +18,7 @@ __all__ = [
     "ServerUrls",
     "default_data_dir",
     "diagnose",
+    "find_database_url",
     "find_holder",
     "run_servers",
 ]

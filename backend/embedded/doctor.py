@@ -11,7 +11,7 @@ from backend.embedded.account import choose_account
 from backend.embedded.binaries import Program, find_postgres, find_valkey
 from backend.embedded.child_process import read_command_line
 from backend.embedded.data_dir import find_holder
-from backend.embedded.postgres import read_data_major
+from backend.embedded.postgres import build_url, read_data_major
 from backend.embedded.stale_process import read_pid_file
 
 
@@ -32,6 +32,15 @@ def diagnose(data_dir: Path) -> list[tuple[str, str]]:
         *_describe_processes(data_dir),
         ("logs", str(data_dir / "logs")),
     ]
+
+
+def find_database_url(data_dir: Path) -> str | None:
+    """The URL of the PostgreSQL that runs over a data directory; ``None`` if none does.
+
+    Raises ``Rejected`` if the lock file may not be read.
+    """
+    holder = find_holder(data_dir.resolve())
+    return None if holder is None else build_url(holder[1])
 
 
 def _describe_access(data_dir: Path) -> str:

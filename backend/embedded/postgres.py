@@ -73,7 +73,7 @@ class PostgresServer:
     @property
     def url(self) -> str:
         """The URL of its socket; unchanged by a restart."""
-        return f"postgresql://postgres@/postgres?host={self._directory.run_dir}"
+        return build_url(self._directory.run_dir)
 
     async def start(self) -> Process:
         """Start it and wait until it accepts connections.
@@ -194,6 +194,11 @@ class PostgresServer:
             "postgres_did_not_start",
             f"{reason}; {self._log} ends:\n{child_process.read_log_tail(self._log)}",
         )
+
+
+def build_url(run_dir: Path) -> str:
+    """The URL of a server by the folder of its socket."""
+    return f"postgresql://postgres@/postgres?host={run_dir}"
 
 
 def _choose_sync_method(program: Program) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ from backend.store.feed import Feed
 from backend.store.feed_lag import FeedLag
 from backend.store.intake import Intake
 from backend.store.reads.queries import OrderQueries
+from backend.store.trading.control import TradingControl
 from backend.store.waiting.amendments import Amendments
 from backend.store.waiting.market_peaks import MarketPeaks
 from backend.store.withdrawals.cancel_timers import CancelTimers
@@ -100,6 +101,7 @@ class ApiServices:
     cursor_key: bytes
     jobs: JobQueue
     probes: NodeProbes
+    trading: TradingControl
     new_id: Callable[[], UUID]
     now: Callable[[], datetime]
 
@@ -122,7 +124,7 @@ async def open_api_services(
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
     async with open_shared_services(settings, stop, awaits_node=False) as shared:
-        intake, amendments = _build_intake(settings, shared), _build_amendments(shared)
+        intake, amendments = _build_writers(settings, shared)
         open_orders, withdrawals = OpenOrderCounts(shared.pool), build_withdrawals(shared)
         runs = intake.run, open_orders.run, amendments.run, withdrawals.cancellations.run
         async with open_readers(settings) as readers, run_in_background(*runs, withdrawals.run):
@@ -168,6 +170,7 @@ def _build_services(
         cursor_key=cursor_key,
         jobs=JobQueue(shared.broker, has_backlog=placed.open_orders.has_backlog),
         probes=_build_probes(shared),
+        trading=TradingControl(shared.trading, shared.pool, placed.withdrawals.cancellations),
         new_id=new_id,
         now=now,
     )
@@ -184,13 +187,11 @@ def _build_probes(shared: SharedServices) -> NodeProbes:
     return NodeProbes(HistoryProbe(node), listing, ProgramProbe(cluster, node))
 
 
-def _build_intake(settings: Settings, shared: SharedServices) -> Intake:
-    rekick_after = timedelta(seconds=settings.rekick_s)
-    return Intake(shared.pool, rekick_after=rekick_after, on_commit=shared.notifier.notify)
-
-
-def _build_amendments(shared: SharedServices) -> Amendments:
-    return Amendments(shared.pool, on_commit=shared.notifier.notify)
+def _build_writers(settings: Settings, shared: SharedServices) -> tuple[Intake, Amendments]:
+    """What stores orders, and their new terms."""
+    pool, on_commit = shared.pool, shared.notifier.notify
+    intake = Intake(pool, rekick_after=timedelta(seconds=settings.rekick_s), on_commit=on_commit)
+    return intake, Amendments(pool, on_commit=on_commit)
 
 
 async def _run_within(coroutine: Coroutine[Any, Any, None], seconds: float) -> None:

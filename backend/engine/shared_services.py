@@ -49,6 +49,7 @@ from backend.store.database import DatabasePool, open_pool
 from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
 from backend.store.prices.price_bars import PriceBars
+from backend.store.trading.rules import TradingRules
 from backend.store.verification.durability import read_durability
 from backend.venues.venue import Venue
 
@@ -84,6 +85,7 @@ class SharedServices:
     feed: Feed
     journal_id: UUID
     notifier: CommitNotifier
+    trading: TradingRules
 
 
 @asynccontextmanager
@@ -94,13 +96,11 @@ async def open_shared_services(
 
     Raises what is wrong with their configuration, and ``StartInterrupted`` once ``stop`` is set.
     """
-    database_url = _require_url(settings.database_url, "DATABASE_URL")
-    redis_address = _read_redis_address(_require_url(settings.redis_url, "REDIS_URL"))
-    rpc_urls = parse_node_urls(_require_url(settings.solana_rpc_url, "SOLANA_RPC_URL"))
+    database_url, redis_address, rpc_urls = _read_addresses(settings)
     async with AsyncExitStack() as stack:
         redis = await _open_redis(stack, redis_address)
         pool = await _open_database(stack, settings, database_url, stop)
-        feed, journal_id = await _open_feed(pool, stop)
+        (feed, journal_id), trading = await _open_feed(pool, stop), TradingRules(pool)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         cluster = await open_cluster(stack, settings, rpc, stop, awaits_node=awaits_node)
         balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
@@ -112,7 +112,7 @@ async def open_shared_services(
         router = build_router(settings, cluster.venues, balances, *market)
         broker, notifier = await _open_messages(stack, redis, redis_address, journal_id)
         record_prices = partial(prices.run, router.read_pools)
-        runs = tables.run, router.run, notifier.run, broker.run, record_prices
+        runs = tables.run, router.run, notifier.run, broker.run, trading.run, record_prices
         await stack.enter_async_context(run_in_background(*runs))
         yield SharedServices(
             settings,
@@ -130,6 +130,7 @@ async def open_shared_services(
             feed,
             journal_id,
             notifier,
+            trading,
         )
 
 
@@ -218,6 +219,15 @@ def open_readers(settings: Settings) -> AbstractAsyncContextManager[DatabasePool
         connections_max=settings.readers_max,
         pooling=Pooling(settings.database_pooler),
         timeout_s=settings.read_timeout_s,
+    )
+
+
+def _read_addresses(settings: Settings) -> tuple[str, RedisAddress, list[str]]:
+    """The addresses of PostgreSQL, of Redis and of the nodes. Raises ``ConfigurationError``."""
+    return (
+        _require_url(settings.database_url, "DATABASE_URL"),
+        _read_redis_address(_require_url(settings.redis_url, "REDIS_URL")),
+        parse_node_urls(_require_url(settings.solana_rpc_url, "SOLANA_RPC_URL")),
     )
 
 

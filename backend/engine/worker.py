@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from random import Random
+from typing import Any
 
 from backend.chain.rpc.history import has_history
 from backend.config import ConfigurationError, Profile, Settings
@@ -19,6 +20,7 @@ from backend.engine.fees import build_fees
 from backend.engine.nodes.bundles import build_bundles
 from backend.engine.nodes.cluster import warn_of_missing_programs
 from backend.engine.shared_services import SharedServices, open_shared_services
+from backend.engine.trading import build_breaker, build_trading_router, claim_when_lifted
 from backend.engine.triggers import build_watcher
 from backend.engine.wallets.funds import build_budget, build_reconciler, watch_wallets
 from backend.engine.wallets.signing_wallets import OpenedWallets, open_wallets
@@ -46,6 +48,7 @@ from backend.routing.router import Router
 from backend.runtime import observe, trace
 from backend.runtime.background import run_in_background
 from backend.runtime.loop_load import SPARE_SHARE, loop_load
+from backend.store.audit_log.seals import run_seals
 from backend.store.journal import Journal, LeasePolicy
 from backend.store.late_amounts import LateAmountStore
 from backend.store.leases import LeaseStore
@@ -80,12 +83,11 @@ async def run_worker(
         turns: OwnerTurns[JobMessage] = OwnerTurns(settings.parse_owner_weights())
         sweeps = partial(run_sweep, leases, JobQueue(shared.broker), turns, random=random)
         watcher = build_watcher(settings, shared, _build_lease_policy(settings), funds[0])
-        amounts = LateAmountStore(shared.pool, shared.tokens)
-        late_fills = partial(run_late_fills, amounts, submitter, random=random)
-        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run, late_fills)
-        reconciler = build_reconciler(settings, shared, funds, random)
+        claim_when_lifted(shared, turns)
+        runs = (leases.run, journal.run, renewer.run, submitter.run, retries.run)
+        periodic = _list_periodic(settings, shared, submitter, funds, random)
         await _warn_of_what_is_missing(shared)
-        async with run_in_background(*runs, build_withdrawals(shared).run, reconciler.run):
+        async with run_in_background(*runs, *periodic):
             async with run_in_background(partial(sweeps, interval_s=settings.sweep_s), watcher.run):
                 on_ready()
                 await run_receiver(
@@ -104,6 +106,24 @@ async def run_worker(
             await renewer.release_all(journal.wait_idle)
 
 
+def _list_periodic(
+    settings: Settings,
+    shared: SharedServices,
+    submitter: TransactionSubmitter,
+    funds: Sequence[WalletFunds],
+    random: Random,
+) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+    """What a worker does beside its orders."""
+    amounts = LateAmountStore(shared.pool, shared.tokens)
+    return [
+        partial(run_late_fills, amounts, submitter, random=random),
+        build_withdrawals(shared).run,
+        build_reconciler(settings, shared, funds, random).run,
+        build_breaker(settings, shared, funds, random).run,
+        partial(run_seals, shared.pool, interval_s=settings.audit_seal_s, random=random),
+    ]
+
+
 def _build_context(
     settings: Settings,
     shared: SharedServices,
@@ -115,7 +135,7 @@ def _build_context(
 ) -> ExecutionContext:
     return ExecutionContext(
         journal,
-        shared.router,
+        build_trading_router(shared),
         submitter,
         _build_retry_policy(settings),
         random,

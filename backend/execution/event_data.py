@@ -33,6 +33,10 @@ FUNDS_RESERVED: Final = {
     "code": "funds_reserved",
     "reason": "orders in flight had reserved what it takes of the wallet",
 }
+TRADING_HALTED: Final = {
+    "code": "trading_halted",
+    "reason": "trading was halted before anything was sent",
+}
 QUOTES_TOO_OLD: Final = {
     "code": "interrupted",
     "reason": "the node was unavailable for a while, so the quotes are too old",

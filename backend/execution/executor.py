@@ -16,7 +16,8 @@ order waits in place, which is no attempt. An order that is claimed half-way con
 claimed the order since, ``LeaseLost`` ends the execution. An order whose expiry has passed is not
 submitted any more; one that has a single attempt ends when that has not filled it. One that waited
 for a limit price waits for it again whenever that cannot be had; one that a stop has released to
-the market is tried until it is filled.
+the market is tried until it is filled. One that a trading state holds goes back as it is: nobody
+claims it until that has ended.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from backend.execution.order_execution import OrderExecution
 from backend.execution.unsent_limiter import UnsentLimiter
 from backend.runtime import observe
 from backend.store.errors import DATABASE_ERRORS, report_unavailable
+from backend.store.trading import observe_trading
+from backend.store.trading.held_orders import OrderHeld
 from backend.store.transitions import LeaseLost
 
 CLAIM_RETRY_S = 1.0
@@ -74,6 +77,9 @@ class Executor:
                     await OrderExecution(self._context, order, lease, place).run(claim)
             except LeaseLost:
                 observe.lease_lost()
+            except OrderHeld:
+                observe_trading.order_held()
+                await self._renewer.release_held(order)
 
     async def _claim_signed(self, order_id: str, terms_text: str | None) -> SignedClaim | None:
         if terms_text is None:

@@ -42,6 +42,7 @@ from backend.execution.wallet.payment import Payment
 from backend.routing.quote_choice import UNMET_TERMS_CODES
 from backend.routing.route import Route
 from backend.runtime import observe
+from backend.store.trading.held_orders import OrderHeld
 from backend.store.transitions import LeaseLost
 from backend.store.withdrawals.expired_submissions import OrderExpired
 from backend.store.withdrawals.expiries import EXPIRED_CODE, EXPIRED_DATA
@@ -51,11 +52,7 @@ class OrderExecution:
     """The execution of one claimed order, until it ends or its lease is released."""
 
     def __init__(
-        self,
-        context: ExecutionContext,
-        order: LeasedOrder,
-        lease: HeldLease,
-        place: UnsentPlace,
+        self, context: ExecutionContext, order: LeasedOrder, lease: HeldLease, place: UnsentPlace
     ) -> None:
         self._context = context
         attempts_max = None if order.is_latched else context.policy.attempts_max
@@ -81,7 +78,7 @@ class OrderExecution:
                 await self._resume()
             else:
                 await self._execute()
-        except (LeaseLost, RetryLater):
+        except (LeaseLost, OrderHeld, RetryLater):
             raise
         except Exception as error:  # noqa: BLE001 - each kind has its reaction
             await self._end_attempt(error)

@@ -7,7 +7,7 @@ lease was lost. Nothing is published before the commit.
 
 Leases and expiries use the database's clock, so that a worker whose own clock is wrong can neither
 hold an order too long nor take one too early. The statement itself refuses to store that an order
-is ``submitted`` once its expiry has passed.
+is ``submitted`` once its expiry has passed, or while a trading state holds it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ from backend.store.record_outcome import (
     build_record_commit,
     group_transitions,
 )
+from backend.store.trading.held_orders import OrderHeld, find_held
 from backend.store.transitions import (
     ADD_COSTS,
     CLAIM_COLUMN,
     RECORD,
+    TERMS_TEXT,
     Transition,
     key_steps,
     to_columns,
@@ -68,13 +70,6 @@ _CommitCall = Callable[
 RETRY_S = 0.1
 LEASE_MAX: Final = timedelta(seconds=300)
 """The longest lease, and the longest time before a job is resent, that any process may have."""
-
-TERMS_TEXT: Final = """CASE WHEN o.bracket IS NULL AND o.oco_group IS NULL THEN concat_ws(' ',
-            o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
-            o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
-            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END, o.route_constraints, o.fees)
-        ELSE '' END"""
-"""The terms of a row as ``domain.terms_text`` writes them, empty where it writes none."""
 
 _NOTHING: Final = dict.fromkeys(
     ("note", "group_type", "group_column", "locks", "group_returned", "effects", "counts", "left"),
@@ -161,10 +156,10 @@ class Journal:
         """Store one transition; returns when it is committed.
 
         Retries while PostgreSQL is unavailable or not set up. Raises ``LeaseLost`` if the order
-        has another epoch or seq than the caller's, and ``OrderExpired`` if it may not be submitted
-        any more; ``FundsReserved`` or ``BudgetRevoked`` if its wallet cannot pay for it beside what
-        is in flight, or not without being asked. Then nothing was stored. Raises the database's
-        error if the fault is in the transition.
+        has another epoch or seq than the caller's, and ``OrderExpired`` or ``OrderHeld`` if it may
+        not be submitted, any more or for now; ``FundsReserved`` or ``BudgetRevoked`` if its wallet
+        cannot pay for it beside what is in flight, or not without being asked. Then nothing was
+        stored. Raises the database's error if the fault is in the transition.
         """
         await self._writes.submit(transition)
 
@@ -291,9 +286,11 @@ async def _explain_unsubmitted(
     connection: DatabaseConnection, transitions: Sequence[Transition], outcome: RecordOutcome
 ) -> None:
     """Find why submissions were not stored."""
-    unsubmitted = outcome.list_unsubmitted(transitions)
+    if not (unsubmitted := outcome.list_unsubmitted(transitions)):
+        return
     if orders := [each.order for each in unsubmitted if each.order.can_expire]:
         outcome.expired.update(await find_expired(connection, orders))
     paid = [each for each in unsubmitted if each.spend is not None and not each.spend.is_checked]
     if paid and await find_revoked(connection, paid):
         outcome.refuse(paid, BudgetRevoked())
+    outcome.refuse(await find_held(connection, unsubmitted), OrderHeld())

@@ -69,9 +69,7 @@ class RecordOutcome:
         return [
             each
             for each in transitions
-            if each.step.status is Status.SUBMITTED
-            and (each.order.can_expire or each.spend is not None)
-            and not is_stored(each, self.stored)
+            if each.step.status is Status.SUBMITTED and not is_stored(each, self.stored)
         ]
 
     def find_error(self, transition: Transition) -> Exception | None:

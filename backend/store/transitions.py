@@ -48,6 +48,8 @@ WITH input AS (
     LIMIT cardinality($1::uuid[])
 ), written AS MATERIALIZED (
     SELECT clock_timestamp() AS at
+), trading AS MATERIALIZED (
+    SELECT fence_trading_states() AS states
 ), {budget}{locks}moved AS (
     UPDATE orders o SET
         status = i.status::order_status,
@@ -83,7 +85,10 @@ WITH input AS (
     FROM {source} i
     WHERE o.id = i.id AND o.epoch = i.epoch - num_nonnulls(i.claim) AND o.seq = i.seq
         AND o.open IS NOT FALSE AND (i.claim = {terms_text}) IS NOT FALSE
-        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE{budgeted}
+        AND (i.status = 'submitted' AND o.expires_at <= now()) IS NOT TRUE
+        AND (i.status = 'submitted' AND is_order_held(
+            (SELECT states FROM trading), o.owner, o.token_in, o.token_out,
+            coalesce(i.route, o.route))) IS NOT TRUE{budgeted}
     RETURNING o.id, o.epoch, o.seq, o.status, o.attempts, o.owner, o.batch_id, o.dex, o.tx_hash,
               clock_timestamp() AS at, i.data, i.via, i.via_attempt, i.via_data,
               i.claim{group_returned}
@@ -102,6 +107,12 @@ SELECT id, epoch, owner, batch_id, dex, tx_hash, at, claim IS NOT NULL AS is_cla
 FROM moved
 {left}"""
 """The statement, with places for what it does more where orders belong to others."""
+TERMS_TEXT: Final = """CASE WHEN o.bracket IS NULL AND o.oco_group IS NULL THEN concat_ws(' ',
+            o.type, o.token_in, o.token_out, o.amount_in, coalesce(o.min_amount_out::text, '-'),
+            o.slippage_bps, coalesce(o.max_price_impact_bps::text, '-'), o.time_in_force,
+            CASE WHEN o.expires_at IS NULL THEN '-' ELSE 'expires' END, o.route_constraints, o.fees)
+        ELSE '' END"""
+"""The terms of a row as ``domain.terms_text`` writes them, empty where it writes none."""
 
 
 class LeaseLost(Exception):

@@ -10,6 +10,7 @@ import { ApiClient } from "./connection/api.js";
 import { followDifferences } from "./connection/balances.js";
 import { DistanceFeed } from "./connection/distances.js";
 import { EventFeed } from "./connection/feed.js";
+import { StoppedFeed } from "./connection/stopped_feed.js";
 import { FilterError, parseFilter } from "./model/filter.js";
 import { OrderStore } from "./model/order_store.js";
 import { PausedView } from "./model/paused_view.js";
@@ -295,6 +296,8 @@ document.addEventListener("click", (event) => {
 
 byId("form-card").open = matchMedia("(min-width: 60rem)").matches;
 showLocation();
+const showStopped = (sentences) => setText(byId("stopped"), sentences.join(" · "));
+new StoppedFeed(client, showStopped).run(() => !isDisconnected);
 distances.run(() => !isDisconnected && summaryBar.counts.byStatus?.waiting > 0);
 followDifferences(client, () => !isDisconnected, new DifferenceLine(byId("difference")));
 feed.run();

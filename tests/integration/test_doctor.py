@@ -7,7 +7,12 @@ from pathlib import Path
 import aiohttp
 
 from backend.config import Settings
+from backend.domain.trading.states import ALL_ORDERS, TradingState
 from backend.engine.examination.node_report import UNREACHABLE, diagnose_node
+from backend.store.audit_log.entries import Actor
+from backend.store.database import open_pool
+from backend.store.trading.changes import StateChange, set_state
+from tests.integration.operator_commands import run_command
 from tests.scenario import run_node
 
 
@@ -32,3 +37,14 @@ async def test_the_doctor_says_of_a_node_that_cannot_be_reached_just_that() -> N
     report = await diagnose("http://127.0.0.1:1")
     assert list(report) == [UNREACHABLE]
     assert "connection to the node failed" in report[UNREACHABLE]
+
+
+async def test_the_doctor_says_what_is_halted(database_url: str, data_dir: Path) -> None:
+    arguments = ("doctor", "--data-dir", str(data_dir))
+    assert "trading                     active" in await run_command(database_url, *arguments)
+    async with open_pool(database_url, connections_max=1) as pool:
+        change = StateChange(ALL_ORDERS, TradingState.HALTED, "a leak")
+        await set_state(pool, change, Actor("ops"))
+    output = await run_command(database_url, *arguments)
+    assert "trading                     all orders: halted since " in output
+    assert "a leak (by ops)" in output

@@ -13,6 +13,7 @@ from backend.store.idempotency import earlier_requests
 from backend.store.intake import order_rows
 from backend.store.leases import lease_store
 from backend.store.reads import slice_progress
+from backend.store.trading import breakers, control, held_orders
 from backend.store.waiting import amendments, share_releases, slice_statements, waiting_orders
 from backend.store.withdrawals import (
     cancel_timers,
@@ -31,6 +32,8 @@ STATEMENTS_BY_ID = {
     "record confirmations": journal._RECORD_CONFIRMATIONS,
     "find recorded": journal._FIND_RECORDED,
     "find expired": expired_submissions._FIND_EXPIRED,
+    "find held": held_orders._FIND_HELD,
+    "release held": held_orders._RELEASE,
     "claim": lease_store._CLAIM,
     "renew": lease_store._RENEW,
     "release": lease_store._RELEASE,
@@ -53,6 +56,10 @@ STATEMENTS_BY_INDEX = {
     "find overdue owners": lease_store._FIND_OVERDUE_OWNERS,
     "read orders in flight": share_releases._READ_IN_FLIGHT,
     "expire": expiries._EXPIRE_ORDERS,
+    "find open owners": held_orders._FIND_OPEN_OWNERS,
+    "find owners of open orders": control._FIND_OWNERS,
+    "find orders to cancel": control._FIND_ORDERS,
+    "read outcomes": breakers._READ_OUTCOMES,
     "orders of a cancel timer": cancel_timers._FIND_ORDERS,
     "finish a cancel timer": cancel_timers._FINISH,
     "find cancelled parents": cancellations._FIND_SLICED,

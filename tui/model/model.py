@@ -38,7 +38,7 @@ from tui.model.messages import (
 )
 from tui.model.orders import Order
 from tui.model.wire import WireDifference, WireEvent, WireOrder
-from tui.text.format import parse_timestamp_ms
+from tui.text.format import parse_timestamp_ms, sanitize_text
 from tui.text.symbols import STATUSES
 
 ORDERS_MAX: Final = 50_000
@@ -72,6 +72,8 @@ class Model:
         self.connection = ConnectionState()
         self.log = ActivityLog()
         self.event_count = 0
+        self.stopped: list[str] = []
+        """A sentence for each trading state that stops orders."""
         self._frozen: dict[Order, Order] | None = None
         self._changes = Changes()
         self._reset()
@@ -162,6 +164,16 @@ class Model:
         self.total = message.stats["total"]
         if self.connection.status is ConnectionStatus.LIVE and not self.is_complete:
             self.counters.load_server_counts(message.stats["byStatus"])
+        self._update_stopped(message.stats.get("stopped", []), at_ms)
+
+    def _update_stopped(self, stopped: list[str], at_ms: int) -> None:
+        at_server_ms = self.connection.to_server_ms(at_ms)
+        for sentence in stopped:
+            if sentence not in self.stopped:
+                self.log.add_entry(at_server_ms, "warn", sanitize_text(sentence))
+        if self.stopped and not stopped:
+            self.log.add_entry(at_server_ms, "", "nothing is halted any more")
+        self.stopped = stopped
 
     def _on_page(self, message: Page, at_ms: int) -> None:
         self.connection.on_message(at_ms)

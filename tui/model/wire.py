@@ -183,6 +183,7 @@ class WireStats(TypedDict):
     total: int
     open: int
     byStatus: dict[str, int]
+    stopped: NotRequired[list[str]]
 
 
 class WireOrderTerms(TypedDict, total=False):

@@ -21,6 +21,7 @@ from tui.text.format import (
     format_rate,
     format_seconds,
     line_width,
+    sanitize_text,
     truncate_line,
 )
 from tui.text.symbols import Symbols
@@ -30,6 +31,8 @@ _SPARKLINE_WIDE_CELLS: Final = 20
 _SPARKLINE_NARROW_CELLS: Final = 8
 _BATCH_BAR_CELLS: Final = 8
 _SHARE_BAR_CELLS: Final = 10
+_GAPS_CELLS: Final = 5
+"""Around the two parts of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class SummaryContext:
 
 def render_summary(context: SummaryContext) -> list[Line]:
     """Render the summary: three lines, or two in a narrow terminal."""
-    speed = [*_render_throughput(context), *_render_quality(context)]
+    speed = [_render_stopped(context), *_render_throughput(context), *_render_quality(context)]
     routing = _render_routing(context)
     if context.is_wide:
         return [
@@ -111,6 +114,18 @@ def _render_connection(context: SummaryContext) -> Line:
         case ConnectionStatus.LIVE:
             live = Span(f"{symbols.status['confirmed']} live", "confirmed")
             return [live, Span(f"  {host}", "muted")] if context.is_wide else [live]
+
+
+def _render_stopped(context: SummaryContext) -> Line:
+    """What is halted, in words, as far as there is room."""
+    stopped = context.model.stopped
+    if not stopped:
+        return []
+    room = context.cells - line_width(_render_connection(context)) - _GAPS_CELLS
+    text = f"{context.symbols.lost} {sanitize_text('; '.join(stopped))}"
+    if len(text) > room:
+        text = text[: max(room - len(context.symbols.more), 0)] + context.symbols.more
+    return [Span(text, "offline")]
 
 
 def _render_offline(context: SummaryContext) -> Line:

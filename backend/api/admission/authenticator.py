@@ -7,7 +7,7 @@ every caller is one owner, ``local``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -55,6 +55,7 @@ class Authenticator:
     """Knows the configured keys, the stored ones, and the tokens of an issuer.
 
     ``is_closed``: a key or token is asked for even if none is configured or was ever stored.
+    ``operators`` are the owners of configured keys that have the scope ``admin``.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class Authenticator:
         configured: Iterable[str],
         *,
         is_closed: bool,
+        operators: Collection[str] = (),
         table: KeyTable | None = None,
         uses: KeyUses | None = None,
         signed: SignedRequests | None = None,
         tokens: TokenVerifier | None = None,
     ) -> None:
-        self._configured = _build_configured(configured)
+        self._configured = _build_configured(configured, operators)
         self._is_closed = is_closed or bool(self._configured) or tokens is not None
         self._table = table
         self._uses = uses
@@ -199,11 +201,17 @@ def _require_fresh(table: KeyTable, principal: Principal | None) -> Principal | 
     return principal
 
 
-def _build_configured(pairs: Iterable[str]) -> dict[bytes, Principal]:
-    """The principals of ``owner:key`` pairs. One owner alone is the operator too."""
+def _build_configured(pairs: Iterable[str], operators: Collection[str]) -> dict[bytes, Principal]:
+    """The principals of ``owner:key`` pairs. Without ``operators``, one owner alone is one."""
     parts = [pair.partition(":") for pair in pairs]
-    scopes = OWNER_SCOPES if len({owner for owner, _, _ in parts}) > 1 else ALL_SCOPES
-    return {hash_key(key): Principal(owner, scopes, CONFIGURED_ID) for owner, _, key in parts}
+    owners = {owner for owner, _, _ in parts}
+    permitted = operators or (owners if len(owners) == 1 else ())
+    return {
+        hash_key(key): Principal(
+            owner, ALL_SCOPES if owner in permitted else OWNER_SCOPES, CONFIGURED_ID
+        )
+        for owner, _, key in parts
+    }
 
 
 def _is_token(credential: str) -> bool:

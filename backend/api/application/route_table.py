@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from backend.api.application.accounting_routes import ACCOUNTING_ROUTES
+from backend.api.application.admin_routes import ADMIN_ROUTES
 from backend.api.application.order_routes import ORDER_ROUTES
 from backend.api.route import OPEN, RateCost, Route, RouteDoc, SocketRoute
 from backend.api.routes import (
@@ -84,6 +85,7 @@ ROUTES: Final = (
     BALANCES,
     *ACCOUNTING_ROUTES,
     TICKETS,
+    *ADMIN_ROUTES,
     Route("GET", "/healthz", operations.get_liveness, _HEALTH, OPEN, is_probe=True),
     Route(
         "GET",

@@ -16,6 +16,7 @@ from backend.api.documents.response_schemas import SCHEMAS
 from backend.api.documents.schema_parts import Schema, schema_ref
 from backend.api.route import RateCost, Route, RouteDoc, SocketRoute
 from backend.api.wire.changes.amend_schema import AmendBody
+from backend.api.wire.changes.halt_schema import HaltBody, ResumeBody
 from backend.api.wire.changes.timer_schema import CancelAfterBody
 from backend.api.wire.groups.bracket_bodies import BracketBody, StopBody, TakeProfitBody
 from backend.api.wire.http import JSON_CONTENT_TYPE
@@ -111,6 +112,8 @@ def _build_schemas(batch_max: int) -> dict[str, object]:
             (StopBody, "validation"),
             (CancelAfterBody, "validation"),
             (AmendBody, "validation"),
+            (HaltBody, "validation"),
+            (ResumeBody, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
     )

@@ -30,6 +30,7 @@ from backend.api.documents.schema_parts import (
     schema_ref,
 )
 from backend.api.documents.slice_schemas import SLICES_FIELDS
+from backend.api.documents.trading_schemas import HELD, STOPPED, TRADING_SCHEMAS
 from backend.domain.lifecycle import Status
 
 _OPEN_TRANSACTION_FIELDS: Final[Schema] = {
@@ -77,8 +78,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "createdAt": TIME,
             "clientOrderId": STRING,
             "isMetNow": _IS_MET_NOW,
+            "held": HELD,
         },
-        optional=("clientOrderId", "isMetNow"),
+        optional=("clientOrderId", "isMetNow", "held"),
     ),
     "Batch": object_schema(
         {
@@ -95,12 +97,13 @@ SCHEMAS: Final[dict[str, Schema]] = {
                                 "status": ACCEPTED_STATUS,
                                 "clientOrderId": STRING,
                                 "isMetNow": _IS_MET_NOW,
+                                "held": HELD,
                                 "replayed": {
                                     "type": "boolean",
                                     "description": "True if an earlier request placed it.",
                                 },
                             },
-                            optional=("clientOrderId", "isMetNow", "replayed"),
+                            optional=("clientOrderId", "isMetNow", "held", "replayed"),
                         ),
                         object_schema({"problem": schema_ref("Problem")}),
                     ]
@@ -182,10 +185,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "total": NON_NEGATIVE_INTEGER,
             "open": NON_NEGATIVE_INTEGER,
             "byStatus": object_schema({status.value: NON_NEGATIVE_INTEGER for status in Status}),
+            "stopped": STOPPED,
         }
     ),
     "Balances": BALANCES,
     **ACCOUNTING_SCHEMAS,
+    **TRADING_SCHEMAS,
     "Ticket": object_schema({"ticket": STRING, "expiresInS": POSITIVE_INTEGER}),
     "Health": object_schema({"status": {"const": "ok"}}),
     "Readiness": object_schema(
@@ -199,8 +204,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
                         "reason": STRING,
                         "lagSeconds": {"type": "number", "minimum": 0},
                         "waitsFor": _OPEN_TRANSACTION,
+                        "stopped": array_schema(STRING),
                     },
-                    optional=("reason", "lagSeconds", "waitsFor"),
+                    optional=("reason", "lagSeconds", "waitsFor", "stopped"),
                 ),
             },
         }

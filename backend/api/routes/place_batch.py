@@ -18,6 +18,7 @@ from backend.api.routes.place_orders import (
     REPLAYED_HEADERS,
     await_stored,
     build_new_order,
+    describe_hold,
     find_met_now,
     find_pool_errors,
     find_sold,
@@ -209,6 +210,7 @@ async def _store_batch(
 ) -> Response:
     services = api.services
     await _tell_met(api, resolved)
+    _tell_held(api, resolved)
     cursor = api.stream_cursors.format(await services.feed.read_head())
     path = f"/api/orders/stream?batchId={new_batch.id}&after={cursor}"
     body = encode(
@@ -244,6 +246,18 @@ async def _tell_met(api: ApiContext, resolved: _ResolvedBatch) -> None:
             result["isMetNow"] = is_met
 
 
+def _tell_held(api: ApiContext, resolved: _ResolvedBatch) -> None:
+    """Say of each new order that a trading state holds why that is."""
+    if not api.services.trading.rules.current:
+        return
+    new_orders = {str(order.id): order for order in resolved.new_orders}
+    for result in resolved.results:
+        order = new_orders.get(str(result.get("orderId")))
+        held = None if order is None else describe_hold(api, order)
+        if held is not None:
+            result["held"] = held
+
+
 async def _build_repeat_response(api: ApiContext, request: Request, earlier: str) -> Response:
     """The first response to a batch, with the status that each order has by now."""
     body = orjson.loads(earlier)
@@ -252,6 +266,7 @@ async def _build_repeat_response(api: ApiContext, request: Request, earlier: str
     for order_id, status in statuses.items():  # one that was deleted since keeps its first one
         entries[order_id]["status"] = status
         entries[order_id].pop("isMetNow", None)
+        entries[order_id].pop("held", None)
     return Response(202, encode(body), REPLAYED_HEADERS)
 
 

@@ -30,6 +30,7 @@ from backend.domain.errors import EngineError, Rejected, Transient
 from backend.domain.lifecycle import Status
 from backend.domain.orders import AcceptedOrder, NewOrder, OrderType
 from backend.domain.times import format_time
+from backend.domain.trading.states import find_hold
 from backend.runtime import trace
 from backend.store.errors import report_unavailable
 
@@ -82,9 +83,7 @@ async def accept_order(api: ApiContext, request: Request, raw: object) -> OrderA
         if not order.waits:
             await services.jobs.send_order(order)
     met = {} if accepted.is_replay else await find_met_now(api, [order])
-    response = _build_accepted_response(
-        api, request, accepted, order_request.client_order_id, is_met=met.get(order.id)
-    )
+    response = _build_accepted_response(api, request, accepted, order, is_met=met.get(order.id))
     return OrderAccepted(accepted.id, response)
 
 
@@ -227,6 +226,13 @@ async def await_written(writing: Awaitable[Result], advice: str) -> Result:
         raise Transient(error.code, f"{error.reason}; {advice}") from cause
 
 
+def describe_hold(api: ApiContext, order: NewOrder) -> str | None:
+    """Why a new order is not executed yet, if a trading state holds it."""
+    rules, terms = api.services.trading.rules.current, order.terms
+    rule = find_hold(rules, order.owner, terms.token_in, terms.token_out)
+    return None if rule is None else rule.describe()
+
+
 def build_new_order(
     api: ApiContext,
     request: Request,
@@ -256,7 +262,7 @@ def _build_accepted_response(
     api: ApiContext,
     request: Request,
     accepted: AcceptedOrder,
-    client_order_id: str | None,
+    order: NewOrder,
     *,
     is_met: bool | None,
 ) -> Response:
@@ -270,10 +276,12 @@ def _build_accepted_response(
         "statusUrl": path,
         "createdAt": format_time(accepted.created_at),
     }
-    if client_order_id is not None:
-        body["clientOrderId"] = client_order_id
+    if order.client_order_id is not None:
+        body["clientOrderId"] = order.client_order_id
     if is_met is not None:
         body["isMetNow"] = is_met
+    if not accepted.is_replay and (held := describe_hold(api, order)) is not None:
+        body["held"] = held
     headers = {"Location": path}
     return Response(
         202, encode(body), headers | REPLAYED_HEADERS if accepted.is_replay else headers

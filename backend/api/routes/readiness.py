@@ -13,10 +13,12 @@ from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import RETRY_AFTER_S, Problem, retry_later
 from backend.chain.rpc.errors import HISTORY_UNAVAILABLE
 from backend.domain.errors import EngineError, Unavailable
+from backend.domain.trading.states import Scope
 from backend.engine.api_services import ApiServices
 from backend.engine.nodes.cluster import ProgramProbe
 from backend.routing.pool_finder import ListingProbe
 from backend.store.feed_lag import FeedLag, OpenTransaction
+from backend.store.trading.rules import TradingRules
 
 CHECK_TIMEOUT_S = 2.0
 ADVISORY_CHECKS = {"feed", "history", "pools", "programs"}
@@ -80,7 +82,17 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
         "history": check_history,
         "pools": partial(_check_listing, services.probes.listing),
         "programs": partial(_check_programs, services.probes.programs),
+        "trading": partial(_describe_trading, services.trading.rules),
     }
+
+
+async def _describe_trading(trading: TradingRules) -> Mapping[str, object]:
+    """What is halted, in words, but whose orders: everybody may ask."""
+    shown = [
+        each.describe() if each.target.scope is not Scope.OWNER else "an owner is stopped"
+        for each in trading.current
+    ]
+    return {"stopped": shown} if shown else {}
 
 
 async def _check_listing(listing: ListingProbe) -> None:

@@ -56,6 +56,7 @@ async def open_access(
     authenticator = Authenticator(
         settings.api_keys,
         is_closed=is_access_closed(settings),
+        operators=settings.admin_owners,
         table=table,
         uses=uses,
         signed=SignedRequests(

@@ -136,7 +136,12 @@ def _build_context(
             is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
         open_sockets=OpenSockets(count_sockets_max(settings.sockets_max, connections_max)),
-        stats_cache=StatsCache(services.counts, stream_cursors.format, services.now),
+        stats_cache=StatsCache(
+            services.counts,
+            stream_cursors.format,
+            services.now,
+            services.trading.rules.list_stopped,
+        ),
         stream_cursors=stream_cursors,
         public_address=public_address,
         describe_api=partial(_describe_api, settings.batch_orders_max),

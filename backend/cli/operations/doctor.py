@@ -10,6 +10,7 @@ import click
 
 from backend import embedded
 from backend.cli.operations.doctor_live import DEFAULT_AMOUNT, DEFAULT_PAIR, show_live_report
+from backend.cli.operations.operator import find_database_url
 from backend.cli.process import (
     load_report_settings,
     load_settings,
@@ -17,7 +18,13 @@ from backend.cli.process import (
     report_user_errors,
 )
 from backend.config import Settings
+from backend.domain.errors import EngineError
+from backend.domain.trading.states import TradingRule
 from backend.engine.examination.node_report import UNREACHABLE, diagnose_nodes
+from backend.store.connection import Pooling
+from backend.store.database import open_pool
+from backend.store.errors import DATABASE_ERRORS
+from backend.store.trading.rules import read_rules
 
 
 @click.command()
@@ -37,9 +44,10 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
     """Show what the embedded servers use, why they do not start, and what the node can do.
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
-    transactions, and whether it lists pools. Exits with 1 if it, or each of several, cannot be
-    reached. With --live: each node, each wallet, the pools of a pair, and a swap of it that is
-    simulated; exits with 1 if anything is wrong that orders would suffer from.
+    transactions, and whether it lists pools. Of the database, if there is one: what is halted.
+    Exits with 1 if the node, or each of several, cannot be reached. With --live: each node, each
+    wallet, the pools of a pair, and a swap of it that is simulated; exits with 1 if anything is
+    wrong that orders would suffer from.
     """
     settings = (load_report_settings if live else load_settings)(data_dir=data_dir)
     with report_system_errors("doctor"), report_user_errors():
@@ -54,6 +62,24 @@ def _show_servers(settings: Settings) -> bool:
     nodes: list[tuple[str, str]] = []
     if settings.solana_rpc_url:
         nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
-    for name, value in [*rows, *nodes]:
+    for name, value in [*rows, *_describe_trading(settings), *nodes]:
         click.echo(f"{name:<28}{value}")
     return bool(nodes) and all(name.endswith(UNREACHABLE) for name, _ in nodes)
+
+
+def _describe_trading(settings: Settings) -> list[tuple[str, str]]:
+    """What is halted, as rows; none if no database is known."""
+    url = find_database_url(settings)
+    if url is None:
+        return []
+    try:
+        rules = asyncio.run(_read_rules(settings, url))
+    except (*DATABASE_ERRORS, EngineError) as error:
+        return [("trading", f"not known: {getattr(error, 'reason', error)}")]
+    return [("trading", each.describe()) for each in rules] or [("trading", "active")]
+
+
+async def _read_rules(settings: Settings, url: str) -> list[TradingRule]:
+    pooling = Pooling(settings.database_pooler)
+    async with open_pool(url, connections_max=1, pooling=pooling) as pool:
+        return await read_rules(pool)

@@ -17,6 +17,7 @@ from backend.domain.orders import LeasedOrder
 from backend.execution.release_timeout import RELEASE_TIMEOUT_S
 from backend.runtime import observe, observe_database
 from backend.runtime.background import shield
+from backend.store.errors import DATABASE_ERRORS, report_unavailable
 from backend.store.leases import LeaseStore
 from backend.store.transitions import LeaseLost
 
@@ -130,6 +131,13 @@ class LeaseRenewer:
             if self._held_leases.get(order.id) is lease:
                 del self._held_leases[order.id]
             observe.orders_in_flight(len(self._held_leases))
+
+    async def release_held(self, order: LeasedOrder) -> None:
+        """Release the lease of an order that a trading state holds; else it runs out."""
+        try:
+            await self._lease_store.release_held(order)
+        except DATABASE_ERRORS as error:
+            report_unavailable(error)
 
     async def run(self) -> None:
         """Renew leases until cancelled."""

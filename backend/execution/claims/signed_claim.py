@@ -17,6 +17,7 @@ from backend.execution.context import Checkpoint, ExecutionContext
 from backend.execution.event_data import describe_signed, encode_json
 from backend.execution.step_recorder import StepRecorder
 from backend.routing.route import Route
+from backend.store.trading.held_orders import OrderHeld
 from backend.store.transitions import LeaseLost
 from backend.store.wallets.spending import BudgetRevoked, FundsReserved
 from backend.store.withdrawals.expired_submissions import OrderExpired
@@ -62,6 +63,6 @@ async def claim_signed(
     except BudgetRevoked:
         funds.void_budgets()
         return None
-    except (LeaseLost, OrderExpired, FundsReserved):
+    except (LeaseLost, OrderExpired, OrderHeld, FundsReserved):
         return None
     return SignedClaim(steps.order, route, signed)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from backend.domain.errors import Rejected
 from backend.domain.lifecycle import Cause
 from backend.domain.orders import LeasedOrder, SignedTransaction
-from backend.execution.event_data import FUNDS_RESERVED, describe_signed
+from backend.execution.event_data import FUNDS_RESERVED, TRADING_HALTED, describe_signed
 from backend.execution.step_recorder import StepRecorder
 from backend.execution.unsent_limiter import UnsentPlace
 from backend.execution.wallet.wallets import Wallets
 from backend.routing.route import Route
+from backend.store.trading.held_orders import OrderHeld
 from backend.store.wallets.spending import BudgetRevoked, FundsReserved
 
 
@@ -61,6 +63,9 @@ class Payment:
                 self.funds.void_budgets()
             except FundsReserved:
                 break
+            except OrderHeld:
+                await _step_back(steps, TRADING_HALTED)
+                raise
             else:
                 return signed
         self.funds.mark_short()
@@ -68,8 +73,13 @@ class Payment:
             self._place.pause()
             waits = not order.time_in_force.has_one_attempt
             await self.funds.await_free(order.terms, route, waits=waits)
-        if steps.has_deferred:
-            steps.drop_deferred()
-        else:
-            await steps.record(Cause.INTERRUPTED, FUNDS_RESERVED)
+        await _step_back(steps, FUNDS_RESERVED)
         return None
+
+
+async def _step_back(steps: StepRecorder, data: Mapping[str, object]) -> None:
+    """Take back that an order has a route: it is to be routed again."""
+    if steps.has_deferred:
+        steps.drop_deferred()
+    else:
+        await steps.record(Cause.INTERRUPTED, data)

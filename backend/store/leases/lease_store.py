@@ -1,9 +1,9 @@
 """The leases of orders in their rows: claims, renewals, releases, and what is overdue.
 
 A claim is one compare-and-set that takes the lease and increments the order's epoch. An order whose
-expiry has passed is not claimed, unless it is submitted: then the chain decides. One that waits
-for a price is not claimed either. All times are those of the database's clock. A time further ahead
-of it than ``LeasePolicy.ahead_max`` is none.
+expiry has passed, or that a trading state holds, is not claimed, unless it is submitted: then the
+chain decides. One that waits for a price is not claimed either. All times are those of the
+database's clock. A time further ahead of it than ``LeasePolicy.ahead_max`` is none.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ from backend.store.group_commit import group_commits
 from backend.store.journal import LeasePolicy
 from backend.store.launches.tokens import parse_with_tokens
 from backend.store.leases.leased_orders import parse_leased_order
+from backend.store.trading.held_orders import IS_HELD, release_held
 
 NO_WAITS: Final[Mapping[UUID, float]] = MappingProxyType({})
 _CLAIM_STEP = advance(Status.PENDING, 1, Cause.CLAIMED)
 
 # Written as what excludes an order: PostgreSQL takes a range for rare before it knows the data, and
 # so reads the index in its order up to the limit of a claim, instead of sorting all that waits.
-_IS_CLAIMABLE = """
+_IS_CLAIMABLE = f"""
     trigger_shard IS NULL
-    AND (lease_until >= now() AND lease_until <= now() + {ahead}::interval) IS NOT TRUE
-    AND (next_attempt_at > now() AND next_attempt_at <= now() + {ahead}::interval) IS NOT TRUE
+    AND (lease_until >= now() AND lease_until <= now() + {{ahead}}::interval) IS NOT TRUE
+    AND (next_attempt_at > now() AND next_attempt_at <= now() + {{ahead}}::interval) IS NOT TRUE
     AND (expires_at <= now() AND status <> 'submitted') IS NOT TRUE
+    AND (status <> 'submitted' AND {IS_HELD}) IS NOT TRUE
 """
 
 _CLAIM_FREE = f"""
@@ -130,7 +132,7 @@ WHERE o.id = i.id AND o.epoch = i.epoch AND o.open IS NOT FALSE
 """
 
 # One step in the index for each owner, and the first overdue order of each: ranges as above.
-_FIND_OVERDUE_OWNERS = """ -- find overdue owners
+_FIND_OVERDUE_OWNERS = f""" -- find overdue owners
 WITH RECURSIVE owners AS (
     (SELECT owner FROM orders WHERE open AND trigger_shard IS NULL
      ORDER BY owner LIMIT 1)
@@ -145,9 +147,10 @@ SELECT owners.owner FROM owners CROSS JOIN LATERAL (
     WHERE o.owner = owners.owner AND o.open AND o.trigger_shard IS NULL
       AND (o.kick_at > now() AND o.kick_at <= now() + $1::interval) IS NOT TRUE
       AND (o.lease_until >= now() AND o.lease_until <= now() + $1::interval) IS NOT TRUE
+      AND (o.status <> 'submitted' AND {IS_HELD}) IS NOT TRUE
     ORDER BY o.id LIMIT 1
 ) overdue
-"""
+"""  # noqa: S608 - constants only
 
 
 class LeaseStore:
@@ -213,6 +216,10 @@ class LeaseStore:
     ) -> None:
         """Release the leases of orders, so that another worker can claim them at once."""
         await fetch_repeating(self._pool, _RELEASE, *_to_columns(orders, waits))
+
+    async def release_held(self, order: LeasedOrder) -> None:
+        """Release the lease of an order that a trading state holds."""
+        await release_held(self._pool, order)
 
     async def claim_waiting(self, places: Mapping[str, int]) -> list[tuple[str, LeasedOrder]]:
         """Claim up to so many of the oldest claimable orders of each owner.

@@ -56,6 +56,8 @@ WITH input AS (
         AND (coalesce(o.next_slice_at, o.created_at + i.first_offset) > now()
              AND coalesce(o.next_slice_at, o.created_at + i.first_offset) <= now() + i.ahead_max
         ) IS NOT TRUE
+        AND is_order_held(
+            (SELECT read_trading_states()), o.owner, o.token_in, o.token_out, NULL) IS NOT TRUE
     RETURNING o.id AS parent_id, o.seq AS parent_seq, o.attempts, o.batch_id, o.next_slice_at, i.id,
               o.route_constraints, o.fees
 ), stored AS (

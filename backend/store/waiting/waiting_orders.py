@@ -81,6 +81,8 @@ WITH input AS (
     WHERE o.id = i.id AND o.seq = i.seq AND (o.status = 'waiting') IS NOT FALSE
         AND (o.expires_at <= now()) IS NOT TRUE
         AND (o.next_attempt_at > now() AND o.next_attempt_at <= now() + $6::interval) IS NOT TRUE
+        AND is_order_held(
+            (SELECT read_trading_states()), o.owner, o.token_in, o.token_out, NULL) IS NOT TRUE
     RETURNING o.id, o.status::text, o.seq, o.attempts, o.owner, o.batch_id, o.dex, i.data
 ), logged AS (
     INSERT INTO order_events (order_id, seq, status, at, attempt, data)

@@ -101,6 +101,9 @@ class CancelReason(StrEnum):
     SIBLING_FILLED = "cancelled_by_oco"
     """The other order of its group was filled; the confirmation of that one cancels it."""
 
+    HALTED = "cancelled_by_halt"
+    """Trading was halted, and its open orders cancelled with that."""
+
 
 _TEXTS: Final = {
     CancelReason.REQUESTED: "its owner cancelled it; nothing was sent that can still land",
@@ -108,6 +111,8 @@ _TEXTS: Final = {
     " still land",
     CancelReason.TIMER_TRIGGERED: "the time came after which its owner wanted all orders cancelled;"
     " nothing was sent that can still land",
+    CancelReason.HALTED: "trading was halted and open orders were cancelled; nothing was sent that"
+    " can still land",
     CancelReason.PARENT_CANCELLED: "the order that it is a slice of was cancelled; nothing was sent"
     " that can still land",
 }

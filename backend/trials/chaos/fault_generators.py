@@ -69,6 +69,15 @@ def pause_within_lease(random: FaultRandom) -> Iterator[Fault]:
         yield Fault(round(at + LEASE_S * 0.15, 2), FaultKind.ADVANCE_BLOCKS, "1000")
 
 
+def halt_trading(random: FaultRandom) -> Iterator[Fault]:
+    """Trading is halted three times: with workers as they are, paused before, and killed in it."""
+    first, second, third = random.spread_times(3)
+    for at in (first, second, third):
+        yield Fault(at, FaultKind.HALT, duration_s=random.pick_duration_s(0.4, 0.9))
+    yield Fault(round(second - 0.05, 2), FaultKind.PAUSE, random.pick_worker(), 0.5)
+    yield Fault(round(third + 0.1, 2), FaultKind.KILL, random.pick_worker(), 0.2)
+
+
 def kill_watching_workers(random: FaultRandom) -> Iterator[Fault]:
     """Prices rise, fall and come back, while those who watch them are killed and paused."""
     for at, bps in zip(random.spread_times(3), ("600", "-1100", "600"), strict=True):

@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
     FLUSH = "FLUSHALL"
     DISCONNECT = "terminate all connections of"
     FAIL_COMMITS = "fail commits: disk full"
+    HALT = "halt trading"
     DUPLICATE_JOBS = "duplicate every job"
     LOSE_JOBS = "lose every job"
     DISTURB_NOTIFICATIONS = "lose, double, delay and reorder notifications"

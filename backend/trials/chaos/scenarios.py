@@ -14,6 +14,7 @@ from backend.trials.chaos.fault_generators import (
     crash_workers_at,
     disorder_notifications,
     disturb_notifications,
+    halt_trading,
     kill_recovering_workers,
     kill_watching_workers,
     kill_workers,
@@ -200,6 +201,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "subscriptions_lost": Scenario("the node's WebSockets are lost", lose_subscriptions),
     "notifications_disordered": Scenario(
         "notifications come twice, late, out of order, or are false", disorder_notifications
+    ),
+    "halted": Scenario(
+        "trading is halted and resumed while workers are paused and killed", halt_trading
     ),
     "everything_killed": Scenario(
         "all processes but the node are killed at once",

@@ -17,6 +17,7 @@ import asyncpg
 from backend.store import journal, late_amounts
 from backend.store.database import DatabasePool
 from backend.store.leases import lease_store
+from backend.store.trading import held_orders
 from backend.store.withdrawals import expired_submissions, expiries
 from tests.simulation.model.database import DatabaseModel
 from tests.simulation.model.network import NetworkFaults, NetworkPath
@@ -288,6 +289,7 @@ _STATEMENTS: dict[str, Callable[[PostgresServer, StatementArgs, str], list[Resul
     journal._RECORD_CONFIRMATIONS: _run_record_confirmations,
     journal._FIND_RECORDED: _run_find_recorded,
     expired_submissions._FIND_EXPIRED: _run_find_expired,
+    held_orders._FIND_HELD: lambda server, args, client: [],  # nothing is halted here
     expiries._EXPIRE_ORDERS: _run_expire,
     late_amounts._TAKE_DUE: _run_take_due,
     late_amounts._STORE: _run_store_amounts,

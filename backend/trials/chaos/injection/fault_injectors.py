@@ -24,6 +24,7 @@ from backend.trials.chaos.injection.database_injectors import (
     set_database_clock,
 )
 from backend.trials.chaos.injection.node_control import FaultNotApplied, SwingingPrice, send_control
+from backend.trials.chaos.injection.trading_halts import halt_trading
 from backend.trials.chaos.system import EngineSystem, ProcessUnit
 
 _COPY_FIELD: Final = b"copy"
@@ -266,6 +267,7 @@ INJECTORS: Final[Mapping[FaultKind, FaultInjector]] = {
     FaultKind.DISTURB_NOTIFICATIONS: _disturb_notifications,
     FaultKind.DISCONNECT: disconnect_clients,
     FaultKind.FAIL_COMMITS: fail_commits,
+    FaultKind.HALT: halt_trading,
     FaultKind.NODE_FAULT: _apply_node_fault,
     FaultKind.ADVANCE_BLOCKS: _control_chain,
     FaultKind.FORK_CHAIN: _control_chain,

@@ -1,0 +1,1 @@
+"""Views for those who operate the engine."""

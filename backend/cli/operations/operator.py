@@ -1,0 +1,64 @@
+"""What commands share that operate a running engine: its database, and who calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import click
+
+from backend import embedded
+from backend.cli.database_errors import report_database_errors
+from backend.cli.process import load_settings, report_user_errors
+from backend.config import Settings
+from backend.store.audit_log.entries import Actor
+from backend.store.connection import Pooling
+from backend.store.database import DatabasePool, open_pool
+
+Result = TypeVar("Result")
+
+DATA_DIR: Final = click.option(
+    "--data-dir", type=click.Path(), help="The data folder of a running `order-engine up`."
+)
+
+
+def find_database_url(settings: Settings) -> str | None:
+    """The database of the settings, or else of the `up` that runs on this machine, if one does."""
+    if settings.database_url:
+        return settings.database_url
+    return embedded.find_database_url(settings.data_dir or embedded.default_data_dir())
+
+
+def run_on_database(
+    settings: Settings, call: Callable[[DatabasePool], Awaitable[Result]]
+) -> Result:
+    """Call with the database of the engine; errors are told as sentences."""
+
+    async def run(url: str) -> Result:
+        pooling = Pooling(settings.database_pooler)
+        async with open_pool(url, connections_max=2, pooling=pooling, timeout_s=60) as pool:
+            return await call(pool)
+
+    with report_database_errors(), report_user_errors():
+        url = find_database_url(settings)
+        if url is None:
+            raise click.ClickException(
+                "DATABASE_URL must be set, or `order-engine up` run on this machine"
+            )
+        return asyncio.run(run(url))
+
+
+def load_operator_settings(data_dir: str | None) -> Settings:
+    """The settings of a command that operates an engine."""
+    return load_settings(data_dir=data_dir)
+
+
+def find_caller() -> Actor:
+    """The user of this machine, for the audit log."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        name = "unknown"
+    return Actor(f"{name} on this machine")

@@ -1,0 +1,1 @@
+"""Trading states: which orders are executed while somebody has stopped others."""

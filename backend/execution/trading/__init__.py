@@ -1,0 +1,1 @@
+"""What stops executions: trading states that hold orders, and the breaker that sets one."""

@@ -1,0 +1,1 @@
+"""Trading states: what is halted, who may change that, and what halts by itself."""
