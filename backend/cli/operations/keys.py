@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,40 +10,20 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from backend.cli.database_errors import report_database_errors
-from backend.cli.process import load_settings, report_user_errors
+from backend.cli.operations.duration import Duration
+from backend.cli.operations.operator import run_on_database
+from backend.cli.process import load_settings
 from backend.domain.access.principals import Network, find_owner_fault
 from backend.domain.access.scopes import OWNER_SCOPES, Scope, format_scopes, parse_scopes
 from backend.domain.access.signatures import SigningMethod
 from backend.domain.times import format_time
 from backend.store.access.key_store import CreatedKey, KeyRow, KeyStore
-from backend.store.connection import Pooling
-from backend.store.database import open_pool
 
 DEFAULT_OVERLAP: Final = timedelta(days=1)
-SECONDS_MAX: Final = 10 * 365 * 86_400
 _KEY_ID: Final = re.compile(r"oek_[0-9a-f]{12}")
 _PUBLIC_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
-_DURATION: Final = re.compile(r"(\d{1,10})([smhd])")
-_UNIT_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 Result = TypeVar("Result")
-
-
-class Duration(click.ParamType[timedelta]):
-    """A time such as ``90d``, ``24h``, ``30m`` or ``0s``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        """The time that a text says."""
-        if isinstance(value, timedelta):
-            return value
-        found = _DURATION.fullmatch(value)
-        seconds = int(found[1]) * _UNIT_S[found[2]] if found else SECONDS_MAX + 1
-        if seconds > SECONDS_MAX:
-            self.fail("must be a number with s, m, h or d, ten years at most, such as 90d")
-        return timedelta(seconds=seconds)
 
 
 class Scopes(click.ParamType[frozenset[Scope]]):
@@ -235,18 +214,7 @@ def revoke(key_id: str) -> None:
 
 
 def _use_store(use: Callable[[KeyStore], Awaitable[Result]]) -> Result:
-    settings = load_settings()
-    url, pooling = settings.database_url, Pooling(settings.database_pooler)
-    if not url:
-        hint = "`up` with a database of its own takes ORDER_ENGINE_API_KEYS"
-        raise click.ClickException(f"DATABASE_URL must be set ({hint})")
-
-    async def run(url: str) -> Result:
-        async with open_pool(url, connections_max=1, pooling=pooling) as pool:
-            return await use(KeyStore(pool))
-
-    with report_database_errors(), report_user_errors():
-        return asyncio.run(run(url))
+    return run_on_database(load_settings(), lambda pool: use(KeyStore(pool)))
 
 
 def _show_created(created: CreatedKey) -> None:

@@ -13,41 +13,17 @@ from typing import Final, NamedTuple
 import click
 import orjson
 
-from backend.cli.database_errors import report_database_errors
-from backend.cli.process import load_settings, report_user_errors
+from backend.cli.operations.duration import Duration
+from backend.cli.operations.operator import DATA_DIR, load_operator_settings, run_on_database
 from backend.config import Settings
 from backend.config.chain.node_urls import parse_node_urls
 from backend.engine.nodes.clients import open_node
 from backend.engine.verification import Verification, VerificationReport
-from backend.store.connection import Pooling
-from backend.store.database import open_pool
+from backend.store.database import DatabasePool
 from backend.store.feed import Feed
 from backend.store.verification import JournalVerifier
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DAYS_MAX: Final = 36_600
-_CONNECTIONS: Final = 1
 _SHOWN_MAX: Final = 20
-
-
-class _Duration(click.ParamType[timedelta]):
-    """A time such as ``90s``, ``10m``, ``2h`` or ``1d``."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
-        text = str(value)
-        number, unit = text[:-1], _UNITS.get(text[-1:])
-        if unit is None or not (number.isascii() and number.isdigit() and len(number) < 10):
-            self.fail(f"{text!r} is no time such as 90s, 10m, 2h or 1d", param, ctx)
-        seconds = int(number) * unit
-        if not 0 < seconds <= _DAYS_MAX * _UNITS["d"]:
-            self.fail(f"{text!r} is not between 1 s and {_DAYS_MAX} d", param, ctx)
-        return timedelta(seconds=seconds)
 
 
 class _Options(NamedTuple):
@@ -59,22 +35,24 @@ class _Options(NamedTuple):
 
 
 @click.command()
-@click.option("--since", type=_Duration(), help="Only orders with events in this last time.")
-@click.option("--every", type=_Duration(), help="Go on, each time with what has changed.")
+@click.option("--since", type=Duration(1), help="Only orders with events in this last time.")
+@click.option("--every", type=Duration(1), help="Go on, each time with what has changed.")
 @click.option("--chain", "has_chain", is_flag=True, help="Ask the node for every signature too.")
 @click.option(
     "--stuck-after",
-    type=_Duration(),
+    type=Duration(1),
     default="5m",
     show_default=True,
     help="How long an order that no worker executes may stay as it is.",
 )
+@DATA_DIR
 @click.option("--json", "is_json", is_flag=True, help="Print each report as a line of JSON.")
 def verify(
     since: timedelta | None,
     every: timedelta | None,
     has_chain: bool,
     stuck_after: timedelta,
+    data_dir: str | None,
     is_json: bool,
 ) -> None:
     """Check what is stored of all orders against what the engine promises.
@@ -86,24 +64,21 @@ def verify(
     --chain, of an order's signatures that one has succeeded which the order says, and of one that
     failed none.
 
-    Reads DATABASE_URL, and SOLANA_RPC_URL with --chain. Exits with 1 if it has found a fault.
+    Reads DATABASE_URL, or the database of an `up` that runs on this machine, and SOLANA_RPC_URL
+    with --chain. Exits with 1 if it has found a fault.
     """
-    settings = load_settings()
-    if settings.database_url is None:
-        raise click.ClickException("DATABASE_URL must be set: the database to verify")
+    settings = load_operator_settings(data_dir)
     if has_chain and not settings.solana_rpc_url:
         raise click.ClickException("--chain: SOLANA_RPC_URL must be set")
     options = _Options(since, every, has_chain, stuck_after, is_json)
-    with report_database_errors(), report_user_errors():
-        found = asyncio.run(_run(settings, settings.database_url, options))
-    if found:
+    if run_on_database(settings, lambda pool: _run(settings, pool, options)):
         sys.exit(1)
 
 
-async def _run(settings: Settings, database_url: str, options: _Options) -> int:
+async def _run(settings: Settings, pool: DatabasePool, options: _Options) -> int:
     """Verify once, or until interrupted; returns how many faults were found."""
     found = 0
-    async with _open(settings, database_url, options) as verification:
+    async with _open(settings, pool, options) as verification:
         since = options.since
         started_s = monotonic()
         report, position = (
@@ -123,13 +98,9 @@ async def _run(settings: Settings, database_url: str, options: _Options) -> int:
 
 @asynccontextmanager
 async def _open(
-    settings: Settings, database_url: str, options: _Options
+    settings: Settings, pool: DatabasePool, options: _Options
 ) -> AsyncIterator[Verification]:
     async with AsyncExitStack() as stack:
-        pooling = Pooling(settings.database_pooler)
-        pool = await stack.enter_async_context(
-            open_pool(database_url, connections_max=_CONNECTIONS, pooling=pooling)
-        )
         node = None
         if options.has_chain:
             urls = parse_node_urls(settings.solana_rpc_url or "")
