@@ -69,7 +69,7 @@ async def wait_until_told(pilot: Pilot[None], text: str) -> None:
 async def test_x_names_the_order_and_cancels_it_once_it_is_confirmed(api: RunningApi) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
         [order_id] = await place_orders(client, 1)
-        await wait_for(pilot, lambda: bool(row_texts(pilot)))
+        await wait_for(pilot, lambda: get_dashboard(pilot).session.cursor.order is not None)
         for keys in (("escape",), ("n",), ("enter",), ("x", "escape")):  # the focus is on Keep
             await press_keys(pilot, "x")
             await wait_for_text(pilot, "sell SOL/USDC, 1.5 SOL")
@@ -113,7 +113,7 @@ async def test_it_is_told_how_an_order_goes_on_for_which_it_is_too_late(
 ) -> None:
     async with ApiClient(api.url) as client, show_live_dashboard(api.url) as pilot:
         [order_id] = await place_orders(client, 1)
-        await wait_for(pilot, lambda: bool(row_texts(pilot)))
+        await wait_for(pilot, lambda: get_dashboard(pilot).session.cursor.order is not None)
         await press_keys(pilot, "enter", "x")
         await sign(driver, order_id)
         await wait_for_text(pilot, "Too late: what is submitted may land")  # as it has changed
@@ -179,7 +179,7 @@ async def test_offline_nothing_is_cancelled_and_it_is_told(api_process: ApiProce
     url = api_process.url
     async with ApiClient(url) as client, show_live_dashboard(url) as pilot:
         [order_id] = await place_orders(client, 1)
-        await wait_for(pilot, lambda: bool(row_texts(pilot)))
+        await wait_for(pilot, lambda: get_dashboard(pilot).session.cursor.order is not None)
         await press_keys(pilot, "x")
         await api_process.kill()
         connection = get_dashboard(pilot).session.model.connection
