@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from backend.cli.process import (
     run_process,
 )
 from backend.embedded.data_dir import default_data_dir
+from backend.simulator.chain.ledger import LedgerInUse
 from backend.simulator.options import (
     DEPTHS_USD,
     DRESS_NAMES,
@@ -97,5 +100,13 @@ def chain(
             stop=stop,
         )
 
-    with report_system_errors("chain"):
+    with report_system_errors("chain"), _report_ledger_in_use():
         run_process("chain", run, uvloop.new_event_loop)
+
+
+@contextmanager
+def _report_ledger_in_use() -> Iterator[None]:
+    try:
+        yield
+    except LedgerInUse as error:
+        raise click.ClickException(f"{error}: name another folder with --data-dir") from None

@@ -73,6 +73,13 @@ class Settings(
         env_prefix=ENV_PREFIX, frozen=True, extra="ignore", populate_by_name=True
     )
 
+    @field_validator(
+        *("wallet_file", "data_dir", "trace_dir", "send_auth_file", "jito_auth_file"), mode="before"
+    )
+    @classmethod
+    def _read_no_path(cls, path: object) -> object:
+        return path or None  # an empty variable is none
+
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: str | None) -> str | None:

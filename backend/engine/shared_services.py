@@ -50,6 +50,7 @@ from backend.store.feed import Feed
 from backend.store.launches.found_pools import FoundPools
 from backend.store.prices.price_bars import PriceBars
 from backend.store.trading.rules import TradingRules
+from backend.store.verification.cluster_binding import bind_cluster
 from backend.store.verification.durability import read_durability
 from backend.venues.venue import Venue
 
@@ -103,6 +104,7 @@ async def open_shared_services(
         (feed, journal_id), trading = await _open_feed(pool, stop), TradingRules(pool)
         rpc = await stack.enter_async_context(open_node(settings, rpc_urls))
         cluster = await open_cluster(stack, settings, rpc, stop, awaits_node=awaits_node)
+        await _bind_database(pool, cluster, stop)
         balances, tables = WalletBalances(rpc), _build_tables(settings, rpc)
         subscriptions = await _open_subscriptions(stack, settings, rpc_urls[0])
         launches = _build_launches(settings, pool, rpc, cluster.venues.default)
@@ -184,6 +186,13 @@ async def _open_database(
     pool = await wait_for_server("PostgreSQL", connect, away=(Transient,), stop=stop)
     await _check_durability(pool, is_required=settings.require_durable_database)
     return pool
+
+
+async def _bind_database(pool: DatabasePool, cluster: Cluster, stop: asyncio.Event | None) -> None:
+    """Bind the database to the cluster, if the node has told which one it is of."""
+    if cluster.is_known:
+        bind = partial(bind_cluster, pool, cluster.name)
+        await wait_for_server("PostgreSQL", bind, away=(Transient,), stop=stop)
 
 
 def _build_tables(settings: Settings, rpc: SolanaNode) -> LookupTables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -185,3 +186,12 @@ def compute_units_exceeded(limit: int) -> None:
     """A transaction failed as it needed more compute units than its limit."""
     _units_exceeded.inc()
     _log.warning("a transaction exceeded its compute units", limit=limit)
+
+
+def wallet_file_unused(path: Path) -> None:
+    """The node is the simulated one, whose paper wallet pays."""
+    _log.warning(
+        "the wallet file is not used: the paper wallet of the simulated node pays"
+        " (ORDER_ENGINE_WALLET_FILES names wallets for it)",
+        file=str(path),
+    )

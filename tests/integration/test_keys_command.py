@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
+import asyncpg
 import pytest
 
 from backend.domain.access.signatures import SigningMethod
@@ -62,6 +64,16 @@ async def test_a_key_is_made_listed_changed_rotated_and_revoked(
         [_, old, new] = listed.splitlines()
         assert re.search(r"expired \S+, replaced by oek_", old)
         assert " revoked 20" in new
+    connection = await asyncpg.connect(database_url)
+    try:
+        entries = await connection.fetch("SELECT who, action, data FROM audit_log ORDER BY id")
+    finally:
+        await connection.close()
+    actions = [entry["action"] for entry in entries]
+    assert actions == ["key_created", "key_changed", "key_rotated", "key_revoked"]
+    assert all(entry["who"].endswith(" on this machine") for entry in entries)
+    assert json.loads(entries[2]["data"])["replaced"] == key_id
+    assert not any(key in entry["data"] or successor in entry["data"] for entry in entries)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from backend.chain.wallet import create_wallet_file
 from backend.config import Profile, Settings
 from backend.domain.lifecycle import Status
 from backend.engine.examination.live_report import LiveReport, report_live
@@ -118,6 +119,25 @@ def show_other_cluster(call: Json, answer: Json) -> Json | None:
         return None
     context = {**result["context"], "slot": result["context"]["slot"] + 1_000}
     return {"result": {**result, "context": context}}
+
+
+async def test_the_wallets_of_another_cluster_are_looked_at_before_trading_is_switched_on(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "wallet.json"
+    address = create_wallet_file(path).address
+    async with run_node(
+        tmp_path, SimulatorOptions(profile=Profile.INSTANT, dress="mainnet")
+    ) as url:
+        async with aiohttp.ClientSession(url) as http:
+            body = {"owner": str(address), "token": "SOL", "amount": 10**9}
+            async with http.post("/control/fund", json=body) as response:
+                assert response.status == 200
+        found = await report([url], "0.1", wallet_file=path)
+        assert list_texts(found, is_fault=True) == []
+        assert find_rows(found, "Cluster")["cluster"].startswith("mainnet-beta, genesis ")
+        assert "equal" in find_rows(found, "Swap of 0.1 SOL")["simulated"]
+        assert find_rows(found, "Programs of mainnet-beta")["raydium/cpmm"].startswith("CPMM")
 
 
 async def test_a_node_of_another_cluster_is_named(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ LATER = [
     "0029_prices",
     "0030_trading_states",
     "0031_audit_log",
+    "0032_cluster",
 ]
 STATUSES_0_1 = [status for status in Status if status is not Status.WAITING]
 CHECK_VIOLATION = asyncpg.CheckViolationError

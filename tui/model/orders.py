@@ -52,12 +52,14 @@ class Order(Swap):
         "min_amount_out",
         "network_fee_lamports",
         "relations",
+        "rent_lamports",
         "seq",
         "share",
         "slippage_bps",
         "status",
         "steps",
         "time_in_force",
+        "tip_lamports",
         "tx_hash",
         "type",
         "updated_ms",
@@ -89,7 +91,7 @@ class Order(Swap):
         self.tx_hash: str | None = None
         self.may_land_until: int | None = None
         self.executed_price: str | None = None
-        self.network_fee_lamports = 0
+        self.network_fee_lamports = self.tip_lamports = self.rent_lamports = 0
         self.failure: AttemptFailure | None = None
         self.created_ms = 0
         self.updated_ms = 0
@@ -162,10 +164,13 @@ class Order(Swap):
         if len(self.steps) == self.seq - 1:
             self.steps.append(self.status, self.attempt, self.updated_ms, failure)
         if self.seq == 1:
-            self.created_ms, self.network_fee_lamports = self.updated_ms, 0
+            self.created_ms = self.updated_ms
+            self.network_fee_lamports = self.tip_lamports = self.rent_lamports = 0
             self._load_terms(event)
         else:
             self.network_fee_lamports += event.get("networkFeeLamports") or 0
+            self.tip_lamports += event.get("tipLamports") or 0
+            self.rent_lamports += event.get("rentLamports") or 0
             met = MetTrigger.read(event)
             if self.status == WAITING:
                 self._amend(event)
@@ -222,6 +227,8 @@ class Order(Swap):
         self.slices = self.slices and Slices.read(stored, self.slices)
         self.distance = Distance.read(stored) if self.status == WAITING else None
         self.network_fee_lamports = stored.get("networkFeeLamports") or 0
+        self.tip_lamports = stored.get("tipLamports") or 0
+        self.rent_lamports = stored.get("rentLamports") or 0
         # What ended a cancelled order is its cancellation, and not the error of an attempt.
         error = stored.get("cancelReason") or stored["lastError"] or ""
         code, _, reason = error.partition(": ")

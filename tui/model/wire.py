@@ -128,6 +128,8 @@ class WireEvent(TypedDict, total=False):
     unavailable: list[WireUnavailable]
     venueFees: list[WireFee]
     networkFeeLamports: int | None
+    tipLamports: int
+    rentLamports: int
     txHash: str
     mayLandUntil: int
     executedPrice: str | None
@@ -168,6 +170,8 @@ class WireOrder(TypedDict):
     amountOut: str | None
     executedPrice: str | None
     networkFeeLamports: NotRequired[int | None]
+    tipLamports: NotRequired[int | None]
+    rentLamports: NotRequired[int | None]
     lastError: str | None
     mayLandUntil: NotRequired[int | None]
     cancelReason: NotRequired[str | None]

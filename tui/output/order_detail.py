@@ -107,9 +107,14 @@ def _render_costs(order: Order, context: TextContext) -> Iterator[Line]:
     recipient = "the pools" if order.leg_count > 1 else order.dex
     for token, amount in fees:
         yield [Span(f"  {format_exact(amount)} {token[:8]}"), Span(f" to {recipient}", "muted")]
-    if order.network_fee_lamports:
-        sol = Decimal(order.network_fee_lamports).scaleb(-_SOL_DECIMALS)
-        yield [Span(f"  {sol.normalize():f} SOL"), Span(" to the network", "muted")]
+    for lamports, purpose in (
+        (order.network_fee_lamports, "to the network"),
+        (order.tip_lamports, "as a tip"),
+        (order.rent_lamports, "as rent of new token accounts"),
+    ):
+        if lamports:
+            sol = Decimal(lamports).scaleb(-_SOL_DECIMALS)
+            yield [Span(f"  {sol.normalize():f} SOL"), Span(f" {purpose}", "muted")]
 
 
 def _render_failure(order: Order, context: TextContext) -> Iterator[Line]:

@@ -21,6 +21,7 @@ from backend.config import Settings
 from backend.domain.errors import EngineError
 from backend.domain.trading.states import TradingRule
 from backend.engine.examination.node_report import UNREACHABLE, diagnose_nodes
+from backend.engine.nodes.cluster import REFUSED
 from backend.store.connection import Pooling
 from backend.store.database import open_pool
 from backend.store.errors import DATABASE_ERRORS
@@ -45,7 +46,8 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
 
     Of the node that SOLANA_RPC_URL names: its cluster, whether it keeps the history of
     transactions, and whether it lists pools. Of the database, if there is one: what is halted.
-    Exits with 1 if the node, or each of several, cannot be reached. With --live: each node, each
+    Exits with 1 if the node, or each of several, cannot be
+    reached, or is of a cluster that is refused. With --live: each node, each
     wallet, the pools of a pair, and a swap of it that is simulated; exits with 1 if anything is
     wrong that orders would suffer from.
     """
@@ -57,14 +59,15 @@ def doctor(data_dir: Path | None, live: bool, pair: str, amount: str) -> None:
 
 
 def _show_servers(settings: Settings) -> bool:
-    """Show the embedded servers and the nodes; returns whether no node can be reached."""
+    """Show the embedded servers and the nodes; returns whether no node can be used."""
     rows = embedded.diagnose(settings.data_dir or embedded.default_data_dir())
     nodes: list[tuple[str, str]] = []
     if settings.solana_rpc_url:
         nodes = asyncio.run(diagnose_nodes(settings, settings.solana_rpc_url))
     for name, value in [*rows, *_describe_trading(settings), *nodes]:
-        click.echo(f"{name:<28}{value}")
-    return bool(nodes) and all(name.endswith(UNREACHABLE) for name, _ in nodes)
+        click.echo(f"{name:<27} {value}")
+    is_refused = any(value.startswith(REFUSED) for _, value in nodes)
+    return is_refused or (bool(nodes) and all(name.endswith(UNREACHABLE) for name, _ in nodes))
 
 
 def _describe_trading(settings: Settings) -> list[tuple[str, str]]:

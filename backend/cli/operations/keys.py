@@ -11,8 +11,12 @@ from typing import Any, Final, TypeVar
 import click
 
 from backend.cli.operations.duration import Duration
-from backend.cli.operations.operator import run_on_database
-from backend.cli.process import load_settings
+from backend.cli.operations.operator import (
+    DATA_DIR,
+    find_caller,
+    load_operator_settings,
+    run_on_database,
+)
 from backend.domain.access.principals import Network, find_owner_fault
 from backend.domain.access.scopes import OWNER_SCOPES, Scope, format_scopes, parse_scopes
 from backend.domain.access.signatures import SigningMethod
@@ -103,11 +107,14 @@ _allow = click.option(
 
 
 @click.group()
-def keys() -> None:
+@DATA_DIR
+@click.pass_context
+def keys(context: click.Context, data_dir: str | None) -> None:
     """Make, list, change, rotate and revoke the API keys in PostgreSQL.
 
     API processes follow changes within a second, also for WebSockets that are open.
     """
+    context.obj = data_dir
 
 
 @keys.command()
@@ -201,7 +208,7 @@ def change(
 def rotate(key_id: str, overlap: timedelta, expires_in: timedelta | None) -> None:
     """Make a key in place of another one, and print it."""
     created = _use_store(lambda store: store.rotate(key_id, overlap=overlap, expires_in=expires_in))
-    click.echo(f"{key_id} ends in {overlap}", err=True)
+    click.echo(f"{key_id} ends in {overlap.total_seconds() / 3_600:g} h", err=True)
     _show_created(created)
 
 
@@ -214,7 +221,8 @@ def revoke(key_id: str) -> None:
 
 
 def _use_store(use: Callable[[KeyStore], Awaitable[Result]]) -> Result:
-    return run_on_database(load_settings(), lambda pool: use(KeyStore(pool)))
+    settings = load_operator_settings(click.get_current_context().obj)
+    return run_on_database(settings, lambda pool: use(KeyStore(pool, find_caller())))
 
 
 def _show_created(created: CreatedKey) -> None:

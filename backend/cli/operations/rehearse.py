@@ -116,7 +116,7 @@ async def _rehearse(
 
 async def _find_wallet(market: MarketServices) -> Pubkey:
     """The address of the wallet that a worker would sign with."""
-    opened = await select_wallets(market.settings, market.rpc)
+    opened = await select_wallets(market.settings, market.rpc, signs=False)
     return opened.wallets[0].address
 
 

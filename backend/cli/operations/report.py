@@ -107,7 +107,7 @@ def format_report(told: Json) -> str:
     """A report as lines for people: a table of its rows, and what the totals consist of."""
     reference, total = told["reference"], told["total"]
     names = (f"volume {reference}", f"realized {reference}", f"saved {reference}", "slippage bps")
-    head = (told["by"] or "", "orders", "fills", "failed", *names, "fees SOL")
+    head = (told["by"] or "", "orders", "fills", "failed", *names, "fees and tips SOL", "rent SOL")
     shown = [*((row["key"] or "-", row) for row in told["rows"]), ("total", total)]
     table = [head, *(_list_cells(name, row) for name, row in shown)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -143,8 +143,13 @@ def _list_cells(name: str, row: Json) -> tuple[str, ...]:
         str(row["orders"].get("failed", 0)),
         *(row[each] for each in ("volume", "realized", "savedValue")),
         "-" if slippage is None else str(slippage),
-        f"{row['networkFeeLamports'] / 10**9:.9f}",
+        _format_sol(row["networkFeeLamports"] + row["fees"].get("tipLamports", 0)),
+        _format_sol(row["fees"].get("rentLamports", 0)),
     )
+
+
+def _format_sol(lamports: int) -> str:
+    return f"{lamports / 10**9:.9f}"
 
 
 def _align(cells: tuple[str, ...], widths: list[int]) -> list[str]:

@@ -115,7 +115,7 @@ async def _report_programs(report: LiveReport, market: MarketServices) -> None:
 async def _report_wallets(report: LiveReport, market: MarketServices) -> list[Pubkey]:
     """Report on the wallets that a worker would sign with; returns their addresses."""
     try:
-        opened = await select_wallets(market.settings, market.rpc)
+        opened = await select_wallets(market.settings, market.rpc, signs=False)
         addresses = [wallet.address for wallet in opened.wallets]
         wallets = await examine_wallets(market, addresses)
     except (ConfigurationError, EngineError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -26,14 +26,20 @@ LOCALNET: Final = "localnet"
 """What a local validator is said to be, whose genesis hash is its own."""
 _LOCAL_CLUSTERS: Final = frozenset({UNKNOWN_CLUSTER, "simulated"})
 _PROBE_AGE_S: Final = 60.0
+REFUSED: Final = "refused: "
+"""How the finding begins of a cluster that no process starts on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster by its name, with the exchange programs at their addresses there."""
+    """A cluster by its name, with the exchange programs at their addresses there.
+
+    Unless it ``is_known`` its node has not answered yet.
+    """
 
     name: str
     venues: Venues
+    is_known: bool = True
 
 
 class ClusterNode(Protocol):
@@ -119,6 +125,7 @@ async def open_cluster(
         return await identify()
     except Transient:
         assumed = build_cluster(settings, settings.cluster or UNKNOWN_CLUSTER)
+        assumed = replace(assumed, is_known=False)
         await stack.enter_async_context(run_in_background(partial(_verify, assumed, identify)))
         return assumed
 
@@ -162,7 +169,7 @@ async def describe_cluster(
         cluster = build_cluster(settings, identify_cluster(settings, genesis_hash))
         missing = await find_missing_programs(cluster, node)
     except ConfigurationError as error:
-        return [("cluster", f"refused: {error}")]
+        return [("cluster", f"{REFUSED}{error}")]
     except EngineError as error:
         return [("programs", f"unknown: {error.reason}")]
     return [

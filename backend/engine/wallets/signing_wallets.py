@@ -14,6 +14,7 @@ from backend.config import ConfigurationError, Settings
 from backend.domain.errors import Transient
 from backend.engine.nodes.cluster import identify_cluster
 from backend.engine.shared_services import SharedServices
+from backend.runtime import observe_node
 from backend.runtime.startup import wait_for_server
 from backend.store.wallets.addresses import tell_wallets
 
@@ -37,6 +38,8 @@ async def open_wallets(
     """
     select = partial(select_wallets, settings, shared.rpc)
     opened = await wait_for_server("the node", select, away=(Transient,), stop=stop)
+    if opened.is_simulated and settings.wallet_file is not None:
+        observe_node.wallet_file_unused(settings.wallet_file)
     addresses = [str(wallet.address) for wallet in opened.wallets]
     if len(set(addresses)) < len(addresses):
         raise ConfigurationError("ORDER_ENGINE_WALLET_FILES holds the same wallet twice")
@@ -45,16 +48,19 @@ async def open_wallets(
     return opened
 
 
-async def select_wallets(settings: Settings, rpc: SolanaNode) -> OpenedWallets:
+async def select_wallets(
+    settings: Settings, rpc: SolanaNode, *, signs: bool = True
+) -> OpenedWallets:
     """Those of the files; on the simulated node, and only there, else the public paper wallet.
 
-    Raises ``ConfigurationError`` and ``Rejected`` for what is wrong with them.
+    Without ``signs`` they are looked at only. Raises ``ConfigurationError`` and ``Rejected`` for
+    what is wrong with them.
     """
     genesis = await rpc.get_genesis_hash()
     is_simulated, name = genesis == SIMULATED_GENESIS_HASH, identify_cluster(settings, genesis)
     if is_simulated and not settings.wallet_files:
         return OpenedWallets([create_paper_wallet()], is_simulated)
-    if not is_simulated and not settings.live:
+    if signs and not is_simulated and not settings.live:
         raise ConfigurationError(
             f"SOLANA_RPC_URL is a node of {name}, not the simulated one:"
             " set ORDER_ENGINE_LIVE=1 to trade with real money"

@@ -18,6 +18,7 @@ from backend.domain.access.principals import Network
 from backend.domain.access.scopes import Scope, format_scopes, parse_scopes
 from backend.domain.access.signatures import RequestSigning, SigningMethod
 from backend.domain.errors import Rejected
+from backend.store.audit_log.entries import ENGINE, Actor, append_entry
 from backend.store.database import DatabasePool
 from backend.store.errors import translate_errors
 
@@ -125,10 +126,14 @@ class KeyChanges(NamedTuple):
 
 
 class KeyStore:
-    """The keys in PostgreSQL. Every method raises ``Transient`` while it is unavailable."""
+    """The keys in PostgreSQL. Every method raises ``Transient`` while it is unavailable.
 
-    def __init__(self, pool: DatabasePool) -> None:
+    The audit log tells what ``actor`` changes.
+    """
+
+    def __init__(self, pool: DatabasePool, actor: Actor = ENGINE) -> None:
         self._pool = pool
+        self._actor = actor
 
     async def create(
         self,
@@ -147,7 +152,7 @@ class KeyStore:
         """
         key_id, key = _make_key()
         arguments = key_id, hash_key(key), owner, format_scopes(scopes), list(networks), expires_in
-        rows = await self._write(_CREATE, *arguments, signing, public_key, KEYS_MAX)
+        rows = await self._change("key_created", _CREATE, *arguments, signing, public_key, KEYS_MAX)
         if not rows:
             reason = f"{KEYS_MAX} keys are valid: revoke some that are not used"
             raise Rejected("too_many_keys", reason)
@@ -168,7 +173,8 @@ class KeyStore:
         """Change what is not ``None``. Raises ``Rejected`` if there is no such valid key."""
         names = None if scopes is None else format_scopes(scopes)
         places = None if networks is None else list(networks)
-        return _read_row(_one(await self._write(_CHANGE, key_id, names, places, expires_in)))
+        changed = await self._change("key_changed", _CHANGE, key_id, names, places, expires_in)
+        return _read_row(_one(changed))
 
     async def rotate(
         self, key_id: str, *, overlap: timedelta, expires_in: timedelta | None = None
@@ -180,12 +186,13 @@ class KeyStore:
         it has a public key: the caller makes another pair.
         """
         new_id, key = _make_key()
-        rows = await self._write(_ROTATE, key_id, new_id, hash_key(key), overlap, expires_in)
+        arguments = key_id, new_id, hash_key(key), overlap, expires_in
+        rows = await self._change("key_rotated", _ROTATE, *arguments, replaced=key_id)
         return CreatedKey(key, _read_row(_one(rows)))
 
     async def revoke(self, key_id: str) -> KeyRow:
         """End a key; one that has ended stays as it is. Raises ``Rejected`` if there is none."""
-        return _read_row(_one(await self._write(_REVOKE, key_id)))
+        return _read_row(_one(await self._change("key_revoked", _REVOKE, key_id)))
 
     async def read_changes(self, known_version: int) -> KeyChanges | None:
         """All valid keys if there is another version than the known one, else ``None``."""
@@ -197,6 +204,26 @@ class KeyStore:
     async def mark_used(self, key_ids: Iterable[str]) -> None:
         """Note that keys are used now, unless that was noted within ``LAST_USE_INTERVAL_S``."""
         await self._write(_MARK_USED, list(key_ids), float(LAST_USE_INTERVAL_S))
+
+    async def _change(
+        self, action: str, statement: str, *arguments: Any, **told: str
+    ) -> Sequence[asyncpg.Record]:
+        """Change keys, and tell the audit log of those that were."""
+
+        async def change() -> Sequence[asyncpg.Record]:
+            async with self._pool.acquire() as connection, connection.transaction():
+                rows = await connection.fetch(statement, *arguments)
+                for row in rows:
+                    entry = {
+                        "key": row["id"],
+                        "owner": row["owner"],
+                        "scopes": row["scopes"],
+                        **told,
+                    }
+                    await append_entry(connection, self._actor, action, entry)
+                return rows
+
+        return await translate_errors(change)
 
     async def _write(self, statement: str, *arguments: Any) -> Sequence[asyncpg.Record]:
         async def write() -> Sequence[asyncpg.Record]:

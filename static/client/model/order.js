@@ -48,6 +48,8 @@ function buildPair(tokenIn, tokenOut) {
   return { name, base, quote, side: isBuy ? "buy" : "sell" };
 }
 
+const COSTS = ["networkFeeLamports", "tipLamports", "rentLamports"];
+
 /** Changes only in `applyEvent` and `applyStored`, which raise `version`. */
 export class Order {
   version = 0;
@@ -85,6 +87,8 @@ export class Order {
   amountOut = null;
   executedPrice = null;
   networkFeeLamports = 0;
+  tipLamports = 0;
+  rentLamports = 0;
   code = null;
   reason = null;
   createdMs = 0;
@@ -192,7 +196,7 @@ export class Order {
       this.createdMs = this.updatedMs;
       this.#setTerms(event);
     }
-    this.networkFeeLamports += event.networkFeeLamports ?? 0;
+    for (const cost of COSTS) this[cost] += event[cost] ?? 0;
     if (event.code !== undefined) {
       this.code = event.code;
       this.reason = event.reason;
@@ -246,7 +250,7 @@ export class Order {
     if (stored.route && hasRoute(stored.route)) this.#setRoute(stored.route);
     this.#setOutcome(stored);
     this.distance = stored.status === "waiting" ? readDistance(stored) : null;
-    this.networkFeeLamports = stored.networkFeeLamports ?? 0;
+    for (const cost of COSTS) this[cost] = stored[cost] ?? 0;
     // What ended a cancelled order is its cancellation, and not the error of an attempt.
     const error = stored.cancelReason ? `${stored.cancelReason}: ${CANCELLED}` : stored.lastError;
     const [, code, reason] = /^(\w+): (.*)$/s.exec(error ?? "") ?? [];

@@ -23,10 +23,10 @@ function describeAmounts(amounts = []) {
   return amounts.map(({ token, amount }) => `${formatLong(amount)} ${tokenLabel(token)}`).join(" + ");
 }
 
-/** The fees of all its transactions that landed, in SOL. */
-function describeNetworkFee({ networkFeeLamports }) {
-  const sol = divide(String(networkFeeLamports), LAMPORTS_PER_SOL, 9);
-  return `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
+/** What all its transactions that landed have cost, in SOL. */
+function describeLamports(lamports) {
+  const sol = divide(String(lamports), LAMPORTS_PER_SOL, 9);
+  return lamports > 0 && `${formatLong(sol.replace(/\.?0+$/, ""))} SOL`;
 }
 
 function describeDeadline({ mayLandUntil }) {
@@ -45,7 +45,9 @@ export function buildFacts(order, relatives) {
     ["Price", order.amountOut && `${formatShort(order.price, 9)} ${unit}`],
     ["Against the quote", order.vsQuoteBps !== null && `${formatSigned(order.vsQuoteBps)} bps`],
     [`Fee of ${order.legCount > 1 ? "the pools" : order.dex}`, order.amountOut && describeAmounts(order.route?.venueFees)],
-    ["Fee of the network", order.networkFeeLamports > 0 && describeNetworkFee(order)],
+    ["Fee of the network", describeLamports(order.networkFeeLamports)],
+    ["Tip", describeLamports(order.tipLamports)],
+    ["Rent of new accounts", describeLamports(order.rentLamports)],
     ["At least", order.route?.minAmountOut && `${formatLong(order.route.minAmountOut)} ${tokenOut}`],
     ["Left over, about", describeAmounts(order.route?.residuals)],
     ["Own minimum", order.minAmountOut && `${formatLong(order.minAmountOut)} ${tokenOut}`],
