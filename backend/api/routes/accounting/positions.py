@@ -19,7 +19,7 @@ from backend.triggers.pool_market import PoolMarket
 
 COMPUTATION_WAIT_S: Final = 2.0
 """So long a request waits for the positions of an owner whose fills are many."""
-MARKET_WAIT_S: Final = 0.3
+MARKET_WAIT_S: Final = 2.0
 PRICED_MAX: Final = 200
 """Most positions whose prices are read: those behind, by name, have none."""
 
