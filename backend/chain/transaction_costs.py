@@ -41,22 +41,16 @@ def has_transfer(wire: bytes) -> bool:
 
 
 def _sum_tips(landed: LandedTransaction) -> int:
-    """What the targets of the transaction's own transfers of lamports have received."""
+    """What the transaction's own transfers of lamports have paid."""
     if not has_transfer(landed.wire):
         return 0
-    return sum(
-        landed.lamports_after[at] - landed.lamports_before[at] for at in _find_tipped(landed)
-    )
-
-
-def _find_tipped(landed: LandedTransaction) -> set[int]:
     message = VersionedTransaction.from_bytes(landed.wire).message
     system = message.account_keys.index(SYSTEM_PROGRAM)
-    return {
-        instruction.accounts[1]
+    return sum(
+        int.from_bytes(instruction.data[len(_TRANSFER) :], "little")
         for instruction in message.instructions
         if instruction.program_id_index == system and instruction.data.startswith(_TRANSFER)
-    }
+    )
 
 
 def _sum_rent(landed: LandedTransaction, owner: str) -> int:

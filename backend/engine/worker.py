@@ -204,7 +204,7 @@ def _build_submitter(
         notifications=shared.subscriptions,
         tables=shared.tables,
         fees=build_fees(settings, shared.rpc, shared.router),
-        bundles=build_bundles(settings, shared.rpc),
+        bundles=build_bundles(settings, shared.rpc, [each.address for each in opened.wallets]),
         blockhash_age_s=settings.blockhash_age_s,
     )
 

@@ -139,7 +139,8 @@ class TransactionSubmitter:
         if limit is None:
             limit = self._units.choose_limit(instructions, shape)
         if order.lacks_units:
-            limit = max(limit, self._fees.compute_most_units(terms.fees))
+            more = self._units.choose_more(instructions, limit)
+            limit = max(limit, min(more, self._fees.compute_most_units(terms.fees)))
         least = self._fees.compute_least(limit, terms.fees)
         require_minimum(terms.fees, least)
         tip = None if self._bundles is None else self._bundles.choose_tip(swap.seed)
@@ -182,7 +183,7 @@ class TransactionSubmitter:
             return None
         if simulation.err is not None:
             raise self._classify_preflight(simulation)
-        return self._units.learn(shape, simulation.units)
+        return self._units.learn(instructions, shape, simulation.units)
 
     async def _simulate(self, instructions: SwapInstructions) -> SimulationResult:
         """Simulate a swap that may take all units, and pays nothing for them."""

@@ -166,6 +166,9 @@ async def test_prices_are_told_of_what_was_stored(database_url: str, redis_url: 
         ("pair=SOL", "pair", "two tokens"),
         ("pair=SOL/USDC&step=7", "step", "must be one of 1, 5,"),
         ("pair=SOL/USDC&from=2026-01-02&to=2026-01-01", "from", "later than to"),
+        ("pair=SOL/USDC&to=9999-12-31T23:59:59.999999Z", "to", "between 1970 and 2999"),
+        ("pair=SOL/USDC&to=0001-01-01T00:00:00Z", "to", "between 1970 and 2999"),
+        ("pair=SOL/USDC&from=0001-01-01T00:00:00Z", "from", "between 1970 and 2999"),
         ("pair=SOL/USDC&from=2026-01-01&to=2026-02-01", "from", "more than 2000 bars"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
+from backend.chain.compute_budget import ComputeBudget
+from backend.execution.budget.compute_units import LACKING_MAX
 from tests.integration.node_proxy import Json
 from tests.integration.proxied_engine import (
     ProxiedEngine,
@@ -95,7 +96,7 @@ def tell_little(call: Json, answer: Json) -> Json | None:
     return {"result": {**result, "value": {**result["value"], "unitsConsumed": 20_000}}}
 
 
-async def test_an_order_that_lacked_units_is_tried_again_with_all_there_are(
+async def test_an_order_that_lacked_units_is_tried_again_with_far_more(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:
     """As its row says it, whichever worker executes the next attempt."""
@@ -110,7 +111,7 @@ async def test_an_order_that_lacked_units_is_tried_again_with_all_there_are(
             assert history.record.status == "confirmed"
             assert history.record.attempts == 2
             landed = await read_landed(engine, history)
-            assert landed.transaction.compute_unit_limit == UNIT_LIMIT_MAX
+            assert landed.transaction.compute_unit_limit == LACKING_MAX * ComputeBudget().unit_limit
             [failed] = [event for event in history.events if "out_of_compute" in event.data]
             assert failed.status == "routing"
         ledger = await engine.read_ledger()

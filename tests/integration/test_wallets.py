@@ -135,6 +135,26 @@ async def test_an_order_gets_what_another_one_has_reserved_and_not_taken(
         assert "submitted" in failed.statuses, "it was sent, and reverted"
 
 
+async def test_an_order_whose_fee_is_above_what_the_wallet_has_fails_and_says_so(
+    database_url: str, redis_url: str, data_dir: Path
+) -> None:
+    wallets = write_wallets(data_dir, 1)
+    price = 10_000_000
+    usual = compute_network_fee(ComputeBudget(unit_price=price))
+    async with run_engine(
+        database_url, redis_url, data_dir, wallets, priority_fee_microlamports=price, backoff_s=0
+    ) as engine:
+        await fund(engine, wallets.addresses[0], "USDC", 10**8)
+        await fund(engine, wallets.addresses[0], "SOL", 2 * usual + TOKEN_ACCOUNT_RENT + 10**6)
+        # Its next transaction has a higher limit of units, for which the wallet does not suffice.
+        await engine.inject_fault(fault="fail", reason="compute", count=1)
+        [order_id] = await engine.place_orders(engine.build_terms("10", pair=("USDC", "SOL")))
+        history = await engine.wait_ended(order_id)
+        assert history.statuses[-1] == "failed"
+        assert find_code(history) == FUNDS
+        assert len(history.events) < 12, "it was not routed again and again"
+
+
 async def test_orders_are_spread_over_wallets_and_each_is_filled_from_its_own(
     database_url: str, redis_url: str, data_dir: Path
 ) -> None:

@@ -166,7 +166,19 @@ async def test_no_limit_is_above_that_of_the_protocol() -> None:
     units, swap = ComputeUnits(node.simulate, SINGLE), build()
     choose(units, swap)
     await settle()
-    assert choose(units, swap) == UNIT_LIMIT_MAX
     units.follow(SIGNATURE, swap.find_shape(are_missing=False), UNIT_LIMIT_MAX)
     units.note_exhausted(SIGNATURE, None)
     assert choose(units, swap) == UNIT_LIMIT_MAX
+
+
+async def test_a_simulation_that_tells_far_too_much_is_believed_within_bounds() -> None:
+    node = Simulations(units=UNIT_LIMIT_MAX)
+    units = ComputeUnits(node.simulate, SINGLE)
+    instructions = build()
+    choose(units, instructions)
+    await settle()
+    assert choose(units, instructions) == 2 * SINGLE
+    shape = instructions.find_shape(are_missing=True)
+    assert units.learn(instructions, shape, UNIT_LIMIT_MAX) == 2 * SINGLE
+    assert units.choose_more(instructions, 2 * SINGLE) == 4 * SINGLE
+    assert units.choose_more(build(CPMM, DAMM_V2, CPMM, DAMM_V2), 0) == 4 * (SINGLE + 3 * 60_000)

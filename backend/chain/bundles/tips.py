@@ -8,7 +8,7 @@ would fail, and the swap with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from solders.instruction import Instruction
@@ -18,28 +18,17 @@ from solders.system_program import TransferParams, transfer
 from backend.domain.errors import EngineError, Unavailable
 from backend.runtime import observe
 from backend.venues.layout import compute_rent_exemption
-from backend.venues.spl import SYSVAR_OWNER
+from backend.venues.spl import SYSTEM_PROGRAM
 from backend.venues.venue import Account
 
 REFRESH_S: Final = 600.0
 RETRY_S: Final = 1.0
 RETRY_S_MAX: Final = 60.0
-_UNPAYABLE_OWNERS: Final = frozenset(
-    {
-        SYSVAR_OWNER,
-        *map(
-            Pubkey.from_string,
-            (
-                "NativeLoader1111111111111111111111111111111",
-                "BPFLoader1111111111111111111111111111111111",
-                "BPFLoader2111111111111111111111111111111111",
-                "BPFLoaderUpgradeab1e11111111111111111111111",
-                "LoaderV411111111111111111111111111111111111",
-            ),
-        ),
-    }
-)
-"""The owners of programs and of sysvars, into which nothing can be paid."""
+TIP_PROGRAM: Final = Pubkey.from_string("T1pyyaTNZsKv2WcRAB8oVnk93mLJw2XzjtVYqCsaHqt")
+"""The program of Jito's tip accounts."""
+_TIP_OWNERS: Final = frozenset({SYSTEM_PROGRAM, TIP_PROGRAM})
+"""The owners of accounts that take tips: wallets, and those of the program. No pool, no token
+account and no program is one, whatever an endpoint says."""
 
 FetchAddresses = Callable[[], Awaitable[Sequence[Pubkey]]]
 FetchAccounts = Callable[[Sequence[Pubkey]], Awaitable[tuple[int, Sequence[Account | None]]]]
@@ -59,11 +48,20 @@ class Tip(NamedTuple):
 
 
 class TipAccounts:
-    """Chooses the tip of each transaction, of ``lamports``; ``run`` must be running."""
+    """Chooses the tip of each transaction, of ``lamports``; ``run`` must be running.
+
+    None is paid to ``wallets``, which are our own.
+    """
 
     def __init__(
-        self, fetch_addresses: FetchAddresses, fetch_accounts: FetchAccounts, *, lamports: int
+        self,
+        fetch_addresses: FetchAddresses,
+        fetch_accounts: FetchAccounts,
+        *,
+        lamports: int,
+        wallets: Collection[Pubkey] = (),
     ) -> None:
+        self._wallets = frozenset(wallets)
         self._fetch_addresses = fetch_addresses
         self._fetch_accounts = fetch_accounts
         self._lamports = lamports
@@ -96,7 +94,7 @@ class TipAccounts:
         payable = [
             address
             for address, account in zip(addresses, accounts, strict=True)
-            if account is not None and _is_payable(account)
+            if account is not None and address not in self._wallets and _is_payable(account)
         ]
         if not payable:
             raise Unavailable("no_tip_account", "the endpoint names no account to pay into")
@@ -105,4 +103,4 @@ class TipAccounts:
 
 def _is_payable(account: Account) -> bool:
     has_rent = account.lamports >= compute_rent_exemption(len(account.data))
-    return has_rent and account.owner not in _UNPAYABLE_OWNERS
+    return has_rent and account.owner in _TIP_OWNERS

@@ -17,7 +17,7 @@ from backend.config import Settings
 from backend.domain.errors import InvalidInput
 from backend.domain.tokens import TokenRegistry
 from backend.domain.trading.states import Scope, Target, TradingRule, TradingState
-from backend.domain.trading.targets import parse_target
+from backend.domain.trading.targets import parse_target, require_line
 from backend.store.database import DatabasePool
 from backend.store.trading.changes import StateChange
 from backend.store.trading.control import HaltResult, TradingControl
@@ -107,10 +107,14 @@ def _set_state(
 ) -> None:
     if cancels and target.scope is Scope.DEX:
         raise click.UsageError("--cancel cannot be given with --dex: orders are of no exchange")
-    if not why.strip():
+    try:
+        why = require_line("why", why)
+    except InvalidInput as error:
+        raise click.UsageError(f"--why {error.reason}") from None
+    if not why:
         raise click.UsageError("--why must say something")
     reference = settings.reference_token if state is TradingState.REDUCING else None
-    change = StateChange(target, state, why.strip(), reference)
+    change = StateChange(target, state, why, reference)
 
     async def call(pool: DatabasePool) -> HaltResult:
         return await _build_control(pool).halt(change, find_caller(), cancels=cancels)

@@ -24,12 +24,23 @@ def parse_target(
     if owner is not None:
         if not owner.strip():
             raise InvalidInput("owner", "must name an owner")
-        return Target(Scope.OWNER, owner)
+        return Target(Scope.OWNER, require_line("owner", owner))
     if pair is not None:
         return Target(Scope.PAIR, _parse_pair(tokens, pair))
     if dex is not None:
         return Target(Scope.DEX, _parse_exchange(dex))
     return ALL_ORDERS
+
+
+def require_line(field: str, text: str) -> str:
+    """Return a text without blanks around it.
+
+    Raises ``InvalidInput`` if it is more than one line, or has characters that are not shown.
+    """
+    line = text.strip()
+    if not line.isprintable():
+        raise InvalidInput(field, "must be one line of characters that can be shown")
+    return line
 
 
 def _parse_pair(tokens: TokenRegistry, pair: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from solders.pubkey import Pubkey
+
 from backend.chain.bundles.endpoint import BundleEndpoint
 from backend.chain.bundles.sender import BundleSender
 from backend.chain.bundles.tips import TipAccounts
@@ -11,10 +15,12 @@ from backend.engine.nodes.header_file import read_header
 from backend.runtime import observe
 
 
-def build_bundles(settings: Settings, node: SolanaNode) -> BundleSender | None:
+def build_bundles(
+    settings: Settings, node: SolanaNode, wallets: Collection[Pubkey]
+) -> BundleSender | None:
     """Build what sends transactions to the bundle endpoint and to ``node``; ``None`` without one.
 
-    Raises ``ConfigurationError`` if its header cannot be read.
+    No tip is paid to ``wallets``. Raises ``ConfigurationError`` if its header cannot be read.
     """
     if not settings.jito_url:
         return None
@@ -24,7 +30,10 @@ def build_bundles(settings: Settings, node: SolanaNode) -> BundleSender | None:
         authorization=read_header(settings.jito_auth_file, "ORDER_ENGINE_JITO_AUTH_FILE"),
     )
     tips = TipAccounts(
-        endpoint.get_tip_accounts, node.get_multiple_accounts, lamports=settings.tip_lamports
+        endpoint.get_tip_accounts,
+        node.get_multiple_accounts,
+        lamports=settings.tip_lamports,
+        wallets=wallets,
     )
     is_first = settings.jito_send == "first"
     return BundleSender(endpoint, tips, node.send_transactions, is_first=is_first)

@@ -25,6 +25,11 @@ from backend.runtime.background import shield
 
 MARGIN_PERCENT: Final = 120
 """The limit, of the units that a simulation or a transaction has used."""
+TOLD_MAX: Final = 2
+"""A simulation is believed up to so many times the bound by experience: a transaction that needs
+more fails, and is signed again with more. So a node that lies costs no more than that."""
+LACKING_MAX: Final = 4
+"""So many times that bound is the limit of an order whose transaction had too few units."""
 NEAR_PERCENT: Final = 95
 """A transaction that uses more of its limit shows that it is too low."""
 FAILED_S: Final = 10.0
@@ -64,7 +69,9 @@ class ComputeUnits:
             return _bound(max(instructions.estimate_units(self._single), units.least))
         return max(units.limit, units.least)
 
-    def learn(self, shape: RouteShape, used: int | None) -> int | None:
+    def learn(
+        self, instructions: SwapInstructions, shape: RouteShape, used: int | None
+    ) -> int | None:
         """Take what a simulation has used for what the shape takes, and return the limit for it.
 
         ``None`` if the node does not tell it.
@@ -72,8 +79,16 @@ class ComputeUnits:
         if used is None:
             return None
         units = self._find(shape)
-        units.limit = _bound(ceil_div(used * MARGIN_PERCENT, 100))
+        units.limit = self._believe(instructions, used)
         return max(units.limit, units.least)
+
+    def choose_more(self, instructions: SwapInstructions, limit: int) -> int:
+        """Choose the limit of an order whose last transaction had too few units."""
+        return max(limit, _bound(LACKING_MAX * instructions.estimate_units(self._single)))
+
+    def _believe(self, instructions: SwapInstructions, used: int) -> int:
+        most = TOLD_MAX * instructions.estimate_units(self._single)
+        return _bound(min(ceil_div(used * MARGIN_PERCENT, 100), most))
 
     def follow(self, signature: str, shape: RouteShape, limit: int) -> None:
         """Remember what a transaction was signed with, until it has landed."""
@@ -124,7 +139,7 @@ class ComputeUnits:
             observe_node.compute_units_unknown(str(error))
         else:
             if result.err is None and result.units is not None:
-                units.limit = _bound(ceil_div(result.units * MARGIN_PERCENT, 100))
+                units.limit = self._believe(instructions, result.units)
             else:
                 units.failed_at = now()
                 observe_node.compute_units_unknown(_describe_failure(result))

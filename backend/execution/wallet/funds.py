@@ -151,8 +151,10 @@ class WalletFunds:
         spend = self._build_spend(ledger, terms, route, reading.balances, fee_lamports)
         return replace(spend, snapshot=reading.snapshot)
 
-    async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
-        """Wait until orders in flight leave what a route takes."""
+    async def await_free(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None, *, waits: bool
+    ) -> None:
+        """Wait until orders in flight leave what a transaction of a route takes."""
         ledger, loop = self._ledger, asyncio.get_running_loop()
         assert ledger is not None, "only what is reserved is waited for"
         deadline = loop.time() + RESERVED_WAIT_S if waits else loop.time()
@@ -162,13 +164,13 @@ class WalletFunds:
             reading = await ledger.read(tokens, age_max_s=age_max_s)
             age_max_s = RESERVED_POLL_S
             balances = reading.balances
-            if shortages := self._list_shortages(terms, route, balances, ()):
+            if shortages := self._list_shortages(terms, route, balances, (), fee=fee_lamports):
                 raise Rejected("insufficient_funds", "; ".join(shortages))
-            if reading.take(self._build_spend(ledger, terms, route, balances)):
+            if reading.take(self._build_spend(ledger, terms, route, balances, fee_lamports)):
                 return
             if loop.time() >= deadline:
                 reserved = {each: reading.find_reserved(each) for each in {SOL, terms.token_in}}
-                shortages = self._list_shortages(terms, route, balances, (), reserved)
+                shortages = self._list_shortages(terms, route, balances, (), reserved, fee_lamports)
                 raise Rejected("insufficient_funds", "; ".join(shortages))
             await asyncio.sleep(RESERVED_POLL_S)
 
@@ -223,14 +225,15 @@ class WalletFunds:
         balances: Balances,
         unknown: Collection[str],
         reserved: Mapping[Token, int] = NOTHING_RESERVED,
+        fee: int | None = None,
     ) -> list[str]:
         """A sentence for each token of which too little is there, SOL first.
 
         ``unknown`` are the mints whose balances are not known, ``reserved`` is what orders in
-        flight take.
+        flight take, ``fee`` that of a signed transaction.
         """
         shortages = []
-        needed = sum(self._compute_lamports(terms, route, balances, unknown))
+        needed = sum(self._compute_lamports(terms, route, balances, unknown, fee))
         taken = reserved.get(SOL, 0)
         if balances.lamports - taken < needed:
             reserve = format_amount(self._reserve, SOL.decimals)

@@ -72,7 +72,7 @@ class Payment:
         if self._wallets.choose(order, route) is self.funds:
             self._place.pause()
             waits = not order.time_in_force.has_one_attempt
-            await self.funds.await_free(order.terms, route, waits=waits)
+            await self.funds.await_free(order.terms, route, signed.fee_lamports, waits=waits)
         await _step_back(steps, FUNDS_RESERVED)
         return None
 

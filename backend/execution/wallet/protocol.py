@@ -26,7 +26,9 @@ class Funds(Protocol):
         """
         ...
 
-    async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
+    async def await_free(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None, *, waits: bool
+    ) -> None:
         """Wait until orders in flight leave what a route takes.
 
         Raises ``Rejected`` (``insufficient_funds``) if they never can, if they have not within
@@ -79,7 +81,9 @@ class UncheckedFunds:
     ) -> Spend | None:
         """Nothing."""
 
-    async def await_free(self, terms: OrderTerms, route: Route, *, waits: bool) -> None:
+    async def await_free(
+        self, terms: OrderTerms, route: Route, fee_lamports: int | None, *, waits: bool
+    ) -> None:
         """Wait for nothing."""
 
     def void_budgets(self) -> None:

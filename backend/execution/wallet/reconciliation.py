@@ -30,6 +30,9 @@ READINGS: Final = 3
 READINGS_MAX: Final = 10
 """After so many the next interval begins: too much happens at once."""
 PAUSE_S: Final = 1.0
+IN_FLIGHT_S: Final = 45.0
+"""While orders of a wallet are in flight a difference has to last so long: one of them may have
+landed, and whoever follows it may have died; another worker confirms it after a lease."""
 
 
 class Reconciler:
@@ -49,6 +52,8 @@ class Reconciler:
         self._tokens = tokens
         self._interval_s = interval_s
         self._random = random
+        self._doubts: dict[str, tuple[Mapping[str, int], float]] = {}
+        """Differences by wallet that an order in flight may explain, and since when."""
 
     async def run(self) -> None:
         """Compare until cancelled. Several processes can: what one has told, no other tells."""
@@ -58,7 +63,8 @@ class Reconciler:
                     await self._reconcile(ledger)
                 except Exception as error:  # noqa: BLE001 - the next one may succeed
                     observe_wallets.reconciliation_failed(error)
-            await asyncio.sleep(self._interval_s * self._random.uniform(0.9, 1.0))
+            pause_s = self._interval_s * self._random.uniform(0.9, 1.0)
+            await asyncio.sleep(min(pause_s, IN_FLIGHT_S / 3) if self._doubts else pause_s)
 
     async def _reconcile(self, ledger: WalletLedger) -> None:
         baseline = await read_baseline(self._pool, ledger.address, self._interval_s / 2)
@@ -74,9 +80,24 @@ class Reconciler:
             earlier.append(differences)
             is_same = earlier[-READINGS:] == [differences] * READINGS
             if differences == {} or (differences is not None and is_same):
-                await self._store(ledger, reading, differences, earlier_slot=baseline.slot)
+                if not self._is_in_doubt(ledger, reading, differences):
+                    await self._store(ledger, reading, differences, earlier_slot=baseline.slot)
                 return
             await asyncio.sleep(PAUSE_S)
+
+    def _is_in_doubt(
+        self, ledger: WalletLedger, reading: Reading, differences: Mapping[str, int]
+    ) -> bool:
+        """Whether an order in flight may explain differences, which have not lasted yet."""
+        now = asyncio.get_running_loop().time()
+        earlier, since = self._doubts.pop(ledger.address, ({}, now))
+        if not differences or not reading.find_reserved(SOL):
+            return False
+        since = since if differences == earlier else now
+        if now - since >= IN_FLIGHT_S:
+            return False
+        self._doubts[ledger.address] = differences, since
+        return True
 
     async def _find_differences(
         self, ledger: WalletLedger, baseline: Baseline, reading: Reading

@@ -57,8 +57,8 @@ def read_price_query(request: Request, tokens: TokenRegistry, now: datetime) -> 
     query = QueryReader(request)
     names = query.read_one("pair", lambda text: read_pair(text, tokens))
     step = query.read_one("step", _parse_step)
-    start = query.read_one("from", parse_time)
-    end = query.read_one("to", parse_time)
+    start = query.read_one("from", _parse_bar_time)
+    end = query.read_one("to", _parse_bar_time)
     if request.get_query_value("pair") is None:
         query.refuse("pair", "is missing: such as SOL/USDC")
     step_s = MINUTE_S if step is None else step
@@ -72,6 +72,13 @@ def read_price_query(request: Request, tokens: TokenRegistry, now: datetime) -> 
     query.raise_errors()
     assert names is not None
     return PriceQuery(name_pair(*names), start_s, end_s, step_s)
+
+
+def _parse_bar_time(text: str) -> datetime:
+    at = parse_time(text)
+    if not 1970 <= at.year < 3000:
+        raise ValueError("must be a time between 1970 and 2999")
+    return at
 
 
 def _parse_step(text: str) -> int:

@@ -11,7 +11,7 @@ from backend.api.wire.problems import FieldError, invalid_fields
 from backend.domain.errors import InvalidInput
 from backend.domain.tokens import TokenRegistry
 from backend.domain.trading.states import Scope, Target, TradingState
-from backend.domain.trading.targets import parse_target
+from backend.domain.trading.targets import parse_target, require_line
 from backend.store.trading.changes import StateChange
 
 WHY_LENGTH_MAX: Final = 500
@@ -51,7 +51,7 @@ def read_halt(raw: object, tokens: TokenRegistry, reference: str) -> HaltRequest
     errors: list[FieldError] = []
     body, _ = validate_fields(HaltBody, raw, errors)
     target = _find_target(body, tokens, errors)
-    why, cancels = (body.why or "").strip(), bool(body.cancel)
+    why, cancels = _read_why(body, errors), bool(body.cancel)
     if not why and not any(each.field == "why" for each in errors):
         errors.append(FieldError("why", "missing_field", "is required: the reason, for people"))
     state = (body.state or TradingState.HALTED).upper()
@@ -69,6 +69,14 @@ def read_halt(raw: object, tokens: TokenRegistry, reference: str) -> HaltRequest
     is_reducing = state == TradingState.REDUCING
     change = StateChange(target, TradingState(state), why, reference if is_reducing else None)
     return HaltRequest(change, cancels)
+
+
+def _read_why(body: HaltBody, errors: list[FieldError]) -> str:
+    try:
+        return require_line("why", body.why or "")
+    except InvalidInput as error:
+        errors.append(FieldError(error.field, error.code, error.reason))
+        return ""
 
 
 def read_resume(raw: object, tokens: TokenRegistry) -> Target:
