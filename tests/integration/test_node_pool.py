@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -22,6 +22,7 @@ from backend.domain.errors import EngineError, Unavailable
 from backend.domain.tokens import SOL
 from backend.simulator.options import SimulatorOptions
 from tests.integration.apis import wait_until
+from tests.integration.node_proxy import Json, run_node_proxy
 from tests.integration.simulator_client import SimulatorClient
 from tests.scenario import run_node
 
@@ -238,3 +239,28 @@ async def test_accounts_are_not_from_before_what_has_landed(data_dir: Path) -> N
             landed = await land_swap(nodes)
             slot, _ = await nodes.pool.get_multiple_accounts([nodes.client.wallet.address])
             assert slot >= landed.slot
+
+
+def fail_simulations(call: Json, answer: Json) -> Json | None:
+    if call["method"] != "simulateTransaction":
+        return None
+    value = {**answer["result"]["value"], "err": {"InstructionError": [2, {"Custom": 6003}]}}
+    return {"result": {**answer["result"], "value": value}}
+
+
+@pytest.mark.parametrize("liars", [1, 2])
+async def test_a_simulation_fails_only_if_a_second_node_says_so_too(
+    tmp_path: Path, liars: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        nodes = await stack.enter_async_context(run_nodes(tmp_path))
+        urls = nodes.urls[:2]
+        for number in range(liars):
+            proxy = await stack.enter_async_context(run_node_proxy(urls[number]))
+            proxy.rule, urls[number] = fail_simulations, proxy.url
+        members = [PoolNode(url, RpcClient(url, timeout_s=2, wait_max_s=0)) for url in urls]
+        pool = NodePool(members, check_s=0.1, lag_slots_max=10)
+        await stack.enter_async_context(pool.run())
+        signed = await nodes.client.build_swap()
+        results = [await pool.simulate_transaction(signed.wire) for _ in range(6)]
+        assert [each.err is None for each in results] == [liars == 1] * 6

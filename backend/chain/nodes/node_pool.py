@@ -154,12 +154,20 @@ class NodePool:
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
     ) -> SimulationResult:
-        """Simulate a transaction on a node that has reached ``min_context_slot``."""
-        return await self._read(
+        """Simulate a transaction on a node that has reached ``min_context_slot``.
+
+        That it fails has to be told by a second node, if there is one: an order ends by it.
+        """
+        answers = await ask_nodes(
+            self._rank(),
             lambda client: client.simulate_transaction(
                 wire, min_context_slot=min_context_slot, accounts=accounts
-            )
+            ),
+            lambda answers: answers[-1][1].err is None or len(answers) >= QUORUM,
+            count=1,
         )
+        results = [result for _, result in answers]
+        return next((each for each in results if each.err is None), results[0])
 
     async def get_recent_prioritization_fees(self, keys: Sequence[Pubkey]) -> list[int]:
         """What blocks charged for a compute unit to lock accounts, the newest block last."""
