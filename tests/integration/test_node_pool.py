@@ -146,6 +146,7 @@ async def test_a_node_is_left_out_while_it_is_faulty_and_that_is_told_once(
             await nodes.arm(1, fault)
             await nodes.wait_for_exclusion(1, reason)
             assert [node.reason for node in nodes.members] == [None, reason, None]
+            assert nodes.pool.list_left_out() == [f"{name}: {reason}"]
             await nodes.clear(1)
 
             async def is_told() -> bool:

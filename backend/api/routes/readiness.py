@@ -61,8 +61,10 @@ def _list_checks(services: ApiServices) -> dict[str, Check]:
     async def check_redis() -> None:
         await services.redis.ping()
 
-    async def check_node() -> None:
+    async def check_node() -> Mapping[str, object]:
         await services.rpc.get_latest_blockhash()
+        left_out = services.rpc.list_left_out()
+        return {"leftOut": left_out} if left_out else {}
 
     async def check_feed() -> Mapping[str, object]:
         return _describe_feed(services.feed_lag, await services.feed_lag.measure())

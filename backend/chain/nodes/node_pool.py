@@ -77,6 +77,10 @@ class NodePool:
             stack.push_async_callback(self._fanout.close)
             yield self
 
+    def list_left_out(self) -> list[str]:
+        """The nodes that are left out now, each with the reason."""
+        return [f"{each.name}: {each.reason}" for each in self._nodes if each.reason is not None]
+
     async def get_genesis_hash(self) -> str:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
         return await self._read(lambda client: client.get_genesis_hash())

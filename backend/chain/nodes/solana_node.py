@@ -20,6 +20,10 @@ class SolanaNode(NodeClient, Protocol):
         """Identify the chain."""
         ...
 
+    def list_left_out(self) -> list[str]:
+        """The nodes that are not used now, each with the reason."""
+        ...
+
     async def simulate_transaction(
         self, wire: bytes, *, min_context_slot: int = 0, accounts: Sequence[Pubkey] = ()
     ) -> SimulationResult:

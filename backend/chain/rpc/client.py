@@ -114,6 +114,10 @@ class RpcClient:
     ) -> None:
         await self._transport.__aexit__(kind, error, trace)
 
+    def list_left_out(self) -> list[str]:
+        """None: there is one node only, which is always used."""
+        return []
+
     async def get_genesis_hash(self) -> str:
         """Identify the chain. Raises ``Transient`` or ``Rejected``, as every read does."""
         return await self._read("getGenesisHash", [], str)
