@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ async def test_a_database_with_orders_stays_with_its_cluster(
             await bind_cluster(pool, "mainnet-beta")
         async with open_engine(database_url, redis_url, data_dir) as engine:
             await engine.wait_all_ended(await engine.place_orders(engine.build_terms()))
+
+
+async def test_processes_that_start_together_bind_it_to_the_same_cluster(database_url: str) -> None:
+    async with open_pool(database_url, connections_max=8) as pool:
+        for _ in range(20):
+            await pool.execute("UPDATE journal SET cluster = NULL")
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(8):
+                    tasks.create_task(bind_cluster(pool, "simulated"))
 
 
 async def test_no_process_starts_on_a_database_of_another_cluster(

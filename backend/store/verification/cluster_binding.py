@@ -9,13 +9,11 @@ from backend.store.database import DatabasePool
 
 # One that has no orders yet is bound anew: nothing of it is of another chain.
 _BIND: Final = """ -- bind cluster
-WITH bound AS (
-    UPDATE journal SET cluster = $1
-    WHERE cluster IS DISTINCT FROM $1 AND (cluster IS NULL OR NOT EXISTS (SELECT FROM orders))
-    RETURNING cluster
-)
-SELECT coalesce((SELECT cluster FROM bound), (SELECT cluster FROM journal)) AS cluster
+UPDATE journal SET cluster = $1
+WHERE cluster IS DISTINCT FROM $1 AND (cluster IS NULL OR NOT EXISTS (SELECT FROM orders))
 """
+# A statement of its own: one that has waited for another process sees the row as it was before.
+_READ: Final = "SELECT cluster FROM journal"
 
 
 async def bind_cluster(pool: DatabasePool, cluster: str) -> None:
@@ -23,7 +21,8 @@ async def bind_cluster(pool: DatabasePool, cluster: str) -> None:
 
     Raises ``Rejected`` if it has orders of another one, and ``Transient`` if it is unavailable.
     """
-    [row] = await pool.read(_BIND, cluster)
+    await pool.read(_BIND, cluster)
+    [row] = await pool.read(_READ)
     if row["cluster"] != cluster:
         raise Rejected(
             "another_cluster",
