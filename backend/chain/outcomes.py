@@ -38,6 +38,8 @@ _SOL_SHORTAGE_LOG: Final = re.compile(r"Transfer: insufficient lamports (\d+), n
 _FUNDS_CODE: Final = INSUFFICIENT_FUNDS
 PROGRAM_ERROR_CODE: Final = "program_error"
 """The code of an error of a program that is none of the exchanges'."""
+NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
+"""Codes of errors of a simulation that are the node's: it is behind, on a fork, or busy."""
 _REJECTED_ERRORS: Final[Mapping[str, tuple[str, str]]] = {
     "InsufficientFundsForFee": (_FUNDS_CODE, "the wallet holds too little SOL for the network fee"),
     "InsufficientFundsForRent": (_FUNDS_CODE, "an account would be left with less SOL than rent"),

@@ -8,10 +8,9 @@ from solders.transaction import VersionedTransaction
 
 from backend.chain.rpc.results import LandedTransaction
 from backend.domain.amounts import TransactionCosts
+from backend.domain.fees.order_fees import SIGNATURE_FEE
 from backend.venues.spl import NATIVE_MINT, SYSTEM_PROGRAM
 
-SIGNATURE_FEE: Final = 5_000
-"""The base fee of a signature, by the protocol; what was charged beyond it is the priority fee."""
 _TRANSFER: Final = (2).to_bytes(4, "little")
 _TRANSFER_LENGTH: Final = 12
 _TRANSFER_MARK: Final = bytes([_TRANSFER_LENGTH]) + _TRANSFER
@@ -29,7 +28,10 @@ def read_costs(landed: LandedTransaction, owner: str) -> TransactionCosts:
 
 
 def read_fees(landed: LandedTransaction) -> TransactionCosts:
-    """Read what the network has charged: all that a reverted transaction has cost."""
+    """Read what the network has charged: all that a reverted transaction has cost.
+
+    What was charged beyond the fee of its signatures is the priority fee.
+    """
     signatures = int.from_bytes(landed.wire[:1])  # their number is one byte up to 127
     priority_fee = max(0, landed.fee_lamports - SIGNATURE_FEE * signatures)
     return TransactionCosts(landed.fee_lamports, priority_fee)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from solders.pubkey import Pubkey
 
-from backend.domain.fees.order_fees import AUTO, OrderFees
+from backend.domain.fees.order_fees import OrderFees, follows_market
 
 AGE_MAX_S: Final = 30.0
 """A price that is older says nothing."""
@@ -49,8 +49,7 @@ class UnitPrices:
         """
         if fees is not None and fees.fixed_priority_fee is not None:
             return 0
-        said = None if fees is None else fees.priority_fee
-        if not self._prices or not (self._is_auto if said is None else said == AUTO):
+        if not self._prices or not follows_market(fees, is_auto=self._is_auto):
             return self._least
         known = (self._prices.get(each) for each in accounts)
         since = asyncio.get_running_loop().time() - AGE_MAX_S

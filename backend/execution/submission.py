@@ -19,15 +19,13 @@ from backend.chain.bundles.tips import Tip
 from backend.chain.compute_budget import UNIT_LIMIT_MAX, ComputeBudget
 from backend.chain.lookup_tables import LookupTables
 from backend.chain.nodes.node_client import NodeClient
-from backend.chain.outcomes import Fill, classify_onchain_error
+from backend.chain.outcomes import NODE_FAULTS, Fill, classify_onchain_error
 from backend.chain.rpc.client import SEND_BATCH_MAX
 from backend.chain.rpc.errors import MethodUnknown
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.subscriptions.signatures import NodeNotifications
 from backend.chain.swap_instructions import RouteShape, SwapInstructions
 from backend.chain.transactions import (
-    SwapLeg,
-    SwapParameters,
     UnsignedTransaction,
     build_instructions,
     compile_swap,
@@ -45,16 +43,15 @@ from backend.execution.budget.tips import fit_tip
 from backend.execution.confirmation.signature_search import SignatureResult
 from backend.execution.confirmation.signature_watch import PollIntervals, SignatureWatch
 from backend.execution.fill_reader import FillReader, Revert
+from backend.execution.route_swap import make_swap
 from backend.execution.wallet.protocol import Funds
-from backend.routing.route import Leg, Route
+from backend.routing.route import Route
 from backend.runtime import observe, observe_node
 from backend.runtime.coalescer import Coalescer
 from backend.venues.venue import Venue
 
 CALLS_MAX = 8
 MAX_DELAY_S = 0.003
-_NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
-"""Codes of errors of a preflight that are the node's: it is behind, on a fork, or busy."""
 
 
 class TransactionSubmitter:
@@ -121,12 +118,7 @@ class TransactionSubmitter:
         ``Unavailable`` for what is the node's fault.
         """
         terms = order.terms
-        swap = SwapParameters(
-            [_build_leg(leg) for leg in route.legs],
-            Pubkey.from_string(terms.token_in.mint),
-            Pubkey.from_string(terms.token_out.mint),
-            derive_wrap_seed(order.id, order.attempt),
-        )
+        swap = make_swap(terms, route, derive_wrap_seed(order.id, order.attempt))
         wallet = (funds and funds.wallet) or self._wallet
         instructions = build_instructions(swap, wallet.address)
         opens_accounts = funds is not None and funds.opens_accounts(route)
@@ -193,7 +185,7 @@ class TransactionSubmitter:
 
     def _classify_preflight(self, simulation: SimulationResult) -> EngineError:
         error = classify_onchain_error(simulation.err, simulation.logs, self._venues)
-        if error.code not in _NODE_FAULTS:
+        if error.code not in NODE_FAULTS:
             return error
         self._blockhash.invalidate()  # it may be too old by now, or of a block that was dropped
         return Unavailable(error.code, error.reason)
@@ -274,11 +266,6 @@ def _coalesce_sends(node: NodeClient, bundles: BundleSender | None) -> Coalescer
 @lru_cache(maxsize=64)
 def _parse_address(text: str) -> Pubkey:
     return Pubkey.from_string(text)
-
-
-def _build_leg(leg: Leg) -> SwapLeg:
-    mints = Pubkey.from_string(leg.token_in.mint), Pubkey.from_string(leg.token_out.mint)
-    return SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out, mints)
 
 
 def _find_min_slot(terms: OrderTerms, route: Route, blockhash: Blockhash) -> int:

@@ -48,6 +48,15 @@ def make_fees(priority_fee: PriorityFee | None, max_fee: int | None) -> OrderFee
     return OrderFees(priority_fee, max_fee)
 
 
+def follows_market(fees: OrderFees | None, *, is_auto: bool) -> bool:
+    """Whether an order with these fees pays what recent blocks have charged.
+
+    ``is_auto`` is what the settings say, for an order that leaves its priority fee to them.
+    """
+    said = None if fees is None else fees.priority_fee
+    return is_auto if said is None else said == AUTO
+
+
 def find_fee_errors(
     priority_fee: PriorityFee | None, max_fee: int | None, ceiling: int
 ) -> Iterator[InvalidInput]:

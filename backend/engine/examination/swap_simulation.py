@@ -9,39 +9,30 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from solders.compute_budget import ID as COMPUTE_BUDGET
 from solders.pubkey import Pubkey
-from solders.transaction import VersionedTransaction
 
-from backend.chain.compute_budget import MICROLAMPORTS
-from backend.chain.outcomes import classify_onchain_error
+from backend.chain.outcomes import NODE_FAULTS, classify_onchain_error
 from backend.chain.rpc.results import Blockhash, SimulationResult
 from backend.chain.token_accounts import derive_token_address
 from backend.chain.transactions import (
-    SwapLeg,
-    SwapParameters,
     UnsignedTransaction,
     build_instructions,
     compile_swap,
     derive_wrap_seed,
 )
-from backend.domain.amounts import Token, ceil_div
+from backend.domain.amounts import Token
 from backend.domain.errors import EngineError, Transient
 from backend.domain.orders import OrderTerms
 from backend.domain.tokens import SOL
 from backend.engine.examination.market_services import MarketServices
-from backend.routing.route import Leg, Route
+from backend.execution.route_swap import make_swap
+from backend.routing.route import Route
 from backend.runtime.background import raise_single_error
 from backend.venues.spl import TOKEN_ACCOUNT
 from backend.venues.venue import Account
 
 TRIES_MAX: Final = 5
 """So often a swap is simulated if the node is at fault, or somebody else uses the wallet."""
-_NODE_FAULTS: Final = frozenset({"blockhash_not_found", "node_busy"})
-"""Codes of errors that cost no order an attempt: the node is behind, on a fork, or busy."""
-_SIGNATURE_LAMPORTS: Final = 5_000
-_SET_LIMIT: Final = 2
-_SET_PRICE: Final = 3
 
 
 class TransactionFee(NamedTuple):
@@ -141,15 +132,16 @@ class SwapSimulator:
                 balances = tasks.create_task(rpc.get_multiple_accounts(keys))
                 recent = tasks.create_task(rpc.get_latest_blockhash())
         (_, before), blockhash = balances.result(), recent.result()
-        unsigned = await self._build(terms, route, blockhash)
+        unsigned, unit_limit = await self._build(terms, route, blockhash)
         simulation = await rpc.simulate_transaction(
             unsigned.wire, min_context_slot=max(blockhash.slot, route.slot), accounts=keys
         )
         after = list(map(_find_open, simulation.accounts))
         changes = _Changes(tuple(accounts), before, after)
-        swap = self._describe(terms, route, read_fee(unsigned.wire), simulation, changes)
+        fee = TransactionFee(unit_limit, unsigned.fee_lamports)
+        swap = self._describe(terms, route, fee, simulation, changes)
         if swap.error is not None:
-            return swap, swap.error.code not in _NODE_FAULTS
+            return swap, swap.error.code not in NODE_FAULTS
         assert swap.effects is not None, "a swap without an error has effects"
         if not swap.difference and swap.effects.amount_in == terms.amount_in:
             return swap, True
@@ -158,21 +150,18 @@ class SwapSimulator:
 
     async def _build(
         self, terms: OrderTerms, route: Route, blockhash: Blockhash
-    ) -> UnsignedTransaction:
+    ) -> tuple[UnsignedTransaction, int]:
+        """Build the transaction of a swap; also return its limit of units."""
         market = self._market
         self._count += 1
-        swap = SwapParameters(
-            [_build_leg(leg) for leg in route.legs],
-            Pubkey.from_string(terms.token_in.mint),
-            Pubkey.from_string(terms.token_out.mint),
-            derive_wrap_seed(UUID(int=self._count), 1),
-        )
+        swap = make_swap(terms, route, derive_wrap_seed(UUID(int=self._count), 1))
         instructions = build_instructions(swap, self._wallet)
         budget = await market.fees.choose_budget(instructions, 1)
         limit = instructions.estimate_units(market.budget.unit_limit)
-        return compile_swap(
+        unsigned = compile_swap(
             instructions, blockhash, replace(budget, unit_limit=limit), market.tables.usable
         )
+        return unsigned, limit
 
     def _find_accounts(self, route: Route) -> dict[Token, Pubkey]:
         """The accounts in which the wallet has each token of a route, and SOL, after a swap."""
@@ -208,22 +197,6 @@ class SwapSimulator:
                 paid += fee.lamports + rent
             effects = SwapEffects(taken, paid, rent)
         return SimulatedSwap(route, simulation.slot, simulation.units, fee, effects, error)
-
-
-def read_fee(wire: bytes) -> TransactionFee:
-    """Read what a transaction with one signature pays, from its compute budget instructions."""
-    message = VersionedTransaction.from_bytes(wire).message
-    settings: dict[int, int] = {}
-    for instruction in message.instructions:
-        if message.account_keys[instruction.program_id_index] == COMPUTE_BUDGET:
-            settings[instruction.data[0]] = int.from_bytes(instruction.data[1:], "little")
-    limit, price = settings[_SET_LIMIT], settings.get(_SET_PRICE, 0)
-    return TransactionFee(limit, _SIGNATURE_LAMPORTS + ceil_div(limit * price, MICROLAMPORTS))
-
-
-def _build_leg(leg: Leg) -> SwapLeg:
-    mints = Pubkey.from_string(leg.token_in.mint), Pubkey.from_string(leg.token_out.mint)
-    return SwapLeg(leg.pool, leg.quote.amount_in, leg.min_amount_out, mints)
 
 
 def _find_open(account: Account | None) -> Account | None:

@@ -21,7 +21,7 @@ from backend.chain.compute_budget import MICROLAMPORTS, UNIT_LIMIT_MAX, ComputeB
 from backend.chain.swap_instructions import SwapInstructions
 from backend.domain.amounts import ceil_div
 from backend.domain.errors import EngineError
-from backend.domain.fees.order_fees import AUTO, SIGNATURE_FEE, OrderFees
+from backend.domain.fees.order_fees import SIGNATURE_FEE, OrderFees, follows_market
 from backend.runtime import observe
 from backend.runtime.background import shield
 
@@ -103,7 +103,7 @@ class PriorityFees:
             return replace(
                 self._budget, unit_price=ceiling * MICROLAMPORTS, ceiling_lamports=ceiling
             )
-        if not self._follows_market(asked):
+        if not follows_market(asked, is_auto=self._policy.is_auto):
             return self._budget if most is None else replace(self._budget, ceiling_lamports=most)
         recent = await self._get_price(instructions)
         if recent is None:
@@ -112,11 +112,6 @@ class PriorityFees:
         price = max(raised, self._budget.unit_price)
         ceiling = _find_lower(self._policy.ceiling_lamports, most)
         return replace(self._budget, unit_price=price, ceiling_lamports=ceiling)
-
-    def _follows_market(self, asked: OrderFees | None) -> bool:
-        """Whether an order that says this of its fees pays what recent blocks have charged."""
-        said = None if asked is None else asked.priority_fee
-        return self._policy.is_auto if said is None else said == AUTO
 
     def compute_least(self, unit_limit: int, asked: OrderFees | None) -> int:
         """The lamports that a transaction with a limit pays at least as its network fee."""

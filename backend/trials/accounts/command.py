@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.trials.accounts.file_run import FileFigures, run_file_trial
 from backend.trials.accounts.ledger_run import LedgerFigures, run_ledger_trial
+from backend.trials.trial_command import report_violations, run_to_end
 
 TIMEOUT_S: Final = 900.0
-
-Result = TypeVar("Result")
 
 
 @click.group()
@@ -35,7 +30,7 @@ def ledger(orders: int, workers: int, kills: int, seed: int) -> None:
 
     Fills, positions and reports have to be those of the replay, to the base unit.
     """
-    figures: LedgerFigures = _run(run_ledger_trial(orders, workers, kills, seed, TIMEOUT_S))
+    figures: LedgerFigures = run_to_end(run_ledger_trial(orders, workers, kills, seed, TIMEOUT_S))
     statuses = ", ".join(f"{n} {name}" for name, n in sorted(figures.statuses.items()) if n)
     click.echo(f"orders: {orders}, {workers} workers, killed {kills} times; ended: {statuses}")
     click.echo(f"fills: {figures.fills}, of which {figures.unvalued} without a value")
@@ -46,33 +41,18 @@ def ledger(orders: int, workers: int, kills: int, seed: int) -> None:
         )
     for name, seconds in figures.seconds.items():
         click.echo(f"{name} read in {seconds:.2f} s")
-    _report(figures.violations)
+    report_violations(figures.violations)
 
 
 @accounts.command()
 @click.option("--fills", type=click.IntRange(min=1), default=1_000_000, show_default=True)
 def file(fills: int) -> None:
     """Stream a CSV file of very many fills: the memory of the API does not grow with them."""
-    figures: FileFigures = _run(run_file_trial(fills))
+    figures: FileFigures = run_to_end(run_file_trial(fills))
     click.echo(f"fills: {figures.lines:,} lines, {figures.file_bytes / 2**20:.0f} MB")
     click.echo(f"time: {figures.seconds:.1f} s, {figures.lines / figures.seconds:,.0f} fills/s")
     click.echo(
         f"memory of the API: {figures.before_bytes / 2**20:.0f} MB before,"
         f" at most {figures.peak_bytes / 2**20:.0f} MB meanwhile"
     )
-    _report(figures.list_violations(fills))
-
-
-def _run(trial: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        return asyncio.run(trial)
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
-
-
-def _report(violations: list[str]) -> None:
-    for violation in violations:
-        click.echo(f"VIOLATION: {violation}")
-    click.echo(f"{len(violations)} violations" if violations else "ok")
-    if violations:
-        sys.exit(1)
+    report_violations(figures.list_violations(fills))

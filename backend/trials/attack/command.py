@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.trials.attack.attackers import ATTACKS
 from backend.trials.attack.report import print_report
 from backend.trials.attack.run import Attacks, Limits, run_trial
+from backend.trials.trial_command import run_to_end
 
 
 @click.command()
@@ -72,10 +71,7 @@ def attack(
     observe.configure_logging("error", "console")
     attacks = Attacks(names or tuple(ATTACKS), pace)
     limits = Limits(latency_factor=2.0, machine_s=machine_ms / 1_000, memory_factor=1.2)
-    try:
-        figures = asyncio.run(run_trial(minutes, rate, descriptors, attacks, limits))
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
+    figures = run_to_end(run_trial(minutes, rate, descriptors, attacks, limits))
     violations = figures.list_violations(limits)
     print_report(figures, violations)
     if violations:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.simulator.options import POOL_SETS
 from backend.trials.chaos.report import ChaosReport
@@ -15,6 +13,7 @@ from backend.trials.chaos.run import run_chaos
 from backend.trials.chaos.scenarios import SCENARIOS
 from backend.trials.chaos.schedule import plan_turns
 from backend.trials.chaos.timing import MACHINE_S
+from backend.trials.trial_command import run_to_end
 
 
 def parse_part(_ctx: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -79,9 +78,6 @@ def chaos(
         report.print_schedule(turns)
     else:
         observe.configure_logging("error", "console")
-        try:
-            has_passed = asyncio.run(run_chaos(seed, turns, report, machine_s, pools))
-        except EngineError as error:
-            raise click.ClickException(error.reason) from None
+        has_passed = run_to_end(run_chaos(seed, turns, report, machine_s, pools))
         if not has_passed:
             sys.exit(1)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.trials.deployments.cells import (
     list_cells,
@@ -17,6 +15,7 @@ from backend.trials.deployments.cells import (
 )
 from backend.trials.deployments.matrix import run_matrix
 from backend.trials.deployments.report import MatrixReport
+from backend.trials.trial_command import run_to_end
 
 ORDERS = 200
 TIMEOUT_S = 60.0
@@ -77,11 +76,8 @@ def deployments(
         report.print_cells(cells)
         return
     observe.configure_logging("error", "console")
-    try:
-        has_passed = asyncio.run(
-            run_matrix(cells, report, orders=orders, seed=seed, timeout_s=timeout_s)
-        )
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
+    has_passed = run_to_end(
+        run_matrix(cells, report, orders=orders, seed=seed, timeout_s=timeout_s)
+    )
     if not has_passed:
         sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from time import monotonic
 
@@ -11,11 +10,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.fuzz.run import FuzzResult, FuzzRun
 from backend.trials.fuzz.system import find_logged_errors, run_engine
+from backend.trials.trial_command import run_to_end
 
 VIOLATIONS_SHOWN = 10
 
@@ -31,10 +30,7 @@ def fuzz(requests: int, seed: int) -> None:
     """
     observe.configure_logging("error", "console")
     started = monotonic()
-    try:
-        result = asyncio.run(_run(requests, seed))
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
+    result = run_to_end(_run(requests, seed))
     _print_report(result, requests, monotonic() - started)
     if result.violations:
         sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import aiohttp
@@ -10,12 +9,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
 from backend.trials.data_dir import create_trial_directory
 from backend.trials.oracle.comparison import OracleResult
 from backend.trials.oracle.run import OraclePlan, OracleRun
 from backend.trials.oracle.system import run_system
+from backend.trials.trial_command import run_to_end
 
 DIFFERENCES_SHOWN = 10
 
@@ -45,10 +44,7 @@ def oracle(orders: int, steps: int, seed: int, restarts: int) -> None:
     come at their times and add up.
     """
     observe.configure_logging("error", "console")
-    try:
-        result = asyncio.run(_run(OraclePlan(orders, steps, seed, restarts)))
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
+    result = run_to_end(_run(OraclePlan(orders, steps, seed, restarts)))
     _print_report(result)
     if result.differences:
         sys.exit(1)

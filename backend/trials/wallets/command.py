@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Coroutine
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
-from backend.domain.errors import EngineError
 from backend.runtime import observe
+from backend.trials.trial_command import report_violations, run_to_end
 from backend.trials.wallets.fees_run import run_fees_trial
 from backend.trials.wallets.funds_run import FundsFigures, run_funds_trial
 from backend.trials.wallets.landing_run import (
@@ -25,8 +22,6 @@ from backend.trials.wallets.rate_run import RateFigures, run_rate_trial
 TIMEOUT_S: Final = 180.0
 RATE_SHARE_MIN: Final = 0.8
 """The part of the ideal that the rate of several wallets has to reach."""
-
-Result = TypeVar("Result")
 
 
 @click.group()
@@ -44,7 +39,7 @@ def funds(orders: int, payable: int, workers: int) -> None:
 
     The others fail with insufficient_funds, and no transaction is reverted.
     """
-    figures: FundsFigures = _run(run_funds_trial(orders, payable, workers, TIMEOUT_S))
+    figures: FundsFigures = run_to_end(run_funds_trial(orders, payable, workers, TIMEOUT_S))
     click.echo(f"orders: {orders}, of which the wallet pays for {payable}; {workers} workers")
     click.echo(f"ended: {_list_counts(figures.statuses)}; codes: {_list_counts(figures.codes)}")
     click.echo(
@@ -52,7 +47,7 @@ def funds(orders: int, payable: int, workers: int) -> None:
     )
     if figures.reason:
         click.echo(f"a reason: {figures.reason}")
-    _report(figures.list_violations())
+    report_violations(figures.list_violations())
 
 
 @wallets.command()
@@ -61,8 +56,8 @@ def funds(orders: int, payable: int, workers: int) -> None:
 @click.option("--per-slot", type=click.IntRange(min=1), default=8, show_default=True)
 def rate(orders: int, count: int, per_slot: int) -> None:
     """Compare the rates of one wallet and of several on a node that serializes a fee payer."""
-    one: RateFigures = _run(run_rate_trial(1, orders, per_slot, TIMEOUT_S))
-    several: RateFigures = _run(run_rate_trial(count, orders, per_slot, TIMEOUT_S))
+    one: RateFigures = run_to_end(run_rate_trial(1, orders, per_slot, TIMEOUT_S))
+    several: RateFigures = run_to_end(run_rate_trial(count, orders, per_slot, TIMEOUT_S))
     for figures in (one, several):
         paid = ", ".join(f"{orders}" for _, orders in sorted(figures.orders.items()))
         click.echo(
@@ -71,7 +66,7 @@ def rate(orders: int, count: int, per_slot: int) -> None:
     factor = several.rate / one.rate
     click.echo(f"factor: {factor:.2f}")
     needed = RATE_SHARE_MIN * count
-    _report([] if factor >= needed else [f"the factor is less than {needed:.2f}"])
+    report_violations([] if factor >= needed else [f"the factor is less than {needed:.2f}"])
 
 
 @wallets.command()
@@ -83,7 +78,7 @@ def fees(orders: int, count: int, workers: int) -> None:
 
     Some transactions are reverted, some open token accounts, some go to a bundle endpoint.
     """
-    figures = _run(run_fees_trial(orders, count, workers, TIMEOUT_S))
+    figures = run_to_end(run_fees_trial(orders, count, workers, TIMEOUT_S))
     click.echo(f"orders: {orders} on {count} wallets; {workers} workers")
     click.echo(f"ended: {_list_counts(figures.statuses)}")
     click.echo(
@@ -93,7 +88,7 @@ def fees(orders: int, count: int, workers: int) -> None:
         click.echo(f"{name}: {lamports:,}")
     click.echo(f"network fees of the chain's ledger: {figures.charged:,}")
     click.echo(f"balances compared: {figures.balances}")
-    _report(list(figures.list_violations()))
+    report_violations(list(figures.list_violations()))
 
 
 @wallets.command()
@@ -109,30 +104,15 @@ def landing(orders: int, rate: float) -> None:
     click.echo(f"going price: {GOING_PRICE:,} micro-lamports a unit, ±{WANDER_BPS // 100} %")
     violations: list[str] = []
     for policy in POLICIES:
-        figures = _run(run_landing_trial(policy, orders, rate, TIMEOUT_S))
+        figures = run_to_end(run_landing_trial(policy, orders, rate, TIMEOUT_S))
         paid = f"{min(figures.fees):,} to {max(figures.fees):,} lamports"
         click.echo(
             f"{policy.name}: {figures.share:.1%} of {orders} landed within {SLOTS} slots;"
             f" priority fees of {paid}, {sum(figures.fees) // len(figures.fees):,} on average"
         )
         violations += figures.list_violations()
-    _report(violations)
-
-
-def _run(trial: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        return asyncio.run(trial)
-    except EngineError as error:
-        raise click.ClickException(error.reason) from None
+    report_violations(violations)
 
 
 def _list_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
-
-
-def _report(violations: list[str]) -> None:
-    for violation in violations:
-        click.echo(f"VIOLATION: {violation}")
-    click.echo(f"{len(violations)} violations" if violations else "ok")
-    if violations:
-        sys.exit(1)
