@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from backend.config.comma_list import split_commas
+
 OWNER_WEIGHT_MAX = 1_000
 
 
@@ -164,7 +166,7 @@ class ExecutionSettings(BaseSettings):
 
 def _parse_owner_weights(text: str) -> dict[str, int]:
     weights: dict[str, int] = {}
-    for pair in (part.strip() for part in text.split(",") if part.strip()):
+    for pair in split_commas(text):
         owner, _, number = (part.strip() for part in pair.rpartition(":"))
         if not owner or not number.isascii() or not number.isdigit():
             raise ValueError(f"each must be owner:weight, such as desk:4, and {pair!r} is not")

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from backend.config.comma_list import split_commas
+
 
 class TradingSettings(BaseSettings):
     """Settings of who may stop trading, and of what stops it by itself."""
@@ -58,4 +60,4 @@ class TradingSettings(BaseSettings):
     def _split_admin_owners(cls, owners: object) -> object:
         if not isinstance(owners, str):
             return owners
-        return tuple(part.strip() for part in owners.split(",") if part.strip())
+        return tuple(split_commas(owners))

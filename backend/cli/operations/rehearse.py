@@ -15,6 +15,7 @@ from backend.chain.wire import get_cluster_name
 from backend.cli.process import load_report_settings, report_system_errors, report_user_errors
 from backend.config import Settings
 from backend.config.chain.node_urls import name_nodes, parse_node_urls
+from backend.config.comma_list import split_commas
 from backend.domain.route_constraints import HOPS_MAX
 from backend.domain.tokens import is_public_key
 from backend.engine.examination.answer_recorder import record_answers
@@ -144,7 +145,7 @@ def _parse_pairs(text: str) -> list[Pair]:
 
 def _split(text: str, name: str) -> list[str]:
     """The parts of a list, of which there is one at least."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = split_commas(text)
     if not parts:
         raise click.BadParameter("names none", param_hint=name)
     return parts

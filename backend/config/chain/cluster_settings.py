@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+from backend.config.comma_list import split_commas
 from backend.domain.route_constraints import PROGRAM_NAMES
 from backend.domain.tokens import is_public_key
 
@@ -53,7 +54,7 @@ class ClusterSettings(BaseSettings):
 def _parse_program_ids(text: str) -> dict[str, str]:
     names = {_hyphenate(name): name for name in PROGRAM_NAMES}
     ids: dict[str, str] = {}
-    for pair in (part.strip() for part in text.split(",") if part.strip()):
+    for pair in split_commas(text):
         given, _, address = (part.strip() for part in pair.partition("="))
         name = names.get(_hyphenate(given))
         if name is None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from backend.config.comma_list import split_commas
+
 NODES_MAX: Final = 8
 """Most addresses of one setting."""
 _SCHEMES: Final = frozenset({"http", "https"})
@@ -16,7 +18,7 @@ def parse_node_urls(text: str) -> list[str]:
 
     Raises ``ValueError`` with a sentence that repeats none of them: they may hold keys.
     """
-    urls = [part.strip() for part in text.split(",") if part.strip()]
+    urls = split_commas(text)
     for number, url in enumerate(urls, 1):
         which = f"address {number} " if len(urls) > 1 else ""
         try:

@@ -8,6 +8,8 @@ from typing import Annotated, Final
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from backend.config.comma_list import split_commas
+
 WALLETS_MAX: Final = 16
 
 
@@ -33,7 +35,7 @@ class WalletSettings(BaseSettings):
     def _split_wallet_files(cls, paths: object) -> object:
         if not isinstance(paths, str):
             return paths
-        return tuple(Path(part.strip()) for part in paths.split(",") if part.strip())
+        return tuple(map(Path, split_commas(paths)))
 
     @field_validator("wallet_files")
     @classmethod

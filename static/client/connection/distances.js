@@ -5,7 +5,7 @@
  * hidden, or while nothing waits.
  */
 
-import { ProblemError, UnreachableError } from "./api.js";
+import { poll } from "./polling.js";
 
 const INTERVAL_MS = 2_000;
 const ORDERS_MAX = 200;
@@ -25,25 +25,15 @@ export class DistanceFeed extends EventTarget {
 
   /** Ask as long as the page is open; `isNeeded`: whether anything is live and waits. */
   async run(isNeeded) {
-    for (;;) {
-      if (isNeeded() && !document.hidden) await this.#refresh();
-      await new Promise((resolve) => {
-        setTimeout(resolve, INTERVAL_MS);
-      });
-    }
+    await poll(isNeeded, () => this.#refresh(), INTERVAL_MS);
   }
 
   async #refresh() {
-    try {
-      const { orders } = await this.#client.listOrders({ status: "waiting", limit: ORDERS_MAX });
-      const open = this.#store.get(this.#getOpenId());
-      const isLeft = open?.status === "waiting" && !orders.some(({ orderId }) => orderId === open.id);
-      if (isLeft) orders.push(await this.#client.getOrder(open.id));
-      this.#store.setWaiting(orders);
-      this.dispatchEvent(new Event("news"));
-    } catch (error) {
-      // The feed of events tells what is wrong with the connection.
-      if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
-    }
+    const { orders } = await this.#client.listOrders({ status: "waiting", limit: ORDERS_MAX });
+    const open = this.#store.get(this.#getOpenId());
+    const isLeft = open?.status === "waiting" && !orders.some(({ orderId }) => orderId === open.id);
+    if (isLeft) orders.push(await this.#client.getOrder(open.id));
+    this.#store.setWaiting(orders);
+    this.dispatchEvent(new Event("news"));
   }
 }

@@ -3,7 +3,7 @@
  * tells it. Nothing is asked while the page is hidden.
  */
 
-import { ProblemError, UnreachableError } from "./api.js";
+import { poll } from "./polling.js";
 
 const INTERVAL_MS = 2_000;
 
@@ -19,21 +19,11 @@ export class StoppedFeed {
 
   /** Ask as long as the page is open; `isNeeded`: whether the page is connected. */
   async run(isNeeded) {
-    for (;;) {
-      if (isNeeded() && !document.hidden) await this.#refresh();
-      await new Promise((resolve) => {
-        setTimeout(resolve, INTERVAL_MS);
-      });
-    }
+    await poll(isNeeded, () => this.#refresh(), INTERVAL_MS);
   }
 
   async #refresh() {
-    try {
-      const { stopped = [] } = await this.#client.getStats();
-      this.#show(stopped);
-    } catch (error) {
-      // The feed of events tells what is wrong with the connection.
-      if (!(error instanceof ProblemError || error instanceof UnreachableError)) throw error;
-    }
+    const { stopped = [] } = await this.#client.getStats();
+    this.#show(stopped);
   }
 }
