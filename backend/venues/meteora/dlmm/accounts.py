@@ -15,6 +15,7 @@ from backend.venues.layout import (
     PROGRAM_ADDRESS_CACHE_MAX,
     Layout,
     bitmap,
+    derive_address,
     i32,
     i64,
     key,
@@ -35,7 +36,7 @@ DEFAULT_BASE_FACTOR: Final = 10_000
 @lru_cache(PROGRAM_ADDRESS_CACHE_MAX)
 def derive_event_authority(program: Pubkey) -> Pubkey:
     """Derive what signs the program's events."""
-    return Pubkey.find_program_address([b"__event_authority"], program)[0]
+    return derive_address(program, b"__event_authority")
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
@@ -49,23 +50,23 @@ def derive_pool_address(
     """Derive the address of the pair of two mints, in either order, with these parameters."""
     low, high = sorted((bytes(mint_a), bytes(mint_b)))
     parameters = bin_step.to_bytes(2, "little"), base_factor.to_bytes(2, "little")
-    return Pubkey.find_program_address([low, high, *parameters], program)[0]
+    return derive_address(program, low, high, *parameters)
 
 
 def derive_vault_address(program: Pubkey, pool: Pubkey, mint: Pubkey) -> Pubkey:
     """Derive the address of a pair's vault of a token, which the program calls a reserve."""
-    return Pubkey.find_program_address([bytes(pool), bytes(mint)], program)[0]
+    return derive_address(program, bytes(pool), bytes(mint))
 
 
 def derive_oracle_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of a pair's price history, which every swap writes."""
-    return Pubkey.find_program_address([b"oracle", bytes(pool)], program)[0]
+    return derive_address(program, b"oracle", bytes(pool))
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
 def derive_extension_address(program: Pubkey, pool: Pubkey) -> Pubkey:
     """Derive the address of the bitmap of the bin arrays that the pair's own does not cover."""
-    return Pubkey.find_program_address([b"bitmap", bytes(pool)], program)[0]
+    return derive_address(program, b"bitmap", bytes(pool))
 
 
 FLAGGED_TOKEN_PROGRAMS: Final = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)

@@ -11,7 +11,7 @@ from typing import Annotated, Final, NamedTuple
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.venues.layout import Layout, i64, key, u8, u32, u64, u128
+from backend.venues.layout import Layout, derive_address, i64, key, u8, u32, u64, u128
 from backend.venues.spl import make_account
 from backend.venues.venue import Account
 
@@ -94,7 +94,7 @@ _HEADER = Layout(_Header, "Meteora DLMM bin array", 10_136, bytes.fromhex("5c8e5
 def derive_array_address(program: Pubkey, pool: Pubkey, index: int) -> Pubkey:
     """Derive the address of a bin array of a pair."""
     seeds = [b"bin_array", bytes(pool), index.to_bytes(8, "little", signed=True)]
-    return Pubkey.find_program_address(seeds, program)[0]
+    return derive_address(program, *seeds)
 
 
 @dataclass(frozen=True, slots=True)

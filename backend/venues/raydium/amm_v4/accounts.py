@@ -15,6 +15,7 @@ from backend.venues.layout import (
     POOL_ADDRESS_CACHE_MAX,
     PROGRAM_ADDRESS_CACHE_MAX,
     Layout,
+    derive_address,
     key,
     u64,
     u128,
@@ -47,7 +48,7 @@ def derive_market_address(program: Pubkey, mint_a: Pubkey, mint_b: Pubkey) -> Pu
     address: pools are found there by their mints, not derived.
     """
     low, high = sorted((bytes(mint_a), bytes(mint_b)))
-    return Pubkey.find_program_address([b"market", low, high], program)[0]
+    return derive_address(program, b"market", low, high)
 
 
 @lru_cache(POOL_ADDRESS_CACHE_MAX)
@@ -61,7 +62,7 @@ def derive_account(program: Pubkey, base: Pubkey, seed: bytes) -> Pubkey:
 
     ``base`` is its market on mainnet, and the pool itself on a simulated chain.
     """
-    return Pubkey.find_program_address([bytes(program), bytes(base), seed], program)[0]
+    return derive_address(program, bytes(program), bytes(base), seed)
 
 
 POOL_SEED: Final = b"amm_associated_seed"

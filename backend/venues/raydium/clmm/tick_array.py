@@ -10,7 +10,7 @@ from typing import Annotated, Final, NamedTuple
 from solders.pubkey import Pubkey
 
 from backend.domain.errors import Rejected
-from backend.venues.layout import Layout, i32, i128, key, u8, u64, u128
+from backend.venues.layout import Layout, derive_address, i32, i128, key, u8, u64, u128
 from backend.venues.raydium.clmm.accounts import ARRAY_TICKS
 from backend.venues.spl import make_account
 from backend.venues.venue import Account
@@ -68,7 +68,7 @@ _HEADER = Layout(_Header, "Raydium CLMM tick array", 10_240, bytes.fromhex("c09b
 def derive_array_address(program: Pubkey, pool: Pubkey, start: int) -> Pubkey:
     """Derive the address of the tick array of a pool that starts at the tick ``start``."""
     seeds = [b"tick_array", bytes(pool), start.to_bytes(4, "big", signed=True)]
-    return Pubkey.find_program_address(seeds, program)[0]
+    return derive_address(program, *seeds)
 
 
 @dataclass(frozen=True, slots=True)
