@@ -104,13 +104,18 @@ class Store:
         return counts.total
 
     async def wait_readable(self) -> None:
-        """Return when all committed events can be read from the feed.
+        """Return when all committed events can be read from the feed."""
+        await wait_feed_reads(self.feed, max(self.committed_txids))
 
-        The tests share a server, and an open transaction of another test holds the feed back.
-        """
-        async with asyncio.timeout(30):
-            while (await self.feed.read_head()).txid <= max(self.committed_txids):
-                await asyncio.sleep(0.01)
+
+async def wait_feed_reads(feed: Feed, txid: int) -> None:
+    """Return when what a transaction wrote can be read from the feed.
+
+    The tests share a server, and an open transaction of another test holds the feed back.
+    """
+    async with asyncio.timeout(30):
+        while (await feed.read_head()).txid <= txid:
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

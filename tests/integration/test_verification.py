@@ -26,6 +26,7 @@ from backend.engine.verification import (
 from backend.store.database import open_pool
 from backend.store.feed import Feed, FeedPosition
 from backend.store.verification import JournalVerifier, OrderSignatures, VerificationFault
+from tests.integration.stores import wait_feed_reads
 from tests.scenario import EngineHarness, open_engine
 
 FIRST, SECOND = (str(Signature(bytes([number] * 64))) for number in (1, 2))
@@ -73,9 +74,17 @@ async def engine(database_url: str, redis_url: str, data_dir: Path) -> AsyncIter
         yield opened
 
 
+async def wait_readable(database_url: str) -> None:
+    """Return when all that is committed now can be read from the feed."""
+    async with open_pool(database_url, connections_max=1) as pool:
+        rows = await pool.read("SELECT pg_current_xact_id()::text::bigint AS txid")
+        await wait_feed_reads(Feed(pool), rows[0]["txid"])
+
+
 async def verify(
     database_url: str, engine: EngineHarness, since: FeedPosition | timedelta | None = None
 ) -> tuple[VerificationReport, FeedPosition]:
+    await wait_readable(database_url)
     url = str(engine.node._base_url)
     async with open_pool(database_url, connections_max=1) as pool, RpcClient(url) as node:
         verification = Verification(
@@ -222,6 +231,7 @@ async def test_the_command_exits_by_what_it_finds(database_url: str, engine: Eng
     assert out.startswith("3 orders, 3 signatures (0 unknown to the node) in ")
     assert out.endswith("s: 0 faults\n")
     await plant(database_url, "UPDATE orders SET seq = seq + 1 WHERE id = $1", ids[1])
+    await wait_readable(database_url)
     code, out, _ = await run_command("--since", "10m", **urls)
     assert code == 1
     assert f"order {ids[1]} is confirmed at seq 6, and its last event is confirmed at seq 5" in out
