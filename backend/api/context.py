@@ -11,6 +11,7 @@ from backend.api.admission.metrics_access import MetricsAccess
 from backend.api.admission.tickets import Tickets
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
+from backend.api.delivery.price_tail import PriceTail
 from backend.api.stats_cache import StatsCache
 from backend.api.wire.cursors import StreamCursors
 from backend.api.wire.public_address import PublicAddress
@@ -27,6 +28,7 @@ class ApiContext:
     metrics_access: MetricsAccess
     admission: AdmissionControl
     feed_tail: FeedTail
+    price_tail: PriceTail
     open_sockets: OpenSockets
     stats_cache: StatsCache
     stream_cursors: StreamCursors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -16,9 +17,18 @@ from backend.accounting.pairs import PairName
 from backend.store.database import DatabasePool, open_pool
 from backend.store.prices import price_bars
 from backend.store.prices.price_bars import PriceBars
-from tests.integration.apis import Json, RunningApi, open_api, wait_until
+from tests.integration.apis import (
+    WAIT_S,
+    Json,
+    RunningApi,
+    open_api,
+    receive_hello,
+    wait_until,
+)
 from tests.integration.full_engine import run_full_engine
+from tests.integration.stored_keys import STREAM, UPGRADE
 from tests.integration.test_api_documents import assert_valid
+from tests.integration.test_documents import assert_valid as assert_documented
 
 SOL_USDC, BONK_SOL = PairName("SOL", "USDC"), PairName("BONK", "SOL")
 START = 1_790_000_040
@@ -180,6 +190,54 @@ async def test_a_wrong_query_of_prices_is_explained(
         [error] = problem["errors"]
         assert error["field"] == field
         assert reason in error["reason"]
+
+
+def read_told(frame: Json) -> list[tuple[str, str, str]]:
+    return [(bar["pair"], bar["open"], bar["close"]) for bar in frame["prices"]]
+
+
+async def test_a_stream_tells_the_bars_that_are_new_or_have_changed(
+    database_url: str, redis_url: str
+) -> None:
+    async with (
+        open_api(database_url, redis_url) as api,
+        open_pool(database_url, connections_max=1) as pool,
+    ):
+        bars = PriceBars(pool)
+        second = int(await bars.read_clock_s()) + 1
+        async with (
+            api.open_stream(prices="USDC/SOL") as socket,
+            api.open_stream() as other,
+            asyncio.timeout(WAIT_S),
+        ):
+            await receive_hello(socket)
+            await receive_hello(other)
+            await bars.add([PriceSample(SOL_USDC, second, Decimal("100.50"), 7)])
+            first = await socket.receive_json()
+            assert_valid("NewPrices", first)
+            assert_documented("newPrices", first)
+            assert read_told(first) == [("SOL/USDC", "100.5", "100.5")]
+            changed = [PriceSample(SOL_USDC, second + 0.5, Decimal(99), 8)]
+            await bars.add([*changed, PriceSample(BONK_SOL, second, Decimal(1), 8)])
+            assert read_told(await socket.receive_json()) == [("SOL/USDC", "100.5", "99")]
+            # It goes on with events and heartbeats, and nobody gets what he did not ask for.
+            order = str(await api.place_order())
+            for each in (socket, other):
+                assert [event["orderId"] for event in await each.receive_json()] == [order]
+                assert "heartbeat" in await each.receive_json()
+
+
+async def test_prices_of_no_pair_open_no_stream(database_url: str, redis_url: str) -> None:
+    many = ",".join(f"SOL/{'1' * 31}{n}" for n in "123456789ABCDEFGHJKLM")
+    reasons = {"SOL": "two tokens", "SOL/NOPE": "NOPE", "SOL/SOL": "two tokens", many: "at most 20"}
+    async with open_api(database_url, redis_url) as api:
+        for pairs, reason in reasons.items():
+            query = {"prices": pairs}
+            async with api.session.get(STREAM, params=query, headers=UPGRADE) as response:
+                assert response.status == 400
+                [error] = (await response.json())["errors"]
+            assert error["field"] == "prices"
+            assert reason in error["reason"]
 
 
 async def has_bars(api: RunningApi, pair: str) -> bool:

@@ -208,11 +208,12 @@ SOCKETS: Final = (
         RouteDoc(
             "Follow many orders",
             "sockets",
-            parameters=("batchId", "orderId (many)", "status", "dex", "after", "ticket"),
+            parameters=("batchId", "orderId (many)", "status", "dex", "after", "prices", "ticket"),
             description="first a Hello, then Frames: arrays of Events whose last one has a"
             " `cursor`; a Heartbeat when there is nothing to tell; a Bye before close code 1001"
             " (this server stops) or 1013 (the reader is too slow). Connect again with the newest"
-            " cursor as `after`: nothing is missed and nothing comes twice.",
+            " cursor as `after`: nothing is missed and nothing comes twice. With `prices`,"
+            " NewPrices too: the bars of a second that are new or have changed.",
         ),
         scopes=(Scope.READ,),
     ),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 from uuid import UUID
 
 from backend.api.delivery.commit_buffer import CommitBuffer
@@ -46,6 +47,13 @@ READ_AHEAD_ORDERS_MAX = 1_000
 """Most orders in one such read."""
 
 
+class PageQueue(Protocol):
+    """The outgoing queue of a stream, as far as the tail knows it."""
+
+    def put(self, item: EventPage, weight: int = ..., /) -> None:
+        """Append a page of events."""
+
+
 class FeedTail:
     """Follows the feed and fans its events out to subscribers; ``run`` must be running."""
 
@@ -59,7 +67,7 @@ class FeedTail:
         self._feed = feed
         self._format_cursor = format_cursor
         self._is_feed_delayed = is_feed_delayed
-        self._stream_queues: set[OutgoingQueue[EventPage]] = set()
+        self._stream_queues: set[PageQueue] = set()
         self._order_queues: dict[UUID, set[OutgoingQueue[EncodedEvent]]] = {}
         self._has_subscriber = asyncio.Event()
         self._is_following = asyncio.Event()
@@ -99,7 +107,7 @@ class FeedTail:
         return self._position is not None and txid >= self._position.txid
 
     @asynccontextmanager
-    async def subscribe(self, queue: OutgoingQueue[EventPage]) -> AsyncIterator[None]:
+    async def subscribe(self, queue: PageQueue) -> AsyncIterator[None]:
         """Put every event behind ``position`` into the outgoing queue while the block runs.
 
         Raises ``Transient`` if PostgreSQL does not answer.

@@ -138,21 +138,19 @@ REPORT: Final[Schema] = object_schema(
         "total": object_schema(_ROW),
     }
 )
+_BAR: Final[dict[str, object]] = {
+    "at": TIME,
+    **dict.fromkeys(("open", "high", "low", "close"), AMOUNT),
+    "slot": NON_NEGATIVE_INTEGER,
+}
+PAIR_BAR: Final[Schema] = object_schema({"pair": STRING, **_BAR})
 PRICES: Final[Schema] = object_schema(
     {
         "pair": STRING,
         "step": NON_NEGATIVE_INTEGER,
         "from": TIME,
         "to": TIME,
-        "bars": array_schema(
-            object_schema(
-                {
-                    "at": TIME,
-                    **dict.fromkeys(("open", "high", "low", "close"), AMOUNT),
-                    "slot": NON_NEGATIVE_INTEGER,
-                }
-            )
-        ),
+        "bars": array_schema(object_schema(_BAR)),
     }
 )
 ACCOUNTING_SCHEMAS: Final = {

@@ -12,7 +12,7 @@ from backend.accounting.positions import CostMethod
 from backend.accounting.report import Grouping
 from backend.api.documents.schema_parts import TIME, Schema
 from backend.api.route import RouteDoc
-from backend.api.routes.accounting.prices import STEPS_S
+from backend.api.routes.accounting.prices import STEPS_S, STREAM_PAIRS_MAX
 from backend.api.routes.list_parameters import LIMIT_DEFAULT, LIMIT_MAX, OPEN, Direction
 from backend.api.routes.parameters import ORDER_IDS_MAX, SEQ_MAX
 from backend.api.wire.fields import KEY_LENGTH_MAX, NAME_LENGTH_MAX
@@ -110,6 +110,11 @@ PARAMETERS: Final[dict[str, tuple[str, str, Schema]]] = {
         "query",
         "The two tokens, in either order: symbols or mints, as `SOL/USDC`.",
         {"type": "string"},
+    ),
+    "prices": (
+        "query",
+        "The bars of these pairs as well, as `SOL/USDC`: repeated, or with commas.",
+        {"type": "array", "items": {"type": "string"}, "maxItems": STREAM_PAIRS_MAX},
     ),
     "from (prices)": ("query", "The beginning; by default 300 steps before the end.", TIME),
     "to (prices)": ("query", "The end; by default now.", TIME),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backend.api.documents.accounting_schemas import ACCOUNTING_SCHEMAS
+from backend.api.documents.accounting_schemas import ACCOUNTING_SCHEMAS, PAIR_BAR
 from backend.api.documents.balance_schemas import BALANCES
 from backend.api.documents.condition_schemas import BRACKET, GUARDS, MARKET
 from backend.api.documents.constraint_schemas import CONSTRAINTS, FEES
@@ -226,5 +226,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "Frame": array_schema(schema_ref("Event"), minItems=1),
     "Heartbeat": object_schema({"heartbeat": object_schema({"at": TIME, "cursor": CURSOR})}),
+    "NewPrices": object_schema({"prices": array_schema(PAIR_BAR, minItems=1)}),
     "Bye": object_schema({"bye": object_schema({"reason": STRING})}),
 }

@@ -29,7 +29,9 @@ from backend.api.application.site_guard import SiteGuard
 from backend.api.context import ApiContext
 from backend.api.delivery.feed_tail import FeedTail
 from backend.api.delivery.open_sockets import OpenSockets
+from backend.api.delivery.price_tail import PriceTail
 from backend.api.documents.openapi import build_openapi
+from backend.api.routes.accounting.prices import read_pair_pools
 from backend.api.server.acceptor import accept_connections
 from backend.api.server.access import Access, check_tokens, open_access
 from backend.api.server.exposure import (
@@ -135,6 +137,9 @@ def _build_context(
             stream_cursors.format,
             is_feed_delayed=lambda: services.feed_lag.is_delayed,
         ),
+        price_tail=PriceTail(
+            services.accounts.prices.read_recent, partial(read_pair_pools, services)
+        ),
         open_sockets=OpenSockets(count_sockets_max(settings.sockets_max, connections_max)),
         stats_cache=StatsCache(
             services.counts,
@@ -200,6 +205,7 @@ def _run_background_tasks(
         *access.runs,
         api.admission.run,
         api.feed_tail.run,
+        api.price_tail.run,
         services.feed_lag.run,
         partial(
             listen_for_commits,

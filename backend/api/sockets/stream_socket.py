@@ -10,10 +10,13 @@ import asyncio
 
 from quart.wrappers import Websocket
 
+from backend.accounting.pairs import PairName
 from backend.api.context import ApiContext
 from backend.api.delivery.event_page import PAGE_EVENTS_MAX, EventFilter, EventPage
 from backend.api.delivery.open_sockets import CloseReason, CloseRequest
 from backend.api.delivery.outgoing_queue import OutgoingQueue
+from backend.api.delivery.price_tail import PriceFrame, StreamQueue
+from backend.api.routes.accounting.prices import read_price_pairs
 from backend.api.routes.parameters import read_stream_query
 from backend.api.sockets.session import FirstMessage, find_socket_caller, run_session
 from backend.api.wire.http import Request
@@ -32,6 +35,7 @@ STREAM_PATH = "/api/orders/stream"
 async def serve_stream_socket(api: ApiContext, request: Request, socket: Websocket) -> None:
     """``WS /api/orders/stream``: the events of many orders."""
     event_filter, after = read_stream_query(request, api.stream_cursors)
+    pairs = read_price_pairs(request, api.services.tokens)
     caller = find_socket_caller(api, request, Scope.READ)
     with api.open_sockets.register(STREAM_PATH, caller) as close_request:
         head = await api.services.feed.read_head()
@@ -44,6 +48,7 @@ async def serve_stream_socket(api: ApiContext, request: Request, socket: Websock
             socket,
             close_request,
             event_filter,
+            pairs,
             start,
             resumed=None if after is None or is_reset else after.text,
             is_reset=is_reset,
@@ -60,6 +65,7 @@ class _StreamSession:
         socket: Websocket,
         close_request: CloseRequest,
         event_filter: EventFilter,
+        pairs: frozenset[PairName],
         position: FeedPosition,
         *,
         resumed: str | None,
@@ -68,12 +74,11 @@ class _StreamSession:
         self._api = api
         self._socket = socket
         self._event_filter = event_filter
+        self._pairs = pairs
         self._position = position
         self._resumed = resumed
         self._is_reset = is_reset
-        self._queue: OutgoingQueue[EventPage] = OutgoingQueue(
-            close_request, weight_max=BUFFERED_EVENTS_MAX
-        )
+        self._queue: StreamQueue = OutgoingQueue(close_request, weight_max=BUFFERED_EVENTS_MAX)
         self._heartbeat_at = 0.0
 
     async def run(self, _: FirstMessage) -> None:
@@ -90,7 +95,10 @@ class _StreamSession:
             )
         )
         await self._catch_up()
-        async with self._api.feed_tail.subscribe(self._queue):
+        async with (
+            self._api.price_tail.subscribe(self._pairs, self._queue),
+            self._api.feed_tail.subscribe(self._queue),
+        ):
             # Events committed before the subscription took effect are read here; the tail
             # publishes the rest.
             await self._catch_up()
@@ -119,13 +127,16 @@ class _StreamSession:
         """Send the next page of the feed tail, or a heartbeat when there is none in time."""
         try:
             async with asyncio.timeout_at(self._heartbeat_at):
-                page = await self._queue.get()
+                item = await self._queue.get()
         except TimeoutError:
             if not self._queue:
                 self._position = max(self._position, self._api.feed_tail.position)
             await self._send_frame(encode({"heartbeat": self._describe_position()}))
             return
-        unsent = page.slice_after(self._position)
+        if isinstance(item, PriceFrame):
+            await self._socket.send(item.text)  # heartbeats come all the same: they have a cursor
+            return
+        unsent = item.slice_after(self._position)
         if unsent is not None:
             await self._send_page(unsent)
             self._position = unsent.last_position

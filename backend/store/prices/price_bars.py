@@ -74,6 +74,14 @@ FROM {table} WHERE pair_id = (SELECT id FROM price_pairs WHERE base = $1 AND quo
 GROUP BY start / $5 ORDER BY 1
 """
 
+_READ_RECENT: Final = """
+SELECT p.base, p.quote, b.start, b.open, b.high, b.low, b.close, b.slot
+FROM unnest($1::text[], $2::text[]) AS i(base, quote) JOIN price_pairs p USING (base, quote)
+JOIN price_seconds b ON b.pair_id = p.id
+    AND b.start >= extract(epoch FROM clock_timestamp() - $3::interval)::bigint
+ORDER BY b.start
+"""
+
 
 class PriceBars:
     """Stores and reads bars. Raises ``Transient``."""
@@ -110,6 +118,14 @@ class PriceBars:
         table = "price_minutes" if step_s % MINUTE_S == 0 else "price_seconds"
         rows = await self._pool.read(_READ.format(table=table), *pair, start_s, end_s, step_s)
         return [_parse_bar(row) for row in rows]
+
+    async def read_recent(
+        self, pairs: Sequence[PairName], length: timedelta
+    ) -> list[tuple[PairName, Bar]]:
+        """The bars of a second of some pairs, of the last time of a length, the oldest first."""
+        columns = [[pair.base for pair in pairs], [pair.quote for pair in pairs]]
+        rows = await self._pool.read(_READ_RECENT, *columns, length)
+        return [(PairName(row["base"], row["quote"]), _parse_bar(row)) for row in rows]
 
 
 def _to_columns(samples: Sequence[PriceSample]) -> list[list[object]]:

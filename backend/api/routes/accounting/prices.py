@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from backend.accounting.bars import MINUTE_S, Bar
+from backend.accounting.bars import MINUTE_S
 from backend.accounting.pairs import PairName, name_pair
 from backend.api.context import ApiContext
 from backend.api.routes.accounting.fills import read_pair
 from backend.api.routes.list_parameters import parse_time
 from backend.api.routes.parameters import QueryReader
+from backend.api.wire.accounting.bar_json import bar_to_json, format_seconds
 from backend.api.wire.http import Request, Response, json_response
 from backend.api.wire.problems import to_problem
 from backend.domain.errors import EngineError, InvalidInput
-from backend.domain.times import format_time
 from backend.domain.tokens import TokenRegistry
+from backend.engine.api_services import ApiServices
 from backend.triggers.offers.recent_markets import MarketKey
 
 STEPS_S: Final = (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400)
 BARS_MAX: Final = 2_000
 """Most bars of one answer."""
 BARS_DEFAULT: Final = 300
+STREAM_PAIRS_MAX: Final = 20
+"""Most pairs whose prices one stream carries."""
 
 
 class PriceQuery(NamedTuple):
@@ -38,16 +43,16 @@ async def list_prices(api: ApiContext, request: Request) -> Response:
     query = read_price_query(request, api.services.tokens, api.services.now())
     try:
         bars = await api.services.accounts.prices.read(*query)
-        await _read_market(api, query.pair)
+        await read_pair_pools(api.services, [query.pair])
     except EngineError as error:
         raise to_problem(error) from None
     return json_response(
         {
             "pair": str(query.pair),
             "step": query.step_s,
-            "from": _format_seconds(query.start_s),
-            "to": _format_seconds(query.end_s),
-            "bars": [_show_bar(bar) for bar in bars],
+            "from": format_seconds(query.start_s),
+            "to": format_seconds(query.end_s),
+            "bars": [bar_to_json(bar) for bar in bars],
         }
     )
 
@@ -95,25 +100,22 @@ def _count_seconds(at: datetime, step_s: int, *, round_up: bool = False) -> int:
     return (-(-seconds // step) if round_up else seconds // step) * step_s
 
 
-async def _read_market(api: ApiContext, pair: PairName) -> None:
-    """Begin to read the pools of a pair, unless they were read a moment ago; nobody waits."""
-    find = api.services.tokens.find
-    try:
-        key = MarketKey(find(pair.base, "pair"), find(pair.quote, "pair"))
-    except InvalidInput:
-        return
-    await api.services.markets.read([key], wait_s=0)
+async def read_pair_pools(services: ApiServices, pairs: Collection[PairName]) -> None:
+    """Begin to read the pools of pairs, unless they were read a moment ago; nobody waits."""
+    find = services.tokens.find
+    keys = set()
+    for pair in pairs:
+        with suppress(InvalidInput):
+            keys.add(MarketKey(find(pair.base, "pair"), find(pair.quote, "pair")))
+    if keys:
+        await services.markets.read(keys, wait_s=0)
 
 
-def _show_bar(bar: Bar) -> dict[str, object]:
-    prices = (bar.open, bar.high, bar.low, bar.close)
-    shown = (f"{price.normalize():f}" for price in prices)
-    return {
-        "at": _format_seconds(bar.start),
-        **dict(zip(("open", "high", "low", "close"), shown, strict=True)),
-        "slot": bar.slot,
-    }
-
-
-def _format_seconds(seconds: int) -> str:
-    return format_time(datetime.fromtimestamp(seconds, UTC))
+def read_price_pairs(request: Request, tokens: TokenRegistry) -> frozenset[PairName]:
+    """The pairs whose prices a stream carries as well. Raises ``Problem`` (400)."""
+    query = QueryReader(request)
+    names = query.read_many("prices", lambda text: name_pair(*read_pair(text, tokens)))
+    if len(set(names)) > STREAM_PAIRS_MAX:
+        query.refuse("prices", f"at most {STREAM_PAIRS_MAX} pairs")
+    query.raise_errors()
+    return frozenset(names)
