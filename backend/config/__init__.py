@@ -1,12 +1,13 @@
 """Settings: read once from the environment when a process starts."""
 
+from backend.config.secret_files import ConfigurationError
 from backend.config.server_settings import Profile
 from backend.config.settings import (
-    ConfigurationError,
     Settings,
     build_child_environment,
     find_unknown_variables,
     get_variable_name,
+    set_variables,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "build_child_environment",
     "find_unknown_variables",
     "get_variable_name",
+    "set_variables",
 ]

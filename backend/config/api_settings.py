@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode
 
+from backend.config.secret_files import SECRET
+
 
 class ApiSettings(BaseSettings):
     """Settings of orders as the API accepts them: defaults, limits, access, proxies."""
@@ -70,9 +72,8 @@ class ApiSettings(BaseSettings):
     sockets_max: int = Field(
         12_000, ge=1, description="Maximum number of WebSocket connections of one API process."
     )
-    api_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+    api_keys: Annotated[tuple[str, ...], NoDecode, SECRET] = Field(
         (),
-        repr=False,
         description="`owner:key` pairs, separated by commas; a key has 16 or more letters. Unset or"
         " empty: there are stored keys (`order-engine keys`) or none, and without any the API"
         " listens on loopback only.",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
+
+from backend.config.secret_files import SECRET
 
 
 class Profile(StrEnum):
@@ -24,7 +27,7 @@ def _conventional_name(name: str) -> AliasChoices:
 class ServerSettings(BaseSettings):
     """Settings of servers, nodes and processes: addresses, logs, the simulated node, the wallet."""
 
-    database_url: str | None = Field(
+    database_url: Annotated[str | None, SECRET] = Field(
         None,
         validation_alias=_conventional_name("DATABASE_URL"),
         description="URL of PostgreSQL 14 or newer. Unset: an embedded server.",
@@ -43,19 +46,19 @@ class ServerSettings(BaseSettings):
         description="Age from which an open transaction that the stream waits for is logged, in"
         " seconds.",
     )
-    redis_url: str | None = Field(
+    redis_url: Annotated[str | None, SECRET] = Field(
         None,
         validation_alias=_conventional_name("REDIS_URL"),
         description="URL of Redis 6.2 or newer, or of Valkey: `redis://`, `rediss://` (TLS) or"
         " `unix://`. Unset: an embedded Valkey.",
     )
-    solana_rpc_url: str | None = Field(
+    solana_rpc_url: Annotated[str | None, SECRET] = Field(
         None,
         validation_alias=_conventional_name("SOLANA_RPC_URL"),
         description="URL of a Solana JSON-RPC node, or of several, separated by commas, that"
         " are used as one. Unset: the simulated node.",
     )
-    rpc_ws_url: str = Field(
+    rpc_ws_url: Annotated[str, SECRET] = Field(
         "",
         description="URL of the node's WebSocket, which makes quotes and confirmations faster."
         " Empty: as Solana's tools derive it from `SOLANA_RPC_URL`, its (first) address with the"

@@ -7,12 +7,14 @@ of any other setting is ``ORDER_ENGINE_`` and its name. ``scripts/generate/readm
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from backend.config.access_settings import AccessSettings
 from backend.config.accounting_settings import AccountingSettings
@@ -31,26 +33,23 @@ from backend.config.routing_settings import (
     check_hop_tokens,
     check_lookup_tables,
 )
+from backend.config.secret_files import (
+    FILE_SUFFIX,
+    ConfigurationError,
+    SecretFileSource,
+    is_secret,
+    read_secret_file,
+)
 from backend.config.server_settings import ServerSettings
 from backend.config.trading_settings import TradingSettings
 from backend.domain.spelling import suggest_name
 
 ENV_PREFIX = "ORDER_ENGINE_"
 OFF: Final = "off"
-_SECRET_FIELDS = frozenset(
-    {"api_keys", "jito_url", "redis_url", "rpc_ws_url", "solana_rpc_url", "solana_send_urls"}
-)
-"""Settings that may hold a secret: a message about them never repeats their value."""
-
-
 _OTHER_VARIABLES = frozenset(
     f"{ENV_PREFIX}{name}" for name in ("URL", "KEY", "API_KEY", "API_KEY_FILE", "PROG")
 )
 """Variables of clients and scripts, which are no settings of a server."""
-
-
-class ConfigurationError(Exception):
-    """A setting is invalid; the message names it and the reason."""
 
 
 class Settings(
@@ -123,6 +122,24 @@ class Settings(
         return check_lookup_tables(addresses)
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments come before files of secrets, and these before other variables."""
+        files = SecretFileSource(settings_cls, list_secrets(), os.environ)
+        return init_settings, files, env_settings
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        """What ``repr`` shows: no secrets."""
+        secrets = list_secrets()
+        return [each for each in super().__repr_args__() if each[0] not in secrets]
+
+    @classmethod
     def load(cls, **overrides: object) -> Settings:
         """Read the settings from the environment; ``overrides`` that are not ``None`` win.
 
@@ -142,12 +159,24 @@ def get_variable_name(field: str) -> str:
     return ENV_PREFIX + field.upper()
 
 
+def list_secrets() -> dict[str, str]:
+    """The settings that may hold secrets, with their variables; each has a ``_FILE`` too."""
+    fields = Settings.model_fields.items()
+    return {name: get_variable_name(name) for name, field in fields if is_secret(field)}
+
+
+def list_variables() -> set[str]:
+    """The variables of all settings, those of files with secrets among them."""
+    files = {variable + FILE_SUFFIX for variable in list_secrets().values()}
+    return {get_variable_name(field) for field in Settings.model_fields} | files
+
+
 def find_unknown_variables(environ: Iterable[str]) -> list[str]:
     """A sentence for each variable that is named as a setting is, and is none.
 
     A misspelt one would else be ignored in silence.
     """
-    known = {get_variable_name(field) for field in Settings.model_fields} | _OTHER_VARIABLES
+    known = list_variables() | _OTHER_VARIABLES
     suffixes = [name.removeprefix(ENV_PREFIX) for name in sorted(known)]
     unknown = [
         name
@@ -164,7 +193,7 @@ def find_unknown_variables(environ: Iterable[str]) -> list[str]:
 
 def build_child_environment(inherited: Mapping[str, str], **settings: object) -> dict[str, str]:
     """The environment of a child process that gets exactly these settings."""
-    own_names = {get_variable_name(name) for name in Settings.model_fields}
+    own_names = list_variables()
     inherited_others = {
         name: value
         for name, value in inherited.items()
@@ -176,13 +205,26 @@ def build_child_environment(inherited: Mapping[str, str], **settings: object) ->
     }
 
 
+def set_variables(environ: Mapping[str, str], **settings: str) -> dict[str, str]:
+    """An environment with these settings too; a secret that a file holds stays in the file."""
+    changed = dict(environ)
+    for name, value in settings.items():
+        variable = get_variable_name(name)
+        path = changed.get(variable + FILE_SUFFIX)
+        if path and read_secret_file(Path(path), variable + FILE_SUFFIX) == value:
+            continue
+        changed.pop(variable + FILE_SUFFIX, None)
+        changed[variable] = value
+    return changed
+
+
 def _format_errors(error: ValidationError) -> str:
     messages = []
     for problem in error.errors(include_url=False, include_context=False):
         if problem["loc"]:
             field = str(problem["loc"][0]).lower()
             name = get_variable_name(field) if field in Settings.model_fields else field.upper()
-            if field in _SECRET_FIELDS:
+            if field in list_secrets():
                 messages.append(f"{name} {problem['msg'].removeprefix('Value error, ')}")
             else:
                 messages.append(f"{name} is {problem['input']!r}: {problem['msg'].lower()}")

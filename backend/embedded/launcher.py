@@ -26,7 +26,7 @@ from backend.api.server.exposure import (
     check_exposure,
 )
 from backend.api.server.listener import choose_free_port, get_reachable_url, open_listeners
-from backend.config import Settings, get_variable_name
+from backend.config import Settings, get_variable_name, set_variables
 from backend.domain.errors import Rejected, Transient
 from backend.embedded import engine_processes
 from backend.embedded.child_process import build_parent_death_hook
@@ -94,12 +94,12 @@ async def launch_engine(
             force_stop=force_stop,
         ) as servers:
             await _migrate_database(settings, servers.database_url, stop, on_notice)
-            env = {
-                **os.environ,
-                "DATABASE_URL": servers.database_url,
-                "REDIS_URL": servers.redis_url,
-                **_child_environment(settings),
-            }
+            env = set_variables(
+                os.environ,
+                database_url=servers.database_url,
+                redis_url=servers.redis_url,
+                **_child_settings(settings),
+            )
             plan = _StagePlan(settings, env, data_dir, api_sockets, pools, dress)
             await _supervise_plan(plan, stop, force_stop, foreground, on_notice)
 
@@ -166,14 +166,10 @@ class _StagePlan:
 
     def _add_chain_url(self, ready: Mapping[str, str]) -> dict[str, str]:
         if self.settings.solana_rpc_url is not None:
-            return {**self.env, "SOLANA_RPC_URL": self.settings.solana_rpc_url}
+            return set_variables(self.env, solana_rpc_url=self.settings.solana_rpc_url)
         url = get_reachable_url(ready["chain"])
         socket_url = self.settings.rpc_ws_url or url.replace("http", "ws", 1)
-        env = {
-            **self.env,
-            "SOLANA_RPC_URL": url,
-            get_variable_name("rpc_ws_url"): socket_url,
-        }
+        env = set_variables(self.env, solana_rpc_url=url, rpc_ws_url=socket_url)
         if self.pools == "many" and not self.settings.lookup_tables:
             env[get_variable_name("lookup_tables")] = NODE_TABLE_ADDRESS
         return env
@@ -294,7 +290,7 @@ def _build_engine_command(
     )
 
 
-def _child_environment(settings: Settings) -> dict[str, str]:
-    """Return this process's settings as environment variables of the children."""
+def _child_settings(settings: Settings) -> dict[str, str]:
+    """The settings of this process that its options may have changed, for its children."""
     names = ("host", "profile", "seed", "sol_price")
-    return {get_variable_name(name): str(getattr(settings, name)) for name in names}
+    return {name: str(getattr(settings, name)) for name in names}

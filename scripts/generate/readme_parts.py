@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from backend.config import Settings, get_variable_name
+from backend.config.secret_files import FILE_SUFFIX, is_secret
 from backend.domain import lifecycle
 from backend.trials.deployments.templates import EXAMPLES, render_example
 
@@ -60,7 +61,10 @@ def _render_settings() -> Iterator[str]:
     yield "|---|---|---|"
     for name, field in Settings.model_fields.items():
         default = _format_default(field.default)
-        yield f"| `{get_variable_name(name)}` | {default} | {field.description} |"
+        variable = f"`{get_variable_name(name)}`"
+        if is_secret(field):
+            variable += f" (or `{get_variable_name(name)}{FILE_SUFFIX}`)"
+        yield f"| {variable} | {default} | {field.description} |"
 
 
 def _render_configuration(name: str) -> Iterator[str]:

@@ -233,6 +233,7 @@ async def test_an_answer_that_is_no_bundle_costs_no_order(
 ) -> None:
     header = tmp_path / "auth"
     header.write_text(SECRET + "\n")
+    header.chmod(0o600)
     endpoint = FakeEndpoint([str(TIP_ACCOUNTS[0])], sent)
     async with (
         serve_endpoint(endpoint) as url,

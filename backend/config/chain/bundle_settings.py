@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from backend.config.chain.node_urls import parse_node_urls
+from backend.config.secret_files import SECRET
 
 
 class BundleSettings(BaseSettings):
     """Settings of the bundle endpoint."""
 
-    jito_url: str = Field(
+    jito_url: Annotated[str, SECRET] = Field(
         "",
         description="URL of a bundle endpoint (Jito's block engine, such as"
         " `https://mainnet.block-engine.jito.wtf/api/v1/bundles`) that transactions are sent to as"

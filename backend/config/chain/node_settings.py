@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings
 
 from backend.config.chain.node_urls import parse_node_urls
+from backend.config.secret_files import SECRET
 
 
 class NodeSettings(BaseSettings):
     """Settings of several nodes."""
 
-    solana_send_urls: str = Field(
+    solana_send_urls: Annotated[str, SECRET] = Field(
         "",
         validation_alias=AliasChoices("SOLANA_SEND_URLS", "solana_send_urls"),
         description="URLs, separated by commas, that transactions are sent to besides the nodes of"
